@@ -1,0 +1,61 @@
+# Every recipe is one line over the command; logic lives in the package.
+.DEFAULT_GOAL := help
+.PHONY: help install demo lab extract status check report query test lint types prove bench clean
+
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/strategy-analytics
+READY  := $(VENV)/.ready
+
+# make extract SINCE=2026-07-01 UNTIL=2026-07-08 REALM=acme-cycling ARGS="--force"
+window = $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)")
+realm  = $(if $(REALM),--realm "$(REALM)")
+REPORT ?= runaway_rules
+
+help:  ## show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml requirements.txt
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.[dev]' && touch $@
+
+install: $(READY)  ## create .venv with everything pinned
+
+demo: $(READY)  ## embedded PostgreSQL, simulated engine, extract, both reports
+	$(RUN) demo $(ARGS)
+
+lab: $(READY)  ## JupyterLab on notebooks/explore.ipynb
+	$(VENV)/bin/jupyter lab notebooks/explore.ipynb
+
+extract: $(READY)  ## DATABASE_URL=… make extract SINCE=… UNTIL=… [REALM=…]
+	$(RUN) extract $(window) $(realm) $(ARGS)
+
+status: $(READY)  ## calendar of the lake: complete, partial, missing, stale
+	$(RUN) status $(ARGS)
+
+check: $(READY)  ## checks with severity over the lake
+	$(RUN) check $(ARGS)
+
+report: $(READY)  ## make report REPORT=post_mortem REALM=… ARGS="--family '…'" SINCE=… UNTIL=…
+	$(RUN) report $(REPORT) $(window) $(realm) $(ARGS)
+
+query: $(READY)  ## make query ARGS="'from strategy_days limit 5'"
+	$(RUN) query $(ARGS)
+
+test: $(READY)  ## the tests
+	$(VENV)/bin/python -m pytest -q $(ARGS)
+
+lint: $(READY)  ## ruff and stripped notebooks
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/nbstripout --verify notebooks/*.ipynb
+
+types: $(READY)  ## mypy, strict
+	$(VENV)/bin/mypy
+
+prove: $(READY)  ## long proof: the lossless and extraction tests on the full-size demo
+	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 $(ARGS)
+
+bench: $(READY)  ## side by side with what people use today
+	$(VENV)/bin/python -m benchmarks.extract $(ARGS) && $(VENV)/bin/python -m benchmarks.flatten $(ARGS)
+
+clean:  ## remove the environment, caches, demo data and rendered reports (never your lake)
+	rm -rf $(VENV) demo reports/out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

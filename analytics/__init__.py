@@ -1,0 +1,53 @@
+"""What a gamification engine's sampled execution log really says.
+
+>>> import analytics
+>>> lake = analytics.open_lake()                    # doctest: +SKIP
+>>> lake.sql("from strategy_days")                  # doctest: +SKIP
+
+Everything the command does is one call here. Names are loaded when they are first used, so the import itself is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from analytics.api import extract, open_lake, post_mortem, render, runaway_rules
+    from analytics.errors import AnalyticsError
+    from analytics.model import Window
+    from analytics.warehouse import Warehouse
+
+_HOMES = {
+    "AnalyticsError": "analytics.errors",
+    "Warehouse": "analytics.warehouse",
+    "Window": "analytics.model",
+    "extract": "analytics.api",
+    "open_lake": "analytics.api",
+    "post_mortem": "analytics.api",
+    "render": "analytics.api",
+    "runaway_rules": "analytics.api",
+}
+
+__all__ = [
+    "AnalyticsError",
+    "Warehouse",
+    "Window",
+    "extract",
+    "open_lake",
+    "post_mortem",
+    "render",
+    "runaway_rules",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'analytics' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

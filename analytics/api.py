@@ -1,0 +1,171 @@
+"""The library's calls: what the command does, in one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analytics.config import NODE_CAP, TIME_LIMIT_MS, Settings
+from analytics.errors import UsageError
+from analytics.extract import Progress
+from analytics.extract import extract as _extract
+from analytics.lake import Lake
+from analytics.model import ExtractResult, Window
+from analytics.warehouse import Warehouse, open_lake
+
+if TYPE_CHECKING:
+    from analytics.reports import Rendered
+    from analytics.stories.post_mortem import PostMortem
+    from analytics.stories.runaway_rules import RunawayRules
+
+
+def extract(
+    since: str | date | None = None,
+    until: str | date | None = None,
+    *,
+    realms: Sequence[str | None] = (),
+    lake: str | Path | None = None,
+    database_url: str | None = None,
+    sample_rate: float | None = None,
+    force: bool = False,
+    allow_shrink: bool = False,
+    wait_seconds: float = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> ExtractResult:
+    """Make the lake equal to the source for a window of whole UTC days.
+
+    Args:
+        since, until: ``2026-07-08``, ``yesterday``, ``7d`` …; until is exclusive. The last three days when not given.
+        realms: Only these tenants; ``None`` in it is the NULL realm.
+        lake, database_url, sample_rate: Before the environment (``ANALYTICS_…``) and the defaults.
+        force: Replace every partition of the window.
+        allow_shrink: Follow the source when it has lost rows.
+        wait_seconds: How long to wait for another run.
+        progress: Called as partitions are written.
+
+    Raises:
+        AnalyticsError: See ``analytics.errors``.
+    """
+    settings = Settings.from_env(database_url=database_url, lake=lake, sample_rate=sample_rate)
+    return _extract(
+        settings.database_url,
+        Lake(settings.lake),
+        Window.parse(since, until),
+        realms=realms,
+        sample_rate=settings.sample_rate,
+        sample_rate_is_default=settings.sample_rate_is_default,
+        force=force,
+        allow_shrink=allow_shrink,
+        wait_seconds=wait_seconds,
+        progress=progress,
+    )
+
+
+def post_mortem(
+    lake: Warehouse | str | Path | None = None,
+    *,
+    realm: str | None = "",
+    no_realm: bool = False,
+    strategy_id: str = "",
+    family: str = "",
+    since: str | date = "7d",
+    until: str | date = "now",
+    show_users: bool = False,
+) -> PostMortem:
+    """The post-mortem of one strategy.
+
+    Args:
+        lake: An open lake, or its folder.
+        realm: Tenant; empty to look in all (the strategy must then be in one only), ``None`` for the NULL realm.
+        no_realm: The NULL realm, where a parameter cannot be ``None``.
+        strategy_id: Id of any of its versions.
+        family: Its name; one of the two is needed.
+        since, until: The window in question.
+        show_users: Show user ids.
+
+    Raises:
+        UsageError, UnknownNameError: The strategy or window cannot be found.
+    """
+    from analytics.findings.family import find_family
+    from analytics.stories.post_mortem import PostMortem
+
+    scope, any_realm = _scope(realm, no_realm)
+    opened = _opened(lake, scope, any_realm)
+    window = Window.parse(since, until)
+    found = find_family(opened, realm=scope, any_realm=any_realm, family=family or None, strategy=strategy_id or None)
+    if any_realm:
+        opened = Warehouse(opened.lake, realms=[found.realm])
+    return PostMortem(opened, found, window.since, window.until, show_users=show_users)
+
+
+def runaway_rules(
+    lake: Warehouse | str | Path | None = None,
+    *,
+    realm: str | None = "",
+    no_realm: bool = False,
+    since: str | date = "yesterday",
+    until: str | date = "today",
+    node_cap: int = NODE_CAP,
+    time_limit_ms: float = TIME_LIMIT_MS,
+) -> RunawayRules:
+    """Who is heading for a limit, who got there, and what each strategy costs.
+
+    Args:
+        lake: An open lake, or its folder.
+        realm: Tenant; empty for all, ``None`` for the NULL realm.
+        no_realm: The NULL realm, where a parameter cannot be ``None``.
+        since, until: The window in question.
+        node_cap: The engine's ``DSL_MAX_NODES``.
+        time_limit_ms: The engine's ``DSL_EXECUTION_TIMEOUT_MS``.
+    """
+    from analytics.stories.runaway_rules import RunawayRules
+
+    if node_cap < 1 or time_limit_ms <= 0:
+        raise UsageError("a limit must be positive", hint="node_cap is a count of nodes, time_limit_ms milliseconds")
+    scope, any_realm = _scope(realm, no_realm)
+    window = Window.parse(since, until)
+    return RunawayRules(
+        _opened(lake, scope, any_realm),
+        since=window.since,
+        until=window.until,
+        node_cap=node_cap,
+        time_limit_ms=time_limit_ms,
+    )
+
+
+def render(report: str, *, out: str | Path | None = None, **parameters: Any) -> Rendered:
+    """Render a report: executed notebook, self-contained HTML, ``summary.json``.
+
+    Args:
+        report: ``post_mortem`` or ``runaway_rules``.
+        out: Folder; ``ANALYTICS_REPORTS`` or ``reports/out`` when not given.
+        **parameters: Those of the notebook's parameters cell.
+
+    Raises:
+        UsageError: An unknown or mistyped parameter; nothing was run.
+        ReportError: The notebook failed; the half-run notebook is kept and the last good report is left alone.
+    """
+    from analytics.reports import render as _render
+
+    builders: dict[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
+    return _render(report, Settings.from_env(reports=out).reports, parameters, build=builders.get(report))
+
+
+def _scope(realm: str | None, no_realm: bool) -> tuple[str | None, bool]:
+    """The realm, and whether any will do."""
+    if realm is None or no_realm:
+        if realm:
+            raise UsageError("either a realm or none", hint="leave out --no-realm, or --realm")
+        return None, False
+    return (realm, False) if realm else (None, True)
+
+
+def _opened(lake: Warehouse | str | Path | None, realm: str | None, any_realm: bool) -> Warehouse:
+    if isinstance(lake, Warehouse):
+        return lake if any_realm else Warehouse(lake.lake, realms=[realm])
+    return open_lake(lake, realm=() if any_realm else realm)
+
+
+__all__ = ["extract", "open_lake", "post_mortem", "render", "runaway_rules"]

@@ -1,0 +1,11 @@
+"""Frames to pictures: pure functions, one file per picture, matplotlib loaded only when something is drawn."""
+
+from analytics.charts.cases import cases
+from analytics.charts.density import density
+from analytics.charts.exceedance import exceedance
+from analytics.charts.failures import failure_strip
+from analytics.charts.growth import growth
+from analytics.charts.svg import inline_svg, responsive
+from analytics.charts.timeline import timeline
+
+__all__ = ["cases", "density", "exceedance", "failure_strip", "growth", "inline_svg", "responsive", "timeline"]

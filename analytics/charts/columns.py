@@ -1,0 +1,62 @@
+"""Reading the columns of a frame, whatever the frame lacks: pictures never raise over missing data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAN = float("nan")
+
+
+def column(frame: pd.DataFrame, name: str) -> list[Any]:
+    """The values of a column; Nones when the frame does not have it."""
+    return list(frame[name]) if name in frame.columns else [None] * len(frame)
+
+
+def floats(frame: pd.DataFrame, name: str) -> list[float]:
+    """A column as floats; NaN for what is missing, infinite or no number."""
+    return [as_float(value) for value in column(frame, name)]
+
+
+def as_float(value: Any) -> float:
+    """One value as a finite float or NaN."""
+    if value is None or isinstance(value, str):
+        return NAN
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return NAN
+    return found if math.isfinite(found) else NAN
+
+
+def words(frame: pd.DataFrame, name: str, missing: str = "") -> list[str]:
+    """A column as text; NULL becomes `missing`."""
+    return [missing if is_missing(value) else str(value) for value in column(frame, name)]
+
+
+def moments(frame: pd.DataFrame, name: str) -> list[float]:
+    """A column of times or days as seconds since 1970 in UTC; NaN for NULL and NaT."""
+    return [as_seconds(value) for value in column(frame, name)]
+
+
+def as_seconds(value: Any) -> float:
+    """One time as seconds since 1970; naive times are taken as UTC."""
+    if not isinstance(value, dt.date) or is_missing(value):
+        return NAN
+    if not isinstance(value, dt.datetime):
+        value = dt.datetime(value.year, value.month, value.day)
+    return float((value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp())
+
+
+def is_missing(value: Any) -> bool:
+    """NULL in any of its forms."""
+    return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
+
+
+def known(*values: float) -> bool:
+    """Whether all of these are numbers."""
+    return all(math.isfinite(value) for value in values)

@@ -1,0 +1,138 @@
+"""Where runs are: nodes across, milliseconds up, stronger colour is more; stopped runs beyond the limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analytics.charts.cap import BEYOND, nodes_axis, places
+from analytics.charts.columns import floats, known, words
+from analytics.charts.theme import SMALL, WIDE, board, colour, label, nothing, panel, ticks, tied, title
+from analytics.page import number as write
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CELL = 11.0
+SHARES = (0.0, 0.02, 0.08, 0.25, 0.55)
+"""Where the five steps begin, as shares of the fullest cell."""
+
+
+def density(
+    runs: pd.DataFrame, stopped: pd.DataFrame, *, cap: int = 1000, limit_ms: float = 500, width: int = WIDE
+) -> Figure:
+    """Draws how many runs have so many nodes and take so long, both logarithmic.
+
+    Args:
+        runs: nodes_executed, duration_ms, sample_weight (1 when missing), one row per ok run.
+        stopped: duration_ms, status. `limit`: the time is real, the nodes are at least the cap. `timeout`: the nodes
+            are unknown, so these are only spread out along the time limit. Other failures have no place here.
+        cap: The engine's limit of nodes.
+        limit_ms: The engine's limit of time.
+        width: In pixels.
+    """
+    rows = [
+        (nodes, max(took, 0.05), weight if known(weight) and weight > 0 else 1.0)
+        for nodes, took, weight in zip(
+            floats(runs, "nodes_executed"), floats(runs, "duration_ms"), floats(runs, "sample_weight"), strict=True
+        )
+        if known(nodes, took) and nodes >= 1 and took >= 0
+    ]
+    halted = list(zip(floats(stopped, "duration_ms"), words(stopped, "status"), strict=True))
+    limits = [took for took, status in halted if status == "limit"]
+    timeouts = [took for took, status in halted if status == "timeout"]
+    if not rows and not limits and not timeouts:
+        return nothing(width, "No run with nodes and time in this window.")
+    left, room, phone = places(width)
+    height = 270.0
+    figure = board(width, 46 + height + 42 + (18 if phone else 0))
+    title(figure, 0, 8, "Where runs are: nodes across, ms up" + ("" if phone else "; stronger colour is more"))
+    axes = panel(figure, left, 46, room, height)
+    low = nodes_axis(axes, cap, (nodes for nodes, _, _ in rows), phone, name="")
+    times = [took for _, took, _ in rows] + [took for took in limits if known(took) and took > 0]
+    bottom = min(0.5, limit_ms / 100) if min(times, default=1.0) < 0.8 else 0.7
+    ceiling = max(limit_ms * 2, min(max(times, default=0.0), limit_ms * 20) * 1.2)
+    axes.set_yscale("log")
+    axes.set_ylim(bottom, ceiling)
+    marks = [10.0**power for power in range(-1, 6) if bottom <= 10.0**power < limit_ms * 0.7]
+    ticks(axes, "y", marks, [write.ms(marks[0]), *(write.number(mark) for mark in marks[1:])] if marks else [])
+    axes.axhspan(limit_ms, ceiling, facecolor=colour("finding-pale"), edgecolor="none", zorder=0)
+    axes.axhline(limit_ms, color=colour("finding"), lw=1.5, zorder=5)
+    if rows:
+        _cells(axes, rows, (low, float(cap)), (bottom, ceiling), (room, height))
+    _halted(axes, limits, timeouts, cap, limit_ms, (low, bottom, ceiling), phone)
+    label(axes, 0.5, -34 / height, "nodes per run", size=SMALL, ha="center", transform=axes.transAxes)
+    return figure
+
+
+def _cells(
+    axes: Axes, rows: list[tuple[float, float, float]], across: tuple[float, float], up: tuple[float, float],
+    size: tuple[float, float],
+) -> None:  # fmt: skip
+    """One path per step of darkness, not one shape per cell: small files, and no seams between cells."""
+    import numpy as np
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    ends = np.log10([across[0], across[1] * BEYOND])
+    columns = max(int(size[0] / CELL), 4)
+    # Cells end at the cap, so that no cell straddles it.
+    x = 10 ** np.linspace(ends[0], np.log10(across[1]), max(int(columns * (1 - np.log10(BEYOND) / np.ptp(ends))), 3))
+    y = 10 ** np.linspace(np.log10(up[0]), np.log10(up[1]), max(int(size[1] / 8), 4))
+    data = np.asarray(rows, dtype=float)
+    # ok runs at or above the cap cannot be; should the cap have been lower than the log says, they stand at its edge.
+    nodes = np.clip(data[:, 0], x[0], x[-1] * 0.999999)
+    amounts, _, _ = np.histogram2d(nodes, np.clip(data[:, 1], y[0], y[-1] * 0.999999), bins=(x, y), weights=data[:, 2])
+    steps = [share * amounts.max() for share in SHARES]
+    for level in range(len(SHARES)):
+        upper = steps[level + 1] if level + 1 < len(steps) else float("inf")
+        inside = (amounts > steps[level]) & (amounts <= upper)
+        boxes = [_box(x[i], x[i + 1], y[j], y[j + 1]) for i, j in zip(*np.nonzero(inside), strict=True)]
+        if boxes:
+            path = Path.make_compound_path(*boxes)
+            axes.add_patch(PathPatch(path, facecolor=colour(f"d{level + 1}"), edgecolor="none", linewidth=0, zorder=2))
+
+
+def _box(left: float, right: float, bottom: float, top: float) -> Any:
+    from matplotlib.path import Path
+
+    corners = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
+    return Path(corners, [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY])
+
+
+def _halted(
+    axes: Axes, limits: list[float], timeouts: list[float], cap: int, limit_ms: float,
+    edges: tuple[float, float, float], phone: bool,
+) -> None:  # fmt: skip
+    low, bottom, ceiling = edges
+    side: dict[str, Any] = {"coords": ("axes fraction", "data"), "name": "finding", "size": SMALL}
+    if not phone:
+        tied(axes, (1, limit_ms), f"limit {write.ms(limit_ms)}", offset=(8, 0), **side)
+    else:
+        tied(axes, (low, limit_ms), f"limit {write.ms(limit_ms)}", offset=(4, -8), name="finding", size=SMALL, zorder=6)
+    spots = [took for took in limits if known(took) and took > 0]
+    if limits:
+        # Across, the place says only "beyond the cap": a fixed spread keeps marks apart.
+        at = [cap * BEYOND ** (0.18 + 0.64 * ((rank * 0.618) % 1)) for rank in range(len(spots))]
+        spots = [min(max(took, bottom), ceiling) for took in spots]
+        axes.plot(at, spots, "o", ms=4, mfc="none", mec=colour("finding"), mew=0.9, ls="none", zorder=6)
+        runs = f"{write.count(len(limits))} stopped {'run' if len(limits) == 1 else 'runs'}:"
+        if phone:
+            tied(
+                axes, (0, 0), f"○ {runs} time is real, nodes are ≥\u00a0{write.count(cap)}", coords="axes fraction",
+                offset=(-36, -54), name="finding", size=SMALL,
+            )  # fmt: skip
+        else:
+            middle = sorted(spots)[len(spots) // 2] if spots else 10.0
+            text = f"{runs}\ntime is real,\nnodes are ≥\u00a0{write.count(cap)}"
+            tied(axes, (1, min(middle, limit_ms / 3)), text, offset=(8, 0), **side)
+    if timeouts:
+        inner = cap / low
+        at = [low * inner ** (0.06 + 0.88 * ((rank * 0.618 + 0.3) % 1)) for rank in range(len(timeouts))]
+        where = [min(max(took, limit_ms * 1.15), ceiling * 0.9) if known(took) else limit_ms * 1.4 for took in timeouts]
+        axes.plot(at, where, "D", ms=4, mfc="none", mec=colour("ink"), mew=0.9, ls="none", zorder=6)
+        said = f"◇ {write.count(len(timeouts))} {'timeout' if len(timeouts) == 1 else 'timeouts'}, "
+        unknown = f"≥\u00a0{write.ms(limit_ms)}; their nodes are unknown, so they are only spread out"
+        said += "nodes unknown" if phone else unknown
+        tied(axes, (0, 1), said, coords="axes fraction", offset=(0, 9), name="ink", size=SMALL)

@@ -1,0 +1,74 @@
+"""The command: verbs and exit codes. The only place that prints.
+
+Human words go to stderr, data to stdout. Exit codes: 0 ok · 1 a check failed · 2 usage or configuration · 3 source, lake or
+report failed · 75 another run holds the lock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+from analytics import __version__
+from analytics.cli import demo, extract, look, query, report
+from analytics.errors import AnalyticsError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words after the command's name; ``sys.argv`` when not given.
+
+    Returns:
+        The exit code.
+    """
+    # What the embedded server's wheel and the kernel's transport warn about is no concern of the user of a command.
+    warnings.filterwarnings("ignore", category=UserWarning)
+    warnings.filterwarnings("ignore", category=RuntimeWarning)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.run is None:
+        parser.print_help()
+        return 0
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except AnalyticsError as error:
+        print(f"strategy-analytics: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("strategy-analytics: interrupted; finished partitions stay", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe left (| head): nothing is wrong, but Python would complain when it flushes at exit.
+        sys.stdout = None
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors in the manner of all others: one sentence, and the repair."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"strategy-analytics: {message}\n  see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="strategy-analytics", description="What a gamification engine's sampled execution log really says."
+    )
+    parser.add_argument("--version", action="version", version=f"strategy-analytics {__version__}")
+    parser.set_defaults(run=None)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    for module in (extract, look, query, report, demo):
+        module.add(verbs)
+    return parser

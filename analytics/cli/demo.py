@@ -1,0 +1,96 @@
+"""``demo``: the main job end to end on the embedded server."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+from analytics.cli import extract as extracting
+from analytics.cli.terminal import Verbs, put, say
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("demo", help="embedded PostgreSQL, simulated engine, extract, both reports")
+    parser.add_argument("--runs", type=int, default=240_000, help="executions to simulate (default: 240000)")
+    parser.add_argument("--days", type=int, default=14, help="days they spread over (default: 14)")
+    parser.add_argument(
+        "--until",
+        type=date.fromisoformat,
+        default=date(2026, 7, 11),
+        metavar="DAY",
+        help="day after the last (default: 2026-07-11)",
+    )
+    parser.add_argument("--seed", type=int, help="of the simulation")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("demo"),
+        metavar="DIR",
+        help="where server, truth and lake live (default: demo)",
+    )
+    parser.add_argument(
+        "--reports", default="reports/out", metavar="DIR", help="where the reports go (default: reports/out)"
+    )
+    parser.add_argument("--recreate", action="store_true", help="simulate and load again")
+    parser.set_defaults(run=run_demo)
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Simulate, load, extract, report; say where the time went."""
+    from analytics import api, demo
+    from analytics.demo.stories import SPEED_BONUS
+
+    started = time.perf_counter()
+    spent: dict[str, float] = {}
+    seed = demo.SEED if options.seed is None else options.seed
+    lake = options.out / "lake"
+    with demo.build(
+        options.out,
+        runs=options.runs,
+        days=options.days,
+        until=options.until,
+        seed=seed,
+        recreate=options.recreate,
+        progress=say,
+    ) as source:
+        spent |= source.timings
+        say(f"source: {source.counts['runs']:,} runs simulated, {source.counts['logged']:,} of them logged")
+        moment = time.perf_counter()
+        result = api.extract(
+            options.until - timedelta(days=options.days),
+            options.until + timedelta(days=1),
+            lake=lake,
+            database_url=source.url,
+            sample_rate=demo.RATE,
+        )
+        spent["extract"] = time.perf_counter() - moment
+        extracting.report(result)
+    until = options.until.isoformat()
+    pages = []
+    for report, parameters in (
+        (
+            "post_mortem",
+            {
+                "realm": SPEED_BONUS.realm,
+                "family": SPEED_BONUS.family,
+                "since": (options.until - timedelta(days=5)).isoformat(),
+            },
+        ),
+        ("runaway_rules", {"since": (options.until - timedelta(days=1)).isoformat()}),
+    ):
+        moment = time.perf_counter()
+        rendered = api.render(report, out=options.reports, lake=str(lake), until=until, **parameters)
+        spent[report] = time.perf_counter() - moment
+        pages.append(rendered.html)
+        if verdict := rendered.facts.get("verdict"):
+            say(f"{report}: {verdict}")
+    steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in spent.items() if seconds >= 0.05)
+    say(f"time: {time.perf_counter() - started:.1f} s ({steps})")
+    say(f"look around: ANALYTICS_LAKE={lake} .venv/bin/strategy-analytics status, or make lab")
+    put(str(lake))
+    for path in pages:
+        put(str(path))
+    return 0

@@ -1,0 +1,151 @@
+"""``extract`` and ``export``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chosen_realms, put, put_json, say
+from analytics.errors import LakeError
+
+if TYPE_CHECKING:
+    from analytics.extract import Progress
+    from analytics.model import ExtractResult
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verbs."""
+    parser = verbs.add_parser("extract", help="make the lake equal to the log table for a window of days")
+    add_window(parser, "default: the last three days")
+    add_realm(parser, many=True)
+    add_lake(parser)
+    parser.add_argument(
+        "--database-url", metavar="URL", help="default: $ANALYTICS_DATABASE_URL, $DATABASE_URL, else libpq's own"
+    )
+    parser.add_argument(
+        "--sample-rate",
+        metavar="P",
+        help="fraction of ok runs the engine logs (default: $ANALYTICS_SAMPLE_RATE, else 0.05)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace every partition of the window")
+    parser.add_argument(
+        "--allow-shrink", action="store_true", help="follow the source when it has lost rows; kept otherwise"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="wait for another run (default: refuse, exit 75)"
+    )
+    parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
+    parser.set_defaults(run=run_extract)
+    parser = verbs.add_parser("export", help="flat files for other tools")
+    parser.add_argument("what", choices=["nodes"], help="nodes: one row per trace entry")
+    parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="folder to write; must be new or empty")
+    add_window(parser, "default: everything")
+    add_realm(parser)
+    add_lake(parser)
+    parser.set_defaults(run=run_export)
+
+
+def run_extract(options: argparse.Namespace) -> int:
+    """Extract, with progress on stderr."""
+    from analytics import api
+
+    with _progress() as progress:
+        result = api.extract(
+            options.since,
+            options.until,
+            realms=chosen_realms(options),
+            lake=options.lake,
+            database_url=options.database_url,
+            sample_rate=options.sample_rate,
+            force=options.force,
+            allow_shrink=options.allow_shrink,
+            wait_seconds=options.wait,
+            progress=progress,
+        )
+    report(result)
+    if options.json:
+        put_json(result.to_dict())
+    return 0
+
+
+def report(result: ExtractResult) -> None:
+    """Say what an extraction did."""
+    total = sum(result.seconds.values())
+    if result.nothing_to_do:
+        say(f"nothing to do: {result.unchanged} partitions of {result.window} equal the source ({total:.1f} s)")
+    else:
+        entries = sum(info.trace_entries for info in result.written)
+        say(
+            f"{len(result.written)} partitions written, {result.unchanged} unchanged: {result.row_count:,} logged runs, "
+            f"{entries:,} trace entries ({total:.1f} s)"
+        )
+    for partition, count in result.kept.items():
+        say(f"{partition}: {count:,} rows are gone at the source and were kept (--allow-shrink follows the source)")
+    for partition, count in result.dropped.items():
+        say(f"{partition}: {count:,} rows are gone at the source and were dropped")
+    if result.incomplete_days:
+        days = ", ".join(day.isoformat() for day in result.incomplete_days[:5])
+        more = len(result.incomplete_days) - 5
+        say(
+            f"not complete yet: {days}{f' and {more} more' if more > 0 else ''}; complete until "
+            f"{result.horizon.until:%Y-%m-%d %H:%M:%S} UTC ({result.horizon.reason})"
+        )
+    if result.unread_columns:
+        say(f"columns of the source that are not carried: {', '.join(result.unread_columns)}")
+    if result.sample_rate_is_default:
+        say(f"sampling rate {result.sample_rate:g}, the engine's default; set ANALYTICS_SAMPLE_RATE if yours differs")
+    for note in result.notes:
+        say(f"note: {note}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal, one line per partition otherwise."""
+    if not sys.stderr.isatty():
+        yield _line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("extract"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("extract", total=None)
+
+        def move(progress: Progress) -> None:
+            bar.update(task, completed=progress.partitions_done, total=progress.partitions_total)
+
+        yield move
+
+
+def _line(progress: Progress) -> None:
+    if progress.written is None:
+        return
+    info = progress.written
+    say(
+        f"{info.partition}: {info.row_count:,} logged runs, {info.trace_entries:,} entries, {info.file_bytes / 1024:,.0f} kB"
+    )
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """Write the flat per-node table, one Parquet file per realm and day."""
+    from analytics.config import Settings
+    from analytics.export import export_nodes
+    from analytics.lake import Lake
+    from analytics.model import Window
+    from analytics.warehouse import Warehouse
+
+    window = Window.parse(options.since, options.until) if options.since or options.until else None
+    if options.out.exists() and any(options.out.iterdir()):
+        raise LakeError(
+            f"the folder {options.out} is not empty", hint="give a new folder: an export never mixes with older files"
+        )
+    lake = Lake(Settings.from_env(lake=options.lake).lake)
+    count = export_nodes(Warehouse(lake, realms=chosen_realms(options) or None), options.out, window)
+    say(f"{count:,} trace entries")
+    put(str(options.out))
+    return 0

@@ -1,0 +1,93 @@
+"""``status`` and ``check``."""
+
+from __future__ import annotations
+
+import argparse
+
+from analytics.cli.terminal import Verbs, add_lake, add_realm, chosen_realms, put, put_json, say
+from analytics.page.text import visible
+
+_MARKS = {"complete": "●", "empty": "–", "partial": "◐", "missing": "·", "stale": "!"}
+_MOST_DAYS = 31
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verbs."""
+    parser = verbs.add_parser("status", help="calendar of realms and days: complete, partial, missing, stale")
+    add_lake(parser)
+    parser.add_argument("--json", action="store_true", help="one object per realm and day")
+    parser.set_defaults(run=run_status)
+    parser = verbs.add_parser("check", help="is the lake sound? exit 1 when a check of severity error fails")
+    add_lake(parser)
+    add_realm(parser)
+    parser.add_argument("--json", action="store_true", help="one object per check")
+    parser.set_defaults(run=run_check)
+
+
+def run_status(options: argparse.Namespace) -> int:
+    """Show the calendar."""
+    from analytics import api
+    from analytics.status import calendar
+
+    lake = api.open_lake(options.lake)
+    cells = calendar(lake)
+    if options.json:
+        put_json([cell.to_dict() for cell in cells])
+        return 0
+    days = sorted({cell.day for cell in cells if cell.day})[-_MOST_DAYS:]
+    if not cells:
+        say("the lake is empty: strategy-analytics extract fills it")
+        return 0
+    names = {
+        cell.realm: "(no realm)" if cell.realm is None else visible(cell.realm)[:40] or "(empty realm)"
+        for cell in cells
+    }
+    width = max(len(name) for name in names.values())
+    by_place = {(cell.realm, cell.day): cell for cell in cells}
+    put(f"{'':{width}}  " + " ".join(f"{day:%d}" for day in days) + f"   {days[0]} to {days[-1]}" if days else "")
+    for realm, name in names.items():
+        row = [by_place.get((realm, day)) for day in days]
+        logged = sum(cell.logged_count for cell in cells if cell.realm == realm)
+        put(
+            f"{name:{width}}  "
+            + " ".join(f"{_MARKS[cell.state] if cell else ' ':>2}" for cell in row)
+            + f"   {logged:,} logged runs"
+        )
+    undated = sum(cell.logged_count for cell in cells if cell.day is None)
+    if undated:
+        put(f"{undated:,} rows have no usable created_at and belong to no day")
+    put("   ".join(f"{mark} {state}" for state, mark in _MARKS.items()))
+    return 0
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Run every check."""
+    from analytics import api
+
+    lake = api.open_lake(options.lake, realm=chosen_realms(options))
+    results = lake.check()
+    failed = [result for result in results if not result.passed and result.severity == "error"]
+    if options.json:
+        put_json(
+            [
+                {
+                    "name": r.name,
+                    "severity": r.severity,
+                    "says": r.says,
+                    "passed": r.passed,
+                    "failures": r.failures,
+                    "example": r.example,
+                }
+                for r in results
+            ]
+        )
+    else:
+        for result in results:
+            mark = "ok     " if result.passed else "FAILED " if result.severity == "error" else "warning"
+            put(f"{mark}  {result.name}: {result.says}.")
+            if not result.passed:
+                example = ", ".join(
+                    f"{key}={visible(str(value))[:80]}" for key, value in (result.example or {}).items()
+                )
+                put(f"         {result.failures:,} found, for example {example}")
+    return 1 if failed else 0

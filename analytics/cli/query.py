@@ -1,0 +1,116 @@
+"""``query``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from analytics.cli.terminal import (
+    Verbs,
+    add_lake,
+    add_realm,
+    add_window,
+    chosen_realms,
+    put_csv,
+    put_json,
+    put_table,
+    say,
+)
+from analytics.errors import QueryError, UsageError
+from analytics.model import Window
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("query", help="ask the lake in SQL, or run a named query")
+    parser.add_argument("sql", nargs="?", metavar="SQL", help="one statement over the views; `query --list` names them")
+    parser.add_argument("--name", metavar="NAME", help="a named query instead")
+    parser.add_argument("--list", action="store_true", help="views and named queries")
+    add_window(parser, "default: the last three days, for queries that take a window")
+    add_realm(parser)
+    add_lake(parser)
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="name=value", help="a $parameter (may be repeated)"
+    )
+    parser.add_argument("--format", choices=["table", "csv", "json", "parquet"], default="table")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of stdout (csv, parquet)")
+    parser.set_defaults(run=run_query)
+
+
+def run_query(options: argparse.Namespace) -> int:
+    """Ask, and write the answer."""
+    from analytics import api, sql
+
+    if sum((options.sql is not None, options.name is not None, options.list)) != 1:
+        raise UsageError(
+            "either a statement, or --name, or --list", hint="strategy-analytics query 'from strategy_days limit 5'"
+        )
+    lake = api.open_lake(options.lake, realm=chosen_realms(options))
+    if options.list:
+        put_table(["view", "what it holds"], lake.describe().values.tolist())
+        put_table(["query", "answers", "parameters"], lake.queries().values.tolist())
+        return 0
+    statement = sql.text("queries", options.name) if options.name else options.sql
+    window = Window.parse(options.since, options.until)
+    given: dict[str, Any] = _parse_parameters(options.param)
+    wanted = sql.parameters(statement)
+    if unknown := sorted(set(given) - set(wanted)):
+        raise UsageError(
+            f"the query has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(wanted) or 'none'}"
+        )
+    values = _with_window(window, given, wanted)
+    if options.name:
+        # A named query takes NULL for what is not given: all, or its own default.
+        values = {name: values.get(name) for name in wanted}
+    _write(lake.sql(statement, **values), options)
+    return 0
+
+
+def _write(answer: Any, options: argparse.Namespace) -> None:
+    import duckdb
+
+    if answer is None:
+        say("done: the statement returned no rows")
+        return
+    try:
+        if options.format == "parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(answer.to_arrow_table(), str(options.out) if options.out else sys.stdout.buffer)
+            return
+        columns, rows = answer.columns, answer.fetchall()
+    except duckdb.Error as error:
+        raise QueryError(f"DuckDB: {error}") from error
+    if options.format == "csv":
+        with options.out.open("w", newline="", encoding="utf-8") if options.out else nullcontext(sys.stdout) as target:
+            put_csv(columns, rows, target)
+    elif options.format == "json":
+        put_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        put_table(columns, rows)
+
+
+def _parse_parameters(pairs: Sequence[str]) -> dict[str, str]:
+    """``name=value`` words as a dictionary.
+
+    Raises:
+        UsageError: A word has no ``=`` or a strange name.
+    """
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+            raise UsageError(f"{pair!r} is no parameter", hint="write --param name=value")
+        found[name] = value
+    return found
+
+
+def _with_window(window: Window, given: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
+    """Add the window to a query's parameters where it has them and they were not given."""
+    ends = {"since": window.since, "until": window.until}
+    return {**{name: value for name, value in ends.items() if name in wanted}, **given}

@@ -1,0 +1,134 @@
+"""What a person sees, and what a program reads."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, TextIO, TypeAlias
+
+from analytics.errors import UsageError
+from analytics.page.text import visible
+
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+_MOST_ROWS = 500
+_WIDEST_CELL = 100
+
+
+def say(*words: object) -> None:
+    """Words for a person, on stderr."""
+    print(*words, file=sys.stderr, flush=True)
+
+
+def put(text: str) -> None:
+    """Data, on stdout."""
+    print(text)
+
+
+def put_json(value: Any) -> None:
+    """Data for programs, on stdout. NaN and infinities have no JSON: they become null."""
+    print(json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table for people, on stdout. Authors' text cannot move the cursor: control characters are written out."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    listed = list(rows)
+    for name, number in zip(columns, _are_numbers(columns, listed), strict=True):
+        table.add_column(Text(name), justify="right" if number else "left", no_wrap=True)
+    for row in listed[:_MOST_ROWS]:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    # Wide results are for a pager or a pipe: folding them into 80 columns would be unreadable.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000, soft_wrap=True).print(table)
+    if len(listed) > _MOST_ROWS:
+        say(f"… {len(listed) - _MOST_ROWS:,} more rows; --format csv shows all")
+
+
+def put_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], target: TextIO) -> None:
+    """Comma-separated values, values as they are: NULL is empty, times ISO 8601, lists and structs JSON."""
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(
+            [json.dumps(_plain(v), ensure_ascii=False) if isinstance(v, list | dict) else _iso(v) for v in row]
+        )
+
+
+def add_realm(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
+    """``--realm`` and ``--no-realm``."""
+    if many:
+        parser.add_argument(
+            "--realm", action="append", default=[], metavar="R", help="only this tenant (may be repeated)"
+        )
+    else:
+        parser.add_argument("--realm", metavar="R", help="only this tenant")
+    parser.add_argument("--no-realm", action="store_true", help="the rows without a realm (NULL)")
+
+
+def add_window(parser: argparse.ArgumentParser, default: str) -> None:
+    """``--since`` and ``--until``."""
+    parser.add_argument("--since", metavar="WHEN", help=f"2026-07-08, today, yesterday, 7d … ({default})")
+    parser.add_argument("--until", metavar="WHEN", help="the same, exclusive (default: the end of today)")
+
+
+def add_lake(parser: argparse.ArgumentParser) -> None:
+    """``--lake``."""
+    parser.add_argument("--lake", metavar="DIR", help="folder of the lake (default: $ANALYTICS_LAKE, else lake)")
+
+
+def chosen_realms(options: argparse.Namespace) -> list[str | None]:
+    """The realms named on the command line; empty for all."""
+    given = options.realm if isinstance(options.realm, list) else [options.realm] if options.realm is not None else []
+    if given and options.no_realm and not isinstance(options.realm, list):
+        raise UsageError("either --realm or --no-realm", hint="the NULL realm has no name")
+    return [*given, *([None] if options.no_realm else [])]
+
+
+def _iso(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime | date) else value
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is math.nan:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.6g}" if math.isfinite(value) else str(value)
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    text = visible(
+        value
+        if isinstance(value, str)
+        else json.dumps(_plain(value), ensure_ascii=False)
+        if isinstance(value, list | dict)
+        else str(value)
+    )
+    return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
+
+
+def _are_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[bool]:
+    return [
+        any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows[:20])
+        for i in range(len(columns))
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value if isinstance(value, str | int | bool | None) else str(value)

@@ -1,0 +1,84 @@
+"""Settings: read once at the edge, passed down. Nothing else in the package reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analytics.errors import ConfigurationError
+
+DEFAULT_SAMPLE_RATE = 0.05
+"""The engine's own default of ``DSL_EXECUTION_LOG_SAMPLE_RATE``."""
+
+TRACE_LIMIT = 200
+NODE_CAP = 1000
+DEPTH_CAP = 32
+TIME_LIMIT_MS = 500.0
+"""The engine's defaults: stored trace entries, visited nodes, depth, milliseconds of the walk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a command needs to know about where it runs.
+
+    Attributes:
+        database_url: SQLAlchemy or libpq URL, or a libpq ``key=value`` string; empty for libpq's own variables. Never
+            shown in ``repr``, because it may hold a password.
+        lake: Folder of the Parquet lake.
+        reports: Folder of rendered reports.
+        sample_rate: Fraction of ok runs the engine logs, 0 to 1.
+        sample_rate_is_default: Nobody set it, so every command that uses it says so.
+    """
+
+    database_url: str = field(default="", repr=False)
+    lake: Path = Path("lake")
+    reports: Path = Path("reports/out")
+    sample_rate: float = DEFAULT_SAMPLE_RATE
+    sample_rate_is_default: bool = True
+
+    @classmethod
+    def from_env(
+        cls,
+        env: Mapping[str, str] | None = None,
+        *,
+        database_url: str | None = None,
+        lake: str | Path | None = None,
+        reports: str | Path | None = None,
+        sample_rate: float | str | None = None,
+    ) -> Settings:
+        """Build settings from arguments, then the environment, then defaults.
+
+        Args:
+            env: The environment; ``os.environ`` when not given.
+            database_url: Before ``ANALYTICS_DATABASE_URL``, before ``DATABASE_URL``, before libpq's own variables.
+            lake: Before ``ANALYTICS_LAKE``, before ``lake``.
+            reports: Before ``ANALYTICS_REPORTS``, before ``reports/out``.
+            sample_rate: Before ``ANALYTICS_SAMPLE_RATE``, before 0.05.
+
+        Raises:
+            ConfigurationError: The rate is no number between 0 and 1.
+        """
+        source = os.environ if env is None else env
+        rate = sample_rate if sample_rate is not None else source.get("ANALYTICS_SAMPLE_RATE") or None
+        return cls(
+            database_url=database_url or source.get("ANALYTICS_DATABASE_URL") or source.get("DATABASE_URL") or "",
+            lake=Path(lake or source.get("ANALYTICS_LAKE") or "lake"),
+            reports=Path(reports or source.get("ANALYTICS_REPORTS") or "reports/out"),
+            sample_rate=DEFAULT_SAMPLE_RATE if rate is None else _rate(rate),
+            sample_rate_is_default=rate is None,
+        )
+
+
+def _rate(value: float | str) -> float:
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = float("nan")
+    if not 0 <= rate <= 1:
+        raise ConfigurationError(
+            f"the sampling rate must be a number from 0 to 1, not {value!r}",
+            hint="it is the engine's DSL_EXECUTION_LOG_SAMPLE_RATE: --sample-rate 0.05 or ANALYTICS_SAMPLE_RATE=0.05",
+        )
+    return rate

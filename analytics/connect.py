@@ -1,0 +1,84 @@
+"""Open a read-only snapshot of the server, and say what went wrong in words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    import psycopg
+    import sqlalchemy
+
+# SET LOCAL rather than start-up options: it works through connection poolers too.
+SESSION = "set local timezone = 'UTC'; set local datestyle = 'ISO'; set local statement_timeout = '2h'"
+
+
+@contextlib.contextmanager
+def connect(url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """A read-only snapshot. SQLAlchemy reads the URL and manages the transaction, psycopg does the reading."""
+    from sqlalchemy.exc import DBAPIError
+
+    engine = _engine(url)
+    try:
+        with engine.connect().execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        ) as connection:
+            yield connection.connection.driver_connection  # type: ignore[misc]  # psycopg's, as the drivername says
+    except DBAPIError as error:
+        # The original error names host, port and reason; SQLAlchemy's adds a link to its own website.
+        raise explain(error.orig or error) from None
+
+
+def _engine(url: str) -> sqlalchemy.Engine:
+    import psycopg
+    import sqlalchemy
+    from sqlalchemy.exc import ArgumentError
+
+    options: dict[str, Any] = {"application_name": "strategy-analytics", "connect_timeout": 15}
+    try:
+        if url and "://" not in url:  # a libpq string: host=… dbname=…
+            psycopg.conninfo.conninfo_to_dict(url)
+            return sqlalchemy.create_engine(
+                "postgresql+psycopg://",
+                creator=lambda: psycopg.connect(url, **options),
+                poolclass=sqlalchemy.pool.NullPool,
+            )
+        parsed = sqlalchemy.make_url(url or "postgresql://")
+        if "@" in (parsed.host or ""):
+            raise ValueError("a password that is not percent-encoded")
+    except (ArgumentError, ValueError, psycopg.ProgrammingError):
+        # Their own messages repeat what they cannot read, and that may be half a password.
+        raise SourceUnavailableError(
+            "the database URL cannot be read",
+            hint="write postgresql://user@host:5432/database; percent-encode the password",
+        ) from None
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise SourceUnavailableError(
+            f"the database URL is for {parsed.get_backend_name()}, and the engine logs to PostgreSQL",
+            hint="write postgresql://user@host/database",
+        )
+    return sqlalchemy.create_engine(
+        parsed.set(drivername="postgresql+psycopg"), connect_args=options, poolclass=sqlalchemy.pool.NullPool
+    )
+
+
+def explain(error: BaseException) -> SourceError:
+    """A psycopg error as one of ours. libpq's messages name host, user and table, never the password."""
+    import psycopg
+    from psycopg import errors
+
+    message = " ".join(str(error).split())
+    kind: type[SourceError] = SourceError
+    hint = ""
+    if isinstance(error, errors.InsufficientPrivilege):
+        kind, hint = SourceAccessError, "grant select on strategyexecutionlog to the role that reads it"
+    elif isinstance(error, errors.QueryCanceled):
+        hint = "a timeout or an administrator cancelled the query; run again, or extract a shorter window"
+    elif isinstance(error, psycopg.ProgrammingError) and getattr(error, "sqlstate", None) is None:
+        kind, hint = SourceUnavailableError, "check the options behind the ? of the URL"
+    elif isinstance(error, psycopg.OperationalError) and getattr(error, "sqlstate", None) is None:
+        kind, hint = SourceUnavailableError, "check host, port, user and password: psql with the same URL must connect"
+    return kind(f"PostgreSQL: {message}", hint=hint, sqlstate=getattr(error, "sqlstate", None))

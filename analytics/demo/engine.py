@@ -1,0 +1,232 @@
+"""The simulated engine: it runs the programs, measures itself, and logs a sample of what it did."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from analytics.demo import stories
+from analytics.demo.catalog import Family
+from analytics.demo.copytext import line, number
+from analytics.demo.events import Batch, batches
+from analytics.demo.traffic import Chunk, Ints, microseconds
+from analytics.demo.truth import TRUTH_SCHEMA
+from analytics.program import Outcome, Program, analytics_paths, compile_program
+
+MS_PER_VISIT: Final = 0.045
+TRACE_LIMIT: Final = 200
+#: Runs that time out for no reason of theirs.
+_STRAY_TIMEOUTS: Final = 0.0016
+#: Commits take 3 ms, but for those that stand in the queue behind a lock.
+_COMMIT_TAIL: Final = 0.12
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkResult:
+    """What one chunk leaves behind.
+
+    Attributes:
+        truth: Every run, by `TRUTH_SCHEMA`, in order of created_at.
+        log: (committed_at in microseconds, COPY line) of the runs that were logged, in commit order.
+        entries: Trace entries stored in those lines.
+    """
+
+    truth: pa.Table
+    log: list[tuple[int, str]]
+    entries: int
+
+
+def play(batch: Batch) -> None:
+    """Run every event of a batch; fills in outcomes, queries and who timed out."""
+    family, count = batch.family, len(batch)
+    programs = {number: compile_program(family.programs[number]) for number in set(batch.version)}
+    queries = {number: len(analytics_paths(family.programs[number])) for number in programs}
+    batch.queries = [queries[number] for number in batch.version]
+    stalled = _within(batch.created, stories.STALL)
+    chance = np.where(stalled, 1.0 if batch.planted else float(stories.STALL.facts["share"]), _STRAY_TIMEOUTS)
+    if batch.planted and not stalled.any():
+        chance = np.zeros(count)  # a planted failure must be the one its story tells
+    batch.timed_out = (batch.rng.random(count) < chance).tolist()
+    lowered = _within(batch.created, stories.LOWERED_CAP) & (family.realm == stories.LOWERED_CAP.realm)
+    batch.max_nodes = np.where(lowered, int(stories.LOWERED_CAP.facts["max_nodes"]), 1000).tolist()
+    batch.outcomes = [
+        run(programs[version], family, row, max_nodes=cap, keep_trace=False)
+        for version, row, cap in zip(batch.version, batch.fields, batch.max_nodes, strict=True)
+    ]
+
+
+def run(program: Program, family: Family, row: dict[str, Any], *, max_nodes: int, keep_trace: bool) -> Outcome:
+    """Run one event the way the engine would."""
+    if family.parent is None:
+        return program.run(row, max_nodes=max_nodes, keep_trace=keep_trace)
+    data = {path[5:]: value for path, value in row.items() if path.startswith("data.")}
+    return program.run_extend(row, family.parent, data=data, max_nodes=max_nodes, keep_trace=keep_trace)
+
+
+def durations(batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Milliseconds: walk, queries and noise; a run that timed out takes at least 500."""
+    rng, count = batch.rng, len(batch)
+    visits = np.array([outcome.visits for outcome in batch.outcomes], dtype=np.float64)
+    walk = visits * MS_PER_VISIT * np.exp(0.18 * rng.standard_normal(count))
+    queries = np.array(batch.queries, dtype=np.float64) * 1.3 * np.exp(0.45 * rng.standard_normal(count))
+    total = 0.4 + 0.3 * rng.random(count) + walk + queries
+    if (batch.family.realm, batch.family.name) == (stories.SLOW_FIELD.realm, stories.SLOW_FIELD.family):
+        slow = np.array(batch.version) == stories.SLOW_FIELD.facts["version"]
+        median = float(stories.SLOW_FIELD.facts["query_ms_median"])
+        tail = np.where(rng.random(count) < 0.02, 1.0 + 8.0 * rng.random(count), 1.0)
+        total += slow * median * np.exp(0.35 * rng.standard_normal(count)) * tail
+    late = np.array(batch.timed_out)
+    total = np.where(late, 500.0 + rng.exponential(260.0, count), total)
+    return np.round(total, 3)
+
+
+def _within(created: Ints, story: stories.Story) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    until = microseconds(story.until) if story.until else np.iinfo(np.int64).max
+    return np.asarray((created >= microseconds(story.since)) & (created < until))
+
+
+def story_keys(batch: Batch) -> list[str | None]:
+    """Which story each run belongs to, if any."""
+    keys: list[str | None] = [None] * len(batch)
+    family = batch.family
+    for story in reversed(stories.STORIES):  # the first of the tuple has the last word
+        if story.family is not None and (story.realm, story.family) != (family.realm, family.name):
+            continue
+        for index in np.flatnonzero(_within(batch.created, story)).tolist():
+            if _belongs(story, batch, index):
+                keys[index] = story.key
+    return keys
+
+
+def _belongs(story: stories.Story, batch: Batch, index: int) -> bool:
+    outcome = batch.outcomes[index]
+    if story is stories.STALL:
+        return batch.timed_out[index]
+    if story is stories.SLOW_FIELD and batch.timed_out[index]:
+        return False  # slow fields make slow runs; the time limit wraps the walk only
+    if story in (stories.CANARY, stories.ZERO_MINUTES):
+        return outcome.error_code == story.facts["error_code"] and not batch.timed_out[index]
+    if story in (stories.BYPASS, stories.ODD_REFERRAL):
+        return batch.planted
+    return "version" not in story.facts or batch.version[index] == story.facts["version"]
+
+
+def simulate_chunk(chunk: Chunk, seed: int, rate: float) -> ChunkResult:
+    """Simulate a chunk; depends on its arguments only, wherever it runs."""
+    tables: list[pa.Table] = []
+    log: list[tuple[int, str]] = []
+    entries = 0
+    for batch in batches(chunk, seed):
+        play(batch)
+        table = _truth(batch, rate)
+        tables.append(table)
+        for index in np.flatnonzero(table["logged"].to_numpy()).tolist():
+            committed, text, stored = _log_row(batch, index, {name: table[name][index] for name in _LOGGED})
+            log.append((committed, text))
+            entries += stored
+    truth = pa.concat_tables(tables) if tables else TRUTH_SCHEMA.empty_table()
+    log.sort()
+    return ChunkResult(truth.sort_by([("created_at", "ascending"), ("execution_id", "ascending")]), log, entries)
+
+
+def _truth(batch: Batch, rate: float) -> pa.Table:
+    family, rng, count, outcomes = batch.family, batch.rng, len(batch), batch.outcomes
+    took = durations(batch)
+    lag_ms = np.where(rng.random(count) < _COMMIT_TAIL, rng.uniform(50, 4400, count), rng.lognormal(1.1, 0.5, count))
+    late = batch.timed_out
+    failed = np.array([not outcome.ok for outcome in outcomes]) | np.array(late)
+    sampled = rng.random(count) < rate
+    ids = {version: family.strategy_id(version) for version in set(batch.version)}
+    shown = [None if gone else outcome for outcome, gone in zip(outcomes, failed.tolist(), strict=True)]
+    columns: dict[str, Any] = {
+        "execution_id": _uuids(rng, count),
+        "created_at": batch.created,
+        "committed_at": batch.created + (lag_ms * 1000).astype(np.int64),
+        "realm_id": [family.realm] * count,
+        "family": [family.name] * count,
+        "strategy_id": [ids[version] for version in batch.version],
+        "strategy_version": batch.version,
+        "strategy_type": [family.strategy_type] * count,
+        "status": ["timeout" if gone else outcome.status for outcome, gone in zip(outcomes, late, strict=True)],
+        "error_code": ["DSL_TIMEOUT" if gone else run.error_code for run, gone in zip(outcomes, late, strict=True)],
+        "points": [None if outcome is None else float(outcome.points) for outcome in shown],
+        "case_name": [None if outcome is None else outcome.case_name for outcome in shown],
+        "duration_ms": took,
+        "visits": [outcome.visits for outcome in outcomes],
+        "nodes_true": [outcome.nodes for outcome in outcomes],
+        "nodes_executed": [0 if outcome is None else outcome.nodes for outcome in shown],
+        "external_game_id": batch.game,
+        "external_task_id": batch.task,
+        "external_user_id": batch.user,
+        "logged": failed | sampled,
+        "story": story_keys(batch),
+        "analytics_queries": batch.queries,
+    }
+    return pa.table([pa.array(columns[name.name], name.type) for name in TRUTH_SCHEMA], schema=TRUTH_SCHEMA)
+
+
+def _uuids(rng: np.random.Generator, count: int) -> list[str]:
+    raw = rng.bytes(16 * count).hex()
+    found = (raw[start : start + 32] for start in range(0, 32 * count, 32))
+    return [f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}" for text in found]
+
+
+_LOGGED: Final = ("execution_id", "committed_at", "strategy_id", "status", "error_code", "case_name", "duration_ms")
+
+
+def _log_row(batch: Batch, index: int, truth: dict[str, Any]) -> tuple[int, str, int]:
+    """A run as the engine logs it: (committed_at, COPY line, trace entries stored).
+
+    A failed run keeps no trace, no nodes, no points, no case and no notes, whatever it did before it failed.
+    """
+    family, user = batch.family, batch.user[index]
+    version = batch.version[index]
+    failed = truth["status"].as_py() != "ok"
+    points, nodes, trace, notes = None, 0, None, None
+    if not failed:
+        again = run(
+            compile_program(family.programs[version]),
+            family,
+            batch.fields[index],
+            max_nodes=batch.max_nodes[index],
+            keep_trace=True,
+        )
+        points, nodes, trace = again.points, again.nodes, again.trace
+        if nodes > TRACE_LIMIT:
+            notes = f"trace truncated: {nodes} -> {TRACE_LIMIT} entries"
+            trace = (trace or [])[:TRACE_LIMIT]
+    moment = (_EPOCH + timedelta(microseconds=int(batch.created[index]))).isoformat()
+    person = f"auth0|{user[2:]}" if user < "u-33" else None  # a fifth signs in as a person, the rest by api key
+    text = line(
+        (
+            truth["execution_id"].as_py(),
+            moment,
+            moment,
+            None if person else "key-" + (family.realm or "none")[:4],
+            person,
+            truth["strategy_id"].as_py(),
+            str(version),
+            family.strategy_type,
+            family.realm,
+            batch.game[index],
+            batch.task[index],
+            user,
+            truth["status"].as_py(),
+            truth["error_code"].as_py(),
+            number(points),
+            truth["case_name"].as_py(),
+            str(truth["duration_ms"].as_py()),
+            str(nodes),
+            json.dumps(trace, ensure_ascii=False, separators=(",", ":")),
+            "f" if failed else "t",
+            family.parent_strategy_id,
+            notes,
+        )
+    )
+    return truth["committed_at"].value, text, len(trace or ())

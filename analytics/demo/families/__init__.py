@@ -1,0 +1,1 @@
+"""The strategies of each realm: their programs, their traffic and the fields their events carry."""

@@ -1,0 +1,175 @@
+"""A population of runs whose truth is known: simulated once, kept in two files, loaded any number of times."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+
+from analytics.demo.engine import ChunkResult, simulate_chunk
+from analytics.demo.stories import STORIES
+from analytics.demo.traffic import Chunk, plan
+from analytics.demo.truth import TRUTH_SCHEMA
+
+RATE: Final = 0.05
+SEED: Final = 20260708
+UNTIL: Final = date(2026, 7, 11)
+_TRUTH = "population.parquet"
+_LOG = "log.copy"
+#: Below this many runs, starting processes takes longer than the runs.
+_WORTH_A_PROCESS: Final = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Runs of a simulated engine.
+
+    Attributes:
+        directory: Where the two files are.
+        runs: Number of runs, logged or not.
+        days: Number of UTC days.
+        until: First day after the last one.
+        seed: Seed that makes them again.
+        rate: Sampling rate of ok runs.
+        logged: Rows that reached the log.
+        failed: Failed runs, all of them logged.
+        trace_entries: Entries in the logged traces, after the cut.
+    """
+
+    directory: Path
+    runs: int
+    days: int
+    until: date
+    seed: int
+    rate: float
+    logged: int
+    failed: int
+    trace_entries: int
+
+    @property
+    def truth_path(self) -> Path:
+        """Every run, as Parquet; see `truth.TRUTH_SCHEMA`."""
+        return self.directory / _TRUTH
+
+    @property
+    def log_path(self) -> Path:
+        """The logged rows in commit order, in PostgreSQL's COPY text format."""
+        return self.directory / _LOG
+
+    def copy_blocks(self, size: int = 1 << 20) -> Iterator[bytes]:
+        """The log as blocks for COPY."""
+        with self.log_path.open("rb") as stream:
+            while block := stream.read(size):
+                yield block
+
+
+def simulate(
+    *,
+    runs: int = 240_000,
+    days: int = 14,
+    until: date = UNTIL,
+    seed: int = SEED,
+    rate: float = RATE,
+    workers: int | None = None,
+    directory: Path | None = None,
+) -> Population:
+    """Simulate an engine for some days.
+
+    The result depends on everything but `workers`. Memory stays at a few chunks of at most some ten thousand runs.
+
+    Args:
+        runs: Runs in all; planted ones count.
+        days: UTC days, the last of them the one before `until`.
+        until: First day after the last one.
+        seed: Same seed, same population.
+        rate: An ok run is logged when a random number is below.
+        workers: Processes; None takes as many as there are cores, up to four, or one when there is little to do.
+        directory: Where to put the files; None takes a new temporary directory, which the caller removes.
+    """
+    if directory is None:
+        directory = Path(tempfile.mkdtemp(prefix="strategy-analytics-demo-"))
+    directory.mkdir(parents=True, exist_ok=True)
+    if workers is None:
+        workers = min(4, os.cpu_count() or 1) if runs >= _WORTH_A_PROCESS else 1
+    chunks = plan(runs=runs, days=days, until=until, seed=seed)
+    counts = {"runs": 0, "logged": 0, "failed": 0, "entries": 0}
+    waiting: list[tuple[int, str]] = []
+    with (
+        pq.ParquetWriter(directory / _TRUTH, TRUTH_SCHEMA, compression="zstd") as truth,
+        (directory / _LOG).open("w", encoding="utf-8", newline="") as log,
+    ):
+        for result in _results(chunks, seed, rate, workers):
+            truth.write_table(result.truth)
+            counts["runs"] += len(result.truth)
+            counts["failed"] += sum(status != "ok" for status in result.truth["status"].to_pylist())
+            counts["logged"] += len(result.log)
+            counts["entries"] += result.entries
+            waiting = _write_committed(log, [*waiting, *result.log], _last_moment(result))
+        _write_committed(log, waiting, None)
+    return Population(
+        directory, counts["runs"], days, until, seed, rate, counts["logged"], counts["failed"], counts["entries"]
+    )
+
+
+def _results(chunks: list[Chunk], seed: int, rate: float, workers: int) -> Iterator[ChunkResult]:
+    work = partial(simulate_chunk, seed=seed, rate=rate)
+    if workers <= 1:
+        yield from map(work, chunks)
+        return
+    # fork, as a caller's script or notebook need not be importable for that; the children touch numpy and Python only.
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method)) as pool:
+        # A bounded number of chunks in flight, so that a slow consumer does not pile up results.
+        ahead = [pool.submit(work, chunk) for chunk in chunks[: 2 * workers]]
+        for chunk in chunks[2 * workers :]:
+            yield ahead.pop(0).result()
+            ahead.append(pool.submit(work, chunk))
+        while ahead:
+            yield ahead.pop(0).result()
+
+
+def _last_moment(result: ChunkResult) -> int | None:
+    return result.truth["created_at"][-1].value if len(result.truth) else None
+
+
+def _write_committed(log: Any, rows: list[tuple[int, str]], until: int | None) -> list[tuple[int, str]]:
+    """Write what was committed before a moment, in commit order; return what a later chunk may still overtake."""
+    rows.sort()
+    ready = [row for row in rows if until is None or row[0] < until]
+    log.writelines(text for _, text in ready)
+    return rows[len(ready) :]
+
+
+def write_truth(population: Population, directory: Path) -> Path:
+    """Put the truth under `directory/truth`: `population.parquet` and `stories.json`.
+
+    Returns:
+        The directory of the two files.
+    """
+    target = directory / "truth"
+    target.mkdir(parents=True, exist_ok=True)
+    path = target / _TRUTH
+    if path.resolve() != population.truth_path.resolve():
+        path.unlink(missing_ok=True)
+        try:
+            os.link(population.truth_path, path)  # the same bytes, without writing them twice
+        except OSError:
+            shutil.copyfile(population.truth_path, path)
+    told = [asdict(story) for story in STORIES]
+    (target / "stories.json").write_text(json.dumps(told, ensure_ascii=False, indent=1, default=_iso), encoding="utf-8")
+    return target
+
+
+def _iso(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,119 @@
+"""Who plays when: how many runs each family gets in each stretch of time, at which moments, by which users."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.demo.catalog import Family, Floats
+from analytics.demo.programs import FAMILIES
+from analytics.demo.stories import PLANTS
+
+Ints = NDArray[np.int64]
+
+#: Share of a day's traffic by hour (UTC), before it is normalised.
+RHYTHMS: Final[Mapping[str, tuple[float, ...]]] = {
+    "school": (0.2,) * 5 + (0.5, 2, 6, 9, 9, 8, 8, 8, 9, 7, 5, 4, 3, 3, 2, 1.5, 1, 0.5, 0.3),
+    "commute": (0.6, 0.4, 0.3, 0.3, 0.8, 2.5, 6, 9, 7, 4, 3.5, 4, 5, 5, 4, 6, 9, 9, 6, 4, 3, 2, 1.5, 1),
+    "evening": (1, 0.5, 0.3, 0.2, 0.3, 1, 2, 3, 3, 3, 3, 4, 5, 4, 4, 5, 7, 9, 10, 10, 8, 6, 4, 2),
+    "flat": (1.5, 1, 0.8, 0.8, 1, 1.5, 2.5, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 4.5, 4, 3.5, 3, 2),
+}
+_USERS_PER_REALM: Final = 700
+_LARGEST_CHUNK: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch of time small enough to simulate in memory.
+
+    Attributes:
+        index: 0-based, in time order.
+        since: Start, UTC.
+        hours: Length.
+        counts: Runs of each family, in the order of `FAMILIES`, planted ones left out.
+    """
+
+    index: int
+    since: datetime
+    hours: int
+    counts: tuple[int, ...]
+
+    @property
+    def until(self) -> datetime:
+        """End, UTC."""
+        return self.since + timedelta(hours=self.hours)
+
+
+def plan(*, runs: int, days: int, until: date, seed: int) -> list[Chunk]:
+    """Divide the runs over time and families; planted runs count towards the total.
+
+    Depends on nothing but the arguments, so any number of workers simulates the same population.
+    """
+    last = datetime(until.year, until.month, until.day, tzinfo=UTC)
+    first = last - timedelta(days=days)
+    planted = sum(len(plant.overrides) for plant in PLANTS if first <= plant.story.since < last)
+    hours = next((length for length in (12, 6, 3) if runs / days * length / 24 <= _LARGEST_CHUNK), 1)
+    starts = [first + timedelta(hours=hour) for hour in range(0, days * 24, hours)]
+    noise = np.exp(0.06 * np.random.default_rng([seed, 1]).standard_normal((len(starts), len(FAMILIES))))
+    weights = np.array([[_weight(family, start, hours) for family in FAMILIES] for start in starts]) * noise
+    edges = np.concatenate([[0.0], np.cumsum(weights)])
+    counts = np.diff(np.rint(edges / edges[-1] * max(0, runs - planted)).astype(np.int64)).reshape(weights.shape)
+    return [
+        Chunk(index, start, hours, tuple(row))
+        for index, (start, row) in enumerate(zip(starts, counts.tolist(), strict=True))
+    ]
+
+
+def _weight(family: Family, start: datetime, hours: int) -> float:
+    rhythm = RHYTHMS[family.rhythm]
+    share = sum(rhythm[(start.hour + hour) % 24] for hour in range(hours)) / sum(rhythm)
+    return family.weight * share * (family.weekend if start.weekday() >= 5 else 1.0)
+
+
+def moments(family: Family, chunk: Chunk, count: int, rng: np.random.Generator) -> Ints:
+    """Ends of runs, as sorted microseconds since the epoch, denser in busy hours."""
+    rhythm = np.array([RHYTHMS[family.rhythm][(chunk.since.hour + hour) % 24] for hour in range(chunk.hours)])
+    hour = rng.choice(chunk.hours, count, p=rhythm / rhythm.sum())
+    offset = ((hour + rng.random(count)) * 3_600_000_000).astype(np.int64)
+    return np.sort(microseconds(chunk.since) + offset)
+
+
+def microseconds(moment: datetime) -> int:
+    """A UTC time as microseconds since the epoch."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The people of a realm: a few play a lot, most now and then."""
+
+    ids: tuple[str, ...]
+    cumulative: Floats
+    time: Floats
+    age: Floats
+
+    def pick(self, rng: np.random.Generator, count: int) -> Ints:
+        """Draw the user of each event."""
+        return np.searchsorted(self.cumulative, rng.random(count)).astype(np.int64)
+
+
+@lru_cache(maxsize=64)
+def users(realm: str | None, seed: int) -> Users:
+    """The users of a realm, always the same for a seed."""
+    rng = np.random.default_rng([seed, 2, zlib.crc32(repr(realm).encode())])
+    weight = rng.permutation(1.0 / np.arange(1, _USERS_PER_REALM + 1) ** 0.6)
+    cumulative = np.cumsum(weight) / weight.sum()
+    cumulative[-1] = 1.0  # rounding must not leave room for a draw behind the last user
+    return Users(
+        ids=tuple(f"u-{number:06x}" for number in rng.choice(1 << 24, _USERS_PER_REALM, replace=False).tolist()),
+        cumulative=cumulative,
+        time=28.5 * np.exp(0.45 * rng.standard_normal(_USERS_PER_REALM)),
+        age=rng.random(_USERS_PER_REALM),
+    )

@@ -1,0 +1,112 @@
+"""Every error the package raises on purpose.
+
+    AnalyticsError
+    ├── UsageError            exit 2   the caller asked for something that cannot be
+    │   ├── ConfigurationError         a setting is missing or out of range
+    │   └── UnknownNameError           no such query, view, realm, strategy, report …
+    ├── SourceError           exit 3   the database
+    │   ├── SourceUnavailableError     host, port, password, database
+    │   ├── SourceAccessError          a right is missing
+    │   └── SourceSchemaError          a table or column is missing or has another type
+    ├── LakeError             exit 3   the Parquet files
+    │   ├── VerificationError          what was written is not what the server counted
+    │   └── LakeLockedError   exit 75  another run holds the lock
+    ├── QueryError            exit 3   DuckDB refused a query
+    ├── ReportError           exit 3   a notebook failed
+    └── DemoError             exit 3   the embedded server or the simulation
+
+An error says what happened, to what, and how to repair it (``hint``). The facts it is about are attributes, so that
+programs need not parse the sentence.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AnalyticsError(Exception):
+    """Base of every error raised on purpose.
+
+    Args:
+        message: One sentence: what happened, to what.
+        hint: The command or change that repairs it; empty when there is none.
+        **facts: What the error is about; every fact becomes an attribute of the error.
+    """
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, message: str, *, hint: str = "", **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.facts = facts
+
+    def __getattr__(self, name: str) -> object:
+        # Only called for names that are no ordinary attribute: the facts.
+        facts: dict[str, object] = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(name)
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks for this before it prints sixty lines: in a notebook the sentence and its repair are enough.
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UsageError(AnalyticsError):
+    """The caller asked for something that cannot be done as asked."""
+
+    exit_code = 2
+
+
+class ConfigurationError(UsageError):
+    """A setting is missing, contradictory or out of range."""
+
+
+class UnknownNameError(UsageError):
+    """Nothing has that name: a query, view, realm, strategy, report or parameter."""
+
+
+class SourceError(AnalyticsError):
+    """The PostgreSQL server refused, failed or does not hold what is needed."""
+
+
+class SourceUnavailableError(SourceError):
+    """The server cannot be reached or does not let us in."""
+
+
+class SourceAccessError(SourceError):
+    """The role lacks a right."""
+
+
+class SourceSchemaError(SourceError):
+    """A table or column is missing or has a type that cannot be read without loss."""
+
+
+class LakeError(AnalyticsError):
+    """The Parquet lake cannot be read or written."""
+
+
+class VerificationError(LakeError):
+    """What would be written differs from what the server counted; nothing was replaced."""
+
+
+class LakeLockedError(LakeError):
+    """Another run holds the lake's lock."""
+
+    exit_code = 75
+
+
+class QueryError(AnalyticsError):
+    """DuckDB refused a query."""
+
+
+class ReportError(AnalyticsError):
+    """A report's notebook failed; the last good report was left alone."""
+
+
+class DemoError(AnalyticsError):
+    """The embedded PostgreSQL or the simulated engine failed."""

@@ -1,0 +1,284 @@
+"""The job: find what differs between source and lake, and make those partitions equal to the source."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analytics import definitions, partition_files
+from analytics.lake import Lake
+from analytics.model import (
+    DayRecord,
+    ExtractResult,
+    Fingerprint,
+    Horizon,
+    Partition,
+    PartitionInfo,
+    Window,
+)
+from analytics.plan import Plan, chunks, compare
+from analytics.source import BLOCK_BYTES, COMMIT_LAG, RealmFilter, RowTooLargeError, Source, larger_block
+from analytics.staging import Stage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+_REMEMBERED = timedelta(days=400)
+"""Days without a row are written into the ledger only for this long before the window's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Told to the caller while a run goes on.
+
+    Attributes:
+        partitions_done, partitions_total: Of those that differ.
+        rows_total: Rows to read in all.
+        written: The partition that was just replaced; ``None`` once at the start.
+    """
+
+    partitions_done: int
+    partitions_total: int
+    rows_total: int
+    written: PartitionInfo | None
+
+
+def extract(
+    url: str,
+    lake: Lake,
+    window: Window,
+    *,
+    realms: Sequence[str | None] = (),
+    sample_rate: float,
+    sample_rate_is_default: bool = False,
+    force: bool = False,
+    allow_shrink: bool = False,
+    wait_seconds: float = 0,
+    lag: timedelta = COMMIT_LAG,
+    progress: Callable[[Progress], None] | None = None,
+) -> ExtractResult:
+    """Make the lake equal to the source for a window of whole UTC days.
+
+    Args:
+        url: Of the database; empty for libpq's own variables.
+        lake: Where to write.
+        window: Whole UTC days.
+        realms: Only these tenants (``None`` is the NULL realm); all when empty.
+        sample_rate: Fraction of ok runs the engine logs, 0 to 1; fixes each row's ``sample_weight``.
+        sample_rate_is_default: Nobody configured it; carried into the result, so that it is never silent.
+        force: Replace every partition of the window, whether it differs or not.
+        allow_shrink: Follow the source when it has lost rows; without it such rows are kept and said.
+        wait_seconds: How long to wait for another run to release the lake.
+        lag: How long after its ``created_at`` a row's transaction may begin.
+        progress: Called once with the plan and after each partition.
+
+    Returns:
+        What was written, kept and left alone. A second run in a row has ``nothing_to_do``.
+
+    Raises:
+        SourceError, LakeError: Nothing is half-written; partitions that were finished stay.
+        LakeLockedError: Another run is writing this lake.
+    """
+    window = window.whole_days()
+    chosen = RealmFilter.of(realms)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "wait"):
+        lock = lake.lock(wait_seconds)
+        lock.__enter__()
+    with contextlib.ExitStack() as stack:
+        stack.push(lock)
+        with _timed(seconds, "connect"):
+            source = stack.enter_context(Source(url, lag=lag))
+        workspace = stack.enter_context(lake.workspace())
+        with _timed(seconds, "fingerprint"):
+            found = source.fingerprints(window, chosen)
+            identity = source.identity()
+        plan = compare(lake, window, chosen, found, sample_rate, force=force, allow_shrink=allow_shrink)
+        run = _Run(source, lake, workspace, chosen, sample_rate, allow_shrink, seconds, progress, plan)
+        run.everything()
+        with _timed(seconds, "definitions"):
+            read = source.definitions()
+            if not isinstance(read, str):
+                definitions.write(lake, read, workspace)
+        incomplete = _record(lake, window, chosen, plan, run, source.horizon, identity)
+    notes = [] if not isinstance(read, str) else [read]
+    notes += _notes(plan, sample_rate, identity)
+    return ExtractResult(
+        window=window,
+        written=run.written,
+        unchanged=plan.unchanged,
+        kept=run.kept,
+        dropped=run.dropped,
+        horizon=source.horizon,
+        incomplete_days=incomplete,
+        unread_columns=source.unread_columns,
+        sample_rate=sample_rate,
+        sample_rate_is_default=sample_rate_is_default,
+        definitions=None if isinstance(read, str) else len(read),
+        notes=notes,
+        seconds=seconds,
+        removed=sum(info is None for info in run.settled.values()),
+    )
+
+
+class _Run:
+    """The writing part of one extraction, chunk by chunk."""
+
+    def __init__(
+        self,
+        source: Source,
+        lake: Lake,
+        workspace: Path,
+        chosen: RealmFilter,
+        rate: float,
+        allow_shrink: bool,
+        seconds: dict[str, float],
+        progress: Callable[[Progress], None] | None,
+        plan: Plan,
+    ) -> None:
+        self._source, self._lake, self._workspace, self._chosen = source, lake, workspace, chosen
+        self._rate, self._allow_shrink, self._seconds, self._plan = rate, allow_shrink, seconds, plan
+        self._progress = progress
+        self._rows_total = sum(fingerprint.row_count for fingerprint in plan.changed.values())
+        self.written: list[PartitionInfo] = []
+        self.settled: dict[Partition, PartitionInfo | None] = {}
+        self.kept: dict[Partition, int] = {}
+        self.dropped: dict[Partition, int] = {}
+
+    def everything(self) -> None:
+        self._tell(None)
+        for chunk in chunks(self._plan.changed):
+            self._chunk(chunk)
+
+    def _chunk(self, chunk: dict[Partition, Fingerprint]) -> None:
+        with contextlib.closing(self._load(chunk)) as stage:
+            with _timed(self._seconds, "write"):
+                files = [self._lake.path("executions", partition) for partition in stage.partitions]
+                vanished = stage.keep_vanished(files, self._source.existing, drop=self._allow_shrink)
+                gone = {stage.partitions[number]: count for number, count in vanished.items()}
+                staged = partition_files.write(stage, chunk, self._workspace, self._rate)
+            with _timed(self._seconds, "replace"):
+                for partition, finished in staged.items():
+                    info = finished.info
+                    if count := gone.get(partition):
+                        (self.dropped if self._allow_shrink else self.kept)[partition] = count
+                    if info.row_count == 0:
+                        self._lake.remove(self._lake.path("executions", partition))
+                        self._lake.remove(self._lake.path("node_days", partition))
+                        self.settled[partition] = None
+                        continue
+                    self._lake.replace(finished.executions, self._lake.path("executions", partition))
+                    if finished.node_days:
+                        self._lake.replace(finished.node_days, self._lake.path("node_days", partition))
+                    else:
+                        self._lake.remove(self._lake.path("node_days", partition))
+                    self.settled[partition] = info
+                    self.written.append(info)
+                    self._tell(info)
+
+    def _load(self, chunk: dict[Partition, Fingerprint]) -> Stage:
+        """The chunk's rows; read again with larger blocks when a row is larger than a block."""
+        block = BLOCK_BYTES
+        while True:
+            stage = Stage(self._workspace, list(chunk), self._rate)
+            try:
+                with _timed(self._seconds, "read"):
+                    if any(fingerprint.row_count for fingerprint in chunk.values()):
+                        stage.load(self._rows(chunk, block))
+                return stage
+            except RowTooLargeError:
+                stage.close()
+                block = larger_block(block)
+            except BaseException:
+                stage.close()
+                raise
+
+    def _rows(self, chunk: dict[Partition, Fingerprint], block_bytes: int) -> Iterator[pa.RecordBatch]:
+        days = [partition.day for partition in chunk if partition.day]
+        # Only the realms that differ: a late row of one tenant must not cost a read of them all.
+        names = {partition.realm for partition in chunk}
+        return self._source.executions(
+            min(days, default=None),
+            max(days, default=None),
+            RealmFilter.of(sorted(names, key=lambda realm: (realm is None, realm or ""))),
+            undated=len(days) < len(chunk),
+            block_bytes=block_bytes,
+        )
+
+    def _tell(self, written: PartitionInfo | None) -> None:
+        if self._progress:
+            self._progress(Progress(len(self.written), len(self._plan.changed), self._rows_total, written))
+
+
+def _record(
+    lake: Lake, window: Window, chosen: RealmFilter, plan: Plan, run: _Run, horizon: Horizon, identity: dict[str, str]
+) -> list[date]:
+    """Write the ledger of every day that changed or became more complete; say which days are not complete yet."""
+    incomplete: list[date] = []
+    now = datetime.now(UTC).replace(microsecond=0)
+    with_rows = {partition.day for partition in run.settled} | {day for day, record in plan.records.items() if record}
+    for day in [*window.days, None]:
+        old = plan.records[day]
+        if day is not None and day not in with_rows:
+            if day > horizon.until.date() + timedelta(days=1):
+                continue  # the future: nothing was looked for
+            if day < window.until.date() - _REMEMBERED:
+                continue  # "since 1970": thousands of empty days say nothing
+        entries = dict(old.partitions) if old else {}
+        settled = {partition: info for partition, info in run.settled.items() if partition.day == day}
+        for partition, info in settled.items():
+            if info is None:
+                entries.pop(partition.realm, None)
+            else:
+                entries[partition.realm] = info
+        whole = chosen.all_realms
+        fresh = DayRecord(
+            day=day,
+            partitions=entries,
+            covers_all_realms=whole or bool(old and old.covers_all_realms),
+            # A run over some realms says nothing about the others: the day's completeness stays as it was.
+            complete_until=horizon.until if whole else (old.complete_until if old else None),
+            horizon_reason=horizon.reason if whole or not old else old.horizon_reason,
+            source=identity,
+            recorded_at=now,
+        )
+        was_complete = old is not None and old.is_complete
+        if settled or not was_complete:
+            if day is not None or entries or old:
+                lake.record(fresh)
+            was_complete = fresh.is_complete
+        if day is not None and not was_complete:
+            incomplete.append(day)
+    return incomplete
+
+
+def _notes(plan: Plan, rate: float, identity: dict[str, str]) -> list[str]:
+    notes = []
+    if plan.other_rate:
+        notes.append(
+            f"{plan.other_rate} unchanged partitions were weighted with another sampling rate than {rate:g}; "
+            "--force weighs them again"
+        )
+    before = [record.source for record in plan.records.values() if record]
+    if any(_server(old) != _server(identity) for old in before):
+        notes.append("this is another server or table than the one these days were read from before")
+    return notes
+
+
+def _server(identity: dict[str, str]) -> tuple[str | None, ...]:
+    return tuple(identity.get(key) for key in ("system_identifier", "database", "database_oid"))
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start

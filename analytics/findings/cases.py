@@ -1,0 +1,139 @@
+"""Points per case: how much of a change is the amount (effect), how much is who reaches which case (mix)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics import estimates
+from analytics.estimates import Estimate
+from analytics.findings.incident import NO_CASE, Side, run_estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case on both sides.
+
+    Attributes:
+        name: Author's name; ``no case`` for ok runs in which no rule matched.
+        share_before, share_after: Share of the paid runs that ended in it.
+        points_before, points_after: Mean points when it pays.
+        runs_after: Estimated runs that ended in it after the change.
+        overpaid: Those runs times the change of the amount: what they were paid beyond the earlier amount. NaN when the case
+            is new.
+    """
+
+    name: str
+    share_before: Estimate
+    share_after: Estimate
+    points_before: Estimate
+    points_after: Estimate
+    runs_after: Estimate
+    overpaid: Estimate
+
+    @property
+    def amount_changed(self) -> bool:
+        """The case pays another amount, beyond chance."""
+        a, b = self.points_before, self.points_after
+        if min(a.logged_count, b.logged_count) < 2:
+            return False
+        return b.low > a.high or b.high < a.low
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A change of points per run, split.
+
+    Attributes:
+        effect: Per run: the same cases pay another amount.
+        mix: Per run: other shares of runs reach the cases.
+        overpaid: Over all runs after the change: the effect in points.
+        paid: Estimated points paid after the change.
+    """
+
+    effect: Estimate
+    mix: Estimate
+    overpaid: Estimate
+    paid: Estimate
+
+
+def compare_cases(before: Side, after: Side) -> list[Case]:
+    """Every case of either side, the one with the most points first."""
+    old, new = before.paid, after.paid
+    old_names, new_names = _names(old), _names(new)
+    found = []
+    for name in sorted(set(old_names) | set(new_names)):
+        a, b = old[old_names == name], new[new_names == name]
+        found.append(
+            Case(
+                name,
+                estimates.share(len(a), len(old)),
+                estimates.share(len(b), len(new)),
+                estimates.mean(a["points"], a["sample_weight"], future=True),
+                estimates.mean(b["points"], b["sample_weight"], future=True),
+                run_estimate(b) if len(b) else estimates.NOTHING,
+                _overpaid(a, b),
+            )
+        )
+    return sorted(found, key=lambda case: -abs(_or_zero(case.runs_after.value * case.points_after.value)))
+
+
+def split(before: Side, after: Side) -> Split:
+    """Effect and mix of a change (Oaxaca's decomposition with the cases as groups, *Int. Econ. Rev.* 14, 1973).
+
+    Effect is ``Σ shareₐfter · (meanₐfter − meanbefore)`` over the cases both sides have; mix is the rest. Means of the earlier
+    side are uncertain too; their variance enters with the square of the runs they are applied to.
+    """
+    old, new = before.paid, after.paid
+    cases = dict(list(old.groupby(_names(old))))
+    weights = new["sample_weight"].to_numpy(float)
+    excess = np.zeros(len(new))
+    variance_of_means = 0.0
+    for name, rows in new.groupby(_names(new)):
+        if name not in cases:
+            continue
+        earlier = estimates.mean(cases[name]["points"], cases[name]["sample_weight"], future=True)
+        here = new.index.get_indexer(rows.index)
+        excess[here] = rows["points"].to_numpy(float) - earlier.value
+        half = (earlier.high - earlier.low) / 2
+        if math.isfinite(half):
+            variance_of_means += (float(rows["sample_weight"].sum()) * half / 1.96) ** 2
+    overpaid = _widened(estimates.total(excess, weights), variance_of_means)
+    runs = float(weights.sum())
+    per_run = estimates.mean(excess, weights, future=True)
+    effect = _widened(per_run, variance_of_means / runs**2 if runs else 0.0)
+    whole = estimates.difference(before.values, after.values)
+    mix_value = whole.change.value - effect.value
+    half = math.hypot((whole.change.high - whole.change.low) / 2, (effect.high - effect.low) / 2)
+    mix = Estimate(mix_value, mix_value - half, mix_value + half, whole.change.logged_count, whole.change.grade)
+    return Split(effect, mix, overpaid, estimates.total(new["points"], weights))
+
+
+def _overpaid(old: pd.DataFrame, new: pd.DataFrame) -> Estimate:
+    if old.empty or new.empty:
+        return estimates.NOTHING
+    earlier = estimates.mean(old["points"], old["sample_weight"], future=True)
+    excess = new["points"].to_numpy(float) - earlier.value
+    half = (earlier.high - earlier.low) / 2
+    extra = (float(new["sample_weight"].sum()) * half / 1.96) ** 2 if math.isfinite(half) else 0.0
+    return _widened(estimates.total(excess, new["sample_weight"]), extra)
+
+
+def _widened(estimate: Estimate, variance: float) -> Estimate:
+    half = math.hypot((estimate.high - estimate.low) / 2, 1.96 * math.sqrt(variance))
+    return Estimate(estimate.value, estimate.value - half, estimate.value + half, estimate.logged_count, estimate.grade)
+
+
+def _names(rows: pd.DataFrame) -> np.ndarray:
+    names: np.ndarray = rows["case_name"].fillna(NO_CASE).to_numpy()
+    return names
+
+
+def _or_zero(value: float) -> float:
+    return value if math.isfinite(value) else 0.0

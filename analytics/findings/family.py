@@ -1,0 +1,103 @@
+"""Which strategy is meant, and its logged runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from analytics.errors import UnknownNameError, UsageError
+from analytics.warehouse import Warehouse, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One strategy as people speak of it: all its versions.
+
+    Attributes:
+        realm: Tenant; ``None`` is the NULL realm.
+        name: Family name; the strategy id where no definition tells one.
+        is_named: The name comes from a definition.
+        members: (strategy id, version), oldest version first.
+        defined: Those of them whose definition the lake holds.
+    """
+
+    realm: str | None
+    name: str
+    is_named: bool
+    members: tuple[tuple[str, int], ...]
+    defined: frozenset[tuple[str, int]]
+
+    @property
+    def strategy_ids(self) -> list[str]:
+        """Ids of all versions."""
+        return sorted({strategy for strategy, _ in self.members})
+
+
+def find_family(
+    lake: Warehouse,
+    *,
+    realm: str | None,
+    any_realm: bool = False,
+    family: str | None = None,
+    strategy: str | None = None,
+) -> Family:
+    """The strategy of a name or id.
+
+    Args:
+        lake: Where to look.
+        realm: Tenant; ``None`` is the NULL realm.
+        any_realm: Look in every realm; the name must then be in one only.
+        family: Name of the strategy.
+        strategy: Id of any of its versions.
+
+    Raises:
+        UsageError: Neither name nor id, or the name is in several realms.
+        UnknownNameError: Nothing of that name was ever logged or defined.
+    """
+    if not family and not strategy:
+        raise UsageError(
+            "which strategy?",
+            hint="give --family NAME or --strategy ID; this lists them: "
+            'strategy-analytics query "select distinct realm_id, family_name from strategy_days"',
+        )
+    rows = records(lake.run("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
+    wanted = family or strategy
+    if not rows:
+        known = lake.sql(
+            "select distinct family_name from strategy_days where family_name is not null order by 1 limit 30"
+        )
+        listed = ", ".join(repr(row[0]) for row in known.fetchall())
+        raise UnknownNameError(
+            f"no strategy {wanted!r} in this realm of the lake", hint=f"known: {listed or 'none'}", name=wanted
+        )
+    realms = {row["realm_id"] for row in rows}
+    if len(realms) > 1:
+        raise UsageError(
+            f"{wanted!r} is the name of a strategy in {len(realms)} realms",
+            hint="say which: --realm NAME, or --no-realm",
+        )
+    names = [row["family_name"] for row in rows if row["family_name"] is not None]
+    members = [(str(row["strategy_id"]), int(row["strategy_version"])) for row in rows]
+    return Family(
+        realm=next(iter(realms)),
+        name=names[0] if names else str(wanted),
+        is_named=bool(names),
+        members=tuple(sorted(set(members), key=lambda member: (member[1], member[0]))),
+        defined=frozenset(m for m, row in zip(members, rows, strict=True) if row["has_definition"]),
+    )
+
+
+def family_runs(lake: Warehouse, family: Family, since: datetime, until: datetime) -> pd.DataFrame:
+    """Logged runs of a family in a window, oldest first, with ``label`` (``v3``). Grain: logged run."""
+    rows = lake.run("strategy_runs", realm=family.realm, strategy_ids=family.strategy_ids, since=since, until=until)
+    # Two ids may carry the same version number, after an import: then the number alone would mix two programs.
+    doubled = {v for v in {v for _, v in family.members} if sum(version == v for _, version in family.members) > 1}
+    rows["label"] = [
+        f"v{version} ({str(strategy)[:8]})" if version in doubled else f"v{version}"
+        for strategy, version in zip(rows["strategy_id"], rows["strategy_version"], strict=True)
+    ]
+    return rows

@@ -1,0 +1,159 @@
+"""Runaway rules: who hits the engine's limits, who is heading there, and what else costs more than it should. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from analytics.findings.runaway_facts import Finding, canary, close, fixed, growing, limit, slow, stall, timeouts
+from analytics.findings.runaway_fields import slow_fields
+from analytics.findings.runaway_keys import Key, key_of, records
+from analytics.findings.runaway_league import GROUPS, league, silent
+from analytics.findings.runaway_nodes import dead_rules, hot_rules
+from analytics.findings.runaway_stops import Burst, Stop, bursts, stopped
+from analytics.findings.runaway_trend import HISTORY, HORIZON_DAYS, Trend, by_day, daily_p99, trends
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.warehouse import Warehouse
+
+__all__ = [
+    "GROUPS", "HISTORY", "HORIZON_DAYS", "Burst", "Evidence", "Finding", "Key", "Stop", "Trend", "bursts", "by_day", "daily_p99",
+    "dead_rules", "findings_list", "gather", "hot_rules", "key_of", "league", "silent", "slow_fields", "stopped", "trends",
+]  # fmt: skip
+
+_EXPECTED = 3.0
+"""A stop that was expected this often and did not come is gone (the rule of three)."""
+_ORDER = ("new", "worse", "finding", "fixed")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything the findings rest on, asked of the lake once.
+
+    Attributes:
+        since, until: The window, UTC.
+        node_cap: The engine's cap of nodes.
+        table: The league of the window.
+        earlier: The league of the days before it, up to fourteen.
+        costs: Nodes and milliseconds per logged run of the window.
+        counts: Nodes by day, window and history.
+        stops: Stopped runs of the window.
+        stops_before: Those of the history before it.
+        slow: Strategies slower than their nodes explain.
+        has_history: The lake holds runs from before the window.
+    """
+
+    since: datetime
+    until: datetime
+    node_cap: float
+    table: pd.DataFrame
+    earlier: pd.DataFrame
+    costs: pd.DataFrame
+    counts: pd.DataFrame
+    stops: list[Stop]
+    stops_before: list[Stop]
+    slow: pd.DataFrame
+    has_history: bool
+
+
+def gather(
+    lake: Warehouse, since: datetime, until: datetime, *, node_cap: float = 1000, time_limit_ms: float = 500.0
+) -> Evidence:
+    """Ask the lake for everything a report on runaway rules needs."""
+    counts = by_day(lake, until)
+    costs = lake.run("run_costs", since=since, until=until)
+    table = league(lake, since, until, node_cap=node_cap, time_limit_ms=time_limit_ms, counts=counts, costs=costs)
+    start = until - HISTORY
+    # A window as long as the history leaves nothing to compare with.
+    earlier = league(lake, min(start, since), since, node_cap=node_cap, time_limit_ms=time_limit_ms, counts=counts)
+    before = stopped(lake, start, since) if start < since else []
+    return Evidence(
+        since, until, node_cap, table, earlier, costs, counts, stopped(lake, since, until), before,
+        slow_fields(lake, table, earlier), len(earlier) > 0,
+    )  # fmt: skip
+
+
+def findings_list(lake: Warehouse, evidence: Evidence) -> list[Finding]:
+    """What a person should know, most urgent first: new, worse, other findings, fixed."""
+    found = [
+        *_stops(lake, evidence),
+        *(growing(row, evidence.counts) for row in records(evidence.table) if row["group"] == GROUPS[1]),
+        *(
+            slow(row, _is_new(evidence, key_of(row["realm_id"], row["strategy"], row["strategy_version"])))
+            for row in records(evidence.slow)
+            if row["is_slow"]
+        ),
+        *(close(row, evidence.node_cap) for row in records(evidence.table) if row["group"] == GROUPS[2]),
+        *_fixed(lake, evidence),
+    ]
+    # Python's sort is stable: within a kind, limits before canaries before growth, each with the most runs first.
+    return sorted(found, key=lambda finding: _ORDER.index(finding.kind))
+
+
+def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
+    grouped: dict[tuple[str, Key], list[Burst]] = {}
+    found = []
+    for burst in bursts(evidence.stops):
+        if burst.key is None:
+            found.append(stall(burst))
+        elif burst.kind != "timeout":
+            grouped.setdefault((burst.kind, burst.key), []).append(burst)
+    known = {(stop.kind, stop.key.family) for stop in evidence.stops_before}
+    for (kind, key), own in sorted(
+        grouped.items(), key=lambda item: (item[0][0] != "limit", -sum(b.count for b in item[1]))
+    ):
+        before = sum(stop.kind == kind and stop.key.family == key.family for stop in evidence.stops_before)
+        tag = "new" if evidence.has_history and (kind, key.family) not in known else "finding"
+        if kind == "limit":
+            found.append(limit(tag, key, own, before, _needed(lake, evidence, key, own), evidence.node_cap))
+        else:
+            stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
+            found.append(canary(tag, key, own, stops, before))
+    return found + timeouts(evidence.stops, evidence.table)
+
+
+def _needed(lake: Warehouse, evidence: Evidence, key: Key, own: list[Burst]) -> tuple[int | None, int | None]:
+    """The most nodes an ok run of this version logged during the bursts, and at any other time."""
+    rows = lake.sql(
+        "select max(nodes_executed) filter (where e.created_at between $first and $last), "
+        "       max(nodes_executed) filter (where e.created_at not between $first and $last) "
+        "  from executions e left join definitions d "
+        "    on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version "
+        " where e.status = 'ok' and e.realm_id is not distinct from $realm "
+        "   and coalesce(d.family_name, e.strategy_id) = $strategy and e.strategy_version = $version "
+        "   and e.day >= $start::timestamptz::date and e.created_at < $until",
+        first=own[0].since, last=own[-1].until, realm=key.realm, strategy=key.strategy, version=key.version,
+        start=min(evidence.since, evidence.until - HISTORY), until=evidence.until,
+    ).fetchall()  # fmt: skip
+    return rows[0] if rows else (None, None)
+
+
+def _is_new(evidence: Evidence, key: Key) -> bool:
+    before = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]) for row in records(evidence.earlier)}
+    return evidence.has_history and key not in before
+
+
+def _fixed(lake: Warehouse, evidence: Evidence) -> list[Finding]:
+    """Limits hit in a window of the same length just before, and not in this one though enough runs went by."""
+    start = evidence.since - (evidence.until - evidence.since)
+    recent: dict[tuple[str | None, str], list[Stop]] = {}
+    for stop in evidence.stops_before:
+        if stop.kind == "limit" and stop.at is not None and stop.at >= start:
+            recent.setdefault(stop.key.family, []).append(stop)
+    still = {stop.key.family for stop in evidence.stops if stop.kind == "limit"}
+    if not set(recent) - still:
+        return []
+    runs_before: dict[tuple[str | None, str], float] = {}
+    for row in records(lake.run("cost_by_strategy", since=start, until=evidence.since)):
+        family = key_of(row["realm_id"], row["strategy"], row["strategy_version"]).family
+        runs_before[family] = runs_before.get(family, 0.0) + float(row["est_runs"])
+    found = []
+    for family, stops in recent.items():
+        now = [row for row in records(evidence.table) if key_of(row["realm_id"], row["strategy"], 0).family == family]
+        runs_now = sum(row["est_runs"].value for row in now)
+        if family not in still and runs_before.get(family) and len(stops) / runs_before[family] * runs_now >= _EXPECTED:
+            found.append(fixed(stops, evidence.since))
+    return found

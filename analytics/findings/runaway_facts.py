@@ -1,0 +1,155 @@
+"""Findings on runaway rules as plain data: a kind, a time, a number and the facts a sentence needs. No words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from analytics import estimates
+from analytics.estimates import Estimate
+from analytics.findings.runaway_keys import Key, key_of, keyed, records
+from analytics.findings.runaway_stops import Burst, Stop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHANCE = 0.01
+"""Below this corrected probability a share of timeouts is not called chance."""
+_LEAST_TIMEOUTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a person should know.
+
+    Attributes:
+        kind: ``new``, ``worse``, ``finding`` (known, or without history to compare) or ``fixed``.
+        what: ``limit``, ``canary``, ``growing``, ``close``, ``stall``, ``slow`` or ``timeout``.
+        key: Which version; None when it concerns several.
+        since, until: When, as far as it has a time.
+        count: Logged runs, where runs are counted.
+        number: The figure that says how much: an `Estimate`, a count, or a share.
+        unit: Of the number: ``runs``, ``days``, ``nodes`` or ``of time``.
+        facts: What else is known about it, by name.
+    """
+
+    kind: str
+    what: str
+    key: Key | None
+    since: datetime | None
+    until: datetime | None
+    count: int | None
+    number: Estimate | int | float
+    unit: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def limit(
+    kind: str, key: Key, own: Sequence[Burst], before: int, needed: tuple[int | None, int | None], node_cap: float
+) -> Finding:
+    """A version ran into the cap of nodes or depth.
+
+    Args:
+        kind: See `Finding`.
+        key: Which version.
+        own: Its bursts, oldest first.
+        before: Stops of its family in the history.
+        needed: The most nodes of runs that passed, during the bursts and at other times.
+        node_cap: What the cap is said to be.
+    """
+    count = sum(burst.count for burst in own)
+    meanwhile, otherwise = needed
+    # Passed with more at other times than anyone did meanwhile: then it was not the program that changed.
+    lowered = otherwise is not None and otherwise < node_cap and (meanwhile is None or meanwhile < otherwise)
+    facts = {
+        "bursts": len(own), "before": before, "passed_meanwhile": meanwhile, "passed_otherwise": otherwise,
+        "node_cap": node_cap, "may_be_lowered": lowered,
+    }  # fmt: skip
+    return Finding(kind, "limit", key, own[0].since, own[-1].until, count, count, "runs", facts)
+
+
+def canary(kind: str, key: Key, own: Sequence[Burst], stops: Sequence[Stop], before: int) -> Finding:
+    """The sandbox refused a field or a statement."""
+    users = sorted({stop.user for stop in stops if stop.user is not None})
+    codes = sorted({stop.error_code for stop in stops if stop.error_code})
+    facts = {"users": len(users), "user": users[0] if len(users) == 1 else None, "codes": codes, "before": before}
+    return Finding(kind, "canary", key, own[0].since, own[-1].until, len(stops), len(stops), "runs", facts)
+
+
+def growing(row: Mapping[str, Any], counts: pd.DataFrame) -> Finding:
+    """A version's nodes grow day by day and meet the cap soon."""
+    key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+    facts = {"slope": row["est_slope"], "level": row["est_level"], "versions": version_steps(counts, key)}
+    return Finding("worse", "growing", key, None, None, None, row["est_days_to_cap"], "days", facts)
+
+
+def close(row: Mapping[str, Any], node_cap: float) -> Finding:
+    """A version's p99 leaves little room below the cap, though no growth can be seen."""
+    key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+    facts = {"p99": row["est_nodes_p99"], "node_cap": node_cap, "trend": row["trend"]}
+    return Finding("finding", "close", key, None, None, None, row["est_nodes_p99"], "nodes", facts)
+
+
+def version_steps(counts: pd.DataFrame, key: Key) -> list[tuple[int, float]]:
+    """Median nodes of each version of a family in the history, oldest version first."""
+    import numpy as np
+
+    steps = []
+    for other, rows in keyed(counts):
+        if other.family == key.family:
+            times = rows["logged_count"].to_numpy()
+            nodes, weights = (rows[name].to_numpy(dtype=float) for name in ("nodes_executed", "sample_weight"))
+            median = estimates.quantile(np.repeat(nodes, times), np.repeat(weights, times), 0.5)
+            if median.grade != "too few":
+                steps.append((other.version, median.value))
+    return sorted(steps)
+
+
+def stall(burst: Burst) -> Finding:
+    """Many strategies timed out together."""
+    facts = {"strategies": burst.strategies, "seconds": max(round((burst.until - burst.since).total_seconds()), 1)}
+    return Finding("finding", "stall", None, burst.since, burst.until, burst.count, burst.count, "runs", facts)
+
+
+def slow(row: Mapping[str, Any], is_new: bool) -> Finding:
+    """A version is slower than its nodes explain."""
+    key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+    names = ("est_ms_p50", "est_nodes_p50", "explained_ms", "fields", "new_fields", "earlier_version", "earlier_ms_p50")
+    kind = "new" if is_new else "finding"
+    facts = {name: row[name] for name in names}
+    return Finding(kind, "slow", key, None, None, None, float(row["est_time_share"]), "of time", facts)
+
+
+def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
+    """Versions that time out more often than their share of the runs, stalls set aside (binomial test, corrected)."""
+    from scipy import stats
+
+    single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
+    versions = records(table)
+    all_runs = sum(row["est_runs"].value for row in versions)
+    rows = []
+    for row in versions:
+        key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+        own = [stop for stop in single if stop.key == key]
+        # The upper end of its runs: what is left is not explained by runs the sampler happened to miss.
+        part = min(row["est_runs"].high / all_runs, 1.0) if all_runs else 1.0
+        if own:
+            rows.append(
+                (key, own, part, float(stats.binomtest(len(own), len(single), part, alternative="greater").pvalue))
+            )
+    found = []
+    for (key, own, part, _), chance in zip(rows, estimates.adjusted([row[3] for row in rows]), strict=True):
+        if chance < CHANCE and len(own) >= _LEAST_TIMEOUTS:
+            times = [stop.at for stop in own if stop.at is not None]
+            facts = {"of": len(single), "run_share_high": part}
+            first, last = (times[0], times[-1]) if times else (None, None)
+            found.append(Finding("finding", "timeout", key, first, last, len(own), len(own), "runs", facts))
+    return found
+
+
+def fixed(stops: Sequence[Stop], since: datetime) -> Finding:
+    """A cap that was hit before the window and is not any more."""
+    facts = {"before": len(stops), "window_since": since}
+    return Finding("fixed", "limit", stops[-1].key, None, stops[-1].at, 0, 0, "runs", facts)

@@ -1,0 +1,179 @@
+"""The league: what each strategy needs of the engine, how far it is from the limits, and where it is heading."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from analytics import estimates
+from analytics.estimates import NOTHING, Estimate
+from analytics.findings.runaway_keys import Key, key_of, keyed, records, text_or_none
+from analytics.findings.runaway_trend import HORIZON_DAYS, NO_TREND, Trend, by_day, trends
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.warehouse import Warehouse
+
+CLOSE = 0.9
+"""Part of the cap above which a p99 is close to it, whether it grows or not."""
+
+GROUPS = ("hit a limit", "heading for the cap", "close to the cap", "not growing")
+
+
+def league(
+    lake: Warehouse,
+    since: datetime,
+    until: datetime,
+    *,
+    node_cap: float = 1000,
+    time_limit_ms: float = 500.0,
+    counts: pd.DataFrame | None = None,
+    costs: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """What each version needs, in the order a reader should see it.
+
+    Args:
+        lake: Where the runs are.
+        since, until: The window, UTC.
+        node_cap: The engine's cap of nodes.
+        time_limit_ms: The engine's limit of time for the walk.
+        counts: ``by_day(lake, until)``, when the caller has it.
+        costs: The query run_costs for the window, when the caller has it.
+
+    Returns:
+        Grain: realm, strategy, version. Counts end in ``_count`` and count the log; columns of estimates hold
+        `Estimate` objects: ``est_runs``, ``est_nodes_p50``, ``est_nodes_p99``, ``est_ms_p50``, ``est_ms_p99``, ``limit_share``,
+        ``est_slope`` (nodes per day), ``est_days_to_cap``. ``est_time_share`` is a plain share of one. ``headroom`` is
+        the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time. ``group`` is
+        one of `GROUPS`.
+    """
+    import pandas as pd
+
+    totals = lake.run("cost_by_strategy", since=since, until=until)
+    costs = lake.run("run_costs", since=since, until=until) if costs is None else costs
+    moving = trends(by_day(lake, until) if counts is None else counts, node_cap)
+    runs = dict(keyed(costs))
+    all_ms = float(totals["est_total_ms"].sum())
+    rows = [
+        _row(record, runs.get(key), moving.get(key, NO_TREND), all_ms, node_cap, time_limit_ms)
+        for record in records(totals)
+        if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
+    ]
+    rows.sort(key=lambda row: (GROUPS.index(row["group"]), _urgency(row), -row["est_time_share"]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+COLUMNS = (
+    "group", "realm_id", "strategy", "strategy_version", "family_name", "strategy_id", "logged_count", "ok_logged_count",
+    "failed_count", "timeout_count", "limit_count", "canary_count", "cut_logged_count", "est_runs", "est_time_share",
+    "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
+    "est_level", "est_days_to_cap", "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
+)  # fmt: skip
+
+
+def _row(
+    record: dict[str, Any],
+    runs: pd.DataFrame | None,
+    trend: Trend,
+    all_ms: float,
+    node_cap: float,
+    time_limit_ms: float,
+) -> dict[str, Any]:
+    est_runs = _runs(record)
+    nodes_p50, nodes_p99, ms_p50, ms_p99 = _quantiles(runs)
+    stopped = int(record["limit_count"])
+    return {
+        **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs",)},
+        "group": _group(stopped, trend, nodes_p99, node_cap),
+        "realm_id": text_or_none(record["realm_id"]),
+        "family_name": text_or_none(record["family_name"]),
+        "est_runs": est_runs,
+        "est_time_share": float(record["est_total_ms"]) / all_ms if all_ms > 0 else 0.0,
+        "est_nodes_p50": nodes_p50,
+        "est_nodes_p99": nodes_p99,
+        "est_ms_p50": ms_p50,
+        "est_ms_p99": ms_p99,
+        "limit_share": _limit_share(stopped, est_runs),
+        "headroom": 0.0 if stopped else _headroom(nodes_p99, node_cap),
+        "time_headroom": _headroom(ms_p99, time_limit_ms),
+        "trend": trend.state,
+        "est_slope": trend.slope,
+        "est_level": trend.level,
+        "est_days_to_cap": trend.days_to_cap,
+    }
+
+
+def _runs(record: dict[str, Any]) -> Estimate:
+    return estimates.runs(
+        int(record["sampled_count"]),
+        float(record["weight_sum"]),
+        float(record["weight_square_sum"]),
+        int(record["kept_count"]),
+    )
+
+
+def _quantiles(runs: pd.DataFrame | None) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+    """Median and p99 of nodes and of milliseconds. Stopped runs are "at least", so they count as beyond everything."""
+    import numpy as np
+
+    if runs is None:
+        return NOTHING, NOTHING, NOTHING, NOTHING
+    status = runs["status"].to_numpy()
+    weights = runs["sample_weight"].to_numpy(dtype=float)
+    nodes = runs["nodes_executed"].to_numpy(dtype=float, na_value=math.nan).copy()
+    nodes[status == "limit"] = math.inf
+    took = runs["duration_ms"].to_numpy(dtype=float).copy()
+    took[status == "timeout"] = math.inf
+    took = np.where(status == "limit", math.nan, took)
+    return (
+        estimates.quantile(nodes, weights, 0.5),
+        estimates.quantile(nodes, weights, 0.99),
+        estimates.quantile(took, weights, 0.5),
+        estimates.quantile(took, weights, 0.99),
+    )
+
+
+def _limit_share(stopped: int, runs: Estimate) -> Estimate:
+    """Share of runs that a cap stopped: the stops are counted, the runs estimated.
+
+    None seen is not never: the upper end is then the exact form of the rule of three over the runs there were at least.
+    """
+    if stopped:
+        return estimates.failure_rate(stopped, runs)
+    least = max(runs.low, 1.0)
+    return Estimate(0.0, 0.0, 1 - (1 - estimates.CONFIDENCE) ** (1 / least), runs.logged_count, runs.grade)
+
+
+def _headroom(p99: Estimate, limit: float) -> float:
+    if not math.isfinite(p99.value) or limit <= 0:
+        return 0.0 if p99.value == math.inf else math.nan
+    return max(0.0, 1 - p99.value / limit)
+
+
+def _group(stopped: int, trend: Trend, p99: Estimate, node_cap: float) -> str:
+    if stopped:
+        return GROUPS[0]
+    if trend.state == "growing" and trend.days_to_cap.value <= HORIZON_DAYS:
+        return GROUPS[1]
+    return GROUPS[2] if p99.value >= CLOSE * node_cap else GROUPS[3]
+
+
+def _urgency(row: dict[str, Any]) -> float:
+    if row["group"] == GROUPS[0]:
+        return -float(row["limit_count"])
+    return float(row["est_days_to_cap"].value) if row["group"] == GROUPS[1] else 0.0
+
+
+def silent(lake: Warehouse, table: pd.DataFrame) -> list[Key]:
+    """Published strategies without a single logged run in the league's window."""
+    seen = {
+        key_of(*values).family
+        for values in zip(table["realm_id"], table["strategy"], table["strategy_version"], strict=True)
+    }
+    found = lake.sql(
+        "select realm_id, family_name, max(strategy_version) from definitions "
+        "where status = 'PUBLISHED' and not is_deleted and family_name is not null group by all order by all"
+    ).fetchall()
+    return [key for row in found if (key := key_of(*row)).family not in seen]

@@ -1,0 +1,124 @@
+"""Which nodes leave the entries, and which rules do nothing or always the same."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from analytics import estimates
+from analytics.findings.runaway_keys import Key, key_of, records, text_or_none
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.warehouse import Warehouse
+
+FEW, ENOUGH = 30, 300
+"""Logged evaluations below which "never" and "always" may be chance, and from which they can be acted on."""
+
+_RULE_COLUMNS = ("realm_id", "strategy", "strategy_version", "rule_id", "reading", "match_count", "entry_count",
+                 "share_low", "share_high", "grade", "note")  # fmt: skip
+
+
+def dead_rules(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFrame:
+    """Rules that never matched, were never reached, or always matched, with what that proves.
+
+    Returns:
+        Grain: realm, strategy, version, rule. ``match_count`` of ``entry_count`` logged evaluations; ``share_low`` and
+        ``share_high`` bound the share of matches (exact binomial, one-sided 95 %; Clopper & Pearson, *Biometrika* 26, 1934).
+        ``reading`` is ``never matched``, ``never reached``, ``always matches`` or ``cannot tell`` (its entries lie behind
+        the cut of the trace). Most evaluations first. Rules that share an id with another are left out.
+    """
+    import pandas as pd
+
+    found = [
+        row
+        for record in records(lake.run("dead_rules", since=since, until=until))
+        if int(record["places_count"]) == 1 and (row := _reading(record))
+    ]
+    found.sort(key=lambda row: (_ORDER.index(row["reading"]), -row["entry_count"], row["strategy"]))
+    return pd.DataFrame(found, columns=list(_RULE_COLUMNS))
+
+
+_ORDER = ("never matched", "never reached", "always matches", "cannot tell")
+
+
+def _reading(record: dict[str, Any]) -> dict[str, Any] | None:
+    entries, matches = int(record["entry_count"]), int(record["match_count"])
+    whole = int(record["ok_logged_count"]) - int(record["cut_logged_count"])
+    note = ""
+    low, high, looks = 0.0, 1.0, entries
+    if entries == 0 and whole > 0:
+        reading, looks = "never reached", whole
+        high = _none_of(whole)
+    elif entries == 0:
+        reading, note = "cannot tell", "behind the cut of every trace"
+    elif matches == 0:
+        reading, high = "never matched", _none_of(entries)
+        note = "its else branch runs instead" if int(record["else_count"]) else ""
+    elif matches == entries:
+        reading, low = "always matches", 1 - _none_of(entries)
+    else:
+        return None
+    return {
+        "realm_id": text_or_none(record["realm_id"]),
+        "strategy": record["strategy"],
+        "strategy_version": int(record["strategy_version"]),
+        "rule_id": text_or_none(record["rule_id"]),
+        "reading": reading,
+        "match_count": matches,
+        "entry_count": looks,
+        "share_low": low,
+        "share_high": high,
+        "grade": "good" if looks >= ENOUGH else "rough" if looks >= FEW else "too few",
+        "note": note,
+    }
+
+
+def _none_of(looks: int) -> float:
+    """Upper 95 % bound of a share when none of so many showed it."""
+    return 1 - float((1 - estimates.CONFIDENCE) ** (1 / looks))
+
+
+def hot_rules(nodes: pd.DataFrame) -> pd.DataFrame:
+    """The nodes of the query hot_nodes brought together by rule.
+
+    Returns:
+        Grain: realm, strategy, version, rule (None for what belongs to no single rule). ``est_entries`` and
+        ``est_entry_share`` of all entries; ``part`` is the rule's share of its strategy; ``types`` the two node types that
+        leave most. Most entries first.
+    """
+    import pandas as pd
+
+    groups: dict[tuple[Key, str | None], list[dict[str, Any]]] = {}
+    for record in records(nodes):
+        key = key_of(record["realm_id"], record["strategy"], record["strategy_version"])
+        groups.setdefault((key, text_or_none(record["rule_id"])), []).append(record)
+    totals: dict[Key, float] = {}
+    for (key, _), own in groups.items():
+        totals[key] = totals.get(key, 0.0) + math.fsum(record["est_entries"] for record in own)
+    found: list[dict[str, Any]] = []
+    for (key, rule), own in groups.items():
+        entries = math.fsum(record["est_entries"] for record in own)
+        by_type: dict[str, float] = {}
+        for record in own:
+            by_type[str(record["type"])] = by_type.get(str(record["type"]), 0.0) + record["est_entries"]
+        found.append(
+            {
+                "realm_id": key.realm,
+                "strategy": key.strategy,
+                "strategy_version": key.version,
+                "rule_id": rule,
+                "node_count": len(own),
+                "entry_count": int(sum(record["entry_count"] for record in own)),
+                "est_entries": entries,
+                "est_entry_share": math.fsum(record["est_entry_share"] for record in own),
+                "part": entries / totals[key] if totals[key] else math.nan,
+                "types": ", ".join(sorted(by_type, key=by_type.__getitem__, reverse=True)[:2]),
+            }
+        )
+    found.sort(key=lambda row: (-row["est_entries"], row["strategy"], str(row["rule_id"])))
+    columns = ("realm_id", "strategy", "strategy_version", "rule_id", "node_count", "entry_count", "est_entries",
+               "est_entry_share", "part", "types")  # fmt: skip
+    return pd.DataFrame(found, columns=list(columns))

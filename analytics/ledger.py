@@ -1,0 +1,146 @@
+"""The ledger's file format: one JSON file per day, what was extracted and how complete it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT = 1
+
+
+def _time(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
+
+
+def to_json(entry: DayRecord) -> str:
+    """The ledger file of a day, readable by people too."""
+    data = {
+        "format": FORMAT,
+        "day": entry.day.isoformat() if entry.day else None,
+        "is_complete": entry.is_complete,
+        "complete_until": entry.complete_until.isoformat() if entry.complete_until else None,
+        "horizon_reason": entry.horizon_reason,
+        "covers_all_realms": entry.covers_all_realms,
+        "recorded_at": entry.recorded_at.isoformat(),
+        "source": entry.source,
+        "partitions": [
+            {
+                "realm_id": info.partition.realm,
+                "row_count": info.row_count,
+                "kept_count": info.kept_count,
+                "id_hash": str(info.id_hash),
+                "trace_entries": info.trace_entries,
+                "irregular_count": info.irregular_count,
+                "status_counts": info.status_counts,
+                "sample_rate": info.sample_rate,
+                "file_bytes": info.file_bytes,
+                "node_days_bytes": info.node_days_bytes,
+                "extracted_at": info.extracted_at.isoformat(),
+                "source": {
+                    "row_count": info.fingerprint.row_count,
+                    "id_hash": str(info.fingerprint.id_hash),  # text: JSON numbers end at 2^53 in many readers
+                    "change_hash": str(info.fingerprint.change_hash),
+                    "max_created_at": info.fingerprint.max_created_at.isoformat()
+                    if info.fingerprint.max_created_at
+                    else None,
+                },
+            }
+            for info in sorted(
+                entry.partitions.values(), key=lambda i: (i.partition.realm is None, i.partition.realm or "")
+            )
+        ],
+    }
+    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
+
+
+def from_json(text: str) -> DayRecord:
+    """Read a ledger file.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: It is damaged or of another version.
+    """
+    data = json.loads(text)
+    if data["format"] != FORMAT:
+        raise ValueError("a ledger of another version")
+    day = date.fromisoformat(data["day"]) if data["day"] else None
+    partitions = [
+        PartitionInfo(
+            partition=Partition(item["realm_id"], day),
+            fingerprint=Fingerprint(
+                row_count=int(item["source"]["row_count"]),
+                id_hash=int(item["source"]["id_hash"]),
+                change_hash=int(item["source"]["change_hash"]),
+                max_created_at=_time(item["source"]["max_created_at"]),
+            ),
+            row_count=int(item["row_count"]),
+            kept_count=int(item["kept_count"]),
+            id_hash=int(item["id_hash"]),
+            trace_entries=int(item["trace_entries"]),
+            irregular_count=int(item["irregular_count"]),
+            status_counts={str(k): int(v) for k, v in item["status_counts"].items()},
+            sample_rate=float(item["sample_rate"]),
+            file_bytes=int(item["file_bytes"]),
+            node_days_bytes=int(item["node_days_bytes"]),
+            extracted_at=datetime.fromisoformat(item["extracted_at"]),
+        )
+        for item in data["partitions"]
+    ]
+    return DayRecord(
+        day=day,
+        partitions={info.partition.realm: info for info in partitions},
+        covers_all_realms=bool(data["covers_all_realms"]),
+        complete_until=_time(data["complete_until"]),
+        horizon_reason=str(data["horizon_reason"]),
+        source={str(k): str(v) for k, v in data["source"].items()},
+        recorded_at=datetime.fromisoformat(data["recorded_at"]),
+    )
+
+
+def table(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> pa.Table:
+    """The ledger as rows, one per partition; only these realms, or all."""
+    import pyarrow as pa
+
+    utc = pa.timestamp("us", tz="UTC")
+    table_schema = pa.schema(
+        [
+            ("realm_id", pa.string()),
+            ("day", pa.date32()),
+            ("logged_count", pa.int64()),
+            ("source_count", pa.int64()),
+            ("kept_count", pa.int64()),
+            ("trace_entries", pa.int64()),
+            ("irregular_count", pa.int64()),
+            ("sample_rate", pa.float64()),
+            ("file_bytes", pa.int64()),
+            ("is_complete", pa.bool_()),
+            ("complete_until", utc),
+            ("extracted_at", utc),
+        ]
+    )
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        common = {"day": record.day, "is_complete": record.is_complete, "complete_until": record.complete_until}
+        for info in record.partitions.values():
+            if realms is None or info.partition.realm in realms:
+                rows.append(
+                    {
+                        **common,
+                        "realm_id": info.partition.realm,
+                        "logged_count": info.row_count,
+                        "source_count": info.fingerprint.row_count,
+                        "kept_count": info.kept_count,
+                        "trace_entries": info.trace_entries,
+                        "irregular_count": info.irregular_count,
+                        "sample_rate": info.sample_rate,
+                        "file_bytes": info.file_bytes,
+                        "extracted_at": info.extracted_at,
+                    }
+                )
+    return pa.Table.from_pylist(rows, schema=table_schema)

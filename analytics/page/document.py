@@ -1,0 +1,62 @@
+"""Blocks to one self-contained page: no script, no outside reference, and a policy that forbids both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from analytics.page.block import style_tag, stylesheet
+from analytics.page.inline import local
+from analytics.page.text import Inline, Markup, inline, visible
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def document(
+    title: str,
+    blocks_html: Iterable[str],
+    nav: Sequence[tuple[str, Inline]] = (),
+    footer: Inline = None,
+    code_cells: Iterable[str] = (),
+) -> str:
+    """Renders a whole page.
+
+    Args:
+        title: The window title.
+        blocks_html: The HTML of the blocks, as `Block` gives it to a notebook. It is trusted: only text/html of
+            outputs that carry the block metadata belongs here.
+        nav: Links at the top, (address, label); the first stands left when it leads to another page.
+        footer: The last line.
+        code_cells: Source of the notebook's cells, folded away at the end.
+
+    Raises:
+        ValueError: A link leads outside.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Jinja2 loads the template and escapes; the CSS and the blocks are the only markup passed through.
+    rooms = Environment(
+        loader=PackageLoader("analytics.page", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    links = [(local(href), inline(label)) for href, label in nav]
+    home = links[:1] if links and not links[0][0].startswith("#") else []
+    own = str(style_tag())
+    return rooms.get_template("page.html.j2").render(
+        title=visible(title)[:200],
+        policy=Markup(POLICY.replace('"', "")),
+        css=Markup(stylesheet()),
+        # The page has the style sheet once, in its head; the copies that blocks bring for notebooks are dropped,
+        # also those of another release of this package.
+        blocks=[Markup(_DATA_STYLE.sub("", html.replace(own, ""))) for html in blocks_html],
+        home=home,
+        links=links[len(home) :],
+        footer=inline(footer),
+        code_cells=[visible(cell, lines=True) for cell in code_cells if cell.strip()],
+    )
+
+
+_DATA_STYLE = re.compile(r"<style data-sa>.*?</style>", re.S)

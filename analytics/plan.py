@@ -1,0 +1,97 @@
+"""What differs between source and lake, and in which portions to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from analytics.lake import Lake
+from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, Window
+from analytics.source import RealmFilter
+
+MOST_ROWS_AT_ONCE = 1_000_000
+"""Days are read together up to this many rows: without an index on created_at every statement scans the whole table, and
+with too many rows in one statement a killed run loses too much work."""
+
+_GONE = Fingerprint(row_count=0, id_hash=0, change_hash=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What differs, and what does not."""
+
+    changed: dict[Partition, Fingerprint]
+    unchanged: int
+    other_rate: int
+    records: dict[date | None, DayRecord | None]
+
+
+def compare(
+    lake: Lake,
+    window: Window,
+    chosen: RealmFilter,
+    found: dict[Partition, Fingerprint],
+    rate: float,
+    *,
+    force: bool,
+    allow_shrink: bool,
+) -> Plan:
+    """Which partitions differ from what the ledger and the files say."""
+    records = {day: lake.recorded(day) for day in [*window.days, None]}
+    changed: dict[Partition, Fingerprint] = {}
+    unchanged = other_rate = 0
+    known = {
+        partition
+        for record in records.values()
+        if record
+        for partition in (info.partition for info in record.partitions.values())
+        if chosen.all_realms or (chosen.null_realm if partition.realm is None else partition.realm in chosen.realms)
+    }
+    for partition in sorted(known | set(found), key=_order):
+        fingerprint = found.get(partition, _GONE)
+        record = records.get(partition.day)
+        info = record.partitions.get(partition.realm) if record else None
+        same = info is not None and info.fingerprint == fingerprint and _files_are_there(lake, info)
+        follows = force or (allow_shrink and info is not None and info.kept_count > 0)
+        if same and not follows:
+            unchanged += 1
+            other_rate += info is not None and info.sample_rate != rate
+        else:
+            changed[partition] = fingerprint
+    return Plan(changed, unchanged, other_rate, records)
+
+
+def _files_are_there(lake: Lake, info: PartitionInfo) -> bool:
+    if info.row_count == 0:
+        return True
+    sizes = {"executions": info.file_bytes, "node_days": info.node_days_bytes}
+    try:
+        return all(lake.path(table, info.partition).stat().st_size == size for table, size in sizes.items() if size)
+    except FileNotFoundError:
+        return False
+
+
+def _order(partition: Partition) -> tuple[date, bool, str]:
+    return (partition.day or date.max, partition.realm is None, partition.realm or "")
+
+
+def chunks(changed: dict[Partition, Fingerprint]) -> Iterator[dict[Partition, Fingerprint]]:
+    """Consecutive days together, up to ``MOST_ROWS_AT_ONCE``; the undated rows on their own."""
+    by_day: dict[date | None, dict[Partition, Fingerprint]] = {}
+    for partition, fingerprint in changed.items():
+        by_day.setdefault(partition.day, {})[partition] = fingerprint
+    undated = by_day.pop(None, None)
+    chunk: dict[Partition, Fingerprint] = {}
+    last: date | None = None
+    for day in sorted(day for day in by_day if day):
+        rows = sum(fingerprint.row_count for fingerprint in [*chunk.values(), *by_day[day].values()])
+        if chunk and (rows > MOST_ROWS_AT_ONCE or (last and day - last > timedelta(days=1))):
+            yield chunk
+            chunk = {}
+        chunk.update(by_day[day])
+        last = day
+    if chunk:
+        yield chunk
+    if undated:
+        yield undated

@@ -1,0 +1,250 @@
+"""Run a rule program: the engine's language, without the engine.
+
+    program = compile_program(ast)          # once
+    outcome = program.run({"user.avg_time": 12.3, ...})
+    outcome.points, outcome.case_name, outcome.trace
+
+Running never raises for what an author or an event can contain; a failure is an `Outcome` with the log's code.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from analytics.program import fast, rules
+from analytics.program.outcome import Outcome, ParentResult, Phase, RuleFailure, State
+
+MAX_NODES: Final = 1000
+MAX_DEPTH: Final = 32
+#: Called between the phases with the event data as `set_data` left it.
+Parent = Callable[[dict[str, Any]], ParentResult]
+
+
+class Program:
+    """One compiled AST. Build it with `compile_program`."""
+
+    __slots__ = ("_depth", "_exact", "_fast", "ast")
+
+    def __init__(self, ast: Mapping[str, Any]) -> None:
+        self.ast = ast
+        self._depth: int | None = None
+        self._exact: dict[Phase, rules.RunPhase] = {}
+        self._fast: dict[Phase, Callable[[State], bool] | None] = {}
+
+    def run(
+        self,
+        fields: Mapping[str, Any],
+        *,
+        phase: Phase = "full",
+        parent: ParentResult | None = None,
+        data: Mapping[str, Any] | None = None,
+        max_nodes: int = MAX_NODES,
+        max_depth: int = MAX_DEPTH,
+        keep_trace: bool = True,
+    ) -> Outcome:
+        """Evaluate one phase.
+
+        Args:
+            fields: Field path → value, as precomputed for this run. A path that is missing is a failure.
+            phase: `full` for DSL_FULL; `pre` and `post` are the two sides of the parent in DSL_EXTEND.
+            parent: The parent's answer, for `parent.*` fields and the post phase to change.
+            data: The event's data, which `set_data` changes (a copy of it, never the caller's).
+            max_nodes: The cap on visits in one phase.
+            max_depth: The cap on nesting; the program is 0, a rule 1, its condition 2.
+            keep_trace: False is much faster and leaves `trace` None; everything else is the same.
+        """
+        if phase == "post" and parent is not None:
+            fields = {**fields, "parent.points": parent.points, "parent.case_name": parent.case_name}
+        if not keep_trace:
+            quick = self._quick(fields, phase, parent, data, max_nodes, max_depth)
+            if quick is not None:
+                return quick
+        state = _state(fields, phase, parent, data, max_nodes, max_depth)
+        if phase not in self._exact:
+            self._exact[phase] = rules.phase_runner(self.ast, phase)
+        trace = state.trace if keep_trace else None
+        try:
+            ended = self._exact[phase](state)
+        except RuleFailure as failure:
+            code, detail = failure.code, failure.detail
+            return Outcome(failure.status, code, detail, trace=trace, visits=state.visits, nodes=state.nodes)
+        except Exception as error:  # a value no table of ours foresaw must not end a caller's loop over a million runs
+            detail = f"{type(error).__name__}: {error}"
+            return Outcome("error", "DSL_UNEXPECTED", detail, trace=trace, visits=state.visits, nodes=state.nodes)
+        return _outcome(state, phase, ended, trace, state.visits)
+
+    def _quick(
+        self,
+        fields: Mapping[str, Any],
+        phase: Phase,
+        parent: ParentResult | None,
+        data: Mapping[str, Any] | None,
+        max_nodes: int,
+        max_depth: int,
+    ) -> Outcome | None:
+        """The run without a trace, or None when it has to be done the exact way."""
+        if phase not in self._fast:
+            try:
+                self._fast[phase] = fast.phase_runner(self.ast, phase)
+            except fast.Unsupported:
+                self._fast[phase] = None
+        runner = self._fast[phase]
+        if runner is None or self.depth > max_depth:
+            return None
+        state = _state(fields, phase, parent, data, max_nodes, max_depth)
+        try:
+            ended = runner(state)
+        except Exception:  # whatever it was, the exact closures find it again and name it
+            return None
+        visits = state.visits + state.nodes
+        return None if visits > max_nodes else _outcome(state, phase, ended, None, visits)
+
+    @property
+    def depth(self) -> int:
+        """Nesting of the deepest node, by the count that `max_depth` caps."""
+        if self._depth is None:
+            self._depth = _depth_of(self.ast)
+        return self._depth
+
+    @property
+    def extends(self) -> bool:
+        """Whether the program has a phase before or after a parent."""
+        return bool(self.ast.get("pre_rules")) or bool(self.ast.get("post_rules"))
+
+    def run_extend(
+        self,
+        fields: Mapping[str, Any],
+        parent: Parent,
+        *,
+        data: Mapping[str, Any] | None = None,
+        max_nodes: int = MAX_NODES,
+        max_depth: int = MAX_DEPTH,
+        keep_trace: bool = True,
+    ) -> Outcome:
+        """Evaluate a DSL_EXTEND program around its parent.
+
+        The trace is the pre phase's entries followed by the post phase's, with nothing between them; nodes and
+        visits are summed, while the caps hold for each phase. A veto leaves 0 points and the parent never runs.
+        A program with neither phase leaves no trace and 0 nodes, and passes the parent's answer on.
+        """
+        if not self.extends:
+            answer = parent(dict(data or {}))
+            return Outcome(points=answer.points, case_name=answer.case_name, working_data=dict(data or {}))
+        before = Outcome(working_data=dict(data or {}), trace=[] if keep_trace else None)
+        if self.ast.get("pre_rules"):
+            before = self.run(
+                fields, phase="pre", data=data, keep_trace=keep_trace, max_nodes=max_nodes, max_depth=max_depth
+            )
+            if not before.ok or before.vetoed:
+                return before
+        answer = parent(dict(before.working_data))
+        if not self.ast.get("post_rules"):
+            return _joined(before, Outcome(points=answer.points, case_name=answer.case_name), keep_trace)
+        after = self.run(
+            fields,
+            phase="post",
+            parent=answer,
+            data=before.working_data,
+            max_nodes=max_nodes,
+            max_depth=max_depth,
+            keep_trace=keep_trace,
+        )
+        return _joined(before, after, keep_trace)
+
+
+def _state(
+    fields: Mapping[str, Any],
+    phase: Phase,
+    parent: ParentResult | None,
+    data: Mapping[str, Any] | None,
+    max_nodes: int,
+    max_depth: int,
+) -> State:
+    state = State(fields, dict(data) if data else {}, max_nodes, max_depth)
+    if phase == "full":
+        state.points = 0
+    elif phase == "post" and parent is not None:
+        state.points, state.case = parent.points, parent.case_name
+    return state
+
+
+def _outcome(state: State, phase: Phase, ended: bool, trace: list[dict[str, Any]] | None, visits: int) -> Outcome:
+    return Outcome(
+        points=state.points,
+        case_name=state.case,
+        callback_data=state.callback,
+        working_data=state.data,
+        vetoed=phase == "pre" and ended and state.points is not None,
+        halted=ended,
+        trace=trace,
+        visits=visits,
+        nodes=state.nodes,
+    )
+
+
+def _joined(before: Outcome, after: Outcome, keep_trace: bool) -> Outcome:
+    return Outcome(
+        status=after.status,
+        error_code=after.error_code,
+        error_detail=after.error_detail,
+        points=after.points,
+        case_name=after.case_name,
+        callback_data={**before.callback_data, **after.callback_data},
+        working_data=after.working_data or before.working_data,
+        halted=before.halted or after.halted,
+        trace=[*(before.trace or ()), *(after.trace or ())] if keep_trace else None,
+        visits=before.visits + after.visits,
+        nodes=before.nodes + after.nodes,
+    )
+
+
+def _depth_of(ast: Mapping[str, Any]) -> int:
+    """Nesting of the deepest object outside literals: an upper bound, found without recursion."""
+    deepest, stack = 0, [(ast, 0)]
+    while stack:
+        node, depth = stack.pop()
+        deepest = max(deepest, depth)
+        for key, value in node.items():
+            if key == "value" and node.get("type") == "literal":
+                continue
+            for child in value if isinstance(value, list) else (value,):
+                if isinstance(child, Mapping):
+                    stack.append((child, depth + 1))
+    return deepest
+
+
+_CACHE_SIZE: Final = 256
+_cache: OrderedDict[int, Program] = OrderedDict()
+
+
+def compile_program(program: Mapping[str, Any]) -> Program:
+    """Compile an AST, or find it among those compiled lately.
+
+    The cache goes by identity: an AST that was changed in place must be compiled from a copy, or evaluated
+    with `evaluate`, which always starts afresh.
+    """
+    key = id(program)
+    found = _cache.get(key)
+    if found is None or found.ast is not program:
+        found = _cache[key] = Program(program)  # it holds the AST, so the id cannot be given to another one
+        if len(_cache) > _CACHE_SIZE:
+            _cache.popitem(last=False)
+    return found
+
+
+def evaluate(
+    program: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    *,
+    phase: Phase = "full",
+    parent: ParentResult | None = None,
+    max_nodes: int = MAX_NODES,
+    max_depth: int = MAX_DEPTH,
+    keep_trace: bool = True,
+) -> Outcome:
+    """Compile and run a program once; see `Program.run`. For many runs, compile once."""
+    return Program(program).run(
+        fields, phase=phase, parent=parent, max_nodes=max_nodes, max_depth=max_depth, keep_trace=keep_trace
+    )

@@ -1,0 +1,86 @@
+"""What one run of a program leaves behind, and why it may fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Phase = Literal["full", "pre", "post"]
+Status = Literal["ok", "error", "limit"]
+TraceEntry = dict[str, Any]
+
+
+class RuleFailure(Exception):  # noqa: N818 - it is control flow inside the evaluator and never reaches a caller
+    """A node could not be evaluated; carries the code the log would show."""
+
+    def __init__(self, code: str, detail: str, status: Status = "error") -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.status: Status = status
+
+
+@dataclass(frozen=True, slots=True)
+class ParentResult:
+    """What the wrapped built-in strategy of a DSL_EXTEND program answered."""
+
+    points: Any = 0
+    case_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of evaluating one program once.
+
+    Attributes:
+        status: `ok`, `error` or `limit`; a timeout is a matter of clocks and never comes from here.
+        error_code: The code the log shows for a failure, None when ok.
+        error_detail: The same for a person.
+        points: The points emitted; None on failures and after a pre phase that did not veto.
+        case_name: The author's name for the case that paid.
+        callback_data: What `set_callback_data` accumulated.
+        working_data: The event data as `set_data` left it: what the parent sees.
+        vetoed: A `veto` ended the run; the parent does not run.
+        halted: An `assign_points`, a `veto` or a `return` ended the program before its last rule.
+        trace: The entries exactly as the log shapes them, before any cut, also those before a failure.
+            None when no trace was asked for, or when there was nothing to evaluate.
+        visits: The interpreter's own counter, the one the node cap looks at. It also counts the program
+            and `else_if` branches, so it runs ahead of `nodes`.
+        nodes: Number of trace entries, whether or not they were kept.
+    """
+
+    status: Status = "ok"
+    error_code: str | None = None
+    error_detail: str | None = None
+    points: Any = None
+    case_name: str | None = None
+    callback_data: dict[str, Any] = field(default_factory=dict)
+    working_data: dict[str, Any] = field(default_factory=dict)
+    vetoed: bool = False
+    halted: bool = False
+    trace: list[TraceEntry] | None = None
+    visits: int = 0
+    nodes: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run ended without a failure."""
+        return self.status == "ok"
+
+
+class State:
+    """Everything that changes while a program runs. One per phase, thrown away afterwards."""
+
+    __slots__ = ("callback", "case", "data", "fields", "max_depth", "max_nodes", "nodes", "points", "trace", "visits")
+
+    def __init__(self, fields: Any, data: dict[str, Any], max_nodes: int, max_depth: int) -> None:
+        self.fields = fields
+        self.data = data
+        self.max_nodes = max_nodes
+        self.max_depth = max_depth
+        self.callback: dict[str, Any] = {}
+        self.points: Any = None
+        self.case: Any = None
+        self.trace: list[TraceEntry] = []
+        self.visits = 0
+        self.nodes = 0

@@ -1,0 +1,260 @@
+"""The source's tables and the lake's files, column by column: the one place camelCase becomes snake_case."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, Numeric, String, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+metadata = MetaData()
+
+execution_log = Table(
+    "strategyexecutionlog",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("created_at", DateTime(timezone=True)),
+    Column("updated_at", DateTime(timezone=True)),
+    Column("apiKey_used", String),
+    Column("oauth_user_id", String),
+    Column("strategyId", String, nullable=False),
+    Column("strategyVersion", Integer, nullable=False),
+    Column("strategyType", String, nullable=False),
+    Column("realmId", String),
+    Column("externalGameId", String),
+    Column("externalTaskId", String),
+    Column("externalUserId", String),
+    Column("status", String, nullable=False),
+    Column("errorCode", String),
+    Column("points", Numeric),
+    Column("caseName", String),
+    Column("durationMs", Numeric, nullable=False),
+    Column("nodesExecuted", Integer, nullable=False),
+    Column("trace", JSONB),
+    Column("sampled", Boolean, nullable=False),
+    Column("parentStrategyId", String),
+    Column("notes", Text),
+)
+"""The engine's log of executions."""
+
+definition = Table(
+    "strategydefinition",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("created_at", DateTime(timezone=True)),
+    Column("updated_at", DateTime(timezone=True)),
+    Column("realmId", String),
+    Column("name", String),
+    Column("description", Text),
+    Column("type", String),
+    Column("parentStrategyId", String),
+    Column("astJson", JSONB),
+    Column("version", Integer),
+    Column("status", String),
+    Column("createdBy", String),
+    Column("publishedAt", DateTime(timezone=True)),
+    Column("experimentTag", String),
+)
+"""The programs. Optional: the table may be missing or unreadable, and rows may be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """How one column of the source becomes one of the lake.
+
+    Attributes:
+        source: Name in PostgreSQL.
+        lake: Name in the lake.
+        types: PostgreSQL types (``format_type`` without a length) that are read without loss; another one is refused.
+    """
+
+    source: str
+    lake: str
+    types: tuple[str, ...]
+
+
+_TEXT = ("character varying", "text", "character")
+_INTEGER = ("integer", "smallint")
+_NUMBER = ("numeric", "double precision", "real", "integer", "bigint", "smallint")
+_TIME = ("timestamp with time zone",)
+
+EXECUTION_COLUMNS = (
+    ColumnSpec("id", "execution_id", ("uuid",)),
+    ColumnSpec("created_at", "created_at", _TIME),
+    ColumnSpec("updated_at", "updated_at", _TIME),
+    ColumnSpec("oauth_user_id", "oauth_user_id", _TEXT),
+    ColumnSpec("strategyId", "strategy_id", _TEXT),
+    ColumnSpec("strategyVersion", "strategy_version", _INTEGER),
+    ColumnSpec("strategyType", "strategy_type", _TEXT),
+    ColumnSpec("realmId", "realm_id", _TEXT),
+    ColumnSpec("externalGameId", "external_game_id", _TEXT),
+    ColumnSpec("externalTaskId", "external_task_id", _TEXT),
+    ColumnSpec("externalUserId", "external_user_id", _TEXT),
+    ColumnSpec("status", "status", _TEXT),
+    ColumnSpec("errorCode", "error_code", _TEXT),
+    ColumnSpec("points", "points", _NUMBER),
+    ColumnSpec("caseName", "case_name", _TEXT),
+    ColumnSpec("durationMs", "duration_ms", _NUMBER),
+    ColumnSpec("nodesExecuted", "nodes_executed", _INTEGER),
+    ColumnSpec("trace", "trace", ("jsonb",)),
+    ColumnSpec("sampled", "sampled", ("boolean",)),
+    ColumnSpec("parentStrategyId", "parent_strategy_id", _TEXT),
+    ColumnSpec("notes", "notes", _TEXT),
+)
+"""What extraction reads. ``apiKey_used`` is a credential and is never extracted."""
+
+NEVER_EXTRACTED = frozenset({"apiKey_used"})
+
+DEFINITION_COLUMNS = (
+    ColumnSpec("id", "strategy_id", ("uuid", *_TEXT)),
+    ColumnSpec("realmId", "realm_id", _TEXT),
+    ColumnSpec("name", "name", _TEXT),
+    ColumnSpec("description", "description", _TEXT),
+    ColumnSpec("type", "strategy_type", _TEXT),
+    ColumnSpec("parentStrategyId", "parent_strategy_id", _TEXT),
+    ColumnSpec("astJson", "ast_json", ("jsonb", "json")),
+    ColumnSpec("version", "strategy_version", _INTEGER),
+    ColumnSpec("status", "status", _TEXT),
+    ColumnSpec("createdBy", "created_by", _TEXT),
+    ColumnSpec("publishedAt", "published_at", _TIME),
+    ColumnSpec("created_at", "created_at", _TIME),
+    ColumnSpec("updated_at", "updated_at", _TIME),
+    ColumnSpec("experimentTag", "experiment_tag", _TEXT),
+)
+
+
+@functools.cache
+def copy_schema() -> pa.Schema:
+    """Types of the COPY stream, in the order of ``sql/source/executions.sql``."""
+    import pyarrow as pa
+
+    text, number, time = pa.string(), pa.float64(), pa.timestamp("us")
+    return pa.schema(
+        [
+            ("execution_id", text),
+            ("created_at", time),
+            ("created_at_irregular", text),
+            ("updated_at", time),
+            ("oauth_user_id", text),
+            ("strategy_id", text),
+            ("strategy_version", pa.int32()),
+            ("strategy_type", text),
+            ("realm_id", text),
+            ("external_game_id", text),
+            ("external_task_id", text),
+            ("external_user_id", text),
+            ("status", text),
+            ("error_code", text),
+            ("points", number),
+            ("case_name", text),
+            ("duration_ms", number),
+            ("nodes_executed", pa.int32()),
+            ("trace_json", text),
+            ("sampled", pa.bool_()),
+            ("parent_strategy_id", text),
+            ("notes", text),
+        ]
+    )
+
+
+@functools.cache
+def execution_schema() -> pa.Schema:
+    """Columns of ``lake/executions``. Grain: one row per logged run."""
+    import pyarrow as pa
+
+    entry = pa.struct(
+        [
+            ("node_id", pa.string()),
+            ("type", pa.string()),
+            ("branch", pa.string()),
+            ("value", pa.string()),
+            ("value_number", pa.float64()),
+        ]
+    )
+    utc = pa.timestamp("us", tz="UTC")
+    fields: list[pa.Field] = []
+    for column in copy_schema():
+        if column.name == "trace_json":
+            fields += [pa.field("trace", pa.list_(entry)), pa.field("trace_irregular", pa.string())]
+        elif column.name in ("created_at", "updated_at"):
+            fields.append(pa.field(column.name, utc))
+        else:
+            fields.append(column)
+    return pa.schema([*fields, ("sample_weight", pa.float64())])
+
+
+@functools.cache
+def node_day_schema() -> pa.Schema:
+    """Columns of ``lake/node_days``. Grain: realm, day, strategy, version, node id, type, branch."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("realm_id", pa.string()),
+            ("strategy_id", pa.string()),
+            ("strategy_version", pa.int32()),
+            ("node_id", pa.string()),
+            ("type", pa.string()),
+            ("branch", pa.string()),
+            ("entry_count", pa.int64()),
+            ("est_entries", pa.float64()),
+            ("true_count", pa.int64()),
+            ("false_count", pa.int64()),
+            ("null_count", pa.int64()),
+            ("text_count", pa.int64()),
+            ("number_count", pa.int64()),
+            ("number_sum", pa.float64()),
+            ("number_sum_squares", pa.float64()),
+            ("number_min", pa.float64()),
+            ("number_max", pa.float64()),
+        ]
+    )
+
+
+@functools.cache
+def definition_schema() -> pa.Schema:
+    """Columns of ``lake/definitions``. Grain: one row per version of a strategy ever seen."""
+    import pyarrow as pa
+
+    utc = pa.timestamp("us", tz="UTC")
+    types = {
+        "strategy_version": pa.int32(),
+        "published_at": utc,
+        "created_at": utc,
+        "updated_at": utc,
+    }
+    fields = [(column.lake, types.get(column.lake, pa.string())) for column in DEFINITION_COLUMNS]
+    return pa.schema([*fields, ("is_deleted", pa.bool_())])
+
+
+@functools.cache
+def definition_node_schema() -> pa.Schema:
+    """Columns of ``lake/definition_nodes``. Grain: one row per node of a program, in walk order."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("strategy_id", pa.string()),
+            ("strategy_version", pa.int32()),
+            ("realm_id", pa.string()),
+            ("family_name", pa.string()),
+            ("position", pa.int32()),
+            ("parent_position", pa.int32()),
+            ("depth", pa.int32()),
+            ("section", pa.string()),
+            ("slot", pa.string()),
+            ("rule_index", pa.int32()),
+            ("node_id", pa.string()),
+            ("type", pa.string()),
+            ("path", pa.string()),
+            ("operator", pa.string()),
+            ("literal", pa.string()),
+            ("case_name", pa.string()),
+            ("key", pa.string()),
+        ]
+    )

@@ -1,0 +1,95 @@
+"""Is the log table what this package can read without loss? If not, say what is missing and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias
+
+from analytics import schema
+from analytics.errors import SourceAccessError, SourceSchemaError
+
+LOG_TABLE = schema.execution_log.name
+DEFINITION_TABLE = schema.definition.name
+
+Rows: TypeAlias = "Callable[[str, dict[str, Any] | None], list[dict[str, Any]]]"
+
+
+@dataclass(frozen=True, slots=True)
+class LogTable:
+    """What was found.
+
+    Attributes:
+        unread_columns: Columns that the lake does not carry.
+        change_column: What moves when a row is updated: ``xmin``, or ``updated_at`` where that cannot be read.
+    """
+
+    unread_columns: list[str]
+    change_column: str
+
+
+def check_log_table(rows: Rows) -> LogTable:
+    """Refuse a log table that cannot be read without loss.
+
+    Args:
+        rows: Runs a statement of ``sql/source`` by name.
+
+    Raises:
+        SourceSchemaError, SourceAccessError: What is missing, by name, and the statement that repairs it.
+    """
+    columns = {row["column_name"]: row for row in rows("columns", {"table": LOG_TABLE})}
+    if not columns:
+        _explain_missing_table(rows)
+    missing = [c.source for c in schema.EXECUTION_COLUMNS if c.source not in columns]
+    if missing:
+        raise SourceSchemaError(
+            f"table {LOG_TABLE} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
+            hint="this package reads the engine's table as it is; was the table renamed or the engine changed?",
+            table=LOG_TABLE,
+            columns=missing,
+        )
+    for column in schema.EXECUTION_COLUMNS:
+        found = columns[column.source]["column_type"]
+        if found not in column.types:
+            raise SourceSchemaError(
+                f"column {column.source} of {LOG_TABLE} has type {found}, and only {' or '.join(column.types)} is read"
+                " without loss",
+                hint="change the type back, or open a view of the same name with a cast before it on the search path",
+                table=LOG_TABLE,
+                column=column.source,
+                column_type=found,
+            )
+    denied = [c.source for c in schema.EXECUTION_COLUMNS if not columns[c.source]["is_readable"]]
+    if denied:
+        [who] = rows("whoami", None)
+        raise SourceAccessError(
+            f"role {who['role']} may not read {LOG_TABLE} ({len(denied)} columns, {denied[0]} the first)",
+            hint=f'grant select on {LOG_TABLE} to "{who["role"]}";',
+            table=LOG_TABLE,
+            columns=denied,
+        )
+    known = {c.source for c in schema.EXECUTION_COLUMNS} | schema.NEVER_EXTRACTED
+    # A view has no xmin, and a grant on columns leaves it out: there, a change is seen only if it moves updated_at.
+    has_xmin = next(iter(columns.values()))["has_xmin"]
+    return LogTable(sorted(set(columns) - known), "xmin" if has_xmin else "updated_at")
+
+
+def _explain_missing_table(rows: Rows) -> NoReturn:
+    [where] = rows("whoami", None)
+    for other in rows("elsewhere", {"table": LOG_TABLE}):
+        if not other["has_usage"]:
+            raise SourceAccessError(
+                f"role {where['role']} may not use schema {other['schema_name']}, which holds {LOG_TABLE}",
+                hint=f'grant usage on schema "{other["schema_name"]}" to "{where["role"]}";',
+                table=LOG_TABLE,
+            )
+        raise SourceSchemaError(
+            f"table {LOG_TABLE} is in schema {other['schema_name']}, off the search path ({where['search_path']})",
+            hint=f"add ?options=-csearch_path%3D{other['schema_name']} to the URL",
+            table=LOG_TABLE,
+        )
+    raise SourceSchemaError(
+        f"there is no table {LOG_TABLE} in database {where['database']}",
+        hint="is this the engine's database? check --database-url, ANALYTICS_DATABASE_URL or DATABASE_URL",
+        table=LOG_TABLE,
+    )

@@ -1,0 +1,53 @@
+"""SQL as source code: one file, one object. This module only finds and reads the files."""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import resources
+
+from analytics.errors import UnknownNameError
+
+_ROOT = resources.files("analytics.sql")
+
+
+@functools.cache
+def text(kind: str, name: str) -> str:
+    """The text of ``sql/<kind>/<name>.sql``.
+
+    Raises:
+        UnknownNameError: There is no such file.
+    """
+    if name not in names(kind):
+        raise UnknownNameError(
+            f"there is no {kind} file named {name!r}", hint=f"known: {', '.join(names(kind))}", name=name
+        )
+    return (_ROOT / kind / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@functools.cache
+def names(kind: str) -> tuple[str, ...]:
+    """Names of the files of one kind (``source``, ``views``, ``queries``, ``checks`` …), sorted."""
+    return tuple(sorted(entry.name[:-4] for entry in (_ROOT / kind).iterdir() if entry.name.endswith(".sql")))
+
+
+def body(statement: str) -> str:
+    """The statement without its comment lines."""
+    return "\n".join(line for line in statement.splitlines() if not line.lstrip().startswith("--"))
+
+
+def parameters(statement: str) -> tuple[str, ...]:
+    """The ``$names`` a statement takes, in order of appearance."""
+    return tuple(dict.fromkeys(re.findall(r"\$([a-z_][a-z0-9_]*)", body(statement))))
+
+
+def title(statement: str) -> str:
+    """The first sentence of a file's comment."""
+    words = " ".join(line[2:].strip() for line in statement.splitlines() if line.startswith("--"))
+    return words.split(". ")[0].rstrip(".")
+
+
+def severity(statement: str) -> str:
+    """What a check's comment gives as its severity; ``error`` when it says nothing."""
+    match = re.search(r"^-- severity: (error|warning)$", statement, re.MULTILINE)
+    return match[1] if match else "error"

@@ -1,0 +1,3 @@
+-- The files of this table, by explicit path; the folder's realm is left out, realm_id inside is the truth.
+create or replace view files.definitions as
+from read_parquet(getvariable('definitions_files'), hive_partitioning = false);

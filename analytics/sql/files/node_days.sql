@@ -1,0 +1,3 @@
+-- The files of this table, by explicit path. The hive types are named, or a realm "007" would become a number.
+create or replace view files.node_days as
+from read_parquet(getvariable('node_days_files'), hive_partitioning = true, hive_types = {'realm': varchar, 'day': date});

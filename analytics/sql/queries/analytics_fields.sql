@@ -1,0 +1,12 @@
+-- Which analytics fields each version of a program reads: every distinct one costs a database query per run.
+-- Grain: strategy_id, version, field path. Empty when definitions are not readable.
+select strategy_id,
+       any_value(realm_id)    as realm_id,
+       any_value(family_name) as family_name,
+       strategy_version,
+       path,
+       count(*)               as places_count
+  from definition_nodes
+ where starts_with(path, 'user.') or starts_with(path, 'task.') or starts_with(path, 'all.')
+ group by strategy_id, strategy_version, path
+ order by family_name, strategy_version, path

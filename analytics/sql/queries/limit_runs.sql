@@ -1,0 +1,27 @@
+-- Every logged run that a limit stopped, or that tripped the sandbox's canary, newest first.
+-- Grain: logged run with status limit or timeout, or a failure with code DSL_FIELD_NOT_PRECOMPUTED or DSL_UNKNOWN_STATEMENT.
+-- All failures are meant to be kept, so these rows count runs. Nodes are not shown: stopped runs log 0, which is not what they did.
+-- $since timestamptz: start of the window; NULL for no start.
+-- $until timestamptz: end of the window, not in it; NULL for no end.
+select e.created_at,
+       e.realm_id,
+       coalesce(d.family_name, e.strategy_id) as strategy,
+       e.strategy_version,
+       case when e.status in ('limit', 'timeout') then e.status else 'canary' end as kind,
+       e.status,
+       e.error_code,
+       e.duration_ms,
+       e.external_game_id,
+       e.external_task_id,
+       e.external_user_id,
+       d.family_name,
+       e.strategy_id,
+       e.execution_id
+  from executions e
+  left join definitions d
+    on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
+ where (e.status in ('limit', 'timeout')
+        or (e.status <> 'ok' and e.error_code in ('DSL_FIELD_NOT_PRECOMPUTED', 'DSL_UNKNOWN_STATEMENT')))
+   and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
+   and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
+ order by e.created_at desc nulls last, e.execution_id

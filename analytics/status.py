@@ -1,0 +1,72 @@
+"""What the lake holds, day by day: complete, empty, partial, missing or stale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from analytics.model import ONE_DAY, PartitionInfo
+from analytics.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One realm on one day.
+
+    Attributes:
+        realm, day: Which; ``day`` is ``None`` for rows without a usable ``created_at``.
+        state: ``complete``; ``empty`` (complete, and nothing was logged); ``partial`` (rows may still arrive); ``missing``
+            (never extracted); ``stale`` (the file is not the one the ledger describes: extract again).
+        logged_count: Rows.
+        complete_until: UTC.
+    """
+
+    realm: str | None
+    day: date | None
+    state: str
+    logged_count: int
+    complete_until: datetime | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "realm_id": self.realm,
+            "day": self.day.isoformat() if self.day else None,
+            "state": self.state,
+            "logged_count": self.logged_count,
+            "complete_until": self.complete_until.isoformat() if self.complete_until else None,
+        }
+
+
+def calendar(lake: Warehouse) -> list[Cell]:
+    """Every realm on every day from the first to the last the ledger knows, and the undated rows where there are any."""
+    records = {record.day: record for record in lake.records()}
+    known = sorted(day for day in records if day)
+    span = [known[0] + i * ONE_DAY for i in range((known[-1] - known[0]).days + 1)] if known else []
+    cells = []
+    for realm in lake.realms:
+        for day in [*span, None]:
+            record = records.get(day)
+            info = record.partitions.get(realm) if record else None
+            if day is None and info is None:
+                continue
+            if record is None or (info is None and not record.covers_all_realms):
+                state = "missing"
+            elif info is not None and not _is_there(lake, info):
+                state = "stale"
+            elif day is not None and not record.is_complete:
+                state = "partial"
+            else:
+                state = "complete" if info is not None else "empty"
+            cells.append(
+                Cell(realm, day, state, info.row_count if info else 0, record.complete_until if record else None)
+            )
+    return cells
+
+
+def _is_there(lake: Warehouse, info: PartitionInfo) -> bool:
+    try:
+        return lake.lake.path("executions", info.partition).stat().st_size == info.file_bytes
+    except FileNotFoundError:
+        return False

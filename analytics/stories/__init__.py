@@ -1,0 +1,39 @@
+"""A report as an object: each section a method that returns a page block; notebooks only call them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+class SummaryBlock:
+    """A report's facts for programs. Shown in a notebook as JSON, and collected by the renderer into ``summary.json``."""
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.facts = dict(facts)
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        text = json.dumps(self.facts, indent=1, ensure_ascii=False, allow_nan=False)
+        return {"application/json": self.facts, "text/plain": text}, {
+            "application/json": {"analytics": {"block": "summary"}, "expanded": False}
+        }
+
+
+def summary_block(facts: Mapping[str, Any]) -> SummaryBlock:
+    """Wrap a report's facts for the last cell of its notebook."""
+    return SummaryBlock(facts)
+
+
+def realm_name(realm: str | None) -> str:
+    """A tenant's name for a person: NULL and the empty string have one too."""
+    return "(no realm)" if realm is None else realm or "(empty realm)"
+
+
+def masked(user: object) -> str:
+    """A user id of which only the end can be read; ids of up to four letters are hidden whole."""
+    if not isinstance(user, str):
+        return "–"
+    return "••••" + (user[-2:] if len(user) > 4 else "")

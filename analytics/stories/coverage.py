@@ -1,0 +1,102 @@
+"""How sure are we: what the lake holds of a window, how it was sampled, what is not known."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics import sql
+from analytics.findings.family import Family
+from analytics.page import number
+from analytics.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def in_words(lake: Warehouse, realm: str | None, since: datetime, until: datetime) -> str:
+    """One clause: is the log complete for the window?"""
+    missing, partial, complete_until = _days(lake, realm, since, until)
+    if missing:
+        return f"log not extracted for {len(missing)} of the window's days"
+    if partial:
+        return f"log complete through {number.when(complete_until)}" if complete_until else "log not complete yet"
+    return "log complete for the window"
+
+
+def facts(
+    lake: Warehouse, family: Family, rows: pd.DataFrame, since: datetime, until: datetime
+) -> list[tuple[Any, Any]]:
+    """The data box: coverage, sampling, truncation, definitions, and what is not known."""
+    missing, partial, _ = _days(lake, family.realm, since, until)
+    ok = rows[rows["status"] == "ok"]
+    set_aside = int((~np.isfinite(ok["points"].astype(float))).sum())
+    weights = sorted({round(1 / w, 6) for w in rows["sample_weight"] if w > 1})
+    cut = int(rows["is_truncated"].sum())
+    undefined = [f"v{version}" for strategy, version in family.members if (strategy, version) not in family.defined]
+    gaps = (
+        "no gaps" if not missing and not partial else f"{len(missing)} days not extracted, {len(partial)} not complete"
+    )
+    rate = " and ".join(number.percent(w) for w in weights) or "unknown: no sampled row"
+    return [
+        ("Window", f"{number.span(since, until)}, {gaps}; a week before it is read as baseline"),
+        (
+            "Rows used",
+            f"{len(ok):,} ok rows and {len(rows) - len(ok):,} failures, logged counts; "
+            f"{set_aside:,} ok rows set aside (points NULL, NaN or infinite)",
+        ),
+        (
+            "Sampling rate",
+            f"{rate} of ok runs, as configured at extraction; failures are all kept. The rate is not stored in the log.",
+        ),
+        ("Intervals", "95 %, for the sampling of ok runs; comparisons also count chance between runs"),
+        ("Traces", f"{cut:,} cut at the storage limit; node comparisons use stored entries only"),
+        (
+            "Definitions",
+            "all versions readable"
+            if family.defined and not undefined
+            else f"missing for {', '.join(undefined)}"
+            if family.defined
+            else "none readable: families are by strategy id",
+        ),
+        (
+            "Not known",
+            "Rows the database refused (NaN or U+0000 in a trace), the queue dropped or a kill lost. "
+            "The engine's counters were not given, so true totals are unchecked.",
+        ),
+    ]
+
+
+def queries(family: Family, since: datetime, until: datetime) -> str:
+    """The SQL behind the page, with its parameters, ready for ``strategy-analytics query``."""
+    parts = []
+    for name in ("strategy_runs", "failures", "points_by_hour"):
+        parts.append(
+            f"-- strategy-analytics query --name {name} --since '{since:%Y-%m-%d %H:%M}' --until '{until:%Y-%m-%d %H:%M}'\n"
+            f"{sql.text('queries', name).strip()}"
+        )
+    ids = ", ".join(family.strategy_ids)
+    return f"-- strategy ids of this family: {ids}\n\n" + "\n\n".join(parts)
+
+
+def _days(
+    lake: Warehouse, realm: str | None, since: datetime, until: datetime
+) -> tuple[list[Any], list[Any], datetime | None]:
+    from analytics.model import Window
+
+    records = {record.day: record for record in lake.records()}
+    missing, partial, complete = [], [], None
+    for day in Window(since, until).days:
+        record = records.get(day)
+        if record is None or not (record.covers_all_realms or realm in record.partitions):
+            missing.append(day)
+        elif not record.is_complete and not (record.complete_until and record.complete_until >= until):
+            partial.append(day)
+            complete = (
+                record.complete_until
+                if complete is None or (record.complete_until and record.complete_until < complete)
+                else complete
+            )
+    return missing, partial, complete

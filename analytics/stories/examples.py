@@ -1,0 +1,113 @@
+"""The post-mortem's close-ups: what changed in the program, and three runs with their decision path."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from analytics import page
+from analytics.findings.family import Family
+from analytics.findings.incident import NO_CASE, Side, paid
+from analytics.findings.receipt import Receipt, receipt, simulate_request
+from analytics.page import number
+from analytics.program import words
+from analytics.stories import masked
+from analytics.warehouse import Warehouse, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> tuple[str, list[Any]]:
+    """What changed in the program between two versions: a sentence, and the changed lines."""
+    if (
+        before.strategy_id is None
+        or after.strategy_id is None
+        or (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version)
+    ):
+        return "The program did not change: both groups ran the same version.", []
+    programs = [_program(lake, side) for side in (before, after)]
+    if programs[0] is None or programs[1] is None:
+        missing = " and ".join(
+            side.label for side, program in zip((before, after), programs, strict=True) if program is None
+        )
+        return f"The definition of {missing} is not in the lake, so the programs cannot be compared.", []
+    changed = words.diff(*programs)
+    removed = [line for mark, line in changed if mark == "-"]
+    added = [line for mark, line in changed if mark == "+"]
+    if not removed and not added:
+        return "The programs say the same; only ids or layout differ.", []
+    same = len(words.lines(programs[1])) - len(added)
+    count = max(len(removed), len(added))
+    said = f"{count} line{'s' * (count != 1)} of the program changed; {same} are the same."
+    marks = {"-": page.was, "+": page.now}
+    lines = [marks[mark](f"{mark} {line}") if mark in marks else page.inline(f"  {line}") for mark, line in changed]
+    return said, [page.Markup("<pre>{}</pre>").format(page.Markup("\n").join(lines))]
+
+
+def three_runs(lake: Warehouse, rows: pd.DataFrame, *, show_users: bool) -> list[Any]:
+    """A typical run, the largest and a failing one, each with its receipt and how to reproduce it."""
+    chosen = _choose(rows)
+    body: list[Any] = []
+    for title, run in chosen:
+        found = receipt(lake, run)
+        points = number.exact(run["points"]) if run["status"] == "ok" and run["points"] is not None else "no points"
+        line = [
+            page.strong(f"{title}: {points}"),
+            " · ",
+            page.mono(str(run["execution_id"])),
+            f" · {number.when(run['created_at'], seconds=True)} · {run['label']} · user ",
+            page.author(str(run["external_user_id"]) if show_users else masked(run["external_user_id"])),
+            f" · {int(run['nodes_executed']):,} nodes · {number.ms(run['duration_ms'])}",
+        ]
+        inner = [
+            page.receipt([_page_step(step) for step in found.steps]),
+            *[page.note(note) for note in found.notes],
+            *_reproduce(found, show_users),
+        ]
+        body += [page.note(line), *inner] if not body else [page.fold(line, inner)]
+    return body
+
+
+def _choose(rows: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
+    """The newest run of the most common case and amount; the run with the most points; the newest failing run."""
+    chosen: list[tuple[str, dict[str, Any]]] = []
+    usable = paid(rows)
+    if not usable.empty:
+        key = usable["case_name"].fillna(NO_CASE) + usable["points"].astype(str)
+        [typical] = records(usable[key == key.value_counts().index[0]].tail(1))
+        [largest] = records(usable.nlargest(1, "points"))
+        chosen.append(("Typical run", typical))
+        if largest["execution_id"] != typical["execution_id"]:
+            chosen.append(("Largest run", largest))
+    failed = rows[rows["status"] != "ok"]
+    if not failed.empty:
+        chosen.append(("Failing run", records(failed.tail(1))[0]))
+    return chosen
+
+
+def _page_step(step: Any) -> page.Step:
+    return page.Step(step.text, step.why or None, step.points, step.state)
+
+
+def _reproduce(found: Receipt, show_users: bool) -> list[Any]:
+    body = simulate_request(found)
+    if body is None:
+        return []
+    if not show_users and body["externalUserId"] is not None:
+        body["externalUserId"] = masked(body["externalUserId"])
+    address = f"POST …/v1/strategies/custom/{found.run['strategy_id']}/simulate"
+    hint = [] if show_users else [page.note("The user id is masked; the engine needs the real one (--show-users).")]
+    text = json.dumps(body, ensure_ascii=False, indent=1)
+    return [page.fold("Reproduce it: the simulate request", [page.code(f"{address}\n{text}"), *hint])]
+
+
+def _program(lake: Warehouse, side: Side) -> Any:
+    rows = lake.sql(
+        "select ast_json from definitions where strategy_id = $strategy and strategy_version = $version",
+        strategy=side.strategy_id,
+        version=side.strategy_version,
+    ).fetchall()
+    if not rows or rows[0][0] is None:
+        return None
+    return json.loads(rows[0][0])

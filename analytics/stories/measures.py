@@ -1,0 +1,258 @@
+"""The post-mortem's tables: measures of both sides, nodes, users, failures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics import estimates, page
+from analytics.estimates import Estimate
+from analytics.findings.cases import Case
+from analytics.findings.incident import NO_CASE, Side, run_estimate
+from analytics.page import Column, number
+from analytics.stories import masked
+from analytics.warehouse import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.page import Block
+
+_MOST_NODES = 8
+_MOST_USERS = 5
+_WIDEST = 1.5  # the axis of relative changes ends here; a larger change is in the number
+
+
+def table(before: Side, after: Side, cases: Sequence[Case]) -> Block:
+    """Measures per run on both sides, with the interval of the change."""
+    rows = [_row("Points per run", *_means(before, after), hot=True)]
+    for case in [case for case in cases if case.amount_changed][:3]:
+        pays = page.Markup("Points when {} pays").format(page.author(case.name))
+        rows.append(_row(pays, case.points_before, case.points_after, hot=True))
+    for case in [case for case in cases if case.name != NO_CASE][:2]:
+        reach = page.Markup("Runs that reach {}").format(page.author(case.name))
+        rows.append(_row(reach, case.share_before, case.share_after, unit="%"))
+    rows.append(_failure_row(before, after))
+    for label, q in (("Median duration, ok runs", 0.5), ("p99 duration, ok runs", 0.99)):
+        rows.append(_row(label, *(_quantile(side, "duration_ms", q) for side in (before, after)), unit="ms"))
+    rows.append(_row("Nodes per run, median", *(_quantile(side, "nodes_executed", 0.5) for side in (before, after))))
+    most = min(_WIDEST, max([0.1, *(abs(x) for row in rows for x in row["bounds"] if math.isfinite(x))]))
+    for row in rows:
+        row["interval"] = row["instead"]
+        if row["bounds"]:
+            low, value, high = row["bounds"]
+            role = "finding" if row["hot"] and row["sure"] else None
+            row["interval"] = page.interval_bar(low, value, high, (-most, most), role)
+    ticks = [(0.0, "0"), (most, number.percent(most, sign=True))]
+    columns = [
+        Column("what", "Per run", role="name"),
+        Column("before", before.label, align="right"),
+        Column("after", after.label, align="right"),
+        Column("change", "change", align="right"),
+        Column("interval", page.interval_axis("95 % interval of the change", (-most, most), ticks), role="wide"),
+        Column("grade", "", kind="grade"),
+    ]
+    return page.table(rows, columns, row_class="weight")
+
+
+def nodes(frame: pd.DataFrame, before: str, after: str) -> list[Any]:
+    """Nodes whose outcome differs most."""
+    rows = []
+    for row in records(frame.head(_MOST_NODES)):
+        percent = row["what"] == "true"
+        sure = row["q"] < 0.05
+        rows.append(
+            {
+                "node": page.Markup("{} {} {}").format(
+                    page.author(str(row["node_id"])),
+                    page.mute(row["type"]),
+                    page.mute("is true" if percent else "mean value"),
+                ),
+                "before": f"{_value(row['before_value'], percent)} of {row['before_count']:,}"
+                if percent
+                else _value(row["before_value"], percent),
+                "after": f"{_value(row['after_value'], percent)} of {row['after_count']:,}"
+                if percent
+                else _value(row["after_value"], percent),
+                "q": ("< 0.001" if row["q"] < 0.001 else f"{row['q']:.2g}") + ("" if sure else " ~"),
+                "weight": "hot" if sure else "quiet",
+            }
+        )
+    columns = [
+        Column("node", "Node", role="name"),
+        Column("before", before, align="right", role="before"),
+        Column("after", after, align="right", role="finding"),
+        Column("q", "chance alone (q)", align="right"),
+    ]
+    return [
+        page.subhead("Nodes that differ most"),
+        page.table(rows, columns, row_class="weight"),
+        page.note(
+            f"{len(frame)} nodes with the same id in both versions compared, logged entries; "
+            "q is corrected for looking at many. ~ could be chance."
+        ),
+    ]
+
+
+def users(rows: pd.DataFrame, cases: Sequence[Case], *, show_users: bool) -> Block:
+    """Users seen most, with what they were overpaid when an amount changed."""
+    how = [
+        "User ids are shown." if show_users else ["User ids are masked. Unmask with ", page.mono("--show-users"), "."]
+    ]
+    moved = {case.name: case.points_before.value for case in cases if case.amount_changed}
+    affected = rows[rows["status"] == "ok"]
+    if moved:
+        names = affected["case_name"].fillna(NO_CASE)
+        affected = affected[names.isin(list(moved))].assign(
+            overpaid=lambda r: r["points"] - r["case_name"].fillna(NO_CASE).map(moved).astype(float)
+        )
+    affected = affected[affected["external_user_id"].notna()]
+    if affected.empty:
+        return page.section("who", "Who is affected?", how, "No user is named in the logged runs.")
+    counted = int(affected["external_user_id"].nunique())
+    said = (
+        f"At least {counted:,} users. Single users are rarely logged often enough to say how much; "
+        "use the points ledger for amounts per person."
+    )
+    lines = []
+    for user, group in sorted(affected.groupby("external_user_id"), key=lambda item: (-len(item[1]), str(item[0])))[
+        :_MOST_USERS
+    ]:
+        line: dict[str, Any] = {
+            "user": str(user) if show_users else masked(user),
+            "count": len(group),
+            "runs": run_estimate(group),
+        }
+        if moved:
+            line["overpaid"] = estimates.total(group["overpaid"], group["sample_weight"])
+        lines.append(line)
+    columns = [
+        Column("user", "Seen most", kind="author", role="name"),
+        Column("count", "logged runs", kind="count"),
+        Column("runs", "runs, estimated", kind="estimate"),
+    ]
+    if moved:
+        columns.append(Column("overpaid", "overpaid, estimated", kind="estimate"))
+    return page.section("who", "Who is affected?", how, said, [page.table(lines, columns)])
+
+
+def failures(rows: pd.DataFrame, before: pd.DataFrame | None) -> Block:
+    """Failures by code."""
+    how = [
+        "Logged counts. Every failure is meant to be kept; rows the database refused or the queue dropped are not here."
+    ]
+    failed = rows[rows["status"] != "ok"]
+    if failed.empty:
+        return page.section("fail", "What failed?", how, "Nothing failed.")
+    earlier = before[before["status"] != "ok"] if before is not None else None
+    lines = []
+    codes = failed["error_code"].fillna("(no code)")
+    for code, group in sorted(failed.groupby(codes), key=lambda item: -len(item[1])):
+        example = group.iloc[-1]
+        lines.append(
+            {
+                "code": str(code),
+                "count": len(group),
+                "before": int((earlier["error_code"].fillna("(no code)") == code).sum())
+                if earlier is not None
+                else None,
+                "when": number.span(group["created_at"].min(), group["created_at"].max()),
+                "example": page.mono(str(example["execution_id"])),
+                "where": page.Markup("{} › {}").format(
+                    page.author(_said(example["external_game_id"])), page.author(_said(example["external_task_id"]))
+                ),
+            }
+        )
+    columns = [Column("code", "Code", kind="mono", role="name"), Column("count", "logged", kind="count")]
+    if earlier is not None:
+        columns.append(Column("before", "before", kind="count"))
+    columns += [Column("when", "first – last"), Column("example", "newest example"), Column("where", "its game › task")]
+    said = f"{len(failed):,} failed runs, {len(lines)} code{'s' * (len(lines) != 1)}."
+    return page.section("fail", "What failed?", how, said, [page.table(lines, columns)])
+
+
+def _row(what: Any, a: Estimate, b: Estimate, *, unit: str = "", hot: bool = False) -> dict[str, Any]:
+    scale = 100 if unit == "%" else 1
+    shown = "" if unit == "%" else unit
+
+    def said(estimate: Estimate) -> str:
+        text = number.number(
+            estimate.value * scale, estimate.low * scale, estimate.high * scale, unit=unit if unit == "%" else shown
+        )
+        return text if estimate.logged_count else "–"
+
+    relative = (b.value - a.value) / abs(a.value) if a.logged_count and b.logged_count and a.value else math.nan
+    # The change of two independent estimates, relative to the first.
+    half = math.hypot(a.high - a.low, b.high - b.low) / 2 / abs(a.value) if a.value else math.nan
+    known = all(math.isfinite(x) for x in (relative, half))
+    grade = max((a.grade, b.grade), key=estimates.GRADES.index)
+    sure = known and abs(relative) > half and grade != "too few"
+    bounds = (relative - half, relative, relative + half) if known else ()
+    return {
+        "what": what,
+        "before": said(a),
+        "after": said(b),
+        "change": number.percent(relative, relative - half, relative + half, sign=True)
+        if sure
+        else ("~" if known else "–"),
+        "bounds": bounds,
+        "instead": page.mute("too few to compare")
+        if a.logged_count and b.logged_count
+        else page.mute("on one side only"),
+        "grade": grade,
+        "hot": hot,
+        "sure": sure,
+        "weight": "hot" if hot and sure else "quiet" if not sure else None,
+    }
+
+
+def _means(before: Side, after: Side) -> tuple[Estimate, Estimate]:
+    return estimates.mean(*before.values, future=True), estimates.mean(*after.values, future=True)
+
+
+def _quantile(side: Side, column: str, q: float) -> Estimate:
+    rows = side.rows[side.rows["status"] == "ok"]
+    return estimates.quantile(rows[column], rows["sample_weight"], q)
+
+
+def _failure_row(before: Side, after: Side) -> dict[str, Any]:
+    from scipy import stats
+
+    counts = [len(side.failed) for side in (before, after)]
+    totals = [run_estimate(side.rows) for side in (before, after)]
+    rates = [estimates.failure_rate(count, total) for count, total in zip(counts, totals, strict=True)]
+    p = (
+        float(stats.binomtest(counts[1], sum(counts), totals[1].value / (totals[0].value + totals[1].value)).pvalue)
+        if sum(counts)
+        else 1.0
+    )
+    sure = p < 0.01
+    return {
+        "what": "Failure rate",
+        "before": number.percent(rates[0].value, rates[0].low, rates[0].high),
+        "after": number.percent(rates[1].value, rates[1].low, rates[1].high),
+        "change": f"{counts[0]} → {counts[1]} failures" if sure else "~",
+        "bounds": (),
+        "instead": page.mute(
+            f"{counts[0]} and {counts[1]} failures, all of them logged" + ("" if sure else "; may be chance")
+        ),
+        "grade": "too few" if sum(counts) < 10 else "good",
+        "hot": False,
+        "sure": sure,
+        "weight": None if sure else "quiet",
+    }
+
+
+def _value(value: float, percent: bool) -> str:
+    return (
+        number.percent(value)
+        if percent
+        else number.exact(float(np.format_float_positional(value, precision=6, trim="-")))
+    )
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else "–"

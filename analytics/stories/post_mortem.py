@@ -1,0 +1,324 @@
+"""The post-mortem of one strategy: what happened, since when, what changed, why one run paid what it paid, how sure we are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics import charts, page
+from analytics.estimates import NOTHING
+from analytics.findings import cases as case_findings
+from analytics.findings.activations import Activation, activations
+from analytics.findings.family import Family, family_runs
+from analytics.findings.incident import LOOK_BACK, Incident, Side, find_incident, run_estimate
+from analytics.findings.node_changes import node_changes
+from analytics.page import number
+from analytics.stories import coverage, examples, measures, realm_name, series, summary_block, verdict
+from analytics.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.page import Block
+    from analytics.stories import SummaryBlock
+
+
+class PostMortem:
+    """The report as an object. Each section is a method that returns a page block.
+
+    Args:
+        lake: Where to look.
+        family: The strategy.
+        since, until: The window in question, UTC.
+        show_users: Show user ids; masked otherwise.
+    """
+
+    def __init__(
+        self, lake: Warehouse, family: Family, since: datetime, until: datetime, *, show_users: bool = False
+    ) -> None:
+        self.lake, self.family, self.since_time, self.until_time = lake, family, since, until
+        self._show_users = show_users
+
+    # ---- facts -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Logged runs of the family, from a week before the window to its end."""
+        return family_runs(self.lake, self.family, self.since_time - LOOK_BACK, self.until_time)
+
+    @cached_property
+    def window(self) -> pd.DataFrame:
+        """Logged runs within the window."""
+        return self.runs[self.runs["created_at"] >= self.since_time]
+
+    @cached_property
+    def spans(self) -> list[Activation]:
+        """When which version was live."""
+        return activations(self.runs)
+
+    @cached_property
+    def incident(self) -> Incident:
+        """What stands out."""
+        return find_incident(self.runs, self.since_time, self.until_time)
+
+    @cached_property
+    def cases(self) -> list[case_findings.Case]:
+        """Cases of both sides; none when there are no two sides."""
+        found = self.incident
+        return case_findings.compare_cases(found.before, found.after) if found.before and found.after else []
+
+    @cached_property
+    def split(self) -> case_findings.Split | None:
+        """Effect and mix; ``None`` when there are no two sides."""
+        found = self.incident
+        return case_findings.split(found.before, found.after) if found.before and found.after else None
+
+    @cached_property
+    def verdict(self) -> verdict.Verdict:
+        """The sentence on top."""
+        return verdict.decide(self.incident, self.cases, self.split, self.family, self.window)
+
+    @property
+    def title(self) -> str:
+        """For the window of a browser."""
+        return f"{self.family.name}: post-mortem, {realm_name(self.family.realm)}"
+
+    @property
+    def nav(self) -> list[tuple[str, str]]:
+        """Links to the sections."""
+        return [
+            ("#since", "Since when"),
+            ("#changed", "What changed"),
+            ("#why", "Why"),
+            ("#one", "Three runs"),
+            ("#who", "Who"),
+            ("#fail", "Failures"),
+            ("#do", "What to do"),
+            ("#sure", "How sure"),
+        ]
+
+    # ---- sections --------------------------------------------------------------------------------------------------
+
+    def head(self) -> Block:
+        """Verdict and status."""
+        kick = [
+            "Post-mortem · realm ",
+            page.strong(page.author(realm_name(self.family.realm))),
+            " · strategy ",
+            page.strong(page.author(self.family.name)),
+            " · times in UTC · ",
+            coverage.in_words(self.lake, self.family.realm, self.since_time, self.until_time),
+        ]
+        return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role)
+
+    def strip(self) -> Block:
+        """Four numbers."""
+        found, after = self.incident, self.incident.after
+        rows = after.rows if after else self.window
+        users = int(rows["external_user_id"].nunique())
+        failed = int((rows["status"] != "ok").sum())
+        where = (
+            f"under {after.label}"
+            if after and found.kind == "version"
+            else "since then"
+            if found.kind == "failures"
+            else "in the window"
+        )
+        first = (
+            page.Cell(
+                "Points overpaid", self.split.overpaid, "beyond the earlier amounts, case by case", role="finding"
+            )
+            if found.kind == "version" and self.split
+            else page.Cell("Points per run", verdict.mean_points(rows), "ok runs, estimated")
+        )
+        return page.strip(
+            [
+                first,
+                page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {len(rows):,} logged rows"),
+                page.Cell(
+                    f"Users {where}", f"≥ {users:,}", "distinct users in the log; the true number is higher", "logged"
+                ),
+                page.Cell(f"Failed runs {where}", number.count(failed), "every failure is meant to be kept", "logged"),
+            ]
+        )
+
+    def key(self) -> Block:
+        """How to read the numbers."""
+        return page.key()
+
+    def since(self) -> Block:
+        """The timeline."""
+        how = ["When which version was live comes from the log's own rows."]
+        if self.runs.empty:
+            return page.section("since", "Since when?", how, "No run of this strategy is in the log for this time.")
+        frames = series.timeline_frames(self.runs, self.spans, self.incident)
+        drawn = charts.responsive(
+            lambda width: charts.timeline(*frames, width=width),
+            "since",
+            "Version ribbon, points per run, runs per hour, failures and p99 duration on one time axis",
+        )
+        how += [
+            f"{span.label}: {number.span(span.first, span.last)}, {span.logged_count:,} rows."
+            for span in self.spans[-5:]
+        ]
+        return page.section(
+            "since", "Since when?", how, verdict.since_sentence(self.incident, self.spans), [page.Markup(drawn)]
+        )
+
+    def changed(self) -> Block:
+        """Program diff and the table of measures."""
+        found = self.incident
+        if not (found.before and found.after):
+            return page.section(
+                "changed",
+                "What changed?",
+                [],
+                "There is nothing to compare with: only one group of runs is in the log.",
+            )
+        before, after = found.before, found.after
+        said, body = examples.program_diff(self.lake, self.family, before, after)
+        how = [
+            f"Compared: {len(before.paid):,} ok rows of {before.label} and {len(after.paid):,} of {after.label}.",
+            f"{before.label}: {number.span(before.since, before.until)}.",
+            f"{after.label}: {number.span(after.since, after.until)}.",
+        ]
+        return page.section("changed", "What changed?", how, said, [*body, measures.table(before, after, self.cases)])
+
+    def why(self) -> Block:
+        """Effect and mix, cases, nodes."""
+        found, parts = self.incident, self.split
+        how: list[Any] = [["Effect: the case pays another amount."], ["Mix: other shares of runs reach it."]]
+        if not (found.before and found.after and parts):
+            return page.section("why", "Why did points per run change?", how, "Cannot tell: nothing to compare with.")
+        before, after = found.before, found.after
+        frame = series.case_frame(self.cases, before.label, after.label)
+        drawn = charts.responsive(
+            lambda width: charts.cases(frame, width=width), "cases", "Share of runs per case, both versions"
+        )
+        effect, mix = page.est(parts.effect, sign=True), page.est(parts.mix, sign=True)
+        body: list[Any] = [
+            page.Markup(drawn),
+            page.note(["Effect ", effect, " points per run · mix ", mix, " points per run"]),
+            *self._nodes(before, after),
+        ]
+        return page.section("why", "Why did points per run change?", how, verdict.why_sentence(parts, found), body)
+
+    def runs_explained(self) -> Block:
+        """Three runs with their path."""
+        after = self.incident.after
+        rows = after.rows if after is not None else self.window
+        how = ["Chosen by the report: a typical run, the largest, a failing one.", "Values are those the run saw."]
+        if rows.empty:
+            return page.section("one", "Why did this run get its points?", how, "No run is in the log for this time.")
+        body = examples.three_runs(self.lake, rows, show_users=self._show_users)
+        return page.section("one", "Why did this run get its points?", how, None, body)
+
+    def who(self) -> Block:
+        """Users seen most."""
+        after = self.incident.after
+        rows = after.rows if after is not None else self.window
+        return measures.users(rows, self.cases if self.incident.kind == "version" else [], show_users=self._show_users)
+
+    def failures(self) -> Block:
+        """Codes with first, last and an example."""
+        before = self.incident.before
+        after = self.incident.after
+        rows = after.rows if after is not None else self.window
+        return measures.failures(rows, before.rows if before is not None else None)
+
+    def actions(self) -> Block:
+        """What to do."""
+        return page.section(
+            "do", "What to do?", [], None, [page.todo(verdict.actions(self.incident, self.family, self.split))]
+        )
+
+    def sure(self) -> Block:
+        """Data box and queries."""
+        facts = coverage.facts(self.lake, self.family, self.runs, self.since_time, self.until_time)
+        body = [
+            page.facts(facts),
+            page.fold(
+                "Queries, ready to paste", page.code(coverage.queries(self.family, self.since_time, self.until_time))
+            ),
+        ]
+        return page.section("sure", "How sure are we?", [], None, body)
+
+    def summary(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        found, parts = self.incident, self.split
+        return {
+            "report": "post_mortem",
+            "title": self.title,
+            "nav": self.nav,
+            "realm_id": self.family.realm,
+            "family_name": self.family.name,
+            "since": self.since_time.isoformat(),
+            "until": self.until_time.isoformat(),
+            "kind": found.kind,
+            "verdict": self.verdict.text,
+            "before": _side(found.before),
+            "after": _side(found.after),
+            "points_per_run_change": found.points.change.to_dict() if found.points else None,
+            "points_per_run_change_relative": _finite(found.points.relative) if found.points else None,
+            "is_significant": bool(found.points and found.points.is_significant),
+            "effect_per_run": parts.effect.to_dict() if parts else None,
+            "mix_per_run": parts.mix.to_dict() if parts else None,
+            "overpaid": parts.overpaid.to_dict() if parts and found.kind == "version" else None,
+            "rollback_at": found.rollback.first.isoformat() if found.rollback else None,
+            "error_code": found.code,
+            "error_code_since": found.code_since.isoformat() if found.code_since else None,
+            "cases": [
+                {
+                    "case_name": case.name,
+                    "points_before": case.points_before.to_dict(),
+                    "points_after": case.points_after.to_dict(),
+                    "amount_changed": case.amount_changed,
+                    "overpaid": case.overpaid.to_dict(),
+                }
+                for case in self.cases
+            ],
+            "activations": [
+                {
+                    "version": span.strategy_version,
+                    "strategy_id": span.strategy_id,
+                    "first": span.first.isoformat(),
+                    "last": span.last.isoformat(),
+                    "logged_count": span.logged_count,
+                }
+                for span in self.spans
+            ],
+            "logged_count": len(self.window),
+            "est_runs": (run_estimate(self.window) if len(self.window) else NOTHING).to_dict(),
+        }
+
+    def summary_block(self) -> SummaryBlock:
+        """The summary, for the last cell of the notebook."""
+        return summary_block(self.summary())
+
+    def _nodes(self, before: Side, after: Side) -> Sequence[Any]:
+        frame = node_changes(self.lake, self.family.realm, before, after)
+        if frame.empty:
+            return [page.note("No node has the same id in both versions, so nodes are not compared one by one.")]
+        return measures.nodes(frame, before.label, after.label)
+
+
+def _side(side: Side | None) -> dict[str, Any] | None:
+    if side is None:
+        return None
+    return {
+        "label": side.label,
+        "strategy_id": side.strategy_id,
+        "version": side.strategy_version,
+        "since": side.since.isoformat(),
+        "until": side.until.isoformat(),
+        "logged_count": len(side.rows),
+        "points_per_run": verdict.mean_points(side.rows).to_dict(),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

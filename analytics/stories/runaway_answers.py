@@ -1,0 +1,164 @@
+"""The one sentence that opens each section of the runaway report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from analytics import page
+from analytics.findings.runaway import GROUPS, Burst, Finding, Key, Stop, key_of
+from analytics.findings.runaway_keys import records
+from analytics.page import number as write
+from analytics.page.text import Inline
+from analytics.stories.runaway_sentences import named, runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_KINDS = {"limit": "stopped by the cap", "canary": "sandbox canaries"}
+
+
+def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
+    """Who is near a limit, and who costs most."""
+    hit = sum(row["group"] == GROUPS[0] for row in rows)
+    heading = sum(row["group"] == GROUPS[1] for row in rows)
+    all_of_them = f"of {len(rows)} {'strategy' if len(rows) == 1 else 'strategies'}"
+    verb = f"{'is' if heading == 1 else 'are'} heading for"
+    if hit:
+        first = f"{hit} {all_of_them} hit the cap" + (f"; {heading} {verb} it" if heading else "")
+    else:
+        first = (
+            f"{heading} {all_of_them} {verb} the cap"
+            if heading
+            else f"None {all_of_them} hit the cap or is heading for it"
+        )
+    close = sum(row["group"] == GROUPS[2] for row in rows)
+    first += f"; {close} {'is' if close == 1 else 'are'} close to it" if close else ""
+    most = max(rows, key=lambda row: float(row["est_time_share"]))
+    key = key_of(most["realm_id"], most["strategy"], most["strategy_version"])
+    return [
+        first,
+        ". Most time goes to ",
+        named(key),
+        f": {write.percent(round(float(most['est_time_share']), 2))} of it.",
+    ]
+
+
+def when_words(stops: Sequence[Stop], bursts: Sequence[Burst], one_day: bool) -> Inline:
+    """Bursts by kind; scattered timeouts for what they are."""
+    told = []
+    for kind, words in _KINDS.items():
+        own = [burst for burst in bursts if burst.kind == kind]
+        if own:
+            count = sum(burst.count for burst in own)
+            one = words.rstrip("s") if kind == "canary" and count == 1 else words
+            noun = f"{runs(count)} {one}" if kind == "limit" else f"{count} {one}"
+            several = f" in {len(own)} bursts" if len(own) > 1 else ""
+            told.append(f"{noun}{several}, {_span(own[0].since, own[-1].until, one_day)}")
+    stalls = [burst for burst in bursts if burst.kind == "stall"]
+    if stalls:
+        count = sum(burst.count for burst in stalls)
+        told.append(
+            f"{count} timeouts of a stalled event loop, {_span(stalls[0].since, stalls[0].since, one_day)}, with no rule to blame"
+        )
+    single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
+    if single:
+        count, versions = len(single), len({stop.key for stop in single})
+        where = f"spread over {versions} strategies" if versions > 1 else "of one strategy"
+        told.append(f"{count} {'timeout' if count == 1 else 'timeouts'} {where}")
+    text = "; ".join(told)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _span(first: datetime, last: datetime, one_day: bool) -> str:
+    """From when to when; the day is left out where the window is one."""
+    if one_day:
+        return (
+            write.clock(first)
+            if write.clock(first) == write.clock(last)
+            else f"{write.clock(first)} – {write.clock(last)}"
+        )
+    return write.when(first) if first == last else write.span(first, last)
+
+
+def close_words(table: pd.DataFrame, node_cap: float) -> Inline:
+    """Who comes closest among the runs that passed."""
+    rows = [row for row in records(table) if row["nodes_max"] == row["nodes_max"] and row["ok_logged_count"]]
+    if not rows:
+        return None
+    most = max(rows, key=lambda row: float(row["nodes_max"]))
+    key = key_of(most["realm_id"], most["strategy"], most["strategy_version"])
+    stopped = int(table["limit_count"].sum())
+    parts: list[Inline] = [
+        "Of the logged runs that passed, ", named(key),
+        f" came closest, with {write.count(most['nodes_max'])} of {write.count(node_cap)} nodes",
+    ]  # fmt: skip
+    return [
+        *parts,
+        f"; {runs(stopped)} {'was' if stopped == 1 else 'were'} stopped." if stopped else "; none was stopped.",
+    ]
+
+
+def status_words(found: Sequence[Finding], table: pd.DataFrame) -> str | None:
+    """How things stand at the end of the window: whether those that were stopped ran on unharmed."""
+    hits = [finding for finding in found if finding.what == "limit" and finding.kind != "fixed" and finding.until]
+    seen = {
+        key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row["last_logged_at"]
+        for row in records(table)
+    }
+    if not hits or any(finding.key not in seen or seen[finding.key] <= finding.until for finding in hits):
+        return None
+    last = max(finding.until for finding in hits if finding.until)
+    return f"No run was stopped by a cap after {write.when(last)}, though runs were logged since."
+
+
+def growing_words(table: pd.DataFrame, found: Sequence[Finding]) -> Inline:
+    """Who grows towards the cap, who grows without danger, and for whom nobody can tell."""
+    growing = [finding for finding in found if finding.what == "growing"]
+    versions = records(table)
+    slowly = sum(row["trend"] == "growing" and row["group"] != GROUPS[1] for row in versions)
+    unknown = sum(row["trend"] == "too few days" for row in versions)
+    unsure = sum(row["trend"] == "cannot tell" for row in versions)
+    parts: list[Inline] = []
+    for finding in growing[:3]:
+        slope = finding.facts["slope"]
+        each = f"{write.number(slope.value, slope.low, slope.high)} nodes more each day"
+        parts += [", " if parts else "Only " if len(growing) == 1 else "", named(finding.key), f": {each}"]
+    parts.append("." if growing else "No strategy is seen heading for the cap.")
+    if slowly:
+        parts.append(f" {slowly} {'grows' if slowly == 1 else 'grow'} too slowly to matter within a month.")
+    if unsure:
+        parts.append(f" For {unsure} the days differ too much to tell.")
+    if unknown:
+        parts.append(f" {unknown} of {len(versions)} have too few days to tell.")
+    return parts
+
+
+def hot_words(hot: pd.DataFrame, never: int) -> Inline:
+    """Which rule leaves most entries, and how many rules never do anything."""
+    tail = f" {never} {'rule' if never == 1 else 'rules'} never did anything in two weeks." if never else ""
+    named_rules = [row for row in records(hot) if isinstance(row["rule_id"], str)]
+    if not named_rules:
+        return f"No rule can be told apart: no definition is readable.{tail}" if len(hot) else tail.strip() or None
+    first = named_rules[0]
+    share = write.percent(round(float(first["est_entry_share"]), 2))
+    key = key_of(first["realm_id"], first["strategy"], first["strategy_version"])
+    return [
+        "Rule ",
+        page.strong(page.author(first["rule_id"], 40)),
+        " of ",
+        named(key),
+        f" leaves most entries: {share} of all.{tail}",
+    ]
+
+
+def beyond_cut(table: pd.DataFrame) -> dict[Key, float]:
+    """Which part of each version's nodes lies behind the cut of its traces."""
+    found = {}
+    for row in records(table):
+        nodes, stored = float(row["est_nodes"]), float(row["est_stored_entries"])
+        if nodes > 0 and math.isfinite(stored):
+            found[key_of(row["realm_id"], row["strategy"], row["strategy_version"])] = max(0.0, 1 - stored / nodes)
+    return found

@@ -1,0 +1,106 @@
+"""The league table: who hit a limit, who is heading there, and what the others cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analytics import page
+from analytics.estimates import Estimate
+from analytics.findings.runaway import GROUPS, Finding, Key
+from analytics.findings.runaway_keys import records
+from analytics.page import Column
+from analytics.page import number as write
+from analytics.page.text import Markup
+from analytics.stories.runaway_tables import row_key, stacked, strategy_cell
+from analytics.stories.runaway_words import TAG_ROLES, beyond, share_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.page import Block
+
+MOST = 12
+"""Rows of strategies that are neither stopped nor growing before the rest is folded away."""
+
+_TITLES = {
+    GROUPS[0]: "Hit a limit",
+    GROUPS[1]: "Heading for the cap",
+    GROUPS[2]: "Close to the cap",
+    GROUPS[3]: "Not growing, by share of total time",
+}
+
+
+def league_table(
+    table: pd.DataFrame, found: Sequence[Finding], node_cap: float, time_limit_ms: float
+) -> tuple[Block, Block | None]:
+    """The league, and what of it is folded away."""
+    tags: dict[Key, list[str]] = {}
+    for finding in found:
+        # A canary says something about a caller, not about how near the rules are to a limit.
+        untold = finding.kind not in TAG_ROLES or finding.what == "canary"
+        if finding.key is not None and not untold and finding.kind not in tags.get(finding.key, []):
+            tags.setdefault(finding.key, []).append(finding.kind)
+    most = max([float(row["est_time_share"]) for row in records(table)], default=1.0) or 1.0
+    rows = [
+        _league_row(rank, row, tags.get(row_key(row), []), most, node_cap, time_limit_ms)
+        for rank, row in enumerate(records(table), 1)
+    ]
+    ahead = [row for row in rows if row["urgent"]]
+    rest = [row for row in rows if not row["urgent"]]
+    columns = [
+        Column("rank", role="rank"),
+        Column("strategy", "Strategy", role="name"),
+        Column("time", "share of time"),
+        Column("runs", "runs, estimated", align="right"),
+        Column("nodes", f"nodes, p50 – p99, cap {write.count(node_cap)}"),
+        Column("ms", f"ms, p50 – p99, limit {write.count(time_limit_ms)}"),
+        Column("stopped", "P(limit)", align="right"),
+        Column("days", "days to cap", align="right"),
+    ]
+    first = page.table([*ahead, *rest[:MOST]], columns, group="group", empty="No run logged in this window.")
+    return first, page.table(rest[MOST:], columns) if len(rest) > MOST else None
+
+
+def _league_row(
+    rank: int, row: Mapping[str, Any], tags: list[str], most: float, node_cap: float, time_limit_ms: float
+) -> dict[str, Any]:
+    hit, heading = row["group"] == GROUPS[0], row["group"] == GROUPS[1]
+    role = "finding" if hit else "worse" if row["group"] != GROUPS[3] else None
+    nodes50, nodes99, ms50, ms99 = (row[f"est_{name}"] for name in ("nodes_p50", "nodes_p99", "ms_p50", "ms_p99"))
+    share = float(row["est_time_share"])
+    return {
+        "rank": Markup('<span class="nb">{}</span>').format(rank),
+        "urgent": row["group"] != GROUPS[3],
+        "group": _TITLES[row["group"]],
+        "strategy": strategy_cell(row, tags),
+        "time": page.share_bar(share, write.percent(round(share, 2)) if share >= 0.005 else "< 1\u00a0%", most),
+        "runs": stacked(row["est_runs"]),
+        "nodes": _bar(nodes50, nodes99, node_cap, role),
+        "ms": _bar(ms50, ms99, time_limit_ms, None),
+        "stopped": share_words(row["limit_share"]),
+        "days": _days(row, hit, heading),
+    }
+
+
+def _bar(p50: Estimate, p99: Estimate, limit: float, role: str | None) -> Markup:
+    if math.isnan(p50.value):
+        return page.mute("unknown")
+    # A bar that ends at the limit: what was stopped there needed at least as much.
+    ends = [limit if part.value == math.inf else part.value for part in (p50, p99)]
+    return page.headroom(ends[0], ends[1], limit, role, beyond(p50, p99, limit))
+
+
+def _days(row: Mapping[str, Any], hit: bool, heading: bool) -> Markup:
+    if hit:
+        return page.finding("at the cap")
+    days = row["est_days_to_cap"]
+    if row["trend"] != "growing" or not math.isfinite(days.value):
+        return page.mute(row["trend"])
+    value, bounds = (
+        write.number(days.value, days.low, days.high, unit="days"),
+        write.bounds(days.value, days.low, days.high),
+    )
+    shown = page.worse(value) if heading else page.inline(value)
+    return Markup('{}<br><span class="ci">{}</span>').format(shown, bounds)

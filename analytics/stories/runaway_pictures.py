@@ -1,0 +1,126 @@
+"""Frames for the pictures of the runaway report, and the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from analytics import charts
+from analytics.findings.runaway import GROUPS, Key, Stop, daily_p99, key_of
+from analytics.findings.runaway_keys import keyed, records
+from analytics.stories.runaway_words import labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.page.text import Inline, Markup
+
+PANELS = 12
+"""Strategies in the picture of growth; more would not be read."""
+ROWS = 10
+"""Logged ok runs below which a strategy gets no curve."""
+
+_ROLES = {GROUPS[0]: "finding", GROUPS[1]: "worse", GROUPS[2]: "worse", GROUPS[3]: ""}
+
+
+def roles(table: pd.DataFrame) -> dict[Key, str]:
+    """The colour of each version, in the league's order."""
+    return {
+        key_of(row["realm_id"], row["strategy"], row["strategy_version"]): _ROLES[row["group"]]
+        for row in records(table)
+    }
+
+
+def stops_picture(stops: Sequence[Stop], since: datetime, until: datetime) -> Markup:
+    """Every stopped run in time."""
+    import pandas as pd
+
+    names = labels(stop.key for stop in stops)
+    frame = pd.DataFrame(
+        [{"created_at": stop.at, "lane": stop.kind, "label": names[stop.key]} for stop in stops if stop.at is not None],
+        columns=["created_at", "lane", "label"],
+    )
+    alt = f"{len(frame)} stopped runs in time, one lane per kind"
+    return charts.responsive(lambda width: charts.failure_strip(frame, since, until, width=width), "when", alt)
+
+
+def exceedance_picture(costs: pd.DataFrame, roles_of: Mapping[Key, str], node_cap: float) -> Markup | None:
+    """The share of runs that need more than so many nodes; None when no strategy has enough runs."""
+    import numpy as np
+    import pandas as pd
+
+    names = labels(roles_of)
+    curves, capped = [], []
+    for key, rows in keyed(costs):
+        stopped = rows["status"] == "limit"
+        ok = rows[(rows["status"] == "ok") & rows["nodes_executed"].notna()]
+        if stopped.any():
+            capped.append({"label": names.get(key, key.strategy), "count": int(stopped.sum())})
+        if len(ok) < ROWS:
+            continue
+        per_node = ok.groupby(ok["nodes_executed"].astype(float))["sample_weight"].sum().sort_index()
+        # Stopped runs needed more than any of these, so they belong to the whole and to the end of the curve.
+        everything = float(per_node.sum() + rows.loc[stopped, "sample_weight"].sum())
+        left = 1 - np.cumsum(per_node.to_numpy()) / everything
+        curves += [
+            {"label": names.get(key, key.strategy), "role": roles_of.get(key, ""), "nodes": nodes, "share": share}
+            for nodes, share in zip(per_node.index, left, strict=True)
+        ]
+    if not curves:
+        return None
+    curve_frame = pd.DataFrame(curves, columns=["label", "role", "nodes", "share"])
+    capped_frame = pd.DataFrame(capped, columns=["label", "count"])
+    alt = f"Share of runs above x nodes for {curve_frame['label'].nunique()} strategies, with the cap at {node_cap:g}"
+    return charts.responsive(
+        lambda width: charts.exceedance(curve_frame, capped_frame, cap=int(node_cap), width=width), "above", alt
+    )
+
+
+def density_picture(costs: pd.DataFrame, node_cap: float, time_limit_ms: float, caption: Inline) -> Markup | None:
+    """Nodes against milliseconds; None when no run has nodes."""
+    ok = costs[(costs["status"] == "ok") & costs["nodes_executed"].notna()]
+    if not (ok["nodes_executed"] > 0).any():
+        return None
+    stopped = costs[costs["status"] != "ok"]
+    alt = (
+        f"Density of {len(ok)} logged ok runs by nodes and milliseconds, {len(stopped)} stopped runs beyond the limits"
+    )
+    return charts.responsive(
+        lambda width: charts.density(ok, stopped, cap=int(node_cap), limit_ms=time_limit_ms, width=width),
+        "density",
+        alt,
+        caption,
+    )
+
+
+def growth_picture(counts: pd.DataFrame, table: pd.DataFrame, node_cap: float) -> Markup | None:
+    """Two weeks of p99 per strategy, its versions one after the other; None when no day has runs."""
+    import pandas as pd
+
+    order = roles(table)
+    wanted = dict.fromkeys(key.family for key in order)
+    # Versions of one family share a panel: that is where a jump between them shows.
+    merged = counts.assign(strategy_version=0)
+    daily = {key.family: days for key, days in daily_p99(merged).items()}
+    shown = [family for family in wanted if family in daily][:PANELS]
+    names = labels((Key(*family, 0) for family in shown), versions=False)
+    frame = pd.DataFrame(
+        [
+            {
+                "label": names[Key(*family, 0)],
+                "role": next(role for key, role in order.items() if key.family == family),
+                "day": day["day"],
+                "est_nodes_p99": day["p99"].value,
+                "est_nodes_p99_low": day["p99"].low,
+                "est_nodes_p99_high": day["p99"].high,
+            }
+            for family in shown
+            for day in daily[family]
+        ],
+        columns=["label", "role", "day", "est_nodes_p99", "est_nodes_p99_low", "est_nodes_p99_high"],
+    )
+    if frame.empty:
+        return None
+    alt = f"p99 of nodes per day for {len(shown)} strategies, with the cap at {node_cap:g}"
+    return charts.responsive(lambda width: charts.growth(frame, cap=int(node_cap), width=width), "growth", alt)

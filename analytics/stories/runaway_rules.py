@@ -1,0 +1,250 @@
+"""Runaway rules as a report: who hit a limit, who is heading there, when, how close, and which rules and fields cost."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from analytics import page
+from analytics.findings import runaway
+from analytics.findings.runaway import GROUPS, Burst, Evidence, Finding, Key
+from analytics.findings.runaway_keys import records
+from analytics.model import Window
+from analytics.page import number as write
+from analytics.page.text import Inline, Markup
+from analytics.stories import SummaryBlock, summary_block
+from analytics.stories import runaway_answers as answers
+from analytics.stories import runaway_league as league
+from analytics.stories import runaway_pictures as pictures
+from analytics.stories import runaway_sure as coverage
+from analytics.stories import runaway_tables as tables
+from analytics.stories.runaway_sentences import named, sentence
+from analytics.stories.runaway_words import headline, number, window_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.page import Block
+    from analytics.warehouse import Warehouse
+
+
+class RunawayRules:
+    """The report as an object. Each section is a method that returns a page block; data is asked for once, when needed.
+
+    Args:
+        lake: Where to look; all it is scoped to.
+        since, until: The window, UTC.
+        node_cap: The engine's cap of nodes.
+        time_limit_ms: The engine's limit of time for the walk.
+    """
+
+    nav: tuple[tuple[str, str], ...] = (
+        ("#league", "Near a limit"),
+        ("#when", "When"),
+        ("#close", "How close"),
+        ("#growing", "Growing"),
+        ("#nodes", "Nodes and rules"),
+        ("#fields", "Rules or fields"),
+        ("#sure", "How sure"),
+    )
+
+    def __init__(
+        self, lake: Warehouse, *, since: datetime, until: datetime, node_cap: float = 1000, time_limit_ms: float = 500.0
+    ) -> None:
+        self.lake, self.since, self.until = lake, since, until
+        self.node_cap, self.time_limit_ms = node_cap, time_limit_ms
+
+    # ---- data, asked for once --------------------------------------------------------------------------------------
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the lake says about the window and the days before it."""
+        return runaway.gather(
+            self.lake, self.since, self.until, node_cap=self.node_cap, time_limit_ms=self.time_limit_ms
+        )
+
+    @cached_property
+    def found(self) -> list[Finding]:
+        """The findings, most urgent first."""
+        return runaway.findings_list(self.lake, self.evidence)
+
+    @cached_property
+    def bursts(self) -> list[Burst]:
+        """Stopped runs in bursts."""
+        return runaway.bursts(self.evidence.stops)
+
+    @cached_property
+    def _silent(self) -> list[Key]:
+        return runaway.silent(self.lake, self.table)
+
+    @cached_property
+    def _ran(self) -> set[Key]:
+        return {tables.row_key(row) for row in self._rows()}
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The league as a frame."""
+        return self.evidence.table
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return list(records(self.table))
+
+    # ---- the page --------------------------------------------------------------------------------------------------
+
+    @property
+    def title(self) -> str:
+        """For the window of a browser and the list of reports."""
+        quiet = "nothing logged" if self.table.empty else "nothing new"
+        told = ", ".join(text for text, _ in headline(self.found)) or quiet
+        return f"{told}: runaway rules, {window_words(self.since, self.until, long=False)}"
+
+    def head(self) -> Block:
+        """The verdict."""
+        kick = Markup("Runaway rules · {} · <b>{}</b>, UTC · {}").format(
+            coverage.realm_words(self.lake), window_words(self.since, self.until),
+            coverage.complete_words(self.lake, self.since, self.until),
+        )  # fmt: skip
+        if self.table.empty:
+            return page.head(kick, "No runs logged in this window, so nothing can be said about it.")
+        parts: list[Inline] = []
+        for text, role in headline(self.found):
+            parts += [", "] if parts else []
+            parts.append(page.strong(text) if role is None else _ROLE_WORDS[role](text))
+        if not parts:
+            return page.head(kick, "Nothing new: no strategy was stopped by a cap, and none is heading for it.")
+        return page.head(kick, [*parts, ". Everything else is quiet."], answers.status_words(self.found, self.table))
+
+    def findings(self) -> Block:
+        """What a person should know."""
+        items = [page.Finding(finding.kind, sentence(finding), number(finding)) for finding in self.found]
+        blocks = [page.findings(items), page.key()]
+        warning = coverage.warning(self.lake, self.since, self.until)
+        if warning:
+            blocks.insert(0, page.banner(warning))
+        return page.Block(Markup("").join(block.html for block in blocks), "\n".join(block.text for block in blocks))
+
+    def league(self) -> Block:
+        """Who is near a limit."""
+        how = [
+            "Runs that a cap stopped lead; then who is growing; then who costs most. Dark bar up to the median, light to "
+            "p99, line at the limit. The p99 of fewer than 200 logged runs is close to the largest of them."
+        ]
+        if self.table.empty:
+            return page.section("league", "Who is near a limit?", how, "No run is logged in this window.", full=True)
+        first, folded = league.league_table(self.table, self.found, self.node_cap, self.time_limit_ms)
+        body: list[Any] = [first]
+        if folded is not None:
+            rest = self._rows()[-(len(self.table) - len(self._urgent()) - league.MOST) :]
+            share = sum(float(row["est_time_share"]) for row in rest)
+            body.append(page.fold(f"{len(rest)} more, together {write.percent(round(share, 3))} of the time", folded))
+        # Within hours even a busy strategy may have no sampled run: that is no news.
+        if self._silent and self.until - self.since >= timedelta(days=1):
+            body.append(
+                page.note(tables.silent_words(self._silent, coverage.bound_of_none(self.lake, self.since, self.until)))
+            )
+        return page.section("league", "Who is near a limit?", how, answers.league_words(self._rows()), body, full=True)
+
+    def _urgent(self) -> list[dict[str, Any]]:
+        return [row for row in self._rows() if row["group"] != GROUPS[3]]
+
+    def when(self) -> Block:
+        """When runs were stopped."""
+        how = ["Each mark is one logged run that did not finish: all failures are kept, so marks count runs.",
+               "A pause of 30 minutes ends a burst."]  # fmt: skip
+        stops = self.evidence.stops
+        if not stops:
+            say = (
+                "No run was stopped by a limit, and no sandbox canary went off."
+                if len(self.table)
+                else "No run is logged."
+            )
+            return page.section("when", "When did it happen?", how, say)
+        shown = [burst for burst in self.bursts if burst.kind != "timeout" or burst.count >= 3]
+        one_day = len(Window(self.since, self.until).days) == 1
+        body: list[Any] = [pictures.stops_picture(stops, self.since, self.until)]
+        if shown:
+            body.append(tables.burst_table(shown))
+        return page.section("when", "When did it happen?", how, answers.when_words(stops, self.bursts, one_day), body)
+
+    def close(self) -> Block:
+        """How close runs come to the limits."""
+        how = [
+            "A stopped run logs 0 nodes. It is drawn beyond the cap, never at zero.",
+            "Both charts share the axis of nodes.",
+        ]
+        question = "How close do runs come?"
+        costs = self.evidence.costs
+        above = pictures.exceedance_picture(costs, pictures.roles(self.table), self.node_cap)
+        caption = "Stopped runs needed at least what the cap in force allowed, which may have been lower than drawn."
+        cloud = pictures.density_picture(
+            costs, self.node_cap, self.time_limit_ms, caption if (costs["status"] == "limit").any() else None
+        )
+        if above is None and cloud is None:
+            say = f"Fewer than {pictures.ROWS} ok runs of any strategy are logged, too few for a curve."
+            return page.section("close", question, how, say)
+        return page.section("close", question, how, answers.close_words(self.table, self.node_cap), [above, cloud])
+
+    def growing(self) -> Block:
+        """Who is growing, over the two weeks before the end of the window."""
+        how = ["p99 of nodes per day over two weeks, same axes, cap in red-orange. Band: 95 % interval.",
+               "Growth: a robust line through days with at least ten logged runs."]  # fmt: skip
+        picture = pictures.growth_picture(self.evidence.counts, self.table, self.node_cap)
+        if picture is None:
+            return page.section("growing", "Who is growing?", how, "No day has logged ok runs of these strategies.")
+        return page.section("growing", "Who is growing?", how, answers.growing_words(self.table, self.found), picture)
+
+    def nodes(self) -> Block:
+        """Which rules leave the entries, and which do nothing."""
+        how = ["Trace entries, from the daily rollup; whole UTC days.",
+               "Traces are cut at 200 entries: what comes after is not seen here.",
+               "Dead rules: two weeks, exact binomial bounds on logged evaluations."]  # fmt: skip
+        hot = runaway.hot_rules(self.lake.run("hot_nodes", since=self.since, until=self.until))
+        start = min(self.since, self.until - runaway.HISTORY)
+        rules = runaway.dead_rules(self.lake, start, self.until)
+        hot, rules = tables.of_versions(hot, self._ran), tables.of_versions(rules, self._ran)
+        if hot.empty and rules.empty:
+            return page.section("nodes", "Which rules cost?", how, "No trace entry is logged in this window.")
+        blocks, never = tables.rule_blocks(rules)
+        body: list[Block] = [tables.hot_table(hot.head(8), answers.beyond_cut(self.table)), *blocks]
+        return page.section("nodes", "Which rules cost?", how, answers.hot_words(hot, never), body)
+
+    def fields(self) -> Block:
+        """Is it the rules or the fields they read?"""
+        how = ["Durations include the database queries for analytics fields, nodes do not.",
+               "What a node costs: a robust line through the medians of all strategies with thirty ok runs."]  # fmt: skip
+        slow = self.evidence.slow
+        if slow.empty:
+            say = "Cannot tell: fewer than four strategies have thirty logged ok runs to compare."
+            return page.section("fields", "Rules or fields?", how, say)
+        flagged = slow[slow["is_slow"]]
+        names = Markup(", ").join(named(tables.row_key(row)) for row in records(flagged.head(3)))
+        verb = " is" if len(flagged) == 1 else " are"
+        answer: Inline = [names, verb, " slower than the nodes explain; the fields read may be the reason."]
+        if flagged.empty:
+            answer = "No strategy is much slower than its nodes explain."
+        note = "The log does not hold the queries' own times, so this names what may be slow and proves nothing."
+        return page.section(
+            "fields", "Rules or fields?", how, answer, [tables.slow_table(slow.head(6)), page.note(note)]
+        )
+
+    def sure(self) -> Block:
+        """What the numbers rest on."""
+        pairs = coverage.facts(self.lake, self.evidence, self.time_limit_ms)
+        queries = page.fold(
+            "Queries behind this page, ready to run", page.code(coverage.queries(self.since, self.until))
+        )
+        return page.section("sure", "How sure are we?", (), None, [page.facts(pairs), queries])
+
+    # ---- for programs ----------------------------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        """The same facts as plain JSON values."""
+        return coverage.summary(self.evidence, self.found, self.title)
+
+    def summary_block(self) -> SummaryBlock:
+        """The facts for the last cell of the notebook."""
+        return summary_block(self.summary())
+
+
+_ROLE_WORDS = {"finding": page.finding, "worse": page.worse, "fixed": page.fixed}

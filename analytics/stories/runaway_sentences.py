@@ -1,0 +1,149 @@
+"""Findings on runaway rules in a sentence each: plain, without blame, and no surer than the log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from analytics import page
+from analytics.estimates import Estimate
+from analytics.findings.runaway import Finding, Key
+from analytics.page import number as write
+from analytics.page.text import Inline, Markup
+from analytics.stories import masked, realm_name
+
+_CANARIES = {
+    "DSL_FIELD_NOT_PRECOMPUTED": "a field that was not precomputed",
+    "DSL_UNKNOWN_STATEMENT": "a statement the engine does not know",
+}
+
+
+def sentence(finding: Finding) -> Markup:
+    """The finding in words; other people's words in it are made safe."""
+    writers: dict[str, Callable[[Finding], list[Inline]]] = {
+        "limit": _fixed if finding.kind == "fixed" else _limit,
+        "canary": _canary,
+        "growing": _growing,
+        "close": _close,
+        "stall": _stall,
+        "slow": _slow,
+        "timeout": _timeout,
+    }
+    return page.inline(writers[finding.what](finding))
+
+
+def named(key: Key | None) -> Markup:
+    """A version and its realm: "Tier ladder v5 (sunny-gym)"."""
+    if key is None:
+        return Markup("")
+    realm = realm_name(key.realm)
+    # "(no realm)" brings its own parentheses.
+    form = Markup("<b>{} v{}</b> {}") if realm.startswith("(") and realm.endswith(")") else Markup("<b>{} v{}</b> ({})")
+    return form.format(page.author(key.strategy), key.version, page.author(realm))
+
+
+def runs(count: int) -> str:
+    """A counted number of runs."""
+    return f"{write.count(count)} {'run' if count == 1 else 'runs'}"
+
+
+def _before(facts: Mapping[str, Any]) -> str:
+    return f" Not the first time: {runs(facts['before'])} in the days before." if facts["before"] else ""
+
+
+def _limit(finding: Finding) -> list[Inline]:
+    facts = finding.facts
+    cap = write.count(facts["node_cap"])
+    text = f" was stopped by the engine's cap, {write.span(finding.since, finding.until)}"
+    text += f", in {facts['bursts']} bursts." if facts["bursts"] > 1 else "."
+    if facts["may_be_lowered"]:
+        text += f" At other times it passed with up to {write.count(facts['passed_otherwise'])} of {cap} nodes"
+        meanwhile = facts["passed_meanwhile"]
+        text += (
+            "; no logged run passed meanwhile"
+            if meanwhile is None
+            else f", meanwhile with no more than {write.count(meanwhile)}"
+        )
+        text += ": a limit may have been lowered."
+    else:
+        text += " Validation should have refused it, or a limit was changed."
+    return [named(finding.key), text, _before(facts)]
+
+
+def _fixed(finding: Finding) -> list[Inline]:
+    text = f": not stopped by a cap since {write.when(finding.until)}; {runs(finding.facts['before'])} "
+    return [named(finding.key), text, f"shortly before {write.when(finding.facts['window_since'])}."]
+
+
+def _canary(finding: Finding) -> list[Inline]:
+    facts = finding.facts
+    who = f"{facts['users']} users" if facts["users"] else "a user who was not logged"
+    if facts["user"] is not None:
+        who = f"one user ({masked(facts['user'])})"
+    asked = " and ".join(_CANARIES[code] for code in facts["codes"] if code in _CANARIES)
+    when = f", {write.span(finding.since, finding.until)}. May be probing."
+    return [page.strong("Sandbox canary"), f": {who} met {asked} in ", named(finding.key), when, _before(facts)]
+
+
+def _growing(finding: Finding) -> list[Inline]:
+    slope, level, days = finding.facts["slope"], finding.facts["level"], finding.number
+    text = f" keeps growing: p99 now about {write.number(level.value, level.low, level.high)} nodes, "
+    text += f"{write.number(slope.value, slope.low, slope.high)} more a day"
+    if slope.high > slope.low:
+        text += f" {write.bounds(slope.value, slope.low, slope.high)}"
+    if isinstance(days, Estimate):
+        text += f". It reaches the cap in about {write.number(days.value, days.low, days.high)} days."
+    steps = finding.facts["versions"]
+    if len(steps) > 1:
+        told = [f"{write.number(median)} in v{version}" for version, median in steps]
+        text += f" Median of nodes: {', '.join(told[:-1])} and {told[-1]}."
+    return [named(finding.key), text]
+
+
+def _close(finding: Finding) -> list[Inline]:
+    facts = finding.facts
+    seen = {"not growing": "no growth is seen", "growing": "it grows slowly"}.get(
+        facts["trend"], "the log cannot tell if it grows"
+    )
+    needs = f"{write.number(facts['p99'].value)} of {write.count(facts['node_cap'])} nodes at p99"
+    return [named(finding.key), f" is close to the cap: {needs}; {seen}."]
+
+
+def _stall(finding: Finding) -> list[Inline]:
+    facts = finding.facts
+    text = f": {runs(finding.count or 0)} of {facts['strategies']} strategies timed out within {facts['seconds']} s, "
+    return [page.strong("Stalled event loop"), text, f"{write.when(finding.since)}. No rule to blame."]
+
+
+def _slow(finding: Finding) -> list[Inline]:
+    facts = finding.facts
+    took = facts["est_ms_p50"]
+    text = f" takes {write.ms(took.value, took.low, took.high)} at the median; its "
+    text += f"{write.number(facts['est_nodes_p50'].value)} nodes explain about {write.ms(max(round(facts['explained_ms']), 1))}. "
+    return [named(finding.key), text, why_slow(facts)]
+
+
+def why_slow(facts: Mapping[str, Any]) -> Markup:
+    """What may make it slow: the fields it reads and its earlier version did not, or all it reads."""
+    fields = facts["new_fields"] or facts["fields"]
+    if not fields:
+        return page.inline("Its program reads no analytics field the lake knows of, so the log cannot tell why.")
+    listed = Markup(", ").join(page.mono(page.author(path)) for path in fields)
+    parts: list[Inline] = ["May be the field " if len(fields) == 1 else "May be one of the fields ", listed]
+    if facts["new_fields"]:
+        before = facts["earlier_ms_p50"]
+        known = isinstance(before, Estimate) and math.isfinite(before.value)
+        took = f" ({write.ms(before.value, before.low, before.high)})" if known else ""
+        parts.append(f", which v{int(facts['earlier_version'])}{took} did not read")
+    return page.inline([*parts, "."])
+
+
+def _timeout(finding: Finding) -> list[Inline]:
+    facts = finding.facts
+    text = f" met {finding.count} of {write.count(facts['of'])} timeouts with at most {write.percent(facts['run_share_high'])} "
+    return [
+        named(finding.key),
+        text,
+        "of the runs. The time limit covers the walk alone, so its rules may be the cause.",
+    ]

@@ -1,0 +1,203 @@
+"""What the runaway report rests on: coverage, sampling, what was set aside, thresholds; and its facts for programs."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from analytics import page, sql
+from analytics.estimates import Estimate, upper_bound_of_none
+from analytics.findings.runaway import HISTORY, HORIZON_DAYS, Evidence, Finding
+from analytics.findings.runaway_keys import records
+from analytics.model import Window
+from analytics.page import number as write
+from analytics.page.text import Inline, Markup
+from analytics.stories import realm_name
+from analytics.stories.runaway_sentences import sentence
+from analytics.stories.runaway_words import plain_number
+
+if TYPE_CHECKING:
+    from analytics.warehouse import Warehouse
+
+DEFAULT_RATE = 0.05
+_QUERIES = ("cost_by_strategy", "limit_runs", "nodes_by_day", "hot_nodes", "dead_rules")
+_LEAGUE_FACTS = (
+    "group", "logged_count", "ok_logged_count", "failed_count", "timeout_count", "limit_count", "canary_count", "est_runs",
+    "est_time_share", "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom",
+    "trend", "est_slope", "est_days_to_cap",
+)  # fmt: skip
+
+
+def realm_words(lake: Warehouse) -> Inline:
+    """Which tenants the page is about."""
+    realms = lake.realms
+    if len(realms) == 1:
+        return Markup("realm <b>{}</b>").format(page.author(realm_name(realms[0])))
+    named = sum(realm is not None for realm in realms)
+    return f"{named} realms and runs without one" if named < len(realms) else f"{named} realms"
+
+
+def complete_words(lake: Warehouse, since: datetime, until: datetime) -> str:
+    """One clause: is the log complete for the window?"""
+    missing, partial, complete_until = _days(lake, since, until)
+    if missing:
+        return f"log not extracted for {len(missing)} of {len(Window(since, until).days)} days"
+    if partial:
+        return f"log complete up to {write.when(complete_until)}" if complete_until else "log not complete yet"
+    return "log complete for the window"
+
+
+def warning(lake: Warehouse, since: datetime, until: datetime) -> str | None:
+    """What belongs above everything else: counts of an incomplete log are too low."""
+    missing, partial, complete_until = _days(lake, since, until)
+    told = []
+    if missing:
+        days = ", ".join(write.day(day) for day in missing[:3]) + (" …" if len(missing) > 3 else "")
+        told.append(f"not extracted: {days}")
+    if partial:
+        told.append(f"complete only up to {write.when(complete_until)}" if complete_until else "not complete yet")
+    return f"The log is {' and '.join(told)}. Counts may be too low." if told else None
+
+
+def _days(lake: Warehouse, since: datetime, until: datetime) -> tuple[list[date], list[date], datetime | None]:
+    """Days of the window that were never extracted, days that are not complete, and up to when those are."""
+    days = {record.day: record for record in lake.records()}
+    missing, partial = [], []
+    complete: datetime | None = None
+    for day in Window(since, until).days:
+        record = days.get(day)
+        if record is None or not (record.covers_all_realms or set(lake.realms) <= set(record.partitions)):
+            missing.append(day)
+        elif not record.is_complete and not (record.complete_until and record.complete_until >= until):
+            partial.append(day)
+            ends = [moment for moment in (complete, record.complete_until) if moment is not None]
+            complete = min(ends, default=None)
+    return missing, partial, complete
+
+
+def _rates(lake: Warehouse, since: datetime, until: datetime) -> list[float]:
+    rows = lake.sql(
+        "select distinct sample_rate from partitions where sample_rate is not null and day >= $since::timestamptz::date "
+        "and day <= ($until::timestamptz - interval 1 microsecond)::date order by 1",
+        since=since, until=until,
+    ).fetchall()  # fmt: skip
+    return [float(row[0]) for row in rows]
+
+
+def bound_of_none(lake: Warehouse, since: datetime, until: datetime) -> int:
+    """How many ok runs there may have been where none was logged, at the smallest rate of the window."""
+    return upper_bound_of_none(min(_rates(lake, since, until), default=DEFAULT_RATE))
+
+
+def facts(lake: Warehouse, evidence: Evidence, time_limit_ms: float) -> list[tuple[Inline, Inline]]:
+    """The data box."""
+    table, since, until = evidence.table, evidence.since, evidence.until
+    counted = ("ok_logged_count", "failed_count", "limit_count", "canary_count", "timeout_count")
+    totals = {name: int(table[name].sum()) for name in counted}
+    others = totals["failed_count"] - totals["limit_count"] - totals["canary_count"] - totals["timeout_count"]
+    rates = " and ".join(write.percent(rate) for rate in _rates(lake, since, until)) or "unknown"
+    cut = int(table["cut_logged_count"].sum())
+    all_runs = sum(row["est_runs"].value for row in records(table))
+    cancelled = int(((evidence.costs["status"] == "ok") & evidence.costs["nodes_executed"].isna()).sum())
+    stalled = sum(stop.stalled for stop in evidence.stops)
+    undefined = int(table["family_name"].isna().sum())
+    ok = write.count(totals["ok_logged_count"])
+    failures = f"{totals['limit_count']} limit, {totals['canary_count']} canary, {totals['timeout_count']} timeout, {others} other"
+    look_back = f"trends and comparisons look {HISTORY.days} days back from its end"
+    failed = write.count(totals["failed_count"])
+    definitions = (
+        f"missing for {undefined} of {len(table)} strategies: those go by their id" if undefined else "all readable"
+    )
+    return [
+        ("Window", f"{write.span(since, until)}; {look_back}"),
+        (
+            "Rows used",
+            f"{ok} ok rows and {failed} failures ({failures}), for an estimated {write.number(all_runs)} runs",
+        ),
+        (
+            "Sampling rate",
+            f"{rates} of ok runs, as configured at extraction; failures are all kept. The log does not store the rate.",
+        ),
+        (
+            "Set aside",
+            f"{write.count(cancelled)} cancelled calls (ok, no points, no trace) say nothing about nodes. Failed runs log 0 nodes "
+            "and never enter a quantile; stopped runs count as beyond the limit. For the share of time, a run above 10 s counts "
+            "as 10 s.",
+        ),
+        (
+            "Timeouts",
+            f"{stalled} of {totals['timeout_count']} within a stalled event loop (three strategies or more within two minutes): "
+            "not counted against any rule",
+        ),
+        (
+            "Traces",
+            f"{write.count(cut)} of {ok} ok rows cut at the storage limit; node counts are whole, entries are not",
+        ),
+        ("Definitions", definitions),
+        (
+            "Limits",
+            f"{write.count(evidence.node_cap)} nodes and {write.ms(time_limit_ms)}, as given to the report. The cap counts a "
+            "little more than the trace does, so runs are stopped somewhat earlier.",
+        ),
+        (
+            "Thresholds",
+            f"new: not in the {HISTORY.days} days before · worse: the cap within {HORIZON_DAYS:.0f} days · fixed: at least three "
+            "stops expected at the earlier rate, none came",
+        ),
+        (
+            "Not known",
+            "Rows the database refused, the queue dropped or a kill lost; query times of analytics fields; nodes of runs that "
+            "timed out.",
+        ),
+    ]
+
+
+def queries(since: datetime, until: datetime) -> str:
+    """The SQL behind the page, ready for ``strategy-analytics query``."""
+    ends = f"--since '{since:%Y-%m-%d %H:%M}' --until '{until:%Y-%m-%d %H:%M}'"
+    shown = [
+        f"-- strategy-analytics query --name {name} {ends}\n{sql.text('queries', name).strip()}" for name in _QUERIES
+    ]
+    return "\n\n".join(shown)
+
+
+def summary(evidence: Evidence, found: list[Finding], title: str) -> dict[str, Any]:
+    """The report's facts as plain JSON values: what is unknown is null."""
+    return {
+        "report": "runaway_rules",
+        "title": title,
+        "since": evidence.since.isoformat(),
+        "until": evidence.until.isoformat(),
+        "node_cap": evidence.node_cap,
+        "counts": {
+            kind: sum(finding.kind == kind for finding in found) for kind in ("new", "worse", "finding", "fixed")
+        },
+        "findings": [_finding(finding) for finding in found],
+        "league": [
+            {
+                "realm": row["realm_id"] if isinstance(row["realm_id"], str) else None,
+                "family": row["strategy"],
+                "version": int(row["strategy_version"]),
+                **{name: plain_number(row[name]) for name in _LEAGUE_FACTS},
+            }
+            for row in records(evidence.table)
+        ],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    key = finding.key
+    return {
+        "kind": finding.kind,
+        "what": finding.what,
+        "realm": key.realm if key else None,
+        "family": key.strategy if key else None,
+        "version": key.version if key else None,
+        "since": finding.since.isoformat() if finding.since else None,
+        "until": finding.until.isoformat() if finding.until else None,
+        "count": finding.count,
+        "number": finding.number.to_dict() if isinstance(finding.number, Estimate) else finding.number,
+        "unit": finding.unit,
+        # The page's sentence without its markup: user ids are masked in both.
+        "sentence": str(sentence(finding).striptags()),
+    }

@@ -1,0 +1,281 @@
+"""DuckDB over the lake: views, named queries, checks. What ``analytics.open_lake()`` returns."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analytics import ledger, schema, sql
+from analytics.errors import LakeError, QueryError, UnknownNameError
+from analytics.lake import Lake
+from analytics.model import DayRecord
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+# DuckDB's own use of pandas, which its users can do nothing about.
+warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop")
+
+VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", "strategy_days", "partitions")
+"""In the order they build on each other."""
+
+_HIVE_TABLES = ("executions", "node_days")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Outcome of one check.
+
+    Attributes:
+        name: File name in ``sql/checks``.
+        severity: ``error`` (numbers may be wrong) or ``warning`` (a person should know).
+        says: What the check looks for, one sentence.
+        failures: Rows the check found; 0 is good.
+        example: The first of them, as a dictionary; ``None`` when there is none.
+    """
+
+    name: str
+    severity: str
+    says: str
+    failures: int
+    example: dict[str, Any] | None
+
+    @property
+    def passed(self) -> bool:
+        """Nothing was found."""
+        return self.failures == 0
+
+
+class Warehouse:
+    """A lake opened for reading. Nothing it does changes the lake.
+
+    Args:
+        lake: The files.
+        realms: Only these tenants: every view then holds nothing else. All when not given.
+
+    Raises:
+        LakeError: There is no lake in that folder.
+    """
+
+    def __init__(self, lake: Lake, *, realms: Sequence[str | None] | None = None) -> None:
+        import duckdb
+
+        if not lake.root.is_dir():
+            raise LakeError(
+                f"there is no lake in {lake.root}",
+                hint="run `make demo` for one with invented data, or `strategy-analytics extract --lake …` for your own",
+                path=str(lake.root),
+            )
+        self.lake = lake
+        self._realms = None if realms is None else tuple(realms)
+        if self._realms is not None:
+            known = lake.realms()
+            for realm in self._realms:
+                if realm not in known:
+                    raise UnknownNameError(
+                        f"the lake holds nothing of realm {realm!r}",
+                        hint="known realms: " + ", ".join("(no realm)" if r is None else repr(r) for r in known[:20]),
+                        realm=realm,
+                    )
+        self.connection = duckdb.connect()
+        self.connection.execute("set TimeZone = 'UTC'")
+        self.refresh()
+
+    # ---- asking ----------------------------------------------------------------------------------------------------
+
+    def sql(self, query: str, **parameters: Any) -> duckdb.DuckDBPyRelation:
+        """Ask anything in DuckDB's SQL over the views; ``describe()`` lists them.
+
+        Args:
+            query: One statement; values as ``$name``.
+            **parameters: Their values. They are bound, never formatted into the text.
+
+        Returns:
+            A relation: shows itself as a table, and gives ``.df()``, ``.arrow()``, ``.fetchall()``.
+
+        Raises:
+            QueryError: DuckDB refused it.
+        """
+        import duckdb
+
+        try:
+            return self.connection.sql(query, params=parameters or None)
+        except (duckdb.Error, ValueError) as error:
+            raise QueryError(
+                f"DuckDB: {error}", hint=f"views: {', '.join(VIEWS)}; describe() shows their columns"
+            ) from error
+
+    def run(self, name: str, **parameters: Any) -> pd.DataFrame:
+        """Run a named query of ``sql/queries``.
+
+        Args:
+            name: As ``queries()`` lists them.
+            **parameters: Values for the query's ``$parameters``; those not given are NULL, which means "all" or the
+                query's own default.
+
+        Raises:
+            UnknownNameError: No such query or parameter.
+            QueryError: DuckDB refused it.
+        """
+        import duckdb
+
+        text = sql.text("queries", name)
+        wanted = sql.parameters(text)
+        unknown = sorted(set(parameters) - set(wanted))
+        if unknown:
+            raise UnknownNameError(
+                f"query {name} has no parameter {', '.join(unknown)}",
+                hint=f"it has: {', '.join(wanted) or 'none'}",
+                query=name,
+            )
+        values = {key: parameters.get(key) for key in wanted}
+        try:
+            return self.connection.execute(text, values or None).df()
+        except duckdb.Error as error:
+            raise QueryError(
+                f"query {name}: {error}", hint="see its file for the types of its parameters", query=name
+            ) from error
+
+    def queries(self) -> pd.DataFrame:
+        """The named queries: name, what each answers, its parameters."""
+        import pandas as pd
+
+        texts = {name: sql.text("queries", name) for name in sql.names("queries")}
+        return pd.DataFrame(
+            {
+                "name": list(texts),
+                "answers": [sql.title(text) for text in texts.values()],
+                "parameters": [", ".join(sql.parameters(text)) for text in texts.values()],
+            }
+        )
+
+    def describe(self, view: str | None = None) -> pd.DataFrame:
+        """The data dictionary: every view, or every column of one, with unit, meaning and what NULL means.
+
+        Raises:
+            UnknownNameError: No such view.
+        """
+        if view is None:
+            return self.connection.execute(
+                "select view_name as view, comment as meaning from duckdb_views() "
+                "where schema_name = 'main' and list_contains($1, view_name) order by view_name",
+                [list(VIEWS)],
+            ).df()
+        if view not in VIEWS:
+            raise UnknownNameError(f"there is no view {view!r}", hint=f"views: {', '.join(VIEWS)}")
+        return self.connection.execute(
+            'select column_name as "column", data_type as type, comment as meaning from duckdb_columns() '
+            "where table_name = $1 and schema_name = 'main' order by column_index",
+            [view],
+        ).df()
+
+    def check(self) -> list[CheckResult]:
+        """Run every check of ``sql/checks``; those that failed with severity ``error`` first."""
+        results = []
+        for name in sql.names("checks"):
+            text = sql.text("checks", name)
+            cursor = self.connection.execute(text)
+            columns = [column[0] for column in cursor.description or []]
+            first = cursor.fetchone()
+            rest = cursor.fetchall() if first else []
+            results.append(
+                CheckResult(
+                    name=name,
+                    severity=sql.severity(text),
+                    says=sql.title(text),
+                    failures=len(rest) + (first is not None),
+                    example=dict(zip(columns, first, strict=True)) if first else None,
+                )
+            )
+        return sorted(results, key=lambda r: (r.passed, r.severity, r.name))
+
+    # ---- what is here ----------------------------------------------------------------------------------------------
+
+    @property
+    def realms(self) -> list[str | None]:
+        """The tenants in sight; ``None`` is the NULL realm."""
+        return list(self._realms) if self._realms is not None else self.lake.realms()
+
+    def records(self) -> list[DayRecord]:
+        """The ledger, day by day."""
+        return [record for day in self.lake.recorded_days() if (record := self.lake.recorded(day))]
+
+    def refresh(self) -> None:
+        """Look at the lake's files again, after an extraction."""
+        connection = self.connection
+        connection.execute("create schema if not exists files")
+        for table, table_schema in (
+            ("executions", schema.execution_schema()),
+            ("node_days", schema.node_day_schema()),
+            ("definitions", schema.definition_schema()),
+            ("definition_nodes", schema.definition_node_schema()),
+        ):
+            self._register_files(table, table_schema)
+        connection.register("ledger_rows", ledger.table(self.records(), self._realms))
+        connection.execute("create or replace view files.partitions as from ledger_rows")
+        for view in VIEWS:
+            connection.execute(sql.text("views", view).replace("create view", "create or replace view", 1))
+
+    def _register_files(self, table: str, table_schema: pa.Schema) -> None:
+        files = self.lake.files(table, realms=self._realms)
+        if files:
+            # A variable, so that no path is ever formatted into SQL.
+            self.connection.execute(f"set variable {table}_files = $1", [files])
+            self.connection.execute(sql.text("files", table))
+            return
+        import pyarrow as pa
+
+        empty = table_schema.empty_table()
+        if table in _HIVE_TABLES:
+            empty = empty.append_column("realm", pa.array([], pa.string())).append_column(
+                "day", pa.array([], pa.date32())
+            )
+        self.connection.register(f"empty_{table}", empty)
+        self.connection.execute(f"create or replace view files.{table} as from empty_{table}")
+
+    def __repr__(self) -> str:
+        records = self.records()
+        days = [record.day for record in records if record.day]
+        rows = sum(
+            info.row_count
+            for record in records
+            for info in record.partitions.values()
+            if self._realms is None or info.partition.realm in self._realms
+        )
+        span = f"{min(days)} to {max(days)}" if days else "no days yet"
+        missing = sum(not record.is_complete for record in records if record.day)
+        complete = "all complete" if not missing else f"{missing} not complete yet"
+        realms = len(self.realms)
+        return (
+            f"<lake {self.lake.root}: {realms} realm{'s' * (realms != 1)}, {span} ({complete}), {rows:,} logged runs; "
+            "try .describe(), .queries(), .sql('from strategy_days')>"
+        )
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of an answer as dictionaries, NULL as ``None`` (a frame says NaN)."""
+    rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return rows
+
+
+def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | None] | None = ()) -> Warehouse:
+    """Open a lake for reading.
+
+    Args:
+        path: Its folder; ``ANALYTICS_LAKE``, or ``lake``, when not given.
+        realm: Only this tenant, or these; every view then holds nothing else. ``None`` is the NULL realm, the default
+            (an empty tuple) means all.
+
+    Raises:
+        LakeError: There is no lake in that folder.
+        UnknownNameError: The lake holds nothing of that realm.
+    """
+    from analytics.config import Settings
+
+    scope: tuple[str | None, ...] = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
+    return Warehouse(Lake(Settings.from_env(lake=path).lake), realms=scope or None)

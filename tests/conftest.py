@@ -1,0 +1,159 @@
+"""Shared by all tests: one simulated engine in one embedded PostgreSQL, and fresh databases on the same server."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from analytics.demo import UNTIL, Demo, build
+from analytics.extract import extract
+from analytics.lake import Lake
+from analytics.model import ExtractResult, Window
+from analytics.warehouse import Warehouse
+
+RATE = 0.05
+
+_numbers = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--demo-runs", type=int, default=20_000, help="runs of the simulated engine (20,000)")
+    parser.addoption("--demo-days", type=int, default=4, help="their days (4)")
+
+
+@pytest.fixture(scope="session")
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The simulated engine, odd rows included."""
+    runs, days = request.config.getoption("--demo-runs"), request.config.getoption("--demo-days")
+    with build(tmp_path_factory.mktemp("demo"), runs=runs, days=days, rate=RATE) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def database_url(demo: Demo) -> str:
+    return demo.url
+
+
+@pytest.fixture(scope="session")
+def lake(request: pytest.FixtureRequest, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Everything the demo's log holds. Shared: read it, do not write to it."""
+    made = Lake(tmp_path_factory.mktemp("extracted") / "lake")
+    first = UNTIL - timedelta(days=request.config.getoption("--demo-days") + 1)
+    # the odd rows at the epoch; the demo's days with one before and one after
+    for since, until in (("1969-12-31", "1970-01-02"), (first, UNTIL + timedelta(days=1))):
+        extract(database_url, made, Window.parse(since, until), sample_rate=RATE)
+    return made
+
+
+@pytest.fixture(scope="session")
+def warehouse(lake: Lake) -> Warehouse:
+    return Warehouse(lake)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A log table of one test, in a database of its own.
+
+    Attributes:
+        url: Of its database, as the owner.
+    """
+
+    url: str
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement in a transaction of its own; its rows, where it gives any."""
+        with psycopg.connect(self.url) as connection:
+            cursor = connection.execute(statement, values or None)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def insert(self, **columns: Any) -> str:
+        """Commit one row, by the source's column names; an ordinary ok run at noon of 2026-07-08 where nothing is said.
+
+        ``trace`` is JSON text. Returns the row's id.
+        """
+        row = {
+            "id": str(uuid.uuid4()),
+            "created_at": "2026-07-08 12:00:00+00",
+            "strategyId": "s1",
+            "strategyVersion": 1,
+            "strategyType": "DSL_FULL",
+            "realmId": "acme",
+            "externalUserId": "u1",
+            "status": "ok",
+            "points": 1,
+            "caseName": "Case",
+            "durationMs": 1.5,
+            "nodesExecuted": 1,
+            "trace": '[{"nodeId": "n1", "type": "literal", "value": 1}]',
+            "sampled": True,
+            **columns,
+        }
+        row.setdefault("updated_at", row["created_at"])
+        names = sql.SQL(", ").join(map(sql.Identifier, row))
+        places = sql.SQL(", ").join(sql.Placeholder() * len(row))
+        with psycopg.connect(self.url) as connection:
+            connection.execute(
+                sql.SQL("insert into strategyexecutionlog ({}) values ({})").format(names, places), list(row.values())
+            )
+        return str(row["id"])
+
+    def as_role(self, role: str) -> str:
+        """The database's URL for another role."""
+        return self.url.replace("postgres@", f"{role}@", 1)
+
+    def extract(
+        self, lake: Lake, since: str = "2026-07-07", until: str = "2026-07-10", **options: Any
+    ) -> ExtractResult:
+        """One extraction of these days."""
+        return extract(self.url, lake, Window.parse(since, until), **{"sample_rate": RATE, **options})
+
+
+def _in_database(url: str, name: str) -> str:
+    return url.replace("/postgres?", f"/{name}?", 1)
+
+
+@pytest.fixture(scope="session")
+def _template(database_url: str) -> str:
+    """The name of a database with empty source tables; copying it is faster than creating them."""
+    name = "empty_source"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    with psycopg.connect(_in_database(database_url, name)) as connection:
+        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+    return name
+
+
+@pytest.fixture
+def table(database_url: str, _template: str) -> Iterator[Table]:
+    """Empty source tables in a fresh database on the demo's server."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {_template}")
+        yield Table(_in_database(database_url, name))
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def role(table: Table) -> Iterator[str]:
+    """A role that may log in and nothing else."""
+    name = f"reader_{next(_numbers)}"
+    table.execute(f"create role {name} login")
+    yield name
+    table.execute(f"drop owned by {name}")
+    table.execute(f"drop role {name}")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Lake:
+    """A lake that does not exist yet."""
+    return Lake(tmp_path / "lake")

@@ -1,0 +1,178 @@
+"""The command as a user types it: what comes on stdout, what on stderr, and the exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from analytics.cli import main
+
+DAYS = ["--since", "2026-07-07", "--until", "2026-07-12"]
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*words):
+        code = 0
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def test_without_words_it_shows_its_commands(run):
+    code, out, _ = run()
+    assert code == 0
+    for verb in ("extract", "export", "status", "check", "query", "report", "demo"):
+        assert verb in out
+
+
+def test_a_second_extraction_says_nothing_to_do(run, database_url, tmp_path):
+    words = ["extract", *DAYS, "--lake", tmp_path / "lake", "--database-url", database_url, "--realm", "acme-cycling"]
+    code, out, err = run(*words)
+    assert (code, out) == (0, "")
+    assert "acme-cycling · 2026-07-08" in err
+    assert "sampling rate 0.05, the engine's default" in err
+    code, _, err = run(*words, "--sample-rate", "0.05")
+    assert code == 0
+    assert "nothing to do" in err
+    assert "sampling rate" not in err
+
+
+def test_extract_gives_json_to_programs(run, database_url, tmp_path):
+    code, out, _ = run(
+        "extract", *DAYS, "--lake", tmp_path / "lake", "--database-url", database_url, "--no-realm", "--json"
+    )
+    facts = json.loads(out)
+    assert code == 0
+    assert {part["realm_id"] for part in facts["partitions_written"]} == {None}
+    assert facts["sample_rate"] == 0.05
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["extract", "--since", "soon"], 2, "is no date"),
+        (["extract", "--since", "2026-07-08", "--until", "2026-07-08"], 2, "the window is empty"),
+        (["extract", "--since", "2026-07-08 09:30"], 2, "whole UTC days"),
+        (["extract", "--sample-rate", "5"], 2, "from 0 to 1"),
+        (["extract", "--database-url", "postgresql://nobody@127.0.0.1:1/none"], 3, "check host, port"),
+        (["extract", "--database-url", "mysql://x/y"], 3, "PostgreSQL"),
+        (["status", "--lake", "no-such-folder"], 3, "make demo"),
+        (["query"], 2, "either a statement"),
+        (["query", "--name", "nope"], 2, "no queries file"),
+        (["frobnicate"], 2, "invalid choice"),
+        (["report", "post_mortem", "--realm", "a", "--no-realm"], 2, "either --realm or --no-realm"),
+    ],
+)
+def test_errors_say_what_to_do_and_have_their_code(run, warehouse, tmp_path, monkeypatch, words, code, said):
+    monkeypatch.chdir(tmp_path)
+    if words[0] == "query":
+        monkeypatch.setenv("ANALYTICS_LAKE", str(warehouse.lake.root))
+    found, out, err = run(*words)
+    assert (found, out) == (code, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_bad_statement_is_one_readable_error(run, lake):
+    code, _, err = run("query", "--lake", lake.root, "select nothing from nowhere")
+    assert code == 3
+    assert "nowhere" in err
+    assert "Traceback" not in err
+
+
+def test_every_format_holds_the_same_rows(run, lake, warehouse, tmp_path):
+    query = "select realm_id, count(*) as n from executions group by all order by realm_id nulls last"
+    expected = warehouse.connection.execute(query).fetchall()
+    _, out, _ = run("query", "--lake", lake.root, query, "--format", "json")
+    assert [(row["realm_id"], row["n"]) for row in json.loads(out)] == expected
+    _, out, _ = run("query", "--lake", lake.root, query, "--format", "csv")
+    rows = list(csv.reader(io.StringIO(out)))
+    assert [(realm or None, int(n)) for realm, n in rows[1:]] == [(realm or None, n) for realm, n in expected]
+    run("query", "--lake", lake.root, query, "--format", "parquet", "--out", tmp_path / "out.parquet")
+    assert [tuple(row.values()) for row in pq.read_table(tmp_path / "out.parquet").to_pylist()] == expected
+    _, out, _ = run("query", "--lake", lake.root, query)
+    assert "acme-cycling" in out
+
+
+def test_realm_scopes_every_view(run, lake):
+    _, out, _ = run(
+        "query",
+        "--lake",
+        lake.root,
+        "--realm",
+        "acme-cycling",
+        "select distinct realm_id from nodes",
+        "--format",
+        "json",
+    )
+    assert json.loads(out) == [{"realm_id": "acme-cycling"}]
+
+
+def test_parameters_are_bound_as_values(run, lake):
+    hostile = "x'; drop view executions; --"
+    words = [
+        "query",
+        "--lake",
+        lake.root,
+        "--name",
+        "failures",
+        *DAYS,
+        "--param",
+        f"family={hostile}",
+        "--format",
+        "json",
+    ]
+    code, out, _ = run(*words)
+    assert (code, json.loads(out)) == (0, [])
+
+
+def test_a_table_cannot_move_the_cursor(run, lake):
+    _, out, _ = run("query", "--lake", lake.root, r"select 'a' || chr(27) || '[2J' || chr(8238) as x")
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+
+
+def test_status_knows_complete_and_missing_days(run, database_url, tmp_path):
+    lake = tmp_path / "lake"
+    for since, until in (("2026-07-07", "2026-07-08"), ("2026-07-09", "2026-07-10")):
+        run("extract", "--since", since, "--until", until, "--lake", lake, "--database-url", database_url)
+    code, out, _ = run("status", "--lake", lake, "--json")
+    states = {(cell["realm_id"], cell["day"]): cell["state"] for cell in json.loads(out)}
+    assert code == 0
+    assert states["acme-cycling", "2026-07-07"] == "complete"
+    assert states["acme-cycling", "2026-07-08"] == "missing"
+    [part] = lake.glob("executions/realm=acme-cycling/day=2026-07-09/part.parquet")
+    part.write_bytes(part.read_bytes()[:-1])
+    _, out, _ = run("status", "--lake", lake, "--json")
+    states = {(cell["realm_id"], cell["day"]): cell["state"] for cell in json.loads(out)}
+    assert states["acme-cycling", "2026-07-09"] == "stale"
+    _, out, _ = run("status", "--lake", lake)
+    assert "● complete" in out
+
+
+def test_check_passes_on_the_demo_and_names_its_odd_rows(run, lake):
+    code, out, _ = run("check", "--lake", lake.root)
+    assert code == 0
+    assert "ok       execution_ids_unique" in out
+    assert "warning  status_known" in out
+
+
+def test_export_writes_every_trace_entry_as_a_row(run, lake, warehouse, tmp_path):
+    code, out, _ = run("export", "nodes", "--lake", lake.root, "--out", tmp_path / "flat")
+    assert code == 0
+    assert out.strip() == str(tmp_path / "flat")
+    found = warehouse.connection.execute(
+        "select count(*) from read_parquet($1, hive_partitioning = false)", [str(tmp_path / "flat/**/*.parquet")]
+    ).fetchall()
+    assert found == warehouse.connection.execute("select sum(len(trace)) from executions").fetchall()
+    assert run("export", "nodes", "--lake", lake.root, "--out", tmp_path / "flat")[0] == 3

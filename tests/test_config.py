@@ -1,0 +1,83 @@
+"""Settings come from arguments, then the environment, then defaults, and what makes no sense is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analytics.config import Settings
+from analytics.errors import ConfigurationError, UsageError
+
+
+def test_without_anything_the_documented_defaults_hold() -> None:
+    found = Settings.from_env({})
+    assert found == Settings("", Path("lake"), Path("reports/out"), 0.05, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "expected"),
+    [
+        ("arg", {"ANALYTICS_DATABASE_URL": "ours", "DATABASE_URL": "common"}, "arg"),
+        (None, {"ANALYTICS_DATABASE_URL": "ours", "DATABASE_URL": "common"}, "ours"),
+        (None, {"DATABASE_URL": "common"}, "common"),
+        (None, {"ANALYTICS_DATABASE_URL": "", "DATABASE_URL": "common"}, "common"),
+        (None, {}, ""),  # libpq's own variables
+    ],
+)
+def test_the_nearest_database_url_wins(given: str | None, environment: dict[str, str], expected: str) -> None:
+    assert Settings.from_env(environment, database_url=given).database_url == expected
+
+
+def test_the_nearest_folders_win() -> None:
+    environment = {"ANALYTICS_LAKE": "/data/lake", "ANALYTICS_REPORTS": "/data/reports"}
+    assert Settings.from_env(environment).lake == Path("/data/lake")
+    assert Settings.from_env(environment).reports == Path("/data/reports")
+    assert Settings.from_env(environment, lake="here", reports=Path("there")).lake == Path("here")
+    assert Settings.from_env(environment, lake="here", reports=Path("there")).reports == Path("there")
+    assert Settings.from_env({"ANALYTICS_LAKE": ""}).lake == Path("lake")
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "rate", "is_default"),
+    [
+        (None, {}, 0.05, True),
+        (None, {"ANALYTICS_SAMPLE_RATE": ""}, 0.05, True),
+        (None, {"ANALYTICS_SAMPLE_RATE": "0.05"}, 0.05, False),  # said, even if it is the default's value
+        (None, {"ANALYTICS_SAMPLE_RATE": "0"}, 0.0, False),
+        (None, {"ANALYTICS_SAMPLE_RATE": " 1 "}, 1.0, False),
+        (0.0, {"ANALYTICS_SAMPLE_RATE": "0.5"}, 0.0, False),
+        ("0.25", {"ANALYTICS_SAMPLE_RATE": "0.5"}, 0.25, False),
+        (1, {}, 1.0, False),
+    ],
+)
+def test_the_nearest_sampling_rate_wins_and_a_default_one_is_known_as_such(
+    given: float | str | None, environment: dict[str, str], rate: float, is_default: bool
+) -> None:
+    found = Settings.from_env(environment, sample_rate=given)
+    assert (found.sample_rate, found.sample_rate_is_default) == (rate, is_default)
+
+
+@pytest.mark.parametrize("value", ["five", "-0.1", "1.01", "5%", "nan", "inf", "0,05", "1e999"])
+def test_a_rate_that_is_no_fraction_is_refused(value: str) -> None:
+    for call in ({"env": {"ANALYTICS_SAMPLE_RATE": value}}, {"env": {}, "sample_rate": value}):
+        with pytest.raises(ConfigurationError, match="must be a number from 0 to 1") as raised:
+            Settings.from_env(**call)  # type: ignore[arg-type]
+        assert repr(value) in raised.value.message
+        assert "ANALYTICS_SAMPLE_RATE" in raised.value.hint
+        assert isinstance(raised.value, UsageError)
+        assert raised.value.exit_code == 2
+
+
+def test_the_real_environment_is_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_LAKE", "from-the-environment")
+    assert Settings.from_env().lake == Path("from-the-environment")
+
+
+def test_a_password_is_not_in_the_repr() -> None:
+    assert "xyzzy" not in repr(Settings.from_env({"DATABASE_URL": "postgresql://u:xyzzy@h/d"}))
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Settings().sample_rate = 1.0  # type: ignore[misc]

@@ -1,0 +1,373 @@
+"""The files: names that no realm can break, whole partitions only, and a view of one tenant that holds no other."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+import threading
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import psycopg
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from analytics.errors import LakeError, LakeLockedError, UnknownNameError
+from analytics.lake import Lake, day_directory, realm_directory, realm_of_directory
+from analytics.model import Partition
+from analytics.warehouse import VIEWS, Warehouse, open_lake
+
+if TYPE_CHECKING:
+    from conftest import Table
+
+TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=120)
+HOSTILE = st.sampled_from(
+    [
+        "", ".", "..", "../..", "/", "a/b", "=", "x=y", "%", "%2F", "%2f", "%252F", "~", "a~b", "hive-null~",
+        "__HIVE_DEFAULT_PARTITION__", "__hive_default_partition__", "NULL", "null", "None", "nan", "true", "007", "1e3",
+        "2026-07-08", "Acme", "acme", "ACME", "İ", "i", "ß", "SS", "caf\u00e9", "cafe\u0301", " ", "a ", " a", "a.", "CON",
+        "x" * 249, "x" * 250, "Ω" * 41, "Ω" * 42, "🎈" * 30, "\n", "\\", '"', "'", "*", "?", "[a]", "{a}", "$HOME", "-rf",
+    ]
+)  # fmt: skip
+REALM = st.none() | TEXT | HOSTILE | st.builds(lambda text, n: (text or "x") * n, TEXT, st.integers(1, 60))
+DAY = date(2026, 7, 8)
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=400, deadline=None)
+@given(REALM)
+def test_a_realms_folder_is_one_short_plain_name_below_the_lake(realm: str | None) -> None:
+    name = realm_directory(realm)
+    assert name.startswith("realm=")
+    assert len(name.encode()) <= 255
+    assert name.isascii()
+    assert name.isprintable()
+    assert not set(name) & set("/\\\0 *?[]{}\"'")
+    path = Lake("/lake").path("executions", Partition(realm, DAY))
+    assert path.parts[:3] == ("/", "lake", "executions")
+    assert len(path.parts) == 6
+    assert ".." not in path.parts
+
+
+@settings(max_examples=400, deadline=None)
+@given(REALM, REALM)
+@example("Acme", "acme")
+@example("ACME", "Acme")
+@example("caf\u00e9", "cafe\u0301")
+@example(None, "__HIVE_DEFAULT_PARTITION__")
+@example("", None)
+@example("/", "%2F")
+@example("%2f", "%2F")
+@example("x" * 300, "x" * 301)
+@example("Ω" * 100, "ω" * 100)
+@example("K", "\u212a")  # the Kelvin sign's lower case is k
+def test_two_realms_never_share_a_folder_even_where_names_ignore_case(one: str | None, two: str | None) -> None:
+    assert (realm_directory(one).casefold() == realm_directory(two).casefold()) == (one == two)
+
+
+@settings(max_examples=200, deadline=None)
+@given(REALM)
+def test_a_folder_that_is_not_shortened_names_its_realm(realm: str | None) -> None:
+    name = realm_directory(realm)
+    if "~" not in name:
+        assert realm_of_directory(name) == realm
+    else:  # a shortened name is needed only where no other would do
+        assert realm in ("", "__HIVE_DEFAULT_PARTITION__") or len(str(realm).encode()) > 80
+
+
+def test_duckdb_and_pyarrow_read_the_folder_names_back_as_the_same_strings(tmp_path: Path) -> None:
+    realms = [
+        None,
+        "007",
+        "a/b",
+        "x=y",
+        "%2F",
+        "..",
+        "Acme",
+        "acme",
+        "2025-01-01",
+        "1e3",
+        "true",
+        "nan",
+        "null",
+        "NULL",
+    ]
+    realms += [
+        "Null",
+        "",
+        "__HIVE_DEFAULT_PARTITION__",
+        'it\'s "quoted"',
+        "two\nlines",
+        "🎈🎉",
+        " padded ",
+        "back\\slash",
+    ]
+    realms += ["caf\u00e9", "cafe\u0301", "~", "+", "a+b", "&", "100%", "x" * 300]
+    for realm in realms:
+        path = tmp_path / realm_directory(realm) / day_directory(DAY) / "part.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.table({"realm_id": pa.array([realm], pa.string())}), path)
+    files = sorted(str(path) for path in tmp_path.rglob("*.parquet"))
+    assert len(files) == len(realms)
+    by_duckdb = duckdb.execute(
+        "select realm_id, realm, day from read_parquet($1, hive_partitioning = true, "
+        "hive_types = {'realm': varchar, 'day': date})",
+        [files],
+    ).fetchall()
+    layout = ds.partitioning(pa.schema([("realm", pa.string()), ("day", pa.date32())]), flavor="hive")
+    by_arrow = [
+        (row["realm_id"], row["realm"], row["day"])
+        for row in ds.dataset(tmp_path, partitioning=layout).to_table().to_pylist()
+    ]
+    for found in (by_duckdb, by_arrow):
+        assert sorted((row[0] for row in found), key=repr) == sorted(realms, key=repr)
+        for inside, outside, day in found:
+            assert day == DAY
+            if "~" in realm_directory(inside):
+                assert "~" in outside  # stands for it by a hash, and is nobody's name
+            else:
+                assert outside == inside
+
+
+def test_the_rows_of_no_day_lie_in_hives_null_folder() -> None:
+    assert day_directory(None) == "day=__HIVE_DEFAULT_PARTITION__"
+    assert day_directory(date(1, 1, 1)) == "day=0001-01-01"
+
+
+# ---- what other tools see --------------------------------------------------------------------------------------------
+
+
+def test_a_bare_glob_by_duckdb_sees_every_row_once(database_url: str, lake: Lake) -> None:
+    found = duckdb.execute(
+        "select count(*), count(distinct execution_id) from read_parquet($1, hive_partitioning = false)",
+        [f"{lake.root}/executions/**/*.parquet"],
+    ).fetchall()
+    with psycopg.connect(database_url) as connection:
+        [(count,)] = connection.execute("select count(*) from strategyexecutionlog").fetchall()
+    assert found == [(count, count)]
+
+
+def test_a_bare_glob_sees_whole_partitions_only_while_files_are_replaced(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for realm in ("acme", "birch", "cedar"):
+        for _ in range(3):
+            table.insert(realmId=realm)
+    table.extract(fresh)
+    for realm in ("acme", "birch", "cedar"):
+        table.insert(realmId=realm)
+    seen: list[list[tuple[Any, ...]]] = []
+    question = "select realm_id, count(*) from read_parquet($1, hive_partitioning = false) group by 1"
+    real = Lake.replace
+
+    def look_and_replace(self: Lake, staged: Path, target: Path) -> None:
+        for moment in (0, 1):
+            if moment:
+                real(self, staged, target)
+            for pattern in ("executions/**/*.parquet", "executions/*/*/*.parquet"):
+                seen.append(duckdb.execute(question, [f"{fresh.root}/{pattern}"]).fetchall())
+            assert duckdb.execute("select count(*) from glob($1)", [f"{fresh.root}/**/*.parquet"]).fetchall() == [(6,)]
+
+    monkeypatch.setattr(Lake, "replace", look_and_replace)
+    table.extract(fresh)
+    assert len(seen) > 12
+    assert {count for rows in seen for _, count in rows} == {3, 4}
+    assert all(len(rows) == 3 for rows in seen)
+
+
+def test_the_lake_holds_nothing_but_tables_the_ledger_and_the_lock(lake: Lake) -> None:
+    names = {path.name for path in lake.root.iterdir()}
+    assert names == {"executions", "node_days", "definitions", "definition_nodes", "ledger", ".lock"}
+    assert {path.name for path in lake.root.rglob("*.parquet")} == {"part.parquet"}
+
+
+def test_a_lake_can_be_moved(lake: Lake, tmp_path: Path) -> None:
+    shutil.copytree(lake.root, tmp_path / "elsewhere")
+    question = "select count(*) from executions"
+    moved = Warehouse(Lake(tmp_path / "elsewhere"))
+    assert moved.sql(question).fetchall() == Warehouse(lake).sql(question).fetchall()
+    assert [result.name for result in moved.check() if not result.passed and result.severity == "error"] == []
+
+
+def test_spark_could_read_every_column(lake: Lake) -> None:
+    # no unsigned integers, no nanoseconds, no views, no dictionaries, no zones but UTC
+    allowed = {"string", "int32", "int64", "double", "bool", "timestamp[us, tz=UTC]"}
+    for name in lake.files("executions")[:1] + lake.files("node_days")[:1] + lake.files("definitions")[:1]:
+        for field in pq.read_schema(name):
+            kinds = [field.type]
+            if pa.types.is_list(field.type):
+                kinds = [field.type.value_type.field(number).type for number in range(field.type.value_type.num_fields)]
+            assert {str(kind) for kind in kinds} <= allowed, field
+
+
+# ---- one tenant's view -----------------------------------------------------------------------------------------------
+
+
+def test_a_realms_warehouse_holds_no_row_of_another_in_any_view(database_url: str, lake: Lake) -> None:
+    with psycopg.connect(database_url) as connection:
+        expected = dict(
+            connection.execute('select "realmId", count(*)::int from strategyexecutionlog group by 1').fetchall()
+        )
+    assert len(expected) > 25
+    for realm, count in expected.items():
+        scoped = open_lake(lake.root, realm=realm)
+        assert scoped.realms == [realm]
+        assert scoped.sql("select count(*)::int from executions").fetchall() == [(count,)]
+        for view in VIEWS:
+            found = scoped.sql(f"select distinct realm_id from {view}").fetchall()
+            assert {row[0] for row in found} <= {realm}, view
+    acme = open_lake(lake.root, realm="acme-cycling")
+    assert [view for view in VIEWS if acme.sql(f"select count(*) from {view}").fetchall() == [(0,)]] == []
+
+
+def test_several_realms_can_be_opened_together(lake: Lake) -> None:
+    both = open_lake(lake.root, realm=["Acme", None])
+    assert set(both.sql("select distinct realm_id from executions").fetchall()) == {("Acme",), (None,)}
+    assert open_lake(lake.root).sql("select count(distinct realm_id) > 25 from executions").fetchall() == [(True,)]
+
+
+@pytest.mark.parametrize("realm", ["nobody", "ACME", "acme' or 1=1 --", "../acme", "*", "acme/**"])
+def test_an_unknown_realm_is_refused_by_name(lake: Lake, realm: str) -> None:
+    with pytest.raises(UnknownNameError) as raised:
+        open_lake(lake.root, realm=realm)
+    assert raised.value.message == f"the lake holds nothing of realm {realm!r}"
+    assert "'acme-cycling'" in raised.value.hint
+    assert raised.value.realm == realm
+
+
+def test_the_empty_realm_is_not_all_realms(lake: Lake) -> None:
+    assert open_lake(lake.root, realm="").sql("select distinct realm_id from executions").fetchall() == [("",)]
+
+
+# ---- no lake, empty lake ---------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_not_there_is_no_lake(tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match="there is no lake in") as raised:
+        open_lake(tmp_path / "nowhere")
+    assert "make demo" in raised.value.hint
+    assert not (tmp_path / "nowhere").exists()  # looking makes none
+
+
+def test_an_empty_lake_has_every_view_with_the_same_columns_and_types(lake: Lake, tmp_path: Path) -> None:
+    empty, full = Warehouse(Lake(tmp_path)), Warehouse(lake)
+    for view in VIEWS:
+        assert empty.sql(f"from {view}").fetchall() == []
+        assert empty.describe(view).to_dict("list") == full.describe(view).to_dict("list")
+    assert empty.realms == []
+    assert empty.check() != []
+    assert "no days yet" in repr(empty)
+
+
+def test_looking_at_a_lake_changes_nothing_in_it(lake: Lake) -> None:
+    before = {path: path.stat().st_mtime_ns for path in lake.root.rglob("*")}
+    opened = open_lake(lake.root)
+    opened.check()
+    opened.describe()
+    repr(opened)
+    assert {path: path.stat().st_mtime_ns for path in lake.root.rglob("*")} == before
+
+
+# ---- the ledger ------------------------------------------------------------------------------------------------------
+
+
+def test_the_ledger_is_read_back_as_it_was_written(lake: Lake, tmp_path: Path) -> None:
+    copy = Lake(tmp_path)
+    for day in lake.recorded_days():
+        entry = lake.recorded(day)
+        assert entry is not None
+        copy.record(entry)
+        assert copy.recorded(day) == entry
+        name = f"ledger/{day_directory(day)}.json"
+        assert (copy.root / name).read_bytes() == (lake.root / name).read_bytes()
+    assert copy.recorded_days() == lake.recorded_days()
+    assert lake.recorded_days()[-1] is None
+
+
+def test_the_ledger_keeps_hashes_as_text_because_json_numbers_end_at_2_to_the_53(lake: Lake) -> None:
+    told = json.loads((lake.root / "ledger/day=2026-07-08.json").read_text(encoding="utf-8"))
+    assert all(isinstance(item["id_hash"], str) for item in told["partitions"])
+    assert max(int(item["id_hash"]) for item in told["partitions"]) > 2**53
+
+
+def test_files_in_the_ledgers_folder_that_are_no_ledger_are_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "ledger"
+    folder.mkdir()
+    for name in ("day=2026-02-30.json", "day=x.json", "day=2026-07-08.json.tmp", "notes.txt"):
+        (folder / name).write_text("{}", encoding="utf-8")
+    assert Lake(tmp_path).recorded_days() == []
+
+
+# ---- the lock --------------------------------------------------------------------------------------------------------
+
+
+def try_lock(root: str, answer: Any) -> None:
+    try:
+        with Lake(root).lock():
+            answer.put("got it")
+    except LakeLockedError as error:
+        answer.put(str(error.exit_code))
+
+
+def test_the_lock_keeps_other_processes_out_and_is_free_afterwards(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    answer = context.Queue()
+
+    def ask() -> str:
+        process = context.Process(target=try_lock, args=(str(tmp_path), answer))
+        process.start()
+        process.join(30)
+        return str(answer.get(timeout=5))
+
+    with Lake(tmp_path).lock():
+        assert ask() == "75"
+    assert ask() == "got it"
+
+
+def test_waiting_for_the_lock_ends_when_it_is_free(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    entered, leave = threading.Event(), threading.Event()
+
+    def owner() -> None:
+        with lake.lock():
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=owner)
+    thread.start()
+    assert entered.wait(10)
+    threading.Timer(0.1, leave.set).start()
+    with lake.lock(wait_seconds=10):
+        pass
+    thread.join()
+
+
+def test_a_lake_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(LakeError, match="cannot be written") as raised, Lake(tmp_path / "file/lake").lock():
+        pass
+    assert raised.value.exit_code == 3
+
+
+def test_an_error_in_the_workspace_is_a_lake_error_and_leaves_nothing(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    with pytest.raises(LakeError, match="No space left"), lake.workspace() as folder:
+        (folder / "half.tmp").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_moments_of_the_ledger_are_utc(lake: Lake) -> None:
+    entry = lake.recorded(DAY)
+    assert entry is not None
+    assert entry.recorded_at.tzinfo is not None
+    assert entry.recorded_at <= datetime.now(UTC)

@@ -1,0 +1,140 @@
+"""Notebooks are stripped, thin and run; reports are safe, self-contained, and a failing one replaces nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from analytics import api, reports
+from analytics.errors import ReportError, UnknownNameError, UsageError
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+WINDOW = {"since": "2026-07-07", "until": "2026-07-11"}
+
+
+def test_the_three_notebooks_are_there():
+    assert [path.stem for path in NOTEBOOKS] == ["explore", "post_mortem", "runaway_rules"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_stripped_and_thin(path):
+    book = nbformat.read(path, as_version=4)
+    nbformat.validate(book)
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs and cell.execution_count is None
+            tree = ast.parse(cell.source)
+            assert not any(
+                isinstance(node, ast.FunctionDef | ast.ClassDef | ast.For | ast.While) for node in ast.walk(tree)
+            )
+            assert len(cell.source.splitlines()) <= 15
+
+
+def test_the_explore_notebook_runs(lake, tmp_path):
+    papermill.execute_notebook(
+        str(NOTEBOOKS[0]),
+        str(tmp_path / "out.ipynb"),
+        {"lake_path": str(lake.root)},
+        progress_bar=False,
+        kernel_name="python3",
+    )
+    assert (tmp_path / "out.ipynb").is_file()
+
+
+def test_a_post_mortem_renders_under_plain_papermill_too(lake, tmp_path):
+    [notebook] = [path for path in NOTEBOOKS if path.stem == "post_mortem"]
+    out = tmp_path / "out.ipynb"
+    papermill.execute_notebook(
+        str(notebook), str(out), {"lake": str(lake.root), "realm": "acme-cycling", "family": "Speed bonus", **WINDOW},
+        progress_bar=False, kernel_name="python3",
+    )  # fmt: skip
+    _, page, facts = reports.assemble(out)
+    assert facts["after"]["version"] == 3
+    assert "because case" in page
+
+
+@pytest.fixture(scope="module")
+def rendered(lake, tmp_path_factory):
+    out = tmp_path_factory.mktemp("reports")
+    return api.render("post_mortem", out=out, lake=str(lake.root), realm="acme-cycling", family="Speed bonus", **WINDOW)
+
+
+def test_the_page_is_self_contained(rendered):
+    page = rendered.html.read_text(encoding="utf-8")
+    assert "<script" not in page.lower()
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!#)[a-z]*:?//""", page, re.IGNORECASE)
+    assert "default-src 'none'" in page
+    assert rendered.html.stat().st_size < 5 << 20
+
+
+def test_the_summary_holds_the_same_facts(rendered):
+    facts = json.loads(rendered.summary.read_text(encoding="utf-8"))
+    assert facts["verdict"].startswith("Version 3 of Speed bonus")
+    assert facts["overpaid"]["low"] < facts["overpaid"]["value"] < facts["overpaid"]["high"]
+
+
+def test_rendering_again_replaces_the_report_and_leaves_nothing_else(rendered, lake):
+    out = rendered.html.parent.parent
+    again = api.render(
+        "post_mortem", out=out, lake=str(lake.root), realm="acme-cycling", family="Speed bonus", **WINDOW
+    )
+    assert again.html == rendered.html
+    assert [path.name for path in out.iterdir()] == [rendered.html.parent.name]
+
+
+def test_hostile_names_appear_as_text(lake, warehouse, tmp_path):
+    [(realm, family)] = warehouse.sql(
+        "select distinct realm_id, family_name from definitions where family_name like '%onerror%'"
+    ).fetchall()
+    found = api.render("post_mortem", out=tmp_path / "out", lake=str(lake.root), realm=realm, family=family, **WINDOW)
+    page = found.html.read_text(encoding="utf-8")
+    assert "<img" not in page and "<script" not in page.lower()
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert found.html.resolve().is_relative_to((tmp_path / "out").resolve())
+    assert re.fullmatch(r"[a-z0-9_-]+", found.html.parent.name)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"famly": "x"}, "no parameter famly"), ({"family": 3}, "must be str"), ({"no_realm": "yes"}, "must be bool"),
+     ({"since": "soon"}, "is no date"), ({"family": "no such"}, "no strategy")],
+)  # fmt: skip
+def test_wrong_parameters_are_refused_before_anything_runs(lake, tmp_path, given, said):
+    with pytest.raises(UsageError, match=said):
+        api.render("post_mortem", out=tmp_path / "out", **{"lake": str(lake.root), "family": "Speed bonus", **given})
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_an_unknown_report_is_refused():
+    with pytest.raises(UnknownNameError, match="no report"):
+        api.render("weekly")
+
+
+def test_a_failing_run_keeps_the_half_run_notebook_and_the_last_good_report(rendered, lake, monkeypatch):
+    before = rendered.html.read_bytes()
+    source = reports.notebook_path("post_mortem")
+    book = nbformat.read(source, as_version=4)
+    book.cells.insert(4, nbformat.v4.new_code_cell("raise RuntimeError('planted')"))
+    broken = rendered.html.parent.parent / "broken-source.ipynb"
+    nbformat.write(book, broken)
+    monkeypatch.setattr(reports, "notebook_path", lambda report: broken)
+    with pytest.raises(ReportError, match="planted") as caught:
+        api.render(
+            "post_mortem",
+            out=rendered.html.parent.parent,
+            lake=str(lake.root),
+            realm="acme-cycling",
+            family="Speed bonus",
+            **WINDOW,
+        )
+    kept = caught.value.notebook
+    assert "planted" in kept.read_text(encoding="utf-8")
+    assert rendered.html.read_bytes() == before
+    kept.unlink()
+    broken.unlink()

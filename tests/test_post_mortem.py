@@ -1,0 +1,265 @@
+"""The post-mortem against what was planted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import duckdb
+import pandas as pd
+import pytest
+
+from analytics import api
+from analytics.errors import UnknownNameError, UsageError
+from analytics.findings.activations import activations
+from analytics.findings.incident import find_incident
+from analytics.findings.receipt import receipt, simulate_request
+from analytics.program import words
+
+
+@pytest.fixture(scope="module")
+def speed_bonus(warehouse):
+    return api.post_mortem(
+        warehouse, realm="acme-cycling", family="Speed bonus", since="2026-07-07", until="2026-07-11"
+    )
+
+
+def frame(rows):
+    """Logged runs of one strategy, as ``family_runs`` gives them: (minute, version, points, status, code)."""
+    return pd.DataFrame(
+        [
+            {
+                "execution_id": f"id-{i}",
+                "created_at": pd.Timestamp("2026-07-01", tz=UTC) + pd.Timedelta(minutes=minute),
+                "strategy_id": f"s{version}",
+                "strategy_version": version,
+                "label": f"v{version}",
+                "status": status,
+                "error_code": code,
+                "points": points,
+                "case_name": "Case",
+                "duration_ms": 5.0,
+                "nodes_executed": 10,
+                "sampled": status == "ok",
+                "sample_weight": 20.0 if status == "ok" else 1.0,
+                "external_user_id": f"u{i % 7}",
+            }
+            for i, (minute, version, points, status, code) in enumerate(rows)
+        ]
+    )
+
+
+def day(number):
+    return datetime(2026, 7, number, tzinfo=UTC)
+
+
+def test_the_verdict_names_version_case_amounts_and_rollback(speed_bonus):
+    said = speed_bonus.verdict.text
+    assert said.startswith("Version 3 of Speed bonus paid ")
+    assert "because case PerformanceBonus went from 10 to 15" in said
+    assert "the rollback on Friday 10 July 15:0" in said
+    facts = speed_bonus.summary()
+    assert facts["kind"] == "version"
+    assert (facts["before"]["version"], facts["after"]["version"]) == (2, 3)
+
+
+def test_the_overpaid_points_lie_within_their_interval(speed_bonus, demo):
+    # The truth holds every run: each PerformanceBonus of v3 paid 5 points more than v2 would have.
+    [(truth,)] = duckdb.execute(
+        "select 5 * count(*) from read_parquet($1) where family = 'Speed bonus' and strategy_version = 3 "
+        "and case_name = 'PerformanceBonus' and status = 'ok'",
+        [str(demo.truth)],
+    ).fetchall()
+    overpaid = speed_bonus.summary()["overpaid"]
+    assert overpaid["low"] <= truth <= overpaid["high"]
+
+
+def test_the_program_diff_shows_the_one_line_that_changed(speed_bonus):
+    text = speed_bonus.changed().text
+    assert "1 line of the program changed" in text
+    assert "assign 10 points, case PerformanceBonus" in text
+    assert "assign 15 points, case PerformanceBonus" in text
+
+
+def test_a_client_that_sends_zeros_is_found_without_blaming_a_version(warehouse):
+    found = api.post_mortem(
+        warehouse, realm="harbor-schools", family="Homework race", since="2026-07-07", until="2026-07-11"
+    )
+    facts = found.summary()
+    assert facts["kind"] == "failures"
+    assert facts["error_code"] == "DSL_ARITH_DIV_BY_ZERO"
+    assert facts["error_code_since"].startswith(("2026-07-07T08", "2026-07-07T09"))
+    assert "No version changed" in found.verdict.text
+
+
+def test_quiet_strategies_are_left_in_peace(warehouse):
+    for realm, family in (("harbor-schools", "Kind words"), ("acme-cycling", "Group ride"), ("sunny-gym", "Warm-up")):
+        facts = api.post_mortem(warehouse, realm=realm, family=family, since="2026-07-08", until="2026-07-11").summary()
+        assert facts["kind"] in ("quiet", "single"), (family, facts["verdict"])
+
+
+def test_a_strategy_is_found_by_the_id_of_any_version(warehouse, speed_bonus):
+    for strategy, _ in speed_bonus.family.members:
+        found = api.post_mortem(warehouse, strategy_id=strategy, since="2026-07-07", until="2026-07-11")
+        assert found.family.name == "Speed bonus"
+
+
+def test_a_name_in_two_realms_must_be_told_apart(warehouse):
+    with pytest.raises(UsageError, match="2 realms"):
+        api.post_mortem(warehouse, family="Weekly streak", since="2026-07-07", until="2026-07-11")
+
+
+def test_an_unknown_strategy_is_refused_with_the_known_ones(warehouse):
+    with pytest.raises(UnknownNameError) as caught:
+        api.post_mortem(warehouse, family="Sped bonus", since="2026-07-07", until="2026-07-11")
+    assert "Speed bonus" in caught.value.hint
+
+
+def test_an_empty_window_says_how_many_runs_there_may_have_been(warehouse):
+    found = api.post_mortem(
+        warehouse, realm="acme-cycling", family="Speed bonus", since="2026-08-01", until="2026-08-02"
+    )
+    assert "At most 58 ok runs" in found.verdict.text
+    for section in (
+        found.head, found.strip, found.since, found.changed, found.why, found.runs_explained, found.who, found.failures,
+        found.actions, found.sure,
+    ):  # fmt: skip
+        assert section().html
+
+
+def test_every_section_stands_for_every_strategy(warehouse):
+    strategies = warehouse.sql("select distinct realm_id, strategy_id from executions where day is not null").fetchall()
+    for realm, strategy in strategies:
+        found = (
+            api.post_mortem(
+                warehouse,
+                realm=realm or "",
+                no_realm=realm is None,
+                strategy_id=strategy,
+                since="2026-07-07",
+                until="2026-07-11",
+            )
+            if realm != ""
+            else None
+        )
+        if found is None:
+            continue
+        for section in (
+            found.head,
+            found.strip,
+            found.since,
+            found.changed,
+            found.why,
+            found.who,
+            found.failures,
+            found.sure,
+        ):
+            assert section().html
+        assert found.summary()["report"] == "post_mortem"
+
+
+def test_versions_are_dated_from_the_logs_own_rows():
+    rows = frame(
+        [(m, 2, 7, "ok", None) for m in range(60)]
+        + [(m, 3, 7, "ok", None) for m in range(60, 90)]
+        + [(m, 2, 7, "ok", None) for m in range(90, 100)]
+    )
+    spans = [(s.label, s.first.minute + 60 * s.first.hour, s.logged_count) for s in activations(rows)]
+    assert spans == [("v2", 0, 60), ("v3", 60, 30), ("v2", 90, 10)]
+
+
+def test_a_late_straggler_is_no_activation():
+    rows = frame(
+        [(m, 2, 7, "ok", None) for m in range(30)]
+        + [(m, 3, 7, "ok", None) for m in range(30, 50)]
+        + [(50, 2, 7, "ok", None)]
+        + [(m, 3, 7, "ok", None) for m in range(51, 80)]
+    )
+    assert [s.label for s in activations(rows)] == ["v2", "v3"]
+
+
+def test_a_quiet_weekend_is_no_incident():
+    rows = frame(
+        [(m, 2, 5 + m % 5, "ok", None) for m in range(0, 2880, 5)]
+        + [(m, 2, 5 + m % 5, "ok", None) for m in range(2880, 5760, 40)]
+    )
+    assert find_incident(rows, day(3), day(5)).kind == "quiet"
+
+
+def test_only_failures_are_told_as_failures():
+    rows = frame([(m, 2, None, "error", "DSL_ARITH_DIV_BY_ZERO") for m in range(1440, 1500)])
+    found = find_incident(rows, day(2), day(3))
+    assert (found.kind, found.code) == ("failures", "DSL_ARITH_DIV_BY_ZERO")
+
+
+def test_a_burst_that_is_over_has_an_end():
+    ok = [(m, 2, 5, "ok", None) for m in range(0, 5760, 10)]
+    burst = [(m, 2, None, "limit", "DSL_LIMIT_EXCEEDED") for m in range(2900, 2990, 2)]
+    found = find_incident(frame(sorted(ok + burst, key=lambda row: row[0])), day(3), day(5))
+    assert found.kind == "failures"
+    assert found.code_since == datetime(2026, 7, 3, 0, 20, tzinfo=UTC)
+    assert found.code_until == datetime(2026, 7, 3, 1, 48, tzinfo=UTC)
+
+
+def test_a_receipt_says_what_was_compared_and_what_was_paid(warehouse):
+    run = (
+        warehouse.sql(
+            "select * exclude (trace, trace_irregular), false as is_truncated from executions where case_name = 'PerformanceBonus' "
+            "and strategy_version = 3 order by created_at limit 1"
+        )
+        .df()
+        .to_dict("records")[0]
+    )
+    entries = warehouse.run("trace", execution=run["execution_id"])
+    average = entries[entries["node_id"] == "performance-bonus.and.0.compare.0.field.0"]["value_number"].iloc[0]
+    found = receipt(warehouse, run)
+    by_name = {step.text: step for step in found.steps}
+    bonus = by_name["Rule 2, performance-bonus"]
+    assert bonus.state == "matched"
+    assert bonus.points == 15
+    assert f"user.avg_time {average:.10g} < all.avg_time" in bonus.why
+    assert by_name["Rule 1, new-rider"].state == "skipped"
+    assert by_name["Rule 3, steady-pace"].state == "off"
+    assert found.steps[-1].points == 15
+    body = simulate_request(found)
+    assert body["mockState"]["user.avg_time"] == average
+    assert "distance_km" in body["data"]
+
+
+def test_a_failed_run_is_said_to_have_no_trace(warehouse):
+    [run] = (
+        warehouse.sql(
+            "select * exclude (trace, trace_irregular), false as is_truncated from executions where status = 'error' "
+            "and error_code = 'DSL_ARITH_DIV_BY_ZERO' and trace is null limit 1"
+        )
+        .df()
+        .to_dict("records")
+    )
+    found = receipt(warehouse, run)
+    assert "keeps no trace" in found.notes[0]
+    assert found.steps[-1].state == "failed"
+
+
+def test_words_show_what_they_cannot_read_as_json():
+    program = {
+        "rules": [
+            {
+                "id": "r",
+                "when": {
+                    "type": "compare",
+                    "op": "<",
+                    "left": {"type": "field", "path": "data.x"},
+                    "right": {"type": "literal", "value": 2},
+                },
+                "then": [{"type": "assign_points", "value": {"type": "literal", "value": 1}, "case_name": "C"}, 7],
+            },
+            "nonsense",
+        ]
+    }
+    assert words.lines(program) == [
+        "rule 1  r",
+        "  when data.x < 2",
+        "  then assign 1 points, case C",
+        "  then 7",
+        'rule 2: "nonsense"',
+    ]
+    assert words.lines(None) == []
