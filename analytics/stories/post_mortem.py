@@ -7,17 +7,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from analytics import charts, page
-from analytics.estimates import NOTHING
 from analytics.findings import cases as case_findings
 from analytics.findings.activations import Activation, activations
 from analytics.findings.family import Family, family_runs
 from analytics.findings.incident import LOOK_BACK, Incident, Side, find_incident, run_estimate
 from analytics.findings.node_changes import node_changes
 from analytics.page import number
-from analytics.stories import coverage, examples, measures, realm_name, series, summary_block, verdict
+from analytics.stories import coverage, examples, facts, measures, realm_name, series, summary_block, verdict
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -238,9 +235,9 @@ class PostMortem:
 
     def sure(self) -> Block:
         """Data box and queries."""
-        facts = coverage.facts(self.lake, self.family, self.runs, self.since_time, self.until_time)
+        box = coverage.facts(self.lake, self.family, self.runs, self.since_time, self.until_time)
         body = [
-            page.facts(facts),
+            page.facts(box),
             page.fold(
                 "Queries, ready to paste", page.code(coverage.queries(self.family, self.since_time, self.until_time))
             ),
@@ -249,51 +246,7 @@ class PostMortem:
 
     def summary(self) -> dict[str, Any]:
         """The same facts for programs."""
-        found, parts = self.incident, self.split
-        return {
-            "report": "post_mortem",
-            "title": self.title,
-            "nav": self.nav,
-            "realm_id": self.family.realm,
-            "family_name": self.family.name,
-            "since": self.since_time.isoformat(),
-            "until": self.until_time.isoformat(),
-            "kind": found.kind,
-            "verdict": self.verdict.text,
-            "before": _side(found.before),
-            "after": _side(found.after),
-            "points_per_run_change": found.points.change.to_dict() if found.points else None,
-            "points_per_run_change_relative": _finite(found.points.relative) if found.points else None,
-            "is_significant": bool(found.points and found.points.is_significant),
-            "effect_per_run": parts.effect.to_dict() if parts else None,
-            "mix_per_run": parts.mix.to_dict() if parts else None,
-            "overpaid": parts.overpaid.to_dict() if parts and found.kind == "version" else None,
-            "rollback_at": found.rollback.first.isoformat() if found.rollback else None,
-            "error_code": found.code,
-            "error_code_since": found.code_since.isoformat() if found.code_since else None,
-            "cases": [
-                {
-                    "case_name": case.name,
-                    "points_before": case.points_before.to_dict(),
-                    "points_after": case.points_after.to_dict(),
-                    "amount_changed": case.amount_changed,
-                    "overpaid": case.overpaid.to_dict(),
-                }
-                for case in self.cases
-            ],
-            "activations": [
-                {
-                    "version": span.strategy_version,
-                    "strategy_id": span.strategy_id,
-                    "first": span.first.isoformat(),
-                    "last": span.last.isoformat(),
-                    "logged_count": span.logged_count,
-                }
-                for span in self.spans
-            ],
-            "logged_count": len(self.window),
-            "est_runs": (run_estimate(self.window) if len(self.window) else NOTHING).to_dict(),
-        }
+        return facts.summary(self)
 
     def summary_block(self) -> SummaryBlock:
         """The summary, for the last cell of the notebook."""
@@ -304,21 +257,3 @@ class PostMortem:
         if frame.empty:
             return [page.note("No node has the same id in both versions, so nodes are not compared one by one.")]
         return measures.nodes(frame, before.label, after.label)
-
-
-def _side(side: Side | None) -> dict[str, Any] | None:
-    if side is None:
-        return None
-    return {
-        "label": side.label,
-        "strategy_id": side.strategy_id,
-        "version": side.strategy_version,
-        "since": side.since.isoformat(),
-        "until": side.until.isoformat(),
-        "logged_count": len(side.rows),
-        "points_per_run": verdict.mean_points(side.rows).to_dict(),
-    }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
