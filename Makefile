@@ -52,7 +52,7 @@ types: $(READY)  ## mypy, strict
 	$(VENV)/bin/mypy
 
 prove: $(READY)  ## long proof: the lossless and extraction tests on the full-size demo
-	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 $(ARGS)
+	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800 $(ARGS)
 
 bench: $(READY)  ## side by side with what people use today
 	$(VENV)/bin/python -m benchmarks.extract $(ARGS) && $(VENV)/bin/python -m benchmarks.flatten $(ARGS)

@@ -17,13 +17,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from analytics.api import extract, open_lake, post_mortem, render, runaway_rules
     from analytics.errors import AnalyticsError
-    from analytics.model import Window
     from analytics.warehouse import Warehouse
+    from analytics.window import Window
 
 _HOMES = {
     "AnalyticsError": "analytics.errors",
     "Warehouse": "analytics.warehouse",
-    "Window": "analytics.model",
+    "Window": "analytics.window",
     "extract": "analytics.api",
     "open_lake": "analytics.api",
     "post_mortem": "analytics.api",

@@ -12,8 +12,9 @@ from analytics.errors import UsageError
 from analytics.extract import Progress
 from analytics.extract import extract as _extract
 from analytics.lake import Lake
-from analytics.model import ExtractResult, Window
+from analytics.model import ExtractResult
 from analytics.warehouse import Warehouse, open_lake
+from analytics.window import Window
 
 if TYPE_CHECKING:
     from analytics.reports import Rendered

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from analytics import sql
 from analytics.lake import Lake
-from analytics.model import Partition, Window
+from analytics.model import Partition
 from analytics.warehouse import Warehouse
+from analytics.window import Window
 
 
 def export_nodes(lake: Warehouse, out: Path, window: Window | None) -> int:

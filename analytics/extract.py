@@ -12,18 +12,11 @@ from typing import TYPE_CHECKING
 
 from analytics import definitions, partition_files
 from analytics.lake import Lake
-from analytics.model import (
-    DayRecord,
-    ExtractResult,
-    Fingerprint,
-    Horizon,
-    Partition,
-    PartitionInfo,
-    Window,
-)
+from analytics.model import DayRecord, ExtractResult, Fingerprint, Horizon, Partition, PartitionInfo
 from analytics.plan import Plan, chunks, compare
 from analytics.source import BLOCK_BYTES, COMMIT_LAG, RealmFilter, RowTooLargeError, Source, larger_block
 from analytics.staging import Stage
+from analytics.window import Window
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,6 +102,11 @@ def extract(
         incomplete = _record(lake, window, chosen, plan, run, source.horizon, identity)
     notes = [] if not isinstance(read, str) else [read]
     notes += _notes(plan, sample_rate, identity)
+    if source.change_column != "xmin":
+        notes.append(
+            f"an updated row is noticed only when it moves {source.change_column}: xmin cannot be read (a view, or column "
+            "rights without it)"
+        )
     return ExtractResult(
         window=window,
         written=run.written,
@@ -172,6 +170,7 @@ class _Run:
                         self._lake.remove(self._lake.path("executions", partition))
                         self._lake.remove(self._lake.path("node_days", partition))
                         self.settled[partition] = None
+                        self._tell(None)
                         continue
                     self._lake.replace(finished.executions, self._lake.path("executions", partition))
                     if finished.node_days:
@@ -213,7 +212,7 @@ class _Run:
 
     def _tell(self, written: PartitionInfo | None) -> None:
         if self._progress:
-            self._progress(Progress(len(self.written), len(self._plan.changed), self._rows_total, written))
+            self._progress(Progress(len(self.settled), len(self._plan.changed), self._rows_total, written))
 
 
 def _record(

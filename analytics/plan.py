@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from analytics.lake import Lake
-from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, Window
+from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
 from analytics.source import RealmFilter
+from analytics.window import Window
 
 MOST_ROWS_AT_ONCE = 1_000_000
 """Days are read together up to this many rows: without an index on created_at every statement scans the whole table, and

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics.errors import ReportError, UnknownNameError, UsageError
-from analytics.model import Window
+from analytics.window import Window
 
 REPORTS = ("post_mortem", "runaway_rules")
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from analytics import schema, sql
 from analytics.connect import SESSION, connect, explain
 from analytics.errors import SourceError
-from analytics.model import ONE_DAY, Fingerprint, Horizon, Partition, Window
+from analytics.model import Fingerprint, Horizon, Partition
 from analytics.source_table import DEFINITION_TABLE, check_log_table
+from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
     import psycopg
@@ -64,6 +65,7 @@ class Source:
     Attributes:
         horizon: Up to when rows can be taken as committed.
         unread_columns: Columns of the log table that the lake does not carry.
+        change_column: What shows that a row was updated: ``xmin``, or ``updated_at`` where that cannot be read.
 
     Raises:
         SourceUnavailableError: No connection.
@@ -76,7 +78,7 @@ class Source:
         self._stack = contextlib.ExitStack()
         self._connection: psycopg.Connection[tuple[Any, ...]]
         self._lag = lag
-        self._change_column = "xmin"
+        self.change_column = "xmin"
         self.horizon: Horizon
         self.unread_columns: list[str] = []
 
@@ -90,7 +92,7 @@ class Source:
             self._connection.rollback()
             self._connection.execute(SESSION)
             table = check_log_table(self._rows)
-            self.unread_columns, self._change_column = table.unread_columns, table.change_column
+            self.unread_columns, self.change_column = table.unread_columns, table.change_column
             self._stack = opening.pop_all()
         return self
 
@@ -115,7 +117,7 @@ class Source:
         from psycopg import sql as composed
 
         statement = composed.SQL(sql.text("source", "fingerprints")).format(
-            change=composed.Identifier(self._change_column)
+            change=composed.Identifier(self.change_column)
         )
         rows = self._query(statement, {"since": window.since, "until": window.until, **realms.parameters()})
         return {

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from analytics.model import ONE_DAY, PartitionInfo
+from analytics.model import PartitionInfo
 from analytics.warehouse import Warehouse
+from analytics.window import ONE_DAY
 
 
 @dataclass(frozen=True, slots=True)

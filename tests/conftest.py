@@ -18,8 +18,9 @@ from psycopg import sql
 from analytics.demo import UNTIL, Demo, build
 from analytics.extract import extract
 from analytics.lake import Lake
-from analytics.model import ExtractResult, Window
+from analytics.model import ExtractResult
 from analytics.warehouse import Warehouse
+from analytics.window import Window
 
 RATE = 0.05
 

@@ -23,6 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     *(
         "errors",
+        "window",
         "model",
         "config",
         "schema",

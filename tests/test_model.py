@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.errors import AnalyticsError, LakeLockedError, UsageError
-from analytics.model import DayRecord, Partition, Window
+from analytics.model import DayRecord, Partition
+from analytics.window import Window
 
 NOW = datetime(2026, 7, 8, 9, 30, 15, tzinfo=UTC)
 

@@ -19,9 +19,9 @@ from analytics.errors import (
 )
 from analytics.extract import extract
 from analytics.lake import Lake
-from analytics.model import Window
 from analytics.source import RealmFilter, Source
 from analytics.warehouse import Warehouse
+from analytics.window import Window
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -219,10 +219,10 @@ def test_a_role_that_may_read_all_but_the_credential_column_is_enough(table: Tab
     result = extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), sample_rate=0.05)
     assert result.row_count == 1
     with Source(table.as_role(role)) as source:
-        assert source._change_column == "updated_at"  # xmin was not granted
+        assert source.change_column == "updated_at"  # xmin was not granted
     table.execute(f"grant select (xmin) on {LOG} to {role}")
     with Source(table.as_role(role)) as source:
-        assert source._change_column == "xmin"
+        assert source.change_column == "xmin"
 
 
 def test_missing_columns_are_all_named(table: Table) -> None:

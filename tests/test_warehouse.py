@@ -18,8 +18,9 @@ from analytics.demo import Demo
 from analytics.errors import QueryError, UnknownNameError, UsageError
 from analytics.extract import extract
 from analytics.lake import Lake
-from analytics.model import Partition, Window
+from analytics.model import Partition
 from analytics.warehouse import VIEWS, Warehouse, open_lake
+from analytics.window import Window
 
 if TYPE_CHECKING:
     from conftest import Table

@@ -136,8 +136,8 @@ def run_export(options: argparse.Namespace) -> int:
     from analytics.config import Settings
     from analytics.export import export_nodes
     from analytics.lake import Lake
-    from analytics.model import Window
     from analytics.warehouse import Warehouse
+    from analytics.window import Window
 
     window = Window.parse(options.since, options.until) if options.since or options.until else None
     if options.out.exists() and any(options.out.iterdir()):

@@ -22,7 +22,7 @@ from analytics.cli.terminal import (
     say,
 )
 from analytics.errors import QueryError, UsageError
-from analytics.model import Window
+from analytics.window import Window
 
 
 def add(verbs: Verbs) -> None:

@@ -84,7 +84,7 @@ def queries(family: Family, since: datetime, until: datetime) -> str:
 def _days(
     lake: Warehouse, realm: str | None, since: datetime, until: datetime
 ) -> tuple[list[Any], list[Any], datetime | None]:
-    from analytics.model import Window
+    from analytics.window import Window
 
     records = {record.day: record for record in lake.records()}
     missing, partial, complete = [], [], None

@@ -9,12 +9,12 @@ from analytics import page, sql
 from analytics.estimates import Estimate, upper_bound_of_none
 from analytics.findings.runaway import HISTORY, HORIZON_DAYS, Evidence, Finding
 from analytics.findings.runaway_keys import records
-from analytics.model import Window
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.stories import realm_name
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import plain_number
+from analytics.window import Window
 
 if TYPE_CHECKING:
     from analytics.warehouse import Warehouse
