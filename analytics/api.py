@@ -166,7 +166,7 @@ def _scope(realm: str | None, no_realm: bool) -> tuple[str | None, bool]:
 def _opened(lake: Warehouse | str | Path | None, realm: str | None, any_realm: bool) -> Warehouse:
     if isinstance(lake, Warehouse):
         return lake if any_realm else Warehouse(lake.lake, realms=[realm])
-    return open_lake(lake, realm=() if any_realm else realm)
+    return open_lake(lake or None, realm=() if any_realm else realm)
 
 
 __all__ = ["extract", "open_lake", "post_mortem", "render", "runaway_rules"]

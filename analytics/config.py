@@ -27,6 +27,7 @@ class Settings:
         database_url: SQLAlchemy or libpq URL, or a libpq ``key=value`` string; empty for libpq's own variables. Never
             shown in ``repr``, because it may hold a password.
         lake: Folder of the Parquet lake.
+        lake_is_default: Nobody named one.
         reports: Folder of rendered reports.
         sample_rate: Fraction of ok runs the engine logs, 0 to 1.
         sample_rate_is_default: Nobody set it, so every command that uses it says so.
@@ -34,6 +35,7 @@ class Settings:
 
     database_url: str = field(default="", repr=False)
     lake: Path = Path("lake")
+    lake_is_default: bool = True
     reports: Path = Path("reports/out")
     sample_rate: float = DEFAULT_SAMPLE_RATE
     sample_rate_is_default: bool = True
@@ -65,6 +67,7 @@ class Settings:
         return cls(
             database_url=database_url or source.get("ANALYTICS_DATABASE_URL") or source.get("DATABASE_URL") or "",
             lake=Path(lake or source.get("ANALYTICS_LAKE") or "lake"),
+            lake_is_default=not (lake or source.get("ANALYTICS_LAKE")),
             reports=Path(reports or source.get("ANALYTICS_REPORTS") or "reports/out"),
             sample_rate=DEFAULT_SAMPLE_RATE if rate is None else _rate(rate),
             sample_rate_is_default=rate is None,

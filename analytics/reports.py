@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics.errors import ReportError, UnknownNameError, UsageError
+from analytics.warehouse import find_lake
 from analytics.window import Window
 
 REPORTS = ("post_mortem", "runaway_rules")
@@ -63,8 +64,8 @@ def render(
     # The window is fixed here: "yesterday" must mean the same day in every cell and in the name of the folder.
     window = Window.parse(values["since"], values["until"])
     values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
-    if "lake" in values:
-        values["lake"] = str(Path(values["lake"]).resolve())
+    # The kernel may stand in another folder.
+    values["lake"] = str(find_lake(values["lake"] or None).resolve())
     if build is not None:
         build(**values)
     target = out / folder_name(report, values, window)

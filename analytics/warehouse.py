@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics import ledger, schema, sql
+from analytics.config import Settings
 from analytics.errors import LakeError, QueryError, UnknownNameError
 from analytics.lake import Lake
 from analytics.model import DayRecord
@@ -23,6 +24,8 @@ warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop
 
 VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", "strategy_days", "partitions")
 """In the order they build on each other."""
+
+_LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
 
 _HIVE_TABLES = ("executions", "node_days")
 
@@ -267,7 +270,8 @@ def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | Non
     """Open a lake for reading.
 
     Args:
-        path: Its folder; ``ANALYTICS_LAKE``, or ``lake``, when not given.
+        path: Its folder. When not given: ``ANALYTICS_LAKE``, else ``lake``, else the demo's, here or one folder up (where a
+            notebook's kernel stands).
         realm: Only this tenant, or these; every view then holds nothing else. ``None`` is the NULL realm, the default
             (an empty tuple) means all.
 
@@ -275,7 +279,13 @@ def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | Non
         LakeError: There is no lake in that folder.
         UnknownNameError: The lake holds nothing of that realm.
     """
-    from analytics.config import Settings
-
     scope: tuple[str | None, ...] = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
-    return Warehouse(Lake(Settings.from_env(lake=path).lake), realms=scope or None)
+    return Warehouse(Lake(find_lake(path)), realms=scope or None)
+
+
+def find_lake(path: str | Path | None = None) -> Path:
+    """The folder of the lake to read, as ``open_lake`` looks for it."""
+    settings = Settings.from_env(lake=path)
+    if not settings.lake_is_default:
+        return settings.lake
+    return next((place for place in _LAKES if place.is_dir()), settings.lake)

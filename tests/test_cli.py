@@ -176,3 +176,14 @@ def test_export_writes_every_trace_entry_as_a_row(run, lake, warehouse, tmp_path
     ).fetchall()
     assert found == warehouse.connection.execute("select sum(len(trace)) from executions").fetchall()
     assert run("export", "nodes", "--lake", lake.root, "--out", tmp_path / "flat")[0] == 3
+
+
+def test_reading_finds_the_demos_lake_when_none_is_named(run, lake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANALYTICS_LAKE", raising=False)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo/lake").symlink_to(lake.root)
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")  # where a notebook's kernel stands
+    code, out, _ = run("query", "select count(*) > 0 as found from executions", "--format", "json")
+    assert (code, json.loads(out)) == (0, [{"found": True}])

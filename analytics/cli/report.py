@@ -28,7 +28,6 @@ def add(verbs: Verbs) -> None:
 def run_report(options: argparse.Namespace) -> int:
     """Render."""
     from analytics import api
-    from analytics.config import Settings
 
     chosen_realms(options)  # refuses --realm together with --no-realm
     given: dict[str, Any] = {
@@ -39,7 +38,7 @@ def run_report(options: argparse.Namespace) -> int:
         "show_users": options.show_users or None,
         "since": options.since,
         "until": options.until,
-        "lake": str(Settings.from_env(lake=options.lake).lake),
+        "lake": options.lake,
     }
     rendered = api.render(
         options.report, out=options.out, **{name: value for name, value in given.items() if value is not None}

@@ -11,7 +11,7 @@ from analytics.findings import runaway
 from analytics.findings.runaway import GROUPS, Burst, Evidence, Finding, Key
 from analytics.findings.runaway_keys import records
 from analytics.page import number as write
-from analytics.page.text import Inline, Markup
+from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, summary_block
 from analytics.stories import runaway_answers as answers
 from analytics.stories import runaway_league as league
@@ -105,15 +105,21 @@ class RunawayRules:
             coverage.realm_words(self.lake), window_words(self.since, self.until),
             coverage.complete_words(self.lake, self.since, self.until),
         )  # fmt: skip
+        status = answers.status_words(self.found, self.table) if headline(self.found) else None
+        return page.head(kick, self.verdict, status)
+
+    @property
+    def verdict(self) -> list[Inline]:
+        """The sentence on top."""
         if self.table.empty:
-            return page.head(kick, "No runs logged in this window, so nothing can be said about it.")
+            return ["No runs logged in this window, so nothing can be said about it."]
         parts: list[Inline] = []
         for text, role in headline(self.found):
             parts += [", "] if parts else []
             parts.append(page.strong(text) if role is None else _ROLE_WORDS[role](text))
         if not parts:
-            return page.head(kick, "Nothing new: no strategy was stopped by a cap, and none is heading for it.")
-        return page.head(kick, [*parts, ". Everything else is quiet."], answers.status_words(self.found, self.table))
+            return ["Nothing new: no strategy was stopped by a cap, and none is heading for it."]
+        return [*parts, ". Everything else is quiet."]
 
     def findings(self) -> Block:
         """What a person should know."""
@@ -240,7 +246,11 @@ class RunawayRules:
 
     def summary(self) -> dict[str, Any]:
         """The same facts as plain JSON values."""
-        return coverage.summary(self.evidence, self.found, self.title)
+        return {
+            **coverage.summary(self.evidence, self.found, self.title),
+            "nav": self.nav,
+            "verdict": plain(self.verdict),
+        }
 
     def summary_block(self) -> SummaryBlock:
         """The facts for the last cell of the notebook."""
