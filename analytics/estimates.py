@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analytics.config import DEFAULT_SAMPLE_RATE
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -77,7 +79,9 @@ class Difference:
 NOTHING = Estimate(math.nan, math.nan, math.nan, 0, "too few")
 
 
-def runs(sampled: int, weight_sum: float, weight_square_sum: float, kept: int = 0) -> Estimate:
+def runs(
+    sampled: int, weight_sum: float, weight_square_sum: float, kept: int = 0, rate: float = DEFAULT_SAMPLE_RATE
+) -> Estimate:
     """Estimated number of runs.
 
     With ``n`` rows drawn at rate ``p`` the number of ok runs has the exact interval of an inverse binomial
@@ -88,15 +92,15 @@ def runs(sampled: int, weight_sum: float, weight_square_sum: float, kept: int = 
         sampled: Rows drawn by the sampler.
         weight_sum, weight_square_sum: Of their weights and squared weights.
         kept: Rows kept because they failed: exact.
+        rate: Of the sampler, for the upper bound when no row was drawn.
 
     Returns:
         Zero drawn rows are not zero runs: the value is ``kept``, the upper bound comes from ``upper_bound_of_none``.
-        There it is at the default rate; callers who know another rate add their own bound.
     """
     from scipy import stats
 
     if sampled == 0:
-        return Estimate(kept, kept, kept + upper_bound_of_none(0.05), kept, "too few" if kept == 0 else "rough")
+        return Estimate(kept, kept, kept + upper_bound_of_none(rate), kept, "too few" if kept == 0 else "rough")
     weight = weight_square_sum / weight_sum
     effective = weight_sum / weight
     p = min(1.0, 1 / weight)
@@ -109,14 +113,15 @@ def runs(sampled: int, weight_sum: float, weight_square_sum: float, kept: int = 
     return Estimate(value, low + kept, high + kept, sampled + kept, _grade(value, low + kept, high + kept, sampled))
 
 
-def upper_bound_of_none(rate: float) -> int:
+def upper_bound_of_none(rate: float) -> float:
     """How many ok runs there may have been when none was logged: the one-sided 95 % bound ``ln 0.05 / ln(1 − rate)``.
 
-    58 at the default rate 0.05 (the "rule of three" of Hanley & Lippman-Hand, *JAMA* 249, 1983, in its exact form).
+    58 at the default rate 0.05 (the "rule of three" of Hanley & Lippman-Hand, *JAMA* 249, 1983, in its exact form);
+    infinite at rate 0, where none is ever logged.
     """
     if rate >= 1:
         return 0
-    return math.floor(math.log(1 - CONFIDENCE) / math.log1p(-rate)) if rate > 0 else -1
+    return math.floor(math.log(1 - CONFIDENCE) / math.log1p(-rate)) if rate > 0 else math.inf
 
 
 def failure_rate(failed: int, all_runs: Estimate) -> Estimate:

@@ -1,4 +1,4 @@
-"""What the lake holds, day by day: complete, empty, partial, missing or stale."""
+"""What the lake holds, day by day and of a window: complete, empty, partial, missing or stale."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.model import PartitionInfo
 from analytics.warehouse import Warehouse
-from analytics.window import ONE_DAY
+from analytics.window import ONE_DAY, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +72,43 @@ def _is_there(lake: Warehouse, info: PartitionInfo) -> bool:
         return lake.lake.path("executions", info.partition).stat().st_size == info.file_bytes
     except FileNotFoundError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a window the lake holds.
+
+    Attributes:
+        missing: Days never extracted for the realms in sight.
+        partial: Days extracted while rows could still arrive.
+        complete_until: Up to when the partial days are complete, UTC.
+        sample_rates: Rates the window's weights were made with, smallest first.
+    """
+
+    missing: list[date]
+    partial: list[date]
+    complete_until: datetime | None
+    sample_rates: list[float]
+
+    @property
+    def smallest_rate(self) -> float:
+        """For bounds where nothing was drawn; the engine's default when nothing was extracted."""
+        return min(self.sample_rates, default=DEFAULT_SAMPLE_RATE)
+
+
+def coverage(lake: Warehouse, window: Window) -> Coverage:
+    """What the ledger says of a window."""
+    records = {record.day: record for record in lake.records()}
+    missing, partial, complete = [], [], None
+    rates: set[float] = set()
+    for day in window.days:
+        record = records.get(day)
+        if record is None or not (record.covers_all_realms or set(lake.realms) <= set(record.partitions)):
+            missing.append(day)
+            continue
+        rates |= {info.sample_rate for realm, info in record.partitions.items() if realm in lake.realms}
+        if not record.is_complete and not (record.complete_until and record.complete_until >= window.until):
+            partial.append(day)
+            ends = [moment for moment in (complete, record.complete_until) if moment is not None]
+            complete = min(ends, default=None)
+    return Coverage(missing, partial, complete, sorted(rates))

@@ -14,6 +14,7 @@ def test_zero_sampled_rows_bound_the_runs_at_58_at_the_default_rate():
     # 0.95 ** 58 = 0.0510, 0.95 ** 59 = 0.0485: with 59 runs a row would have been seen in 95 of 100 cases
     assert estimates.upper_bound_of_none(0.05) == 58
     assert estimates.upper_bound_of_none(1.0) == 0
+    assert estimates.upper_bound_of_none(0.0) == math.inf
     assert estimates.runs(0, 0.0, 0.0).high == 58
 
 

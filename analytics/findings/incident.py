@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics import estimates
+from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import Difference, Estimate
 from analytics.findings.activations import Activation, activations
 
@@ -90,11 +91,18 @@ def paid(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["status"] == "ok") & np.isfinite(rows["points"].astype(float))]
 
 
-def run_estimate(rows: pd.DataFrame) -> Estimate:
-    """Estimated runs behind some logged rows: weights for those drawn, one for those kept."""
+def run_estimate(rows: pd.DataFrame, rate: float = DEFAULT_SAMPLE_RATE) -> Estimate:
+    """Estimated runs behind some logged rows: weights for those drawn, one for those kept.
+
+    Args:
+        rows: With ``sample_weight``.
+        rate: Bounds the runs when none was drawn.
+    """
     weights = rows["sample_weight"].to_numpy(float)
     drawn = weights[weights > 1]
-    return estimates.runs(len(drawn), float(drawn.sum()), float((drawn**2).sum()), kept=len(weights) - len(drawn))
+    return estimates.runs(
+        len(drawn), float(drawn.sum()), float((drawn**2).sum()), kept=len(weights) - len(drawn), rate=rate
+    )
 
 
 def find_incident(rows: pd.DataFrame, since: datetime, until: datetime) -> Incident:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from analytics.findings.runaway_facts import Finding, canary, close, fixed, growing, limit, slow, stall, timeouts
 from analytics.findings.runaway_fields import slow_fields
-from analytics.findings.runaway_keys import Key, key_of, records
+from analytics.findings.runaway_keys import Key, key_of
 from analytics.findings.runaway_league import GROUPS, league, silent
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
 from analytics.findings.runaway_stops import Burst, Stop, bursts, stopped
 from analytics.findings.runaway_trend import HISTORY, HORIZON_DAYS, Trend, by_day, daily_p99, trends
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import estimates
 from analytics.estimates import Estimate
-from analytics.findings.runaway_keys import Key, key_of, keyed, records
+from analytics.findings.runaway_keys import Key, key_of, keyed
 from analytics.findings.runaway_stops import Burst, Stop
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,8 @@ import math
 from typing import TYPE_CHECKING
 
 from analytics.estimates import Estimate
-from analytics.findings.runaway_keys import Key, key_of, records
+from analytics.findings.runaway_keys import Key, key_of
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd

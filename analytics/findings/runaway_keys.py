@@ -33,11 +33,6 @@ def key_of(realm: Any, strategy: Any, version: Any) -> Key:
     return Key(text_or_none(realm), str(strategy), int(version))
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame as dictionaries by column name."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
 def text_or_none(value: Any) -> str | None:
     """A text of a frame; None for NULL in any of its forms."""
     return value if isinstance(value, str) else None

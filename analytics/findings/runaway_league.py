@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import estimates
 from analytics.estimates import NOTHING, Estimate
-from analytics.findings.runaway_keys import Key, key_of, keyed, records, text_or_none
+from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import HORIZON_DAYS, NO_TREND, Trend, by_day, trends
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,15 +10,18 @@ import numpy as np
 from analytics import sql
 from analytics.findings.family import Family
 from analytics.page import number
+from analytics.status import coverage
 from analytics.warehouse import Warehouse
+from analytics.window import Window
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def in_words(lake: Warehouse, realm: str | None, since: datetime, until: datetime) -> str:
+def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
     """One clause: is the log complete for the window?"""
-    missing, partial, complete_until = _days(lake, realm, since, until)
+    found = coverage(lake, Window(since, until))
+    missing, partial, complete_until = found.missing, found.partial, found.complete_until
     if missing:
         return f"log not extracted for {len(missing)} of the window's days"
     if partial:
@@ -30,7 +33,8 @@ def facts(
     lake: Warehouse, family: Family, rows: pd.DataFrame, since: datetime, until: datetime
 ) -> list[tuple[Any, Any]]:
     """The data box: coverage, sampling, truncation, definitions, and what is not known."""
-    missing, partial, _ = _days(lake, family.realm, since, until)
+    found = coverage(lake, Window(since, until))
+    missing, partial = found.missing, found.partial
     ok = rows[rows["status"] == "ok"]
     set_aside = int((~np.isfinite(ok["points"].astype(float))).sum())
     weights = sorted({round(1 / w, 6) for w in rows["sample_weight"] if w > 1})
@@ -79,24 +83,3 @@ def queries(family: Family, since: datetime, until: datetime) -> str:
         )
     ids = ", ".join(family.strategy_ids)
     return f"-- strategy ids of this family: {ids}\n\n" + "\n\n".join(parts)
-
-
-def _days(
-    lake: Warehouse, realm: str | None, since: datetime, until: datetime
-) -> tuple[list[Any], list[Any], datetime | None]:
-    from analytics.window import Window
-
-    records = {record.day: record for record in lake.records()}
-    missing, partial, complete = [], [], None
-    for day in Window(since, until).days:
-        record = records.get(day)
-        if record is None or not (record.covers_all_realms or realm in record.partitions):
-            missing.append(day)
-        elif not record.is_complete and not (record.complete_until and record.complete_until >= until):
-            partial.append(day)
-            complete = (
-                record.complete_until
-                if complete is None or (record.complete_until and record.complete_until < complete)
-                else complete
-            )
-    return missing, partial, complete

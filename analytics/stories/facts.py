@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analytics.estimates import NOTHING
 from analytics.findings.incident import Side, run_estimate
 from analytics.stories import verdict
 
@@ -59,7 +58,7 @@ def summary(report: PostMortem) -> dict[str, Any]:
             for span in report.spans
         ],
         "logged_count": len(report.window),
-        "est_runs": (run_estimate(report.window) if len(report.window) else NOTHING).to_dict(),
+        "est_runs": run_estimate(report.window, report.sample_rate).to_dict(),
     }
 
 

@@ -14,8 +14,10 @@ from analytics.findings.family import Family, family_runs
 from analytics.findings.incident import LOOK_BACK, Incident, Side, find_incident, run_estimate
 from analytics.findings.node_changes import node_changes
 from analytics.page import number
+from analytics.status import coverage as window_coverage
 from analytics.stories import coverage, examples, facts, measures, realm_name, series, summary_block, verdict
 from analytics.warehouse import Warehouse
+from analytics.window import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +55,11 @@ class PostMortem:
         return self.runs[self.runs["created_at"] >= self.since_time]
 
     @cached_property
+    def sample_rate(self) -> float:
+        """The smallest rate of the window, for bounds where nothing was drawn."""
+        return window_coverage(self.lake, Window(self.since_time, self.until_time)).smallest_rate
+
+    @cached_property
     def spans(self) -> list[Activation]:
         """When which version was live."""
         return activations(self.runs)
@@ -77,7 +84,7 @@ class PostMortem:
     @cached_property
     def verdict(self) -> verdict.Verdict:
         """The sentence on top."""
-        return verdict.decide(self.incident, self.cases, self.split, self.family, self.window)
+        return verdict.decide(self.incident, self.cases, self.split, self.family, self.window, self.sample_rate)
 
     @property
     def title(self) -> str:
@@ -108,7 +115,7 @@ class PostMortem:
             " · strategy ",
             page.strong(page.author(self.family.name)),
             " · times in UTC · ",
-            coverage.in_words(self.lake, self.family.realm, self.since_time, self.until_time),
+            coverage.in_words(self.lake, self.since_time, self.until_time),
         ]
         return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role)
 
@@ -135,7 +142,9 @@ class PostMortem:
         return page.strip(
             [
                 first,
-                page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {len(rows):,} logged rows"),
+                page.Cell(
+                    f"Runs {where}", run_estimate(rows, self.sample_rate), f"estimated from {len(rows):,} logged rows"
+                ),
                 page.Cell(
                     f"Users {where}", f"≥ {users:,}", "distinct users in the log; the true number is higher", "logged"
                 ),

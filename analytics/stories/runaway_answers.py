@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import page
 from analytics.findings.runaway import GROUPS, Burst, Finding, Key, Stop, key_of
-from analytics.findings.runaway_keys import records
 from analytics.page import number as write
 from analytics.page.text import Inline
 from analytics.stories.runaway_sentences import named, runs
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from analytics import page
 from analytics.estimates import Estimate
 from analytics.findings.runaway import GROUPS, Finding, Key
-from analytics.findings.runaway_keys import records
 from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Markup
 from analytics.stories.runaway_tables import row_key, stacked, strategy_cell
 from analytics.stories.runaway_words import TAG_ROLES, beyond, share_words
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd

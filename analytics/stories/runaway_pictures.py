@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from analytics import charts
 from analytics.findings.runaway import GROUPS, Key, Stop, daily_p99, key_of
-from analytics.findings.runaway_keys import keyed, records
+from analytics.findings.runaway_keys import keyed
 from analytics.stories.runaway_words import labels
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd

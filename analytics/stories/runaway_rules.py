@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from analytics import page
 from analytics.findings import runaway
 from analytics.findings.runaway import GROUPS, Burst, Evidence, Finding, Key
-from analytics.findings.runaway_keys import records
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, summary_block
@@ -20,6 +19,7 @@ from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
 from analytics.stories.runaway_sentences import named, sentence
 from analytics.stories.runaway_words import headline, number, window_words
+from analytics.warehouse import records
 from analytics.window import Window
 
 if TYPE_CHECKING:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import page, sql
 from analytics.estimates import Estimate, upper_bound_of_none
 from analytics.findings.runaway import HISTORY, HORIZON_DAYS, Evidence, Finding
-from analytics.findings.runaway_keys import records
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
+from analytics.status import coverage
 from analytics.stories import realm_name
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import plain_number
+from analytics.warehouse import records
 from analytics.window import Window
 
 if TYPE_CHECKING:
     from analytics.warehouse import Warehouse
 
-DEFAULT_RATE = 0.05
 _QUERIES = ("cost_by_strategy", "limit_runs", "nodes_by_day", "hot_nodes", "dead_rules")
 _LEAGUE_FACTS = (
     "group", "logged_count", "ok_logged_count", "failed_count", "timeout_count", "limit_count", "canary_count", "est_runs",
@@ -39,7 +39,8 @@ def realm_words(lake: Warehouse) -> Inline:
 
 def complete_words(lake: Warehouse, since: datetime, until: datetime) -> str:
     """One clause: is the log complete for the window?"""
-    missing, partial, complete_until = _days(lake, since, until)
+    found = coverage(lake, Window(since, until))
+    missing, partial, complete_until = found.missing, found.partial, found.complete_until
     if missing:
         return f"log not extracted for {len(missing)} of {len(Window(since, until).days)} days"
     if partial:
@@ -49,7 +50,8 @@ def complete_words(lake: Warehouse, since: datetime, until: datetime) -> str:
 
 def warning(lake: Warehouse, since: datetime, until: datetime) -> str | None:
     """What belongs above everything else: counts of an incomplete log are too low."""
-    missing, partial, complete_until = _days(lake, since, until)
+    found = coverage(lake, Window(since, until))
+    missing, partial, complete_until = found.missing, found.partial, found.complete_until
     told = []
     if missing:
         days = ", ".join(write.day(day) for day in missing[:3]) + (" …" if len(missing) > 3 else "")
@@ -59,34 +61,9 @@ def warning(lake: Warehouse, since: datetime, until: datetime) -> str | None:
     return f"The log is {' and '.join(told)}. Counts may be too low." if told else None
 
 
-def _days(lake: Warehouse, since: datetime, until: datetime) -> tuple[list[date], list[date], datetime | None]:
-    """Days of the window that were never extracted, days that are not complete, and up to when those are."""
-    days = {record.day: record for record in lake.records()}
-    missing, partial = [], []
-    complete: datetime | None = None
-    for day in Window(since, until).days:
-        record = days.get(day)
-        if record is None or not (record.covers_all_realms or set(lake.realms) <= set(record.partitions)):
-            missing.append(day)
-        elif not record.is_complete and not (record.complete_until and record.complete_until >= until):
-            partial.append(day)
-            ends = [moment for moment in (complete, record.complete_until) if moment is not None]
-            complete = min(ends, default=None)
-    return missing, partial, complete
-
-
-def _rates(lake: Warehouse, since: datetime, until: datetime) -> list[float]:
-    rows = lake.sql(
-        "select distinct sample_rate from partitions where sample_rate is not null and day >= $since::timestamptz::date "
-        "and day <= ($until::timestamptz - interval 1 microsecond)::date order by 1",
-        since=since, until=until,
-    ).fetchall()  # fmt: skip
-    return [float(row[0]) for row in rows]
-
-
-def bound_of_none(lake: Warehouse, since: datetime, until: datetime) -> int:
+def bound_of_none(lake: Warehouse, since: datetime, until: datetime) -> float:
     """How many ok runs there may have been where none was logged, at the smallest rate of the window."""
-    return upper_bound_of_none(min(_rates(lake, since, until), default=DEFAULT_RATE))
+    return upper_bound_of_none(coverage(lake, Window(since, until)).smallest_rate)
 
 
 def facts(lake: Warehouse, evidence: Evidence, time_limit_ms: float) -> list[tuple[Inline, Inline]]:
@@ -95,7 +72,7 @@ def facts(lake: Warehouse, evidence: Evidence, time_limit_ms: float) -> list[tup
     counted = ("ok_logged_count", "failed_count", "limit_count", "canary_count", "timeout_count")
     totals = {name: int(table[name].sum()) for name in counted}
     others = totals["failed_count"] - totals["limit_count"] - totals["canary_count"] - totals["timeout_count"]
-    rates = " and ".join(write.percent(rate) for rate in _rates(lake, since, until)) or "unknown"
+    rates = " and ".join(write.percent(rate) for rate in coverage(lake, Window(since, until)).sample_rates) or "unknown"
     cut = int(table["cut_logged_count"].sum())
     all_runs = sum(row["est_runs"].value for row in records(table))
     cancelled = int(((evidence.costs["status"] == "ok") & evidence.costs["nodes_executed"].isna()).sum())

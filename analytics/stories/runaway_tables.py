@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from analytics import page
 from analytics.estimates import Estimate
 from analytics.findings.runaway import Burst, Key, key_of
-from analytics.findings.runaway_keys import records
 from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.stories import realm_name
 from analytics.stories.runaway_sentences import runs, why_slow
 from analytics.stories.runaway_words import rounded, version_name
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,7 +203,7 @@ def slow_table(slow: pd.DataFrame) -> Block:
     return page.table(rows, columns, row_class=None, empty="Nothing to compare.")
 
 
-def silent_words(keys: Sequence[Key], bound: int) -> Inline:
+def silent_words(keys: Sequence[Key], bound: float) -> Inline:
     """Strategies without a logged run, and how many runs that leaves room for."""
     named = Markup(", ").join(
         Markup("{} ({})").format(version_name(key), page.author(realm_name(key.realm), 40)) for key in keys[:5]

@@ -43,16 +43,18 @@ def mean_points(rows: pd.DataFrame) -> Estimate:
 
 
 def decide(
-    found: Incident, cases: Sequence[Case], parts: Split | None, family: Family, window: pd.DataFrame
+    found: Incident, cases: Sequence[Case], parts: Split | None, family: Family, window: pd.DataFrame, rate: float
 ) -> Verdict:
     """Choose the sentence that the evidence carries."""
     name = page.author(family.name)
     if found.kind == "nothing":
-        bound = estimates.upper_bound_of_none(0.05)
-        return _verdict(
-            ["No run of ", name, f" was logged in this window. At most {bound} ok runs happened, at a rate of 5 %."],
-            None,
+        bound = estimates.upper_bound_of_none(rate)
+        most = (
+            f"At most {bound:.0f} ok runs happened, at a rate of {number.percent(rate)}."
+            if bound < float("inf")
+            else "How many ok runs happened is not known: at rate 0 none is logged."
         )
+        return _verdict(["No run of ", name, f" was logged in this window. {most}"], None)
     if found.kind == "version" and found.points and found.after and found.before and parts:
         return _version(found, found.points, cases, parts, name)
     if found.kind == "failures" and found.after:
