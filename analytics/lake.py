@@ -43,10 +43,11 @@ def realm_directory(realm: str | None) -> str:
         chr(byte) if chr(byte) in _PLAIN else f"%{byte:02X}" for byte in realm.encode("utf-8", "surrogatepass")
     )
     name = f"realm={encoded}"
-    if realm in ("", HIVE_NULL) or len(name) > _LONGEST_NAME:
+    is_null_word = realm.casefold() == HIVE_NULL.casefold()  # its case twin would share NULL's folder
+    if not realm or is_null_word or len(name) > _LONGEST_NAME:
         digest = hashlib.sha256(realm.encode("utf-8", "surrogatepass")).hexdigest()
         # cut between characters: half a %XX would be read as something else
-        start = re.match(r"(?:%[0-9A-F]{2}|[^%]){0,40}", encoded) if realm != HIVE_NULL else None
+        start = re.match(r"(?:%[0-9A-F]{2}|[^%]){0,40}", encoded) if not is_null_word else None
         name = f"realm={start[0] if start else 'hive-null'}~{digest}"
     return name
 

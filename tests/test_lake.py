@@ -65,6 +65,7 @@ def test_a_realms_folder_is_one_short_plain_name_below_the_lake(realm: str | Non
 @example("caf\u00e9", "cafe\u0301")
 @example(None, "__HIVE_DEFAULT_PARTITION__")
 @example("", None)
+@example(None, "__hive_default_partition__")
 @example("/", "%2F")
 @example("%2f", "%2F")
 @example("x" * 300, "x" * 301)

@@ -43,7 +43,7 @@ def named(key: Key | None) -> Markup:
     return form.format(page.author(key.strategy), key.version, page.author(realm))
 
 
-def runs(count: int) -> str:
+def runs(count: float) -> str:
     """A counted number of runs."""
     return f"{write.count(count)} {'run' if count == 1 else 'runs'}"
 
