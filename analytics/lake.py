@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from urllib.parse import unquote
 
 from analytics import ledger
 from analytics.errors import LakeError, LakeLockedError
@@ -212,12 +211,6 @@ class Lake:
 
     def _ledger_path(self, day: date | None) -> Path:
         return self.root / "ledger" / f"{day_directory(day)}.json"
-
-
-def realm_of_directory(name: str) -> str | None:
-    """The realm a folder name stands for, for names that are not shortened."""
-    value = name.removeprefix("realm=")
-    return None if value == HIVE_NULL else unquote(value, errors="surrogatepass")
 
 
 def _subfolders(folder: Path, prefix: str) -> list[str]:
