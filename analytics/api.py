@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.config import NODE_CAP, TIME_LIMIT_MS, Settings
 from analytics.errors import UsageError
-from analytics.extract import Progress
-from analytics.extract import extract as _extract
+from analytics.extraction import Progress
+from analytics.extraction import extract as _extract
 from analytics.lake import Lake
 from analytics.model import ExtractResult
 from analytics.warehouse import Warehouse, open_lake

@@ -12,8 +12,16 @@ if TYPE_CHECKING:
     import psycopg
     import sqlalchemy
 
-# SET LOCAL rather than start-up options: it works through connection poolers too.
-SESSION = "set local timezone = 'UTC'; set local datestyle = 'ISO'; set local statement_timeout = '2h'"
+# Whatever ALTER ROLE or the server's configuration say, values must come out exact and the snapshot must outlive the
+# writing of files. SET LOCAL rather than start-up options: it works through connection poolers too.
+SESSION = """
+    set local timezone = 'UTC';
+    set local datestyle = 'ISO';
+    set local extra_float_digits = 3;
+    set local quote_all_identifiers = off;
+    set local statement_timeout = '2h';
+    set local idle_in_transaction_session_timeout = 0
+"""
 
 
 @contextlib.contextmanager
@@ -37,7 +45,11 @@ def _engine(url: str) -> sqlalchemy.Engine:
     import sqlalchemy
     from sqlalchemy.exc import ArgumentError
 
-    options: dict[str, Any] = {"application_name": "strategy-analytics", "connect_timeout": 15}
+    options: dict[str, Any] = {
+        "application_name": "strategy-analytics",
+        "connect_timeout": 15,
+        "client_encoding": "utf8",
+    }
     try:
         if url and "://" not in url:  # a libpq string: host=… dbname=…
             psycopg.conninfo.conninfo_to_dict(url)

@@ -9,7 +9,6 @@ all kept, have weight 1, and add no variance.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,24 +57,6 @@ class Estimate:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How two groups differ.
-
-    Attributes:
-        change: ``b − a`` with its interval.
-        relative: The change as a share of ``a``; NaN when ``a`` is zero.
-        relative_low, relative_high: Interval of the relative change, ``a`` taken as known.
-        is_significant: The interval of the change excludes zero and neither side is too few.
-    """
-
-    change: Estimate
-    relative: float
-    relative_low: float
-    relative_high: float
-    is_significant: bool
-
-
 NOTHING = Estimate(math.nan, math.nan, math.nan, 0, "too few")
 
 
@@ -99,6 +80,8 @@ def runs(
     """
     from scipy import stats
 
+    if sampled and not weight_sum > 0:
+        return NOTHING  # rows were drawn though the configured rate is 0: their weight is unknown
     if sampled == 0:
         return Estimate(kept, kept, kept + upper_bound_of_none(rate), kept, "too few" if kept == 0 else "rough")
     weight = weight_square_sum / weight_sum
@@ -227,51 +210,6 @@ def quantile(values: ArrayLike, weights: ArrayLike, q: float) -> Estimate:
     beyond = n * (1 - q)
     grade = "too few" if beyond < 2 or n < 10 else "rough" if beyond < 10 or not math.isfinite(high) else "good"
     return Estimate(value, low, high, n, grade)
-
-
-def difference(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike]) -> Difference:
-    """Change of the mean from group ``a`` to group ``b``, each (values, weights): Welch's t (*Biometrika* 34, 1947).
-
-    The runs count as samples of what each version does, so that a change that chance alone explains is not called one.
-    """
-    from scipy import stats
-
-    first, second = mean(*a, future=True), mean(*b, future=True)
-    change = second.value - first.value
-    n = first.logged_count + second.logged_count
-    if min(first.logged_count, second.logged_count) < 2:
-        none = Estimate(change, math.nan, math.nan, n, "too few")
-        return Difference(none, math.nan, math.nan, math.nan, False)
-    errors, freedoms = [], []
-    for side in (first, second):
-        freedom = side.logged_count - 1
-        errors.append((side.high - side.low) / 2 / float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)))
-        freedoms.append(freedom)
-    variance = errors[0] ** 2 + errors[1] ** 2
-    if variance == 0:
-        half = 0.0
-    else:
-        freedom_welch = variance**2 / sum(error**4 / freedom for error, freedom in zip(errors, freedoms, strict=True))
-        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom_welch)) * math.sqrt(variance)
-    low, high = change - half, change + half
-    smaller = min(first.logged_count, second.logged_count)
-    scale = abs(first.value) or math.nan
-    # Judged against what it is a change of: ± 10 % of the old value is enough to act on.
-    grade = "too few" if smaller < 10 else "good" if half <= 0.1 * scale and smaller >= 30 else "rough"
-    return Difference(
-        Estimate(change, low, high, n, grade),
-        change / scale,
-        low / scale,
-        high / scale,
-        is_significant=smaller >= 10 and (low > 0 or high < 0),
-    )
-
-
-def adjusted(p_values: Sequence[float]) -> list[float]:
-    """Chance alone, corrected for looking at many: Benjamini & Hochberg (*JRSS B* 57, 1995)."""
-    from scipy import stats
-
-    return [float(q) for q in stats.false_discovery_control(list(p_values))] if p_values else []
 
 
 def _arrays(values: ArrayLike, weights: ArrayLike, *, infinite: bool = False) -> tuple[Floats, Floats]:

@@ -22,7 +22,7 @@ def export_nodes(lake: Warehouse, out: Path, window: Window | None) -> int:
     Returns:
         Trace entries written.
     """
-    days = set(window.days) if window else None
+    days = set(window.whole_days().days) if window else None
     total = 0
     for record in lake.records():
         if days is not None and record.day not in days:

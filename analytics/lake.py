@@ -38,17 +38,20 @@ def realm_directory(realm: str | None) -> str:
     """
     if realm is None:
         return f"realm={HIVE_NULL}"
-    encoded = "".join(
-        chr(byte) if chr(byte) in _PLAIN else f"%{byte:02X}" for byte in realm.encode("utf-8", "surrogatepass")
-    )
-    name = f"realm={encoded}"
+    name = f"realm={_encoded(realm)}"
     is_null_word = realm.casefold() == HIVE_NULL.casefold()  # its case twin would share NULL's folder
     if not realm or is_null_word or len(name) > _LONGEST_NAME:
         digest = hashlib.sha256(realm.encode("utf-8", "surrogatepass")).hexdigest()
-        # cut between characters: half a %XX would be read as something else
-        start = re.match(r"(?:%[0-9A-F]{2}|[^%]){0,40}", encoded) if not is_null_word else None
-        name = f"realm={start[0] if start else 'hive-null'}~{digest}"
+        # cut between characters: half of one would be no text for a reader that decodes the name
+        start = "hive-null" if is_null_word else _encoded(realm[:8])
+        name = f"realm={start}~{digest}"
     return name
+
+
+def _encoded(text: str) -> str:
+    return "".join(
+        chr(byte) if chr(byte) in _PLAIN else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass")
+    )
 
 
 def day_directory(day: date | None) -> str:
@@ -116,7 +119,7 @@ class Lake:
         except OSError as error:
             raise LakeError(
                 f"the lake {self.root} cannot be written: {error.strerror or error}",
-                hint="check the folder's owner and free space (df -h); the lake is as it was before this run",
+                hint="check the folder's owner and free space (df -h); partitions that were finished stay, no other was touched",
                 path=str(self.root),
             ) from error
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -47,8 +47,9 @@ def compare(
         for record in records.values()
         if record
         for partition in (info.partition for info in record.partitions.values())
-        if chosen.all_realms or (chosen.null_realm if partition.realm is None else partition.realm in chosen.realms)
+        if chosen.holds(partition.realm)
     }
+    known |= {p for p in _orphans(lake, records, known | set(found)) if chosen.holds(p.realm)}
     for partition in sorted(known | set(found), key=_order):
         fingerprint = found.get(partition, _GONE)
         record = records.get(partition.day)
@@ -61,6 +62,26 @@ def compare(
         else:
             changed[partition] = fingerprint
     return Plan(changed, unchanged, other_rate, records)
+
+
+def _orphans(lake: Lake, days: Iterable[date | None], placed: set[Partition]) -> Iterator[Partition]:
+    """Partitions with a file that neither the ledger nor the source knows: of a killed run, or of a lost ledger."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    expected = {str(lake.path("executions", partition)) for partition in placed}
+    for day in days:
+        for path in lake.files("executions", days=[day]):
+            if path in expected:
+                continue
+            try:
+                # The folder's name may be shortened: the realm is inside.
+                realms = pq.ParquetFile(path).read(columns=["realm_id"])["realm_id"].slice(0, 1).to_pylist()
+            except (pa.ArrowException, KeyError, OSError):
+                continue  # no file of ours: check names it
+            orphan = Partition(realms[0], day) if realms else None
+            if orphan is not None and str(lake.path("executions", orphan)) == path:
+                yield orphan
 
 
 def _files_are_there(lake: Lake, info: PartitionInfo) -> bool:

@@ -45,6 +45,10 @@ class RealmFilter:
         """No realm was named."""
         return not self.realms and not self.null_realm
 
+    def holds(self, realm: str | None) -> bool:
+        """The filter lets this tenant through."""
+        return self.all_realms or (self.null_realm if realm is None else realm in self.realms)
+
     @classmethod
     def of(cls, realms: Sequence[str | None]) -> RealmFilter:
         """A filter for exactly these realms; an empty sequence means all."""

@@ -111,4 +111,6 @@ def coverage(lake: Warehouse, window: Window) -> Coverage:
             partial.append(day)
             ends = [moment for moment in (complete, record.complete_until) if moment is not None]
             complete = min(ends, default=None)
+    if not rates:  # nothing of these days: what the rest of the lake was made with
+        rates = {info.sample_rate for record in records.values() for info in record.partitions.values()}
     return Coverage(missing, partial, complete, sorted(rates))

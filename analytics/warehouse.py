@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import ledger, schema, sql
+from analytics import checks, ledger, schema, sql
+from analytics.checks import CheckResult
 from analytics.config import Settings
 from analytics.errors import LakeError, QueryError, UnknownNameError
 from analytics.lake import Lake
@@ -28,30 +28,6 @@ VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", 
 _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
 
 _HIVE_TABLES = ("executions", "node_days")
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """Outcome of one check.
-
-    Attributes:
-        name: File name in ``sql/checks``.
-        severity: ``error`` (numbers may be wrong) or ``warning`` (a person should know).
-        says: What the check looks for, one sentence.
-        failures: Rows the check found; 0 is good.
-        example: The first of them, as a dictionary; ``None`` when there is none.
-    """
-
-    name: str
-    severity: str
-    says: str
-    failures: int
-    example: dict[str, Any] | None
-
-    @property
-    def passed(self) -> bool:
-        """Nothing was found."""
-        return self.failures == 0
 
 
 class Warehouse:
@@ -107,6 +83,12 @@ class Warehouse:
         import duckdb
 
         try:
+            # Reading only: a COPY or CREATE would change the lake, or what the next question sees.
+            kinds = [statement.type for statement in self.connection.extract_statements(query)]
+            if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+                raise QueryError(
+                    "only one statement that reads is allowed", hint="select …, from …, describe …, explain …"
+                )
             return self.connection.sql(query, params=parameters or None)
         except (duckdb.Error, ValueError) as error:
             raise QueryError(
@@ -179,23 +161,7 @@ class Warehouse:
 
     def check(self) -> list[CheckResult]:
         """Run every check of ``sql/checks``; those that failed with severity ``error`` first."""
-        results = []
-        for name in sql.names("checks"):
-            text = sql.text("checks", name)
-            cursor = self.connection.execute(text)
-            columns = [column[0] for column in cursor.description or []]
-            first = cursor.fetchone()
-            rest = cursor.fetchall() if first else []
-            results.append(
-                CheckResult(
-                    name=name,
-                    severity=sql.severity(text),
-                    says=sql.title(text),
-                    failures=len(rest) + (first is not None),
-                    example=dict(zip(columns, first, strict=True)) if first else None,
-                )
-            )
-        return sorted(results, key=lambda r: (r.passed, r.severity, r.name))
+        return checks.run(self.connection)
 
     # ---- what is here ----------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 
 from analytics.demo import UNTIL, Demo, build
-from analytics.extract import extract
+from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import ExtractResult
 from analytics.warehouse import Warehouse

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from analytics import estimates
+from analytics import differences, estimates
 
 
 def test_zero_sampled_rows_bound_the_runs_at_58_at_the_default_rate():
@@ -74,12 +74,12 @@ def test_a_change_that_chance_explains_is_not_significant():
     significant = 0
     for _ in range(300):
         a, b = random.normal(10, 4, 60), random.normal(10, 4, 40)
-        significant += estimates.difference((a, np.full(60, 20)), (b, np.full(40, 20))).is_significant
+        significant += differences.difference((a, np.full(60, 20)), (b, np.full(40, 20))).is_significant
     assert significant <= 27  # 15 expected at 5 %; 27 is beyond three standard deviations
 
 
 def test_a_real_change_is_found_with_its_size():
-    found = estimates.difference(([10.0, 10, 10, 9, 11] * 10, [20] * 50), ([15.0, 15, 14, 16, 15] * 10, [20] * 50))
+    found = differences.difference(([10.0, 10, 10, 9, 11] * 10, [20] * 50), ([15.0, 15, 14, 16, 15] * 10, [20] * 50))
     assert found.is_significant
     assert found.change.value == pytest.approx(5.0)
     assert found.relative == pytest.approx(0.5)
@@ -99,5 +99,5 @@ def test_grades_say_when_not_to_use_a_number():
 
 def test_looking_at_many_corrects_for_it():
     # Benjamini & Hochberg by hand: 0.01·3/1, 0.02·3/2, 0.5·3/3, made monotone
-    assert estimates.adjusted([0.01, 0.02, 0.5]) == pytest.approx([0.03, 0.03, 0.5])
-    assert estimates.adjusted([]) == []
+    assert differences.adjusted([0.01, 0.02, 0.5]) == pytest.approx([0.03, 0.03, 0.5])
+    assert differences.adjusted([]) == []

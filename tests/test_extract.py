@@ -22,11 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analytics import extract as extraction
-from analytics import partition_files
+from analytics import extraction, partition_files
 from analytics.demo import Demo
 from analytics.errors import LakeLockedError, UsageError, VerificationError
-from analytics.extract import extract
+from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import Partition
 from analytics.source import Source
@@ -738,7 +737,7 @@ def test_a_kill_in_the_middle_leaves_whole_files_and_the_next_run_completes_them
     program = (
         "import os, signal\n"
         + textwrap.dedent(point)
-        + "from analytics.extract import extract\nfrom analytics.lake import Lake\nfrom analytics.model import Window\n"
+        + "from analytics.extraction import extract\nfrom analytics.lake import Lake\nfrom analytics.model import Window\n"
         + f"extract({table.url!r}, Lake({str(fresh.root)!r}), Window.parse('2026-07-08', '2026-07-09'), sample_rate=0.05)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

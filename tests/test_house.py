@@ -35,8 +35,20 @@ ORDER = (
         "program",
         "ledger",
     ),
-    *("lake", "definitions", "staging", "partition_files", "plan", "extract", "warehouse", "export", "status"),
-    *("estimates", "findings", "page", "charts", "stories", "reports", "api", "demo", "cli"),
+    *(
+        "lake",
+        "definitions",
+        "staging",
+        "partition_files",
+        "plan",
+        "bookkeeping",
+        "extraction",
+        "checks",
+        "warehouse",
+        "export",
+        "status",
+    ),
+    *("estimates", "differences", "findings", "page", "charts", "stories", "reports", "api", "demo", "cli"),
 )
 """A module may import those before it, so every question has one place where its answer can be."""
 

@@ -17,7 +17,7 @@ from analytics.errors import (
     SourceSchemaError,
     SourceUnavailableError,
 )
-from analytics.extract import extract
+from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.source import RealmFilter, Source
 from analytics.warehouse import Warehouse

@@ -16,7 +16,7 @@ import pytest
 from analytics import sql
 from analytics.demo import Demo
 from analytics.errors import QueryError, UnknownNameError, UsageError
-from analytics.extract import extract
+from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import Partition
 from analytics.warehouse import VIEWS, Warehouse, open_lake

@@ -52,6 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of a pipe left (| head): nothing is wrong, but Python would complain when it flushes at exit.
         sys.stdout = None
         return 0
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        print(f"strategy-analytics: {error.strerror or error}:{where}", file=sys.stderr)
+        print("  check that the folder exists, its rights, and the free space (df -h)", file=sys.stderr)
+        return 3
 
 
 class _Parser(argparse.ArgumentParser):

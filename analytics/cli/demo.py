@@ -9,6 +9,7 @@ from pathlib import Path
 
 from analytics.cli import extract as extracting
 from analytics.cli.terminal import Verbs, put, say
+from analytics.errors import UsageError
 
 
 def add(verbs: Verbs) -> None:
@@ -43,6 +44,8 @@ def run_demo(options: argparse.Namespace) -> int:
     from analytics import api, demo
     from analytics.demo.stories import SPEED_BONUS
 
+    if options.runs < 1 or options.days < 1:
+        raise UsageError("--runs and --days must be positive", hint="make demo alone simulates 240,000 runs of 14 days")
     started = time.perf_counter()
     spent: dict[str, float] = {}
     seed = demo.SEED if options.seed is None else options.seed
@@ -63,6 +66,7 @@ def run_demo(options: argparse.Namespace) -> int:
             options.until - timedelta(days=options.days),
             options.until + timedelta(days=1),
             lake=lake,
+            allow_shrink=True,  # another simulation in the same folder replaces this one
             database_url=source.url,
             sample_rate=demo.RATE,
         )

@@ -13,7 +13,7 @@ from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chose
 from analytics.errors import LakeError
 
 if TYPE_CHECKING:
-    from analytics.extract import Progress
+    from analytics.extraction import Progress
     from analytics.model import ExtractResult
 
 

@@ -67,6 +67,8 @@ def run_query(options: argparse.Namespace) -> int:
     if options.name:
         # A named query takes NULL for what is not given: all, or its own default.
         values = {name: values.get(name) for name in wanted}
+    if options.out and options.format not in ("csv", "parquet"):
+        raise UsageError(f"--out is for csv and parquet, not {options.format}", hint="redirect stdout instead")
     _write(lake.sql(statement, **values), options)
     return 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics import estimates
+from analytics import differences, estimates
 from analytics.estimates import Estimate
 from analytics.findings.incident import NO_CASE, Side, run_estimate
 
@@ -108,7 +108,7 @@ def split(before: Side, after: Side) -> Split:
     runs = float(weights.sum())
     per_run = estimates.mean(excess, weights, future=True)
     effect = _widened(per_run, variance_of_means / runs**2 if runs else 0.0)
-    whole = estimates.difference(before.values, after.values)
+    whole = differences.difference(before.values, after.values)
     mix_value = whole.change.value - effect.value
     half = math.hypot((whole.change.high - whole.change.low) / 2, (effect.high - effect.low) / 2)
     mix = Estimate(mix_value, mix_value - half, mix_value + half, whole.change.logged_count, whole.change.grade)

@@ -7,10 +7,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from analytics.errors import UnknownNameError, UsageError
+from analytics.status import coverage
 from analytics.warehouse import Warehouse, records
+from analytics.window import Window
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NO_CODE = "(no code)"
+"""Stands for a failure whose ``errorCode`` is NULL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def find_family(
 
 
 def family_runs(lake: Warehouse, family: Family, since: datetime, until: datetime) -> pd.DataFrame:
-    """Logged runs of a family in a window, oldest first, with ``label`` (``v3``). Grain: logged run."""
+    """Logged runs of a family in a window, oldest first, with ``label`` (``v3``) and ``window_rate``. Grain: logged run."""
     rows = lake.run("strategy_runs", realm=family.realm, strategy_ids=family.strategy_ids, since=since, until=until)
     # Two ids may carry the same version number, after an import: then the number alone would mix two programs.
     doubled = {v for v in {v for _, v in family.members} if sum(version == v for _, version in family.members) > 1}
@@ -100,4 +105,7 @@ def family_runs(lake: Warehouse, family: Family, since: datetime, until: datetim
         f"v{version} ({str(strategy)[:8]})" if version in doubled else f"v{version}"
         for strategy, version in zip(rows["strategy_id"], rows["strategy_version"], strict=True)
     ]
+    rows["error_code"] = rows["error_code"].where(rows["error_code"].notna() | (rows["status"] == "ok"), NO_CODE)
+    window = Window(since, until)
+    rows["window_rate"] = coverage(lake, window).smallest_rate
     return rows

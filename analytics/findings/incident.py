@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics import estimates
+from analytics import differences, estimates
 from analytics.config import DEFAULT_SAMPLE_RATE
-from analytics.estimates import Difference, Estimate
+from analytics.differences import Difference
+from analytics.estimates import Estimate
 from analytics.findings.activations import Activation, activations
 
 if TYPE_CHECKING:
@@ -91,17 +92,16 @@ def paid(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["status"] == "ok") & np.isfinite(rows["points"].astype(float))]
 
 
-def run_estimate(rows: pd.DataFrame, rate: float = DEFAULT_SAMPLE_RATE) -> Estimate:
+def run_estimate(rows: pd.DataFrame) -> Estimate:
     """Estimated runs behind some logged rows: weights for those drawn, one for those kept.
 
     Args:
-        rows: With ``sample_weight``.
-        rate: Bounds the runs when none was drawn.
+        rows: As ``family_runs`` gives them; ``window_rate`` bounds the runs when none was drawn.
     """
-    weights = rows["sample_weight"].to_numpy(float)
-    drawn = weights[weights > 1]
+    drawn = rows[rows["sampled"].astype(bool) & (rows["status"] == "ok")]["sample_weight"].to_numpy(float)
+    rate = float(rows["window_rate"].min()) if len(rows) and "window_rate" in rows else DEFAULT_SAMPLE_RATE
     return estimates.runs(
-        len(drawn), float(drawn.sum()), float((drawn**2).sum()), kept=len(weights) - len(drawn), rate=rate
+        len(drawn), float(drawn.sum()), float((drawn**2).sum()), kept=len(rows) - len(drawn), rate=rate
     )
 
 
@@ -141,7 +141,7 @@ def find_incident(rows: pd.DataFrame, since: datetime, until: datetime) -> Incid
     if len(paid(before_rows)) < 2:
         return Incident("single", None, after, None)
     before = _side("before", before_rows)
-    change = estimates.difference(before.values, after.values)
+    change = differences.difference(before.values, after.values)
     return Incident("window" if change.is_significant else "quiet", before, after, change)
 
 
@@ -158,7 +158,7 @@ def _version_changes(
         if before.empty or after.empty:
             continue
         left, right = _side(earlier.label, before), _side(span.label, after)
-        found.append((left, right, estimates.difference(left.values, right.values), span))
+        found.append((left, right, differences.difference(left.values, right.values), span))
     # Going back to an earlier version undoes a change; it is the change's end, not another one.
     forward = [item for item in found if item[3].strategy_version > (item[0].strategy_version or 0)]
     return forward or found
@@ -177,18 +177,19 @@ def _failures(rows: pd.DataFrame, since: datetime, until: datetime) -> Incident 
 
     before_rows = rows[rows["created_at"] < since]
     inside = rows[(rows["created_at"] >= since) & (rows["created_at"] < until)]
-    if run_estimate(inside).value < 1:
+    runs_before, runs_inside = run_estimate(before_rows), run_estimate(inside)
+    if runs_inside.value < 1:
         return None
-    runs_before, runs_inside = run_estimate(before_rows).value, run_estimate(inside).value
-    best: tuple[float, str] | None = None
-    for code, group in inside[inside["status"] != "ok"].groupby("error_code", dropna=False):
-        earlier = before_rows[before_rows["error_code"] == code]
-        count, total = len(group), len(group) + len(earlier)
-        if runs_before >= 1:
-            p = stats.binomtest(count, total, runs_inside / (runs_inside + runs_before), alternative="greater").pvalue
+    best: tuple[int, str] | None = None
+    for code, group in inside[inside["status"] != "ok"].groupby("error_code"):
+        count, earlier = len(group), int((before_rows["error_code"] == code).sum())
+        if runs_before.value >= 1:
+            grew = count / runs_inside.value > earlier / runs_before.value
+            p = differences.rate_change_p((earlier, count), (runs_before, runs_inside)) if grew else 1.0
         else:  # nothing before to compare with: more often than is worth a word at all
-            p = stats.binomtest(count, max(round(runs_inside), count), WORTH_A_WORD, alternative="greater").pvalue
-        if p < 1e-3 and count / runs_inside > WORTH_A_WORD and (best is None or count > best[0]):
+            seen = max(round(runs_inside.value), count)
+            p = float(stats.binomtest(count, seen, WORTH_A_WORD, alternative="greater").pvalue)
+        if p < 1e-3 and count / runs_inside.value > WORTH_A_WORD and (best is None or count > best[0]):
             best = (count, str(code))
     if best is None:
         return None
@@ -200,7 +201,7 @@ def _failures(rows: pd.DataFrame, since: datetime, until: datetime) -> Incident 
     # An episode that is over ends with its last failure: runs after it are none of its runs.
     over = last if _is_over(all_of_code[all_of_code >= start], until) else None
     after = _side("since then", rows[(rows["created_at"] >= start) & (rows["created_at"] <= (over or until))])
-    change = estimates.difference(before.values, after.values) if before else None
+    change = differences.difference(before.values, after.values) if before else None
     return Incident("failures", before, after, change, code=code, code_since=start, code_until=over)
 
 

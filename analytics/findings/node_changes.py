@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from analytics import estimates
+from analytics import differences
 from analytics.findings.incident import Side
 from analytics.warehouse import Warehouse, records
 
@@ -34,7 +35,7 @@ def node_changes(lake: Warehouse, realm: str | None, before: Side, after: Side) 
             strategy=side.strategy_id,
             version=side.strategy_version,
             since=side.since,
-            until=side.until,
+            until=side.until + timedelta(microseconds=1),  # the last row is one of the side's
         )
         for side in (before, after)
     ]
@@ -45,7 +46,7 @@ def node_changes(lake: Warehouse, realm: str | None, before: Side, after: Side) 
         if tested:
             found.append({"node_id": row["node_id"], "type": row["type"], **tested})
     frame = pd.DataFrame(found, columns=[*columns[:-1], "p"])
-    frame["q"] = estimates.adjusted(frame.pop("p").tolist())
+    frame["q"] = differences.adjusted(frame.pop("p").tolist())
     distance = (frame["after_value"] - frame["before_value"]).abs() / frame["before_value"].abs().clip(lower=1e-9)
     return (
         frame.assign(distance=distance).sort_values(["q", "distance"], ascending=[True, False]).drop(columns="distance")
@@ -79,7 +80,9 @@ def _number(row: dict[str, float]) -> dict[str, object] | None:
     m0, m1 = float(row["number_mean_before"]), float(row["number_mean_after"])
     s0, s1 = float(row["number_deviation_before"]), float(row["number_deviation_after"])
     if s0 == 0 and s1 == 0:
-        p = 1.0 if m0 == m1 else math.exp(-min(n0, n1))  # constants that differ: no chance about it
+        p = (
+            1.0 if math.isclose(m0, m1, rel_tol=1e-9) else math.exp(-min(n0, n1))
+        )  # constants that differ: no chance about it
     else:
         p = float(stats.ttest_ind_from_stats(m0, s0, n0, m1, s1, n1, equal_var=False).pvalue)
     return {"what": "mean", "before_value": m0, "after_value": m1, "before_count": n0, "after_count": n1, "p": p}

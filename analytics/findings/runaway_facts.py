@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics import estimates
+from analytics import differences, estimates
 from analytics.estimates import Estimate
 from analytics.findings.runaway_keys import Key, key_of, keyed
 from analytics.findings.runaway_stops import Burst, Stop
@@ -141,7 +141,7 @@ def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
                 (key, own, part, float(stats.binomtest(len(own), len(single), part, alternative="greater").pvalue))
             )
     found = []
-    for (key, own, part, _), chance in zip(rows, estimates.adjusted([row[3] for row in rows]), strict=True):
+    for (key, own, part, _), chance in zip(rows, differences.adjusted([row[3] for row in rows]), strict=True):
         if chance < CHANCE and len(own) >= _LEAST_TIMEOUTS:
             times = [stop.at for stop in own if stop.at is not None]
             facts = {"of": len(single), "run_share_high": part}

@@ -58,7 +58,7 @@ def summary(report: PostMortem) -> dict[str, Any]:
             for span in report.spans
         ],
         "logged_count": len(report.window),
-        "est_runs": run_estimate(report.window, report.sample_rate).to_dict(),
+        "est_runs": run_estimate(report.window).to_dict(),
     }
 
 

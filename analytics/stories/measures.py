@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analytics import estimates, page
+from analytics import differences, estimates, page
 from analytics.estimates import Estimate
 from analytics.findings.cases import Case
 from analytics.findings.incident import NO_CASE, Side, run_estimate
@@ -219,16 +219,10 @@ def _quantile(side: Side, column: str, q: float) -> Estimate:
 
 
 def _failure_row(before: Side, after: Side) -> dict[str, Any]:
-    from scipy import stats
-
     counts = [len(side.failed) for side in (before, after)]
     totals = [run_estimate(side.rows) for side in (before, after)]
     rates = [estimates.failure_rate(count, total) for count, total in zip(counts, totals, strict=True)]
-    p = (
-        float(stats.binomtest(counts[1], sum(counts), totals[1].value / (totals[0].value + totals[1].value)).pvalue)
-        if sum(counts)
-        else 1.0
-    )
+    p = differences.rate_change_p((counts[0], counts[1]), (totals[0], totals[1]))
     sure = p < 0.01
     return {
         "what": "Failure rate",

@@ -142,9 +142,7 @@ class PostMortem:
         return page.strip(
             [
                 first,
-                page.Cell(
-                    f"Runs {where}", run_estimate(rows, self.sample_rate), f"estimated from {len(rows):,} logged rows"
-                ),
+                page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {len(rows):,} logged rows"),
                 page.Cell(
                     f"Users {where}", f"≥ {users:,}", "distinct users in the log; the true number is higher", "logged"
                 ),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from analytics import estimates, page
-from analytics.estimates import Difference, Estimate
+from analytics.differences import Difference
+from analytics.estimates import Estimate
 from analytics.findings.activations import Activation
 from analytics.findings.cases import Case, Split
 from analytics.findings.family import Family

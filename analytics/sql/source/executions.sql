@@ -7,11 +7,11 @@
 -- largest double and half the smallest.
 copy (
   select id,
-         case when created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'
+         case when created_at >= '0001-01-01 00:00:00+00' and created_at < '9999-12-31 00:00:00+00'
               then created_at at time zone 'UTC' end,
-         case when created_at < '0001-01-01 00:00:00+00' or created_at >= '10000-01-01 00:00:00+00'
+         case when created_at < '0001-01-01 00:00:00+00' or created_at >= '9999-12-31 00:00:00+00'
               then created_at::text end,
-         case when updated_at >= '0001-01-01 00:00:00+00' and updated_at < '10000-01-01 00:00:00+00'
+         case when updated_at >= '0001-01-01 00:00:00+00' and updated_at < '9999-12-31 00:00:00+00'
               then updated_at at time zone 'UTC' end,
          oauth_user_id,
          "strategyId",
@@ -43,6 +43,6 @@ copy (
    where (created_at >= %(since)s and created_at < %(until)s
           or %(undated)s and (created_at is null
                               or created_at < '0001-01-01 00:00:00+00'
-                              or created_at >= '10000-01-01 00:00:00+00'))
+                              or created_at >= '9999-12-31 00:00:00+00'))
      and (%(all_realms)s or "realmId" = any(%(realms)s) or (%(null_realm)s and "realmId" is null))
 ) to stdout (format csv, delimiter E'\x01', quote E'\x02', escape E'\x02', encoding 'UTF8')

@@ -4,18 +4,18 @@
 -- id_hash is a sum, so it does not depend on order, and uses 60 bits of the id, so it never overflows on either side.
 -- change_hash is made from xmin where the table has it: it moves with every update of a row, whatever column changed.
 select "realmId"                                                                     as realm_id,
-       case when created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'
+       case when created_at >= '0001-01-01 00:00:00+00' and created_at < '9999-12-31 00:00:00+00'
             then (created_at at time zone 'UTC')::date end                           as day,
        count(*)                                                                      as row_count,
        sum(('x0' || left(replace(id::text, '-', ''), 15))::bit(64)::bigint)          as id_hash,
        sum(hashtextextended(id::text || coalesce({change}::text, ''), 0))            as change_hash,
        max(created_at at time zone 'UTC')
-           filter (where created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00')
+           filter (where created_at >= '0001-01-01 00:00:00+00' and created_at < '9999-12-31 00:00:00+00')
                                                                                      as max_created_at
   from strategyexecutionlog
  where (created_at >= %(since)s and created_at < %(until)s
         or created_at is null
         or created_at < '0001-01-01 00:00:00+00'
-        or created_at >= '10000-01-01 00:00:00+00')
+        or created_at >= '9999-12-31 00:00:00+00')
    and (%(all_realms)s or "realmId" = any(%(realms)s) or (%(null_realm)s and "realmId" is null))
  group by 1, 2

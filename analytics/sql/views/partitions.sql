@@ -1,7 +1,7 @@
 -- What the ledger remembers of every partition.
 create view partitions as
 select * from files.partitions;
-comment on view partitions is 'One row per realm and UTC day the ledger knows: rows, completeness, sampling rate. Days that were read and held nothing appear with realm_id NULL and logged_count 0.';
+comment on view partitions is 'One row per realm and UTC day the ledger knows: rows, completeness, sampling rate. Days without a row are in the ledger only: see status.';
 comment on column partitions.realm_id is 'Tenant; may be NULL.';
 comment on column partitions.day is 'UTC date; NULL for rows without a usable created_at.';
 comment on column partitions.logged_count is 'Rows in the file.';

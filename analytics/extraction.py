@@ -6,13 +6,14 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics import definitions, partition_files
+from analytics.bookkeeping import Bookkeeper
 from analytics.lake import Lake
-from analytics.model import DayRecord, ExtractResult, Fingerprint, Horizon, Partition, PartitionInfo
+from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo
 from analytics.plan import Plan, chunks, compare
 from analytics.source import BLOCK_BYTES, COMMIT_LAG, RealmFilter, RowTooLargeError, Source, larger_block
 from analytics.staging import Stage
@@ -20,10 +21,6 @@ from analytics.window import Window
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-_REMEMBERED = timedelta(days=400)
-"""Days without a row are written into the ledger only for this long before the window's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +91,17 @@ def extract(
             identity = source.identity()
         plan = compare(lake, window, chosen, found, sample_rate, force=force, allow_shrink=allow_shrink)
         run = _Run(source, lake, workspace, chosen, sample_rate, allow_shrink, seconds, progress, plan)
-        run.everything()
+        book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
+        # Chunk by chunk, so that a run that dies half-way has not worked for nothing.
+        for days in run.chunks():
+            book.record(days, run.settled)
         with _timed(seconds, "definitions"):
             read = source.definitions()
             if not isinstance(read, str):
                 definitions.write(lake, read, workspace)
-        incomplete = _record(lake, window, chosen, plan, run, source.horizon, identity)
+        book.record([*window.days, None], run.settled)
     notes = [] if not isinstance(read, str) else [read]
-    notes += _notes(plan, sample_rate, identity)
+    notes += book.notes(sample_rate)
     if source.change_column != "xmin":
         notes.append(
             f"an updated row is noticed only when it moves {source.change_column}: xmin cannot be read (a view, or column "
@@ -114,7 +114,7 @@ def extract(
         kept=run.kept,
         dropped=run.dropped,
         horizon=source.horizon,
-        incomplete_days=incomplete,
+        incomplete_days=book.incomplete_days,
         unread_columns=source.unread_columns,
         sample_rate=sample_rate,
         sample_rate_is_default=sample_rate_is_default,
@@ -149,10 +149,12 @@ class _Run:
         self.kept: dict[Partition, int] = {}
         self.dropped: dict[Partition, int] = {}
 
-    def everything(self) -> None:
+    def chunks(self) -> Iterator[set[date | None]]:
+        """Do one chunk after the other; yields the days each has settled."""
         self._tell(None)
         for chunk in chunks(self._plan.changed):
             self._chunk(chunk)
+            yield {partition.day for partition in chunk}
 
     def _chunk(self, chunk: dict[Partition, Fingerprint]) -> None:
         with contextlib.closing(self._load(chunk)) as stage:
@@ -213,65 +215,6 @@ class _Run:
     def _tell(self, written: PartitionInfo | None) -> None:
         if self._progress:
             self._progress(Progress(len(self.settled), len(self._plan.changed), self._rows_total, written))
-
-
-def _record(
-    lake: Lake, window: Window, chosen: RealmFilter, plan: Plan, run: _Run, horizon: Horizon, identity: dict[str, str]
-) -> list[date]:
-    """Write the ledger of every day that changed or became more complete; say which days are not complete yet."""
-    incomplete: list[date] = []
-    now = datetime.now(UTC).replace(microsecond=0)
-    with_rows = {partition.day for partition in run.settled} | {day for day, record in plan.records.items() if record}
-    for day in [*window.days, None]:
-        old = plan.records[day]
-        if day is not None and day not in with_rows:
-            if day > horizon.until.date() + timedelta(days=1):
-                continue  # the future: nothing was looked for
-            if day < window.until.date() - _REMEMBERED:
-                continue  # "since 1970": thousands of empty days say nothing
-        entries = dict(old.partitions) if old else {}
-        settled = {partition: info for partition, info in run.settled.items() if partition.day == day}
-        for partition, info in settled.items():
-            if info is None:
-                entries.pop(partition.realm, None)
-            else:
-                entries[partition.realm] = info
-        whole = chosen.all_realms
-        fresh = DayRecord(
-            day=day,
-            partitions=entries,
-            covers_all_realms=whole or bool(old and old.covers_all_realms),
-            # A run over some realms says nothing about the others: the day's completeness stays as it was.
-            complete_until=horizon.until if whole else (old.complete_until if old else None),
-            horizon_reason=horizon.reason if whole or not old else old.horizon_reason,
-            source=identity,
-            recorded_at=now,
-        )
-        was_complete = old is not None and old.is_complete
-        if settled or not was_complete:
-            if day is not None or entries or old:
-                lake.record(fresh)
-            was_complete = fresh.is_complete
-        if day is not None and not was_complete:
-            incomplete.append(day)
-    return incomplete
-
-
-def _notes(plan: Plan, rate: float, identity: dict[str, str]) -> list[str]:
-    notes = []
-    if plan.other_rate:
-        notes.append(
-            f"{plan.other_rate} unchanged partitions were weighted with another sampling rate than {rate:g}; "
-            "--force weighs them again"
-        )
-    before = [record.source for record in plan.records.values() if record]
-    if any(_server(old) != _server(identity) for old in before):
-        notes.append("this is another server or table than the one these days were read from before")
-    return notes
-
-
-def _server(identity: dict[str, str]) -> tuple[str | None, ...]:
-    return tuple(identity.get(key) for key in ("system_identifier", "database", "database_oid"))
 
 
 @contextlib.contextmanager

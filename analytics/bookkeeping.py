@@ -1,0 +1,108 @@
+"""The ledger's entries of one run: what was settled, and how complete each day is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+
+from analytics.lake import Lake
+from analytics.model import DayRecord, Horizon, Partition, PartitionInfo
+from analytics.plan import Plan
+from analytics.source import RealmFilter
+from analytics.window import ONE_DAY, Window
+
+_REMEMBERED = timedelta(days=400)
+"""Days without a row are written into the ledger only for this long before the window's end."""
+
+
+class Bookkeeper:
+    """Writes the ledger of a run, day by day.
+
+    Args:
+        lake: Where.
+        window: Of the run.
+        chosen: Its realms: a run over some says nothing about the others.
+        plan: With the ledger as it was.
+        horizon: Up to when the source was complete.
+        identity: Of the source.
+
+    Attributes:
+        incomplete_days: Days of the window for which rows may still arrive.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        window: Window,
+        chosen: RealmFilter,
+        plan: Plan,
+        horizon: Horizon,
+        identity: dict[str, str],
+    ) -> None:
+        self._lake, self._window, self._chosen, self._plan = lake, window, chosen, plan
+        self._horizon, self._identity = horizon, identity
+        self._done: set[date | None] = set()
+        self.incomplete_days: list[date] = []
+
+    def record(self, days: Iterable[date | None], settled: Mapping[Partition, PartitionInfo | None]) -> None:
+        """Write the days that changed or became more complete; each day once.
+
+        Args:
+            days: Whose partitions are all settled or unchanged.
+            settled: New entries; ``None`` for a partition that was taken away.
+        """
+        for day in sorted(set(days) - self._done, key=lambda day: day or date.max):
+            self._done.add(day)
+            old = self._plan.records[day]
+            here = {partition.realm: info for partition, info in settled.items() if partition.day == day}
+            if day is not None and not here and old is None:
+                if day > self._horizon.until.date() + ONE_DAY:
+                    continue  # the future: nothing was looked for
+                if day < self._window.until.date() - _REMEMBERED:
+                    continue  # "since 1970": thousands of empty days say nothing
+            is_complete = self._write(day, old, here)
+            if day is not None and not is_complete:
+                self.incomplete_days.append(day)
+
+    def notes(self, rate: float) -> list[str]:
+        """What a person should know about the ledger's entries, in sentences."""
+        notes = []
+        if self._plan.other_rate:
+            notes.append(
+                f"{self._plan.other_rate} unchanged partitions were weighted with another sampling rate than {rate:g}; "
+                "--force weighs them again"
+            )
+        before = [record.source for record in self._plan.records.values() if record]
+        if any(_server(old) != _server(self._identity) for old in before):
+            notes.append("this is another server or table than the one these days were read from before")
+        return notes
+
+    def _write(self, day: date | None, old: DayRecord | None, here: Mapping[str | None, PartitionInfo | None]) -> bool:
+        was_complete = old is not None and old.is_complete
+        if was_complete and not here:
+            return True
+        entries = dict(old.partitions) if old else {}
+        for realm, info in here.items():
+            if info is None:
+                entries.pop(realm, None)
+            else:
+                entries[realm] = info
+        if day is None and not entries and old is None:
+            return False
+        whole = self._chosen.all_realms
+        fresh = DayRecord(
+            day=day,
+            partitions=entries,
+            covers_all_realms=whole or bool(old and old.covers_all_realms),
+            # A run over some realms says nothing about the others: the day's completeness stays as it was.
+            complete_until=self._horizon.until if whole else (old.complete_until if old else None),
+            horizon_reason=self._horizon.reason if whole or not old else old.horizon_reason,
+            source=self._identity,
+            recorded_at=datetime.now(UTC).replace(microsecond=0),
+        )
+        self._lake.record(fresh)
+        return fresh.is_complete
+
+
+def _server(identity: dict[str, str]) -> tuple[str | None, ...]:
+    return tuple(identity.get(key) for key in ("system_identifier", "database", "database_oid"))

@@ -1,0 +1,107 @@
+"""How two groups of runs differ: means, failure rates, and the price of looking at many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analytics.estimates import CONFIDENCE, Estimate, mean
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+_Z = 1.959963984540054  # two-sided 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How two groups differ.
+
+    Attributes:
+        change: ``b − a`` with its interval.
+        relative: The change as a share of ``a``; NaN when ``a`` is zero.
+        relative_low, relative_high: Interval of the relative change, ``a`` taken as known.
+        is_significant: The interval of the change excludes zero and neither side is too few.
+    """
+
+    change: Estimate
+    relative: float
+    relative_low: float
+    relative_high: float
+    is_significant: bool
+
+
+def difference(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike]) -> Difference:
+    """Change of the mean from group ``a`` to group ``b``, each (values, weights): Welch's t (*Biometrika* 34, 1947).
+
+    The runs count as samples of what each version does, so that a change that chance alone explains is not called one.
+    """
+    from scipy import stats
+
+    first, second = mean(*a, future=True), mean(*b, future=True)
+    change = second.value - first.value
+    n = first.logged_count + second.logged_count
+    if min(first.logged_count, second.logged_count) < 2:
+        none = Estimate(change, math.nan, math.nan, n, "too few")
+        return Difference(none, math.nan, math.nan, math.nan, False)
+    errors, freedoms = [], []
+    for side in (first, second):
+        freedom = side.logged_count - 1
+        errors.append((side.high - side.low) / 2 / float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)))
+        freedoms.append(freedom)
+    variance = errors[0] ** 2 + errors[1] ** 2
+    if variance == 0:
+        half = 0.0
+    else:
+        freedom_welch = variance**2 / sum(error**4 / freedom for error, freedom in zip(errors, freedoms, strict=True))
+        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom_welch)) * math.sqrt(variance)
+    low, high = change - half, change + half
+    smaller = min(first.logged_count, second.logged_count)
+    scale = abs(first.value) or math.nan
+    # Judged against what it is a change of: ± 10 % of the old value is enough to act on.
+    grade = "too few" if smaller < 10 else "good" if half <= 0.1 * scale and smaller >= 30 else "rough"
+    return Difference(
+        Estimate(change, low, high, n, grade),
+        change / scale,
+        low / scale,
+        high / scale,
+        is_significant=smaller >= 10 and (low > 0 or high < 0),
+    )
+
+
+def rate_change_p(failed: tuple[int, int], all_runs: tuple[Estimate, Estimate]) -> float:
+    """How likely chance alone makes two failure rates differ this much, two-sided.
+
+    The log ratio of the rates has variance ``(1 − r)/f`` from the failures of each side (binomial, delta method; Agresti,
+    *Categorical Data Analysis*, 2013, section 3.1) and ``Var(N)/N²`` from the estimated runs. Where a side has fewer than
+    five failures, the exact conditional binomial test with the less favourable end of the intervals of the runs.
+
+    Args:
+        failed: Failures of both sides, counted.
+        all_runs: Estimated runs of both sides.
+    """
+    from scipy import stats
+
+    if sum(failed) == 0 or min(runs.value for runs in all_runs) <= 0:
+        return 1.0
+    if min(failed) < 5:
+        shares = (
+            all_runs[1].low / (all_runs[0].high + all_runs[1].low),
+            all_runs[1].high / (all_runs[0].low + all_runs[1].high),
+        )
+        return max(float(stats.binomtest(failed[1], sum(failed), share).pvalue) for share in shares)
+    rates = [min(f / runs.value, 1.0) for f, runs in zip(failed, all_runs, strict=True)]
+    variance = sum((1 - rate) / f for rate, f in zip(rates, failed, strict=True)) + sum(
+        ((runs.high - runs.low) / (2 * _Z) / runs.value) ** 2 for runs in all_runs
+    )
+    z = abs(math.log(rates[1] / rates[0])) / math.sqrt(variance) if variance > 0 else math.inf
+    return float(2 * stats.norm.sf(z)) if rates[0] != rates[1] else 1.0
+
+
+def adjusted(p_values: Sequence[float]) -> list[float]:
+    """Chance alone, corrected for looking at many: Benjamini & Hochberg (*JRSS B* 57, 1995)."""
+    from scipy import stats
+
+    return [float(q) for q in stats.false_discovery_control(list(p_values))] if p_values else []
