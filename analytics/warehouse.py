@@ -87,7 +87,8 @@ class Warehouse:
             kinds = [statement.type for statement in self.connection.extract_statements(query)]
             if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
                 raise QueryError(
-                    "only one statement that reads is allowed", hint="select …, from …, describe …, explain …"
+                    "DuckDB: only one statement, and one that only reads, is allowed",
+                    hint=f"views to read: {', '.join(VIEWS)}",
                 )
             return self.connection.sql(query, params=parameters or None)
         except (duckdb.Error, ValueError) as error:

@@ -110,6 +110,8 @@ def split(before: Side, after: Side) -> Split:
     effect = _widened(per_run, variance_of_means / runs**2 if runs else 0.0)
     whole = differences.difference(before.values, after.values)
     mix_value = whole.change.value - effect.value
+    if math.isclose(whole.change.value, effect.value, rel_tol=1e-9):
+        mix_value = 0.0
     half = math.hypot((whole.change.high - whole.change.low) / 2, (effect.high - effect.low) / 2)
     mix = Estimate(mix_value, mix_value - half, mix_value + half, whole.change.logged_count, whole.change.grade)
     return Split(effect, mix, overpaid, estimates.total(new["points"], weights))

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> tuple[str, list[Any]]:
     """What changed in the program between two versions: a sentence, and the changed lines."""
-    if (
-        before.strategy_id is None
-        or after.strategy_id is None
-        or (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version)
-    ):
+    if before.strategy_id is None or after.strategy_id is None:
+        several = " and ".join(side.label for side in (before, after) if side.strategy_id is None)
+        return f"Several versions ran in the group “{several}”, so there is no single program to compare.", []
+    if (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version):
         return "The program did not change: both groups ran the same version.", []
     programs = [_program(lake, side) for side in (before, after)]
     if programs[0] is None or programs[1] is None:

@@ -49,8 +49,8 @@ def table(before: Side, after: Side, cases: Sequence[Case]) -> Block:
     ticks = [(0.0, "0"), (most, number.percent(most, sign=True))]
     columns = [
         Column("what", "Per run", role="name"),
-        Column("before", before.label, align="right"),
-        Column("after", after.label, align="right"),
+        Column("before", f"{before.label}, estimated", align="right"),
+        Column("after", f"{after.label}, estimated", align="right"),
         Column("change", "change", align="right"),
         Column("interval", page.interval_axis("95 % interval of the change", (-most, most), ticks), role="wide"),
         Column("grade", "", kind="grade"),
@@ -67,7 +67,7 @@ def nodes(frame: pd.DataFrame, before: str, after: str) -> list[Any]:
         rows.append(
             {
                 "node": page.Markup("{} {} {}").format(
-                    page.author(str(row["node_id"])),
+                    page.author(row["node_id"] or "(no id)"),
                     page.mute(row["type"]),
                     page.mute("is true" if percent else "mean value"),
                 ),

@@ -14,8 +14,9 @@ from analytics.findings.family import Family, family_runs
 from analytics.findings.incident import LOOK_BACK, Incident, Side, find_incident, run_estimate
 from analytics.findings.node_changes import node_changes
 from analytics.page import number
+from analytics.status import Coverage
 from analytics.status import coverage as window_coverage
-from analytics.stories import coverage, examples, facts, measures, realm_name, series, summary_block, verdict
+from analytics.stories import advice, coverage, examples, facts, measures, realm_name, series, summary_block, verdict
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -55,9 +56,9 @@ class PostMortem:
         return self.runs[self.runs["created_at"] >= self.since_time]
 
     @cached_property
-    def sample_rate(self) -> float:
-        """The smallest rate of the window, for bounds where nothing was drawn."""
-        return window_coverage(self.lake, Window(self.since_time, self.until_time)).smallest_rate
+    def coverage(self) -> Coverage:
+        """How much of the window the lake holds."""
+        return window_coverage(self.lake, Window(self.since_time, self.until_time))
 
     @cached_property
     def spans(self) -> list[Activation]:
@@ -84,7 +85,7 @@ class PostMortem:
     @cached_property
     def verdict(self) -> verdict.Verdict:
         """The sentence on top."""
-        return verdict.decide(self.incident, self.cases, self.split, self.family, self.window, self.sample_rate)
+        return verdict.decide(self.incident, self.cases, self.split, self.family, self.window, self.coverage)
 
     @property
     def title(self) -> str:
@@ -144,7 +145,10 @@ class PostMortem:
                 first,
                 page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {len(rows):,} logged rows"),
                 page.Cell(
-                    f"Users {where}", f"≥ {users:,}", "distinct users in the log; the true number is higher", "logged"
+                    f"Users {where}",
+                    f"≥ {users:,}" if users else "–",
+                    "distinct users in the log, at least" if users else "no user is named in the log",
+                    "logged",
                 ),
                 page.Cell(f"Failed runs {where}", number.count(failed), "every failure is meant to be kept", "logged"),
             ]
@@ -159,6 +163,8 @@ class PostMortem:
         how = ["When which version was live comes from the log's own rows."]
         if self.runs.empty:
             return page.section("since", "Since when?", how, "No run of this strategy is in the log for this time.")
+        if self.incident.kind == "nothing":
+            return page.section("since", "Since when?", how, verdict.since_sentence(self.incident, self.spans))
         frames = series.timeline_frames(self.runs, self.spans, self.incident)
         drawn = charts.responsive(
             lambda width: charts.timeline(*frames, width=width),
@@ -237,7 +243,7 @@ class PostMortem:
     def actions(self) -> Block:
         """What to do."""
         return page.section(
-            "do", "What to do?", [], None, [page.todo(verdict.actions(self.incident, self.family, self.split))]
+            "do", "What to do?", [], None, [page.todo(advice.actions(self.incident, self.family, self.split))]
         )
 
     def sure(self) -> Block:
@@ -262,5 +268,7 @@ class PostMortem:
     def _nodes(self, before: Side, after: Side) -> Sequence[Any]:
         frame = node_changes(self.lake, self.family.realm, before, after)
         if frame.empty:
-            return [page.note("No node has the same id in both versions, so nodes are not compared one by one.")]
+            several = before.strategy_id is None or after.strategy_id is None
+            why = "a side holds several versions" if several else "no node has the same id in both versions"
+            return [page.note(f"Nodes are not compared one by one: {why}.")]
         return measures.nodes(frame, before.label, after.label)

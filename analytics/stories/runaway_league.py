@@ -52,10 +52,10 @@ def league_table(
     columns = [
         Column("rank", role="rank"),
         Column("strategy", "Strategy", role="name"),
-        Column("time", "share of time"),
+        Column("time", "share of time, est."),
         Column("runs", "runs, estimated", align="right"),
-        Column("nodes", f"nodes, p50 – p99, cap {write.count(node_cap)}"),
-        Column("ms", f"ms, p50 – p99, limit {write.count(time_limit_ms)}"),
+        Column("nodes", f"nodes, est. p50 – p99, cap {write.count(node_cap)}"),
+        Column("ms", f"ms, est. p50 – p99, limit {write.count(time_limit_ms)}"),
         Column("stopped", "P(limit)", align="right"),
         Column("days", "days to cap", align="right"),
     ]

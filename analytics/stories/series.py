@@ -92,10 +92,15 @@ def case_frame(cases: Sequence[Case], before: str, after: str) -> pd.DataFrame:
                     "share": share.value,
                     "share_low": share.low,
                     "share_high": share.high,
-                    "points_mean": points.value,
+                    # A mean that moved within chance is shown once, as it was: the chart prints an arrow for two.
+                    "points_mean": points.value if case.amount_changed else _either(case),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _either(case: Case) -> float:
+    return case.points_before.value if case.points_before.logged_count else case.points_after.value
 
 
 def roles(spans: Sequence[Activation], found: Incident) -> Any:

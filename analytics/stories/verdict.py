@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ from analytics.findings.family import Family
 from analytics.findings.incident import Incident, paid, run_estimate
 from analytics.page import number
 from analytics.page.text import plain
+from analytics.status import Coverage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,11 +46,15 @@ def mean_points(rows: pd.DataFrame) -> Estimate:
 
 
 def decide(
-    found: Incident, cases: Sequence[Case], parts: Split | None, family: Family, window: pd.DataFrame, rate: float
+    found: Incident, cases: Sequence[Case], parts: Split | None, family: Family, window: pd.DataFrame, held: Coverage
 ) -> Verdict:
     """Choose the sentence that the evidence carries."""
     name = page.author(family.name)
     if found.kind == "nothing":
+        if held.missing:
+            days = f"{len(held.missing)} day{'s' * (len(held.missing) != 1)}"
+            return _verdict(["Cannot tell: the log was not extracted for ", days, " of this window."], None)
+        rate = held.smallest_rate
         bound = estimates.upper_bound_of_none(rate)
         most = (
             f"At most {bound:.0f} ok runs happened, at a rate of {number.percent(rate)}."
@@ -99,6 +105,8 @@ def decide(
 
 def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
     """The answer to "since when?"."""
+    if found.kind == "nothing":
+        return "No run is logged in the window; what is shown went before it."
     if found.kind == "version" and found.after:
         ended = (
             f", until {found.rollback.label} was back on {number.when(found.rollback.first)}"
@@ -109,7 +117,7 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
             f"Points per run move with the first run of {found.after.label}, {number.when(found.after.since)}{ended}."
         )
     if found.kind == "failures" and found.code_since:
-        return f"Failures with {found.code} {_episode(found).replace('since', 'begin')}; no version changed then."
+        return f"Failures with {found.code} {episode(found).replace('since', 'begin')}; no version changed then."
     if len(spans) > 1:
         return f"{len(spans)} activations in this time; points per run do not move with any of them beyond chance."
     return "One version all the time; points per run do not move beyond chance."
@@ -123,55 +131,7 @@ def why_sentence(parts: Split, found: Incident) -> str:
     effect = number.number(parts.effect.value, parts.effect.low, parts.effect.high, sign=True)
     whole = number.number(change, found.points.change.low, found.points.change.high, sign=True)
     mix = "may be chance" if parts.mix.low <= 0 <= parts.mix.high else "is a real change in who reaches which case"
-    return f"{effect} of the {whole} points per run come from other amounts in the same cases. The rest {mix}."
-
-
-def actions(found: Incident, family: Family, parts: Split | None) -> list[page.Todo]:
-    """What to do next, done things marked."""
-    todo: list[page.Todo] = []
-    if found.kind == "version" and found.before and found.after:
-        call = f"POST …/v1/strategies/custom/{found.before.strategy_id}/publish      # path as in your deployment"
-        if found.rollback:
-            todo.append(
-                page.Todo(
-                    f"Roll back to {found.before.label}: done, {number.when(found.rollback.first)}.",
-                    f"The log agrees: {found.rollback.logged_count:,} rows of {found.rollback.label} since.",
-                    call,
-                    done=True,
-                )
-            )
-        else:
-            todo.append(
-                page.Todo(
-                    f"Decide whether to roll back to {found.before.label}.",
-                    "Republishes the old row under its own id.",
-                    call,
-                )
-            )
-        if parts:
-            overpaid = number.number(parts.overpaid.value, parts.overpaid.low, parts.overpaid.high)
-            todo.append(
-                page.Todo(
-                    f"Decide on the {overpaid} points: keep, or take back from the ledger.",
-                    "The log is a sample and cannot list every user.",
-                )
-            )
-        todo.append(
-            page.Todo(
-                "Simulate before publishing the next version.", "The requests under “Three runs” replay what happened."
-            )
-        )
-    elif found.kind == "failures":
-        todo.append(
-            page.Todo(
-                f"Find what changed outside the rules {_episode(found)}.",
-                f"{_cause(found.code)} A failed run keeps no trace, so compare game and task of the failing runs.",
-            )
-        )
-        todo.append(page.Todo("Guard the rule in the next version.", "A program that fails pays nothing."))
-    else:
-        todo.append(page.Todo("Nothing to do.", "No change beyond chance was found."))
-    return todo
+    return f"Other amounts in the same cases change points per run by {effect}, of {whole} in all. The rest {mix}."
 
 
 def _version(found: Incident, change: Difference, cases: Sequence[Case], parts: Split, name: Any) -> Verdict:
@@ -241,16 +201,17 @@ def _failing(found: Incident, name: Any) -> Verdict:
         page.ci(100 * rate.low, 100 * rate.high, value=100 * rate.value, unit="%"),
         " with ",
         page.mono(str(found.code)),
-        f", {_episode(found)}: ",
+        f", {episode(found)}: ",
         page.strong(number.count(count)),
-        f" runs paid nothing. {_cause(found.code)}",
+        f" runs paid nothing. {cause(found.code)}",
     ]
     over = found.code_until is not None
     status = [f"Over since {number.when(found.code_until)}."] if over else ["Still going on at the end of the window."]
     return _verdict(sentence, status, "fixed" if over else "finding")
 
 
-def _episode(found: Incident) -> str:
+def episode(found: Incident) -> str:
+    """When the failures of an incident happened, in words."""
     since = number.when(found.code_since, long=True)
     if found.code_since is None or found.code_until is None:
         return f"since {since}"
@@ -259,7 +220,7 @@ def _episode(found: Incident) -> str:
     return f"between {since} and {end}"
 
 
-def _cause(code: str | None) -> str:
+def cause(code: str | None) -> str:
     """What is known of a code's usual cause, and no more than that."""
     if code in ("DSL_LIMIT_EXCEEDED",):
         return "Validation should have refused such a program, or a limit was changed."
@@ -274,12 +235,17 @@ def _cause(code: str | None) -> str:
 
 def _percent(change: Difference) -> str:
     word = "more" if change.change.value > 0 else "fewer"
+    if not math.isfinite(change.relative):  # nothing was paid before: there is no share of it
+        moved = change.change
+        return f"{number.number(abs(moved.value), *sorted((abs(moved.low), abs(moved.high))))} {word}"
     return (
         f"{number.percent(abs(change.relative), *sorted((abs(change.relative_low), abs(change.relative_high))))} {word}"
     )
 
 
 def _interval(change: Difference) -> Any:
+    if not math.isfinite(change.relative):
+        return page.ci(change.change.low, change.change.high, value=change.change.value, sign=True)
     return page.ci(
         100 * change.relative_low, 100 * change.relative_high, value=100 * change.relative, unit="%", sign=True
     )
