@@ -102,6 +102,11 @@ def extract(
         book.record([*window.days, None], run.settled)
     notes = [] if not isinstance(read, str) else [read]
     notes += book.notes(sample_rate)
+    if run.moved_count:
+        notes.append(
+            f"{run.moved_count} rows have moved to another realm or day at the source; "
+            "where that is outside this run, extract it too"
+        )
     if source.change_column != "xmin":
         notes.append(
             f"an updated row is noticed only when it moves {source.change_column}: xmin cannot be read (a view, or column "
@@ -148,6 +153,7 @@ class _Run:
         self.settled: dict[Partition, PartitionInfo | None] = {}
         self.kept: dict[Partition, int] = {}
         self.dropped: dict[Partition, int] = {}
+        self.moved_count = 0
 
     def chunks(self) -> Iterator[set[date | None]]:
         """Do one chunk after the other; yields the days each has settled."""
@@ -161,6 +167,7 @@ class _Run:
             with _timed(self._seconds, "write"):
                 files = [self._lake.path("executions", partition) for partition in stage.partitions]
                 vanished = stage.keep_vanished(files, self._source.existing, drop=self._allow_shrink)
+                self.moved_count += stage.moved_count
                 gone = {stage.partitions[number]: count for number, count in vanished.items()}
                 staged = partition_files.write(stage, chunk, self._workspace, self._rate)
             with _timed(self._seconds, "replace"):

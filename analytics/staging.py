@@ -68,6 +68,7 @@ class Stage:
 
         self.partitions = tuple(partitions)
         self.facts: dict[int, PartitionFacts] = {}
+        self.moved_count = 0
         self.connection = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(workspace / "spill")})
         self.connection.execute("set TimeZone = 'UTC'")
         planned = pa.table(
@@ -136,6 +137,7 @@ class Stage:
                 continue  # a damaged or foreign file: the source's rows replace it
             ids = [row[0] for row in rows]
             gone = sorted(set(ids) - existing(ids)) if ids else []
+            self.moved_count += len(ids) - len(gone)
             if not gone:
                 continue
             vanished[number] = len(gone)

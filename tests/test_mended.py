@@ -80,6 +80,14 @@ def test_a_run_that_dies_half_way_has_not_worked_for_nothing(table, fresh, monke
     assert len(table.extract(fresh, "2026-07-01", "2026-07-06").written) == 1
 
 
+def test_a_row_that_moved_out_of_the_window_is_said(table, fresh):
+    moved = table.insert()
+    table.insert()
+    table.extract(fresh)
+    table.execute("update strategyexecutionlog set created_at = '2026-08-08' where id = %s", [moved])
+    assert any("1 rows have moved" in note for note in table.extract(fresh).notes)
+
+
 def test_rows_of_the_last_day_of_the_calendar_are_kept_as_undated(table, fresh):
     table.insert(created_at="9999-12-31 12:00:00+00")
     table.extract(fresh)

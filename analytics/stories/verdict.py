@@ -82,11 +82,11 @@ def decide(
     if found.kind == "quiet" and found.points:
         return _verdict(
             [
-                "Nothing significant: ",
+                "Points per run are as before: ",
                 name,
                 " pays ",
                 page.strong(number.number(here.value, here.low, here.high)),
-                " points per run, as before. The change, ",
+                " now. The change, ",
                 _interval(found.points),
                 ", may be chance.",
             ],
