@@ -242,7 +242,7 @@ def test_stopped_runs_lie_beyond_the_cap_and_never_at_zero() -> None:
     axes = made.axes[0]
     marks = [line for line in axes.lines if line.get_marker() == "o"]
     assert [float(x) > 1000 for line in marks for x in line.get_xdata()] == [True, True]
-    assert any("37 stopped, ≥\u00a01,000" in text.get_text() for text in axes.texts)
+    assert any("37 stopped by the cap in force" in text.get_text() for text in axes.texts)
     spots = [line for line in charts.density(runs(), stopped()).axes[0].lines if line.get_marker() == "o"]
     assert all(float(x) > 1000 for line in spots for x in line.get_xdata())
 

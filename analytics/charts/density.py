@@ -120,12 +120,12 @@ def _halted(
         runs = f"{write.count(len(limits))} stopped {'run' if len(limits) == 1 else 'runs'}:"
         if phone:
             tied(
-                axes, (0, 0), f"○ {runs} time is real, nodes are ≥\u00a0{write.count(cap)}", coords="axes fraction",
+                axes, (0, 0), f"○ {runs} time is real, nodes are beyond the cap in force", coords="axes fraction",
                 offset=(-36, -54), name="finding", size=SMALL,
             )  # fmt: skip
         else:
             middle = sorted(spots)[len(spots) // 2] if spots else 10.0
-            text = f"{runs}\ntime is real,\nnodes are ≥\u00a0{write.count(cap)}"
+            text = f"{runs}\ntime is real,\nnodes are beyond\nthe cap in force"
             tied(axes, (1, min(middle, limit_ms / 3)), text, offset=(8, 0), **side)
     if timeouts:
         inner = cap / low

@@ -131,7 +131,7 @@ def _stopped(
         end = cap * BEYOND
         axes.plot([cap, end], [y, y], color=colour(shade), lw=1, ls=(0, (2, 2)), zorder=5, clip_on=False)
         axes.plot([cap * BEYOND**0.5], [y], "o", ms=6, mfc=colour("bg"), mec=colour(shade), mew=1.4, zorder=6)
-        runs = f"{write.count(count)} stopped, ≥\u00a0{write.count(cap)}"
+        runs = f"{write.count(count)} stopped by the cap in force"
         if phone:
             tied(
                 axes, (0, 0), f"○ {fit(name, 170, SMALL)}: {runs}", coords="axes fraction",

@@ -49,8 +49,8 @@ def table(before: Side, after: Side, cases: Sequence[Case]) -> Block:
     ticks = [(0.0, "0"), (most, number.percent(most, sign=True))]
     columns = [
         Column("what", "Per run", role="name"),
-        Column("before", f"{before.label}, estimated", align="right"),
-        Column("after", f"{after.label}, estimated", align="right"),
+        Column("before", f"{before.label}, est.", align="right"),
+        Column("after", f"{after.label}, est.", align="right"),
         Column("change", "change", align="right"),
         Column("interval", page.interval_axis("95 % interval of the change", (-most, most), ticks), role="wide"),
         Column("grade", "", kind="grade"),
