@@ -102,15 +102,17 @@ def _read_exactly(flat: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     rows = flat.select(["execution_id", "unproved"]).filter(pc.is_valid(flat["unproved"]))
-    texts = rows["unproved"].to_pylist()
-    parsed = [parse(text) for text in texts]
+    entry_list = schema.execution_schema().field("trace").type
+    traces, irregular = [], []
+    for text in rows["unproved"]:  # one at a time: Python's objects take many times the size of the text
+        entries, exact = parse(text.as_py())
+        traces.append(pa.array([entries], entry_list))
+        irregular.append(pa.array([None if exact else text.as_py()], pa.string()))
     return pa.table(
         {
             "execution_id": rows["execution_id"],
-            "trace": pa.array([entries for entries, _ in parsed], schema.execution_schema().field("trace").type),
-            "trace_irregular": pa.array(
-                [None if exact else text for text, (_, exact) in zip(texts, parsed, strict=True)], pa.string()
-            ),
+            "trace": pa.chunked_array(traces, entry_list),
+            "trace_irregular": pa.chunked_array(irregular, pa.string()),
         }
     )
 

@@ -188,7 +188,12 @@ class Source:
             try:
                 yield from csv.open_csv(
                     stream,
-                    read_options=csv.ReadOptions(block_size=block_bytes, column_names=target.names, use_threads=True),
+                    read_options=csv.ReadOptions(
+                        block_size=block_bytes,
+                        column_names=target.names,
+                        use_threads=block_bytes
+                        == BLOCK_BYTES,  # threads read ahead: several of the large blocks at once
+                    ),
                     parse_options=csv.ParseOptions(
                         delimiter="\x01",
                         quote_char="\x02",
