@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import resources
@@ -33,10 +35,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def server_folders() -> Iterator[Callable[[], Path]]:
+    """Makes folders for embedded servers, outside pytest's own.
+
+    Run as root, the server works as another user; the next pytest on the machine takes that user's way into pytest's folder.
+    """
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix="strategy-analytics-")))
+        return made[-1]
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def demo(request: pytest.FixtureRequest, server_folders: Callable[[], Path]) -> Iterator[Demo]:
     """The simulated engine, odd rows included."""
     runs, days = request.config.getoption("--demo-runs"), request.config.getoption("--demo-days")
-    with build(tmp_path_factory.mktemp("demo"), runs=runs, days=days, rate=RATE) as found:
+    with build(server_folders() / "demo", runs=runs, days=days, rate=RATE) as found:
         yield found
 
 

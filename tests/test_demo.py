@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ Row = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with build(tmp_path_factory.mktemp("demo"), runs=RUNS, days=DAYS, seed=SEED) as found:
+def demo(server_folders: Callable[[], Path]) -> Iterator[Demo]:
+    with build(server_folders() / "demo", runs=RUNS, days=DAYS, seed=SEED) as found:
         yield found
 
 
