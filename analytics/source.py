@@ -184,6 +184,7 @@ class Source:
         until = datetime(last.year, last.month, last.day, tzinfo=UTC) + ONE_DAY if last else never
         parameters = {"since": since, "until": until, "undated": undated, **realms.parameters()}
         target = schema.copy_schema()
+        threads = block_bytes == BLOCK_BYTES  # they read ahead: of large blocks, several at once
         with self._copy("executions", parameters) as stream:
             try:
                 yield from csv.open_csv(
