@@ -190,10 +190,7 @@ class Source:
                 yield from csv.open_csv(
                     stream,
                     read_options=csv.ReadOptions(
-                        block_size=block_bytes,
-                        column_names=target.names,
-                        use_threads=block_bytes
-                        == BLOCK_BYTES,  # threads read ahead: several of the large blocks at once
+                        use_threads=threads, block_size=block_bytes, column_names=target.names
                     ),
                     parse_options=csv.ParseOptions(
                         delimiter="\x01",
