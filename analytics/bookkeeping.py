@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from analytics.lake import Lake
-from analytics.model import DayRecord, Horizon, Partition, PartitionInfo
+from analytics.model import DayRecord, Horizon, Partition, PartitionInfo, RealmFilter
 from analytics.plan import Plan
-from analytics.source import RealmFilter
 from analytics.window import ONE_DAY, Window
 
 _REMEMBERED = timedelta(days=400)

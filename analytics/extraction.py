@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from analytics import definitions, partition_files
 from analytics.bookkeeping import Bookkeeper
 from analytics.lake import Lake
-from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo
+from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter
 from analytics.plan import Plan, chunks, compare
-from analytics.source import BLOCK_BYTES, COMMIT_LAG, RealmFilter, RowTooLargeError, Source, larger_block
+from analytics.source import BLOCK_BYTES, COMMIT_LAG, RowTooLargeError, Source, larger_block
 from analytics.staging import Stage
 from analytics.window import Window
 

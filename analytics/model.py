@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -24,6 +25,32 @@ class Partition:
     def __str__(self) -> str:
         realm = "(no realm)" if self.realm is None else ascii(self.realm)[1:-1] or "(empty realm)"
         return f"{realm} · {self.day or 'no day'}"
+
+
+@dataclass(frozen=True, slots=True)
+class RealmFilter:
+    """Which tenants to read; the NULL realm cannot be named in a list, so it has a flag of its own."""
+
+    realms: tuple[str, ...] = ()
+    null_realm: bool = False
+
+    @property
+    def all_realms(self) -> bool:
+        """No realm was named."""
+        return not self.realms and not self.null_realm
+
+    def holds(self, realm: str | None) -> bool:
+        """The filter lets this tenant through."""
+        return self.all_realms or (self.null_realm if realm is None else realm in self.realms)
+
+    @classmethod
+    def of(cls, realms: Sequence[str | None]) -> RealmFilter:
+        """A filter for exactly these realms; an empty sequence means all."""
+        return cls(tuple(r for r in realms if r is not None), None in realms)
+
+    def parameters(self) -> dict[str, Any]:
+        """As parameters of the statements in ``sql/source``."""
+        return {"all_realms": self.all_realms, "realms": list(self.realms), "null_realm": self.null_realm}
 
 
 @dataclass(frozen=True, slots=True)

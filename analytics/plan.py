@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from analytics.lake import Lake
-from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
-from analytics.source import RealmFilter
+from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter
 from analytics.window import Window
 
 MOST_ROWS_AT_ONCE = 1_000_000

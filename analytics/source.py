@@ -10,14 +10,13 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from analytics import schema, sql
 from analytics.connect import SESSION, connect, explain
 from analytics.errors import SourceError
-from analytics.model import Fingerprint, Horizon, Partition
+from analytics.model import Fingerprint, Horizon, Partition, RealmFilter
 from analytics.source_table import DEFINITION_TABLE, check_log_table
 from analytics.window import ONE_DAY, Window
 
@@ -31,32 +30,6 @@ queues rows and commits them one by one; a drain of a few seconds is normal, min
 
 BLOCK_BYTES = 8 << 20
 LARGEST_BLOCK_BYTES = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class RealmFilter:
-    """Which tenants to read; the NULL realm cannot be named in a list, so it has a flag of its own."""
-
-    realms: tuple[str, ...] = ()
-    null_realm: bool = False
-
-    @property
-    def all_realms(self) -> bool:
-        """No realm was named."""
-        return not self.realms and not self.null_realm
-
-    def holds(self, realm: str | None) -> bool:
-        """The filter lets this tenant through."""
-        return self.all_realms or (self.null_realm if realm is None else realm in self.realms)
-
-    @classmethod
-    def of(cls, realms: Sequence[str | None]) -> RealmFilter:
-        """A filter for exactly these realms; an empty sequence means all."""
-        return cls(tuple(r for r in realms if r is not None), None in realms)
-
-    def parameters(self) -> dict[str, Any]:
-        """As parameters of the statements in ``sql/source``."""
-        return {"all_realms": self.all_realms, "realms": list(self.realms), "null_realm": self.null_realm}
 
 
 class Source:

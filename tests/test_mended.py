@@ -15,6 +15,7 @@ from analytics.bookkeeping import Bookkeeper
 from analytics.errors import QueryError
 from analytics.extraction import extract
 from analytics.lake import realm_directory
+from analytics.model import RealmFilter
 from analytics.stories import measures
 from analytics.warehouse import Warehouse
 from analytics.window import Window
@@ -210,7 +211,6 @@ def test_the_ledger_writes_each_day_of_a_run_once():
 
     from analytics.model import Horizon
     from analytics.plan import Plan
-    from analytics.source import RealmFilter
 
     window = Window.parse("2026-07-01", "2026-07-04")
     lake = Counting()

@@ -19,7 +19,8 @@ from analytics.errors import (
 )
 from analytics.extraction import extract
 from analytics.lake import Lake
-from analytics.source import RealmFilter, Source
+from analytics.model import RealmFilter
+from analytics.source import Source
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
