@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics.estimates import CONFIDENCE, Estimate, mean
+from analytics.estimates import CONFIDENCE, Z_95, Estimate, mean
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-_Z = 1.959963984540054  # two-sided 95 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ def rate_change_p(failed: tuple[int, int], all_runs: tuple[Estimate, Estimate]) 
         return max(float(stats.binomtest(failed[1], sum(failed), share).pvalue) for share in shares)
     rates = [min(f / runs.value, 1.0) for f, runs in zip(failed, all_runs, strict=True)]
     variance = sum((1 - rate) / f for rate, f in zip(rates, failed, strict=True)) + sum(
-        ((runs.high - runs.low) / (2 * _Z) / runs.value) ** 2 for runs in all_runs
+        ((runs.high - runs.low) / (2 * Z_95) / runs.value) ** 2 for runs in all_runs
     )
     z = abs(math.log(rates[1] / rates[0])) / math.sqrt(variance) if variance > 0 else math.inf
     return float(2 * stats.norm.sf(z)) if rates[0] != rates[1] else 1.0

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-_Z = 1.959963984540054  # two-sided 95 %
+Z_95 = 1.959963984540054
+"""Standard errors in a two-sided 95 % interval of a normal estimate."""
 GRADES = ("good", "rough", "too few")
 
 
@@ -161,7 +162,7 @@ def total(values: ArrayLike, weights: ArrayLike) -> Estimate:
     if len(y) == 0:
         return NOTHING
     value = float((w * y).sum())
-    half = _Z * math.sqrt(float((w * (w - 1) * y**2).sum()))
+    half = Z_95 * math.sqrt(float((w * (w - 1) * y**2).sum()))
     return Estimate(
         value, value - half, value + half, len(y), _grade(value, value - half, value + half, int(np.count_nonzero(y)))
     )
@@ -203,7 +204,7 @@ def quantile(values: ArrayLike, weights: ArrayLike, q: float) -> Estimate:
 
     value = at(q)
     indicator = (y <= value).astype(float) - q
-    half = _Z * math.sqrt(float((w * (w - 1) * indicator**2).sum()) / w.sum() ** 2)
+    half = Z_95 * math.sqrt(float((w * (w - 1) * indicator**2).sum()) / w.sum() ** 2)
     low = at(max(q - half, 0.0))
     # Beyond the largest row nothing is known: the upper bound is open.
     high = at(q + half) if q + half < 1 else math.inf

@@ -103,7 +103,7 @@ def split(before: Side, after: Side) -> Split:
         excess[here] = rows["points"].to_numpy(float) - earlier.value
         half = (earlier.high - earlier.low) / 2
         if math.isfinite(half):
-            variance_of_means += (float(rows["sample_weight"].sum()) * half / 1.96) ** 2
+            variance_of_means += (float(rows["sample_weight"].sum()) * half / estimates.Z_95) ** 2
     overpaid = _widened(estimates.total(excess, weights), variance_of_means)
     runs = float(weights.sum())
     per_run = estimates.mean(excess, weights, future=True)
@@ -123,12 +123,12 @@ def _overpaid(old: pd.DataFrame, new: pd.DataFrame) -> Estimate:
     earlier = estimates.mean(old["points"], old["sample_weight"], future=True)
     excess = new["points"].to_numpy(float) - earlier.value
     half = (earlier.high - earlier.low) / 2
-    extra = (float(new["sample_weight"].sum()) * half / 1.96) ** 2 if math.isfinite(half) else 0.0
+    extra = (float(new["sample_weight"].sum()) * half / estimates.Z_95) ** 2 if math.isfinite(half) else 0.0
     return _widened(estimates.total(excess, new["sample_weight"]), extra)
 
 
 def _widened(estimate: Estimate, variance: float) -> Estimate:
-    half = math.hypot((estimate.high - estimate.low) / 2, 1.96 * math.sqrt(variance))
+    half = math.hypot((estimate.high - estimate.low) / 2, estimates.Z_95 * math.sqrt(variance))
     return Estimate(estimate.value, estimate.value - half, estimate.value + half, estimate.logged_count, estimate.grade)
 
 
