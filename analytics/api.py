@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.config import NODE_CAP, TIME_LIMIT_MS, Settings
 from analytics.errors import UsageError
-from analytics.extraction import Progress
 from analytics.extraction import extract as _extract
 from analytics.lake import Lake
 from analytics.model import ExtractResult
+from analytics.transfer import Progress
 from analytics.warehouse import Warehouse, open_lake
 from analytics.window import Window
 

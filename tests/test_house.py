@@ -41,6 +41,7 @@ ORDER = (
         "staging",
         "partition_files",
         "plan",
+        "transfer",
         "bookkeeping",
         "extraction",
         "checks",

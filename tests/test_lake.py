@@ -172,13 +172,17 @@ def test_a_bare_glob_sees_whole_partitions_only_while_files_are_replaced(
     question = "select realm_id, count(*) from read_parquet($1, hive_partitioning = false) group by 1"
     real = Lake.replace
 
+    one_at_a_time = threading.Lock()  # partitions may be replaced by several threads; a DuckDB connection serves one
+
     def look_and_replace(self: Lake, staged: Path, target: Path) -> None:
-        for moment in (0, 1):
-            if moment:
-                real(self, staged, target)
-            for pattern in ("executions/**/*.parquet", "executions/*/*/*.parquet"):
-                seen.append(duckdb.execute(question, [f"{fresh.root}/{pattern}"]).fetchall())
-            assert duckdb.execute("select count(*) from glob($1)", [f"{fresh.root}/**/*.parquet"]).fetchall() == [(6,)]
+        with one_at_a_time, duckdb.connect() as reader:
+            for moment in (0, 1):
+                if moment:
+                    real(self, staged, target)
+                for pattern in ("executions/**/*.parquet", "executions/*/*/*.parquet"):
+                    seen.append(reader.execute(question, [f"{fresh.root}/{pattern}"]).fetchall())
+                every_file = reader.execute("select count(*) from glob($1)", [f"{fresh.root}/**/*.parquet"]).fetchall()
+                assert every_file == [(6,)]
 
     monkeypatch.setattr(Lake, "replace", look_and_replace)
     table.extract(fresh)

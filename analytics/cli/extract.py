@@ -13,8 +13,8 @@ from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chose
 from analytics.errors import LakeError
 
 if TYPE_CHECKING:
-    from analytics.extraction import Progress
     from analytics.model import ExtractResult
+    from analytics.transfer import Progress
 
 
 def add(verbs: Verbs) -> None:
