@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/strategy-analytics
 READY  := $(VENV)/.ready
+BENCH  := .venv-bench
 
 # make extract SINCE=2026-07-01 UNTIL=2026-07-08 REALM=acme-cycling ARGS="--force"
 window = $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)")
@@ -54,8 +55,12 @@ types: $(READY)  ## mypy, strict
 prove: $(READY)  ## long proof: the lossless and extraction tests on the full-size demo
 	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800 $(ARGS)
 
-bench: $(READY)  ## side by side with what people use today
-	$(VENV)/bin/python -m benchmarks.extract $(ARGS) && $(VENV)/bin/python -m benchmarks.flatten $(ARGS)
+$(BENCH)/.ready: pyproject.toml requirements.txt benchmarks/requirements.txt
+	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python benchmarks/install.py && touch $@
+
+bench: $(BENCH)/.ready  ## side by side with what people use today; make bench ARGS=--quick
+	$(BENCH)/bin/python -m benchmarks $(ARGS)
 
 clean:  ## remove the environment, caches, demo data and rendered reports (never your lake)
 	rm -rf $(VENV) demo reports/out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

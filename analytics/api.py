@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,10 @@ def extract(
     force: bool = False,
     allow_shrink: bool = False,
     wait_seconds: float = 0,
+    patience: str | timedelta | None = None,
+    retries: int | str | None = None,
+    accept_source: bool = False,
+    notice: Callable[[str], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> ExtractResult:
     """Make the lake equal to the source for a window of whole UTC days.
@@ -44,12 +48,18 @@ def extract(
         force: Replace every partition of the window.
         allow_shrink: Follow the source when it has lost rows.
         wait_seconds: How long to wait for another run.
+        patience: Open transactions older than this (``24h``, ``90m``) are not waited for.
+        retries: How often in a row to try again when the source failed for a moment.
+        accept_source: Another server or database than the one the lake was made from is meant.
+        notice: Told, in a sentence, when the source failed and is tried again.
         progress: Called as partitions are written.
 
     Raises:
         AnalyticsError: See ``analytics.errors``.
     """
-    settings = Settings.from_env(database_url=database_url, lake=lake, sample_rate=sample_rate)
+    settings = Settings.from_env(
+        database_url=database_url, lake=lake, sample_rate=sample_rate, patience=patience, retries=retries
+    )
     return _extract(
         settings.database_url,
         Lake(settings.lake),
@@ -60,6 +70,10 @@ def extract(
         force=force,
         allow_shrink=allow_shrink,
         wait_seconds=wait_seconds,
+        patience=settings.patience,
+        retries=settings.retries,
+        accept_source=accept_source,
+        notice=notice,
         progress=progress,
     )
 

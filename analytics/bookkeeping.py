@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
+from analytics.horizon import Horizon, spans_of
 from analytics.lake import Lake
-from analytics.model import DayRecord, Horizon, Partition, PartitionInfo, RealmFilter
+from analytics.model import DayRecord, Partition, PartitionInfo, RealmFilter
+from analytics.origin import is_same
 from analytics.plan import Plan
 from analytics.window import ONE_DAY, Window
 
@@ -71,14 +73,17 @@ class Bookkeeper:
                 f"{self._plan.other_rate} unchanged partitions were weighted with another sampling rate than {rate:g}; "
                 "--force weighs them again"
             )
-        before = [record.source for record in self._plan.records.values() if record]
-        if any(_server(old) != _server(self._identity) for old in before):
-            notes.append("this is another server or table than the one these days were read from before")
         return notes
 
     def _write(self, day: date | None, old: DayRecord | None, here: Mapping[str | None, PartitionInfo | None]) -> bool:
-        was_complete = old is not None and old.is_complete
-        if was_complete and not here:
+        # A run over some realms says nothing about the others: the day's completeness stays as it was.
+        whole = self._chosen.all_realms
+        spans = old.not_waited_for if old else ()
+        if whole and day is not None:
+            spans = spans_of(day, self._horizon, spans)
+        stays_complete = old is not None and old.is_complete and not here
+        # Another source that was accepted must be remembered, or it would be refused again.
+        if old and stays_complete and spans == old.not_waited_for and is_same(old.source, self._identity):
             return True
         entries = dict(old.partitions) if old else {}
         for realm, info in here.items():
@@ -88,20 +93,16 @@ class Bookkeeper:
                 entries[realm] = info
         if day is None and not entries and old is None:
             return False
-        whole = self._chosen.all_realms
+        moves = whole and not stays_complete
         fresh = DayRecord(
             day=day,
             partitions=entries,
             covers_all_realms=whole or bool(old and old.covers_all_realms),
-            # A run over some realms says nothing about the others: the day's completeness stays as it was.
-            complete_until=self._horizon.until if whole else (old.complete_until if old else None),
-            horizon_reason=self._horizon.reason if whole or not old else old.horizon_reason,
+            complete_until=self._horizon.until if moves else (old.complete_until if old else None),
+            horizon_reason=self._horizon.reason if moves or not old else old.horizon_reason,
             source=self._identity,
             recorded_at=datetime.now(UTC).replace(microsecond=0),
+            not_waited_for=spans,
         )
         self._lake.record(fresh)
         return fresh.is_complete
-
-
-def _server(identity: dict[str, str]) -> tuple[str | None, ...]:
-    return tuple(identity.get(key) for key in ("system_identifier", "database", "database_oid"))

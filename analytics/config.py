@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from analytics.errors import ConfigurationError
 
 DEFAULT_SAMPLE_RATE = 0.05
 """The engine's own default of ``DSL_EXECUTION_LOG_SAMPLE_RATE``."""
+
+PATIENCE = timedelta(hours=24)
+"""Older than any transaction of the engine or of a nightly job: what is open for longer has been forgotten."""
+
+RETRIES = 5
+"""With the pauses between them about a minute: long enough for a restart or a failover."""
+
+_MINUTE = timedelta(minutes=1)
 
 TRACE_LIMIT = 200
 NODE_CAP = 1000
@@ -31,6 +41,8 @@ class Settings:
         reports: Folder of rendered reports.
         sample_rate: Fraction of ok runs the engine logs, 0 to 1.
         sample_rate_is_default: Nobody set it, so every command that uses it says so.
+        patience: Open transactions of the source older than this are not waited for.
+        retries: How often in a row a run that the source interrupted tries again.
     """
 
     database_url: str = field(default="", repr=False)
@@ -39,6 +51,8 @@ class Settings:
     reports: Path = Path("reports/out")
     sample_rate: float = DEFAULT_SAMPLE_RATE
     sample_rate_is_default: bool = True
+    patience: timedelta = PATIENCE
+    retries: int = RETRIES
 
     @classmethod
     def from_env(
@@ -49,6 +63,8 @@ class Settings:
         lake: str | Path | None = None,
         reports: str | Path | None = None,
         sample_rate: float | str | None = None,
+        patience: timedelta | str | None = None,
+        retries: int | str | None = None,
     ) -> Settings:
         """Build settings from arguments, then the environment, then defaults.
 
@@ -58,9 +74,11 @@ class Settings:
             lake: Before ``ANALYTICS_LAKE``, before ``lake``.
             reports: Before ``ANALYTICS_REPORTS``, before ``reports/out``.
             sample_rate: Before ``ANALYTICS_SAMPLE_RATE``, before 0.05.
+            patience: Before ``ANALYTICS_PATIENCE``, before 24 hours; as text ``90s``, ``45m``, ``24h`` or ``2d``.
+            retries: Before ``ANALYTICS_RETRIES``, before 5.
 
         Raises:
-            ConfigurationError: The rate is no number between 0 and 1.
+            ConfigurationError: The rate is no number between 0 and 1, the patience no duration, the retries no count.
         """
         source = os.environ if env is None else env
         rate = sample_rate if sample_rate is not None else source.get("ANALYTICS_SAMPLE_RATE") or None
@@ -71,6 +89,8 @@ class Settings:
             reports=Path(reports or source.get("ANALYTICS_REPORTS") or "reports/out"),
             sample_rate=DEFAULT_SAMPLE_RATE if rate is None else _rate(rate),
             sample_rate_is_default=rate is None,
+            patience=_duration(patience if patience is not None else source.get("ANALYTICS_PATIENCE") or PATIENCE),
+            retries=_count(retries if retries is not None else source.get("ANALYTICS_RETRIES") or RETRIES),
         )
 
 
@@ -85,3 +105,30 @@ def _rate(value: float | str) -> float:
             hint="it is the engine's DSL_EXECUTION_LOG_SAMPLE_RATE: --sample-rate 0.05 or ANALYTICS_SAMPLE_RATE=0.05",
         )
     return rate
+
+
+def _duration(value: timedelta | str) -> timedelta:
+    if isinstance(value, timedelta):
+        if value >= timedelta(0):
+            return value
+    elif match := re.fullmatch(r"(\d{1,6})\s*([smhd])", value.strip().lower()):
+        return (
+            int(match[1]) * {"s": timedelta(seconds=1), "m": _MINUTE, "h": 60 * _MINUTE, "d": 1440 * _MINUTE}[match[2]]
+        )
+    raise ConfigurationError(
+        f"the patience must be a duration such as 24h, not {str(value)!r}",
+        hint="write 90s, 45m, 24h or 2d: --patience 24h or ANALYTICS_PATIENCE=24h",
+    )
+
+
+def _count(value: int | str) -> int:
+    try:
+        count = int(value)
+    except ValueError:
+        count = -1
+    if not 0 <= count <= 1000:
+        raise ConfigurationError(
+            f"the number of retries must be a whole number from 0 to 1000, not {value!r}",
+            hint="--retries 5 or ANALYTICS_RETRIES=5; 0 gives up at the first failure",
+        )
+    return count

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
+from analytics.errors import SourceUnavailableError
+from analytics.server_errors import explain
 
 if TYPE_CHECKING:
     import psycopg
@@ -31,13 +32,16 @@ def connect(url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 
     engine = _engine(url)
     try:
-        with engine.connect().execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        ) as connection:
-            yield connection.connection.driver_connection  # type: ignore[misc]  # psycopg's, as the drivername says
+        connection = engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     except DBAPIError as error:
         # The original error names host, port and reason; SQLAlchemy's adds a link to its own website.
-        raise explain(error.orig or error) from None
+        raise explain(error.orig or error, connecting=True) from None
+    with connection:
+        try:
+            yield connection.connection.driver_connection  # type: ignore[misc]  # psycopg's, as the drivername says
+        finally:
+            # Closing ends the transaction. The pool's rollback before it would log a traceback when the server has gone.
+            connection.invalidate()
 
 
 def _engine(url: str) -> sqlalchemy.Engine:
@@ -75,22 +79,3 @@ def _engine(url: str) -> sqlalchemy.Engine:
     return sqlalchemy.create_engine(
         parsed.set(drivername="postgresql+psycopg"), connect_args=options, poolclass=sqlalchemy.pool.NullPool
     )
-
-
-def explain(error: BaseException) -> SourceError:
-    """A psycopg error as one of ours. libpq's messages name host, user and table, never the password."""
-    import psycopg
-    from psycopg import errors
-
-    message = " ".join(str(error).split())
-    kind: type[SourceError] = SourceError
-    hint = ""
-    if isinstance(error, errors.InsufficientPrivilege):
-        kind, hint = SourceAccessError, "grant select on strategyexecutionlog to the role that reads it"
-    elif isinstance(error, errors.QueryCanceled):
-        hint = "a timeout or an administrator cancelled the query; run again, or extract a shorter window"
-    elif isinstance(error, psycopg.ProgrammingError) and getattr(error, "sqlstate", None) is None:
-        kind, hint = SourceUnavailableError, "check the options behind the ? of the URL"
-    elif isinstance(error, psycopg.OperationalError) and getattr(error, "sqlstate", None) is None:
-        kind, hint = SourceUnavailableError, "check host, port, user and password: psql with the same URL must connect"
-    return kind(f"PostgreSQL: {message}", hint=hint, sqlstate=getattr(error, "sqlstate", None))

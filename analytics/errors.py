@@ -7,6 +7,7 @@
     ├── SourceError           exit 3   the database
     │   ├── SourceUnavailableError     host, port, password, database
     │   ├── SourceAccessError          a right is missing
+    │   ├── SourceIdentityError        another server than the one the lake was made from
     │   └── SourceSchemaError          a table or column is missing or has another type
     ├── LakeError             exit 3   the Parquet files
     │   ├── VerificationError          what was written is not what the server counted
@@ -73,6 +74,11 @@ class UnknownNameError(UsageError):
 class SourceError(AnalyticsError):
     """The PostgreSQL server refused, failed or does not hold what is needed."""
 
+    @property
+    def is_transient(self) -> bool:
+        """The same thing may succeed in a moment: a restart, a lost connection, a conflict on a standby."""
+        return bool(self.facts.get("is_transient"))
+
 
 class SourceUnavailableError(SourceError):
     """The server cannot be reached or does not let us in."""
@@ -80,6 +86,10 @@ class SourceUnavailableError(SourceError):
 
 class SourceAccessError(SourceError):
     """The role lacks a right."""
+
+
+class SourceIdentityError(SourceError):
+    """The lake was made from another server or database; nothing was written."""
 
 
 class SourceSchemaError(SourceError):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from analytics import definitions
+from analytics import definitions, horizon, origin, strangers
 from analytics.bookkeeping import Bookkeeper
+from analytics.config import PATIENCE, RETRIES
+from analytics.horizon import COMMIT_LAG
 from analytics.lake import Lake
-from analytics.model import ExtractResult, RealmFilter
-from analytics.plan import compare
-from analytics.source import COMMIT_LAG, Source
+from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter
+from analytics.plan import Plan, compare
+from analytics.retry import Retries
+from analytics.source import Source
 from analytics.transfer import Progress, Transfer, timed
 from analytics.window import Window
 
@@ -27,7 +31,12 @@ def extract(
     force: bool = False,
     allow_shrink: bool = False,
     wait_seconds: float = 0,
+    jobs: int = 1,
     lag: timedelta = COMMIT_LAG,
+    patience: timedelta = PATIENCE,
+    retries: int = RETRIES,
+    accept_source: bool = False,
+    notice: Callable[[str], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> ExtractResult:
     """Make the lake equal to the source for a window of whole UTC days.
@@ -42,8 +51,13 @@ def extract(
         force: Replace every partition of the window, whether it differs or not.
         allow_shrink: Follow the source when it has lost rows; without it such rows are kept and said.
         wait_seconds: How long to wait for another run to release the lake.
+        jobs: Connections to read with, side by side, all of one snapshot.
         lag: How long after its ``created_at`` a row's transaction may begin.
-        progress: Called once with the plan and after each partition.
+        patience: Open transactions of the source older than this are not waited for; their spans are said and recorded.
+        retries: How often in a row to try again when the source failed for a moment.
+        accept_source: Another server or database than the one the lake was made from is meant.
+        notice: Told what cannot wait for the result's notes: that the source failed and is tried again.
+        progress: Called once with the plan and after each partition, in each attempt.
 
     Returns:
         What was written, kept and left alone. A second run in a row has ``nothing_to_do``.
@@ -53,55 +67,136 @@ def extract(
         LakeLockedError: Another run is writing this lake.
     """
     window = window.whole_days()
-    chosen = RealmFilter.of(realms)
-    seconds: dict[str, float] = {}
-    with timed(seconds, "wait"):
+    run = _Run(lake, window, RealmFilter.of(realms), sample_rate, force, allow_shrink, accept_source, jobs, progress)
+    again = Retries(retries, notice)
+    with timed(run.seconds, "wait"):
         lock = lake.lock(wait_seconds)
         lock.__enter__()
     with contextlib.ExitStack() as stack:
         stack.push(lock)
-        with timed(seconds, "connect"):
-            source = stack.enter_context(Source(url, lag=lag))
-        workspace = stack.enter_context(lake.workspace())
-        with timed(seconds, "fingerprint"):
-            found = source.fingerprints(window, chosen)
-            identity = source.identity()
-        plan = compare(lake, window, chosen, found, sample_rate, force=force, allow_shrink=allow_shrink)
-        run = Transfer(source, lake, workspace, chosen, sample_rate, allow_shrink, seconds, progress, plan)
-        book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
-        # Chunk by chunk, so that a run that dies half-way has not worked for nothing.
-        for days in run.chunks():
-            book.record(days, run.settled)
-        with timed(seconds, "definitions"):
-            read = source.definitions()
-            if not isinstance(read, str):
-                definitions.write(lake, read, workspace)
-        book.record([*window.days, None], run.settled)
-    notes = [] if not isinstance(read, str) else [read]
-    notes += book.notes(sample_rate)
-    if run.moved_count:
-        notes.append(
-            f"{run.moved_count} rows have moved to another realm or day at the source; "
-            "where that is outside this run, extract it too"
+        result = again.run(lambda: run.attempt(Source(url, lag=lag, patience=patience)), lambda: len(run.settled))
+    return replace(result, notes=[*result.notes, *again.notes()], sample_rate_is_default=sample_rate_is_default)
+
+
+class _Run:
+    """What the attempts of one run have settled together."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        window: Window,
+        chosen: RealmFilter,
+        rate: float,
+        force: bool,
+        allow_shrink: bool,
+        accept_source: bool,
+        jobs: int,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._lake, self._window, self._chosen, self._rate = lake, window, chosen, rate
+        self._force, self._allow_shrink, self._accept_source = force, allow_shrink, accept_source
+        self._jobs, self._progress = jobs, progress
+        self.seconds: dict[str, float] = {}
+        self.settled: dict[Partition, PartitionInfo | None] = {}
+        self._kept: dict[Partition, int] = {}
+        self._dropped: dict[Partition, int] = {}
+        self._moved_count = 0
+        self._said: list[str] = []
+
+    def attempt(self, opening: Source) -> ExtractResult:
+        """Make the lake equal to one snapshot of the source."""
+        lake, window, chosen, seconds = self._lake, self._window, self._chosen, self.seconds
+        with contextlib.ExitStack() as stack:
+            with timed(seconds, "connect"):
+                source = stack.enter_context(opening)
+                identity = source.identity()
+            self._say(origin.check(lake, identity, accept=self._accept_source))
+            workspace = stack.enter_context(lake.workspace())
+            with timed(seconds, "fingerprint"):
+                found = source.fingerprints(window, chosen)
+            plan = compare(lake, window, chosen, found, self._rate, force=self._force, allow_shrink=self._allow_shrink)
+            unchanged = plan.unchanged - len(self._written().keys() - plan.changed.keys())
+            plan = self._without_settled(plan)
+            self._say(strangers.set_aside(lake, plan.records))
+            transfer = Transfer(
+                source,
+                lake,
+                workspace,
+                plan,
+                rate=self._rate,
+                allow_shrink=self._allow_shrink,
+                jobs=self._jobs,
+                progress=self._progress,
+            )
+            book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
+            try:
+                # Chunk by chunk, so that a run that dies half-way has not worked for nothing.
+                with timed(seconds, "transfer"):
+                    for days in transfer.chunks():
+                        book.record(days, transfer.settled)
+            finally:
+                self._keep(transfer)
+            with timed(seconds, "definitions"):
+                read = source.definitions()
+                if not isinstance(read, str):
+                    definitions.write(lake, read, workspace)
+            book.record([*window.days, None], transfer.settled)
+        return ExtractResult(
+            window=window,
+            written=list(self._written().values()),
+            unchanged=unchanged,
+            kept=self._kept,
+            dropped=self._dropped,
+            horizon=source.horizon,
+            incomplete_days=book.incomplete_days,
+            unread_columns=source.unread_columns,
+            sample_rate=self._rate,
+            sample_rate_is_default=False,
+            definitions=None if isinstance(read, str) else len(read),
+            notes=[
+                *([read] if isinstance(read, str) else []),
+                *self._said,
+                *horizon.notes(source.horizon),
+                *book.notes(self._rate),
+                *self._notes(source),
+            ],
+            seconds=seconds,
+            removed=sum(info is None for info in self.settled.values()),
         )
-    if source.change_column != "xmin":
-        notes.append(
-            f"an updated row is noticed only when it moves {source.change_column}: xmin cannot be read (a view, or column "
-            "rights without it)"
-        )
-    return ExtractResult(
-        window=window,
-        written=run.written,
-        unchanged=plan.unchanged,
-        kept=run.kept,
-        dropped=run.dropped,
-        horizon=source.horizon,
-        incomplete_days=book.incomplete_days,
-        unread_columns=source.unread_columns,
-        sample_rate=sample_rate,
-        sample_rate_is_default=sample_rate_is_default,
-        definitions=None if isinstance(read, str) else len(read),
-        notes=notes,
-        seconds=seconds,
-        removed=sum(info is None for info in run.settled.values()),
-    )
+
+    def _without_settled(self, plan: Plan) -> Plan:
+        """The plan less what ``--force`` wants replaced and an earlier attempt has replaced by the same rows."""
+
+        def is_settled(partition: Partition, fingerprint: Fingerprint) -> bool:
+            info, record = self.settled.get(partition), plan.records.get(partition.day)
+            known = record.partitions.get(partition.realm) if record else None
+            return info is not None and info == known and info.fingerprint == fingerprint and self._lake.holds(info)
+
+        return replace(plan, changed={p: f for p, f in plan.changed.items() if not is_settled(p, f)})
+
+    def _keep(self, transfer: Transfer) -> None:
+        """What an attempt settled stays settled, whether it came to its end or not."""
+        self.settled |= transfer.settled
+        self._kept |= transfer.kept
+        self._dropped |= transfer.dropped
+        self._moved_count += transfer.moved_count
+
+    def _written(self) -> dict[Partition, PartitionInfo]:
+        return {partition: info for partition, info in self.settled.items() if info}
+
+    def _say(self, sentences: list[str]) -> None:
+        self._said += [sentence for sentence in sentences if sentence not in self._said]
+
+    def _notes(self, source: Source) -> list[str]:
+        notes = []
+        if self._moved_count:
+            notes.append(
+                f"{self._moved_count} rows have moved to another realm or day at the source; "
+                "where that is outside this run, extract it too"
+            )
+        if source.change_column != "xmin":
+            notes.append(
+                f"an updated row is noticed only when it moves {source.change_column}: xmin cannot be read (a view, or "
+                "column rights without it)"
+            )
+        return notes

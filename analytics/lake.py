@@ -7,19 +7,19 @@ partitions only, also after a kill. The ledger (one JSON file per day) is writte
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-import time
-from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
-from analytics import ledger
-from analytics.errors import LakeError, LakeLockedError
-from analytics.model import DayRecord, Partition
+from analytics import disk, ledger
+from analytics.lock import STALE_AFTER, Held, break_lock, hold
+from analytics.model import DayRecord, Partition, PartitionInfo
+from analytics.owner import Owner
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 PART = "part.parquet"
@@ -59,6 +59,23 @@ def day_directory(day: date | None) -> str:
     return f"day={HIVE_NULL if day is None else day.isoformat()}"
 
 
+def is_realm_directory(name: str) -> bool:
+    """A folder that ``realm_directory`` could have named."""
+    value = name.removeprefix("realm=")
+    if name == value:
+        return False
+    return value == HIVE_NULL or "~" in value or realm_directory(unquote(value, errors="surrogatepass")) == name
+
+
+def is_day_directory(name: str) -> bool:
+    """A folder that ``day_directory`` could have named."""
+    value = name.removeprefix("day=")
+    try:
+        return name == day_directory(None if value == HIVE_NULL else date.fromisoformat(value))
+    except ValueError:
+        return False
+
+
 class Lake:
     """The files of one lake.
 
@@ -68,6 +85,7 @@ class Lake:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
+        self._held: Held | None = None
 
     # ---- paths -----------------------------------------------------------------------------------------------------
 
@@ -90,7 +108,11 @@ class Lake:
             days: Only these; all when not given. Ignored for tables without days.
         """
         base = self.root / table
-        names = [realm_directory(realm) for realm in realms] if realms is not None else _subfolders(base, "realm=")
+        names = (
+            [realm_directory(realm) for realm in realms]
+            if realms is not None
+            else _subfolders(base, is_realm_directory)
+        )
         if table in ("definitions", "definition_nodes"):
             candidates = [base / name / PART for name in names]
         else:
@@ -98,11 +120,47 @@ class Lake:
             candidates = [
                 base / name / day / PART
                 for name in names
-                for day in (wanted if wanted is not None else _subfolders(base / name, "day="))
+                for day in (wanted if wanted is not None else _subfolders(base / name, is_day_directory))
             ]
         return [str(path) for path in candidates if path.is_file()]
 
+    def holds(self, info: PartitionInfo) -> bool:
+        """The partition's files are there, with the sizes the ledger remembers."""
+        for table, told in (("executions", info.file_bytes), ("node_days", info.node_days_bytes)):
+            try:
+                size = self.path(table, info.partition).stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                size = 0
+            if size != told:
+                return False
+        return True
+
     # ---- writing ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self, wait_seconds: float = 0) -> Iterator[None]:
+        """Hold the lake's lock, and stop writing when it is lost; see ``analytics.lock``.
+
+        Raises:
+            LakeLockedError: Another run holds it, still after ``wait_seconds``.
+        """
+        with hold(self.root, wait_seconds) as held:
+            self._held = held
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def break_lock(self, *, stale_after: timedelta = STALE_AFTER) -> Owner | None:
+        """Break the lock of a run that is provably gone, or has shown no sign of life for ``stale_after``.
+
+        Returns:
+            Whose it was; ``None`` when nobody held it, or the owner is unknown.
+
+        Raises:
+            LakeLockedError: Its owner is alive.
+        """
+        return break_lock(self.root, stale_after=stale_after)
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -114,75 +172,45 @@ class Lake:
         shutil.rmtree(base, ignore_errors=True)
         folder = base / f"run-{os.getpid()}"
         try:
+            for leftover in (self.root / "ledger").glob("*.tmp"):
+                leftover.unlink(missing_ok=True)
             folder.mkdir(parents=True)
             yield folder
         except OSError as error:
-            raise LakeError(
-                f"the lake {self.root} cannot be written: {error.strerror or error}",
-                hint="check the folder's owner and free space (df -h); partitions that were finished stay, no other was touched",
-                path=str(self.root),
-            ) from error
+            if self._held:
+                self._held.ensure()  # whoever broke the lock has cleaned up: that is what happened, and not a missing file
+            raise disk.failure(error, self.root) from error
         finally:
             shutil.rmtree(base, ignore_errors=True)
 
     def replace(self, staged: Path, target: Path) -> None:
-        """Put a finished file in its place with one rename, durably: the data first, then the name."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _sync(staged)
-        staged.replace(target)
-        _sync(target.parent)
+        """Put a finished file in its place with one rename, durably: the data first, then the name.
 
-    def remove(self, target: Path) -> None:
-        """Take a partition's file away, and its folder when that is empty."""
-        target.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty, or gone: either is fine
-            target.parent.rmdir()
-            target.parent.parent.rmdir()
-
-    @contextlib.contextmanager
-    def lock(self, wait_seconds: float = 0) -> Iterator[None]:
-        """Hold the lake's lock. The kernel releases it with the process, so a killed run leaves no stale lock.
+        Several threads may do so at once, each for partitions of its own.
 
         Raises:
-            LakeLockedError: Another run holds it, still after ``wait_seconds``.
+            LakeLockedError: The lock was lost: another run may be writing.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            handle = (self.root / ".lock").open("a+", encoding="utf-8")
-        except OSError as error:
-            raise LakeError(
-                f"the lake {self.root} cannot be written: {error.strerror}", hint="check the folder's owner and rights"
-            ) from error
-        with handle:
-            deadline = time.monotonic() + wait_seconds
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        handle.seek(0)
-                        raise LakeLockedError(
-                            f"another run is writing the lake {self.root} ({handle.read().strip() or 'owner unknown'})",
-                            hint="wait for it, or give --wait SECONDS",
-                            path=str(self.root),
-                        ) from None
-                    time.sleep(0.2)
-            handle.seek(0)
-            handle.truncate()
-            handle.write(f"pid {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
-            handle.flush()
-            try:
-                yield
-            finally:
-                handle.truncate(0)
+        if self._held:
+            self._held.ensure()
+        disk.replace(staged, target)
+
+    def remove(self, target: Path) -> None:
+        """Take a partition's file away, and its folders when they are empty.
+
+        Raises:
+            LakeLockedError: The lock was lost: another run may be writing.
+        """
+        if self._held:
+            self._held.ensure()
+        disk.remove(target, root=self.root)
 
     # ---- the ledger ------------------------------------------------------------------------------------------------
 
     def record(self, entry: DayRecord) -> None:
-        """Write one day's ledger file, atomically."""
+        """Write one day's ledger file, atomically and durably; the partitions it tells of must be in their places."""
         target = self._ledger_path(entry.day)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(target.parent)
         staged = target.with_suffix(".json.tmp")
         staged.write_text(ledger.to_json(entry), encoding="utf-8")
         self.replace(staged, target)
@@ -193,6 +221,17 @@ class Lake:
             return ledger.from_json(self._ledger_path(day).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def ledger_problems(self) -> dict[str, str]:
+        """What is wrong with files of the ledger: their names, and why they cannot be read."""
+        problems: dict[str, str] = {}
+        for day in self.recorded_days():
+            path = self._ledger_path(day)
+            try:
+                ledger.from_json(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                problems[path.name] = f"{type(error).__name__}: {error}"
+        return problems
 
     def recorded_days(self) -> list[date | None]:
         """Days with a ledger file, oldest first, the undated partition last."""
@@ -216,16 +255,8 @@ class Lake:
         return self.root / "ledger" / f"{day_directory(day)}.json"
 
 
-def _subfolders(folder: Path, prefix: str) -> list[str]:
+def _subfolders(folder: Path, is_one: Callable[[str], bool]) -> list[str]:
     try:
-        return sorted(entry.name for entry in os.scandir(folder) if entry.name.startswith(prefix))
-    except FileNotFoundError:
+        return sorted(entry.name for entry in os.scandir(folder) if is_one(entry.name))
+    except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

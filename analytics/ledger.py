@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from analytics.horizon import NotWaitedFor, OpenTransaction
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def to_json(entry: DayRecord) -> str:
         "covers_all_realms": entry.covers_all_realms,
         "recorded_at": entry.recorded_at.isoformat(),
         "source": entry.source,
+        "not_waited_for": [span.to_dict() for span in entry.not_waited_for],
         "partitions": [
             {
                 "realm_id": info.partition.realm,
@@ -100,6 +102,19 @@ def from_json(text: str) -> DayRecord:
         horizon_reason=str(data["horizon_reason"]),
         source={str(k): str(v) for k, v in data["source"].items()},
         recorded_at=datetime.fromisoformat(data["recorded_at"]),
+        not_waited_for=tuple(_span(item) for item in data.get("not_waited_for", [])),  # older ledgers lack it
+    )
+
+
+def _span(item: dict[str, Any]) -> NotWaitedFor:
+    return NotWaitedFor(
+        since=datetime.fromisoformat(item["since"]),
+        until=datetime.fromisoformat(item["until"]),
+        transaction=OpenTransaction(
+            str(item["role"]), datetime.fromisoformat(item["began"]), pid=item["pid"], gid=item["gid"]
+        ),
+        recorded_at=datetime.fromisoformat(item["recorded_at"]),
+        settled_at=_time(item["settled_at"]),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+from analytics.horizon import Horizon, NotWaitedFor
 from analytics.window import ONE_DAY, Window
 
 
@@ -51,6 +52,22 @@ class RealmFilter:
     def parameters(self) -> dict[str, Any]:
         """As parameters of the statements in ``sql/source``."""
         return {"all_realms": self.all_realms, "realms": list(self.realms), "null_realm": self.null_realm}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows to read in one statement.
+
+    Attributes:
+        first, last: UTC days, both inclusive; ``None`` when only undated rows are wanted.
+        realms: Which tenants.
+        undated: Also rows that belong to no day.
+    """
+
+    first: date | None
+    last: date | None
+    realms: RealmFilter
+    undated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +120,6 @@ class PartitionInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Horizon:
-    """Up to when rows can be taken as committed.
-
-    Attributes:
-        until: Rows created before this are expected to be visible, UTC.
-        reason: What set it, in words: a lag, or the transaction that is still open.
-        pid, role, age_seconds: Of the transaction that holds it back, where one does.
-    """
-
-    until: datetime
-    reason: str
-    pid: int | None = None
-    role: str | None = None
-    age_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class DayRecord:
     """One ledger file: what is known of one UTC day over all realms.
 
@@ -131,6 +131,7 @@ class DayRecord:
         horizon_reason: What limited ``complete_until``.
         source: Identity of the server and table that was read.
         recorded_at: UTC.
+        not_waited_for: Spans of the day that an old transaction may still bring rows into, or might have.
     """
 
     day: date | None
@@ -140,6 +141,7 @@ class DayRecord:
     horizon_reason: str
     source: dict[str, str]
     recorded_at: datetime
+    not_waited_for: tuple[NotWaitedFor, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -222,6 +224,7 @@ class ExtractResult:
             "partitions_removed": self.removed,
             "complete_until": self.horizon.until.isoformat(),
             "held_back_by": self.horizon.reason,
+            "not_waited_for": [span.to_dict() for span in self.horizon.not_waited_for],
             "incomplete_days": [day.isoformat() for day in self.incomplete_days],
             "unread_columns": self.unread_columns,
             "sample_rate": self.sample_rate,

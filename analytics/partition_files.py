@@ -1,26 +1,29 @@
-"""From staged rows to finished, verified partition files: one pass over the rows in file order."""
+"""From a portion of rows to finished, verified partition files."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import schema, sql
+import numpy as np
+
+from analytics import parquet_writer
+from analytics.columns import STATUS, Columns, weights
 from analytics.errors import VerificationError
 from analytics.model import Fingerprint, Partition, PartitionInfo
-from analytics.staging import PartitionFacts, Stage
+from analytics.native import ids, tuples
+from analytics.parquet_writer import ROW_GROUP_ENTRIES, SMALL_ROWS
+from analytics.portion import Portion
+from analytics.rollup import Rollup
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
-ROW_GROUP_ROWS = 20_000
-"""One row group is one thread's work, and a group holds about half a million trace entries."""
+ROW_GROUP_ROWS = parquet_writer.ROW_GROUP_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,127 +36,168 @@ class StagedFiles:
 
 
 def write(
-    stage: Stage, fingerprints: Mapping[Partition, Fingerprint], workspace: Path, sample_rate: float
+    portion: Portion,
+    partitions: Sequence[Partition],
+    fingerprints: Mapping[Partition, Fingerprint],
+    workspace: Path,
+    sample_rate: float,
 ) -> dict[Partition, StagedFiles]:
-    """Write one file per partition of the stage, read it back, and compare with what the server counted.
+    """Write the files of the portion's partitions, read them back, and compare with what the server counted.
+
+    Args:
+        portion: The rows.
+        partitions: Of the portion, first to last.
+        fingerprints: What the server counted of each.
+        workspace: Folder for files on their way.
+        sample_rate: Fraction of ok runs that was logged.
 
     Raises:
         VerificationError: A count or hash differs; nothing has been replaced.
     """
-    footers = [_footer(partition, fingerprints[partition], sample_rate) for partition in stage.partitions]
-    executions = _split(stage.executions(), "executions", schema.execution_schema(), workspace, footers)
-    node_days = _split(stage.node_days(), "node_days", schema.node_day_schema(), workspace, footers)
-    on_disk = _read_back(stage.connection, list(executions.values()))
+    footers = [_footer(partition, fingerprints[partition], sample_rate) for partition in partitions]
+    executions = _executions(portion, footers, workspace, sample_rate)
+    node_days = _node_days(portion, partitions, footers, workspace, weights(portion, sample_rate))
     staged: dict[Partition, StagedFiles] = {}
-    for number, partition in enumerate(stage.partitions):
-        facts = stage.facts.get(number, PartitionFacts())
+    for place, partition in enumerate(partitions):
+        start, end = portion.bounds[place], portion.bounds[place + 1]
         fingerprint = fingerprints[partition]
-        path = executions.get(number, workspace / "none")
-        count, id_hash = on_disk.get(str(path), (0, 0))
-        if (count, id_hash) != (fingerprint.row_count + facts.kept_count, fingerprint.id_hash + facts.kept_hash):
+        kept = portion.flagged(tuples.KEPT, start, end)
+        kept_count, kept_hash = int(kept.sum()), _id_hash(portion.rows.ids[start:end][kept])
+        path = executions.get(place)
+        count, id_hash = _read_back(path) if path else (0, 0)
+        if (count, id_hash) != (fingerprint.row_count + kept_count, fingerprint.id_hash + kept_hash):
             raise VerificationError(
                 f"{partition}: the server counted {fingerprint.row_count} rows (id hash {fingerprint.id_hash}), the file on its "
-                f"way holds {count - facts.kept_count} (id hash {id_hash - facts.kept_hash}); nothing was replaced",
+                f"way holds {count - kept_count} (id hash {id_hash - kept_hash}); nothing was replaced",
                 hint="run again; if it stays, report it with this message",
                 partition=partition,
                 expected=fingerprint.row_count,
-                found=count - facts.kept_count,
+                found=count - kept_count,
             )
+        rollup = node_days.get(place)
+        codes = portion.rows.codes[start:end]
         staged[partition] = StagedFiles(
-            path,
-            node_days.get(number),
+            path or workspace / "none",
+            rollup,
             PartitionInfo(
                 partition=partition,
                 fingerprint=fingerprint,
                 row_count=count,
-                kept_count=facts.kept_count,
+                kept_count=kept_count,
                 id_hash=id_hash,
-                trace_entries=facts.trace_entries,
-                irregular_count=facts.irregular_count,
-                status_counts=dict(sorted(facts.status_counts.items())),
+                trace_entries=int(codes[:, tuples.ENTRIES].sum(dtype=np.int64)),
+                irregular_count=_irregular(portion, codes),
+                status_counts=_status_counts(portion, codes),
                 sample_rate=sample_rate,
-                file_bytes=path.stat().st_size if count else 0,
-                node_days_bytes=node_days[number].stat().st_size if number in node_days else 0,
+                file_bytes=path.stat().st_size if path else 0,
+                node_days_bytes=rollup.stat().st_size if rollup else 0,
                 extracted_at=datetime.now(UTC).replace(microsecond=0),
             ),
         )
     return staged
 
 
-def _split(
-    batches: Iterator[pa.RecordBatch],
-    name: str,
-    table_schema: pa.Schema,
-    workspace: Path,
-    footers: list[dict[str, str]],
+def _executions(
+    portion: Portion, footers: Sequence[Mapping[str, str]], workspace: Path, sample_rate: float
 ) -> dict[int, Path]:
-    """Write batches in file order, the partition's number first, into one Parquet file per partition."""
+    """One file per partition that has rows, by its place in the portion."""
+    columns = Columns(portion, sample_rate)
     paths: dict[int, Path] = {}
-    with contextlib.closing(_Writer(table_schema)) as writer:
-        for batch in batches:
-            for number, rows in _runs(batch):
-                if number not in paths:
-                    # No name on its way ends in .parquet: a glob over the lake must not see it.
-                    paths[number] = workspace / f"{name}-{number}.tmp"
-                    writer.start(paths[number], footers[number])
-                writer.add(rows)
+    shared: tuple[int, int, pa.Table] | None = None  # plain rows of several small partitions
+    for place, footer in enumerate(footers):
+        start, end = int(portion.bounds[place]), int(portion.bounds[place + 1])
+        if start == end:
+            continue
+        paths[place] = workspace / f"executions-{portion.first + place}.tmp"
+        if end - start < min(SMALL_ROWS, ROW_GROUP_ROWS):
+            if shared is None or end > shared[1]:
+                until = _small_until(portion.bounds, place)
+                shared = (start, until, columns.table(start, until, coded=False))
+            table = shared[2].slice(start - shared[0], end - start)
+            with contextlib.closing(parquet_writer.create(paths[place], table.schema, footer, small=True)) as writer:
+                writer.write_table(table)
+            continue
+        writer = None
+        for first, last in _row_groups(portion, start, end):
+            table = columns.table(first, last, coded=True)
+            writer = writer or parquet_writer.create(paths[place], table.schema, footer, small=False)
+            writer.write_table(table, row_group_size=last - first)
+        writer.close()
     return paths
 
 
-def _runs(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Cut a batch where the partition number (its first column) changes."""
-    import numpy as np
-
-    numbers = batch.column(0).to_numpy()
-    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-    body = batch.remove_column(0)
-    for start, end in pairwise(edges):
-        if end > start:
-            yield int(numbers[start]), body.slice(start, end - start)
+def _small_until(bounds: Any, place: int) -> int:
+    """Where the rows end of the small partitions that can be made into one table, from ``place`` on."""
+    start = until = int(bounds[place])
+    for end in bounds[place + 1 :].tolist():
+        if end - until >= SMALL_ROWS or (end - start > ROW_GROUP_ROWS and until > start):
+            break
+        until = end
+    return until
 
 
-class _Writer:
-    """One Parquet file at a time, in row groups of an even size."""
-
-    def __init__(self, table_schema: pa.Schema) -> None:
-        self._schema = table_schema
-        self._file: Any = None
-        self._waiting: list[pa.RecordBatch] = []
-
-    def start(self, path: Path, footer: dict[str, str]) -> None:
-        import pyarrow.parquet as pq
-
-        self.close()
-        self._file = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=3)
-        self._file.add_key_value_metadata(footer)
-
-    def add(self, rows: pa.RecordBatch) -> None:
-        self._waiting.append(rows)
-        if sum(batch.num_rows for batch in self._waiting) >= ROW_GROUP_ROWS:
-            self._flush()
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._flush()
-            self._file.close()
-            self._file = None
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        if self._waiting:
-            self._file.write_table(
-                pa.Table.from_batches(self._waiting).cast(self._schema), row_group_size=ROW_GROUP_ROWS
-            )
-            self._waiting = []
+def _row_groups(portion: Portion, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut the rows of a partition: few enough rows, and few enough entries unless a single row has more."""
+    entries = np.cumsum(portion.rows.codes[start:end, tuples.ENTRIES], dtype=np.int64)
+    first, before = start, 0
+    while first < end:
+        most = int(np.searchsorted(entries, before + ROW_GROUP_ENTRIES, side="right")) + start
+        last = min(end, first + ROW_GROUP_ROWS, max(most, first + 1))
+        yield first, last
+        before, first = int(entries[last - start - 1]), last
 
 
-def _read_back(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> dict[str, tuple[int, int]]:
-    """Rows and id hash of files as they lie on disk."""
-    if not paths:
-        return {}
-    rows = connection.execute(sql.text("flatten", "read_back"), {"paths": [str(path) for path in paths]}).fetchall()
-    return {name: (count, int(id_hash)) for name, count, id_hash in rows}
+def _node_days(
+    portion: Portion,
+    partitions: Sequence[Partition],
+    footers: Sequence[Mapping[str, str]],
+    workspace: Path,
+    row_weights: Any,
+) -> dict[int, Path]:
+    """One rollup per partition that has trace entries."""
+    rollup = Rollup(portion, row_weights)
+    paths: dict[int, Path] = {}
+    for place, (partition, footer) in enumerate(zip(partitions, footers, strict=True)):
+        count = int(rollup.bounds[place + 1] - rollup.bounds[place])
+        if count:
+            table = rollup.table(place, partition.realm)
+            paths[place] = workspace / f"node_days-{portion.first + place}.tmp"
+            writer = parquet_writer.create(paths[place], table.schema, footer, small=count < SMALL_ROWS)
+            with contextlib.closing(writer):
+                writer.write_table(table)
+    return paths
+
+
+def _irregular(portion: Portion, codes: Any) -> int:
+    """Rows whose trace is kept verbatim; the JSON null of a failed run is nothing unusual."""
+    texts = codes[:, tuples.IRREGULAR]
+    kept = texts[texts >= 0]
+    nulls = [code for code in np.unique(kept).tolist() if portion.texts[code].as_py() == "null"]
+    return int(np.count_nonzero(~np.isin(kept, nulls)))
+
+
+def _status_counts(portion: Portion, codes: Any) -> dict[str, int]:
+    found = zip(*np.unique(codes[:, STATUS], return_counts=True), strict=True)
+    return dict(sorted((portion.texts[int(code)].as_py(), int(count)) for code, count in found if code >= 0))
+
+
+def _id_hash(halves: Any) -> int:
+    return sum(int(high) >> 4 for high in halves[:, 0].view(np.uint64))
+
+
+def _read_back(path: Path) -> tuple[int, int]:
+    """Rows and id hash of a file as it lies on disk."""
+    import pyarrow.parquet as pq
+
+    count = hashed = 0
+    for chunk in pq.read_table(path, columns=["execution_id"], partitioning=None)["execution_id"].chunks:
+        ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        upper, lower, well_formed = ids.hash_of_texts(np.frombuffer(chunk.buffers()[2], np.uint8), ends)
+        if not well_formed:
+            raise VerificationError(f"{path.name} holds an execution id that is no uuid; nothing was replaced")
+        count += len(chunk)
+        hashed += (int(upper) << 30) + int(lower)
+    return count, hashed
 
 
 def _footer(partition: Partition, fingerprint: Fingerprint, sample_rate: float) -> dict[str, str]:

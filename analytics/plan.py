@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from analytics.lake import Lake
-from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter
+from analytics.model import DayRecord, Fingerprint, Partition, RealmFilter, Span
 from analytics.window import Window
 
-MOST_ROWS_AT_ONCE = 1_000_000
+MOST_ROWS_AT_ONCE = 2_000_000
 """Days are read together up to this many rows: without an index on created_at every statement scans the whole table, and
 with too many rows in one statement a killed run loses too much work."""
 
@@ -54,7 +54,7 @@ def compare(
         fingerprint = found.get(partition, _GONE)
         record = records.get(partition.day)
         info = record.partitions.get(partition.realm) if record else None
-        same = info is not None and info.fingerprint == fingerprint and _files_are_there(lake, info)
+        same = info is not None and info.fingerprint == fingerprint and lake.holds(info)
         follows = force or (allow_shrink and info is not None and info.kept_count > 0)
         if same and not follows:
             unchanged += 1
@@ -84,16 +84,6 @@ def _orphans(lake: Lake, days: Iterable[date | None], placed: set[Partition]) ->
                 yield orphan
 
 
-def _files_are_there(lake: Lake, info: PartitionInfo) -> bool:
-    if info.row_count == 0:
-        return True
-    sizes = {"executions": info.file_bytes, "node_days": info.node_days_bytes}
-    try:
-        return all(lake.path(table, info.partition).stat().st_size == size for table, size in sizes.items() if size)
-    except FileNotFoundError:
-        return False
-
-
 def _order(partition: Partition) -> tuple[date, bool, str]:
     return (partition.day or date.max, partition.realm is None, partition.realm or "")
 
@@ -117,3 +107,30 @@ def chunks(changed: dict[Partition, Fingerprint]) -> Iterator[dict[Partition, Fi
         yield chunk
     if undated:
         yield undated
+
+
+def shares(chunk: dict[Partition, Fingerprint], jobs: int) -> list[dict[Partition, Fingerprint]]:
+    """Cut a chunk into parts of about as many rows for several connections: whole days, or the tenants of a single one."""
+    partitions = list(chunk)
+    by_day = len({partition.day for partition in partitions}) > 1
+    total = sum(fingerprint.row_count for fingerprint in chunk.values())
+    parts: list[dict[Partition, Fingerprint]] = [{}]
+    rows = 0
+    for place, partition in enumerate(partitions):
+        may_cut = not by_day or (place > 0 and partitions[place - 1].day != partition.day)
+        if parts[-1] and may_cut and rows >= total * len(parts) / jobs and len(parts) < jobs:
+            parts.append({})
+        parts[-1][partition] = chunk[partition]
+        rows += chunk[partition].row_count
+    return parts
+
+
+def span(share: Iterable[Partition]) -> Span:
+    """What to ask the server for."""
+    partitions = list(share)
+    days = [partition.day for partition in partitions if partition.day]
+    # Only the realms that differ: a late row of one tenant must not cost a read of them all.
+    realms = sorted({partition.realm for partition in partitions}, key=lambda realm: (realm is None, realm or ""))
+    return Span(
+        min(days, default=None), max(days, default=None), RealmFilter.of(realms), undated=len(days) < len(partitions)
+    )

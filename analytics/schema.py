@@ -128,38 +128,22 @@ DEFINITION_COLUMNS = (
 )
 
 
-@functools.cache
-def copy_schema() -> pa.Schema:
-    """Types of the COPY stream, in the order of ``sql/source/executions.sql``."""
-    import pyarrow as pa
-
-    text, number, time = pa.string(), pa.float64(), pa.timestamp("us")
-    return pa.schema(
-        [
-            ("execution_id", text),
-            ("created_at", time),
-            ("created_at_irregular", text),
-            ("updated_at", time),
-            ("oauth_user_id", text),
-            ("strategy_id", text),
-            ("strategy_version", pa.int32()),
-            ("strategy_type", text),
-            ("realm_id", text),
-            ("external_game_id", text),
-            ("external_task_id", text),
-            ("external_user_id", text),
-            ("status", text),
-            ("error_code", text),
-            ("points", number),
-            ("case_name", text),
-            ("duration_ms", number),
-            ("nodes_executed", pa.int32()),
-            ("trace_json", text),
-            ("sampled", pa.bool_()),
-            ("parent_strategy_id", text),
-            ("notes", text),
-        ]
-    )
+TEXT_COLUMNS = (
+    "strategy_id",
+    "realm_id",
+    "created_at_irregular",
+    "oauth_user_id",
+    "strategy_type",
+    "external_game_id",
+    "external_task_id",
+    "external_user_id",
+    "status",
+    "error_code",
+    "case_name",
+    "parent_strategy_id",
+    "notes",
+)
+"""Columns of ``lake/executions`` that hold text, in the order of ``sql/source/executions.sql``."""
 
 
 @functools.cache
@@ -176,16 +160,35 @@ def execution_schema() -> pa.Schema:
             ("value_number", pa.float64()),
         ]
     )
-    utc = pa.timestamp("us", tz="UTC")
-    fields: list[pa.Field] = []
-    for column in copy_schema():
-        if column.name == "trace_json":
-            fields += [pa.field("trace", pa.list_(entry)), pa.field("trace_irregular", pa.string())]
-        elif column.name in ("created_at", "updated_at"):
-            fields.append(pa.field(column.name, utc))
-        else:
-            fields.append(column)
-    return pa.schema([*fields, ("sample_weight", pa.float64())])
+    text, number, utc = pa.string(), pa.float64(), pa.timestamp("us", tz="UTC")
+    return pa.schema(
+        [
+            ("execution_id", text),
+            ("created_at", utc),
+            ("created_at_irregular", text),
+            ("updated_at", utc),
+            ("oauth_user_id", text),
+            ("strategy_id", text),
+            ("strategy_version", pa.int32()),
+            ("strategy_type", text),
+            ("realm_id", text),
+            ("external_game_id", text),
+            ("external_task_id", text),
+            ("external_user_id", text),
+            ("status", text),
+            ("error_code", text),
+            ("points", number),
+            ("case_name", text),
+            ("duration_ms", number),
+            ("nodes_executed", pa.int32()),
+            ("trace", pa.list_(entry)),
+            ("trace_irregular", text),
+            ("sampled", pa.bool_()),
+            ("parent_strategy_id", text),
+            ("notes", text),
+            ("sample_weight", number),
+        ]
+    )
 
 
 @functools.cache

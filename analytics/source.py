@@ -7,29 +7,23 @@ are of the same moment.
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from analytics import schema, sql
-from analytics.connect import SESSION, connect, explain
+from analytics.config import PATIENCE
+from analytics.connect import SESSION, connect
+from analytics.copy_stream import copy_blocks
 from analytics.errors import SourceError
-from analytics.model import Fingerprint, Horizon, Partition, RealmFilter
+from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
+from analytics.model import Fingerprint, Partition, RealmFilter, Span
+from analytics.server_errors import explain
 from analytics.source_table import DEFINITION_TABLE, check_log_table
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
     import psycopg
-    import pyarrow as pa
-
-COMMIT_LAG = timedelta(minutes=5)
-"""How far behind the server's clock a row is taken as committed when no open transaction says otherwise. The engine
-queues rows and commits them one by one; a drain of a few seconds is normal, minutes are not."""
-
-BLOCK_BYTES = 8 << 20
-LARGEST_BLOCK_BYTES = 1 << 30
 
 
 class Source:
@@ -38,6 +32,7 @@ class Source:
     Args:
         url: SQLAlchemy or libpq URL or ``key=value`` string; empty for libpq's own variables.
         lag: How long after its ``created_at`` a row's transaction may begin.
+        patience: Transactions older than this are not waited for.
 
     Attributes:
         horizon: Up to when rows can be taken as committed.
@@ -50,31 +45,76 @@ class Source:
         SourceAccessError: The role may not read it.
     """
 
-    def __init__(self, url: str = "", *, lag: timedelta = COMMIT_LAG) -> None:
+    def __init__(self, url: str = "", *, lag: timedelta = COMMIT_LAG, patience: timedelta = PATIENCE) -> None:
         self._url = url
         self._stack = contextlib.ExitStack()
         self._connection: psycopg.Connection[tuple[Any, ...]]
-        self._lag = lag
+        self._lag, self._patience = lag, patience
+        self._shared: str | None = None
         self.change_column = "xmin"
         self.horizon: Horizon
         self.unread_columns: list[str] = []
 
     def __enter__(self) -> Source:
+        import psycopg
+
         with contextlib.ExitStack() as opening:
             self._connection = opening.enter_context(connect(self._url))
-            self._connection.execute(SESSION)
-            # The horizon first, in a transaction of its own: a writer that commits between the snapshot and a later look
-            # at the open transactions would be in neither.
-            self.horizon = self._read_horizon()
-            self._connection.rollback()
-            self._connection.execute(SESSION)
-            table = check_log_table(self._rows)
-            self.unread_columns, self.change_column = table.unread_columns, table.change_column
+            try:
+                if self._shared:
+                    self._take_over(self._shared)
+                    self._connection.execute(SESSION)
+                else:
+                    self._connection.execute(SESSION)
+                    # The horizon first, in a transaction of its own: a writer that commits between the snapshot and a
+                    # later look at the open transactions would be in neither.
+                    self.horizon = read_horizon(self._rows, self._lag, self._patience)
+                    self._connection.rollback()
+                    self._connection.execute(SESSION)
+                    table = check_log_table(self._rows)
+                    self.unread_columns, self.change_column = table.unread_columns, table.change_column
+            except psycopg.Error as error:
+                raise explain(error) from error
             self._stack = opening.pop_all()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
+
+    def sibling(self) -> Source:
+        """A second connection that sees exactly what this one sees; enter it while this one is open and idle.
+
+        Works on a standby too.
+
+        Raises:
+            SourceError: The snapshot cannot be shared, here or when the sibling is entered.
+        """
+        made = Source(self._url, lag=self._lag, patience=self._patience)
+        made._shared = self._query("select pg_export_snapshot() as name")[0]["name"]
+        made.horizon, made.unread_columns = self.horizon, self.unread_columns
+        made.change_column = self.change_column
+        return made
+
+    def _take_over(self, snapshot: str) -> None:
+        """Make another session's snapshot this one's; the first statement of the transaction."""
+        import psycopg
+        from psycopg import sql as composed
+
+        refused = psycopg.errors
+        try:
+            self._connection.execute(composed.SQL("set transaction snapshot {}").format(composed.Literal(snapshot)))
+        except (
+            refused.UndefinedObject,  # since PostgreSQL 17
+            refused.InvalidParameterValue,  # before
+            refused.FeatureNotSupported,
+            refused.ActiveSqlTransaction,
+            refused.ObjectNotInPrerequisiteState,
+        ) as error:
+            # A proxy that spreads connections over several servers: the snapshot is known to one of them only.
+            raise SourceError(
+                f"a second connection cannot see what the first one sees: {' '.join(str(error).split())}",
+                hint="read with one connection (--jobs 1), or connect to the server itself instead of a proxy",
+            ) from error
 
     # ---- what is there -------------------------------------------------------------------------------------------
 
@@ -129,127 +169,20 @@ class Source:
 
     # ---- the rows -------------------------------------------------------------------------------------------------
 
-    def executions(
-        self,
-        first: date | None,
-        last: date | None,
-        realms: RealmFilter,
-        *,
-        undated: bool,
-        block_bytes: int = BLOCK_BYTES,
-    ) -> Iterator[pa.RecordBatch]:
-        """Stream the rows of the days ``first`` to ``last`` inclusive, in no order, as batches of ``schema.copy_schema()``.
-
-        Args:
-            first, last: UTC days; both None when only undated rows are wanted.
-            realms: Which tenants.
-            undated: Also rows that belong to no day.
-            block_bytes: Bytes parsed at a time; no row may be larger.
+    def executions(self, wanted: Span) -> contextlib.AbstractContextManager[Iterator[Any]]:
+        """The rows of a span, in no order, as blocks of a binary COPY (see ``copy_stream`` and ``native.tuples``).
 
         Raises:
-            SourceError: The server failed in the middle; no batch after that point is delivered.
+            SourceError: The server failed in the middle; no block after that point is delivered.
         """
-        import pyarrow as pa
-        from pyarrow import csv
-
         never = datetime(1, 1, 1, tzinfo=UTC)
+        first, last = wanted.first, wanted.last
         since = datetime(first.year, first.month, first.day, tzinfo=UTC) if first else never
         until = datetime(last.year, last.month, last.day, tzinfo=UTC) + ONE_DAY if last else never
-        parameters = {"since": since, "until": until, "undated": undated, **realms.parameters()}
-        target = schema.copy_schema()
-        threads = block_bytes == BLOCK_BYTES  # they read ahead: of large blocks, several at once
-        with self._copy("executions", parameters) as stream:
-            try:
-                yield from csv.open_csv(
-                    stream,
-                    read_options=csv.ReadOptions(
-                        use_threads=threads, block_size=block_bytes, column_names=target.names
-                    ),
-                    parse_options=csv.ParseOptions(
-                        delimiter="\x01",
-                        quote_char="\x02",
-                        double_quote=True,
-                        escape_char=False,
-                        newlines_in_values=True,
-                    ),
-                    convert_options=csv.ConvertOptions(
-                        column_types=target,
-                        null_values=[""],
-                        strings_can_be_null=True,
-                        quoted_strings_can_be_null=False,
-                        true_values=["t"],
-                        false_values=["f"],
-                        timestamp_parsers=[csv.ISO8601],
-                    ),
-                )
-            except pa.ArrowInvalid as error:
-                if "straddling" in str(error) and block_bytes < LARGEST_BLOCK_BYTES:
-                    raise RowTooLargeError("a row is larger than the block", block_bytes=block_bytes) from None
-                if "Empty CSV" not in str(error):
-                    raise SourceError(f"the server's stream could not be read: {error}") from error
-
-    @contextlib.contextmanager
-    def _copy(self, name: str, parameters: dict[str, Any]) -> Iterator[Any]:
-        """The output of a COPY statement as a readable file; the server is drained by a thread of its own."""
-        failure: list[BaseException] = []
-        read_end, write_end = os.pipe()
-
-        def drain() -> None:
-            try:
-                with (
-                    os.fdopen(write_end, "wb", buffering=0) as pipe,
-                    self._connection.transaction(),  # a savepoint: a reader that stops early must not end the snapshot
-                    self._connection.cursor() as cursor,
-                    cursor.copy(sql.text("source", name).encode(), parameters) as copy,
-                ):
-                    for data in copy:
-                        view = memoryview(data)
-                        while view:
-                            view = view[pipe.write(view) :]
-            except BrokenPipeError:
-                pass  # the reader stopped early, and says why itself
-            except BaseException as error:  # handed to the reader below, so that nothing is lost in a thread
-                failure.append(error)
-
-        thread = threading.Thread(target=drain, name="copy-drain", daemon=True)
-        thread.start()
-        try:
-            with os.fdopen(read_end, "rb", buffering=1 << 20) as stream:
-                yield stream
-        finally:
-            thread.join()
-            if failure:
-                raise explain(failure[0]) from failure[0]
+        parameters = {"since": since, "until": until, "undated": wanted.undated, **wanted.realms.parameters()}
+        return copy_blocks(self._connection, sql.text("source", "executions").encode(), parameters)
 
     # ---- plumbing --------------------------------------------------------------------------------------------------
-
-    def _read_horizon(self) -> Horizon:
-        """Up to when every row is visible.
-
-        A row begins to commit at most ``lag`` after it was created, so one that is still invisible was created after the
-        oldest open transaction began, less the lag.
-        """
-        [row] = self._rows("horizon")
-        now: datetime = row["snapshot_at"].replace(tzinfo=UTC)
-        behind = f"{self._lag.total_seconds() / 60:g} min behind the server's clock"
-        if row["is_standby"]:
-            return Horizon(now - self._lag, f"{behind}; this is a standby, where writers cannot be seen")
-        if row["hidden_backends"]:
-            return Horizon(
-                now - self._lag,
-                f"{behind}; the role cannot see other sessions' transactions (grant pg_read_all_stats to see them)",
-            )
-        if row["xact_start"] is None:
-            return Horizon(now - self._lag, behind)
-        started: datetime = row["xact_start"].replace(tzinfo=UTC)
-        age = (now - started).total_seconds()
-        return Horizon(
-            min(started, now) - self._lag,
-            f"{behind}, and a transaction of role {row['role']} (pid {row['pid']}) open for {age:.0f} s",
-            pid=row["pid"],
-            role=row["role"],
-            age_seconds=age,
-        )
 
     def _rows(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         return self._query(sql.text("source", name), parameters)
@@ -263,12 +196,3 @@ class Source:
                 return cursor.execute(statement, parameters).fetchall()
         except psycopg.Error as error:
             raise explain(error) from error
-
-
-class RowTooLargeError(SourceError):
-    """A row did not fit into one block of the stream; read it again with larger blocks."""
-
-
-def larger_block(block_bytes: int) -> int:
-    """The next block size to try after ``RowTooLargeError``."""
-    return min(block_bytes * 8, LARGEST_BLOCK_BYTES)

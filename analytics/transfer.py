@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from analytics import partition_files
+from analytics import kept, partition_files
 from analytics.lake import Lake
-from analytics.model import Fingerprint, Partition, PartitionInfo, RealmFilter
-from analytics.plan import Plan, chunks
-from analytics.source import BLOCK_BYTES, RowTooLargeError, Source, larger_block
+from analytics.model import Fingerprint, Partition, PartitionInfo
+from analytics.plan import Plan, chunks, shares, span
+from analytics.portion import Portion
+from analytics.side_by_side import side_by_side
+from analytics.source import Source
 from analytics.staging import Stage
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+_SYNCS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +42,41 @@ class Progress:
 
 
 class Transfer:
-    """The writing part of one extraction, chunk by chunk."""
+    """The writing part of one extraction, chunk by chunk.
+
+    Args:
+        source: The snapshot.
+        lake: Where to write.
+        workspace: Folder for files on their way.
+        plan: What differs.
+        rate: Fraction of ok runs that was logged.
+        allow_shrink: Follow the source when it has lost rows.
+        jobs: Connections to read with, side by side.
+        progress: Told of every partition.
+
+    Attributes:
+        written: Partitions replaced.
+        settled: Their ledger entries; ``None`` for a partition that was taken away.
+        kept, dropped: Rows that are gone at the source.
+        moved_count: Rows that are in another partition at the source now.
+    """
 
     def __init__(
         self,
         source: Source,
         lake: Lake,
         workspace: Path,
-        chosen: RealmFilter,
+        plan: Plan,
+        *,
         rate: float,
         allow_shrink: bool,
-        seconds: dict[str, float],
-        progress: Callable[[Progress], None] | None,
-        plan: Plan,
+        jobs: int = 1,
+        progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        self._source, self._lake, self._workspace, self._chosen = source, lake, workspace, chosen
-        self._rate, self._allow_shrink, self._seconds, self._plan = rate, allow_shrink, seconds, plan
-        self._progress = progress
+        self._source, self._lake, self._workspace, self._plan = source, lake, workspace, plan
+        self._rate, self._allow_shrink, self._jobs, self._progress = rate, allow_shrink, jobs, progress
         self._rows_total = sum(fingerprint.row_count for fingerprint in plan.changed.values())
+        self._telling = threading.Lock()
         self.written: list[PartitionInfo] = []
         self.settled: dict[Partition, PartitionInfo | None] = {}
         self.kept: dict[Partition, int] = {}
@@ -63,68 +84,111 @@ class Transfer:
         self.moved_count = 0
 
     def chunks(self) -> Iterator[set[date | None]]:
-        """Do one chunk after the other; yields the days each has settled."""
+        """Do one chunk after the other; yields days as they are settled."""
         self._tell(None)
         for chunk in chunks(self._plan.changed):
-            self._chunk(chunk)
-            yield {partition.day for partition in chunk}
+            parts = shares(chunk, self._jobs)
+            if len(parts) == 1:
+                yield from self._share(self._source, parts[0], self._workspace)
+                continue
+            with contextlib.ExitStack() as stack:
+                sources = [self._source, *(stack.enter_context(self._source.sibling()) for _ in parts[1:])]
+                tasks = []
+                for number, (source, part) in enumerate(zip(sources, parts, strict=True)):
+                    workspace = self._workspace / f"job-{number}"
+                    workspace.mkdir(exist_ok=True)
+                    tasks.append(functools.partial(self._share, source, part, workspace))
+                yield from side_by_side(tasks)
 
-    def _chunk(self, chunk: dict[Partition, Fingerprint]) -> None:
-        with contextlib.closing(self._load(chunk)) as stage:
-            with timed(self._seconds, "write"):
-                files = [self._lake.path("executions", partition) for partition in stage.partitions]
-                vanished = stage.keep_vanished(files, self._source.existing, drop=self._allow_shrink)
-                self.moved_count += stage.moved_count
-                gone = {stage.partitions[number]: count for number, count in vanished.items()}
-                staged = partition_files.write(stage, chunk, self._workspace, self._rate)
-            with timed(self._seconds, "replace"):
-                for partition, finished in staged.items():
-                    info = finished.info
-                    if count := gone.get(partition):
-                        (self.dropped if self._allow_shrink else self.kept)[partition] = count
-                    if info.row_count == 0:
-                        self._lake.remove(self._lake.path("executions", partition))
-                        self._lake.remove(self._lake.path("node_days", partition))
-                        self.settled[partition] = None
-                        self._tell(None)
-                        continue
-                    self._lake.replace(finished.executions, self._lake.path("executions", partition))
-                    if finished.node_days:
-                        self._lake.replace(finished.node_days, self._lake.path("node_days", partition))
-                    else:
-                        self._lake.remove(self._lake.path("node_days", partition))
+    def _share(
+        self, source: Source, share: dict[Partition, Fingerprint], workspace: Path
+    ) -> Iterator[set[date | None]]:
+        """Read and write what one connection reads."""
+        open_days = Counter(partition.day for partition in share)
+        with contextlib.closing(Stage(workspace, share)) as stage, ThreadPoolExecutor(1) as writer:
+            waiting: deque[Future[list[Partition]]] = deque()
+
+            def write(first: int, last: int) -> None:
+                partitions = stage.partitions[first : last + 1]
+                portion = stage.portion(first, last)
+                waiting.append(writer.submit(self._write, portion, partitions, share, workspace))
+
+            def settled(most: int) -> Iterator[set[date | None]]:
+                while len(waiting) > most:
+                    days = Counter(partition.day for partition in waiting.popleft().result())
+                    open_days.subtract(days)
+                    if done := {day for day in days if not open_days[day]}:
+                        yield done
+
+            done: set[int] = set()
+            if any(fingerprint.row_count for fingerprint in share.values()):
+                with source.executions(span(share)) as blocks:
+                    for first, last in stage.load(blocks):
+                        # What the source has lost can only be asked when the connection is free again.
+                        if not any(self._missing(stage, number) for number in range(first, last + 1)):
+                            done.add(first)
+                            write(first, last)
+                            yield from settled(1)
+            for first, last in stage.groups():
+                if first not in done:
+                    for number in range(first, last + 1):
+                        self._keep(source, stage, number)
+                    write(first, last)
+                    yield from settled(1)
+            yield from settled(0)
+
+    def _missing(self, stage: Stage, number: int) -> list[str]:
+        """Ids of a partition's present file that the source did not send."""
+        path = self._lake.path("executions", stage.partitions[number])
+        return kept.missing(path, stage.ids(number)) if path.is_file() else []
+
+    def _keep(self, source: Source, stage: Stage, number: int) -> None:
+        """Carry over the rows of the present file that the source no longer has; those that moved are elsewhere."""
+        missing = self._missing(stage, number)
+        if not missing:
+            return
+        elsewhere = source.existing(missing)
+        gone = [execution_id for execution_id in missing if execution_id not in elsewhere]
+        partition = stage.partitions[number]
+        with self._telling:
+            self.moved_count += len(missing) - len(gone)
+            if gone:
+                (self.dropped if self._allow_shrink else self.kept)[partition] = len(gone)
+        if gone and not self._allow_shrink:
+            stage.keep(kept.blocks(self._lake.path("executions", partition), gone))
+
+    def _write(
+        self,
+        portion: Portion,
+        partitions: Sequence[Partition],
+        fingerprints: Mapping[Partition, Fingerprint],
+        workspace: Path,
+    ) -> list[Partition]:
+        """Write the portion's files and put them in their places."""
+        staged = partition_files.write(portion, partitions, fingerprints, workspace, self._rate)
+        # Several at a time: a disk that makes files durable one by one is mostly waiting.
+        with ThreadPoolExecutor(min(_SYNCS, len(staged))) as syncing:
+            for partition, info in zip(staged, syncing.map(self._replace, staged.values()), strict=True):
+                with self._telling:
                     self.settled[partition] = info
-                    self.written.append(info)
+                    if info:
+                        self.written.append(info)
                     self._tell(info)
+        return list(staged)
 
-    def _load(self, chunk: dict[Partition, Fingerprint]) -> Stage:
-        """The chunk's rows; read again with larger blocks when a row is larger than a block."""
-        block = BLOCK_BYTES
-        while True:
-            stage = Stage(self._workspace, list(chunk), self._rate)
-            try:
-                with timed(self._seconds, "read"):
-                    if any(fingerprint.row_count for fingerprint in chunk.values()):
-                        stage.load(self._rows(chunk, block))
-                return stage
-            except RowTooLargeError:
-                stage.close()
-                block = larger_block(block)
-            except BaseException:
-                stage.close()
-                raise
-
-    def _rows(self, chunk: dict[Partition, Fingerprint], block_bytes: int) -> Iterator[pa.RecordBatch]:
-        days = [partition.day for partition in chunk if partition.day]
-        # Only the realms that differ: a late row of one tenant must not cost a read of them all.
-        names = {partition.realm for partition in chunk}
-        return self._source.executions(
-            min(days, default=None),
-            max(days, default=None),
-            RealmFilter.of(sorted(names, key=lambda realm: (realm is None, realm or ""))),
-            undated=len(days) < len(chunk),
-            block_bytes=block_bytes,
-        )
+    def _replace(self, finished: partition_files.StagedFiles) -> PartitionInfo | None:
+        partition = finished.info.partition
+        executions, node_days = (self._lake.path(table, partition) for table in ("executions", "node_days"))
+        if finished.info.row_count == 0:
+            self._lake.remove(executions)
+            self._lake.remove(node_days)
+            return None
+        self._lake.replace(finished.executions, executions)
+        if finished.node_days:
+            self._lake.replace(finished.node_days, node_days)
+        else:
+            self._lake.remove(node_days)
+        return finished.info
 
     def _tell(self, written: PartitionInfo | None) -> None:
         if self._progress:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import checks, ledger, schema, sql
+from analytics import checks, ledger, schema, sql, strangers
 from analytics.checks import CheckResult
 from analytics.config import Settings
 from analytics.errors import LakeError, QueryError, UnknownNameError
@@ -162,7 +162,7 @@ class Warehouse:
 
     def check(self) -> list[CheckResult]:
         """Run every check of ``sql/checks``; those that failed with severity ``error`` first."""
-        return checks.run(self.connection)
+        return checks.run(self.connection, self.lake, self._realms)
 
     # ---- what is here ----------------------------------------------------------------------------------------------
 
@@ -179,20 +179,23 @@ class Warehouse:
         """Look at the lake's files again, after an extraction."""
         connection = self.connection
         connection.execute("create schema if not exists files")
+        records = self.records()
         for table, table_schema in (
             ("executions", schema.execution_schema()),
             ("node_days", schema.node_day_schema()),
             ("definitions", schema.definition_schema()),
             ("definition_nodes", schema.definition_node_schema()),
         ):
-            self._register_files(table, table_schema)
-        connection.register("ledger_rows", ledger.table(self.records(), self._realms))
+            self._register_files(table, table_schema, records)
+        connection.register("ledger_rows", ledger.table(records, self._realms))
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
             connection.execute(sql.text("views", view).replace("create view", "create or replace view", 1))
 
-    def _register_files(self, table: str, table_schema: pa.Schema) -> None:
+    def _register_files(self, table: str, table_schema: pa.Schema, records: Sequence[DayRecord]) -> None:
         files = self.lake.files(table, realms=self._realms)
+        if table in _HIVE_TABLES:
+            files = strangers.without(self.lake, files, {record.day: record for record in records})
         if files:
             # A variable, so that no path is ever formatted into SQL.
             self.connection.execute(f"set variable {table}_files = $1", [files])

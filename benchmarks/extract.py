@@ -1,110 +1,245 @@
-"""Extraction against the floor of the server and against pandas.
+"""Extraction against the floor of the server and against what people use.
 
-    python -m benchmarks.extract [--runs 2000000] [--days 28] [--repeat 3]
+    python -m benchmarks.extract [--rows 1500000] [--repeat 3] [--quick] [--markdown docs/benchmarks-extract.md]
 
-Every method reads the same rows of the same table in the same run; repeats are interleaved, and the table shows medians
-relative to draining a raw COPY to nowhere.
+Every method reads the same rows of the same table in the same run, in a process of its own; repeats are interleaved, and the
+tables show medians relative to draining a raw COPY to nowhere. All methods run on a table of a tenth of the rows; those that
+would take too long or too much memory on the whole table are not run there, and the table says so.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from datetime import date, timedelta
 from pathlib import Path
 
-from analytics import api, demo
+import psycopg
 
-UNTIL = date(2026, 7, 11)
+from benchmarks import costs, data, edges, report, server
+from benchmarks.data import Shape, Table
+from benchmarks.measure import Run, Session, expect, median, ratio, spread
+from benchmarks.report import Section, number
 
-
-def drain(url: str, since: date, until: date, folder: Path) -> None:
-    """COPY … TO STDOUT as text, thrown away: what the server alone costs."""
-    import psycopg
-
-    query = "copy (select * from strategyexecutionlog where created_at >= %s and created_at < %s) to stdout"  # the peer's floor
-    with psycopg.connect(url) as connection, connection.cursor().copy(query, (since, until)) as copy:
-        for _ in copy:
-            pass
-
-
-def ours(url: str, since: date, until: date, folder: Path) -> None:
-    """``extract`` into a new lake: lists, rollup, verification, ledger and all."""
-    api.extract(since, until, lake=folder / "lake", database_url=url, sample_rate=0.05)
-
-
-def pandas_read_sql(url: str, since: date, until: date, folder: Path) -> None:
-    """``pandas.read_sql`` and one Parquet file: no flattening, traces as JSON text."""
-    import pandas as pd
-    import sqlalchemy
-
-    engine = sqlalchemy.create_engine(sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"))
-    query = sqlalchemy.text("select * from strategyexecutionlog where created_at >= :since and created_at < :until")
-    with engine.connect() as connection:
-        frame = pd.read_sql(query, connection, params={"since": since, "until": until})
-    frame["trace"] = frame["trace"].map(json.dumps)
-    frame["points"] = frame["points"].astype(float)
-    frame["durationMs"] = frame["durationMs"].astype(float)
-    frame["id"] = frame["id"].astype(str)
-    frame.to_parquet(folder / "pandas.parquet")
+METHODS = {
+    "extract:psql_drain": "psql, COPY text to nowhere",
+    "extract:psycopg_drain": "psycopg, COPY text to nowhere",
+    "extract:ours_jobs_1": "**extract** (lists, rollup, proof)",
+    "extract:ours_jobs_2": "**extract --jobs 2**",
+    "extract:connectorx": "connectorx → Parquet, JSON text",
+    "extract:adbc": "ADBC → Parquet, JSON text",
+    "extract:duckdb_postgres": "DuckDB postgres → Parquet, JSON text",
+    "extract:dlt_connectorx": "dlt (connectorx) → Parquet, JSON text",
+    "extract:dlt_pyarrow": "dlt (pyarrow) → Parquet, JSON text",
+    "extract:pandas_read_sql": "pandas.read_sql → Parquet, JSON text",
+}
+FLOOR, DRAIN = list(METHODS)[:2]
+READERS = {
+    "edges:ours": "**extract**",
+    "edges:pandas_read_sql": "pandas",
+    "edges:adbc": "ADBC",
+    "edges:connectorx": "connectorx",
+    "edges:dlt_connectorx": "dlt",
+    "edges:duckdb_postgres": "DuckDB postgres",
+}
+MATERIALISING = {"extract:pandas_read_sql", "extract:dlt_pyarrow"}
+"""They hold the whole result, so what they take grows with it."""
 
 
-METHODS = {"drain": drain, "ours": ours, "pandas": pandas_read_sql}
+def main(words: list[str] | None = None) -> int:
+    """Measure, print, write; 1 when a method did not deliver the table's rows."""
+    options = parse(words, __doc__ or "")
+    shape = Shape(options.rows)
+    with server.running(options.cache) as url:
+        return run(url, shape, options)
 
 
-def main() -> None:
-    """Run every method in processes of their own, so that peak memory is theirs."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=1_000_000)
-    parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument(
-        "--rate", type=float, default=0.5, help="sampling rate of the simulation: how many rows there are"
+def parse(words: list[str] | None, about: str) -> argparse.Namespace:
+    """The options that the benchmarks share."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--rows", type=int, help="of the large table (1,500,000; quick: 200,000)")
+    parser.add_argument("--repeat", type=int, help="interleaved repeats (3; quick: 1)")
+    parser.add_argument("--quick", action="store_true", help="small tables, one repeat: does everything work?")
+    parser.add_argument("--full", action="store_true", help="tenants: 2,000 realms, 30 days")
+    parser.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
+    parser.add_argument("--markdown", type=Path, help="write the tables here")
+    parser.add_argument("--cache", type=Path, default=server.CACHE, help=argparse.SUPPRESS)
+    parser.add_argument("--budget", type=float, default=180, help="seconds for all repeats of one method (180)")
+    options = parser.parse_args(words)
+    options.rows = options.rows or (200_000 if options.quick else data.LARGE)
+    options.repeat = options.repeat or (1 if options.quick else 3)
+    return options
+
+
+def run(url: str, shape: Shape, options: argparse.Namespace, methods: list[str] | None = None) -> int:
+    """All of it, on a server that is there."""
+    methods = methods or list(METHODS)
+    report.progress("tables …")
+    large, less = data.prepare(url, shape), data.small(shape)
+    small = data.prepare(url, less)
+    about = {
+        "code": server.code_hash(),
+        "large": large.name,
+        "small": small.name,
+        "repeat": options.repeat,
+        "methods": methods,
+    }
+    cache = options.cache
+    session = Session(cache / "results" / "extract.json", about, cache / "scratch", fresh=options.fresh)
+    wanted = {"repeat": options.repeat, "budget": options.budget}
+    on_small = session.interleave(methods, costs.task(small, small.since, small.until), tag="small", **wanted)
+    refused = {
+        method: why
+        for method in methods
+        if (why := _hopeless(method, on_small[method], large.rows / small.rows, options))
+    }
+    on_large = session.interleave(
+        [method for method in methods if method not in refused],
+        costs.task(large, large.since, large.until),
+        tag="large",
+        **wanted,
     )
-    parser.add_argument("--one", nargs=2, metavar=("METHOD", "URL"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    since = UNTIL - timedelta(days=options.days)
-    if options.one:
-        with tempfile.TemporaryDirectory() as folder:
-            start = time.perf_counter()
-            METHODS[options.one[0]](options.one[1], since, UNTIL, Path(folder))
-            seconds = time.perf_counter() - start
-        print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
-        return
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        demo.build(
-            Path(folder) / "demo", runs=options.runs, days=options.days, until=UNTIL, rate=options.rate
-        ) as source,
-    ):
-        print(f"{source.counts['logged']:,} rows, {source.counts['trace_entries']:,} stored trace entries")
-        seen: dict[str, list[tuple[float, float]]] = {name: [] for name in METHODS}
-        for _ in range(options.repeat):
-            for name in METHODS:
-                words = [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.extract",
-                    "--one",
-                    name,
-                    source.url,
-                    "--days",
-                    str(options.days),
-                ]
-                done = subprocess.run(words, capture_output=True, text=True, check=True)  # noqa: S603  # our own words
-                seen[name].append(tuple(json.loads(done.stdout.splitlines()[-1])))
-    floor = statistics.median(seconds for seconds, _ in seen["drain"])
-    print(f"{'method':<10}{'/ raw COPY drain':>18}{'peak MB':>10}")
-    for name, results in seen.items():
-        ratio = statistics.median(seconds for seconds, _ in results) / floor
-        print(f"{name:<10}{ratio:>18.2f}{max(memory for _, memory in results):>10.0f}")
+    on_large |= {method: [Run(error=why)] for method, why in refused.items()}
+    sections = [
+        _speed("The whole table", large, {method: on_large[method] for method in methods}),
+        _speed("A tenth of it", small, on_small),
+        _memory(on_small, on_large, small, large),
+        _edges(session, url, [f"edges:{name.partition(':')[2]}" for name in methods]),
+    ]
+    report.progress("lakes …")
+    lakes = {
+        table.name: server.kept_lake(cache, table.name, table.url, table.since, table.until) for table in (small, large)
+    }
+    pairs = [(small, less, lakes[small.name]), (large, shape, lakes[large.name])]
+    sections += [
+        costs.nothing_to_do(session, [(table, lake) for table, _, lake in pairs], options.repeat),
+        costs.few_new_rows(session, pairs),
+        costs.narrow_window(session, large, options.repeat),
+    ]
+    report.publish(
+        "Extraction, side by side", sections, server=server_version(url), path=options.markdown, resumed=session.resumed
+    )
+    session.finish()
+    wrong = _wrong_rows(on_small, small) + _wrong_rows(on_large, large)
+    for complaint in wrong:
+        report.progress(complaint)
+    return 1 if wrong else 0
+
+
+def _hopeless(method: str, runs: list[Run], factor: float, options: argparse.Namespace) -> str | None:
+    if method.startswith("extract:ours"):
+        return runs[0].error
+    return expect(runs, factor, options.budget, grows=method in MATERIALISING)
+
+
+def _speed(title: str, table: Table, found: dict[str, list[Run]]) -> Section:
+    rows = []
+    floors = [found.get(name, []) for name in (FLOOR, DRAIN)]
+    for method, runs in found.items():
+        worked = [one for one in runs if one.error is None]
+        if not worked:
+            rows.append([METHODS[method], "0", *"–––––––"])
+            continue
+        megabytes = worked[0].facts.get("mb")
+        rows.append(
+            [
+                METHODS[method],
+                f"{len(worked)}",
+                number(median(runs)),
+                *(number(ratio(runs, floor)) for floor in floors),
+                number(median(runs, "cpu_seconds")),
+                number(max(one.peak_mb for one in worked), 0),
+                number(megabytes, 0),
+                number(spread(runs)),
+            ]
+        )
+    return Section(
+        f"{title}: {table.rows:,} rows, {table.entries:,} trace entries",
+        f"{table.megabytes:,.0f} MB in PostgreSQL. Medians of n interleaved runs, each in a process of its own. The clock starts "
+        "when the libraries are imported. CPU and memory are the client's (all its processes together), not the server's.",
+        ["method", "n", "s", "/ psql drain", "/ psycopg drain", "CPU s", "peak MB", "Parquet MB", "max / min"],
+        rows,
+        report.failures({m: runs[-1:] for m, runs in found.items()}, METHODS),
+    )
+
+
+def _memory(small: dict[str, list[Run]], large: dict[str, list[Run]], *tables: Table) -> Section:
+    rows = []
+    for method, name in METHODS.items():
+        first, second = (
+            max((one.peak_mb for one in runs.get(method, []) if not one.error), default=None) for runs in (small, large)
+        )
+        growth = number(second / first) if first and second else "–"
+        if first is not None:
+            rows.append([name, number(first, 0), number(second, 0), growth])
+    return Section(
+        "Peak memory at two sizes",
+        "Largest resident memory of the client's processes together, of all repeats.",
+        ["method", *(f"MB at {table.rows:,} rows" for table in tables), "growth"],
+        rows,
+    )
+
+
+def _edges(session: Session, url: str, wanted: list[str]) -> Section:
+    """What each makes of the odd rows, found by comparing with PostgreSQL's own text."""
+    report.progress("odd rows …")
+    source = edges.prepare(url)
+    truths = edges.truths(source)
+    task = {
+        "url": source,
+        "since": str(edges.SINCE),
+        "until": str(edges.UNTIL),
+        "edges": [(edge.name, edge.column, edge.row_id) for edge in edges.EDGES],
+    }
+    readers = [name for name in READERS if name in wanted or name == "edges:ours"]
+    found = {name: session.once(name, task, tag="odd rows", timeout=200) for name in readers}
+    with psycopg.connect(source) as connection:
+        rows = [
+            [
+                edge.name,
+                *(
+                    "–"
+                    if run.error
+                    else edges.judge(connection, edge, truths[edge.name], run.facts["edges"].get(edge.name, {}))
+                    for run in found.values()
+                ),
+            ]
+            for edge in edges.EDGES
+        ]
+    kept = [
+        "kept",
+        *(
+            "–" if run.error else f"{sum(row[n] in ('same', 'nearest double') for row in rows)} of {len(rows)}"
+            for n, run in enumerate(found.values(), 1)
+        ),
+    ]
+    return Section(
+        "What each makes of odd values",
+        "Each value is read as the method comes, with an ordinary row beside it, and compared with PostgreSQL's own text; whether "
+        "two JSON texts are the same is PostgreSQL's verdict. *Nearest double*: the engine computes with doubles, so that is what "
+        "it had. *Respelled*: the same number, written otherwise. *Refused*: the whole read failed, all of its rows with it.",
+        ["value", *(READERS[name] for name in found)],
+        [*rows, kept],
+        report.failures({name: [run] for name, run in found.items()}, READERS),
+    )
+
+
+def _wrong_rows(found: dict[str, list[Run]], table: Table) -> list[str]:
+    return [
+        f"{METHODS[method]} delivered {one.facts['rows']:,} of {table.rows:,} rows"
+        for method, runs in found.items()
+        for one in runs
+        if not one.error and one.facts.get("rows", table.rows) != table.rows
+    ]
+
+
+def server_version(url: str) -> str:
+    """For the tables' heads."""
+    with psycopg.connect(url) as connection:
+        [(version, buffers)] = connection.execute(
+            "select current_setting('server_version'), current_setting('shared_buffers')"
+        )
+    return f"PostgreSQL {version} (shared_buffers {buffers})"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,43 @@ def test_a_rate_that_is_no_fraction_is_refused(value: str) -> None:
         assert "ANALYTICS_SAMPLE_RATE" in raised.value.hint
         assert isinstance(raised.value, UsageError)
         assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "patience"),
+    [
+        (None, {}, timedelta(hours=24)),
+        (None, {"ANALYTICS_PATIENCE": ""}, timedelta(hours=24)),
+        (None, {"ANALYTICS_PATIENCE": "90m"}, timedelta(minutes=90)),
+        ("2d", {"ANALYTICS_PATIENCE": "90m"}, timedelta(days=2)),
+        (" 30 S", {}, timedelta(seconds=30)),
+        ("0h", {}, timedelta(0)),
+        (timedelta(hours=1), {}, timedelta(hours=1)),
+    ],
+)
+def test_the_nearest_patience_wins(
+    given: timedelta | str | None, environment: dict[str, str], patience: timedelta
+) -> None:
+    assert Settings.from_env(environment, patience=given).patience == patience
+
+
+@pytest.mark.parametrize("value", ["24", "long", "-1h", "1.5h", "h", "1w", timedelta(seconds=-1)])
+def test_a_patience_that_is_no_duration_is_refused(value: str | timedelta) -> None:
+    with pytest.raises(ConfigurationError, match="must be a duration such as 24h") as raised:
+        Settings.from_env({}, patience=value)
+    assert "ANALYTICS_PATIENCE=24h" in raised.value.hint
+
+
+def test_the_nearest_number_of_retries_wins() -> None:
+    assert Settings.from_env({}).retries == 5
+    assert Settings.from_env({"ANALYTICS_RETRIES": "0"}).retries == 0
+    assert Settings.from_env({"ANALYTICS_RETRIES": "7"}, retries=0).retries == 0
+
+
+@pytest.mark.parametrize("value", ["-1", "many", "1.5", 1001])
+def test_retries_that_are_no_count_are_refused(value: str | int) -> None:
+    with pytest.raises(ConfigurationError, match="must be a whole number from 0 to 1000"):
+        Settings.from_env({}, retries=value)
 
 
 def test_the_real_environment_is_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
+import os
+import platform
 import shutil
+import signal
+import subprocess
+import sys
 import threading
-from datetime import UTC, date, datetime
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -20,6 +29,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from analytics import strangers
 from analytics.errors import LakeError, LakeLockedError, UnknownNameError
 from analytics.lake import Lake, day_directory, realm_directory
 from analytics.model import Partition
@@ -358,6 +368,148 @@ def test_waiting_for_the_lock_ends_when_it_is_free(tmp_path: Path) -> None:
     thread.join()
 
 
+def test_a_refusal_says_who_has_the_lock_since_when_and_that_it_lives(tmp_path: Path) -> None:
+    with Lake(tmp_path).lock(), pytest.raises(LakeLockedError) as raised, Lake(tmp_path).lock():
+        pass
+    assert f"(pid {os.getpid()}, since " in raised.value.message
+    assert f" on {platform.node()}; last sign of life 0 s ago)" in raised.value.message
+    assert raised.value.hint == "wait for it, or give --wait SECONDS"
+    assert raised.value.owner.pid == os.getpid()  # type: ignore[attr-defined]
+
+
+def test_what_a_killed_owner_left_in_the_file_keeps_nobody_out(tmp_path: Path) -> None:
+    told = {"pid": 1, "host": platform.node(), "command": "x", "since": "2020-01-01T00:00:00+00:00"}
+    for text in ("", "{", "pid 1", json.dumps(told), "null", "[]", "\x00" * 100):
+        (tmp_path / ".lock").write_text(text, encoding="utf-8")
+        assert Lake(tmp_path).break_lock() is None
+        with Lake(tmp_path).lock():
+            pass
+    assert (tmp_path / ".lock").read_text(encoding="utf-8") == ""
+
+
+ORPHAN = """
+import os, signal, subprocess, sys
+from analytics.lake import Lake
+lake = Lake(sys.argv[1])
+with lake.lock():
+    heir = subprocess.Popen(["sleep", "60"], pass_fds=[lake._held._handle.fileno()], stdout=subprocess.DEVNULL)
+    print(os.getpid(), heir.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def orphaned(tmp_path: Path) -> Iterator[int]:
+    """A lock that outlived its owner: a child has inherited it, as a network server may keep it. The owner's pid."""
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN, str(tmp_path)], stdout=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    owner, heir = map(int, done.stdout.split())
+    yield owner
+    os.kill(heir, signal.SIGKILL)
+
+
+def test_a_lock_whose_owner_is_gone_is_broken_on_request_only(tmp_path: Path, orphaned: int) -> None:
+    lake = Lake(tmp_path)
+    with pytest.raises(LakeLockedError, match=f"pid {orphaned}") as raised, lake.lock():
+        pass
+    assert "--break-lock" in raised.value.hint
+    broken = lake.break_lock()
+    assert broken is not None
+    assert broken.pid == orphaned
+    with lake.lock():
+        pass
+    assert lake.break_lock() is None
+
+
+def test_the_lock_of_a_living_owner_is_not_broken(tmp_path: Path) -> None:
+    with Lake(tmp_path).lock():
+        with pytest.raises(LakeLockedError, match="another run is writing") as raised:
+            Lake(tmp_path).break_lock()
+        assert raised.value.exit_code == 75
+        assert "is alive" in raised.value.hint
+        with pytest.raises(LakeLockedError), Lake(tmp_path).lock():
+            pass
+
+
+def elsewhere(root: Path, **changed: object) -> None:
+    """Rewrite the owner in the lock's file."""
+    path = root / ".lock"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changed}), encoding="utf-8")
+
+
+def test_an_owner_on_another_machine_is_never_taken_for_gone_while_it_shows_signs_of_life(tmp_path: Path) -> None:
+    with Lake(tmp_path).lock():
+        for strange in ({"host": "elsewhere"}, {"machine": "another boot"}, {"machine": ""}):
+            elsewhere(tmp_path, pid=2**22 + 1, **strange)
+            with pytest.raises(LakeLockedError):
+                Lake(tmp_path).break_lock()
+            elsewhere(tmp_path, host=platform.node())
+
+
+def test_a_process_number_that_came_again_is_not_the_owner(tmp_path: Path) -> None:
+    with Lake(tmp_path).lock():
+        elsewhere(tmp_path, started=1)
+        broken = Lake(tmp_path).break_lock()
+        assert broken is not None
+        assert broken.started == 1
+
+
+def test_a_silent_owner_loses_its_lock_and_stops_when_it_wakes(tmp_path: Path) -> None:
+    asleep, staged = Lake(tmp_path), tmp_path / "staged.tmp"
+    with asleep.lock():
+        staged.write_bytes(b"new")
+        an_hour_ago = time.time() - 3_610
+        os.utime(tmp_path / ".lock", (an_hour_ago, an_hour_ago))
+        with pytest.raises(LakeLockedError, match="last sign of life 60 min ago") as raised, Lake(tmp_path).lock():
+            pass
+        assert "--break-lock" in raised.value.hint
+        assert Lake(tmp_path).break_lock() is not None
+        with Lake(tmp_path).lock():
+            for write in (
+                lambda: asleep.replace(staged, tmp_path / "executions/part.parquet"),
+                lambda: asleep.remove(staged),
+            ):
+                with pytest.raises(LakeLockedError, match="was broken or removed while this run held it"):
+                    write()
+    assert staged.exists()
+    assert not (tmp_path / "executions").exists()
+
+
+def test_a_holder_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analytics.lock.HEARTBEAT", timedelta(milliseconds=1))
+    path = tmp_path / ".lock"
+    with Lake(tmp_path).lock():
+        os.utime(path, (0, 0))
+        deadline = time.monotonic() + 30
+        while path.stat().st_mtime == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert path.stat().st_mtime > 0
+
+
+def test_a_run_whose_lock_file_was_deleted_stops(tmp_path: Path) -> None:
+    lake, staged = Lake(tmp_path), tmp_path / "staged.tmp"
+    with lake.lock():
+        staged.write_bytes(b"new")
+        (tmp_path / ".lock").unlink()
+        with pytest.raises(LakeLockedError, match="was broken or removed"):
+            lake.replace(staged, tmp_path / "executions/part.parquet")
+    with lake.lock():
+        lake.replace(staged, tmp_path / "executions/part.parquet")
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(LakeError, match=r"has no locks \(No locks available\)"), Lake(tmp_path).lock():
+        pass
+
+
+# ---- the disk --------------------------------------------------------------------------------------------------------
+
+
 def test_a_lake_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(LakeError, match="cannot be written") as raised, Lake(tmp_path / "file/lake").lock():
@@ -365,12 +517,184 @@ def test_a_lake_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     assert raised.value.exit_code == 3
 
 
-def test_an_error_in_the_workspace_is_a_lake_error_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "repair"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.EROFS, "mount it for writing"),
+        (errno.EACCES, "chown"),
+        (errno.EIO, "dmesg"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.ENOENT, "let nothing but this command"),
+        (errno.EINVAL, "check the folder"),
+    ],
+)
+def test_an_error_in_the_workspace_is_a_lake_error_with_its_repair_and_leaves_nothing(
+    tmp_path: Path, number: int, repair: str
+) -> None:
     lake = Lake(tmp_path)
-    with pytest.raises(LakeError, match="No space left"), lake.workspace() as folder:
+    with pytest.raises(LakeError, match=os.strerror(number)) as raised, lake.workspace() as folder:
         (folder / "half.tmp").write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+        raise OSError(number, os.strerror(number))
+    assert repair in raised.value.hint
+    assert raised.value.errno == number
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_synced_before_they_get_their_name_and_folders_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    real_sync, real_rename = os.fsync, os.replace
+
+    def note_sync(descriptor: int) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().relative_to(tmp_path)}")
+        real_sync(descriptor)
+
+    def note_rename(source: Any, target: Any, **options: Any) -> None:
+        done.append(f"rename {Path(target).relative_to(tmp_path)}")
+        real_rename(source, target, **options)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_rename)
+    (tmp_path / "staged.tmp").write_bytes(b"new")
+    Lake(tmp_path).replace(tmp_path / "staged.tmp", tmp_path / "a/b/part.parquet")
+    assert done == ["sync staged.tmp", "sync .", "sync a", "rename a/b/part.parquet", "sync a/b"]
+
+
+def test_partitions_can_be_replaced_and_removed_by_several_threads(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+
+    def work(day: int) -> None:
+        target = lake.path("executions", Partition("acme", date(2026, 7, day)))
+        for number in range(30):
+            staged = tmp_path / f"{day}-{number}.tmp"
+            staged.write_bytes(b"x")
+            lake.replace(staged, target)
+            assert target.read_bytes() == b"x"
+            lake.remove(target)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(1, 5)))
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- strangers -------------------------------------------------------------------------------------------------------
+
+CUT = b"PAR1 and then nothing"
+STRANGERS = (
+    "executions/export.parquet",
+    "executions/realm=acme/copy.parquet",
+    "executions/realm=acme/day=2026-07-08/part-1.parquet",
+    "executions/realm=acme/day=2026-07-08/.hidden.parquet",
+    "executions/realm=acme/day=2026-07-08/deeper/below/part.parquet",
+    "executions/realm=acme/backup/part.parquet",
+    "executions/realm=nobody/day=2026-07-08/part.parquet",
+    "executions/realm=Unencoded/day=2026-07-08/part.parquet",
+    "executions/backup/realm=acme/day=2026-07-08/part.parquet",
+    "executions/realm=acme/day=2026-02-30/part.parquet",
+    "node_days/realm=nobody/day=2026-07-08/part.parquet",
+    "node_days/realm=acme/day=2026-07-08/Part.PARQUET",
+    "definitions/realm=acme/day=2026-07-08/part.parquet",
+    "definition_nodes/part.parquet",
+)
+
+
+@pytest.mark.parametrize("content", ["cut short", "a copy of ours", "another table"])
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_foreign_file_is_named_by_check_and_set_aside_by_the_next_run(
+    table: Table, fresh: Lake, name: str, content: str
+) -> None:
+    table.insert()
+    table.extract(fresh)
+    before = {path: path.read_bytes() for path in fresh.root.rglob("*.parquet")}
+    path = fresh.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content == "a copy of ours":
+        source = "node_days" if name.startswith("node_days") else "executions"
+        shutil.copy(fresh.path(source, Partition("acme", DAY)), path)
+    elif content == "another table":
+        pq.write_table(pa.table({"execution_id": ["x"]}), path)
+    else:
+        path.write_bytes(CUT)
+    planted = path.read_bytes()
+    failed = {result.name: result for result in Warehouse(fresh).check() if not result.passed}
+    assert failed["no_strangers_in_the_lake"].example == {"path": name, "bytes_on_disk": len(planted)}
+    [note] = table.extract(fresh).notes[:1]
+    assert note.startswith("1 file that the lake did not write was set aside in ")
+    assert name in note
+    assert {path: path.read_bytes() for path in fresh.root.rglob("*.parquet")} == before
+    [aside] = (path for path in (fresh.root / ".set-aside").rglob("*") if path.is_file())
+    assert aside.read_bytes() == planted
+    assert duckdb.execute("select count(*) from glob($1)", [f"{fresh.root}/**/*.parquet"]).fetchall() == [(2,)]
+    assert [result.name for result in Warehouse(fresh).check() if not result.passed] == []
+    assert not any("set aside" in note for note in table.extract(fresh).notes)
+
+
+def test_a_damaged_file_in_a_partitions_place_is_kept_aside_and_the_partition_read_again(
+    table: Table, fresh: Lake
+) -> None:
+    table.insert()
+    table.extract(fresh)
+    path = fresh.path("executions", Partition("acme", DAY))
+    path.write_bytes(CUT)
+    result = table.extract(fresh)
+    assert "executions/realm=acme/day=2026-07-08/part.parquet" in result.notes[0]
+    assert [info.partition for info in result.written] == [Partition("acme", DAY)]
+    assert pq.ParquetFile(path).metadata.num_rows == 1
+
+
+def test_a_file_that_cannot_be_read_just_now_is_not_taken_for_foreign(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.insert()
+    table.extract(fresh)
+    shutil.rmtree(fresh.root / "ledger")
+    opened = pq.ParquetFile
+
+    def refuse(path: Any, **options: Any) -> Any:
+        if "executions" in str(path):
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(path, **options)
+
+    monkeypatch.setattr(pq, "ParquetFile", refuse)
+    with pytest.raises(LakeError, match="Input/output error"):
+        table.extract(fresh)
+    assert not (fresh.root / ".set-aside").exists()
+
+
+def test_files_of_a_lake_that_lost_its_ledger_are_its_own(table: Table, fresh: Lake) -> None:
+    for realm in ("acme", "", None, "Ω" * 100):
+        table.insert(realmId=realm)
+        table.insert(realmId=realm, created_at=None)
+    table.extract(fresh)
+    shutil.rmtree(fresh.root / "ledger")
+    found = list(strangers.look(fresh, {DAY: None, None: None}, every_day=True))
+    assert len(found) == 16
+    assert [one for one in found if one.is_stranger] == []
+
+
+def test_a_ledger_that_lies_about_sizes_costs_a_re_extraction(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh)
+    path = fresh.root / "ledger/day=2026-07-08.json"
+    for name, size in (("file_bytes", 1), ("file_bytes", 0), ("node_days_bytes", 1), ("node_days_bytes", 0)):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        told["partitions"][0][name] = size
+        path.write_text(json.dumps(told), encoding="utf-8")
+        assert "files_have_their_size" in {result.name for result in Warehouse(fresh).check() if not result.passed}
+        assert len(table.extract(fresh).written) == 1
+        assert [result.name for result in Warehouse(fresh).check() if not result.passed] == []
+
+
+def test_half_a_ledger_file_of_a_killed_run_is_removed(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh)
+    (fresh.root / "ledger/day=2026-07-08.json.tmp").write_text("{", encoding="utf-8")
+    assert table.extract(fresh).nothing_to_do
+    assert [path.name for path in (fresh.root / "ledger").iterdir() if path.suffix != ".json"] == []
 
 
 def test_moments_of_the_ledger_are_utc(lake: Lake) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from datetime import date
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +20,7 @@ from analytics.errors import (
 )
 from analytics.extraction import extract
 from analytics.lake import Lake
-from analytics.model import RealmFilter
+from analytics.model import RealmFilter, Span
 from analytics.source import Source
 from analytics.warehouse import Warehouse
 from analytics.window import Window
@@ -100,7 +101,13 @@ def test_one_snapshot_answers_everything(table: Table) -> None:
         [before] = source._query(f"select count(*) as rows from {LOG}")
         table.insert()
         assert source._query(f"select count(*) as rows from {LOG}") == [before]
-        assert sum(batch.num_rows for batch in source.executions(None, None, RealmFilter(), undated=True)) == 0
+        with source.executions(Span(date(2026, 7, 8), date(2026, 7, 8), RealmFilter())) as blocks:
+            one = sum(block.size for block in blocks)
+        with source.executions(Span(None, None, RealmFilter(), undated=True)) as blocks:
+            assert sum(block.size for block in blocks) == 2  # COPY's trailer alone
+        table.insert()
+        with source.executions(Span(date(2026, 7, 8), date(2026, 7, 8), RealmFilter())) as blocks:
+            assert sum(block.size for block in blocks) == one
 
 
 @pytest.mark.parametrize(
@@ -398,14 +405,19 @@ def test_the_api_key_is_nowhere_in_the_lake(table: Table, fresh: Lake) -> None:
         assert not path.is_file() or key.encode() not in path.read_bytes()
 
 
-def test_the_server_dying_in_the_middle_is_a_source_error(table: Table, fresh: Lake) -> None:
+def test_the_server_dying_in_the_middle_is_a_source_error(table: Table, caplog: pytest.LogCaptureFixture) -> None:
     table.insert()
     with Source(table.url) as source:
         table.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'strategy-analytics'"
         )
-        with pytest.raises(SourceError, match="PostgreSQL: "):
-            list(source.executions(None, None, RealmFilter(), undated=True))
+        with (
+            pytest.raises(SourceError, match="PostgreSQL: ") as raised,
+            source.executions(Span(None, None, RealmFilter(), undated=True)) as blocks,
+        ):
+            list(blocks)
+    assert raised.value.is_transient
+    assert caplog.records == []  # no traceback of a library that wanted to roll back
 
 
 def test_a_connection_is_closed_after_use(table: Table) -> None:
@@ -415,3 +427,32 @@ def test_a_connection_is_closed_after_use(table: Table) -> None:
     assert table.execute("select count(*) from pg_stat_activity where application_name = 'strategy-analytics'") == [
         (0,)
     ]
+
+
+# ---- a second connection ---------------------------------------------------------------------------------------------
+
+
+def test_a_sibling_sees_what_the_first_connection_sees(table: Table) -> None:
+    first = table.insert()
+    count = f"select count(*) as rows, pg_current_snapshot()::text as snapshot, pg_backend_pid() as pid from {LOG}"
+    with Source(table.url) as source:
+        table.insert()
+        with source.sibling() as sibling:
+            [ours], [theirs] = source._query(count), sibling._query(count)
+            assert (ours["rows"], ours["snapshot"]) == (theirs["rows"], theirs["snapshot"]) == (1, ours["snapshot"])
+            assert ours["pid"] != theirs["pid"]
+            assert sibling.horizon == source.horizon
+            settings = "select name, setting from pg_settings where source = 'session' order by name"
+            assert sibling._query(settings) == source._query(settings)
+            assert sibling.existing([first]) == {first}
+            with pytest.raises(SourceError, match="read-only transaction"):
+                sibling._query(f"delete from {LOG}")
+        assert source._query(count)[0]["rows"] == 1
+
+
+def test_a_sibling_that_cannot_see_the_same_is_refused_with_the_way_out(table: Table) -> None:
+    with Source(table.url) as source:
+        sibling = source.sibling()
+    with pytest.raises(SourceError, match="a second connection cannot see what the first one sees") as raised, sibling:
+        pass
+    assert "--jobs 1" in raised.value.hint

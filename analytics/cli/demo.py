@@ -67,6 +67,7 @@ def run_demo(options: argparse.Namespace) -> int:
             options.until + timedelta(days=1),
             lake=lake,
             allow_shrink=True,  # another simulation in the same folder replaces this one
+            accept_source=True,
             database_url=source.url,
             sample_rate=demo.RATE,
         )

@@ -38,6 +38,21 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--wait", type=float, default=0, metavar="SECONDS", help="wait for another run (default: refuse, exit 75)"
     )
+    parser.add_argument(
+        "--patience",
+        metavar="DURATION",
+        help="do not wait for transactions older than this (default: $ANALYTICS_PATIENCE, else 24h)",
+    )
+    parser.add_argument(
+        "--retries",
+        metavar="N",
+        help="tries in a row after the source failed for a moment (default: $ANALYTICS_RETRIES, else 5: about a minute)",
+    )
+    parser.add_argument(
+        "--accept-source",
+        action="store_true",
+        help="the lake was made from another server or database, and this one continues it",
+    )
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     parser.set_defaults(run=run_extract)
     parser = verbs.add_parser("export", help="flat files for other tools")
@@ -64,6 +79,11 @@ def run_extract(options: argparse.Namespace) -> int:
             force=options.force,
             allow_shrink=options.allow_shrink,
             wait_seconds=options.wait,
+            patience=options.patience,
+            retries=options.retries,
+            accept_source=options.accept_source,
+            # A log gets the note at the end; somebody who watches must know why nothing moves.
+            notice=say if sys.stderr.isatty() else None,
             progress=progress,
         )
     report(result)

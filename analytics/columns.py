@@ -1,0 +1,138 @@
+"""Coded rows in file order → Arrow columns of the lake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics import schema
+from analytics.native import groups, ids, tuples
+from analytics.native.heads import BRANCH_PART, NODE_PART, TYPE_PART
+from analytics.portion import Portion
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_TEXTS = (*schema.TEXT_COLUMNS, "trace_irregular")  # in the order of their codes
+STATUS = tuples.STRATEGY + _TEXTS.index("status")
+
+
+def weights(portion: Portion, rate: float) -> Any:
+    """How many runs each row stands for; NaN where the rate is 0 and says nothing.
+
+    A row drawn by the sampler stands for 1/rate runs; one kept because it failed, for itself.
+    """
+    statuses = portion.rows.codes[:, STATUS]
+    ok = [code for code in np.unique(statuses).tolist() if code >= 0 and portion.texts[code].as_py() == "ok"]
+    drawn = portion.flagged(tuples.SAMPLED) & np.isin(statuses, ok)
+    return np.where(drawn, 1 / rate if rate else np.nan, 1.0)
+
+
+class Columns:
+    """Makes tables of a portion's rows.
+
+    Args:
+        portion: The rows.
+        rate: Fraction of ok runs that was logged.
+    """
+
+    def __init__(self, portion: Portion, rate: float) -> None:
+        self._portion = portion
+        self._weights = weights(portion, rate)
+        self._coder = Coder(portion)
+
+    def table(self, start: int, end: int, *, coded: bool) -> pa.Table:
+        """Some rows with the columns of ``schema.execution_schema()``.
+
+        Args:
+            start, end: Which.
+            coded: Texts as dictionaries, which a Parquet file stores without looking at each; else as plain texts.
+        """
+        import pyarrow as pa
+
+        portion = self._portion
+        rows = portion.rows.take(slice(start, end))
+        flags = rows.codes[:, tuples.FLAGS]
+        utc = pa.timestamp("us", tz="UTC")
+        made: dict[str, Any] = {
+            "execution_id": texts_of_ids(rows.ids),
+            "created_at": pa.array(rows.times[:, 0], utc, mask=flags & tuples.NO_CREATED_AT != 0),
+            "updated_at": pa.array(rows.times[:, 1], utc, mask=flags & tuples.NO_UPDATED_AT != 0),
+            "points": pa.array(rows.numbers[:, 0], mask=flags & tuples.NO_POINTS != 0),
+            "duration_ms": pa.array(rows.numbers[:, 1], mask=flags & tuples.NO_DURATION != 0),
+            "strategy_version": pa.array(rows.codes[:, tuples.VERSION], mask=flags & tuples.NO_VERSION != 0),
+            "nodes_executed": pa.array(rows.codes[:, tuples.NODES], mask=flags & tuples.NO_NODES != 0),
+            "sampled": pa.array(flags & tuples.SAMPLED != 0, mask=flags & tuples.NO_SAMPLED != 0),
+            "trace": self._trace(start, end, rows.codes[:, tuples.ENTRIES], flags & tuples.NO_LIST != 0, coded),
+        }
+        some = self._weights[start:end]
+        made["sample_weight"] = pa.array(some, mask=np.isnan(some))
+        for place, name in enumerate(_TEXTS, tuples.STRATEGY):
+            codes = np.ascontiguousarray(rows.codes[:, place])
+            made[name] = _spelled(self._coder.texts(codes), coded)
+        names = schema.execution_schema().names
+        return pa.table([made[name] for name in names], names=names)
+
+    def _trace(self, start: int, end: int, counts: Any, absent: Any, coded: bool) -> pa.ListArray:
+        import pyarrow as pa
+
+        portion = self._portion
+        heads, values = portion.entries(start, end)
+        offsets = np.zeros(len(counts) + 1, np.int32)
+        np.cumsum(counts, out=offsets[1:])
+        number = np.empty(len(values), np.float64)
+        no_number = np.empty(len(values), bool)
+        groups.numbers_of(values, portion.kinds, portion.numbers, number, no_number)
+        part = np.empty(len(heads), np.int32)
+        fields = []
+        for place in (NODE_PART, TYPE_PART, BRANCH_PART):
+            groups.part_of(heads, portion.parts, place, part)
+            fields.append(_spelled(self._coder.texts(part), coded))
+        fields += [_spelled(self._coder.values(values), coded), pa.array(number, mask=no_number)]
+        entries = pa.StructArray.from_arrays(fields, names=["node_id", "type", "branch", "value", "value_number"])
+        return pa.ListArray.from_arrays(pa.array(offsets), entries, mask=pa.array(absent))
+
+
+def _spelled(found: pa.DictionaryArray, coded: bool) -> pa.Array:
+    return found if coded else found.dictionary_decode()
+
+
+class Coder:
+    """Texts of a portion as dictionaries that hold only what is used.
+
+    Args:
+        portion: Whose texts.
+    """
+
+    def __init__(self, portion: Portion) -> None:
+        self._portion = portion
+        codes = max(len(portion.texts), len(portion.value_texts))
+        self._scratch, self._used = np.full(codes, -1, np.int32), np.empty(codes, np.int32)
+
+    def texts(self, codes: Any) -> pa.DictionaryArray:
+        """Names and columns' texts of some codes; -1 is NULL."""
+        return self._coded(codes, self._portion.texts)
+
+    def values(self, codes: Any) -> pa.DictionaryArray:
+        """JSON texts of some codes of values."""
+        return self._coded(codes, self._portion.value_texts)
+
+    def _coded(self, codes: Any, texts: pa.StringArray) -> pa.DictionaryArray:
+        import pyarrow as pa
+
+        indices = np.empty(len(codes), np.int32)
+        count = groups.compact(codes, self._scratch, self._used, indices)
+        some = texts.take(pa.array(self._used[:count]))
+        return pa.DictionaryArray.from_arrays(pa.array(indices, mask=indices < 0), some)
+
+
+def texts_of_ids(halves: Any) -> pa.StringArray:
+    """Execution ids, of two halves each, as text."""
+    import pyarrow as pa
+
+    count = len(halves)
+    data = np.empty(count * ids.SIZE, np.uint8)
+    ids.spell(np.ascontiguousarray(halves), data)
+    ends = np.arange(count + 1, dtype=np.int32) * ids.SIZE
+    return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(ends), pa.py_buffer(data)])

@@ -1,0 +1,218 @@
+"""Up to when can the rows of the source be taken as committed?
+
+``created_at`` is the application's clock, and the row commits later. A row begins to commit at most the *lag* after it was
+created, so one that is still invisible was created after the oldest open transaction began, less the lag. That is asked in
+a transaction of its own before the snapshot is taken: a writer that commits in between is then in the snapshot.
+
+An old transaction may be a forgotten console, and no run waits for ever: one that is older than the *patience* is left out
+of account, and the span it may still touch is said and recorded. Nothing is lost by it: rows that arrive after all change
+the fingerprint of their day, and the next run that looks at the day reads it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeAlias
+
+from analytics.window import ONE_DAY
+
+COMMIT_LAG = timedelta(minutes=5)
+"""How far behind the server's clock a row is taken as committed when no open transaction says otherwise. The engine
+queues rows and commits them one by one; a drain of a few seconds is normal, minutes are not."""
+
+Rows: TypeAlias = "Callable[[str], list[dict[str, Any]]]"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A transaction of the source that may still commit rows.
+
+    Attributes:
+        role: Of its session or owner.
+        began: UTC; of a prepared one when it was prepared, because the server keeps nothing older.
+        pid: Of its session; ``None`` when prepared.
+        gid: Its name when prepared.
+    """
+
+    role: str
+    began: datetime
+    pid: int | None = None
+    gid: str | None = None
+
+    def __str__(self) -> str:
+        if self.gid is not None:
+            return f"a prepared transaction {self.gid!a} of role {self.role}"
+        return f"a transaction of role {self.role} (pid {self.pid})"
+
+
+@dataclass(frozen=True, slots=True)
+class NotWaitedFor:
+    """A span that counts as complete although an old transaction, still open, may bring rows into it.
+
+    Attributes:
+        since, until: Of ``created_at``, UTC.
+        transaction: The one that was not waited for.
+        recorded_at: When that was decided, UTC.
+        settled_at: When a later run saw that it had ended and compared the day again, UTC; ``None`` before.
+    """
+
+    since: datetime
+    until: datetime
+    transaction: OpenTransaction
+    recorded_at: datetime
+    settled_at: datetime | None = None
+
+    @property
+    def age_seconds(self) -> float:
+        """The transaction's age when it was not waited for."""
+        return (self.recorded_at - self.transaction.began).total_seconds()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same facts as plain JSON values."""
+        return {
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "pid": self.transaction.pid,
+            "gid": self.transaction.gid,
+            "role": self.transaction.role,
+            "began": self.transaction.began.isoformat(),
+            "age_seconds": round(self.age_seconds),
+            "recorded_at": self.recorded_at.isoformat(),
+            "settled_at": self.settled_at.isoformat() if self.settled_at else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Up to when rows can be taken as committed.
+
+    Attributes:
+        until: Rows created before this are expected to be visible, UTC.
+        reason: What set it, in words: a lag, or the transaction that is still open.
+        pid, gid, role, age_seconds: Of the transaction that holds it back, where one does.
+        not_waited_for: Older transactions that were left out of account, and the spans they may still touch.
+        open: Every open transaction that was seen.
+        sees_all: Nothing that could write was hidden.
+        seen_at: When the transactions were looked at, UTC.
+    """
+
+    until: datetime
+    reason: str
+    pid: int | None = None
+    role: str | None = None
+    age_seconds: float | None = None
+    gid: str | None = None
+    not_waited_for: tuple[NotWaitedFor, ...] = ()
+    open: tuple[OpenTransaction, ...] = ()
+    sees_all: bool = True
+    seen_at: datetime | None = None
+
+
+def read_horizon(rows: Rows, lag: timedelta, patience: timedelta) -> Horizon:
+    """Look at the server's clock and its open transactions.
+
+    Args:
+        rows: Runs a statement of ``sql/source`` by name.
+        lag: How long after its ``created_at`` a row's transaction may begin.
+        patience: Transactions older than this are not waited for.
+    """
+    [server] = rows("horizon")
+    now = _utc(server["snapshot_at"])
+    # Sessions first: a transaction that is prepared in between leaves the one list only after it has entered the other.
+    seen = [*rows("open_transactions"), *rows("prepared_transactions")]
+    found = sorted(
+        (OpenTransaction(t["role"], _utc(t["began"]), t.get("pid"), t.get("gid")) for t in seen),
+        key=lambda transaction: transaction.began,
+    )
+    waited_for = [transaction for transaction in found if now - transaction.began <= patience]
+    oldest = waited_for[0] if waited_for and not server["is_standby"] else None
+
+    base, reasons = now, [f"{lag.total_seconds() / 60:g} min behind the server's clock"]
+    if server["is_standby"]:
+        found = []  # readers, all of them: the writers are elsewhere
+        reasons.append("this is a standby, where writers cannot be seen")
+        if server["replayed_at"]:
+            base = min(now, _utc(server["replayed_at"]))
+            reasons[0] = (
+                f"{lag.total_seconds() / 60:g} min behind what the standby has replayed ({_span(now - base)} ago)"
+            )
+    if server["hidden_backends"]:
+        reasons.append("the role cannot see other sessions' transactions (grant pg_read_all_stats to see them)")
+    reason = "; ".join(reasons)
+    if oldest:
+        base = min(base, oldest.began)
+        reason += f", and {oldest} open for {_age(oldest, now):.0f} s"
+    return Horizon(
+        base - lag,
+        reason,
+        pid=oldest.pid if oldest else None,
+        role=oldest.role if oldest else None,
+        age_seconds=_age(oldest, now) if oldest else None,
+        gid=oldest.gid if oldest else None,
+        not_waited_for=tuple(
+            NotWaitedFor(transaction.began - lag, base - lag, transaction, now)
+            for transaction in found
+            if transaction not in waited_for
+        ),
+        open=tuple(found),
+        sees_all=not server["is_standby"] and not server["hidden_backends"],
+        seen_at=now,
+    )
+
+
+def notes(horizon: Horizon) -> list[str]:
+    """What a person should know about the transactions that were not waited for, in sentences."""
+    return [
+        f"not waited for: {span.transaction}, open for {span.age_seconds / 3600:.1f} h; rows created since "
+        f"{span.since:%Y-%m-%d %H:%M:%S} UTC may still arrive with it: end it, and extract from that day on once more"
+        for span in horizon.not_waited_for
+    ]
+
+
+def spans_of(day: date, horizon: Horizon, before: tuple[NotWaitedFor, ...]) -> tuple[NotWaitedFor, ...]:
+    """What a day's ledger entry remembers of transactions that were not waited for, after a run over all realms.
+
+    Args:
+        day: Which.
+        horizon: Of the run.
+        before: What it remembered.
+
+    Returns:
+        The spans of ``before``, settled where their transaction has ended, and those that are new; both cut to the day.
+    """
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    end = begin + ONE_DAY
+    spans = {span.transaction: span for span in before}
+    for span in horizon.not_waited_for:
+        since, until = max(span.since, begin), min(span.until, end)
+        known = spans.get(span.transaction)
+        if since < until:
+            spans[span.transaction] = replace(known or span, since=since, until=until, settled_at=None)
+    if not horizon.sees_all:
+        return tuple(spans.values())
+    return tuple(
+        span
+        if span.settled_at or _may_be_open(span.transaction, horizon)
+        else replace(span, settled_at=horizon.seen_at)
+        for span in spans.values()
+    )
+
+
+def _may_be_open(transaction: OpenTransaction, horizon: Horizon) -> bool:
+    # A session's transaction that has been prepared since goes by another name and another time.
+    return any(other == transaction or (other.gid and other.began >= transaction.began) for other in horizon.open)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)
+
+
+def _age(transaction: OpenTransaction, now: datetime) -> float:
+    return max(0.0, (now - transaction.began).total_seconds())
+
+
+def _span(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    return f"{seconds:.0f} s" if seconds < 60 and seconds % 60 else f"{seconds / 60:.3g} min"

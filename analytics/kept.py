@@ -1,0 +1,87 @@
+"""Rows that only the lake still holds: found by their ids, and sent the way of the server's rows."""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analytics import schema
+from analytics.decode import padded
+from analytics.flatten import rebuild
+from analytics.native import tuples
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_BLOCK_BYTES = 4 << 20
+_ROWS = 500  # at a time: Python's objects take many times the size of a trace
+
+
+def missing(path: Path, loaded: pa.StringArray) -> list[str]:
+    """Execution ids of a partition's present file that are not among ``loaded``; none where there is no readable file."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        present = pq.ParquetFile(path).read(columns=["execution_id"])["execution_id"]
+        gone = present.filter(pc.invert(pc.is_in(present, value_set=loaded)))
+    except (OSError, KeyError, pa.ArrowException):
+        return []  # a damaged or foreign file: the source's rows replace it
+    return [str(execution_id) for execution_id in gone.to_pylist()]
+
+
+def blocks(path: Path, ids: Sequence[str]) -> Iterator[Any]:
+    """Rows of a file, as blocks of a binary COPY."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = pa.array(list(ids), pa.string())
+    data = bytearray()
+    for batch in pq.ParquetFile(path).iter_batches(_ROWS):
+        for row in batch.filter(pc.is_in(batch["execution_id"], value_set=wanted)).to_pylist():
+            data += _tuple(row)
+            if len(data) >= _BLOCK_BYTES:
+                yield padded(data)
+                data.clear()
+    if data:
+        yield padded(data)
+
+
+def _tuple(row: dict[str, Any]) -> bytes:
+    """One row as ``native.tuples`` reads it."""
+    trace = rebuild(row["trace"], row["trace_irregular"])
+    fields = [
+        uuid.UUID(row["execution_id"]).bytes,
+        _time(row["created_at"]),
+        _time(row["updated_at"]),
+        _packed(">d", row["points"]),
+        _packed(">d", row["duration_ms"]),
+        _packed(">i", row["strategy_version"]),
+        _packed(">i", row["nodes_executed"]),
+        _packed(">?", row["sampled"]),
+        *(None if row[name] is None else row[name].encode() for name in schema.TEXT_COLUMNS),
+        None if trace is None else b"\x01" + trace.encode(),
+    ]
+    parts = [struct.pack(">h", tuples.FIELDS)]
+    for field in fields:
+        parts.append(struct.pack(">i", -1 if field is None else len(field)))
+        parts.append(field or b"")
+    return b"".join(parts)
+
+
+def _packed(layout: str, value: Any) -> bytes | None:
+    return None if value is None else struct.pack(layout, value)
+
+
+def _time(value: datetime | None) -> bytes | None:
+    if value is None:
+        return None
+    since = value - _POSTGRES_EPOCH
+    return struct.pack(">q", (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)

@@ -1,0 +1,76 @@
+"""Is the source the one the lake was made from? Another server behind the same URL must not replace its days unasked.
+
+A standby has the system identifier of its primary, also when it is promoted, and a renamed database keeps its oid: neither
+is a stranger. A restored dump, a new server after ``pg_upgrade`` and a logical replica are, and a person has to say that
+they continue the old one.
+"""
+
+from __future__ import annotations
+
+from analytics import ledger
+from analytics.errors import SourceIdentityError
+from analytics.lake import Lake
+
+
+def is_same(known: dict[str, str], found: dict[str, str]) -> bool:
+    """Both identities can be of one server and database; one that says too little is no stranger.
+
+    Args:
+        known, found: As ``Source.identity`` gives them.
+    """
+    keys = ["database_oid", "system_identifier"]
+    if not (known.get("system_identifier") and found.get("system_identifier")):
+        # Managed servers may hide it; then the names must do.
+        keys = ["database_oid", "database"]
+    return all(known[key] == found[key] for key in keys if known.get(key) and found.get(key))
+
+
+def check(lake: Lake, found: dict[str, str], *, accept: bool) -> list[str]:
+    """Compare the source with the one that the lake was last written from.
+
+    Args:
+        lake: Nothing in it is changed.
+        found: The source's identity.
+        accept: Another source is wanted.
+
+    Returns:
+        What a person should know, in sentences.
+
+    Raises:
+        SourceIdentityError: It is another one, and was not accepted.
+    """
+    known = last_known(lake)
+    if known is None or is_same(known, found):
+        return []
+    if accept:
+        return [f"accepted as the lake's source from now on: {_words(found)}; before, it was {_words(known)}"]
+    raise SourceIdentityError(
+        f"the lake {lake.root} was made from {_words(known)}, and this is {_words(found)}; nothing was written",
+        hint="check the database URL; if this source continues the old one (restored from a dump, upgraded, moved), give "
+        "--accept-source once",
+        known=known,
+        found=found,
+    )
+
+
+def last_known(lake: Lake) -> dict[str, str] | None:
+    """The source of the ledger file that was written last; ``None`` when none can be read.
+
+    One file is read, however many days the lake has.
+    """
+    folder = lake.root / "ledger"
+    files = sorted(folder.glob("day=*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in files:
+        try:
+            return ledger.from_json(path.read_text(encoding="utf-8")).source
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # damaged: that day is read again
+    return None
+
+
+def _words(identity: dict[str, str]) -> str:
+    server = identity.get("system_identifier")
+    return (
+        f"database {ascii(identity.get('database', '?'))[1:-1]} (oid {identity.get('database_oid', '?')}"
+        f"{f' of server {server}' if server else ''})"
+    )

@@ -1,0 +1,142 @@
+"""The per-node daily rollup: sums per partition, strategy, version, node id, type and branch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics import schema
+from analytics.columns import Coder
+from analytics.native import groups, tuples
+from analytics.native.heads import BRANCH_PART, NODE_PART, TYPE_PART
+from analytics.portion import Portion
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ROWS = 20_000  # at a time
+_NAMES = {"node_id": NODE_PART, "type": TYPE_PART, "branch": BRANCH_PART}
+
+
+class Rollup:
+    """The rollup of a portion, in file order: partition, strategy, version, then node id, type and branch as text sorts.
+
+    Args:
+        portion: The rows.
+        weights: How many runs each row stands for; NaN where that is unknown.
+
+    Attributes:
+        bounds: The portion's partition ``i`` has the rows ``bounds[i]`` to ``bounds[i + 1]``.
+    """
+
+    def __init__(self, portion: Portion, weights: Any) -> None:
+        self._portion, self._coder = portion, Coder(portion)
+        self._rate_is_known = not np.isnan(weights).any()
+        units, firsts = _units(portion)
+        whole, real = _partial_sums(portion, units, np.nan_to_num(weights, nan=0.0))
+        ranks, parts = _ranked(portion, whole[:, 1])
+        # Units are in file order already. A long one was counted in pieces: equal keys are added up.
+        keys = whole[:, 0] * (len(parts) + 1) + ranks[whole[:, 1]]
+        order = np.argsort(keys, kind="stable")
+        keys, self._whole, self._real = keys[order], whole[order, 2:], real[order]
+        at = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, np.int64)
+        if len(at) < len(keys):
+            least = np.minimum.reduceat(self._real[:, groups.LEAST], at)
+            greatest = np.maximum.reduceat(self._real[:, groups.GREATEST], at)
+            self._whole, self._real = np.add.reduceat(self._whole, at), np.add.reduceat(self._real, at)
+            self._real[:, groups.LEAST], self._real[:, groups.GREATEST] = least, greatest
+        self._units = portion.rows.codes[firsts][whole[order[at], 0]]
+        self._parts = parts[keys[at] % (len(parts) + 1)]
+        self.bounds = np.searchsorted(self._units[:, tuples.NUMBER], np.arange(portion.first, portion.last + 2))
+
+    def table(self, place: int, realm: str | None) -> pa.Table:
+        """The rollup of one partition, with the columns of ``schema.node_day_schema()``; texts as dictionaries.
+
+        Args:
+            place: Of the partition within the portion.
+            realm: Its tenant.
+        """
+        import pyarrow as pa
+
+        which = slice(self.bounds[place], self.bounds[place + 1])
+        units, whole, real = self._units[which], self._whole[which], self._real[which]
+        realms = pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(len(units), np.int32), mask=np.full(len(units), realm is None)), pa.array([realm or ""])
+        )
+
+        def number(column: int, count: int, *, given: bool = True) -> pa.Array:
+            return pa.array(real[:, column], mask=(whole[:, count] == 0) & given)
+
+        made = {
+            "realm_id": realms,
+            "strategy_id": self._coder.texts(np.ascontiguousarray(units[:, tuples.STRATEGY])),
+            "strategy_version": units[:, tuples.VERSION],
+            **{
+                name: self._coder.texts(np.ascontiguousarray(self._parts[which, part])) for name, part in _NAMES.items()
+            },
+            "entry_count": whole[:, groups.COUNT],
+            # a rate of 0 says nothing of how many runs there were
+            "est_entries": pa.array(
+                real[:, groups.WEIGHT], mask=(real[:, groups.WEIGHT] == 0) & (not self._rate_is_known)
+            ),
+            "true_count": whole[:, groups.TRUES],
+            "false_count": whole[:, groups.FALSES],
+            "null_count": whole[:, groups.NULLS],
+            "text_count": whole[:, groups.TEXTS],
+            "number_count": whole[:, groups.NUMBERS],
+            "number_sum": number(groups.SUM, groups.FINITE),
+            "number_sum_squares": number(groups.SQUARES, groups.SQUARED),
+            "number_min": number(groups.LEAST, groups.NUMBERS),
+            "number_max": number(groups.GREATEST, groups.NUMBERS),
+        }
+        names = schema.node_day_schema().names
+        return pa.table([made[name] for name in names], names=names)
+
+
+def _units(portion: Portion) -> tuple[Any, Any]:
+    """Of each row a number that changes with partition, strategy or version; and the first row of each."""
+    rows = portion.rows.codes
+    if not len(rows):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    changes = np.zeros(len(rows), bool)
+    for column in (tuples.NUMBER, tuples.STRATEGY, tuples.VERSION):
+        changes[1:] |= rows[1:, column] != rows[:-1, column]
+    return np.cumsum(changes), np.concatenate([[0], np.flatnonzero(changes)])
+
+
+def _partial_sums(portion: Portion, units: Any, weights: Any) -> tuple[Any, Any]:
+    """Sums per unit and head, a few thousand rows at a time; see ``groups.roll_up``."""
+    scratch = np.full(len(portion.parts), -1, np.int32)
+    whole, real = [np.empty((0, 10), np.int64)], [np.empty((0, 5), np.float64)]
+    for start in range(0, len(units), _ROWS):
+        end = min(start + _ROWS, len(units))
+        heads, values = portion.entries(start, end)
+        counts = portion.rows.codes[start:end, tuples.ENTRIES]
+        some, more = np.empty((len(heads), 10), np.int64), np.empty((len(heads), 5), np.float64)
+        count = groups.roll_up(
+            *(units[start:end], counts, weights[start:end], heads, values),
+            *(portion.kinds, portion.numbers, scratch, some, more),
+        )
+        whole.append(some[:count].copy())
+        real.append(more[:count].copy())
+    return np.concatenate(whole), np.concatenate(real)
+
+
+def _ranked(portion: Portion, heads: Any) -> tuple[Any, Any]:
+    """By head's code, the place of its names among those that occur, as text sorts and NULL last; and the sorted names' codes."""
+    import pyarrow as pa
+
+    used: Any = np.flatnonzero(np.bincount(heads, minlength=1))
+    columns: Any = portion.parts
+    parts, places = np.unique(columns[used], axis=0, return_inverse=True)
+    names = {
+        name: portion.texts.take(pa.array(parts[:, part], mask=parts[:, part] < 0)) for name, part in _NAMES.items()
+    }
+    table = pa.table({**names, "place": np.arange(len(parts))}).sort_by([(name, "ascending") for name in names])
+    order = table["place"].to_numpy()
+    ranks_of_parts = np.empty(len(parts), np.int64)
+    ranks_of_parts[order] = np.arange(len(parts))
+    ranks = np.zeros(len(portion.parts), np.int64)
+    ranks[used] = ranks_of_parts[places.reshape(-1)]
+    return ranks, parts[order]

@@ -1,0 +1,204 @@
+"""Files in the tables' folders that are not the lake's own: found, named, and set aside; never read as data, never deleted.
+
+A bare glob reads whatever ends in ``.parquet``, so a copy, a half download or another program's file beside a partition is
+counted as rows. An extraction moves such files of its days out of the way, into ``.set-aside`` and under a name that no glob
+matches; ``check`` names them everywhere. A partition's file is taken for the lake's own when it has the size the ledger
+remembers, or else (a killed run, a lost ledger) when its inside says that it belongs where it lies.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from analytics import disk
+from analytics.errors import LakeError
+from analytics.lake import PART, Lake, day_directory, is_day_directory, is_realm_directory, realm_directory
+from analytics.model import DayRecord
+
+FOLDER = ".set-aside"
+DAY_TABLES = ("executions", "node_days")
+REALM_TABLES = ("definitions", "definition_nodes")
+
+_KEY_COLUMNS = {
+    "executions": {"execution_id", "realm_id", "created_at", "trace", "sample_weight"},
+    "node_days": {"realm_id", "strategy_id", "node_id", "entry_count"},
+    "definitions": {"strategy_id", "realm_id", "ast_json", "is_deleted"},
+    "definition_nodes": {"strategy_id", "realm_id", "position"},
+}
+_UNREADABLE_NOW = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file or folder in a table's folder.
+
+    Attributes:
+        path: Of it.
+        is_stranger: It is not the lake's own.
+        bytes_on_disk: Its size.
+        bytes_in_ledger: What the ledger remembers; ``None`` where it knows of no such file.
+    """
+
+    path: Path
+    is_stranger: bool
+    bytes_on_disk: int
+    bytes_in_ledger: int | None
+
+
+def look(
+    lake: Lake, records: Mapping[date | None, DayRecord | None], *, every_day: bool = False, every_size: bool = False
+) -> Iterator[Found]:
+    """Files that are not as the ledger says, strangers among them.
+
+    Args:
+        lake: Where.
+        records: The ledger of the days to look at.
+        every_day: Look at the folders of all other days too, about which the ledger says nothing.
+        every_size: Also those of the right size.
+    """
+    sizes = _sizes(lake, records)
+    days = None if every_day else {day_directory(day) for day in records}
+    for path, is_place in _walk(lake.root, days):
+        size = path.lstat().st_size
+        told = sizes.pop(str(path), None)
+        if told is None or told != size or not is_place:
+            yield Found(path, not is_place or not _is_ours(lake, path, told is not None), size, told)
+        elif every_size:
+            yield Found(path, False, size, told)
+    for name, told in sizes.items():  # the ledger knows a file that is not there
+        yield Found(Path(name), False, 0, told)
+
+
+def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> list[str]:
+    """Move strangers out of the folders of these days; only under the lock.
+
+    Returns:
+        A sentence that names them and where they are now, for a person; none when there were none.
+
+    Raises:
+        LakeError: The disk refused.
+    """
+    try:
+        strangers = [found.path for found in look(lake, records) if found.is_stranger]
+        target = lake.root / FOLDER / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
+        for number, path in enumerate(strangers):
+            _move(path, target / path.relative_to(lake.root).parent, number, lake.root)
+    except OSError as error:
+        raise disk.failure(error, lake.root) from error
+    if not strangers:
+        return []
+    names = [ascii(str(path.relative_to(lake.root)))[1:-1] for path in strangers]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return [
+        f"{len(names)} file{'s' * (len(names) != 1)} that the lake did not write {'were' if len(names) != 1 else 'was'} set aside "
+        f"in {target}: {', '.join(names[:_MOST_NAMED])}{more}"
+    ]
+
+
+def without(lake: Lake, files: Sequence[str], records: Mapping[date | None, DayRecord | None]) -> list[str]:
+    """Those of some partition files that are the lake's own, for readers; cheap where the ledger knows them.
+
+    Raises:
+        LakeError: A file that the ledger does not know cannot be looked into.
+    """
+    known = _sizes(lake, records)
+    try:
+        return [name for name in files if name in known or _is_ours(lake, Path(name), False)]
+    except OSError as error:
+        message, hint = disk.why(error)
+        raise LakeError(f"the lake {lake.root} cannot be read: {message}", hint=hint, path=str(lake.root)) from error
+
+
+def _sizes(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> dict[str, int]:
+    return {
+        str(lake.path(table, info.partition)): size
+        for record in records.values()
+        if record
+        for info in record.partitions.values()
+        for table, size in (("executions", info.file_bytes), ("node_days", info.node_days_bytes))
+        if size
+    }
+
+
+def _walk(root: Path, days: set[str] | None) -> Iterator[tuple[Path, bool]]:
+    """What a glob would read, and whether it lies where a partition's file may lie."""
+    for table in (*DAY_TABLES, *REALM_TABLES):
+        for realm in _entries(root / table):
+            if not is_realm_directory(realm.name) or not realm.is_dir(follow_symlinks=False):
+                yield from _strays(realm)
+                continue
+            for entry in _entries(realm.path):
+                if table in REALM_TABLES and _is_part(entry):
+                    yield Path(entry.path), True
+                elif table in DAY_TABLES and is_day_directory(entry.name) and entry.is_dir(follow_symlinks=False):
+                    if days is None or entry.name in days:
+                        for file in _entries(entry.path):
+                            if _is_part(file):
+                                yield Path(file.path), True
+                            else:
+                                yield from _strays(file)
+                else:
+                    yield from _strays(entry)
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _strays(entry: os.DirEntry[str]) -> Iterator[tuple[Path, bool]]:
+    """An entry whose name ends in .parquet, or whatever lies below a folder and does."""
+    if entry.name.lower().endswith(".parquet"):
+        yield Path(entry.path), False
+    elif entry.is_dir(follow_symlinks=False):
+        for below in _entries(entry.path):
+            yield from _strays(below)
+
+
+def _is_part(entry: os.DirEntry[str]) -> bool:
+    return entry.name == PART and entry.is_file(follow_symlinks=False)
+
+
+def _is_ours(lake: Lake, path: Path, is_known: bool) -> bool:
+    """What is inside the file belongs where it lies."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table, realm_folder = path.relative_to(lake.root).parts[:2]
+    try:
+        with pq.ParquetFile(path) as file:
+            if not _KEY_COLUMNS[table] <= set(file.schema_arrow.names):
+                return False
+            footer = file.metadata.metadata or {}
+            realms = file.read(columns=["realm_id"])["realm_id"].slice(0, 1).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _UNREADABLE_NOW:
+            raise  # it may well be ours
+        return False
+    if table in DAY_TABLES:
+        day = footer.get(b"strategy_analytics.day", b"?").decode(errors="replace")
+        if path.parent.name != (f"day={day}" if day else day_directory(None)):
+            return False
+        executions = lake.root / "executions" / realm_folder / path.parent.name / PART
+        if table == "node_days" and not is_known and not executions.is_file():
+            return False  # a rollup of rows that are not there
+    elif not realms:
+        return True  # definitions without a program have no nodes
+    return bool(realms) and realm_directory(realms[0]) == realm_folder
+
+
+def _move(path: Path, folder: Path, number: int, root: Path) -> None:
+    disk.make_folder(folder)
+    name = os.fsdecode(os.fsencode(path.name)[:200])  # a longer one would not fit with what is added
+    path.rename(folder / f"{name}.{number}.aside")
+    disk.sync(folder)
+    disk.prune(path.parent, root=root)

@@ -1,0 +1,36 @@
+"""The proof of ``tests/proof`` in small: every scenario once, and every planted defect noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from proof.faults import DETECTED_BY
+from proof.prover import Prover
+from proof.scenarios import SCENARIOS
+from proof.world import a_server
+
+
+@pytest.fixture(scope="module")
+def prover(server_folders: Callable[[], Path]) -> Iterator[Prover]:
+    folder = server_folders()
+    # a server of its own: some scenarios kill it
+    with a_server(folder / "server") as server:
+        yield Prover(server, folder, seed=7, full=False, kills=4)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_promise_holds(prover: Prover, name: str) -> None:
+    line = prover.prove(name)
+    assert line.broken == ""
+    assert line.tally.runs > 1 or name == "read-only lake"
+
+
+@pytest.mark.parametrize("fault", DETECTED_BY)
+def test_a_planted_defect_is_noticed(prover: Prover, fault: str) -> None:
+    assert prover.plant(fault) != ""
+
+
+def test_every_scenario_has_a_planted_defect() -> None:
+    assert set(DETECTED_BY.values()) == set(SCENARIOS)
