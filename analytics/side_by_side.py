@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def side_by_side(tasks: Sequence[Callable[[], Iterator[T]]]) -> Iterator[T]:
+def side_by_side(tasks: Sequence[Callable[[], Generator[T]]]) -> Generator[T]:
     """What the tasks yield, as it comes.
 
     The first error stops the others at their next item and is raised when all have ended, so nothing of theirs is still
@@ -20,10 +20,10 @@ def side_by_side(tasks: Sequence[Callable[[], Iterator[T]]]) -> Iterator[T]:
     heard: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=4)
     stop = threading.Event()
 
-    def work(task: Callable[[], Iterator[T]]) -> None:
+    def work(task: Callable[[], Generator[T]]) -> None:
         last: tuple[str, BaseException | None] = ("ended", None)
         try:
-            with closing(task()) as items:  # type: ignore[type-var]  # a generator: it is told when nobody listens
+            with closing(task()) as items:  # it is told when nobody listens
                 for item in items:
                     heard.put(("item", item))
                     if stop.is_set():

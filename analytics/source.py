@@ -18,6 +18,7 @@ from analytics.copy_stream import copy_blocks
 from analytics.errors import SourceError
 from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
 from analytics.model import Fingerprint, Partition, RealmFilter, Span
+from analytics.scan_plan import should_avoid_whole_table
 from analytics.server_errors import explain
 from analytics.source_table import DEFINITION_TABLE, check_log_table
 from analytics.window import ONE_DAY, Window
@@ -136,7 +137,9 @@ class Source:
         statement = composed.SQL(sql.text("source", "fingerprints")).format(
             change=composed.Identifier(self.change_column)
         )
-        rows = self._query(statement, {"since": window.since, "until": window.until, **realms.parameters()})
+        parameters = {"since": window.since, "until": window.until, "undated": True, **realms.parameters()}
+        self._choose_scan(parameters)
+        rows = self._query(statement, parameters)
         return {
             Partition(row["realm_id"], row["day"]): Fingerprint(
                 row_count=int(row["row_count"]),
@@ -180,9 +183,31 @@ class Source:
         since = datetime(first.year, first.month, first.day, tzinfo=UTC) if first else never
         until = datetime(last.year, last.month, last.day, tzinfo=UTC) + ONE_DAY if last else never
         parameters = {"since": since, "until": until, "undated": wanted.undated, **wanted.realms.parameters()}
+        self._choose_scan(parameters)
         return copy_blocks(self._connection, sql.text("source", "executions").encode(), parameters)
 
     # ---- plumbing --------------------------------------------------------------------------------------------------
+
+    def _choose_scan(self, parameters: dict[str, Any]) -> None:
+        """Have the next statements find a span's rows through an index, or as the planner likes."""
+        import psycopg
+
+        def explain_scan(avoid: bool) -> dict[str, Any]:
+            with self._connection.transaction(force_rollback=True):
+                if avoid:
+                    self._connection.execute("set local enable_seqscan = off")
+                [row] = self._query("explain (format json) " + sql.text("source", "scan"), parameters)
+                plan: dict[str, Any] = row["QUERY PLAN"][0]["Plan"]
+                return plan
+
+        try:
+            self._connection.execute("set local enable_seqscan to default")
+            with self._connection.transaction():
+                avoid = should_avoid_whole_table(explain_scan, lambda: self._rows("layout")[0])
+            if avoid:
+                self._connection.execute("set local enable_seqscan = off")
+        except (psycopg.Error, SourceError):
+            pass  # without advice the statement itself still works, or says better what is wrong
 
     def _rows(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         return self._query(sql.text("source", name), parameters)

@@ -7,7 +7,7 @@ import functools
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -102,7 +102,7 @@ class Transfer:
 
     def _share(
         self, source: Source, share: dict[Partition, Fingerprint], workspace: Path
-    ) -> Iterator[set[date | None]]:
+    ) -> Generator[set[date | None]]:
         """Read and write what one connection reads."""
         open_days = Counter(partition.day for partition in share)
         with contextlib.closing(Stage(workspace, share)) as stage, ThreadPoolExecutor(1) as writer:
