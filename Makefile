@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab extract status check report query test lint types prove bench clean
+.PHONY: help install demo lab extract status check report query test lint types prove soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -52,8 +52,12 @@ lint: $(READY)  ## ruff and stripped notebooks
 types: $(READY)  ## mypy, strict
 	$(VENV)/bin/mypy
 
-prove: $(READY)  ## long proof: the lossless and extraction tests on the full-size demo
-	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800 $(ARGS)
+prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
+	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \
+	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800
+
+soak: $(READY)  ## ten minutes of late writers, extracts, random kills and a reader that checks each step
+	$(VENV)/bin/python -m tests.proof --soak 600 $(ARGS)
 
 $(BENCH)/.ready: pyproject.toml requirements.txt benchmarks/requirements.txt
 	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ def extract(
     force: bool = False,
     allow_shrink: bool = False,
     wait_seconds: float = 0,
+    break_lock: bool = False,
+    jobs: int = 1,
     patience: str | timedelta | None = None,
     retries: int | str | None = None,
     accept_source: bool = False,
@@ -48,6 +51,8 @@ def extract(
         force: Replace every partition of the window.
         allow_shrink: Follow the source when it has lost rows.
         wait_seconds: How long to wait for another run.
+        break_lock: Break the lock of a run that is gone, or has shown no sign of life for ten minutes.
+        jobs: Connections to read with, side by side, all of one snapshot.
         patience: Open transactions older than this (``24h``, ``90m``) are not waited for.
         retries: How often in a row to try again when the source failed for a moment.
         accept_source: Another server or database than the one the lake was made from is meant.
@@ -60,22 +65,26 @@ def extract(
     settings = Settings.from_env(
         database_url=database_url, lake=lake, sample_rate=sample_rate, patience=patience, retries=retries
     )
-    return _extract(
+    window, opened = Window.parse(since, until), Lake(settings.lake)
+    broken = opened.break_lock() if break_lock else None
+    result = _extract(
         settings.database_url,
-        Lake(settings.lake),
-        Window.parse(since, until),
+        opened,
+        window,
         realms=realms,
         sample_rate=settings.sample_rate,
         sample_rate_is_default=settings.sample_rate_is_default,
         force=force,
         allow_shrink=allow_shrink,
         wait_seconds=wait_seconds,
+        jobs=jobs,
         patience=settings.patience,
         retries=settings.retries,
         accept_source=accept_source,
         notice=notice,
         progress=progress,
     )
+    return replace(result, notes=[f"the stale lock of {broken} was broken", *result.notes]) if broken else result
 
 
 def post_mortem(

@@ -34,12 +34,11 @@ class Columns:
 
     Args:
         portion: The rows.
-        rate: Fraction of ok runs that was logged.
+        row_weights: How many runs each stands for; NaN where that is unknown.
     """
 
-    def __init__(self, portion: Portion, rate: float) -> None:
-        self._portion = portion
-        self._weights = weights(portion, rate)
+    def __init__(self, portion: Portion, row_weights: Any) -> None:
+        self._portion, self._weights = portion, row_weights
         self._coder = Coder(portion)
 
     def table(self, start: int, end: int, *, coded: bool) -> pa.Table:

@@ -24,6 +24,11 @@ SESSION = """
     set local idle_in_transaction_session_timeout = 0
 """
 
+# PostgreSQL 17 brought one that ends long transactions; older ones do not know its name.
+NO_TRANSACTION_TIMEOUT = """
+    select set_config(name, '0', true) from pg_settings where name = 'transaction_timeout'
+"""
+
 
 @contextlib.contextmanager
 def connect(url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
@@ -53,6 +58,11 @@ def _engine(url: str) -> sqlalchemy.Engine:
         "application_name": "strategy-analytics",
         "connect_timeout": 15,
         "client_encoding": "utf8",
+        "prepare_threshold": None,  # a prepared statement would outlive us on a pooler's connection
+        # A cut connection is noticed within two minutes, however long the server thinks.
+        "keepalives_idle": 60,
+        "keepalives_interval": 10,
+        "keepalives_count": 6,
     }
     try:
         if url and "://" not in url:  # a libpq string: host=… dbname=…

@@ -87,8 +87,7 @@ class Decoder:
         """The run as it is; the next one begins."""
         rows = self._rows.take(slice(0, self._row))
         codes = rows.codes
-        keys = (rows.times[:, 0], codes[:, tuples.VERSION], codes[:, tuples.STRATEGY], codes[:, tuples.NUMBER])
-        order = np.lexsort(keys)
+        order = np.argsort(codes[:, tuples.NUMBER], kind="stable")
         order = order[np.searchsorted(codes[order, tuples.NUMBER], 0) :]  # rows of no planned partition have -1
         ordered = rows.take(order)
         counts = ordered.codes[:, tuples.ENTRIES]

@@ -10,6 +10,7 @@ from datetime import timedelta
 from analytics import definitions, horizon, origin, strangers
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
+from analytics.errors import UsageError
 from analytics.horizon import COMMIT_LAG
 from analytics.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter
@@ -65,7 +66,10 @@ def extract(
     Raises:
         SourceError, LakeError: Nothing is half-written; partitions that were finished stay.
         LakeLockedError: Another run is writing this lake.
+        UsageError: Fewer than one job.
     """
+    if jobs < 1:
+        raise UsageError(f"{jobs} connections cannot read anything", hint="--jobs 1 reads with one, --jobs 2 with two")
     window = window.whole_days()
     run = _Run(lake, window, RealmFilter.of(realms), sample_rate, force, allow_shrink, accept_source, jobs, progress)
     again = Retries(retries, notice)

@@ -7,11 +7,12 @@ partitions only, also after a kill. The ledger (one JSON file per day) is writte
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import unquote
@@ -29,6 +30,7 @@ _LONGEST_NAME = 255  # bytes, on every common file system
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
+@functools.lru_cache(maxsize=100_000)  # of 60,000 partitions all but one in thirty ask again
 def realm_directory(realm: str | None) -> str:
     """The folder name of a realm: a hive key that DuckDB, pyarrow and Spark read back as the same string.
 
@@ -54,6 +56,7 @@ def _encoded(text: str) -> str:
     )
 
 
+@functools.lru_cache(maxsize=10_000)
 def day_directory(day: date | None) -> str:
     """The folder name of a day; rows without one have hive's NULL."""
     return f"day={HIVE_NULL if day is None else day.isoformat()}"
@@ -67,6 +70,7 @@ def is_realm_directory(name: str) -> bool:
     return value == HIVE_NULL or "~" in value or realm_directory(unquote(value, errors="surrogatepass")) == name
 
 
+@functools.lru_cache(maxsize=10_000)
 def is_day_directory(name: str) -> bool:
     """A folder that ``day_directory`` could have named."""
     value = name.removeprefix("day=")
@@ -86,12 +90,17 @@ class Lake:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
         self._held: Held | None = None
+        self._read: dict[date | None, tuple[tuple[int, int, int], DayRecord]] = {}
 
     # ---- paths -----------------------------------------------------------------------------------------------------
 
     def path(self, table: str, partition: Partition) -> Path:
         """Where a partition of ``executions`` or ``node_days`` lives."""
         return self.root / table / realm_directory(partition.realm) / day_directory(partition.day) / PART
+
+    def name(self, table: str, partition: Partition) -> str:
+        """``path`` as text, for tens of thousands of partitions."""
+        return f"{self.root}/{table}/{realm_directory(partition.realm)}/{day_directory(partition.day)}/{PART}"
 
     def realm_path(self, table: str, realm: str | None) -> Path:
         """Where a realm's ``definitions`` or ``definition_nodes`` live."""
@@ -109,9 +118,7 @@ class Lake:
         """
         base = self.root / table
         names = (
-            [realm_directory(realm) for realm in realms]
-            if realms is not None
-            else _subfolders(base, is_realm_directory)
+            [realm_directory(realm) for realm in realms] if realms is not None else subfolders(base, is_realm_directory)
         )
         if table in ("definitions", "definition_nodes"):
             candidates = [base / name / PART for name in names]
@@ -120,15 +127,21 @@ class Lake:
             candidates = [
                 base / name / day / PART
                 for name in names
-                for day in (wanted if wanted is not None else _subfolders(base / name, is_day_directory))
+                for day in (wanted if wanted is not None else subfolders(base / name, is_day_directory))
             ]
         return [str(path) for path in candidates if path.is_file()]
 
-    def holds(self, info: PartitionInfo) -> bool:
-        """The partition's files are there, with the sizes the ledger remembers."""
+    def holds(self, info: PartitionInfo, sizes: Mapping[str, int] | None = None) -> bool:
+        """The partition's files are there, with the sizes the ledger remembers.
+
+        Args:
+            info: What the ledger remembers.
+            sizes: Of all files that are there, by name, where somebody has looked already.
+        """
         for table, told in (("executions", info.file_bytes), ("node_days", info.node_days_bytes)):
+            name = self.name(table, info.partition)
             try:
-                size = self.path(table, info.partition).stat().st_size
+                size = sizes.get(name, 0) if sizes is not None else Path(name).stat().st_size
             except (FileNotFoundError, NotADirectoryError):
                 size = 0
             if size != told:
@@ -210,15 +223,28 @@ class Lake:
     def record(self, entry: DayRecord) -> None:
         """Write one day's ledger file, atomically and durably; the partitions it tells of must be in their places."""
         target = self._ledger_path(entry.day)
-        disk.make_folder(target.parent)
-        staged = target.with_suffix(".json.tmp")
-        staged.write_text(ledger.to_json(entry), encoding="utf-8")
-        self.replace(staged, target)
+        staged = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+        try:
+            disk.make_folder(target.parent)
+            staged.write_text(ledger.to_json(entry), encoding="utf-8")
+            self.replace(staged, target)
+        finally:
+            with contextlib.suppress(OSError):
+                staged.unlink(missing_ok=True)
 
     def recorded(self, day: date | None) -> DayRecord | None:
-        """What the ledger remembers of a day; ``None`` when nothing, or when the file is damaged (then the day is read again)."""
+        """What the ledger remembers of a day; ``None`` when nothing, or when the file is damaged (then the day is read again).
+
+        A file is read once, as long as it is the same.
+        """
+        path = self._ledger_path(day)
         try:
-            return ledger.from_json(self._ledger_path(day).read_text(encoding="utf-8"))
+            about = path.stat()
+            same = (about.st_ino, about.st_mtime_ns, about.st_size)
+            known = self._read.get(day)
+            if known is None or known[0] != same:
+                known = self._read[day] = (same, ledger.from_json(path.read_text(encoding="utf-8")))
+            return known[1]
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -255,7 +281,8 @@ class Lake:
         return self.root / "ledger" / f"{day_directory(day)}.json"
 
 
-def _subfolders(folder: Path, is_one: Callable[[str], bool]) -> list[str]:
+def subfolders(folder: Path, is_one: Callable[[str], bool]) -> list[str]:
+    """Names in a folder that are folders of the lake, sorted; none where there is no such folder."""
     try:
         return sorted(entry.name for entry in os.scandir(folder) if is_one(entry.name))
     except (FileNotFoundError, NotADirectoryError):

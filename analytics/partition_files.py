@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,8 +56,11 @@ def write(
         VerificationError: A count or hash differs; nothing has been replaced.
     """
     footers = [_footer(partition, fingerprints[partition], sample_rate) for partition in partitions]
-    executions = _executions(portion, footers, workspace, sample_rate)
-    node_days = _node_days(portion, partitions, footers, workspace, weights(portion, sample_rate))
+    row_weights = weights(portion, sample_rate)
+    with ThreadPoolExecutor(1) as other:
+        rollups = other.submit(_node_days, portion, partitions, footers, workspace, row_weights)
+        executions = _executions(portion, footers, workspace, row_weights)
+        node_days = rollups.result()
     staged: dict[Partition, StagedFiles] = {}
     for place, partition in enumerate(partitions):
         start, end = portion.bounds[place], portion.bounds[place + 1]
@@ -98,10 +102,10 @@ def write(
 
 
 def _executions(
-    portion: Portion, footers: Sequence[Mapping[str, str]], workspace: Path, sample_rate: float
+    portion: Portion, footers: Sequence[Mapping[str, str]], workspace: Path, row_weights: Any
 ) -> dict[int, Path]:
     """One file per partition that has rows, by its place in the portion."""
-    columns = Columns(portion, sample_rate)
+    columns = Columns(portion, row_weights)
     paths: dict[int, Path] = {}
     shared: tuple[int, int, pa.Table] | None = None  # plain rows of several small partitions
     for place, footer in enumerate(footers):
@@ -190,7 +194,7 @@ def _read_back(path: Path) -> tuple[int, int]:
     import pyarrow.parquet as pq
 
     count = hashed = 0
-    for chunk in pq.read_table(path, columns=["execution_id"], partitioning=None)["execution_id"].chunks:
+    for chunk in pq.ParquetFile(path).read(columns=["execution_id"])["execution_id"].chunks:
         ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
         upper, lower, well_formed = ids.hash_of_texts(np.frombuffer(chunk.buffers()[2], np.uint8), ends)
         if not well_formed:

@@ -65,7 +65,7 @@ class Run:
     """Some rows in the order of their partitions' numbers, with their trace entries.
 
     Args:
-        rows: Sorted by partition, then roughly as in the file.
+        rows: Sorted by partition.
         heads, values: Codes of the entries.
         dictionary: What the codes mean.
     """

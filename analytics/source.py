@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import schema, sql
 from analytics.config import PATIENCE
-from analytics.connect import SESSION, connect
+from analytics.connect import NO_TRANSACTION_TIMEOUT, SESSION, connect
 from analytics.copy_stream import copy_blocks
 from analytics.errors import SourceError
 from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
@@ -65,6 +65,7 @@ class Source:
                 if self._shared:
                     self._take_over(self._shared)
                     self._connection.execute(SESSION)
+                    self._connection.execute(NO_TRANSACTION_TIMEOUT)
                 else:
                     self._connection.execute(SESSION)
                     # The horizon first, in a transaction of its own: a writer that commits between the snapshot and a
@@ -72,6 +73,7 @@ class Source:
                     self.horizon = read_horizon(self._rows, self._lag, self._patience)
                     self._connection.rollback()
                     self._connection.execute(SESSION)
+                    self._connection.execute(NO_TRANSACTION_TIMEOUT)
                     table = check_log_table(self._rows)
                     self.unread_columns, self.change_column = table.unread_columns, table.change_column
             except psycopg.Error as error:

@@ -26,13 +26,14 @@ def nothing_to_do(session: Session, tables: list[tuple[Table, Path]], repeat: in
     rows = []
     for table, lake in tables:
         found = session.interleave(
-            [COUNT, OURS, DRAIN],
+            [COUNT, OURS],
             task(table, table.since, table.until, lake=str(lake)),
             tag=f"nothing {table.name}",
             repeat=repeat,
             budget=60,
         )
-        count, ours, drain = (_first(found[method]) for method in (COUNT, OURS, DRAIN))
+        drain = session.once(DRAIN, task(table, table.since, table.until), tag=f"nothing {table.name}")
+        count, ours = (_first(found[method]) for method in (COUNT, OURS))
         rows.append(
             [
                 f"{table.rows:,} rows",

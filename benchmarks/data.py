@@ -158,10 +158,7 @@ def _make(url: str, shape: Shape) -> None:
 def add_rows(connection: psycopg.Connection[Any], shape: Shape, first: int, last: int, since: date = FIRST_DAY) -> None:
     """Rows number ``first`` to ``last``; beyond ``shape.rows`` they fall on the days after the table's last."""
     with connection.transaction():
-        # only nested loops keep the order of the numbers
-        connection.execute(
-            "set local enable_hashjoin = off; set local enable_mergejoin = off; set local timezone = 'UTC'"
-        )
+        connection.execute("set local timezone = 'UTC'")
         values = {
             "since": since,
             "days": shape.days,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ PACKAGES = (
     "polars",
     "pyspark",
 )
+
+
+_ANY_FOLDER = re.compile(r"(?<![\w…])/(?:[\w.+~-]+/)+")
+"""A message may name a folder of the machine; a page must not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def number(value: float | None, digits: int = 2) -> str:
 def failures(found: dict[str, list[Run]], names: dict[str, str]) -> list[str]:
     """A sentence per method that did not run, with the reason: none is dropped silently."""
     return [
-        f"{names.get(method, method)}: {run.error}"
+        f"{names.get(method, method)}: {_ANY_FOLDER.sub('…/', run.error)}"
         for method, runs in found.items()
         for run in runs
         if run.error is not None

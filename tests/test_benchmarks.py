@@ -67,12 +67,14 @@ def test_the_table_has_the_shape_of_an_engines_log(log: data.Table) -> None:
                       max(jsonb_array_length(trace)) filter (where jsonb_typeof(trace) = 'array')
                  from strategyexecutionlog"""
         ).fetchall()
-        heap = connection.execute("select created_at from strategyexecutionlog order by ctid").fetchall()
+        [(correlation,)] = connection.execute(
+            "select correlation from pg_stats where tablename = 'strategyexecutionlog' and attname = 'created_at'"
+        ).fetchall()
     assert row[:4] == (600, 600, 3, 2)
     assert 0.01 < row[4] < 0.06
     assert row[5:7] == (0, 0)
     assert row[7] <= 200
-    assert heap == sorted(heap)
+    assert correlation > 0.95  # a small row may still fit into the page before
 
 
 def test_the_pool_has_traces_as_long_as_the_engines() -> None:
@@ -284,3 +286,16 @@ def test_the_many_tenants_benchmark_runs_end_to_end(database_url: str, tmp_path:
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
 def test_a_module_of_the_benchmarks_can_be_read_in_one_sitting(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_a_slow_peer_is_not_repeated_and_no_folder_reaches_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(measure.time, "monotonic", lambda: next(clock))  # every run takes ten seconds
+    monkeypatch.setattr(measure, "run", lambda *_, **__: Run(seconds=1.0))
+    session = Session(tmp_path / "s.json", {}, tmp_path)
+    found = session.interleave(["peer", "ours"], {}, tag="x", repeat=3, budget=25, tell=False, always={"ours"})
+    assert {name: len(runs) for name, runs in found.items()} == {"peer": 2, "ours": 3}
+    told = report.failures({"peer": [Run(error="failed: no file /some/where/deep/x.parquet")]}, {})
+    assert told == ["peer: failed: no file …/x.parquet"]

@@ -260,7 +260,7 @@ def replayed(pair: Pair) -> None:
         psycopg.connect(pair.primary, autocommit=True) as primary,
         psycopg.connect(pair.standby, autocommit=True) as standby,
     ):
-        [(sent,)] = primary.execute("select pg_current_wal_flush_lsn()").fetchall()
+        [(sent,)] = primary.execute("select pg_current_wal_insert_lsn()").fetchall()
         for _ in range(200):
             if standby.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", [str(sent)]).fetchall() == [(True,)]:
                 return
@@ -321,3 +321,35 @@ def test_a_standby_can_share_its_snapshot(pair: Pair) -> None:
         replayed(pair)
         with source.sibling() as sibling:
             assert sibling._query(count) == before
+
+
+def test_a_snapshot_that_the_standby_cancels_is_taken_again(
+    pair: Pair, fresh: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analytics.retry.FIRST_PAUSE", 0.05)
+    insert(pair.primary)
+    replayed(pair)
+    with psycopg.connect(pair.standby, autocommit=True) as standby:
+        standby.execute("alter system set max_standby_streaming_delay = 0")
+        standby.execute("select pg_reload_conf()")
+    conflicts: list[str] = []
+
+    def conflict(_: object) -> None:
+        """Remove rows that the snapshot still sees, and have the standby replay that."""
+        if not conflicts:
+            conflicts.append("made")
+            with psycopg.connect(pair.primary, autocommit=True) as primary:
+                primary.execute("update strategyexecutionlog set notes = 'changed'")
+                primary.execute("vacuum (freeze) strategyexecutionlog")
+            replayed(pair)
+
+    try:
+        result = run(pair.standby, fresh, progress=conflict)
+        assert result.row_count
+        [note] = [note for note in result.notes if "the source failed" in note]
+        assert "the standby needed to replay" in note or "connection" in note
+        assert run(pair.standby, fresh).nothing_to_do
+    finally:
+        with psycopg.connect(pair.standby, autocommit=True) as standby:
+            standby.execute("alter system reset max_standby_streaming_delay")
+            standby.execute("select pg_reload_conf()")

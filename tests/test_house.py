@@ -32,6 +32,7 @@ ORDER = (
         "server_errors",
         "connect",
         "retry",
+        "scan_plan",
         "source_table",
         "copy_stream",
         "source",
@@ -67,6 +68,9 @@ ORDER = (
         "warehouse",
         "export",
         "status",
+        "diagnosis",
+        "doctor_server",
+        "doctor",
     ),
     *("estimates", "differences", "findings", "page", "charts", "stories", "reports", "api", "demo", "cli"),
 )

@@ -30,6 +30,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analytics import strangers
+from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UnknownNameError
 from analytics.lake import Lake, day_directory, realm_directory
 from analytics.model import Partition
@@ -420,6 +421,18 @@ def test_a_lock_whose_owner_is_gone_is_broken_on_request_only(tmp_path: Path, or
     with lake.lock():
         pass
     assert lake.break_lock() is None
+
+
+def test_the_command_breaks_a_stale_lock_when_told_to_and_says_so(
+    database_url: str, tmp_path: Path, orphaned: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["extract", "--since", "2026-07-08", "--until", "2026-07-09", "--realm", "acme-cycling"]
+    words += ["--lake", str(tmp_path), "--database-url", database_url]
+    assert main(words) == 75
+    assert "--break-lock" in capsys.readouterr().err
+    assert main([*words, "--break-lock"]) == 0
+    assert f"the stale lock of pid {orphaned}, since " in capsys.readouterr().err
+    assert main(words) == 0
 
 
 def test_the_lock_of_a_living_owner_is_not_broken(tmp_path: Path) -> None:

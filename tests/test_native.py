@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from analytics import dictionary as dictionary_module
 from analytics import kept
-from analytics.columns import Columns, texts_of_ids
+from analytics.columns import Columns, texts_of_ids, weights
 from analytics.decode import Decoder, padded
 from analytics.dictionary import Dictionary
 from analytics.errors import SourceError
@@ -241,7 +241,7 @@ def read(rows: Sequence[dict[str, Any]], *, pieces: int = 1) -> list[dict[str, A
     if decoder.has_rows:
         found.append(decoder.finish())
     portion = Portion(0, 0, found)
-    table = Columns(portion, 0.05).table(0, int(portion.bounds[-1]), coded=True)
+    table = Columns(portion, weights(portion, 0.05)).table(0, int(portion.bounds[-1]), coded=True)
     return table.to_pylist()  # type: ignore[no-any-return]
 
 
@@ -354,14 +354,16 @@ def test_a_kept_row_is_sent_as_it_was(tmp_path: Path) -> None:
     run = decoder.finish()
     assert (run.rows.codes[:, tuples.FLAGS] & tuples.KEPT != 0).tolist() == [True]
     portion = Portion(0, 0, [run])
-    assert Columns(portion, 0.05).table(0, 1, coded=False).to_pylist() == rows
+    assert Columns(portion, weights(portion, 0.05)).table(0, 1, coded=False).to_pylist() == rows
 
 
 # ---- several connections -----------------------------------------------------------------------------------------------
 
 
 def test_side_by_side_hears_everything_of_everyone() -> None:
-    heard = list(side_by_side([lambda: (i for i in ()), *(lambda n=n: (n * 100 + i for i in range(20)) for n in range(3))]))
+    heard = list(
+        side_by_side([lambda: (i for i in ()), *(lambda n=n: (n * 100 + i for i in range(20)) for n in range(3))])
+    )
     assert sorted(heard) == [n * 100 + i for n in range(3) for i in range(20)]
 
 

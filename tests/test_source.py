@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from datetime import date
 from typing import TYPE_CHECKING
@@ -93,6 +94,18 @@ def test_nothing_can_be_written_through_the_connection(table: Table, statement: 
     with Source(table.url) as source, pytest.raises(SourceError, match="read-only transaction"):
         source._query(statement)
     assert table.execute(f"select count(*) from {LOG}") == [(1,)]
+
+
+def test_timeouts_of_the_role_do_not_end_a_long_snapshot(table: Table) -> None:
+    [(version,)] = table.execute("select current_setting('server_version_num')::int")
+    names = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    names += ["transaction_timeout"] if version >= 170_000 else []
+    for name in names:
+        table.execute(f"alter database {database(table)} set {name} = '300ms'")
+    with Source(table.url) as source, source.sibling() as sibling:
+        for opened in (source, sibling):
+            time.sleep(0.2)
+            assert opened._query("select pg_sleep(0.4)")
 
 
 def test_one_snapshot_answers_everything(table: Table) -> None:

@@ -1,7 +1,7 @@
 """The command: verbs and exit codes. The only place that prints.
 
-Human words go to stderr, data to stdout. Exit codes: 0 ok · 1 a check failed · 2 usage or configuration · 3 source, lake or
-report failed · 75 another run holds the lock.
+Human words go to stderr, data to stdout. Exit codes: 0 ok · 1 a check failed or the doctor found a problem · 2 usage or
+configuration · 3 source, lake or report failed · 75 another run holds the lock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from analytics import __version__
-from analytics.cli import demo, extract, look, query, report
+from analytics.cli import demo, doctor, extract, look, query, report
 from analytics.errors import AnalyticsError
 
 __all__ = ["main"]
@@ -74,6 +74,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"strategy-analytics {__version__}")
     parser.set_defaults(run=None)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for module in (extract, look, query, report, demo):
+    for module in (extract, doctor, look, query, report, demo):
         module.add(verbs)
     return parser

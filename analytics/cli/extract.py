@@ -39,6 +39,18 @@ def add(verbs: Verbs) -> None:
         "--wait", type=float, default=0, metavar="SECONDS", help="wait for another run (default: refuse, exit 75)"
     )
     parser.add_argument(
+        "--break-lock",
+        action="store_true",
+        help="break the lock of a run that is gone, or has shown no sign of life for ten minutes; any other is respected",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="connections to read with, side by side, all of one snapshot (default: 1)",
+    )
+    parser.add_argument(
         "--patience",
         metavar="DURATION",
         help="do not wait for transactions older than this (default: $ANALYTICS_PATIENCE, else 24h)",
@@ -79,6 +91,8 @@ def run_extract(options: argparse.Namespace) -> int:
             force=options.force,
             allow_shrink=options.allow_shrink,
             wait_seconds=options.wait,
+            break_lock=options.break_lock,
+            jobs=options.jobs,
             patience=options.patience,
             retries=options.retries,
             accept_source=options.accept_source,

@@ -48,4 +48,9 @@ select md5('row ' || n)::uuid,
                        unit(n, 3) as u_variant, unit(n, 4) as u_failed, unit(n, 5) as u_user,
                        unit(n, 6) as u_kind, unit(n, 7) as u_time
                   from generate_series(%(first_row)s::bigint, %(last_row)s::bigint) as n) as hashed) as drawn
-  join bench_pool pool using (structure, version, variant)
+       -- lateral, or the rows might come in the pool's order
+       cross join lateral (select pool.trace, pool.entries, pool.points, pool.case_name, pool.notes
+                             from bench_pool as pool
+                            where pool.structure = drawn.structure and pool.version = drawn.version
+                              and pool.variant = drawn.variant
+                           offset 0) as pool

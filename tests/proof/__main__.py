@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +34,14 @@ def main() -> int:
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     base = Path(tempfile.mkdtemp(prefix="strategy-analytics-"))
     start = time.perf_counter()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server goes, too
+    try:
+        return _prove(options, base, seed, start)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _prove(options: argparse.Namespace, base: Path, seed: int, start: float) -> int:
     with a_server(base / "server") as server:
         print(f"seed {seed}; {table.versions(server.url)}", flush=True)
         if options.soak:

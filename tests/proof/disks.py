@@ -191,9 +191,9 @@ def damage(world: World) -> None:
     }
     chosen = {**cut, **more} if world.full else {**dict(list(cut.items())[:1]), **dict(list(more.items())[:3])}
     assert len(files("executions")) >= len(REALMS)
-    for name, harm in chosen.items():
+    for number, (name, harm) in enumerate(chosen.items()):
         harm()
-        if world.random.random() < 0.3:
+        if number and world.random.random() < 0.3:
             origin.stir()
         try:
             world.settle(origin, lake)

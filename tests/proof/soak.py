@@ -30,7 +30,7 @@ class Writers:
         self.committed = 0
         self.failures: list[str] = []
         self._threads = [
-            threading.Thread(target=self._write, args=(random.Random(seed + number), lock), daemon=True)
+            threading.Thread(target=self._write, args=(random.Random(f"writer {seed} {number}"), lock), daemon=True)
             for number, lock in enumerate(self._busy)
         ]
         for thread in self._threads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from analytics.lake import Lake
 
@@ -46,7 +47,10 @@ def completeness(world: World) -> None:
     origin, lake = world.origin(0), world.lake()
     for _ in range(5 if world.full else 1):
         now = datetime.now(UTC)
-        window = {"since": f"{now - timedelta(days=1):%Y-%m-%d}", "until": f"{now + timedelta(days=1):%Y-%m-%d}"}
+        window: dict[str, Any] = {
+            "since": f"{now - timedelta(days=1):%Y-%m-%d}",
+            "until": f"{now + timedelta(days=1):%Y-%m-%d}",
+        }
         with origin.transaction() as slow:
             slow.execute("select 1")
             slow.execute(

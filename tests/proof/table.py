@@ -46,7 +46,7 @@ COLUMNS = ("scenario", "runs", "kills", "rows compared", "lost", "twice", "half 
 
 def rows(lines: list[Line]) -> list[tuple[str, ...]]:
     """The table's body, with a line of sums."""
-    body = [
+    body: list[tuple[str, ...]] = [
         (
             line.name,
             f"{line.tally.runs:,}",
@@ -79,13 +79,14 @@ def text(lines: list[Line]) -> str:
     """For a terminal."""
     body = [COLUMNS, *rows(lines)]
     widths = [max(len(row[place]) for row in body) for place in range(len(COLUMNS))]
-    return "\n".join(
-        "  ".join(
+    lines_of_text = []
+    for row in body:
+        cells = [
             cell.ljust(width) if place in (0, 7) else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in body
-    )
+        ]
+        lines_of_text.append("  ".join(cells).rstrip())
+    return "\n".join(lines_of_text)
 
 
 def versions(server_url: str) -> str:
@@ -106,10 +107,10 @@ def markdown(lines: list[Line], *, seed: int, with_versions: str, command: str, 
         "",
         f"Written by `{command}` in {seconds / 60:.0f} min; seed {seed}; {with_versions}.",
         "",
-        "Real processes extract from a real PostgreSQL while they are killed, starved, cut off and lied to. After each harm, before any",
-        "repair, every partition must be whole (as it was or as it is at the source) and the ledger not ahead of it; after one more normal",
-        "run the lake must equal the source, compared with PostgreSQL id by id and trace by trace, with nothing left over. Each guarantee",
-        "has planted defects with which the same scenario must fail.",
+        "Real processes extract from a real PostgreSQL while they are killed, starved, cut off and lied to. After each",
+        "harm, before any repair, every partition must be whole (as it was or as it is at the source) and the ledger not",
+        "ahead of it; after one more normal run the lake must equal the source, compared with PostgreSQL id by id and trace",
+        "by trace, with nothing left over. Each guarantee has planted defects with which the same scenario must fail.",
         "",
         "**"
         + ("Every promise held, and every planted defect was noticed." if holds else "NOT PROVED: see below.")
@@ -133,7 +134,8 @@ def markdown(lines: list[Line], *, seed: int, with_versions: str, command: str, 
             for fault, found in line.faults.items()
         ),
         "",
-        "A power cut cannot be made here: it is simulated from the log of a run's renames and syncs, by taking away what was not synced.",
+        "A power cut cannot be made here: it is simulated from the log of a run's renames and syncs, by taking away what",
+        "was not synced.",
         "",
     ]
     for line in lines:

@@ -75,7 +75,9 @@ def _look(lake: Path, pipe: Connection) -> None:
     from analytics.lake import Lake
     from analytics.warehouse import Warehouse
 
-    looks, seen, failures = 0, [], []
+    looks = 0
+    seen: list[Any] = []
+    failures: list[str] = []
     pipe.send("looking")
     while not pipe.poll(0.005):
         looks += 1

@@ -7,10 +7,12 @@ import itertools
 import os
 import random
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,14 @@ class World:
     """
 
     def __init__(
-        self, server: EmbeddedServer, folder: Path, seed: int, *, faults: tuple[str, ...] = (), full: bool, kills: int
+        self,
+        server: EmbeddedServer,
+        folder: Path,
+        seed: int | str,
+        *,
+        faults: tuple[str, ...] = (),
+        full: bool,
+        kills: int,
     ) -> None:
         self.server, self.folder, self.seed, self.faults = server, folder.resolve(), seed, faults
         self.full, self.kills = full, kills
@@ -169,8 +178,18 @@ class World:
 
 @contextlib.contextmanager
 def a_server(folder: Path) -> Iterator[EmbeddedServer]:
-    """The server of the whole proof."""
+    """The server of the whole proof; and the process that all runs are forked from."""
     with EmbeddedServer(folder) as server:
-        # Before the first run: the process they are all forked from starts with it.
-        os.environ[warm.VARIABLE] = Origin(server.url, random.Random(1), 40).url
+        small = Origin(server.url, random.Random(1), 40)
+        top = Path(__file__).parents[len(__name__.split(".")) - 1]
+        told = {warm.VARIABLE: small.url, "PYTHONPATH": os.pathsep.join([str(top), *sys.path])}
+        before = {key: os.environ.get(key) for key in told}
+        os.environ.update(told)
+        forkserver.ensure_running()
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+        small.disconnect()
         yield server

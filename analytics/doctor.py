@@ -1,0 +1,186 @@
+"""Would an unattended extraction work here, and what would make it better? Nothing is changed, at the source or in the lake."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from analytics import disk
+from analytics.config import Settings
+from analytics.diagnosis import Diagnosis, advice, ok, problem
+from analytics.doctor_server import examine_server
+from analytics.errors import LakeError, LakeLockedError, SourceError
+from analytics.lake import Lake
+from analytics.lock import NAME as LOCK
+from analytics.source import Source
+
+LITTLE_SPACE = 2 << 30
+NO_SPACE = 128 << 20
+
+_MEMORY = ("tmpfs", "ramfs")
+_LAYERS = ("overlay", "aufs")
+_NETWORK = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "9p",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "fuse.gcsfuse",
+)
+
+
+def examine(settings: Settings) -> Iterator[Diagnosis]:
+    """Look at the source and at the lake.
+
+    Args:
+        settings: Which source, which lake, how patient.
+
+    Yields:
+        Findings as they are made, the source's first.
+    """
+    lake = Lake(settings.lake)
+    try:
+        with Source(settings.database_url, patience=settings.patience) as source:
+            yield from examine_server(source, lake)
+    except SourceError as error:
+        yield problem("source", error.message, error.hint)
+    if settings.sample_rate_is_default:
+        yield advice(
+            "sampling rate",
+            f"nobody has said how many ok runs the engine logs; {settings.sample_rate:g} is its default",
+            "set ANALYTICS_SAMPLE_RATE to the engine's DSL_EXECUTION_LOG_SAMPLE_RATE",
+        )
+    yield from examine_lake(lake)
+
+
+def examine_lake(lake: Lake) -> Iterator[Diagnosis]:
+    """Look at the lake's folder, its disk, its lock and its ledger."""
+    folder = _nearest(lake.root)
+    yield from _writable(lake, folder)
+    yield from _space(folder)
+    yield from _durable(folder)
+    if lake.root.is_dir():
+        yield from _lock(lake)
+        yield from _ledger(lake)
+
+
+def _nearest(path: Path) -> Path:
+    """The folder itself, or the nearest one above that exists."""
+    path = path.absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _writable(lake: Lake, folder: Path) -> Iterator[Diagnosis]:
+    if not folder.is_dir():
+        yield problem("lake", f"{folder} is no folder", "choose another one with --lake or ANALYTICS_LAKE")
+        return
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as probe:
+            probe.write(b"synced")
+            probe.flush()
+            os.fsync(probe.fileno())
+            disk.sync(folder)
+    except OSError as error:
+        why, hint = disk.why(error)
+        yield problem("lake", f"the lake {lake.root} cannot be written: {why}", hint)
+        return
+    made = "can be written" if folder == lake.root.absolute() else "will be made by the first extraction"
+    yield ok("lake", f"the lake {lake.root} {made}")
+
+
+def _space(folder: Path) -> Iterator[Diagnosis]:
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(folder).free
+        said = f"{free / (1 << 30):,.1f} GB are free"
+        if free < NO_SPACE:
+            yield problem("space", said, f"free some space: df -h {folder}")
+        elif free < LITTLE_SPACE:
+            yield advice("space", said, f"a run that fills the disk stops cleanly, but stops: df -h {folder}")
+        else:
+            yield ok("space", said)
+
+
+def _durable(folder: Path) -> Iterator[Diagnosis]:
+    kind = file_system(folder)
+    if kind in _MEMORY:
+        yield advice("disk", f"{folder} is kept in memory ({kind}): it is gone with the next boot", "choose a disk")
+    elif kind in _LAYERS:
+        yield advice("disk", f"{folder} is a container's own layer ({kind}): it goes with it", "mount a volume there")
+    elif kind in _NETWORK:
+        yield advice(
+            "disk",
+            f"{folder} is on a network ({kind}): locks and renames are only as good as its server",
+            "let one machine write it; a local disk is safer and faster",
+        )
+    elif kind:
+        yield ok("disk", f"{folder} is on a local disk ({kind})")
+
+
+def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
+    """The kind of file system a folder is on; empty where that cannot be known."""
+    best = ("", "")
+    try:
+        where = str(folder.resolve())
+        for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
+            _, point, kind, *_ = line.split()
+            point = point.replace("\\040", " ")
+            if (where == point or where.startswith(point.rstrip("/") + "/")) and len(point) >= len(best[0]):
+                best = (point, kind)
+    except (OSError, ValueError):
+        return ""
+    return best[1]
+
+
+def _lock(lake: Lake) -> Iterator[Diagnosis]:
+    if not (lake.root / LOCK).exists():
+        yield ok("lock", "nobody is writing the lake")
+        return
+    try:
+        with lake.lock():
+            pass
+        yield ok("lock", "nobody is writing the lake")
+    except LakeLockedError as error:
+        if "--break-lock" in error.hint:
+            yield problem("lock", error.message, error.hint)
+        else:
+            yield ok("lock", error.message)
+    except LakeError as error:
+        if getattr(error, "errno", None) not in (errno.EACCES, errno.EPERM, errno.EROFS):  # told above
+            yield problem("lock", error.message, error.hint)
+
+
+def _ledger(lake: Lake) -> Iterator[Diagnosis]:
+    broken = lake.ledger_problems()
+    if broken:
+        name, why = next(iter(broken.items()))
+        yield advice(
+            "ledger",
+            f"{len(broken)} files of the ledger cannot be read, {name} the first ({why})",
+            "extract those days again: a day without a readable entry is read anew",
+        )
+        return
+    waiting = [
+        day
+        for day in lake.recorded_days()
+        if (record := lake.recorded(day)) and any(span.settled_at is None for span in record.not_waited_for)
+    ]
+    if waiting:
+        yield advice(
+            "ledger",
+            f"{len(waiting)} days have spans that an old transaction may still bring rows into, from {waiting[0]} on",
+            f"when it has ended: strategy-analytics extract --since {waiting[0]}",
+        )
+    else:
+        yield ok("ledger", f"{len(lake.recorded_days()):,} days are recorded")

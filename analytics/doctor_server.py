@@ -1,0 +1,160 @@
+"""Can the source be read unattended? What the doctor finds at the server, each finding with its repair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from analytics import origin, sql
+from analytics.diagnosis import Diagnosis, advice, ok, problem
+from analytics.errors import SourceError
+from analytics.lake import Lake
+from analytics.model import RealmFilter
+from analytics.scan_plan import LEAST_CORRELATION, nodes, scans_whole_table
+from analytics.source import Source
+from analytics.source_table import LOG_TABLE
+from analytics.window import Window
+
+OLDEST_SERVER = 130_000
+LARGE_TABLE = 512 << 20
+"""Bytes, without what is stored out of line: smaller ones are read whole in a few seconds."""
+
+LONG = timedelta(hours=1)
+
+
+def examine_server(source: Source, lake: Lake) -> Iterator[Diagnosis]:
+    """Findings of an open source.
+
+    Args:
+        source: Entered: connection, table, columns and rights were found to be right.
+        lake: To compare its origin.
+    """
+    [session] = source._rows("session")
+    yield from _connection(source, session)
+    yield from _table(source, session)
+    yield from _horizon(source, session)
+    yield from _standby(session)
+    yield from _index(source)
+    yield from _origin(source, lake)
+
+
+def _connection(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
+    version = session["server_version"]
+    if session["version_number"] < OLDEST_SERVER:
+        yield problem("server", f"PostgreSQL {version} is older than 13", "upgrade the server")
+    else:
+        yield ok("server", f"connected to PostgreSQL {version} as role {session['role']}")
+    try:
+        with source.sibling():
+            yield ok("second connection", "a second connection sees the same snapshot: --jobs 2 works")
+    except SourceError as error:
+        yield advice("second connection", f"--jobs 2 will not work: {error.message}", error.hint or "give --jobs 1")
+    free = session["max_connections"] - session["connections"]
+    if free < 5:
+        yield advice("connections", f"the server has {free} free connections", "raise max_connections, or use a pooler")
+
+
+def _table(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
+    yield ok("log table", f"{LOG_TABLE} has every column, in types that lose nothing, and may be read")
+    if source.unread_columns:
+        yield advice(
+            "columns",
+            f"columns of {LOG_TABLE} that are not carried into the lake: {', '.join(source.unread_columns)}",
+            "see whether a newer version of this package carries them",
+        )
+    if source.change_column == "xmin":
+        yield ok("updates", "xmin can be read: every update of a row is noticed")
+    else:
+        yield advice(
+            "updates",
+            f"xmin cannot be read: an update of a row is noticed only when it moves {source.change_column}",
+            f'grant select (xmin) on {LOG_TABLE} to "{session["role"]}"; a view has none: have the table read itself',
+        )
+    definitions = source.definitions()
+    if isinstance(definitions, str):
+        yield advice("definitions", definitions, "extraction works without them; grant select if the table is there")
+    else:
+        yield ok("definitions", f"{len(definitions):,} versions of programs can be read")
+
+
+def _horizon(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
+    horizon = source.horizon
+    said = f"rows are complete until {horizon.until:%Y-%m-%d %H:%M:%S} UTC: {horizon.reason}"
+    if horizon.age_seconds is not None and horizon.age_seconds >= LONG.total_seconds():
+        yield advice("horizon", said, _ending(horizon.pid, horizon.gid))
+    else:
+        yield ok("horizon", said)
+    for span in horizon.not_waited_for:
+        yield advice(
+            "patience",
+            f"{span.transaction} has been open for {span.age_seconds / 3600:.1f} h and is not waited for: rows created since "
+            f"{span.since:%Y-%m-%d %H:%M} UTC may still arrive with it",
+            _ending(span.transaction.pid, span.transaction.gid),
+        )
+    if horizon.sees_all:
+        yield ok("other sessions", "the transactions of every other session can be seen")
+    elif not session["is_standby"]:
+        yield advice(
+            "other sessions",
+            "other sessions' transactions are hidden from this role, so only the lag protects against late commits",
+            f'grant pg_read_all_stats to "{session["role"]}";',
+        )
+
+
+def _ending(pid: int | None, gid: str | None) -> str:
+    if gid is not None:
+        name = "'" + gid.replace("'", "''") + "'"
+        return f"commit prepared {name}; or rollback prepared {name}; whichever its owner says"
+    return f"ask its owner; select pg_terminate_backend({pid}); ends it"
+
+
+def _standby(session: dict[str, Any]) -> Iterator[Diagnosis]:
+    if not session["is_standby"]:
+        return
+    if session["hot_standby_feedback"] or session["standby_delay"] == "-1":
+        yield ok("standby", "this is a standby, and it lets long snapshots live")
+    else:
+        yield advice(
+            "standby",
+            f"this is a standby that cancels snapshots after {session['standby_delay']} (max_standby_streaming_delay)",
+            "alter system set hot_standby_feedback = on; select pg_reload_conf(); at the standby",
+        )
+
+
+def _index(source: Source) -> Iterator[Diagnosis]:
+    window = Window.parse(None, None)
+    parameters = {"since": window.since, "until": window.until, "undated": True, **RealmFilter().parameters()}
+    [layout] = source._rows("layout")
+    source._choose_scan(parameters)
+    [row] = source._query("explain (format json) " + sql.text("source", "scan"), parameters)
+    whole = any(scans_whole_table(node) for node in nodes(row["QUERY PLAN"][0]["Plan"]))
+    size = f"{layout['table_bytes'] / (1 << 20):,.0f} MB"
+    if not whole:
+        yield ok("index", f"the last three days are found through an index ({LOG_TABLE} has {size})")
+    elif layout["table_bytes"] < LARGE_TABLE:
+        yield ok("index", f"no index helps to find a window, and at {size} none is needed")
+    elif layout["correlation"] >= LEAST_CORRELATION:
+        yield advice(
+            "index",
+            f"every run scans all of {LOG_TABLE} ({size}): no index helps to find a window",
+            f"create index concurrently on {LOG_TABLE} using brin (created_at); (tiny: the rows lie in the order of time)",
+        )
+    else:
+        yield advice(
+            "index",
+            f"every run scans all of {LOG_TABLE} ({size}): no index helps to find a window, and the rows do not lie in the "
+            "order of time",
+            f"create index concurrently on {LOG_TABLE} (created_at);",
+        )
+
+
+def _origin(source: Source, lake: Lake) -> Iterator[Diagnosis]:
+    if origin.last_known(lake) is None:
+        yield ok("origin", "the lake has no ledger yet: any source will do")
+        return
+    try:
+        origin.check(lake, source.identity(), accept=False)
+        yield ok("origin", "this is the server and database the lake was made from")
+    except SourceError as error:
+        yield problem("origin", error.message.removesuffix("; nothing was written"), error.hint)

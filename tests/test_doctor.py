@@ -1,0 +1,194 @@
+"""What the doctor says of a source and a lake, and that the repair it names is one."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from analytics import doctor, doctor_server
+from analytics.cli import main
+from analytics.config import Settings
+from analytics.diagnosis import Diagnosis
+from analytics.doctor import examine, examine_lake, file_system
+from analytics.lake import Lake
+
+if TYPE_CHECKING:
+    from conftest import Table
+
+LOG = "strategyexecutionlog"
+
+
+def seen(url: str, lake: Lake, patience: timedelta = timedelta(hours=24)) -> dict[str, Diagnosis]:
+    """The findings by name."""
+    settings = Settings(database_url=url, lake=lake.root, sample_rate_is_default=False, patience=patience)
+    return {found.name: found for found in examine(settings)}
+
+
+def test_all_is_well(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh)
+    found = seen(table.url, fresh)
+    assert {name for name, finding in found.items() if finding.level != "ok"} <= {"disk", "space", "connections"}
+    assert {"server", "log table", "updates", "horizon", "second connection", "index", "origin", "lake", "lock"} <= set(
+        found
+    )
+    assert found["ledger"].sentence == "3 days are recorded"
+    assert not any(finding.repair for finding in found.values() if finding.level == "ok")
+
+
+def test_a_source_that_cannot_be_read_is_a_problem_and_the_lake_is_looked_at_all_the_same(
+    table: Table, role: str, fresh: Lake
+) -> None:
+    found = seen(table.as_role(role), fresh)
+    assert found["source"].level == "problem"
+    assert found["source"].repair == f'grant select on {LOG} to "{role}";'
+    assert found["lake"].sentence.endswith("will be made by the first extraction")
+    assert not fresh.root.exists()
+    assert seen("postgresql://nobody@127.0.0.1:1/none", fresh)["source"].level == "problem"
+    table.execute(f"alter table {LOG} drop column notes")
+    assert "lacks the column notes" in seen(table.url, fresh)["source"].sentence
+
+
+def test_rights_that_are_missing_are_advice_with_the_statement_that_grants_them(
+    table: Table, role: str, fresh: Lake
+) -> None:
+    names = [
+        r[0]
+        for r in table.execute(f"select attname from pg_attribute where attrelid = '{LOG}'::regclass and attnum > 0")
+    ]
+    quoted = ", ".join(f'"{name}"' for name in names)
+    table.execute(f"grant select ({quoted}) on {LOG} to {role}")
+    with psycopg.connect(table.url) as other:
+        other.execute("select 1")
+        found = seen(table.as_role(role), fresh)
+        assert {found[name].level for name in ("updates", "other sessions", "definitions")} == {"advice"}
+        for statement in (found["updates"].repair.split(";")[0], found["other sessions"].repair):
+            table.execute(statement)
+        found = seen(table.as_role(role), fresh)
+        assert {found[name].level for name in ("updates", "other sessions")} == {"ok"}
+
+
+def test_an_old_transaction_is_named_with_what_ends_it(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_server, "LONG", timedelta(0))
+    with psycopg.connect(table.url) as writer:
+        [(pid,)] = writer.execute("select pg_backend_pid()").fetchall()
+        held = seen(table.url, fresh)["horizon"]
+        assert (held.level, f"(pid {pid})" in held.sentence) == ("advice", True)
+        assert f"pg_terminate_backend({pid})" in held.repair
+        left = seen(table.url, fresh, patience=timedelta(0))["patience"]
+        assert f"(pid {pid})" in left.sentence
+        assert "is not waited for" in left.sentence
+    assert doctor_server._ending(None, "o'clock") == (
+        "commit prepared 'o''clock'; or rollback prepared 'o''clock'; whichever its owner says"
+    )
+
+
+def test_new_columns_are_named(table: Table, fresh: Lake) -> None:
+    table.execute(f'alter table {LOG} add "sampleRate" numeric')
+    assert "sampleRate" in seen(table.url, fresh)["columns"].sentence
+
+
+def test_an_index_is_advised_only_where_it_is_missed(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.execute(f'drop index "ix_{LOG}_strategy_status_created"')
+    table.execute(
+        f"""insert into {LOG} (id, created_at, "strategyId", "strategyVersion", "strategyType", status, "durationMs",
+                               "nodesExecuted", sampled, notes)
+            select gen_random_uuid(), now() - i * interval '5 minutes', 's', 1, 'DSL_FULL', 'ok', 1, 0, true, repeat('x', 600)
+              from generate_series(40000, 1, -1) i"""
+    )
+    table.execute(f"analyze {LOG}")
+    assert "none is needed" in seen(table.url, fresh)["index"].sentence
+    monkeypatch.setattr(doctor_server, "LARGE_TABLE", 0)
+    advised = seen(table.url, fresh)["index"]
+    assert advised.level == "advice"
+    statement = advised.repair.split(";")[0]
+    assert statement == f"create index concurrently on {LOG} using brin (created_at)"
+    with psycopg.connect(table.url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+    assert seen(table.url, fresh)["index"].level == "ok"
+
+
+def test_another_source_than_the_lakes_is_a_problem(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh)
+    for path in (fresh.root / "ledger").iterdir():
+        told = json.loads(path.read_text(encoding="utf-8"))
+        told["source"]["system_identifier"] = "4711"
+        path.write_text(json.dumps(told), encoding="utf-8")
+    found = seen(table.url, fresh)["origin"]
+    assert (found.level, "server 4711" in found.sentence, "--accept-source" in found.repair) == ("problem", True, True)
+
+
+# ---- the lake --------------------------------------------------------------------------------------------------------
+
+
+def of_lake(lake: Lake) -> dict[str, Diagnosis]:
+    return {found.name: found for found in examine_lake(lake)}
+
+
+def test_a_folder_that_is_none_or_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert of_lake(Lake(tmp_path / "file"))["lake"].level == "problem"
+    assert of_lake(Lake(tmp_path / "file" / "below"))["lake"].level == "problem"
+    assert of_lake(Lake("/proc/nothing"))["lake"].level == "problem"
+
+
+def test_a_lock_that_is_held_is_told_and_no_problem_while_its_owner_lives(fresh: Lake) -> None:
+    with fresh.lock():
+        found = of_lake(Lake(fresh.root))["lock"]
+    assert (found.level, f"pid {os.getpid()}" in found.sentence) == ("ok", True)
+    assert of_lake(fresh)["lock"].sentence == "nobody is writing the lake"
+
+
+def test_little_space_is_advice_and_none_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LITTLE_SPACE", 1 << 60)
+    assert of_lake(Lake(tmp_path))["space"].level == "advice"
+    monkeypatch.setattr(doctor, "NO_SPACE", 1 << 60)
+    assert of_lake(Lake(tmp_path))["space"].level == "problem"
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"), [("ext4", "ok"), ("tmpfs", "advice"), ("overlay", "advice"), ("nfs4", "advice")]
+)
+def test_the_file_system_is_judged_by_its_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, level: str
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/a / xfs rw 0 0\n/dev/b {tmp_path} {kind} rw 0 0\n/dev/c {tmp_path}x zfs rw 0 0\n", "utf-8")
+    assert file_system(tmp_path, mounts) == kind
+    assert file_system(Path("/"), mounts) == "xfs"
+    assert file_system(tmp_path, tmp_path / "none") == ""
+    monkeypatch.setattr(doctor, "file_system", lambda _: kind)
+    assert of_lake(Lake(tmp_path))["disk"].level == level
+
+
+def test_a_damaged_ledger_is_named(fresh: Lake) -> None:
+    (fresh.root / "ledger").mkdir(parents=True)
+    (fresh.root / "ledger/day=2026-07-08.json").write_text("{", encoding="utf-8")
+    assert "day=2026-07-08.json" in of_lake(fresh)["ledger"].sentence
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_says_it_all_and_exits_1_on_a_problem(
+    table: Table, fresh: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--lake", str(fresh.root), "--database-url", table.url]) == 0
+    assert "ok       server: connected to PostgreSQL" in capsys.readouterr().out
+    words = ["doctor", "--lake", str(fresh.root), "--database-url", "postgresql://x@127.0.0.1:1/none", "--json"]
+    assert main(words) == 1
+    told = json.loads(capsys.readouterr().out)
+    [source] = [finding for finding in told if finding["name"] == "source"]
+    assert source["level"] == "problem"
+    assert "check host, port" in source["repair"]
