@@ -1,7 +1,8 @@
 """Is the lake sound? Runs the files of ``sql/checks``: each finds the rows that break its promise.
 
-Besides the views they can ask two tables that exist only while they run: ``lake_files`` (what lies in the tables' folders)
-and ``ledger_files`` (whether the ledger can be read).
+Besides the views they can ask tables that exist only while they run: ``lake_files`` (what lies in the tables' folders),
+``ledger_files`` (whether the ledger can be read), ``day_files`` and ``day_file_partitions`` (what day files there are, and what
+they should hold; their rows are in ``files.day_executions`` and ``files.day_node_days``).
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analytics import sql, strangers
+from analytics import day_files, reading, schema, sql, strangers
 from analytics.lake import Lake, realm_directory
+from analytics.model import DayRecord
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +82,64 @@ def _one(connection: duckdb.DuckDBPyConnection, name: str) -> CheckResult:
 
 @contextlib.contextmanager
 def _on_disk(connection: duckdb.DuckDBPyConnection, lake: Lake, realms: Sequence[str | None] | None) -> Iterator[None]:
-    """The tables ``lake_files`` and ``ledger_files``, for as long as checks run."""
-    import pyarrow as pa
-
+    """The tables that are not views over the lake, for as long as checks run."""
     records = {day: lake.recorded(day) for day in lake.recorded_days()}
     folders = None if realms is None else {realm_directory(realm) for realm in realms}
     found = [
         (str(one.path.relative_to(lake.root)), one.is_stranger, one.bytes_on_disk, one.bytes_in_ledger)
-        for one in strangers.look(lake, records, every_day=True)
+        for one in strangers.look(lake, records, strangers.present(lake))
         if folders is None or one.path.relative_to(lake.root).parts[1] in folders
     ]
-    kinds = {"path": pa.string(), "is_stranger": pa.bool_(), "bytes_on_disk": pa.int64(), "bytes_in_ledger": pa.int64()}
-    columns = list(zip(*found, strict=True)) or [()] * len(kinds)
-    problems = lake.ledger_problems()
-    connection.register(
-        "lake_files",
-        pa.table({name: pa.array(values, kind) for (name, kind), values in zip(kinds.items(), columns, strict=True)}),
-    )
-    connection.register(
-        "ledger_files",
-        pa.table(
-            {"name": pa.array(list(problems), pa.string()), "problem": pa.array(list(problems.values()), pa.string())}
+    # Day files hold rows of every tenant: whoever looks at some does not open them.
+    whole = list(day_files.everywhere(lake)) if realms is None else []
+    current = [file for file in whole if file.is_whole and _is_current(file, records.get(file.day))]
+    tables = {
+        "lake_files": _table("path, is_stranger:bool, bytes_on_disk:int64, bytes_in_ledger:int64", found),
+        "ledger_files": _table("name, problem", list(lake.ledger_problems().items())),
+        "day_files": _table(
+            "table_name, day:date32, path, bytes_in_name:int64, bytes_on_disk:int64",
+            [
+                (one.table, one.day, str(one.path.relative_to(lake.root)), one.bytes_in_name, one.bytes_on_disk)
+                for one in whole
+            ],
         ),
-    )
+        "day_file_partitions": _table(
+            "table_name, realm_id, day:date32",
+            [
+                (file.table, info.partition.realm, file.day)
+                for file in current
+                for info in day_files.small(records[file.day])
+            ],
+        ),
+    }
+    kinds = {"executions": schema.execution_schema(), "node_days": schema.node_day_schema()}
+    for table in kinds:
+        names = [str(file.path) for file in current if file.table == table]
+        if names:
+            connection.execute(f"set variable day_{table}_files = $1", [names])
+            connection.execute(sql.text("files", f"day_{table}"))
+        else:
+            connection.register(f"empty_day_{table}", reading.empty(kinds[table]))
+            connection.execute(f"create or replace view files.day_{table} as from empty_day_{table}")
+    for name, rows in tables.items():
+        connection.register(name, rows)
     try:
         yield
     finally:
-        connection.unregister("lake_files")
-        connection.unregister("ledger_files")
+        for name in tables:
+            connection.unregister(name)
+
+
+def _is_current(file: day_files.DayFile, record: DayRecord | None) -> bool:
+    return file.digest == day_files.digest(day_files.small(record))
+
+
+def _table(columns: str, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    """A table of these columns, text where nothing else is said."""
+    import pyarrow as pa
+
+    kinds = [(name, kind or "string") for name, _, kind in (column.partition(":") for column in columns.split(", "))]
+    values = list(zip(*rows, strict=True)) or [()] * len(kinds)
+    return pa.table(
+        {name: pa.array(column, pa.type_for_alias(kind)) for (name, kind), column in zip(kinds, values, strict=True)}
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analytics import schema
+from analytics.arrays import array, texts
 from analytics.native import groups, ids, tuples
 from analytics.native.heads import BRANCH_PART, NODE_PART, TYPE_PART
 from analytics.portion import Portion
@@ -56,17 +57,17 @@ class Columns:
         utc = pa.timestamp("us", tz="UTC")
         made: dict[str, Any] = {
             "execution_id": texts_of_ids(rows.ids),
-            "created_at": pa.array(rows.times[:, 0], utc, mask=flags & tuples.NO_CREATED_AT != 0),
-            "updated_at": pa.array(rows.times[:, 1], utc, mask=flags & tuples.NO_UPDATED_AT != 0),
-            "points": pa.array(rows.numbers[:, 0], mask=flags & tuples.NO_POINTS != 0),
-            "duration_ms": pa.array(rows.numbers[:, 1], mask=flags & tuples.NO_DURATION != 0),
-            "strategy_version": pa.array(rows.codes[:, tuples.VERSION], mask=flags & tuples.NO_VERSION != 0),
-            "nodes_executed": pa.array(rows.codes[:, tuples.NODES], mask=flags & tuples.NO_NODES != 0),
-            "sampled": pa.array(flags & tuples.SAMPLED != 0, mask=flags & tuples.NO_SAMPLED != 0),
+            "created_at": array(rows.times[:, 0], flags & tuples.NO_CREATED_AT != 0, utc),
+            "updated_at": array(rows.times[:, 1], flags & tuples.NO_UPDATED_AT != 0, utc),
+            "points": array(rows.numbers[:, 0], flags & tuples.NO_POINTS != 0),
+            "duration_ms": array(rows.numbers[:, 1], flags & tuples.NO_DURATION != 0),
+            "strategy_version": array(rows.codes[:, tuples.VERSION], flags & tuples.NO_VERSION != 0),
+            "nodes_executed": array(rows.codes[:, tuples.NODES], flags & tuples.NO_NODES != 0),
+            "sampled": array(flags & tuples.SAMPLED != 0, flags & tuples.NO_SAMPLED != 0),
             "trace": self._trace(start, end, rows.codes[:, tuples.ENTRIES], flags & tuples.NO_LIST != 0, coded),
         }
         some = self._weights[start:end]
-        made["sample_weight"] = pa.array(some, mask=np.isnan(some))
+        made["sample_weight"] = array(some, np.isnan(some))
         for place, name in enumerate(_TEXTS, tuples.STRATEGY):
             codes = np.ascontiguousarray(rows.codes[:, place])
             made[name] = _spelled(self._coder.texts(codes), coded)
@@ -88,9 +89,9 @@ class Columns:
         for place in (NODE_PART, TYPE_PART, BRANCH_PART):
             groups.part_of(heads, portion.parts, place, part)
             fields.append(_spelled(self._coder.texts(part), coded))
-        fields += [_spelled(self._coder.values(values), coded), pa.array(number, mask=no_number)]
+        fields += [_spelled(self._coder.values(values), coded), array(number, no_number)]
         entries = pa.StructArray.from_arrays(fields, names=["node_id", "type", "branch", "value", "value_number"])
-        return pa.ListArray.from_arrays(pa.array(offsets), entries, mask=pa.array(absent))
+        return pa.ListArray.from_arrays(array(offsets), entries, mask=array(absent))
 
 
 def _spelled(found: pa.DictionaryArray, coded: bool) -> pa.Array:
@@ -122,16 +123,12 @@ class Coder:
 
         indices = np.empty(len(codes), np.int32)
         count = groups.compact(codes, self._scratch, self._used, indices)
-        some = texts.take(pa.array(self._used[:count]))
-        return pa.DictionaryArray.from_arrays(pa.array(indices, mask=indices < 0), some)
+        some = texts.take(array(self._used[:count]))
+        return pa.DictionaryArray.from_arrays(array(indices, indices < 0), some)
 
 
 def texts_of_ids(halves: Any) -> pa.StringArray:
     """Execution ids, of two halves each, as text."""
-    import pyarrow as pa
-
-    count = len(halves)
-    data = np.empty(count * ids.SIZE, np.uint8)
+    data = np.empty(len(halves) * ids.SIZE, np.uint8)
     ids.spell(np.ascontiguousarray(halves), data)
-    ends = np.arange(count + 1, dtype=np.int32) * ids.SIZE
-    return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(ends), pa.py_buffer(data)])
+    return texts(data, np.arange(len(halves) + 1, dtype=np.int32) * ids.SIZE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,19 @@ from analytics.server_errors import explain
 if TYPE_CHECKING:
     import psycopg
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 """Usual size of a block; a larger row gets a block of its own."""
 
 _BLOCKS = 3  # one is filled, one is read, one waits
 _PADDING = 16  # readable bytes behind a block; see native.memory
 _SIGNATURE = 19  # PGCOPY\n\377\r\n\0, flags, length of an extension that no version has used
 _TRAILER = b"\xff\xff"
+
+# The server sends eight kilobytes at a time. Woken for each, the drain would spend half of its time on waking: it lets some
+# arrive first, too few milliseconds to fill the socket. libpq then takes as much at once as its buffer holds, which grows to
+# the largest message it has seen.
+_PAUSE = 0.0002  # seconds
+_LARGE_MESSAGE = "select repeat('x', 1048576)"
 
 
 @contextlib.contextmanager
@@ -52,8 +59,10 @@ def copy_blocks(
     def drain() -> None:
         try:
             # a savepoint: a reader that stops early must not end the snapshot
-            with connection.transaction(), connection.cursor() as cursor, cursor.copy(statement, parameters) as copy:
-                _fill(copy, connection.pgconn, free, full)
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.execute(_LARGE_MESSAGE)
+                with cursor.copy(statement, parameters) as copy:
+                    _fill(copy, connection.pgconn, free, full)
             full.put(None)
         except BrokenPipeError:  # the reader wants no more
             full.put(None)
@@ -111,6 +120,7 @@ def _fill(
             continue
         size, message = pgconn.get_copy_data(1)
         if size == 0:
+            time.sleep(_PAUSE)
             message = copy.read()
         elif size < 0:
             _fail(pgconn)

@@ -11,22 +11,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from analytics.gathering import Gathering, Sink, order
+from analytics.gathering import TABLES, Gathering, Sink, order
 from analytics.lake import Lake, day_directory, is_day_directory, subfolders
-from analytics.model import DayRecord, Partition, PartitionInfo
+from analytics.model import DayRecord, PartitionInfo
 from analytics.parquet_writer import SMALL_ROWS
+from analytics.plan import Plan
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "days"
-TABLES = ("executions", "node_days")
 LEAST = 64
 """Small partitions of a day: fewer are read about as quickly one by one."""
 
@@ -61,10 +62,15 @@ class DayFile:
         return self.bytes_on_disk == self.bytes_in_name
 
 
+def is_small(info: PartitionInfo) -> bool:
+    """The partition has so few rows that day files hold them."""
+    return info.row_count < SMALL_ROWS
+
+
 def small(record: DayRecord | None) -> list[PartitionInfo]:
     """The partitions of a day that a day file holds, in its order."""
     infos = record.partitions.values() if record else ()
-    return sorted((info for info in infos if info.row_count < SMALL_ROWS), key=lambda info: order(info.partition.realm))
+    return sorted(filter(is_small, infos), key=lambda info: order(info.partition.realm))
 
 
 def digest(infos: Iterable[PartitionInfo]) -> str:
@@ -102,15 +108,32 @@ def everywhere(lake: Lake) -> Iterator[DayFile]:
                 yield from of_day(lake, table, date.fromisoformat(name.removeprefix("day=")))
 
 
-def current(lake: Lake, table: str, record: DayRecord) -> DayFile | None:
-    """The day file that holds what the ledger tells of a day; ``None`` where there is none."""
-    found = of_day(lake, table, record.day) if record.day else []
+def current(lake: Lake, record: DayRecord) -> dict[str, DayFile]:
+    """The day files that hold what the ledger tells of a day, by table; only those that there are."""
+    found = [file for table in TABLES for file in of_day(lake, table, record.day)] if record.day else []
     mark = digest(small(record)) if found else ""
-    return next((file for file in found if file.digest == mark and file.is_whole), None)
+    return {file.table: file for file in found if file.digest == mark and file.is_whole}
+
+
+def worthwhile(plan: Plan, complete_until: datetime) -> set[date]:
+    """Days that this plan writes as a whole, many small partitions each, and that will be complete."""
+    count = Counter(partition.day for partition, found in plan.changed.items() if found.row_count < SMALL_ROWS)
+    return {
+        day
+        for day, partitions in count.items()
+        if day
+        and partitions >= LEAST
+        and day < complete_until.date()
+        and not any(info.partition not in plan.changed for info in small(plan.records.get(day)))
+    }
 
 
 def write(
-    lake: Lake, before: Mapping[date | None, DayRecord | None], workspace: Path, gathering: Gathering | None = None
+    lake: Lake,
+    days: Iterable[date | None],
+    before: Mapping[date | None, DayRecord | None],
+    gathering: Gathering,
+    workspace: Path,
 ) -> None:
     """Make the day files of the complete days that lack theirs; only under the lock, after the ledger was written.
 
@@ -118,39 +141,26 @@ def write(
 
     Args:
         lake: Where.
-        before: The days to look at, with the ledger as it was before this run.
-        workspace: Folder for files on their way.
+        days: To look at.
+        before: The ledger as it was before this run.
         gathering: Rows that this run has written anyway.
+        workspace: Folder for files on their way.
     """
-    _sweep(lake)
-    made = subfolders(lake.root / FOLDER, lambda name: name in TABLES)
-    for day, old in before.items():
-        if day is None or (not made and old is None and not (gathering and gathering.knows(day))):
-            continue
-        record = lake.recorded(day)
+    for day in days:
+        record = lake.recorded(day) if day else None
         infos = small(record)
-        if record is None or not record.is_complete or len(infos) < LEAST:
-            if made and (record is None or len(infos) < LEAST):  # its rows may be gone for good
-                for table in TABLES:
-                    for file in of_day(lake, table, day):
-                        lake.remove(file.path)
+        if day is None or record is None or not record.is_complete or len(infos) < LEAST:
             continue
         mark = digest(infos)
         for table in TABLES:
             if not any(file.digest == mark and file.is_whole for file in of_day(lake, table, day)):
-                staged = gathering.take(table, day, infos) if gathering else None
-                staged = staged or _assemble(lake, table, infos, old, workspace)
+                staged = gathering.take(table, infos) or _assemble(lake, table, infos, before.get(day), workspace)
                 if staged:
-                    name = f"{mark}-{staged.stat().st_size}.parquet"
-                    lake.replace(staged, _folder(lake, table, day) / name)
+                    lake.replace(staged, _folder(lake, table, day) / f"{mark}-{staged.stat().st_size}.parquet")
 
 
-def _folder(lake: Lake, table: str, day: date) -> Path:
-    return lake.root / FOLDER / table / _REALM / day_directory(day)
-
-
-def _sweep(lake: Lake) -> None:
-    """Remove what is damaged and, of each day, all but the newest."""
+def sweep(lake: Lake) -> None:
+    """Remove what is damaged and, of each day, all but the newest; only under the lock, before new ones are written."""
     newest: dict[tuple[str, date], tuple[int, DayFile]] = {}
     for file in everywhere(lake):
         key, age = (file.table, file.day), file.path.stat().st_mtime_ns
@@ -163,22 +173,79 @@ def _sweep(lake: Lake) -> None:
             lake.remove(known[1].path)
 
 
+def _folder(lake: Lake, table: str, day: date) -> Path:
+    return lake.root / FOLDER / table / _REALM / day_directory(day)
+
+
 def _assemble(
     lake: Lake, table: str, infos: list[PartitionInfo], old: DayRecord | None, workspace: Path
 ) -> Path | None:
-    """A day file from the partitions' files; from the day's last one what has not changed. ``None`` where they are not as told."""
+    """A day file of what lies in the lake; ``None`` where that is not what the ledger tells.
+
+    What has not changed is taken from the day's last one: a late row of one tenant must not cost a read of them all.
+    """
     import pyarrow as pa
 
-    sink = Sink(workspace / f"day-{table}.tmp", infos[0].partition.day)
-    base = current(lake, table, old) if old else None
+    base = current(lake, old).get(table) if old else None
     for source in (base, None) if base else (None,):
+        sink = Sink(workspace / f"day-{table}.tmp", infos[0].partition.day or date.min)
         try:
-            for info in _merged(lake, table, infos, old if source else None, source, sink):
-                ...
-        except (pa.ArrowException, OSError, _NotAsToldError):
-            continue
+            for rows in _rows(lake, table, infos, old if source else None, source):
+                if rows is None:
+                    return None
+                sink.add(rows)
+            sink.close()
+        except (pa.ArrowException, OSError):
+            if source is None:
+                raise
+            continue  # the last one is damaged
+        finally:
+            sink.drop()
+        if table == "node_days" or sink.row_count == sum(info.row_count for info in infos):
+            return sink.path if sink.row_count else None
     return None
 
 
-class _NotAsToldError(Exception):
-    """The partitions' files are not those of the ledger."""
+def _rows(
+    lake: Lake, table: str, infos: list[PartitionInfo], old: DayRecord | None, base: DayFile | None
+) -> Iterator[pa.Table | None]:
+    """Rows of these partitions in their order; ``None`` for a file that is not as the ledger tells."""
+    runs = _runs(base.path) if base else iter(())
+    run = next(runs, None)
+    for info in infos:
+        realm = info.partition.realm
+        if old and old.partitions.get(realm) == info:
+            while run and order(run[0]) <= order(realm):
+                if run[0] == realm:
+                    yield run[1]
+                run = next(runs, None)
+        elif size := info.file_bytes if table == "executions" else info.node_days_bytes:
+            yield _read(lake.path(table, info.partition), size)
+
+
+def _runs(path: Path) -> Iterator[tuple[str | None, pa.Table]]:
+    """A day file's rows, realm by realm."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number)
+            encoded = pc.run_end_encode(rows["realm_id"].combine_chunks())
+            start = 0
+            for realm, end in zip(encoded.values.to_pylist(), encoded.run_ends.to_pylist(), strict=True):
+                yield realm, rows.slice(start, end - start)
+                start = end
+
+
+def _read(path: Path, size: int) -> pa.Table | None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if path.stat().st_size == size:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                return file.read(use_threads=False)
+    except (pa.ArrowException, OSError):
+        pass  # the next extraction of the day sees to it
+    return None

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analytics import arrays
+from analytics.arrays import array, texts
 from analytics.errors import SourceError
 from analytics.flatten import parse
 from analytics.native import groups
@@ -78,16 +80,16 @@ class Dictionary:
         """Kind (``native.groups``) and number of every value so far; NaN where it is no number."""
         import pyarrow.compute as pc
 
-        texts = self.value_texts()
+        found = self.value_texts()
         known_kinds, known_numbers = self._facts
         known = known_kinds.size
-        if known < len(texts):
-            kinds, numbers = np.empty(len(texts), np.uint8), np.full(len(texts), np.nan)
+        if known < len(found):
+            kinds, numbers = np.empty(len(found), np.uint8), np.full(len(found), np.nan)
             kinds[:known], numbers[:known] = known_kinds, known_numbers
             groups.kinds_of(self.values.blob, self.values.ends, known, kinds)
             which = np.flatnonzero(kinds[known:] == groups.NUMBER) + known
             # Arrow rounds correctly, and to an infinity what is too large, as Python's float() does
-            numbers[which] = pc.cast(texts.take(which), "float64").to_numpy()
+            numbers[which] = arrays.numbers(pc.cast(found.take(array(which)), "float64"))
             self._facts = (kinds, numbers)  # in one step: several threads may write files
         return self._facts
 
@@ -104,7 +106,7 @@ class Dictionary:
         import pyarrow as pa
 
         count = names.count
-        found = pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(names.ends), pa.py_buffer(names.blob)])
+        found = texts(names.blob, names.ends[: count + 1])
         checked = self._checked.get(names, 0)
         try:
             found.slice(checked).validate(full=True)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from analytics import definitions, horizon, origin, strangers
+from analytics import day_files, definitions, horizon, origin, strangers
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
 from analytics.errors import UsageError
+from analytics.gathering import Gathering
 from analytics.horizon import COMMIT_LAG
 from analytics.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter
@@ -118,10 +119,19 @@ class _Run:
             workspace = stack.enter_context(lake.workspace())
             with timed(seconds, "fingerprint"):
                 found = source.fingerprints(window, chosen)
-            plan = compare(lake, window, chosen, found, self._rate, force=self._force, allow_shrink=self._allow_shrink)
+            here = strangers.present(lake, [*window.days, None])
+            plan = compare(
+                *(lake, window, chosen, found, self._rate),
+                force=self._force,
+                allow_shrink=self._allow_shrink,
+                sizes=here.places,
+            )
             unchanged = plan.unchanged - len(self._written().keys() - plan.changed.keys())
             plan = self._without_settled(plan)
-            self._say(strangers.set_aside(lake, plan.records))
+            self._say(strangers.set_aside(lake, plan.records, here))
+            day_files.sweep(lake)
+            wanted = day_files.worthwhile(plan, source.horizon.until)
+            gathering = stack.enter_context(contextlib.closing(Gathering(workspace, wanted)))
             transfer = Transfer(
                 source,
                 lake,
@@ -131,6 +141,7 @@ class _Run:
                 allow_shrink=self._allow_shrink,
                 jobs=self._jobs,
                 progress=self._progress,
+                gather=gathering.add,
             )
             book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
             try:
@@ -138,6 +149,7 @@ class _Run:
                 with timed(seconds, "transfer"):
                     for days in transfer.chunks():
                         book.record(days, transfer.settled)
+                        day_files.write(lake, days, plan.records, gathering, workspace)
             finally:
                 self._keep(transfer)
             with timed(seconds, "definitions"):
@@ -145,6 +157,10 @@ class _Run:
                 if not isinstance(read, str):
                     definitions.write(lake, read, workspace)
             book.record([*window.days, None], transfer.settled)
+            with timed(seconds, "day_files"):
+                day_files.write(
+                    lake, [day for day in plan.records if plan.records[day]], plan.records, gathering, workspace
+                )
         return ExtractResult(
             window=window,
             written=list(self._written().values()),

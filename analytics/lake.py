@@ -73,11 +73,20 @@ def is_realm_directory(name: str) -> bool:
 @functools.lru_cache(maxsize=10_000)
 def is_day_directory(name: str) -> bool:
     """A folder that ``day_directory`` could have named."""
-    value = name.removeprefix("day=")
     try:
-        return name == day_directory(None if value == HIVE_NULL else date.fromisoformat(value))
+        return name == day_directory(day_of(name))
     except ValueError:
         return False
+
+
+def day_of(name: str) -> date | None:
+    """The day of a folder that ``day_directory`` named.
+
+    Raises:
+        ValueError: It did not.
+    """
+    value = name.removeprefix("day=")
+    return None if value == HIVE_NULL else date.fromisoformat(value)
 
 
 class Lake:
@@ -89,6 +98,7 @@ class Lake:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
+        self._prefix = str(self.root / "_")[:-1]
         self._held: Held | None = None
         self._read: dict[date | None, tuple[tuple[int, int, int], DayRecord]] = {}
 
@@ -100,7 +110,7 @@ class Lake:
 
     def name(self, table: str, partition: Partition) -> str:
         """``path`` as text, for tens of thousands of partitions."""
-        return f"{self.root}/{table}/{realm_directory(partition.realm)}/{day_directory(partition.day)}/{PART}"
+        return f"{self._prefix}{table}/{realm_directory(partition.realm)}/{day_directory(partition.day)}/{PART}"
 
     def realm_path(self, table: str, realm: str | None) -> Path:
         """Where a realm's ``definitions`` or ``definition_nodes`` live."""
@@ -284,6 +294,6 @@ class Lake:
 def subfolders(folder: Path, is_one: Callable[[str], bool]) -> list[str]:
     """Names in a folder that are folders of the lake, sorted; none where there is no such folder."""
     try:
-        return sorted(entry.name for entry in os.scandir(folder) if is_one(entry.name))
+        return sorted(filter(is_one, os.listdir(folder)))  # noqa: PTH208  # nothing but the names
     except (FileNotFoundError, NotADirectoryError):
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -68,7 +69,17 @@ def from_json(text: str) -> DayRecord:
     Raises:
         ValueError, KeyError, TypeError, AttributeError: It is damaged or of another version.
     """
-    data = json.loads(text)
+    # Tens of thousands of small objects without a cycle: looking for one takes a third of the time.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return _record(json.loads(text))
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _record(data: dict[str, Any]) -> DayRecord:
     if data["format"] != FORMAT:
         raise ValueError("a ledger of another version")
     day = date.fromisoformat(data["day"]) if data["day"] else None
@@ -139,23 +150,26 @@ def table(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> 
             ("extracted_at", utc),
         ]
     )
-    rows: list[dict[str, Any]] = []
+    columns: list[list[Any]] = [[] for _ in table_schema]
     for record in records:
-        common = {"day": record.day, "is_complete": record.is_complete, "complete_until": record.complete_until}
-        for info in record.partitions.values():
-            if realms is None or info.partition.realm in realms:
-                rows.append(
-                    {
-                        **common,
-                        "realm_id": info.partition.realm,
-                        "logged_count": info.row_count,
-                        "source_count": info.fingerprint.row_count,
-                        "kept_count": info.kept_count,
-                        "trace_entries": info.trace_entries,
-                        "irregular_count": info.irregular_count,
-                        "sample_rate": info.sample_rate,
-                        "file_bytes": info.file_bytes,
-                        "extracted_at": info.extracted_at,
-                    }
-                )
-    return pa.Table.from_pylist(rows, schema=table_schema)
+        infos = [info for info in record.partitions.values() if realms is None or info.partition.realm in realms]
+        # Column by column: a dictionary per row takes ten times as long.
+        values: tuple[list[Any], ...] = (
+            [info.partition.realm for info in infos],
+            [record.day] * len(infos),
+            [info.row_count for info in infos],
+            [info.fingerprint.row_count for info in infos],
+            [info.kept_count for info in infos],
+            [info.trace_entries for info in infos],
+            [info.irregular_count for info in infos],
+            [info.sample_rate for info in infos],
+            [info.file_bytes for info in infos],
+            [record.is_complete] * len(infos),
+            [record.complete_until] * len(infos),
+            [info.extracted_at for info in infos],
+        )
+        for column, some in zip(columns, values, strict=True):
+            column += some
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, table_schema, strict=True)], table_schema
+    )

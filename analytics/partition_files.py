@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from analytics.rollup import Rollup
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Gather: TypeAlias = "Callable[[str, Partition, pa.Table, int], None]"
 
 ROW_GROUP_ROWS = parquet_writer.ROW_GROUP_ROWS
 
@@ -42,6 +44,7 @@ def write(
     fingerprints: Mapping[Partition, Fingerprint],
     workspace: Path,
     sample_rate: float,
+    gather: Gather | None = None,
 ) -> dict[Partition, StagedFiles]:
     """Write the files of the portion's partitions, read them back, and compare with what the server counted.
 
@@ -51,6 +54,7 @@ def write(
         fingerprints: What the server counted of each.
         workspace: Folder for files on their way.
         sample_rate: Fraction of ok runs that was logged.
+        gather: Told of each table, partition, its rows and its number of runs, as they are written; by two threads.
 
     Raises:
         VerificationError: A count or hash differs; nothing has been replaced.
@@ -58,8 +62,8 @@ def write(
     footers = [_footer(partition, fingerprints[partition], sample_rate) for partition in partitions]
     row_weights = weights(portion, sample_rate)
     with ThreadPoolExecutor(1) as other:
-        rollups = other.submit(_node_days, portion, partitions, footers, workspace, row_weights)
-        executions = _executions(portion, footers, workspace, row_weights)
+        rollups = other.submit(_node_days, portion, partitions, footers, workspace, row_weights, gather)
+        executions = _executions(portion, partitions, footers, workspace, row_weights, gather)
         node_days = rollups.result()
     staged: dict[Partition, StagedFiles] = {}
     for place, partition in enumerate(partitions):
@@ -102,7 +106,12 @@ def write(
 
 
 def _executions(
-    portion: Portion, footers: Sequence[Mapping[str, str]], workspace: Path, row_weights: Any
+    portion: Portion,
+    partitions: Sequence[Partition],
+    footers: Sequence[Mapping[str, str]],
+    workspace: Path,
+    row_weights: Any,
+    gather: Gather | None,
 ) -> dict[int, Path]:
     """One file per partition that has rows, by its place in the portion."""
     columns = Columns(portion, row_weights)
@@ -120,6 +129,8 @@ def _executions(
             table = shared[2].slice(start - shared[0], end - start)
             with contextlib.closing(parquet_writer.create(paths[place], table.schema, footer, small=True)) as writer:
                 writer.write_table(table)
+            if gather:
+                gather("executions", partitions[place], table, end - start)
             continue
         writer = None
         for first, last in _row_groups(portion, start, end):
@@ -157,6 +168,7 @@ def _node_days(
     footers: Sequence[Mapping[str, str]],
     workspace: Path,
     row_weights: Any,
+    gather: Gather | None,
 ) -> dict[int, Path]:
     """One rollup per partition that has trace entries."""
     rollup = Rollup(portion, row_weights)
@@ -169,6 +181,8 @@ def _node_days(
             writer = parquet_writer.create(paths[place], table.schema, footer, small=count < SMALL_ROWS)
             with contextlib.closing(writer):
                 writer.write_table(table)
+            if gather:
+                gather("node_days", partition, table, int(portion.bounds[place + 1] - portion.bounds[place]))
     return paths
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
-from analytics.lake import Lake
+from analytics.lake import Lake, day_of
 from analytics.model import DayRecord, Fingerprint, Partition, RealmFilter, Span
 from analytics.window import Window
 
@@ -36,8 +37,20 @@ def compare(
     *,
     force: bool,
     allow_shrink: bool,
+    sizes: Mapping[str, int],
 ) -> Plan:
-    """Which partitions differ from what the ledger and the files say."""
+    """Which partitions differ from what the ledger and the files say.
+
+    Args:
+        lake: The files.
+        window: Days to compare.
+        chosen: Tenants to compare.
+        found: What the source has.
+        rate: The sampling rate weights are made with.
+        force: Everything differs.
+        allow_shrink: What was kept though the source has lost it differs.
+        sizes: Of the window's partition files, by name.
+    """
     remembered = set(lake.recorded_days())  # one look at the folder: a window may have a million days
     records = {day: lake.recorded(day) if day in remembered else None for day in [*window.days, None]}
     changed: dict[Partition, Fingerprint] = {}
@@ -49,12 +62,12 @@ def compare(
         for partition in (info.partition for info in record.partitions.values())
         if chosen.holds(partition.realm)
     }
-    known |= {p for p in _orphans(lake, records, known | set(found)) if chosen.holds(p.realm)}
+    known |= {p for p in _orphans(lake, sizes, known | set(found)) if chosen.holds(p.realm)}
     for partition in sorted(known | set(found), key=_order):
         fingerprint = found.get(partition, _GONE)
         record = records.get(partition.day)
         info = record.partitions.get(partition.realm) if record else None
-        same = info is not None and info.fingerprint == fingerprint and lake.holds(info)
+        same = info is not None and info.fingerprint == fingerprint and lake.holds(info, sizes)
         follows = force or (allow_shrink and info is not None and info.kept_count > 0)
         if same and not follows:
             unchanged += 1
@@ -64,24 +77,24 @@ def compare(
     return Plan(changed, unchanged, other_rate, records)
 
 
-def _orphans(lake: Lake, days: Iterable[date | None], placed: set[Partition]) -> Iterator[Partition]:
+def _orphans(lake: Lake, names: Iterable[str], placed: set[Partition]) -> Iterator[Partition]:
     """Partitions with a file that neither the ledger nor the source knows: of a killed run, or of a lost ledger."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    expected = {str(lake.path("executions", partition)) for partition in placed}
-    for day in days:
-        for path in lake.files("executions", days=[day]):
-            if path in expected:
-                continue
-            try:
-                # The folder's name may be shortened: the realm is inside.
-                realms = pq.ParquetFile(path).read(columns=["realm_id"])["realm_id"].slice(0, 1).to_pylist()
-            except (pa.ArrowException, KeyError, OSError):
-                continue  # no file of ours: check names it
-            orphan = Partition(realms[0], day) if realms else None
-            if orphan is not None and str(lake.path("executions", orphan)) == path:
-                yield orphan
+    expected = {lake.name("executions", partition) for partition in placed}
+    executions = f"{lake.root / 'executions'}/"
+    for name in names:
+        if name in expected or not name.startswith(executions):
+            continue
+        try:
+            # The folder's name may be shortened: the realm is inside.
+            realms = pq.ParquetFile(name).read(columns=["realm_id"])["realm_id"].slice(0, 1).to_pylist()
+        except (pa.ArrowException, KeyError, OSError):
+            continue  # no file of ours: check names it
+        day = day_of(Path(name).parent.name)
+        if realms and lake.name("executions", Partition(realms[0], day)) == name:
+            yield Partition(realms[0], day)
 
 
 def _order(partition: Partition) -> tuple[date, bool, str]:

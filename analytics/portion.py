@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analytics import arrays
+from analytics.arrays import array
 from analytics.dictionary import Dictionary
 from analytics.native import groups, tuples
 from analytics.runs import Rows, Run
@@ -62,9 +64,9 @@ class Portion:
         origins = self._origins[start:end]
         total = int(counts.sum(dtype=np.int64))
         found = []
-        for arrays, place in (([r.heads for r in self._runs], 1), ([r.values for r in self._runs], 2)):
-            sources = np.array([array.ctypes.data for array in arrays], np.int64)
-            maps = [0] * len(arrays) if self._maps is None else [maps[place].ctypes.data for maps in self._maps]
+        for columns, place in (([r.heads for r in self._runs], 1), ([r.values for r in self._runs], 2)):
+            sources = np.array([column.ctypes.data for column in columns], np.int64)
+            maps = [0] * len(columns) if self._maps is None else [maps[place].ctypes.data for maps in self._maps]
             out = np.empty(total, np.int32)
             groups.gather(froms, counts, sources[origins], np.array(maps, np.int64)[origins], out)
             found.append(out)
@@ -166,12 +168,12 @@ def _united(texts: Sequence[pa.StringArray], used: Sequence[Any]) -> tuple[pa.St
     """The used texts of several dictionaries as one, and per dictionary its code by the old one."""
     import pyarrow as pa
 
-    chunks = [array.take(pa.array(codes)) for array, codes in zip(texts, used, strict=True)]
+    chunks = [some.take(array(codes)) for some, codes in zip(texts, used, strict=True)]
     encoded = pa.chunked_array(chunks, pa.string()).combine_chunks().dictionary_encode()
-    indices = encoded.indices.to_numpy()
+    indices = arrays.numbers(encoded.indices)
     maps, place = [], 0
-    for array, codes in zip(texts, used, strict=True):
-        new = np.full(len(array), -1, np.int32)
+    for some, codes in zip(texts, used, strict=True):
+        new = np.full(len(some), -1, np.int32)
         new[codes] = indices[place : place + len(codes)]
         place += len(codes)
         maps.append(new)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analytics import schema
+from analytics.arrays import array, numbers, texts
 from analytics.columns import Coder
 from analytics.native import groups, tuples
 from analytics.native.heads import BRANCH_PART, NODE_PART, TYPE_PART
@@ -61,30 +62,31 @@ class Rollup:
 
         which = slice(self.bounds[place], self.bounds[place + 1])
         units, whole, real = self._units[which], self._whole[which], self._real[which]
+        name = (realm or "").encode()
+        no_realm = np.full(len(units), realm is None)
         realms = pa.DictionaryArray.from_arrays(
-            pa.array(np.zeros(len(units), np.int32), mask=np.full(len(units), realm is None)), pa.array([realm or ""])
+            array(np.zeros(len(units), np.int32), no_realm),
+            texts(np.frombuffer(name, np.uint8), np.array([0, len(name)], np.int32)),
         )
 
-        def number(column: int, count: int, *, given: bool = True) -> pa.Array:
-            return pa.array(real[:, column], mask=(whole[:, count] == 0) & given)
+        def number(column: int, count: int) -> pa.Array:
+            return array(real[:, column], whole[:, count] == 0)
 
         made = {
             "realm_id": realms,
             "strategy_id": self._coder.texts(np.ascontiguousarray(units[:, tuples.STRATEGY])),
-            "strategy_version": units[:, tuples.VERSION],
+            "strategy_version": array(units[:, tuples.VERSION]),
             **{
                 name: self._coder.texts(np.ascontiguousarray(self._parts[which, part])) for name, part in _NAMES.items()
             },
-            "entry_count": whole[:, groups.COUNT],
+            "entry_count": array(whole[:, groups.COUNT]),
             # a rate of 0 says nothing of how many runs there were
-            "est_entries": pa.array(
-                real[:, groups.WEIGHT], mask=(real[:, groups.WEIGHT] == 0) & (not self._rate_is_known)
-            ),
-            "true_count": whole[:, groups.TRUES],
-            "false_count": whole[:, groups.FALSES],
-            "null_count": whole[:, groups.NULLS],
-            "text_count": whole[:, groups.TEXTS],
-            "number_count": whole[:, groups.NUMBERS],
+            "est_entries": array(real[:, groups.WEIGHT], (real[:, groups.WEIGHT] == 0) & (not self._rate_is_known)),
+            "true_count": array(whole[:, groups.TRUES]),
+            "false_count": array(whole[:, groups.FALSES]),
+            "null_count": array(whole[:, groups.NULLS]),
+            "text_count": array(whole[:, groups.TEXTS]),
+            "number_count": array(whole[:, groups.NUMBERS]),
             "number_sum": number(groups.SUM, groups.FINITE),
             "number_sum_squares": number(groups.SQUARES, groups.SQUARED),
             "number_min": number(groups.LEAST, groups.NUMBERS),
@@ -130,11 +132,9 @@ def _ranked(portion: Portion, heads: Any) -> tuple[Any, Any]:
     used: Any = np.flatnonzero(np.bincount(heads, minlength=1))
     columns: Any = portion.parts
     parts, places = np.unique(columns[used], axis=0, return_inverse=True)
-    names = {
-        name: portion.texts.take(pa.array(parts[:, part], mask=parts[:, part] < 0)) for name, part in _NAMES.items()
-    }
-    table = pa.table({**names, "place": np.arange(len(parts))}).sort_by([(name, "ascending") for name in names])
-    order = table["place"].to_numpy()
+    names = {name: portion.texts.take(array(parts[:, part], parts[:, part] < 0)) for name, part in _NAMES.items()}
+    table = pa.table({**names, "place": array(np.arange(len(parts)))}).sort_by([(name, "ascending") for name in names])
+    order = numbers(table["place"].combine_chunks())
     ranks_of_parts = np.empty(len(parts), np.int64)
     ranks_of_parts[order] = np.arange(len(parts))
     ranks = np.zeros(len(portion.parts), np.int64)

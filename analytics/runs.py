@@ -11,8 +11,8 @@ import numpy as np
 from analytics.dictionary import Dictionary
 from analytics.native import tuples
 
-ROWS, ENTRIES = 65_536, 2_000_000
-"""Of a run: about 25 MB."""
+ROWS, ENTRIES = 32_768, 1_000_000
+"""Of a run: about 12 MB."""
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from analytics.config import DEFAULT_SAMPLE_RATE
@@ -69,7 +70,7 @@ def calendar(lake: Warehouse) -> list[Cell]:
 
 def _is_there(lake: Warehouse, info: PartitionInfo) -> bool:
     try:
-        return lake.lake.path("executions", info.partition).stat().st_size == info.file_bytes
+        return Path(lake.lake.name("executions", info.partition)).stat().st_size == info.file_bytes
     except FileNotFoundError:
         return False
 
@@ -101,12 +102,13 @@ def coverage(lake: Warehouse, window: Window) -> Coverage:
     records = {record.day: record for record in lake.records()}
     missing, partial, complete = [], [], None
     rates: set[float] = set()
+    realms = set(lake.realms)
     for day in window.days:
         record = records.get(day)
-        if record is None or not (record.covers_all_realms or set(lake.realms) <= set(record.partitions)):
+        if record is None or not (record.covers_all_realms or realms <= set(record.partitions)):
             missing.append(day)
             continue
-        rates |= {info.sample_rate for realm, info in record.partitions.items() if realm in lake.realms}
+        rates |= {info.sample_rate for realm, info in record.partitions.items() if realm in realms}
         if not record.is_complete and not (record.complete_until and record.complete_until >= window.until):
             partial.append(day)
             ends = [moment for moment in (complete, record.complete_until) if moment is not None]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -51,32 +51,72 @@ class Found:
     bytes_in_ledger: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What a glob over the tables' folders would read.
+
+    Attributes:
+        places: Files where a partition's file may lie, and their sizes.
+        strays: Everything else.
+    """
+
+    places: dict[str, int]
+    strays: list[str]
+
+
+def present(lake: Lake, days: Iterable[date | None] | None = None) -> Present:
+    """Look into every folder once.
+
+    Args:
+        lake: Where.
+        days: Only the folders of these; of all when not given.
+
+    Raises:
+        LakeError: The disk refused.
+    """
+    found = Present({}, [])
+    try:
+        for name, size in _walk(lake.root, None if days is None else {day_directory(day) for day in days}):
+            if size is not None:
+                found.places[name] = size
+            else:
+                found.strays.append(name)
+    except OSError as error:
+        raise disk.failure(error, lake.root) from error
+    return found
+
+
 def look(
-    lake: Lake, records: Mapping[date | None, DayRecord | None], *, every_day: bool = False, every_size: bool = False
+    lake: Lake, records: Mapping[date | None, DayRecord | None], here: Present, *, every_size: bool = False
 ) -> Iterator[Found]:
     """Files that are not as the ledger says, strangers among them.
 
     Args:
         lake: Where.
-        records: The ledger of the days to look at.
-        every_day: Look at the folders of all other days too, about which the ledger says nothing.
+        records: The ledger of these days.
+        here: What is there.
         every_size: Also those of the right size.
     """
     sizes = _sizes(lake, records)
-    days = None if every_day else {day_directory(day) for day in records}
-    for path, is_place in _walk(lake.root, days):
-        size = path.lstat().st_size
-        told = sizes.pop(str(path), None)
-        if told is None or told != size or not is_place:
-            yield Found(path, not is_place or not _is_ours(lake, path, told is not None), size, told)
+    for name, size in here.places.items():
+        told = sizes.pop(name, None)
+        if told != size:
+            yield Found(Path(name), not _is_ours(lake, Path(name), told is not None), size, told)
         elif every_size:
-            yield Found(path, False, size, told)
+            yield Found(Path(name), False, size, told)
+    for name in here.strays:
+        yield Found(Path(name), True, Path(name).lstat().st_size, sizes.pop(name, None))
     for name, told in sizes.items():  # the ledger knows a file that is not there
         yield Found(Path(name), False, 0, told)
 
 
-def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> list[str]:
+def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None], here: Present) -> list[str]:
     """Move strangers out of the folders of these days; only under the lock.
+
+    Args:
+        lake: Where.
+        records: The ledger of these days.
+        here: What is there.
 
     Returns:
         A sentence that names them and where they are now, for a person; none when there were none.
@@ -85,7 +125,7 @@ def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> li
         LakeError: The disk refused.
     """
     try:
-        strangers = [found.path for found in look(lake, records) if found.is_stranger]
+        strangers = [found.path for found in look(lake, records, here) if found.is_stranger]
         target = lake.root / FOLDER / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
         for number, path in enumerate(strangers):
             _move(path, target / path.relative_to(lake.root).parent, number, lake.root)
@@ -117,7 +157,7 @@ def without(lake: Lake, files: Sequence[str], records: Mapping[date | None, DayR
 
 def _sizes(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> dict[str, int]:
     return {
-        str(lake.path(table, info.partition)): size
+        lake.name(table, info.partition): size
         for record in records.values()
         if record
         for info in record.partitions.values()
@@ -126,8 +166,8 @@ def _sizes(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> dict[
     }
 
 
-def _walk(root: Path, days: set[str] | None) -> Iterator[tuple[Path, bool]]:
-    """What a glob would read, and whether it lies where a partition's file may lie."""
+def _walk(root: Path, days: set[str] | None) -> Iterator[tuple[str, int | None]]:
+    """What a glob would read, and its size where it lies where a partition's file may lie."""
     for table in (*DAY_TABLES, *REALM_TABLES):
         for realm in _entries(root / table):
             if not is_realm_directory(realm.name) or not realm.is_dir(follow_symlinks=False):
@@ -135,12 +175,12 @@ def _walk(root: Path, days: set[str] | None) -> Iterator[tuple[Path, bool]]:
                 continue
             for entry in _entries(realm.path):
                 if table in REALM_TABLES and _is_part(entry):
-                    yield Path(entry.path), True
+                    yield entry.path, entry.stat(follow_symlinks=False).st_size
                 elif table in DAY_TABLES and is_day_directory(entry.name) and entry.is_dir(follow_symlinks=False):
                     if days is None or entry.name in days:
                         for file in _entries(entry.path):
                             if _is_part(file):
-                                yield Path(file.path), True
+                                yield file.path, file.stat(follow_symlinks=False).st_size
                             else:
                                 yield from _strays(file)
                 else:
@@ -155,10 +195,10 @@ def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _strays(entry: os.DirEntry[str]) -> Iterator[tuple[Path, bool]]:
+def _strays(entry: os.DirEntry[str]) -> Iterator[tuple[str, None]]:
     """An entry whose name ends in .parquet, or whatever lies below a folder and does."""
     if entry.name.lower().endswith(".parquet"):
-        yield Path(entry.path), False
+        yield entry.path, None
     elif entry.is_dir(follow_symlinks=False):
         for below in _entries(entry.path):
             yield from _strays(below)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from analytics.plan import Plan, chunks, shares, span
 from analytics.portion import Portion
 from analytics.side_by_side import side_by_side
 from analytics.source import Source
-from analytics.staging import Stage
+from analytics.staging import HELD_BYTES, Stage
 
 _SYNCS = 8
 
@@ -53,6 +53,7 @@ class Transfer:
         allow_shrink: Follow the source when it has lost rows.
         jobs: Connections to read with, side by side.
         progress: Told of every partition.
+        gather: Told of the rows, see ``partition_files.write``.
 
     Attributes:
         written: Partitions replaced.
@@ -72,7 +73,9 @@ class Transfer:
         allow_shrink: bool,
         jobs: int = 1,
         progress: Callable[[Progress], None] | None = None,
+        gather: partition_files.Gather | None = None,
     ) -> None:
+        self._gather = gather
         self._source, self._lake, self._workspace, self._plan = source, lake, workspace, plan
         self._rate, self._allow_shrink, self._jobs, self._progress = rate, allow_shrink, jobs, progress
         self._rows_total = sum(fingerprint.row_count for fingerprint in plan.changed.values())
@@ -105,20 +108,24 @@ class Transfer:
     ) -> Generator[set[date | None]]:
         """Read and write what one connection reads."""
         open_days = Counter(partition.day for partition in share)
-        with contextlib.closing(Stage(workspace, share)) as stage, ThreadPoolExecutor(1) as writer:
-            waiting: deque[Future[list[Partition]]] = deque()
+        with (
+            contextlib.closing(Stage(workspace, share, held_bytes=HELD_BYTES // self._jobs)) as stage,
+            ThreadPoolExecutor(1) as writer,
+        ):
+            waiting: list[Future[list[Partition]]] = []
 
             def write(first: int, last: int) -> None:
                 partitions = stage.partitions[first : last + 1]
                 portion = stage.portion(first, last)
                 waiting.append(writer.submit(self._write, portion, partitions, share, workspace))
 
-            def settled(most: int) -> Iterator[set[date | None]]:
-                while len(waiting) > most:
-                    days = Counter(partition.day for partition in waiting.popleft().result())
+            def settled() -> Iterator[set[date | None]]:
+                """Days that are done when the portion before is: two at once would take twice the memory."""
+                while waiting:
+                    days = Counter(partition.day for partition in waiting.pop().result())
                     open_days.subtract(days)
-                    if done := {day for day in days if not open_days[day]}:
-                        yield done
+                    if whole := {day for day in days if not open_days[day]}:
+                        yield whole
 
             done: set[int] = set()
             if any(fingerprint.row_count for fingerprint in share.values()):
@@ -127,15 +134,15 @@ class Transfer:
                         # What the source has lost can only be asked when the connection is free again.
                         if not any(self._missing(stage, number) for number in range(first, last + 1)):
                             done.add(first)
+                            yield from settled()
                             write(first, last)
-                            yield from settled(1)
             for first, last in stage.groups():
                 if first not in done:
                     for number in range(first, last + 1):
                         self._keep(source, stage, number)
+                    yield from settled()
                     write(first, last)
-                    yield from settled(1)
-            yield from settled(0)
+            yield from settled()
 
     def _missing(self, stage: Stage, number: int) -> list[str]:
         """Ids of a partition's present file that the source did not send."""
@@ -165,7 +172,7 @@ class Transfer:
         workspace: Path,
     ) -> list[Partition]:
         """Write the portion's files and put them in their places."""
-        staged = partition_files.write(portion, partitions, fingerprints, workspace, self._rate)
+        staged = partition_files.write(portion, partitions, fingerprints, workspace, self._rate, self._gather)
         # Several at a time: a disk that makes files durable one by one is mostly waiting.
         with ThreadPoolExecutor(min(_SYNCS, len(staged))) as syncing:
             for partition, info in zip(staged, syncing.map(self._replace, staged.values()), strict=True):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from analytics import checks, ledger, schema, sql, strangers
+from analytics import checks, day_files, ledger, reading, schema, sql
 from analytics.checks import CheckResult
 from analytics.config import Settings
 from analytics.errors import LakeError, QueryError, UnknownNameError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+T = TypeVar("T")
+
 # DuckDB's own use of pandas, which its users can do nothing about.
 warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop")
 
@@ -29,6 +31,9 @@ _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../dem
 
 _HIVE_TABLES = ("executions", "node_days")
 
+_MOST_DAMAGED = 100
+"""Files without a sound one among them: then the lake is not opened."""
+
 
 class Warehouse:
     """A lake opened for reading. Nothing it does changes the lake.
@@ -36,12 +41,13 @@ class Warehouse:
     Args:
         lake: The files.
         realms: Only these tenants: every view then holds nothing else. All when not given.
+        whole_days: Days of many small partitions may be read from their day files, which hold the same.
 
     Raises:
         LakeError: There is no lake in that folder.
     """
 
-    def __init__(self, lake: Lake, *, realms: Sequence[str | None] | None = None) -> None:
+    def __init__(self, lake: Lake, *, realms: Sequence[str | None] | None = None, whole_days: bool = True) -> None:
         import duckdb
 
         if not lake.root.is_dir():
@@ -52,6 +58,7 @@ class Warehouse:
             )
         self.lake = lake
         self._realms = None if realms is None else tuple(realms)
+        self._whole_days = whole_days
         if self._realms is not None:
             known = lake.realms()
             for realm in self._realms:
@@ -90,7 +97,7 @@ class Warehouse:
                     "DuckDB: only one statement, and one that only reads, is allowed",
                     hint=f"views to read: {', '.join(VIEWS)}",
                 )
-            return self.connection.sql(query, params=parameters or None)
+            return self._asked(lambda: self.connection.sql(query, params=parameters or None))
         except (duckdb.Error, ValueError) as error:
             raise QueryError(
                 f"DuckDB: {error}", hint=f"views: {', '.join(VIEWS)}; describe() shows their columns"
@@ -121,7 +128,7 @@ class Warehouse:
             )
         values = {key: parameters.get(key) for key in wanted}
         try:
-            return self.connection.execute(text, values or None).df()
+            return self._asked(lambda: self.connection.execute(text, values or None)).df()
         except duckdb.Error as error:
             raise QueryError(
                 f"query {name}: {error}", hint="see its file for the types of its parameters", query=name
@@ -162,7 +169,11 @@ class Warehouse:
 
     def check(self) -> list[CheckResult]:
         """Run every check of ``sql/checks``; those that failed with severity ``error`` first."""
-        return checks.run(self.connection, self.lake, self._realms)
+        exact = self
+        if self._realms is None and self._whole_days and any(day_files.everywhere(self.lake)):
+            # The partitions are the truth, so they are what is checked: day files against them.
+            exact = Warehouse(self.lake, whole_days=False)
+        return checks.run(exact.connection, self.lake, self._realms)
 
     # ---- what is here ----------------------------------------------------------------------------------------------
 
@@ -180,34 +191,47 @@ class Warehouse:
         connection = self.connection
         connection.execute("create schema if not exists files")
         records = self.records()
+        files = reading.files(self.lake, records, self._realms, whole_days=self._whole_days)
         for table, table_schema in (
             ("executions", schema.execution_schema()),
             ("node_days", schema.node_day_schema()),
             ("definitions", schema.definition_schema()),
             ("definition_nodes", schema.definition_node_schema()),
         ):
-            self._register_files(table, table_schema, records)
+            if table not in files:
+                files[table] = self.lake.files(table, realms=self._realms)
+            self._register_files(table, table_schema, files[table])
         connection.register("ledger_rows", ledger.table(records, self._realms))
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
             connection.execute(sql.text("views", view).replace("create view", "create or replace view", 1))
+        for table, names in files.items():
+            connection.execute(f"set variable {table}_files = $1", [names])
 
-    def _register_files(self, table: str, table_schema: pa.Schema, records: Sequence[DayRecord]) -> None:
-        files = self.lake.files(table, realms=self._realms)
-        if table in _HIVE_TABLES:
-            files = strangers.without(self.lake, files, {record.day: record for record in records})
-        if files:
+    def _asked(self, ask: Callable[[], T]) -> T:
+        """Ask; once more when a file has gone that was there when the lake was opened: a later extraction did that."""
+        import duckdb
+
+        try:
+            return ask()
+        except duckdb.IOException:
+            self.refresh()
+            return ask()
+
+    def _register_files(self, table: str, table_schema: pa.Schema, files: list[str]) -> None:
+        import duckdb
+
+        # DuckDB looks at every file each time a view is made, and one is enough to know the columns: the first that is sound.
+        for number, name in enumerate(files[:_MOST_DAMAGED], 1):
             # A variable, so that no path is ever formatted into SQL.
-            self.connection.execute(f"set variable {table}_files = $1", [files])
-            self.connection.execute(sql.text("files", table))
-            return
-        import pyarrow as pa
-
-        empty = table_schema.empty_table()
-        if table in _HIVE_TABLES:
-            empty = empty.append_column("realm", pa.array([], pa.string())).append_column(
-                "day", pa.array([], pa.date32())
-            )
+            self.connection.execute(f"set variable {table}_files = $1", [[name]])
+            try:
+                self.connection.execute(sql.text("files", table))
+                return
+            except duckdb.Error:
+                if number in (len(files), _MOST_DAMAGED):
+                    raise
+        empty = reading.empty(table_schema) if table in _HIVE_TABLES else table_schema.empty_table()
         self.connection.register(f"empty_{table}", empty)
         self.connection.execute(f"create or replace view files.{table} as from empty_{table}")
 

@@ -32,7 +32,6 @@ from analytics.lake import Lake
 from analytics.model import Partition, RealmFilter, Span
 from analytics.runs import Run
 from analytics.source import Source
-from analytics.staging import Stage
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -562,7 +561,7 @@ def test_many_runs_on_disk_of_many_dictionaries_give_the_same_lake_as_one_in_mem
 
     monkeypatch.setattr(Run, "spill", spill)
     monkeypatch.setattr(Dictionary, "__init__", start)
-    monkeypatch.setattr(Stage.__init__, "__kwdefaults__", {"held_bytes": 0})
+    monkeypatch.setattr("analytics.transfer.HELD_BYTES", 0)
     monkeypatch.setattr("analytics.decode.ROWS", rows)
     for name in ("TEXTS", "VALUES", "HEADS"):
         monkeypatch.setattr(f"analytics.dictionary.{name}", 100_000)

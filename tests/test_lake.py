@@ -684,7 +684,7 @@ def test_files_of_a_lake_that_lost_its_ledger_are_its_own(table: Table, fresh: L
         table.insert(realmId=realm, created_at=None)
     table.extract(fresh)
     shutil.rmtree(fresh.root / "ledger")
-    found = list(strangers.look(fresh, {DAY: None, None: None}, every_day=True))
+    found = list(strangers.look(fresh, {DAY: None, None: None}, strangers.present(fresh)))
     assert len(found) == 16
     assert [one for one in found if one.is_stranger] == []
 

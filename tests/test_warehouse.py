@@ -273,7 +273,14 @@ def lose_time(lake: Lake) -> None:
     move(lake, Partition(ACME.realm, None))
 
 
+def cut_day_file(lake: Lake) -> None:
+    path = lake.root / f"days/executions/realm=~many/day={DAY}/{'0' * 32}-100.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PAR1")
+
+
 PLANTED: dict[str, Callable[[Lake], None]] = {
+    "day_files_agree_with_partitions": cut_day_file,
     "execution_ids_unique": in_executions(lambda rows: rows.append(rows[0])),
     "failures_carry_no_trace": in_executions(lambda rows: ok_with_trace(rows).update(status="error")),
     "files_have_their_size": lambda lake: lake.path("node_days", ACME).unlink(),

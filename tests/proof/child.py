@@ -174,9 +174,8 @@ def _main(job: Job, pipe: Connection, progress: Path) -> None:
         pipe.send(("paused", where))
         pipe.recv()
 
-    from analytics import copy_stream, retry
+    from analytics import copy_stream, extraction, retry
     from analytics.errors import AnalyticsError
-    from analytics.extraction import extract
     from analytics.lake import Lake
     from analytics.window import Window
 
@@ -195,7 +194,7 @@ def _main(job: Job, pipe: Connection, progress: Path) -> None:
     try:
         if job.break_lock:
             Lake(job.lake).break_lock()
-        result = extract(job.url, Lake(job.lake), Window.parse(job.since, job.until), **options)
+        result = extraction.extract(job.url, Lake(job.lake), Window.parse(job.since, job.until), **options)
     except AnalyticsError as error:
         pipe.send(("failed", {"kind": type(error).__name__, "exit_code": error.exit_code, "message": str(error)}))
     except BaseException as error:

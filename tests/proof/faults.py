@@ -34,8 +34,8 @@ DETECTED_BY = {
     "no lock": "two and three at once",
     "lock broken without proof": "stale lock",
     "a broken lock goes unnoticed": "stale lock",
-    "errors of the disk swallowed": "disk full",
-    "disk errors taken for success": "read-only lake",
+    "a full disk taken for success": "disk full",
+    "a read-only disk taken for success": "read-only lake",
     "the end of the stream taken for the end of the rows": "server killed in COPY",
     "a cut connection taken for the end of the rows": "connection cut in COPY",
     "a cancelled statement taken for the end of the rows": "cancelled by the server",
@@ -179,45 +179,23 @@ def _append(steps: Steps, _: Options) -> None:
     Lake.replace = replace  # type: ignore[method-assign]
 
 
-@_fault("errors of the disk swallowed")
-def _swallow(steps: Steps, _: Options) -> None:
-    _in_place(steps, _)
-    _succeed_without_writing(steps, _)
+@_fault("a full disk taken for success")
+@_fault("a read-only disk taken for success")
+def _success_anyway(steps: Steps, _: Options) -> None:
+    from analytics import extraction
+    from analytics.errors import LakeError, LakeLockedError
 
+    real = extraction.extract
 
-@_fault("disk errors taken for success")
-def _succeed_without_writing(steps: Steps, _: Options) -> None:
-    from analytics.lake import Lake
-
-    real_replace, real_record, real_workspace = Lake.replace, Lake.record, Lake.workspace
-
-    def replace(self: Lake, staged: Path, target: Path) -> None:
-        with contextlib.suppress(OSError):
-            real_replace(self, staged, target)
-
-    def record(self: Lake, entry: Any) -> None:
-        with contextlib.suppress(OSError):
-            real_record(self, entry)
-
-    @contextlib.contextmanager
-    def workspace(self: Lake) -> Iterator[Path]:
-        import tempfile
-
+    def extract(*args: Any, **options: Any) -> Any:
         try:
-            with real_workspace(self) as folder:
-                yield folder
-        except Exception as error:
-            if "cannot be written" not in str(error):
-                raise
-            with tempfile.TemporaryDirectory() as elsewhere:
-                yield Path(elsewhere)
+            return real(*args, **options)
+        except LakeLockedError:
+            raise
+        except LakeError:
+            return SimpleNamespace(to_dict=dict)
 
-    @contextlib.contextmanager
-    def unlocked(self: Lake, wait_seconds: float = 0) -> Iterator[None]:
-        yield
-
-    Lake.replace, Lake.record = replace, record  # type: ignore[method-assign]
-    Lake.workspace, Lake.lock = workspace, unlocked  # type: ignore[method-assign, assignment]
+    extraction.extract = extract
 
 
 @_fault("strangers stay")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -140,7 +141,7 @@ def markdown(lines: list[Line], *, seed: int, with_versions: str, command: str, 
     ]
     for line in lines:
         if line.broken:
-            parts += [f"**Broken: {line.name}**: {line.broken}", ""]
+            parts += [f"**Broken: {line.name}**: {without_folders(line.broken)}", ""]
         if line.tally.where and line.name == "kill at random moments":
             parts += ["## Where the random kills hit", "", "| the run's last step | kills |", "|---|---:|"]
             parts += [f"| {step} | {count} |" for step, count in line.tally.where.most_common()] + [""]
@@ -153,5 +154,10 @@ def _more(line: Line) -> str:
 
 
 def _short(message: str) -> str:
-    words = " ".join(message.replace("|", "/").split())
+    words = without_folders(" ".join(message.replace("|", "/").split()))
     return words if len(words) <= 110 else words[:107] + "…"
+
+
+def without_folders(text: str) -> str:
+    """Paths without the folders of the machine they were on."""
+    return re.sub(r"(?<![\w.)])/(?:[^\s/'\"`|]+/)+", "…/", text)

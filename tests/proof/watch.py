@@ -1,4 +1,9 @@
-"""A reader in a process of its own that looks at the lake all the time, as others do: with a bare glob, and the package's way."""
+"""A reader in a process of its own that looks at the lake all the time, as others do: with a bare glob, and the package's way.
+
+DuckDB opens the first file of a query twice, once for its columns and once for its rows. When the file is replaced between the
+two, the query fails, loudly (``TProtocolException``, ``ZSTD Decompression failure``): nothing wrong is ever seen, but the
+question must be asked again. The reader does so, and counts it; pyarrow opens a file once and has no such moment.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,9 @@ from . import truth
 from .child import CONTEXT, PATIENCE_SECONDS
 from .origin import Origin, Place
 
+ATTEMPTS = 20
+"""A file that cannot be read so often in a row is not one that was just being replaced."""
+
 EVERY = 10
 """Each time this often it looks, it also opens the lake as a Warehouse."""
 
@@ -23,10 +31,11 @@ class Watch:
         looks: How often it looked.
         seen: Different things it saw, as ``truth.judge`` takes them.
         failures: What it could not read.
+        again: How often DuckDB had to be asked again.
     """
 
-    def __init__(self, looks: int, seen: list[Any], failures: list[str]) -> None:
-        self.looks, self.seen, self.failures = looks, seen, failures
+    def __init__(self, looks: int, seen: list[Any], failures: list[str], again: int) -> None:
+        self.looks, self.seen, self.failures, self.again = looks, seen, failures, again
 
     def judge(self, origin: Origin) -> None:
         """Everything seen was whole, and nothing went back.
@@ -75,7 +84,7 @@ def _look(lake: Path, pipe: Connection) -> None:
     from analytics.lake import Lake
     from analytics.warehouse import Warehouse
 
-    looks = 0
+    looks = again = in_a_row = 0
     seen: list[Any] = []
     failures: list[str] = []
     pipe.send("looking")
@@ -87,14 +96,15 @@ def _look(lake: Path, pipe: Connection) -> None:
             found = (ledger, *truth._seen(lake))
             if looks % EVERY == 1 and lake.is_dir():
                 Warehouse(Lake(lake)).sql("select count(*) from executions").fetchall()
-        except duckdb.IOException as error:
-            # A partition that was taken away between the listing and the reading; any other file is there to be read.
-            if "No such file" not in str(error) and "does not exist" not in str(error):
-                failures.append(str(error)[:300])
+        except duckdb.Error as error:
+            again, in_a_row = again + 1, in_a_row + 1
+            if in_a_row == ATTEMPTS:
+                failures.append(f"{type(error).__name__}: {error}"[:300])
             continue
         except Exception as error:  # whatever it is, the proof must hear of it
             failures.append(f"{type(error).__name__}: {error}"[:300])
             continue
+        in_a_row = 0
         if not seen or seen[-1] != found:
             seen.append(found)
-    pipe.send((looks, seen, failures))
+    pipe.send((looks, seen, failures, again))

@@ -1,0 +1,90 @@
+"""Which files a reader opens: of a tenant its own partitions; of all tenants, day files where they say the same.
+
+The ledger knows what should be there, one look into each realm's folder what is. A file that the ledger does not know is read
+when its inside says that it is the lake's own (a killed run, a lost ledger); see ``strangers``.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from analytics import day_files, strangers
+from analytics.day_files import DayFile
+from analytics.lake import PART, Lake, day_directory, is_day_directory, is_realm_directory, realm_directory, subfolders
+from analytics.model import DayRecord, PartitionInfo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def files(
+    lake: Lake, records: Sequence[DayRecord], realms: Sequence[str | None] | None, *, whole_days: bool = True
+) -> dict[str, list[str]]:
+    """Paths of the files that hold the rows of ``executions`` and ``node_days``, each row once.
+
+    Args:
+        lake: Where.
+        records: The ledger.
+        realms: Only these tenants: no other's file is touched, and no day file. All when ``None``.
+        whole_days: Day files may be used.
+
+    Raises:
+        LakeError: A file that the ledger does not know cannot be looked into.
+    """
+    whole_days &= realms is None
+    days = {record.day: day_files.current(lake, record) if whole_days else {} for record in records}
+    return {
+        table: _of_table(lake, table, records, realms, {day: found.get(table) for day, found in days.items()})
+        for table in ("executions", "node_days")
+    }
+
+
+def empty(table_schema: pa.Schema) -> pa.Table:
+    """What the files of a table hold where there are none, the folders' columns included."""
+    import pyarrow as pa
+
+    return pa.schema([*table_schema, ("realm", pa.string()), ("day", pa.date32())]).empty_table()
+
+
+def _of_table(
+    lake: Lake,
+    table: str,
+    records: Sequence[DayRecord],
+    realms: Sequence[str | None] | None,
+    whole: Mapping[date | None, DayFile | None],
+) -> list[str]:
+    base = lake.root / table
+    folders = (
+        [realm_directory(realm) for realm in realms] if realms is not None else subfolders(base, is_realm_directory)
+    )
+    unknown = {folder: set(subfolders(base / folder, is_day_directory)) for folder in folders}
+    chosen: list[str] = []
+    for record in records:
+        day = day_directory(record.day)
+        told, absent = [], False
+        for info in _infos(record, realms):
+            if info.file_bytes if table == "executions" else info.node_days_bytes:
+                days = unknown.get(realm_directory(info.partition.realm), set())
+                absent |= day not in days
+                days.discard(day)
+                told.append(info)
+        # Whoever has taken a tenant's folder away does not want to meet its rows in a day file.
+        if (file := whole[record.day]) and not absent:
+            chosen.append(str(file.path))
+            told = [info for info in told if not day_files.is_small(info)]
+        chosen += [name for info in told if _is_file(name := lake.name(table, info.partition))]
+    strays = [f"{base}/{folder}/{day}/{PART}" for folder, days in unknown.items() for day in sorted(days)]
+    return sorted([*chosen, *strangers.without(lake, [name for name in strays if _is_file(name)], {})])
+
+
+def _infos(record: DayRecord, realms: Sequence[str | None] | None) -> list[PartitionInfo]:
+    if realms is None:
+        return list(record.partitions.values())
+    return [info for realm in realms if (info := record.partitions.get(realm))]
+
+
+def _is_file(name: str) -> bool:
+    return os.path.isfile(name)  # noqa: PTH113  # a Path for each of 60,000 names takes three times as long
