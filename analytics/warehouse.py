@@ -169,11 +169,10 @@ class Warehouse:
 
     def check(self) -> list[CheckResult]:
         """Run every check of ``sql/checks``; those that failed with severity ``error`` first."""
-        exact = self
         if self._realms is None and self._whole_days and any(day_files.everywhere(self.lake)):
-            # The partitions are the truth, so they are what is checked: day files against them.
-            exact = Warehouse(self.lake, whole_days=False)
-        return checks.run(exact.connection, self.lake, self._realms)
+            exact, quick = Warehouse(self.lake, whole_days=False), Warehouse(self.lake)
+            return checks.run(exact.connection, self.lake, quick=quick.connection)
+        return checks.run(self.connection, self.lake, self._realms)
 
     # ---- what is here ----------------------------------------------------------------------------------------------
 

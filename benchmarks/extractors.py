@@ -6,7 +6,6 @@ left as JSON text.
 
 from __future__ import annotations
 
-import inspect
 import os
 import shutil
 import subprocess
@@ -94,21 +93,14 @@ def ours_jobs_2(task: dict[str, Any]) -> Work:
 
 def ours(task: dict[str, Any], jobs: int = 1) -> Work:
     """Into ``task["lake"]`` where that is given, else into a new lake."""
-    import duckdb  # noqa: F401  # imported ahead, as the peers' libraries are
-    import psycopg  # noqa: F401
-    import pyarrow.csv
-    import pyarrow.parquet  # noqa: F401
-    import sqlalchemy.dialects.postgresql  # noqa: F401
-
+    import analytics.transfer  # noqa: F401  # imported ahead, as the peers' libraries are
     from analytics import extraction
+    from analytics.cli.terminal import few_heaps
     from analytics.lake import Lake
     from analytics.window import Window
 
-    options: dict[str, Any] = {"sample_rate": 0.05}
-    if "jobs" in inspect.signature(extraction.extract).parameters:
-        options["jobs"] = jobs
-    elif jobs > 1:
-        raise UnavailableError("this version of the package has no --jobs")
+    few_heaps()  # as the command does
+    options: dict[str, Any] = {"sample_rate": 0.05, "jobs": jobs}
     lake = Lake(task.get("lake") or Path(task["folder"]) / "lake")
 
     def work() -> dict[str, Any]:

@@ -314,6 +314,24 @@ def test_one_that_says_something_else_than_the_partitions_is_found(
     assert list(failed(many)) == ["day_files_agree_with_partitions"]
 
 
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ({"sample_weight": 0.5}, "sample_weights_valid"),
+        ({"realm_id": "tenant-10"}, "rows_lie_where_they_belong"),
+    ],
+)
+def test_a_defect_of_a_partition_is_found_though_its_day_file_hides_it(
+    many: Lake, change: dict[str, Any], check: str
+) -> None:
+    path = many.path("executions", Partition("tenant-9", DAY))
+    table = pq.ParquetFile(path).read()
+    rows = table.to_pylist()
+    rows[0].update(change)
+    pq.write_table(table.from_pylist(rows, schema=table.schema), path)
+    assert set(failed(many)) >= {check, "day_files_agree_with_partitions"}
+
+
 @pytest.mark.parametrize("damage", ["cut", "gone"])
 def test_partitions_that_are_not_as_the_ledger_tells_are_not_copied(many: Lake, damage: str, tmp_path: Path) -> None:
     shutil.rmtree(many.root / "days")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chosen_realms, put, put_json, say
+from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chosen_realms, few_heaps, put, put_json, say
 from analytics.errors import LakeError
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def run_extract(options: argparse.Namespace) -> int:
     """Extract, with progress on stderr."""
     from analytics import api
 
+    few_heaps()
     with _progress() as progress:
         result = api.extract(
             options.since,
