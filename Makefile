@@ -66,5 +66,5 @@ $(BENCH)/.ready: pyproject.toml requirements.txt benchmarks/requirements.txt
 bench: $(BENCH)/.ready  ## side by side with what people use today; make bench ARGS=--quick
 	$(BENCH)/bin/python -m benchmarks $(ARGS)
 
-clean:  ## remove the environment, caches, demo data and rendered reports (never your lake)
-	rm -rf $(VENV) demo reports/out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove the environments, caches, demo data and rendered reports (never your lake)
+	rm -rf $(VENV) $(BENCH) benchmarks/.cache demo reports/out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

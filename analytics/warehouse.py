@@ -31,6 +31,7 @@ _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../dem
 
 _HIVE_TABLES = ("executions", "node_days")
 
+_MORE_TRIES = 2
 _MOST_DAMAGED = 100
 """Files without a sound one among them: then the lake is not opened."""
 
@@ -128,7 +129,7 @@ class Warehouse:
             )
         values = {key: parameters.get(key) for key in wanted}
         try:
-            return self._asked(lambda: self.connection.execute(text, values or None)).df()
+            return self._asked(lambda: self.connection.execute(text, values or None).df())
         except duckdb.Error as error:
             raise QueryError(
                 f"query {name}: {error}", hint="see its file for the types of its parameters", query=name
@@ -208,14 +209,23 @@ class Warehouse:
             connection.execute(f"set variable {table}_files = $1", [names])
 
     def _asked(self, ask: Callable[[], T]) -> T:
-        """Ask; once more when a file has gone that was there when the lake was opened: a later extraction did that."""
+        """Ask; again when a file was replaced or taken away while it was read: an extraction may be at work.
+
+        DuckDB opens a file again between its footer and its rows. One that was replaced in between does not fit together,
+        which it notices; the new file is whole. A file that is really damaged fails every time.
+        """
         import duckdb
 
-        try:
-            return ask()
-        except duckdb.IOException:
-            self.refresh()
-            return ask()
+        tried = 0
+        while True:
+            try:
+                if tried:
+                    self.refresh()
+                return ask()
+            except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException):
+                if tried == _MORE_TRIES:
+                    raise
+                tried += 1
 
     def _register_files(self, table: str, table_schema: pa.Schema, files: list[str]) -> None:
         import duckdb

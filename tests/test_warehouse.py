@@ -392,3 +392,39 @@ def test_a_warehouse_says_what_it_is(warehouse: Warehouse) -> None:
     assert repr(warehouse).startswith("<lake ")
     assert "30 realms" in repr(warehouse)
     assert "1,423 logged runs" in repr(warehouse)
+
+
+# ---- while an extraction replaces files ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_file_replaced_while_it_was_read_is_read_again(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    table.insert()
+    table.extract(fresh)
+    opened = Warehouse(fresh)
+    path = Path(fresh.files("executions")[0])
+    whole, torn = path.read_bytes(), path.read_bytes()[:-20] + bytes(20)
+    path.write_bytes(torn)  # as a reader that saw half of one file and half of another
+    tries: list[int] = []
+    real = Warehouse.refresh
+
+    def refresh(self: Warehouse) -> None:
+        tries.append(1)
+        path.write_bytes(whole if len(tries) >= failures else torn)
+        real(self)
+
+    monkeypatch.setattr(Warehouse, "refresh", refresh)
+    assert opened.run("failures")["status"].tolist() == []
+    assert len(tries) == failures
+
+
+def test_a_damaged_file_is_an_error_however_often_it_is_read(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh)
+    opened = Warehouse(fresh)
+    path = Path(fresh.files("executions")[0])
+    path.write_bytes(path.read_bytes()[:-20] + bytes(20))
+    with pytest.raises(QueryError):
+        opened.run("failures")
