@@ -59,7 +59,7 @@ class Bookkeeper:
             if day is not None and not here and old is None:
                 if day > self._horizon.until.date() + ONE_DAY:
                     continue  # the future: nothing was looked for
-                if day < self._window.until.date() - _REMEMBERED:
+                if self._window.until.date() - day > _REMEMBERED:
                     continue  # "since 1970": thousands of empty days say nothing
             is_complete = self._write(day, old, here)
             if day is not None and not is_complete:

@@ -21,6 +21,7 @@ SESSION = """
     set local extra_float_digits = 3;
     set local quote_all_identifiers = off;
     set local statement_timeout = '2h';
+    set local lock_timeout = '20s';
     set local idle_in_transaction_session_timeout = 0
 """
 

@@ -38,7 +38,7 @@ class Dictionary:
     def __init__(self, row_bytes: int = 0) -> None:
         seed = secrets.randbits(62)
         entries = row_bytes // 2 + 1
-        self.names = Names(max(TEXTS, 3 * entries + 50), max(TEXT_BYTES, row_bytes), seed)
+        self.names = Names(max(TEXTS, 3 * entries + 50), max(TEXT_BYTES, 2 * row_bytes), seed)
         self.values = Names(max(VALUES, entries), max(VALUE_BYTES, row_bytes), seed)
         self.heads = Heads(max(HEADS, entries), max(HEAD_BYTES, row_bytes), seed)
         self._read_heads: dict[tuple[int, int, int], int] = {}

@@ -57,7 +57,6 @@ class Transfer:
 
     Attributes:
         written: Partitions replaced.
-        settled: Their ledger entries; ``None`` for a partition that was taken away.
         kept, dropped: Rows that are gone at the source.
         moved_count: Rows that are in another partition at the source now.
     """
@@ -81,18 +80,26 @@ class Transfer:
         self._rows_total = sum(fingerprint.row_count for fingerprint in plan.changed.values())
         self._telling = threading.Lock()
         self.written: list[PartitionInfo] = []
-        self.settled: dict[Partition, PartitionInfo | None] = {}
+        self._settled: dict[Partition, PartitionInfo | None] = {}
         self.kept: dict[Partition, int] = {}
         self.dropped: dict[Partition, int] = {}
         self.moved_count = 0
+
+    @property
+    def settled(self) -> dict[Partition, PartitionInfo | None]:
+        """Ledger entries so far; ``None`` for a partition that was taken away. A copy: other threads go on."""
+        with self._telling:
+            return dict(self._settled)
 
     def chunks(self) -> Iterator[set[date | None]]:
         """Do one chunk after the other; yields days as they are settled."""
         self._tell(None)
         for chunk in chunks(self._plan.changed):
             parts = shares(chunk, self._jobs)
+            # Over all shares: a single day is cut by tenants, and is only done when all of them are.
+            open_days = Counter(partition.day for partition in chunk)
             if len(parts) == 1:
-                yield from self._share(self._source, parts[0], self._workspace)
+                yield from self._share(self._source, parts[0], self._workspace, open_days)
                 continue
             with contextlib.ExitStack() as stack:
                 sources = [self._source, *(stack.enter_context(self._source.sibling()) for _ in parts[1:])]
@@ -100,14 +107,13 @@ class Transfer:
                 for number, (source, part) in enumerate(zip(sources, parts, strict=True)):
                     workspace = self._workspace / f"job-{number}"
                     workspace.mkdir(exist_ok=True)
-                    tasks.append(functools.partial(self._share, source, part, workspace))
+                    tasks.append(functools.partial(self._share, source, part, workspace, open_days))
                 yield from side_by_side(tasks)
 
     def _share(
-        self, source: Source, share: dict[Partition, Fingerprint], workspace: Path
+        self, source: Source, share: dict[Partition, Fingerprint], workspace: Path, open_days: Counter[date | None]
     ) -> Generator[set[date | None]]:
         """Read and write what one connection reads."""
-        open_days = Counter(partition.day for partition in share)
         with (
             contextlib.closing(Stage(workspace, share, held_bytes=HELD_BYTES // self._jobs)) as stage,
             ThreadPoolExecutor(1) as writer,
@@ -123,8 +129,10 @@ class Transfer:
                 """Days that are done when the portion before is: two at once would take twice the memory."""
                 while waiting:
                     days = Counter(partition.day for partition in waiting.pop().result())
-                    open_days.subtract(days)
-                    if whole := {day for day in days if not open_days[day]}:
+                    with self._telling:
+                        open_days.subtract(days)
+                        whole = {day for day in days if not open_days[day]}
+                    if whole:
                         yield whole
 
             done: set[int] = set()
@@ -177,7 +185,7 @@ class Transfer:
         with ThreadPoolExecutor(min(_SYNCS, len(staged))) as syncing:
             for partition, info in zip(staged, syncing.map(self._replace, staged.values()), strict=True):
                 with self._telling:
-                    self.settled[partition] = info
+                    self._settled[partition] = info
                     if info:
                         self.written.append(info)
                     self._tell(info)
@@ -199,7 +207,7 @@ class Transfer:
 
     def _tell(self, written: PartitionInfo | None) -> None:
         if self._progress:
-            self._progress(Progress(len(self.settled), len(self._plan.changed), self._rows_total, written))
+            self._progress(Progress(len(self._settled), len(self._plan.changed), self._rows_total, written))
 
 
 @contextlib.contextmanager

@@ -827,6 +827,21 @@ def test_the_result_is_plain_json(table: Table, fresh: Lake) -> None:
     assert told["until"] == "2026-07-10"
 
 
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_a_day_that_several_connections_read_is_in_the_ledger_whole(table: Table, fresh: Lake, jobs: int) -> None:
+    for realm in ("acme", "birch", "cedar", "dill", None):
+        for created_at in (NOON, None):
+            table.insert(realmId=realm, created_at=created_at)
+    first = table.extract(fresh, "2026-07-08", "2026-07-09", jobs=jobs)
+    assert len(first.written) == 10
+    assert [len(fresh.recorded(day).partitions) for day in (DAY, None)] == [5, 5]  # type: ignore[union-attr]
+    assert table.extract(fresh, "2026-07-08", "2026-07-09", jobs=jobs).nothing_to_do
+
+
+def test_the_first_days_of_the_calendar_are_a_window_too(table: Table, fresh: Lake) -> None:
+    assert table.extract(fresh, "0001-01-01", "0001-01-05").nothing_to_do
+
+
 def test_progress_is_told_once_at_the_start_and_after_each_partition(table: Table, fresh: Lake) -> None:
     for realm in ("acme", "birch"):
         table.insert(realmId=realm)

@@ -320,6 +320,25 @@ def test_a_row_larger_than_a_dictionary_gets_a_larger_one(monkeypatch: pytest.Mo
     assert len(trace[1]["node_id"]) == 20_000
 
 
+def test_a_hard_trace_fits_although_its_names_and_its_text_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TEXT_BYTES", "VALUE_BYTES", "HEAD_BYTES"):
+        monkeypatch.setattr(dictionary_module, name, 10_000)
+    for size in (6_000, 9_900, 200_000):
+        hard = f'[{{"type": "literal", "extra": 1, "value": 1, "nodeId": "{"n" * size}"}}]'
+        found = read([{**ROW, "trace_irregular": hard}] * 3)
+        assert {(row["trace_irregular"], row["trace"][0]["node_id"]) for row in found} == {(hard, "n" * size)}
+
+
+def test_a_full_table_refuses_rather_than_overflows() -> None:
+    table = Names(2, 100, 3)
+    table.code(b"a" * 60)
+    with pytest.raises(MemoryError):
+        table.code(b"b" * 60)
+    table.code(b"b")
+    with pytest.raises(MemoryError):
+        table.code(b"c")
+
+
 def test_a_trace_of_many_tiny_elements_fits_although_each_becomes_an_entry() -> None:
     [found] = read([{**ROW, "trace_irregular": json.dumps(list(range(10)) * 5_000)}])
     assert len(found["trace"]) == 50_000

@@ -60,8 +60,14 @@ class Heads:
         self._following = self._value = self._opening = empty
 
     def add(self, parts: tuple[int, int, int]) -> int:
-        """A head that comes from the exact reader, not from a literal text; never guessed. There must be room."""
+        """A head that comes from the exact reader, not from a literal text; never guessed.
+
+        Raises:
+            MemoryError: No room; whoever adds has to look first.
+        """
         code = self.count
+        if code >= len(self.parts):
+            raise MemoryError("a head is added to a full table")
         self.parts[code] = parts
         self._before[code] = 0
         self._ends[code + 1] = self._ends[code]

@@ -46,7 +46,13 @@ class Names:
         self._hashes = self._slots = np.empty(0, np.int64)
 
     def code(self, text: bytes) -> int:
-        """The code of one text. There must be room."""
+        """The code of one text.
+
+        Raises:
+            MemoryError: No room; whoever adds has to look first.
+        """
+        if not has_room(self.address, 1, len(text)):
+            raise MemoryError("a text is added to a full table")
         data = np.frombuffer(text + bytes(PADDING), np.uint8)
         return int(intern(self.address, data.ctypes.data, len(text)))
 

@@ -122,8 +122,9 @@ def read_tuples(
         most = length // _SMALLEST_ENTRY + 1
         if row == most_rows or entry + most > most_entries:
             return at - address, row, entry, RUN_FULL, length, 0
+        # twice for names: the exact reader adds a trace's own names, and keeps its text besides
         if not (
-            has_room(names, 3 * most + TEXTS + 1, length)
+            has_room(names, 3 * most + TEXTS + 2, 2 * length)
             and has_room(values, most, length)
             and has_room(heads, most, length)
         ):
