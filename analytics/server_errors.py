@@ -50,14 +50,9 @@ _BY_STATE = {
     "57P05": _LOST,
     "53300": _FULL,
     "40001": _Meaning("the server could not fit this read in with other transactions", "run again", is_transient=True),
+    "40P01": _Meaning("the server broke a deadlock by ending this query", "run again", is_transient=True),
     # A change of the table queues behind our first connection, and our second behind the change: the server cannot see that we
     # wait for ourselves, and the application waits behind us all.
-    "55P03": _Meaning(
-        "another session holds or awaits a lock on the table",
-        "run again when the table is no longer changed",
-        is_transient=True,
-    ),
-    "40P01": _Meaning("the server broke a deadlock by ending this query", "run again", is_transient=True),
     "55P03": _Meaning(
         "the log table is locked by somebody else, for longer than lock_timeout",
         "wait until the change of the table is over, and run again",

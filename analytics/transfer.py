@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from analytics import kept, partition_files
+from analytics.errors import LakeError
 from analytics.lake import Lake
 from analytics.model import Fingerprint, Partition, PartitionInfo
 from analytics.plan import Plan, chunks, shares, span
@@ -180,7 +181,16 @@ class Transfer:
         workspace: Path,
     ) -> list[Partition]:
         """Write the portion's files and put them in their places."""
-        staged = partition_files.write(portion, partitions, fingerprints, workspace, self._rate, self._gather)
+        import pyarrow as pa
+
+        try:
+            staged = partition_files.write(portion, partitions, fingerprints, workspace, self._rate, self._gather)
+        except pa.ArrowException as error:
+            names = ", ".join(str(partition) for partition in partitions[:3])
+            raise LakeError(
+                f"the rows of {names}{' …' * (len(partitions) > 3)} cannot be written: {error}",
+                hint="nothing of them was replaced; gigabytes of values in one realm and day are more than a writer can hold",
+            ) from error
         # Several at a time: a disk that makes files durable one by one is mostly waiting.
         with ThreadPoolExecutor(min(_SYNCS, len(staged))) as syncing:
             for partition, info in zip(staged, syncing.map(self._replace, staged.values()), strict=True):
