@@ -14,7 +14,7 @@ from analytics.errors import LakeError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM)
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 
 
 def sync(path: Path) -> None:
@@ -49,7 +49,7 @@ def replace(staged: Path, target: Path) -> None:
             staged.replace(target)
             sync(target.parent)
             return
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):
             # Another thread has taken the empty folder away in between (``remove``), or the staged file is gone.
             if attempt == _ATTEMPTS - 1 or not staged.exists():
                 raise
@@ -71,7 +71,14 @@ def prune(folder: Path, *, root: Path) -> None:
         except OSError:  # not empty
             break
         folder = folder.parent
-    sync(folder)
+    while True:
+        try:
+            return sync(folder)
+        except FileNotFoundError:
+            # Another thread has emptied it since, and taken it away: then that is what has to last.
+            if folder == root:
+                raise
+            folder = folder.parent
 
 
 def failure(error: OSError, root: Path) -> LakeError:
