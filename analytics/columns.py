@@ -8,6 +8,7 @@ import numpy as np
 
 from analytics import schema
 from analytics.arrays import array, texts
+from analytics.lexicon import Coder
 from analytics.native import groups, ids, tuples
 from analytics.native.heads import BRANCH_PART, NODE_PART, TYPE_PART
 from analytics.portion import Portion
@@ -25,7 +26,7 @@ def weights(portion: Portion, rate: float) -> Any:
     A row drawn by the sampler stands for 1/rate runs; one kept because it failed, for itself.
     """
     statuses = portion.rows.codes[:, STATUS]
-    ok = [code for code in np.unique(statuses).tolist() if code >= 0 and portion.texts[code].as_py() == "ok"]
+    ok = [code for code in np.unique(statuses).tolist() if code >= 0 and portion.lexicon.texts[code] == "ok"]
     drawn = portion.flagged(tuples.SAMPLED) & np.isin(statuses, ok)
     return np.where(drawn, 1 / rate if rate else np.nan, 1.0)
 
@@ -40,7 +41,7 @@ class Columns:
 
     def __init__(self, portion: Portion, row_weights: Any) -> None:
         self._portion, self._weights = portion, row_weights
-        self._coder = Coder(portion)
+        self._coder = Coder(portion.lexicon)
 
     def table(self, start: int, end: int, *, coded: bool) -> pa.Table:
         """Some rows with the columns of ``schema.execution_schema()``.
@@ -77,54 +78,26 @@ class Columns:
     def _trace(self, start: int, end: int, counts: Any, absent: Any, coded: bool) -> pa.ListArray:
         import pyarrow as pa
 
-        portion = self._portion
-        heads, values = portion.entries(start, end)
+        coder, lexicon = self._coder, self._portion.lexicon
+        heads, values = self._portion.entries(start, end)
         offsets = np.zeros(len(counts) + 1, np.int32)
         np.cumsum(counts, out=offsets[1:])
+        picked = coder.pick(values)
         number = np.empty(len(values), np.float64)
         no_number = np.empty(len(values), bool)
-        groups.numbers_of(values, portion.kinds, portion.numbers, number, no_number)
+        groups.numbers_of(picked.indices, *lexicon.facts(picked.used), number, no_number)
         part = np.empty(len(heads), np.int32)
         fields = []
         for place in (NODE_PART, TYPE_PART, BRANCH_PART):
-            groups.part_of(heads, portion.parts, place, part)
-            fields.append(_spelled(self._coder.texts(part), coded))
-        fields += [_spelled(self._coder.values(values), coded), array(number, no_number)]
+            groups.part_of(heads, lexicon.parts, place, part)
+            fields.append(_spelled(coder.texts(part), coded))
+        fields += [_spelled(coder.spelled(picked, lexicon.values), coded), array(number, no_number)]
         entries = pa.StructArray.from_arrays(fields, names=["node_id", "type", "branch", "value", "value_number"])
         return pa.ListArray.from_arrays(array(offsets), entries, mask=array(absent))
 
 
 def _spelled(found: pa.DictionaryArray, coded: bool) -> pa.Array:
     return found if coded else found.dictionary_decode()
-
-
-class Coder:
-    """Texts of a portion as dictionaries that hold only what is used.
-
-    Args:
-        portion: Whose texts.
-    """
-
-    def __init__(self, portion: Portion) -> None:
-        self._portion = portion
-        codes = max(len(portion.texts), len(portion.value_texts))
-        self._scratch, self._used = np.full(codes, -1, np.int32), np.empty(codes, np.int32)
-
-    def texts(self, codes: Any) -> pa.DictionaryArray:
-        """Names and columns' texts of some codes; -1 is NULL."""
-        return self._coded(codes, self._portion.texts)
-
-    def values(self, codes: Any) -> pa.DictionaryArray:
-        """JSON texts of some codes of values."""
-        return self._coded(codes, self._portion.value_texts)
-
-    def _coded(self, codes: Any, texts: pa.StringArray) -> pa.DictionaryArray:
-        import pyarrow as pa
-
-        indices = np.empty(len(codes), np.int32)
-        count = groups.compact(codes, self._scratch, self._used, indices)
-        some = texts.take(array(self._used[:count]))
-        return pa.DictionaryArray.from_arrays(array(indices, indices < 0), some)
 
 
 def texts_of_ids(halves: Any) -> pa.StringArray:

@@ -220,7 +220,7 @@ def _rows(
                     yield run[1]
                 run = next(runs, None)
         elif size := info.file_bytes if table == "executions" else info.node_days_bytes:
-            yield _read(lake.path(table, info.partition), size)
+            yield from _read(lake.path(table, info.partition), size)
 
 
 def _runs(path: Path) -> Iterator[tuple[str | None, pa.Table]]:
@@ -238,14 +238,17 @@ def _runs(path: Path) -> Iterator[tuple[str | None, pa.Table]]:
                 start = end
 
 
-def _read(path: Path, size: int) -> pa.Table | None:
+def _read(path: Path, size: int) -> Iterator[pa.Table | None]:
+    """A partition's rows, as many at a time as it was written with; ``None`` where it cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        if path.stat().st_size == size:
-            with pq.ParquetFile(path, pre_buffer=False) as file:
-                return file.read(use_threads=False)
+        if path.stat().st_size != size:
+            yield None
+            return
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for number in range(file.num_row_groups):
+                yield file.read_row_group(number, use_threads=False)
     except (pa.ArrowException, OSError):
-        pass  # the next extraction of the day sees to it
-    return None
+        yield None  # the next extraction of the day sees to it

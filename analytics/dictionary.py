@@ -7,6 +7,7 @@ it. One that is full is followed by the next; rows say which one their codes bel
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,14 +19,15 @@ from analytics.flatten import parse
 from analytics.native import groups
 from analytics.native.heads import Heads
 from analytics.native.names import Names
+from analytics.spill import to_disk
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEXTS, TEXT_BYTES = 400_000, 16 << 20
-VALUES, VALUE_BYTES = 1_000_000, 32 << 20
-HEADS, HEAD_BYTES = 200_000, 24 << 20
-"""Room of an ordinary dictionary: about 80 MB when it is full."""
+TEXTS, TEXT_BYTES = 300_000, 10 << 20
+VALUES, VALUE_BYTES = 500_000, 16 << 20
+HEADS, HEAD_BYTES = 100_000, 12 << 20
+"""Room of an ordinary dictionary: about 50 MB when it is full."""
 
 
 class Dictionary:
@@ -93,11 +95,25 @@ class Dictionary:
             self._facts = (kinds, numbers)  # in one step: several threads may write files
         return self._facts
 
-    def close(self) -> None:
-        """Nothing more will be added."""
+    def close(self, path: Path | None = None) -> None:
+        """Nothing more will be added.
+
+        Args:
+            path: Move the texts to a new file there; they stay in memory when not given.
+        """
+        kinds, numbers = self.value_facts()
+        self.texts()  # is checked while it is at hand
         self.names.close()
         self.values.close()
         self.heads.close()
+        if path is None:
+            return
+        names, values, heads = self.names, self.values, self.heads
+        parts = heads.parts[: heads.count]
+        arrays = [numbers, names.ends[: names.count + 1], values.ends[: values.count + 1], parts]
+        arrays += [kinds, names.blob[: names.used], values.blob[: values.used]]
+        numbers, names.ends, values.ends, heads.parts, kinds, names.blob, values.blob = to_disk(arrays, path)
+        self._facts = (kinds, numbers)
 
     def _code(self, name: str | None) -> int:
         return -1 if name is None else self.names.code(name.encode())

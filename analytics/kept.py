@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _BLOCK_BYTES = 4 << 20
-_ROWS = 500  # at a time: Python's objects take many times the size of a trace
+_ROWS, _BYTES = 500, 16 << 20  # at a time: Python's objects take many times the size of a trace
 
 
 def missing(path: Path, loaded: pa.StringArray) -> list[str]:
@@ -44,12 +44,16 @@ def blocks(path: Path, ids: Sequence[str]) -> Iterator[Any]:
 
     wanted = pa.array(list(ids), pa.string())
     data = bytearray()
-    for batch in pq.ParquetFile(path).iter_batches(_ROWS):
-        for row in batch.filter(pc.is_in(batch["execution_id"], value_set=wanted)).to_pylist():
-            data += _tuple(row)
-            if len(data) >= _BLOCK_BYTES:
-                yield padded(data)
-                data.clear()
+    file = pq.ParquetFile(path)
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        rows = max(1, min(_ROWS, _BYTES * group.num_rows // max(1, group.total_byte_size)))
+        for batch in file.iter_batches(rows, row_groups=[number]):
+            for row in batch.filter(pc.is_in(batch["execution_id"], value_set=wanted)).to_pylist():
+                data += _tuple(row)
+                if len(data) >= _BLOCK_BYTES:
+                    yield padded(data)
+                    data.clear()
     if data:
         yield padded(data)
 

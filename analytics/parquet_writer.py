@@ -20,6 +20,9 @@ ROW_GROUP_ROWS = 20_000
 
 ROW_GROUP_ENTRIES = 1_000_000
 
+ROW_GROUP_BYTES = 64 << 20
+"""As the rows came from the server; rows of ordinary size have a million entries first."""
+
 SMALL_ROWS = 500
 
 _SKIPPED_BY = ["execution_id", "created_at", "realm_id", "strategy_id", "strategy_version", "status", "type", "node_id"]

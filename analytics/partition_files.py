@@ -17,7 +17,7 @@ from analytics.columns import STATUS, Columns, weights
 from analytics.errors import VerificationError
 from analytics.model import Fingerprint, Partition, PartitionInfo
 from analytics.native import ids, tuples
-from analytics.parquet_writer import ROW_GROUP_ENTRIES, SMALL_ROWS
+from analytics.parquet_writer import ROW_GROUP_BYTES, ROW_GROUP_ENTRIES, SMALL_ROWS
 from analytics.portion import Portion
 from analytics.rollup import Rollup
 
@@ -117,14 +117,15 @@ def _executions(
     columns = Columns(portion, row_weights)
     paths: dict[int, Path] = {}
     shared: tuple[int, int, pa.Table] | None = None  # plain rows of several small partitions
+    came_in = np.concatenate([[0], np.cumsum(portion.rows.codes[:, tuples.SIZE], dtype=np.int64)])
     for place, footer in enumerate(footers):
         start, end = int(portion.bounds[place]), int(portion.bounds[place + 1])
         if start == end:
             continue
         paths[place] = workspace / f"executions-{portion.first + place}.tmp"
-        if end - start < min(SMALL_ROWS, ROW_GROUP_ROWS):
+        if end - start < min(SMALL_ROWS, ROW_GROUP_ROWS) and came_in[end] - came_in[start] <= ROW_GROUP_BYTES:
             if shared is None or end > shared[1]:
-                until = _small_until(portion.bounds, place)
+                until = _small_until(portion.bounds, came_in, place)
                 shared = (start, until, columns.table(start, until, coded=False))
             table = shared[2].slice(start - shared[0], end - start)
             with contextlib.closing(parquet_writer.create(paths[place], table.schema, footer, small=True)) as writer:
@@ -133,7 +134,7 @@ def _executions(
                 gather("executions", partitions[place], table, end - start)
             continue
         writer = None
-        for first, last in _row_groups(portion, start, end):
+        for first, last in _row_groups(portion, came_in, start, end):
             table = columns.table(first, last, coded=True)
             writer = writer or parquet_writer.create(paths[place], table.schema, footer, small=False)
             writer.write_table(table, row_group_size=last - first)
@@ -141,25 +142,32 @@ def _executions(
     return paths
 
 
-def _small_until(bounds: Any, place: int) -> int:
+def _small_until(bounds: Any, came_in: Any, place: int) -> int:
     """Where the rows end of the small partitions that can be made into one table, from ``place`` on."""
     start = until = int(bounds[place])
     for end in bounds[place + 1 :].tolist():
-        if end - until >= SMALL_ROWS or (end - start > ROW_GROUP_ROWS and until > start):
+        is_much = end - start > ROW_GROUP_ROWS or came_in[end] - came_in[start] > ROW_GROUP_BYTES
+        if end - until >= SMALL_ROWS or (is_much and until > start):
             break
         until = end
     return until
 
 
-def _row_groups(portion: Portion, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Cut the rows of a partition: few enough rows, and few enough entries unless a single row has more."""
-    entries = np.cumsum(portion.rows.codes[start:end, tuples.ENTRIES], dtype=np.int64)
-    first, before = start, 0
-    while first < end:
-        most = int(np.searchsorted(entries, before + ROW_GROUP_ENTRIES, side="right")) + start
-        last = min(end, first + ROW_GROUP_ROWS, max(most, first + 1))
-        yield first, last
-        before, first = int(entries[last - start - 1]), last
+def _row_groups(portion: Portion, came_in: Any, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut the rows of a partition: few enough rows, and few enough entries and bytes unless a single row has more."""
+    entries = np.concatenate([[0], np.cumsum(portion.rows.codes[start:end, tuples.ENTRIES], dtype=np.int64)])
+    sizes = came_in[start : end + 1]
+    first = 0
+    while first < end - start:
+        last = min(
+            end - start,
+            first + ROW_GROUP_ROWS,
+            int(np.searchsorted(entries, entries[first] + ROW_GROUP_ENTRIES, side="right")) - 1,
+            int(np.searchsorted(sizes, sizes[first] + ROW_GROUP_BYTES, side="right")) - 1,
+        )
+        last = max(last, first + 1)
+        yield start + first, start + last
+        first = last
 
 
 def _node_days(
@@ -190,13 +198,13 @@ def _irregular(portion: Portion, codes: Any) -> int:
     """Rows whose trace is kept verbatim; the JSON null of a failed run is nothing unusual."""
     texts = codes[:, tuples.IRREGULAR]
     kept = texts[texts >= 0]
-    nulls = [code for code in np.unique(kept).tolist() if portion.texts[code].as_py() == "null"]
+    nulls = [code for code in np.unique(kept).tolist() if portion.lexicon.texts[code] == "null"]
     return int(np.count_nonzero(~np.isin(kept, nulls)))
 
 
 def _status_counts(portion: Portion, codes: Any) -> dict[str, int]:
     found = zip(*np.unique(codes[:, STATUS], return_counts=True), strict=True)
-    return dict(sorted((portion.texts[int(code)].as_py(), int(count)) for code, count in found if code >= 0))
+    return dict(sorted((portion.lexicon.texts[int(code)], int(count)) for code, count in found if code >= 0))
 
 
 def _id_hash(halves: Any) -> int:

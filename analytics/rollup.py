@@ -8,7 +8,7 @@ import numpy as np
 
 from analytics import schema
 from analytics.arrays import array, numbers, texts
-from analytics.columns import Coder
+from analytics.lexicon import Coder, Lexicon
 from analytics.native import groups, tuples
 from analytics.native.heads import BRANCH_PART, NODE_PART, TYPE_PART
 from analytics.portion import Portion
@@ -32,11 +32,11 @@ class Rollup:
     """
 
     def __init__(self, portion: Portion, weights: Any) -> None:
-        self._portion, self._coder = portion, Coder(portion)
+        self._portion, self._coder = portion, Coder(portion.lexicon)
         self._rate_is_known = not np.isnan(weights).any()
         units, firsts = _units(portion)
-        whole, real = _partial_sums(portion, units, np.nan_to_num(weights, nan=0.0))
-        ranks, parts = _ranked(portion, whole[:, 1])
+        whole, real = _partial_sums(portion, self._coder, units, np.nan_to_num(weights, nan=0.0))
+        ranks, parts = _ranked(portion.lexicon, whole[:, 1])
         # Units are in file order already. A long one was counted in pieces: equal keys are added up.
         keys = whole[:, 0] * (len(parts) + 1) + ranks[whole[:, 1]]
         order = np.argsort(keys, kind="stable")
@@ -107,36 +107,50 @@ def _units(portion: Portion) -> tuple[Any, Any]:
     return np.cumsum(changes), np.concatenate([[0], np.flatnonzero(changes)])
 
 
-def _partial_sums(portion: Portion, units: Any, weights: Any) -> tuple[Any, Any]:
+def _partial_sums(portion: Portion, coder: Coder, units: Any, weights: Any) -> tuple[Any, Any]:
     """Sums per unit and head, a few thousand rows at a time; see ``groups.roll_up``."""
-    scratch = np.full(len(portion.parts), -1, np.int32)
+    lexicon = portion.lexicon
+    scratch = np.full(len(lexicon.parts), -1, np.int32)
     whole, real = [np.empty((0, 10), np.int64)], [np.empty((0, 5), np.float64)]
     for start in range(0, len(units), _ROWS):
         end = min(start + _ROWS, len(units))
         heads, values = portion.entries(start, end)
         counts = portion.rows.codes[start:end, tuples.ENTRIES]
+        if lexicon.is_single:
+            kinds, numbers = lexicon.all_facts()
+        else:
+            picked = coder.pick(values)
+            values, (kinds, numbers) = picked.indices, lexicon.facts(picked.used)
         some, more = np.empty((len(heads), 10), np.int64), np.empty((len(heads), 5), np.float64)
         count = groups.roll_up(
             *(units[start:end], counts, weights[start:end], heads, values),
-            *(portion.kinds, portion.numbers, scratch, some, more),
+            *(kinds, numbers, scratch, some, more),
         )
         whole.append(some[:count].copy())
         real.append(more[:count].copy())
     return np.concatenate(whole), np.concatenate(real)
 
 
-def _ranked(portion: Portion, heads: Any) -> tuple[Any, Any]:
+def _ranked(lexicon: Lexicon, heads: Any) -> tuple[Any, Any]:
     """By head's code, the place of its names among those that occur, as text sorts and NULL last; and the sorted names' codes."""
     import pyarrow as pa
 
     used: Any = np.flatnonzero(np.bincount(heads, minlength=1))
-    columns: Any = portion.parts
+    columns: Any = lexicon.parts
     parts, places = np.unique(columns[used], axis=0, return_inverse=True)
-    names = {name: portion.texts.take(array(parts[:, part], parts[:, part] < 0)) for name, part in _NAMES.items()}
+    names = {name: _names(lexicon, parts[:, part]) for name, part in _NAMES.items()}
     table = pa.table({**names, "place": array(np.arange(len(parts)))}).sort_by([(name, "ascending") for name in names])
     order = numbers(table["place"].combine_chunks())
     ranks_of_parts = np.empty(len(parts), np.int64)
     ranks_of_parts[order] = np.arange(len(parts))
-    ranks = np.zeros(len(portion.parts), np.int64)
+    ranks = np.zeros(len(lexicon.parts), np.int64)
     ranks[used] = ranks_of_parts[places.reshape(-1)]
     return ranks, parts[order]
+
+
+def _names(lexicon: Lexicon, codes: Any) -> pa.StringArray:
+    """Texts of some codes in any order; -1 is NULL."""
+    some, places = np.unique(codes[codes >= 0], return_inverse=True)
+    indices = np.full(len(codes), -1, np.int64)
+    indices[codes >= 0] = places
+    return lexicon.texts.take(some).take(array(indices, indices < 0))

@@ -10,6 +10,7 @@ import numpy as np
 
 from analytics.dictionary import Dictionary
 from analytics.native import tuples
+from analytics.spill import to_disk
 
 ROWS, ENTRIES = 32_768, 1_000_000
 """Of a run: about 12 MB."""
@@ -88,17 +89,6 @@ class Run:
         return self.rows.take(slice(start, end))
 
     def spill(self, path: Path) -> None:
-        """Move everything to a file; the kernel reads back what is used."""
-        arrays = [*self.rows.arrays, self.heads, self.values]
-        with path.open("wb") as file:
-            for array in arrays:
-                array.tofile(file)
-        mapped, offset = [], 0
-        for array in arrays:
-            if array.size == 0:
-                mapped.append(array)
-                continue
-            mapped.append(np.memmap(path, array.dtype, "r", offset, array.shape))
-            offset += array.nbytes
-        path.unlink()  # the mapping holds it; nothing is left behind by a run that is killed
+        """Move everything to a file."""
+        mapped = to_disk([*self.rows.arrays, self.heads, self.values], path)
         self.rows, (self.heads, self.values) = Rows(*mapped[:5]), mapped[5:]

@@ -23,7 +23,7 @@ from analytics.runs import Run
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HELD_BYTES = 128 << 20
+HELD_BYTES = 64 << 20
 """Rows that wait in memory; more of them wait on disk."""
 
 PORTION_ROWS = 500_000
@@ -46,7 +46,7 @@ class Stage:
         self.partitions = tuple(expected)
         self._workspace, self._held_bytes = workspace, held_bytes
         numbers = {partition: number for number, partition in enumerate(self.partitions)}
-        self._decoder = Decoder(numbers.get)
+        self._decoder = Decoder(numbers.get, workspace)
         self._counts = np.array([fingerprint.row_count for fingerprint in expected.values()], np.int64)
         # rows still to come, and first and last number, of each day
         self._missing: Counter[int] = Counter()

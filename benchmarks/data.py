@@ -41,6 +41,7 @@ class Shape:
         realms, days, strategies: Tenants, days and strategies per tenant the rows spread over.
         structures, variants: Programs, and runs per program and version, that rows draw their trace from.
         even: All tenants have the same number of rows; else a few have most.
+        distinct: Every number in a trace differs from run to run; else runs are drawn from a pool.
     """
 
     rows: int
@@ -50,6 +51,7 @@ class Shape:
     structures: int = pool.STRUCTURES
     variants: int = pool.VARIANTS
     even: bool = False
+    distinct: bool = False
 
     @property
     def name(self) -> str:
@@ -165,6 +167,7 @@ def add_rows(connection: psycopg.Connection[Any], shape: Shape, first: int, last
             "rows": shape.rows,
             "realms": shape.realms,
             "even": shape.even,
+            "distinct": shape.distinct,
             "strategies": shape.strategies,
             "structures": shape.structures,
             "variants": shape.variants,

@@ -138,12 +138,16 @@ def _plain(value: Any) -> Any:
 
 
 def few_heaps() -> None:
-    """Let threads share their heaps, where the C library is GNU's.
+    """Let threads share their heaps, where the C library is GNU's, and Arrow use them too.
 
-    It gives every thread a heap of its own, and keeps what each has freed: with two connections 100 MB for nothing. This
-    is a matter of the whole process, so the command decides it and not the library.
+    The C library gives every thread a heap of its own, and keeps what each has freed: with two connections 100 MB for nothing.
+    Arrow's own allocator keeps another 100 MB. This is a matter of the whole process, so the command decides it and not the
+    library.
     """
     import ctypes
 
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
     with contextlib.suppress(AttributeError, OSError):  # another C library has no such call, and no such habit
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)

@@ -15,26 +15,27 @@ NULL, TRUE, FALSE, TEXT, NUMBER, OTHER = range(6)
 COUNT, TRUES, FALSES, NULLS, TEXTS, NUMBERS, FINITE, SQUARED = range(8)
 WEIGHT, SUM, SQUARES, LEAST, GREATEST = range(5)
 _LARGEST_SQUARED = 1e150
+_SPREAD = 0x9E3779B97F4A7C1  # odd; neighbours come apart
 
 
 @compiled
-def gather(froms: Any, counts: Any, sources: Any, maps: Any, out: Any) -> None:
+def gather(froms: Any, counts: Any, sources: Any, shifts: Any, out: Any) -> None:
     """Copy the codes of some rows' entries one after the other.
 
     Args:
         froms, counts: Of each row: its first entry, and how many there are.
         sources: Of each row: address of the codes of its run.
-        maps: Of each row: address of the codes to use instead, by code; 0 where they stay.
+        shifts: Of each row: to be added to its codes; -1 stays.
         out: Takes them.
     """
     place = 0
     for row in range(froms.size):
         at = sources[row] + 4 * froms[row]
-        other = maps[row]
+        shift = shifts[row]
         for entry in range(counts[row]):
             code = np.int64(load32(at + 4 * entry))
-            if other != 0 and code >= 0:
-                code = np.int64(load32(other + 4 * code))
+            if code >= 0:
+                code += shift
             out[place] = code
             place += 1
 
@@ -67,6 +68,40 @@ def compact(codes: Any, scratch: Any, used: Any, out: Any) -> int:
         out[place] = number
     for number in range(count):
         scratch[used[number]] = -1
+    return count
+
+
+@compiled
+def compact_among_many(codes: Any, slots: Any, numbers: Any, used: Any, out: Any) -> int:
+    """``compact`` where there are many more codes than occur.
+
+    Args:
+        codes: To be numbered.
+        slots: All -1, a power of two of them, at least twice as many as codes.
+        numbers: As many as slots.
+        used: Takes the codes that occur.
+        out: Takes the new numbers.
+
+    Returns:
+        How many occur.
+    """
+    mask = np.int64(slots.size - 1)
+    count = 0
+    for place in range(codes.size):
+        code = codes[place]
+        if code < 0:
+            out[place] = -1
+            continue
+        slot = ((np.int64(code) * _SPREAD) >> 20) & mask
+        while slots[slot] != code:
+            if slots[slot] < 0:
+                slots[slot] = code
+                numbers[slot] = count
+                used[count] = code
+                count += 1
+                break
+            slot = (slot + 1) & mask
+        out[place] = numbers[slot]
     return count
 
 

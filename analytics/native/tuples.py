@@ -17,8 +17,9 @@ FIELDS = 22
 TEXTS = 13
 _ID, _CREATED_AT, _UPDATED_AT, _POINTS, _DURATION, _VERSION, _NODES, _SAMPLED, _FIRST_TEXT, _TRACE = *range(9), 21
 
-NUMBER, FLAGS, ENTRIES, VERSION, NODES, STRATEGY, REALM = range(7)
-"""Columns of ``codes``: partition, flags, count of entries, version, nodes executed; texts from ``STRATEGY`` on."""
+NUMBER, FLAGS, ENTRIES, VERSION, NODES, SIZE, STRATEGY, REALM = range(8)
+"""Columns of ``codes``: partition, flags, count of entries, version, nodes executed, bytes it came in; texts from ``STRATEGY``
+on."""
 IRREGULAR = STRATEGY + TEXTS
 WIDTH = IRREGULAR + 1
 
@@ -169,6 +170,7 @@ def read_tuples(
             if count < 0 or load8(trace - 1) != _JSONB_VERSION:
                 count = np.int64(0)
                 flags |= HARD
+        store32(place + 4 * SIZE, np.int32(length))
         store32(place + 4 * ENTRIES, np.int32(count))
         store32(place + 4 * FLAGS, np.int32(flags))
         store32(place + 4 * NUMBER, np.int32(-1))

@@ -24,7 +24,9 @@ select md5('row ' || n)::uuid,
        case when is_failed then null when is_empty then 'BasicEngagement' else pool.case_name end,
        (case when is_failed and u_kind >= 0.6 then 500 + 40 * u_time else 0.3 + 60 * u_time ^ 6 end)::numeric,
        case when is_failed or is_empty then 0 else coalesce(substring(pool.notes from '(\d+) ->')::int, pool.entries) end,
-       case when is_failed or is_empty then 'null'::jsonb else pool.trace end,
+       case when is_failed or is_empty then 'null'::jsonb
+            when %(distinct)s then regexp_replace(pool.trace::text, '("value": )(\d)', '\1' || 1 || n || '\2', 'g')::jsonb
+            else pool.trace end,
        not is_failed,
        case when structure %% 8 = 7 or is_empty then 'default' end,
        case when is_failed or is_empty then null else pool.notes end
