@@ -44,7 +44,7 @@ query: $(READY)  ## make query ARGS="'from strategy_days limit 5'"
 	$(RUN) query $(ARGS)
 
 test: $(READY)  ## the tests
-	$(VENV)/bin/python -m pytest -q $(ARGS)
+	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(READY)  ## ruff and stripped notebooks
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/nbstripout --verify notebooks/*.ipynb

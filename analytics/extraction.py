@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 from analytics import day_files, definitions, horizon, origin, strangers
 from analytics.bookkeeping import Bookkeeper
@@ -17,9 +17,15 @@ from analytics.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter
 from analytics.plan import Plan, compare
 from analytics.retry import Retries
+from analytics.returned import Keeping
 from analytics.source import Source
 from analytics.transfer import Progress, Transfer, timed
 from analytics.window import Window
+
+MOST_JOBS = 16
+"""Each is a connection and a share of memory; the server's own cores are the limit long before."""
+
+_LONGEST_WAIT = 86_400.0
 
 
 def extract(
@@ -52,8 +58,8 @@ def extract(
         sample_rate_is_default: Nobody configured it; carried into the result, so that it is never silent.
         force: Replace every partition of the window, whether it differs or not.
         allow_shrink: Follow the source when it has lost rows; without it such rows are kept and said.
-        wait_seconds: How long to wait for another run to release the lake.
-        jobs: Connections to read with, side by side, all of one snapshot.
+        wait_seconds: How long to wait for another run to release the lake, a day at most.
+        jobs: Connections to read with, side by side, all of one snapshot; at most ``MOST_JOBS``.
         lag: How long after its ``created_at`` a row's transaction may begin.
         patience: Open transactions of the source older than this are not waited for; their spans are said and recorded.
         retries: How often in a row to try again when the source failed for a moment.
@@ -67,10 +73,18 @@ def extract(
     Raises:
         SourceError, LakeError: Nothing is half-written; partitions that were finished stay.
         LakeLockedError: Another run is writing this lake.
-        UsageError: Fewer than one job.
+        UsageError: Too few or too many jobs; a time to wait that is none.
     """
-    if jobs < 1:
-        raise UsageError(f"{jobs} connections cannot read anything", hint="--jobs 1 reads with one, --jobs 2 with two")
+    if not 1 <= jobs <= MOST_JOBS:
+        raise UsageError(
+            f"{jobs} connections are {'none to read with' if jobs < 1 else 'more than a server likes'}",
+            hint=f"--jobs 1 reads with one, --jobs 2 with two; at most {MOST_JOBS}",
+        )
+    if not 0 <= wait_seconds <= _LONGEST_WAIT:
+        raise UsageError(
+            f"{wait_seconds:g} seconds is no time to wait for another run",
+            hint="--wait takes 0 to a day of seconds (86400)",
+        )
     window = window.whole_days()
     run = _Run(lake, window, RealmFilter.of(realms), sample_rate, force, allow_shrink, accept_source, jobs, progress)
     again = Retries(retries, notice)
@@ -132,31 +146,54 @@ class _Run:
             day_files.sweep(lake)
             wanted = day_files.worthwhile(plan, source.horizon.until)
             gathering = stack.enter_context(contextlib.closing(Gathering(workspace, wanted)))
-            transfer = Transfer(
-                source,
-                lake,
-                workspace,
-                plan,
-                rate=self._rate,
-                allow_shrink=self._allow_shrink,
-                jobs=self._jobs,
-                progress=self._progress,
-                gather=gathering.add,
-            )
+
+            def transfer_of(part: Plan) -> Transfer:
+                return Transfer(
+                    source,
+                    lake,
+                    workspace,
+                    part,
+                    rate=self._rate,
+                    allow_shrink=self._allow_shrink,
+                    jobs=self._jobs,
+                    progress=self._progress,
+                    gather=gathering.add,
+                )
+
+            transfer = transfer_of(plan)
             book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
+            keeping = Keeping(lake, plan)
+            back: dict[Partition, Fingerprint] = {}
+            waiting: set[date | None] = set()
             try:
                 # Chunk by chunk, so that a run that dies half-way has not worked for nothing.
                 with timed(seconds, "transfer"):
                     for days in transfer.chunks():
-                        book.record(days, transfer.settled)
+                        settled = transfer.settled
+                        if met := keeping.met_in(p for p, info in settled.items() if info and p.day in days):
+                            back |= met
+                            waiting |= days
+                            continue
+                        book.record(days, settled)
                         day_files.write(lake, days, plan.records, gathering, workspace)
             finally:
                 self._keep(transfer)
+            settled = transfer.settled
+            if back:
+                # Recorded together at the end: a run that dies before has these days read again, and finds the same.
+                once_more = transfer_of(replace(plan, changed=back))
+                try:
+                    with timed(seconds, "transfer"):
+                        waiting |= {day for days in once_more.chunks() for day in days}
+                finally:
+                    self._keep(once_more)
+                settled |= once_more.settled
+                book.record(waiting, settled, again=True)
             with timed(seconds, "definitions"):
                 read = source.definitions()
                 if not isinstance(read, str):
                     definitions.write(lake, read, workspace)
-            book.record([*window.days, None], transfer.settled)
+            book.record([*window.days, None], settled)
             with timed(seconds, "day_files"):
                 day_files.write(
                     lake, [day for day in plan.records if plan.records[day]], plan.records, gathering, workspace

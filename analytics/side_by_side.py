@@ -11,11 +11,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def side_by_side(tasks: Sequence[Callable[[], Generator[T]]]) -> Generator[T]:
+def side_by_side(
+    tasks: Sequence[Callable[[], Generator[T]]], cancel: Callable[[], None] = lambda: None
+) -> Generator[T]:
     """What the tasks yield, as it comes.
 
     The first error stops the others at their next item and is raised when all have ended, so nothing of theirs is still
     running when the caller hears of it. The same where the caller stops listening.
+
+    Args:
+        tasks: To do.
+        cancel: Called when the others have to stop: ends what they wait for.
     """
     heard: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=4)
     stop = threading.Event()
@@ -44,10 +50,14 @@ def side_by_side(tasks: Sequence[Callable[[], Generator[T]]]) -> Generator[T]:
             if kind == "item" and failure is None:
                 yield what  # type: ignore[misc]  # an item of theirs
             elif kind == "failed":
+                if failure is None and running:
+                    stop.set()
+                    cancel()
                 failure = failure or what  # type: ignore[assignment]
-                stop.set()
     finally:
         stop.set()
+        if running:
+            cancel()
         while running:  # the caller stopped listening: let them end
             running -= heard.get()[0] != "item"
         for thread in threads:

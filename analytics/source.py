@@ -15,12 +15,12 @@ from analytics import schema, sql
 from analytics.config import PATIENCE
 from analytics.connect import NO_TRANSACTION_TIMEOUT, SESSION, connect
 from analytics.copy_stream import copy_blocks
-from analytics.errors import SourceError
+from analytics.errors import SourceError, SourceSchemaError
 from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
 from analytics.model import Fingerprint, Partition, RealmFilter, Span
 from analytics.scan_plan import should_avoid_whole_table
 from analytics.server_errors import explain
-from analytics.source_table import DEFINITION_TABLE, check_log_table
+from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, check_log_table
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
@@ -142,6 +142,12 @@ class Source:
         parameters = {"since": window.since, "until": window.until, "undated": True, **realms.parameters()}
         self._choose_scan(parameters)
         rows = self._query(statement, parameters)
+        if without := sum(int(row["without_id"]) for row in rows):
+            raise SourceSchemaError(
+                f"{without} rows of {LOG_TABLE} have no id, so nobody could tell them apart",
+                hint="id is the table's primary key: a view that stands for the table must carry it",
+                column="id",
+            )
         return {
             Partition(row["realm_id"], row["day"]): Fingerprint(
                 row_count=int(row["row_count"]),
@@ -151,6 +157,13 @@ class Source:
             )
             for row in rows
         }
+
+    def cancel(self) -> None:
+        """End what the server does for this connection; from another thread, whose statement then fails."""
+        import psycopg
+
+        with contextlib.suppress(psycopg.Error):  # the connection is gone already
+            self._connection.cancel_safe(timeout=5)
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         """Those of the execution ids that the source still holds, in whatever partition."""

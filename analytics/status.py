@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics.config import DEFAULT_SAMPLE_RATE
+from analytics.horizon import NotWaitedFor
 from analytics.model import PartitionInfo
 from analytics.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
@@ -23,6 +24,7 @@ class Cell:
             (never extracted); ``stale`` (the file is not the one the ledger describes: extract again).
         logged_count: Rows.
         complete_until: UTC.
+        not_waited_for: Spans of the day into which an old transaction that is still open may bring rows.
     """
 
     realm: str | None
@@ -30,6 +32,7 @@ class Cell:
     state: str
     logged_count: int
     complete_until: datetime | None
+    not_waited_for: tuple[NotWaitedFor, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -39,6 +42,7 @@ class Cell:
             "state": self.state,
             "logged_count": self.logged_count,
             "complete_until": self.complete_until.isoformat() if self.complete_until else None,
+            "not_waited_for": [span.to_dict() for span in self.not_waited_for],
         }
 
 
@@ -62,9 +66,9 @@ def calendar(lake: Warehouse) -> list[Cell]:
                 state = "partial"
             else:
                 state = "complete" if info is not None else "empty"
-            cells.append(
-                Cell(realm, day, state, info.row_count if info else 0, record.complete_until if record else None)
-            )
+            spans = tuple(span for span in record.not_waited_for if span.settled_at is None) if record else ()
+            until = record.complete_until if record else None
+            cells.append(Cell(realm, day, state, info.row_count if info else 0, until, spans))
     return cells
 
 

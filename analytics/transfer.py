@@ -109,7 +109,7 @@ class Transfer:
                     workspace = self._workspace / f"job-{number}"
                     workspace.mkdir(exist_ok=True)
                     tasks.append(functools.partial(self._share, source, part, workspace, open_days))
-                yield from side_by_side(tasks)
+                yield from side_by_side(tasks, functools.partial(_cancel, sources))
 
     def _share(
         self, source: Source, share: dict[Partition, Fingerprint], workspace: Path, open_days: Counter[date | None]
@@ -218,6 +218,11 @@ class Transfer:
     def _tell(self, written: PartitionInfo | None) -> None:
         if self._progress:
             self._progress(Progress(len(self._settled), len(self._plan.changed), self._rows_total, written))
+
+
+def _cancel(sources: Sequence[Source]) -> None:
+    for source in sources:
+        source.cancel()
 
 
 @contextlib.contextmanager

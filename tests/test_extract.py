@@ -236,6 +236,86 @@ def test_a_row_that_moved_out_of_the_window_leaves_its_old_place_and_that_counts
     assert ids(fresh) == [(moved, "acme", "2026-06-01")]
 
 
+@pytest.mark.parametrize(
+    ("realm", "created_at"), [("acme", "2026-07-09 08:00:00+00"), ("birch", NOON), (None, NOON), ("acme", None)]
+)
+def test_a_kept_row_that_comes_back_elsewhere_is_in_its_new_place_only(
+    table: Table, fresh: Lake, realm: str | None, created_at: str | None
+) -> None:
+    lost, gone = table.insert(), table.insert()
+    table.extract(fresh)
+    table.execute("delete from strategyexecutionlog")
+    assert table.extract(fresh).kept == {Partition("acme", DAY): 2}
+    table.insert(id=lost, realmId=realm, created_at=created_at)
+    result = table.extract(fresh)
+    day = created_at[:10] if created_at else None
+    assert ids(fresh) == sorted([(lost, realm, day), (gone, "acme", "2026-07-08")])
+    assert result.kept == {Partition("acme", DAY): 1}
+    assert table.extract(fresh).nothing_to_do
+    assert {check.name for check in Warehouse(fresh).check() if not check.passed and check.severity == "error"} == set()
+
+
+def test_a_run_killed_before_it_looked_for_kept_rows_elsewhere_does_so_the_next_time(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = table.insert()
+    table.extract(fresh)
+    table.execute("delete from strategyexecutionlog")
+    table.extract(fresh)
+    table.insert(id=lost, realmId="birch")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("analytics.extraction.Keeping.met_in", killed)
+        table.extract(fresh)
+    assert len(ids(fresh)) == 2  # the new one is there already
+    table.extract(fresh)
+    assert ids(fresh) == [(lost, "birch", "2026-07-08")]
+
+
+# ---- what cannot be asked for ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words", [{"wait_seconds": float("nan")}, {"wait_seconds": -1}, {"wait_seconds": float("inf")}]
+)
+def test_a_time_to_wait_that_is_none_is_refused(table: Table, fresh: Lake, words: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="no time to wait"):
+        table.extract(fresh, **words)
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 17, 1_000_000])
+def test_a_number_of_connections_that_makes_no_sense_is_refused(table: Table, fresh: Lake, jobs: int) -> None:
+    with pytest.raises(UsageError, match="connections"):
+        table.extract(fresh, jobs=jobs)
+
+
+# ---- large values ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [1, 40_000, 1 << 30])
+def test_row_groups_are_bounded_by_bytes_and_hold_the_same_rows(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("analytics.partition_files.ROW_GROUP_BYTES", most)
+    made = {}
+    for number in range(20):
+        text = f"{number:02}" * 5_000
+        trace = f'[{{"nodeId": "n", "type": "literal", "value": "{text}"}}]'
+        made[table.insert(trace=trace, realmId=("acme", "birch")[number % 2])] = text
+    table.extract(fresh)
+    rows = Warehouse(fresh).sql("select execution_id, trace[1].value from executions").fetchall()
+    assert dict(rows) == {key: f'"{text}"' for key, text in made.items()}
+    groups = pq.ParquetFile(fresh.path("executions", Partition("acme", DAY))).num_row_groups
+    assert groups == {1: 10, 40_000: 4, 1 << 30: 1}[most]
+    assert table.extract(fresh).nothing_to_do
+    table.execute("delete from strategyexecutionlog")  # the kept rows go the same way
+    assert sum(table.extract(fresh).kept.values()) == 20
+    assert Warehouse(fresh).sql("select sum(length(trace[1].value)) from executions").fetchall() == [(20 * 10_002,)]
+
+
 # ---- parts of the source ---------------------------------------------------------------------------------------------
 
 

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from analytics.cli import main
 from analytics.demo.server import EmbeddedServer
 from analytics.extraction import extract
 from analytics.horizon import Horizon, NotWaitedFor, OpenTransaction, read_horizon, spans_of
 from analytics.lake import Lake
 from analytics.model import ExtractResult
 from analytics.source import Source
+from analytics.status import calendar
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -155,7 +157,9 @@ def written_today(table: Table, writer: psycopg.Connection[Any]) -> None:
     )
 
 
-def test_what_was_not_waited_for_is_recorded_and_heals_by_itself(table: Table, fresh: Lake) -> None:
+def test_what_was_not_waited_for_is_recorded_and_heals_by_itself(
+    table: Table, fresh: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
     def run() -> ExtractResult:
         return table.extract(fresh, "2d", "tomorrow", lag=timedelta(0), patience=timedelta(milliseconds=200))
 
@@ -173,6 +177,10 @@ def test_what_was_not_waited_for_is_recorded_and_heals_by_itself(table: Table, f
         [span] = fresh.recorded(began.astimezone(UTC).date()).not_waited_for  # type: ignore[union-attr]
         assert (span.transaction.pid, span.since, span.settled_at) == (pid, began, None)
         assert not run().written
+        [cell] = [cell for cell in calendar(Warehouse(fresh)) if cell.not_waited_for]
+        assert cell.to_dict()["not_waited_for"][0]["pid"] == pid
+        main(["status", "--lake", str(fresh.root)])
+        assert f"(pid {pid}); when it has ended, extract the day once more" in capsys.readouterr().out
     assert [info.partition.realm for info in run().written] == ["late"]
     [span] = fresh.recorded(began.astimezone(UTC).date()).not_waited_for  # type: ignore[union-attr]
     assert span.settled_at is not None

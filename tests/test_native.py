@@ -29,6 +29,7 @@ from analytics.native.names import Names
 from analytics.native.traces import LITERALS, scan
 from analytics.plan import shares
 from analytics.portion import Portion
+from analytics.rollup import Rollup
 from analytics.runs import Run
 from analytics.side_by_side import side_by_side
 
@@ -420,6 +421,70 @@ def test_a_listener_that_stops_ends_them_all() -> None:
     assert next(listening) == 1
     listening.close()  # type: ignore[attr-defined]
     assert ended.is_set()
+
+
+def test_what_the_others_wait_for_is_ended_when_one_fails_or_the_listener_stops() -> None:
+    for fails in (True, False):
+        waits, cancelled = threading.Event(), threading.Event()
+
+        def waiting(waits: threading.Event = waits, cancelled: threading.Event = cancelled) -> Iterator[int]:
+            waits.set()
+            assert cancelled.wait(10)  # as a thread waits for its server's rows
+            yield 1
+
+        def other(waits: threading.Event = waits, fails: bool = fails) -> Iterator[int]:
+            assert waits.wait(10)
+            yield 2
+            if fails:
+                raise ValueError("broken")
+
+        listening = side_by_side([waiting, other], cancelled.set)
+        assert next(listening) == 2
+        if fails:
+            with pytest.raises(ValueError, match="broken"):
+                next(listening)
+        else:
+            listening.close()  # type: ignore[attr-defined]
+        assert cancelled.is_set()
+
+
+def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("TEXT_BYTES", "VALUE_BYTES", "HEAD_BYTES"):
+        monkeypatch.setattr(dictionary_module, name, 6_000)
+    rows = [
+        {
+            **ROW,
+            "execution_id": str(uuid.UUID(int=number)),
+            "strategy_id": f"s{number % 3}",
+            "created_at": datetime(2026, 7, 8, 12, 0, number, tzinfo=UTC),
+            "notes": f"{number:03}" * 100,
+            "trace_irregular": f"[{entry('field', number % 2, 'n')}, {entry('literal', f'{number}' * 200, 'm')}]",
+        }
+        for number in range(60)
+    ]
+    decoder = Decoder({PARTITION: 0}.get, tmp_path)
+    runs = [made for row in rows for made in decoder.read(padded(kept._tuple(row))) if isinstance(made, Run)]
+    portion = Portion(0, 0, [*runs, decoder.finish()])
+    assert len({id(run.dictionary) for run in runs}) > 3
+    assert not list(tmp_path.iterdir())  # what waits on disk has no name there
+    table = Columns(portion, weights(portion, 0.05)).table(0, 60, coded=True)
+    chunk = table["strategy_id"].chunk(0)
+    assert sorted(chunk.dictionary.to_pylist()) == ["s0", "s1", "s2"]
+    found = table.to_pylist()
+    assert [row["execution_id"] for row in found] == [
+        row["execution_id"] for row in sorted(rows, key=lambda row: (row["strategy_id"], row["created_at"]))
+    ]
+    by_id = {row["execution_id"]: row for row in rows}
+    for row in found:
+        was = by_id[row["execution_id"]]
+        number = uuid.UUID(row["execution_id"]).int
+        assert (row["notes"], row["strategy_id"]) == (was["notes"], was["strategy_id"])
+        assert [item["value"] for item in row["trace"]] == [str(number % 2), f'"{f"{number}" * 200}"']
+        assert [item["value_number"] for item in row["trace"]] == [number % 2, None]
+    rollup = Rollup(portion, weights(portion, 0.05)).table(0, "acme").to_pylist()
+    assert [(row["strategy_id"], row["node_id"], row["entry_count"], row["number_sum"]) for row in rollup] == [
+        (strategy, node, 20, 10.0 if node == "n" else None) for strategy in ("s0", "s1", "s2") for node in ("m", "n")
+    ]
 
 
 @given(

@@ -296,6 +296,22 @@ def test_a_column_of_a_type_that_loses_nothing_is_read(table: Table, fresh: Lake
     assert Warehouse(fresh).sql(question).fetchall() == [(2.0, 2.5, "ok", "Case", 1)]
 
 
+def test_a_view_whose_rows_lack_their_id_is_refused(table: Table, fresh: Lake) -> None:
+    table.insert()
+    without = table.insert()
+    table.execute(f"create schema behind; alter table {LOG} set schema behind")
+    columns = ", ".join(
+        f"nullif(id, '{without}') as id" if name == "id" else f'"{name}"'
+        for (name,) in table.execute(
+            f"select attname::text from pg_attribute where attrelid = 'behind.{LOG}'::regclass and attnum > 0 order by attnum"
+        )
+    )
+    table.execute(f"create view {LOG} as select {columns} from behind.{LOG}")
+    with pytest.raises(SourceSchemaError, match=f"1 rows of {LOG} have no id"):
+        table.extract(fresh)
+    assert not list(fresh.root.rglob("*.parquet"))
+
+
 def test_a_view_in_the_tables_place_works_and_shows_changes_of_updated_at(table: Table, fresh: Lake) -> None:
     table.execute("create schema behind")
     table.execute(f"alter table {LOG} set schema behind")

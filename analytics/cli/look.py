@@ -53,6 +53,12 @@ def run_status(options: argparse.Namespace) -> int:
             + " ".join(f"{_MARKS[cell.state] if cell else ' ':>2}" for cell in row)
             + f"   {logged:,} logged runs"
         )
+    spans = {span for cell in cells for span in cell.not_waited_for}
+    for span in sorted(spans, key=lambda span: (span.since, str(span.transaction))):
+        put(
+            f"rows created {span.since:%Y-%m-%d %H:%M:%S} to {span.until:%Y-%m-%d %H:%M:%S} UTC may still arrive with "
+            f"{span.transaction}; when it has ended, extract the day once more"
+        )
     undated = sum(cell.logged_count for cell in cells if cell.day is None)
     if undated:
         put(f"{undated:,} rows have no usable created_at and belong to no day")

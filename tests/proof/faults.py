@@ -44,7 +44,9 @@ DETECTED_BY = {
     "watermark instead of reconcile": "late commits",
     "horizon ignores open transactions": "completeness",
     "shrinks silently": "rows deleted",
+    "kept rows stay where they were": "rows deleted",
     "updates not looked at": "rows changed and moved",
+    "a day file of older rows": "many small tenants",
 }
 
 
@@ -205,6 +207,20 @@ def _strangers(steps: Steps, _: Options) -> None:
     strangers.set_aside = lambda *_: []
 
 
+@_fault("a day file of older rows")
+def _stale_day_file(steps: Steps, _: Options) -> None:
+    from analytics import day_files
+
+    real = day_files._rows
+
+    def rows(lake: Any, table: str, infos: Any, old: Any, base: Any) -> Any:
+        if base:
+            old = dataclasses.replace(old, partitions={info.partition.realm: info for info in infos})
+        return real(lake, table, infos, old, base)
+
+    day_files._rows = rows
+
+
 @_fault("sizes not looked at")
 def _sizes(steps: Steps, _: Options) -> None:
     from analytics.lake import Lake
@@ -327,3 +343,10 @@ def _horizon(steps: Steps, _: Options) -> None:
 @_fault("shrinks silently")
 def _shrink(steps: Steps, options: Options) -> None:
     options["allow_shrink"] = True
+
+
+@_fault("kept rows stay where they were")
+def _never_met(steps: Steps, _: Options) -> None:
+    from analytics.returned import Keeping
+
+    Keeping.met_in = lambda *_: {}  # type: ignore[method-assign, assignment]

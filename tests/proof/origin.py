@@ -95,9 +95,12 @@ class Origin:
         day: date | None = None,
         into: psycopg.Connection[Any] | None = None,
         padding: int = 0,
+        key: str | None = None,
     ) -> None:
-        """Commit new rows, or leave that to the transaction ``into``."""
+        """Commit new rows, or leave that to the transaction ``into``; ``key`` is the id of a single one."""
         rows = [self._row(realm, day, padding) for _ in range(count)]
+        if key is not None:
+            rows = [(key, *row[1:]) for row in rows]
         text = """insert into strategyexecutionlog (id, created_at, updated_at, "realmId", "strategyId", "strategyVersion",
                          "strategyType", status, points, "caseName", "durationMs", "nodesExecuted", trace, sampled, notes)
                   select id, made, made, realm, strategy, 1, 'DSL_FULL', status, points, name, 1.5, 0, trace::jsonb,

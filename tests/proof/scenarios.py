@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import disks, kills, servers, sources
+from . import disks, kills, servers, sources, tenants
 from .world import World
 
 SCENARIOS: dict[str, Callable[[World], None]] = {
@@ -24,4 +24,5 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "completeness": sources.completeness,
     "rows deleted": sources.rows_deleted,
     "rows changed and moved": sources.rows_changed,
+    "many small tenants": tenants.many_tenants,
 }

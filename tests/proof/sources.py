@@ -95,6 +95,13 @@ def rows_deleted(world: World) -> None:
         origin.add(3)
         world.normal(origin, lake)
         world.compare(origin, lake, also=gone)
+        # One of them is written once more, at another place: it is in the lake once, where the source has it now.
+        back = deleted[0]
+        origin.add(1, realm="back", key=back)
+        gone.pop(back)
+        world.run(origin, lake, Stop("rename to executions", 1, world.random.random() < 0.5))
+        world.normal(origin, lake)
+        world.compare(origin, lake, also=gone)
         # Killed while it follows: what was dropped stays dropped, what was not is dropped by the next.
         world.run(origin, lake, Stop("rename to executions", 1), options={"allow_shrink": True})
         world.settle(origin, lake, options={"allow_shrink": True})

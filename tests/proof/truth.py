@@ -207,7 +207,7 @@ def examine(origin: Origin, lake: Path) -> None:
         BrokenPromiseError: See ``judge``; also a file that no reader can read.
     """
     for path in lake.rglob("*.parquet"):
-        if path.name != "part.parquet":
+        if path.name != "part.parquet" and path.relative_to(lake).parts[0] != "days":
             raise BrokenPromiseError(f"a glob sees {path.relative_to(lake)}", half=1)
     ledger = ledger_of(lake)
     try:
@@ -224,7 +224,7 @@ def leftovers(lake: Path) -> list[str]:
         for path in lake.rglob("*")
         if path.is_file()
         and path.name != ".lock"
-        and path.relative_to(lake).parts[0] != ".set-aside"
+        and path.relative_to(lake).parts[0] not in (".set-aside", "days")
         and not (path.name == "part.parquet" or (path.parent.name == "ledger" and path.suffix == ".json"))
     ) + ([".tmp"] if (lake / ".tmp").exists() else [])
 

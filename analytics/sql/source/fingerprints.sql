@@ -7,6 +7,7 @@ select "realmId"                                                                
        case when created_at >= '0001-01-01 00:00:00+00' and created_at < '9999-12-31 00:00:00+00'
             then (created_at at time zone 'UTC')::date end                           as day,
        count(*)                                                                      as row_count,
+       count(*) - count(id)                                                          as without_id,
        sum(('x' || encode(substr(uuid_send(id), 1, 8), 'hex'))::bit(60)::bigint)     as id_hash,
        sum(hashtextextended(id::text || coalesce({change}::text, ''), 0))            as change_hash,
        max(created_at at time zone 'UTC')
