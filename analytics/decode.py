@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from analytics.native import groups, tuples
 from analytics.native.memory import PADDING
 from analytics.native.traces import LITERALS
 from analytics.runs import ENTRIES, ROWS, Rows, Run
+from analytics.spill import Spill
 
 _DAY = 86_400_000_000  # microseconds
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -30,12 +30,11 @@ class Decoder:
 
     Args:
         number_of: The number of a planned partition; ``None`` for others, whose rows are dropped.
-        workspace: Folder for texts that wait for their files; they stay in memory when not given.
+        disk: For texts that wait for their files; they stay in memory when not given.
     """
 
-    def __init__(self, number_of: Callable[[Partition], int | None], workspace: Path | None = None) -> None:
-        self._number_of, self._workspace = number_of, workspace
-        self._closed = 0
+    def __init__(self, number_of: Callable[[Partition], int | None], disk: Spill | None = None) -> None:
+        self._number_of, self._disk = number_of, disk
         self._dictionary = Dictionary()
         self._known: dict[int, int] = {}  # realm's code and day → partition's number
         self._rows = Rows.room(ROWS)
@@ -80,8 +79,7 @@ class Decoder:
             if self._row:
                 yield self.finish()
             if why == tuples.DICTIONARY_FULL:
-                self._closed += 1
-                self._dictionary.close(self._workspace / f"texts-{self._closed}.tmp" if self._workspace else None)
+                self._dictionary.close(self._disk)
                 self._dictionary, self._known = Dictionary(length), {}
             elif self._heads.size < length // 2 + 1:
                 self._heads = np.empty(length // 2 + 1, np.int32)

@@ -7,7 +7,6 @@ it. One that is full is followed by the next; rows say which one their codes bel
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from analytics.flatten import parse
 from analytics.native import groups
 from analytics.native.heads import Heads
 from analytics.native.names import Names
-from analytics.spill import to_disk
+from analytics.spill import Spill
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,24 +94,24 @@ class Dictionary:
             self._facts = (kinds, numbers)  # in one step: several threads may write files
         return self._facts
 
-    def close(self, path: Path | None = None) -> None:
+    def close(self, disk: Spill | None = None) -> None:
         """Nothing more will be added.
 
         Args:
-            path: Move the texts to a new file there; they stay in memory when not given.
+            disk: Move the texts there; they stay in memory when not given.
         """
         kinds, numbers = self.value_facts()
         self.texts()  # is checked while it is at hand
         self.names.close()
         self.values.close()
         self.heads.close()
-        if path is None:
+        if disk is None:
             return
         names, values, heads = self.names, self.values, self.heads
         parts = heads.parts[: heads.count]
-        arrays = [numbers, names.ends[: names.count + 1], values.ends[: values.count + 1], parts]
-        arrays += [kinds, names.blob[: names.used], values.blob[: values.used]]
-        numbers, names.ends, values.ends, heads.parts, kinds, names.blob, values.blob = to_disk(arrays, path)
+        arrays = [numbers, kinds, parts, names.ends[: names.count + 1], names.blob[: names.used]]
+        arrays += [values.ends[: values.count + 1], values.blob[: values.used]]
+        numbers, kinds, heads.parts, names.ends, names.blob, values.ends, values.blob = disk.keep(arrays)
         self._facts = (kinds, numbers)
 
     def _code(self, name: str | None) -> int:

@@ -127,6 +127,7 @@ def _executions(
             if shared is None or end > shared[1]:
                 until = _small_until(portion.bounds, came_in, place)
                 shared = (start, until, columns.table(start, until, coded=False))
+                portion.forget_pages()
             table = shared[2].slice(start - shared[0], end - start)
             with contextlib.closing(parquet_writer.create(paths[place], table.schema, footer, small=True)) as writer:
                 writer.write_table(table)
@@ -138,6 +139,7 @@ def _executions(
             table = columns.table(first, last, coded=True)
             writer = writer or parquet_writer.create(paths[place], table.schema, footer, small=False)
             writer.write_table(table, row_group_size=last - first)
+            portion.forget_pages()
         writer.close()
     return paths
 

@@ -11,6 +11,7 @@ from analytics.dictionary import Dictionary
 from analytics.lexicon import Lexicon
 from analytics.native import groups, tuples
 from analytics.runs import Rows, Run
+from analytics.spill import Spill
 
 _LAST = np.iinfo(np.int64).max
 _AFTER_ALL = b"\xff"  # no UTF-8 text begins so
@@ -22,6 +23,7 @@ class Portion:
     Args:
         first, last: Numbers of partitions, inclusive.
         runs: That may hold rows of them.
+        disk: Where some of them may lie.
 
     Attributes:
         first, last: As given.
@@ -30,8 +32,8 @@ class Portion:
         bounds: Partition ``first + i`` has the rows ``bounds[i]`` to ``bounds[i + 1]``.
     """
 
-    def __init__(self, first: int, last: int, runs: Sequence[Run]) -> None:
-        self.first, self.last = first, last
+    def __init__(self, first: int, last: int, runs: Sequence[Run], disk: Spill | None = None) -> None:
+        self.first, self.last, self._disk = first, last, disk
         found = [(run, run.between(first, last)) for run in runs]
         self._runs = [run for run, rows in found if len(rows.froms)]
         slices = [rows for _, rows in found if len(rows.froms)]
@@ -67,6 +69,11 @@ class Portion:
             groups.gather(froms, counts, sources[origins], starts[self._places[origins]], out)
             found.append(out)
         return found[0], found[1]
+
+    def forget_pages(self) -> None:
+        """Some rows were written: let go of what was read back from disk for them."""
+        if self._disk:
+            self._disk.forget_pages()
 
     def flagged(self, flag: int, start: int = 0, end: int | None = None) -> Any:
         """Which of some rows carry a flag."""

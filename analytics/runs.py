@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analytics.dictionary import Dictionary
 from analytics.native import tuples
-from analytics.spill import to_disk
+from analytics.spill import Spill
 
 ROWS, ENTRIES = 32_768, 1_000_000
 """Of a run: about 12 MB."""
@@ -75,11 +74,12 @@ class Run:
         self.rows, self.heads, self.values, self.dictionary = rows, heads, values, dictionary
         self._numbers = rows.codes[:, tuples.NUMBER].copy()
         self.rows_left = len(self._numbers)
+        self._is_on_disk = False
 
     @property
     def size(self) -> int:
         """Bytes in memory; 0 once it is on disk."""
-        if isinstance(self.heads, np.memmap):
+        if self._is_on_disk:
             return 0
         return int(sum(array.nbytes for array in (*self.rows.arrays, self.heads, self.values)))
 
@@ -88,7 +88,8 @@ class Run:
         start, end = np.searchsorted(self._numbers, [first, last + 1])
         return self.rows.take(slice(start, end))
 
-    def spill(self, path: Path) -> None:
-        """Move everything to a file."""
-        mapped = to_disk([*self.rows.arrays, self.heads, self.values], path)
+    def spill(self, disk: Spill) -> None:
+        """Move everything to disk."""
+        mapped = disk.keep([*self.rows.arrays, self.heads, self.values])
+        self._is_on_disk = True
         self.rows, (self.heads, self.values) = Rows(*mapped[:5]), mapped[5:]

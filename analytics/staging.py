@@ -19,6 +19,7 @@ from analytics.decode import Decoder
 from analytics.model import Fingerprint, Partition
 from analytics.portion import Portion
 from analytics.runs import Run
+from analytics.spill import Spill
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,9 +45,9 @@ class Stage:
         self, workspace: Path, expected: Mapping[Partition, Fingerprint], *, held_bytes: int = HELD_BYTES
     ) -> None:
         self.partitions = tuple(expected)
-        self._workspace, self._held_bytes = workspace, held_bytes
+        self._disk, self._held_bytes = Spill(workspace), held_bytes
         numbers = {partition: number for number, partition in enumerate(self.partitions)}
-        self._decoder = Decoder(numbers.get, workspace)
+        self._decoder = Decoder(numbers.get, self._disk)
         self._counts = np.array([fingerprint.row_count for fingerprint in expected.values()], np.int64)
         # rows still to come, and first and last number, of each day
         self._missing: Counter[int] = Counter()
@@ -59,7 +60,6 @@ class Stage:
             self._day_of[number] = len(self._ends) - 1
             self._missing[len(self._ends) - 1] += int(self._counts[number])
         self._runs: list[Run] = []
-        self._spilled = 0
 
     def load(self, blocks: Iterable[Any]) -> Iterator[tuple[int, int]]:
         """Take in blocks of COPY tuples.
@@ -89,7 +89,7 @@ class Stage:
     def portion(self, first: int, last: int) -> Portion:
         """The rows of partitions ``first`` to ``last``; the stage forgets them."""
         self._flush()
-        portion = Portion(first, last, self._runs)
+        portion = Portion(first, last, self._runs, self._disk)
         for run in self._runs:
             run.rows_left -= len(run.between(first, last).froms)
         self._runs = [run for run in self._runs if run.rows_left]
@@ -103,6 +103,7 @@ class Stage:
     def close(self) -> None:
         """Forget everything."""
         self._runs = []
+        self._disk.close()
 
     def _take(self, block: Any, *, is_kept: bool = False) -> Iterator[Any]:
         """Partition numbers of the rows taken in."""
@@ -142,5 +143,4 @@ class Stage:
                 break
             if waiting.size:
                 held -= waiting.size
-                waiting.spill(self._workspace / f"rows-{self._spilled}.tmp")
-                self._spilled += 1
+                waiting.spill(self._disk)

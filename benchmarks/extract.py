@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -77,8 +78,8 @@ def run(url: str, shape: Shape, options: argparse.Namespace, methods: list[str] 
     """All of it, on a server that is there."""
     methods = methods or list(METHODS)
     report.progress("tables …")
-    large, less = data.prepare(url, shape), data.small(shape)
-    small = data.prepare(url, less)
+    large, less, other = data.prepare(url, shape), data.small(shape), replace(shape, distinct=True)
+    small, distinct = data.prepare(url, less), data.prepare(url, other)
     about = {
         "code": server.code_hash(),
         "large": large.name,
@@ -102,9 +103,16 @@ def run(url: str, shape: Shape, options: argparse.Namespace, methods: list[str] 
         **wanted,
     )
     on_large |= {method: [Run(error=why)] for method, why in refused.items()}
+    on_distinct = session.interleave(
+        [method for method in methods if method in ALWAYS],
+        costs.task(distinct, distinct.since, distinct.until),
+        tag="distinct",
+        **wanted,
+    )
     sections = [
         _speed("The whole table", large, {method: on_large[method] for method in methods}),
         _speed("A tenth of it", small, on_small),
+        _speed("The hardest case, no number twice", distinct, on_distinct),
         _memory(on_small, on_large, small, large),
         _edges(session, url, [f"edges:{name.partition(':')[2]}" for name in methods]),
     ]
@@ -122,7 +130,7 @@ def run(url: str, shape: Shape, options: argparse.Namespace, methods: list[str] 
         "Extraction, side by side", sections, server=server_version(url), path=options.markdown, resumed=session.resumed
     )
     session.finish()
-    wrong = _wrong_rows(on_small, small) + _wrong_rows(on_large, large)
+    wrong = _wrong_rows(on_small, small) + _wrong_rows(on_large, large) + _wrong_rows(on_distinct, distinct)
     for complaint in wrong:
         report.progress(complaint)
     return 1 if wrong else 0

@@ -32,6 +32,7 @@ from analytics.portion import Portion
 from analytics.rollup import Rollup
 from analytics.runs import Run
 from analytics.side_by_side import side_by_side
+from analytics.spill import Spill
 
 ROW: dict[str, Any] = {
     "execution_id": "00000000-0000-4000-8000-000000000001",
@@ -462,7 +463,7 @@ def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pyte
         }
         for number in range(60)
     ]
-    decoder = Decoder({PARTITION: 0}.get, tmp_path)
+    decoder = Decoder({PARTITION: 0}.get, Spill(tmp_path))
     runs = [made for row in rows for made in decoder.read(padded(kept._tuple(row))) if isinstance(made, Run)]
     portion = Portion(0, 0, [*runs, decoder.finish()])
     assert len({id(run.dictionary) for run in runs}) > 3
