@@ -103,5 +103,5 @@ def _spelled(found: pa.DictionaryArray, coded: bool) -> pa.Array:
 def texts_of_ids(halves: Any) -> pa.StringArray:
     """Execution ids, of two halves each, as text."""
     data = np.empty(len(halves) * ids.SIZE, np.uint8)
-    ids.spell(np.ascontiguousarray(halves), data)
+    ids.spell(np.array(halves), data)
     return texts(data, np.arange(len(halves) + 1, dtype=np.int32) * ids.SIZE)

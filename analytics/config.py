@@ -94,12 +94,16 @@ class Settings:
         )
 
 
+_LEAST_RATE = 1e-9
+"""A smaller one is a slip of the pen, and its weights would not be numbers any more."""
+
+
 def _rate(value: float | str) -> float:
     try:
         rate = float(value)
     except ValueError:
         rate = float("nan")
-    if not 0 <= rate <= 1:
+    if not (rate == 0 or _LEAST_RATE <= rate <= 1):
         raise ConfigurationError(
             f"the sampling rate must be a number from 0 to 1, not {value!r}",
             hint="it is the engine's DSL_EXECUTION_LOG_SAMPLE_RATE: --sample-rate 0.05 or ANALYTICS_SAMPLE_RATE=0.05",

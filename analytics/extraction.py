@@ -162,7 +162,7 @@ class _Run:
 
             transfer = transfer_of(plan)
             book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
-            keeping = Keeping(lake, plan)
+            keeping = Keeping(lake, plan, chosen)
             back: dict[Partition, Fingerprint] = {}
             waiting: set[date | None] = set()
             try:
@@ -188,6 +188,7 @@ class _Run:
                 finally:
                     self._keep(once_more)
                 settled |= once_more.settled
+                unchanged -= len(back)
                 book.record(waiting, settled, again=True)
             with timed(seconds, "definitions"):
                 read = source.definitions()

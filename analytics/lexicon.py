@@ -49,9 +49,8 @@ class Joined:
             return self.parts[0].take(array(codes))
         if not self.parts:
             return pa.array([], pa.string())
-        return pa.concat_arrays(
-            [part.take(array(some)) for part, some in zip(self.parts, self.cut(codes), strict=True)]
-        )
+        found = [part.take(array(some)) for part, some in zip(self.parts, self.cut(codes), strict=True) if len(some)]
+        return pa.concat_arrays(found or [self.parts[0].slice(0, 0)])
 
     def cut(self, codes: Any) -> list[Any]:
         """Ascending codes, part by part, as each part counts them."""
@@ -92,7 +91,7 @@ class Lexicon:
         if self.is_single:
             [(kinds, numbers)] = self._facts
             return kinds[codes], numbers[codes]
-        cut = list(zip(self._facts, self.values.cut(codes), strict=True))
+        cut = [(facts, some) for facts, some in zip(self._facts, self.values.cut(codes), strict=True) if len(some)]
         return (
             np.concatenate([np.empty(0, np.uint8), *(kinds[some] for (kinds, _), some in cut)]),
             np.concatenate([np.empty(0), *(numbers[some] for (_, numbers), some in cut)]),

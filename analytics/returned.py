@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from analytics.lake import Lake
-from analytics.model import Fingerprint, Partition
+from analytics.model import Fingerprint, Partition, RealmFilter
 from analytics.plan import Plan
 
 if TYPE_CHECKING:
@@ -20,16 +20,17 @@ class Keeping:
     Args:
         lake: The files.
         plan: What was compared; partitions of other days are not looked at.
+        chosen: Tenants that were compared: of others nobody has asked what the source holds.
     """
 
-    def __init__(self, lake: Lake, plan: Plan) -> None:
+    def __init__(self, lake: Lake, plan: Plan, chosen: RealmFilter) -> None:
         self._lake = lake
         self._fingerprints = {
             info.partition: info.fingerprint
             for record in plan.records.values()
             if record
             for info in record.partitions.values()
-            if info.kept_count and info.partition not in plan.changed
+            if info.kept_count and info.partition not in plan.changed and chosen.holds(info.partition.realm)
         }
         self._ids = functools.cache(self._read)  # for the run: asked again after each day
 

@@ -115,7 +115,7 @@ def _partial_sums(portion: Portion, coder: Coder, units: Any, weights: Any) -> t
     for start in range(0, len(units), _ROWS):
         end = min(start + _ROWS, len(units))
         heads, values = portion.entries(start, end)
-        counts = portion.rows.codes[start:end, tuples.ENTRIES]
+        counts = np.array(portion.rows.codes[start:end, tuples.ENTRIES])
         if lexicon.is_single:
             kinds, numbers = lexicon.all_facts()
         else:

@@ -53,13 +53,6 @@ class Rows:
         """All columns."""
         return (self.ids, self.times, self.numbers, self.codes, self.froms)
 
-    @classmethod
-    def together(cls, parts: list[Rows]) -> Rows:
-        """Parts one after the other."""
-        if len(parts) == 1:
-            return parts[0]
-        return cls(*(np.concatenate(columns) for columns in zip(*(part.arrays for part in parts), strict=True)))
-
 
 class Run:
     """Some rows in the order of their partitions' numbers, with their trace entries.

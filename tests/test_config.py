@@ -63,7 +63,7 @@ def test_the_nearest_sampling_rate_wins_and_a_default_one_is_known_as_such(
     assert (found.sample_rate, found.sample_rate_is_default) == (rate, is_default)
 
 
-@pytest.mark.parametrize("value", ["five", "-0.1", "1.01", "5%", "nan", "inf", "0,05", "1e999"])
+@pytest.mark.parametrize("value", ["five", "-0.1", "1.01", "5%", "nan", "inf", "0,05", "1e999", "1e-320"])
 def test_a_rate_that_is_no_fraction_is_refused(value: str) -> None:
     for call in ({"env": {"ANALYTICS_SAMPLE_RATE": value}}, {"env": {}, "sample_rate": value}):
         with pytest.raises(ConfigurationError, match="must be a number from 0 to 1") as raised:

@@ -255,6 +255,26 @@ def test_a_kept_row_that_comes_back_elsewhere_is_in_its_new_place_only(
     assert {check.name for check in Warehouse(fresh).check() if not check.passed and check.severity == "error"} == set()
 
 
+@pytest.mark.parametrize("harm", ["nothing", "a new row", "a lost file"])
+def test_a_run_over_one_realm_leaves_what_another_keeps_alone(table: Table, fresh: Lake, harm: str) -> None:
+    lost, gone = table.insert(), table.insert()
+    table.extract(fresh)
+    table.execute("delete from strategyexecutionlog")
+    table.extract(fresh)
+    table.insert(id=lost, realmId="birch")
+    if harm == "a new row":
+        table.insert()
+    elif harm == "a lost file":
+        fresh.path("executions", Partition("acme", DAY)).unlink()
+    result = table.extract(fresh, realms=["birch"], allow_shrink=True)
+    assert result.dropped == {}
+    assert (lost, "birch", "2026-07-08") in ids(fresh)
+    if harm != "a lost file":
+        assert (gone, "acme", "2026-07-08") in ids(fresh)
+        table.extract(fresh, force=True)
+        assert [row[1] for row in ids(fresh) if row[0] == lost] == ["birch"]
+
+
 def test_a_run_killed_before_it_looked_for_kept_rows_elsewhere_does_so_the_next_time(
     table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from analytics.lake import Lake
 from analytics.warehouse import Warehouse
 
 from . import truth
-from .origin import FIRST, Origin
+from .origin import FIRST, Origin, Place
 from .steps import Stop
 from .truth import BrokenPromiseError
 from .world import World
@@ -40,7 +40,7 @@ def many_tenants(world: World) -> None:
         stop = STOPS[number % len(STOPS)] if world.full else STOPS[2 * number + 1]
         world.run(origin, lake, stop)
         truth.examine(origin, lake)
-        _agree(lake)
+        _whole(origin, lake)
         world.settle(origin, lake, checks=number % 4 == 3)
         _has_day_files(lake)
         _agree(lake)
@@ -52,17 +52,33 @@ def _has_day_files(lake: Path) -> None:
         raise BrokenPromiseError("a day of many small tenants has no day files")
 
 
+def _heard(lake: Path) -> dict[Place, tuple[int, ...]]:
+    """Rows, versions and entries per partition, as whoever asks for all tenants hears them."""
+    rows = (
+        Warehouse(Lake(lake))
+        .sql(
+            "select realm_id, day::varchar, count(*), sum(strategy_version), sum(coalesce(len(trace), 0)) from executions "
+            "group by all"
+        )
+        .fetchall()
+    )
+    return {(row[0], row[1]): tuple(map(int, row[2:])) for row in rows}
+
+
+def _whole(origin: Origin, lake: Path) -> None:
+    """After a kill each partition is as it was or as it is: the day's file may be older than the partition's, never half."""
+    recent = origin.recent()
+    for place, numbers in _heard(lake).items():
+        if numbers not in [(state.rows, state.versions, state.entries) for state in recent.get(place, []) if state]:
+            raise BrokenPromiseError(f"{place}: over all tenants {numbers} is seen, which never was", half=1)
+
+
 def _agree(lake: Path) -> None:
     """Whoever asks for all tenants, and whoever asks for each, hears the same."""
     executions, rollup = truth._seen(lake)
-    all_of_them = Warehouse(Lake(lake))
-    heard = all_of_them.sql(
-        "select realm_id, day::varchar, count(*), sum(strategy_version), sum(coalesce(len(trace), 0)) from executions group by 1, 2"
-    ).fetchall()
+    all_of_them, heard = Warehouse(Lake(lake)), _heard(lake)
     rolled = all_of_them.sql("select realm_id, day::varchar, sum(entry_count) from node_days group by 1, 2").fetchall()
-    if {(row[0], row[1]): tuple(map(int, row[2:])) for row in heard} != {
-        place: (state.rows, state.versions, state.entries) for place, state in executions.items()
-    }:
+    if heard != {place: (state.rows, state.versions, state.entries) for place, state in executions.items()}:
         raise BrokenPromiseError("the day's file and the partitions' files hold other rows", half=1)
     if {(row[0], row[1]): int(row[2]) for row in rolled} != {place: entries for place, (entries, _) in rollup.items()}:
         raise BrokenPromiseError("the day's file and the partitions' files hold other rollups", half=1)
