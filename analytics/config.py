@@ -105,7 +105,7 @@ def _rate(value: float | str) -> float:
         rate = float("nan")
     if not (rate == 0 or _LEAST_RATE <= rate <= 1):
         raise ConfigurationError(
-            f"the sampling rate must be a number from 0 to 1, not {value!r}",
+            f"the sampling rate must be a number from 0 to 1 (0 itself, or at least {_LEAST_RATE:g}), not {value!r}",
             hint="it is the engine's DSL_EXECUTION_LOG_SAMPLE_RATE: --sample-rate 0.05 or ANALYTICS_SAMPLE_RATE=0.05",
         )
     return rate

@@ -26,6 +26,7 @@ MOST_JOBS = 16
 """Each is a connection and a share of memory; the server's own cores are the limit long before."""
 
 _LONGEST_WAIT = 86_400.0
+"""Seconds: a run from cron is followed by the next by then."""
 
 
 def extract(
