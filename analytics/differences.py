@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analytics.estimates import CONFIDENCE, Z_95, Estimate, mean
+from analytics.estimate import Z_95, Estimate
+from analytics.moments import of_mean
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -32,40 +33,48 @@ class Difference:
 
 
 def difference(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike]) -> Difference:
-    """Change of the mean from group ``a`` to group ``b``, each (values, weights): Welch's t (*Biometrika* 34, 1947).
+    """Change of the mean from group ``a`` to group ``b``, each (values, weights).
 
     The runs count as samples of what each version does, so that a change that chance alone explains is not called one.
+    The interval is that of Welch (*Biometrika* 34, 1947), corrected for skewness (see ``moments``).
     """
-    from scipy import stats
+    first, second = of_mean(*a, future=True), of_mean(*b, future=True)
+    moved = second.less(first)
+    n, smaller = first.count + second.count, min(first.count, second.count)
+    change = moved.value * moved.unit
+    if smaller < 2:
+        return Difference(Estimate(change, math.nan, math.nan, n, "too few"), math.nan, math.nan, math.nan, False)
+    low, high = moved.interval()
+    return _judged(Estimate(change, low, high, n, "", moved.effective_count), first.value * first.unit, smaller)
 
-    first, second = mean(*a, future=True), mean(*b, future=True)
-    change = second.value - first.value
-    n = first.logged_count + second.logged_count
-    if min(first.logged_count, second.logged_count) < 2:
-        none = Estimate(change, math.nan, math.nan, n, "too few")
-        return Difference(none, math.nan, math.nan, math.nan, False)
-    errors, freedoms = [], []
-    for side in (first, second):
-        freedom = side.logged_count - 1
-        errors.append((side.high - side.low) / 2 / float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)))
-        freedoms.append(freedom)
-    variance = errors[0] ** 2 + errors[1] ** 2
-    if variance == 0:
-        half = 0.0
-    else:
-        freedom_welch = variance**2 / sum(error**4 / freedom for error, freedom in zip(errors, freedoms, strict=True))
-        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom_welch)) * math.sqrt(variance)
-    low, high = change - half, change + half
-    smaller = min(first.logged_count, second.logged_count)
-    scale = abs(first.value) or math.nan
+
+def between(a: Estimate, b: Estimate) -> Difference:
+    """Change from one estimate to another of independent groups: failure rates, shares, quantiles, runs.
+
+    The interval is put together from the two (MOVER; Zou & Donner, *Statistics in Medicine* 27, 2008; for shares it is
+    Newcombe's tenth method, *Statistics in Medicine* 17, 1998). For what versions do, make both with ``future=True``.
+    """
+    change = b.value - a.value
+    n, smaller = a.logged_count + b.logged_count, min(a.logged_count, b.logged_count)
+    if not math.isfinite(change) or "too few" in (a.grade, b.grade):
+        return Difference(Estimate(change, math.nan, math.nan, n, "too few"), math.nan, math.nan, math.nan, False)
+    low = change - math.hypot(b.value - b.low, a.high - a.value)
+    high = change + math.hypot(b.high - b.value, a.value - a.low)
+    effective = min(a.effective_count, b.effective_count)
+    return _judged(Estimate(change, low, high, n, "", effective), a.value, smaller)
+
+
+def _judged(change: Estimate, old: float, smaller: int) -> Difference:
+    scale = abs(old) or math.nan
+    half = (change.high - change.low) / 2
     # Judged against what it is a change of: ± 10 % of the old value is enough to act on.
     grade = "too few" if smaller < 10 else "good" if half <= 0.1 * scale and smaller >= 30 else "rough"
     return Difference(
-        Estimate(change, low, high, n, grade),
-        change / scale,
-        low / scale,
-        high / scale,
-        is_significant=smaller >= 10 and (low > 0 or high < 0),
+        replace(change, grade=grade),
+        change.value / scale,
+        change.low / scale,
+        change.high / scale,
+        is_significant=smaller >= 10 and (change.low > 0 or change.high < 0),
     )
 
 

@@ -4,61 +4,28 @@ Every estimate is a value with a 95 % interval, the count of logged rows behind 
 Bernoulli sampling of ok runs (Särndal, Swensson & Wretman, *Model Assisted Survey Sampling*, 1992, section 3.2): with weight
 ``w`` for each drawn row, the estimated total of ``y`` is ``Σ w·y`` with estimated variance ``Σ w·(w − 1)·y²``. Failures are
 all kept, have weight 1, and add no variance.
+
+An interval is for the runs that there were; with ``future=True`` for what the strategy does, of which the runs themselves
+are a sample: that is what comparisons need.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.config import DEFAULT_SAMPLE_RATE
+from analytics.estimate import CONFIDENCE, GRADES, NOTHING, TAIL, Z_95, Estimate, graded, worse
+from analytics.moments import of_mean, of_total
+from analytics.quantiles import quantile, quantiles
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Floats = NDArray[np.float64]
-
-CONFIDENCE = 0.95
-Z_95 = 1.959963984540054
-"""Standard errors in a two-sided 95 % interval of a normal estimate."""
-GRADES = ("good", "rough", "too few")
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number for the population, estimated from the log.
-
-    Attributes:
-        value: Best value; NaN when nothing can be said.
-        low, high: 95 % interval, in the unit of the value; NaN when unknown.
-        logged_count: Rows it rests on.
-        grade: ``good`` (narrow enough to act on), ``rough`` (right order of size) or ``too few`` (do not use).
-    """
-
-    value: float
-    low: float
-    high: float
-    logged_count: int
-    grade: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values; what is not finite becomes ``None``."""
-
-        def plain(x: float) -> float | None:
-            return float(x) if math.isfinite(x) else None
-
-        return {
-            "value": plain(self.value),
-            "low": plain(self.low),
-            "high": plain(self.high),
-            "logged_count": self.logged_count,
-            "grade": self.grade,
-        }
-
-
-NOTHING = Estimate(math.nan, math.nan, math.nan, 0, "too few")
+__all__ = [
+    "CONFIDENCE", "GRADES", "NOTHING", "Z_95", "Estimate", "failure_rate", "mean", "quantile", "quantiles", "runs", "share",
+    "share_of_runs", "total", "upper_bound_of_none", "worse",
+]  # fmt: skip
 
 
 def runs(
@@ -74,27 +41,31 @@ def runs(
         sampled: Rows drawn by the sampler.
         weight_sum, weight_square_sum: Of their weights and squared weights.
         kept: Rows kept because they failed: exact.
-        rate: Of the sampler, for the upper bound when no row was drawn.
+        rate: Smallest of the sampler in the time in question, for the upper bound where no row was drawn.
 
     Returns:
-        Zero drawn rows are not zero runs: the value is ``kept``, the upper bound comes from ``upper_bound_of_none``.
+        Zero drawn rows are not zero runs: the value is ``kept``, the upper bound comes from ``upper_bound_of_none``. Where the
+        rate was 0 for a time, no ok run of it was ever logged: what is known is a lower bound.
     """
-    from scipy import stats
+    from scipy import special
 
     if sampled and not weight_sum > 0:
         return NOTHING  # rows were drawn though the configured rate is 0: their weight is unknown
+    value, count = weight_sum + kept, sampled + kept
+    low, high, effective = value, value, math.inf
     if sampled == 0:
-        return Estimate(kept, kept, kept + upper_bound_of_none(rate), kept, "too few" if kept == 0 else "rough")
-    weight = weight_square_sum / weight_sum
-    effective = weight_sum / weight
-    p = min(1.0, 1 / weight)
-    if p >= 1:
-        return Estimate(weight_sum + kept, weight_sum + kept, weight_sum + kept, sampled + kept, "good")
-    tail = (1 - CONFIDENCE) / 2
-    low = effective + float(stats.nbinom.ppf(tail, effective, p))
-    high = effective + float(stats.nbinom.ppf(1 - tail, effective + 1, p))
-    value = weight_sum + kept
-    return Estimate(value, low + kept, high + kept, sampled + kept, _grade(value, low + kept, high + kept, sampled))
+        value, low, high = float(kept), float(kept), kept + upper_bound_of_none(rate)
+        effective = math.inf if rate >= 1 else 0.0
+    elif weight_square_sum > weight_sum:
+        weight = weight_square_sum / weight_sum
+        effective = weight_sum / weight
+        p = 1 / weight
+        low = kept + effective + max(math.ceil(special.nbdtrik(TAIL, effective, p)), 0)
+        high = kept + effective + max(math.ceil(special.nbdtrik(1 - TAIL, effective + 1, p)), 0)
+    if rate == 0:
+        return Estimate(value, low, math.inf, count, "too few", effective, is_at_least=True)
+    grade = "good" if low == high else graded((high - low) / 2, value)
+    return Estimate(value, low, high, count, grade, effective)
 
 
 def upper_bound_of_none(rate: float) -> float:
@@ -108,124 +79,110 @@ def upper_bound_of_none(rate: float) -> float:
     return math.floor(math.log(1 - CONFIDENCE) / math.log1p(-rate)) if rate > 0 else math.inf
 
 
-def failure_rate(failed: int, all_runs: Estimate) -> Estimate:
-    """Share of runs that failed. The failures are counted; only the runs are estimated."""
-    if failed == 0:
-        bound = 0.0
-        return Estimate(0.0, 0.0, bound, all_runs.logged_count, all_runs.grade)
-    return Estimate(
-        failed / all_runs.value,
-        failed / all_runs.high,
-        min(1.0, failed / max(all_runs.low, failed)),
-        all_runs.logged_count,
-        all_runs.grade,
-    )
+def failure_rate(failed: int, all_runs: Estimate, *, future: bool = False) -> Estimate:
+    """Share of runs that failed. The failures are counted; only the runs are estimated.
+
+    Args:
+        failed: Failures, all that there were.
+        all_runs: The estimated runs, these failures among them.
+        future: How often the strategy fails, of which these failures are a sample. Given what was logged, the failures among
+            it are binomial (conditional test of two Poisson rates; Przyborowski & Wilenski, *Biometrika* 31, 1940), so
+            the interval is Clopper & Pearson's (*Biometrika* 26, 1934), brought back to runs.
+    """
+    from scipy import special
+
+    count, effective = all_runs.logged_count, all_runs.effective_count
+    if not all_runs.value > 0:
+        return NOTHING
+    value = min(failed / all_runs.value, 1.0)
+    low = failed / all_runs.high
+    high = min(1.0, failed / max(all_runs.low, failed)) if failed else 0.0
+    if future:
+        ok = all_runs.value - failed
+        drawn = min(effective, ok) if ok > 0 else 0.0
+        p = drawn / ok if ok > 0 else 1.0
+        # of the logged rows, one in how many failed; then of the runs
+        bounds = (
+            float(special.betaincinv(failed, drawn + 1, TAIL)) if failed else 0.0,
+            float(special.betaincinv(failed + 1, drawn, 1 - TAIL)) if drawn > 0 else 1.0,
+        )
+        low, high = (share * p / (1 - share + share * p) for share in bounds)
+    grade = all_runs.grade
+    if future and failed:
+        grade = worse(grade, graded((high - low) / 2, value))
+    return Estimate(value, low, high, count, grade, effective, is_at_least=False)
 
 
 def mean(values: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Estimate:
-    """Mean per run, by the linearised ratio ``Σwy / Σw`` (Särndal et al. 1992, section 5.6), with Student's t.
+    """Mean per run: the ratio ``Σwy / Σw``, linearised (Särndal et al. 1992, section 5.6).
+
+    The interval has Student's t, corrected for skewness (see ``moments``).
 
     Args:
-        values: Finite values of the rows.
+        values: Of the rows; NULL, NaN and infinite ones are set aside.
         weights: Their ``sample_weight``.
-        future: Take the runs themselves as a sample of what the strategy does (for comparisons): variance with ``w²``
-            instead of ``w(w − 1)``.
+        future: For comparisons: variance with ``w²`` instead of ``w(w − 1)``.
+
+    Returns:
+        ``logged_count`` is the rows that were not set aside. Fewer than 60 drawn rows are ``too few``: what one run in
+        twenty does may not be among them, and no method sees what was never drawn. ``good`` from 100 on, or from 299 where
+        all are alike (95 % sure that at most 1 % of the runs differ).
     """
-    import numpy as np
-    from scipy import stats
-
-    y, w = _arrays(values, weights)
-    n = len(y)
-    if n == 0:
-        return NOTHING
-    total = w.sum()
-    value = float((w * y).sum() / total)
-    residual = y - value
-    factor = w**2 if future else w * (w - 1)
-    # n/(n−1) as usual for few rows
-    variance = float((factor * residual**2).sum() / total**2) * (n / (n - 1) if n > 1 else 1)
-    if n == 1:
-        return Estimate(value, math.nan, math.nan, 1, "too few")
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * math.sqrt(variance)
-    spread = float(np.abs(y).max() - np.abs(y).min()) if n else 0.0
-    grade = _grade(value, value - half, value + half, n)
-    if grade == "too few" and n >= 10 and spread > 0 and half <= 0.5 * spread:
-        grade = "rough"  # a mean near zero has no relative error to judge by
-    return Estimate(value, value - half, value + half, n, grade)
+    return of_mean(values, weights, future=future).estimate()
 
 
-def total(values: ArrayLike, weights: ArrayLike) -> Estimate:
-    """Sum over all runs: ``Σwy`` with variance ``Σw(w − 1)y²`` (Horvitz & Thompson, *JASA* 47, 1952)."""
-    import numpy as np
-
-    y, w = _arrays(values, weights)
-    if len(y) == 0:
-        return NOTHING
-    value = float((w * y).sum())
-    half = Z_95 * math.sqrt(float((w * (w - 1) * y**2).sum()))
-    return Estimate(
-        value, value - half, value + half, len(y), _grade(value, value - half, value + half, int(np.count_nonzero(y)))
-    )
+def total(values: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Estimate:
+    """Sum over all runs: ``Σwy`` with variance ``Σw(w − 1)y²`` (Horvitz & Thompson, *JASA* 47, 1952); otherwise as ``mean``."""
+    return of_total(values, weights, future=future).estimate()
 
 
-def share(hits: int, of: int) -> Estimate:
-    """Share of the ok runs, from counts of logged ok rows of one rate: Wilson's interval (*JASA* 22, 1927)."""
-    from scipy import stats
-
-    if of == 0:
-        return NOTHING
-    interval = stats.binomtest(hits, of).proportion_ci(CONFIDENCE, method="wilson")
-    half = (interval.high - interval.low) / 2
-    grade = "good" if half <= 0.05 and of >= 30 else "rough" if half <= 0.15 and of >= 10 else "too few"
-    return Estimate(hits / of, float(interval.low), float(interval.high), of, grade)
-
-
-def quantile(values: ArrayLike, weights: ArrayLike, q: float) -> Estimate:
-    """Quantile of the runs: the weighted ECDF, inverted; interval by Woodruff's method (*JASA* 47, 1952).
+def share(hits: float, of: float, *, rows: int | None = None) -> Estimate:
+    """Share of the runs, from counts of drawn rows of one weight: Wilson's interval (*JASA* 22, 1927).
 
     Args:
-        values: Finite values of the rows; censored ones (runs stopped by a limit) as ``inf``: a quantile among them is
-            ``inf``, to be read as "beyond the limit".
-        weights: Their ``sample_weight``.
-        q: Between 0 and 1.
+        hits, of: Drawn rows that have it, and all of them; as effective counts they need not be whole.
+        rows: Logged rows behind it; ``of`` when not given.
     """
-    import numpy as np
-
-    y, w = _arrays(values, weights, infinite=True)
-    n = len(y)
-    if n == 0:
+    count = int(of) if rows is None else rows
+    if not of > 0:
         return NOTHING
-    order = np.argsort(y, kind="stable")
-    y, w = y[order], w[order]
-    share_below = np.cumsum(w) / w.sum()
-
-    def at(p: float) -> float:
-        return float(y[min(int(np.searchsorted(share_below, p - 1e-12)), n - 1)])
-
-    value = at(q)
-    indicator = (y <= value).astype(float) - q
-    half = Z_95 * math.sqrt(float((w * (w - 1) * indicator**2).sum()) / w.sum() ** 2)
-    low = at(max(q - half, 0.0))
-    # Beyond the largest row nothing is known: the upper bound is open.
-    high = at(q + half) if q + half < 1 else math.inf
-    beyond = n * (1 - q)
-    grade = "too few" if beyond < 2 or n < 10 else "rough" if beyond < 10 or not math.isfinite(high) else "good"
-    return Estimate(value, low, high, n, grade)
-
-
-def _arrays(values: ArrayLike, weights: ArrayLike, *, infinite: bool = False) -> tuple[Floats, Floats]:
-    import numpy as np
-
-    y, w = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
-    usable = ~np.isnan(y) & ~np.isnan(w) & (w >= 1)
-    if not infinite:
-        usable &= np.isfinite(y)
-    return y[usable], w[usable]
-
-
-def _grade(value: float, low: float, high: float, rows: int) -> str:
+    p, z = hits / of, Z_95**2 / of
+    middle = (p + z / 2) / (1 + z)
+    half = Z_95 / (1 + z) * math.sqrt(p * (1 - p) / of + z / of / 4)
+    low = max(middle - half, 0.0) if hits > 0 else 0.0
+    high = min(middle + half, 1.0) if hits < of else 1.0
     half = (high - low) / 2
-    scale = abs(value)
-    if rows >= 30 and half <= 0.15 * scale:
-        return "good"
-    return "rough" if rows >= 10 and half <= 0.5 * scale else "too few"
+    # Few on one side say only that it is rare, which is enough where the other side is many.
+    enough = min(hits, of - hits) >= 5 or of >= 300
+    grade = "too few" if not enough or half > 0.15 else "good" if half <= 0.05 else "rough"
+    return Estimate(p, low, high, count, grade, of)
+
+
+def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Estimate:
+    """Share of the runs that have something: a case, an error code, a branch.
+
+    Wilson's interval with the effective sample size ``p(1 − p)/Var`` (Korn & Graubard, *Survey Methodology* 24, 1998).
+
+    Args:
+        hits: True for the rows that have it.
+        weights: The ``sample_weight`` of every row.
+        future: For comparisons.
+    """
+    import numpy as np
+
+    has, w = np.asarray(hits, dtype=bool), np.asarray(weights, dtype=float)
+    has, w = has[w >= 1], w[w >= 1]
+    if len(w) == 0:
+        return NOTHING
+    value = float(w[has].sum() / w.sum())
+    factor = w**2 if future else w * (w - 1)
+    # Where every row or none has it, the variance is that of one row more of the other kind.
+    with_it, without = float(factor[has].sum()), float(factor[~has].sum())
+    scale = max(value * (1 - value), 1 / len(w) * (1 - 1 / len(w))) if len(w) > 1 else 1.0
+    variance = (with_it * (1 - value) ** 2 + without * value**2) / float(w.sum()) ** 2
+    if not has.any() or has.all():
+        variance = float(factor.sum()) * scale / float(w.sum()) ** 2
+    if variance == 0:
+        return Estimate(value, value, value, len(w), "good", math.inf)
+    effective = scale / variance
+    return share(value * effective, effective, rows=len(w))

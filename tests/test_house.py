@@ -27,6 +27,12 @@ ORDER = (
         "horizon",
         "model",
         "config",
+        "estimate",
+        "quantiles",
+        "censoring",
+        "moments",
+        "estimates",
+        "differences",
         "schema",
         "sql",
         "server_errors",
@@ -79,7 +85,7 @@ ORDER = (
         "doctor_server",
         "doctor",
     ),
-    *("estimates", "differences", "findings", "page", "charts", "stories", "reports", "api", "demo", "cli"),
+    *("findings", "page", "charts", "stories", "reports", "api", "demo", "cli"),
 )
 """A module may import those before it, so every question has one place where its answer can be."""
 

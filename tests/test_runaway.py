@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -185,7 +184,8 @@ def test_the_zero_nodes_of_failed_runs_never_enter_a_quantile(table: Table, fres
     [row] = planted_report(fresh).table.to_dict("records")
 
     assert row["est_nodes_p50"].value == row["est_nodes_p99"].value == 100
-    assert row["est_nodes_p50"].logged_count == 20
+    assert row["est_nodes_p99"].is_at_least and not row["est_nodes_p50"].is_at_least  # a timeout was stopped
+    assert row["est_nodes_p50"].logged_count == 80  # an error says nothing of its nodes
 
 
 def test_stopped_runs_count_as_beyond_the_cap(table: Table, fresh: Lake) -> None:
@@ -196,7 +196,7 @@ def test_stopped_runs_count_as_beyond_the_cap(table: Table, fresh: Lake) -> None
     [row] = planted_report(fresh).table.to_dict("records")
 
     assert row["est_nodes_p50"].value == 100
-    assert row["est_nodes_p99"].value == math.inf
+    assert (row["est_nodes_p99"].value, row["est_nodes_p99"].is_at_least) == (100, True)
     assert row["headroom"] == 0
     assert row["limit_share"].value == pytest.approx(10 / 410)
 
@@ -417,7 +417,8 @@ def test_the_summary_is_plain_json_and_agrees_with_the_page(report: RunawayRules
 
     assert facts["counts"]["new"] == 2
     assert [f["what"] for f in facts["findings"]][:2] == ["limit", "canary"]
-    assert {"value", "low", "high", "grade", "logged_count"} == set(facts["league"][0]["est_runs"])
+    keys = {"value", "low", "high", "grade", "logged_count", "effective_count", "is_at_least"}
+    assert keys == set(facts["league"][0]["est_runs"])
     assert facts["title"] == report.title
     for finding in facts["findings"]:
         assert finding["sentence"].split(",")[0] in report.findings().text

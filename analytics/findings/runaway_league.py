@@ -6,11 +6,13 @@ import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics import estimates
-from analytics.estimates import NOTHING, Estimate
+from analytics import censoring, estimates
+from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
 from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import HORIZON_DAYS, NO_TREND, Trend, by_day, trends
+from analytics.status import coverage
 from analytics.warehouse import records
+from analytics.window import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +59,9 @@ def league(
     moving = trends(by_day(lake, until) if counts is None else counts, node_cap)
     runs = dict(keyed(costs))
     all_ms = float(totals["est_total_ms"].sum())
+    rate = coverage(lake, Window(since, until)).smallest_rate
     rows = [
-        _row(record, runs.get(key), moving.get(key, NO_TREND), all_ms, node_cap, time_limit_ms)
+        _row(record, runs.get(key), moving.get(key, NO_TREND), all_ms, node_cap, time_limit_ms, rate)
         for record in records(totals)
         if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
     ]
@@ -81,9 +84,10 @@ def _row(
     all_ms: float,
     node_cap: float,
     time_limit_ms: float,
+    rate: float,
 ) -> dict[str, Any]:
-    est_runs = _runs(record)
-    nodes_p50, nodes_p99, ms_p50, ms_p99 = _quantiles(runs)
+    est_runs = _runs(record, rate)
+    nodes_p50, nodes_p99, ms_p50, ms_p99 = _quantiles(runs, rate)
     stopped = int(record["limit_count"])
     return {
         **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs",)},
@@ -106,34 +110,27 @@ def _row(
     }
 
 
-def _runs(record: dict[str, Any]) -> Estimate:
+def _runs(record: dict[str, Any], rate: float) -> Estimate:
     return estimates.runs(
         int(record["sampled_count"]),
         float(record["weight_sum"]),
         float(record["weight_square_sum"]),
         int(record["kept_count"]),
+        rate,
     )
 
 
-def _quantiles(runs: pd.DataFrame | None) -> tuple[Estimate, Estimate, Estimate, Estimate]:
-    """Median and p99 of nodes and of milliseconds. Stopped runs are "at least", so they count as beyond everything."""
-    import numpy as np
-
+def _quantiles(runs: pd.DataFrame | None, rate: float) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+    """Median and p99 of nodes and of milliseconds. Stopped runs are "at least"."""
     if runs is None:
         return NOTHING, NOTHING, NOTHING, NOTHING
-    status = runs["status"].to_numpy()
-    weights = runs["sample_weight"].to_numpy(dtype=float)
-    nodes = runs["nodes_executed"].to_numpy(dtype=float, na_value=math.nan).copy()
-    nodes[status == "limit"] = math.inf
-    took = runs["duration_ms"].to_numpy(dtype=float).copy()
-    took[status == "timeout"] = math.inf
-    took = np.where(status == "limit", math.nan, took)
-    return (
-        estimates.quantile(nodes, weights, 0.5),
-        estimates.quantile(nodes, weights, 0.99),
-        estimates.quantile(took, weights, 0.5),
-        estimates.quantile(took, weights, 0.99),
-    )
+    statuses, weights = runs["status"].to_numpy(), runs["sample_weight"].to_numpy(dtype=float, na_value=math.nan)
+    nodes, more = censoring.nodes(statuses, runs["nodes_executed"].to_numpy(dtype=float, na_value=math.nan))
+    took, longer = censoring.durations(statuses, runs["duration_ms"].to_numpy(dtype=float, na_value=math.nan))
+    undrawn = 0.0 if (statuses == "ok").any() else upper_bound_of_none(rate)
+    nodes50, nodes99 = estimates.quantiles(nodes, weights, (0.5, 0.99), censored=more, undrawn=undrawn)
+    took50, took99 = estimates.quantiles(took, weights, (0.5, 0.99), censored=longer, undrawn=undrawn)
+    return nodes50, nodes99, took50, took99
 
 
 def _limit_share(stopped: int, runs: Estimate) -> Estimate:
@@ -148,8 +145,10 @@ def _limit_share(stopped: int, runs: Estimate) -> Estimate:
 
 
 def _headroom(p99: Estimate, limit: float) -> float:
+    if p99.is_at_least:
+        return 0.0
     if not math.isfinite(p99.value) or limit <= 0:
-        return 0.0 if p99.value == math.inf else math.nan
+        return math.nan
     return max(0.0, 1 - p99.value / limit)
 
 

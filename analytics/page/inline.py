@@ -104,6 +104,8 @@ def written(estimate: Estimated, *, unit: str | None = None, sign: bool = False)
     if str(estimate.grade) == "logged" and finite(low) is None and finite(high) is None:
         text = write.exact(value, sign=sign)
         return (f"{text}\u00a0{unit}" if unit and text != write.NOTHING else text), ""
+    if getattr(estimate, "is_at_least", False):  # among runs that were stopped: no upper end is known
+        return write.at_least(value, unit=unit), ""
     # The unit stands once, beside the number.
     return write.number(value, low, high, unit=unit, sign=sign), write.bounds(value, low, high, sign=sign)
 

@@ -88,8 +88,8 @@ def _bar(p50: Estimate, p99: Estimate, limit: float, role: str | None) -> Markup
     if math.isnan(p50.value):
         return page.mute("unknown")
     # A bar that ends at the limit: what was stopped there needed at least as much.
-    ends = [limit if part.value == math.inf else part.value for part in (p50, p99)]
-    return page.headroom(ends[0], ends[1], limit, role, beyond(p50, p99, limit))
+    ends = [limit if part.is_at_least else part.value for part in (p50, p99)]
+    return page.headroom(ends[0], ends[1], limit, role, beyond(p50, p99))
 
 
 def _days(row: Mapping[str, Any], hit: bool, heading: bool) -> Markup:

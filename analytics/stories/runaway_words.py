@@ -52,7 +52,8 @@ def number(finding: Finding) -> Markup:
     """The figure at the end of a finding."""
     value = finding.number
     if isinstance(value, Estimate) and finding.unit == "nodes":
-        return Markup("{} {}").format(page.strong(f"{write.number(value.value)} nodes"), page.grade(value.grade))
+        told = write.at_least(value.value) if value.is_at_least else write.number(value.value)
+        return Markup("{} {}").format(page.strong(f"{told} nodes"), page.grade(value.grade))
     if isinstance(value, Estimate):
         return page.est(value, TAG_ROLES.get(finding.kind), unit=finding.unit)
     if finding.unit == "of time":
@@ -94,9 +95,9 @@ def rounded(percent: float, *, up: bool = True) -> float:
     return part if up else 100 - part
 
 
-def beyond(p50: Estimate, p99: Estimate, limit: float) -> str:
-    """Median and p99 as text; what lies beyond a limit is "at least" the limit."""
-    words = [write.at_least(limit) if part.value == math.inf else write.number(part.value) for part in (p50, p99)]
+def beyond(p50: Estimate, p99: Estimate) -> str:
+    """Median and p99 as text; what lies among stopped runs is "at least"."""
+    words = [write.at_least(part.value) if part.is_at_least else write.number(part.value) for part in (p50, p99)]
     return words[0] if words[0] == words[1] else f"{words[0]} – {words[1]}"
 
 

@@ -1,0 +1,68 @@
+"""A number estimated from the log: value, interval, what it rests on, and how far to trust it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+CONFIDENCE = 0.95
+TAIL = (1 - CONFIDENCE) / 2
+"""Chance on each side of an interval to miss."""
+Z_95 = 1.959963984540054
+"""Standard errors in a two-sided 95 % interval of a normal estimate."""
+GRADES = ("good", "rough", "too few")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number for the population, estimated from the log.
+
+    Attributes:
+        value: Best value; NaN when nothing can be said.
+        low, high: 95 % interval, in the unit of the value; NaN when unknown, infinite when that side is open.
+        logged_count: Rows it rests on.
+        grade: ``good`` (narrow enough to act on), ``rough`` (right order of size) or ``too few`` (do not use).
+        effective_count: Drawn rows of one weight that would say as much (Kish's ``(Σw)²/Σw²``; of a quantile or a share
+            what its variance amounts to); infinite when nothing was left to chance.
+        is_at_least: The number is a lower bound: it lies among runs that were stopped, or where nothing is drawn.
+    """
+
+    value: float
+    low: float
+    high: float
+    logged_count: int
+    grade: str
+    effective_count: float = math.nan
+    is_at_least: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values; what is not finite becomes ``None``."""
+
+        def plain(x: float) -> float | None:
+            return float(x) if math.isfinite(x) else None
+
+        return {
+            "value": plain(self.value),
+            "low": plain(self.low),
+            "high": plain(self.high),
+            "logged_count": self.logged_count,
+            "grade": self.grade,
+            "effective_count": plain(self.effective_count),
+            "is_at_least": self.is_at_least,
+        }
+
+
+NOTHING = Estimate(math.nan, math.nan, math.nan, 0, "too few", 0.0)
+
+
+def graded(half: float, scale: float) -> str:
+    """The grade of an interval by its half width against the size of what is estimated: 15 % to act on, 50 % at most."""
+    if half <= 0.15 * scale:
+        return GRADES[0]
+    return GRADES[1] if half <= 0.5 * scale else GRADES[2]
+
+
+def worse(first: str, second: str) -> str:
+    """The worse of two grades."""
+    return max(first, second, key=GRADES.index)
