@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from analytics import checks, day_files, ledger, reading, schema, sql
+from analytics import checks, day_files, ledger, reading, schema, sql, summary
 from analytics.checks import CheckResult
 from analytics.config import Settings
 from analytics.errors import LakeError, QueryError, UnknownNameError
@@ -26,6 +26,9 @@ warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop
 
 VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", "strategy_days", "partitions")
 """In the order they build on each other."""
+
+_FINISHED = {"strategy_summary": summary.finish}
+"""Named queries whose statement only gathers what an estimate needs."""
 
 _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
 
@@ -129,7 +132,34 @@ class Warehouse:
             )
         values = {key: parameters.get(key) for key in wanted}
         try:
-            return self._asked(lambda: self.connection.execute(text, values or None).df())
+            return self._asked(lambda: self.named(name, values).df())
+        except duckdb.Error as error:
+            raise QueryError(
+                f"query {name}: {error}", hint="see its file for the types of its parameters", query=name
+            ) from error
+
+    def named(self, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        """A named query as a relation; ``run`` is the comfortable call.
+
+        Args:
+            name: As ``queries()`` lists them.
+            values: Of all its parameters.
+
+        Raises:
+            UnknownNameError: No such query.
+            QueryError: DuckDB refused it.
+        """
+        import duckdb
+
+        text = sql.text("queries", name)
+
+        def ask() -> duckdb.DuckDBPyRelation:
+            answer = self.connection.sql(text, params=dict(values) or None)
+            finish = _FINISHED.get(name)
+            return self.connection.from_arrow(finish(answer.to_arrow_table())) if finish else answer
+
+        try:
+            return self._asked(ask)
         except duckdb.Error as error:
             raise QueryError(
                 f"query {name}: {error}", hint="see its file for the types of its parameters", query=name

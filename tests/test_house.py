@@ -78,6 +78,7 @@ ORDER = (
         "bookkeeping",
         "extraction",
         "checks",
+        "summary",
         "warehouse",
         "export",
         "status",

@@ -69,7 +69,7 @@ def run_query(options: argparse.Namespace) -> int:
         values = {name: values.get(name) for name in wanted}
     if options.out and options.format not in ("csv", "parquet"):
         raise UsageError(f"--out is for csv and parquet, not {options.format}", hint="redirect stdout instead")
-    _write(lake.sql(statement, **values), options)
+    _write(lake.named(options.name, values) if options.name else lake.sql(statement, **values), options)
     return 0
 
 
