@@ -1,0 +1,1 @@
+"""Do the intervals hold what they promise? Simulated logs whose truth is known, for every estimator."""
