@@ -42,8 +42,10 @@ def weights(portion: Portion, partitions: Sequence[Partition], rates: Rates) -> 
     statuses = portion.rows.codes[:, STATUS]
     ok = [code for code in np.unique(statuses).tolist() if code >= 0 and portion.lexicon.texts[code] == "ok"]
     drawn = portion.flagged(tuples.SAMPLED) & np.isin(statuses, ok)
-    stands_for = np.divide(1.0, rate, out=np.full(len(rate), np.nan), where=rate > 0)
-    return np.where(drawn, stands_for, 1.0)
+    rate[rate == 0] = np.nan
+    found = np.divide(1.0, rate, out=rate)  # in place: a portion may have millions of rows
+    found[~drawn] = 1.0
+    return found
 
 
 class Columns:
