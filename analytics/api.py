@@ -31,6 +31,7 @@ def extract(
     lake: str | Path | None = None,
     database_url: str | None = None,
     sample_rate: float | None = None,
+    sample_rates: str | Path | None = None,
     force: bool = False,
     allow_shrink: bool = False,
     wait_seconds: float = 0,
@@ -48,6 +49,8 @@ def extract(
         since, until: ``2026-07-08``, ``yesterday``, ``7d`` …; until is exclusive. The last three days when not given.
         realms: Only these tenants; ``None`` in it is the NULL realm.
         lake, database_url, sample_rate: Before the environment (``ANALYTICS_…``) and the defaults.
+        sample_rates: File of rates with their dates and tenants, before ``ANALYTICS_SAMPLE_RATES``; empty for none.
+            ``sample_rate`` is for what it does not say.
         force: Replace every partition of the window.
         allow_shrink: Follow the source when it has lost rows.
         wait_seconds: How long to wait for another run.
@@ -63,7 +66,12 @@ def extract(
         AnalyticsError: See ``analytics.errors``.
     """
     settings = Settings.from_env(
-        database_url=database_url, lake=lake, sample_rate=sample_rate, patience=patience, retries=retries
+        database_url=database_url,
+        lake=lake,
+        sample_rate=sample_rate,
+        sample_rates=sample_rates,
+        patience=patience,
+        retries=retries,
     )
     window, opened = Window.parse(since, until), Lake(settings.lake)
     broken = opened.break_lock() if break_lock else None
@@ -72,8 +80,7 @@ def extract(
         opened,
         window,
         realms=realms,
-        sample_rate=settings.sample_rate,
-        sample_rate_is_default=settings.sample_rate_is_default,
+        rates=settings.rates,
         force=force,
         allow_shrink=allow_shrink,
         wait_seconds=wait_seconds,
@@ -174,7 +181,9 @@ def render(report: str, *, out: str | Path | None = None, **parameters: Any) -> 
     from analytics.reports import render as _render
 
     builders: dict[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
-    return _render(report, Settings.from_env(reports=out).reports, parameters, build=builders.get(report))
+    return _render(
+        report, Settings.from_env(reports=out, sample_rates="").reports, parameters, build=builders.get(report)
+    )
 
 
 def _scope(realm: str | None, no_realm: bool) -> tuple[str | None, bool]:

@@ -10,8 +10,10 @@ from analytics.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo, RealmFilter
 from analytics.origin import is_same
 from analytics.plan import Plan
+from analytics.rates import described
 from analytics.window import ONE_DAY, Window
 
+_MOST_SAID = 3
 _REMEMBERED = timedelta(days=400)
 """Days without a row are written into the ledger only for this long before the window's end."""
 
@@ -71,15 +73,17 @@ class Bookkeeper:
             if day is not None and not is_complete:
                 self.incomplete_days.append(day)
 
-    def notes(self, rate: float) -> list[str]:
+    def notes(self) -> list[str]:
         """What a person should know about the ledger's entries, in sentences."""
-        notes = []
-        if self._plan.other_rate:
-            notes.append(
-                f"{self._plan.other_rate} unchanged partitions were weighted with another sampling rate than {rate:g}; "
-                "--force weighs them again"
-            )
-        return notes
+        other = self._plan.other_rates
+        if not other:
+            return []
+        said = list(dict.fromkeys(described(steps) for steps in other.values()))
+        more = f" (and {len(said) - _MOST_SAID} more)" if len(said) > _MOST_SAID else ""
+        return [
+            f"{len(other)} unchanged partitions were weighted with another sampling rate than "
+            f"{' or '.join(said[:_MOST_SAID])}{more}; --force weighs them again"
+        ]
 
     def _write(self, day: date | None, old: DayRecord | None, here: Mapping[str | None, PartitionInfo | None]) -> bool:
         # A run over some realms says nothing about the others: the day's completeness stays as it was.

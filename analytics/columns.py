@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from analytics import schema
 from analytics.arrays import array, texts
 from analytics.lexicon import Coder
+from analytics.model import Partition
 from analytics.native import groups, ids, tuples
 from analytics.native.heads import BRANCH_PART, NODE_PART, TYPE_PART
 from analytics.portion import Portion
+from analytics.rates import Rates
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,15 +23,29 @@ _TEXTS = (*schema.TEXT_COLUMNS, "trace_irregular")  # in the order of their code
 STATUS = tuples.STRATEGY + _TEXTS.index("status")
 
 
-def weights(portion: Portion, rate: float) -> Any:
+def weights(portion: Portion, partitions: Sequence[Partition], rates: Rates) -> Any:
     """How many runs each row stands for; NaN where the rate is 0 and says nothing.
 
-    A row drawn by the sampler stands for 1/rate runs; one kept because it failed, for itself.
+    A row drawn by the sampler stands for 1/rate runs, by the rate of its tenant at its time; one kept because it failed, for
+    itself.
+
+    Args:
+        portion: The rows.
+        partitions: Of the portion, first to last.
+        rates: Fractions of ok runs that were logged.
     """
+    usable = ~portion.flagged(tuples.NO_CREATED_AT)
+    rate = np.empty(len(usable))
+    for place, partition in enumerate(partitions):
+        rows = slice(int(portion.bounds[place]), int(portion.bounds[place + 1]))
+        rate[rows] = rates.rates_at(partition.realm, portion.rows.times[rows, 0], usable[rows])
     statuses = portion.rows.codes[:, STATUS]
     ok = [code for code in np.unique(statuses).tolist() if code >= 0 and portion.lexicon.texts[code] == "ok"]
     drawn = portion.flagged(tuples.SAMPLED) & np.isin(statuses, ok)
-    return np.where(drawn, 1 / rate if rate else np.nan, 1.0)
+    rate[rate == 0] = np.nan
+    found = np.divide(1.0, rate, out=rate)  # in place: a portion may have millions of rows
+    found[~drawn] = 1.0
+    return found
 
 
 class Columns:

@@ -10,9 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from analytics.errors import ConfigurationError
+from analytics.rate_entries import checked_rate
+from analytics.rates import Rates
 
 DEFAULT_SAMPLE_RATE = 0.05
 """The engine's own default of ``DSL_EXECUTION_LOG_SAMPLE_RATE``."""
+
+_UNSAID = Rates((), DEFAULT_SAMPLE_RATE, otherwise_is_default=True)
 
 PATIENCE = timedelta(hours=24)
 """Older than any transaction of the engine or of a nightly job: what is open for longer has been forgotten."""
@@ -39,8 +43,7 @@ class Settings:
         lake: Folder of the Parquet lake.
         lake_is_default: Nobody named one.
         reports: Folder of rendered reports.
-        sample_rate: Fraction of ok runs the engine logs, 0 to 1.
-        sample_rate_is_default: Nobody set it, so every command that uses it says so.
+        rates: Fractions of ok runs the engine logs; where nobody said one, its default, and every command that uses it says so.
         patience: Open transactions of the source older than this are not waited for.
         retries: How often in a row a run that the source interrupted tries again.
     """
@@ -49,8 +52,7 @@ class Settings:
     lake: Path = Path("lake")
     lake_is_default: bool = True
     reports: Path = Path("reports/out")
-    sample_rate: float = DEFAULT_SAMPLE_RATE
-    sample_rate_is_default: bool = True
+    rates: Rates = _UNSAID
     patience: timedelta = PATIENCE
     retries: int = RETRIES
 
@@ -63,6 +65,7 @@ class Settings:
         lake: str | Path | None = None,
         reports: str | Path | None = None,
         sample_rate: float | str | None = None,
+        sample_rates: str | Path | None = None,
         patience: timedelta | str | None = None,
         retries: int | str | None = None,
     ) -> Settings:
@@ -73,42 +76,30 @@ class Settings:
             database_url: Before ``ANALYTICS_DATABASE_URL``, before ``DATABASE_URL``, before libpq's own variables.
             lake: Before ``ANALYTICS_LAKE``, before ``lake``.
             reports: Before ``ANALYTICS_REPORTS``, before ``reports/out``.
-            sample_rate: Before ``ANALYTICS_SAMPLE_RATE``, before 0.05.
+            sample_rate: Where the file says none. Before ``ANALYTICS_SAMPLE_RATE``, before 0.05.
+            sample_rates: File of rates, see ``rate_entries``. Before ``ANALYTICS_SAMPLE_RATES``; empty for no file at all.
             patience: Before ``ANALYTICS_PATIENCE``, before 24 hours; as text ``90s``, ``45m``, ``24h`` or ``2d``.
             retries: Before ``ANALYTICS_RETRIES``, before 5.
 
         Raises:
-            ConfigurationError: The rate is no number between 0 and 1, the patience no duration, the retries no count.
+            ConfigurationError: The rate is no number between 0 and 1, the file of rates says something that cannot be, the
+                patience is no duration, the retries no count.
         """
         source = os.environ if env is None else env
         rate = sample_rate if sample_rate is not None else source.get("ANALYTICS_SAMPLE_RATE") or None
+        otherwise = DEFAULT_SAMPLE_RATE if rate is None else checked_rate(rate)
+        file = sample_rates if sample_rates is not None else source.get("ANALYTICS_SAMPLE_RATES")
         return cls(
             database_url=database_url or source.get("ANALYTICS_DATABASE_URL") or source.get("DATABASE_URL") or "",
             lake=Path(lake or source.get("ANALYTICS_LAKE") or "lake"),
             lake_is_default=not (lake or source.get("ANALYTICS_LAKE")),
             reports=Path(reports or source.get("ANALYTICS_REPORTS") or "reports/out"),
-            sample_rate=DEFAULT_SAMPLE_RATE if rate is None else _rate(rate),
-            sample_rate_is_default=rate is None,
+            rates=Rates.read(file, otherwise=otherwise, otherwise_is_default=rate is None)
+            if file
+            else Rates((), otherwise, rate is None),
             patience=_duration(patience if patience is not None else source.get("ANALYTICS_PATIENCE") or PATIENCE),
             retries=_count(retries if retries is not None else source.get("ANALYTICS_RETRIES") or RETRIES),
         )
-
-
-_LEAST_RATE = 1e-9
-"""A smaller one is a slip of the pen, and its weights would not be numbers any more."""
-
-
-def _rate(value: float | str) -> float:
-    try:
-        rate = float(value)
-    except ValueError:
-        rate = float("nan")
-    if not (rate == 0 or _LEAST_RATE <= rate <= 1):
-        raise ConfigurationError(
-            f"the sampling rate must be a number from 0 to 1 (0 itself, or at least {_LEAST_RATE:g}), not {value!r}",
-            hint="it is the engine's DSL_EXECUTION_LOG_SAMPLE_RATE: --sample-rate 0.05 or ANALYTICS_SAMPLE_RATE=0.05",
-        )
-    return rate
 
 
 def _duration(value: timedelta | str) -> timedelta:

@@ -79,11 +79,17 @@ def digest(infos: Iterable[PartitionInfo]) -> str:
         (
             info.partition.realm,
             (info.row_count, info.id_hash, info.fingerprint.row_count, info.fingerprint.change_hash),
-            (info.file_bytes, info.node_days_bytes, info.sample_rate, info.extracted_at.isoformat()),
+            (info.file_bytes, info.node_days_bytes, _rates(info), info.extracted_at.isoformat()),
         )
         for info in infos
     ]
     return hashlib.sha256(ascii(told).encode()).hexdigest()[:32]
+
+
+def _rates(info: PartitionInfo) -> object:
+    if len(info.sample_rates) == 1:
+        return info.sample_rates[0].rate  # as before there could be several: such day files stay what they are
+    return [(step.since and step.since.isoformat(), step.rate) for step in info.sample_rates]
 
 
 def of_day(lake: Lake, table: str, day: date) -> list[DayFile]:

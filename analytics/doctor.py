@@ -17,6 +17,7 @@ from analytics.doctor_server import examine_server
 from analytics.errors import LakeError, LakeLockedError, SourceError
 from analytics.lake import Lake
 from analytics.lock import NAME as LOCK
+from analytics.rates import Rates
 from analytics.source import Source
 
 LITTLE_SPACE = 2 << 30
@@ -54,13 +55,22 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
             yield from examine_server(source, lake)
     except SourceError as error:
         yield problem("source", error.message, error.hint)
-    if settings.sample_rate_is_default:
+    yield from _rates(settings.rates)
+    yield from examine_lake(lake)
+
+
+def _rates(rates: Rates) -> Iterator[Diagnosis]:
+    repair = "set ANALYTICS_SAMPLE_RATE to the engine's DSL_EXECUTION_LOG_SAMPLE_RATE"
+    if not rates.may_default:
+        yield ok("sampling rate", f"the engine logs this fraction of the ok runs: {rates}")
+    elif rates.entries:
+        yield advice("sampling rate", f"for some times or tenants nobody has said a rate: {rates}", repair)
+    else:
         yield advice(
             "sampling rate",
-            f"nobody has said how many ok runs the engine logs; {settings.sample_rate:g} is its default",
-            "set ANALYTICS_SAMPLE_RATE to the engine's DSL_EXECUTION_LOG_SAMPLE_RATE",
+            f"nobody has said how many ok runs the engine logs; {rates.otherwise:g} is its default",
+            repair,
         )
-    yield from examine_lake(lake)
 
 
 def examine_lake(lake: Lake) -> Iterator[Diagnosis]:

@@ -16,6 +16,7 @@ from analytics.horizon import COMMIT_LAG
 from analytics.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter
 from analytics.plan import Plan, compare
+from analytics.rates import Rates
 from analytics.retry import Retries
 from analytics.returned import Keeping
 from analytics.source import Source
@@ -35,8 +36,7 @@ def extract(
     window: Window,
     *,
     realms: Sequence[str | None] = (),
-    sample_rate: float,
-    sample_rate_is_default: bool = False,
+    rates: Rates,
     force: bool = False,
     allow_shrink: bool = False,
     wait_seconds: float = 0,
@@ -55,8 +55,8 @@ def extract(
         lake: Where to write.
         window: Whole UTC days.
         realms: Only these tenants (``None`` is the NULL realm); all when empty.
-        sample_rate: Fraction of ok runs the engine logs, 0 to 1; fixes each row's ``sample_weight``.
-        sample_rate_is_default: Nobody configured it; carried into the result, so that it is never silent.
+        rates: Fractions of ok runs the engine logs; they fix each row's ``sample_weight``. Where nobody has said one the
+            result tells so: a default is never silent.
         force: Replace every partition of the window, whether it differs or not.
         allow_shrink: Follow the source when it has lost rows; without it such rows are kept and said.
         wait_seconds: How long to wait for another run to release the lake, a day at most.
@@ -87,7 +87,7 @@ def extract(
             hint="--wait takes 0 to a day of seconds (86400)",
         )
     window = window.whole_days()
-    run = _Run(lake, window, RealmFilter.of(realms), sample_rate, force, allow_shrink, accept_source, jobs, progress)
+    run = _Run(lake, window, RealmFilter.of(realms), rates, force, allow_shrink, accept_source, jobs, progress)
     again = Retries(retries, notice)
     with timed(run.seconds, "wait"):
         lock = lake.lock(wait_seconds)
@@ -95,7 +95,7 @@ def extract(
     with contextlib.ExitStack() as stack:
         stack.push(lock)
         result = again.run(lambda: run.attempt(Source(url, lag=lag, patience=patience)), lambda: len(run.settled))
-    return replace(result, notes=[*result.notes, *again.notes()], sample_rate_is_default=sample_rate_is_default)
+    return replace(result, notes=[*result.notes, *again.notes()])
 
 
 class _Run:
@@ -106,14 +106,14 @@ class _Run:
         lake: Lake,
         window: Window,
         chosen: RealmFilter,
-        rate: float,
+        rates: Rates,
         force: bool,
         allow_shrink: bool,
         accept_source: bool,
         jobs: int,
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._lake, self._window, self._chosen, self._rate = lake, window, chosen, rate
+        self._lake, self._window, self._chosen, self._rates = lake, window, chosen, rates
         self._force, self._allow_shrink, self._accept_source = force, allow_shrink, accept_source
         self._jobs, self._progress = jobs, progress
         self.seconds: dict[str, float] = {}
@@ -136,12 +136,11 @@ class _Run:
                 found = source.fingerprints(window, chosen)
             here = strangers.present(lake, [*window.days, None])
             plan = compare(
-                *(lake, window, chosen, found, self._rate),
+                *(lake, window, chosen, found, self._rates),
                 force=self._force,
                 allow_shrink=self._allow_shrink,
                 sizes=here.places,
             )
-            unchanged = plan.unchanged - len(self._written().keys() - plan.changed.keys())
             plan = self._without_settled(plan)
             self._say(strangers.set_aside(lake, plan.records, here))
             day_files.sweep(lake)
@@ -154,7 +153,7 @@ class _Run:
                     lake,
                     workspace,
                     part,
-                    rate=self._rate,
+                    rates=self._rates,
                     allow_shrink=self._allow_shrink,
                     jobs=self._jobs,
                     progress=self._progress,
@@ -189,7 +188,6 @@ class _Run:
                 finally:
                     self._keep(once_more)
                 settled |= once_more.settled
-                unchanged -= len(back)
                 book.record(waiting, settled, again=True)
             with timed(seconds, "definitions"):
                 read = source.definitions()
@@ -200,23 +198,28 @@ class _Run:
                 day_files.write(
                     lake, [day for day in plan.records if plan.records[day]], plan.records, gathering, workspace
                 )
+        same = {partition: info for partition, info in plan.same.items() if partition not in self.settled}
+        looked_at = same | self._written()
+        defaulted = [p for p in looked_at if self._rates.is_defaulted(p.realm, p.day)]
+        steps = [step for info in looked_at.values() for step in info.sample_rates]
         return ExtractResult(
             window=window,
             written=list(self._written().values()),
-            unchanged=unchanged,
+            unchanged=len(same),
             kept=self._kept,
             dropped=self._dropped,
             horizon=source.horizon,
             incomplete_days=book.incomplete_days,
             unread_columns=source.unread_columns,
-            sample_rate=self._rate,
-            sample_rate_is_default=False,
+            sample_rates=sorted({step.rate for step in steps}) or [self._rates.otherwise],
+            sample_rate_is_default=bool(defaulted) or (self._rates.otherwise_is_default and not self._rates.entries),
+            defaulted=defaulted,
             definitions=None if isinstance(read, str) else len(read),
             notes=[
                 *([read] if isinstance(read, str) else []),
                 *self._said,
                 *horizon.notes(source.horizon),
-                *book.notes(self._rate),
+                *book.notes(),
                 *self._notes(source),
             ],
             seconds=seconds,

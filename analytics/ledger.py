@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.horizon import NotWaitedFor, OpenTransaction
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
+from analytics.rates import RateStep
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +43,10 @@ def to_json(entry: DayRecord) -> str:
                 "trace_entries": info.trace_entries,
                 "irregular_count": info.irregular_count,
                 "status_counts": info.status_counts,
-                "sample_rate": info.sample_rate,
+                "sample_rates": [
+                    {"since": step.since.isoformat() if step.since else None, "rate": step.rate}
+                    for step in info.sample_rates
+                ],
                 "file_bytes": info.file_bytes,
                 "node_days_bytes": info.node_days_bytes,
                 "extracted_at": info.extracted_at.isoformat(),
@@ -98,7 +102,7 @@ def _record(data: dict[str, Any]) -> DayRecord:
             trace_entries=int(item["trace_entries"]),
             irregular_count=int(item["irregular_count"]),
             status_counts={str(k): int(v) for k, v in item["status_counts"].items()},
-            sample_rate=float(item["sample_rate"]),
+            sample_rates=_rates(item),
             file_bytes=int(item["file_bytes"]),
             node_days_bytes=int(item["node_days_bytes"]),
             extracted_at=datetime.fromisoformat(item["extracted_at"]),
@@ -115,6 +119,12 @@ def _record(data: dict[str, Any]) -> DayRecord:
         recorded_at=datetime.fromisoformat(data["recorded_at"]),
         not_waited_for=tuple(_span(item) for item in data.get("not_waited_for", [])),  # older ledgers lack it
     )
+
+
+def _rates(item: dict[str, Any]) -> tuple[RateStep, ...]:
+    if "sample_rates" not in item:  # older ledgers knew one rate for all rows
+        return (RateStep(None, float(item["sample_rate"])),)
+    return tuple(RateStep(_time(step["since"]), float(step["rate"])) for step in item["sample_rates"])
 
 
 def _span(item: dict[str, Any]) -> NotWaitedFor:
@@ -144,6 +154,7 @@ def table(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> 
             ("trace_entries", pa.int64()),
             ("irregular_count", pa.int64()),
             ("sample_rate", pa.float64()),
+            ("sample_rates", pa.list_(pa.float64())),
             ("file_bytes", pa.int64()),
             ("is_complete", pa.bool_()),
             ("complete_until", utc),
@@ -162,7 +173,8 @@ def table(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> 
             [info.kept_count for info in infos],
             [info.trace_entries for info in infos],
             [info.irregular_count for info in infos],
-            [info.sample_rate for info in infos],
+            [info.sample_rates[0].rate if len(info.sample_rates) == 1 else None for info in infos],
+            [[step.rate for step in info.sample_rates] for info in infos],
             [info.file_bytes for info in infos],
             [record.is_complete] * len(infos),
             [record.complete_until] * len(infos),

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from analytics.horizon import Horizon, NotWaitedFor
+from analytics.rates import RateStep
 from analytics.window import ONE_DAY, Window
 
 
@@ -100,7 +101,7 @@ class PartitionInfo:
         trace_entries: Trace entries in the file.
         irregular_count: Rows whose trace has another shape and is kept verbatim.
         status_counts: Rows per status.
-        sample_rate: The rate the weights were made with; ``None`` in a partition without sampled rows is not special.
+        sample_rates: The rates the weights were made with, in order of time; more than one where it changed within the day.
         file_bytes, node_days_bytes: Sizes of the two files, to notice one that was changed or lost; no rollup: 0.
         extracted_at: When it was written, UTC.
     """
@@ -113,7 +114,7 @@ class PartitionInfo:
     trace_entries: int
     irregular_count: int
     status_counts: dict[str, int]
-    sample_rate: float
+    sample_rates: tuple[RateStep, ...]
     file_bytes: int
     node_days_bytes: int
     extracted_at: datetime
@@ -165,8 +166,9 @@ class ExtractResult:
         horizon: Up to when the source was complete.
         incomplete_days: Days of the window that are not complete yet.
         unread_columns: Columns of the source that the lake does not carry.
-        sample_rate: The rate the weights were made with.
-        sample_rate_is_default: Nobody configured it.
+        sample_rates: The rates of the partitions that were looked at, smallest first; without any, the one that was said.
+        sample_rate_is_default: For one of them at least, nobody has said a rate: the engine's default stood in.
+        defaulted: Those partitions.
         definitions: Rows of ``strategydefinition`` read; ``None`` when the table could not be read.
         notes: Everything else a person should know, in sentences.
         seconds: Wall clock per step.
@@ -181,8 +183,9 @@ class ExtractResult:
     horizon: Horizon
     incomplete_days: list[date]
     unread_columns: list[str]
-    sample_rate: float
+    sample_rates: list[float]
     sample_rate_is_default: bool
+    defaulted: list[Partition]
     definitions: int | None
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -227,8 +230,9 @@ class ExtractResult:
             "not_waited_for": [span.to_dict() for span in self.horizon.not_waited_for],
             "incomplete_days": [day.isoformat() for day in self.incomplete_days],
             "unread_columns": self.unread_columns,
-            "sample_rate": self.sample_rate,
+            "sample_rates": self.sample_rates,
             "sample_rate_is_default": self.sample_rate_is_default,
+            "partitions_at_default_rate": len(self.defaulted),
             "definitions": self.definitions,
             "notes": self.notes,
             "seconds": {step: round(value, 3) for step, value in self.seconds.items()},

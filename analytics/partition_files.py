@@ -19,6 +19,7 @@ from analytics.model import Fingerprint, Partition, PartitionInfo
 from analytics.native import ids, tuples
 from analytics.parquet_writer import ROW_GROUP_BYTES, ROW_GROUP_ENTRIES, SMALL_ROWS
 from analytics.portion import Portion
+from analytics.rates import Rates, RateStep, described
 from analytics.rollup import Rollup
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def write(
     partitions: Sequence[Partition],
     fingerprints: Mapping[Partition, Fingerprint],
     workspace: Path,
-    sample_rate: float,
+    rates: Rates,
     gather: Gather | None = None,
 ) -> dict[Partition, StagedFiles]:
     """Write the files of the portion's partitions, read them back, and compare with what the server counted.
@@ -53,14 +54,17 @@ def write(
         partitions: Of the portion, first to last.
         fingerprints: What the server counted of each.
         workspace: Folder for files on their way.
-        sample_rate: Fraction of ok runs that was logged.
+        rates: Fractions of ok runs that were logged.
         gather: Told of each table, partition, its rows and its number of runs, as they are written; by two threads.
 
     Raises:
         VerificationError: A count or hash differs; nothing has been replaced.
     """
-    footers = [_footer(partition, fingerprints[partition], sample_rate) for partition in partitions]
-    row_weights = weights(portion, sample_rate)
+    steps = [rates.of_day(partition.realm, partition.day) for partition in partitions]
+    footers = [
+        _footer(partition, fingerprints[partition], some) for partition, some in zip(partitions, steps, strict=True)
+    ]
+    row_weights = weights(portion, partitions, rates)
     with ThreadPoolExecutor(1) as other:
         rollups = other.submit(_node_days, portion, partitions, footers, workspace, row_weights, gather)
         executions = _executions(portion, partitions, footers, workspace, row_weights, gather)
@@ -96,7 +100,7 @@ def write(
                 trace_entries=int(codes[:, tuples.ENTRIES].sum(dtype=np.int64)),
                 irregular_count=_irregular(portion, codes),
                 status_counts=_status_counts(portion, codes),
-                sample_rate=sample_rate,
+                sample_rates=steps[place],
                 file_bytes=path.stat().st_size if path else 0,
                 node_days_bytes=rollup.stat().st_size if rollup else 0,
                 extracted_at=datetime.now(UTC).replace(microsecond=0),
@@ -228,11 +232,11 @@ def _read_back(path: Path) -> tuple[int, int]:
     return count, hashed
 
 
-def _footer(partition: Partition, fingerprint: Fingerprint, sample_rate: float) -> dict[str, str]:
+def _footer(partition: Partition, fingerprint: Fingerprint, steps: Sequence[RateStep]) -> dict[str, str]:
     return {
         "strategy_analytics.day": partition.day.isoformat() if partition.day else "",
         "strategy_analytics.source_row_count": str(fingerprint.row_count),
         "strategy_analytics.source_id_hash": str(fingerprint.id_hash),
         "strategy_analytics.source_change_hash": str(fingerprint.change_hash),
-        "strategy_analytics.sample_rate": repr(sample_rate),
+        "strategy_analytics.sample_rate": described(steps),
     }

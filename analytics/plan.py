@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from analytics.lake import Lake, day_of
-from analytics.model import DayRecord, Fingerprint, Partition, RealmFilter, Span
+from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter, Span
+from analytics.rates import Rates, RateStep
 from analytics.window import Window
 
 MOST_ROWS_AT_ONCE = 2_000_000
@@ -20,11 +21,18 @@ _GONE = Fingerprint(row_count=0, id_hash=0, change_hash=0)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What differs, and what does not."""
+    """What differs, and what does not.
+
+    Attributes:
+        changed: Partitions to replace, with what the source says of them.
+        same: The others, as the ledger knows them.
+        other_rates: Of these, those weighed with other rates than are said now; with the latter.
+        records: The ledger of the window's days.
+    """
 
     changed: dict[Partition, Fingerprint]
-    unchanged: int
-    other_rate: int
+    same: dict[Partition, PartitionInfo]
+    other_rates: dict[Partition, tuple[RateStep, ...]]
     records: dict[date | None, DayRecord | None]
 
 
@@ -33,7 +41,7 @@ def compare(
     window: Window,
     chosen: RealmFilter,
     found: dict[Partition, Fingerprint],
-    rate: float,
+    rates: Rates,
     *,
     force: bool,
     allow_shrink: bool,
@@ -46,7 +54,7 @@ def compare(
         window: Days to compare.
         chosen: Tenants to compare.
         found: What the source has.
-        rate: The sampling rate weights are made with.
+        rates: The sampling rates weights are made with.
         force: Everything differs.
         allow_shrink: What was kept though the source has lost it differs.
         sizes: Of the window's partition files, by name.
@@ -54,7 +62,8 @@ def compare(
     remembered = set(lake.recorded_days())  # one look at the folder: a window may have a million days
     records = {day: lake.recorded(day) if day in remembered else None for day in [*window.days, None]}
     changed: dict[Partition, Fingerprint] = {}
-    unchanged = other_rate = 0
+    same: dict[Partition, PartitionInfo] = {}
+    other_rates: dict[Partition, tuple[RateStep, ...]] = {}
     known = {
         partition
         for record in records.values()
@@ -67,14 +76,15 @@ def compare(
         fingerprint = found.get(partition, _GONE)
         record = records.get(partition.day)
         info = record.partitions.get(partition.realm) if record else None
-        same = info is not None and info.fingerprint == fingerprint and lake.holds(info, sizes)
         follows = force or (allow_shrink and info is not None and info.kept_count > 0)
-        if same and not follows:
-            unchanged += 1
-            other_rate += info is not None and info.sample_rate != rate
-        else:
+        if info is None or follows or info.fingerprint != fingerprint or not lake.holds(info, sizes):
             changed[partition] = fingerprint
-    return Plan(changed, unchanged, other_rate, records)
+            continue
+        same[partition] = info
+        steps = rates.of_day(partition.realm, partition.day)
+        if info.sample_rates != steps:
+            other_rates[partition] = steps
+    return Plan(changed, same, other_rates, records)
 
 
 def _orphans(lake: Lake, names: Iterable[str], placed: set[Partition]) -> Iterator[Partition]:

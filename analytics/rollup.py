@@ -33,7 +33,6 @@ class Rollup:
 
     def __init__(self, portion: Portion, weights: Any) -> None:
         self._portion, self._coder = portion, Coder(portion.lexicon)
-        self._rate_is_known = not np.isnan(weights).any()
         units, firsts = _units(portion)
         whole, real = _partial_sums(portion, self._coder, units, np.nan_to_num(weights, nan=0.0))
         ranks, parts = _ranked(portion.lexicon, whole[:, 1])
@@ -80,8 +79,8 @@ class Rollup:
                 name: self._coder.texts(np.ascontiguousarray(self._parts[which, part])) for name, part in _NAMES.items()
             },
             "entry_count": array(whole[:, groups.COUNT]),
-            # a rate of 0 says nothing of how many runs there were
-            "est_entries": array(real[:, groups.WEIGHT], (real[:, groups.WEIGHT] == 0) & (not self._rate_is_known)),
+            # a rate of 0 says nothing of how many runs there were: no known weight is below 1, so 0 means that none was known
+            "est_entries": array(real[:, groups.WEIGHT], real[:, groups.WEIGHT] == 0),
             "true_count": array(whole[:, groups.TRUES]),
             "false_count": array(whole[:, groups.FALSES]),
             "null_count": array(whole[:, groups.NULLS]),

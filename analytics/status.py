@@ -112,11 +112,12 @@ def coverage(lake: Warehouse, window: Window) -> Coverage:
         if record is None or not (record.covers_all_realms or realms <= set(record.partitions)):
             missing.append(day)
             continue
-        rates |= {info.sample_rate for realm, info in record.partitions.items() if realm in realms}
+        rates |= {s.rate for realm, info in record.partitions.items() if realm in realms for s in info.sample_rates}
         if not record.is_complete and not (record.complete_until and record.complete_until >= window.until):
             partial.append(day)
             ends = [moment for moment in (complete, record.complete_until) if moment is not None]
             complete = min(ends, default=None)
     if not rates:  # nothing of these days: what the rest of the lake was made with
-        rates = {info.sample_rate for record in records.values() for info in record.partitions.values()}
+        everything = [info for record in records.values() for info in record.partitions.values()]
+        rates = {step.rate for info in everything for step in info.sample_rates}
     return Coverage(missing, partial, complete, sorted(rates))

@@ -19,6 +19,7 @@ from analytics.lake import Lake
 from analytics.model import Fingerprint, Partition, PartitionInfo
 from analytics.plan import Plan, chunks, shares, span
 from analytics.portion import Portion
+from analytics.rates import Rates
 from analytics.side_by_side import side_by_side
 from analytics.source import Source
 from analytics.staging import HELD_BYTES, Stage
@@ -50,7 +51,7 @@ class Transfer:
         lake: Where to write.
         workspace: Folder for files on their way.
         plan: What differs.
-        rate: Fraction of ok runs that was logged.
+        rates: Fractions of ok runs that were logged.
         allow_shrink: Follow the source when it has lost rows.
         jobs: Connections to read with, side by side.
         progress: Told of every partition.
@@ -69,7 +70,7 @@ class Transfer:
         workspace: Path,
         plan: Plan,
         *,
-        rate: float,
+        rates: Rates,
         allow_shrink: bool,
         jobs: int = 1,
         progress: Callable[[Progress], None] | None = None,
@@ -77,7 +78,7 @@ class Transfer:
     ) -> None:
         self._gather = gather
         self._source, self._lake, self._workspace, self._plan = source, lake, workspace, plan
-        self._rate, self._allow_shrink, self._jobs, self._progress = rate, allow_shrink, jobs, progress
+        self._rates, self._allow_shrink, self._jobs, self._progress = rates, allow_shrink, jobs, progress
         self._rows_total = sum(fingerprint.row_count for fingerprint in plan.changed.values())
         self._telling = threading.Lock()
         self.written: list[PartitionInfo] = []
@@ -184,7 +185,7 @@ class Transfer:
         import pyarrow as pa
 
         try:
-            staged = partition_files.write(portion, partitions, fingerprints, workspace, self._rate, self._gather)
+            staged = partition_files.write(portion, partitions, fingerprints, workspace, self._rates, self._gather)
         except pa.ArrowException as error:
             names = ", ".join(str(partition) for partition in partitions[:3])
             raise LakeError(

@@ -318,7 +318,7 @@ def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | Non
 
 def find_lake(path: str | Path | None = None) -> Path:
     """The folder of the lake to read, as ``open_lake`` looks for it."""
-    settings = Settings.from_env(lake=path)
+    settings = Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
     if not settings.lake_is_default:
         return settings.lake
     return next((place for place in _LAKES if place.is_dir()), settings.lake)

@@ -81,7 +81,9 @@ def ours(task: dict[str, Any]) -> Work:
 
     def work() -> dict[str, Any]:
         lake = Path(task["folder"]) / "lake"
-        api.extract(task["since"], task["until"], lake=lake, database_url=task["url"], sample_rate=0.05)
+        api.extract(
+            task["since"], task["until"], lake=lake, database_url=task["url"], sample_rate=0.05, sample_rates=""
+        )
         rows: dict[str, dict[str, Any]] = {}
         for path in lake.glob("executions/**/*.parquet"):
             for row in pq.ParquetFile(path).read().to_pylist():

@@ -97,10 +97,11 @@ def ours(task: dict[str, Any], jobs: int = 1) -> Work:
     from analytics import extraction
     from analytics.cli.terminal import few_heaps
     from analytics.lake import Lake
+    from analytics.rates import Rates
     from analytics.window import Window
 
     few_heaps()  # as the command does
-    options: dict[str, Any] = {"sample_rate": 0.05, "jobs": jobs}
+    options: dict[str, Any] = {"rates": Rates((), 0.05), "jobs": jobs}
     lake = Lake(task.get("lake") or Path(task["folder"]) / "lake")
 
     def work() -> dict[str, Any]:

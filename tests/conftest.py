@@ -21,6 +21,7 @@ from analytics.demo import UNTIL, Demo, build
 from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import ExtractResult
+from analytics.rates import Rates
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -71,7 +72,7 @@ def lake(request: pytest.FixtureRequest, database_url: str, tmp_path_factory: py
     first = UNTIL - timedelta(days=request.config.getoption("--demo-days") + 1)
     # the odd rows at the epoch; the demo's days with one before and one after
     for since, until in (("1969-12-31", "1970-01-02"), (first, UNTIL + timedelta(days=1))):
-        extract(database_url, made, Window.parse(since, until), sample_rate=RATE)
+        extract(database_url, made, Window.parse(since, until), rates=Rates((), RATE))
     return made
 
 
@@ -132,10 +133,17 @@ class Table:
         return self.url.replace("postgres@", f"{role}@", 1)
 
     def extract(
-        self, lake: Lake, since: str = "2026-07-07", until: str = "2026-07-10", **options: Any
+        self,
+        lake: Lake,
+        since: str = "2026-07-07",
+        until: str = "2026-07-10",
+        *,
+        sample_rate: float = RATE,
+        rates: Rates | None = None,
+        **options: Any,
     ) -> ExtractResult:
         """One extraction of these days."""
-        return extract(self.url, lake, Window.parse(since, until), **{"sample_rate": RATE, **options})
+        return extract(self.url, lake, Window.parse(since, until), rates=rates or Rates((), sample_rate), **options)
 
 
 def _in_database(url: str, name: str) -> str:

@@ -54,7 +54,7 @@ def test_extract_gives_json_to_programs(run, database_url, tmp_path):
     facts = json.loads(out)
     assert code == 0
     assert {part["realm_id"] for part in facts["partitions_written"]} == {None}
-    assert facts["sample_rate"] == 0.05
+    assert facts["sample_rates"] == [0.05]
 
 
 @pytest.mark.parametrize(

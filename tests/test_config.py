@@ -13,10 +13,10 @@ from analytics.errors import ConfigurationError, UsageError
 
 def test_without_anything_the_documented_defaults_hold() -> None:
     found = Settings.from_env({})
-    assert (found.database_url, found.lake, found.reports, found.sample_rate) == (
+    assert (found.database_url, found.lake, found.reports, found.rates.otherwise) == (
         "", Path("lake"), Path("reports/out"), 0.05
     )  # fmt: skip
-    assert found.lake_is_default and found.sample_rate_is_default
+    assert found.lake_is_default and found.rates.otherwise_is_default
     assert not Settings.from_env({"ANALYTICS_LAKE": "lake"}).lake_is_default
 
 
@@ -60,7 +60,7 @@ def test_the_nearest_sampling_rate_wins_and_a_default_one_is_known_as_such(
     given: float | str | None, environment: dict[str, str], rate: float, is_default: bool
 ) -> None:
     found = Settings.from_env(environment, sample_rate=given)
-    assert (found.sample_rate, found.sample_rate_is_default) == (rate, is_default)
+    assert (found.rates.otherwise, found.rates.otherwise_is_default) == (rate, is_default)
 
 
 @pytest.mark.parametrize("value", ["five", "-0.1", "1.01", "5%", "nan", "inf", "0,05", "1e999", "1e-320"])
@@ -122,4 +122,4 @@ def test_a_password_is_not_in_the_repr() -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
-        Settings().sample_rate = 1.0  # type: ignore[misc]
+        Settings().retries = 1  # type: ignore[misc]

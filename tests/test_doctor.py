@@ -17,6 +17,7 @@ from analytics.config import Settings
 from analytics.diagnosis import Diagnosis
 from analytics.doctor import examine, examine_lake, file_system
 from analytics.lake import Lake
+from analytics.rates import Rates
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -26,7 +27,7 @@ LOG = "strategyexecutionlog"
 
 def seen(url: str, lake: Lake, patience: timedelta = timedelta(hours=24)) -> dict[str, Diagnosis]:
     """The findings by name."""
-    settings = Settings(database_url=url, lake=lake.root, sample_rate_is_default=False, patience=patience)
+    settings = Settings(database_url=url, lake=lake.root, rates=Rates((), 0.05), patience=patience)
     return {found.name: found for found in examine(settings)}
 
 

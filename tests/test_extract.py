@@ -30,6 +30,7 @@ from analytics.errors import LakeLockedError, UsageError, VerificationError
 from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import Partition, RealmFilter, Span
+from analytics.rates import Rates, RateStep
 from analytics.runs import Run
 from analytics.source import Source
 from analytics.warehouse import Warehouse
@@ -668,7 +669,7 @@ def test_many_runs_on_disk_of_many_dictionaries_give_the_same_lake_as_one_in_mem
     monkeypatch.setattr("analytics.dictionary.HEAD_BYTES", 60_000)
     monkeypatch.setattr(copy_stream, "BLOCK_BYTES", 100_000)
     other = Lake(tmp_path / "lake")
-    extract(demo.url, other, Window.parse("2026-07-06", "2026-07-12"), sample_rate=0.05, jobs=jobs)
+    extract(demo.url, other, Window.parse("2026-07-06", "2026-07-12"), rates=Rates((), 0.05), jobs=jobs)
     assert len(spilled) > 3
     assert len(dictionaries) > 3
     ours = set(other.files("executions", days=[date(2026, 7, day) for day in range(6, 12)]))
@@ -775,14 +776,14 @@ def test_a_role_that_cannot_see_other_sessions_says_so(table: Table, role: str, 
     table.insert()
     with psycopg.connect(table.url) as other:
         other.execute("select 1")
-        result = extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), sample_rate=0.05)
+        result = extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), rates=Rates((), 0.05))
     assert "cannot see other sessions" in result.horizon.reason
     assert "pg_read_all_stats" in result.horizon.reason
     assert result.row_count == 1
     table.execute(f"grant pg_read_all_stats to {role}")
     with psycopg.connect(table.url) as other:
         other.execute("select 1")
-        result = extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), sample_rate=0.05)
+        result = extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), rates=Rates((), 0.05))
     assert "cannot see" not in result.horizon.reason
     assert result.horizon.role == "postgres"
 
@@ -859,8 +860,9 @@ def test_a_kill_in_the_middle_leaves_whole_files_and_the_next_run_completes_them
     program = (
         "import os, signal\n"
         + textwrap.dedent(point)
-        + "from analytics.extraction import extract\nfrom analytics.lake import Lake\nfrom analytics.model import Window\n"
-        + f"extract({table.url!r}, Lake({str(fresh.root)!r}), Window.parse('2026-07-08', '2026-07-09'), sample_rate=0.05)\n"
+        + "from analytics.extraction import extract\nfrom analytics.lake import Lake\n"
+        "from analytics.model import Window\nfrom analytics.rates import Rates\n"
+        + f"extract({table.url!r}, Lake({str(fresh.root)!r}), Window.parse('2026-07-08', '2026-07-09'), rates=Rates((), 0.05))\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ended = subprocess.run(
@@ -904,7 +906,8 @@ def test_footers_and_ledger_say_what_postgresql_counted(database_url: str, lake:
         assert int(footer[b"strategy_analytics.source_row_count"]) == count == pq.read_metadata(path).num_rows
         assert int(footer[b"strategy_analytics.source_id_hash"]) == id_hash
         assert int(footer[b"strategy_analytics.source_change_hash"]) == info.fingerprint.change_hash
-        assert float(footer[b"strategy_analytics.sample_rate"]) == info.sample_rate == 0.05
+        assert info.sample_rates == (RateStep(None, 0.05),)
+        assert footer[b"strategy_analytics.sample_rate"] == b"0.05"
 
 
 def test_the_ledger_names_its_source(table: Table, fresh: Lake) -> None:

@@ -23,6 +23,7 @@ from analytics.extraction import extract
 from analytics.horizon import Horizon, NotWaitedFor, OpenTransaction, read_horizon, spans_of
 from analytics.lake import Lake
 from analytics.model import ExtractResult
+from analytics.rates import Rates
 from analytics.source import Source
 from analytics.status import calendar
 from analytics.warehouse import Warehouse
@@ -259,7 +260,7 @@ def insert(url: str, statement: str = "") -> None:
 
 
 def run(url: str, lake: Lake, **options: Any) -> ExtractResult:
-    return extract(url, lake, Window.parse("2d", "tomorrow"), sample_rate=0.05, lag=timedelta(0), **options)
+    return extract(url, lake, Window.parse("2d", "tomorrow"), rates=Rates((), 0.05), lag=timedelta(0), **options)
 
 
 def replayed(pair: Pair) -> None:

@@ -24,6 +24,8 @@ ORDER = (
     *(
         "errors",
         "window",
+        "rate_entries",
+        "rates",
         "horizon",
         "model",
         "config",

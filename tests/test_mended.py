@@ -17,6 +17,7 @@ from analytics.errors import QueryError
 from analytics.extraction import extract
 from analytics.lake import realm_directory
 from analytics.model import RealmFilter
+from analytics.rates import Rates
 from analytics.stories import measures
 from analytics.warehouse import Warehouse
 from analytics.window import Window
@@ -41,7 +42,7 @@ def test_what_a_role_is_set_to_does_not_change_a_value(table, role, fresh):
     ):  # fmt: skip
         table.execute(f"alter role {role} set {setting}")
     execution = table.insert(points="0.3333333333333333", durationMs="0.6666666666666666", caseName="🎈 é", realmId="ж")
-    extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), sample_rate=0.05)
+    extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), rates=Rates((), 0.05))
     rows = (
         Warehouse(fresh)
         .connection.execute("select execution_id, points, duration_ms, case_name, created_at::varchar from executions")
@@ -214,7 +215,7 @@ def test_the_ledger_writes_each_day_of_a_run_once():
 
     window = Window.parse("2026-07-01", "2026-07-04")
     lake = Counting()
-    plan = Plan({}, 0, 0, dict.fromkeys([*window.days, None]))
+    plan = Plan({}, {}, {}, dict.fromkeys([*window.days, None]))
     book = Bookkeeper(lake, window, RealmFilter(), plan, Horizon(datetime(2026, 7, 3, 12, tzinfo=UTC), "lag"), {})  # type: ignore[arg-type]
     book.record([date(2026, 7, 2)], {})
     book.record([*window.days, None], {})

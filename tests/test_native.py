@@ -29,6 +29,7 @@ from analytics.native.names import Names
 from analytics.native.traces import LITERALS, scan
 from analytics.plan import shares
 from analytics.portion import Portion
+from analytics.rates import Rates
 from analytics.rollup import Rollup
 from analytics.runs import Run
 from analytics.side_by_side import side_by_side
@@ -243,7 +244,9 @@ def read(rows: Sequence[dict[str, Any]], *, pieces: int = 1) -> list[dict[str, A
     if decoder.has_rows:
         found.append(decoder.finish())
     portion = Portion(0, 0, found)
-    table = Columns(portion, weights(portion, 0.05)).table(0, int(portion.bounds[-1]), coded=True)
+    table = Columns(portion, weights(portion, [PARTITION], Rates((), 0.05))).table(
+        0, int(portion.bounds[-1]), coded=True
+    )
     return table.to_pylist()  # type: ignore[no-any-return]
 
 
@@ -375,7 +378,7 @@ def test_a_kept_row_is_sent_as_it_was(tmp_path: Path) -> None:
     run = decoder.finish()
     assert (run.rows.codes[:, tuples.FLAGS] & tuples.KEPT != 0).tolist() == [True]
     portion = Portion(0, 0, [run])
-    assert Columns(portion, weights(portion, 0.05)).table(0, 1, coded=False).to_pylist() == rows
+    assert Columns(portion, weights(portion, [PARTITION], Rates((), 0.05))).table(0, 1, coded=False).to_pylist() == rows
 
 
 # ---- several connections -----------------------------------------------------------------------------------------------
@@ -468,7 +471,7 @@ def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pyte
     portion = Portion(0, 0, [*runs, decoder.finish()])
     assert len({id(run.dictionary) for run in runs}) > 3
     assert not list(tmp_path.iterdir())  # what waits on disk has no name there
-    table = Columns(portion, weights(portion, 0.05)).table(0, 60, coded=True)
+    table = Columns(portion, weights(portion, [PARTITION], Rates((), 0.05))).table(0, 60, coded=True)
     chunk = table["strategy_id"].chunk(0)
     assert sorted(chunk.dictionary.to_pylist()) == ["s0", "s1", "s2"]
     found = table.to_pylist()
@@ -482,7 +485,7 @@ def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pyte
         assert (row["notes"], row["strategy_id"]) == (was["notes"], was["strategy_id"])
         assert [item["value"] for item in row["trace"]] == [str(number % 2), f'"{f"{number}" * 200}"']
         assert [item["value_number"] for item in row["trace"]] == [number % 2, None]
-    rollup = Rollup(portion, weights(portion, 0.05)).table(0, "acme").to_pylist()
+    rollup = Rollup(portion, weights(portion, [PARTITION], Rates((), 0.05))).table(0, "acme").to_pylist()
     assert [(row["strategy_id"], row["node_id"], row["entry_count"], row["number_sum"]) for row in rollup] == [
         (strategy, node, 20, 10.0 if node == "n" else None) for strategy in ("s0", "s1", "s2") for node in ("m", "n")
     ]

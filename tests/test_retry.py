@@ -15,6 +15,7 @@ from analytics.demo.server import EmbeddedServer
 from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
 from analytics.extraction import extract
 from analytics.lake import Lake
+from analytics.rates import Rates
 from analytics.retry import Retries, pause
 from analytics.server_errors import explain
 from analytics.source import Source
@@ -204,6 +205,6 @@ def test_a_server_that_restarts_meanwhile_is_waited_for(
             server.start()
 
         window = Window.parse("2026-07-07", "2026-07-10")
-        result = extract(url, fresh, window, sample_rate=0.05, notice=start)
+        result = extract(url, fresh, window, rates=Rates((), 0.05), notice=start)
         assert "the server cannot be reached" in heard[0]
         assert any("the source failed" in note for note in result.notes)

@@ -22,6 +22,7 @@ from analytics.errors import (
 from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import RealmFilter, Span
+from analytics.rates import Rates
 from analytics.source import Source
 from analytics.warehouse import Warehouse
 from analytics.window import Window
@@ -237,7 +238,7 @@ def test_a_role_that_may_read_all_but_the_credential_column_is_enough(table: Tab
     granted = ", ".join(f'"{name}"' for name in names if name != "apiKey_used")
     table.execute(f"grant select ({granted}) on {LOG} to {role}")
     table.insert(apiKey_used="secret-key")
-    result = extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), sample_rate=0.05)
+    result = extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), rates=Rates((), 0.05))
     assert result.row_count == 1
     with Source(table.as_role(role)) as source:
         assert source.change_column == "updated_at"  # xmin was not granted

@@ -19,6 +19,7 @@ from analytics.errors import QueryError, UnknownNameError, UsageError
 from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import Partition
+from analytics.rates import Rates
 from analytics.warehouse import VIEWS, Warehouse, open_lake
 from analytics.window import Window
 
@@ -221,7 +222,7 @@ def clean(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake of what the simulated engine wrote, without the odd rows: those live in realms of their own."""
     realms = sorted(set(pq.read_table(demo.truth, columns=["realm_id"])["realm_id"].to_pylist()) - {None})
     made = Lake(tmp_path_factory.mktemp("clean") / "lake")
-    extract(demo.url, made, Window.parse("2026-07-06", "2026-07-12"), realms=realms, sample_rate=0.05)
+    extract(demo.url, made, Window.parse("2026-07-06", "2026-07-12"), realms=realms, rates=Rates((), 0.05))
     return made
 
 

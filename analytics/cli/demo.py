@@ -70,6 +70,7 @@ def run_demo(options: argparse.Namespace) -> int:
             accept_source=True,
             database_url=source.url,
             sample_rate=demo.RATE,
+            sample_rates="",  # those of the environment are of another engine
         )
         spent["extract"] = time.perf_counter() - moment
         extracting.report(result)

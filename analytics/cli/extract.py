@@ -31,6 +31,12 @@ def add(verbs: Verbs) -> None:
         metavar="P",
         help="fraction of ok runs the engine logs (default: $ANALYTICS_SAMPLE_RATE, else 0.05)",
     )
+    parser.add_argument(
+        "--sample-rates",
+        metavar="FILE",
+        help="fractions with their dates and tenants, in TOML; --sample-rate is for what it does not say "
+        "(default: $ANALYTICS_SAMPLE_RATES; '' for none)",
+    )
     parser.add_argument("--force", action="store_true", help="replace every partition of the window")
     parser.add_argument(
         "--allow-shrink", action="store_true", help="follow the source when it has lost rows; kept otherwise"
@@ -89,6 +95,7 @@ def run_extract(options: argparse.Namespace) -> int:
             lake=options.lake,
             database_url=options.database_url,
             sample_rate=options.sample_rate,
+            sample_rates=options.sample_rates,
             force=options.force,
             allow_shrink=options.allow_shrink,
             wait_seconds=options.wait,
@@ -131,10 +138,26 @@ def report(result: ExtractResult) -> None:
         )
     if result.unread_columns:
         say(f"columns of the source that are not carried: {', '.join(result.unread_columns)}")
-    if result.sample_rate_is_default:
-        say(f"sampling rate {result.sample_rate:g}, the engine's default; set ANALYTICS_SAMPLE_RATE if yours differs")
+    _report_rates(result)
     for note in result.notes:
         say(f"note: {note}")
+
+
+def _report_rates(result: ExtractResult) -> None:
+    """Say the rates where they are several, and a default wherever it stood in."""
+    from analytics.config import DEFAULT_SAMPLE_RATE
+
+    if len(result.sample_rates) > 1:
+        say(f"sampling rates {', '.join(f'{rate:g}' for rate in result.sample_rates)}")
+    if not result.sample_rate_is_default:
+        return
+    total = len(result.written) + result.unchanged
+    some = ""
+    if 0 < len(result.defaulted) < total:
+        some = f" for {len(result.defaulted)} of {total} partitions ({result.defaulted[0]}, …)"
+    say(
+        f"sampling rate {DEFAULT_SAMPLE_RATE:g}, the engine's default{some}; set ANALYTICS_SAMPLE_RATE if yours differs"
+    )
 
 
 @contextmanager
@@ -179,7 +202,7 @@ def run_export(options: argparse.Namespace) -> int:
         raise LakeError(
             f"the folder {options.out} is not empty", hint="give a new folder: an export never mixes with older files"
         )
-    lake = Lake(Settings.from_env(lake=options.lake).lake)
+    lake = Lake(Settings.from_env(lake=options.lake, sample_rates="").lake)
     count = export_nodes(Warehouse(lake, realms=chosen_realms(options) or None), options.out, window)
     say(f"{count:,} trace entries")
     put(str(options.out))

@@ -177,6 +177,7 @@ def _main(job: Job, pipe: Connection, progress: Path) -> None:
     from analytics import copy_stream, extraction, retry
     from analytics.errors import AnalyticsError
     from analytics.lake import Lake
+    from analytics.rates import Rates
     from analytics.window import Window
 
     retry.FIRST_PAUSE = 0.1  # the pauses are real, only shorter
@@ -187,7 +188,7 @@ def _main(job: Job, pipe: Connection, progress: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (job.file_limit, job.file_limit))
     watched = steps.Steps(job.lake, job.stop, progress, job.log, pause)
     steps.install(watched)
-    options = {"sample_rate": 0.05, **job.options}
+    options = {"rates": Rates((), 0.05), **job.options}
     for name in job.faults:
         faults.plant(name, watched, options)
     pipe.send(("started", None))

@@ -19,6 +19,7 @@ def warm(url: str) -> None:
     """Extract once, and look at it."""
     from analytics.extraction import extract
     from analytics.lake import Lake
+    from analytics.rates import Rates
     from analytics.warehouse import Warehouse
     from analytics.window import Window
 
@@ -28,7 +29,9 @@ def warm(url: str) -> None:
     folder = Path(tempfile.mkdtemp(prefix="strategy-analytics-"))
     with contextlib.suppress(Exception):  # then the runs are slower, and say themselves what is wrong
         for _ in range(2):
-            extract(url, Lake(folder / "lake"), Window.parse(SINCE, UNTIL), sample_rate=0.05, force=True, retries=0)
+            extract(
+                url, Lake(folder / "lake"), Window.parse(SINCE, UNTIL), rates=Rates((), 0.05), force=True, retries=0
+            )
         truth._seen(folder / "lake")
         Warehouse(Lake(folder / "lake")).sql("select count(*) from executions").fetchall()
     shutil.rmtree(folder, ignore_errors=True)

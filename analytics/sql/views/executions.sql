@@ -27,4 +27,4 @@ comment on column executions.trace_irregular is 'The trace verbatim as JSON text
 comment on column executions.sampled is 'True: drawn by the sampler. False: kept because it failed.';
 comment on column executions.parent_strategy_id is 'The built-in a DSL_EXTEND program wraps; NULL for DSL_FULL.';
 comment on column executions.notes is 'trace truncated: N -> M entries, or free text; may be NULL.';
-comment on column executions.sample_weight is 'How many runs the row stands for: 1/rate when drawn by the sampler, 1 when kept because it failed.';
+comment on column executions.sample_weight is 'How many runs the row stands for: 1/rate, by the tenant''s rate at created_at, when drawn by the sampler (NULL at rate 0); 1 when kept because it failed.';

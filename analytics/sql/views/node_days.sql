@@ -11,7 +11,7 @@ comment on column node_days.node_id is 'Id of the node; may be NULL; ids that re
 comment on column node_days.type is 'Type of the node.';
 comment on column node_days.branch is 'Branch taken; NULL where the type has none.';
 comment on column node_days.entry_count is 'Entries in the log: a count of logged entries, not of evaluations.';
-comment on column node_days.est_entries is 'Estimated evaluations: sum of the runs'' sample_weight (entries beyond the stored 200 are missing).';
+comment on column node_days.est_entries is 'Estimated evaluations: sum of the runs'' sample_weight where it is known, as sum() does; NULL where none is (rate 0). Entries beyond the stored 200 are missing.';
 comment on column node_days.true_count is 'Logged entries with value true.';
 comment on column node_days.false_count is 'Logged entries with value false.';
 comment on column node_days.null_count is 'Logged entries with value null.';
