@@ -24,6 +24,11 @@ ORDER = (
     *(
         "errors",
         "window",
+        "samples",
+        "counter_files",
+        "prometheus",
+        "increments",
+        "counters",
         "horizon",
         "model",
         "config",
