@@ -4,7 +4,7 @@
     ├── UsageError            exit 2   the caller asked for something that cannot be
     │   ├── ConfigurationError         a setting is missing or out of range
     │   └── UnknownNameError           no such query, view, realm, strategy, report …
-    ├── SourceError           exit 3   the database
+    ├── SourceError           exit 3   the database, or what the engine's counters are read from
     │   ├── SourceUnavailableError     host, port, password, database
     │   ├── SourceAccessError          a right is missing
     │   ├── SourceIdentityError        another server than the one the lake was made from
@@ -72,7 +72,7 @@ class UnknownNameError(UsageError):
 
 
 class SourceError(AnalyticsError):
-    """The PostgreSQL server refused, failed or does not hold what is needed."""
+    """The PostgreSQL server, or what counters are read from, refused, failed or does not hold what is needed."""
 
     @property
     def is_transient(self) -> bool:

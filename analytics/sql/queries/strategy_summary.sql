@@ -22,7 +22,7 @@ with part as (
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
    group by all
 ), smallest as (
-  select realm_id, min(sample_rate) as rate
+  select realm_id, min(list_min(sample_rates)) as rate
     from partitions
    where ($since::timestamptz is null or day >= $since::timestamptz::date)
      and ($until::timestamptz is null or day <= ($until::timestamptz - interval 1 microsecond)::date)

@@ -1,0 +1,193 @@
+"""Samples of the engine's counters as Prometheus kept them: which ones are read, and the JSON it answers with."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analytics.errors import ConfigurationError, SourceError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Heap = tuple[array[float], array[float]]
+
+RUNS = "dsl_execution_duration_seconds_count"
+"""One more at the end of every run. Labels: realm, strategy_type, status, and those of the process."""
+DROPPED = "dsl_execution_log_dropped_total"
+"""One more for every row the full log queue did not take. A series begins with the first row that was dropped."""
+STARTED = "process_start_time_seconds"
+"""When a process started, in seconds since 1970: tells a new process from one that was only seen late."""
+NAMES = (RUNS, DROPPED, STARTED)
+
+EXPORT_HINT = (
+    "give the URL of the Prometheus server, or a file: the JSON of /api/v1/query_range, or the output of "
+    "promtool tsdb dump-openmetrics"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What one process said of one counter and set of labels.
+
+    Attributes:
+        name: The metric.
+        labels: Without the name.
+        times: Seconds since 1970, strictly ascending, at least one.
+        values: Finite, not negative.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    times: Floats
+    values: Floats
+
+
+class Samples:
+    """A heap of samples in the order they come, given back as series.
+
+    Attributes:
+        where: Server or file, without password.
+        warnings: What the server said about its own answers.
+        answer_count: JSON answers that were added.
+        is_one_window: All metrics were read over the same time, so a scrape of one is a scrape of the others.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.warnings: list[str] = []
+        self.answer_count = 0
+        self.is_one_window = True
+        self._found: dict[tuple[str, frozenset[tuple[str, str]]], Heap] = {}
+
+    def heap(self, name: str, labels: Mapping[str, str]) -> Heap:
+        """Times (seconds since 1970) and values of a name and labels, to put more of them in.
+
+        Raises:
+            ValueError: A label is not text that can be written as UTF-8.
+        """
+        for text in labels.values():
+            text.encode()
+        return self._found.setdefault((name, frozenset(labels.items())), (array("d"), array("d")))
+
+    def series(self, name: str) -> list[Series]:
+        """All series of a metric. NaN (also Prometheus' mark of an end) and infinities are left out.
+
+        Raises:
+            SourceError: A value is negative, so the metric is no counter.
+        """
+        import numpy as np
+
+        found = []
+        for (own_name, labels), heaps in self._found.items():
+            if own_name != name:
+                continue
+            times, values = (np.array(heap, dtype=np.float64) for heap in heaps)
+            is_value = np.isfinite(values)
+            times, values = times[is_value], values[is_value]
+            if not len(times):
+                continue
+            if values.min() < 0:
+                raise SourceError(
+                    f"{self.where}: {name} has the value {values.min():g}, which no counter can have",
+                    hint="export the plain counter, not the result of a calculation",
+                )
+            # The same moment twice: a series in two files or answers. The lower of two values would look like a restart.
+            order = np.lexsort((values, times))
+            times, values = times[order], values[order]
+            is_last = np.append(times[1:] != times[:-1], True)
+            found.append(Series(name, dict(sorted(labels)), times[is_last], values[is_last]))
+        return sorted(found, key=lambda series: tuple(series.labels.items()))
+
+
+def seconds(number: float) -> float:
+    """A timestamp as seconds since 1970, whether it counts seconds (OpenMetrics) or milliseconds (everything older).
+
+    Seconds reach 100,000,000,000 in the year 5138, milliseconds did in 1973.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if 0 <= number < 1e11:
+        return number
+    if 1e11 <= number < 1e14:
+        return number / 1000
+    raise ValueError(f"{number:g} is neither seconds nor milliseconds since 1970")
+
+
+def plain(text: object, limit: int = 200) -> str:
+    """Foreign text for a message: one line, nothing a terminal obeys, not too long."""
+    line = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in str(text))).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def add_answer(samples: Samples, answer: Any, place: str) -> None:
+    """Add one JSON answer, a list of them, or the bare series ``promtool query range`` prints.
+
+    Args:
+        samples: Where to.
+        answer: Parsed JSON.
+        place: File and line, or server, for messages.
+
+    Raises:
+        ConfigurationError: The answer is about one moment only.
+        SourceError: It is an error, or has another form.
+    """
+    match answer:
+        case list():
+            for part in answer:
+                add_answer(samples, part, place)
+        case {"status": "error"}:
+            raise SourceError(
+                f"{place}: Prometheus refused the query: {plain(answer.get('error') or answer.get('errorType') or '')}",
+                hint="the same query in Prometheus' own page shows more",
+            )
+        case {"data": data}:
+            for words in (answer.get("warnings"), answer.get("infos")):
+                samples.warnings += [plain(word) for word in words if isinstance(word, str)] if words else []
+            add_answer(samples, data, place)
+        case {"resultType": "matrix", "result": list() as result}:
+            samples.answer_count += 1
+            for series in result:
+                _add_series(samples, series, place)
+        case {"resultType": kind}:
+            raise _one_moment(f"the result is a {plain(kind, 20)}", place)
+        case {"metric": dict()}:
+            _add_series(samples, answer, place)
+        case _:
+            raise SourceError(f"{place}: this JSON is no answer of Prometheus' query API", hint=EXPORT_HINT)
+
+
+def _add_series(samples: Samples, series: Any, place: str) -> None:
+    try:
+        labels = {str(name): value for name, value in series["metric"].items()}
+        name = labels.pop("__name__", None)
+        if name is None:
+            raise SourceError(
+                f"{place}: a series has no name, so a function was applied to the counter",
+                hint=f"query the plain counter: {RUNS}",
+            )
+        if name not in NAMES:
+            return
+        if "value" in series:
+            raise _one_moment("a series has a single value", place)
+        times, values = samples.heap(name, labels)
+        for time, value in series["values"]:
+            times.append(seconds(float(time)))
+            values.append(float(value))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise SourceError(
+            f"{place}: a series is not of the form metric, values", hint="save the answer of the query unchanged"
+        ) from None
+
+
+def _one_moment(what: str, place: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{place}: {what}: one moment only, and runs are counted between two",
+        hint=f"use /api/v1/query_range, or /api/v1/query with a range such as {RUNS}[1d]",
+    )
