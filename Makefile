@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab extract status check report query test lint types prove soak bench clean
+.PHONY: help install demo lab extract status check report query test lint types prove prove-estimates soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -14,7 +14,7 @@ realm  = $(if $(REALM),--realm "$(REALM)")
 REPORT ?= runaway_rules
 
 help:  ## show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml requirements.txt
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -55,6 +55,9 @@ types: $(READY)  ## mypy, strict
 prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
 	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \
 	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800
+
+prove-estimates: $(READY)  ## a quarter of an hour: do the intervals cover the truth? writes docs/estimates.md
+	$(VENV)/bin/python -m tests.intervals --markdown docs/estimates.md $(ARGS)
 
 soak: $(READY)  ## ten minutes of late writers, extracts, random kills and a reader that checks each step
 	$(VENV)/bin/python -m tests.proof --soak 600 $(ARGS)

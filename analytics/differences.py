@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics.estimate import Z_95, Estimate
-from analytics.moments import of_mean
+from analytics.estimate import Z_95, Estimate, worse
+from analytics.estimates import mean
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -36,45 +36,38 @@ def difference(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike]) -
     """Change of the mean from group ``a`` to group ``b``, each (values, weights).
 
     The runs count as samples of what each version does, so that a change that chance alone explains is not called one.
-    The interval is that of Welch (*Biometrika* 34, 1947), corrected for skewness (see ``moments``).
+    See ``between`` for the interval.
     """
-    first, second = of_mean(*a, future=True), of_mean(*b, future=True)
-    moved = second.less(first)
-    n, smaller = first.count + second.count, min(first.count, second.count)
-    change = moved.value * moved.unit
-    if smaller < 2:
-        return Difference(Estimate(change, math.nan, math.nan, n, "too few"), math.nan, math.nan, math.nan, False)
-    low, high = moved.interval()
-    return _judged(Estimate(change, low, high, n, "", moved.effective_count), first.value * first.unit, smaller)
+    return _apart(mean(*a, future=True), mean(*b, future=True), least=2)
 
 
 def between(a: Estimate, b: Estimate) -> Difference:
     """Change from one estimate to another of independent groups: failure rates, shares, quantiles, runs.
 
-    The interval is put together from the two (MOVER; Zou & Donner, *Statistics in Medicine* 27, 2008; for shares it is
-    Newcombe's tenth method, *Statistics in Medicine* 17, 1998). For what versions do, make both with ``future=True``.
+    The interval is put together from the two, so that it is as lopsided as they are (MOVER; Zou & Donner, *Statistics in
+    Medicine* 27, 2008; of shares it is Newcombe's tenth method, *Statistics in Medicine* 17, 1998). For what versions do, make
+    both with ``future=True``.
     """
+    return _apart(a, b, least=1)
+
+
+def _apart(a: Estimate, b: Estimate, least: int) -> Difference:
     change = b.value - a.value
     n, smaller = a.logged_count + b.logged_count, min(a.logged_count, b.logged_count)
-    if not math.isfinite(change) or "too few" in (a.grade, b.grade):
-        return Difference(Estimate(change, math.nan, math.nan, n, "too few"), math.nan, math.nan, math.nan, False)
     low = change - math.hypot(b.value - b.low, a.high - a.value)
     high = change + math.hypot(b.high - b.value, a.value - a.low)
-    effective = min(a.effective_count, b.effective_count)
-    return _judged(Estimate(change, low, high, n, "", effective), a.value, smaller)
-
-
-def _judged(change: Estimate, old: float, smaller: int) -> Difference:
-    scale = abs(old) or math.nan
-    half = (change.high - change.low) / 2
-    # Judged against what it is a change of: ± 10 % of the old value is enough to act on.
-    grade = "too few" if smaller < 10 else "good" if half <= 0.1 * scale and smaller >= 30 else "rough"
+    if smaller < least or not (math.isfinite(low) and math.isfinite(high)):
+        return Difference(Estimate(change, math.nan, math.nan, n, "too few"), math.nan, math.nan, math.nan, False)
+    scale, half, size = abs(a.value) or math.nan, (high - low) / 2, max(abs(a.value), abs(b.value))
+    # Judged against what it is a change of: ± 10 % is enough to act on, ± 50 % is not known at all.
+    grade = "good" if half <= 0.1 * size else "rough" if half <= 0.5 * size else "too few"
+    grade = worse(grade, "too few" if "too few" in (a.grade, b.grade) else "good")
     return Difference(
-        replace(change, grade=grade),
-        change.value / scale,
-        change.low / scale,
-        change.high / scale,
-        is_significant=smaller >= 10 and (change.low > 0 or change.high < 0),
+        Estimate(change, low, high, n, grade, min(a.effective_count, b.effective_count)),
+        change / scale,
+        low / scale,
+        high / scale,
+        is_significant=smaller >= 10 and (low > 0 or high < 0),
     )
 
 

@@ -108,8 +108,9 @@ def failure_rate(failed: int, all_runs: Estimate, *, future: bool = False) -> Es
         )
         low, high = (share * p / (1 - share + share * p) for share in bounds)
     grade = all_runs.grade
-    if future and failed:
-        grade = worse(grade, graded((high - low) / 2, value))
+    if future:  # none seen is good to know where more than one in a hundred would have shown
+        none = "good" if high <= 0.01 else "rough" if high <= 0.05 else "too few"
+        grade = worse(grade, graded((high - low) / 2, value) if failed else none)
     return Estimate(value, low, high, count, grade, effective, is_at_least=False)
 
 
@@ -153,7 +154,7 @@ def share(hits: float, of: float, *, rows: int | None = None) -> Estimate:
     high = min(middle + half, 1.0) if hits < of else 1.0
     half = (high - low) / 2
     # Few on one side say only that it is rare, which is enough where the other side is many.
-    enough = min(hits, of - hits) >= 5 or of >= 300
+    enough = min(hits, of - hits) >= 10 or of >= 300
     grade = "too few" if not enough or half > 0.15 else "good" if half <= 0.05 else "rough"
     return Estimate(p, low, high, count, grade, of)
 

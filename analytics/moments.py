@@ -86,24 +86,6 @@ class Moments:
         low, high = self.value - error * studentised(t), self.value - error * studentised(-t)
         return low * self.unit, high * self.unit
 
-    def less(self, other: Moments) -> Moments:
-        """Of the difference to an independent one."""
-        unit = max(self.unit, other.unit)
-        a, b = self.unit / unit, other.unit / unit
-        return Moments(
-            unit,
-            value=self.value * a - other.value * b,
-            variance=self.variance * a**2 + other.variance * b**2,
-            third=self.third * a**3 - other.third * b**3,
-            shared=self.shared * a**3 - other.shared * b**3,
-            fourth=self.fourth * a**4 + other.fourth * b**4,
-            drawn=self.drawn + other.drawn - 1,
-            count=self.count + other.count,
-            effective_count=min(self.effective_count, other.effective_count),
-            scale=other.scale * b,
-            are_alike=self.are_alike and other.are_alike,
-        )
-
     def estimate(self) -> Estimate:
         """With interval and grade."""
         if self.count == 0:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+_LEAST = 5.0
+"""Effective rows; of fewer nothing can be said."""
+
+
 def quantile(
     values: ArrayLike,
     weights: ArrayLike,
@@ -113,24 +117,24 @@ def _one(ranked: _Ranked, least: _Ranked, q: float, future: bool) -> Estimate:
     # Where nothing that was drawn lies above, something that was not may: one row.
     unseen = float((ranked.w * factor).max())
     variance = ((1 - q) ** 2 * under + q**2 * max(over, unseen)) / ranked.total**2
-    if variance == 0:  # all runs are in the log
-        effective, low, high = math.inf, value, value
-    else:
-        effective = q * (1 - q) / variance
-        size = max(math.floor(effective), 1)
+    effective, low, high = math.inf, value, value  # all runs are in the log
+    if variance > 0:
+        effective, low, high = q * (1 - q) / variance, -math.inf, math.inf
+    if _LEAST <= effective < math.inf:
+        size = math.floor(effective)
         first = math.ceil(special.bdtrik(TAIL, size, q))  # fewest of them below, in 95 of 100
         last = math.ceil(special.bdtrik(1 - TAIL, size, q)) + 1
-        low = ranked.at(first / size) if first > 0 else -math.inf
-        high = ranked.at(last / size) if last <= size else math.inf
+        low = min(ranked.at(first / size), value) if first > 0 else -math.inf
+        high = max(ranked.at(last / size), value) if last <= size else math.inf
     if value < math.inf:
         grade = _grade(value, low, high, effective, q)
         return Estimate(value, low, high, n, worse(grade, GRADES[1]) if unseen > over else grade, effective)
     bound = least.at(q)
     if bound == math.inf:  # only stopped runs, and nothing is known of them
-        return Estimate(math.nan, math.nan, math.nan, n, "too few", effective)
-    if low == math.inf:
-        low = least.at(first / size) if effective < math.inf else bound
-    grade = GRADES[0] if effective * (1 - q) >= 10 else GRADES[1] if n >= 10 else GRADES[2]
+        return Estimate(math.nan, math.nan, math.nan, n, GRADES[2], effective)
+    if low == math.inf:  # surely among them
+        return Estimate(bound, bound, math.inf, n, GRADES[0], effective, is_at_least=True)
+    grade = GRADES[1] if effective * (1 - q) >= 5 else GRADES[2]
     return Estimate(bound, min(low, bound), math.inf, n, grade, effective, is_at_least=True)
 
 

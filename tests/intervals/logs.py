@@ -50,10 +50,8 @@ class Checked:
 
     @property
     def is_covered(self) -> bool:
-        """The truth lies in the interval; of a lower bound: not below it."""
+        """The truth lies in the interval; that of a lower bound is open above."""
         found, slack = self.estimate, 1e-9 * abs(self.truth)
-        if found.is_at_least:
-            return found.value <= self.truth + slack
         return found.low - slack <= self.truth <= found.high + slack
 
     @property
