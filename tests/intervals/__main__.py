@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from analytics.demo.population import RATE, simulate as simulate_engine
+from analytics.demo.population import RATE
+from analytics.demo.population import simulate as simulate_engine
 from tests.intervals import cells, table
 from tests.intervals.population import ESTIMATES, Runs, is_within
 

@@ -23,6 +23,10 @@ NOMINAL = (0.93, 0.99)
 """What an interval of nominally 95 % has to cover, at least and at most."""
 
 
+_ENOUGH = 500
+"""Logs: of fewer, all may be covered by chance."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What became of one estimator in one cell.
@@ -123,7 +127,8 @@ class Tally:
         cannot_miss = (self.cell.failing == 0 and "failure rate" in self.name) or self.name.startswith("nodes")
         # what counting some logs leaves to chance: one in a thousand on each side
         spare = 3.1 * math.sqrt(0.05 * 0.95 / self.graded) - (0.95 - NOMINAL[0])
-        return NOMINAL[0] - max(spare, 0) <= self.coverage and (cannot_miss or self.coverage <= NOMINAL[1])
+        too_wide = self.coverage > NOMINAL[1] and self.graded >= _ENOUGH
+        return NOMINAL[0] - max(spare, 0) <= self.coverage and (cannot_miss or not too_wide)
 
 
 def cells() -> list[Cell]:

@@ -9,10 +9,25 @@ from statistics import median
 
 from tests.intervals.cells import NOMINAL, Tally
 
+_HEAD = """# Do the intervals hold what they promise?
+
+Written by `make prove-estimates` (seed {seed}): {logs:,} simulated logs per cell, for every sampling rate, number of runs and
+failure rate below, with skewed points. Nominal is 95 %. A cell counts for an estimator when most of its logs are graded good or
+rough; elsewhere the package says "too few". Coverage is that of the logs graded so.
+
+**{graded:,} of {cells:,} cells are graded: {interval:,} with an interval, {exact:,} exact (nothing was left to chance),
+{at_least:,} "at least" (among stopped runs). {missed} cover less than {low:.0f} % or more than {high:.0f} %.**
+
+Naive is the textbook interval of somebody who takes the logged rows for a simple random sample of the runs. The truth is that of
+the runs there were; for a process and for changes, that of the process they are a sample of. More than {high:.0f} % is none's fault
+where a process never fails (an interval can miss on one side only) and for nodes, which are whole numbers. What is rarer than three
+among the drawn rows is seen by no method: points of which one run in a hundred pays fifty times the others need 300 drawn rows.
+"""
+
 
 def summary(found: Sequence[Tally]) -> Iterator[str]:
     """One line per estimator."""
-    yield "| estimator | cells graded | coverage, % | narrowest and widest cell, % | naive, % | width, naive = 1 | cells that miss |"
+    yield "| estimator | cells graded | coverage, % | worst and best cell, % | naive, % | width, naive = 1 | cells that miss |"
     yield "|---|---:|---:|---|---|---:|---:|"
     for name, group in _by_name(found):
         own = list(group)
@@ -49,35 +64,13 @@ def page(found: Sequence[Tally], population: Iterable[str], logs: int, seed: int
     """The whole page."""
     graded = [tally for tally in found if tally.is_graded]
     missed = [tally for tally in graded if not tally.holds]
-    kinds = {kind: sum(tally.kind == kind for tally in graded) for kind in ("interval", "exact", "at least")}
-    low, high = (f"{100 * bound:.0f}" for bound in NOMINAL)
-    return "\n".join(
-        [
-            "# Do the intervals hold what they promise?",
-            "",
-            f"Written by `make prove-estimates` (seed {seed}): {logs:,} simulated logs per cell, for every sampling rate, number of "
-            "runs and failure rate below, with skewed points. Nominal is 95 %. A cell counts for an estimator when most of its logs "
-            'are graded good or rough; elsewhere the package says "too few". Coverage is that of the logs graded so.',
-            "",
-            f"**{len(graded):,} of {len(found):,} cells are graded: {kinds['interval']:,} with an interval, {kinds['exact']:,} exact "
-            f'(nothing was left to chance), {kinds["at least"]:,} "at least" (among stopped runs). {len(missed)} cover less than '
-            f"{low} % or more than {high} %.**",
-            "",
-            "Naive is the textbook interval of somebody who takes the logged rows for a simple random sample of the runs. The truth is "
-            "that of the runs there were; for a process and for changes, that of the process they are a sample of. More than "
-            f"{high} % is none's fault where a process never fails (an interval can miss on one side only) and for nodes, which are "
-            "whole numbers. What fewer than three in as many runs as were drawn do is seen by no method: points of which one run in a "
-            "hundred pays fifty times the others need 300 drawn rows.",
-            "",
-            *summary(found),
-            "",
-            *population,
-            "",
-            "## Every cell",
-            *cells(found),
-            "",
-        ]
-    )
+    kinds = {
+        kind: sum(tally.kind.replace(" ", "_") == kind for tally in graded)
+        for kind in ("interval", "exact", "at_least")
+    }
+    counts = {"graded": len(graded), "cells": len(found), "missed": len(missed), "logs": logs, "seed": seed, **kinds}
+    head = _HEAD.format(low=100 * NOMINAL[0], high=100 * NOMINAL[1], **counts)
+    return "\n".join([head, *summary(found), "", *population, "", "## Every cell", *cells(found), ""])
 
 
 def _by_name(found: Sequence[Tally]) -> Iterator[tuple[str, Iterator[Tally]]]:
