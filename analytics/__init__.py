@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from analytics.api import extract, open_lake, post_mortem, render, runaway_rules
+    from analytics.api import extract, open_lake, post_mortem, render, runaway_rules, sampling_audit
     from analytics.errors import AnalyticsError
     from analytics.warehouse import Warehouse
     from analytics.window import Window
@@ -29,6 +29,7 @@ _HOMES = {
     "post_mortem": "analytics.api",
     "render": "analytics.api",
     "runaway_rules": "analytics.api",
+    "sampling_audit": "analytics.api",
 }
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "post_mortem",
     "render",
     "runaway_rules",
+    "sampling_audit",
 ]
 
 

@@ -13,11 +13,13 @@ from analytics.errors import UsageError
 from analytics.extraction import extract as _extract
 from analytics.lake import Lake
 from analytics.model import ExtractResult
+from analytics.opening import open_lake
 from analytics.transfer import Progress
-from analytics.warehouse import Warehouse, open_lake
+from analytics.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
+    from analytics.audit import Audit
     from analytics.reports import Rendered
     from analytics.stories.post_mortem import PostMortem
     from analytics.stories.runaway_rules import RunawayRules
@@ -104,6 +106,7 @@ def post_mortem(
     since: str | date = "7d",
     until: str | date = "now",
     show_users: bool = False,
+    counters: str = "",
 ) -> PostMortem:
     """The post-mortem of one strategy.
 
@@ -115,11 +118,14 @@ def post_mortem(
         family: Its name; one of the two is needed.
         since, until: The window in question.
         show_users: Show user ids.
+        counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
 
     Raises:
         UsageError, UnknownNameError: The strategy or window cannot be found.
+        ConfigurationError, SourceError: The counters cannot be read.
     """
     from analytics.findings.family import find_family
+    from analytics.findings.incident import LOOK_BACK
     from analytics.stories.post_mortem import PostMortem
 
     scope, any_realm = _scope(realm, no_realm)
@@ -128,7 +134,8 @@ def post_mortem(
     found = find_family(opened, realm=scope, any_realm=any_realm, family=family or None, strategy=strategy_id or None)
     if any_realm:
         opened = Warehouse(opened.lake, realms=[found.realm])
-    return PostMortem(opened, found, window.since, window.until, show_users=show_users)
+    opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), counters)
+    return PostMortem(opened, found, window.since, window.until, show_users=show_users, sampling=sampling)
 
 
 def runaway_rules(
@@ -140,6 +147,7 @@ def runaway_rules(
     until: str | date = "today",
     node_cap: int = NODE_CAP,
     time_limit_ms: float = TIME_LIMIT_MS,
+    counters: str = "",
 ) -> RunawayRules:
     """Who is heading for a limit, who got there, and what each strategy costs.
 
@@ -150,6 +158,10 @@ def runaway_rules(
         since, until: The window in question.
         node_cap: The engine's ``DSL_MAX_NODES``.
         time_limit_ms: The engine's ``DSL_EXECUTION_TIMEOUT_MS``.
+        counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
+
+    Raises:
+        ConfigurationError, SourceError: The counters cannot be read.
     """
     from analytics.stories.runaway_rules import RunawayRules
 
@@ -157,13 +169,38 @@ def runaway_rules(
         raise UsageError("a limit must be positive", hint="node_cap is a count of nodes, time_limit_ms milliseconds")
     scope, any_realm = _scope(realm, no_realm)
     window = Window.parse(since, until)
+    opened, sampling = audited(_opened(lake, scope, any_realm), window, counters)
     return RunawayRules(
-        _opened(lake, scope, any_realm),
+        opened,
         since=window.since,
         until=window.until,
         node_cap=node_cap,
         time_limit_ms=time_limit_ms,
+        sampling=sampling,
     )
+
+
+def sampling_audit(
+    lake: Warehouse | str | Path | None = None,
+    *,
+    since: str | date | None = None,
+    until: str | date | None = None,
+    counters: str | None = None,
+) -> Audit:
+    """Does the log agree with the rate it is said to be sampled at, and with the engine's own counters?
+
+    Args:
+        lake: An open lake, or its folder.
+        since, until: The window; the last three days when not given.
+        counters: Prometheus server or exported file; ``ANALYTICS_COUNTERS`` when not given.
+
+    Raises:
+        ConfigurationError, SourceError: The counters cannot be read.
+    """
+    from analytics.audit import audit
+
+    where = Settings.from_env(sample_rates="", counters=counters).counters
+    return audit(_opened(lake, None, True), Window.parse(since, until), where)
 
 
 def render(report: str, *, out: str | Path | None = None, **parameters: Any) -> Rendered:
@@ -193,6 +230,18 @@ def _scope(realm: str | None, no_realm: bool) -> tuple[str | None, bool]:
             raise UsageError("either a realm or none", hint="leave out --no-realm, or --realm")
         return None, False
     return (realm, False) if realm else (None, True)
+
+
+def audited(lake: Warehouse, window: Window, counters: str) -> tuple[Warehouse, Audit]:
+    """What the sampling of a window is worth, and the lake with the weights that the counters give.
+
+    Args:
+        lake: An open lake.
+        window: Which runs.
+        counters: Prometheus server or exported file; ``ANALYTICS_COUNTERS`` when empty.
+    """
+    found = sampling_audit(lake, since=window.since, until=window.until, counters=counters or None)
+    return (lake if found.weights is None else lake.reweighed(found.weights)), found
 
 
 def _opened(lake: Warehouse | str | Path | None, realm: str | None, any_realm: bool) -> Warehouse:

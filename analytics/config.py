@@ -44,6 +44,7 @@ class Settings:
         lake_is_default: Nobody named one.
         reports: Folder of rendered reports.
         rates: Fractions of ok runs the engine logs; where nobody said one, its default, and every command that uses it says so.
+        counters: Prometheus server or exported file with the engine's counters; may hold a password; empty for none.
         patience: Open transactions of the source older than this are not waited for.
         retries: How often in a row a run that the source interrupted tries again.
     """
@@ -53,6 +54,7 @@ class Settings:
     lake_is_default: bool = True
     reports: Path = Path("reports/out")
     rates: Rates = _UNSAID
+    counters: str = field(default="", repr=False)
     patience: timedelta = PATIENCE
     retries: int = RETRIES
 
@@ -66,6 +68,7 @@ class Settings:
         reports: str | Path | None = None,
         sample_rate: float | str | None = None,
         sample_rates: str | Path | None = None,
+        counters: str | None = None,
         patience: timedelta | str | None = None,
         retries: int | str | None = None,
     ) -> Settings:
@@ -78,6 +81,7 @@ class Settings:
             reports: Before ``ANALYTICS_REPORTS``, before ``reports/out``.
             sample_rate: Where the file says none. Before ``ANALYTICS_SAMPLE_RATE``, before 0.05.
             sample_rates: File of rates, see ``rate_entries``. Before ``ANALYTICS_SAMPLE_RATES``; empty for no file at all.
+            counters: Before ``ANALYTICS_COUNTERS``, before none.
             patience: Before ``ANALYTICS_PATIENCE``, before 24 hours; as text ``90s``, ``45m``, ``24h`` or ``2d``.
             retries: Before ``ANALYTICS_RETRIES``, before 5.
 
@@ -97,6 +101,7 @@ class Settings:
             rates=Rates.read(file, otherwise=otherwise, otherwise_is_default=rate is None)
             if file
             else Rates((), otherwise, rate is None),
+            counters=counters or source.get("ANALYTICS_COUNTERS") or "",
             patience=_duration(patience if patience is not None else source.get("ANALYTICS_PATIENCE") or PATIENCE),
             retries=_count(retries if retries is not None else source.get("ANALYTICS_RETRIES") or RETRIES),
         )

@@ -18,8 +18,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from analytics.config import Settings
 from analytics.errors import ReportError, UnknownNameError, UsageError
-from analytics.warehouse import find_lake
+from analytics.opening import find_lake
 from analytics.window import Window
 
 REPORTS = ("post_mortem", "runaway_rules")
@@ -66,6 +67,7 @@ def render(
     values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
     # The kernel may stand in another folder.
     values["lake"] = str(find_lake(values["lake"] or None).resolve())
+    values["counters"] = _counters(str(values["counters"]))
     if build is not None:
         build(**values)
     target = out / folder_name(report, values, window)
@@ -83,6 +85,23 @@ def render(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Rendered(target / "report.html", target / "report.ipynb", target / "summary.json", facts)
+
+
+def _counters(where: str) -> str:
+    """Where the kernel finds the engine's counters; never with a password, which the notebook would keep.
+
+    Raises:
+        UsageError: The address has one.
+    """
+    if "://" in where:
+        if "@" in where.partition("://")[2].partition("/")[0]:
+            raise UsageError(
+                "an address with a password would be kept in the notebook",
+                hint="put it into ANALYTICS_COUNTERS instead",
+            )
+        return where
+    where = where or Settings.from_env(sample_rates="").counters
+    return "" if "://" in where or not where else str(Path(where).resolve())
 
 
 def notebook_path(report: str) -> Path:
@@ -150,7 +169,7 @@ def folder_name(report: str, values: Mapping[str, Any], window: Window) -> str:
     words = "-".join(part for text in subject if (part := re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]))
     days = f"{window.since:%Y-%m-%d}_{window.until:%Y-%m-%d}"
     # Two names may read the same once odd letters are out: the hash keeps them apart.
-    relevant = {key: value for key, value in values.items() if key not in ("lake", "since", "until")}
+    relevant = {key: value for key, value in values.items() if key not in ("lake", "since", "until", "counters")}
     mark = hashlib.sha256(json.dumps([relevant, str(window)], sort_keys=True).encode()).hexdigest()[:8]
     return "_".join(part for part in (report, words, days, mark) if part)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from analytics import checks, day_files, ledger, reading, schema, sql, summary
 from analytics.checks import CheckResult
-from analytics.config import Settings
 from analytics.errors import LakeError, QueryError, UnknownNameError
 from analytics.lake import Lake
 from analytics.model import DayRecord
@@ -30,9 +28,9 @@ VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", 
 _FINISHED = {"strategy_summary": summary.finish}
 """Named queries whose statement only gathers what an estimate needs."""
 
-_LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
-
 _HIVE_TABLES = ("executions", "node_days")
+
+_HINT = "see its file for the types of its parameters"
 
 _MORE_TRIES = 2
 _MOST_DAMAGED = 100
@@ -46,12 +44,20 @@ class Warehouse:
         lake: The files.
         realms: Only these tenants: every view then holds nothing else. All when not given.
         whole_days: Days of many small partitions may be read from their day files, which hold the same.
+        counted_weights: See ``reweighed``.
 
     Raises:
         LakeError: There is no lake in that folder.
     """
 
-    def __init__(self, lake: Lake, *, realms: Sequence[str | None] | None = None, whole_days: bool = True) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        realms: Sequence[str | None] | None = None,
+        whole_days: bool = True,
+        counted_weights: pa.Table | None = None,
+    ) -> None:
         import duckdb
 
         if not lake.root.is_dir():
@@ -63,6 +69,7 @@ class Warehouse:
         self.lake = lake
         self._realms = None if realms is None else tuple(realms)
         self._whole_days = whole_days
+        self._counted_weights = counted_weights
         if self._realms is not None:
             known = lake.realms()
             for realm in self._realms:
@@ -134,9 +141,7 @@ class Warehouse:
         try:
             return self._asked(lambda: self.named(name, values).df())
         except duckdb.Error as error:
-            raise QueryError(
-                f"query {name}: {error}", hint="see its file for the types of its parameters", query=name
-            ) from error
+            raise QueryError(f"query {name}: {error}", hint=_HINT, query=name) from error
 
     def named(self, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         """A named query as a relation; ``run`` is the comfortable call.
@@ -161,9 +166,7 @@ class Warehouse:
         try:
             return self._asked(ask)
         except duckdb.Error as error:
-            raise QueryError(
-                f"query {name}: {error}", hint="see its file for the types of its parameters", query=name
-            ) from error
+            raise QueryError(f"query {name}: {error}", hint=_HINT, query=name) from error
 
     def queries(self) -> pd.DataFrame:
         """The named queries: name, what each answers, its parameters."""
@@ -235,8 +238,21 @@ class Warehouse:
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
             connection.execute(sql.text("views", view).replace("create view", "create or replace view", 1))
+            if view == "executions" and self._counted_weights is not None:
+                connection.register("counted_weights", self._counted_weights)
+                connection.execute(sql.text("audit", "executions"))
         for table, names in files.items():
             connection.execute(f"set variable {table}_files = $1", [names])
+
+    def reweighed(self, weights: pa.Table) -> Warehouse:
+        """The same lake, whose view executions, and what builds on it, weighs drawn rows by the engine's counters.
+
+        node_days stays as it is: it was summed up with the weights of the extraction.
+
+        Args:
+            weights: ``realm_id``, ``hour`` (UTC), ``sample_weight``, as ``audit.Audit.weights``. Other rows keep theirs.
+        """
+        return Warehouse(self.lake, realms=self._realms, whole_days=self._whole_days, counted_weights=weights)
 
     def _asked(self, ask: Callable[[], T]) -> T:
         """Ask; again when a file was replaced or taken away while it was read: an extraction may be at work.
@@ -297,28 +313,3 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of an answer as dictionaries, NULL as ``None`` (a frame says NaN)."""
     rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return rows
-
-
-def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | None] | None = ()) -> Warehouse:
-    """Open a lake for reading.
-
-    Args:
-        path: Its folder. When not given: ``ANALYTICS_LAKE``, else ``lake``, else the demo's, here or one folder up (where a
-            notebook's kernel stands).
-        realm: Only this tenant, or these; every view then holds nothing else. ``None`` is the NULL realm, the default
-            (an empty tuple) means all.
-
-    Raises:
-        LakeError: There is no lake in that folder.
-        UnknownNameError: The lake holds nothing of that realm.
-    """
-    scope: tuple[str | None, ...] = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
-    return Warehouse(Lake(find_lake(path)), realms=scope or None)
-
-
-def find_lake(path: str | Path | None = None) -> Path:
-    """The folder of the lake to read, as ``open_lake`` looks for it."""
-    settings = Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
-    if not settings.lake_is_default:
-        return settings.lake
-    return next((place for place in _LAKES if place.is_dir()), settings.lake)

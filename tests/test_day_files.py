@@ -16,7 +16,8 @@ from analytics import day_files, gathering, ledger
 from analytics.day_files import DayFile
 from analytics.lake import Lake, day_directory, realm_directory
 from analytics.model import Partition
-from analytics.warehouse import VIEWS, Warehouse, open_lake
+from analytics.opening import open_lake
+from analytics.warehouse import VIEWS, Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table

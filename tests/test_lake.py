@@ -34,7 +34,8 @@ from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UnknownNameError
 from analytics.lake import Lake, day_directory, realm_directory
 from analytics.model import Partition
-from analytics.warehouse import VIEWS, Warehouse, open_lake
+from analytics.opening import open_lake
+from analytics.warehouse import VIEWS, Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table

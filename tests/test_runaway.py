@@ -17,8 +17,9 @@ from analytics.estimates import Estimate
 from analytics.findings import runaway
 from analytics.findings.runaway import Burst, Finding, Key, Stop
 from analytics.lake import Lake
+from analytics.opening import open_lake
 from analytics.stories.runaway_rules import RunawayRules
-from analytics.warehouse import Warehouse, open_lake
+from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table

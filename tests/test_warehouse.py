@@ -19,8 +19,9 @@ from analytics.errors import QueryError, UnknownNameError, UsageError
 from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import Partition
+from analytics.opening import open_lake
 from analytics.rates import Rates
-from analytics.warehouse import VIEWS, Warehouse, open_lake
+from analytics.warehouse import VIEWS, Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import Any
 
 from analytics.cli.terminal import (
     Verbs,
+    add_counters,
     add_lake,
     add_realm,
     add_window,
@@ -24,6 +25,9 @@ from analytics.cli.terminal import (
 from analytics.errors import QueryError, UsageError
 from analytics.window import Window
 
+AUDITED = ("strategy_summary",)
+"""Named queries of estimates: whoever asks them hears when the sampling rate is contradicted."""
+
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
@@ -34,6 +38,7 @@ def add(verbs: Verbs) -> None:
     add_window(parser, "default: the last three days, for queries that take a window")
     add_realm(parser)
     add_lake(parser)
+    add_counters(parser)
     parser.add_argument(
         "--param", action="append", default=[], metavar="name=value", help="a $parameter (may be repeated)"
     )
@@ -51,6 +56,11 @@ def run_query(options: argparse.Namespace) -> int:
             "either a statement, or --name, or --list", hint="strategy-analytics query 'from strategy_days limit 5'"
         )
     lake = api.open_lake(options.lake, realm=chosen_realms(options))
+    if options.counters or options.name in AUDITED:
+        window = Window.parse(options.since, options.until)
+        lake, found = api.audited(lake, window, options.counters or "")
+        for sentence in [*found.contradictions, *found.losses]:
+            say(f"the sampling is in doubt: {sentence}")
     if options.list:
         put_table(["view", "what it holds"], lake.describe().values.tolist())
         put_table(["query", "answers", "parameters"], lake.queries().values.tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chosen_realms, put, say
+from analytics.cli.terminal import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
 from analytics.reports import REPORTS
 
 
@@ -22,6 +22,7 @@ def add(verbs: Verbs) -> None:
         "--out", metavar="DIR", help="folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)"
     )
     add_lake(parser)
+    add_counters(parser)
     parser.set_defaults(run=run_report)
 
 
@@ -39,6 +40,7 @@ def run_report(options: argparse.Namespace) -> int:
         "since": options.since,
         "until": options.until,
         "lake": options.lake,
+        "counters": options.counters,
     }
     rendered = api.render(
         options.report, out=options.out, **{name: value for name, value in given.items() if value is not None}

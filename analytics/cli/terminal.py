@@ -89,6 +89,15 @@ def add_lake(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lake", metavar="DIR", help="folder of the lake (default: $ANALYTICS_LAKE, else lake)")
 
 
+def add_counters(parser: argparse.ArgumentParser) -> None:
+    """``--counters``."""
+    parser.add_argument(
+        "--counters",
+        metavar="URL|FILE",
+        help="Prometheus server or exported file with the engine's counters (default: $ANALYTICS_COUNTERS, else none)",
+    )
+
+
 def chosen_realms(options: argparse.Namespace) -> list[str | None]:
     """The realms named on the command line; empty for all."""
     given = options.realm if isinstance(options.realm, list) else [options.realm] if options.realm is not None else []

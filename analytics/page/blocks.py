@@ -62,16 +62,21 @@ def head(
     title_parts: Inline,
     status: Inline = None,
     status_role: Literal["fixed", "finding", "worse"] = "fixed",
+    doubt: Inline = None,
 ) -> Block:
-    """The verdict: a small line of what this is about, the sentence itself, and how things stand now."""
+    """The verdict: a small line of what this is about, the sentence itself, and how things stand now.
+
+    Where every estimate is in doubt, the reason stands above all, and the style sheet marks each interval of the page.
+    """
     parts = [
+        *([Markup('<p class="banner doubt">{}</p>').format(inline(doubt))] if doubt else []),
         Markup('<p class="kick">{}</p>').format(inline(kick)),
         Markup("<h1>{}</h1>").format(inline(title_parts)),
     ]
     if status:
         role = status_role if status_role in ROLES else "fixed"
         parts.append(Markup('<p class="status s-{}">{}</p>').format(role, inline(status)))
-    text = "\n".join(filter(None, (plain(kick), plain(title_parts), plain(status))))
+    text = "\n".join(filter(None, (plain(doubt), plain(kick), plain(title_parts), plain(status))))
     return Block(Markup("").join(parts), text, "head")
 
 

@@ -30,7 +30,7 @@ def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
 
 
 def facts(
-    lake: Warehouse, family: Family, rows: pd.DataFrame, since: datetime, until: datetime
+    lake: Warehouse, family: Family, rows: pd.DataFrame, since: datetime, until: datetime, sampling: str
 ) -> list[tuple[Any, Any]]:
     """The data box: coverage, sampling, truncation, definitions, and what is not known."""
     found = coverage(lake, Window(since, until))
@@ -53,7 +53,7 @@ def facts(
         ),
         (
             "Sampling rate",
-            f"{rate} of ok runs, as configured at extraction; failures are all kept. The rate is not stored in the log.",
+            f"{rate} of ok runs, as configured at extraction; failures are all kept. The rate is not stored in the log. {sampling}",
         ),
         ("Intervals", "95 %, for the sampling of ok runs; comparisons also count chance between runs"),
         ("Traces", f"{cut:,} cut at the storage limit; node comparisons use stored entries only"),
@@ -67,8 +67,7 @@ def facts(
         ),
         (
             "Not known",
-            "Rows the database refused (NaN or U+0000 in a trace), the queue dropped or a kill lost. "
-            "The engine's counters were not given, so true totals are unchecked.",
+            "Rows the database refused (NaN or U+0000 in a trace), the queue dropped or a kill lost.",
         ),
     ]
 

@@ -16,13 +16,25 @@ from analytics.findings.node_changes import node_changes
 from analytics.page import number
 from analytics.status import Coverage
 from analytics.status import coverage as window_coverage
-from analytics.stories import advice, coverage, examples, facts, measures, realm_name, series, summary_block, verdict
+from analytics.stories import (
+    advice,
+    coverage,
+    examples,
+    facts,
+    measures,
+    realm_name,
+    sampling,
+    series,
+    summary_block,
+    verdict,
+)
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.audit import Audit
     from analytics.page import Block
     from analytics.stories import SummaryBlock
 
@@ -35,13 +47,21 @@ class PostMortem:
         family: The strategy.
         since, until: The window in question, UTC.
         show_users: Show user ids; masked otherwise.
+        sampling: What is known of the sampling rate.
     """
 
     def __init__(
-        self, lake: Warehouse, family: Family, since: datetime, until: datetime, *, show_users: bool = False
+        self,
+        lake: Warehouse,
+        family: Family,
+        since: datetime,
+        until: datetime,
+        *,
+        show_users: bool = False,
+        sampling: Audit | None = None,
     ) -> None:
         self.lake, self.family, self.since_time, self.until_time = lake, family, since, until
-        self._show_users = show_users
+        self._show_users, self.sampling = show_users, sampling
 
     # ---- facts -----------------------------------------------------------------------------------------------------
 
@@ -118,7 +138,9 @@ class PostMortem:
             " · times in UTC · ",
             coverage.in_words(self.lake, self.since_time, self.until_time),
         ]
-        return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role)
+        return page.head(
+            kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, sampling.doubt(self.sampling)
+        )
 
     def strip(self) -> Block:
         """Four numbers."""
@@ -248,7 +270,9 @@ class PostMortem:
 
     def sure(self) -> Block:
         """Data box and queries."""
-        box = coverage.facts(self.lake, self.family, self.runs, self.since_time, self.until_time)
+        box = coverage.facts(
+            self.lake, self.family, self.runs, self.since_time, self.until_time, sampling.told(self.sampling)
+        )
         body = [
             page.facts(box),
             page.fold(
@@ -259,7 +283,7 @@ class PostMortem:
 
     def summary(self) -> dict[str, Any]:
         """The same facts for programs."""
-        return facts.summary(self)
+        return sampling.marked(facts.summary(self), self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The summary, for the last cell of the notebook."""

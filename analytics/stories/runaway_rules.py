@@ -11,7 +11,7 @@ from analytics.findings import runaway
 from analytics.findings.runaway import GROUPS, Burst, Evidence, Finding, Key
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
-from analytics.stories import SummaryBlock, summary_block
+from analytics.stories import SummaryBlock, sampling, summary_block
 from analytics.stories import runaway_answers as answers
 from analytics.stories import runaway_league as league
 from analytics.stories import runaway_pictures as pictures
@@ -25,6 +25,7 @@ from analytics.window import Window
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.audit import Audit
     from analytics.page import Block
     from analytics.warehouse import Warehouse
 
@@ -37,6 +38,7 @@ class RunawayRules:
         since, until: The window, UTC.
         node_cap: The engine's cap of nodes.
         time_limit_ms: The engine's limit of time for the walk.
+        sampling: What is known of the sampling rate.
     """
 
     nav: tuple[tuple[str, str], ...] = (
@@ -50,10 +52,17 @@ class RunawayRules:
     )
 
     def __init__(
-        self, lake: Warehouse, *, since: datetime, until: datetime, node_cap: float = 1000, time_limit_ms: float = 500.0
+        self,
+        lake: Warehouse,
+        *,
+        since: datetime,
+        until: datetime,
+        node_cap: float = 1000,
+        time_limit_ms: float = 500.0,
+        sampling: Audit | None = None,
     ) -> None:
         self.lake, self.since, self.until = lake, since, until
-        self.node_cap, self.time_limit_ms = node_cap, time_limit_ms
+        self.node_cap, self.time_limit_ms, self.sampling = node_cap, time_limit_ms, sampling
 
     # ---- data, asked for once --------------------------------------------------------------------------------------
 
@@ -106,7 +115,7 @@ class RunawayRules:
             coverage.complete_words(self.lake, self.since, self.until),
         )  # fmt: skip
         status = answers.status_words(self.found, self.table) if headline(self.found) else None
-        return page.head(kick, self.verdict, status)
+        return page.head(kick, self.verdict, status, doubt=sampling.doubt(self.sampling))
 
     @property
     def verdict(self) -> list[Inline]:
@@ -236,7 +245,7 @@ class RunawayRules:
 
     def sure(self) -> Block:
         """What the numbers rest on."""
-        pairs = coverage.facts(self.lake, self.evidence, self.time_limit_ms)
+        pairs = coverage.facts(self.lake, self.evidence, self.time_limit_ms, sampling.told(self.sampling))
         queries = page.fold(
             "Queries behind this page, ready to run", page.code(coverage.queries(self.since, self.until))
         )
@@ -246,11 +255,12 @@ class RunawayRules:
 
     def summary(self) -> dict[str, Any]:
         """The same facts as plain JSON values."""
-        return {
+        facts = {
             **coverage.summary(self.evidence, self.found, self.title),
             "nav": self.nav,
             "verdict": plain(self.verdict),
         }
+        return sampling.marked(facts, self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The facts for the last cell of the notebook."""

@@ -66,7 +66,7 @@ def bound_of_none(lake: Warehouse, since: datetime, until: datetime) -> float:
     return upper_bound_of_none(coverage(lake, Window(since, until)).smallest_rate)
 
 
-def facts(lake: Warehouse, evidence: Evidence, time_limit_ms: float) -> list[tuple[Inline, Inline]]:
+def facts(lake: Warehouse, evidence: Evidence, time_limit_ms: float, sampling: str) -> list[tuple[Inline, Inline]]:
     """The data box."""
     table, since, until = evidence.table, evidence.since, evidence.until
     counted = ("ok_logged_count", "failed_count", "limit_count", "canary_count", "timeout_count")
@@ -93,7 +93,7 @@ def facts(lake: Warehouse, evidence: Evidence, time_limit_ms: float) -> list[tup
         ),
         (
             "Sampling rate",
-            f"{rates} of ok runs, as configured at extraction; failures are all kept. The log does not store the rate.",
+            f"{rates} of ok runs, as configured at extraction; failures are all kept. The log does not store the rate. {sampling}",
         ),
         (
             "Set aside",

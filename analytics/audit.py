@@ -1,0 +1,248 @@
+"""Does the log agree with the rate it is said to be sampled at? By itself, and against the engine's own counters."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from analytics import audit_steps, counters, estimates
+from analytics.counters import Counters, realm_label
+from analytics.status import coverage
+from analytics.warehouse import Warehouse
+from analytics.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_SURE = 1e-4
+"""Chance at which the log is said to contradict its rate, shared among the tenants that are looked at."""
+_WORTH_A_WORD = 0.05
+"""Part of the rate by which the log must differ: scrapes do not fall on the hour."""
+_STRATUM_ROWS = 20
+"""Drawn rows of an hour that give it a weight of its own; else the day gives one, else the window."""
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What the log and the counters say of the sampling of a window.
+
+    Attributes:
+        since, until: The window, UTC.
+        hours: Grain realm_label, UTC hour: ``drawn_count``, ``est_ok_runs`` (by the weights), ``failed_count``; with counters
+            also ``counted_ok``, ``counted_failed`` (NaN in hours they do not know), ``observed_rate`` and ``implied_rate``.
+        realms: The same per realm_label, with counters over the hours they know; ``observed_rate`` with ``_low`` and ``_high``.
+        contradictions: Why the configured rate cannot be right, in sentences; empty when nothing speaks against it.
+        losses: What is missing in the log though it should be there, in sentences.
+        notes: What else a person should know.
+        source: Of the counters; ``None`` when none were given.
+        weights: What the counters give to drawn rows: ``realm_id``, ``hour``, ``sample_weight``.
+    """
+
+    since: datetime
+    until: datetime
+    hours: pd.DataFrame = field(repr=False)
+    realms: pd.DataFrame = field(repr=False)
+    contradictions: list[str]
+    losses: list[str]
+    notes: list[str]
+    source: str | None
+    weights: pa.Table | None = field(repr=False)
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Estimates made with the configured rate are in doubt."""
+        return bool(self.contradictions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts as plain JSON values."""
+        return {
+            "is_contradicted": self.is_contradicted,
+            "contradictions": self.contradictions,
+            "losses": self.losses,
+            "notes": self.notes,
+            "counters": self.source,
+        }
+
+
+def audit(lake: Warehouse, window: Window, where: str = "") -> Audit:
+    """Look at the sampling of a window.
+
+    Args:
+        lake: All it is scoped to.
+        window: Which runs.
+        where: Prometheus server or exported file with the engine's counters; empty for none.
+
+    Raises:
+        ConfigurationError, SourceError: The counters cannot be read.
+    """
+    rows = lake.run("sampling_by_hour", since=window.since, until=window.until)
+    rows["realm_label"] = [realm_label(None if realm != realm else realm) for realm in rows["realm_id"].astype(object)]
+    counted = counters.read(where, window.since, window.until) if where else None
+    hours = _hours(rows, counted)
+    contradictions = [*_drawn_at_rate_zero(rows)]
+    losses: list[str] = []
+    notes: list[str] = list(counted.missing) if counted else []
+    realms = _realms(hours, coverage(lake, window).smallest_rate)
+    if counted is None:
+        contradictions += audit_steps.steps(rows)
+    else:
+        contradictions += _named(_against_counters(realms))
+        losses += [*_missing_failures(realms), *_dropped(counted)]
+    return Audit(
+        window.since,
+        window.until,
+        hours,
+        realms,
+        contradictions,
+        losses,
+        notes,
+        counted.source if counted else None,
+        _weights(lake, hours) if counted else None,
+    )
+
+
+def _hours(rows: pd.DataFrame, counted: Counters | None) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    sums = ["drawn_count", "est_ok_runs", "failed_count"]
+    hours = rows.groupby(["realm_label", "hour"], as_index=False)[sums].sum()
+    if counted is None:
+        return hours
+    runs = counted.runs.assign(is_ok=counted.runs["status"] == "ok")
+    seen = [
+        runs[runs["is_ok"] == is_ok]
+        .groupby(["realm_label", "hour"], as_index=False)["runs"]
+        .sum()
+        .rename(columns={"runs": name})
+        for is_ok, name in ((True, "counted_ok"), (False, "counted_failed"))
+    ]
+    mine = set(hours["realm_label"])
+    for part in seen:
+        part["hour"] = part["hour"].astype(hours["hour"].dtype)
+        # Tenants out of sight are none of this window's business.
+        hours = hours.merge(part[part["realm_label"].isin(mine)], on=["realm_label", "hour"], how="outer")
+    hours[sums] = hours[sums].fillna(0)
+    known = hours["hour"].isin(pd.DatetimeIndex(counted.known_hours))
+    for name in ("counted_ok", "counted_failed"):
+        hours[name] = np.where(known, hours[name].fillna(0), np.nan)
+    hours["observed_rate"] = hours["drawn_count"] / hours["counted_ok"].where(hours["counted_ok"] > 0)
+    hours["implied_rate"] = hours["drawn_count"] / hours["est_ok_runs"].where(hours["est_ok_runs"] > 0)
+    return hours.sort_values(["realm_label", "hour"], ignore_index=True)
+
+
+def _realms(hours: pd.DataFrame, rate: float) -> pd.DataFrame:
+    """Totals, with counters of the hours they know; ``rate`` is the configured one where nothing was drawn."""
+    names = [name for name in hours.columns if name.endswith(("_count", "_runs")) or name.startswith("counted_")]
+    known = hours[hours["counted_ok"].notna()] if "counted_ok" in names else hours
+    found = known.groupby("realm_label", as_index=False)[names].sum()
+    drawn, est = found["drawn_count"], found["est_ok_runs"]
+    found["implied_rate"] = (drawn / est.where(est > 0)).fillna(rate)
+    if "counted_ok" not in names:
+        return found
+    shares = [
+        estimates.share(min(n, of), of) if of >= 1 else estimates.NOTHING
+        for n, of in zip(drawn, found["counted_ok"].round(), strict=True)
+    ]
+    found["observed_rate"] = [share.value for share in shares]
+    found["observed_rate_low"] = [share.low for share in shares]
+    found["observed_rate_high"] = [share.high for share in shares]
+    return found
+
+
+def _drawn_at_rate_zero(rows: pd.DataFrame) -> list[str]:
+    count = int(rows["unweighted_count"].sum())
+    return [f"{count:,} ok rows were drawn in a time for which a rate of 0 is configured."] if count else []
+
+
+def _against_counters(realms: pd.DataFrame) -> list[str]:
+    from scipy import stats
+
+    found = []
+    for row in realms.itertuples():
+        n, of, rate = int(row.drawn_count), round(row.counted_ok), min(float(row.implied_rate), 1.0)
+        if n > of * (1 + _WORTH_A_WORD) + 5:
+            found.append(
+                f"The log holds {n:,} ok runs of realm {row.realm_label!r} where the counters saw {of:,}: "
+                "they are not of this engine."
+            )
+        elif of and rate > 0 and abs(n / of / rate - 1) > _WORTH_A_WORD:
+            p = stats.binomtest(min(n, of), of, rate).pvalue
+            if p < _SURE / max(len(realms), 1):
+                found.append(
+                    f"Of {of:,} ok runs that the engine counted in realm {row.realm_label!r}, {n:,} were logged: "
+                    f"{_percent(row.observed_rate)} [{_percent(row.observed_rate_low)} – {_percent(row.observed_rate_high)}], "
+                    f"where the rate is said to be {_percent(rate)}."
+                )
+        elif of and rate == 0 and n:
+            found.append(f"The rate of realm {row.realm_label!r} is said to be 0, and {n:,} ok runs were logged.")
+    return found
+
+
+def _missing_failures(realms: pd.DataFrame) -> list[str]:
+    found = []
+    for row in realms.itertuples():
+        counted, logged = round(row.counted_failed), int(row.failed_count)
+        if counted - logged > max(2, _WORTH_A_WORD * counted):
+            found.append(
+                f"The engine counted {counted:,} failures in realm {row.realm_label!r}, the log holds {logged:,}."
+            )
+    return _named(found)
+
+
+def _dropped(counted: Counters) -> list[str]:
+    if counted.dropped is None:
+        return []
+    lost = counted.dropped[counted.dropped["dropped"] >= 0.5]
+    if lost.empty:
+        return []
+    first, last = lost["hour"].min(), lost["hour"].max()
+    return [
+        f"The log's full queue dropped {round(lost['dropped'].sum()):,} rows between {first:%Y-%m-%d %H:00} and "
+        f"{last:%Y-%m-%d %H:59} UTC; failures among them are not in the log."
+    ]
+
+
+def _named(sentences: list[str]) -> list[str]:
+    rest = len(sentences) - _MOST_NAMED
+    return [*sentences[:_MOST_NAMED], *([f"So it is for {rest:,} more realms."] if rest > 0 else [])]
+
+
+def _weights(lake: Warehouse, hours: pd.DataFrame) -> pa.Table:
+    """Post-stratified weights: of each realm and hour the counted ok runs per drawn row (Särndal et al. 1992, section 7.6).
+
+    Hours with few drawn rows share the weight of their day, days with few that of the window.
+    """
+    import pyarrow as pa
+
+    known = hours[hours["counted_ok"].notna()].copy()
+    known["day"] = known["hour"].dt.floor("D")
+    levels = (["realm_label", "hour"], ["realm_label", "day"], ["realm_label"])
+    weight = [math.nan] * len(known)
+    for keys in levels:
+        sums = known.groupby(keys)[["drawn_count", "counted_ok"]].transform("sum")
+        enough = sums["drawn_count"] >= (_STRATUM_ROWS if keys != levels[-1] else 1)
+        ratio = (sums["counted_ok"] / sums["drawn_count"].where(enough)).clip(lower=1).to_list()
+        weight = [old if old == old else new for old, new in zip(weight, ratio, strict=True)]
+    known["sample_weight"] = weight
+    known = known[known["sample_weight"].notna()]
+    labels: dict[str, list[str | None]] = {}
+    for realm in lake.realms:
+        labels.setdefault(realm_label(realm), []).append(realm)
+    rows = [
+        (realm, row.hour.to_pydatetime(), row.sample_weight)
+        for row in known.itertuples()
+        for realm in labels.get(row.realm_label, [])
+    ]
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    types = (pa.string(), pa.timestamp("us", tz="UTC"), pa.float64())
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
+    return pa.table(arrays, ["realm_id", "hour", "sample_weight"])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
