@@ -11,13 +11,19 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from analytics import day_files, strangers
+from analytics import day_files, sql, strangers
 from analytics.day_files import DayFile
 from analytics.lake import PART, Lake, day_directory, is_day_directory, is_realm_directory, realm_directory, subfolders
 from analytics.model import DayRecord, PartitionInfo
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
+
+_HIVE_TABLES = ("executions", "node_days")
+
+_MOST_DAMAGED = 100
+"""Files without a sound one among them: then the lake is not opened."""
 
 
 def files(
@@ -88,3 +94,22 @@ def _infos(record: DayRecord, realms: Sequence[str | None] | None) -> list[Parti
 
 def _is_file(name: str) -> bool:
     return os.path.isfile(name)  # noqa: PTH113  # a Path for each of 60,000 names takes three times as long
+
+
+def register(connection: duckdb.DuckDBPyConnection, table: str, table_schema: pa.Schema, names: Sequence[str]) -> None:
+    """Make the view ``files.<table>`` over some files, or an empty one with the right columns."""
+    import duckdb
+
+    # DuckDB looks at every file each time a view is made, and one is enough to know the columns: the first that is sound.
+    for number, name in enumerate(names[:_MOST_DAMAGED], 1):
+        # A variable, so that no path is ever formatted into SQL.
+        connection.execute(f"set variable {table}_files = $1", [[name]])
+        try:
+            connection.execute(sql.text("files", table))
+            return
+        except duckdb.Error:
+            if number in (len(names), _MOST_DAMAGED):
+                raise
+    hollow = empty(table_schema) if table in _HIVE_TABLES else table_schema.empty_table()
+    connection.register(f"empty_{table}", hollow)
+    connection.execute(f"create or replace view files.{table} as from empty_{table}")

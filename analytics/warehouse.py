@@ -28,13 +28,9 @@ VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", 
 _FINISHED = {"strategy_summary": summary.finish}
 """Named queries whose statement only gathers what an estimate needs."""
 
-_HIVE_TABLES = ("executions", "node_days")
-
 _HINT = "see its file for the types of its parameters"
 
 _MORE_TRIES = 2
-_MOST_DAMAGED = 100
-"""Files without a sound one among them: then the lake is not opened."""
 
 
 class Warehouse:
@@ -233,7 +229,7 @@ class Warehouse:
         ):
             if table not in files:
                 files[table] = self.lake.files(table, realms=self._realms)
-            self._register_files(table, table_schema, files[table])
+            reading.register(connection, table, table_schema, files[table])
         connection.register("ledger_rows", ledger.table(records, self._realms))
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
@@ -272,23 +268,6 @@ class Warehouse:
                 if tried == _MORE_TRIES:
                     raise
                 tried += 1
-
-    def _register_files(self, table: str, table_schema: pa.Schema, files: list[str]) -> None:
-        import duckdb
-
-        # DuckDB looks at every file each time a view is made, and one is enough to know the columns: the first that is sound.
-        for number, name in enumerate(files[:_MOST_DAMAGED], 1):
-            # A variable, so that no path is ever formatted into SQL.
-            self.connection.execute(f"set variable {table}_files = $1", [[name]])
-            try:
-                self.connection.execute(sql.text("files", table))
-                return
-            except duckdb.Error:
-                if number in (len(files), _MOST_DAMAGED):
-                    raise
-        empty = reading.empty(table_schema) if table in _HIVE_TABLES else table_schema.empty_table()
-        self.connection.register(f"empty_{table}", empty)
-        self.connection.execute(f"create or replace view files.{table} as from empty_{table}")
 
     def __repr__(self) -> str:
         records = self.records()
