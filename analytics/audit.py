@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics import audit_steps, counters, estimates
@@ -91,6 +92,7 @@ def audit(lake: Warehouse, window: Window, where: str = "") -> Audit:
         contradictions += audit_steps.steps(rows)
     else:
         contradictions += _named(_against_counters(realms))
+        notes += _unknown(realms)
         losses += [*_missing_failures(realms), *_dropped(counted)]
     return Audit(
         window.since,
@@ -100,9 +102,14 @@ def audit(lake: Warehouse, window: Window, where: str = "") -> Audit:
         contradictions,
         losses,
         notes,
-        counted.source if counted else None,
+        _source(counted) if counted else None,
         _weights(lake, hours) if counted else None,
     )
+
+
+def _source(counted: Counters) -> str:
+    # Of a file its name will do: a report is read on other machines.
+    return counted.source if "://" in counted.source else Path(counted.source).name
 
 
 def _hours(rows: pd.DataFrame, counted: Counters | None) -> pd.DataFrame:
@@ -165,12 +172,14 @@ def _against_counters(realms: pd.DataFrame) -> list[str]:
     found = []
     for row in realms.itertuples():
         n, of, rate = int(row.drawn_count), round(row.counted_ok), min(float(row.implied_rate), 1.0)
+        if of == 0:
+            continue  # see _unknown
         if n > of * (1 + _WORTH_A_WORD) + 5:
             found.append(
                 f"The log holds {n:,} ok runs of realm {row.realm_label!r} where the counters saw {of:,}: "
                 "they are not of this engine."
             )
-        elif of and rate > 0 and abs(n / of / rate - 1) > _WORTH_A_WORD:
+        elif rate > 0 and abs(n / of / rate - 1) > _WORTH_A_WORD:
             p = stats.binomtest(min(n, of), of, rate).pvalue
             if p < _SURE / max(len(realms), 1):
                 found.append(
@@ -178,9 +187,19 @@ def _against_counters(realms: pd.DataFrame) -> list[str]:
                     f"{_percent(row.observed_rate)} [{_percent(row.observed_rate_low)} – {_percent(row.observed_rate_high)}], "
                     f"where the rate is said to be {_percent(rate)}."
                 )
-        elif of and rate == 0 and n:
+        elif rate == 0 and n:
             found.append(f"The rate of realm {row.realm_label!r} is said to be 0, and {n:,} ok runs were logged.")
     return found
+
+
+def _unknown(realms: pd.DataFrame) -> list[str]:
+    alone = realms[(realms["counted_ok"] < 0.5) & (realms["drawn_count"] > 0)]
+    if alone.empty:
+        return []
+    names = ", ".join(repr(name) for name in alone["realm_label"][:_MOST_NAMED])
+    rest = f" and {len(alone) - _MOST_NAMED:,} more" if len(alone) > _MOST_NAMED else ""
+    count = int(alone["drawn_count"].sum())
+    return [f"The counters know nothing of the {count:,} ok rows of {names}{rest}; those keep the configured rate."]
 
 
 def _missing_failures(realms: pd.DataFrame) -> list[str]:

@@ -1,9 +1,9 @@
-"""The query strategy_summary: estimates of what its statement has gathered, one list of values per weight."""
+"""The queries strategy_summary and points_by_hour: estimates of the lists of values that their statements gather."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -74,10 +74,57 @@ def schema() -> pa.Schema:
     fields = [("realm_id", pa.string()), ("strategy_id", pa.string()), ("strategy_version", pa.int64()),
               ("family_name", pa.string())]  # fmt: skip
     fields += [(name, pa.int64()) for name in ("logged_count", "failed_count", "points_set_aside_count")]
-    for name in ESTIMATES:
+    return pa.schema([*fields, *_fields(ESTIMATES)])
+
+
+def finish_hours(gathered: pa.Table) -> pa.Table:
+    """The query points_by_hour.
+
+    Args:
+        gathered: As its statement gives it: per hour and version, lists of points, weights and whether a row was drawn.
+
+    Returns:
+        Grain: hour, realm, strategy, version.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    names = ("est_runs", "est_points_mean")
+    plain = gathered.drop_columns(["points", "weights", "drawn"])
+    points, weights = (_slices(gathered[name]) for name in ("points", "weights"))
+    drawn = [np.asarray(flags, dtype=bool) for flags in gathered["drawn"].to_pylist()]
+    rows: list[dict[str, Any]] = []
+    for y, w, is_drawn in zip(points, weights, drawn, strict=True):
+        known = w[is_drawn & (w >= 1)]
+        sampled = int(is_drawn.sum())
+        rate = (
+            0.0 if len(known) < sampled else DEFAULT_SAMPLE_RATE
+        )  # rows of unknown weight; else one was drawn, or kept
+        runs = estimates.runs(sampled, float(known.sum()), float((known**2).sum()), len(y) - sampled, rate)
+        rows.append({"logged_count": len(y), **_told(dict(zip(names, (runs, estimates.mean(y, w)), strict=True)))})
+    found = pa.Table.from_pylist(rows, pa.schema([("logged_count", pa.int64()), *_fields(names)]))
+    for name in found.column_names:
+        plain = plain.append_column(name, found[name])
+    return plain
+
+
+def _fields(names: Iterable[str]) -> list[tuple[str, Any]]:
+    import pyarrow as pa
+
+    fields: list[tuple[str, Any]] = []
+    for name in names:
         fields += [(f"{name}{end}", pa.float64()) for end in ("", "_low", "_high")]
         fields += [(f"{name}_grade", pa.string()), (f"{name}_is_at_least", pa.bool_())]
-    return pa.schema(fields)
+    return fields
+
+
+def _told(found: Mapping[str, Estimate]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, estimate in found.items():
+        plain = estimate.to_dict()
+        row |= {name: plain["value"], f"{name}_low": plain["low"], f"{name}_high": plain["high"]}
+        row |= {f"{name}_grade": estimate.grade, f"{name}_is_at_least": estimate.is_at_least}
+    return row
 
 
 def _parts(gathered: pa.Table) -> Iterator[_Part]:
@@ -125,16 +172,12 @@ def _row(parts: list[_Part], rate: float) -> dict[str, Any]:
     nodes50, nodes99 = _quantiles(parts, "nodes", (0.5, 0.99), undrawn)
     found = (runs, estimates.failure_rate(failed, runs), estimates.mean(*paid), estimates.total(*paid), p50, p95, p99,
              ok_p99, nodes50, nodes99)  # fmt: skip
-    row: dict[str, Any] = {
+    return {
         "logged_count": logged,
         "failed_count": failed,
         "points_set_aside_count": sum(part.logged_count - len(part.points) for part in ok),
+        **_told(dict(zip(ESTIMATES, found, strict=True))),
     }
-    for name, estimate in zip(ESTIMATES, found, strict=True):
-        plain = estimate.to_dict()
-        row |= {name: plain["value"], f"{name}_low": plain["low"], f"{name}_high": plain["high"]}
-        row |= {f"{name}_grade": estimate.grade, f"{name}_is_at_least": estimate.is_at_least}
-    return row
 
 
 def _joined(parts: list[_Part], name: str) -> tuple[Floats, Floats]:

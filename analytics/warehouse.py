@@ -25,7 +25,7 @@ warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop
 VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", "strategy_days", "partitions")
 """In the order they build on each other."""
 
-_FINISHED = {"strategy_summary": summary.finish}
+_FINISHED = {"strategy_summary": summary.finish, "points_by_hour": summary.finish_hours}
 """Named queries whose statement only gathers what an estimate needs."""
 
 _HINT = "see its file for the types of its parameters"

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from analytics.cli.estimates import folded
 from analytics.cli.terminal import (
     Verbs,
     add_counters,
@@ -104,7 +105,7 @@ def _write(answer: Any, options: argparse.Namespace) -> None:
     elif options.format == "json":
         put_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        put_table(columns, rows)
+        put_table(*folded(columns, rows))
 
 
 def _parse_parameters(pairs: Sequence[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from analytics.demo.counters import write_counters
 from analytics.demo.load import Loaded, load
 from analytics.demo.population import RATE, SEED, UNTIL, Population, simulate, write_truth
 from analytics.demo.quirks import Quirk, quirks
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 #: Raise it whenever the same parameters would give other rows.
-VERSION: Final = 1
+VERSION: Final = 2
 Progress = Callable[[str], None]
 
 
@@ -151,6 +152,7 @@ def _fill(home: Path, url: str, timings: dict[str, float], say: Progress, **opti
     loaded = load(population, url, recreate=True)
     clock = step("writing the truth", "load", clock)
     write_truth(population, home)
+    write_counters(population.truth_path, home / "truth" / "counters.prom.gz")
     population.log_path.unlink()  # it is in the server now
     population.truth_path.unlink()
     step("done", "truth", clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -85,8 +86,7 @@ def table(
     if not records:
         return Block(Markup('<p class="note">{}</p>').format(inline(empty)), plain(empty))
     titles = Markup("").join(
-        Markup("<th{}>{}</th>").format(Markup(' class="r"') if column.right else "", inline(column.title))
-        for column in columns
+        Markup("<th{}>{}</th>").format(_heading(column), inline(column.title)) for column in columns
     )
     body: list[Markup] = []
     lines = ["\t".join(plain(column.title) for column in columns)]
@@ -167,3 +167,9 @@ def _missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float) and value != value
+
+
+def _heading(column: Column) -> Markup:
+    """Classes of a heading: right-aligned; of estimates, which the style sheet marks where they are in doubt."""
+    names = [*(["r"] if column.right else []), *(["e"] if re.search(r"\best(\.|imated)", plain(column.title)) else [])]
+    return Markup(' class="{}"').format(" ".join(names)) if names else Markup("")

@@ -21,7 +21,7 @@ select e.realm_id,
   left join definitions d
     on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
  group by all;
-comment on view strategy_days is 'Daily totals per realm, strategy and version. Columns named est_ estimate runs from the sample, without intervals: see estimates.';
+comment on view strategy_days is 'Daily totals per realm, strategy and version. Columns named est_ estimate runs from the sample, without intervals (the query strategy_summary has them): see estimates.';
 comment on column strategy_days.realm_id is 'Tenant; may be NULL.';
 comment on column strategy_days.day is 'UTC date; NULL for runs without a usable created_at.';
 comment on column strategy_days.strategy_id is 'Program that ran.';
