@@ -244,8 +244,11 @@ def _weights(lake: Warehouse, hours: pd.DataFrame) -> pa.Table:
     weight = [math.nan] * len(known)
     for keys in levels:
         sums = known.groupby(keys)[["drawn_count", "counted_ok"]].transform("sum")
-        enough = sums["drawn_count"] >= (_STRATUM_ROWS if keys != levels[-1] else 1)
-        ratio = (sums["counted_ok"] / sums["drawn_count"].where(enough)).clip(lower=1).to_list()
+        # Counters that saw less than the log holds say nothing here.
+        enough = (sums["drawn_count"] >= (_STRATUM_ROWS if keys != levels[-1] else 1)) & (
+            sums["counted_ok"] >= sums["drawn_count"]
+        )
+        ratio = (sums["counted_ok"] / sums["drawn_count"].where(enough)).to_list()
         weight = [old if old == old else new for old, new in zip(weight, ratio, strict=True)]
     known["sample_weight"] = weight
     known = known[known["sample_weight"].notna()]

@@ -1,0 +1,239 @@
+"""The audit of the sampling: by the log alone, against the engine's counters, and what reports make of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from analytics import api, audit, audit_steps
+from analytics.cli import main
+from analytics.errors import UsageError
+from analytics.lake import Lake
+from analytics.rates import Rates
+from analytics.warehouse import Warehouse
+from analytics.window import Window
+
+if TYPE_CHECKING:
+    from conftest import Table
+
+    from analytics.demo import Demo
+
+DAY = Window.parse("2026-07-08", "2026-07-09")
+NOON = datetime.fromisoformat("2026-07-08T12:00:00+00:00")
+
+
+def plant(table: Table, ok: int, failed: int = 0, **columns: Any) -> None:
+    """Ok runs within the hour from noon, and errors after them."""
+    for i in range(ok):
+        table.insert(created_at=(NOON + timedelta(seconds=i)).isoformat(), **columns)
+    nothing = {
+        "status": "error",
+        "errorCode": "E",
+        "points": None,
+        "caseName": None,
+        "trace": "null",
+        "nodesExecuted": 0,
+    }
+    for i in range(failed):
+        table.insert(
+            created_at=(NOON + timedelta(minutes=30, seconds=i)).isoformat(), sampled=False, **nothing, **columns
+        )
+
+
+def counters(path: Path, totals: dict[tuple[str, str], int], dropped: int = 0) -> Path:
+    """A file in which each realm and status rises once, at half past twelve, scraped every half hour."""
+    first = int(datetime.fromisoformat("2026-07-07T23:00:00+00:00").timestamp())
+    lines = [f"process_start_time_seconds {first} {first * 1000}"]
+    for step in range(54):
+        moment = first + 1800 * step
+        risen = moment > NOON.timestamp()
+        for (realm, status), total in totals.items():
+            labels = f'realm="{realm}",strategy_type="DSL_FULL",status="{status}"'
+            lines.append(f"dsl_execution_duration_seconds_count{{{labels}}} {total * risen} {moment * 1000}")
+        if dropped:
+            lines.append(f"dsl_execution_log_dropped_total {dropped * risen} {moment * 1000}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def audited(table: Table, lake: Lake, where: Path | str = "", rate: float = 0.05) -> audit.Audit:
+    table.extract(lake, sample_rate=rate)
+    return audit.audit(Warehouse(lake), DAY, str(where))
+
+
+def test_a_log_that_agrees_with_the_counters_is_not_contradicted(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    plant(table, 50, 7)
+    found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 1010, ("acme", "error"): 7}))
+
+    assert not found.contradictions and not found.losses
+    [row] = found.realms.to_dict("records")
+    assert (row["drawn_count"], round(row["counted_ok"]), round(row["counted_failed"])) == (50, 1010, 7)
+    assert row["observed_rate_low"] < 0.05 < row["observed_rate_high"]
+    assert found.source == "c"
+
+
+def test_another_rate_than_the_configured_one_is_said_with_its_interval(
+    table: Table, fresh: Lake, tmp_path: Path
+) -> None:
+    plant(table, 50)
+    found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 2500}))
+
+    assert found.is_contradicted
+    assert (
+        "Of 2,500 ok runs that the engine counted in realm 'acme', 50 were logged: 2 % [1.52 % – 2.63 %]"
+        in found.contradictions[0]
+    )
+    assert "said to be 5 %" in found.contradictions[0]
+
+
+def test_a_rate_of_zero_with_drawn_rows_contradicts_itself(table: Table, fresh: Lake) -> None:
+    plant(table, 3)
+    assert audited(table, fresh, rate=0).contradictions == [
+        "3 ok rows were drawn in a time for which a rate of 0 is configured."
+    ]
+
+
+def test_dropped_rows_and_missing_failures_are_named(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    plant(table, 50, 7)
+    where = counters(tmp_path / "c", {("acme", "ok"): 1000, ("acme", "error"): 30}, dropped=412)
+    found = audited(table, fresh, where)
+
+    assert not found.contradictions
+    assert found.losses == [
+        "The engine counted 30 failures in realm 'acme', the log holds 7.",
+        "The log's full queue dropped 412 rows between 2026-07-08 12:00 and 2026-07-08 12:59 UTC; "
+        "failures among them are not in the log.",
+    ]
+
+
+def test_more_logged_than_counted_means_other_counters(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    plant(table, 50)
+    found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 12}))
+    assert "they are not of this engine" in found.contradictions[0]
+
+
+def test_realms_the_counters_do_not_know_keep_the_configured_rate(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    plant(table, 30)
+    plant(table, 30, realmId="other")
+    found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 600}))
+
+    assert not found.contradictions
+    assert any("know nothing of the 30 ok rows of 'other'" in note for note in found.notes)
+    weighed = Warehouse(fresh).reweighed(found.weights)
+    assert weighed.sql("select distinct sample_weight from executions where realm_id = 'other'").fetchall() == [(20.0,)]
+
+
+def test_weights_of_the_counters_give_their_totals(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    plant(table, 50, 4)
+    plant(table, 25, realmId=None)
+    found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 2500, ("unknown", "ok"): 700}))
+    weighed = Warehouse(fresh).reweighed(found.weights)
+
+    rows = weighed.sql(
+        "select realm_id, status, count(*)::int, sum(sample_weight) from executions group by all order by all"
+    ).fetchall()
+    assert rows == [("acme", "error", 4, 4.0), ("acme", "ok", 50, 2500.0), (None, "ok", 25, 700.0)]
+    summary = weighed.run("strategy_summary").set_index("realm_id")
+    assert summary.loc["acme", "est_runs"] == 2504
+    assert Warehouse(fresh).run("strategy_summary").set_index("realm_id").loc["acme", "est_runs"] == 1004
+
+
+def test_hours_with_few_rows_share_the_weight_of_their_day(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    plant(table, 5)
+    found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 90}))
+    assert found.weights.to_pylist()[12]["sample_weight"] == pytest.approx(18.0)
+
+
+# ---- by the log alone ----------------------------------------------------------------------------------------------
+
+
+def hours(demo: Demo, rate: Any, said: Any, seed: int) -> pd.DataFrame:
+    """What sampling_by_hour would give for the demo's population under a rate, and another one that is said."""
+    chance = np.random.default_rng(seed)
+    runs = pq.read_table(demo.truth, columns=["realm_id", "strategy_id", "status", "created_at"]).to_pandas()
+    runs = runs[np.repeat(True, len(runs))].assign(hour=runs["created_at"].dt.floor("h"))
+    many = pd.concat([runs] * 6)  # enough rows an hour
+    ok = (many["status"] == "ok").to_numpy()
+    rate, said = (value(many["created_at"]) if callable(value) else value for value in (rate, said))
+    drawn = ok & (chance.random(len(many)) < rate)
+    errors = ~many["status"].isin(["ok", "timeout", "limit"])
+    frame = many.assign(drawn_count=drawn, est_ok_runs=drawn / said, error_count=errors)
+    keys = ["realm_id", "strategy_id", "hour"]
+    return frame.groupby(keys, dropna=False, as_index=False)[["drawn_count", "est_ok_runs", "error_count"]].sum()
+
+
+def late(factor: float) -> Any:
+    moment = pd.Timestamp("2026-07-09 12:00", tz="UTC")
+    return lambda times: np.where(times >= moment, 0.05 * factor, 0.05)
+
+
+def test_an_unchanged_rate_is_not_suspected(demo: Demo) -> None:
+    assert all(audit_steps.steps(hours(demo, 0.05, 0.05, seed)) == [] for seed in range(5))
+
+
+@pytest.mark.parametrize(("factor", "word"), [(4, "many"), (0.2, "few")])
+def test_a_change_that_nobody_configured_is_found_at_its_hour(demo: Demo, factor: float, word: str) -> None:
+    [sentence] = audit_steps.steps(hours(demo, late(factor), 0.05, 1))
+    assert "2026-07-09 1" in sentence and f"times as {word} ok rows" in sentence
+
+
+def test_a_change_that_was_configured_is_none(demo: Demo) -> None:
+    assert audit_steps.steps(hours(demo, late(4), late(4), 1)) == []
+
+
+def test_a_campaign_of_one_strategy_is_none(demo: Demo) -> None:
+    rows = hours(demo, 0.05, 0.05, 1)
+    largest = rows.groupby("strategy_id")["drawn_count"].sum().idxmax()
+    later = (rows["strategy_id"] == largest) & (rows["hour"] >= pd.Timestamp("2026-07-09 12:00", tz="UTC"))
+    rows.loc[later, ["drawn_count", "est_ok_runs"]] *= 5
+    assert audit_steps.steps(rows) == []
+
+
+# ---- command and reports -------------------------------------------------------------------------------------------
+
+
+def test_the_command_says_it_and_fails(
+    table: Table, fresh: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(table, 50)
+    table.extract(fresh, rates=Rates((), 0.05))
+    days = ["--lake", str(fresh.root), "--since", "2026-07-08", "--until", "2026-07-09"]
+    assert main(["audit", *days]) == 0
+    assert "nothing against it" in capsys.readouterr().err
+
+    where = str(counters(tmp_path / "c", {("acme", "ok"): 2500}))
+    assert main(["audit", *days, "--counters", where, "--format", "json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["is_contradicted"] and told["realms"][0]["observed_rate"] == pytest.approx(0.02)
+
+    assert main(["query", *days, "--name", "strategy_summary", "--counters", where, "--format", "json"]) == 0
+    out = capsys.readouterr()
+    assert "in doubt" in out.err and json.loads(out.out)[0]["est_runs"] == pytest.approx(2500)
+
+
+def test_reports_say_it_on_top_and_mark_every_estimate(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    plant(table, 50, 3)
+    table.extract(fresh, rates=Rates((), 0.05))
+    where = str(counters(tmp_path / "c", {("acme", "ok"): 2500, ("acme", "error"): 3}))
+    report = api.runaway_rules(fresh.root, since="2026-07-08", until="2026-07-09", counters=where)
+
+    assert report.head().text.startswith("Of 2,500 ok runs that the engine counted")
+    assert 'class="banner doubt"' in report.head().html
+    facts = report.summary()
+    assert facts["sampling_audit"]["is_contradicted"]
+    assert facts["league"][0]["est_runs"]["is_in_doubt"] and facts["league"][0]["est_runs"]["value"] == 2503
+    calm = api.runaway_rules(fresh.root, since="2026-07-08", until="2026-07-09")
+    assert "doubt" not in calm.head().html and "is_in_doubt" not in json.dumps(calm.summary())
+
+
+def test_a_password_never_gets_into_a_notebook(lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="password") as caught:
+        api.render("runaway_rules", out=tmp_path, lake=str(lake.root), counters="https://me:secret@prometheus.example")
+    assert "secret" not in str(caught.value) and "ANALYTICS_COUNTERS" in (caught.value.hint or "")
