@@ -148,7 +148,8 @@ def test_weights_of_the_counters_give_their_totals(table: Table, fresh: Lake, tm
 def test_hours_with_few_rows_share_the_weight_of_their_day(table: Table, fresh: Lake, tmp_path: Path) -> None:
     plant(table, 5)
     found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 90}))
-    assert found.weights.to_pylist()[12]["sample_weight"] == pytest.approx(18.0)
+    assert found.weights is not None
+    assert [row["sample_weight"] for row in found.weights.to_pylist()] == [pytest.approx(18.0)]
 
 
 # ---- by the log alone ----------------------------------------------------------------------------------------------
