@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,8 +73,8 @@ def compare_cases(before: Side, after: Side) -> list[Case]:
         found.append(
             Case(
                 name,
-                estimates.share(len(a), len(old)),
-                estimates.share(len(b), len(new)),
+                estimates.share_of_runs(old_names == name, old["sample_weight"], future=True),
+                estimates.share_of_runs(new_names == name, new["sample_weight"], future=True),
                 estimates.mean(a["points"], a["sample_weight"], future=True),
                 estimates.mean(b["points"], b["sample_weight"], future=True),
                 run_estimate(b) if len(b) else estimates.NOTHING,
@@ -128,8 +128,12 @@ def _overpaid(old: pd.DataFrame, new: pd.DataFrame) -> Estimate:
 
 
 def _widened(estimate: Estimate, variance: float) -> Estimate:
-    half = math.hypot((estimate.high - estimate.low) / 2, estimates.Z_95 * math.sqrt(variance))
-    return Estimate(estimate.value, estimate.value - half, estimate.value + half, estimate.logged_count, estimate.grade)
+    more, value = estimates.Z_95 * math.sqrt(variance), estimate.value
+    return replace(
+        estimate,
+        low=value - math.hypot(value - estimate.low, more),
+        high=value + math.hypot(estimate.high - value, more),
+    )
 
 
 def _names(rows: pd.DataFrame) -> np.ndarray:
