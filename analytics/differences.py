@@ -58,7 +58,7 @@ def _apart(a: Estimate, b: Estimate, least: int) -> Difference:
     high = change + math.hypot(b.high - b.value, a.value - a.low)
     if smaller < least or not (math.isfinite(low) and math.isfinite(high)):
         return Difference(Estimate(change, math.nan, math.nan, n, "too few"), math.nan, math.nan, math.nan, False)
-    scale, half, size = abs(a.value) or math.nan, (high - low) / 2, max(abs(a.value), abs(b.value))
+    scale, half, size = abs(a.value) or math.nan, (high - low) / 2, (abs(a.value) + abs(b.value)) / 2
     # Judged against what it is a change of: ± 10 % is enough to act on, ± 50 % is not known at all.
     grade = "good" if half <= 0.1 * size else "rough" if half <= 0.5 * size else "too few"
     grade = worse(grade, "too few" if "too few" in (a.grade, b.grade) else "good")
