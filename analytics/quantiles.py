@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from analytics.estimate import GRADES, NOTHING, TAIL, Estimate, worse
 from analytics.ranks import SLACK, Around, Merged, Ranks
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+    Kind = Literal["stable"] | None
 
 
 _LEAST = 5.0
@@ -74,9 +75,7 @@ def quantiles(
     y, w, stopped = y[usable], w[usable], stopped[usable] | (y[usable] == math.inf)
     if len(y) == 0:
         return [NOTHING] * len(qs)
-    ranked = _Ranked(np.where(stopped, math.inf, y), w, future)
-    # A run that was stopped is worth at least what it had come to.
-    return _all(ranked, lambda: _Ranked(np.where(y == math.inf, _largest(y), y), w, future), qs, undrawn)
+    return _of_rows(y, w, stopped, qs, undrawn, future)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +108,11 @@ def quantiles_of_parts(parts: Iterable[Part], qs: Sequence[float], *, undrawn: f
     if not usable:
         return [NOTHING] * len(qs)
     if sum(part.count * part.weight**2 for part in usable) >= 2**53 or any(part.weight % 1 for part in usable):
-        # Sums of such weights depend on their order by a rounding, so the one of ``quantiles`` it is.
-        values = [np.concatenate([part.values, np.full(part.unknown, math.inf)]) for part in usable]
+        # Sums of such weights depend on their order by a rounding, so they are summed as ``quantiles`` does.
+        values = np.concatenate([np.append(part.values, np.full(part.unknown, math.inf)) for part in usable])
         counts = [part.count for part in usable]
-        weights = np.repeat([part.weight for part in usable], counts)
-        stopped = np.repeat([part.stopped for part in usable], counts)
-        return quantiles(np.concatenate(values), weights, qs, censored=stopped, undrawn=undrawn)
+        weights, stopped = (np.repeat([getattr(p, name) for p in usable], counts) for name in ("weight", "stopped"))
+        return _of_rows(values, weights, stopped, qs, undrawn, future=False, kind="stable")
     ranked = Merged([(np.full(p.count, math.inf) if p.stopped else p.values, p.weight) for p in usable])
 
     def least() -> Merged:
@@ -124,6 +122,22 @@ def quantiles_of_parts(parts: Iterable[Part], qs: Sequence[float], *, undrawn: f
     return _all(ranked, least, qs, undrawn)
 
 
+def _of_rows(
+    y: Floats,
+    w: Floats,
+    stopped: NDArray[np.bool_],
+    qs: Sequence[float],
+    undrawn: float,
+    future: bool,
+    kind: Kind = None,
+) -> list[Estimate]:
+    import numpy as np
+
+    ranked = _Ranked(np.where(stopped, math.inf, y), w, future, kind)
+    # A run that was stopped is worth at least what it had come to.
+    return _all(ranked, lambda: _Ranked(np.where(y == math.inf, _largest(y), y), w, future, kind), qs, undrawn)
+
+
 def _all(ranked: Ranks, least: Callable[[], Ranks], qs: Sequence[float], undrawn: float) -> list[Estimate]:
     if_stopped = functools.cache(least)  # made where a quantile lies among the stopped runs
     found = [_one(ranked, if_stopped, q) for q in qs]
@@ -131,15 +145,15 @@ def _all(ranked: Ranks, least: Callable[[], Ranks], qs: Sequence[float], undrawn
 
 
 class _Ranked:
-    """Rows in the order of their values, with what a quantile asks of them."""
+    """Rows in the order of their values, an array of each; ``kind`` is "stable" for sorted stretches, which it merges."""
 
-    def __init__(self, y: Floats, w: Floats, future: bool) -> None:
+    def __init__(self, y: Floats, w: Floats, future: bool, kind: Kind) -> None:
         import numpy as np
 
         if (w == w[0]).all():  # sorting values alone takes a fraction of the time
-            self.y, self.w = np.sort(y), w
+            self.y, self.w = np.sort(y, kind=kind), w
         else:
-            order = np.argsort(y)
+            order = np.argsort(y, kind=kind)
             self.y, self.w = y[order], w[order]
         self.below = np.cumsum(self.w)
         self.total, self.count = float(self.below[-1]), len(y)
