@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -103,18 +105,20 @@ def finish(gathered: pa.Table) -> pa.Table:
 
     keys = {name: gathered[name].to_pylist() for name in (*_KEY, "smallest_rate")}
     parts = list(_parts(gathered))
-    columns: dict[str, list[Any]] = {name: [] for name in schema().names}
-    start = 0
-    for end in range(1, len(parts) + 1):
-        if end < len(parts) and all(keys[name][end] == keys[name][start] for name in _KEY[:3]):
-            continue
+    starts = [
+        place
+        for place in range(len(parts))
+        if not place or any(keys[name][place] != keys[name][place - 1] for name in _KEY[:3])
+    ]
+
+    def row(start: int, end: int) -> dict[str, Any]:
         rate = keys["smallest_rate"][start]
-        row = {name: keys[name][start] for name in _KEY}
-        row |= _row(parts[start:end], DEFAULT_SAMPLE_RATE if rate is None else rate)
-        for name, values in columns.items():
-            values.append(row[name])
-        start = end
-    return pa.table(columns, schema())
+        of_all = _row(parts[start:end], DEFAULT_SAMPLE_RATE if rate is None else rate)
+        return {name: keys[name][start] for name in _KEY} | of_all
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # sorting lets other threads run
+        rows = list(pool.map(row, starts, [*starts[1:], len(parts)]))
+    return pa.table({name: [row[name] for row in rows] for name in schema().names}, schema())
 
 
 def schema() -> pa.Schema:
