@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from analytics.estimate import GRADES, NOTHING, TAIL, Estimate, worse
+from analytics.ranks import SLACK, Around, Merged, Ranks
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+    Kind = Literal["stable"] | None
 
 
 _LEAST = 5.0
@@ -72,51 +75,115 @@ def quantiles(
     y, w, stopped = y[usable], w[usable], stopped[usable] | (y[usable] == math.inf)
     if len(y) == 0:
         return [NOTHING] * len(qs)
-    ranked = _Ranked(np.where(stopped, math.inf, y), w)
+    return _of_rows(y, w, stopped, qs, undrawn, future)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one weight.
+
+    Attributes:
+        values: In ascending order, numbers of any type, none of them NaN or infinite.
+        weight: Of each.
+        stopped: They are runs that would have gone on.
+        unknown: So many more, stopped before anything was known of their value.
+    """
+
+    values: NDArray[Any]
+    weight: float
+    stopped: bool = False
+    unknown: int = 0
+
+    @property
+    def count(self) -> int:
+        """Rows."""
+        return len(self.values) + self.unknown
+
+
+def quantiles_of_parts(parts: Iterable[Part], qs: Sequence[float], *, undrawn: float = 0.0) -> list[Estimate]:
+    """What ``quantiles`` says of all rows of these parts, without an array of weights and without sorting again."""
+    import numpy as np
+
+    usable = [part for part in parts if part.count and part.weight >= 1]
+    if not usable:
+        return [NOTHING] * len(qs)
+    if sum(part.count * part.weight**2 for part in usable) >= 2**53 or any(part.weight % 1 for part in usable):
+        # Sums of such weights depend on their order by a rounding, so they are summed as ``quantiles`` does.
+        values = np.concatenate([np.append(part.values, np.full(part.unknown, math.inf)) for part in usable])
+        counts = [part.count for part in usable]
+        weights, stopped = (np.repeat([getattr(p, name) for p in usable], counts) for name in ("weight", "stopped"))
+        return _of_rows(values, weights, stopped, qs, undrawn, future=False, kind="stable")
+    ranked = Merged([(np.full(p.count, math.inf) if p.stopped else p.values, p.weight) for p in usable])
+
+    def least() -> Merged:
+        largest = max((float(part.values[-1]) for part in usable if len(part.values)), default=math.inf)
+        return Merged([(np.append(part.values, np.full(part.unknown, largest)), part.weight) for part in usable])
+
+    return _all(ranked, least, qs, undrawn)
+
+
+def _of_rows(
+    y: Floats,
+    w: Floats,
+    stopped: NDArray[np.bool_],
+    qs: Sequence[float],
+    undrawn: float,
+    future: bool,
+    kind: Kind = None,
+) -> list[Estimate]:
+    import numpy as np
+
+    ranked = _Ranked(np.where(stopped, math.inf, y), w, future, kind)
     # A run that was stopped is worth at least what it had come to.
-    least = _Ranked(np.where(y == math.inf, _largest(y), y), w) if stopped.any() else ranked
-    found = [_one(ranked, least, q, future) for q in qs]
+    return _all(ranked, lambda: _Ranked(np.where(y == math.inf, _largest(y), y), w, future, kind), qs, undrawn)
+
+
+def _all(ranked: Ranks, least: Callable[[], Ranks], qs: Sequence[float], undrawn: float) -> list[Estimate]:
+    if_stopped = functools.cache(least)  # made where a quantile lies among the stopped runs
+    found = [_one(ranked, if_stopped, q) for q in qs]
     return [replace(one, low=math.nan, high=math.nan, grade="too few") for one in found] if undrawn > 0 else found
 
 
 class _Ranked:
-    """Rows in the order of their values, with what a quantile asks of them."""
+    """Rows in the order of their values, an array of each; ``kind`` is "stable" for sorted stretches, which it merges."""
 
-    def __init__(self, y: Floats, w: Floats) -> None:
+    def __init__(self, y: Floats, w: Floats, future: bool, kind: Kind) -> None:
         import numpy as np
 
-        self.is_even = bool((w == w[0]).all())
-        if self.is_even:  # sorting values alone takes a fraction of the time
-            self.y, self.w = np.sort(y), w
+        if (w == w[0]).all():  # sorting values alone takes a fraction of the time
+            self.y, self.w = np.sort(y, kind=kind), w
         else:
-            order = np.argsort(y)
+            order = np.argsort(y, kind=kind)
             self.y, self.w = y[order], w[order]
         self.below = np.cumsum(self.w)
-        self.total = float(self.below[-1])
+        self.total, self.count = float(self.below[-1]), len(y)
+        # What drawing adds to the variance of a total: w² for a process, w(w − 1) for the runs that there were.
+        self.factor = self.w if future else self.w - 1
 
     def place(self, p: float) -> int:
         """The row at which the ECDF reaches a share of the runs."""
         import numpy as np
 
-        return min(int(np.searchsorted(self.below, (p - 1e-12) * self.total)), len(self.y) - 1)
+        return min(int(np.searchsorted(self.below, (p - SLACK) * self.total)), len(self.y) - 1)
 
     def at(self, p: float) -> float:
         return float(self.y[self.place(p)])
 
+    def around(self, q: float) -> Around:
+        place, w, factor = self.place(q), self.w, self.factor
+        beyond = float(self.below[place]) - q * self.total  # of the row at q itself, the runs that count as above
+        over = float((w[place + 1 :] * factor[place + 1 :]).sum()) + beyond * float(factor[place])
+        spreads = w * factor
+        return Around(float(self.y[place]), over, float(spreads.sum()) - over, float(spreads.max()))
 
-def _one(ranked: _Ranked, least: _Ranked, q: float, future: bool) -> Estimate:
+
+def _one(ranked: Ranks, least: Callable[[], Ranks], q: float) -> Estimate:
     from scipy import special
 
-    n, place = len(ranked.y), ranked.place(q)
-    value = float(ranked.y[place])
-    # What drawing adds to the variance of a total: w² for a process, w(w − 1) for the runs that there were.
-    factor = ranked.w if future else ranked.w - 1
-    beyond = float(ranked.below[place]) - q * ranked.total  # of the row at q itself, the runs that count as above
-    over = float((ranked.w[place + 1 :] * factor[place + 1 :]).sum()) + beyond * float(factor[place])
-    under = float((ranked.w * factor).sum()) - over
+    n, around = ranked.count, ranked.around(q)
+    value = around.value
     # Where nothing that was drawn lies above, something that was not may: one row.
-    unseen = float((ranked.w * factor).max())
-    variance = ((1 - q) ** 2 * under + q**2 * max(over, unseen)) / ranked.total**2
+    variance = ((1 - q) ** 2 * around.under + q**2 * max(around.over, around.unseen)) / ranked.total**2
     effective, low, high = math.inf, value, value  # all runs are in the log
     if variance > 0:
         effective, low, high = q * (1 - q) / variance, -math.inf, math.inf
@@ -128,8 +195,9 @@ def _one(ranked: _Ranked, least: _Ranked, q: float, future: bool) -> Estimate:
         high = max(ranked.at(last / size), value) if last <= size else math.inf
     if value < math.inf:
         grade = _grade(value, low, high, effective, q)
-        return Estimate(value, low, high, n, worse(grade, GRADES[1]) if unseen > over else grade, effective)
-    bound = least.at(q)
+        grade = worse(grade, GRADES[1]) if around.unseen > around.over else grade
+        return Estimate(value, low, high, n, grade, effective)
+    bound = least().at(q)
     if bound == math.inf:  # only stopped runs, and nothing is known of them
         return Estimate(math.nan, math.nan, math.nan, n, GRADES[2], effective)
     if low == math.inf:  # surely among them

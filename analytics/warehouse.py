@@ -25,7 +25,7 @@ warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop
 VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", "strategy_days", "partitions")
 """In the order they build on each other."""
 
-_FINISHED = {"strategy_summary": summary.finish, "points_by_hour": summary.finish_hours}
+_ESTIMATED = {"strategy_summary": summary.answer, "points_by_hour": summary.answer_hours}
 """Named queries whose statement only gathers what an estimate needs."""
 
 _HINT = "see its file for the types of its parameters"
@@ -155,9 +155,9 @@ class Warehouse:
         text = sql.text("queries", name)
 
         def ask() -> duckdb.DuckDBPyRelation:
-            answer = self.connection.sql(text, params=dict(values) or None)
-            finish = _FINISHED.get(name)
-            return self.connection.from_arrow(finish(answer.to_arrow_table())) if finish else answer
+            if estimated := _ESTIMATED.get(name):
+                return self.connection.from_arrow(estimated(self.connection, text, values))
+            return self.connection.sql(text, params=dict(values) or None)
 
         try:
             return self._asked(ask)

@@ -5,6 +5,7 @@
     python -m benchmarks.extract      extraction: against the raw drain and other clients; what each corrupts
     python -m benchmarks.flatten      the per-node aggregate: lists, rollup, JSON text, other engines
     python -m benchmarks.tenants      many small tenants
+    python -m benchmarks.summary      estimates for every strategy: against a plain group by over the same rows
 
 Where things are: ``data`` fills tables (``pool`` invents their traces, ``edges`` the odd rows), ``server`` keeps the server
 and the results between runs, ``measure`` runs one method in a process of its own (``child``), ``report`` writes the tables.

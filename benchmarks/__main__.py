@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("extract", "flatten", "tenants")
+NAMES = ("extract", "flatten", "tenants", "summary")
 
 
 def main(words: list[str]) -> int:

@@ -25,6 +25,7 @@ GROUPS = {
     "edges": "benchmarks.edge_readers",
     "flatten": "benchmarks.flatteners",
     "tenants": "benchmarks.tenant_steps",
+    "summary": "benchmarks.summary_ways",
 }
 AGAIN_BELOW_SECONDS, MOST_AGAIN = 1.0, 5
 """Short work is repeated within the process, where the task allows it, and its median taken."""

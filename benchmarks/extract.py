@@ -55,10 +55,10 @@ def main(words: list[str] | None = None) -> int:
         return run(url, shape, options)
 
 
-def parse(words: list[str] | None, about: str) -> argparse.Namespace:
-    """The options that the benchmarks share."""
+def parse(words: list[str] | None, about: str, *, large: int = data.LARGE) -> argparse.Namespace:
+    """The options that the benchmarks share; ``large`` is how many rows where nobody says."""
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
-    parser.add_argument("--rows", type=int, help="of the large table (1,500,000; quick: 200,000)")
+    parser.add_argument("--rows", type=int, help=f"of the large table ({large:,}; quick: 200,000)")
     parser.add_argument("--repeat", type=int, help="interleaved repeats (3; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="small tables, one repeat: does everything work?")
     parser.add_argument("--full", action="store_true", help="tenants: 2,000 realms, 30 days")
@@ -69,7 +69,7 @@ def parse(words: list[str] | None, about: str) -> argparse.Namespace:
         "--budget", type=float, default=80, help="seconds for all repeats of one peer on one table (80)"
     )
     options = parser.parse_args(words)
-    options.rows = options.rows or (200_000 if options.quick else data.LARGE)
+    options.rows = options.rows or (200_000 if options.quick else large)
     options.repeat = options.repeat or (1 if options.quick else 3)
     return options
 

@@ -60,8 +60,8 @@ def markdown(section: Section) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def publish(title: str, sections: Sequence[Section], *, server: str, path: Path | None, resumed: bool) -> None:
-    """Print the tables, and write them to a file where one is named."""
+def publish(title: str, sections: Sequence[Section], *, server: str | None, path: Path | None, resumed: bool) -> None:
+    """Print the tables, and write them to a file where one is named; ``server`` where one took part."""
     text = "\n\n".join([f"# {title}", about(server, resumed=resumed), *map(markdown, sections)]) + "\n"
     print(text)
     if path:
@@ -69,7 +69,7 @@ def publish(title: str, sections: Sequence[Section], *, server: str, path: Path 
         path.write_text(text, encoding="utf-8")
 
 
-def about(server: str, *, resumed: bool = False) -> str:
+def about(server: str | None, *, resumed: bool = False) -> str:
     """Machine, versions, date and command."""
     versions = []
     for package in PACKAGES:
@@ -77,10 +77,10 @@ def about(server: str, *, resumed: bool = False) -> str:
             versions.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             versions.append(f"{package} not installed")
+    shared = f"Server and client share the machine. {server}, over a unix socket; " if server else ""
     lines = [
         f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {_machine()}.",
-        f"Server and client share the machine. {server}, over a unix socket; Python {platform.python_version()}; "
-        f"{', '.join(versions)}.",
+        f"{shared}Python {platform.python_version()}; {', '.join(versions)}.",
         f"Command: `{_command()}`",
     ]
     if resumed:

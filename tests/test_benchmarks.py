@@ -12,7 +12,8 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import child, data, edges, extract, flatten, flatteners, measure, report, tenants
+from analytics import open_lake
+from benchmarks import child, data, edges, extract, flatten, flatteners, measure, report, summary, summary_lake, tenants
 from benchmarks.answers import differing_groups
 from benchmarks.measure import Run, Session
 
@@ -281,6 +282,33 @@ def test_the_many_tenants_benchmark_runs_end_to_end(database_url: str, tmp_path:
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert "## 12 tenants × 2 days: 24 partitions of 5 rows" in text
     assert all(len(cells(text, name)) == 1 for name in tenants.STEPS.values())
+
+
+def test_the_summary_benchmark_runs_end_to_end_and_both_ways_agree(tmp_path: Path) -> None:
+    shape = summary_lake.Shape(6_000, realms=10, days=4)
+    assert summary.run(shape, options(tmp_path)) == 0
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert all(row[1] == "2" for way in summary.WAYS.values() for row in cells(text, way))
+    [rate] = cells(text, "failure rate")
+    assert float(rate[2]) > 10  # one logged row in nine is a failure, of the runs fewer than one in a hundred
+    assert "Server and client" not in text
+    assert str(tmp_path) not in text
+    marked = summary_lake.prepare(tmp_path, shape) / "marked"
+    marked.touch()
+    assert (summary_lake.prepare(tmp_path, shape) / "marked").exists()  # found again
+    checks = open_lake(marked.parent).check()
+    assert [check.name for check in checks if not check.passed and check.severity == "error"] == []
+
+
+@pytest.mark.parametrize("planted", ["failed_count + 1 as failed_count", "2 * duration_ok_p99 as duration_ok_p99"])
+def test_a_summary_that_disagrees_is_found(tmp_path: Path, planted: str) -> None:
+    shape = summary_lake.Shape(3_000, realms=3, days=2)
+    assert summary.run(shape, options(tmp_path)) == 0
+    ours, plain = (tmp_path / "answers" / "summary" / f"{name}.parquet" for name in ("ours", "plain"))
+    wrong = tmp_path / "wrong.parquet"
+    duckdb.execute(f"copy (select * replace ({planted}) from read_parquet('{plain}')) to '{wrong}' (format parquet)")
+    assert summary.disagreements(ours, plain) == 0
+    assert summary.disagreements(ours, wrong) > 0
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analytics import differences, estimates
+from analytics.quantiles import Part, quantiles_of_parts
 
 
 def test_zero_sampled_rows_bound_the_runs_at_58_at_the_default_rate():
@@ -67,6 +68,37 @@ def test_a_quantile_among_stopped_runs_lies_beyond_the_limit():
     found = estimates.quantile(values, [1] * 110, 0.99)
     assert (found.value, found.high, found.is_at_least) == (100, math.inf, True)
     assert estimates.quantile(values, [1] * 110, 0.5).value == 100
+
+
+@pytest.mark.parametrize(
+    "weights", [(20.0, 1.0, 1.0), (20.0, 10.0, 1.0), (1.0, 1.0, 1.0), (100 / 3, 1.0, 1.0), (math.nan, 1.0, 1.0)]
+)
+def test_quantiles_of_sorted_parts_are_those_of_their_rows_to_the_last_bit(weights):
+    chance = np.random.default_rng(11)
+    qs = (0.01, 0.5, 0.95, 0.99, 1.0)
+    for number in range(150):
+        sizes = chance.integers(0, (3, 30, 3_000)[number % 3], 3)
+        # No value in two parts, but many twice in one: which of two equal rows of different weight comes first is left open.
+        values = [np.sort(chance.negative_binomial(2, 0.02, size) * 3 + place) for place, size in enumerate(sizes)]
+        stopped, unknown = (False, False, bool(number % 2)), (0, 0, int(chance.integers(0, 4)) * (number % 2))
+        parts = [Part(*some) for some in zip(values, weights, stopped, unknown, strict=True)]
+        rows = np.concatenate([*values, np.full(unknown[2], math.inf)])
+        counts = [part.count for part in parts]
+        undrawn = 58.0 * (number % 5 == 0)
+        expected = estimates.quantiles(
+            rows, np.repeat(weights, counts), qs, censored=np.repeat(stopped, counts), undrawn=undrawn
+        )
+        assert list(map(repr, quantiles_of_parts(parts, qs, undrawn=undrawn))) == list(map(repr, expected))
+
+
+def test_equal_rows_of_different_weight_give_the_same_quantile_in_any_order():
+    values = np.sort(np.random.default_rng(12).integers(0, 9, 500))
+    parts = [Part(values, 20.0), Part(values[::2], 10.0)]
+    rows, weights = np.concatenate([values, values[::2]]), np.repeat([20.0, 10.0], [500, 250])
+    for q in (0.1, 0.5, 0.9):
+        [found], [mirrored] = quantiles_of_parts(parts, (q,)), quantiles_of_parts(parts[::-1], (q,))
+        assert found == mirrored
+        assert found.value == estimates.quantile(rows, weights, q).value
 
 
 def test_a_change_that_chance_explains_is_not_significant():

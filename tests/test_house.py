@@ -35,6 +35,7 @@ ORDER = (
         "model",
         "config",
         "estimate",
+        "ranks",
         "quantiles",
         "censoring",
         "moments",

@@ -8,12 +8,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analytics import sql
+from analytics import sql, summary
 from analytics.demo import Demo
 from analytics.errors import QueryError, UnknownNameError, UsageError
 from analytics.extraction import extract
@@ -199,6 +200,17 @@ def test_estimated_runs_are_near_the_runs_the_engine_really_made(demo: Demo, war
     ).fetchall()
     assert logged < 0.2 * runs
     assert abs(estimate - runs) < 5 * (19 * runs) ** 0.5  # five standard deviations of a sample of one in twenty
+
+
+def test_a_summary_in_portions_is_the_summary(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = warehouse.run("strategy_summary", since="2026-07-01")
+    assert {None, "acme-cycling"} < set(whole["realm_id"].astype(object).where(whole["realm_id"].notna(), None))
+    for rows in (300, 1):
+        monkeypatch.setattr(summary, "PORTION_ROWS", rows)
+        found = warehouse.run("strategy_summary", since="2026-07-01")
+        pd.testing.assert_frame_equal(found, whole, rtol=1e-12)  # sums depend on the order of the rows
+    left = warehouse.sql("select getvariable('realm_above'), getvariable('realm_to'), getvariable('no_realm')")
+    assert left.fetchall() == [(None, None, None)]
 
 
 def test_partitions_show_what_the_ledger_holds(lake: Lake, warehouse: Warehouse) -> None:
