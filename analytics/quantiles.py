@@ -89,7 +89,7 @@ class _Ranked:
         if self.is_even:  # sorting values alone takes a fraction of the time
             self.y, self.w = np.sort(y), w
         else:
-            order = np.argsort(y)
+            order = np.lexsort((w, y))  # the same rows in another order give the same numbers
             self.y, self.w = y[order], w[order]
         self.below = np.cumsum(self.w)
         self.total = float(self.below[-1])
@@ -119,7 +119,8 @@ def _one(ranked: _Ranked, least: _Ranked, q: float, future: bool) -> Estimate:
     variance = ((1 - q) ** 2 * under + q**2 * max(over, unseen)) / ranked.total**2
     effective, low, high = math.inf, value, value  # all runs are in the log
     if variance > 0:
-        effective, low, high = q * (1 - q) / variance, -math.inf, math.inf
+        # 200 equal rows are 200, not 199.99999
+        effective, low, high = round(q * (1 - q) / variance, 9), -math.inf, math.inf
     if _LEAST <= effective < math.inf:
         size = math.floor(effective)
         first = math.ceil(special.bdtrik(TAIL, size, q))  # fewest of them below, in 95 of 100
