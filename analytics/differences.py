@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analytics.estimate import Z_95, Estimate, worse
-from analytics.estimates import mean
+from analytics.moments import Moments, of_mean
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -38,7 +38,17 @@ def difference(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike]) -
     The runs count as samples of what each version does, so that a change that chance alone explains is not called one.
     See ``between`` for the interval.
     """
-    return _apart(mean(*a, future=True), mean(*b, future=True), least=2)
+    first, second = of_mean(*a, future=True), of_mean(*b, future=True)
+    return _apart(_beside(first, second).estimate(), _beside(second, first).estimate(), least=2)
+
+
+def _beside(one: Moments, other: Moments) -> Moments:
+    """Rows that are all alike beside rows that are not: few rows may have missed what the others show, so they vary as these do."""
+    if not one.are_alike or one.drawn < 2 or other.are_alike or other.drawn < 2:
+        return one
+    ratio = other.unit / one.unit
+    lent = other.variance * other.effective_count / one.effective_count * ratio * ratio
+    return replace(one, variance=lent, third=0.0, shared=0.0, fourth=0.0)
 
 
 def between(a: Estimate, b: Estimate) -> Difference:
@@ -87,10 +97,11 @@ def rate_change_p(failed: tuple[int, int], all_runs: tuple[Estimate, Estimate]) 
     if sum(failed) == 0 or min(runs.value for runs in all_runs) <= 0:
         return 1.0
     if min(failed) < 5:
-        shares = (
-            all_runs[1].low / (all_runs[0].high + all_runs[1].low),
-            all_runs[1].high / (all_runs[0].low + all_runs[1].high),
-        )
+        least = all_runs[1].low / (all_runs[0].high + all_runs[1].low)
+        most = all_runs[1].high / (all_runs[0].low + all_runs[1].high) if all_runs[1].high < math.inf else 1.0
+        shares = (least, most)
+        if least <= failed[1] / sum(failed) <= most:
+            return 1.0
         return max(float(stats.binomtest(failed[1], sum(failed), share).pvalue) for share in shares)
     rates = [min(f / runs.value, 1.0) for f, runs in zip(failed, all_runs, strict=True)]
     variance = sum((1 - rate) / f for rate, f in zip(rates, failed, strict=True)) + sum(

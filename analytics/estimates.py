@@ -62,6 +62,7 @@ def runs(
         p = 1 / weight
         low = kept + effective + max(math.ceil(special.nbdtrik(TAIL, effective, p)), 0)
         high = kept + effective + max(math.ceil(special.nbdtrik(1 - TAIL, effective + 1, p)), 0)
+        low, high = min(low, value), max(high, value)  # at rates near 1 the value is no whole number of runs
     if rate == 0:
         return Estimate(value, low, math.inf, count, "too few", effective, is_at_least=True)
     grade = "good" if low == high else graded((high - low) / 2, value)
@@ -100,13 +101,16 @@ def failure_rate(failed: int, all_runs: Estimate, *, future: bool = False) -> Es
     if future:
         ok = all_runs.value - failed
         drawn = min(effective, ok) if ok > 0 else 0.0
-        p = drawn / ok if ok > 0 else 1.0
+        if ok > 0:
+            p = drawn / ok
+        else:  # none was drawn: the rate that ``upper_bound_of_none`` was made of, rounded down
+            p = 1.0 if math.isinf(effective) else -math.expm1(math.log(1 - CONFIDENCE) / (all_runs.high - failed + 1))
         # of the logged rows, one in how many failed; then of the runs
         bounds = (
             float(special.betaincinv(failed, drawn + 1, TAIL)) if failed else 0.0,
             float(special.betaincinv(failed + 1, drawn, 1 - TAIL)) if drawn > 0 else 1.0,
         )
-        low, high = (share * p / (1 - share + share * p) for share in bounds)
+        low, high = (share * p / (1 - share + share * p) if share < 1 else 1.0 for share in bounds)
     grade = all_runs.grade
     if future:  # none seen is good to know where more than one in a hundred would have shown
         none = "good" if high <= 0.01 else "rough" if high <= 0.05 else "too few"
@@ -127,7 +131,7 @@ def mean(values: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Esti
     Returns:
         ``logged_count`` is the rows that were not set aside. Fewer than 60 drawn rows are ``too few``: what one run in
         twenty does may not be among them, and no method sees what was never drawn. ``good`` from 100 on, or from 299 where
-        all are alike (95 % sure that at most 1 % of the runs differ).
+        all are alike (95 % sure that at most 1 % of the runs differ). Rows of several weights count as Kish's effective ones.
     """
     return of_mean(values, weights, future=future).estimate()
 
@@ -177,13 +181,15 @@ def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, future: bool = False) 
         return NOTHING
     value = float(w[has].sum() / w.sum())
     factor = w**2 if future else w * (w - 1)
-    # Where every row or none has it, the variance is that of one row more of the other kind.
-    with_it, without = float(factor[has].sum()), float(factor[~has].sum())
-    scale = max(value * (1 - value), 1 / len(w) * (1 - 1 / len(w))) if len(w) > 1 else 1.0
+    # Where no row that has it was drawn, or none that has not, the next may be: one of the heaviest. What only failures have
+    # (an error code) is all known.
+    unseen, heaviest = float(factor.max()), float(w.max() / w.sum())
+    with_it, without = (
+        max(float(factor[part].sum()), unseen if factor[part].any() or not part.any() else 0.0) for part in (has, ~has)
+    )
     variance = (with_it * (1 - value) ** 2 + without * value**2) / float(w.sum()) ** 2
-    if not has.any() or has.all():
-        variance = float(factor.sum()) * scale / float(w.sum()) ** 2
     if variance == 0:
         return Estimate(value, value, value, len(w), "good", math.inf)
+    scale = (value * (1 - value) if 0 < value < 1 else heaviest * (1 - heaviest)) if len(w) > 1 else 1.0
     effective = scale / variance
     return share(value * effective, effective, rows=len(w))

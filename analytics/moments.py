@@ -33,6 +33,7 @@ class Moments:
         shared: Covariance of the error with the estimated variance.
         fourth: Variance of the estimated variance.
         drawn: Rows left to chance.
+        drawn_alike: Rows of one weight that would say as much as these (Kish).
         count: Rows that were not set aside.
         effective_count: Kish's.
         scale: Size of what is estimated, to judge a half width by; not zero where signs cancel.
@@ -46,6 +47,7 @@ class Moments:
     shared: float
     fourth: float
     drawn: int
+    drawn_alike: float
     count: int
     effective_count: float
     scale: float
@@ -54,7 +56,12 @@ class Moments:
     @property
     def skew(self) -> float:
         """The correction ``a`` of ``interval``: 0 for symmetric errors, ``γ/(3√n)`` for n equal rows of skewness γ."""
-        return (3 * self.shared - self.third) / (6 * self.variance**1.5) if self.variance > 0 else 0.0
+        return (3 * self.shared - self.third) / (6 * self._cube) if self._cube > 0 else 0.0
+
+    @property
+    def _cube(self) -> float:
+        """Of the standard error; zero where it is too small to be a number."""
+        return math.sqrt(self.variance) ** 3
 
     @property
     def freedom(self) -> float:
@@ -75,7 +82,7 @@ class Moments:
         error = math.sqrt(self.variance)
         if error == 0:
             return self.value * self.unit, self.value * self.unit
-        a, b = self.skew, self.third / (6 * self.variance**1.5)
+        a, b = self.skew, self.third / (6 * self._cube) if self._cube > 0 else 0.0
         t = float(special.stdtrit(self.freedom, 0.5 + CONFIDENCE / 2))
 
         def studentised(z: float) -> float:
@@ -84,7 +91,8 @@ class Moments:
             return float((np.cbrt(1 + 3 * a * (z - b)) - 1) / a)
 
         low, high = self.value - error * studentised(t), self.value - error * studentised(-t)
-        return low * self.unit, high * self.unit
+        # At rates near 1 few runs are missing, and no curve describes what they may have been.
+        return min(low, self.value) * self.unit, max(high, self.value) * self.unit
 
     def estimate(self) -> Estimate:
         """With interval and grade."""
@@ -100,10 +108,10 @@ class Moments:
 
     def _grade(self, half: float) -> str:
         """By rows and width, never by the skewness seen: a sample that missed the few large values looks least skewed."""
-        if self.drawn < LEAST_ROWS:
+        if self.drawn_alike < LEAST_ROWS:
             return GRADES[2]
-        grade = graded(half, self.scale * self.unit)
-        return grade if self.drawn >= (_ENOUGH_ALIKE if self.are_alike else _ENOUGH_ROWS) else worse(grade, GRADES[1])
+        grade, enough = graded(half, self.scale * self.unit), _ENOUGH_ALIKE if self.are_alike else _ENOUGH_ROWS
+        return grade if self.drawn_alike >= enough else worse(grade, GRADES[1])
 
 
 def of_mean(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
@@ -127,7 +135,7 @@ def of_total(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
     return _moments(unit, float((w * y).sum()), y, w, y, float((w * abs(y)).sum()), 1.0, future)
 
 
-EMPTY = Moments(1.0, math.nan, math.nan, math.nan, math.nan, math.nan, 0, 0, 0.0, math.nan, False)
+EMPTY = Moments(1.0, math.nan, math.nan, math.nan, math.nan, math.nan, 0, 0.0, 0, 0.0, math.nan, False)
 
 
 def _moments(
@@ -144,8 +152,9 @@ def _moments(
         shared=float((square * residuals * less).sum()),
         fourth=float((square * residuals**2 * less**2).sum()),
         drawn=drawn,
+        drawn_alike=_kish(w if future else w[w > 1]),
         count=len(y),
-        effective_count=float(w.sum()) ** 2 / float((w**2).sum()) if drawn else math.inf,
+        effective_count=_kish(w) if drawn else math.inf,
         scale=scale,
         are_alike=bool((y == y[0]).all()),
     )
@@ -153,6 +162,12 @@ def _moments(
 
 def _drawn(w: Floats, future: bool) -> int:
     return len(w) if future else int((w > 1).sum())
+
+
+def _kish(w: Floats) -> float:
+    if len(w) == 0 or (w == w[0]).all():
+        return float(len(w))
+    return float(w.sum()) ** 2 / float((w**2).sum())
 
 
 def _usable(values: ArrayLike, weights: ArrayLike) -> tuple[Floats, Floats, float]:

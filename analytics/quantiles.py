@@ -170,11 +170,15 @@ class _Ranked:
         return float(self.y[self.place(p)])
 
     def around(self, q: float) -> Around:
-        place, w, factor = self.place(q), self.w, self.factor
-        beyond = float(self.below[place]) - q * self.total  # of the row at q itself, the runs that count as above
-        over = float((w[place + 1 :] * factor[place + 1 :]).sum()) + beyond * float(factor[place])
-        spreads = w * factor
-        return Around(float(self.y[place]), over, float(spreads.sum()) - over, float(spreads.max()))
+        import numpy as np
+
+        value = self.y[self.place(q)]
+        first, last = np.searchsorted(self.y, value, "left"), np.searchsorted(self.y, value, "right")
+        spreads = self.w * self.factor
+        beyond = float(self.below[last - 1]) - q * self.total
+        alike = float(spreads[first:last].sum()) / float(self.w[first:last].sum())
+        over = float(spreads[last:].sum()) + beyond * alike
+        return Around(float(value), over, float(spreads.sum()) - over, float(spreads.max()))
 
 
 def _one(ranked: Ranks, least: Callable[[], Ranks], q: float) -> Estimate:
@@ -186,7 +190,8 @@ def _one(ranked: Ranks, least: Callable[[], Ranks], q: float) -> Estimate:
     variance = ((1 - q) ** 2 * around.under + q**2 * max(around.over, around.unseen)) / ranked.total**2
     effective, low, high = math.inf, value, value  # all runs are in the log
     if variance > 0:
-        effective, low, high = q * (1 - q) / variance, -math.inf, math.inf
+        # 200 equal rows are 200, not 199.99999
+        effective, low, high = round(q * (1 - q) / variance, 9), -math.inf, math.inf
     if _LEAST <= effective < math.inf:
         size = math.floor(effective)
         first = math.ceil(special.bdtrik(TAIL, size, q))  # fewest of them below, in 95 of 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,8 @@ class Around:
 
     Attributes:
         value: Of the row at which the ECDF reaches the share.
-        over, under: Sums of ``w(w − 1)`` above and below; of that row, the runs that count as above are above.
+        over, under: Sums of ``w(w − 1)`` above and below; of the rows with that value, the runs that count as above are above,
+            whichever they are: rows that are tied have no order.
         unseen: The largest of a single row.
     """
 
@@ -84,12 +85,18 @@ class Merged:
 
     def around(self, q: float) -> Around:
         """The same row, with what lies around it."""
-        main, other, is_main = self._place(q)
-        factor = (self._weight if is_main else float(self._weights[other - 1])) - 1
-        beyond = self._weight * main + float(self._sums[other]) - q * self.total
+        import numpy as np
+
+        value = self._value(*self._place(q))
+        sides: tuple[Literal["left", "right"], ...] = ("left", "right")
+        main0, main1 = (int(np.searchsorted(self._main, value, side)) for side in sides)
+        other0, other1 = (int(np.searchsorted(self._values, value, side)) for side in sides)
         each, kept = self._weight * (self._weight - 1), float(self._spreads[-1])
-        over = each * (len(self._main) - main) + kept - float(self._spreads[other]) + beyond * factor
-        return Around(self._value(main, other, is_main), over, each * len(self._main) + kept - over, self._unseen)
+        beyond = self._weight * main1 + float(self._sums[other1]) - q * self.total
+        tied = each * (main1 - main0) + float(self._spreads[other1] - self._spreads[other0])
+        alike = tied / (self._weight * (main1 - main0) + float(self._sums[other1] - self._sums[other0]))
+        over = each * (len(self._main) - main1) + kept - float(self._spreads[other1]) + beyond * alike
+        return Around(value, over, each * len(self._main) + kept - over, self._unseen)
 
     def _value(self, main: int, other: int, is_main: bool) -> float:
         return float(self._main[main - 1] if is_main else self._values[other - 1])

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -214,14 +214,16 @@ def _row(parts: list[_Part], rate: float) -> dict[str, Any]:
     )
     undrawn = 0.0 if sampled else estimates.upper_bound_of_none(rate)
     paid = _joined(ok, "points")
+    mean, total = estimates.mean(*paid), estimates.total(*paid)
+    if runs.is_at_least or unweighted:  # nobody knows what the runs were paid that were never logged, or have no weight
+        total = replace(total, low=math.nan, high=math.nan, grade="too few")
     took = [_sorted(part, "durations") for part in parts]
     took_ok = [some for part, some in zip(parts, took, strict=True) if part.status == "ok"]
     needed = [_sorted(part, "nodes") for part in parts]
     p50, p95, p99 = quantiles_of_parts(took, (0.5, 0.95, 0.99), undrawn=undrawn)
     (ok_p99,) = quantiles_of_parts(took_ok, (0.99,), undrawn=undrawn)
     nodes50, nodes99 = quantiles_of_parts(needed, (0.5, 0.99), undrawn=undrawn)
-    found = (runs, estimates.failure_rate(failed, runs), estimates.mean(*paid), estimates.total(*paid), p50, p95, p99,
-             ok_p99, nodes50, nodes99)  # fmt: skip
+    found = (runs, estimates.failure_rate(failed, runs), mean, total, p50, p95, p99, ok_p99, nodes50, nodes99)  # fmt: skip
     return {
         "logged_count": logged,
         "failed_count": failed,
@@ -233,7 +235,9 @@ def _row(parts: list[_Part], rate: float) -> dict[str, Any]:
 def _joined(parts: list[_Part], name: str) -> tuple[Floats, Floats]:
     import numpy as np
 
-    values = [getattr(part, name) for part in parts]
+    values = [
+        np.sort(getattr(part, name)) for part in parts
+    ]  # DuckDB's order is another each time, and so is a float's sum
     weights = [np.full(len(some), part.weight) for part, some in zip(parts, values, strict=True)]
     return np.concatenate([np.empty(0), *values]), np.concatenate([np.empty(0), *weights])
 

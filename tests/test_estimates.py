@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 
-from analytics import differences, estimates
+from analytics import censoring, differences, estimates
+from analytics.estimate import graded
+from analytics.moments import of_mean, of_total
+from analytics.page import est
 from analytics.quantiles import Part, quantiles_of_parts
 
 
@@ -133,3 +140,643 @@ def test_looking_at_many_corrects_for_it():
     # Benjamini & Hochberg by hand: 0.01·3/1, 0.02·3/2, 0.5·3/3, made monotone
     assert differences.adjusted([0.01, 0.02, 0.5]) == pytest.approx([0.03, 0.03, 0.5])
     assert differences.adjusted([]) == []
+
+
+# ---- runs: exact bounds ----------------------------------------------------------------------------------------------
+
+
+def at_most(drawn: int, runs: int, rate: Fraction) -> Fraction:
+    """Chance of at most so many drawn rows, counted out."""
+    return sum(
+        (math.comb(runs, k) * rate**k * (1 - rate) ** (runs - k) for k in range(min(drawn, runs) + 1)), Fraction(0)
+    )
+
+
+@pytest.mark.parametrize(("drawn", "one_in"), [(1, 20), (2, 5), (7, 20), (30, 5), (60, 2)])
+def test_the_bounds_of_runs_are_those_of_binomial_tails_counted_out(drawn, one_in):
+    found = estimates.runs(drawn, drawn * one_in, drawn * one_in**2, kept=4)
+    low, high = int(found.low) - 4, int(found.high) - 4
+    rate, tail = Fraction(1, one_in), Fraction(1, 40)
+    # low: the fewest runs of which as many drawn rows are not too many; high: the most of which they are not too few
+    assert 1 - at_most(drawn - 1, low, rate) >= tail > 1 - at_most(drawn - 1, low - 1, rate)
+    assert at_most(drawn, high, rate) > tail >= at_most(drawn, high + 1, rate)
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.01, 0.05, 0.2, 0.5, 0.9, 0.99])
+def test_no_row_drawn_bounds_the_runs_where_that_is_one_chance_in_twenty(rate):
+    bound = estimates.upper_bound_of_none(rate)
+    assert (1 - rate) ** bound >= 0.05 > (1 - rate) ** (bound + 1)
+
+
+def test_rows_of_several_rates_have_the_variance_of_bernoulli_sampling():
+    # 50 rows of weight 20 and 100 of weight 5: Σw(w−1) = 50·380 + 100·20 = 21,000, a standard error of 145
+    found = estimates.runs(150, 1_500.0, 22_500.0)
+    assert found.value == 1_500
+    assert found.effective_count == pytest.approx(100)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * math.sqrt(21_000), rel=0.03)
+
+
+def test_at_rate_0_failures_are_at_least_the_runs():
+    found = estimates.runs(0, 0.0, 0.0, kept=7, rate=0.0)
+    assert (found.value, found.low, found.high, found.grade, found.is_at_least) == (7, 7, math.inf, "too few", True)
+    assert found.to_dict()["high"] is None
+    assert est(found).striptags().startswith("≥")
+    assert "≥" not in est(estimates.runs(50, 1000.0, 20_000.0)).striptags()
+
+
+def test_rows_drawn_though_the_rate_is_0_say_nothing():
+    assert estimates.runs(3, 0.0, 0.0, kept=2, rate=0.0) == estimates.NOTHING
+    assert estimates.failure_rate(2, estimates.NOTHING) == estimates.NOTHING
+
+
+def test_the_runs_are_never_fewer_than_those_that_were_seen_for_sure():
+    for drawn in range(40):
+        assert estimates.runs(drawn, drawn * 20.0, drawn * 400.0, kept=9).low >= drawn + 9
+
+
+def test_at_a_rate_of_almost_one_the_value_is_in_its_interval():
+    weight = 1 / 0.9999
+    found = estimates.runs(74, 74 * weight, 74 * weight**2, kept=163)
+    assert found.low <= found.value <= found.high
+
+
+# ---- failure rates ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failed", "of", "low", "high"),
+    # R: binom.test(failed, of)$conf.int
+    [
+        (3, 100, 0.006229972, 0.08517605),
+        (0, 10, 0.0, 0.3084971),
+        (10, 10, 0.6915029, 1.0),
+        (7, 20, 0.1539092, 0.5921885),
+    ],
+)
+def test_where_all_runs_are_logged_the_process_fails_as_clopper_and_pearson_say(failed, of, low, high):
+    ok = of - failed
+    found = estimates.failure_rate(failed, estimates.runs(ok, ok, ok, kept=failed, rate=1.0), future=True)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
+
+
+def test_the_process_fails_as_often_as_makes_its_part_of_the_log_likely():
+    failed, drawn, rate = 8, 90, 0.05
+    found = estimates.failure_rate(
+        failed, estimates.runs(drawn, drawn / rate, drawn / rate**2, kept=failed), future=True
+    )
+    logged = [p / (p + (1 - p) * rate) for p in (found.low, found.high)]  # of the logged rows, one in how many failed
+    assert stats.binom.sf(failed - 1, failed + drawn, logged[0]) == pytest.approx(0.025)
+    assert stats.binom.cdf(failed, failed + drawn, logged[1]) == pytest.approx(0.025)
+    assert found.low < failed / (failed + drawn / rate) < found.high
+
+
+def test_where_only_failures_were_logged_the_process_may_still_have_ok_runs():
+    # 0.025 ** (1/501) = 0.9927 of the logged rows, and of the runs 0.9927·p / (1 − 0.9927 + 0.9927·p) with p = 0.05
+    found = estimates.failure_rate(500, estimates.runs(0, 0.0, 0.0, kept=500), future=True)
+    assert found.low == pytest.approx(0.870, abs=0.002)
+    assert found.high == 1.0
+    every = estimates.failure_rate(500, estimates.runs(0, 0.0, 0.0, kept=500, rate=1.0), future=True)
+    assert every.low == pytest.approx(0.025 ** (1 / 500), rel=1e-3)
+    assert estimates.failure_rate(500, estimates.runs(0, 0.0, 0.0, kept=500, rate=0.0), future=True).low == 0.0
+
+
+@pytest.mark.parametrize(("runs", "failing"), [(500, 0.95), (500, 0.98), (2_000, 0.99)])
+def test_the_interval_of_a_process_that_nearly_always_fails_covers_it(runs, failing):
+    random = np.random.default_rng(11)
+    hits = 0
+    for _ in range(400):
+        failed = int(random.binomial(runs, failing))
+        drawn = int(random.binomial(runs - failed, 0.05))
+        logged = estimates.runs(drawn, drawn * 20.0, drawn * 400.0, kept=failed)
+        found = estimates.failure_rate(failed, logged, future=True)
+        hits += found.low <= failing <= found.high
+    assert hits >= 0.93 * 400
+
+
+def test_no_failure_among_few_runs_is_not_good_to_know():
+    def none_of(drawn):
+        runs = estimates.runs(drawn, drawn * 20.0, drawn * 400.0)
+        return estimates.failure_rate(0, runs, future=True)
+
+    assert [none_of(drawn).grade for drawn in (3, 40, 400)] == ["too few", "rough", "good"]
+    assert none_of(400).value == 0.0
+    assert none_of(400).high < 0.01
+
+
+# ---- shares ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"),
+    # Newcombe, Statistics in Medicine 17, 857 (1998), table I, method 3
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilsons_intervals_are_those_in_print(hits, of, low, high):
+    found = estimates.share(hits, of)
+    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+
+
+def test_a_share_of_runs_with_tiny_rate_is_wilsons_share_of_rows():
+    has = np.arange(263) < 81
+    found = estimates.share_of_runs(has, np.full(263, 1e6))
+    assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
+    assert estimates.share_of_runs(has, np.ones(263)).low == 81 / 263 == estimates.share_of_runs(has, np.ones(263)).high
+
+
+def test_what_no_drawn_row_has_may_be_in_as_many_runs_as_few_rows_allow_however_many_failures_there_are():
+    # 10 rows of weight 20 beside 1,000 failures: of 200 ok runs a tenth (20) goes unseen in 35 of 100 logs
+    found = estimates.share_of_runs(np.zeros(1_010, bool), [20] * 10 + [1] * 1_000)
+    assert found.value == 0
+    assert found.high * 1_200 > 40
+    every = estimates.share_of_runs(np.ones(1_010, bool), [20] * 10 + [1] * 1_000)
+    assert (1 - every.low) * 1_200 > 40
+
+
+def test_what_only_light_rows_have_may_be_in_a_heavy_one_that_was_not_drawn():
+    weights = np.array([100.0] * 20 + [5.0] * 100)
+    assert estimates.share_of_runs(weights == 5, weights).high < 0.5  # every heavy row was seen, and has it not
+    rare = estimates.share_of_runs(np.arange(120) == 119, weights)
+    assert rare.value == 5 / 2_500
+    assert rare.high > 0.05
+    assert rare.grade == "too few"
+
+
+def test_an_error_code_is_counted_not_drawn():
+    weights = np.array([20.0] * 100 + [1.0] * 13)
+    found = estimates.share_of_runs(weights == 1, weights)
+    assert found.low == pytest.approx(13 / 2_013, rel=0.25)
+    assert found.high == pytest.approx(13 / 2_013, rel=0.25)
+
+
+@pytest.mark.parametrize(("kept", "ok", "share"), [(1_000, 200, 0.1), (1_000, 200, 0.05), (5_000, 1_000, 0.01)])
+def test_the_interval_of_a_share_covers_it_where_failures_are_many(kept, ok, share):
+    random = np.random.default_rng(12)
+    hits = graded = 0
+    for _ in range(300):
+        has = random.random(ok) < share
+        drawn = has[random.random(ok) < 0.05]
+        weights = np.concatenate([np.full(len(drawn), 20.0), np.ones(kept)])
+        found = estimates.share_of_runs(np.concatenate([drawn, np.zeros(kept, bool)]), weights)
+        graded += found.grade != "too few"
+        hits += found.grade != "too few" and found.low <= has.sum() / (ok + kept) <= found.high
+    assert hits >= 0.93 * graded
+
+
+# ---- means and totals ------------------------------------------------------------------------------------------------
+
+
+def test_of_symmetric_rows_the_interval_is_students():
+    values = np.linspace(-5.0, 9.0, 81)
+    found = estimates.mean(values, np.full(81, 20.0), future=True)
+    expected = stats.t.interval(0.95, 80, loc=values.mean(), scale=stats.sem(values))
+    assert (found.low, found.high) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+
+
+def test_the_interval_of_skewed_rows_solves_halls_cubic():
+    values = np.concatenate([np.full(90, 1.0), np.full(25, 6.0), np.full(5, 20.0)])
+    n, weight = 120, 20.0
+    found = estimates.mean(values, np.full(n, weight))
+    # by hand, in rows: Var = w(w − 1), third cumulant w(w − 1)(w − 2), covariance with the variance w(w − 1)²
+    r = (values - values.mean()) / (n * weight)
+    error = math.sqrt(weight * (weight - 1) * (r**2).sum() * n / (n - 1))
+    third = weight * (weight - 1) * (weight - 2) * (r**3).sum()
+    shared = weight * (weight - 1) ** 2 * (r**3).sum()
+    fourth = weight * (weight - 1) ** 3 * (r**4).sum()
+    a, b = (3 * shared - third) / (6 * error**3), third / (6 * error**3)
+    t = stats.t.ppf(0.975, min(2 * error**4 / fourth, n - 1))
+    for end, z in ((found.low, t), (found.high, -t)):
+        x = (found.value - end) / error
+        assert x + a * x**2 + a**2 * x**3 / 3 + b == pytest.approx(z)
+    assert found.high - found.value > found.value - found.low  # to the side of the large ones
+
+
+def test_satterthwaite_gives_two_thirds_of_the_rows_to_normal_ones_and_few_to_heavy_tails():
+    normal = stats.norm.ppf((np.arange(3_000) + 0.5) / 3_000)
+    one_large = np.concatenate([np.zeros(299), [1_000.0]])
+    # kurtosis 3: 2n/(3 − 1) without, 2n/3 with the variance known to be that of squares about a known mean
+    assert of_mean(normal, np.full(3_000, 1e6), future=True).freedom == pytest.approx(2_000, rel=0.01)
+    assert of_mean(one_large, np.full(300, 20.0), future=True).freedom == pytest.approx(2, rel=0.02)
+    two_points = np.array([-1.0, 1.0] * 50)
+    assert of_mean(two_points, np.full(100, 20.0), future=True).freedom == 99
+
+
+def test_the_skew_correction_is_a_third_of_the_skewness_over_the_root_of_the_rows():
+    values = stats.expon.ppf((np.arange(400) + 0.5) / 400)
+    found = of_mean(values, np.full(400, 1e9), future=True)
+    assert found.skew == pytest.approx(stats.skew(values) / (3 * math.sqrt(400)), rel=0.01)
+
+
+def test_a_total_has_the_variance_of_horvitz_and_thompson():
+    # values 1 … 9, weight 5: Var = Σ w(w − 1)y² = 20·285
+    found = of_total(np.arange(1.0, 10.0), np.full(9, 5.0), future=False)
+    assert (found.value, found.variance) == (225.0, 5_700.0)
+    # a run of the period in which all were logged adds its points and no doubt
+    more = of_total(np.append(np.arange(1.0, 10.0), 1e6), [5.0] * 9 + [1.0], future=False)
+    assert (more.value, more.variance) == (1_000_225.0, 5_700.0)
+
+
+def test_rows_of_which_few_stand_for_most_are_too_few():
+    random = np.random.default_rng(13)
+    values, weights = random.exponential(10, 120), np.array([100.0] * 4 + [5.0] * 116)
+    # Kish: (400 + 580)² / (40,000 + 2,900) = 22 rows
+    assert estimates.mean(values, weights).grade == estimates.total(values, weights).grade == "too few"
+    assert of_mean(values, weights, future=False).drawn_alike == pytest.approx(22.4, abs=0.1)
+
+
+def test_the_mean_of_rates_that_changed_covers_the_truth_where_it_is_graded():
+    random = np.random.default_rng(14)
+    hits = graded = 0
+    for _ in range(400):
+        parts = [(random.exponential(10, size), rate) for size, rate in ((2_000, 0.01), (500, 0.2), (2_500, 0.05))]
+        drawn = [(values[random.random(len(values)) < rate], rate) for values, rate in parts]
+        found = estimates.mean(
+            np.concatenate([values for values, _ in drawn]),
+            np.concatenate([np.full(len(values), 1 / rate) for values, rate in drawn]),
+        )
+        if found.grade != "too few":
+            graded += 1
+            hits += found.low <= np.concatenate([values for values, _ in parts]).mean() <= found.high
+    assert graded > 200
+    assert hits >= 0.92 * graded
+
+
+def test_rows_that_are_all_alike_need_299_to_be_good():
+    def grade(rows):
+        return estimates.mean(np.full(rows, 7.0), np.full(rows, 20.0)).grade
+
+    assert [grade(rows) for rows in (1, 59, 60, 298, 299)] == ["too few", "too few", "rough", "rough", "good"]
+    assert 0.99**299 < 0.05 < 0.99**298  # what one run in a hundred does differently would have been seen
+    assert 0.95**60 < 0.05
+
+
+def test_few_rows_are_too_few_however_narrow_and_wide_intervals_however_many():
+    assert estimates.mean(np.tile([9.0, 11.0], 29), np.full(58, 20.0)).grade == "too few"
+    assert estimates.mean(np.tile([9.0, 11.0], 40), np.full(80, 20.0)).grade == "rough"
+    assert estimates.mean(np.tile([9.0, 11.0], 60), np.full(120, 20.0)).grade == "good"
+    assert estimates.mean(np.repeat([0.0, 1000.0], [197, 3]), np.full(200, 20.0)).grade == "too few"
+
+
+# ---- quantiles -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "q", "low", "high"),
+    # ranks in print: Conover, Practical Nonparametric Statistics (1999), table A3 of the binomial
+    [(10, 0.5, 2, 9), (20, 0.5, 6, 15), (100, 0.5, 40, 61)],
+)
+def test_a_median_lies_between_the_ranks_in_print(n, q, low, high):
+    found = estimates.quantile(np.arange(1.0, n + 1), np.full(n, 20.0), q, future=True)
+    assert (found.low, found.high) == (low, high)
+
+
+@pytest.mark.parametrize("weight", [20.0, 1 / 0.03, 1 / 0.07])
+@pytest.mark.parametrize("q", [0.05, 0.5, 0.95, 0.99])
+def test_ranks_of_a_quantile_are_the_narrowest_whose_binomial_tails_are_a_fortieth(q, weight):
+    for n in (120, 333, 1_000):
+        found = estimates.quantile(np.arange(1.0, n + 1), np.full(n, weight), q, future=True)
+        assert found.effective_count == pytest.approx(n)
+        below = stats.binom(n, q)
+        if math.isfinite(found.low):  # P(the row at this rank lies above the quantile)
+            assert below.cdf(found.low - 1) <= 0.025 < below.cdf(found.low)
+        else:
+            assert below.cdf(0) > 0.025
+        if math.isfinite(found.high):
+            assert below.sf(found.high - 1) <= 0.025 < below.sf(found.high - 2)
+        else:
+            assert below.sf(n - 1) > 0.025
+
+
+def test_failures_add_rows_and_no_doubt_to_a_quantile():
+    # of 200 runs, 10 drawn at 0.05; with 1,000 failures known, 1,200 runs whose median is among the failures
+    found = estimates.quantile([50.0] * 10 + list(range(1_000)), [20.0] * 10 + [1.0] * 1_000, 0.5)
+    assert found.low <= 399 <= found.value <= found.high
+    assert found.high - found.low < 300
+    alone = estimates.quantile(np.arange(1_000.0), np.ones(1_000), 0.5)
+    assert (alone.value, alone.low, alone.high, alone.grade) == (499, 499, 499, "good")
+
+
+def test_stopped_runs_rank_above_all_others_whatever_time_they_took():
+    took, stopped = np.array([1.0, 2, 3, 4, 5, 6, 7, 8, 9, 10]), np.zeros(10, bool)
+    stopped[0] = True  # stopped after 1 ms: it would have gone on
+    assert estimates.quantile(took, np.ones(10), 0.5, censored=stopped).value == 6
+    among = estimates.quantile(took, np.ones(10), 1.0, censored=stopped)
+    assert (among.value, among.high, among.is_at_least) == (10, math.inf, True)
+    assert est(among).striptags().startswith("≥")
+    ordinary = estimates.quantile(took, np.ones(10), 1.0)
+    assert (ordinary.value, ordinary.is_at_least) == (10, False)
+
+
+def test_nodes_of_failed_runs_never_enter_and_stopped_ones_are_beyond_any_number():
+    status, counts = ["ok", "error", "limit", "timeout", "odd", "ok"], [5, 0, 0, 0, 0, 7]
+    values, stopped = censoring.nodes(status, counts)
+    np.testing.assert_array_equal(values, [5, math.nan, math.inf, math.inf, math.nan, 7])
+    np.testing.assert_array_equal(stopped, [False, False, True, True, False, False])
+    assert estimates.quantile(values, np.ones(6), 0.5, censored=stopped).value == 7  # the second of four
+    other, _ = censoring.nodes(status, [5, 900, 900, 900, 900, 7])
+    np.testing.assert_array_equal(values, other)
+
+
+def test_durations_of_stopped_runs_are_at_least_and_impossible_ones_are_left_out():
+    status, took = ["ok", "error", "limit", "timeout", "ok", "ok"], [1.0, 2.0, 3.0, math.inf, -1.0, math.nan]
+    values, stopped = censoring.durations(status, took)
+    np.testing.assert_array_equal(values, [1.0, 2.0, 3.0, math.nan, math.nan, math.nan])
+    np.testing.assert_array_equal(stopped, [False, False, True, True, False, False])
+
+
+def test_only_stopped_runs_of_which_nothing_is_known_say_nothing():
+    found = estimates.quantile([math.inf] * 5, [1.0] * 5, 0.5)
+    assert math.isnan(found.value)
+    assert found.grade == "too few"
+
+
+def test_where_no_ok_run_was_drawn_failures_say_nothing_of_a_quantile_of_all_runs():
+    found = estimates.quantile(np.arange(100.0), np.ones(100), 0.5, undrawn=58)
+    assert (found.value, found.grade) == (49, "too few")
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+# ---- what is always true ---------------------------------------------------------------------------------------------
+
+POINTS = st.integers(-1_000, 1_000).map(float) | st.sampled_from([0.0, 0.0, 10.0, 100.0])
+WEIGHTS = st.sampled_from([1.0, 1 / 0.99, 2.0, 5.0, 20.0, 100.0])
+ROWS = st.lists(st.tuples(POINTS, WEIGHTS), min_size=1, max_size=150)
+FUTURE = st.booleans()
+ODD = st.sampled_from([math.nan, math.inf, -math.inf, None])
+ESTIMATORS = (
+    lambda y, w, future: estimates.mean(y, w, future=future),
+    lambda y, w, future: estimates.total(y, w, future=future),
+    lambda y, w, future: estimates.quantile(y, w, 0.5, future=future),
+    lambda y, w, future: estimates.quantile(y, w, 0.99, future=future),
+    lambda y, w, future: estimates.share_of_runs(np.array(y, dtype=float) > 0, w, future=future),
+)
+few = settings(max_examples=60, deadline=None)
+
+
+def split(rows):
+    return np.array([y for y, _ in rows], dtype=float), np.array([w for _, w in rows])
+
+
+def ends(found):
+    return [found.value, found.low, found.high]
+
+
+def same(one, other, factor=1.0):
+    np.testing.assert_allclose(np.array(ends(one)) * factor, ends(other), rtol=1e-6, atol=1e-6 * factor)
+    assert one.logged_count == other.logged_count
+
+
+@few
+@given(ROWS, FUTURE, st.randoms(use_true_random=False))
+def test_the_order_of_rows_makes_no_difference(rows, future, random):
+    shuffled = random.sample(rows, len(rows))
+    for estimator in ESTIMATORS:
+        same(estimator(*split(rows), future), estimator(*split(shuffled), future))
+
+
+def test_the_order_of_rows_of_one_value_and_several_weights_makes_no_difference():
+    random = np.random.default_rng(16)
+    for _ in range(200):
+        n = int(random.integers(5, 200))
+        y, w, other = random.integers(0, 6, n), random.choice([1.0, 5.0, 20.0], n), random.permutation(n)
+        assert estimates.quantile(y, w, 0.5) == estimates.quantile(y[other], w[other], 0.5)
+
+
+@few
+@given(ROWS, FUTURE, st.sampled_from([0.001, 0.5, 3.0, 1e9]))
+def test_points_in_another_unit_scale_mean_total_and_quantiles(rows, future, factor):
+    y, w = split(rows)
+    for estimator in ESTIMATORS[:4]:
+        same(estimator(y, w, future), estimator(y * factor, w, future), factor)
+
+
+@few
+@given(ROWS, FUTURE)
+def test_losses_mirror_gains(rows, future):
+    y, w = split(rows)
+    for estimator in ESTIMATORS[:2]:
+        gains, losses = estimator(y, w, future), estimator(-y, w, future)
+        np.testing.assert_allclose([-losses.value, -losses.high, -losses.low], ends(gains), rtol=1e-6, atol=1e-6)
+        assert losses.grade == gains.grade
+
+
+@few
+@given(ROWS, FUTURE)
+def test_the_value_lies_in_its_interval_and_what_is_graded_has_one(rows, future):
+    for estimator in ESTIMATORS:
+        found = estimator(*split(rows), future)
+        assert not found.low > found.value
+        assert not found.value > found.high
+        assert found.logged_count == len(rows)
+        assert found.grade == "too few" or (math.isfinite(found.low) and math.isfinite(found.high))
+
+
+@few
+@given(ROWS)
+def test_where_every_run_is_logged_everything_is_counted(rows):
+    y, _ = split(rows)
+    ones = np.ones(len(y))
+    for estimator in ESTIMATORS:
+        found = estimator(y, ones, False)
+        assert found.low == found.value == found.high
+        assert found.effective_count == math.inf
+    assert estimates.mean(y, ones).value == pytest.approx(y.mean())
+    assert estimates.total(y, ones).value == pytest.approx(y.sum(), abs=1e-9)
+    assert estimates.quantile(y, ones, 0.5).value == np.sort(y)[math.ceil(len(y) / 2) - 1]
+
+
+@few
+@given(ROWS, st.lists(st.tuples(ODD, WEIGHTS), max_size=20), FUTURE)
+def test_points_that_are_no_numbers_change_nothing(rows, odd, future):
+    mixed = [*odd[: len(odd) // 2], *rows, *odd[len(odd) // 2 :]]
+    for estimator in ESTIMATORS[:2]:
+        assert estimator(*split(mixed), future) == estimator(*split(rows), future)
+    assert estimates.mean([y for y, _ in odd], [w for _, w in odd]) == estimates.NOTHING
+
+
+@few
+@given(ROWS, st.lists(POINTS, max_size=20), FUTURE)
+def test_rows_of_unknown_weight_are_dropped(rows, unknown, future):
+    (y, w), extra = split(rows), np.array(unknown, dtype=float)
+    for estimator in ESTIMATORS:
+        found = estimator(np.append(y, extra), np.append(w, np.full(len(extra), math.nan)), future)
+        assert found == estimator(y, w, future)
+
+
+@few
+@given(st.integers(0, 300), st.integers(0, 5_000), st.sampled_from([2, 5, 20, 100]))
+def test_failures_widen_no_interval_of_runs(drawn, failed, weight):
+    alone = estimates.runs(drawn, drawn * weight, drawn * weight**2)
+    beside = estimates.runs(drawn, drawn * weight, drawn * weight**2, kept=failed)
+    np.testing.assert_allclose(np.array(ends(alone)) + failed, ends(beside))
+    assert estimates.GRADES.index(beside.grade) <= estimates.GRADES.index(alone.grade) or drawn == failed == 0
+
+
+@few
+@given(st.integers(0, 300), st.integers(0, 300), st.sampled_from([0.0, 0.01, 0.05, 0.5, 0.99, 1.0]), FUTURE)
+def test_a_failure_rate_is_a_share_within_its_interval(drawn, failed, rate, future):
+    drawn = drawn if rate else 0
+    weight = 1 / rate if rate else 0.0
+    found = estimates.failure_rate(
+        failed, estimates.runs(drawn, drawn * weight, drawn * weight**2, failed, rate), future=future
+    )
+    if drawn + failed == 0:
+        assert found == estimates.NOTHING
+    else:
+        assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300, 1e153, 1e-155])
+@pytest.mark.parametrize("future", [False, True])
+def test_huge_and_tiny_points_are_numbers_like_others(size, future):
+    y = np.array([1.0, 2, 3, -4, 5] * 30) * size
+    w = np.full(150, 20.0)
+    for estimator in ESTIMATORS[:4]:
+        same(estimator(y / size, w, future), shrunk(estimator(y, w, future), size))
+    ones = estimates.total(np.array([1.0, -1.0]) * size, [1.0, 1.0])
+    assert ends(ones) == [0, 0, 0]
+
+
+def shrunk(found, size):
+    return estimates.Estimate(
+        found.value / size, found.low / size, found.high / size, found.logged_count, found.grade, found.effective_count
+    )
+
+
+def test_points_of_every_size_at_once_are_no_trouble():
+    y = 10.0 ** np.linspace(-300, 300, 200)
+    for future in (False, True):
+        for weights in (np.full(200, 20.0), np.where(np.arange(200) < 100, 20.0, 1.0)):
+            for estimator in ESTIMATORS:
+                found = estimator(y, weights, future)
+                assert found.low <= found.value <= found.high
+
+
+def test_at_a_rate_of_almost_one_the_mean_and_the_total_lie_in_their_intervals():
+    y, w = np.where(np.arange(300) == 7, 1_000.0, 1.0), np.full(300, 1 / 0.999)
+    for found in (estimates.mean(y, w), estimates.total(y, w)):
+        assert found.low <= found.value <= found.high
+
+
+def test_one_row_and_no_row_have_no_interval():
+    for estimator in ESTIMATORS:
+        assert estimator([], [], False) == estimates.NOTHING
+        one = estimator([3.0], [20.0], False)
+        assert one.grade == "too few"
+        assert one.logged_count == 1
+    assert math.isnan(estimates.mean([3.0], [20.0]).low)
+    assert estimates.mean([3.0], [20.0]).to_dict()["low"] is None
+    assert estimates.share(0, 0) == estimates.NOTHING
+
+
+def test_the_worse_of_two_grades_is_the_one_to_trust():
+    assert estimates.worse("good", "too few") == estimates.worse("too few", "rough") == "too few"
+    assert estimates.worse("rough", "good") == "rough"
+    assert [graded(half, 100.0) for half in (15, 15.1, 50, 50.1, math.nan)] == [
+        "good",
+        "rough",
+        "rough",
+        *["too few"] * 2,
+    ]
+
+
+# ---- differences -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "low", "high"),
+    # Newcombe, Statistics in Medicine 17, 873 (1998), table II, method 10
+    [
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((6, 7), (2, 7), 0.0582, 0.8062),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((0, 10), (0, 20), -0.1611, 0.2775),
+        ((10, 10), (0, 20), 0.6791, 1.0),
+    ],
+)
+def test_the_difference_of_shares_is_newcombes_tenth_method(a, b, low, high):
+    found = differences.between(estimates.share(*b), estimates.share(*a)).change
+    assert (round(found.low, 4), round(min(found.high, 1.0), 4)) == (low, high)
+
+
+def test_a_difference_squares_the_ends_that_face_each_other():
+    a = estimates.Estimate(10.0, 7.0, 14.0, 100, "good", 100.0)
+    b = estimates.Estimate(30.0, 25.0, 42.0, 100, "rough", 100.0)
+    found = differences.between(a, b)
+    assert found.change.value == 20
+    assert found.change.low == 20 - math.hypot(30 - 25, 14 - 10)
+    assert found.change.high == 20 + math.hypot(42 - 30, 10 - 7)
+    assert (found.relative, found.relative_low) == (2.0, found.change.low / 10)
+    back = differences.between(b, a).change
+    assert (back.low, back.high) == (-found.change.high, -found.change.low)
+
+
+def test_a_side_that_is_open_or_unknown_has_no_difference():
+    known = estimates.Estimate(10.0, 7.0, 14.0, 100, "good", 100.0)
+    for other in (estimates.NOTHING, estimates.Estimate(5.0, 5.0, math.inf, 50, "good", 50.0, True)):
+        found = differences.between(known, other)
+        assert found.change.grade == "too few"
+        assert math.isnan(found.change.low)
+        assert not found.is_significant
+
+
+def test_no_failure_on_either_side_is_no_change_and_not_graded():
+    none = estimates.failure_rate(0, estimates.runs(400, 8_000.0, 160_000.0), future=True)
+    found = differences.between(none, none)
+    assert found.change.value == 0
+    assert found.change.low < 0 < found.change.high
+    assert found.change.grade == "too few"
+    assert not found.is_significant
+    assert math.isnan(found.relative)
+
+
+@pytest.mark.parametrize(("few_rows", "many_rows"), [(15, 300), (75, 2_000)])
+def test_rows_alike_by_chance_are_no_change_beside_many_that_are_not(few_rows, many_rows):
+    random = np.random.default_rng(15)
+    significant = 0
+    for _ in range(300):
+        few_paid, many_paid = (np.where(random.random(rows) < 0.03, 100.0, 0.0) for rows in (few_rows, many_rows))
+        sides = (few_paid, np.full(few_rows, 20)), (many_paid, np.full(many_rows, 20))
+        significant += differences.difference(*sides).is_significant
+    assert significant <= 27  # as above
+
+
+def test_rows_all_alike_on_both_sides_differ_when_their_values_do():
+    found = differences.difference((np.full(20, 10.0), np.full(20, 20)), (np.full(20, 15.0), np.full(20, 20)))
+    assert found.is_significant
+    assert (found.change.low, found.change.high) == (5, 5)
+    huge = differences.difference((np.full(20, 1e300), np.full(20, 20)), (np.arange(20.0), np.full(20, 20)))
+    assert huge.change.value == -1e300
+
+
+# ---- how likely chance alone is --------------------------------------------------------------------------------------
+
+
+def counted(runs):
+    return estimates.runs(runs, runs, runs, rate=1.0)
+
+
+def test_few_failures_are_tested_exactly():
+    # 1 of 9 failures on one half of the runs: 2·(1 + 9)/2⁹
+    assert differences.rate_change_p((1, 8), (counted(500), counted(500))) == pytest.approx(20 / 512)
+    assert differences.rate_change_p((0, 0), (counted(500), counted(500))) == 1.0
+
+
+def test_many_failures_are_tested_by_the_ratio_of_their_rates():
+    z = math.log(2) / math.sqrt((1 - 0.05) / 50 + (1 - 0.1) / 100)
+    assert differences.rate_change_p((50, 100), (counted(1_000), counted(1_000))) == pytest.approx(2 * stats.norm.sf(z))
+
+
+def test_a_share_of_failures_that_the_runs_allow_is_chance():
+    none_drawn, some = estimates.runs(0, 0.0, 0.0, kept=3), estimates.runs(2, 40.0, 800.0, kept=8)
+    # 3 to 61 runs against 10 to about 150: 8 of 11 failures there are what any ratio in between gives
+    assert differences.rate_change_p((3, 8), (none_drawn, some)) == 1.0
+
+
+@pytest.mark.parametrize("failed", [(3, 3), (0, 3), (3, 30), (30, 3), (30, 30), (0, 0)])
+def test_runs_without_an_upper_bound_never_show_a_change(failed):
+    unknown, known = estimates.runs(0, 0.0, 0.0, kept=3, rate=0.0), estimates.runs(100, 2000.0, 40000.0, kept=3)
+    for sides in ((unknown, known), (known, unknown), (unknown, unknown)):
+        assert 0 <= differences.rate_change_p(failed, sides) <= 1
+    assert differences.rate_change_p(failed, (unknown, unknown)) == 1.0
