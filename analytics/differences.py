@@ -22,7 +22,7 @@ class Difference:
         change: ``b − a`` with its interval.
         relative: The change as a share of ``a``; NaN when ``a`` is zero.
         relative_low, relative_high: Interval of the relative change, ``a`` taken as known.
-        is_significant: The interval of the change excludes zero and neither side is too few.
+        is_significant: The interval of the change excludes zero, and each side has ten rows at least.
     """
 
     change: Estimate

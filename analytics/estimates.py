@@ -12,6 +12,8 @@ are a sample: that is what comparisons need.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analytics.config import DEFAULT_SAMPLE_RATE
@@ -23,9 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = [
-    "CONFIDENCE", "GRADES", "NOTHING", "Z_95", "Estimate", "failure_rate", "mean", "quantile", "quantiles", "runs", "share",
-    "share_of_runs", "total", "upper_bound_of_none", "worse",
+    "CONFIDENCE", "GRADES", "NOTHING", "Z_95", "Estimate", "failure_rate", "mean", "quantile", "quantiles", "runs",
+    "runs_of_rates", "runs_of_rows", "share", "share_of_runs", "total", "upper_bound_of_none", "worse",
 ]  # fmt: skip
+
+
+_MOST_RATES = 8
+"""Rates that have intervals of their own; more are weights of hours."""
 
 
 def runs(
@@ -67,6 +73,43 @@ def runs(
         return Estimate(value, low, math.inf, count, "too few", effective, is_at_least=True)
     grade = "good" if low == high else graded((high - low) / 2, value)
     return Estimate(value, low, high, count, grade, effective)
+
+
+def runs_of_rows(weights: ArrayLike, kept: int = 0, rate: float = DEFAULT_SAMPLE_RATE) -> Estimate:
+    """Estimated number of runs, from the weights of the drawn rows; see ``runs_of_rates``."""
+    import numpy as np
+
+    drawn = np.asarray(weights, dtype=float)
+    each, counts = np.unique(drawn, return_counts=True)
+    return runs_of_rates({float(w): int(n) for w, n in zip(each, counts, strict=True)}, kept, rate)
+
+
+def runs_of_rates(drawn: Mapping[float, int], kept: int = 0, rate: float = DEFAULT_SAMPLE_RATE) -> Estimate:
+    """Estimated number of runs where the rate has changed: each rate has its own interval.
+
+    They are put together in squares (MOVER; Zou & Donner, *Statistics in Medicine* 27, 2008), so that the few rows of a low
+    rate are not taken for many of a high one. Many weights (counters give each hour its own) are pooled as in ``runs``.
+
+    Args:
+        drawn: Drawn rows by weight; NaN is the weight at a rate of 0.
+        kept: Rows kept because they failed: exact.
+        rate: Smallest of the sampler in the time in question: runs of which no row was drawn are bounded by it.
+    """
+    known = {w: n for w, n in drawn.items() if w >= 1}
+    count = sum(known.values())
+    unweighted = sum(drawn.values()) - count
+    if unweighted and not count:
+        return NOTHING
+    sums = [math.fsum(w**power * n for w, n in known.items()) for power in (1, 2)]
+    whole = runs(count, sums[0], sums[1], kept, 0.0 if unweighted else rate)
+    unseen = rate > 0 and count > 0 and max(known) * rate < 1 - 1e-9  # the smallest rate has no row
+    if whole.is_at_least or (len(known) < 2 and not unseen) or len(known) > _MOST_RATES:
+        return whole
+    parts = [runs(n, w * n, w * w * n, rate=1 / w) for w, n in known.items()]
+    low = whole.value - math.hypot(*(part.value - part.low for part in parts))
+    none = upper_bound_of_none(rate) if unseen else 0.0
+    high = whole.value + math.hypot(none, *(part.high - part.value for part in parts))
+    return replace(whole, low=low, high=high, grade=graded((high - low) / 2, whole.value) if low < high else "good")
 
 
 def upper_bound_of_none(rate: float) -> float:
@@ -130,8 +173,9 @@ def mean(values: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Esti
 
     Returns:
         ``logged_count`` is the rows that were not set aside. Fewer than 60 drawn rows are ``too few``: what one run in
-        twenty does may not be among them, and no method sees what was never drawn. ``good`` from 100 on, or from 299 where
-        all are alike (95 % sure that at most 1 % of the runs differ). Rows of several weights count as Kish's effective ones.
+        twenty does may not be among them, and no method sees what was never drawn. ``good`` from 100 on. Where all are
+        alike it takes 299 rows to be rough (95 % sure that at most 1 % of the runs differ) and 2,994 to be good. Rows of
+        several weights count as Kish's effective ones.
     """
     return of_mean(values, weights, future=future).estimate()
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 LEAST_ROWS = 60
 """Drawn rows: what one run in twenty does is among them in 95 of 100 cases (``ln 0.05 / ln 0.95``)."""
 _ENOUGH_ROWS = 100
-_ENOUGH_ALIKE = 299
-"""Where all rows are alike: 95 % sure that at most 1 % of the runs differ (``ln 0.05 / ln 0.99``)."""
+_ALIKE = (299, 2994)
+"""Where all rows are alike, for rough and for good: 95 % sure that at most 1 % (0.1 %) of the runs differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Moments:
         effective_count: Kish's.
         scale: Size of what is estimated, to judge a half width by; not zero where signs cancel.
         are_alike: All values are the same.
+        is_process: Of what the strategy does, not of the runs there were.
     """
 
     unit: float
@@ -52,6 +53,7 @@ class Moments:
     effective_count: float
     scale: float
     are_alike: bool
+    is_process: bool
 
     @property
     def skew(self) -> float:
@@ -108,10 +110,12 @@ class Moments:
 
     def _grade(self, half: float) -> str:
         """By rows and width, never by the skewness seen: a sample that missed the few large values looks least skewed."""
-        if self.drawn_alike < LEAST_ROWS:
+        # What a comparison asks of rows that are alike is their amount, which they give; not what other runs may have been paid.
+        rough, good = _ALIKE if self.are_alike and not self.is_process else (LEAST_ROWS, _ENOUGH_ROWS)
+        if self.drawn_alike < rough:
             return GRADES[2]
-        grade, enough = graded(half, self.scale * self.unit), _ENOUGH_ALIKE if self.are_alike else _ENOUGH_ROWS
-        return grade if self.drawn_alike >= enough else worse(grade, GRADES[1])
+        grade = graded(half, self.scale * self.unit)
+        return grade if self.drawn_alike >= good else worse(grade, GRADES[1])
 
 
 def of_mean(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
@@ -135,7 +139,7 @@ def of_total(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
     return _moments(unit, float((w * y).sum()), y, w, y, float((w * abs(y)).sum()), 1.0, future)
 
 
-EMPTY = Moments(1.0, math.nan, math.nan, math.nan, math.nan, math.nan, 0, 0.0, 0, 0.0, math.nan, False)
+EMPTY = Moments(1.0, math.nan, math.nan, math.nan, math.nan, math.nan, 0, 0.0, 0, 0.0, math.nan, False, False)
 
 
 def _moments(
@@ -157,6 +161,7 @@ def _moments(
         effective_count=_kish(w) if drawn else math.inf,
         scale=scale,
         are_alike=bool((y == y[0]).all()),
+        is_process=future,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -205,18 +206,17 @@ def _row(parts: list[_Part], rate: float) -> dict[str, Any]:
     known = [part for part in drawn if part.weight >= 1]
     sampled = sum(part.logged_count for part in drawn)
     unweighted = sampled - sum(part.logged_count for part in known)
-    runs = estimates.runs(
-        sampled,
-        math.fsum(part.logged_count * part.weight for part in known),
-        math.fsum(part.logged_count * part.weight**2 for part in known),
-        logged - sampled,
-        0.0 if unweighted else rate,  # rows of unknown weight: what the others say is a lower bound
-    )
-    undrawn = 0.0 if sampled else estimates.upper_bound_of_none(rate)
+    by_weight: Counter[float] = Counter()
+    for part in drawn:
+        by_weight[part.weight if part.weight >= 1 else math.nan] += part.logged_count
+    runs = estimates.runs_of_rates(by_weight, logged - sampled, rate)
+    # Where nothing was logged for a time, or some rows have no weight, the others do not speak for all runs.
+    is_partial = runs.is_at_least or unweighted > 0
+    undrawn = math.inf if is_partial else 0.0 if sampled else estimates.upper_bound_of_none(rate)
     paid = _joined(ok, "points")
     mean, total = estimates.mean(*paid), estimates.total(*paid)
-    if runs.is_at_least or unweighted:  # nobody knows what the runs were paid that were never logged, or have no weight
-        total = replace(total, low=math.nan, high=math.nan, grade="too few")
+    if is_partial:
+        mean, total = (replace(one, low=math.nan, high=math.nan, grade="too few") for one in (mean, total))
     took = [_sorted(part, "durations") for part in parts]
     took_ok = [some for part, some in zip(parts, took, strict=True) if part.status == "ok"]
     needed = [_sorted(part, "nodes") for part in parts]

@@ -400,11 +400,13 @@ def test_the_mean_of_rates_that_changed_covers_the_truth_where_it_is_graded():
     assert hits >= 0.92 * graded
 
 
-def test_rows_that_are_all_alike_need_299_to_be_good():
-    def grade(rows):
-        return estimates.mean(np.full(rows, 7.0), np.full(rows, 20.0)).grade
+def test_rows_that_are_all_alike_need_299_to_say_more_than_themselves():
+    def grade(rows, **kind):
+        return estimates.mean(np.full(rows, 7.0), np.full(rows, 20.0), **kind).grade
 
-    assert [grade(rows) for rows in (1, 59, 60, 298, 299)] == ["too few", "too few", "rough", "rough", "good"]
+    assert [grade(rows) for rows in (60, 298, 299, 2_993, 2_994)] == ["too few", "too few", "rough", "rough", "good"]
+    # a comparison asks for the amount, which they give
+    assert [grade(rows, future=True) for rows in (59, 60, 99, 100)] == ["too few", "rough", "rough", "good"]
     assert 0.99**299 < 0.05 < 0.99**298  # what one run in a hundred does differently would have been seen
     assert 0.95**60 < 0.05
 
@@ -780,3 +782,27 @@ def test_runs_without_an_upper_bound_never_show_a_change(failed):
     for sides in ((unknown, known), (known, unknown), (unknown, unknown)):
         assert 0 <= differences.rate_change_p(failed, sides) <= 1
     assert differences.rate_change_p(failed, (unknown, unknown)) == 1.0
+
+
+def test_each_rate_has_an_interval_of_its_own_and_a_rate_without_rows_its_bound():
+    pooled = estimates.runs(340, 40 * 20 + 300, 40 * 400 + 300, rate=0.05)
+    apart = estimates.runs_of_rates({20.0: 40, 1.0: 300}, rate=0.05)
+    few = estimates.runs(40, 800.0, 16_000.0)
+    assert apart.value == pooled.value == 1_100
+    assert (apart.low, apart.high) == (pytest.approx(300 + few.low), pytest.approx(300 + few.high))
+    unseen = estimates.runs_of_rates({1.0: 300}, rate=0.05)
+    assert (unseen.value, unseen.low, unseen.high) == (300, 300, 358)
+    assert math.isnan(estimates.runs_of_rates({math.nan: 3}, rate=0.0).value)
+    assert estimates.runs_of_rates({math.nan: 3, 20.0: 5}, rate=0.0).is_at_least
+
+
+def test_runs_of_two_rates_are_covered_where_pooling_them_is_not():
+    chance = np.random.default_rng(11)
+    hits = pooled = 0
+    for _ in range(600):
+        n, m = int(chance.binomial(400, 0.05)), 300
+        found = estimates.runs_of_rates({20.0: n, 1.0: m} if n else {1.0: m}, rate=0.05)
+        other = estimates.runs(n + m, n * 20.0 + m, n * 400.0 + m, rate=0.05)
+        hits += found.low <= 700 <= found.high
+        pooled += other.low <= 700 <= other.high
+    assert hits >= 0.93 * 600 and pooled < hits

@@ -70,7 +70,7 @@ def by_hand(rows: list[Row], rate: float) -> dict[str, Estimate]:
     """Each estimate from the rows themselves, one by one."""
     drawn = [row for row in rows if row["status"] == "ok" and row["sampled"]]
     weights = column(drawn, "sample_weight")
-    runs = estimates.runs(len(drawn), weights.sum(), (weights**2).sum(), len(rows) - len(drawn), rate)
+    runs = estimates.runs_of_rows(weights, len(rows) - len(drawn), rate)
     failed = sum(row["status"] != "ok" for row in rows)
     ok = [row for row in rows if row["status"] == "ok"]
     paid = column(ok, "points"), column(ok, "sample_weight")
@@ -167,7 +167,7 @@ def test_a_rate_that_changes_at_noon_weighs_each_row_by_its_own_time(table: Tabl
     opened = Warehouse(fresh)
     row = one_row(opened)
     weights = np.array([20.0] * 30 + [5.0] * 200)
-    expected = estimates.runs(230, weights.sum(), (weights**2).sum(), kept=7)
+    expected = estimates.runs_of_rows(weights, kept=7, rate=0.05)
     assert row["est_runs"] == 30 * 20 + 200 * 5 + 7 == expected.value
     assert_same(row, "est_runs", expected)
     assert row["est_points_sum"] == 30 * 20 * 2 + 200 * 5 * 4

@@ -100,9 +100,7 @@ def run_estimate(rows: pd.DataFrame) -> Estimate:
     """
     drawn = rows[rows["sampled"].astype(bool) & (rows["status"] == "ok")]["sample_weight"].to_numpy(float)
     rate = float(rows["window_rate"].min()) if len(rows) and "window_rate" in rows else DEFAULT_SAMPLE_RATE
-    return estimates.runs(
-        len(drawn), float(drawn.sum()), float((drawn**2).sum()), kept=len(rows) - len(drawn), rate=rate
-    )
+    return estimates.runs_of_rows(drawn, kept=len(rows) - len(drawn), rate=rate)
 
 
 def find_incident(rows: pd.DataFrame, since: datetime, until: datetime) -> Incident:
