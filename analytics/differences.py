@@ -31,6 +31,15 @@ class Difference:
     relative_high: float
     is_significant: bool
 
+    @property
+    def words(self) -> str:
+        """``more``, ``less``, ``no significant change``, or ``too few to compare``."""
+        if not math.isfinite(self.change.low):
+            return "too few to compare"
+        if not self.is_significant:
+            return "no significant change"
+        return "more" if self.change.value > 0 else "less"
+
 
 def difference(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike]) -> Difference:
     """Change of the mean from group ``a`` to group ``b``, each (values, weights).

@@ -806,3 +806,13 @@ def test_runs_of_two_rates_are_covered_where_pooling_them_is_not():
         hits += found.low <= 700 <= found.high
         pooled += other.low <= 700 <= other.high
     assert hits >= 0.93 * 600 and pooled < hits
+
+
+def test_a_difference_says_in_words_what_it_is():
+    a, b = ([10.0, 11.0, 9.0] * 40, [20] * 120), ([14.0, 15.0, 16.0] * 40, [20] * 120)
+    assert [differences.difference(*pair).words for pair in ((a, b), (b, a), (a, a))] == [
+        "more",
+        "less",
+        "no significant change",
+    ]
+    assert differences.difference(([1.0], [20]), b).words == "too few to compare"
