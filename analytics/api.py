@@ -169,7 +169,9 @@ def runaway_rules(
         raise UsageError("a limit must be positive", hint="node_cap is a count of nodes, time_limit_ms milliseconds")
     scope, any_realm = _scope(realm, no_realm)
     window = Window.parse(since, until)
-    opened, sampling = audited(_opened(lake, scope, any_realm), window, counters)
+    # A day alone does not show that the rate has changed.
+    looked_at = Window(window.since - timedelta(days=7), window.until)
+    opened, sampling = audited(_opened(lake, scope, any_realm), looked_at, counters)
     return RunawayRules(
         opened,
         since=window.since,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import audit_steps, counters, estimates
+from analytics import audit_steps, audit_weights, counters, estimates
 from analytics.counters import Counters, realm_label
 from analytics.status import coverage
 from analytics.warehouse import Warehouse
@@ -22,8 +21,6 @@ _SURE = 1e-4
 """Chance at which the log is said to contradict its rate, shared among the tenants that are looked at."""
 _WORTH_A_WORD = 0.05
 """Part of the rate by which the log must differ: scrapes do not fall on the hour."""
-_STRATUM_ROWS = 20
-"""Drawn rows of an hour that give it a weight of its own; else the day gives one, else the window."""
 _MOST_NAMED = 3
 
 
@@ -36,17 +33,20 @@ class Audit:
         hours: Grain realm_label, UTC hour: ``drawn_count``, ``est_ok_runs`` (by the weights), ``failed_count``; with counters
             also ``counted_ok``, ``counted_failed`` (NaN in hours they do not know), ``observed_rate`` and ``implied_rate``.
         realms: The same per realm_label, with counters over the hours they know; ``observed_rate`` with ``_low`` and ``_high``.
+        was_compared: There was enough to compare; otherwise that nothing was found means nothing.
         contradictions: Why the configured rate cannot be right, in sentences; empty when nothing speaks against it.
         losses: What is missing in the log though it should be there, in sentences.
         notes: What else a person should know.
         source: Of the counters; ``None`` when none were given.
-        weights: What the counters give to drawn rows: ``realm_id``, ``hour``, ``sample_weight``.
+        weights: What the counters make of drawn rows: ``realm_id``, ``hour``, ``factor`` of their weight, and the weight
+            ``instead`` of one that is unknown.
     """
 
     since: datetime
     until: datetime
     hours: pd.DataFrame = field(repr=False)
     realms: pd.DataFrame = field(repr=False)
+    was_compared: bool
     contradictions: list[str]
     losses: list[str]
     notes: list[str]
@@ -62,6 +62,7 @@ class Audit:
         """The facts as plain JSON values."""
         return {
             "is_contradicted": self.is_contradicted,
+            "was_compared": self.was_compared,
             "contradictions": self.contradictions,
             "losses": self.losses,
             "notes": self.notes,
@@ -83,27 +84,35 @@ def audit(lake: Warehouse, window: Window, where: str = "") -> Audit:
     rows = lake.run("sampling_by_hour", since=window.since, until=window.until)
     rows["realm_label"] = [realm_label(None if realm != realm else realm) for realm in rows["realm_id"].astype(object)]
     counted = counters.read(where, window.since, window.until) if where else None
-    hours = _hours(rows, counted)
+    apart = _labels_apart(lake)
+    hours = _hours(rows, counted, None if _covers_all(lake, window) else set(rows["realm_label"]), apart)
     contradictions = [*_drawn_at_rate_zero(rows)]
     losses: list[str] = []
     notes: list[str] = list(counted.missing) if counted else []
     realms = _realms(hours, coverage(lake, window).smallest_rate)
     if counted is None:
         contradictions += audit_steps.steps(rows)
+        was_compared = audit_steps.can_tell(rows)
     else:
+        was_compared = bool((realms["counted_ok"] > 0).any())
         contradictions += _named(_against_counters(realms))
         notes += _unknown(realms)
+        if apart:
+            notes.append(
+                "Runs without a realm and with an empty one are counted together: with one of them alone nothing is compared."
+            )
         losses += [*_missing_failures(realms), *_dropped(counted)]
     return Audit(
         window.since,
         window.until,
         hours,
         realms,
+        was_compared,
         contradictions,
         losses,
         notes,
         _source(counted) if counted else None,
-        _weights(lake, hours) if counted else None,
+        audit_weights.weights(hours, lake.realms) if counted else None,
     )
 
 
@@ -112,7 +121,20 @@ def _source(counted: Counters) -> str:
     return counted.source if "://" in counted.source else Path(counted.source).name
 
 
-def _hours(rows: pd.DataFrame, counted: Counters | None) -> pd.DataFrame:
+def _labels_apart(lake: Warehouse) -> set[str]:
+    """Labels that tenants in sight share with others: the engine counts runs without a realm and those of an empty one together."""
+    mine = set(lake.realms)
+    return {realm_label(r) for r in mine} & {realm_label(r) for r in lake.lake.realms() if r not in mine}
+
+
+def _covers_all(lake: Warehouse, window: Window) -> bool:
+    """Every tenant's rows of the window should be in sight, also of one that has none."""
+    records = {record.day: record for record in lake.records()}
+    days = [records.get(day) for day in window.days]
+    return not lake.is_scoped and all(record and record.covers_all_realms for record in days)
+
+
+def _hours(rows: pd.DataFrame, counted: Counters | None, mine: set[str] | None, apart: set[str]) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
@@ -128,13 +150,13 @@ def _hours(rows: pd.DataFrame, counted: Counters | None) -> pd.DataFrame:
         .rename(columns={"runs": name})
         for is_ok, name in ((True, "counted_ok"), (False, "counted_failed"))
     ]
-    mine = set(hours["realm_label"])
     for part in seen:
         part["hour"] = part["hour"].astype(hours["hour"].dtype)
         # Tenants out of sight are none of this window's business.
-        hours = hours.merge(part[part["realm_label"].isin(mine)], on=["realm_label", "hour"], how="outer")
+        known = part if mine is None else part[part["realm_label"].isin(mine)]
+        hours = hours.merge(known, on=["realm_label", "hour"], how="outer")
     hours[sums] = hours[sums].fillna(0)
-    known = hours["hour"].isin(pd.DatetimeIndex(counted.known_hours))
+    known = hours["hour"].isin(pd.DatetimeIndex(counted.known_hours)) & ~hours["realm_label"].isin(apart)
     for name in ("counted_ok", "counted_failed"):
         hours[name] = np.where(known, hours[name].fillna(0), np.nan)
     hours["observed_rate"] = hours["drawn_count"] / hours["counted_ok"].where(hours["counted_ok"] > 0)
@@ -229,41 +251,6 @@ def _dropped(counted: Counters) -> list[str]:
 def _named(sentences: list[str]) -> list[str]:
     rest = len(sentences) - _MOST_NAMED
     return [*sentences[:_MOST_NAMED], *([f"So it is for {rest:,} more realms."] if rest > 0 else [])]
-
-
-def _weights(lake: Warehouse, hours: pd.DataFrame) -> pa.Table:
-    """Post-stratified weights: of each realm and hour the counted ok runs per drawn row (Särndal et al. 1992, section 7.6).
-
-    Hours with few drawn rows share the weight of their day, days with few that of the window.
-    """
-    import pyarrow as pa
-
-    known = hours[hours["counted_ok"].notna()].copy()
-    known["day"] = known["hour"].dt.floor("D")
-    levels = (["realm_label", "hour"], ["realm_label", "day"], ["realm_label"])
-    weight = [math.nan] * len(known)
-    for keys in levels:
-        sums = known.groupby(keys)[["drawn_count", "counted_ok"]].transform("sum")
-        # Counters that saw less than the log holds say nothing here.
-        enough = (sums["drawn_count"] >= (_STRATUM_ROWS if keys != levels[-1] else 1)) & (
-            sums["counted_ok"] >= sums["drawn_count"]
-        )
-        ratio = (sums["counted_ok"] / sums["drawn_count"].where(enough)).to_list()
-        weight = [old if old == old else new for old, new in zip(weight, ratio, strict=True)]
-    known["sample_weight"] = weight
-    known = known[known["sample_weight"].notna()]
-    labels: dict[str, list[str | None]] = {}
-    for realm in lake.realms:
-        labels.setdefault(realm_label(realm), []).append(realm)
-    rows = [
-        (realm, row.hour.to_pydatetime(), row.sample_weight)
-        for row in known.itertuples()
-        for realm in labels.get(row.realm_label, [])
-    ]
-    columns = list(zip(*rows, strict=True)) or [(), (), ()]
-    types = (pa.string(), pa.timestamp("us", tz="UTC"), pa.float64())
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
-    return pa.table(arrays, ["realm_id", "hour", "sample_weight"])
 
 
 def _percent(share: float) -> str:

@@ -22,6 +22,16 @@ _ERRORS = 20
 _DAY = 24
 
 
+def can_tell(rows: pd.DataFrame) -> bool:
+    """Two days of four strategies are there, without which no step can be seen; ``rows`` as for ``steps``."""
+    drawn = rows[rows["drawn_count"] > 0]
+    if drawn.empty:
+        return False
+    span = (drawn["hour"].max() - drawn["hour"].min()).total_seconds() / 3600 + 1
+    strategies = drawn.groupby(["realm_id", "strategy_id"], dropna=False).ngroups
+    return bool(span >= 2 * _DAY and strategies >= _STRATEGIES)
+
+
 def steps(rows: pd.DataFrame) -> list[str]:
     """A moment since which most strategies log several times as many ok rows as on the day before, and no more errors.
 
@@ -62,7 +72,7 @@ def steps(rows: pd.DataFrame) -> list[str]:
     if abs(step) < math.log(_FACTOR) or near.mean() < _AGREEING:
         return []
     moment = f"{hours.min() + end}".replace("T", " ")
-    times = f"{math.exp(abs(step)):.2g} times as {'many' if step > 0 else 'few'}"
+    times = f"{math.exp(step):.2g} times as many"
     said = f"Since about {moment}:00 UTC {int(near.sum())} of {len(near)} strategies log {times} ok rows as on the day before"
     earlier, later = errors[:, end] - errors[:, end - _DAY], errors[:, end + _DAY] - errors[:, end]
     most = int((earlier + later).argmax())

@@ -211,6 +211,11 @@ class Warehouse:
         """The tenants in sight; ``None`` is the NULL realm."""
         return list(self._realms) if self._realms is not None else self.lake.realms()
 
+    @property
+    def is_scoped(self) -> bool:
+        """Only chosen tenants are in sight."""
+        return self._realms is not None
+
     def records(self) -> list[DayRecord]:
         """The ledger, day by day."""
         return [record for day in self.lake.recorded_days() if (record := self.lake.recorded(day))]
@@ -246,7 +251,7 @@ class Warehouse:
         node_days stays as it is: it was summed up with the weights of the extraction.
 
         Args:
-            weights: ``realm_id``, ``hour`` (UTC), ``sample_weight``, as ``audit.Audit.weights``. Other rows keep theirs.
+            weights: ``realm_id``, ``hour`` (UTC), ``factor``, ``instead``, as ``audit.Audit.weights``. Other rows keep theirs.
         """
         return Warehouse(self.lake, realms=self._realms, whole_days=self._whole_days, counted_weights=weights)
 

@@ -92,6 +92,7 @@ ORDER = (
         "export",
         "status",
         "audit_steps",
+        "audit_weights",
         "audit",
         "diagnosis",
         "doctor_server",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from analytics.audit import Audit
 from analytics.cli.terminal import (
     Verbs,
     add_counters,
@@ -47,6 +48,19 @@ def run_audit(options: argparse.Namespace) -> int:
         for sentence in [*found.contradictions, *found.losses, *found.notes]:
             say(sentence)
         if not (found.contradictions or found.losses):
-            checked = "the counters agree with it" if found.source else "the log alone says nothing against it"
-            say(f"sampling rate: {checked}")
+            say(f"sampling rate: {_checked(found)}")
     return 1 if found.contradictions or found.losses else 0
+
+
+def _checked(found: Audit) -> str:
+    if found.hours.empty:
+        return "no logged row in this window, so nothing was compared"
+    if found.source:
+        return (
+            "the counters agree with it"
+            if found.was_compared
+            else "the counters know none of these runs; nothing was compared"
+        )
+    if found.was_compared:
+        return "the log alone says nothing against it"
+    return "too little to compare: two days with rows of four strategies are needed, or --counters"

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import censoring, estimates
+from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
 from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import HORIZON_DAYS, NO_TREND, Trend, by_day, trends
@@ -59,7 +60,8 @@ def league(
     moving = trends(by_day(lake, until) if counts is None else counts, node_cap)
     runs = dict(keyed(costs))
     all_ms = float(totals["est_total_ms"].sum())
-    rate = coverage(lake, Window(since, until)).smallest_rate
+    # An empty span is asked for where the window leaves no history to compare with.
+    rate = coverage(lake, Window(since, until)).smallest_rate if since < until else DEFAULT_SAMPLE_RATE
     rows = [
         _row(record, runs.get(key), moving.get(key, NO_TREND), all_ms, node_cap, time_limit_ms, rate)
         for record in records(totals)

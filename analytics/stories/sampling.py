@@ -30,9 +30,11 @@ def told(sampling: Audit | None) -> str:
         return "the sampling was not looked at"
     if sampling.source is None:
         found = "contradicts it (see above)" if sampling.is_contradicted else "does not contradict it"
+        if not sampling.was_compared and not sampling.is_contradicted:
+            found = "is too little to check it (two days with rows of four strategies are needed)"
         return f"The log alone {found}; the engine's counters were not given, so true totals are unchecked."
-    if sampling.realms.empty:
-        return f"Counters from {sampling.source} know no hour of the window."
+    if not sampling.was_compared:
+        return " ".join([f"Counters from {sampling.source} know nothing of these runs.", *sampling.notes])
     drawn, counted = (float(sampling.realms[name].sum()) for name in ("drawn_count", "counted_ok"))
     share = f"{write.count(round(drawn))} of {write.count(round(counted))} ok runs they counted were logged"
     rate = f" ({write.percent(drawn / counted)})" if counted >= 1 else ""

@@ -1,9 +1,10 @@
--- The view executions with the weights that the engine's counters give to the drawn rows of the hours they know.
+-- The view executions with the weights of drawn rows corrected by the engine's counters, in the hours they know.
 create or replace view executions as
 select e.day,
        e.* exclude (day, realm, sample_weight),
-       case when e.status = 'ok' and e.sampled then coalesce(w.sample_weight, e.sample_weight) else e.sample_weight end
-         as sample_weight
+       case when e.status = 'ok' and e.sampled
+            then coalesce(greatest(e.sample_weight * w.factor, 1), w.instead, e.sample_weight)
+            else e.sample_weight end as sample_weight
   from files.executions e
   left join counted_weights w
     on w.realm_id is not distinct from e.realm_id and w.hour = date_trunc('hour', e.created_at);

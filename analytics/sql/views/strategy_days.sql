@@ -11,9 +11,11 @@ select e.realm_id,
        count(*) filter (where e.status = 'timeout')                  as timeout_count,
        count(*) filter (where e.status = 'limit')                    as limit_count,
        count(*) filter (where e.status = 'ok' and not coalesce(isfinite(e.points), false)) as points_set_aside_count,
-       sum(e.sample_weight)                                          as est_runs,
-       sum(e.sample_weight) filter (where e.status = 'ok' and isfinite(e.points)) as est_runs_with_points,
-       sum(e.sample_weight * e.points) filter (where e.status = 'ok' and isfinite(e.points)) as est_points_sum,
+       case when count(*) = count(e.sample_weight) then sum(e.sample_weight) end as est_runs,
+       case when count(*) = count(e.sample_weight) then sum(e.sample_weight) filter (where e.status = 'ok' and isfinite(e.points)) end
+         as est_runs_with_points,
+       case when count(*) = count(e.sample_weight) then sum(e.sample_weight * e.points) filter (where e.status = 'ok' and isfinite(e.points)) end
+         as est_points_sum,
        sum(len(e.trace))                                             as trace_entries,
        min(e.created_at)                                             as first_logged_at,
        max(e.created_at)                                             as last_logged_at
@@ -33,7 +35,7 @@ comment on column strategy_days.failed_count is 'Failures: every status but ok. 
 comment on column strategy_days.timeout_count is 'Runs stopped by the time limit.';
 comment on column strategy_days.limit_count is 'Runs stopped by the node or depth cap.';
 comment on column strategy_days.points_set_aside_count is 'Ok rows whose points are NULL, NaN or infinite: left out of the points columns.';
-comment on column strategy_days.est_runs is 'Estimated runs: sum of sample_weight.';
+comment on column strategy_days.est_runs is 'Estimated runs: sum of sample_weight; NULL where a row has none (a rate of 0).';
 comment on column strategy_days.est_runs_with_points is 'Estimated ok runs with finite points.';
 comment on column strategy_days.est_points_sum is 'Estimated points paid by them; NULL when there are none.';
 comment on column strategy_days.trace_entries is 'Stored trace entries.';
