@@ -94,7 +94,7 @@ def audit(lake: Warehouse, window: Window, where: str = "") -> Audit:
         contradictions += audit_steps.steps(rows)
         was_compared = audit_steps.can_tell(rows)
     else:
-        was_compared = bool((realms["counted_ok"] > 0).any())
+        was_compared = bool(((realms["counted_ok"] > 0) & (realms["drawn_count"] > 0)).any())
         contradictions += _named(_against_counters(realms))
         notes += _unknown(realms)
         if apart:

@@ -30,6 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+_NEAR = 0.5
 _MOST_RATES = 8
 """Rates that have intervals of their own; more are weights of hours."""
 
@@ -102,7 +103,8 @@ def runs_of_rates(drawn: Mapping[float, int], kept: int = 0, rate: float = DEFAU
         return NOTHING
     sums = [math.fsum(w**power * n for w, n in known.items()) for power in (1, 2)]
     whole = runs(count, sums[0], sums[1], kept, 0.0 if unweighted else rate)
-    unseen = rate > 0 and count > 0 and max(known) * rate < 1 - 1e-9  # the smallest rate has no row
+    # The smallest rate has no row. (Weights that counters have corrected are near the rate's, not at it.)
+    unseen = rate > 0 and count > 0 and max(known) * rate < _NEAR
     if whole.is_at_least or (len(known) < 2 and not unseen) or len(known) > _MOST_RATES:
         return whole
     parts = [runs(n, w * n, w * w * n, rate=1 / w) for w, n in known.items()]

@@ -105,6 +105,9 @@ class Moments:
             return Estimate(value, value, value, self.count, "good", math.inf)
         if self.drawn == 1:
             return Estimate(value, math.nan, math.nan, self.count, "too few", self.effective_count)
+        if self.are_alike and not self.is_process and self.drawn_alike < _ALIKE[0]:
+            # Too few to say that others are alike too.
+            return Estimate(value, math.nan, math.nan, self.count, GRADES[2], self.effective_count)
         low, high = self.interval()
         return Estimate(value, low, high, self.count, self._grade((high - low) / 2), self.effective_count)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from analytics import api, audit, audit_steps
 from analytics.cli import main
 from analytics.errors import UsageError
 from analytics.lake import Lake
-from analytics.rates import Rates
+from analytics.rates import RateEntry, Rates
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -47,8 +48,10 @@ def plant(table: Table, ok: int, failed: int = 0, **columns: Any) -> None:
         )
 
 
-def counters(path: Path, totals: dict[tuple[str, str], int], dropped: int = 0) -> Path:
-    """A file in which each realm and status rises once, at half past twelve, scraped every half hour."""
+def counters(
+    path: Path, totals: dict[tuple[str, str], int], dropped: int = 0, also: tuple[datetime, int] | None = None
+) -> Path:
+    """A file, scraped every half hour, in which each realm and status rises in the half hour from noon, and maybe once more."""
     first = int(datetime.fromisoformat("2026-07-07T23:00:00+00:00").timestamp())
     lines = [f"process_start_time_seconds {first} {first * 1000}"]
     for step in range(54):
@@ -56,7 +59,8 @@ def counters(path: Path, totals: dict[tuple[str, str], int], dropped: int = 0) -
         risen = moment > NOON.timestamp()
         for (realm, status), total in totals.items():
             labels = f'realm="{realm}",strategy_type="DSL_FULL",status="{status}"'
-            lines.append(f"dsl_execution_duration_seconds_count{{{labels}}} {total * risen} {moment * 1000}")
+            more = also[1] if also and moment > also[0].timestamp() else 0
+            lines.append(f"dsl_execution_duration_seconds_count{{{labels}}} {total * risen + more} {moment * 1000}")
         if dropped:
             lines.append(f"dsl_execution_log_dropped_total {dropped * risen} {moment * 1000}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -145,11 +149,58 @@ def test_weights_of_the_counters_give_their_totals(table: Table, fresh: Lake, tm
     assert Warehouse(fresh).run("strategy_summary").set_index("realm_id").loc["acme", "est_runs"] == 1004
 
 
+def test_a_change_of_the_rate_stays_one_under_the_counters(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    # 600 runs that pay 10 at noon, 600 that pay 1 in the evening, logged at 0.05 and at 0.5
+    evening = NOON + timedelta(hours=8)
+    for first, count, points in ((NOON, 30, 10), (evening, 300, 1)):
+        for i in range(count):
+            table.insert(created_at=(first + timedelta(seconds=5 * i)).isoformat(), points=points)
+    table.extract(fresh, rates=Rates((RateEntry(0.05), RateEntry(0.5, since=evening)), 0.05))
+    where = counters(tmp_path / "c", {("acme", "ok"): 600}, also=(evening, 600))
+    found = audit.audit(Warehouse(fresh), DAY, str(where))
+
+    assert not found.contradictions
+    row = Warehouse(fresh).reweighed(found.weights).run("strategy_summary").iloc[0]
+    assert row["est_runs"] == pytest.approx(1200, rel=0.02)
+    assert row["est_points_sum"] == pytest.approx(6600, rel=0.02)
+
+
+def test_a_tenant_whose_log_is_missing_is_named(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    plant(table, 50)
+    found = audited(
+        table, fresh, counters(tmp_path / "c", {("acme", "ok"): 1000, ("ghost", "ok"): 5000, ("ghost", "error"): 90})
+    )
+    assert "Of 5,000 ok runs that the engine counted in realm 'ghost', 0 were logged" in found.contradictions[0]
+    assert found.losses == ["The engine counted 90 failures in realm 'ghost', the log holds 0."]
+    scoped = audit.audit(Warehouse(fresh, realms=["acme"]), DAY, str(tmp_path / "c"))
+    assert not scoped.contradictions and not scoped.losses
+
+
+def test_labels_that_two_tenants_share_are_not_compared_with_one_of_them(
+    table: Table, fresh: Lake, tmp_path: Path
+) -> None:
+    plant(table, 40, realmId=None)
+    plant(table, 60, realmId="")
+    where = counters(tmp_path / "c", {("unknown", "ok"): 2000})
+    assert not audited(table, fresh, where).contradictions
+    alone = audit.audit(Warehouse(fresh, realms=[None]), DAY, str(where))
+    assert not alone.contradictions and any("counted together" in note for note in alone.notes)
+    assert Warehouse(fresh, realms=[None]).reweighed(alone.weights).run("strategy_summary").iloc[0]["est_runs"] == 800
+
+
+def test_what_was_not_compared_is_not_said_to_agree(table: Table, fresh: Lake, tmp_path: Path) -> None:
+    plant(table, 20)
+    assert not audited(table, fresh).was_compared
+    assert not audited(table, fresh, counters(tmp_path / "c", {("other", "ok"): 12})).was_compared
+
+
 def test_hours_with_few_rows_share_the_weight_of_their_day(table: Table, fresh: Lake, tmp_path: Path) -> None:
     plant(table, 5)
     found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 90}))
     assert found.weights is not None
-    assert [row["sample_weight"] for row in found.weights.to_pylist()] == [pytest.approx(18.0)]
+    assert [row["factor"] for row in found.weights.to_pylist()] == [pytest.approx(0.9)]
+    weighed = Warehouse(fresh).reweighed(found.weights)
+    assert weighed.sql("select distinct sample_weight from executions").fetchall() == [(pytest.approx(18.0),)]
 
 
 # ---- by the log alone ----------------------------------------------------------------------------------------------
@@ -179,10 +230,14 @@ def test_an_unchanged_rate_is_not_suspected(demo: Demo) -> None:
     assert all(audit_steps.steps(hours(demo, 0.05, 0.05, seed)) == [] for seed in range(5))
 
 
-@pytest.mark.parametrize(("factor", "word"), [(4, "many"), (0.2, "few")])
-def test_a_change_that_nobody_configured_is_found_at_its_hour(demo: Demo, factor: float, word: str) -> None:
+@pytest.mark.parametrize(("factor", "times"), [(4, (3, 5)), (0.2, (0.15, 0.27))])
+def test_a_change_that_nobody_configured_is_found_at_its_hour(
+    demo: Demo, factor: float, times: tuple[float, float]
+) -> None:
     [sentence] = audit_steps.steps(hours(demo, late(factor), 0.05, 1))
-    assert "2026-07-09 1" in sentence and f"times as {word} ok rows" in sentence
+    assert re.search(r"Since about 2026-07-09 1\d:00 UTC", sentence)
+    told = re.search(r"strategies log ([\d.]+) times as many ok rows", sentence)
+    assert told and times[0] <= float(told[1]) <= times[1]
 
 
 def test_a_change_that_was_configured_is_none(demo: Demo) -> None:
@@ -207,7 +262,7 @@ def test_the_command_says_it_and_fails(
     table.extract(fresh, rates=Rates((), 0.05))
     days = ["--lake", str(fresh.root), "--since", "2026-07-08", "--until", "2026-07-09"]
     assert main(["audit", *days]) == 0
-    assert "nothing against it" in capsys.readouterr().err
+    assert "too little to compare" in capsys.readouterr().err
 
     where = str(counters(tmp_path / "c", {("acme", "ok"): 2500}))
     assert main(["audit", *days, "--counters", where, "--format", "json"]) == 1
@@ -216,7 +271,8 @@ def test_the_command_says_it_and_fails(
 
     assert main(["query", *days, "--name", "strategy_summary", "--counters", where, "--format", "json"]) == 0
     out = capsys.readouterr()
-    assert "in doubt" in out.err and json.loads(out.out)[0]["est_runs"] == pytest.approx(2500)
+    [row] = json.loads(out.out)
+    assert "in doubt" in out.err and row["est_runs"] == pytest.approx(2500) and row["is_in_doubt"]
 
 
 def test_reports_say_it_on_top_and_mark_every_estimate(table: Table, fresh: Lake, tmp_path: Path) -> None:

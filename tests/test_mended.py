@@ -197,7 +197,7 @@ def test_a_strategy_that_paid_nothing_before_has_its_change_in_points(table, fre
         table.insert(created_at=f"2026-07-08 12:{minute:02}:00+00", points=4 + minute % 3, strategyVersion=2)
     table.extract(fresh)
     found = api.post_mortem(Warehouse(fresh), strategy_id="s1", since="2026-07-08", until="2026-07-09")
-    assert "paid 5.00 more points per run" in found.verdict.text
+    assert "paid 5.0 more points per run" in found.verdict.text
 
 
 def test_the_ledger_writes_each_day_of_a_run_once():

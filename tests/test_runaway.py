@@ -435,3 +435,9 @@ def test_durations_that_cannot_be_one_do_not_spoil_the_shares(table: Table, fres
     rows = planted_report(fresh).table.to_dict("records")
 
     assert {row["strategy"]: round(row["est_time_share"], 6) for row in rows} == {"s1": 0.25, "s2": 0.75}
+
+
+def test_a_window_that_leaves_no_history_is_reported_too(table: Table, fresh: Lake) -> None:
+    plant(table, 20)
+    table.extract(fresh)
+    assert len(planted_report(fresh, since="2026-06-01", until="2026-07-12").table) == 1

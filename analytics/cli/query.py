@@ -23,10 +23,11 @@ from analytics.cli.terminal import (
     put_table,
     say,
 )
+from analytics.config import Settings
 from analytics.errors import QueryError, UsageError
 from analytics.window import Window
 
-AUDITED = ("strategy_summary",)
+AUDITED = ("strategy_summary", "points_by_hour")
 """Named queries of estimates: whoever asks them hears when the sampling rate is contradicted."""
 
 
@@ -57,11 +58,6 @@ def run_query(options: argparse.Namespace) -> int:
             "either a statement, or --name, or --list", hint="strategy-analytics query 'from strategy_days limit 5'"
         )
     lake = api.open_lake(options.lake, realm=chosen_realms(options))
-    if options.counters or options.name in AUDITED:
-        window = Window.parse(options.since, options.until)
-        lake, found = api.audited(lake, window, options.counters or "")
-        for sentence in [*found.contradictions, *found.losses]:
-            say(f"the sampling is in doubt: {sentence}")
     if options.list:
         put_table(["view", "what it holds"], lake.describe().values.tolist())
         put_table(["query", "answers", "parameters"], lake.queries().values.tolist())
@@ -80,7 +76,21 @@ def run_query(options: argparse.Namespace) -> int:
         values = {name: values.get(name) for name in wanted}
     if options.out and options.format not in ("csv", "parquet"):
         raise UsageError(f"--out is for csv and parquet, not {options.format}", hint="redirect stdout instead")
-    _write(lake.named(options.name, values) if options.name else lake.sql(statement, **values), options)
+    where = Settings.from_env(sample_rates="", counters=options.counters).counters
+    in_doubt = False
+    if where or options.name in AUDITED:
+        window = Window.parse(values.get("since") or window.since, values.get("until") or window.until)
+        lake, found = api.audited(lake, window, where)
+        in_doubt = found.is_contradicted
+        for sentence in [*found.contradictions, *found.losses]:
+            say(f"the sampling is in doubt: {sentence}")
+        if found.source:
+            say(
+                f"ok runs are weighed by {found.source} from {window.since:%Y-%m-%d %H:%M} to {window.until:%Y-%m-%d %H:%M} UTC"
+            )
+    answer = lake.named(options.name, values) if options.name else lake.sql(statement, **values)
+    # Whoever reads the file has not seen what was said here.
+    _write(answer.project("*, true as is_in_doubt") if in_doubt and options.name in AUDITED else answer, options)
     return 0
 
 

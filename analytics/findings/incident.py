@@ -99,7 +99,10 @@ def run_estimate(rows: pd.DataFrame) -> Estimate:
         rows: As ``family_runs`` gives them; ``window_rate`` bounds the runs when none was drawn.
     """
     drawn = rows[rows["sampled"].astype(bool) & (rows["status"] == "ok")]["sample_weight"].to_numpy(float)
-    rate = float(rows["window_rate"].min()) if len(rows) and "window_rate" in rows else DEFAULT_SAMPLE_RATE
+    if len(rows) and "window_rate" in rows:
+        rate = float(rows["window_rate"].min())
+    else:
+        rate = 1 / float(np.nanmax(drawn)) if np.isfinite(drawn).any() else DEFAULT_SAMPLE_RATE
     return estimates.runs_of_rows(drawn, kept=len(rows) - len(drawn), rate=rate)
 
 
