@@ -147,9 +147,8 @@ def answer_hours(connection: duckdb.DuckDBPyConnection, statement: str, values: 
     for y, w, is_drawn in zip(points, weights, drawn, strict=True):
         known = w[is_drawn & (w >= 1)]
         sampled = int(is_drawn.sum())
-        rate = (
-            0.0 if len(known) < sampled else DEFAULT_SAMPLE_RATE
-        )  # rows of unknown weight; else one was drawn, or kept
+        # Rows of unknown weight make a lower bound of the others; what was not drawn plays no part, as a row is here.
+        rate = 0.0 if len(known) < sampled else DEFAULT_SAMPLE_RATE
         runs = estimates.runs(sampled, float(known.sum()), float((known**2).sum()), len(y) - sampled, rate)
         rows.append({"logged_count": len(y), **_told(dict(zip(names, (runs, estimates.mean(y, w)), strict=True)))})
     found = pa.Table.from_pylist(rows, pa.schema([("logged_count", pa.int64()), *_fields(names)]))
@@ -235,9 +234,8 @@ def _row(parts: list[_Part], rate: float) -> dict[str, Any]:
 def _joined(parts: list[_Part], name: str) -> tuple[Floats, Floats]:
     import numpy as np
 
-    values = [
-        np.sort(getattr(part, name)) for part in parts
-    ]  # DuckDB's order is another each time, and so is a float's sum
+    # DuckDB's order is another each time, and so is a float's sum.
+    values = [np.sort(getattr(part, name)) for part in parts]
     weights = [np.full(len(some), part.weight) for part, some in zip(parts, values, strict=True)]
     return np.concatenate([np.empty(0), *values]), np.concatenate([np.empty(0), *weights])
 
