@@ -40,7 +40,7 @@ def add(verbs: Verbs) -> None:
     add_window(parser, "default: the last three days, for queries that take a window")
     add_realm(parser)
     add_lake(parser)
-    add_counters(parser)
+    add_counters(parser, "for queries of estimates $ANALYTICS_COUNTERS")
     parser.add_argument(
         "--param", action="append", default=[], metavar="name=value", help="a $parameter (may be repeated)"
     )
@@ -76,9 +76,10 @@ def run_query(options: argparse.Namespace) -> int:
         values = {name: values.get(name) for name in wanted}
     if options.out and options.format not in ("csv", "parquet"):
         raise UsageError(f"--out is for csv and parquet, not {options.format}", hint="redirect stdout instead")
-    where = Settings.from_env(sample_rates="", counters=options.counters).counters
-    in_doubt = False
-    if where or options.name in AUDITED:
+    audited, in_doubt = options.name in AUDITED, False
+    # A statement of one's own does not wait for Prometheus unless asked to.
+    where = Settings.from_env(sample_rates="").counters if audited and not options.counters else options.counters or ""
+    if where or audited:
         window = Window.parse(values.get("since") or window.since, values.get("until") or window.until)
         lake, found = api.audited(lake, window, where)
         in_doubt = found.is_contradicted
@@ -90,7 +91,7 @@ def run_query(options: argparse.Namespace) -> int:
             )
     answer = lake.named(options.name, values) if options.name else lake.sql(statement, **values)
     # Whoever reads the file has not seen what was said here.
-    _write(answer.project("*, true as is_in_doubt") if in_doubt and options.name in AUDITED else answer, options)
+    _write(answer.project("*, true as is_in_doubt") if in_doubt and audited else answer, options)
     return 0
 
 

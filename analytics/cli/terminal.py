@@ -89,12 +89,12 @@ def add_lake(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lake", metavar="DIR", help="folder of the lake (default: $ANALYTICS_LAKE, else lake)")
 
 
-def add_counters(parser: argparse.ArgumentParser) -> None:
+def add_counters(parser: argparse.ArgumentParser, default: str = "$ANALYTICS_COUNTERS") -> None:
     """``--counters``."""
     parser.add_argument(
         "--counters",
         metavar="URL|FILE",
-        help="Prometheus server or exported file with the engine's counters (default: $ANALYTICS_COUNTERS, else none)",
+        help=f"Prometheus server or exported file with the engine's counters (default: {default}, else none)",
     )
 
 
