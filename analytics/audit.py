@@ -205,7 +205,8 @@ def _against_counters(realms: pd.DataFrame) -> list[str]:
             p = stats.binomtest(min(n, of), of, rate).pvalue
             if p < _SURE / max(len(realms), 1):
                 found.append(
-                    f"Of {of:,} ok runs that the engine counted in realm {row.realm_label!r}, {n:,} {'was' if n == 1 else 'were'} logged: "
+                    f"Of {of:,} ok runs that the engine counted in realm {row.realm_label!r}, "
+                    f"{n:,} {'was' if n == 1 else 'were'} logged: "
                     f"{_percent(row.observed_rate)} [{_percent(row.observed_rate_low)} – {_percent(row.observed_rate_high)}], "
                     f"where the rate is said to be {_percent(rate)}."
                 )
