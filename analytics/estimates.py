@@ -31,6 +31,7 @@ __all__ = [
 
 
 _NEAR = 0.5
+"""Of the weight at the smallest rate: rows as heavy as that may have been drawn at it, and their weight been corrected."""
 _MOST_RATES = 8
 """Rates that have intervals of their own; more are weights of hours."""
 

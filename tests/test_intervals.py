@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -15,7 +14,7 @@ from analytics import differences, estimates, moments, quantiles, summary
 from analytics.demo import simulate
 from tests.intervals.cells import Tally, tallies
 from tests.intervals.logs import Cell
-from tests.intervals.population import Runs, is_within
+from tests.intervals.population import Runs, covered
 
 LOGS, SEED = 300, 20261125
 CELLS = (Cell(0.05, 5_000, 0.01), Cell(0.2, 1_000, 0.1))
@@ -108,23 +107,8 @@ def population(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     return Runs(engine.truth_path, 0.2)
 
 
-def covered(runs: Runs, times: int) -> dict[str, tuple[int, int]]:
-    """Per estimate: graded, and of these within."""
-    truth = dict(zip(runs.keys, runs.truth(), strict=True))
-    graded: Counter[str] = Counter()
-    hits: Counter[str] = Counter()
-    for rows in runs.summaries(times, SEED):
-        for row in rows:
-            key = (row["realm_id"], row["strategy_id"], row["strategy_version"])
-            for name in summary.ESTIMATES:
-                if row[f"{name}_grade"] != "too few":
-                    graded[name] += 1
-                    hits[name] += is_within(row, name, truth[key][name])
-    return {name: (graded[name], hits[name]) for name in summary.ESTIMATES}
-
-
 def test_the_summary_covers_the_truth_of_the_demos_strategies(population: Runs) -> None:
-    found = {name: counts for name, counts in covered(population, 60).items() if counts[0] > 200}
+    found = {name: counts for name, counts in covered(population, 60, SEED).items() if counts[0] > 200}
     assert len(found) >= 7  # the p99 of some hundred rows is seldom graded
     # 3.1 standard deviations of counting: one in a thousand
     short = {
@@ -144,5 +128,5 @@ def test_a_summary_that_forgets_the_weights_of_its_quantiles_is_found(
         return real([replace(part, weight=1.0) for part in parts], *rest, **more)
 
     monkeypatch.setattr(summary, "quantiles_of_parts", broken)
-    graded, hits = covered(population, 5)["est_duration_p50_ms"]
+    graded, hits = covered(population, 5, SEED)["est_duration_p50_ms"]
     assert hits < 0.5 * graded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,13 +55,13 @@ class Runs:
         """Per strategy, what is true of its runs; a stopped run is beyond every other."""
         return [self._true_of(self._strategy == number) for number in range(len(self.keys))]
 
-    def _true_of(self, mine: Any) -> dict[str, float]:
+    def _true_of(self, mine: Any, *, as_logged: bool = False) -> dict[str, float]:
         status, points, took, nodes = (of[mine] for of in (self._status, self._points, self._took, self._nodes))
         ok, stopped = status == "ok", np.isin(status, _STOPPED)
         paid = points[ok & np.isfinite(points)]
         walked = nodes[ok & ~(np.isnan(points) & (nodes == 0))]
-        beyond = np.where(stopped, math.inf, took)
-        needed = np.concatenate([walked, np.full(int(stopped.sum()), math.inf)])
+        beyond = took if as_logged else np.where(stopped, math.inf, took)
+        needed = nodes if as_logged else np.concatenate([walked, np.full(int(stopped.sum()), math.inf)])
         return {
             "est_runs": len(status),
             "est_failure_rate": float((~ok).mean()),
@@ -73,6 +74,11 @@ class Runs:
             "est_nodes_p50": _at(needed, 0.5),
             "est_nodes_p99": _at(needed, 0.99),
         }
+
+    def naive(self, seed: int) -> list[dict[str, float]]:
+        """What somebody finds who takes the rows of one log for the runs."""
+        logged = (self._status != "ok") | (np.random.default_rng(seed).random(len(self._status)) < self.rate)
+        return [self._true_of(logged & (self._strategy == number), as_logged=True) for number in range(len(self.keys))]
 
     def summaries(self, times: int, seed: int) -> Iterator[list[dict[str, Any]]]:
         """The summary of each of some samples, in the order of ``keys``; strategies that were not logged at all are missing."""
@@ -103,15 +109,19 @@ class Runs:
         return pa.Table.from_pylist(rows)
 
 
-def naive(logged: list[dict[str, Any]], rate: float) -> dict[str, float]:
-    """What a dashboard shows that takes logged rows for runs."""
-    failed = sum(row["status"] != "ok" for row in logged)
-    took = sorted(row["duration_ms"] for row in logged)
-    return {
-        "est_runs": len(logged) / rate,
-        "est_failure_rate": failed / len(logged),
-        "est_duration_p99_ms": took[max(math.ceil(0.99 * len(took)) - 1, 0)],
-    }
+def covered(runs: Runs, times: int, seed: int) -> dict[str, tuple[int, int]]:
+    """Of each estimate of some summaries: how many are graded good or rough, and of these how many hold the truth."""
+    truth = dict(zip(runs.keys, runs.truth(), strict=True))
+    graded: Counter[str] = Counter()
+    hits: Counter[str] = Counter()
+    for rows in runs.summaries(times, seed):
+        for row in rows:
+            key = (row["realm_id"], row["strategy_id"], row["strategy_version"])
+            for name in ESTIMATES:
+                if row[f"{name}_grade"] != "too few":
+                    graded[name] += 1
+                    hits[name] += is_within(row, name, truth[key][name])
+    return {name: (graded[name], hits[name]) for name in ESTIMATES}
 
 
 def is_within(row: dict[str, Any], name: str, truth: float) -> bool:
