@@ -50,7 +50,8 @@ def server_killed(world: World) -> None:
     def harm(origin: Origin) -> None:
         [victim, *_] = world.backends(origin)
         origin.disconnect()
-        os.kill(victim, signal.SIGKILL)
+        with world.until_cut_off():
+            os.kill(victim, signal.SIGKILL)
         world.wait_for_server()
 
     _in_copy(world, harm, rounds=2 if world.full else 1)

@@ -154,6 +154,18 @@ class World:
 
     # ---- the server ------------------------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def until_cut_off(self) -> Iterator[None]:
+        """Return when the server has thrown out a connection of ours: until it does, it lets newcomers in and then drops them."""
+        with psycopg.connect(self.server.url, autocommit=True) as witness:
+            yield
+            deadline = time.monotonic() + 60
+            with contextlib.suppress(psycopg.OperationalError):
+                while time.monotonic() < deadline:
+                    witness.execute("select 1")
+                    time.sleep(0.01)
+                raise TimeoutError("the server did not notice that one of its processes was killed")
+
     def wait_for_server(self) -> None:
         """Until it lets us in again."""
         deadline = time.monotonic() + 60
