@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from test_program import JSON, PROGRAMS
 
 from analytics.demo import dsl
 from analytics.program import generate_ids, outline, walk, words
 from analytics.program.compare import Comparison, compare
-from test_program import JSON, PROGRAMS
 
 Json = dict[str, Any]
 
