@@ -13,8 +13,9 @@ import numpy as np
 from analytics import differences
 from analytics.differences import Difference
 from analytics.errors import UsageError
-from analytics.findings.change_points import LEAST_ROWS, is_weekend, strata
+from analytics.findings.change_points import LEAST_ROWS
 from analytics.findings.family import Family, family_runs
+from analytics.findings.rank_tests import is_weekend, strata
 from analytics.findings.sides import Runs
 from analytics.warehouse import Warehouse
 from analytics.window import Window

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.findings.change_points import (
-    ChangePoint,
-    beyond_rhythm,
-    change_point,
-    ranks,
-    ranks_within,
-    strata,
-    two_groups_p,
-)
+from analytics import estimates
+from analytics.findings.change_points import ChangePoint, change_point
+from analytics.findings.rank_tests import ranks, ranks_within, strata, two_groups_p
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analytics.findings.sides import Bools, Floats, Ints, Runs
 
 DAY = 86_400_000_000
@@ -89,17 +85,15 @@ def moment(
         earliest: First row at which it may start.
         needed: It must last beyond this row.
         alpha: Largest chance to report, for all ways together.
-        rhythm: Take out what the kind of hour explains.
+        rhythm: Leave aside what the kind of hour explains.
     """
     rows = scope.start + np.flatnonzero(measure.usable[scope])
     first, beyond = np.searchsorted(rows, [earliest, needed])
     best: ChangePoint | None = None
     for scores in measure.scores:
-        here = scores[rows]
-        if rhythm:
-            here = beyond_rhythm(here, measure.kinds[rows])
+        kinds = measure.kinds[rows] if rhythm else np.zeros(len(rows), dtype=np.int64)
         days = measure.days[rows]
-        found = change_point(here, days, int(first), int(beyond), alpha=alpha / len(measure.scores))
+        found = change_point(scores[rows], kinds, days, int(first), int(beyond), alpha=alpha / len(measure.scores))
         if found is not None and (best is None or (found.p, -found.strength) < (best.p, -best.strength)):
             best = found
     if best is None:
@@ -116,3 +110,10 @@ def holds_within(measure: Measure, scope: slice, found: ChangePoint, labels: Int
     is_after = (rows >= found.start) & (rows < found.stop)
     ways = [two_groups_p(s[rows], is_after, labels[rows], measure.days[rows]) for s in measure.scores]
     return min(p for _, p in ways) * len(ways) < _WITHIN
+
+
+def typical_and_slow(rows: pd.DataFrame) -> list[estimates.Estimate]:
+    """Median and 95th percentile of the duration of ok runs."""
+    ok = (rows["status"] == "ok").to_numpy(bool)
+    duration, weight = rows["duration_ms"].to_numpy(float)[ok], rows["sample_weight"].to_numpy(float)[ok]
+    return estimates.quantiles(duration, weight, (0.5, 0.95), future=True)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analytics import differences, estimates
+from analytics import differences
 from analytics.findings import movements
-from analytics.findings.activations import STRAGGLERS, Activation, activations
+from analytics.findings.activations import Activation, activations
 from analytics.findings.baseline import LOOK_BACK, comparable, same_hours, weeks_apart
-from analytics.findings.change_points import LEAST_ROWS, ChangePoint, plausible_start, ranks, two_groups_p
+from analytics.findings.change_points import LEAST_ROWS, ChangePoint, plausible_start
 from analytics.findings.failure_growth import Growth, growing_codes
 from analytics.findings.finding import Incident
-from analytics.findings.movements import DAY, Measure
+from analytics.findings.movements import DAY, Measure, typical_and_slow
+from analytics.findings.rank_tests import ranks, two_groups_p
 from analytics.findings.sides import Runs, Side, as_number, as_time
-from analytics.findings.version_changes import VersionChange, strength, version_changes
+from analytics.findings.version_changes import VersionChange, rollback, strength, version_changes
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analytics.findings.sides import Ints
 
 _CHANCE = 0.002
@@ -97,7 +95,7 @@ class Search:
                 before,
                 after,
                 held.points,
-                rollback=_rollback(self.spans, held),
+                rollback=rollback(self.spans, held),
                 since=held.span.first,
                 since_low=before.until,
                 since_high=held.span.first,
@@ -208,7 +206,7 @@ class Search:
 
     def slow(self, before: Side, after: Side, **when: Any) -> Incident | None:
         """The finding, if the median or the tail grew by enough to be worth a word."""
-        pairs = [_quantiles(before.rows), _quantiles(after.rows)]
+        pairs = [typical_and_slow(before.rows), typical_and_slow(after.rows)]
         median, tail = (differences.between(pairs[0][i], pairs[1][i]) for i in (0, 1))
         grew = [
             change.is_significant and change.relative >= least
@@ -273,26 +271,6 @@ class Search:
             if low - _COINCIDES <= as_number(span.first) <= high + _COINCIDES
         ]  # fmt: skip
         return max(spans, key=lambda span: span.logged_count, default=None)
-
-
-def _quantiles(rows: pd.DataFrame) -> list[estimates.Estimate]:
-    """Median and 95th percentile of the duration of ok runs."""
-    ok = (rows["status"] == "ok").to_numpy(bool)
-    duration, weight = rows["duration_ms"].to_numpy(float)[ok], rows["sample_weight"].to_numpy(float)[ok]
-    return estimates.quantiles(duration, weight, (0.5, 0.95), future=True)
-
-
-def _rollback(spans: Sequence[Activation], change: VersionChange) -> Activation | None:
-    """The activation that ended a version by going back."""
-    later = [
-        span
-        for span in spans
-        if span.first > change.span.first
-        and span.last > change.span.last
-        and span.logged_count > STRAGGLERS
-        and (span.label == change.earlier.label or span.strategy_version < change.span.strategy_version)
-    ]
-    return later[0] if later else None
 
 
 def _weekend_words(runs: Runs, scope: slice) -> str:

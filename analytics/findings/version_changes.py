@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.differences import Difference
-from analytics.findings.activations import Activation
+from analytics.findings.activations import STRAGGLERS, Activation
 from analytics.findings.baseline import LOOK_BACK, comparable
 from analytics.findings.change_points import LEAST_ROWS, ChangePoint
 from analytics.findings.movements import Measure, moved_p
@@ -153,3 +153,16 @@ def _before(runs: Runs, earlier: Sequence[Activation], span: Activation) -> Acti
     choices = [other for other in earlier if other.label != span.label]
     # Of one version that came twice, the later activation.
     return max(choices, key=lambda other: (counted.count(other.label), other.first), default=None)
+
+
+def rollback(spans: Sequence[Activation], change: VersionChange) -> Activation | None:
+    """The activation that ended a version by going back."""
+    later = [
+        span
+        for span in spans
+        if span.first > change.span.first
+        and span.last > change.span.last
+        and span.logged_count > STRAGGLERS
+        and (span.label == change.earlier.label or span.strategy_version < change.span.strategy_version)
+    ]
+    return later[0] if later else None
