@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics import differences
+from analytics import differences, estimates
 from analytics.differences import Difference
 from analytics.errors import UsageError
 from analytics.findings.change_points import LEAST_ROWS
@@ -156,6 +156,34 @@ def _kinds(runs: Runs, before: Ints, after: Ints) -> tuple[Ints, Ints]:
             # Too few of one quarter: the weekend or the weekdays as a whole.
             return old // 4 * 4, new // 4 * 4
     return old, new
+
+
+def other_amounts(runs: Runs, before: Ints, after: Ints) -> Difference:
+    """Change of points per run that comes from other amounts in the same cases, the shares of the cases as they are later.
+
+    Oaxaca's effect (*Int. Econ. Rev.* 14, 1973): each later run less the earlier mean of its case; the means are uncertain too.
+    Few runs tell it where one amount became another, however much the cases differ among themselves.
+    """
+    before, after = before[runs.paid[before]], after[runs.paid[after]]
+    excess, whole = np.zeros(len(after)), float(np.nansum(runs.weight[after]))
+    variance = 0.0
+    for case in np.intersect1d(runs.case[before], runs.case[after]).tolist():
+        rows, here = before[runs.case[before] == case], runs.case[after] == case
+        earlier = estimates.mean(runs.points[rows], runs.weight[rows], future=True)
+        half = (earlier.high - earlier.low) / 2 / estimates.Z_95
+        if not np.isfinite(half):
+            continue
+        excess[here] = runs.points[after][here] - earlier.value
+        variance += (float(np.nansum(runs.weight[after][here])) / whole * half) ** 2
+    first = estimates.mean(runs.points[before], runs.weight[before], future=True)
+    found = estimates.mean(excess, runs.weight[after], future=True)
+    more = estimates.Z_95 * math.sqrt(variance)
+    low = found.value - math.hypot(found.value - found.low, more)
+    high = found.value + math.hypot(found.high - found.value, more)
+    scale = abs(first.value) or math.nan
+    change = replace(found, low=low, high=high, logged_count=len(before) + len(after))
+    is_significant = min(len(before), len(after)) >= LEAST_ROWS and (low > 0 or high < 0)
+    return Difference(change, found.value / scale, low / scale, high / scale, is_significant)
 
 
 def same_hours(runs: Runs, start: int, stop: int, labels: Ints) -> Ints:

@@ -15,9 +15,9 @@ from analytics.findings.change_points import LEAST_ROWS, ChangePoint, plausible_
 from analytics.findings.failure_growth import Growth, growing_codes
 from analytics.findings.finding import Incident
 from analytics.findings.movements import DAY, Measure, typical_and_slow
-from analytics.findings.rank_tests import ranks, two_groups_p
+from analytics.findings.rank_tests import ranks, ranks_within, two_groups_p
 from analytics.findings.sides import Runs, Side, as_number, as_time
-from analytics.findings.version_changes import VersionChange, rollback, strength, version_changes
+from analytics.findings.version_changes import VersionChange, change_of_points, rollback, strength, version_changes
 
 if TYPE_CHECKING:
     from analytics.findings.sides import Ints
@@ -69,6 +69,10 @@ class Search:
             known and not movements.holds_within(self.points, self.scope, moved, self.runs.label)
         ):
             data = self._data(moved)
+        at_border = [v for v in versions if data is not None and v.span == data.border and v.points.is_significant]
+        if at_border and not known:
+            # It moved at a moment nobody named, and a version came at that moment.
+            version, data = self._with_version(at_border[0]), None
         grown = [self.failing(growth) for growth in growing_codes(self.runs, self.scope, self.inside, self.until)]
         found = [version, *grown, data, self._slower(versions), earlier]
         return [item for item in found if item is not None]
@@ -89,30 +93,38 @@ class Search:
                 if kept is None:
                     continue
                 held = kept
-            before, after = self.runs.side(held.earlier.label, held.before), self.runs.side(held.label, held.after)
-            return Incident(
-                "version",
-                before,
-                after,
-                held.points,
-                rollback=rollback(self.spans, held),
-                since=held.span.first,
-                since_low=before.until,
-                since_high=held.span.first,
-                border=held.span,
-            )
+            return self._with_version(held)
         return None
+
+    def _with_version(self, change: VersionChange) -> Incident:
+        before = self.runs.side(change.earlier.label, change.before)
+        return Incident(
+            "version",
+            before,
+            self.runs.side(change.label, change.after),
+            change.points,
+            rollback=rollback(self.spans, change),
+            since=change.span.first,
+            since_low=before.until,
+            since_high=change.span.first,
+            border=change.span,
+        )
 
     def _data(self, moved: ChangePoint) -> Incident | None:
         runs = self.runs
         start, stop = int(runs.time[moved.start]), int(runs.time[moved.stop - 1])
         before = runs.where(runs.between(start - 7 * DAY, start))
         after = np.arange(moved.start, moved.stop)
-        change, matched = comparable(runs, before, after)
+        change, matched, is_amount = change_of_points(runs, before, after)
         if not matched:
             self.undecided = _weekend_words(runs, self.scope)
         is_large = abs(change.relative) >= _POINTS or not np.isfinite(change.relative)
-        if not (matched and change.is_significant and is_large and self._unlike_other_weeks(after, start, stop)):
+        if not (
+            (matched or is_amount)
+            and change.is_significant
+            and is_large
+            and self._unlike_other_weeks(after, start, stop)
+        ):
             return None
         low, high = plausible_start(runs.time, moved)
         return Incident(
@@ -140,7 +152,8 @@ class Search:
         both = np.concatenate([earlier, after])
         is_after = np.arange(len(both)) >= len(earlier)
         one_kind = np.zeros(len(both), dtype=np.int64)
-        return two_groups_p(ranks(runs.points[both]), is_after, one_kind, runs.time[both] // DAY)[1] < 0.05
+        ways = (ranks(runs.points[both]), ranks_within(runs.points[both], runs.case[both]))
+        return any(two_groups_p(way, is_after, one_kind, runs.time[both] // DAY)[1] < 0.05 for way in ways)
 
     def failing(self, growth: Growth) -> Incident:
         """The finding of a code that grew."""

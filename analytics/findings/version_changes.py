@@ -11,7 +11,7 @@ import numpy as np
 
 from analytics.differences import Difference
 from analytics.findings.activations import STRAGGLERS, Activation
-from analytics.findings.baseline import LOOK_BACK, comparable
+from analytics.findings.baseline import LOOK_BACK, comparable, other_amounts
 from analytics.findings.change_points import LEAST_ROWS, ChangePoint
 from analytics.findings.movements import Measure, moved_p
 from analytics.findings.sides import Runs, as_number
@@ -77,7 +77,7 @@ class VersionChange:
             before = before[(before < moved.start) | (before >= moved.stop)]
         if min(int(runs.paid[rows].sum()) for rows in (before, after)) < LEAST_ROWS:
             return None
-        points, is_matched = comparable(runs, before, after)
+        points, is_matched, is_amount = change_of_points(runs, before, after)
         held = replace(
             self,
             before=before,
@@ -85,7 +85,7 @@ class VersionChange:
             points=points,
             is_matched=is_matched,
             p=moved_p(measure, before, after)[1],
-            is_amount=amounts_moved(runs, before, after),
+            is_amount=is_amount,
         )
         return held if held.is_beyond_chance else None
 
@@ -115,9 +115,8 @@ def version_changes(
         before = runs.where(runs.between(span.first - LOOK_BACK, span.first), earlier.label)
         after = runs.where(runs.between(span.first, as_number(min(span.last, until)) + 1), span.label)
         if len(before) and len(after):
-            points, is_matched = comparable(runs, before, after)
+            points, is_matched, amount = change_of_points(runs, before, after)
             _, p = moved_p(measure, before, after)
-            amount = amounts_moved(runs, before, after)
             found.append(VersionChange(earlier, span, before, after, points, is_matched, p, amount))
     forward = [item for item in found if is_forward(item.earlier, item.span, spans)]
     kept = forward or found
@@ -129,6 +128,20 @@ def is_forward(earlier: Activation, span: Activation, spans: Sequence[Activation
     if span.strategy_version != earlier.strategy_version:
         return span.strategy_version > earlier.strategy_version
     return not any(other.label == span.label and other.first < earlier.first for other in spans)
+
+
+def change_of_points(runs: Runs, before: Ints, after: Ints) -> tuple[Difference, bool, bool]:
+    """Change of points per run, whether its hours could be matched, and whether a case pays another amount.
+
+    Where a case pays another amount, and so few runs are logged that the mean of all does not show it, the change is that
+    of the amounts alone.
+    """
+    points, is_matched = comparable(runs, before, after)
+    is_amount = amounts_moved(runs, before, after)
+    if is_amount and not points.is_significant:
+        amounts = other_amounts(runs, before, after)
+        points = amounts if amounts.is_significant else points
+    return points, is_matched, is_amount
 
 
 def amounts_moved(runs: Runs, before: Ints, after: Ints) -> bool:
