@@ -255,10 +255,10 @@ STORIES: Final[tuple[Story, ...]] = (
         "failures",
         _family(_BAY, "Page race", programs.zero_fields, programs.READING),
         "Every run divides by zero.",
-        moment=utc("2026-05-13 00:00"),
+        moment=utc("2026-05-13 08:00"),
         code="DSL_ARITH_DIV_BY_ZERO",
         runs=60,
-        begins=utc("2026-05-13 00:00"),
+        begins=utc("2026-05-13 08:00"),
     ),
     _story(
         "shared_id",
