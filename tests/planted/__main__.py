@@ -30,6 +30,7 @@ def main() -> None:
     chosen = [told for told in STORIES if told.key in options.story or not options.story]
     right: defaultdict[str, Counter[str]] = defaultdict(Counter)
     kinds: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    mistakes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="planted-") as folder, EmbeddedServer(Path(folder) / "pg") as server:
         for number in range(options.seeds):
             with psycopg.connect(server.url, autocommit=True) as connection:
@@ -40,7 +41,11 @@ def main() -> None:
             for told in chosen:
                 facts = api.post_mortem(planted.warehouse, **told.ask()).summary()
                 kinds[told.key][facts["kind"]] += 1
-                right[told.key] += Counter(_right(told, facts, planted))
+                answers = _right(told, facts, planted)
+                for name, is_right in answers.items():
+                    right[told.key][name] += is_right
+                if wrong := [name for name, is_right in answers.items() if not is_right]:
+                    mistakes.append(f"{told.key}, seed {SEED + number}, {', '.join(wrong)}: {facts['verdict']}")
     print(f"of {options.seeds} seeds\n")
     print("| story | kind | version | moment | overpaid in its interval | within twice | kinds |")
     print("|---|---:|---:|---:|---:|---:|---|")
@@ -49,6 +54,7 @@ def main() -> None:
         counts = (str(of[name]) if name in of else "–" for name in ("kind", "version", "moment", "inside", "near"))
         seen = ", ".join(f"{kind} {count}" for kind, count in kinds[told.key].most_common())
         print(f"| {told.key} | {' | '.join(counts)} | {seen} |")
+    print("\nnot right:", *mistakes, sep="\n- ")
 
 
 def _right(told: Story, facts: dict[str, Any], planted: Planted) -> dict[str, int]:
