@@ -34,6 +34,7 @@ _COINCIDES = 10 * 60 * 1_000_000
 
 _SHORTLY = timedelta(days=5)
 """How long before the window a change may have begun that still shapes it: the days before that are what it changed from."""
+_IN_ALL = "Single runs are paid otherwise, beyond chance; whether points per run moved in all cannot be told."
 _NOT_BEYOND = "At no moment do points per run change more than chance makes them change at some moment."
 
 
@@ -85,6 +86,8 @@ class Search:
         for change in changes:
             if not change.is_matched and not change.is_amount and change.points.is_significant:
                 self.undecided = _weekend_words(self.runs, self.scope)
+            if not change.points.is_significant and change.p < _CHANCE / 10:
+                self.undecided = _IN_ALL
             if not change.is_beyond_chance:
                 continue
             held = change
@@ -118,6 +121,8 @@ class Search:
         change, matched, is_amount = change_of_points(runs, before, after)
         if not matched:
             self.undecided = _weekend_words(runs, self.scope)
+        if matched and not change.is_significant:
+            self.undecided = _IN_ALL
         is_large = abs(change.relative) >= _POINTS or not np.isfinite(change.relative)
         if not (
             (matched or is_amount)
