@@ -256,6 +256,13 @@ def test_one_run_in_eight_that_becomes_slow_moves_the_tail():
     assert "slowest twentieth" in verdict_of(found)
 
 
+def test_half_a_millisecond_more_is_not_worth_a_word():
+    rng = np.random.default_rng(26)
+    t = times(rng, 100)
+    duration = rng.lognormal(-0.7, 0.2, len(t)) + np.where(t >= 9.6 * DAY, 0.6, 0.0)
+    assert ask(log(t, np.where(t >= 9.6 * DAY, 3, 2), 1.0, durations=duration), 8, 14).kind == "quiet"
+
+
 def with_failures(rng, t, since, until, count, code="DSL_ARITH_DIV_BY_ZERO"):
     """Times and codes with failures added."""
     added = rng.uniform(since * DAY, until * DAY, count)

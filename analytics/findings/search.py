@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 _CHANCE = 0.002
 """Largest chance of a change at a moment nobody named, per measure; versions are known moments."""
-_SLOWER = (0.25, 0.5)
-"""Shares by which the median, or the tail, must grow to be worth a word."""
+_SLOWER = ((0.25, 5.0), (0.5, 20.0))
+"""Share and milliseconds by which the median, or the tail, must grow to be worth a word: people are paged at 250 ms."""
+_LEAST_SLOW = 2 * LEAST_ROWS
+"""Logged runs that slowness must last for."""
 _POINTS = 0.05
 """Share by which points per run must move without a version."""
 _COINCIDES = 10 * 60 * 1_000_000
@@ -227,10 +229,10 @@ class Search:
         pairs = [typical_and_slow(before.rows), typical_and_slow(after.rows)]
         median, tail = (differences.between(pairs[0][i], pairs[1][i]) for i in (0, 1))
         grew = [
-            change.is_significant and change.relative >= least
-            for change, least in zip((median, tail), _SLOWER, strict=True)
+            change.is_significant and change.relative >= share and change.change.value >= least
+            for change, (share, least) in zip((median, tail), _SLOWER, strict=True)
         ]
-        if not any(grew):
+        if not any(grew) or len(after.rows) < _LEAST_SLOW:
             return None
         points = differences.difference(before.values, after.values)
         return Incident("duration", before, after, points, median=median, tail=tail, **when)
