@@ -64,14 +64,13 @@ class Search:
         """All of them, the most important first."""
         versions = version_changes(self.runs, self.spans, self.points, self.since - LOOK_BACK, self.until)
         moved = self._moment(self.points, _CHANCE)
-        version = self._version([v for v in versions if v.span.first >= self.since], moved)
-        earlier = self._version([v for v in versions if v.span.first < self.since], moved)
+        # A change that is not there within single versions is the versions' own.
+        within = moved is not None and movements.holds_within(self.points, self.scope, moved, self.runs.label)
+        rival = moved if within else None
+        version = self._version([v for v in versions if v.span.first >= self.since], rival)
+        earlier = self._version([v for v in versions if v.span.first < self.since], rival)
         known = version or earlier
-        data = None
-        if moved is not None and not (
-            known and not movements.holds_within(self.points, self.scope, moved, self.runs.label)
-        ):
-            data = self._data(moved)
+        data = self._data(moved) if moved is not None and (within or not known) else None
         at_border = [v for v in versions if data is not None and v.span == data.border and v.points.is_significant]
         if at_border and not known:
             # It moved at a moment nobody named, and a version came at that moment.
