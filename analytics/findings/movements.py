@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 DAY = 86_400_000_000
 _WITHIN = 0.005
 """Chance below which a change is held to be there within single versions too."""
-_TAIL = 0.9
-"""Runs slower than this quantile are the tail."""
+_TAILS = (0.9, 0.97)
+"""Runs slower than these quantiles are the tail: one run in ten that turns slow does not move the median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ def of_points(runs: Runs, region: slice) -> Measure:
 
 
 def of_duration(runs: Runs, region: slice) -> Measure:
-    """Duration of ok runs: as it is, and whether it is in the tail (one run in ten that turns slow does not move the median)."""
+    """Duration of ok runs: as it is, and whether it is in the tail."""
     usable = runs.ok & np.isfinite(runs.duration)
     rows = region.start + np.flatnonzero(usable[region])
     ranked = ranks(runs.duration[rows])
-    return _measure(runs, usable, rows, (ranked, (ranked > _TAIL - 0.5).astype(float)))
+    return _measure(runs, usable, rows, (ranked, *((ranked > tail - 0.5).astype(float) for tail in _TAILS)))
 
 
 def _measure(runs: Runs, usable: Bools, rows: Ints, scores: tuple[Floats, ...]) -> Measure:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 _CHANCE = 0.002
 """Largest chance of a change at a moment nobody named, per measure; versions are known moments."""
-_SLOWER = (0.25, 0.5)
-"""Shares by which the median, or the tail, must grow to be worth a word."""
+_SLOWER = ((0.25, 5.0), (0.5, 20.0))
+"""Share and milliseconds by which the median, or the tail, must grow to be worth a word: people are paged at 250 ms."""
+_LEAST_SLOW = 2 * LEAST_ROWS
+"""Logged runs that slowness must last for."""
 _POINTS = 0.05
 """Share by which points per run must move without a version."""
 _COINCIDES = 10 * 60 * 1_000_000
@@ -34,6 +36,7 @@ _COINCIDES = 10 * 60 * 1_000_000
 
 _SHORTLY = timedelta(days=5)
 """How long before the window a change may have begun that still shapes it: the days before that are what it changed from."""
+_IN_ALL = "Single runs are paid otherwise, beyond chance; whether points per run moved in all cannot be told."
 _NOT_BEYOND = "At no moment do points per run change more than chance makes them change at some moment."
 
 
@@ -61,14 +64,13 @@ class Search:
         """All of them, the most important first."""
         versions = version_changes(self.runs, self.spans, self.points, self.since - LOOK_BACK, self.until)
         moved = self._moment(self.points, _CHANCE)
-        version = self._version([v for v in versions if v.span.first >= self.since], moved)
-        earlier = self._version([v for v in versions if v.span.first < self.since], moved)
+        # A change that is not there within single versions is the versions' own.
+        within = moved is not None and movements.holds_within(self.points, self.scope, moved, self.runs.label)
+        rival = moved if within else None
+        version = self._version([v for v in versions if v.span.first >= self.since], rival)
+        earlier = self._version([v for v in versions if v.span.first < self.since], rival)
         known = version or earlier
-        data = None
-        if moved is not None and not (
-            known and not movements.holds_within(self.points, self.scope, moved, self.runs.label)
-        ):
-            data = self._data(moved)
+        data = self._data(moved) if moved is not None and (within or not known) else None
         at_border = [v for v in versions if data is not None and v.span == data.border and v.points.is_significant]
         if at_border and not known:
             # It moved at a moment nobody named, and a version came at that moment.
@@ -85,6 +87,8 @@ class Search:
         for change in changes:
             if not change.is_matched and not change.is_amount and change.points.is_significant:
                 self.undecided = _weekend_words(self.runs, self.scope)
+            if not change.points.is_significant and change.p < _CHANCE / 10:
+                self.undecided = _IN_ALL
             if not change.is_beyond_chance:
                 continue
             held = change
@@ -118,6 +122,8 @@ class Search:
         change, matched, is_amount = change_of_points(runs, before, after)
         if not matched:
             self.undecided = _weekend_words(runs, self.scope)
+        if matched and not change.is_significant:
+            self.undecided = _IN_ALL
         is_large = abs(change.relative) >= _POINTS or not np.isfinite(change.relative)
         if not (
             (matched or is_amount)
@@ -222,10 +228,10 @@ class Search:
         pairs = [typical_and_slow(before.rows), typical_and_slow(after.rows)]
         median, tail = (differences.between(pairs[0][i], pairs[1][i]) for i in (0, 1))
         grew = [
-            change.is_significant and change.relative >= least
-            for change, least in zip((median, tail), _SLOWER, strict=True)
+            change.is_significant and change.relative >= share and change.change.value >= least
+            for change, (share, least) in zip((median, tail), _SLOWER, strict=True)
         ]
-        if not any(grew):
+        if not any(grew) or len(after.rows) < _LEAST_SLOW:
             return None
         points = differences.difference(before.values, after.values)
         return Incident("duration", before, after, points, median=median, tail=tail, **when)

@@ -28,6 +28,7 @@ _JUST_BEFORE = 50
 _USUAL = 0.9
 """Share of a case's runs with one amount, for it to be the case's amount."""
 _LEAST = 5
+_OTHER_MIX = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +134,26 @@ def is_forward(earlier: Activation, span: Activation, spans: Sequence[Activation
 def change_of_points(runs: Runs, before: Ints, after: Ints) -> tuple[Difference, bool, bool]:
     """Change of points per run, whether its hours could be matched, and whether a case pays another amount.
 
-    Where a case pays another amount, and so few runs are logged that the mean of all does not show it, the change is that
-    of the amounts alone.
+    Where a case pays another amount, as many runs reach each case as before, and too few are logged for the mean of all to
+    show it, the change is that of the amounts alone.
     """
     points, is_matched = comparable(runs, before, after)
     is_amount = amounts_moved(runs, before, after)
-    if is_amount and not points.is_significant:
+    if is_amount and not points.is_significant and _same_mix(runs, before, after):
         amounts = other_amounts(runs, before, after)
         points = amounts if amounts.is_significant else points
     return points, is_matched, is_amount
+
+
+def _same_mix(runs: Runs, before: Ints, after: Ints) -> bool:
+    """Whether the same shares of runs reach the cases, as far as chi-square tells (Pearson, 1900)."""
+    from scipy import stats
+
+    sides = [np.bincount(runs.case[rows[runs.paid[rows]]] + 1, minlength=2) for rows in (before, after)]
+    size = max(len(side) for side in sides)
+    table = np.array([np.pad(side, (0, size - len(side))) for side in sides])
+    table = table[:, table.sum(axis=0) > 0]
+    return table.shape[1] < 2 or float(stats.chi2_contingency(table).pvalue) > _OTHER_MIX
 
 
 def amounts_moved(runs: Runs, before: Ints, after: Ints) -> bool:

@@ -155,7 +155,7 @@ class PostMortem:
             f"under {after.label}"
             if after and found.kind == "version"
             else "since then"
-            if found.kind == "failures"
+            if found.kind in ("failures", "data", "duration")
             else "in the window"
         )
         first = (

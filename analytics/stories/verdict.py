@@ -55,7 +55,7 @@ def decide(
         now = page.strong(number.number(here.value, here.low, here.high))
         if found.reason:
             return Verdict.of(
-                [name, " pays ", now, " points per run now, ", interval(found.points), f" of before. {found.reason}"],
+                [name, " pays ", now, " points per run now, a change of ", interval(found.points), f". {found.reason}"],
                 None,
             )
         return Verdict.of(
