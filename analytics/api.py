@@ -105,6 +105,7 @@ def post_mortem(
     family: str = "",
     since: str | date = "7d",
     until: str | date = "now",
+    baseline: str = "",
     show_users: bool = False,
     counters: str = "",
 ) -> PostMortem:
@@ -117,13 +118,16 @@ def post_mortem(
         strategy_id: Id of any of its versions.
         family: Its name; one of the two is needed.
         since, until: The window in question.
+        baseline: What to compare with: a version (``v2``, ``v2@<start of its id>``) or a window
+            (``2026-07-01..2026-07-05``); empty to let the report choose.
         show_users: Show user ids.
         counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
 
     Raises:
-        UsageError, UnknownNameError: The strategy or window cannot be found.
+        UsageError, UnknownNameError: The strategy, window or baseline cannot be found.
         ConfigurationError, SourceError: The counters cannot be read.
     """
+    from analytics.findings.baseline import parse
     from analytics.findings.family import find_family
     from analytics.findings.incident import LOOK_BACK
     from analytics.stories.post_mortem import PostMortem
@@ -135,7 +139,15 @@ def post_mortem(
     if any_realm:
         opened = Warehouse(opened.lake, realms=[found.realm])
     opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), counters)
-    return PostMortem(opened, found, window.since, window.until, show_users=show_users, sampling=sampling)
+    return PostMortem(
+        opened,
+        found,
+        window.since,
+        window.until,
+        show_users=show_users,
+        sampling=sampling,
+        baseline=parse(baseline, found),
+    )
 
 
 def runaway_rules(

@@ -24,6 +24,8 @@ from analytics.model import ExtractResult
 from analytics.rates import Rates
 from analytics.warehouse import Warehouse
 from analytics.window import Window
+from tests.planted import world
+from tests.planted.world import Planted
 
 RATE = 0.05
 
@@ -148,6 +150,14 @@ class Table:
 
 def _in_database(url: str, name: str) -> str:
     return url.replace("/postgres?", f"/{name}?", 1)
+
+
+@pytest.fixture(scope="session")
+def planted(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    """The planted stories, extracted. Shared: read it, do not write to it."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("create database planted")
+    return world.build(_in_database(database_url, "planted"), tmp_path_factory.mktemp("planted"))
 
 
 @pytest.fixture(scope="session")

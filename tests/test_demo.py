@@ -20,6 +20,7 @@ from analytics.demo.server import _home
 from analytics.errors import DemoError
 
 RUNS, DAYS, SEED = 5_000, 3, 7
+FIRST = datetime(2026, 6, 27, tzinfo=UTC)  # of a fortnight, a Saturday
 Row = dict[str, Any]
 
 
@@ -221,6 +222,36 @@ def test_a_client_that_sends_zeros_fails_every_run_of_one_game(truth: list[Row])
     assert rows
     assert {row["error_code"] for row in rows} == {"DSL_ARITH_DIV_BY_ZERO"}
     assert {row["story"] for row in rows} == {"zero_minutes"}
+
+
+def test_a_client_that_sends_metres_makes_explorers_without_a_new_version(truth: list[Row]) -> None:
+    rows = [row for row in truth if row["family"] == "Badge hunt" and row["status"] == "ok"]
+    since = datetime(2026, 7, 8, 16, tzinfo=UTC)
+    share = {
+        later: [row["case_name"] == "Explorer" for row in rows if (row["created_at"] >= since) is later]
+        for later in (False, True)
+    }
+    assert sum(share[False]) < 0.4 * len(share[False])
+    assert sum(share[True]) > 0.98 * len(share[True])
+    assert {row["strategy_version"] for row in rows} == {9}
+    assert {row["points"] for row in rows if row["case_name"] == "Explorer"} == {8}
+
+
+def test_readers_read_more_at_weekends_and_at_both_alike(tmp_path: Path) -> None:
+    rows = pq.read_table(simulate(runs=8_000, days=14, seed=SEED, directory=tmp_path).truth_path).to_pylist()
+    rows = [row for row in rows if row["family"] == "Reading log" and row["status"] == "ok"]
+
+    def paid(weekday: bool, days: range) -> float:
+        points = [
+            row["points"]
+            for row in rows
+            if (row["created_at"].weekday() < 5) is weekday and (row["created_at"] - FIRST).days in days
+        ]
+        return sum(points) / len(points)
+
+    week, weekends = paid(True, range(14)), [paid(False, days) for days in (range(7), range(7, 14))]
+    assert min(weekends) > 1.3 * week
+    assert 0.8 < weekends[0] / weekends[1] < 1.25
 
 
 def test_slow_fields_make_slow_ok_runs_and_no_timeouts(truth: list[Row]) -> None:

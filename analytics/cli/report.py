@@ -17,6 +17,9 @@ def add(verbs: Verbs) -> None:
     add_realm(parser)
     parser.add_argument("--strategy", metavar="ID", help="id of any version of the strategy")
     parser.add_argument("--family", metavar="NAME", help="name of the strategy")
+    parser.add_argument(
+        "--baseline", metavar="VERSION|WINDOW", help="compare with v2, or with 2026-07-01..2026-07-05 (default: chosen)"
+    )
     parser.add_argument("--show-users", action="store_true", help="show user ids; masked otherwise")
     parser.add_argument(
         "--out", metavar="DIR", help="folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)"
@@ -36,6 +39,7 @@ def run_report(options: argparse.Namespace) -> int:
         "no_realm": options.no_realm or None,
         "strategy_id": options.strategy,
         "family": options.family,
+        "baseline": options.baseline,
         "show_users": options.show_users or None,
         "since": options.since,
         "until": options.until,

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 #: Raise it whenever the same parameters would give other rows.
-VERSION: Final = 2
+VERSION: Final = 3
 Progress = Callable[[str], None]
 
 

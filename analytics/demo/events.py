@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -71,8 +71,8 @@ def _batch(
     schedule = played.schedule()
     live = np.searchsorted([microseconds(since) for since, _ in schedule], created, side="right") - 1
     games = [played.games[number] for number in game.tolist()]
-    if (played.realm, played.name) == (stories.ZERO_MINUTES.realm, stories.ZERO_MINUTES.family):
-        _send_zero_minutes(rows, games, created)
+    if client := _CLIENTS.get((played.realm, played.name)):
+        client(rows, games, created)
     return Batch(
         family=played,
         rng=rng,
@@ -97,3 +97,25 @@ def _send_zero_minutes(rows: list[dict[str, Any]], games: list[str], created: In
     for row, game, moment in zip(rows, games, created.tolist(), strict=True):
         if game == broken and moment >= since:
             row["data.minutes"] = 0
+
+
+def _send_metres(rows: list[dict[str, Any]], _games: list[str], created: Ints) -> None:
+    for row, moment in zip(rows, created.tolist(), strict=True):
+        if moment >= microseconds(stories.METRES.since):
+            row["data.km"] *= stories.METRES.facts["factor"]
+
+
+def _read_more_at_weekends(rows: list[dict[str, Any]], _games: list[str], created: Ints) -> None:
+    facts = stories.LONG_READ.facts
+    at_weekend = (created // 86_400_000_000 + 3) % 7 >= 5  # the epoch was a Thursday
+    for row, often in zip(rows, at_weekend.tolist(), strict=True):
+        if often and row["data.pages"] is not None:
+            row["data.pages"] = min(facts["most"], round(row["data.pages"] * facts["factor"]))
+
+
+#: What clients of a family make of its fields, after every random number has been drawn: the other families stay as they are.
+_CLIENTS: Final[Mapping[tuple[str | None, str | None], Callable[[list[dict[str, Any]], list[str], Ints], None]]] = {
+    (stories.ZERO_MINUTES.realm, stories.ZERO_MINUTES.family): _send_zero_minutes,
+    (stories.METRES.realm, stories.METRES.family): _send_metres,
+    (stories.LONG_READ.realm, stories.LONG_READ.family): _read_more_at_weekends,
+}

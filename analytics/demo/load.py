@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
@@ -48,14 +49,14 @@ def load(population: Population, url: str, *, recreate: bool = False, with_quirk
         with_quirks: Add the rows of `quirks`.
     """
     odd = quirks(population.until) if with_quirks else []
-    definitions = _definitions(population.until)
+    definitions = definition_rows(population.until)
     with psycopg.connect(url) as connection:
         if recreate:
             for name in TABLES:
                 connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(name)))
         connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
         connection.execute("truncate strategyexecutionlog, strategydefinition")
-        _copy_definitions(connection, definitions)
+        copy_definitions(connection, definitions)
         names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
         statement = sql.SQL("copy strategyexecutionlog ({}) from stdin").format(names)
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
@@ -67,7 +68,8 @@ def load(population: Population, url: str, *, recreate: bool = False, with_quirk
     return Loaded(population.logged, len(odd), len(definitions))
 
 
-def _copy_definitions(connection: psycopg.Connection[Any], rows: list[dict[str, Any]]) -> None:
+def copy_definitions(connection: psycopg.Connection[Any], rows: list[dict[str, Any]]) -> None:
+    """Write the rows of `definition_rows` into the table; needs at least one."""
     columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
     statement = sql.SQL("copy strategydefinition ({}) from stdin").format(columns)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
@@ -75,11 +77,16 @@ def _copy_definitions(connection: psycopg.Connection[Any], rows: list[dict[str, 
             copy.write_row(list(row.values()))
 
 
-def _definitions(until: date) -> list[dict[str, Any]]:
-    """The definition rows as the table holds them on the last day: `publishedAt` knows only the last publication."""
+def definition_rows(until: date, families: Iterable[Family] = FAMILIES) -> list[dict[str, Any]]:
+    """The definition rows as the table holds them on the last day: `publishedAt` knows only the last publication.
+
+    Args:
+        until: First day after the last one.
+        families: Whose; the demo's.
+    """
     now = datetime(until.year, until.month, until.day, tzinfo=UTC)
     rows = []
-    for family in FAMILIES:
+    for family in families:
         if family.defined:
             # One id can be one row only: the other deployment's table keeps the newest version.
             versions = family.versions[-1:] if family.shared_id else family.versions

@@ -119,13 +119,31 @@ ODD_REFERRAL: Final = Story(
     "A partner's client sends a text as points and a number as case name.",
     {"error_codes": ["DSL_SET_CASE_NAME_NOT_STRING", "DSL_SET_POINTS_NOT_NUMBER"], "runs": 4},
 )
+LONG_READ: Final = Story(
+    "long_read_weekend",
+    "north-library",
+    "Reading log",
+    utc("2026-07-04 00:00"),
+    utc("2026-07-06 00:00"),
+    "A weekend that looks like a change of Reading log and is none: people read half as much again, as at every weekend.",
+    {"field": "data.pages", "factor": 1.5, "most": 240, "every_weekend": True},
+)
+METRES: Final = Story(
+    "metres",
+    "tram-riders",
+    "Badge hunt",
+    utc("2026-07-08 16:00"),
+    None,
+    "A client release sends data.km in metres: nearly every run reaches case Explorer, though no version changed.",
+    {"field": "data.km", "factor": 1000, "case_name": "Explorer", "pays": 8, "version_before_and_after": 9},
+)
 WEEKEND: Final = Story(
     "quiet_weekend",
     None,
     None,
     utc("2026-07-04 00:00"),
     utc("2026-07-06 00:00"),
-    "An ordinary weekend: fewer runs, the same points per run.",
+    "An ordinary weekend: fewer runs, the same points per run (but for Reading log's).",
     {},
 )
 
@@ -140,6 +158,8 @@ STORIES: Final[tuple[Story, ...]] = (
     SPEED_BONUS,
     TIER_LADDER,
     SLOW_FIELD,
+    METRES,
+    LONG_READ,
     WEEKEND,
 )
 

@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 STRAGGLERS = 2
-"""An island of at most this many rows inside another version's time is a late commit or a process that had not reloaded."""
+"""So few rows inside another version's time come from a process that had not reloaded."""
 
-_MOST_ISLANDS = 12
+_NEIGHBOURS = 50
+"""Rows of the version on either side that say how densely it is seen there."""
+_SURPRISE = 0.01
+"""Gaps as long as this one, expected by chance alone among all of the version's rows, for it to have been away."""
+_MOST_SPLITS = 200
+"""Gaps that are looked into, the longest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,50 +43,75 @@ class Activation:
 
 
 def activations(rows: pd.DataFrame) -> list[Activation]:
-    """Spans of versions in time order, from rows in time order.
+    """Spans of versions, the earliest first, from rows in time order.
 
-    Versions that alternate all the time (an experiment, a slow roll-out) are given one span each, from first to last.
+    Each version is looked at alone. It was away where none of its rows is among more rows of others than its own share
+    of the rows on either side explains. So a rollback ends a version; two versions that alternate (an experiment, a slow
+    roll-out, a process that has not reloaded) overlap, with one span each; and the rows that one process still writes under
+    the old version do not bring it back.
     """
     if rows.empty:
         return []
-    islands = _islands(rows)
-    if len(islands) > _MOST_ISLANDS:
-        islands = [group.index.tolist() for _, group in rows.reset_index(drop=True).groupby("label", sort=False)]
-    frame = rows.reset_index(drop=True)
-    found = []
-    for members in islands:
-        first, last = frame.loc[members[0]], frame.loc[members[-1]]
-        found.append(
+    import pandas as pd
+
+    codes, labels = pd.factorize(rows["label"])
+    found: list[tuple[int, NDArray[np.int64]]] = []
+    for code in range(len(labels)):
+        islands = _islands(np.flatnonzero(codes == code))
+        kept = [island for island in islands if len(island) > STRAGGLERS or _is_at_an_end(island, len(codes))]
+        # A version seen twice all in all was still seen.
+        found += [(code, island) for island in kept or islands]
+    found.sort(key=lambda item: int(item[1][0]))
+    spans = []
+    for code, island in found:
+        first, last = rows.iloc[int(island[0])], rows.iloc[int(island[-1])]
+        spans.append(
             Activation(
-                str(first["label"]),
+                str(labels[code]),
                 str(first["strategy_id"]),
                 int(first["strategy_version"]),
                 first["created_at"].to_pydatetime(),
                 last["created_at"].to_pydatetime(),
-                len(members),
+                len(island),
             )
         )
-    return sorted(found, key=lambda a: a.first)
+    return spans
 
 
-def _islands(rows: pd.DataFrame) -> list[list[int]]:
-    """Row numbers of consecutive rows of one version; tiny islands between two of the same version are taken out."""
-    labels = rows["label"].tolist()
-    islands: list[list[int]] = []
-    for number, label in enumerate(labels):
-        if islands and labels[islands[-1][-1]] == label:
-            islands[-1].append(number)
-        else:
-            islands.append([number])
-    kept: list[list[int]] = []
-    for position, island in enumerate(islands):
-        label = labels[island[0]]
-        before = labels[islands[position - 1][0]] if position else None
-        after = labels[islands[position + 1][0]] if position + 1 < len(islands) else None
-        if len(island) <= STRAGGLERS and before is not None and before == after:
-            continue
-        if kept and labels[kept[-1][0]] == label:
-            kept[-1] += island
-        else:
-            kept.append(list(island))
-    return kept
+def _is_at_an_end(island: NDArray[np.int64], count: int) -> bool:
+    """What is seen last may be a version that has just come, not a straggler; so too at the start."""
+    return bool(island[0] == 0 or island[-1] == count - 1)
+
+
+def _islands(places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """One version's row numbers, cut where it was away; the longest gap is looked at first, then what is left on its sides."""
+    gaps = np.diff(places) - 1
+    long_gaps = np.flatnonzero(gaps > STRAGGLERS)
+    long_gaps = long_gaps[np.argsort(-gaps[long_gaps], kind="stable")][:_MOST_SPLITS]
+    cuts: list[int] = []
+    for gap in long_gaps.tolist():
+        start = max((cut + 1 for cut in cuts if cut < gap), default=0)
+        stop = min((cut + 1 for cut in cuts if cut > gap), default=len(places))
+        if _was_away(places, gap, start, stop, int(gaps[gap])):
+            cuts.append(gap)
+    return np.split(places, [cut + 1 for cut in sorted(cuts)])
+
+
+def _was_away(places: NDArray[np.int64], gap: int, start: int, stop: int, length: int) -> bool:
+    left = places[max(start, gap + 1 - _NEIGHBOURS) : gap + 1]
+    right = places[gap + 1 : min(stop, gap + 1 + _NEIGHBOURS)]
+    # A side of stragglers says nothing of how densely the version is seen when it is live.
+    sides = [side for side in (left, right) if len(side) > STRAGGLERS] or [left, right]
+    expected = max(len(places) * _chance_of_gap(len(side), int(side[-1] - side[0]) + 1, length) for side in sides)
+    return expected < _SURPRISE
+
+
+def _chance_of_gap(own: int, among: int, length: int) -> float:
+    """Chance that none of the next rows is the version's, its share being known from ``own`` of ``among`` rows.
+
+    Beta-binomial: ``B(own, others + 1 + length) / B(own, others + 1)``, the share's posterior being Beta(own, others + 1).
+    """
+    from scipy import special
+
+    others = among - own + 1
+    return float(np.exp(special.betaln(own, others + length) - special.betaln(own, others)))

@@ -1,23 +1,32 @@
-"""The rule language: evaluate a program, flatten its AST, give its nodes ids."""
+"""The rule language: evaluate a program, flatten its AST, give its nodes ids, line a trace up with it, replay a run."""
 
+from analytics.program.align import Alignment, align
 from analytics.program.evaluate import MAX_DEPTH, MAX_NODES, Program, compile_program, evaluate
 from analytics.program.ids import generate_ids
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
+from analytics.program.outline import Outline, outline
+from analytics.program.replay import Replay, replay
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
 
 __all__ = [
     "ANALYTICS_PATHS",
     "MAX_DEPTH",
     "MAX_NODES",
+    "Alignment",
     "AstNode",
     "Outcome",
+    "Outline",
     "ParentResult",
     "Phase",
     "Program",
+    "Replay",
     "TraceEntry",
+    "align",
     "analytics_paths",
     "compile_program",
     "evaluate",
     "generate_ids",
+    "outline",
+    "replay",
     "walk",
 ]

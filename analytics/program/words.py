@@ -7,6 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from analytics.program.compare import Comparison, Edit
+from analytics.program.outline import Outline
+
 _ARITH = {"+", "-", "*", "/"}
 _DEEPEST = 40  # far beyond the engine's depth cap of 32
 
@@ -66,6 +69,80 @@ def expression(node: Any, depth: int = 0) -> str:
     if kind == "not":
         return f"not {expression(node.get('arg'), inner)}"
     return _json(node)
+
+
+def place(program: Outline, position: int) -> str:
+    """A node with its surroundings on one line: ``rule 2 Performance bonus › user.avg_time < all.avg_time``."""
+    node = program.nodes[position]
+    where = {"pre_rules": "before the built-in, ", "post_rules": "after the built-in, "}.get(node.section, "")
+    if node.rule_index is None:
+        return f"otherwise › {_said(program.spots[position].node)}"
+    top = program.tops.get(f"{node.section}[{node.rule_index}]")
+    name = f" {top.node_id}" if top and isinstance(top.node_id, str) and not top.node_id.startswith("root.") else ""
+    rule = f"{where}rule {node.rule_index + 1}{name}"
+    return rule if node.type == "rule" else f"{rule} › {_said(program.spots[position].node)}"
+
+
+def edit(change: Edit, old: Outline, new: Outline) -> str:
+    """One difference between two versions, as a sentence without its full stop."""
+    size = f" ({change.size} nodes)" if change.size > 1 else ""
+    if change.new_position is None:
+        return f"gone: {place(old, change.old_position or 0)}{size}"
+    here = place(new, change.new_position)
+    if change.kind == "added":
+        return f"new: {here}{size}"
+    if change.kind == "moved":
+        return f"moved: {place(old, change.old_position or 0)} is now {here}"
+    if change.kind == "replaced":
+        was, is_now = (
+            _said(program.spots[at or 0].node)
+            for program, at in ((old, change.old_position), (new, change.new_position))
+        )
+        return f"{_holder(new, change.new_position)}: {was} → {is_now}"
+    holder = _holder(new, change.new_position) if change.what == "literal" else here
+    return f"{holder}: {change.what} {_shown(change.old)} → {_shown(change.new)}"
+
+
+def edits(found: Comparison, new: Outline) -> str:
+    """All differences in one sentence: how many of which kind, and how much stayed."""
+    if not found.edits:
+        return "The programs say the same; only ids or layout differ."
+    counts: dict[tuple[str, str], int] = {}
+    for change in found.edits:
+        counts[change.kind, change.what] = counts.get((change.kind, change.what), 0) + 1
+    parts = [f"{count} {_NOUNS.get(what, what)}{'s' * (count != 1)} {kind}" for (kind, what), count in counts.items()]
+    said = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"{said}; {found.same_count} of the {len(new.nodes)} nodes say the same in both programs."
+
+
+_NOUNS = {
+    "assign_points": "payment",
+    "compare": "comparison",
+    "arith": "calculation",
+    "func_call": "function call",
+    "and": "conjunction",
+    "or": "disjunction",
+    "not": "negation",
+    "set_callback_data": "callback entry",
+    "set_data": "data change",
+}
+
+
+def _holder(program: Outline, position: int) -> str:
+    """A literal says little; the expression or statement around it says where it is."""
+    parent = program.nodes[position].parent_position
+    return place(program, position if parent is None else parent)
+
+
+def _shown(value: str | None) -> str:
+    text = "nothing" if value is None else value
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _said(node: Any) -> str:
+    kind = node.get("type")
+    known = kind in ("literal", "field", "compare", "arith", "func_call", "and", "or", "not")
+    return expression(node) if known else _statement(node, "")[0]
 
 
 def _rule(rule: Any, number: int, indent: str) -> list[str]:

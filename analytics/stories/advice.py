@@ -7,7 +7,7 @@ from analytics.findings.cases import Split
 from analytics.findings.family import Family
 from analytics.findings.incident import Incident
 from analytics.page import number
-from analytics.stories.verdict import cause, episode
+from analytics.stories.moved import cause, episode
 
 
 def actions(found: Incident, family: Family, parts: Split | None) -> list[page.Todo]:
@@ -51,10 +51,34 @@ def actions(found: Incident, family: Family, parts: Split | None) -> list[page.T
         todo.append(
             page.Todo(
                 f"Find what changed outside the rules {episode(found)}.",
-                f"{cause(found.code)} A failed run keeps no trace, so compare game and task of the failing runs.",
+                f"{cause(found)} A failed run keeps no trace, so compare game and task of the failing runs.",
             )
         )
         todo.append(page.Todo("Guard the rule in the next version.", "A program that fails pays nothing."))
+    elif found.kind == "data":
+        todo.append(
+            page.Todo(
+                f"Find what clients send otherwise since {number.when(found.since)}.",
+                "No version changed points then: ask for client releases and imports of that time, and compare games and tasks.",
+            )
+        )
+        todo.append(
+            page.Todo("Bound the field in the next version.", "clamp(field, low, high) caps what one event can pay.")
+        )
+    elif found.kind == "duration":
+        fields = "Every analytics field is a database query per run, outside the time limit."
+        if found.border and found.before:
+            todo.append(
+                page.Todo(f"Compare the fields that {found.border.label} and {found.before.label} read.", fields)
+            )
+        else:
+            todo.append(
+                page.Todo("Look at the database behind the analytics fields.", f"{fields} No version changed then.")
+            )
+    elif found.kind == "window":
+        todo.append(page.Todo("Look for the moment of the change.", "Without a baseline, the report looks for it."))
+    elif found.reason:
+        todo.append(page.Todo("Nothing to do now.", found.reason))
     else:
         todo.append(page.Todo("Nothing to do.", "No change beyond chance was found."))
     return todo

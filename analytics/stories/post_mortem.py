@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from analytics import charts, page
 from analytics.findings import cases as case_findings
 from analytics.findings.activations import Activation, activations
+from analytics.findings.baseline import Baseline, with_rows
 from analytics.findings.family import Family, family_runs
-from analytics.findings.incident import LOOK_BACK, Incident, Side, find_incident, run_estimate
+from analytics.findings.incident import LOOK_BACK, RHYTHM, Incident, Side, find_incident, run_estimate
 from analytics.findings.node_changes import node_changes
 from analytics.page import number
 from analytics.status import Coverage
@@ -48,6 +49,7 @@ class PostMortem:
         since, until: The window in question, UTC.
         show_users: Show user ids; masked otherwise.
         sampling: What is known of the sampling rate.
+        baseline: What to compare with; the report chooses when ``None``.
     """
 
     def __init__(
@@ -59,16 +61,22 @@ class PostMortem:
         *,
         show_users: bool = False,
         sampling: Audit | None = None,
+        baseline: Baseline | None = None,
     ) -> None:
         self.lake, self.family, self.since_time, self.until_time = lake, family, since, until
-        self._show_users, self.sampling = show_users, sampling
+        self._show_users, self.sampling, self._baseline = show_users, sampling, baseline
 
     # ---- facts -----------------------------------------------------------------------------------------------------
 
     @cached_property
+    def history(self) -> pd.DataFrame:
+        """Logged runs of the family, from four weeks before the window to its end: earlier weekends tell a weekend."""
+        return family_runs(self.lake, self.family, self.since_time - RHYTHM, self.until_time)
+
+    @cached_property
     def runs(self) -> pd.DataFrame:
         """Logged runs of the family, from a week before the window to its end."""
-        return family_runs(self.lake, self.family, self.since_time - LOOK_BACK, self.until_time)
+        return self.history[self.history["created_at"] >= self.since_time - LOOK_BACK]
 
     @cached_property
     def window(self) -> pd.DataFrame:
@@ -88,7 +96,8 @@ class PostMortem:
     @cached_property
     def incident(self) -> Incident:
         """What stands out."""
-        return find_incident(self.runs, self.since_time, self.until_time)
+        asked = with_rows(self._baseline, self.lake, self.family, self.history) if self._baseline else None
+        return find_incident(self.history, self.since_time, self.until_time, baseline=asked)
 
     @cached_property
     def cases(self) -> list[case_findings.Case]:
@@ -116,15 +125,9 @@ class PostMortem:
     def nav(self) -> list[tuple[str, str]]:
         """Links to the sections."""
         return [
-            ("#since", "Since when"),
-            ("#changed", "What changed"),
-            ("#why", "Why"),
-            ("#one", "Three runs"),
-            ("#who", "Who"),
-            ("#fail", "Failures"),
-            ("#do", "What to do"),
-            ("#sure", "How sure"),
-        ]
+            ("#since", "Since when"), ("#changed", "What changed"), ("#why", "Why"), ("#one", "Three runs"),
+            ("#who", "Who"), ("#fail", "Failures"), ("#do", "What to do"), ("#sure", "How sure"),
+        ]  # fmt: skip
 
     # ---- sections --------------------------------------------------------------------------------------------------
 
@@ -273,12 +276,8 @@ class PostMortem:
         box = coverage.facts(
             self.lake, self.family, self.runs, self.since_time, self.until_time, sampling.told(self.sampling)
         )
-        body = [
-            page.facts(box),
-            page.fold(
-                "Queries, ready to paste", page.code(coverage.queries(self.family, self.since_time, self.until_time))
-            ),
-        ]
+        queries = page.code(coverage.queries(self.family, self.since_time, self.until_time))
+        body = [page.facts(box), page.fold("Queries, ready to paste", queries)]
         return page.section("sure", "How sure are we?", [], None, body)
 
     def summary(self) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from analytics import estimates, page
 from analytics.differences import Difference
@@ -13,30 +12,16 @@ from analytics.estimates import Estimate
 from analytics.findings.activations import Activation
 from analytics.findings.cases import Case, Split
 from analytics.findings.family import Family
-from analytics.findings.incident import Incident, paid, run_estimate
+from analytics.findings.incident import Incident, paid
 from analytics.page import number
-from analytics.page.text import plain
 from analytics.status import Coverage
+from analytics.stories import moved
+from analytics.stories.moved import Verdict, cause, episode, interval, percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The top of the page.
-
-    Attributes:
-        sentence: Parts for ``page.head``.
-        text: The same without colours.
-        status: What holds now; ``None`` when there is nothing to say.
-        status_role: Its colour.
-    """
-
-    sentence: list[Any]
-    text: str
-    status: list[Any] | None
-    status_role: Literal["fixed", "finding", "worse"]
+__all__ = ["Verdict", "decide", "mean_points", "since_sentence", "why_sentence"]
 
 
 def mean_points(rows: pd.DataFrame) -> Estimate:
@@ -53,7 +38,7 @@ def decide(
     if found.kind == "nothing":
         if held.missing:
             days = f"{len(held.missing)} day{'s' * (len(held.missing) != 1)}"
-            return _verdict(["Cannot tell: the log was not extracted for ", days, " of this window."], None)
+            return Verdict.of(["Cannot tell: the log was not extracted for ", days, " of this window."], None)
         rate = held.smallest_rate
         bound = estimates.upper_bound_of_none(rate)
         most = (
@@ -61,46 +46,65 @@ def decide(
             if bound < float("inf")
             else "How many ok runs happened is not known: at rate 0 none is logged."
         )
-        return _verdict(["No run of ", name, f" was logged in this window. {most}"], None)
-    if found.kind == "version" and found.points and found.after and found.before and parts:
-        return _version(found, found.points, cases, parts, name)
-    if found.kind == "failures" and found.after:
-        return _failing(found, name)
-    if found.kind == "window" and found.points:
-        return _verdict(
-            [
-                name,
-                " pays ",
-                page.finding(_percent(found.points)),
-                " points per run than in the days before, ",
-                _interval(found.points),
-                ", though no version changed. Look at who plays and at the data clients send.",
-            ],
-            None,
-        )
+        return Verdict.of(["No run of ", name, f" was logged in this window. {most}"], None)
+    told = _moved(found, cases, parts, name)
+    if told is not None:
+        return Verdict.of([*told.sentence, *moved.also(found)], told.status, told.status_role)
     here = mean_points(window)
-    if found.kind == "quiet" and found.points:
-        return _verdict(
+    if found.kind == "quiet" and found.points and math.isfinite(found.points.change.low):
+        now = page.strong(number.number(here.value, here.low, here.high))
+        if found.reason:
+            return Verdict.of(
+                [name, " pays ", now, " points per run now, ", interval(found.points), f" of before. {found.reason}"],
+                None,
+            )
+        return Verdict.of(
             [
-                "Points per run are as before: ",
+                f"Points per run are as {'in ' + found.baseline if found.baseline else 'before'}: ",
                 name,
                 " pays ",
-                page.strong(number.number(here.value, here.low, here.high)),
+                now,
                 " now. The change, ",
-                _interval(found.points),
+                interval(found.points),
                 ", may be chance.",
             ],
             None,
         )
-    return _verdict(
+    few = "Too few runs are logged to compare." if found.before else "There is nothing to compare it with."
+    return Verdict.of(
         [
             name,
             " paid ",
             page.strong(number.number(here.value, here.low, here.high)),
-            " points per run. There is nothing to compare it with.",
+            f" points per run. {found.reason or few}",
         ],
         None,
     )
+
+
+def _moved(found: Incident, cases: Sequence[Case], parts: Split | None, name: Any) -> Verdict | None:
+    """The sentence of a finding; ``None`` for none."""
+    if found.kind == "version" and found.points and found.after and found.before and parts:
+        return _version(found, found.points, cases, parts, name)
+    if found.kind == "failures" and found.after:
+        return _failing(found, name)
+    if found.kind == "data" and found.points:
+        return moved.data(found, found.points, name)
+    if found.kind == "duration":
+        return moved.slower(found, name)
+    if found.kind == "window" and found.points:
+        return Verdict.of(
+            [
+                name,
+                " pays ",
+                page.finding(f"{percent(found.points)} points per run"),
+                f" than in the baseline {found.baseline}, ",
+                interval(found.points),
+                ". Look at who plays and at the data clients send.",
+            ],
+            None,
+        )
+    return None
 
 
 def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
@@ -117,10 +121,17 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
             f"Points per run move with the first run of {found.after.label}, {number.when(found.after.since)}{ended}."
         )
     if found.kind == "failures" and found.code_since:
-        return f"Failures with {found.code} {episode(found).replace('since', 'begin')}; no version changed then."
+        versions = f"{found.border.label} came at that time" if found.border else "no version changed then"
+        return f"Failures with {found.code} {episode(found).replace('since', 'begin')}; {versions}."
+    if found.kind in ("data", "duration") and found.since:
+        what = "Points per run move" if found.kind == "data" else "Ok runs become slower"
+        version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
+        return f"{what}: {version}. {moved.began(found)}"
     if len(spans) > 1:
-        return f"{len(spans)} activations in this time; points per run do not move with any of them beyond chance."
-    return "One version all the time; points per run do not move beyond chance."
+        return (
+            found.reason or f"{len(spans)} activations in this time; points per run do not move with any beyond chance."
+        )
+    return found.reason or "One version all the time; points per run do not move beyond chance."
 
 
 def why_sentence(parts: Split, found: Incident) -> str:
@@ -140,9 +151,9 @@ def _version(found: Incident, change: Difference, cases: Sequence[Case], parts: 
         f"Version {found.after.strategy_version} of ",
         name,
         " paid ",
-        page.finding(f"{_percent(change)} points per run"),
+        page.finding(f"{percent(change)} points per run"),
         " ",
-        _interval(change),
+        interval(change),
     ]
     moved = [case for case in cases if case.amount_changed]
     explained = abs(parts.effect.value) >= 0.5 * abs(change.change.value)
@@ -184,15 +195,14 @@ def _version(found: Incident, change: Difference, cases: Sequence[Case], parts: 
             f"Over since {number.when(found.rollback.first)}: {found.rollback.label} is live again. "
             "Still to decide: do the points stay?"
         ]
-        return _verdict(sentence, status, "fixed")
-    return _verdict(sentence, [f"{found.after.label} was still live at the end of the window."], "finding")
+        return Verdict.of(sentence, status, "fixed")
+    return Verdict.of(sentence, [f"{found.after.label} was still live at the end of the window."], "finding")
 
 
 def _failing(found: Incident, name: Any) -> Verdict:
     assert found.after is not None  # noqa: S101  # decided by the caller, for the type checker
-    rows = found.after.rows
+    rows, rate = found.after.rows, moved.failing_rate(found)
     count = int(((rows["status"] != "ok") & (rows["error_code"] == found.code)).sum())
-    rate = estimates.failure_rate(count, run_estimate(rows))
     sentence = [
         name,
         " fails in ",
@@ -203,53 +213,8 @@ def _failing(found: Incident, name: Any) -> Verdict:
         page.mono(str(found.code)),
         f", {episode(found)}: ",
         page.strong(number.count(count)),
-        f" runs paid nothing. {cause(found.code)}",
+        f" runs paid nothing. {cause(found)}",
     ]
     over = found.code_until is not None
     status = [f"Over since {number.when(found.code_until)}."] if over else ["Still going on at the end of the window."]
-    return _verdict(sentence, status, "fixed" if over else "finding")
-
-
-def episode(found: Incident) -> str:
-    """When the failures of an incident happened, in words."""
-    since = number.when(found.code_since, long=True)
-    if found.code_since is None or found.code_until is None:
-        return f"since {since}"
-    same_day = found.code_since.date() == found.code_until.date()
-    end = number.clock(found.code_until) if same_day else number.when(found.code_until, long=True)
-    return f"between {since} and {end}"
-
-
-def cause(code: str | None) -> str:
-    """What is known of a code's usual cause, and no more than that."""
-    if code in ("DSL_LIMIT_EXCEEDED",):
-        return "Validation should have refused such a program, or a limit was changed."
-    if code in ("DSL_TIMEOUT",):
-        return "The time limit wraps only the walk, so this points at a stalled event loop, not at the rules."
-    if code in ("DSL_FIELD_NOT_PRECOMPUTED", "DSL_UNKNOWN_STATEMENT"):
-        return "A validated program cannot do this: validation was bypassed, and someone may be probing the sandbox."
-    if code and code.startswith(("DSL_ARITH", "DSL_COMPARE")):
-        return "No version changed at that time; the cause is likely what a client sends."
-    return "No version changed at that time."
-
-
-def _percent(change: Difference) -> str:
-    word = "more" if change.change.value > 0 else "fewer"
-    if not math.isfinite(change.relative):  # nothing was paid before: there is no share of it
-        moved = change.change
-        return f"{number.number(abs(moved.value), *sorted((abs(moved.low), abs(moved.high))))} {word}"
-    return (
-        f"{number.percent(abs(change.relative), *sorted((abs(change.relative_low), abs(change.relative_high))))} {word}"
-    )
-
-
-def _interval(change: Difference) -> Any:
-    if not math.isfinite(change.relative):
-        return page.ci(change.change.low, change.change.high, value=change.change.value, sign=True)
-    return page.ci(
-        100 * change.relative_low, 100 * change.relative_high, value=100 * change.relative, unit="%", sign=True
-    )
-
-
-def _verdict(sentence: list[Any], status: list[Any] | None, role: Literal["fixed", "finding"] = "finding") -> Verdict:
-    return Verdict(sentence, plain(sentence), status, role)
+    return Verdict.of(sentence, status, "fixed" if over else "finding")

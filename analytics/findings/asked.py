@@ -1,0 +1,66 @@
+"""A window against the baseline that the reader asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from analytics import differences
+from analytics.findings.baseline import LOOK_BACK, Baseline
+from analytics.findings.failure_growth import growing_codes
+from analytics.findings.finding import Incident
+from analytics.findings.search import Search
+from analytics.findings.sides import side
+from analytics.findings.version_changes import strength
+
+_ASKED = 1.3
+"""Half-widths of the interval (a chance of about 0.01) for a change from a baseline that was asked for."""
+
+
+def against(search: Search, asked: Baseline) -> Incident:
+    """The window against a baseline that the reader asked for.
+
+    Args:
+        search: Of the window.
+        asked: The baseline, its rows read.
+
+    Returns:
+        Of a version: another version of the window against it, or its own runs in the window against those before.
+    """
+    runs, rows = search.runs, asked.rows
+    inside = np.arange(search.inside.start, search.inside.stop)
+    if rows is not None and asked.members:
+        others = runs.label[inside]
+        names, counts = np.unique(others, return_counts=True)
+        known = runs.labels.index(asked.label) if asked.label in runs.labels else -1
+        if (names != known).any():
+            # Of several other versions, the one with most rows.
+            most = names[names != known][np.argmax(counts[names != known])]
+            inside = inside[others == most]
+        first = runs.frame["created_at"].iloc[int(inside[0])]
+        earlier = rows[rows["created_at"] < first]
+        rows = earlier if len(earlier) else rows if (names != known).any() else earlier
+        if len(rows):
+            rows = rows[rows["created_at"] >= rows["created_at"].iloc[-1] - LOOK_BACK]
+    label = runs.labels[int(runs.label[inside[0]])] if asked.members else "this window"
+    after = runs.side(label, inside)
+    if rows is None or not len(rows):
+        reason = f"The baseline {asked.label} has no logged run to compare with."
+        return Incident("single", None, after, None, reason=reason, baseline=asked.label)
+    before = side(asked.label, rows)
+    points = differences.difference(before.values, after.values)
+    versions = [s for s in (before, after) if s.strategy_id is not None]
+    same = (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version)
+    found: list[Incident] = []
+    if points.is_significant and strength(points) > _ASKED:
+        kind = "version" if len(versions) == 2 and not same else "window"
+        found.append(Incident(kind, before, after, points, since=after.since))
+    grown = growing_codes(runs, search.inside, search.inside, search.until, baseline=before.rows)
+    found += [replace(search.failing(growth), before=before) for growth in grown]
+    slow = search.slow(before, after, since=after.since)
+    found += [slow] if slow else []
+    if not found:
+        reason = "" if np.isfinite(points.change.low) else "Too few runs are logged to compare."
+        return Incident("quiet", before, after, points, reason=reason, baseline=asked.label)
+    return replace(found[0], baseline=asked.label, also=tuple(found[1:]))

@@ -1,0 +1,292 @@
+"""The search for what stands out in a window: each kind of finding, with its evidence."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics import differences
+from analytics.findings import movements
+from analytics.findings.activations import Activation, activations
+from analytics.findings.baseline import LOOK_BACK, comparable, same_hours, weeks_apart
+from analytics.findings.change_points import LEAST_ROWS, ChangePoint, plausible_start
+from analytics.findings.failure_growth import Growth, growing_codes
+from analytics.findings.finding import Incident
+from analytics.findings.movements import DAY, Measure, typical_and_slow
+from analytics.findings.rank_tests import ranks, ranks_within, two_groups_p
+from analytics.findings.sides import Runs, Side, as_number, as_time
+from analytics.findings.version_changes import VersionChange, change_of_points, rollback, strength, version_changes
+
+if TYPE_CHECKING:
+    from analytics.findings.sides import Ints
+
+_CHANCE = 0.002
+"""Largest chance of a change at a moment nobody named, per measure; versions are known moments."""
+_SLOWER = (0.25, 0.5)
+"""Shares by which the median, or the tail, must grow to be worth a word."""
+_POINTS = 0.05
+"""Share by which points per run must move without a version."""
+_COINCIDES = 10 * 60 * 1_000_000
+"""Microseconds between a version's first run and a change's plausible range that still count as the same time."""
+
+
+_SHORTLY = timedelta(days=5)
+"""How long before the window a change may have begun that still shapes it: the days before that are what it changed from."""
+_NOT_BEYOND = "At no moment do points per run change more than chance makes them change at some moment."
+
+
+class Search:
+    """One search for an incident.
+
+    Args:
+        runs: The family's logged runs to ``until``.
+        since, until: The window in question.
+    """
+
+    def __init__(self, runs: Runs, since: datetime, until: datetime) -> None:
+        self.runs, self.since, self.until = runs, since, until
+        self.inside = runs.between(since, until)
+        self.scope = runs.between(since - LOOK_BACK, until)
+        self.region = runs.between(since - 2 * LOOK_BACK, until)
+        self.spans = activations(runs.frame.iloc[self.region])
+        self.points = movements.of_points(runs, self.region)
+        self.undecided = ""
+        self.best: VersionChange | None = None
+
+    # ---- findings --------------------------------------------------------------------------------------------------
+
+    def findings(self) -> list[Incident]:
+        """All of them, the most important first."""
+        versions = version_changes(self.runs, self.spans, self.points, self.since - LOOK_BACK, self.until)
+        moved = self._moment(self.points, _CHANCE)
+        version = self._version([v for v in versions if v.span.first >= self.since], moved)
+        earlier = self._version([v for v in versions if v.span.first < self.since], moved)
+        known = version or earlier
+        data = None
+        if moved is not None and not (
+            known and not movements.holds_within(self.points, self.scope, moved, self.runs.label)
+        ):
+            data = self._data(moved)
+        at_border = [v for v in versions if data is not None and v.span == data.border and v.points.is_significant]
+        if at_border and not known:
+            # It moved at a moment nobody named, and a version came at that moment.
+            version, data = self._with_version(at_border[0]), None
+        grown = [self.failing(growth) for growth in growing_codes(self.runs, self.scope, self.inside, self.until)]
+        found = [version, *grown, data, self._slower(versions), earlier]
+        return [item for item in found if item is not None]
+
+    def _version(self, changes: list[VersionChange], moved: ChangePoint | None) -> Incident | None:
+        """The version that moved points most, unless a change at another moment explains it."""
+        changes = sorted(changes, key=lambda change: -strength(change.points))
+        if changes and self.best is None:
+            self.best = changes[0]
+        for change in changes:
+            if not change.is_matched and not change.is_amount and change.points.is_significant:
+                self.undecided = _weekend_words(self.runs, self.scope)
+            if not change.is_beyond_chance:
+                continue
+            held = change
+            if moved is not None and not self._coincide(change.span.first, moved):
+                kept = change.without(self.runs, self.points, moved)
+                if kept is None:
+                    continue
+                held = kept
+            return self._with_version(held)
+        return None
+
+    def _with_version(self, change: VersionChange) -> Incident:
+        before = self.runs.side(change.earlier.label, change.before)
+        return Incident(
+            "version",
+            before,
+            self.runs.side(change.label, change.after),
+            change.points,
+            rollback=rollback(self.spans, change),
+            since=change.span.first,
+            since_low=before.until,
+            since_high=change.span.first,
+            border=change.span,
+        )
+
+    def _data(self, moved: ChangePoint) -> Incident | None:
+        runs = self.runs
+        start, stop = int(runs.time[moved.start]), int(runs.time[moved.stop - 1])
+        before = runs.where(runs.between(start - 7 * DAY, start))
+        after = np.arange(moved.start, moved.stop)
+        change, matched, is_amount = change_of_points(runs, before, after)
+        if not matched:
+            self.undecided = _weekend_words(runs, self.scope)
+        is_large = abs(change.relative) >= _POINTS or not np.isfinite(change.relative)
+        if not (
+            (matched or is_amount)
+            and change.is_significant
+            and is_large
+            and self._unlike_other_weeks(after, start, stop)
+        ):
+            return None
+        low, high = plausible_start(runs.time, moved)
+        return Incident(
+            "data",
+            runs.side("before", before),
+            runs.side("since then", after),
+            change,
+            since=as_time(start),
+            since_low=as_time(low),
+            since_high=as_time(high),
+            until=as_time(stop) if moved.stop < self.scope.stop else None,
+            border=self._border(low, high),
+        )
+
+    def _unlike_other_weeks(self, after: Ints, start: int, stop: int) -> bool:
+        """Whether the same hours of earlier weeks were otherwise, where the log shows them."""
+        runs = self.runs
+        if stop - start >= 7 * DAY:
+            return True
+        after = after[runs.paid[after]]
+        earlier = same_hours(runs, start, stop, np.unique(runs.label[after]))
+        earlier = earlier[runs.paid[earlier]]
+        if len(earlier) < LEAST_ROWS:
+            return True
+        both = np.concatenate([earlier, after])
+        is_after = np.arange(len(both)) >= len(earlier)
+        one_kind = np.zeros(len(both), dtype=np.int64)
+        ways = (ranks(runs.points[both]), ranks_within(runs.points[both], runs.case[both]))
+        return any(two_groups_p(way, is_after, one_kind, runs.time[both] // DAY)[1] < 0.05 for way in ways)
+
+    def failing(self, growth: Growth) -> Incident:
+        """The finding of a code that grew."""
+        runs, start = self.runs, growth.start
+        since = int(runs.time[start])
+        stop = growth.stop if growth.stop is not None else self.inside.stop
+        # Runs before the first failure of the episode; without it, not in the same microsecond.
+        first = runs.between(since - 7 * DAY, since)
+        before = runs.side("before", runs.where(first)) if first.stop > first.start else None
+        # An episode that is over ends with its last failure: runs after it are none of its runs.
+        after = runs.side("since then", np.arange(start, stop))
+        return Incident(
+            "failures",
+            before,
+            after,
+            differences.difference(before.values, after.values) if before else None,
+            code=growth.code,
+            code_since=as_time(since),
+            code_until=as_time(runs.time[stop - 1]) if growth.stop is not None else None,
+            since=as_time(since),
+            since_low=as_time(runs.time[growth.low]),
+            since_high=as_time(runs.time[growth.high]),
+            until=as_time(runs.time[stop - 1]) if growth.stop is not None else None,
+            border=self._border(int(runs.time[growth.low]), int(runs.time[growth.high])),
+        )
+
+    def _slower(self, versions: list[VersionChange]) -> Incident | None:
+        """Ok runs that became slower, with a version or at a moment without one."""
+        measure = movements.of_duration(self.runs, self.region)
+        moved = self._moment(measure, _CHANCE / 2)
+        found: list[tuple[float, Incident]] = []
+        for change in versions:
+            z, p = movements.moved_p(measure, change.before, change.after)
+            if z <= 0 or p * len(versions) >= _CHANCE:
+                continue
+            if moved is not None and not self._coincide(change.span.first, moved):
+                continue  # it changed at another moment
+            left, right = (
+                self.runs.side(change.earlier.label, change.before),
+                self.runs.side(change.label, change.after),
+            )
+            first = change.span.first
+            slow = self.slow(left, right, since=first, since_low=left.until, since_high=first, border=change.span)
+            found += [(z, slow)] if slow else []
+        if found:
+            return max(found, key=lambda item: item[0])[1]
+        if moved is None:
+            return None
+        start = int(self.runs.time[moved.start])
+        before = self.runs.where(self.runs.between(start - 7 * DAY, start))
+        if not len(before):
+            return None
+        low, high = plausible_start(self.runs.time, moved)
+        return self.slow(
+            self.runs.side("before", before),
+            self.runs.side("since then", np.arange(moved.start, moved.stop)),
+            since=as_time(start),
+            since_low=as_time(low),
+            since_high=as_time(high),
+            until=as_time(self.runs.time[moved.stop - 1]) if moved.stop < self.scope.stop else None,
+            border=self._border(low, high),
+        )
+
+    def slow(self, before: Side, after: Side, **when: Any) -> Incident | None:
+        """The finding, if the median or the tail grew by enough to be worth a word."""
+        pairs = [typical_and_slow(before.rows), typical_and_slow(after.rows)]
+        median, tail = (differences.between(pairs[0][i], pairs[1][i]) for i in (0, 1))
+        grew = [
+            change.is_significant and change.relative >= least
+            for change, least in zip((median, tail), _SLOWER, strict=True)
+        ]
+        if not any(grew):
+            return None
+        points = differences.difference(before.values, after.values)
+        return Incident("duration", before, after, points, median=median, tail=tail, **when)
+
+    # ---- without a finding -----------------------------------------------------------------------------------------
+
+    def quiet(self) -> Incident:
+        """The window against the time before it, and why nothing is made of it."""
+        runs, best = self.runs, self.best
+        if best is not None and best.span.first >= self.since:
+            before, after = runs.side(best.earlier.label, best.before), runs.side(best.label, best.after)
+            reason = self.undecided or (_NOT_BEYOND if best.points.is_significant else "")
+            return Incident("quiet", before, after, best.points, reason=reason)
+        inside = np.arange(self.inside.start, self.inside.stop)
+        earlier = np.arange(self.scope.start, self.inside.start)
+        if runs.paid[earlier].sum() < 2:
+            return Incident("single", None, runs.side("this window", inside), None)
+        points, is_matched = comparable(runs, earlier, inside)
+        left, right = runs.side("before", earlier), runs.side("this window", inside)
+        plain = differences.difference(left.values, right.values)
+        reason = self.undecided
+        if plain.is_significant and not reason:
+            if not is_matched:
+                reason = _weekend_words(runs, self.scope)
+            elif not points.is_significant:
+                reason = "At the same hours of the day and week, points per run are as before."
+            else:
+                reason = _NOT_BEYOND
+        return Incident("quiet", left, right, points if is_matched else plain, reason=reason)
+
+    # ---- places ----------------------------------------------------------------------------------------------------
+
+    def _moment(self, measure: Measure, alpha: float) -> ChangePoint | None:
+        """Where the measure moves beyond its rhythm, in the window or shortly before it."""
+        earliest = self.runs.between(self.since - _SHORTLY, self.until).start
+        found = movements.moment(measure, self.scope, earliest, self.inside.start, alpha=alpha)
+        if (
+            found is None
+            and measure is self.points
+            and not weeks_apart(self.runs, np.arange(self.scope.start, self.scope.stop))
+        ):
+            plain = movements.moment(measure, self.scope, earliest, self.inside.start, alpha=alpha, rhythm=False)
+            if plain is not None:
+                self.undecided = _weekend_words(self.runs, self.scope)
+        return found
+
+    def _coincide(self, time: datetime, moved: ChangePoint) -> bool:
+        low, high = plausible_start(self.runs.time, moved)
+        return low - _COINCIDES <= as_number(time) <= high + _COINCIDES
+
+    def _border(self, low: int, high: int) -> Activation | None:
+        """The version that came between two times, if one did."""
+        spans = [
+            span
+            for span in self.spans[1:]
+            if low - _COINCIDES <= as_number(span.first) <= high + _COINCIDES
+        ]  # fmt: skip
+        return max(spans, key=lambda span: span.logged_count, default=None)
+
+
+def _weekend_words(runs: Runs, scope: slice) -> str:
+    days = max(round((int(runs.time[scope.stop - 1]) - int(runs.time[scope.start])) / DAY), 1)
+    held = f"Only {days} day{'s' * (days != 1)} of runs {'are' if days != 1 else 'is'} logged"
+    return f"{held}, with no earlier hours of the same kind: a weekend or a night cannot be told from a change."

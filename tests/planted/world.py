@@ -1,0 +1,93 @@
+"""The stories' log in a PostgreSQL database, extracted into a lake, with the truth beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from psycopg import sql
+
+from analytics.demo.copytext import COLUMNS
+from analytics.demo.load import copy_definitions, definition_rows
+from analytics.extraction import extract
+from analytics.lake import Lake
+from analytics.rates import Rates
+from analytics.warehouse import Warehouse
+from analytics.window import Window
+from tests.planted.engine import play
+from tests.planted.stories import FIRST, STORIES, UNTIL, Story
+
+RATE = 0.05
+SEED = 20260513
+
+
+@dataclass(frozen=True)
+class Planted:
+    """The planted lake.
+
+    Attributes:
+        lake: What was extracted.
+        truth: Every run, by ``engine.TRUTH``.
+        truth_path: The same as Parquet.
+        stories: What happened.
+    """
+
+    lake: Lake
+    truth: pa.Table = field(repr=False)
+    truth_path: Path
+    stories: tuple[Story, ...] = field(repr=False)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The lake, open."""
+        return Warehouse(self.lake)
+
+    def runs(self, story: Story) -> pa.Table:
+        """Every run of one story, logged or not."""
+        return self.truth.filter(pc.equal(self.truth["story"], story.key))
+
+    def overpaid(self, story: Story) -> float:
+        """Points paid since the story began beyond what would have been paid without it; negative for too few.
+
+        Runs that failed, or would have failed, are left out: they were paid nothing, on one side or the other.
+        """
+        rows = self.runs(story)
+        rows = rows.filter(pc.and_(pc.equal(rows["status"], "ok"), pc.is_valid(rows["points_baseline"])))
+        return float(pc.sum(pc.subtract(rows["points"], rows["points_baseline"])).as_py() or 0.0)
+
+
+def build(
+    url: str, directory: Path, *, seed: int = SEED, rate: float = RATE, stories: Sequence[Story] = STORIES
+) -> Planted:
+    """Simulate the stories, load their log into an empty database, and extract it.
+
+    Args:
+        url: Of the database.
+        directory: Gets the lake and the truth.
+        seed: Same seed, same rows.
+        rate: Sampling rate of ok runs.
+        stories: Which ones.
+    """
+    played = [play(story, seed, rate) for story in stories]
+    lines = [text for found in played for text in found.log]
+    with psycopg.connect(url) as connection:
+        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+        copy_definitions(connection, definition_rows(UNTIL.date(), [story.family for story in stories]))
+        names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+        statement = sql.SQL("copy strategyexecutionlog ({}) from stdin").format(names)
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write("".join(lines).encode())
+        connection.execute("analyze strategyexecutionlog, strategydefinition")
+    lake = Lake(directory / "lake")
+    extract(url, lake, Window(FIRST, UNTIL), rates=Rates((), rate))
+    truth = pa.concat_tables(found.truth for found in played)
+    path = directory / "truth.parquet"
+    pq.write_table(truth, path)
+    return Planted(lake, truth, path, tuple(stories))
