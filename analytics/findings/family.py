@@ -111,7 +111,7 @@ def family_runs(lake: Warehouse, family: Family, since: datetime, until: datetim
     # Categories in the order of text, so that a group by names groups in the order it would have for texts.
     for name in _REPEATED:
         rows[name] = rows[name].cat.set_categories(sorted(rows[name].cat.categories))
-    rows["label"] = _labels(rows, family)
+    rows["label"] = labels_of(rows, family)
     codes = rows["error_code"].cat
     if NO_CODE not in codes.categories:
         rows["error_code"] = codes.set_categories(sorted([*codes.categories, NO_CODE]))
@@ -121,8 +121,13 @@ def family_runs(lake: Warehouse, family: Family, since: datetime, until: datetim
     return rows
 
 
-def _labels(rows: pd.DataFrame, family: Family) -> pd.Categorical:
-    """``v3``; with the beginning of the id where two ids have the same version number."""
+def labels_of(rows: pd.DataFrame, family: Family) -> pd.Categorical:
+    """``v3`` for each row; with the beginning of the id where two ids have the same version number.
+
+    Args:
+        rows: ``strategy_id`` (categorical), ``strategy_version``.
+        family: Knows which ids there are.
+    """
     import numpy as np
     import pandas as pd
 

@@ -20,3 +20,4 @@ select node_id,
    and created_at >= $since::timestamptz
    and created_at <  $until::timestamptz
  group by node_id, type
+ order by node_id, type
