@@ -7,9 +7,9 @@ when its inside says that it is the lake's own (a killed run, a lost ledger); se
 from __future__ import annotations
 
 import os.path
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from analytics import day_files, sql, strangers
 from analytics.day_files import DayFile
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+T = TypeVar("T")
+
 _HIVE_TABLES = ("executions", "node_days")
 
 _MOST_DAMAGED = 100
 """Files without a sound one among them: then the lake is not opened."""
+
+_MORE_TRIES = 2
 
 
 def files(
@@ -113,3 +117,27 @@ def register(connection: duckdb.DuckDBPyConnection, table: str, table_schema: pa
     hollow = empty(table_schema) if table in _HIVE_TABLES else table_schema.empty_table()
     connection.register(f"empty_{table}", hollow)
     connection.execute(f"create or replace view files.{table} as from empty_{table}")
+
+
+def asked(ask: Callable[[], T], refresh: Callable[[], None]) -> T:
+    """Ask; again when a file was replaced or taken away while it was read: an extraction may be at work.
+
+    DuckDB opens a file again between its footer and its rows. One that was replaced in between does not fit together,
+    which it notices; the new file is whole. A file that is really damaged fails every time.
+
+    Args:
+        ask: The question, from the beginning.
+        refresh: Looks at the lake's files again.
+    """
+    import duckdb
+
+    tried = 0
+    while True:
+        try:
+            if tried:
+                refresh()
+            return ask()
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException):
+            if tried == _MORE_TRIES:
+                raise
+            tried += 1

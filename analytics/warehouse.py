@@ -30,8 +30,6 @@ _ESTIMATED = {"strategy_summary": summary.answer, "points_by_hour": summary.answ
 
 _HINT = "see its file for the types of its parameters"
 
-_MORE_TRIES = 2
-
 
 class Warehouse:
     """A lake opened for reading. Nothing it does changes the lake.
@@ -122,6 +120,13 @@ class Warehouse:
             UnknownNameError: No such query or parameter.
             QueryError: DuckDB refused it.
         """
+        return self._fetched(name, parameters, lambda found: found.df())
+
+    def table(self, name: str, **parameters: Any) -> pa.Table:
+        """``run`` without pandas: a million rows of text come in a fraction of the time."""
+        return self._fetched(name, parameters, lambda found: found.to_arrow_table())
+
+    def _fetched(self, name: str, parameters: Mapping[str, Any], fetch: Callable[[Any], T]) -> T:
         import duckdb
 
         text = sql.text("queries", name)
@@ -135,7 +140,7 @@ class Warehouse:
             )
         values = {key: parameters.get(key) for key in wanted}
         try:
-            return self._asked(lambda: self.named(name, values).df())
+            return self._asked(lambda: fetch(self.named(name, values)))
         except duckdb.Error as error:
             raise QueryError(f"query {name}: {error}", hint=_HINT, query=name) from error
 
@@ -256,23 +261,7 @@ class Warehouse:
         return Warehouse(self.lake, realms=self._realms, whole_days=self._whole_days, counted_weights=weights)
 
     def _asked(self, ask: Callable[[], T]) -> T:
-        """Ask; again when a file was replaced or taken away while it was read: an extraction may be at work.
-
-        DuckDB opens a file again between its footer and its rows. One that was replaced in between does not fit together,
-        which it notices; the new file is whole. A file that is really damaged fails every time.
-        """
-        import duckdb
-
-        tried = 0
-        while True:
-            try:
-                if tried:
-                    self.refresh()
-                return ask()
-            except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException):
-                if tried == _MORE_TRIES:
-                    raise
-                tried += 1
+        return reading.asked(ask, self.refresh)
 
     def __repr__(self) -> str:
         records = self.records()

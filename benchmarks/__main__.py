@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("extract", "flatten", "tenants", "summary")
+NAMES = ("extract", "flatten", "tenants", "summary", "post_mortem")
 
 
 def main(words: list[str]) -> int:
@@ -20,7 +20,7 @@ def main(words: list[str]) -> int:
     root, worst = Path(__file__).parent.parent, 0
     for name in NAMES:
         start = time.monotonic()
-        target = [] if "--quick" in words else ["--markdown", f"docs/benchmarks-{name}.md"]
+        target = [] if "--quick" in words else ["--markdown", f"docs/benchmarks-{name.replace('_', '-')}.md"]
         command = [sys.executable, "-m", f"benchmarks.{name}", *target, *words]
         done = subprocess.run(command, cwd=root, check=False)  # noqa: S603  # our own words
         said = "done" if done.returncode == 0 else f"exit {done.returncode}"

@@ -26,6 +26,7 @@ GROUPS = {
     "flatten": "benchmarks.flatteners",
     "tenants": "benchmarks.tenant_steps",
     "summary": "benchmarks.summary_ways",
+    "post_mortem": "benchmarks.post_mortem_ways",
 }
 AGAIN_BELOW_SECONDS, MOST_AGAIN = 1.0, 5
 """Short work is repeated within the process, where the task allows it, and its median taken."""
@@ -36,8 +37,8 @@ def _cpu_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in both)
 
 
-def _peak_mb() -> float:
-    """Of this process since it began; ``ru_maxrss`` would also remember the parent's."""
+def peak_mb() -> float:
+    """Peak memory of this process since it began; ``ru_maxrss`` would also remember the parent's."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text(encoding="ascii").splitlines():
@@ -94,7 +95,7 @@ def measure(method: str, task: dict[str, Any]) -> dict[str, Any]:
     return {
         "seconds": statistics.median(times),
         "cpu_seconds": spent,
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
         "facts": facts,
     }
 

@@ -13,7 +13,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics import open_lake
-from benchmarks import child, data, edges, extract, flatten, flatteners, measure, report, summary, summary_lake, tenants
+from benchmarks import (
+    child,
+    data,
+    edges,
+    extract,
+    flatten,
+    flatteners,
+    measure,
+    post_mortem,
+    post_mortem_lake,
+    post_mortem_ways,
+    report,
+    summary,
+    summary_lake,
+    tenants,
+)
 from benchmarks.answers import differing_groups
 from benchmarks.measure import Run, Session
 
@@ -309,6 +324,49 @@ def test_a_summary_that_disagrees_is_found(tmp_path: Path, planted: str) -> None
     duckdb.execute(f"copy (select * replace ({planted}) from read_parquet('{plain}')) to '{wrong}' (format parquet)")
     assert summary.disagreements(ours, plain) == 0
     assert summary.disagreements(ours, wrong) > 0
+
+
+def test_the_post_mortem_benchmark_runs_end_to_end_and_times_every_cell(tmp_path: Path) -> None:
+    shape = post_mortem_lake.Shape(6_000, played=500)
+    assert post_mortem.run(shape, options(tmp_path, "--repeat", "1"), one_in=3) == 0
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert {"head", "since", "why", "summary_block"} <= set(post_mortem_ways.cells())
+    assert all(len(cells(text, f"`report.{name}()`")) == 1 for name in post_mortem_ways.cells())
+    steps = [line.split("|")[3] for line in text.splitlines() if line.startswith(("| `report.", "| `analytics."))]
+    assert sum(float(share.strip(" %")) for share in steps) == pytest.approx(100, abs=0.05 * len(steps) + 0.01)
+    assert str(tmp_path) not in text
+    lake = open_lake(post_mortem_lake.prepare(tmp_path, shape))
+    assert [check.name for check in lake.check() if not check.passed] == []
+    paid = (
+        "select strategy_version, min(points), max(points) from executions where case_name = 'Performance' group by all"
+    )
+    assert sorted(lake.sql(paid).fetchall()) == [(2, 10.0, 10.0), (3, 15.0, 15.0)]
+
+
+@pytest.mark.parametrize(
+    ("way", "fact", "planted", "said"),
+    [
+        (post_mortem.SECTIONS, "changed", ["Performance", "Steady"], "the report blames"),
+        (post_mortem.SECTIONS, "kind", "quiet", "the report blames"),
+        (post_mortem.COMMAND, "verdict", "Nothing happened.", "the command's verdict is another one"),
+        (post_mortem.PER_NODE, "entries", 99, "the aggregate saw 99 entries"),
+    ],
+)
+def test_a_post_mortem_that_finds_something_else_is_told(way: str, fact: str, planted: Any, said: str) -> None:
+    right: dict[str, dict[str, Any]] = {
+        post_mortem.SECTIONS: {
+            "kind": "version",
+            "after": post_mortem_lake.strategy_id(3),
+            "changed": ["Performance"],
+            "verdict": "It was v3.",
+        },
+        post_mortem.COMMAND: {"verdict": "It was v3."},
+        post_mortem.PER_NODE: {"entries": 100},
+    }
+    assert post_mortem.wrong({name: [Run(facts=facts)] for name, facts in right.items()}, 100) == []
+    right[way] = {**right[way], fact: planted}
+    [complaint] = post_mortem.wrong({name: [Run(facts=facts)] for name, facts in right.items()}, 100)
+    assert complaint.startswith(said)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)

@@ -174,6 +174,34 @@ def test_a_timeline_stands_without_any_one_of_its_frames() -> None:
         parsed(charts.inline_svg(draw(*given), "p"))
 
 
+def test_failures_beyond_counting_are_drawn_once_per_place_and_counted_all() -> None:
+    draw, frames = CHARTS["timeline"]
+    many = pd.DataFrame(
+        {
+            "created_at": S + (DAY / 20_000) * pd.Series(range(20_000)),
+            "error_code": ["DSL_TIMEOUT", "DSL_OTHER"] * 10_000,
+        }
+    )
+    given = [many if k == 3 else frame() for k, frame in enumerate(frames)]
+    root = parsed(charts.inline_svg(draw(*given), "p"))
+    words = ["".join(element.itertext()) for element in root.iter("text")]
+    assert "timeout 10000" in words
+    assert (
+        len(list(root.iter("use"))) < 2 * 2 * 848 + 500
+    )  # half a pixel apart in two lanes, and the other panels' marks
+    apart, none = (
+        len(
+            list(
+                parsed(charts.inline_svg(draw(*[part if k == 3 else f() for k, f in enumerate(frames)]), "p")).iter(
+                    "use"
+                )
+            )
+        )
+        for part in (many.iloc[::500], many.head(0))
+    )
+    assert apart - none == 40  # each one
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", CHARTS)
 def test_author_text_stays_literal_and_nothing_hidden_remains(name: str, width: int) -> None:

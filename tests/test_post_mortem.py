@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import duckdb
@@ -11,9 +12,12 @@ import pytest
 from analytics import api
 from analytics.errors import UnknownNameError, UsageError
 from analytics.findings.activations import activations
+from analytics.findings.family import Family, family_runs, find_family, labels_of
 from analytics.findings.incident import find_incident
 from analytics.findings.receipt import receipt, simulate_request
 from analytics.program import words
+from analytics.stories import measures
+from analytics.warehouse import records
 
 
 @pytest.fixture(scope="module")
@@ -263,3 +267,54 @@ def test_words_show_what_they_cannot_read_as_json():
         'rule 2: "nonsense"',
     ]
     assert words.lines(None) == []
+
+
+def test_the_runs_of_a_family_are_the_files_rows_oldest_first(warehouse):
+    found = family_runs(warehouse, find_family(warehouse, realm="acme-cycling", family="Speed bonus"), day(6), day(11))
+    wanted = duckdb.execute(
+        "select execution_id, 'v' || strategy_version, status, error_code, external_user_id, case_name, points "
+        "from read_parquet($1, hive_partitioning = false) where strategy_id in "
+        "(select strategy_id from read_parquet($2, hive_partitioning = false) where name = 'Speed bonus') "
+        "and created_at >= '2026-07-06 00:00:00+00' and created_at < '2026-07-11 00:00:00+00' order by created_at",
+        [
+            str(warehouse.lake.root / "executions" / "realm=acme-cycling" / "*" / "*.parquet"),
+            str(warehouse.lake.root / "definitions" / "realm=acme-cycling" / "*.parquet"),
+        ],
+    ).fetchall()
+    names = ["execution_id", "label", "status", "error_code", "external_user_id", "case_name", "points"]
+    assert [tuple(row.values()) for row in records(found[names])] == wanted
+    assert list(found.groupby("label").groups) == sorted(found["label"].unique())
+
+
+def test_two_programs_that_share_a_version_number_are_told_apart_by_their_ids():
+    rows = pd.DataFrame(
+        {"strategy_id": ["aaaaaaaa-1", "bbbbbbbb-2", "aaaaaaaa-1", "c"], "strategy_version": [2, 2, 2, 10]}
+    )
+    members = (("aaaaaaaa-1", 2), ("bbbbbbbb-2", 2), ("c", 10))
+    labels = labels_of(rows.astype({"strategy_id": "category"}), Family("r", "F", True, members, frozenset()))
+    assert list(labels) == ["v2 (aaaaaaaa)", "v2 (bbbbbbbb)", "v2 (aaaaaaaa)", "v10"]
+    assert (
+        len(labels_of(rows.head(0).astype({"strategy_id": "category"}), Family("r", "F", True, (), frozenset()))) == 0
+    )
+
+
+def test_the_nodes_of_a_version_come_in_the_same_order_every_time(warehouse):
+    [(strategy, version)] = warehouse.sql(
+        "select strategy_id, strategy_version from definitions where family_name = 'Group ride' and strategy_version = 2"
+    ).fetchall()
+    found = warehouse.run(
+        "node_outcomes", realm="acme-cycling", strategy=strategy, version=version, since=day(6), until=day(11)
+    )
+    keys = list(zip(found["node_id"], found["type"], strict=True))
+    assert len(keys) > 100
+    assert keys == sorted(keys)
+
+
+def test_the_users_that_are_shown_are_those_seen_most(speed_bonus):
+    after = speed_bonus.incident.after.rows
+    seen = Counter(after[(after["status"] == "ok") & (after["case_name"] == "PerformanceBonus")]["external_user_id"])
+    most = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:5]
+    shown = measures.users(after, speed_bonus.cases, show_users=True).text
+    places = [shown.index(user) for user, _ in most]
+    assert places == sorted(places)
+    assert sum(user in shown for user in seen) == 5

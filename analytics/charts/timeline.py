@@ -195,15 +195,16 @@ def _failures(stage: Stage, top: float, failures: pd.DataFrame, lanes: list[str]
     )
     axes.set_ylim(max(len(lanes), 1) - 0.5, -0.5)
     baseline(axes)
-    codes = words(failures, "error_code", "no code")
+    codes, times = words(failures, "error_code", "no code"), moments(failures, "created_at")
     for lane, code in enumerate(lanes):
         own = [
             moment
-            for moment, found in zip(moments(failures, "created_at"), codes, strict=True)
+            for moment, found in zip(times, codes, strict=True)
             if known(moment) and (found == code or (code == "other codes" and found not in lanes))
         ]
+        seen = _apart(own, stage)
         axes.plot(
-            own, [lane + (0.22 if stage.phone else 0)] * len(own), MARKS[lane], ms=5, mfc="none", mec=colour("ink"),
+            seen, [lane + (0.22 if stage.phone else 0)] * len(seen), MARKS[lane], ms=5, mfc="none", mec=colour("ink"),
             mew=1, ls="none", zorder=3, clip_on=False,
         )  # fmt: skip
         # The engine's prefix and capitals cost room; the table of failures has the code as it is.
@@ -216,6 +217,12 @@ def _failures(stage: Stage, top: float, failures: pd.DataFrame, lanes: list[str]
             tied(axes, (stage.since, lane), fit(text, 200, SMALL), offset=(0, 8), size=SMALL)
     if not lanes:
         empty(axes, "none logged")
+
+
+def _apart(times: list[float], stage: Stage) -> list[float]:
+    """One of those that would lie on the same half pixel: more are not seen, and tens of thousands make a page that is slow."""
+    width = (stage.until - stage.since) / (2 * stage.room)
+    return list({round((time - stage.since) / width): time for time in times}.values()) if width > 0 else times
 
 
 def _durations(stage: Stage, top: float, durations: pd.DataFrame, alert_ms: float) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 
 from analytics import differences, estimates
 from analytics.estimates import Estimate
-from analytics.findings.incident import NO_CASE, Side, run_estimate
+from analytics.findings.incident import NO_CASE, Side, paid, run_estimate
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_USED = ("status", "points", "case_name", "sampled", "sample_weight", "window_rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +67,17 @@ class Split:
 
 def compare_cases(before: Side, after: Side) -> list[Case]:
     """Every case of either side, the one with the most points first."""
-    old, new = before.paid, after.paid
+    old, new = _paid(before), _paid(after)
     old_names, new_names = _names(old), _names(new)
     found = []
-    for name in sorted(set(old_names) | set(new_names)):
-        a, b = old[old_names == name], new[new_names == name]
+    for name in sorted({*old_names.cat.categories, *new_names.cat.categories}):
+        was, now = old_names == name, new_names == name
+        a, b = old[was], new[now]
         found.append(
             Case(
                 name,
-                estimates.share_of_runs(old_names == name, old["sample_weight"], future=True),
-                estimates.share_of_runs(new_names == name, new["sample_weight"], future=True),
+                estimates.share_of_runs(was, old["sample_weight"], future=True),
+                estimates.share_of_runs(now, new["sample_weight"], future=True),
                 estimates.mean(a["points"], a["sample_weight"], future=True),
                 estimates.mean(b["points"], b["sample_weight"], future=True),
                 run_estimate(b) if len(b) else estimates.NOTHING,
@@ -90,7 +93,7 @@ def split(before: Side, after: Side) -> Split:
     Effect is ``Σ shareₐfter · (meanₐfter − meanbefore)`` over the cases both sides have; mix is the rest. Means of the earlier
     side are uncertain too; their variance enters with the square of the runs they are applied to.
     """
-    old, new = before.paid, after.paid
+    old, new = _paid(before), _paid(after)
     cases = dict(list(old.groupby(_names(old))))
     weights = new["sample_weight"].to_numpy(float)
     excess = np.zeros(len(new))
@@ -136,9 +139,13 @@ def _widened(estimate: Estimate, variance: float) -> Estimate:
     )
 
 
-def _names(rows: pd.DataFrame) -> np.ndarray:
-    names: np.ndarray = rows["case_name"].fillna(NO_CASE).to_numpy()
-    return names
+def _paid(side: Side) -> pd.DataFrame:
+    """Ok runs whose points can be added up, without the columns that are not used: a selection copies all that there are."""
+    return paid(side.rows[[name for name in _USED if name in side.rows]])
+
+
+def _names(rows: pd.DataFrame) -> pd.Series:
+    return rows["case_name"].fillna(NO_CASE).astype("category")
 
 
 def _or_zero(value: float) -> float:

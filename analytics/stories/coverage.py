@@ -35,9 +35,9 @@ def facts(
     """The data box: coverage, sampling, truncation, definitions, and what is not known."""
     found = coverage(lake, Window(since, until))
     missing, partial = found.missing, found.partial
-    ok = rows[rows["status"] == "ok"]
-    set_aside = int((~np.isfinite(ok["points"].astype(float))).sum())
-    weights = sorted({round(1 / w, 6) for w in rows["sample_weight"] if w > 1})
+    ok = rows["points"][rows["status"] == "ok"]
+    set_aside = int((~np.isfinite(ok.astype(float))).sum())
+    weights = sorted({round(1 / w, 6) for w in rows["sample_weight"].unique() if w > 1})
     cut = int(rows["is_truncated"].sum())
     undefined = [f"v{version}" for strategy, version in family.members if (strategy, version) not in family.defined]
     gaps = (

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _BINS = 60
 """About how many bins the time axis has room for."""
 
+_USED = (
+    "created_at", "label", "status", "points", "duration_ms", "sampled", "sample_weight", "window_rate",
+)  # fmt: skip
+
 _STEPS = ("5min", "15min", "30min", "1h", "2h", "3h", "6h", "12h", "1D")
 
 
@@ -27,7 +31,9 @@ def timeline_frames(rows: pd.DataFrame, spans: Sequence[Activation], found: Inci
 
     role = roles(spans, found)
     step = _step(rows)
-    usable = paid(rows).assign(bin=lambda r: r["created_at"].dt.floor(step))
+    # Only the columns that are used: a selection copies all that a frame has.
+    narrow = rows[[name for name in _USED if name in rows]].assign(bin=rows["created_at"].dt.floor(step))
+    usable = paid(narrow)
     versions = pd.DataFrame(
         [
             {
@@ -53,14 +59,15 @@ def timeline_frames(rows: pd.DataFrame, spans: Sequence[Activation], found: Inci
         }
         for (start, label), group in usable.groupby(["bin", "label"])
     ]
-    hours = rows.assign(bin=rows["created_at"].dt.floor(step)).groupby("bin")
+    hours = narrow.groupby("bin")
     runs = [
         {"since": start, "until": start + pd.Timedelta(step), **_bounds("est_runs", run_estimate(group))}
         for start, group in hours
     ]
     failures = rows[rows["status"] != "ok"][["created_at", "error_code"]]
     durations = []
-    for day, group in rows[rows["status"] == "ok"].groupby(rows["created_at"].dt.floor("1D")):
+    ok = narrow[narrow["status"] == "ok"]
+    for day, group in ok.groupby(ok["created_at"].dt.floor("1D")):
         p99 = estimates.quantile(group["duration_ms"], group["sample_weight"], 0.99)
         durations.append(
             {"since": day, "until": day + pd.Timedelta("1D"), **_bounds("est_duration_p99_ms", p99), "grade": p99.grade}

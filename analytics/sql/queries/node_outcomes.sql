@@ -6,7 +6,6 @@
 select node_id,
        type,
        count(*)                                                            as entry_count,
-       count(distinct execution_id)                                        as run_count,
        count(*) filter (where value_boolean)                               as true_count,
        count(value_boolean)                                                as boolean_count,
        count(value_number) filter (where isfinite(value_number))           as number_count,
@@ -21,3 +20,4 @@ select node_id,
    and created_at >= $since::timestamptz
    and created_at <  $until::timestamptz
  group by node_id, type
+ order by node_id, type

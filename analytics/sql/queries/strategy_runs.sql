@@ -1,12 +1,11 @@
--- The logged runs of one strategy in a window, without their traces.
+-- The logged runs of one strategy in a window, without their traces: their length alone would cost more than all the rest.
 -- Grain: one row per logged run.
 -- $realm varchar: tenant; NULL is the NULL realm.
 -- $strategy_ids varchar[]: ids of the family's versions.
 -- $since, $until timestamptz: half-open window of created_at.
 select execution_id, created_at, strategy_id, strategy_version, status, error_code, points, case_name, duration_ms,
        nodes_executed, sampled, sample_weight, external_game_id, external_task_id, external_user_id,
-       coalesce(len(trace), 0)                               as entries,
-       coalesce(notes, '') like 'trace truncated: %'         as is_truncated
+       coalesce(notes, '') like 'trace truncated: %' as is_truncated
   from executions
  where realm_id is not distinct from $realm
    and list_contains($strategy_ids::varchar[], strategy_id)
