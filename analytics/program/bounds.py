@@ -1,0 +1,266 @@
+"""What a program may pay when some of its fields are not known: the least and the most, never a guess.
+
+An abstract evaluation with intervals (Cousot and Cousot, *Abstract interpretation*, POPL 1977): what is known is computed as
+ever; an unknown condition takes both ways. It is linear in the size of the program, for a block either ends the program or
+falls through to the same next rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from analytics.program import operators
+from analytics.program.exact import MAX_COMPILED_DEPTH, PHASE_OF
+from analytics.program.outcome import Phase, RuleFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A number, or any value, that is not known: what it lies between."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+
+ANY: Final = Span()
+_MAYBE: Final = Span(0.0, 1.0)  # a truth value that is not known
+_NOTHING: Final = Span(0.0, 0.0)
+
+
+def points_bounds(
+    program: Mapping[str, Any], fields: Mapping[str, Any], *, phase: Phase = "full", parent_points: Any = None
+) -> tuple[float, float]:
+    """The least and the most points that a program may pay.
+
+    Args:
+        program: The AST.
+        fields: What is known: path → value. All other fields may hold anything of the type that the program expects.
+        phase: `full`, or `post` for the second half of DSL_EXTEND.
+        parent_points: For `post`, what the built-in answered; anything when None.
+
+    Returns:
+        Infinite where nothing bounds them. A run that fails pays nothing and counts as 0; the failure of a missing value of
+        an unexpected type is not foreseen.
+    """
+    work = _Work(fields, phase)
+    begin = _NOTHING if phase == "full" else (ANY if parent_points is None else _span(parent_points))
+    rules = program.get("rules" if phase == "full" else f"{phase}_rules")
+    state: Span | None = begin
+    for rule in rules if isinstance(rules, list) else []:
+        if state is not None:
+            state = work.rule(rule, state)
+    default = program.get("default") if phase == "full" else None
+    if default is not None and state is not None:
+        state = work.block(default if isinstance(default, list) else [default], state)
+    found = [*work.ended, *([] if state is None else [state])]
+    return min(span.low for span in found), max(span.high for span in found)
+
+
+class _Work:
+    """One evaluation: what is known, and with which points the program may have ended so far."""
+
+    def __init__(self, fields: Mapping[str, Any], phase: Phase) -> None:
+        self.fields, self.phase = fields, phase
+        self.ended: list[Span] = []
+
+    def rule(self, rule: Any, state: Span) -> Span | None:
+        """The points after a rule; None when the program has surely ended."""
+        if not isinstance(rule, Mapping):
+            return self.fail()
+        branches = rule.get("else_if")
+        ways = [(rule.get("when"), rule.get("then"))]
+        for branch in branches if isinstance(branches, list) else []:
+            found = branch if isinstance(branch, Mapping) else {}
+            ways.append((found.get("when"), found.get("then")))
+        after: Span | None = None
+        for condition, steps in ways:
+            try:
+                holds = self.truth(self.value(condition, 2))
+            except RuleFailure:
+                self.ended.append(_NOTHING)
+                return after
+            if holds is not False:
+                after = _hull(after, self.block(steps, state))
+            if holds:
+                return after
+        return _hull(after, self.block(rule.get("else"), state))
+
+    def block(self, steps: Any, state: Span) -> Span | None:
+        """The points after some statements; None when they end the program."""
+        if steps is not None and not isinstance(steps, list):
+            return self.fail()
+        for step in steps or ():
+            kind = step.get("type") if isinstance(step, Mapping) else None
+            if not isinstance(kind, str) or PHASE_OF.get(kind, self.phase) != self.phase:
+                return self.fail()
+            if kind in ("return", "veto"):
+                self.ended.append(_NOTHING if kind == "veto" else state)
+                return None
+            try:
+                value = self.value(step.get("value"), 3)
+                if kind in ("assign_points", "set_points"):
+                    state = self.points(value)
+            except RuleFailure:
+                return self.fail()
+            if kind == "assign_points":
+                self.ended.append(state)
+                return None
+        return state
+
+    def points(self, value: Any) -> Span:
+        if not isinstance(value, Span) and not operators.is_number(value):
+            raise RuleFailure("DSL_ASSIGN_POINTS_NOT_NUMBER", "no number")
+        return _span(value)
+
+    def fail(self) -> Span | None:
+        """The run fails here: it pays nothing."""
+        self.ended.append(_NOTHING)
+        return None
+
+    # ---- expressions -----------------------------------------------------------------------------------------------
+
+    def value(self, node: Any, depth: int) -> Any:
+        """A value, or the span in which an unknown one lies."""
+        kind = node.get("type") if isinstance(node, Mapping) else None
+        if depth > MAX_COMPILED_DEPTH:
+            raise RuleFailure("DSL_LIMIT_EXCEEDED", "too deep")
+        if kind == "literal":
+            return node.get("value")
+        if kind == "field":
+            path = node.get("path")
+            return self.fields.get(path, ANY) if isinstance(path, str) else ANY
+        if kind == "not":
+            holds = self.truth(self.value(node.get("arg"), depth + 1))
+            return _MAYBE if holds is None else not holds
+        if kind in ("and", "or"):
+            return self.junction(node, kind == "or", depth)
+        if kind in ("compare", "arith"):
+            operands = [self.value(node.get(side), depth + 1) for side in ("left", "right")]
+            name = node.get("op")
+            apply, table = (operators.compare, _COMPARE) if kind == "compare" else (operators.arith, _ARITH)
+            spans = table.get(name) if isinstance(name, str) else None
+            return self.applied(lambda left, right: apply(name, left, right), spans, operands)
+        if kind == "func_call" and isinstance(node.get("args"), list):
+            operands = [self.value(arg, depth + 1) for arg in node["args"]]
+            function = operators.check_function(node.get("name"), len(operands))
+            return self.applied(
+                lambda *found: operators.call(function, list(found)), _FUNCTIONS.get(str(node.get("name"))), operands
+            )
+        raise RuleFailure("DSL_UNEXPECTED", "unknown expression")
+
+    def applied(self, exact: Any, spans: Any, operands: list[Any]) -> Any:
+        """An operation: as ever on known values, on spans where one is unknown and all are numbers."""
+        if not any(isinstance(operand, Span) for operand in operands):
+            return exact(*operands)
+        if spans is None:
+            raise RuleFailure("DSL_ARITH_OP_NOT_ALLOWED", "unknown operator")
+        if not all(isinstance(operand, Span | int | float) for operand in operands):
+            return ANY
+        return spans(*map(_span, operands))
+
+    def junction(self, node: Mapping[str, Any], cutting: bool, depth: int) -> Any:
+        args = node.get("args")
+        if not isinstance(args, list):
+            raise RuleFailure("DSL_UNEXPECTED", "no list of args")
+        sure = True
+        for arg in args:
+            try:
+                holds = self.truth(self.value(arg, depth + 1))
+            except RuleFailure:
+                if sure:
+                    raise
+                self.ended.append(_NOTHING)  # it fails unless an earlier one decided
+                return _MAYBE
+            if holds is cutting:
+                return cutting
+            sure = sure and holds is not None
+        return (not cutting) if sure else _MAYBE
+
+    def truth(self, value: Any) -> bool | None:
+        """Whether a value counts as true; None when that is not known."""
+        if not isinstance(value, Span):
+            return bool(value)
+        if value.low > 0 or value.high < 0:
+            return True
+        return False if value.low == value.high == 0 else None
+
+
+def _span(value: Any) -> Span:
+    if isinstance(value, Span):
+        return value
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
+    return ANY if math.isnan(number) else Span(number, number)
+
+
+def _hull(left: Span | None, right: Span | None) -> Span | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return Span(min(left.low, right.low), max(left.high, right.high))
+
+
+def _around(*ends: float) -> Span:
+    known = [end for end in ends if not math.isnan(end)]
+    return ANY if len(known) < len(ends) else Span(min(known), max(known))
+
+
+def _times(left: Span, right: Span) -> Span:
+    # Zero times an end that is never reached is zero.
+    return _around(*(0.0 if 0 in (a, b) else a * b for a in (left.low, left.high) for b in (right.low, right.high)))
+
+
+def _over(left: Span, right: Span) -> Span:
+    if right.low <= 0 <= right.high:
+        return ANY
+    return _times(left, Span(1 / right.high, 1 / right.low))
+
+
+def _less(left: Span, right: Span) -> Any:
+    return True if left.high < right.low else False if left.low >= right.high else _MAYBE
+
+
+def _less_or_equal(left: Span, right: Span) -> Any:
+    return True if left.high <= right.low else False if left.low > right.high else _MAYBE
+
+
+def _equal(left: Span, right: Span) -> Any:
+    apart = left.high < right.low or left.low > right.high
+    return False if apart else True if left.low == left.high == right.low == right.high else _MAYBE
+
+
+def _unequal(left: Span, right: Span) -> Any:
+    same = _equal(left, right)
+    return same if same is _MAYBE else not same
+
+
+def _clamp(value: Span, low: Span, high: Span) -> Span:
+    inner = Span(min(value.low, high.low), min(value.high, high.high))
+    return Span(max(low.low, inner.low), max(low.high, inner.high))
+
+
+def _whole(value: Span) -> Span:
+    return Span(*(math.trunc(end) if math.isfinite(end) else end for end in (value.low, value.high)))
+
+
+_COMPARE: Final[Mapping[str, Any]] = {
+    "<": _less,
+    "<=": _less_or_equal,
+    ">": lambda left, right: _less(right, left),
+    ">=": lambda left, right: _less_or_equal(right, left),
+    "==": _equal,
+    "!=": _unequal,
+}
+_ARITH: Final[Mapping[str, Any]] = {
+    "+": lambda left, right: _around(left.low + right.low, left.high + right.high),
+    "-": lambda left, right: _around(left.low - right.high, left.high - right.low),
+    "*": _times,
+    "/": _over,
+    "min": lambda left, right: Span(min(left.low, right.low), min(left.high, right.high)),
+    "max": lambda left, right: Span(max(left.low, right.low), max(left.high, right.high)),
+}
+_FUNCTIONS: Final[Mapping[str, Any]] = {"int": _whole, "clamp": _clamp}
