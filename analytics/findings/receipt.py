@@ -97,7 +97,7 @@ def receipt(found: Evidence, *, other: Definition | None = None, other_label: st
 
 def _told(found: Evidence, notes: list[str]) -> list[Step]:
     """Steps by position, the computed ones behind a cut among them."""
-    assert found.definition is not None and found.alignment is not None and found.trace is not None  # noqa: S101, PT018
+    assert found.definition is not None and found.alignment is not None and found.trace is not None  # noqa: S101
     beside, trace, stored = found.alignment, found.trace, len(found.trace)
     ending: Ending = "ended"
     if not found.is_ok:
@@ -127,44 +127,46 @@ def _extended(found: Evidence, beside: Alignment, path: Path, notes: list[str]) 
         return [*steps, Step(name, "unknown" if state == "unknown" else "off", verdict), *path.rules("post_rules")]
     after_trace = Path(path.program, path.found, path.trace, path.stored, path.ending)
     list(after_trace.rules("post_rules"))  # told once without an amount, to know what the statements set
-    answer, source = _answer(found, beside, after_trace)
+    answer = _answer(found, beside, after_trace)
     if not found.is_ok and not any(path.program.nodes[at].section == "post_rules" for at in beside.positions):
         verdict = "it failed, or the first rule after it: no entry follows"
         return [*steps, Step(name, "failed", verdict), *path.rules("post_rules")]
-    points, case_name = answer
-    known = [
-        *([words.points(points)] if points is not _NOT_RECORDED else ["points not recorded"]),
-        *([words.case(case_name)] if case_name is not _NOT_RECORDED else ["case not recorded"]),
-    ]
+    (points, points_source), (case_name, case_source) = answer
     path.amount = None if points is _NOT_RECORDED else points
-    line = (f"answer {known[0]}, {known[1]}{source}",)
-    steps.append(Step(f"{name} ran", "built_in", "", None, (line,), (), path.amount))
-    if points == -1 and isinstance(case_name, str) and " " in case_name.strip():
-        notes.append(f"The built-in refused the event: it answers -1 points and says “{words.name(case_name)}”.")
+    said = [
+        "points not recorded" if points is _NOT_RECORDED else f"{words.points(points)}{points_source}",
+        "case not recorded" if case_name is _NOT_RECORDED else f"{words.case(case_name)}{case_source}",
+    ]
+    steps.append(Step(f"{name} ran", "built_in", "", None, ((f"answer {said[0]}, {said[1]}",),), (), path.amount))
+    notes += _refusal(points, case_name)
     return [*steps, *path.rules("post_rules")]
 
 
 _NOT_RECORDED: Final = object()
 
 
-def _answer(found: Evidence, beside: Alignment, told: Path) -> tuple[tuple[Any, Any], str]:
-    """Points and case of the built-in, and where they are known from."""
-    run, is_whole = found.run, found.is_ok and told.ending == "ended"
-    read, sources = beside.post_fields, set()
-    answers: list[Any] = []
+def _answer(found: Evidence, beside: Alignment, told: Path) -> list[tuple[Any, str]]:
+    """Points and case of the built-in, each with where it is known from."""
+    is_whole = found.is_ok and told.ending == "ended"
+    answers: list[tuple[Any, str]] = []
     for path, column, is_changed in (
         ("parent.points", "points", told.is_changed),
         ("parent.case_name", "case_name", told.is_renamed),
     ):
-        if path in read:
-            answers.append(read[path])
-            sources.add("as read by the rules after it")
+        if path in beside.post_fields:
+            answers.append((beside.post_fields[path], " (as read by the rules after it)"))
         elif is_whole and not is_changed:
-            answers.append(run[column])
-            sources.add("as paid")
+            answers.append((found.run[column], " (as paid)"))
         else:
-            answers.append(_NOT_RECORDED)
-    return (answers[0], answers[1]), f" ({', '.join(sorted(sources))})" if sources else ""
+            answers.append((_NOT_RECORDED, ""))
+    return answers
+
+
+def _refusal(points: Any, case_name: Any) -> list[str]:
+    """A built-in that refuses an event answers so; its sentence stands where a case would."""
+    if points == -1 and isinstance(case_name, str) and " " in case_name.strip():
+        return [f"The built-in refused the event: it answers -1 points and says “{words.name(case_name)}”."]
+    return []
 
 
 def _without_trace(found: Evidence) -> list[Step]:
@@ -186,7 +188,9 @@ def _total(found: Evidence) -> Step:
     if run["points"] is None:
         return Step("No points are logged", "total")
     case_name = run["case_name"]
-    return Step("Points paid" + ("" if case_name is None else f", {words.case(case_name)}"), "total", points=run["points"])
+    return Step(
+        "Points paid" + ("" if case_name is None else f", {words.case(case_name)}"), "total", points=run["points"]
+    )
 
 
 # ---- sentences -----------------------------------------------------------------------------------------------------
@@ -202,7 +206,8 @@ def replay_sentence(found: Evidence) -> str:
         if not again.is_cut:
             return f"Replay reproduced all {again.entries:,} entries."
         return f"Replay reproduced all {again.entries:,} stored entries and computed the {behind:,} behind the cut."
-    return f"Replay {again.says.replace('was not precomputed', 'was not read')}."
+    says = again.says.replace("was not precomputed behind the cut", "is read behind the cut only")
+    return f"Replay {says.replace('was not precomputed', 'was not read')}."
 
 
 def _notes(found: Evidence) -> list[str]:
@@ -245,6 +250,7 @@ def _about_the_trace(found: Evidence) -> list[str]:
                 if has_rules
                 else "No rule ran before or after the built-in: points and case are the built-in's own."
             )
+            notes += _refusal(run["points"], run["case_name"])
         return notes
     if run.get("is_truncated"):
         total = int(run["nodes_executed"])

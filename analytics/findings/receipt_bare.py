@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from analytics.findings import receipt_words as words
 from analytics.findings.receipt_steps import Step, taken
 from analytics.findings.receipt_words import Line
 
-_STATEMENTS = {
+_MOST_LINES: Final = 6
+_STATEMENTS: Final = {
     "set_points": "sets the points to ",
     "set_case_name": "sets the case to ",
     "set_data": "sets a key of the data to ",
@@ -83,7 +84,7 @@ class _Bare:
         """The steps, the one that the trace ends in included."""
         self._close()
         if self.conditions or self.stack:
-            left = tuple(self.conditions or self.stack)
+            left = _shortened(self.conditions or self.stack)
             self.steps.append(Step("After the last rule", "unknown", "no rule follows", None, left))
         return self.steps
 
@@ -94,7 +95,7 @@ class _Bare:
         what = "Rule entry" if self.is_extend else "Rule"
         name = f"{what} {self.count}" + ("" if node_id is None else f", {words.name(node_id)}")
         # A bare value as condition leaves no compare: what is on the stack is what was looked at.
-        self.rule_conditions = tuple(self.conditions or self.stack)
+        self.rule_conditions = _shortened(self.conditions or self.stack)
         self.conditions, self.stack = [], []
         self.rule = (name, str(entry.get("branch")), number)
 
@@ -121,15 +122,29 @@ class _Bare:
         """Finish the step at hand."""
         if self.rule is not None:
             (name, branch, number), effects = self.rule, tuple(self.effects)
-            at = {"first_entry": number, "last_entry": number}  # its own entry: where its operands begin is not recorded
+            at = {
+                "first_entry": number,
+                "last_entry": number,
+            }  # its own entry: where its operands begin is not recorded
             if branch == "skip":
-                self.steps.append(Step(name, "skipped", "skipped", None, self.rule_conditions, effects, self.amount, **at))
+                self.steps.append(
+                    Step(name, "skipped", "skipped", None, self.rule_conditions, effects, self.amount, **at)
+                )
             else:
                 verdict = taken(branch)[1]
-                self.steps.append(Step(name, "matched", verdict, None, self.rule_conditions, effects, self.amount, **at))
+                self.steps.append(
+                    Step(name, "matched", verdict, None, self.rule_conditions, effects, self.amount, **at)
+                )
         elif self.effects:
             self.steps.append(Step("Without a rule", "matched", "", None, (), tuple(self.effects), self.amount))
         self.rule, self.effects, self.amount, self.rule_conditions = None, [], None, ()
 
     def _pop(self) -> Line:
         return self.stack.pop() if self.stack else ("a value",)
+
+
+def _shortened(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """The first lines and the last; how many there are between."""
+    if len(lines) <= _MOST_LINES:
+        return tuple(lines)
+    return (*lines[: _MOST_LINES - 2], (f"{len(lines) - _MOST_LINES + 1} more",), lines[-1])

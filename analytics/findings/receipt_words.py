@@ -17,6 +17,7 @@ from analytics.program.outline import Spot
 LONGEST_VALUE: Final = 60
 LONGEST_NAME: Final = 60
 _UNKNOWN: Final = "…"
+_FIRST: Final = 3  # conditions of a long ladder that are shown, besides the last
 _INFIX: Final = frozenset("+-*/")
 
 
@@ -134,7 +135,7 @@ class Teller:
             return ("not (", *self.condition(spot.below.get("arg")), ")", result)
         found = self.value_of(spot)
         if spot.kind == "literal":
-            return (("always ", Seen(_truth(found))) if isinstance(found, bool) else (value(found), result))
+            return ("always ", Seen(_truth(found))) if isinstance(found, bool) else (value(found), result)
         return (*self.operand(spot), result) if not self._says_itself(spot, found) else (self._named(spot), result)
 
     def operand(self, spot: Spot | None, *, is_inner: bool = False, exact: bool = False) -> Line:
@@ -208,7 +209,7 @@ class Teller:
     def _called(self, function: Any, args: Iterable[Spot | None]) -> Line:
         line: list[str] = [name(function), "("]
         for index, arg in enumerate(args):
-            line += [*([", "] if index else []), *self.operand(arg, is_inner=True)]
+            line += [*([", "] if index else []), *self.operand(arg)]
         return (*line, ")")
 
     def _junction(self, spot: Spot, is_whole: bool) -> Line:
@@ -216,7 +217,13 @@ class Teller:
         count = len(args) if isinstance(args, list) else 0
         looked_at = [arg for index in range(count) if self.is_seen(arg := spot.below.get(f"args[{index}]"))]
         line: list[str] = []
-        for arg in looked_at:
+        # All that were looked at before the last had the value that does not decide.
+        hidden = range(_FIRST, len(looked_at) - 1) if len(looked_at) > _FIRST + 2 else range(0)
+        for index, arg in enumerate(looked_at):
+            if index in hidden:
+                same = "true" if spot.kind == "and" else "false"
+                line += [f", {spot.kind} {len(hidden)} more that are {same}"] if index == hidden[0] else []
+                continue
             line += [*([f", {spot.kind} "] if line else []), *self.condition(arg)]
         if spot.position not in self.seen:
             line += [f", {spot.kind} …"]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from analytics.findings import receipt_words as words
 from analytics.findings.evidence import EVENT_FIELDS, Evidence
 from analytics.program import Outcome
 from analytics.program.values import as_written, same_json
+
+_UNREAD: Final = "DSL_FIELD_NOT_PRECOMPUTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ def simulate(found: Evidence) -> Simulation:
         if tried[-1][0]:
             break
     is_same, body, outcome = next((one for one in tried if one[0]), tried[0])
-    return Simulation(path, body, _said(outcome, is_same, found), is_same, _missing(found))
+    is_open = outcome.error_code == _UNREAD and not is_same
+    return Simulation(path, body, _said(outcome, is_same, found), None if is_open else is_same, _missing(found))
 
 
 def fields_of(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,8 +121,9 @@ def _is_prefix(trace: list[Any], made: list[dict[str, Any]]) -> bool:
 def _said(outcome: Outcome, is_same: bool, found: Evidence) -> str:
     if outcome.ok:
         gives = f"gives {words.points(outcome.points)}, {words.case(outcome.case_name)}"
-    elif outcome.error_code == "DSL_FIELD_NOT_PRECOMPUTED":
-        return f"Our own replay of it stops: {outcome.error_detail}, which the stored trace does not hold."
+    elif outcome.error_code == _UNREAD and not is_same:
+        unread = str(outcome.error_detail).removesuffix(" was not precomputed")
+        return f"Our own replay of it stops at {unread}, which the stored trace does not hold."
     else:
         gives = f"fails with {outcome.error_code}"
     if is_same:
@@ -129,7 +133,7 @@ def _said(outcome: Outcome, is_same: bool, found: Evidence) -> str:
 
 
 def _missing(found: Evidence) -> list[str]:
-    assert found.definition is not None and found.alignment is not None  # noqa: S101, PT018  # asked before
+    assert found.definition is not None and found.alignment is not None  # noqa: S101  # asked before
     paths = dict.fromkeys(node.path for node in found.definition.outline.nodes if node.path is not None)
     unread = [path for path in paths if path not in found.alignment.fields and path not in EVENT_FIELDS]
     notes = []
