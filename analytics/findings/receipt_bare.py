@@ -1,4 +1,4 @@
-"""The decision path from the trace alone, where the program is not known: values, types, branches and ids, no paths or operators."""
+"""The decision path from the trace alone, where the program is not known: values, types and ids, no paths or operators."""
 
 from __future__ import annotations
 
@@ -122,19 +122,18 @@ class _Bare:
         """Finish the step at hand."""
         if self.rule is not None:
             (name, branch, number), effects = self.rule, tuple(self.effects)
-            at = {
-                "first_entry": number,
-                "last_entry": number,
-            }  # its own entry: where its operands begin is not recorded
-            if branch == "skip":
-                self.steps.append(
-                    Step(name, "skipped", "skipped", None, self.rule_conditions, effects, self.amount, **at)
-                )
-            else:
-                verdict = taken(branch)[1]
-                self.steps.append(
-                    Step(name, "matched", verdict, None, self.rule_conditions, effects, self.amount, **at)
-                )
+            is_skipped = branch == "skip"
+            step = Step(
+                name,
+                "skipped" if is_skipped else "matched",
+                "skipped" if is_skipped else taken(branch)[1],
+                conditions=self.rule_conditions,
+                effects=effects,
+                points=self.amount,
+                first_entry=number,  # its own entry: where its operands begin is not recorded
+                last_entry=number,
+            )
+            self.steps.append(step)
         elif self.effects:
             self.steps.append(Step("Without a rule", "matched", "", None, (), tuple(self.effects), self.amount))
         self.rule, self.effects, self.amount, self.rule_conditions = None, [], None, ()

@@ -103,7 +103,7 @@ def _is_same(found: Evidence, outcome: Outcome) -> bool:
     if not run.get("is_truncated") and len(made) != len(trace):
         return False
     try:
-        return float(outcome.points) == run["points"] or outcome.points != outcome.points
+        return bool(float(outcome.points) == run["points"])
     except (TypeError, ValueError, OverflowError):
         return False
 
@@ -123,23 +123,22 @@ def _said(outcome: Outcome, is_same: bool, found: Evidence) -> str:
         gives = f"gives {words.points(outcome.points)}, {words.case(outcome.case_name)}"
     elif outcome.error_code == _UNREAD and not is_same:
         unread = str(outcome.error_detail).removesuffix(" was not precomputed")
-        return f"Our own replay of it stops at {unread}, which the stored trace does not hold."
+        return f"Our own replay of the simulate request stops at {unread}, which the stored trace does not hold."
     else:
         gives = f"fails with {outcome.error_code}"
     if is_same:
-        return f"Our own replay of it {gives}, as logged."
+        return f"Our own replay of the simulate request {gives}, as logged."
     logged = "the log says otherwise" if found.is_ok else f"the run was logged as {words.name(found.run['status'])}"
-    return f"Our own replay of it {gives}: {logged}."
+    return f"Our own replay of the simulate request {gives}: {logged}."
 
 
 def _missing(found: Evidence) -> list[str]:
     assert found.definition is not None and found.alignment is not None  # noqa: S101  # asked before
     paths = dict.fromkeys(node.path for node in found.definition.outline.nodes if node.path is not None)
     unread = [path for path in paths if path not in found.alignment.fields and path not in EVENT_FIELDS]
-    notes = []
+    is_whole, notes = found.alignment.end == "finished", []
     if unread:
         shown = ", ".join(words.name(path) for path in unread[:8]) + (", …" if len(unread) > 8 else "")
-        notes.append(f"Not in it, because this run did not read them: {shown}.")
-    if found.alignment.end != "finished" and found.is_ok:
-        notes.append("The stored trace is cut, so what was read behind the cut may be missing.")
+        why = "this run did not read them" if is_whole else "the stored trace does not hold them"
+        notes.append(f"Not in it, because {why}: {shown}.")
     return notes
