@@ -121,13 +121,13 @@ def _extended(found: Evidence, beside: Alignment, path: Path, notes: list[str]) 
     name = f"The built-in {words.name(found.run.get('parent_strategy_id') or '(unnamed)')}"
     if beside.vetoed:
         return [*steps, Step(f"{name}: not run", "off", "vetoed"), *path.rules("post_rules")]
+    if path.over and path.ending == "cut":
+        return [*steps, Step(name, "unknown", "not known, behind the cut"), *path.rules("post_rules")]
     if path.over:
-        verdict = "not known, behind the cut" if path.ending == "cut" else f"not reached, {path.over}"
-        state = "unknown" if path.ending == "cut" else "off"
-        return [*steps, Step(name, "unknown" if state == "unknown" else "off", verdict), *path.rules("post_rules")]
-    after_trace = Path(path.program, path.found, path.trace, path.stored, path.ending)
-    list(after_trace.rules("post_rules"))  # told once without an amount, to know what the statements set
-    answer = _answer(found, beside, after_trace)
+        return [*steps, Step(name, "off", f"not reached, {path.over}"), *path.rules("post_rules")]
+    ahead = Path(path.program, path.found, path.trace, path.stored, path.ending)
+    list(ahead.rules("post_rules"))  # told once without an amount, to know what the statements set
+    answer = _answer(found, ahead)
     if not found.is_ok and not any(path.program.nodes[at].section == "post_rules" for at in beside.positions):
         verdict = "it failed, or the first rule after it: no entry follows"
         return [*steps, Step(name, "failed", verdict), *path.rules("post_rules")]
@@ -145,16 +145,17 @@ def _extended(found: Evidence, beside: Alignment, path: Path, notes: list[str]) 
 _NOT_RECORDED: Final = object()
 
 
-def _answer(found: Evidence, beside: Alignment, told: Path) -> list[tuple[Any, str]]:
+def _answer(found: Evidence, told: Path) -> list[tuple[Any, str]]:
     """Points and case of the built-in, each with where it is known from."""
     is_whole = found.is_ok and told.ending == "ended"
+    read = found.alignment.post_fields if found.alignment is not None else {}  # what was recorded, not computed
     answers: list[tuple[Any, str]] = []
     for path, column, is_changed in (
         ("parent.points", "points", told.is_changed),
         ("parent.case_name", "case_name", told.is_renamed),
     ):
-        if path in beside.post_fields:
-            answers.append((beside.post_fields[path], " (as read by the rules after it)"))
+        if path in read:
+            answers.append((read[path], " (as read by the rules after it)"))
         elif is_whole and not is_changed:
             answers.append((found.run[column], " (as paid)"))
         else:
