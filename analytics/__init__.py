@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from analytics.api import extract, open_lake, post_mortem, render, runaway_rules, sampling_audit
+    from analytics.api import explain, extract, open_lake, post_mortem, render, runaway_rules, sampling_audit
     from analytics.errors import AnalyticsError
     from analytics.warehouse import Warehouse
     from analytics.window import Window
@@ -24,6 +24,7 @@ _HOMES = {
     "AnalyticsError": "analytics.errors",
     "Warehouse": "analytics.warehouse",
     "Window": "analytics.window",
+    "explain": "analytics.api",
     "extract": "analytics.api",
     "open_lake": "analytics.api",
     "post_mortem": "analytics.api",
@@ -36,6 +37,7 @@ __all__ = [
     "AnalyticsError",
     "Warehouse",
     "Window",
+    "explain",
     "extract",
     "open_lake",
     "post_mortem",

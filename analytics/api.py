@@ -21,6 +21,7 @@ from analytics.window import Window
 if TYPE_CHECKING:
     from analytics.audit import Audit
     from analytics.reports import Rendered
+    from analytics.stories.explained import Explained
     from analytics.stories.post_mortem import PostMortem
     from analytics.stories.runaway_rules import RunawayRules
 
@@ -194,6 +195,38 @@ def runaway_rules(
     )
 
 
+def explain(
+    execution_id: str,
+    lake: Warehouse | str | Path | None = None,
+    *,
+    realm: str | None = "",
+    no_realm: bool = False,
+    since: str | date | None = None,
+    until: str | date | None = None,
+    show_users: bool = False,
+    versus: int | None = None,
+) -> Explained:
+    """Why one run paid what it paid: rule after rule, with the values it saw.
+
+    Args:
+        execution_id: Id of the run, or its first letters where only one run has them.
+        lake: An open lake, or its folder.
+        realm: Tenant; empty for all, ``None`` for the NULL realm.
+        no_realm: The NULL realm, where a parameter cannot be ``None``.
+        since, until: Only look at runs of this time, which is faster in a large lake.
+        show_users: Show user ids.
+        versus: Another version of the strategy, to run on the same inputs.
+
+    Raises:
+        UsageError: Several runs have such an id.
+        UnknownNameError: No run has it, or the lake holds no program of that version.
+    """
+    from analytics.stories.explained import explain as _explain
+
+    opened = _opened(lake, *_scope(realm, no_realm))
+    return _explain(opened, execution_id, since=since, until=until, show_users=show_users, versus=versus)
+
+
 def sampling_audit(
     lake: Warehouse | str | Path | None = None,
     *,
@@ -264,4 +297,4 @@ def _opened(lake: Warehouse | str | Path | None, realm: str | None, any_realm: b
     return open_lake(lake or None, realm=() if any_realm else realm)
 
 
-__all__ = ["extract", "open_lake", "post_mortem", "render", "runaway_rules"]
+__all__ = ["explain", "extract", "open_lake", "post_mortem", "render", "runaway_rules"]

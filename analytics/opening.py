@@ -1,18 +1,53 @@
-"""Finding and opening a lake."""
+"""Finding and opening a lake; what ``analytics.open_lake()`` returns can also explain one run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analytics.config import Settings
 from analytics.lake import Lake
 from analytics.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from analytics.stories.explained import Explained
+
+
+class OpenLake(Warehouse):
+    """A lake opened for reading, with what is known of its runs one by one."""
+
+    def explain(
+        self,
+        execution_id: str,
+        *,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        show_users: bool = False,
+        versus: int | None = None,
+    ) -> Explained:
+        """Why one run paid what it paid: its decision path, shown as HTML in a notebook and as text elsewhere.
+
+        Args:
+            execution_id: Id of the run, or its first letters where only one run has them.
+            since, until: Only look at runs of this time.
+            show_users: Show user ids.
+            versus: Another version of the strategy, to run on the same inputs.
+
+        Raises:
+            UsageError: Several runs have such an id.
+            UnknownNameError: No run has it, or the lake holds no program of that version.
+        """
+        from analytics.stories.explained import explain
+
+        return explain(self, execution_id, since=since, until=until, show_users=show_users, versus=versus)
+
+
 _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
 
 
-def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | None] | None = ()) -> Warehouse:
+def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | None] | None = ()) -> OpenLake:
     """Open a lake for reading.
 
     Args:
@@ -26,7 +61,7 @@ def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | Non
         UnknownNameError: The lake holds nothing of that realm.
     """
     scope: tuple[str | None, ...] = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
-    return Warehouse(Lake(find_lake(path)), realms=scope or None)
+    return OpenLake(Lake(find_lake(path)), realms=scope or None)
 
 
 def find_lake(path: str | Path | None = None) -> Path:

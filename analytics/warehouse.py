@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from analytics import checks, day_files, ledger, reading, schema, sql, summary
 from analytics.checks import CheckResult
@@ -250,7 +250,7 @@ class Warehouse:
         for table, names in files.items():
             connection.execute(f"set variable {table}_files = $1", [names])
 
-    def reweighed(self, weights: pa.Table) -> Warehouse:
+    def reweighed(self, weights: pa.Table) -> Self:
         """The same lake, whose view executions, and what builds on it, weighs drawn rows by the engine's counters.
 
         node_days stays as it is: it was summed up with the weights of the extraction.
@@ -258,7 +258,7 @@ class Warehouse:
         Args:
             weights: ``realm_id``, ``hour`` (UTC), ``factor``, ``instead``, as ``audit.Audit.weights``. Other rows keep theirs.
         """
-        return Warehouse(self.lake, realms=self._realms, whole_days=self._whole_days, counted_weights=weights)
+        return type(self)(self.lake, realms=self._realms, whole_days=self._whole_days, counted_weights=weights)
 
     def _asked(self, ask: Callable[[], T]) -> T:
         return reading.asked(ask, self.refresh)

@@ -221,6 +221,28 @@ def test_a_cut_run_that_reads_on_behind_the_cut_cannot_be_decided_unless_the_row
     assert "'x'" in replay(compile_program(program), found, trace, known={"externalGameId": "g"}, **options).says
 
 
+def test_what_a_built_in_answered_is_not_guessed_where_it_was_read_behind_the_cut_only() -> None:
+    more = {"type": "arith", "op": "+", "left": field("parent.points"), "right": lit(5)}
+    program = {"post_rules": [{"when": lit(1), "then": [{"type": "set_points", "value": more}]}]}
+    outcome = compile_program(program).run_extend({}, lambda _data: ParentResult(3, "built-in"))
+    assert outcome.points == 8
+    verdicts = {}
+    for kept in (2, 3):
+        trace = through_the_log(outcome.trace)[:kept]
+        found = align(outline(program), trace, is_extend=True, is_whole=False)
+        again = replay(
+            compile_program(program),
+            found,
+            trace,
+            is_extend=True,
+            points=8.0,
+            case_name="built-in",
+            node_count=outcome.nodes,
+        )
+        verdicts[kept] = again.verdict
+    assert verdicts == {2: "undecided", 3: "reproduced"}
+
+
 def test_the_border_of_the_phases_is_found_though_both_generate_the_same_ids() -> None:
     block = {"when": field("a"), "then": [{"type": "set_data", "key": "k", "value": lit(1)}]}
     program = generate_ids({"pre_rules": [block], "post_rules": [{**block, "when": field("parent.points")}]})

@@ -88,7 +88,6 @@ ORDER = (
         "checks",
         "summary",
         "warehouse",
-        "opening",
         "export",
         "status",
         "audit_steps",
@@ -98,7 +97,7 @@ ORDER = (
         "doctor_server",
         "doctor",
     ),
-    *("findings", "page", "charts", "stories", "reports", "api", "demo", "cli"),
+    *("findings", "page", "charts", "stories", "opening", "reports", "api", "demo", "cli"),
 )
 """A module may import those before it, so every question has one place where its answer can be."""
 

@@ -14,7 +14,6 @@ from analytics.errors import UnknownNameError, UsageError
 from analytics.findings.activations import activations
 from analytics.findings.family import Family, family_runs, find_family, labels_of
 from analytics.findings.incident import find_incident
-from analytics.findings.receipt import receipt, simulate_request
 from analytics.program import words
 from analytics.stories import measures
 from analytics.warehouse import records
@@ -202,45 +201,6 @@ def test_a_burst_that_is_over_has_an_end():
     assert found.kind == "failures"
     assert found.code_since == datetime(2026, 7, 3, 0, 20, tzinfo=UTC)
     assert found.code_until == datetime(2026, 7, 3, 1, 48, tzinfo=UTC)
-
-
-def test_a_receipt_says_what_was_compared_and_what_was_paid(warehouse):
-    run = (
-        warehouse.sql(
-            "select * exclude (trace, trace_irregular), false as is_truncated from executions where case_name = 'PerformanceBonus' "
-            "and strategy_version = 3 order by created_at limit 1"
-        )
-        .df()
-        .to_dict("records")[0]
-    )
-    entries = warehouse.run("trace", execution=run["execution_id"])
-    average = entries[entries["node_id"] == "performance-bonus.and.0.compare.0.field.0"]["value_number"].iloc[0]
-    found = receipt(warehouse, run)
-    by_name = {step.text: step for step in found.steps}
-    bonus = by_name["Rule 2, performance-bonus"]
-    assert bonus.state == "matched"
-    assert bonus.points == 15
-    assert f"user.avg_time {average:.10g} < all.avg_time" in bonus.why
-    assert by_name["Rule 1, new-rider"].state == "skipped"
-    assert by_name["Rule 3, steady-pace"].state == "off"
-    assert found.steps[-1].points == 15
-    body = simulate_request(found)
-    assert body["mockState"]["user.avg_time"] == average
-    assert "distance_km" in body["data"]
-
-
-def test_a_failed_run_is_said_to_have_no_trace(warehouse):
-    [run] = (
-        warehouse.sql(
-            "select * exclude (trace, trace_irregular), false as is_truncated from executions where status = 'error' "
-            "and error_code = 'DSL_ARITH_DIV_BY_ZERO' and trace is null limit 1"
-        )
-        .df()
-        .to_dict("records")
-    )
-    found = receipt(warehouse, run)
-    assert "keeps no trace" in found.notes[0]
-    assert found.steps[-1].state == "failed"
 
 
 def test_words_show_what_they_cannot_read_as_json():

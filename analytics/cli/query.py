@@ -25,6 +25,7 @@ from analytics.cli.terminal import (
 )
 from analytics.config import Settings
 from analytics.errors import QueryError, UsageError
+from analytics.warehouse import Warehouse
 from analytics.window import Window
 
 AUDITED = ("strategy_summary", "points_by_hour")
@@ -57,7 +58,7 @@ def run_query(options: argparse.Namespace) -> int:
         raise UsageError(
             "either a statement, or --name, or --list", hint="strategy-analytics query 'from strategy_days limit 5'"
         )
-    lake = api.open_lake(options.lake, realm=chosen_realms(options))
+    lake: Warehouse = api.open_lake(options.lake, realm=chosen_realms(options))
     if options.list:
         put_table(["view", "what it holds"], lake.describe().values.tolist())
         put_table(["query", "answers", "parameters"], lake.queries().values.tolist())

@@ -112,11 +112,17 @@ def pieces(lake: Warehouse, execution_ids: Sequence[str]) -> list[Evidence]:
             version = (str(run["strategy_id"]), int(run["strategy_version"]))
             if version not in known:
                 known[version] = definition(lake, *version)
-            found.append(_joined(run, known[version]))
+            found.append(joined(run, known[version]))
     return found
 
 
-def _joined(run: dict[str, Any], program: Definition | None) -> Evidence:
+def joined(run: dict[str, Any], program: Definition | None) -> Evidence:
+    """One run beside its program.
+
+    Args:
+        run: A row of the query ``run_trace``; its columns ``trace`` and ``trace_irregular`` are taken out of it.
+        program: Its version's program.
+    """
     text = rebuild(run.pop("trace"), run.pop("trace_irregular"))
     trace = read_json(text) if text is not None else None
     if not isinstance(trace, list):

@@ -1,38 +1,42 @@
-"""Why one run paid what it paid: its trace as a decision path in words.
+"""Why one run paid what it paid: its decision path in words, with what is not known about it.
 
-Values come from the trace; names of fields and operators from the definition, joined by node id where an id and type occur
-once in the program. Without a definition the path is told from the trace alone.
+The path follows the alignment, by position: ids repeat, may be null, and belong to another rule in another version. Without
+a definition, or with one that does not fit, it is told from the trace alone.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from analytics.warehouse import Warehouse, records
+from analytics.findings import receipt_words as words
+from analytics.findings.evidence import Definition, Evidence
+from analytics.findings.receipt_bare import bare_steps
+from analytics.findings.receipt_steps import Ending, Path, Step
+from analytics.findings.simulate import Simulation, simulate
+from analytics.findings.versus import versus
+from analytics.program import Alignment, align
 
-if TYPE_CHECKING:
-    import pandas as pd
+CODES: Final[Mapping[str, str]] = {
+    "DSL_TIMEOUT": "it ran longer than the time limit",
+    "DSL_LIMIT_EXCEEDED": "it visited more nodes, or nested deeper, than is allowed",
+    "DSL_ARITH_DIV_BY_ZERO": "a division by zero",
+    "DSL_ARITH_TYPE_MISMATCH": "a calculation with values that do not go together",
+    "DSL_COMPARE_TYPE_MISMATCH": "a comparison of values that have no order",
+    "DSL_ASSIGN_POINTS_NOT_NUMBER": "points that are no number",
+    "DSL_SET_POINTS_NOT_NUMBER": "points that are no number",
+    "DSL_SET_CASE_NAME_NOT_STRING": "a case name that is no text",
+    "DSL_FIELD_NOT_PRECOMPUTED": "a field that the engine had not prepared",
+    "DSL_UNKNOWN_STATEMENT": "a statement that the engine does not know",
+    "DSL_COMPARE_OP_NOT_ALLOWED": "a comparison that the engine does not know",
+    "DSL_ARITH_OP_NOT_ALLOWED": "a calculation that the engine does not know",
+    "DSL_UNEXPECTED": "something that the engine did not expect",
+}
+"""What the log's codes say, for people."""
 
-_LONGEST_VALUE = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of a receipt.
-
-    Attributes:
-        text: The rule or statement.
-        why: Conditions with the values they saw.
-        points: What it paid; ``None`` for nothing.
-        state: ``matched``, ``skipped``, ``off`` (not reached), ``failed`` or ``total``.
-    """
-
-    text: str
-    why: str = ""
-    points: float | None = None
-    state: str = "skipped"
+_FAILURES: Final = ("error", "timeout", "limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,195 +44,223 @@ class Receipt:
     """A run and its decision path.
 
     Attributes:
-        run: Columns of ``executions``.
-        steps: In the order of evaluation, the total last.
-        notes: What is not known about it, in sentences.
-        fields: Field paths with the JSON value the run read.
+        run: Columns of ``executions``, without the trace.
+        steps: In the order of the program, the total last.
+        notes: What is not known or not ordinary about it, in sentences.
+        fields: Field path → value, as far as the program tells what was read; in DSL_EXTEND of both phases.
+        replay: What the replay came to, in a sentence; empty without one.
+        verdict: `reproduced`, `differs` or `undecided`; None without a replay.
+        simulation: The request that runs it again.
+        versus: What another version pays on the same inputs, in a sentence; empty when not asked.
     """
 
     run: dict[str, Any]
     steps: list[Step]
     notes: list[str]
     fields: dict[str, Any]
+    replay: str
+    verdict: str | None
+    simulation: Simulation
+    versus: str = ""
 
 
-@dataclass(slots=True)
-class _Walk:
-    """State while entries are read: a stack of values in words, and the conditions since the last rule."""
-
-    program: dict[tuple[str, str], dict[str, Any]]
-    stack: list[str] = field(default_factory=list)
-    conditions: list[str] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    rules_seen: int = 0
-    reached: set[int] = field(default_factory=set)
-    fields: dict[str, Any] = field(default_factory=dict)
-
-
-def receipt(lake: Warehouse, run: dict[str, Any]) -> Receipt:
-    """The decision path of one run.
+def receipt(found: Evidence, *, other: Definition | None = None, other_label: str = "The other version") -> Receipt:
+    """The decision path of one run. Never raises, whatever trace and program hold.
 
     Args:
-        lake: Where its trace and definition are.
-        run: A row of ``strategy_runs`` or ``executions``.
+        found: What is known of the run.
+        other: Another version, to run on the same inputs.
+        other_label: What to call it, as `Version 2`.
     """
-    entries = lake.run("trace", execution=run["execution_id"])
-    nodes = lake.run("program", strategy=run["strategy_id"], version=int(run["strategy_version"]))
-    walk = _Walk(_unique(nodes))
-    for entry in records(entries):
-        _step(walk, entry)
-    notes = []
-    if entries.empty:
-        failed = run["status"] != "ok"
-        notes.append(
-            "A failed run keeps no trace, so the rule cannot be named." if failed else "This run has no trace."
-        )
-    if run.get("is_truncated"):
-        notes.append(
-            f"The trace is cut: {len(entries)} of {int(run['nodes_executed'])} entries are stored, the rest is unknown."
-        )
-    if nodes.empty and not entries.empty:
-        notes.append("The definition is not in the lake: field names and operators are unknown.")
-    if not entries.empty and not run.get("is_truncated"):
-        for number, name in _rules(nodes):
-            if number not in walk.reached:
-                walk.steps.append(Step(name, state="off"))
-    points = run.get("points")
-    ok = run["status"] == "ok"
-    walk.steps.append(
-        Step(
-            "Points paid" if ok else f"Stopped: {run.get('error_code') or run['status']}",
-            points=points if ok else None,
-            state="total" if ok else "failed",
-        )
-    )
-    return Receipt(run, walk.steps, notes, walk.fields)
-
-
-def simulate_request(found: Receipt) -> dict[str, Any] | None:
-    """The body that replays a run through the engine's simulate endpoint, from the fields the run read.
-
-    Returns:
-        ``None`` for DSL_EXTEND, which the endpoint cannot run, and for runs without a readable trace or definition.
-    """
-    if not found.fields:
-        return None
-    data = {path[5:]: value for path, value in found.fields.items() if path.startswith("data.")}
-    state = {path: value for path, value in found.fields.items() if not path.startswith(("data.", "external"))}
-    return {
-        "externalGameId": found.run.get("external_game_id"),
-        "externalTaskId": found.run.get("external_task_id"),
-        "externalUserId": found.run.get("external_user_id"),
-        "data": data,
-        "mockState": state,
-    }
-
-
-def _unique(nodes: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
-    """Nodes by id and type, where that pair occurs once."""
-    once = nodes[nodes["node_id"].notna()].drop_duplicates(["node_id", "type"], keep=False)
-    return {(str(row["node_id"]), str(row["type"])): row for row in records(once)}
-
-
-def _rules(nodes: pd.DataFrame) -> list[tuple[int, str]]:
-    rules = nodes[(nodes["type"] == "rule") & (nodes["section"] == "rules")]
-    return [(int(row["rule_index"]), _rule_name(row, 0)) for row in records(rules)]
-
-
-def _rule_name(node: dict[str, Any] | None, counted: int) -> str:
-    if node is None:
-        return f"Rule {counted}"
-    number = int(node["rule_index"]) + 1
-    section = {"pre_rules": "Before the built-in, rule", "post_rules": "After the built-in, rule"}.get(
-        node["section"], "Rule"
-    )
-    named = node["node_id"] if isinstance(node["node_id"], str) else ""
-    return f"{section} {number}" + (f", {named}" if named and not named.startswith("root.") else "")
-
-
-def _step(walk: _Walk, entry: dict[str, Any]) -> None:
-    kind = str(entry["type"])
-    node = walk.program.get((str(entry["node_id"]), kind))
-    value = _short(entry["value"])
-    if kind == "literal":
-        walk.stack.append(value)
-    elif kind == "field":
-        path = node["path"] if node and isinstance(node["path"], str) else None
-        if path is not None and isinstance(entry["value"], str):
-            walk.fields[path] = json.loads(entry["value"])
-        walk.stack.append(f"{path or 'a field'} {value}")
-    elif kind in ("arith", "func_call"):
-        operator = node["operator"] if node and isinstance(node["operator"], str) else "?"
-        count = 2 if kind == "arith" else {"clamp": 3}.get(operator, 1)
-        parts = _pop(walk, count)
-        said = f" {operator} ".join(parts) if operator in "+-*/?" else f"{operator}({', '.join(parts)})"
-        walk.stack.append(f"{said} = {value}")
-    elif kind == "compare":
-        operator = node["operator"] if node and isinstance(node["operator"], str) else "compared with"
-        walk.conditions.append(f"{f' {operator} '.join(_pop(walk, 2))} is {value}")
-    elif kind == "not":
-        if walk.conditions:
-            walk.conditions[-1] = f"not ({walk.conditions[-1]})"
-    elif kind == "rule":
-        _rule(walk, entry, node)
-    elif kind not in ("and", "or"):
-        _statement(walk, entry, node, kind, value)
-
-
-def _rule(walk: _Walk, entry: dict[str, Any], node: dict[str, Any] | None) -> None:
-    walk.rules_seen += 1
-    if node is not None and node["section"] == "rules":
-        walk.reached.add(int(node["rule_index"]))
-    branch = str(entry["branch"] or "")
-    name = _rule_name(node, walk.rules_seen)
-    if branch.startswith("elseif:"):
-        name += f", else-if {int(branch[7:]) + 1}" if branch[7:].isdigit() else ", else-if"
-    elif branch == "else":
-        name += ", else"
-    # A bare value as condition leaves no compare: what remains on the stack is what was looked at.
-    why = walk.conditions + ([] if walk.conditions else walk.stack)
-    walk.steps.append(Step(name, "; ".join(why), None, "skipped" if branch == "skip" else "matched"))
-    walk.stack.clear()
-    walk.conditions.clear()
-
-
-def _statement(walk: _Walk, entry: dict[str, Any], node: dict[str, Any] | None, kind: str, value: str) -> None:
-    parts = "; ".join(_pop(walk, len(walk.stack)))
-    case = f", case {node['case_name']}" if node and isinstance(node["case_name"], str) else ""
-    key = f" {node['key']}" if node and isinstance(node["key"], str) else ""
-    words = {
-        "assign_points": f"assign {value}{case}",
-        "set_points": f"set points to {value}",
-        "set_case_name": f"set case to {value}",
-        "set_data": f"set data{key} to {value}",
-        "set_callback_data": f"call back{key} = {value}",
-        "veto": f"veto, case {value}",
-        "return": "return",
-    }
-    said = words.get(kind, f"{kind} {value}")
-    number = entry["value_number"]
-    paid = number if kind in ("assign_points", "set_points") and number == number else None
-    because = f"{parts} → {said}" if parts and parts != value else said
-    last = walk.steps[-1] if walk.steps else None
-    if last is not None and last.state == "matched" and last.points is None:
-        walk.steps[-1] = Step(last.text, f"{last.why} → {because}" if last.why else because, paid, "matched")
+    notes = _notes(found)
+    if found.trace is None:
+        steps = _without_trace(found)
+    elif found.definition is None or found.alignment is None or not found.fits:
+        steps = bare_steps(found.trace, is_extend=found.is_extend)
     else:
-        walk.steps.append(Step(said[:1].upper() + said[1:], parts, paid, "matched"))
+        steps = _told(found, notes)
+    beside = found.alignment
+    return Receipt(
+        run=found.run,
+        steps=[*steps, _total(found)],
+        notes=notes,
+        fields={**beside.fields, **beside.post_fields} if beside is not None and beside.fits else {},
+        replay=replay_sentence(found),
+        verdict=found.replay.verdict if found.replay is not None and found.fits else None,
+        simulation=simulate(found),
+        versus=versus(found, other, other_label) if other is not None else "",
+    )
 
 
-def _pop(walk: _Walk, count: int) -> list[str]:
-    taken = walk.stack[len(walk.stack) - count :] if count else []
-    del walk.stack[max(len(walk.stack) - count, 0) :]
-    return taken
+# ---- steps ---------------------------------------------------------------------------------------------------------
 
 
-def _short(value: str | None) -> str:
-    if value is None:
-        return "nothing"
-    try:
-        number = float(value)
-        if "." in value and abs(number) < 1e15:
-            value = f"{number:.10g}"
-    except ValueError:
-        pass
-    return value if len(value) <= _LONGEST_VALUE else value[: _LONGEST_VALUE - 1] + "…"
+def _told(found: Evidence, notes: list[str]) -> list[Step]:
+    """Steps by position, the computed ones behind a cut among them."""
+    assert found.definition is not None and found.alignment is not None and found.trace is not None  # noqa: S101
+    beside, trace, stored = found.alignment, found.trace, len(found.trace)
+    ending: Ending = "ended"
+    if not found.is_ok:
+        ending = "failed"
+    elif beside.end != "finished":
+        ending = "cut"
+    again = found.replay
+    if ending == "cut" and again is not None and again.verdict == "reproduced" and again.trace is not None:
+        whole = align(found.definition.outline, again.trace, is_extend=found.is_extend, is_whole=True)
+        if whole.fits:
+            beside, ending, trace = whole, "ended", [*trace, *again.trace[stored:]]
+            notes.append(f"What follows entry {stored:,} is not in the log: the replay computed it.")
+    path = Path(found.definition.outline, beside, trace, stored, ending)
+    if not found.is_extend:
+        return [*path.rules("rules"), *path.default()]
+    return _extended(found, beside, path, notes)
+
+
+def _extended(found: Evidence, beside: Alignment, path: Path, notes: list[str]) -> list[Step]:
+    steps = list(path.rules("pre_rules"))
+    name = f"The built-in {words.name(found.run.get('parent_strategy_id') or '(unnamed)')}"
+    if beside.vetoed:
+        return [*steps, Step(f"{name}: not run", "off", "vetoed"), *path.rules("post_rules")]
+    if path.over and path.ending == "cut":
+        return [*steps, Step(name, "unknown", "not known, behind the cut"), *path.rules("post_rules")]
+    if path.over:
+        return [*steps, Step(name, "off", f"not reached, {path.over}"), *path.rules("post_rules")]
+    ahead = Path(path.program, path.found, path.trace, path.stored, path.ending)
+    list(ahead.rules("post_rules"))  # told once without an amount, to know what the statements set
+    answer = _answer(found, ahead)
+    if not found.is_ok and not any(path.program.nodes[at].section == "post_rules" for at in beside.positions):
+        verdict = "it failed, or the first rule after it: no entry follows"
+        return [*steps, Step(name, "failed", verdict), *path.rules("post_rules")]
+    (points, points_source), (case_name, case_source) = answer
+    path.amount = None if points is _NOT_RECORDED else points
+    said = [
+        "points not recorded" if points is _NOT_RECORDED else f"{words.points(points)}{points_source}",
+        "case not recorded" if case_name is _NOT_RECORDED else f"{words.case(case_name)}{case_source}",
+    ]
+    steps.append(Step(f"{name} ran", "built_in", "", None, ((f"answer {said[0]}, {said[1]}",),), (), path.amount))
+    notes += _refusal(points, case_name)
+    return [*steps, *path.rules("post_rules")]
+
+
+_NOT_RECORDED: Final = object()
+
+
+def _answer(found: Evidence, told: Path) -> list[tuple[Any, str]]:
+    """Points and case of the built-in, each with where it is known from."""
+    is_whole = found.is_ok and told.ending == "ended"
+    read = found.alignment.post_fields if found.alignment is not None else {}  # what was recorded, not computed
+    answers: list[tuple[Any, str]] = []
+    for path, column, is_changed in (
+        ("parent.points", "points", told.is_changed),
+        ("parent.case_name", "case_name", told.is_renamed),
+    ):
+        if path in read:
+            answers.append((read[path], " (as read by the rules after it)"))
+        elif is_whole and not is_changed:
+            answers.append((found.run[column], " (as paid)"))
+        else:
+            answers.append((_NOT_RECORDED, ""))
+    return answers
+
+
+def _refusal(points: Any, case_name: Any) -> list[str]:
+    """A built-in that refuses an event answers so; its sentence stands where a case would."""
+    if points == -1 and isinstance(case_name, str) and " " in case_name.strip():
+        return [f"The built-in refused the event: it answers -1 points and says “{words.name(case_name)}”."]
+    return []
+
+
+def _without_trace(found: Evidence) -> list[Step]:
+    run = found.run
+    if not (found.is_ok and found.is_extend and run["points"] is not None):
+        return []
+    name = f"The built-in {words.name(run.get('parent_strategy_id') or '(unnamed)')} ran"
+    line = (f"answer {words.points(run['points'])}, {words.case(run['case_name'])} (as paid)",)
+    return [Step(name, "built_in", "", None, (line,), (), run["points"])]
+
+
+def _total(found: Evidence) -> Step:
+    run = found.run
+    if not found.is_ok:
+        code = run["error_code"]
+        said = CODES.get(str(code), "")
+        named = words.name(code) if code is not None else f"status {words.name(run['status'])}, no code"
+        return Step(f"Stopped: {said} ({named})" if said else f"Stopped: {named}", "failed")
+    if run["points"] is None:
+        return Step("No points are logged", "total")
+    case_name = run["case_name"]
+    return Step(
+        "Points paid" + ("" if case_name is None else f", {words.case(case_name)}"), "total", points=run["points"]
+    )
+
+
+# ---- sentences -----------------------------------------------------------------------------------------------------
+
+
+def replay_sentence(found: Evidence) -> str:
+    """What the replay came to; empty without one."""
+    again = found.replay
+    if again is None or not found.fits:
+        return ""
+    if again.verdict == "reproduced":
+        behind = len(again.trace or ()) - again.entries
+        if not again.is_cut:
+            return f"Replay reproduced all {again.entries:,} entries."
+        return f"Replay reproduced all {again.entries:,} stored entries and computed the {behind:,} behind the cut."
+    says = again.says.replace("was not precomputed behind the cut", "is read behind the cut only")
+    return f"Replay {says.replace('was not precomputed', 'was not read')}."
+
+
+def _notes(found: Evidence) -> list[str]:
+    return [note for note in (*_about_the_row(found), *_about_the_trace(found)) if note]
+
+
+def _about_the_row(found: Evidence) -> list[str]:
+    run, notes = found.run, []
+    status, points = run["status"], run["points"]
+    if not found.is_ok and status not in _FAILURES:
+        notes.append(f"The status “{words.name(status)}” is unknown; it is taken for a failure.")
+    if not found.is_ok and found.trace is None:
+        at_least = "at least " if status in ("timeout", "limit") else ""
+        notes.append("A failed run keeps no trace, so no rule can be named.")
+        known = [f"it ran {at_least}{words.value(float(run['duration_ms']))} ms"]
+        known += [
+            f"{what} {words.name(run[column])}"
+            for what, column in (("game", "external_game_id"), ("task", "external_task_id"))
+            if run[column] is not None
+        ]
+        notes.append(f"Known are: {', '.join(known)}.")
+    if not found.is_ok and points is not None:
+        notes.append(f"The row holds {words.points(points)}, though the run failed.")
+    if found.is_ok and points is None and found.trace is None:
+        notes.append("The call was cancelled: such runs are logged as ok, without points and without a trace.")
+    if isinstance(points, float) and not math.isfinite(points):
+        notes.append(f"The points are {words.value(points)}: no number that could be added to anything.")
+    return notes
+
+
+def _about_the_trace(found: Evidence) -> list[str]:
+    run, notes = found.run, []
+    if found.trace is None:
+        if found.is_ok and run["points"] is not None and not found.is_extend:
+            notes.append("This run has no trace that can be read, so no rule can be named.")
+        if found.is_ok and run["points"] is not None and found.is_extend:
+            has_rules = found.definition is not None and found.definition.program.extends
+            notes.append(
+                "The run left no trace, though its program has rules: the points can be traced no further."
+                if has_rules
+                else "No rule ran before or after the built-in: points and case are the built-in's own."
+            )
+            notes += _refusal(run["points"], run["case_name"])
+        return notes
+    if run.get("is_truncated"):
+        total = int(run["nodes_executed"])
+        notes.append(f"The stored trace ends after entry {len(found.trace):,} of {total:,}.")
+    if found.definition is None:
+        notes.append("The definition is not in the lake: paths of fields, operators and rules not reached are unknown.")
+    elif not found.fits and found.alignment is not None:
+        notes.append(
+            f"The definition in the lake is not the program that ran ({found.alignment.misfit}): "
+            "told from the trace alone, so paths of fields and operators are unknown."
+        )
+    return notes

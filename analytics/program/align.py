@@ -37,6 +37,7 @@ class Alignment:
         post_fields: What the post phase of a DSL_EXTEND program read, `parent.*` included.
         reached_post: The post phase began: the parent ran in between.
         vetoed: A `veto` ended the run before the parent.
+        next_position: The node whose entry would come next, where the trace ends before the program; None when unknown.
     """
 
     positions: list[int] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Alignment:
     post_fields: dict[str, Any] = field(default_factory=dict)
     reached_post: bool = False
     vetoed: bool = False
+    next_position: int | None = None
 
     @property
     def fits(self) -> bool:
@@ -93,7 +95,16 @@ def align(program: Outline, trace: Sequence[Any], *, is_extend: bool = False, is
             return _misfit(walk, str(error))
     except _Misfit as error:
         return _misfit(walk, str(error))
-    return Alignment(walk.positions, None, end, walk.read["pre"], walk.read["post"], walk.reached_post, walk.vetoed)
+    return Alignment(
+        walk.positions,
+        None,
+        end,
+        walk.read["pre"],
+        walk.read["post"],
+        walk.reached_post,
+        walk.vetoed,
+        walk.next.position if walk.next and end != "finished" else None,
+    )
 
 
 def _misfit(walk: _Walk, why: str) -> Alignment:
@@ -103,7 +114,7 @@ def _misfit(walk: _Walk, why: str) -> Alignment:
 class _Walk:
     """The state of one walk: the trace, and how far it has been explained."""
 
-    __slots__ = ("at", "phase_read", "positions", "reached_post", "read", "trace", "vetoed")
+    __slots__ = ("at", "next", "phase_read", "positions", "reached_post", "read", "trace", "vetoed")
 
     def __init__(self, trace: Sequence[Any]) -> None:
         self.trace, self.at = trace, 0
@@ -111,6 +122,7 @@ class _Walk:
         self.read: dict[str, dict[str, Any]] = {"pre": {}, "post": {}}
         self.phase_read = self.read["pre"]
         self.reached_post = self.vetoed = False
+        self.next: Spot | None = None
 
     # ---- phases ----------------------------------------------------------------------------------------------------
 
@@ -138,6 +150,7 @@ class _Walk:
             self.statement(program.tops.get("default"), phase)
 
     def rule(self, spot: Spot | None, phase: Phase) -> bool:
+        self.next = spot
         if spot is None:
             raise _CanOnlyFail("a rule is not an object")
         node = spot.node
@@ -163,6 +176,7 @@ class _Walk:
 
     def statement(self, spot: Spot | None, phase: Phase) -> bool:
         kind = spot.kind if spot else None
+        self.next = spot
         if spot is None or kind not in _STATEMENTS or PHASE_OF.get(str(kind), phase) != phase:
             raise _CanOnlyFail(f"{kind or 'a statement without a type'} is unknown in the {phase} phase")
         if kind == "veto":
@@ -181,6 +195,7 @@ class _Walk:
     def value(self, spot: Spot | None) -> Any:
         """Follow an expression; the value its entry recorded."""
         kind = str(spot.kind) if spot else ""
+        self.next = spot
         if spot is None or kind not in _OPERANDS or spot.depth > MAX_COMPILED_DEPTH:
             raise _CanOnlyFail(f"unknown expression {kind!r}")
         if kind in ("and", "or"):
@@ -213,6 +228,7 @@ class _Walk:
 
     def take(self, spot: Spot, kind: str, branch: str | None) -> Any:
         """The next entry, which must be this node's."""
+        self.next = spot
         if self.at >= len(self.trace):
             raise _OutOfEntries
         entry = self.trace[self.at]

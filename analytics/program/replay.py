@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from analytics.program.align import Alignment
+from analytics.program.align import Alignment, align
 from analytics.program.evaluate import Program
 from analytics.program.outcome import Outcome, ParentResult
+from analytics.program.outline import outline
 from analytics.program.values import as_written, same_json
 
 Verdict = Literal["reproduced", "differs", "undecided"]
@@ -77,7 +78,24 @@ def replay(
         if best.verdict == "reproduced" or not _rewritten(found):
             break
     assert best is not None  # noqa: S101  # the loop runs at least once; for the type checker
+    guess = _guess(program, found, best) if is_extend and best.is_cut else None
+    if guess is not None and best.entries == len(trace):
+        says = f"cannot be decided: field {guess!r} was not precomputed behind the cut"
+        return replace(best, verdict="undecided", says=says)
     return best
+
+
+def _guess(program: Program, found: Alignment, again: Replay) -> str | None:
+    """What a replay took for the parent's answer without knowing: read behind the cut only, and it matters.
+
+    It was taken to be what the run paid. That is so where no rule changed it; where the replay agrees without a change, it is.
+    """
+    read = align(outline(program.ast), again.trace or [], is_extend=True, is_whole=False).post_fields
+    kinds = {entry.get("type") for entry in again.trace or ()}
+    for path, changing in (("parent.points", "set_points"), ("parent.case_name", "set_case_name")):
+        if path in read and path not in found.post_fields and (again.verdict == "differs" or changing in kinds):
+            return path
+    return None
 
 
 def run_again(

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from analytics import page
+from analytics.findings.evidence import definition, pieces
 from analytics.findings.family import Family
 from analytics.findings.incident import NO_CASE, Side, paid
-from analytics.findings.receipt import Receipt, receipt, simulate_request
 from analytics.page import number
 from analytics.program import words
 from analytics.stories import masked
+from analytics.stories.explained import of_evidence
 from analytics.warehouse import Warehouse, records
 
 if TYPE_CHECKING:
@@ -44,12 +45,30 @@ def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> 
     return said, [page.Markup("<pre>{}</pre>").format(page.Markup("\n").join(lines))]
 
 
-def three_runs(lake: Warehouse, rows: pd.DataFrame, *, show_users: bool) -> list[Any]:
-    """A typical run, the largest and a failing one, each with its receipt and how to reproduce it."""
+def three_runs(lake: Warehouse, rows: pd.DataFrame, *, show_users: bool, other: Side | None = None) -> list[Any]:
+    """A typical run, the largest and a failing one, each with its receipt and how to reproduce it.
+
+    Args:
+        lake: Where their traces are.
+        rows: The runs to choose from.
+        show_users: Show user ids.
+        other: The side compared with: where it is one version, what that pays on the same inputs is said.
+    """
     chosen = _choose(rows)
+    known = {found.run["execution_id"]: found for found in pieces(lake, [run["execution_id"] for _, run in chosen])}
+    sister = None
+    if other is not None and other.strategy_id is not None and other.strategy_version is not None:
+        sister = definition(lake, other.strategy_id, other.strategy_version)
     body: list[Any] = []
     for title, run in chosen:
-        found = receipt(lake, run)
+        if (found := known.get(run["execution_id"])) is None:
+            continue
+        is_own = other is None or (run["strategy_id"], run["strategy_version"]) == (
+            other.strategy_id,
+            other.strategy_version,
+        )
+        label = f"Version {other.strategy_version}" if other is not None else ""
+        told = of_evidence(found, other=None if is_own else sister, label=label, show_users=show_users)
         points = number.exact(run["points"]) if run["status"] == "ok" and run["points"] is not None else "no points"
         line = [
             page.strong(f"{title}: {points}"),
@@ -59,12 +78,7 @@ def three_runs(lake: Warehouse, rows: pd.DataFrame, *, show_users: bool) -> list
             page.author(str(run["external_user_id"]) if show_users else masked(run["external_user_id"])),
             f" · {int(run['nodes_executed']):,} nodes · {number.ms(run['duration_ms'])}",
         ]
-        inner = [
-            page.receipt([_page_step(step) for step in found.steps]),
-            *[page.note(note) for note in found.notes],
-            *_reproduce(found, show_users),
-        ]
-        body += [page.note(line), *inner] if not body else [page.fold(line, inner)]
+        body += [page.note(line), *told.parts()] if not body else [page.fold(line, told.parts())]
     return body
 
 
@@ -83,22 +97,6 @@ def _choose(rows: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
     if not failed.empty:
         chosen.append(("Failing run", records(failed.tail(1))[0]))
     return chosen
-
-
-def _page_step(step: Any) -> page.Step:
-    return page.Step(step.text, step.why or None, step.points, step.state)
-
-
-def _reproduce(found: Receipt, show_users: bool) -> list[Any]:
-    body = simulate_request(found)
-    if body is None:
-        return []
-    if not show_users and body["externalUserId"] is not None:
-        body["externalUserId"] = masked(body["externalUserId"])
-    address = f"POST …/v1/strategies/custom/{found.run['strategy_id']}/simulate"
-    hint = [] if show_users else [page.note("The user id is masked; the engine needs the real one (--show-users).")]
-    text = json.dumps(body, ensure_ascii=False, indent=1)
-    return [page.fold("Reproduce it: the simulate request", [page.code(f"{address}\n{text}"), *hint])]
 
 
 def _program(lake: Warehouse, side: Side) -> Any:

@@ -249,7 +249,7 @@ class PostMortem:
         how = ["Chosen by the report: a typical run, the largest, a failing one.", "Values are those the run saw."]
         if rows.empty:
             return page.section("one", "Why did this run get its points?", how, "No run is in the log for this time.")
-        body = examples.three_runs(self.lake, rows, show_users=self._show_users)
+        body = examples.three_runs(self.lake, rows, show_users=self._show_users, other=self.incident.before)
         return page.section("one", "Why did this run get its points?", how, None, body)
 
     def who(self) -> Block:

@@ -1,0 +1,144 @@
+"""The request that runs a logged run again on the engine, tried out on our own evaluator first.
+
+`POST …/v1/strategies/custom/<strategyId>/simulate` takes the event and a map of mocked fields, and runs DSL_FULL programs only.
+The event's data is not logged; what the run read of it stands in its trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from analytics.findings import receipt_words as words
+from analytics.findings.evidence import EVENT_FIELDS, Evidence
+from analytics.program import Outcome
+from analytics.program.values import as_written, same_json
+
+_UNREAD: Final = "DSL_FIELD_NOT_PRECOMPUTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A request, and what our own evaluator makes of it.
+
+    Attributes:
+        path: Of the endpoint.
+        body: The request's JSON; None when there can be none.
+        verdict: In words: what our replay of the body pays, or why there is no body.
+        is_reproduced: The replay of the body paid the same for the same case, entry by entry; None without a body.
+        notes: What is not in the body.
+    """
+
+    path: str
+    body: dict[str, Any] | None
+    verdict: str
+    is_reproduced: bool | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def simulate(found: Evidence) -> Simulation:
+    """The request for one run. Never raises."""
+    path = f"/v1/strategies/custom/{found.run['strategy_id']}/simulate"
+    why = _why_not(found)
+    if why or found.definition is None or found.alignment is None:
+        return Simulation(path, None, why)
+    tried = []
+    # jsonb may have turned a float into an integer: a body that does not come out right with one is tried with the other.
+    for restore in (_unchanged, as_written):
+        body = _body(found, restore)
+        outcome = found.definition.program.run(fields_of(body))
+        tried.append((_is_same(found, outcome), body, outcome))
+        if tried[-1][0]:
+            break
+    is_same, body, outcome = next((one for one in tried if one[0]), tried[0])
+    is_open = outcome.error_code == _UNREAD and not is_same
+    return Simulation(path, body, _said(outcome, is_same, found), None if is_open else is_same, _missing(found))
+
+
+def fields_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields a program sees when the endpoint runs a body."""
+    return {
+        **{path: body[path] for path in EVENT_FIELDS},
+        **{f"data.{key}": value for key, value in body["data"].items()},
+        **body["mockState"],
+    }
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _why_not(found: Evidence) -> str:
+    if found.is_extend:
+        return "The simulate endpoint cannot run a program around a built-in (DSL_EXTEND): it answers 0 and an empty trace."
+    if found.trace is None:
+        return "Without a trace it is not known what the run read, so no request can be built."
+    if found.definition is None:
+        return "Without the definition the values of the trace have no paths, so no request can be built."
+    if not found.fits:
+        return "The definition is not the program that ran, so no request can be built."
+    return ""
+
+
+def _body(found: Evidence, restore: Callable[[Any], Any]) -> dict[str, Any]:
+    assert found.alignment is not None  # noqa: S101  # asked before
+    read = {path: restore(value) for path, value in found.alignment.fields.items()}
+    data, state = {}, {}
+    for path, value in read.items():
+        if path.startswith("data."):
+            data[path[5:]] = value
+        elif path not in EVENT_FIELDS:
+            state[path] = value
+    event = {path: read.get(path, found.run.get(column)) for path, column in EVENT_FIELDS.items()}
+    return {**event, "data": data, "mockState": state}
+
+
+def _is_same(found: Evidence, outcome: Outcome) -> bool:
+    run, made, trace = found.run, outcome.trace or [], found.trace or []
+    if not found.is_ok:
+        return not outcome.ok and outcome.error_code == run["error_code"] and _is_prefix(trace, made)
+    if not outcome.ok or outcome.case_name != run["case_name"] or not _is_prefix(trace, made):
+        return False
+    if not run.get("is_truncated") and len(made) != len(trace):
+        return False
+    try:
+        return bool(float(outcome.points) == run["points"])
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _is_prefix(trace: list[Any], made: list[dict[str, Any]]) -> bool:
+    return len(trace) <= len(made) and all(
+        old.get("nodeId") == new["nodeId"]
+        and old.get("type") == new["type"]
+        and old.get("branch") == new.get("branch")
+        and same_json(old.get("value"), new["value"])
+        for old, new in zip(trace, made, strict=False)
+    )
+
+
+def _said(outcome: Outcome, is_same: bool, found: Evidence) -> str:
+    if outcome.ok:
+        gives = f"gives {words.points(outcome.points)}, {words.case(outcome.case_name)}"
+    elif outcome.error_code == _UNREAD and not is_same:
+        unread = str(outcome.error_detail).removesuffix(" was not precomputed")
+        return f"Our own replay of the simulate request stops at {unread}, which the stored trace does not hold."
+    else:
+        gives = f"fails with {outcome.error_code}"
+    if is_same:
+        return f"Our own replay of the simulate request {gives}, as logged."
+    logged = "the log says otherwise" if found.is_ok else f"the run was logged as {words.name(found.run['status'])}"
+    return f"Our own replay of the simulate request {gives}: {logged}."
+
+
+def _missing(found: Evidence) -> list[str]:
+    assert found.definition is not None and found.alignment is not None  # noqa: S101  # asked before
+    paths = dict.fromkeys(node.path for node in found.definition.outline.nodes if node.path is not None)
+    unread = [path for path in paths if path not in found.alignment.fields and path not in EVENT_FIELDS]
+    is_whole, notes = found.alignment.end == "finished", []
+    if unread:
+        shown = ", ".join(words.name(path) for path in unread[:8]) + (", …" if len(unread) > 8 else "")
+        why = "this run did not read them" if is_whole else "the stored trace does not hold them"
+        notes.append(f"Not in it, because {why}: {shown}.")
+    return notes
