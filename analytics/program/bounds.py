@@ -48,8 +48,10 @@ def points_bounds(
     work = _Work(fields, phase)
     begin = _NOTHING if phase == "full" else (ANY if parent_points is None else _span(parent_points))
     rules = program.get("rules" if phase == "full" else f"{phase}_rules")
+    if rules is not None and not isinstance(rules, list):
+        return 0.0, 0.0
     state: Span | None = begin
-    for rule in rules if isinstance(rules, list) else []:
+    for rule in rules or ():
         if state is not None:
             state = work.rule(rule, state)
     default = program.get("default") if phase == "full" else None
