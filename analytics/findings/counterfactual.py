@@ -1,0 +1,218 @@
+"""What another version would have paid on the same inputs: the answer to "how many points too many?"."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics import estimates
+from analytics.estimates import Estimate
+from analytics.findings.evidence import Definition, definition
+from analytics.findings.inputs import MOST, Inputs, read_inputs
+from analytics.findings.sides import Side
+from analytics.findings.tried import Trial, Tried
+from analytics.findings.variants import Variants, find_variants
+from analytics.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_USERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part of the replayed runs: a case, or a user.
+
+    Attributes:
+        name: Of the case that was paid, None for no case; or the user's id.
+        logged_count: Replayed logged runs.
+        logged_difference: Points paid beyond what the other program pays, over those rows.
+        paid, would_pay, difference: Estimated totals over the runs they stand for, decided runs only.
+    """
+
+    name: str | None
+    logged_count: int
+    logged_difference: float
+    paid: Estimate
+    would_pay: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One program on the inputs of another version's runs.
+
+    The estimates are Horvitz–Thompson totals of paired differences (Horvitz and Thompson, *J. Am. Stat. Assoc.* 47, 1952):
+    both programs see the same run, so who reached which case that day cancels out.
+
+    Attributes:
+        inputs_label: Version whose runs were recorded, ``v3``.
+        program_label: Version that was tried on them.
+        logged_count: Logged ok runs with finite points in the group, with a trace or without.
+        tried_count: Of them, those that were replayed; less when a part was taken, or where a trace is missing or does not fit.
+        misfit_count: Logged runs whose trace the definition cannot have left.
+        share: The part of the runs that was taken, 1 for all.
+        own_count: Runs whose points and case their own program gives again.
+        decided_count: Runs for which it is certain what the program pays.
+        failed: Error code → runs on whose inputs the program fails, and pays nothing.
+        missing: What the other runs lack → runs.
+        paid, would_pay, difference: Estimated totals over decided runs; difference is paid minus would pay.
+        per_run: The mean difference of decided runs.
+        undecided_low, undecided_high: Difference of the undecided runs in total: the least and the most, may be infinite.
+        cases, users: The parts with the largest difference first.
+    """
+
+    inputs_label: str
+    program_label: str
+    logged_count: int
+    tried_count: int
+    misfit_count: int
+    share: float
+    own_count: int
+    decided_count: int
+    failed: dict[str, int]
+    missing: dict[str, int]
+    paid: Estimate
+    would_pay: Estimate
+    difference: Estimate
+    per_run: Estimate
+    undecided_low: float
+    undecided_high: float
+    cases: list[Group]
+    users: list[Group]
+
+    @property
+    def undecided_count(self) -> int:
+        """Replayed runs that need what their trace does not hold."""
+        return self.tried_count - self.decided_count
+
+    @property
+    def is_telling(self) -> bool:
+        """It covers nearly all runs: what it leaves out is less than one in twenty, and its own replay comes out right."""
+        left_out = self.undecided_count / max(1, self.tried_count)
+        covered = self.tried_count >= 0.95 * self.share * self.logged_count
+        return bool(self.tried_count) and left_out <= 0.05 and covered and self.own_count >= 0.99 * self.tried_count
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """Both ways round.
+
+    Attributes:
+        forward: The earlier program on the inputs of the later version's runs: what was overpaid.
+        backward: The later program on the earlier inputs: what it would have changed then.
+        reason: Why there is neither, in a sentence; empty otherwise.
+    """
+
+    forward: Replayed | None = None
+    backward: Replayed | None = None
+    reason: str = ""
+
+
+def counterfactual(lake: Warehouse, realm: str | None, before: Side | None, after: Side | None) -> Counterfactual:
+    """Try each of two versions on what the other's runs read."""
+    if before is None or after is None:
+        return Counterfactual(reason="there is nothing to compare with")
+    for side in (before, after):
+        if side.strategy_id is None:
+            return Counterfactual(reason=f"several versions ran in the group “{side.label}”")
+    if (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version):
+        return Counterfactual(reason="both groups ran the same program")
+    programs = [definition(lake, str(side.strategy_id), int(side.strategy_version or 0)) for side in (before, after)]
+    if programs[0] is None or programs[1] is None:
+        gone = " and ".join(side.label for side, found in zip((before, after), programs, strict=True) if found is None)
+        return Counterfactual(reason=f"the definition of {gone} is not in the lake")
+    forward = replayed(lake, realm, after, programs[0], before.label)
+    backward = replayed(lake, realm, before, programs[1], after.label)
+    if forward is None and backward is None:
+        return Counterfactual(reason="no logged run has a trace that fits its program")
+    return Counterfactual(forward, backward)
+
+
+def replayed(
+    lake: Warehouse, realm: str | None, side: Side, program: Definition, label: str, *, most: int = MOST
+) -> Replayed | None:
+    """Try a program on the inputs of a side's runs; None where no run has a trace that fits its own program."""
+    variants = find_variants(lake, realm, side)
+    if variants is None:
+        return None
+    inputs = read_inputs(lake, variants, most=most)
+    if not len(inputs.rows):
+        return None
+    own, other = Trial(variants.definition, inputs), Trial(program, inputs)
+    results = []
+    own_count = 0
+    rows = inputs.rows
+    columns = ("points", "case_name", "variant", "external_game_id", "external_task_id", "external_user_id")
+    for values, *cells in zip(inputs.values, *(rows[name].tolist() for name in columns), strict=True):
+        row = dict(zip(columns, cells, strict=True))
+        if not isinstance(row["case_name"], str):
+            row["case_name"] = None
+        again = own.run(row, values)
+        own_count += again.low == again.high == row["points"] and again.case_name == row["case_name"]
+        results.append(other.run(row, values))
+    return _summed(inputs, variants, side, label, results, own_count)
+
+
+def _summed(
+    inputs: Inputs, variants: Variants, side: Side, label: str, results: list[Tried], own_count: int
+) -> Replayed:
+    rows = inputs.rows
+    low, high = (np.array([getattr(result, name) for result in results], dtype=float) for name in ("low", "high"))
+    rows = rows.assign(would=low, decided=np.array([r.missing is None for r in results]) & np.isfinite(low))
+    decided, rest = rows[rows["decided"]], ~rows["decided"].to_numpy(bool)
+    points, weight = rows["points"].to_numpy(float), rows["weight"].to_numpy(float)
+    with np.errstate(invalid="ignore"):
+        least, most = np.sum(weight[rest] * (points - high)[rest]), np.sum(weight[rest] * (points - low)[rest])
+    difference = decided["points"] - decided["would"]
+    return Replayed(
+        inputs_label=side.label,
+        program_label=label,
+        logged_count=len(side.paid),
+        tried_count=len(rows),
+        misfit_count=sum(variant.logged_count for variant in variants.misfits),
+        share=inputs.share,
+        own_count=own_count,
+        decided_count=len(decided),
+        failed=dict(Counter(r.code for r in results if r.code is not None).most_common()),
+        missing=dict(Counter(r.missing for r in results if r.missing is not None).most_common()),
+        paid=estimates.total(decided["points"], decided["weight"]),
+        would_pay=estimates.total(decided["would"], decided["weight"]),
+        difference=estimates.total(difference, decided["weight"]),
+        per_run=estimates.mean(difference, decided["weight"]),
+        undecided_low=float(least) if rest.any() else 0.0,
+        undecided_high=float(most) if rest.any() else 0.0,
+        cases=_groups(decided, "case_name", 0),
+        users=_groups(decided[decided["external_user_id"].notna()], "external_user_id", _MOST_USERS),
+    )
+
+
+def _groups(decided: pd.DataFrame, column: str, most: int) -> list[Group]:
+    """Parts of the runs, those with the largest difference first; all of them when ``most`` is 0."""
+    if decided.empty:
+        return []
+    frame = decided.assign(difference=decided["points"] - decided["would"])
+    sums = (frame["difference"] * frame["weight"]).abs().groupby(frame[column], dropna=False).sum()
+    largest = sums.sort_values(ascending=False, kind="stable")
+    chosen: list[Any] = largest.index[: most or len(largest)].tolist()
+    found = []
+    for name in chosen:
+        part = frame[frame[column].isna()] if not isinstance(name, str) else frame[frame[column] == name]
+        if most and math.isclose(float(largest[name]), 0.0):
+            continue
+        found.append(
+            Group(
+                name if isinstance(name, str) else None,
+                len(part),
+                float(part["difference"].sum()),
+                estimates.total(part["points"], part["weight"]),
+                estimates.total(part["would"], part["weight"]),
+                estimates.total(part["difference"], part["weight"]),
+            )
+        )
+    return found
