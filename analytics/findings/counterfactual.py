@@ -11,7 +11,7 @@ import numpy as np
 
 from analytics import estimates
 from analytics.estimates import Estimate
-from analytics.findings.evidence import Definition, definition
+from analytics.findings.evidence import Definition
 from analytics.findings.inputs import MOST, Inputs, read_inputs
 from analytics.findings.sides import Side
 from analytics.findings.tried import Trial, Tried
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_USERS = 5
+
+Ways = tuple[Variants | None, Variants | None]
+"""The variants of the earlier and of the later group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,17 @@ class Counterfactual:
     reason: str = ""
 
 
-def counterfactual(lake: Warehouse, realm: str | None, before: Side | None, after: Side | None) -> Counterfactual:
-    """Try each of two versions on what the other's runs read."""
+def counterfactual(
+    lake: Warehouse, realm: str | None, before: Side | None, after: Side | None, ways: Ways | None = None
+) -> Counterfactual:
+    """Try each of two versions on what the other's runs read.
+
+    Args:
+        lake: Where the runs are.
+        realm: Their tenant.
+        before, after: The two versions.
+        ways: The variants of both, where they are known already.
+    """
     if before is None or after is None:
         return Counterfactual(reason="there is nothing to compare with")
     for side in (before, after):
@@ -123,24 +135,21 @@ def counterfactual(lake: Warehouse, realm: str | None, before: Side | None, afte
             return Counterfactual(reason=f"several versions ran in the group “{side.label}”")
     if (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version):
         return Counterfactual(reason="both groups ran the same program")
-    programs = [definition(lake, str(side.strategy_id), int(side.strategy_version or 0)) for side in (before, after)]
-    if programs[0] is None or programs[1] is None:
-        gone = " and ".join(side.label for side, found in zip((before, after), programs, strict=True) if found is None)
+    old, new = ways or (find_variants(lake, realm, before), find_variants(lake, realm, after))
+    if old is None or new is None:
+        gone = " and ".join(side.label for side, found in ((before, old), (after, new)) if found is None)
         return Counterfactual(reason=f"the definition of {gone} is not in the lake")
-    forward = replayed(lake, realm, after, programs[0], before.label)
-    backward = replayed(lake, realm, before, programs[1], after.label)
+    forward = replayed(lake, new, old.definition, before.label)
+    backward = replayed(lake, old, new.definition, after.label)
     if forward is None and backward is None:
         return Counterfactual(reason="no logged run has a trace that fits its program")
     return Counterfactual(forward, backward)
 
 
 def replayed(
-    lake: Warehouse, realm: str | None, side: Side, program: Definition, label: str, *, most: int = MOST
+    lake: Warehouse, variants: Variants, program: Definition, label: str, *, most: int = MOST
 ) -> Replayed | None:
-    """Try a program on the inputs of a side's runs; None where no run has a trace that fits its own program."""
-    variants = find_variants(lake, realm, side)
-    if variants is None:
-        return None
+    """Try a program on the inputs of a version's runs; None where no run has a trace that fits its own program."""
     inputs = read_inputs(lake, variants, most=most)
     if not len(inputs.rows):
         return None
@@ -156,12 +165,11 @@ def replayed(
         again = own.run(row, values)
         own_count += again.low == again.high == row["points"] and again.case_name == row["case_name"]
         results.append(other.run(row, values))
-    return _summed(inputs, variants, side, label, results, own_count)
+    return _summed(inputs, label, results, own_count)
 
 
-def _summed(
-    inputs: Inputs, variants: Variants, side: Side, label: str, results: list[Tried], own_count: int
-) -> Replayed:
+def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int) -> Replayed:
+    variants, side = inputs.variants, inputs.variants.side
     rows = inputs.rows
     low, high = (np.array([getattr(result, name) for result in results], dtype=float) for name in ("low", "high"))
     rows = rows.assign(would=low, decided=np.array([r.missing is None for r in results]) & np.isfinite(low))

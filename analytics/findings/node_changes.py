@@ -1,88 +1,166 @@
-"""Nodes whose outcome differs most between two groups of runs, corrected for looking at many."""
+"""Nodes whose outcome or values differ most between two groups of runs, corrected for looking at many.
+
+A node is one place in the program, found by alignment: an id that repeats is as many nodes as it has places, and a rule that
+an inserted one has shifted is still the same rule. A run comes by a place at most once, so its values are independent.
+"""
 
 from __future__ import annotations
 
-import math
-from datetime import timedelta
-from typing import TYPE_CHECKING
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from analytics import differences
-from analytics.findings.incident import Side
-from analytics.warehouse import Warehouse, records
+from analytics.findings.inputs import read_inputs
+from analytics.findings.sides import Side
+from analytics.findings.variants import CONDITIONS, Variants, read
+from analytics.program import words
+from analytics.program.compare import compare
+from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_COLUMNS = ("place", "type", "path", "what", "before_value", "after_value", "before_count", "after_count", "q")
+_NUMBERS = ("arith", "func_call", "assign_points", "set_points")
+_MOST = 20_000
+"""Runs of each side whose values are compared; more would tell ever smaller differences."""
+_LONGEST = 40
 
-def node_changes(lake: Warehouse, realm: str | None, before: Side, after: Side) -> pd.DataFrame:
-    """Compare every node that both versions have, by id and type.
 
-    Ids are not stable across versions, so a node here is "the same id in both", and the program diff says what it is.
+@dataclass(frozen=True, slots=True)
+class NodeChanges:
+    """The nodes that both groups came by.
 
-    Returns:
-        Grain: node. ``node_id, type, what`` (``true`` or ``mean``), ``before_value, after_value``, ``before_count,
-        after_count`` (logged entries), ``q`` (chance alone, Benjamini–Hochberg), most different first.
+    Attributes:
+        frame: Grain: node. ``place`` (in words), ``type``, ``path`` (of fields), ``what`` (``true``, ``median`` or
+            ``is <value>``), ``before_value, after_value`` (a share, or the median), ``before_count, after_count`` (logged runs
+            that came by), ``q`` (chance alone, Benjamini–Hochberg); most different first.
+        reason: Why there are none, in a sentence; empty otherwise.
+    """
+
+    frame: pd.DataFrame
+    reason: str = ""
+
+
+def node_changes(lake: Warehouse, before: Side, after: Side, old: Variants | None, new: Variants | None) -> NodeChanges:
+    """Compare conditions by how often they hold, fields and amounts by their values.
+
+    Args:
+        lake: Where the runs are.
+        before, after: The two groups.
+        old, new: Their variants; None where a group holds several versions, or the lake lacks the program.
     """
     import pandas as pd
 
-    columns = ["node_id", "type", "what", "before_value", "after_value", "before_count", "after_count", "q"]
-    if before.strategy_id is None or after.strategy_id is None:
-        return pd.DataFrame(columns=columns)
-    sides = [
-        lake.run(
-            "node_outcomes",
-            realm=realm,
-            strategy=side.strategy_id,
-            version=side.strategy_version,
-            since=side.since,
-            until=side.until + timedelta(microseconds=1),  # the last row is one of the side's
-        )
-        for side in (before, after)
-    ]
-    both = sides[0].merge(sides[1], on=["node_id", "type"], suffixes=("_before", "_after"))
-    found = []
-    for row in records(both):
-        tested = _boolean(row) or _number(row)
-        if tested:
-            found.append({"node_id": row["node_id"], "type": row["type"], **tested})
-    frame = pd.DataFrame(found, columns=[*columns[:-1], "p"])
+    if old is None or new is None:
+        several = [side.label for side in (before, after) if side.strategy_id is None]
+        why = f"several versions ran in {' and '.join(several)}" if several else "a definition is not in the lake"
+        return NodeChanges(pd.DataFrame(columns=list(_COLUMNS)), why)
+    pairs = compare(old.definition.outline, new.definition.outline).pairs
+    found = [*_conditions(old, new, pairs), *_fields(lake, old, new), *_amounts(lake, old, new, pairs)]
+    frame = pd.DataFrame(found, columns=[*_COLUMNS[:-1], "p", "distance"])
     frame["q"] = differences.adjusted(frame.pop("p").tolist())
-    distance = (frame["after_value"] - frame["before_value"]).abs() / frame["before_value"].abs().clip(lower=1e-9)
-    return (
-        frame.assign(distance=distance).sort_values(["q", "distance"], ascending=[True, False]).drop(columns="distance")
-    )
+    frame = frame.sort_values(["q", "distance"], ascending=[True, False], kind="stable", ignore_index=True)
+    return NodeChanges(frame[list(_COLUMNS)], "" if len(frame) else "no node was come by in both groups")
 
 
-def _boolean(row: dict[str, float]) -> dict[str, object] | None:
+def _conditions(old: Variants, new: Variants, pairs: dict[int, int]) -> list[tuple[Any, ...]]:
     from scipy import stats
 
-    n0, n1 = int(row["boolean_count_before"]), int(row["boolean_count_after"])
-    if n0 == 0 or n1 == 0:
-        return None
-    k0, k1 = int(row["true_count_before"]), int(row["true_count_after"])
-    p = float(stats.fisher_exact([[k0, n0 - k0], [k1, n1 - k1]]).pvalue)
-    return {
-        "what": "true",
-        "before_value": k0 / n0,
-        "after_value": k1 / n1,
-        "before_count": n0,
-        "after_count": n1,
-        "p": p,
-    }
+    counts = [_outcomes(side) for side in (old, new)]
+    found = []
+    for here, there in pairs.items():
+        (k0, n0), (k1, n1) = counts[0].get(here, (0, 0)), counts[1].get(there, (0, 0))
+        node = new.definition.outline.nodes[there]
+        if node.type in CONDITIONS and n0 and n1:
+            p = float(stats.fisher_exact([[k0, n0 - k0], [k1, n1 - k1]]).pvalue)
+            place = words.place(new.definition.outline, there)
+            found.append((place, node.type, None, "true", k0 / n0, k1 / n1, n0, n1, p, abs(k1 / n1 - k0 / n0)))
+    return found
 
 
-def _number(row: dict[str, float]) -> dict[str, object] | None:
+def _outcomes(side: Variants) -> dict[int, tuple[int, int]]:
+    """Position → logged runs in which it was true, and that came by."""
+    true: Counter[int] = Counter()
+    seen: Counter[int] = Counter()
+    for variant in side.found:
+        for position in variant.beside.positions:
+            seen[position] += variant.logged_count
+            true[position] += variant.logged_count * (position in variant.true)
+    return {position: (true[position], count) for position, count in seen.items()}
+
+
+def _fields(lake: Warehouse, old: Variants, new: Variants) -> list[tuple[Any, ...]]:
+    """Every field that both versions read, by its values."""
+    inputs = [read_inputs(lake, side, most=_MOST) for side in (old, new)]
+    found = []
+    for key in inputs[0].fields:
+        if key in inputs[1].fields:
+            at = [side.fields.index(key) for side in inputs]
+            texts = [[values[place] for values in side.values] for side, place in zip(inputs, at, strict=True)]
+            tested = _values(texts[0], texts[1])
+            if tested:
+                found.append((key[1], "field", key[1], *tested))
+    return found
+
+
+def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int]) -> list[tuple[Any, ...]]:
+    """Calculations and payments, by their values."""
+    nodes = new.definition.outline.nodes
+    both = [(here, there) for here, there in pairs.items() if nodes[there].type in _NUMBERS]
+    if not both:
+        return []
+    columns = [_read_places(lake, side, [pair[number] for pair in both]) for number, side in enumerate((old, new))]
+    found = []
+    for number, (_, there) in enumerate(both):
+        tested = _values([row[number] for row in columns[0]], [row[number] for row in columns[1]])
+        if tested:
+            found.append((words.place(new.definition.outline, there), nodes[there].type, None, *tested))
+    return found
+
+
+def _read_places(lake: Warehouse, side: Variants, positions: Sequence[int]) -> list[list[str | None]]:
+    """Of some runs, the JSON texts that the entries at some positions hold."""
+    wanted = {}
+    for variant in side.found:
+        entries = {position: entry for entry, position in enumerate(variant.beside.positions)}
+        if variant.beside.fits:
+            wanted[variant.key] = [entries.get(position) for position in positions]
+    share = min(1.0, _MOST / max(1, side.logged_count))
+    rows: list[list[str | None]] = read(lake, side, wanted, share=share)["field_values"].to_pylist()
+    return rows
+
+
+def _values(old: Sequence[str | None], new: Sequence[str | None]) -> tuple[Any, ...] | None:
+    """What, both values, both counts, p and distance; None when a side has too few."""
     from scipy import stats
 
-    n0, n1 = int(row["number_count_before"]), int(row["number_count_after"])
-    if n0 < 2 or n1 < 2:
+    known = [[text for text in side if text is not None] for side in (old, new)]
+    counts = [len(side) for side in known]
+    if min(counts) < 2:
         return None
-    m0, m1 = float(row["number_mean_before"]), float(row["number_mean_after"])
-    s0, s1 = float(row["number_deviation_before"]), float(row["number_deviation_after"])
-    if s0 == 0 and s1 == 0:
-        p = (
-            1.0 if math.isclose(m0, m1, rel_tol=1e-9) else math.exp(-min(n0, n1))
-        )  # constants that differ: no chance about it
-    else:
-        p = float(stats.ttest_ind_from_stats(m0, s0, n0, m1, s1, n1, equal_var=False).pvalue)
-    return {"what": "mean", "before_value": m0, "after_value": m1, "before_count": n0, "after_count": n1, "p": p}
+    numbers = [np.array([number for text in side if (number := _number(text)) is not None]) for side in known]
+    if all(len(side) >= 0.95 * count for side, count in zip(numbers, counts, strict=True)):
+        p = float(stats.ks_2samp(*numbers, method="asymp").pvalue)
+        middle = [float(np.median(side)) for side in numbers]
+        distance = abs(middle[1] - middle[0]) / max(abs(middle[0]), 1e-9)
+        return ("median", *middle, *counts, p, distance)
+    [(usual, _)] = Counter(known[0]).most_common(1)
+    hits = [side.count(usual) for side in known]
+    p = float(stats.fisher_exact([[hit, count - hit] for hit, count in zip(hits, counts, strict=True)]).pvalue)
+    shares = [hit / count for hit, count in zip(hits, counts, strict=True)]
+    said = usual if len(usual) <= _LONGEST else usual[: _LONGEST - 1] + "…"
+    return (f"is {said}", *shares, *counts, p, abs(shares[1] - shares[0]))
+
+
+def _number(text: str) -> float | None:
+    """A JSON number; None for any other value, and for one that no float holds."""
+    if text[:1] not in "-0123456789" or not text:
+        return None
+    number = float(json.loads(text, parse_int=float))
+    return number if np.isfinite(number) else None

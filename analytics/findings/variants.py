@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from analytics import sql
 from analytics.findings.evidence import Definition, definition, read_json
@@ -19,6 +19,9 @@ from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+CONDITIONS: Final = frozenset({"rule", "compare", "not", "and", "or"})
+"""Types whose value is true or false, and thereby the same in all runs of a variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Variant:
         weight: Runs they stand for.
         is_whole: Of ok runs whose trace was not cut.
         beside: The shape beside the program. Its values are those of one of the runs.
+        true: Positions of the conditions and rules that came out true, in all of its runs.
     """
 
     key: str
@@ -38,6 +42,7 @@ class Variant:
     weight: float
     is_whole: bool
     beside: Alignment
+    true: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,16 @@ def find_variants(lake: Warehouse, realm: str | None, side: Side) -> Variants | 
     is_extend = bool(program.ast.get("pre_rules") or program.ast.get("post_rules"))
     for batch in asked.to_batches(max_chunksize=2_000):  # all entries of many variants as Python objects would be large
         for row in batch.to_pylist():
-            beside = align(program.outline, _entries(row["trace"]), is_extend=is_extend, is_whole=row["is_whole"])
-            found.append(Variant(row["variant"], row["logged_count"], row["weight"] or 0.0, row["is_whole"], beside))
+            trace = _entries(row["trace"])
+            beside = align(program.outline, trace, is_extend=is_extend, is_whole=row["is_whole"])
+            true = frozenset(
+                position
+                for position, entry in zip(beside.positions, trace, strict=False)
+                if entry["type"] in CONDITIONS and entry["value"]
+            )
+            found.append(
+                Variant(row["variant"], row["logged_count"], row["weight"] or 0.0, row["is_whole"], beside, true)
+            )
     return Variants(realm, side, program, tuple(found))
 
 

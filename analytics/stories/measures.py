@@ -11,6 +11,7 @@ import numpy as np
 from analytics import differences, estimates, page
 from analytics.estimates import Estimate
 from analytics.findings.cases import Case
+from analytics.findings.counterfactual import Replayed
 from analytics.findings.incident import NO_CASE, Side, run_estimate
 from analytics.page import Column, number
 from analytics.stories import masked
@@ -59,28 +60,21 @@ def table(before: Side, after: Side, cases: Sequence[Case]) -> Block:
 
 
 def nodes(frame: pd.DataFrame, before: str, after: str) -> list[Any]:
-    """Nodes whose outcome differs most."""
+    """Nodes whose outcome or values differ most."""
     rows = []
     for row in records(frame.head(_MOST_NODES)):
-        percent = row["what"] == "true"
+        is_share = row["what"] != "median"
         sure = row["q"] < 0.05
-        rows.append(
-            {
-                "node": page.Markup("{} {} {}").format(
-                    page.author(row["node_id"] or "(no id)"),
-                    page.mute(row["type"]),
-                    page.mute("is true" if percent else "mean value"),
-                ),
-                "before": f"{_value(row['before_value'], percent)} of {row['before_count']:,}"
-                if percent
-                else _value(row["before_value"], percent),
-                "after": f"{_value(row['after_value'], percent)} of {row['after_count']:,}"
-                if percent
-                else _value(row["after_value"], percent),
-                "q": ("< 0.001" if row["q"] < 0.001 else f"{row['q']:.2g}") + ("" if sure else " ~"),
-                "weight": "hot" if sure else "quiet",
-            }
-        )
+        what = {"true": "is true", "median": "median"}.get(row["what"], row["what"])
+        line = {
+            side: f"{_value(row[f'{side}_value'], is_share)} of {row[f'{side}_count']:,}"
+            if is_share
+            else _value(row[f"{side}_value"], is_share)
+            for side in ("before", "after")
+        }
+        node = page.Markup("{} {} {}").format(page.author(row["place"]), page.mute(row["type"]), page.mute(what))
+        chance = ("< 0.001" if row["q"] < 0.001 else f"{row['q']:.2g}") + ("" if sure else " ~")
+        rows.append({"node": node, **line, "q": chance, "weight": "hot" if sure else "quiet"})
     columns = [
         Column("node", "Node", role="name"),
         Column("before", before, align="right", role="before"),
@@ -91,13 +85,13 @@ def nodes(frame: pd.DataFrame, before: str, after: str) -> list[Any]:
         page.subhead("Nodes that differ most"),
         page.table(rows, columns, row_class="weight"),
         page.note(
-            f"{len(frame)} nodes with the same id in both versions compared, logged entries; "
+            f"{len(frame)} nodes that both groups came by, found by their place in the program; logged runs. "
             "q is corrected for looking at many. ~ could be chance."
         ),
     ]
 
 
-def users(rows: pd.DataFrame, cases: Sequence[Case], *, show_users: bool) -> Block:
+def users(rows: pd.DataFrame, cases: Sequence[Case], replayed: Replayed | None, *, show_users: bool) -> Block:
     """Users seen most, with what they were overpaid when an amount changed."""
     how = [
         "User ids are shown." if show_users else ["User ids are masked. Unmask with ", page.mono("--show-users"), "."]
@@ -117,6 +111,8 @@ def users(rows: pd.DataFrame, cases: Sequence[Case], *, show_users: bool) -> Blo
         f"At least {counted:,} users. Single users are rarely logged often enough to say how much; "
         "use the points ledger for amounts per person."
     )
+    if replayed is not None and replayed.users:
+        return page.section("who", "Who is affected?", how, said, [_overpaid_users(replayed, show_users)])
     lines = []
     # Frames only for those that are shown: a few thousand of them take longer than all the rest of the section.
     counts = affected["external_user_id"].value_counts()
@@ -138,6 +134,25 @@ def users(rows: pd.DataFrame, cases: Sequence[Case], *, show_users: bool) -> Blo
     if moved:
         columns.append(Column("overpaid", "overpaid, estimated", kind="estimate"))
     return page.section("who", "Who is affected?", how, said, [page.table(lines, columns)])
+
+
+def _overpaid_users(replayed: Replayed, show_users: bool) -> Block:
+    lines = [
+        {
+            "user": str(user.name) if show_users else masked(user.name),
+            "count": user.logged_count,
+            "logged": number.number(user.logged_difference, sign=True),
+            "overpaid": user.difference,
+        }
+        for user in replayed.users
+    ]
+    columns = [
+        Column("user", "Most affected", kind="author", role="name"),
+        Column("count", "logged runs", kind="count"),
+        Column("logged", "overpaid in those", align="right"),
+        Column("overpaid", "overpaid, estimated", kind="estimate"),
+    ]
+    return page.table(lines, columns)
 
 
 def failures(rows: pd.DataFrame, before: pd.DataFrame | None) -> Block:

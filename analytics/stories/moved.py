@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from analytics import estimates, page
 from analytics.differences import Difference
 from analytics.findings.incident import Incident, run_estimate
 from analytics.page import number
 from analytics.page.text import plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,30 @@ class Verdict:
     ) -> Verdict:
         """The sentence with its plain text."""
         return cls(sentence, plain(sentence), status, role)
+
+    def with_input(self, nodes: pd.DataFrame) -> Verdict:
+        """Name the field whose values moved most, if one did."""
+        moved = nodes[(nodes["type"] == "field") & (nodes["q"] < 0.01)]
+        if moved.empty:
+            return self
+        row = moved.iloc[0]
+        was, now = (_amount(row[f"{side}_value"], row["what"] != "median") for side in ("before", "after"))
+        what = "its median went" if row["what"] == "median" else f"the share that {row['what']} went"
+        sentence = [
+            *self.sentence,
+            " The input that moved most is ",
+            page.mono(str(row["path"])),
+            f": {what} from ",
+            page.before(was),
+            " to ",
+            page.finding(now),
+            ".",
+        ]
+        return Verdict.of(sentence, self.status, self.status_role)
+
+
+def _amount(value: float, is_share: bool) -> str:
+    return number.percent(value) if is_share else f"{value:,.6g}"
 
 
 def episode(found: Incident) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,11 @@ from analytics import charts, page
 from analytics.findings import cases as case_findings
 from analytics.findings.activations import Activation, activations
 from analytics.findings.baseline import Baseline, with_rows
+from analytics.findings.counterfactual import Counterfactual, Replayed, Ways, counterfactual
 from analytics.findings.family import Family, family_runs
-from analytics.findings.incident import LOOK_BACK, RHYTHM, Incident, Side, find_incident, run_estimate
-from analytics.findings.node_changes import node_changes
+from analytics.findings.incident import LOOK_BACK, RHYTHM, Incident, find_incident
+from analytics.findings.node_changes import NodeChanges, node_changes
+from analytics.findings.variants import find_variants
 from analytics.page import number
 from analytics.status import Coverage
 from analytics.status import coverage as window_coverage
@@ -23,11 +25,14 @@ from analytics.stories import (
     examples,
     facts,
     measures,
+    overpaid,
     realm_name,
     sampling,
     series,
+    strip,
     summary_block,
     verdict,
+    why,
 )
 from analytics.warehouse import Warehouse
 from analytics.window import Window
@@ -107,14 +112,43 @@ class PostMortem:
 
     @cached_property
     def split(self) -> case_findings.Split | None:
-        """Effect and mix; ``None`` when there are no two sides."""
+        """Effect and mix, and what was overpaid: as the replay has it where that is telling; ``None`` without two sides."""
         found = self.incident
-        return case_findings.split(found.before, found.after) if found.before and found.after else None
+        if not (found.before and found.after):
+            return None
+        parts, forward = case_findings.split(found.before, found.after), self._telling
+        return parts if forward is None else replace(parts, overpaid=forward.difference)
+
+    @cached_property
+    def ways(self) -> Ways:
+        """How the runs of both sides went through their programs."""
+        found, realm = self.incident, self.family.realm
+        sides = (found.before, found.after)
+        old, new = (find_variants(self.lake, realm, side) if side else None for side in sides)
+        return old, new
+
+    @cached_property
+    def counterfactual(self) -> Counterfactual:
+        """Each version's program on the other's inputs."""
+        return counterfactual(self.lake, self.family.realm, self.incident.before, self.incident.after, self.ways)
+
+    @property
+    def _telling(self) -> Replayed | None:
+        forward = self.counterfactual.forward
+        return forward if forward is not None and forward.is_telling else None
+
+    @cached_property
+    def nodes(self) -> NodeChanges | None:
+        """Conditions, fields and amounts that differ; ``None`` when there are no two sides."""
+        found = self.incident
+        return node_changes(self.lake, found.before, found.after, *self.ways) if found.before and found.after else None
 
     @cached_property
     def verdict(self) -> verdict.Verdict:
         """The sentence on top."""
-        return verdict.decide(self.incident, self.cases, self.split, self.family, self.window, self.coverage)
+        found = verdict.decide(self.incident, self.cases, self.split, self.family, self.window, self.coverage)
+        # Only where no version explains it are the inputs the answer.
+        return found.with_input(self.nodes.frame) if self.incident.kind == "data" and self.nodes else found
 
     @property
     def title(self) -> str:
@@ -126,7 +160,7 @@ class PostMortem:
         """Links to the sections."""
         return [
             ("#since", "Since when"), ("#changed", "What changed"), ("#why", "Why"), ("#one", "Three runs"),
-            ("#who", "Who"), ("#fail", "Failures"), ("#do", "What to do"), ("#sure", "How sure"),
+            ("#much", "How much"), ("#who", "Who"), ("#fail", "Failures"), ("#do", "What to do"), ("#sure", "How sure"),
         ]  # fmt: skip
 
     # ---- sections --------------------------------------------------------------------------------------------------
@@ -147,37 +181,7 @@ class PostMortem:
 
     def strip(self) -> Block:
         """Four numbers."""
-        found, after = self.incident, self.incident.after
-        rows = after.rows if after else self.window
-        users = int(rows["external_user_id"].nunique())
-        failed = int((rows["status"] != "ok").sum())
-        where = (
-            f"under {after.label}"
-            if after and found.kind == "version"
-            else "since then"
-            if found.kind in ("failures", "data", "duration")
-            else "in the window"
-        )
-        first = (
-            page.Cell(
-                "Points overpaid", self.split.overpaid, "beyond the earlier amounts, case by case", role="finding"
-            )
-            if found.kind == "version" and self.split
-            else page.Cell("Points per run", verdict.mean_points(rows), "ok runs, estimated")
-        )
-        return page.strip(
-            [
-                first,
-                page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {len(rows):,} logged rows"),
-                page.Cell(
-                    f"Users {where}",
-                    f"≥ {users:,}" if users else "–",
-                    "distinct users in the log, at least" if users else "no user is named in the log",
-                    "logged",
-                ),
-                page.Cell(f"Failed runs {where}", number.count(failed), "every failure is meant to be kept", "logged"),
-            ]
-        )
+        return strip.strip(self.incident, self.window, self.split, self._telling)
 
     def key(self) -> Block:
         """How to read the numbers."""
@@ -225,22 +229,11 @@ class PostMortem:
 
     def why(self) -> Block:
         """Effect and mix, cases, nodes."""
-        found, parts = self.incident, self.split
-        how: list[Any] = [["Effect: the case pays another amount."], ["Mix: other shares of runs reach it."]]
-        if not (found.before and found.after and parts):
-            return page.section("why", "Why did points per run change?", how, "Cannot tell: nothing to compare with.")
-        before, after = found.before, found.after
-        frame = series.case_frame(self.cases, before.label, after.label)
-        drawn = charts.responsive(
-            lambda width: charts.cases(frame, width=width), "cases", "Share of runs per case, both versions"
-        )
-        effect, mix = page.est(parts.effect, sign=True), page.est(parts.mix, sign=True)
-        body: list[Any] = [
-            page.Markup(drawn),
-            page.note(["Effect ", effect, " points per run · mix ", mix, " points per run"]),
-            *self._nodes(before, after),
-        ]
-        return page.section("why", "Why did points per run change?", how, verdict.why_sentence(parts, found), body)
+        return why.section(self.incident, self.split, self.cases, self.nodes)
+
+    def how_much(self) -> Block:
+        """The counterfactual."""
+        return overpaid.section(self.incident, self.counterfactual, self.split)
 
     def runs_explained(self) -> Block:
         """Three runs with their path."""
@@ -256,7 +249,10 @@ class PostMortem:
         """Users seen most."""
         after = self.incident.after
         rows = after.rows if after is not None else self.window
-        return measures.users(rows, self.cases if self.incident.kind == "version" else [], show_users=self._show_users)
+        is_version = self.incident.kind == "version"
+        return measures.users(
+            rows, self.cases if is_version else [], self._telling if is_version else None, show_users=self._show_users
+        )
 
     def failures(self) -> Block:
         """Codes with first, last and an example."""
@@ -287,11 +283,3 @@ class PostMortem:
     def summary_block(self) -> SummaryBlock:
         """The summary, for the last cell of the notebook."""
         return summary_block(self.summary())
-
-    def _nodes(self, before: Side, after: Side) -> Sequence[Any]:
-        frame = node_changes(self.lake, self.family.realm, before, after)
-        if frame.empty:
-            several = before.strategy_id is None or after.strategy_id is None
-            why = "a side holds several versions" if several else "no node has the same id in both versions"
-            return [page.note(f"Nodes are not compared one by one: {why}.")]
-        return measures.nodes(frame, before.label, after.label)

@@ -1,0 +1,131 @@
+"""How much was overpaid: what the other version pays on the same inputs, run by run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from analytics import page
+from analytics.findings.cases import Split
+from analytics.findings.counterfactual import Counterfactual, Group, Replayed
+from analytics.findings.incident import NO_CASE, Incident
+from analytics.page import Column, number
+
+if TYPE_CHECKING:
+    from analytics.page import Block
+
+_QUESTION = "How much was overpaid?"
+_MOST_CASES = 12
+
+
+def section(found: Incident, tried: Counterfactual, parts: Split | None) -> Block:
+    """The counterfactual by case; without one, why there is none and what can be said instead."""
+    forward = tried.forward
+    if forward is None or not forward.decided_count:
+        return _without(found, tried, parts)
+    one, other = forward.inputs_label, forward.program_label
+    how: list[Any] = [
+        f"Replayed: {forward.tried_count:,} of {forward.logged_count:,} logged ok runs"
+        + (", an even part." if forward.share < 1 else "."),
+        f"{one}'s own program gives {forward.own_count:,} of them the same points and case.",
+        "Mix is left out: both programs see the same runs.",
+    ]
+    low, high = forward.difference.low, forward.difference.high
+    said: list[Any] = [
+        f"On the same inputs {other} would have paid ",
+        page.est(forward.would_pay),
+        f" points; {one} paid ",
+        page.est(forward.paid),
+        ". The difference, run by run, is ",
+        page.est(forward.difference, sign=True),
+        "." if low > 0 or high < 0 else ", which may be nothing.",
+    ]
+    body: list[Any] = [_table(forward), *_notes(forward)]
+    if tried.backward is not None and tried.backward.decided_count:
+        back = tried.backward
+        turned = page.est(_negated(back), sign=True)
+        body.append(
+            page.note(
+                [
+                    f"The other way round, {back.program_label} on the inputs of {back.inputs_label} pays ",
+                    turned,
+                    " per run.",
+                ]
+            )
+        )
+    return page.section("much", _QUESTION, how, said, body)
+
+
+def _without(found: Incident, tried: Counterfactual, parts: Split | None) -> Block:
+    why = tried.reason or "no run's input decides what the other program pays"
+    said: list[Any] = [f"Cannot be replayed: {why}."]
+    if found.kind == "version" and parts is not None:
+        said += [" Case by case, beyond the earlier amounts: ", page.est(parts.overpaid, sign=True), " points."]
+    return page.section("much", _QUESTION, ["Without both programs, amounts are compared case by case."], said)
+
+
+def _table(forward: Replayed) -> Block:
+    rows = [_row(case.name or NO_CASE, case) for case in forward.cases[:_MOST_CASES]]
+    total = Group(None, forward.decided_count, 0.0, forward.paid, forward.would_pay, forward.difference)
+    rows.append({**_row("all of them", total), "weight": "hot"})
+    columns = [
+        Column("case", "Case", kind="author", role="name"),
+        Column("count", "logged runs", kind="count"),
+        Column("paid", f"{forward.inputs_label} paid, est.", kind="estimate"),
+        Column("would", f"{forward.program_label} pays, est.", kind="estimate"),
+        Column("difference", "difference, est.", kind="estimate"),
+    ]
+    return page.table(rows, columns, row_class="weight")
+
+
+def _row(name: str, group: Group) -> dict[str, Any]:
+    moved = not math.isclose(group.difference.value, 0.0, abs_tol=1e-9)
+    return {
+        "case": name,
+        "count": group.logged_count,
+        "paid": group.paid,
+        "would": group.would_pay,
+        "difference": group.difference if moved else None,
+        "weight": None if moved else "quiet",
+    }
+
+
+def _notes(forward: Replayed) -> list[Any]:
+    """What was left out, and how much it may be."""
+    notes = []
+    if forward.failed:
+        notes.append(
+            page.note(f"On some inputs {forward.program_label} fails and pays nothing: {_counts(forward.failed)}.")
+        )
+    if forward.undecided_count:
+        low, high = forward.undecided_low, forward.undecided_high
+        bound = (
+            f"they change the difference by {number.number(low, low, high, sign=True)} to "
+            f"{number.number(high, low, high, sign=True)} points"
+            if math.isfinite(low) and math.isfinite(high)
+            else "nothing bounds what they pay"
+        )
+        notes.append(
+            page.note(
+                f"Left out: {forward.undecided_count:,} runs need what their trace does not hold; {bound}. "
+                f"{_counts(forward.missing)}."
+            )
+        )
+    if forward.misfit_count:
+        notes.append(
+            page.note(
+                f"Left out: {forward.misfit_count:,} runs whose trace the definition of {forward.inputs_label} cannot have left."
+            )
+        )
+    return notes
+
+
+def _counts(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count:,})" for name, count in list(found.items())[:4])
+
+
+def _negated(back: Replayed) -> Any:
+    one = back.per_run
+    return replace(one, value=-one.value, low=-one.high, high=-one.low)

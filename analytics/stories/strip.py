@@ -1,0 +1,54 @@
+"""The post-mortem's four numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analytics import page
+from analytics.findings.cases import Split
+from analytics.findings.counterfactual import Replayed
+from analytics.findings.incident import Incident, run_estimate
+from analytics.page import number
+from analytics.stories import verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.page import Block
+
+
+def strip(found: Incident, window: pd.DataFrame, parts: Split | None, replayed: Replayed | None) -> Block:
+    """Points beyond, runs, users, failures."""
+    after = found.after
+    rows = after.rows if after else window
+    users = int(rows["external_user_id"].nunique())
+    failed = int((rows["status"] != "ok").sum())
+    where = "in the window"
+    if after and found.kind == "version":
+        where = f"under {after.label}"
+    elif found.kind in ("failures", "data", "duration"):
+        where = "since then"
+    return page.strip(
+        [
+            _points(found, rows, parts, replayed),
+            page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {len(rows):,} logged rows"),
+            page.Cell(
+                f"Users {where}",
+                f"≥ {users:,}" if users else "–",
+                "distinct users in the log, at least" if users else "no user is named in the log",
+                "logged",
+            ),
+            page.Cell(f"Failed runs {where}", number.count(failed), "every failure is meant to be kept", "logged"),
+        ]
+    )
+
+
+def _points(found: Incident, rows: pd.DataFrame, parts: Split | None, replayed: Replayed | None) -> page.Cell:
+    if found.kind != "version" or parts is None:
+        return page.Cell("Points per run", verdict.mean_points(rows), "ok runs, estimated")
+    how = (
+        f"beyond what {replayed.program_label} pays on the same inputs"
+        if replayed
+        else "beyond the earlier amounts, case by case"
+    )
+    return page.Cell("Points overpaid", parts.overpaid, how, role="finding")
