@@ -13,7 +13,7 @@ from analytics.errors import UsageError
 from analytics.extraction import extract as _extract
 from analytics.lake import Lake
 from analytics.model import ExtractResult
-from analytics.opening import open_lake
+from analytics.opening import open_lake, tenant_of, warehouse_of
 from analytics.transfer import Progress
 from analytics.warehouse import Warehouse
 from analytics.window import Window
@@ -107,6 +107,7 @@ def post_mortem(
     since: str | date = "7d",
     until: str | date = "now",
     baseline: str = "",
+    execution_id: str = "",
     show_users: bool = False,
     counters: str = "",
 ) -> PostMortem:
@@ -117,10 +118,11 @@ def post_mortem(
         realm: Tenant; empty to look in all (the strategy must then be in one only), ``None`` for the NULL realm.
         no_realm: The NULL realm, where a parameter cannot be ``None``.
         strategy_id: Id of any of its versions.
-        family: Its name; one of the two is needed.
+        family: Its name; one of the two is needed, or ``execution_id``.
         since, until: The window in question.
         baseline: What to compare with: a version (``v2``, ``v2@<start of its id>``) or a window
             (``2026-07-01..2026-07-05``); empty to let the report choose.
+        execution_id: A run to explain before the three that the report chooses; its first letters do.
         show_users: Show user ids.
         counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
 
@@ -129,25 +131,33 @@ def post_mortem(
         ConfigurationError, SourceError: The counters cannot be read.
     """
     from analytics.findings.baseline import parse
+    from analytics.findings.evidence import evidence
     from analytics.findings.family import find_family
     from analytics.findings.incident import LOOK_BACK
+    from analytics.findings.inquiry import Inquiry
+    from analytics.findings.lookup import find_run
     from analytics.stories.post_mortem import PostMortem
 
-    scope, any_realm = _scope(realm, no_realm)
-    opened = _opened(lake, scope, any_realm)
+    tenant, any_realm = tenant_of(realm, no_realm)
+    opened = warehouse_of(lake, tenant, any_realm)
     window = Window.parse(since, until)
-    found = find_family(opened, realm=scope, any_realm=any_realm, family=family or None, strategy=strategy_id or None)
+    run = evidence(opened, find_run(opened, execution_id)).run if execution_id else {}
+    if run and not (family or strategy_id):
+        strategy_id, tenant, any_realm = str(run["strategy_id"]), run["realm_id"], False
+        opened = Warehouse(opened.lake, realms=[tenant])
+    found = find_family(opened, realm=tenant, any_realm=any_realm, family=family or None, strategy=strategy_id or None)
+    if run and run["strategy_id"] not in found.strategy_ids:
+        raise UsageError(
+            f"run {run['execution_id']} is not one of {found.name}", hint="leave out the strategy: the run tells"
+        )
     if any_realm:
         opened = Warehouse(opened.lake, realms=[found.realm])
     opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), counters)
     return PostMortem(
-        opened,
-        found,
-        window.since,
-        window.until,
+        Inquiry(opened, found, window.since, window.until, parse(baseline, found)),
         show_users=show_users,
         sampling=sampling,
-        baseline=parse(baseline, found),
+        execution_id=str(run.get("execution_id", "")),
     )
 
 
@@ -180,11 +190,11 @@ def runaway_rules(
 
     if node_cap < 1 or time_limit_ms <= 0:
         raise UsageError("a limit must be positive", hint="node_cap is a count of nodes, time_limit_ms milliseconds")
-    scope, any_realm = _scope(realm, no_realm)
+    tenant, any_realm = tenant_of(realm, no_realm)
     window = Window.parse(since, until)
     # A day alone does not show that the rate has changed.
     looked_at = Window(window.since - timedelta(days=7), window.until)
-    opened, sampling = audited(_opened(lake, scope, any_realm), looked_at, counters)
+    opened, sampling = audited(warehouse_of(lake, tenant, any_realm), looked_at, counters)
     return RunawayRules(
         opened,
         since=window.since,
@@ -223,7 +233,7 @@ def explain(
     """
     from analytics.stories.explained import explain as _explain
 
-    opened = _opened(lake, *_scope(realm, no_realm))
+    opened = warehouse_of(lake, *tenant_of(realm, no_realm))
     return _explain(opened, execution_id, since=since, until=until, show_users=show_users, versus=versus)
 
 
@@ -247,7 +257,7 @@ def sampling_audit(
     from analytics.audit import audit
 
     where = Settings.from_env(sample_rates="", counters=counters).counters
-    return audit(_opened(lake, None, True), Window.parse(since, until), where)
+    return audit(warehouse_of(lake, None, True), Window.parse(since, until), where)
 
 
 def render(report: str, *, out: str | Path | None = None, **parameters: Any) -> Rendered:
@@ -270,15 +280,6 @@ def render(report: str, *, out: str | Path | None = None, **parameters: Any) -> 
     )
 
 
-def _scope(realm: str | None, no_realm: bool) -> tuple[str | None, bool]:
-    """The realm, and whether any will do."""
-    if realm is None or no_realm:
-        if realm:
-            raise UsageError("either a realm or none", hint="leave out --no-realm, or --realm")
-        return None, False
-    return (realm, False) if realm else (None, True)
-
-
 def audited(lake: Warehouse, window: Window, counters: str) -> tuple[Warehouse, Audit]:
     """What the sampling of a window is worth, and the lake with the weights that the counters give.
 
@@ -289,12 +290,6 @@ def audited(lake: Warehouse, window: Window, counters: str) -> tuple[Warehouse, 
     """
     found = sampling_audit(lake, since=window.since, until=window.until, counters=counters or None)
     return (lake if found.weights is None else lake.reweighed(found.weights)), found
-
-
-def _opened(lake: Warehouse | str | Path | None, realm: str | None, any_realm: bool) -> Warehouse:
-    if isinstance(lake, Warehouse):
-        return lake if any_realm else Warehouse(lake.lake, realms=[realm])
-    return open_lake(lake or None, realm=() if any_realm else realm)
 
 
 __all__ = ["explain", "extract", "open_lake", "post_mortem", "render", "runaway_rules"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.config import Settings
+from analytics.errors import UsageError
 from analytics.lake import Lake
 from analytics.warehouse import Warehouse
 
@@ -60,8 +61,8 @@ def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | Non
         LakeError: There is no lake in that folder.
         UnknownNameError: The lake holds nothing of that realm.
     """
-    scope: tuple[str | None, ...] = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
-    return OpenLake(Lake(find_lake(path)), realms=scope or None)
+    realms: tuple[str | None, ...] = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
+    return OpenLake(Lake(find_lake(path)), realms=realms or None)
 
 
 def find_lake(path: str | Path | None = None) -> Path:
@@ -70,3 +71,23 @@ def find_lake(path: str | Path | None = None) -> Path:
     if not settings.lake_is_default:
         return settings.lake
     return next((place for place in _LAKES if place.is_dir()), settings.lake)
+
+
+def warehouse_of(lake: Warehouse | str | Path | None, realm: str | None, any_realm: bool) -> Warehouse:
+    """A lake that is open, or is opened, with one tenant in sight or all."""
+    if isinstance(lake, Warehouse):
+        return lake if any_realm else Warehouse(lake.lake, realms=[realm])
+    return open_lake(lake or None, realm=() if any_realm else realm)
+
+
+def tenant_of(realm: str | None, no_realm: bool) -> tuple[str | None, bool]:
+    """The realm, and whether any will do.
+
+    Raises:
+        UsageError: A realm and none were asked for.
+    """
+    if realm is None or no_realm:
+        if realm:
+            raise UsageError("either a realm or none", hint="leave out --no-realm, or --realm")
+        return None, False
+    return (realm, False) if realm else (None, True)

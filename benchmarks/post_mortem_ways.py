@@ -30,11 +30,12 @@ def sections(task: dict[str, Any]) -> Work:
     import scipy.stats  # noqa: F401
 
     from analytics import api, page
+    from analytics.findings.inquiry import Inquiry
     from analytics.stories.post_mortem import PostMortem
 
     def work() -> dict[str, Any]:
         clock = _Clock()
-        with clock.watching(PostMortem):
+        with clock.watching(Inquiry), clock.watching(PostMortem):
             with clock.step("analytics.post_mortem(…)"):
                 asked = {name: task[name] for name in ("realm", "family", "since", "until")}
                 report = api.post_mortem(task["lake"], **asked)
@@ -50,7 +51,7 @@ def sections(task: dict[str, Any]) -> Work:
             "verdict": told["verdict"],
             "kind": told["kind"],
             "after": after.get("strategy_id"),
-            "rows": len(report.runs),
+            "rows": len(report.inquiry.runs),
             "changed": [case["case_name"] for case in told["cases"] if case["amount_changed"]],
         }
 

@@ -42,8 +42,8 @@ def compared(planted: Planted, report: Any) -> Any:
     """Both counterfactuals of a story."""
 
     def make(key: str) -> Counterfactual:
-        found = report(key).incident
-        return counterfactual(planted.warehouse, report(key).family.realm, found.before, found.after)
+        found = report(key).inquiry.incident
+        return counterfactual(planted.warehouse, report(key).inquiry.family.realm, found.before, found.after)
 
     return cache(make)
 
@@ -51,8 +51,8 @@ def compared(planted: Planted, report: Any) -> Any:
 def tries(planted: Planted, report: Any, key: str) -> tuple[Inputs, list[Tried]]:
     """The earlier program on what each logged run of the later version read."""
     found = report(key)
-    before, after = found.incident.before, found.incident.after
-    variants = find_variants(planted.warehouse, found.family.realm, after)
+    before, after = found.inquiry.incident.before, found.inquiry.incident.after
+    variants = find_variants(planted.warehouse, found.inquiry.family.realm, after)
     assert variants is not None
     inputs = read_inputs(planted.warehouse, variants)
     program = definition(planted.warehouse, before.strategy_id, before.strategy_version)
@@ -135,8 +135,8 @@ def test_where_there_is_none_the_reason_is_told(compared: Any, key: str, says: s
 
 
 def test_of_very_many_runs_an_even_part_stands_for_all(planted: Planted, report: Any) -> None:
-    side = report("half_more").incident.before
-    variants = find_variants(planted.warehouse, report("half_more").family.realm, side)
+    side = report("half_more").inquiry.incident.before
+    variants = find_variants(planted.warehouse, report("half_more").inquiry.family.realm, side)
     assert variants is not None
     whole, part = (read_inputs(planted.warehouse, variants, most=most) for most in (200_000, 150))
     assert whole.share == 1

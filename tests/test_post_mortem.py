@@ -78,7 +78,8 @@ def test_the_overpaid_points_lie_within_their_interval(speed_bonus, demo):
 
 def test_the_program_diff_shows_the_one_line_that_changed(speed_bonus):
     text = speed_bonus.changed().text
-    assert "1 line of the program changed" in text
+    assert "1 literal changed; 23 of the 24 nodes say the same" in text
+    assert "rule 2 performance-bonus › assign 15 points, case PerformanceBonus: literal 10 → 15" in text
     assert "assign 10 points, case PerformanceBonus" in text
     assert "assign 15 points, case PerformanceBonus" in text
 
@@ -101,9 +102,9 @@ def test_quiet_strategies_are_left_in_peace(warehouse):
 
 
 def test_a_strategy_is_found_by_the_id_of_any_version(warehouse, speed_bonus):
-    for strategy, _ in speed_bonus.family.members:
+    for strategy, _ in speed_bonus.inquiry.family.members:
         found = api.post_mortem(warehouse, strategy_id=strategy, since="2026-07-07", until="2026-07-11")
-        assert found.family.name == "Speed bonus"
+        assert found.inquiry.family.name == "Speed bonus"
 
 
 def test_a_name_in_two_realms_must_be_told_apart(warehouse):
@@ -271,10 +272,10 @@ def test_the_nodes_of_a_version_come_in_the_same_order_every_time(warehouse):
 
 
 def test_the_users_that_are_shown_are_those_seen_most(speed_bonus):
-    after = speed_bonus.incident.after.rows
+    after = speed_bonus.inquiry.incident.after.rows
     seen = Counter(after[(after["status"] == "ok") & (after["case_name"] == "PerformanceBonus")]["external_user_id"])
     most = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:5]
-    shown = measures.users(after, speed_bonus.cases, None, show_users=True).text
+    shown = measures.users(after, speed_bonus.inquiry.cases, None, show_users=True).text
     places = [shown.index(user) for user, _ in most]
     assert places == sorted(places)
     assert sum(user in shown for user in seen) == 5

@@ -20,6 +20,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--baseline", metavar="VERSION|WINDOW", help="compare with v2, or with 2026-07-01..2026-07-05 (default: chosen)"
     )
+    parser.add_argument("--execution", metavar="ID", help="a run to explain first; alone, it tells the strategy")
     parser.add_argument("--show-users", action="store_true", help="show user ids; masked otherwise")
     parser.add_argument(
         "--out", metavar="DIR", help="folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)"
@@ -40,6 +41,7 @@ def run_report(options: argparse.Namespace) -> int:
         "strategy_id": options.strategy,
         "family": options.family,
         "baseline": options.baseline,
+        "execution_id": options.execution,
         "show_users": options.show_users or None,
         "since": options.since,
         "until": options.until,

@@ -210,7 +210,9 @@ def _groups(decided: pd.DataFrame, column: str, most: int) -> list[Group]:
     chosen: list[Any] = largest.index[: most or len(largest)].tolist()
     found = []
     for name in chosen:
-        part = frame[frame[column].isna()] if not isinstance(name, str) else frame[frame[column] == name]
+        # A part's total is that of all rows with nothing for the others: how many of them are of the part is chance, too.
+        of_part = frame[column].isna().to_numpy() if not isinstance(name, str) else (frame[column] == name).to_numpy()
+        part = frame[of_part]
         if most and math.isclose(float(largest[name]), 0.0):
             continue
         found.append(
@@ -218,9 +220,10 @@ def _groups(decided: pd.DataFrame, column: str, most: int) -> list[Group]:
                 name if isinstance(name, str) else None,
                 len(part),
                 float(part["difference"].sum()),
-                estimates.total(part["points"], part["weight"]),
-                estimates.total(part["would"], part["weight"]),
-                estimates.total(part["difference"], part["weight"]),
+                *(
+                    estimates.total(np.where(of_part, frame[name], 0.0), frame["weight"])
+                    for name in ("points", "would", "difference")
+                ),
             )
         )
     return found

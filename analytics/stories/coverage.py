@@ -30,7 +30,7 @@ def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
 
 
 def facts(
-    lake: Warehouse, family: Family, rows: pd.DataFrame, since: datetime, until: datetime, sampling: str
+    lake: Warehouse, family: Family, rows: pd.DataFrame, since: datetime, until: datetime, sampling: str, replayed: str
 ) -> list[tuple[Any, Any]]:
     """The data box: coverage, sampling, truncation, definitions, and what is not known."""
     found = coverage(lake, Window(since, until))
@@ -56,7 +56,7 @@ def facts(
             f"{rate} of ok runs, as configured at extraction; failures are all kept. The rate is not stored in the log. {sampling}",
         ),
         ("Intervals", "95 %, for the sampling of ok runs; comparisons also count chance between runs"),
-        ("Traces", f"{cut:,} cut at the storage limit; node comparisons use stored entries only"),
+        ("Traces", f"{cut:,} cut at the storage limit; {replayed}"),
         (
             "Definitions",
             "all versions readable"

@@ -10,13 +10,17 @@ from analytics.findings.evidence import definition, pieces
 from analytics.findings.family import Family
 from analytics.findings.incident import NO_CASE, Side, paid
 from analytics.page import number
-from analytics.program import words
+from analytics.program import outline, words
+from analytics.program.compare import compare
 from analytics.stories import masked
 from analytics.stories.explained import of_evidence
 from analytics.warehouse import Warehouse, records
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_MOST_EDITS = 6
+_MOST_LINES = 24
 
 
 def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> tuple[str, list[Any]]:
@@ -32,20 +36,25 @@ def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> 
             side.label for side, program in zip((before, after), programs, strict=True) if program is None
         )
         return f"The definition of {missing} is not in the lake, so the programs cannot be compared.", []
+    old, new = outline(programs[0]), outline(programs[1])
+    found = compare(old, new)
+    said = words.edits(found, new)
+    if not found.edits:
+        return said, []
+    listed = [page.note(page.inline(words.edit(edit, old, new))) for edit in found.edits[:_MOST_EDITS]]
+    if len(found.edits) > _MOST_EDITS:
+        listed.append(page.note(f"… and {len(found.edits) - _MOST_EDITS:,} more; see the lines."))
     changed = words.diff(*programs)
-    removed = [line for mark, line in changed if mark == "-"]
-    added = [line for mark, line in changed if mark == "+"]
-    if not removed and not added:
-        return "The programs say the same; only ids or layout differ.", []
-    same = len(words.lines(programs[1])) - len(added)
-    count = max(len(removed), len(added))
-    said = f"{count} line{'s' * (count != 1)} of the program changed; {same} are the same."
     marks = {"-": page.was, "+": page.now}
     lines = [marks[mark](f"{mark} {line}") if mark in marks else page.inline(f"  {line}") for mark, line in changed]
-    return said, [page.Markup("<pre>{}</pre>").format(page.Markup("\n").join(lines))]
+    drawn = page.Markup("<pre>{}</pre>").format(page.Markup("\n").join(lines))
+    # A few changed lines say it best themselves; many are folded under the list.
+    return said, [*listed, drawn if len(lines) <= _MOST_LINES else page.fold("The lines that changed", [drawn])]
 
 
-def three_runs(lake: Warehouse, rows: pd.DataFrame, *, show_users: bool, other: Side | None = None) -> list[Any]:
+def three_runs(
+    lake: Warehouse, rows: pd.DataFrame, *, show_users: bool, other: Side | None = None, asked: str = ""
+) -> list[Any]:
     """A typical run, the largest and a failing one, each with its receipt and how to reproduce it.
 
     Args:
@@ -53,8 +62,14 @@ def three_runs(lake: Warehouse, rows: pd.DataFrame, *, show_users: bool, other: 
         rows: The runs to choose from.
         show_users: Show user ids.
         other: The side compared with: where it is one version, what that pays on the same inputs is said.
+        asked: Id of a run to be explained before them.
     """
     chosen = _choose(rows)
+    if asked:
+        chosen = [
+            ("The run asked for", {"execution_id": asked}),
+            *(item for item in chosen if item[1]["execution_id"] != asked),
+        ]
     known = {found.run["execution_id"]: found for found in pieces(lake, [run["execution_id"] for _, run in chosen])}
     sister = None
     if other is not None and other.strategy_id is not None and other.strategy_version is not None:
@@ -63,6 +78,7 @@ def three_runs(lake: Warehouse, rows: pd.DataFrame, *, show_users: bool, other: 
     for title, run in chosen:
         if (found := known.get(run["execution_id"])) is None:
             continue
+        run = {"label": f"v{found.run['strategy_version']}", **found.run, **run}
         is_own = other is None or (run["strategy_id"], run["strategy_version"]) == (
             other.strategy_id,
             other.strategy_version,

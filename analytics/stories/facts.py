@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analytics.findings.counterfactual import Counterfactual, Replayed
 from analytics.findings.incident import Side, run_estimate
+from analytics.findings.inquiry import Inquiry
 from analytics.stories import verdict
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     from analytics.stories.post_mortem import PostMortem
 
+_MOST_NODES = 10
+
 
 def summary(report: PostMortem) -> dict[str, Any]:
     """Plain JSON values: what ``summary.json`` holds."""
-    found, parts = report.incident, report.split
+    asked = report.inquiry
+    found, parts = asked.incident, asked.split
     return {
         "report": "post_mortem",
         "title": report.title,
         "nav": report.nav,
-        "realm_id": report.family.realm,
-        "family_name": report.family.name,
-        "since": report.since_time.isoformat(),
-        "until": report.until_time.isoformat(),
+        "realm_id": asked.family.realm,
+        "family_name": asked.family.name,
+        "since": asked.since.isoformat(),
+        "until": asked.until.isoformat(),
         "kind": found.kind,
         "verdict": report.verdict.text,
         "before": _side(found.before),
@@ -35,6 +42,34 @@ def summary(report: PostMortem) -> dict[str, Any]:
         "effect_per_run": parts.effect.to_dict() if parts else None,
         "mix_per_run": parts.mix.to_dict() if parts else None,
         "overpaid": parts.overpaid.to_dict() if parts and found.kind == "version" else None,
+        "overpaid_by": ("replay" if asked.telling else "cases") if parts and found.kind == "version" else None,
+        "counterfactual": _tried(asked.counterfactual),
+        "replay": {
+            "looked_at": asked.replays.looked_at,
+            "reproduced": asked.replays.reproduced,
+            "undecided": asked.replays.undecided,
+            "unfit": asked.replays.unfit,
+        },
+        "nodes": _nodes(asked),
+        "change_since": _moment(found.since),
+        "change_since_low": _moment(found.since_low),
+        "change_since_high": _moment(found.since_high),
+        "change_until": _moment(found.until),
+        "coincides_with": found.border.label if found.border else None,
+        "duration_median_change": found.median.change.to_dict() if found.median else None,
+        "duration_p95_change": found.tail.change.to_dict() if found.tail else None,
+        "reason": found.reason or None,
+        "baseline": found.baseline or None,
+        "also": [
+            {
+                "kind": other.kind,
+                "since": _moment(other.since),
+                "until": _moment(other.until),
+                "error_code": other.code,
+                "points_per_run_change": other.points.change.to_dict() if other.points else None,
+            }
+            for other in found.also
+        ],
         "rollback_at": found.rollback.first.isoformat() if found.rollback else None,
         "error_code": found.code,
         "error_code_since": found.code_since.isoformat() if found.code_since else None,
@@ -46,7 +81,7 @@ def summary(report: PostMortem) -> dict[str, Any]:
                 "amount_changed": case.amount_changed,
                 "overpaid": case.overpaid.to_dict(),
             }
-            for case in report.cases
+            for case in asked.cases
         ],
         "activations": [
             {
@@ -56,10 +91,59 @@ def summary(report: PostMortem) -> dict[str, Any]:
                 "last": span.last.isoformat(),
                 "logged_count": span.logged_count,
             }
-            for span in report.spans
+            for span in asked.spans
         ],
-        "logged_count": len(report.window),
-        "est_runs": run_estimate(report.window).to_dict(),
+        "logged_count": len(asked.window),
+        "est_runs": run_estimate(asked.window).to_dict(),
+    }
+
+
+def _moment(when: datetime | None) -> str | None:
+    return when.isoformat() if when else None
+
+
+def _nodes(asked: Inquiry) -> list[dict[str, Any]]:
+    found = asked.nodes
+    return records(found.frame.head(_MOST_NODES)) if found is not None else []
+
+
+def _tried(found: Counterfactual) -> dict[str, Any]:
+    return {
+        "reason": found.reason or None,
+        "forward": _replayed(found.forward),
+        "backward": _replayed(found.backward),
+    }
+
+
+def _replayed(one: Replayed | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "inputs": one.inputs_label,
+        "program": one.program_label,
+        "logged_count": one.logged_count,
+        "tried_count": one.tried_count,
+        "own_count": one.own_count,
+        "decided_count": one.decided_count,
+        "undecided_count": one.undecided_count,
+        "failed": one.failed,
+        "missing": one.missing,
+        "paid": one.paid.to_dict(),
+        "would_pay": one.would_pay.to_dict(),
+        "difference": one.difference.to_dict(),
+        "difference_per_run": one.per_run.to_dict(),
+        "undecided_low": _finite(one.undecided_low),
+        "undecided_high": _finite(one.undecided_high),
+        "cases": [
+            {
+                "case_name": case.name,
+                "logged_count": case.logged_count,
+                "paid": case.paid.to_dict(),
+                "would_pay": case.would_pay.to_dict(),
+                "difference": case.difference.to_dict(),
+            }
+            for case in one.cases
+        ],
     }
 
 

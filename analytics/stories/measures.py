@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analytics import differences, estimates, page
+from analytics.differences import Difference
 from analytics.estimates import Estimate
 from analytics.findings.cases import Case
 from analytics.findings.counterfactual import Replayed
@@ -27,9 +28,15 @@ _MOST_USERS = 5
 _WIDEST = 1.5  # the axis of relative changes ends here; a larger change is in the number
 
 
-def table(before: Side, after: Side, cases: Sequence[Case]) -> Block:
-    """Measures per run on both sides, with the interval of the change."""
-    rows = [_row("Points per run", *_means(before, after), hot=True)]
+def table(before: Side, after: Side, cases: Sequence[Case], points: Difference | None) -> Block:
+    """Measures per run on both sides, with the interval of the change.
+
+    Args:
+        before, after: The two sides.
+        cases: What each case paid on both.
+        points: The change of points per run as the verdict has it, which may compare like hours with like.
+    """
+    rows = [_points_row(before, after, points)]
     for case in [case for case in cases if case.amount_changed][:3]:
         pays = page.Markup("Points when {} pays").format(page.author(case.name))
         rows.append(_row(pays, case.points_before, case.points_after, hot=True))
@@ -188,6 +195,21 @@ def failures(rows: pd.DataFrame, before: pd.DataFrame | None) -> Block:
     columns += [Column("when", "first – last"), Column("example", "newest example"), Column("where", "its game › task")]
     said = f"{len(failed):,} failed runs, {len(lines)} code{'s' * (len(lines) != 1)}."
     return page.section("fail", "What failed?", how, said, [page.table(lines, columns)])
+
+
+def _points_row(before: Side, after: Side, points: Difference | None) -> dict[str, Any]:
+    row = _row("Points per run", *_means(before, after), hot=True)
+    if points is None or not all(map(math.isfinite, (points.relative, points.relative_low, points.relative_high))):
+        return row
+    sure = points.is_significant
+    change = number.percent(points.relative, points.relative_low, points.relative_high, sign=True)
+    return {
+        **row,
+        "change": change if sure else "~",
+        "bounds": (points.relative_low, points.relative, points.relative_high),
+        "sure": sure,
+        "weight": "hot" if sure else "quiet",
+    }
 
 
 def _row(what: Any, a: Estimate, b: Estimate, *, unit: str = "", hot: bool = False) -> dict[str, Any]:

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from analytics import charts, page
-from analytics.findings import cases as case_findings
-from analytics.findings.activations import Activation, activations
-from analytics.findings.baseline import Baseline, with_rows
-from analytics.findings.counterfactual import Counterfactual, Replayed, Ways, counterfactual
-from analytics.findings.family import Family, family_runs
-from analytics.findings.incident import LOOK_BACK, RHYTHM, Incident, find_incident
-from analytics.findings.node_changes import NodeChanges, node_changes
-from analytics.findings.variants import find_variants
+from analytics.findings.inquiry import Inquiry
 from analytics.page import number
-from analytics.status import Coverage
-from analytics.status import coverage as window_coverage
 from analytics.stories import (
     advice,
     coverage,
@@ -34,12 +23,8 @@ from analytics.stories import (
     verdict,
     why,
 )
-from analytics.warehouse import Warehouse
-from analytics.window import Window
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analytics.audit import Audit
     from analytics.page import Block
     from analytics.stories import SummaryBlock
@@ -49,111 +34,31 @@ class PostMortem:
     """The report as an object. Each section is a method that returns a page block.
 
     Args:
-        lake: Where to look.
-        family: The strategy.
-        since, until: The window in question, UTC.
+        inquiry: The facts; a notebook may ask for any of them.
         show_users: Show user ids; masked otherwise.
         sampling: What is known of the sampling rate.
-        baseline: What to compare with; the report chooses when ``None``.
+        execution_id: Of a run to explain before the report's own; empty for none.
     """
 
     def __init__(
-        self,
-        lake: Warehouse,
-        family: Family,
-        since: datetime,
-        until: datetime,
-        *,
-        show_users: bool = False,
-        sampling: Audit | None = None,
-        baseline: Baseline | None = None,
+        self, inquiry: Inquiry, *, show_users: bool = False, sampling: Audit | None = None, execution_id: str = ""
     ) -> None:
-        self.lake, self.family, self.since_time, self.until_time = lake, family, since, until
-        self._show_users, self.sampling, self._baseline = show_users, sampling, baseline
+        self.inquiry, self._show_users, self.sampling, self.execution_id = inquiry, show_users, sampling, execution_id
 
     # ---- facts -----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def history(self) -> pd.DataFrame:
-        """Logged runs of the family, from four weeks before the window to its end: earlier weekends tell a weekend."""
-        return family_runs(self.lake, self.family, self.since_time - RHYTHM, self.until_time)
-
-    @cached_property
-    def runs(self) -> pd.DataFrame:
-        """Logged runs of the family, from a week before the window to its end."""
-        return self.history[self.history["created_at"] >= self.since_time - LOOK_BACK]
-
-    @cached_property
-    def window(self) -> pd.DataFrame:
-        """Logged runs within the window."""
-        return self.runs[self.runs["created_at"] >= self.since_time]
-
-    @cached_property
-    def coverage(self) -> Coverage:
-        """How much of the window the lake holds."""
-        return window_coverage(self.lake, Window(self.since_time, self.until_time))
-
-    @cached_property
-    def spans(self) -> list[Activation]:
-        """When which version was live."""
-        return activations(self.runs)
-
-    @cached_property
-    def incident(self) -> Incident:
-        """What stands out."""
-        asked = with_rows(self._baseline, self.lake, self.family, self.history) if self._baseline else None
-        return find_incident(self.history, self.since_time, self.until_time, baseline=asked)
-
-    @cached_property
-    def cases(self) -> list[case_findings.Case]:
-        """Cases of both sides; none when there are no two sides."""
-        found = self.incident
-        return case_findings.compare_cases(found.before, found.after) if found.before and found.after else []
-
-    @cached_property
-    def split(self) -> case_findings.Split | None:
-        """Effect and mix, and what was overpaid: as the replay has it where that is telling; ``None`` without two sides."""
-        found = self.incident
-        if not (found.before and found.after):
-            return None
-        parts, forward = case_findings.split(found.before, found.after), self._telling
-        return parts if forward is None else replace(parts, overpaid=forward.difference)
-
-    @cached_property
-    def ways(self) -> Ways:
-        """How the runs of both sides went through their programs."""
-        found, realm = self.incident, self.family.realm
-        sides = (found.before, found.after)
-        old, new = (find_variants(self.lake, realm, side) if side else None for side in sides)
-        return old, new
-
-    @cached_property
-    def counterfactual(self) -> Counterfactual:
-        """Each version's program on the other's inputs."""
-        return counterfactual(self.lake, self.family.realm, self.incident.before, self.incident.after, self.ways)
-
-    @property
-    def _telling(self) -> Replayed | None:
-        forward = self.counterfactual.forward
-        return forward if forward is not None and forward.is_telling else None
-
-    @cached_property
-    def nodes(self) -> NodeChanges | None:
-        """Conditions, fields and amounts that differ; ``None`` when there are no two sides."""
-        found = self.incident
-        return node_changes(self.lake, found.before, found.after, *self.ways) if found.before and found.after else None
-
-    @cached_property
     def verdict(self) -> verdict.Verdict:
         """The sentence on top."""
-        found = verdict.decide(self.incident, self.cases, self.split, self.family, self.window, self.coverage)
+        asked = self.inquiry
+        found = verdict.decide(asked.incident, asked.cases, asked.split, asked.family, asked.window, asked.coverage)
         # Only where no version explains it are the inputs the answer.
-        return found.with_input(self.nodes.frame) if self.incident.kind == "data" and self.nodes else found
+        return found.with_input(asked.nodes.frame) if asked.incident.kind == "data" and asked.nodes else found
 
     @property
     def title(self) -> str:
         """For the window of a browser."""
-        return f"{self.family.name}: post-mortem, {realm_name(self.family.realm)}"
+        return f"{self.inquiry.family.name}: post-mortem, {realm_name(self.inquiry.family.realm)}"
 
     @property
     def nav(self) -> list[tuple[str, str]]:
@@ -169,11 +74,11 @@ class PostMortem:
         """Verdict and status."""
         kick = [
             "Post-mortem · realm ",
-            page.strong(page.author(realm_name(self.family.realm))),
+            page.strong(page.author(realm_name(self.inquiry.family.realm))),
             " · strategy ",
-            page.strong(page.author(self.family.name)),
+            page.strong(page.author(self.inquiry.family.name)),
             " · times in UTC · ",
-            coverage.in_words(self.lake, self.since_time, self.until_time),
+            coverage.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until),
         ]
         return page.head(
             kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, sampling.doubt(self.sampling)
@@ -181,7 +86,7 @@ class PostMortem:
 
     def strip(self) -> Block:
         """Four numbers."""
-        return strip.strip(self.incident, self.window, self.split, self._telling)
+        return strip.strip(self.inquiry.incident, self.inquiry.window, self.inquiry.split, self.inquiry.telling)
 
     def key(self) -> Block:
         """How to read the numbers."""
@@ -190,11 +95,13 @@ class PostMortem:
     def since(self) -> Block:
         """The timeline."""
         how = ["When which version was live comes from the log's own rows."]
-        if self.runs.empty:
+        if self.inquiry.runs.empty:
             return page.section("since", "Since when?", how, "No run of this strategy is in the log for this time.")
-        if self.incident.kind == "nothing":
-            return page.section("since", "Since when?", how, verdict.since_sentence(self.incident, self.spans))
-        frames = series.timeline_frames(self.runs, self.spans, self.incident)
+        if self.inquiry.incident.kind == "nothing":
+            return page.section(
+                "since", "Since when?", how, verdict.since_sentence(self.inquiry.incident, self.inquiry.spans)
+            )
+        frames = series.timeline_frames(self.inquiry.runs, self.inquiry.spans, self.inquiry.incident)
         drawn = charts.responsive(
             lambda width: charts.timeline(*frames, width=width),
             "since",
@@ -202,15 +109,19 @@ class PostMortem:
         )
         how += [
             f"{span.label}: {number.span(span.first, span.last)}, {span.logged_count:,} rows."
-            for span in self.spans[-5:]
+            for span in self.inquiry.spans[-5:]
         ]
         return page.section(
-            "since", "Since when?", how, verdict.since_sentence(self.incident, self.spans), [page.Markup(drawn)]
+            "since",
+            "Since when?",
+            how,
+            verdict.since_sentence(self.inquiry.incident, self.inquiry.spans),
+            [page.Markup(drawn)],
         )
 
     def changed(self) -> Block:
         """Program diff and the table of measures."""
-        found = self.incident
+        found = self.inquiry.incident
         if not (found.before and found.after):
             return page.section(
                 "changed",
@@ -219,60 +130,85 @@ class PostMortem:
                 "There is nothing to compare with: only one group of runs is in the log.",
             )
         before, after = found.before, found.after
-        said, body = examples.program_diff(self.lake, self.family, before, after)
+        said, body = examples.program_diff(self.inquiry.lake, self.inquiry.family, before, after)
         how = [
             f"Compared: {len(before.paid):,} ok rows of {before.label} and {len(after.paid):,} of {after.label}.",
             f"{before.label}: {number.span(before.since, before.until)}.",
             f"{after.label}: {number.span(after.since, after.until)}.",
         ]
-        return page.section("changed", "What changed?", how, said, [*body, measures.table(before, after, self.cases)])
+        return page.section(
+            "changed",
+            "What changed?",
+            how,
+            said,
+            [*body, measures.table(before, after, self.inquiry.cases, found.points)],
+        )
 
     def why(self) -> Block:
         """Effect and mix, cases, nodes."""
-        return why.section(self.incident, self.split, self.cases, self.nodes)
+        return why.section(self.inquiry.incident, self.inquiry.split, self.inquiry.cases, self.inquiry.nodes)
 
     def how_much(self) -> Block:
         """The counterfactual."""
-        return overpaid.section(self.incident, self.counterfactual, self.split)
+        return overpaid.section(self.inquiry.incident, self.inquiry.counterfactual, self.inquiry.split)
 
     def runs_explained(self) -> Block:
         """Three runs with their path."""
-        after = self.incident.after
-        rows = after.rows if after is not None else self.window
+        after = self.inquiry.incident.after
+        rows = after.rows if after is not None else self.inquiry.window
         how = ["Chosen by the report: a typical run, the largest, a failing one.", "Values are those the run saw."]
         if rows.empty:
             return page.section("one", "Why did this run get its points?", how, "No run is in the log for this time.")
-        body = examples.three_runs(self.lake, rows, show_users=self._show_users, other=self.incident.before)
+        body = examples.three_runs(
+            self.inquiry.lake,
+            rows,
+            show_users=self._show_users,
+            other=self.inquiry.incident.before,
+            asked=self.execution_id,
+        )
         return page.section("one", "Why did this run get its points?", how, None, body)
 
     def who(self) -> Block:
         """Users seen most."""
-        after = self.incident.after
-        rows = after.rows if after is not None else self.window
-        is_version = self.incident.kind == "version"
+        after = self.inquiry.incident.after
+        rows = after.rows if after is not None else self.inquiry.window
+        is_version = self.inquiry.incident.kind == "version"
         return measures.users(
-            rows, self.cases if is_version else [], self._telling if is_version else None, show_users=self._show_users
+            rows,
+            self.inquiry.cases if is_version else [],
+            self.inquiry.telling if is_version else None,
+            show_users=self._show_users,
         )
 
     def failures(self) -> Block:
         """Codes with first, last and an example."""
-        before = self.incident.before
-        after = self.incident.after
-        rows = after.rows if after is not None else self.window
+        before = self.inquiry.incident.before
+        after = self.inquiry.incident.after
+        rows = after.rows if after is not None else self.inquiry.window
         return measures.failures(rows, before.rows if before is not None else None)
 
     def actions(self) -> Block:
         """What to do."""
         return page.section(
-            "do", "What to do?", [], None, [page.todo(advice.actions(self.incident, self.family, self.split))]
+            "do",
+            "What to do?",
+            [],
+            None,
+            [page.todo(advice.actions(self.inquiry.incident, self.inquiry.family, self.inquiry.split))],
         )
 
     def sure(self) -> Block:
         """Data box and queries."""
         box = coverage.facts(
-            self.lake, self.family, self.runs, self.since_time, self.until_time, sampling.told(self.sampling)
+            self.inquiry.lake,
+            self.inquiry.family,
+            self.inquiry.runs,
+            self.inquiry.since,
+            self.inquiry.until,
+            sampling.told(self.sampling),
+            str(self.inquiry.replays),
         )
-        queries = page.code(coverage.queries(self.family, self.since_time, self.until_time))
+        queries = page.code(coverage.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
         body = [page.facts(box), page.fold("Queries, ready to paste", queries)]
         return page.section("sure", "How sure are we?", [], None, body)
 
