@@ -14,7 +14,7 @@ from analytics.estimates import Estimate
 from analytics.findings.evidence import Definition
 from analytics.findings.inputs import MOST, Inputs, read_inputs
 from analytics.findings.sides import Side
-from analytics.findings.tried import Trial, Tried
+from analytics.findings.tried import Trial, Tried, wraps
 from analytics.findings.variants import Variants, find_variants
 from analytics.warehouse import Warehouse
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_USERS = 5
+_MOST_CASES = 100
+"""An author may give every run a case of its own."""
 
 Ways = tuple[Variants | None, Variants | None]
 """The variants of the earlier and of the later group."""
@@ -139,6 +141,10 @@ def counterfactual(
     if old is None or new is None:
         gone = " and ".join(side.label for side, found in ((before, old), (after, new)) if found is None)
         return Counterfactual(reason=f"the definition of {gone} is not in the lake")
+    if {wraps(old.definition), wraps(new.definition)} == {True, False}:
+        return Counterfactual(
+            reason="one program stands alone and the other wraps a built-in, which would have been asked anew"
+        )
     forward = replayed(lake, new, old.definition, before.label)
     backward = replayed(lake, old, new.definition, after.label)
     if forward is None and backward is None:
@@ -195,25 +201,25 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int) ->
         per_run=estimates.mean(difference, decided["weight"]),
         undecided_low=float(least) if rest.any() else 0.0,
         undecided_high=float(most) if rest.any() else 0.0,
-        cases=_groups(decided, "case_name", 0),
-        users=_groups(decided[decided["external_user_id"].notna()], "external_user_id", _MOST_USERS),
+        cases=_groups(decided, "case_name", _MOST_CASES),
+        users=_groups(decided[decided["external_user_id"].notna()], "external_user_id", _MOST_USERS, only_moved=True),
     )
 
 
-def _groups(decided: pd.DataFrame, column: str, most: int) -> list[Group]:
-    """Parts of the runs, those with the largest difference first; all of them when ``most`` is 0."""
+def _groups(decided: pd.DataFrame, column: str, most: int, *, only_moved: bool = False) -> list[Group]:
+    """Parts of the runs, those with the largest difference first."""
     if decided.empty:
         return []
     frame = decided.assign(difference=decided["points"] - decided["would"])
     sums = (frame["difference"] * frame["weight"]).abs().groupby(frame[column], dropna=False).sum()
     largest = sums.sort_values(ascending=False, kind="stable")
-    chosen: list[Any] = largest.index[: most or len(largest)].tolist()
+    chosen: list[Any] = largest.index[:most].tolist()
     found = []
     for name in chosen:
         # A part's total is that of all rows with nothing for the others: how many of them are of the part is chance, too.
         of_part = frame[column].isna().to_numpy() if not isinstance(name, str) else (frame[column] == name).to_numpy()
         part = frame[of_part]
-        if most and math.isclose(float(largest[name]), 0.0):
+        if only_moved and math.isclose(float(largest[name]), 0.0):
             continue
         found.append(
             Group(

@@ -54,7 +54,7 @@ def read_inputs(lake: Warehouse, found: Variants, *, most: int = MOST) -> Inputs
     width = len(fields)
     values: list[tuple[str | None, ...]] = [tuple(flat[at * width : (at + 1) * width]) for at in range(len(table))]
     rows = table.drop(["field_values"]).to_pandas()
-    rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=np.nan) / np.where(rows["sampled"], share, 1.0)
+    rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=np.nan) / share
     return Inputs(found, used, fields, rows, values, share)
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from analytics.findings.evidence import Definition
+from analytics.findings.evidence import EVENT_FIELDS, Definition
 from analytics.findings.inputs import Decoder, Inputs, event_ids
-from analytics.program import Outcome, ParentResult
-from analytics.program.bounds import points_bounds
+from analytics.findings.variants import Variant, Variants
+from analytics.program import MAX_NODES
+from analytics.program.instead import Answer, Instead, Recorded
 
-MISSING = "DSL_FIELD_NOT_PRECOMPUTED"
+#: The run did end, so whatever its cap was, it is not what ended it.
+_NO_CAP: Final = 10**9
+_LARGE: Final = re.compile(r"(?<![\d.])\d{17,}(?![\d.])")
+"""A whole number that may have been a float when it was logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,99 +37,74 @@ class Tried:
     missing: str | None = None
 
 
+def wraps(program: Definition) -> bool | None:
+    """Whether a program wraps a built-in; None for one without any rules, which may be either."""
+    if program.ast.get("pre_rules") or program.ast.get("post_rules"):
+        return True
+    return False if program.ast.get("rules") or program.ast.get("default") else None
+
+
 class Trial:
     """One program on many inputs; equal inputs are tried once.
 
     Args:
-        program: To be tried.
+        program: To be tried; of the same kind as the one that ran (``wraps``).
         inputs: What the runs of some version read.
     """
 
     def __init__(self, program: Definition, inputs: Inputs) -> None:
-        self._program, self._inputs = program, inputs
-        self._decoder = Decoder()
+        ran = inputs.variants.definition
+        self._inputs, self._decoder = inputs, Decoder()
         self._done: dict[Any, Tried] = {}
-        ast = program.ast
-        self._is_extend = bool(ast.get("pre_rules") or ast.get("post_rules"))
-        self._was_extend = bool(inputs.variants.definition.ast.get("pre_rules")) or bool(
-            inputs.variants.definition.ast.get("post_rules")
-        )
-        read = {node.path for node in program.outline.nodes if node.type == "field"}
-        recorded = {path for _, path in inputs.fields}
-        # Ids that the recorded version did not read are in the row; only then do equal inputs need equal ids.
-        self._ids = bool({"externalGameId", "externalTaskId", "externalUserId"} & read - recorded)
+        self._is_extend = bool(wraps(program) or wraps(ran))
+        self._own = Instead(ran.program, ran.program, is_extend=self._is_extend, max_nodes=_NO_CAP)
+        cap = _NO_CAP if program is ran else MAX_NODES
+        self._instead = Instead(program.program, ran.program, is_extend=self._is_extend, max_nodes=cap)
+        self._answers = [_answer(inputs.variants, variant) for variant in inputs.used]
+        # Only where the program asks for the event's ids do equal inputs need equal ids.
+        asked = {node.path for node in program.outline.nodes}
+        self._ids = not asked.isdisjoint(EVENT_FIELDS)
 
     def run(self, row: Mapping[str, Any], values: tuple[str | None, ...]) -> Tried:
         """Try the program on one run's inputs."""
         ids = event_ids(row) if self._ids else {}
-        answer = (row["points"], row["case_name"]) if self._is_extend else None
-        key = (row["variant"], values, answer, tuple(ids.values()))
+        is_large = any(text is not None and len(text) > 16 and _LARGE.search(text) is not None for text in values)
+        paid = (row["points"], row["case_name"]) if self._is_extend or is_large else None
+        key = (row["variant"], values, paid, tuple(ids.items()))
         found = self._done.get(key)
         if found is None:
-            found = self._done[key] = self._tried(row, values, ids)
+            recorded = self._recorded(row, values, ids)
+            if is_large:
+                recorded = self._as_it_ran(row, recorded)
+            said = self._instead.pays(recorded)
+            missing = None if said.is_decided else said.missing or "points that are no number"
+            found = self._done[key] = Tried(said.low, said.high, said.case_name, said.code, missing)
         return found
 
-    def _tried(self, row: Mapping[str, Any], values: tuple[str | None, ...], ids: Mapping[str, Any]) -> Tried:
+    def _recorded(self, row: Mapping[str, Any], values: tuple[str | None, ...], ids: Mapping[str, Any]) -> Recorded:
         fields = {**ids, **self._decoder.fields(self._inputs, values, "pre")}
-        if self._is_extend or self._was_extend:
-            return self._extended(row, values, fields)
-        outcome = self._program.program.run(fields, keep_trace=False)
-        return self._said(outcome, lambda: points_bounds(self._program.ast, fields))
+        if not self._is_extend:
+            return Recorded(fields)
+        vetoed, points_are_paid, case_is_paid = self._answers[int(row["variant"])]
+        read = self._decoder.fields(self._inputs, values, "post")
+        knows = points_are_paid or "parent.points" in read, case_is_paid or "parent.case_name" in read
+        points, case = read.pop("parent.points", row["points"]), read.pop("parent.case_name", row["case_name"])
+        return Recorded(fields, read, points, case, knows_points=knows[0], knows_case=knows[1], vetoed=vetoed)
 
-    def _said(self, outcome: Outcome, bounds: Any) -> Tried:
-        if outcome.ok:
-            points = _number(outcome.points)
-            return Tried(points, points, outcome.case_name)
-        if outcome.error_code == MISSING:
-            low, high = bounds()
-            decided = low == high
-            return Tried(low, high, missing=None if decided else str(outcome.error_detail))
-        return Tried(0.0, 0.0, code=outcome.error_code)
+    def _as_it_ran(self, row: Mapping[str, Any], recorded: Recorded) -> Recorded:
+        """Large whole numbers as floats, where the program that ran only then gives what was paid."""
 
-    def _extended(self, row: Mapping[str, Any], values: tuple[str | None, ...], fields: dict[str, Any]) -> Tried:
-        """Around a built-in: what it answered is known only while it would have been asked the same."""
-        ast, program, recorded = self._program.ast, self._program.program, self._inputs.variants.definition
-        beside = self._inputs.used[int(row["variant"])].beside
-        anything = points_bounds(ast, {}, phase="post") if ast.get("post_rules") else (-math.inf, math.inf)
-        before = program.run(fields, phase="pre") if ast.get("pre_rules") else Outcome()
-        if before.vetoed:
-            return Tried(0.0, 0.0, before.case_name)
-        if not before.ok:
-            whole = (min(0.0, anything[0]), max(0.0, anything[1]))  # it may veto
-            return self._said(before, lambda: whole)
-        then = recorded.program.run(fields, phase="pre") if recorded.ast.get("pre_rules") else Outcome()
-        if beside.vetoed or then.working_data != before.working_data:
-            why = "the built-in was not asked" if beside.vetoed else "the built-in was asked with other data"
-            return Tried(*anything, missing=why)
-        after = {**fields, **self._decoder.fields(self._inputs, values, "post")}
-        answer = self._answer(row, after)
-        if answer is None:
-            return Tried(*anything, missing="what the built-in answered")
-        if not ast.get("post_rules"):
-            points = _number(answer.points)
-            return Tried(points, points, answer.case_name)
-        after.pop("parent.points", None)
-        outcome = program.run(after, phase="post", parent=answer)
-        return self._said(
-            outcome,
-            lambda: points_bounds(
-                ast, {**after, "parent.points": answer.points}, phase="post", parent_points=answer.points
-            ),
-        )
+        def is_paid(said: Answer) -> bool:
+            return bool(said.low == said.high == row["points"] and said.case_name == row["case_name"])
 
-    def _answer(self, row: Mapping[str, Any], read: Mapping[str, Any]) -> ParentResult | None:
-        """What the built-in answered: as the post rules read it, else as paid where they did not change it."""
-        nodes, beside = self._inputs.variants.definition.outline.nodes, self._inputs.used[int(row["variant"])].beside
-        wrote = {nodes[position].type for position in beside.positions}
-        if beside.end != "finished":
-            return None
-        points = read.get("parent.points", None if "set_points" in wrote else row["points"])
-        case = read.get("parent.case_name", None if "set_case_name" in wrote else row["case_name"])
-        return None if points is None else ParentResult(points, case)
+        restored = recorded.as_written()
+        same = is_paid(self._own.pays(recorded)) or not is_paid(self._own.pays(restored))
+        return recorded if same else restored
 
 
-def _number(points: Any) -> float:
-    try:
-        return float(points)
-    except OverflowError:
-        return math.inf if points > 0 else -math.inf
+def _answer(found: Variants, variant: Variant) -> tuple[bool, bool, bool]:
+    """Whether a veto ended a variant's runs; whether what they paid, and for which case, is the built-in's answer."""
+    beside, nodes = variant.beside, found.definition.outline.nodes
+    wrote = {nodes[position].type for position in beside.positions}
+    passed_on = beside.end == "finished" and not beside.vetoed
+    return beside.vetoed, passed_on and "set_points" not in wrote, passed_on and "set_case_name" not in wrote
