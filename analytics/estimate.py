@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 CONFIDENCE = 0.95
@@ -35,6 +35,10 @@ class Estimate:
     grade: str
     effective_count: float = math.nan
     is_at_least: bool = False
+
+    def negated(self) -> Estimate:
+        """The same with the other sign: what was overpaid as what was underpaid."""
+        return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; what is not finite becomes ``None``."""

@@ -251,3 +251,11 @@ def test_long_traces_are_cut_before_the_rule_that_pays(planted: Planted) -> None
     ).fetchall()
     assert cut > 0.8
     assert (entries, paying) == (200, 0)
+
+
+@each()
+def test_every_section_stands_and_every_trace_fits_its_program(told: Story, report: Any, facts: Any) -> None:
+    found = report(told.key)
+    for section in (found.strip, found.changed, found.why, found.how_much, found.who, found.actions, found.sure):
+        assert section().html
+    assert facts(told)["replay"]["unfit"] == 0

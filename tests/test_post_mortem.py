@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 import duckdb
 import pandas as pd
 import pytest
+from planted.stories import story
 
 from analytics import api
 from analytics.errors import UnknownNameError, UsageError
 from analytics.findings.activations import activations
+from analytics.findings.evidence import pieces
 from analytics.findings.family import Family, family_runs, find_family, labels_of
 from analytics.findings.incident import find_incident
 from analytics.program import words
@@ -131,7 +133,9 @@ def test_an_empty_window_says_how_many_runs_there_may_have_been(warehouse):
 
 
 def test_every_section_stands_for_every_strategy(warehouse):
-    strategies = warehouse.sql("select distinct realm_id, strategy_id from executions where day is not null").fetchall()
+    strategies = warehouse.sql(
+        "select realm_id, min(strategy_id) from strategy_days group by realm_id, coalesce(family_name, strategy_id)"
+    ).fetchall()
     for realm, strategy in strategies:
         found = (
             api.post_mortem(
@@ -279,3 +283,63 @@ def test_the_users_that_are_shown_are_those_seen_most(speed_bonus):
     places = [shown.index(user) for user, _ in most]
     assert places == sorted(places)
     assert sum(user in shown for user in seen) == 5
+
+
+def test_every_complete_trace_of_the_demo_is_reproduced(warehouse):
+    ids = warehouse.sql(
+        "select execution_id from executions join definitions using (strategy_id, strategy_version) "
+        "where executions.status = 'ok' and executions.trace is not null and executions.notes is null order by 1"
+    ).fetchall()
+    tried = pieces(warehouse, [row[0] for row in ids])
+    assert len(tried) == len(ids) > 500
+    assert [found.replay.says for found in tried if found.replay.verdict != "reproduced"] == []
+
+
+def test_what_was_overpaid_is_replayed_and_told_by_case(speed_bonus, demo):
+    said = speed_bonus.how_much().text
+    assert "How much was overpaid?" in said
+    assert "On the same inputs v2 would have paid" in said
+    facts = speed_bonus.summary()
+    assert facts["overpaid_by"] == "replay"
+    tried = facts["counterfactual"]["forward"]
+    assert tried["own_count"] == tried["tried_count"] == tried["decided_count"] > 50
+    assert tried["difference"] == facts["overpaid"]
+    # The truth: each PerformanceBonus of v3 paid 5 points more than v2 would have, every other case the same.
+    changed = {case["case_name"]: case["difference"]["value"] for case in tried["cases"]}
+    assert [name for name, value in changed.items() if value] == ["PerformanceBonus"]
+    assert facts["replay"]["reproduced"] == facts["replay"]["looked_at"] > 50
+
+
+def test_nodes_are_named_by_their_place_and_the_changed_payment_comes_first(speed_bonus):
+    first = speed_bonus.summary()["nodes"][0]
+    assert first["place"] == "rule 2 performance-bonus › assign 15 points, case PerformanceBonus"
+    assert (first["before_value"], first["after_value"]) == (10, 15)
+    assert first["q"] < 1e-6
+
+
+def test_the_input_that_moved_is_named_when_no_version_explains_the_points(planted):
+    found = api.post_mortem(planted.warehouse, **story("metres").ask())
+    assert found.inquiry.incident.kind == "data"
+    assert "The input that moved most is data.distance: its median went from" in found.verdict.text
+
+
+def test_a_version_that_pays_less_is_not_said_to_have_overpaid(planted):
+    found = api.post_mortem(planted.warehouse, **story("pays_less").ask())
+    page = " ".join(section().text for section in (found.head, found.strip, found.how_much, found.actions, found.who))
+    assert "underpaid" in found.verdict.text
+    assert "How much was underpaid?" in page
+    assert "Points underpaid" in page
+    assert "overpaid" not in page
+
+
+def test_a_run_can_be_asked_for_and_alone_tells_its_strategy(warehouse, speed_bonus):
+    rows = speed_bonus.inquiry.incident.after.paid
+    asked = rows["execution_id"].iloc[3]
+    found = api.post_mortem(warehouse, execution_id=asked[:13], since="2026-07-07", until="2026-07-11")
+    assert found.inquiry.family.name == "Speed bonus"
+    assert "The run asked for" in found.runs_explained().text
+    assert asked in found.runs_explained().text.split("Typical run")[0]
+    with pytest.raises(UsageError, match="is not one of Group ride"):
+        api.post_mortem(warehouse, realm="acme-cycling", family="Group ride", execution_id=asked)
+    with pytest.raises(UnknownNameError):
+        api.post_mortem(warehouse, execution_id="00000000-0000")

@@ -11,7 +11,7 @@ from analytics.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 300
+MOST = 200
 """Runs that are replayed with every entry."""
 
 

@@ -33,10 +33,14 @@ def actions(found: Incident, family: Family, parts: Split | None) -> list[page.T
                 )
             )
         if parts:
-            overpaid = number.number(parts.overpaid.value, parts.overpaid.low, parts.overpaid.high)
+            is_short = parts.overpaid.high < 0
+            beyond = parts.overpaid.negated() if is_short else parts.overpaid
+            amount = number.number(beyond.value, beyond.low, beyond.high)
             todo.append(
                 page.Todo(
-                    f"Decide on the {overpaid} points: keep, or take back from the ledger.",
+                    f"Decide on the {amount} points that were not paid: leave it, or pay them out."
+                    if is_short
+                    else f"Decide on the {amount} points: keep, or take back from the ledger.",
                     "The log is a sample and cannot list every user.",
                 )
             )

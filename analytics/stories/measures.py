@@ -149,15 +149,15 @@ def _overpaid_users(replayed: Replayed, show_users: bool) -> Block:
             "user": str(user.name) if show_users else masked(user.name),
             "count": user.logged_count,
             "logged": number.number(user.logged_difference, sign=True),
-            "overpaid": user.difference,
+            "difference": user.difference,
         }
         for user in replayed.users
     ]
     columns = [
         Column("user", "Most affected", kind="author", role="name"),
         Column("count", "logged runs", kind="count"),
-        Column("logged", "overpaid in those", align="right"),
-        Column("overpaid", "overpaid, estimated", kind="estimate"),
+        Column("logged", "paid too much in those", align="right"),
+        Column("difference", "too much, estimated", kind="estimate"),
     ]
     return page.table(lines, columns)
 

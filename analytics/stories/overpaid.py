@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from analytics import page
@@ -16,7 +15,6 @@ from analytics.page import Column, number
 if TYPE_CHECKING:
     from analytics.page import Block
 
-_QUESTION = "How much was overpaid?"
 _MOST_CASES = 12
 
 
@@ -45,7 +43,7 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None) -> Bloc
     body: list[Any] = [_table(forward), *_notes(forward)]
     if tried.backward is not None and tried.backward.decided_count:
         back = tried.backward
-        turned = page.est(_negated(back), sign=True)
+        turned = page.est(back.per_run.negated(), sign=True)
         body.append(
             page.note(
                 [
@@ -55,7 +53,11 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None) -> Bloc
                 ]
             )
         )
-    return page.section("much", _QUESTION, how, said, body)
+    return page.section("much", _question(forward), how, said, body)
+
+
+def _question(forward: Replayed | None) -> str:
+    return f"How much was {'under' if forward is not None and forward.difference.high < 0 else 'over'}paid?"
 
 
 def _without(found: Incident, tried: Counterfactual, parts: Split | None) -> Block:
@@ -63,7 +65,7 @@ def _without(found: Incident, tried: Counterfactual, parts: Split | None) -> Blo
     said: list[Any] = [f"Cannot be replayed: {why}."]
     if found.kind == "version" and parts is not None:
         said += [" Case by case, beyond the earlier amounts: ", page.est(parts.overpaid, sign=True), " points."]
-    return page.section("much", _QUESTION, ["Without both programs, amounts are compared case by case."], said)
+    return page.section("much", _question(None), ["Without both programs, amounts are compared case by case."], said)
 
 
 def _table(forward: Replayed) -> Block:
@@ -124,8 +126,3 @@ def _notes(forward: Replayed) -> list[Any]:
 
 def _counts(found: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({count:,})" for name, count in list(found.items())[:4])
-
-
-def _negated(back: Replayed) -> Any:
-    one = back.per_run
-    return replace(one, value=-one.value, low=-one.high, high=-one.low)

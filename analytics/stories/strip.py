@@ -51,4 +51,7 @@ def _points(found: Incident, rows: pd.DataFrame, parts: Split | None, replayed: 
         if replayed
         else "beyond the earlier amounts, case by case"
     )
-    return page.Cell("Points overpaid", parts.overpaid, how, role="finding")
+    beyond = parts.overpaid
+    if beyond.high < 0:
+        return page.Cell("Points underpaid", beyond.negated(), how.replace("beyond", "short of"), role="finding")
+    return page.Cell("Points overpaid", beyond, how, role="finding")
