@@ -43,10 +43,11 @@ def timeline(
     failures: pd.DataFrame,
     durations: pd.DataFrame,
     *,
+    overpaid: pd.DataFrame | None = None,
     alert_ms: float = 250.0,
     width: int = WIDE,
 ) -> Figure:
-    """Draws five panels with one axis of time, in UTC; any frame may be empty.
+    """Draws panels with one axis of time, in UTC; any frame may be empty.
 
     Args:
         versions: Ribbon: label, since, until, role; with `est_points_mean` also a line at the version's mean.
@@ -54,6 +55,7 @@ def timeline(
         runs: Per bin: since, est_runs, est_runs_low, est_runs_high.
         failures: One row per failed run: created_at, error_code.
         durations: Per day: since, until, est_duration_p99_ms, _low, _high, grade.
+        overpaid: A running total: until, est_overpaid, est_overpaid_low, est_overpaid_high; no panel without it.
         alert_ms: Where the p99 would raise an alert.
         width: In pixels.
     """
@@ -65,7 +67,8 @@ def timeline(
     # On a phone the code stands above its marks.
     lane = LANE_PHONE if width < 0.7 * WIDE else LANE
     lanes = max(lane * len(codes), LANE)
-    height = 62 + 150 + 40 + 60 + 40 + lanes + 40 + 80 + 34
+    extra = 70 + 40 if overpaid is not None and len(overpaid) else 0
+    height = 62 + 150 + 40 + extra + 60 + 40 + lanes + 40 + 80 + 34
     spans = zip(moments(versions, "since"), moments(versions, "until"), words(versions, "role"), strict=True)
     shaded = tuple((since, until) for since, until, role in spans if role == "finding" and known(since, until))
     stage = Stage.build(width, height, *found, shaded)
@@ -73,6 +76,9 @@ def timeline(
     top = 72.0
     _points(stage, top, versions, points)
     top += 140 + 40
+    if overpaid is not None and len(overpaid):
+        _overpaid(stage, top, overpaid)
+        top += extra
     _runs(stage, top, runs)
     top += 60 + 40
     _failures(stage, top, failures, codes)
@@ -160,6 +166,31 @@ def _levels(
             if ends:
                 said[name] = (ends[-1], fit(name, 92), named)
     stage.beside(axes, list(said.values())[-4:])
+
+
+def _overpaid(stage: Stage, top: float, overpaid: pd.DataFrame) -> None:
+    times, values = moments(overpaid, "until"), floats(overpaid, "est_overpaid")
+    lows, highs = floats(overpaid, "est_overpaid_low"), floats(overpaid, "est_overpaid_high")
+    is_short = values[-1] < 0
+    if is_short:
+        values, lows, highs = ([-x for x in part] for part in (values, highs, lows))
+    what = "Underpaid" if is_short else "Overpaid"
+    axes = stage.axes(top, 70, f"{what} points, running total" + ("" if stage.phone else " with 95 % interval"))
+    from_zero(axes, values, [*lows, *highs], count=2)
+    # Nothing before the first run of the version, and no more after its last.
+    at = [stage.since, times[0], *times, stage.until]
+    line = [0.0, 0.0, *values, values[-1]]
+    axes.plot(at, line, color=colour("finding"), lw=1.5, zorder=4)
+    axes.fill_between(
+        at,
+        [0.0, 0.0, *lows, lows[-1]],
+        [0.0, 0.0, *highs, highs[-1]],
+        color=colour("finding"),
+        alpha=0.2,
+        lw=0,
+        zorder=3,
+    )
+    stage.beside(axes, [(values[-1], write.number(values[-1], lows[-1], highs[-1]), "finding")])
 
 
 def _runs(stage: Stage, top: float, runs: pd.DataFrame) -> None:

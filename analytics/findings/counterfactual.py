@@ -13,6 +13,7 @@ from analytics import estimates
 from analytics.estimates import Estimate
 from analytics.findings.evidence import Definition
 from analytics.findings.inputs import MOST, Inputs, read_inputs
+from analytics.findings.running import running_total
 from analytics.findings.sides import Side
 from analytics.findings.tried import Trial, Tried, wraps
 from analytics.findings.variants import Variants, find_variants
@@ -63,12 +64,14 @@ class Replayed:
         misfit_count: Logged runs whose trace the definition cannot have left.
         share: The part of the runs that was taken, 1 for all.
         own_count: Runs whose points and case their own program gives again.
+        own_wrong_count: Runs for which it gives others; the rest read what their cut trace does not hold.
         decided_count: Runs for which it is certain what the program pays.
         failed: Error code → runs on whose inputs the program fails, and pays nothing.
         missing: What the other runs lack → runs.
         paid, would_pay, difference: Estimated totals over decided runs; difference is paid minus would pay.
         per_run: The mean difference of decided runs.
         undecided_low, undecided_high: Difference of the undecided runs in total: the least and the most, may be infinite.
+        running: The difference as it grew: ``until``, ``est_overpaid`` and its interval, at most 120 rows.
         cases, users: The parts with the largest difference first.
     """
 
@@ -79,6 +82,7 @@ class Replayed:
     misfit_count: int
     share: float
     own_count: int
+    own_wrong_count: int
     decided_count: int
     failed: dict[str, int]
     missing: dict[str, int]
@@ -88,6 +92,7 @@ class Replayed:
     per_run: Estimate
     undecided_low: float
     undecided_high: float
+    running: pd.DataFrame
     cases: list[Group]
     users: list[Group]
 
@@ -101,7 +106,8 @@ class Replayed:
         """It covers nearly all runs: what it leaves out is less than one in twenty, and its own replay comes out right."""
         left_out = self.undecided_count / max(1, self.tried_count)
         covered = self.tried_count >= 0.95 * self.share * self.logged_count
-        return bool(self.tried_count) and left_out <= 0.05 and covered and self.own_count >= 0.99 * self.tried_count
+        own_is_right = self.own_wrong_count <= 0.01 * self.tried_count
+        return bool(self.tried_count) and left_out <= 0.05 and covered and own_is_right
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,7 @@ def replayed(
         return None
     own, other = Trial(variants.definition, inputs), Trial(program, inputs)
     results = []
-    own_count = 0
+    own_count = own_wrong_count = 0
     rows = inputs.rows
     columns = ("points", "case_name", "variant", "external_game_id", "external_task_id", "external_user_id")
     for values, *cells in zip(inputs.values, *(rows[name].tolist() for name in columns), strict=True):
@@ -169,12 +175,14 @@ def replayed(
         if not isinstance(row["case_name"], str):
             row["case_name"] = None
         again = own.run(row, values)
-        own_count += again.low == again.high == row["points"] and again.case_name == row["case_name"]
+        is_same = again.low == again.high == row["points"] and again.case_name == row["case_name"]
+        own_count += is_same
+        own_wrong_count += not is_same and again.missing is None
         results.append(other.run(row, values))
-    return _summed(inputs, label, results, own_count)
+    return _summed(inputs, label, results, own_count, own_wrong_count)
 
 
-def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int) -> Replayed:
+def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, own_wrong_count: int) -> Replayed:
     variants, side = inputs.variants, inputs.variants.side
     rows = inputs.rows
     low, high = (np.array([getattr(result, name) for result in results], dtype=float) for name in ("low", "high"))
@@ -184,6 +192,7 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int) ->
     with np.errstate(invalid="ignore"):
         least, most = np.sum(weight[rest] * (points - high)[rest]), np.sum(weight[rest] * (points - low)[rest])
     difference = decided["points"] - decided["would"]
+    total = estimates.total(difference, decided["weight"])
     return Replayed(
         inputs_label=side.label,
         program_label=label,
@@ -192,16 +201,18 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int) ->
         misfit_count=sum(variant.logged_count for variant in variants.misfits),
         share=inputs.share,
         own_count=own_count,
+        own_wrong_count=own_wrong_count,
         decided_count=len(decided),
         failed=dict(Counter(r.code for r in results if r.code is not None).most_common()),
         missing=dict(Counter(r.missing for r in results if r.missing is not None).most_common()),
         paid=estimates.total(decided["points"], decided["weight"]),
         would_pay=estimates.total(decided["would"], decided["weight"]),
-        difference=estimates.total(difference, decided["weight"]),
+        difference=total,
         per_run=estimates.mean(difference, decided["weight"]),
         undecided_low=float(least) if rest.any() else 0.0,
         undecided_high=float(most) if rest.any() else 0.0,
         cases=_groups(decided, "case_name", _MOST_CASES),
+        running=running_total(decided["created_at"], difference, decided["weight"], total),
         users=_groups(decided[decided["external_user_id"].notna()], "external_user_id", _MOST_USERS, only_moved=True),
     )
 

@@ -102,8 +102,10 @@ class PostMortem:
                 "since", "Since when?", how, verdict.since_sentence(self.inquiry.incident, self.inquiry.spans)
             )
         frames = series.timeline_frames(self.inquiry.runs, self.inquiry.spans, self.inquiry.incident)
+        forward = self.inquiry.telling if self.inquiry.incident.kind == "version" else None
+        grown = forward.running if forward is not None else None
         drawn = charts.responsive(
-            lambda width: charts.timeline(*frames, width=width),
+            lambda width: charts.timeline(*frames, overpaid=grown, width=width),
             "since",
             "Version ribbon, points per run, runs per hour, failures and p99 duration on one time axis",
         )
