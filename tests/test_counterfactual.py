@@ -143,3 +143,15 @@ def test_of_very_many_runs_an_even_part_stands_for_all(planted: Planted, report:
     assert 90 < len(part.rows) < 220
     assert set(part.rows["execution_id"]) < set(whole.rows["execution_id"])
     assert part.rows["weight"].sum() == pytest.approx(whole.rows["weight"].sum(), rel=0.3)
+
+
+def test_the_running_total_ends_where_the_whole_is(compared: Any) -> None:
+    found = compared("half_more").forward
+    last = found.running.iloc[-1]
+    assert (last["est_overpaid"], last["est_overpaid_low"], last["est_overpaid_high"]) == pytest.approx(
+        (found.difference.value, found.difference.low, found.difference.high)
+    )
+    assert found.running["until"].is_monotonic_increasing
+    assert len(found.running) <= 120
+    widths = found.running["est_overpaid_high"] - found.running["est_overpaid_low"]
+    assert widths.is_monotonic_increasing

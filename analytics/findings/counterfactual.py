@@ -66,6 +66,7 @@ class Replayed:
         own_count: Runs whose points and case their own program gives again.
         own_wrong_count: Runs for which it gives others; the rest read what their cut trace does not hold.
         decided_count: Runs for which it is certain what the program pays.
+        differing_count: Of those, runs that the two programs pay differently.
         failed: Error code → runs on whose inputs the program fails, and pays nothing.
         missing: What the other runs lack → runs.
         paid, would_pay, difference: Estimated totals over decided runs; difference is paid minus would pay.
@@ -84,6 +85,7 @@ class Replayed:
     own_count: int
     own_wrong_count: int
     decided_count: int
+    differing_count: int
     failed: dict[str, int]
     missing: dict[str, int]
     paid: Estimate
@@ -203,6 +205,7 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
         own_count=own_count,
         own_wrong_count=own_wrong_count,
         decided_count=len(decided),
+        differing_count=int((~np.isclose(decided["points"], decided["would"], rtol=1e-9, atol=1e-9)).sum()),
         failed=dict(Counter(r.code for r in results if r.code is not None).most_common()),
         missing=dict(Counter(r.missing for r in results if r.missing is not None).most_common()),
         paid=estimates.total(decided["points"], decided["weight"]),

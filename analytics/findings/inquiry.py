@@ -16,6 +16,7 @@ from analytics.findings.incident import LOOK_BACK, RHYTHM, Incident, find_incide
 from analytics.findings.node_changes import NodeChanges, node_changes
 from analytics.findings.replays import ReplayShare, replay_share
 from analytics.findings.variants import find_variants
+from analytics.findings.weighed import weighed
 from analytics.status import Coverage
 from analytics.status import coverage as window_coverage
 from analytics.warehouse import Warehouse
@@ -39,6 +40,7 @@ class Inquiry:
         self, lake: Warehouse, family: Family, since: datetime, until: datetime, baseline: Baseline | None = None
     ) -> None:
         self.lake, self.family, self.since, self.until, self._baseline = lake, family, since, until, baseline
+        self._done: dict[tuple[int, int], tuple[Ways, Counterfactual]] = {}
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -66,10 +68,17 @@ class Inquiry:
         return activations(self.runs)
 
     @cached_property
-    def incident(self) -> Incident:
-        """What stands out."""
+    def compared(self) -> Incident:
+        """What comparing groups of runs says."""
         asked = with_rows(self._baseline, self.lake, self.family, self.history) if self._baseline else None
         return find_incident(self.history, self.since, self.until, baseline=asked)
+
+    @cached_property
+    def incident(self) -> Incident:
+        """What stands out, once the version has been tried on the same inputs."""
+        tried = self._tried(self.compared)[1] if self.compared.kind == "version" else Counterfactual()
+        forward = tried.forward
+        return weighed(self.compared, forward if forward is not None and forward.is_telling else None)
 
     @cached_property
     def cases(self) -> list[case_findings.Case]:
@@ -86,18 +95,23 @@ class Inquiry:
         parts, forward = case_findings.split(found.before, found.after), self.telling
         return parts if forward is None else replace(parts, overpaid=forward.difference)
 
-    @cached_property
+    @property
     def ways(self) -> Ways:
         """How the runs of both sides went through their programs."""
-        found, realm = self.incident, self.family.realm
-        sides = (found.before, found.after)
-        old, new = (find_variants(self.lake, realm, side) if side else None for side in sides)
-        return old, new
+        return self._tried(self.incident)[0]
 
-    @cached_property
+    @property
     def counterfactual(self) -> Counterfactual:
         """Each version's program on the other's inputs."""
-        return counterfactual(self.lake, self.family.realm, self.incident.before, self.incident.after, self.ways)
+        return self._tried(self.incident)[1]
+
+    def _tried(self, found: Incident) -> tuple[Ways, Counterfactual]:
+        key = (id(found.before), id(found.after))  # sides are kept by the incidents that this object holds
+        if key not in self._done:
+            realm, sides = self.family.realm, (found.before, found.after)
+            old, new = (find_variants(self.lake, realm, side) if side else None for side in sides)
+            self._done[key] = (old, new), counterfactual(self.lake, realm, found.before, found.after, (old, new))
+        return self._done[key]
 
     @property
     def telling(self) -> Replayed | None:

@@ -125,6 +125,7 @@ def _replayed(one: Replayed | None) -> dict[str, Any] | None:
         "tried_count": one.tried_count,
         "own_count": one.own_count,
         "decided_count": one.decided_count,
+        "differing_count": one.differing_count,
         "undecided_count": one.undecided_count,
         "failed": one.failed,
         "missing": one.missing,

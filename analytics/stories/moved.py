@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from analytics import estimates, page
 from analytics.differences import Difference
+from analytics.findings.counterfactual import Replayed
 from analytics.findings.incident import Incident, run_estimate
 from analytics.page import number
 from analytics.page.text import plain
@@ -59,6 +60,21 @@ class Verdict:
             " to ",
             page.finding(now),
             ".",
+        ]
+        return Verdict.of(sentence, self.status, self.status_role)
+
+    def with_replay(self, forward: Replayed) -> Verdict:
+        """Say of a quiet strategy what the replay sees and the comparison does not."""
+        is_more = forward.difference.value > 0
+        amount = forward.difference if is_more else forward.difference.negated()
+        sentence = [
+            *self.sentence,
+            f" But {forward.inputs_label} does pay {'more' if is_more else 'less'} than {forward.program_label} "
+            "on the same inputs: ",
+            page.finding(number.number(amount.value, amount.low, amount.high)),
+            " points ",
+            page.ci(amount.low, amount.high, value=amount.value),
+            f" {'more' if is_more else 'less'} in all.",
         ]
         return Verdict.of(sentence, self.status, self.status_role)
 
@@ -185,6 +201,8 @@ def _slow_part(found: Incident) -> tuple[str, Difference]:
 
 
 def _versions_then(found: Incident) -> str:
+    if found.reason:
+        return found.reason
     return f"with the first run of {found.border.label}" if found.border else "though no version changed then"
 
 

@@ -30,6 +30,10 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None) -> Bloc
         f"{one}'s own program gives {forward.own_count:,} of them the same points and case.",
         "Mix is left out: both programs see the same runs.",
     ]
+    if not forward.differing_count:
+        runs = f"{forward.decided_count:,} replayed runs"
+        same = f"Nothing: on the same inputs {other} pays what {one} paid, in every one of the {runs}."
+        return page.section("much", _question(forward), how, same, _notes(forward))
     low, high = forward.difference.low, forward.difference.high
     said: list[Any] = [
         f"On the same inputs {other} would have paid ",

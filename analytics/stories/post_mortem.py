@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import charts, page
 from analytics.findings.inquiry import Inquiry
+from analytics.findings.weighed import pays_otherwise
 from analytics.page import number
 from analytics.stories import (
     advice,
@@ -53,7 +54,10 @@ class PostMortem:
         asked = self.inquiry
         found = verdict.decide(asked.incident, asked.cases, asked.split, asked.family, asked.window, asked.coverage)
         # Only where no version explains it are the inputs the answer.
-        return found.with_input(asked.nodes.frame) if asked.incident.kind == "data" and asked.nodes else found
+        if asked.incident.kind == "data" and asked.nodes:
+            return found.with_input(asked.nodes.frame)
+        forward = asked.telling
+        return found.with_replay(forward) if forward and pays_otherwise(asked.incident, forward) else found
 
     @property
     def title(self) -> str:
