@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics import estimates
-from analytics.findings.change_points import ChangePoint, change_point
+from analytics.findings.change_points import LEAST_ROWS, ChangePoint, change_point
 from analytics.findings.rank_tests import ranks, ranks_within, strata, two_groups_p
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def moment(
     """
     rows = scope.start + np.flatnonzero(measure.usable[scope])
     first, beyond = np.searchsorted(rows, [earliest, needed])
+    # A stretch that the series begins with is told by its end: what came then is the change.
+    first = max(first, LEAST_ROWS)
     best: ChangePoint | None = None
     for scores in measure.scores:
         kinds = measure.kinds[rows] if rhythm else np.zeros(len(rows), dtype=np.int64)
