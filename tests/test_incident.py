@@ -244,6 +244,16 @@ def test_runs_that_become_slow_are_dated_and_a_version_named_if_one_came(with_ve
     assert ("first run of v3" in verdict_of(found)) == with_version
 
 
+def test_a_version_that_is_slow_is_named_where_the_log_begins_not_long_before_the_window():
+    rng = np.random.default_rng(27)
+    t = times(rng, 80, days=9)
+    slow = t >= 6.3 * DAY
+    rows = log(t, np.where(slow, 3, 2), 5.0, durations=rng.lognormal(1.6, 0.4, len(t)) + np.where(slow, 60.0, 0.0))
+    found = ask(rows, 4, 9)
+    assert (found.kind, found.border.label if found.border else None) == ("duration", "v3")
+    assert abs(found.since - (MONDAY + timedelta(days=6.3))) < timedelta(hours=4)
+
+
 def test_one_run_in_eight_that_becomes_slow_moves_the_tail():
     rng = np.random.default_rng(22)
     t = times(rng, 100)
@@ -349,6 +359,54 @@ def test_a_baseline_without_runs_says_so():
     found = ask(rows, 2, 4, baseline=Baseline("v9", members=(("s9", 9),), rows=rows[:0]))
     assert found.kind == "single"
     assert "v9 has no logged run" in verdict_of(found)
+
+
+def test_the_end_of_a_version_is_told_also_where_the_baseline_was_asked_for():
+    rng = np.random.default_rng(32)
+    t = times(rng, 80)
+    case, points = cases_of(rng, len(t))
+    version = np.select([t < 8 * DAY, t < 11 * DAY], [2, 3], 2)
+    rows = log(t, version, np.where((version == 3) & (case == "Fast"), 15.0, points), cases=case)
+    asked = Baseline("v2", members=(("s2", 2),), rows=rows[rows["label"] == "v2"])
+    found = ask(rows, 7, 14, baseline=asked)
+    assert (found.kind, found.after.label, found.rollback.label) == ("version", "v3", "v2")
+    assert abs(found.rollback.first - (MONDAY + timedelta(days=11))) < timedelta(hours=4)
+    assert "still live" not in verdict.since_sentence(found, [])
+
+
+def test_a_version_that_a_newer_one_has_replaced_is_not_called_live():
+    rng = np.random.default_rng(33)
+    t = times(rng, 80)
+    case, points = cases_of(rng, len(t))
+    version = np.select([t < 8 * DAY, t < 11 * DAY], [2, 3], 4)
+    rows = log(t, version, np.where((version == 3) & (case == "Fast"), 15.0, points), cases=case)
+    found = ask(rows, 7, 14)
+    assert (found.kind, found.after.label, found.rollback, found.successor.label) == ("version", "v3", None, "v4")
+    assert "until v4 came" in verdict.since_sentence(found, [])
+    assert str(advice.actions(found, FAMILY, None)[0].text).startswith("Check what v4 pays")
+
+
+def test_two_versions_that_run_side_by_side_are_both_live():
+    rng = np.random.default_rng(34)
+    t = times(rng, 80)
+    case, points = cases_of(rng, len(t))
+    version = np.where((t > 8 * DAY) & (rng.random(len(t)) < 0.5), 3, 2)
+    found = ask(log(t, version, np.where((version == 3) & (case == "Fast"), 15.0, points), cases=case), 7, 14)
+    assert (found.after.label, found.successor) == ("v3", None)
+    assert "still live" in verdict.since_sentence(found, [])
+
+
+def test_a_window_with_several_versions_is_not_blamed_on_clients():
+    rng = np.random.default_rng(35)
+    t = times(rng, 80)
+    version = np.where(t < 11 * DAY, 2, 3)
+    rows = log(t, version, np.where(version == 3, 15.0, 10.0) + rng.random(len(t)))
+    asked = Baseline("2026-06-01 to 2026-06-05", rows=rows[rows["created_at"] < MONDAY + timedelta(days=5)])
+    found = ask(rows, 10, 14, baseline=asked)
+    assert found.kind == "window"
+    assert "Several versions ran (v2, v3)" in verdict_of(found)
+    assert "clients" not in verdict_of(found)
+    assert "do not move" not in verdict.since_sentence(found, activations(rows))
 
 
 # ---- little data, and none -----------------------------------------------------------------------------------------

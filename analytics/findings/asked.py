@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from analytics import differences
+from analytics.findings.activations import Activation
 from analytics.findings.baseline import LOOK_BACK, Baseline
 from analytics.findings.failure_growth import growing_codes
 from analytics.findings.finding import Incident
 from analytics.findings.search import Search
 from analytics.findings.sides import side
-from analytics.findings.version_changes import strength
+from analytics.findings.version_changes import rollback, strength, successor
 
 _ASKED = 1.3
 """Half-widths of the interval (a chance of about 0.01) for a change from a baseline that was asked for."""
@@ -55,7 +57,8 @@ def against(search: Search, asked: Baseline) -> Incident:
     found: list[Incident] = []
     if points.is_significant and strength(points) > _ASKED:
         kind = "version" if len(versions) == 2 and not same else "window"
-        found.append(Incident(kind, before, after, points, since=after.since))
+        live = [span for span in search.spans if span.label == after.label and span.first <= after.until]
+        found.append(Incident(kind, before, after, points, since=after.since, **_ended(search, live, before.label)))
     grown = growing_codes(runs, search.inside, search.inside, search.until, baseline=before.rows)
     found += [replace(search.failing(growth), before=before) for growth in grown]
     slow = search.slow(before, after, since=after.since)
@@ -64,3 +67,13 @@ def against(search: Search, asked: Baseline) -> Incident:
         reason = "" if np.isfinite(points.change.low) else "Too few runs are logged to compare."
         return Incident("quiet", before, after, points, reason=reason, baseline=asked.label)
     return replace(found[0], baseline=asked.label, also=tuple(found[1:]))
+
+
+def _ended(search: Search, live: Sequence[Activation], earlier: str) -> dict[str, Activation | None]:
+    """What ended the last activation of a version."""
+    if not live:
+        return {}
+    return {
+        "rollback": rollback(search.spans, live[-1], earlier),
+        "successor": successor(search.spans, live[-1]),
+    }

@@ -21,6 +21,7 @@ class Incident:
         before, after: The two groups; ``None`` where there is none.
         points: Change of points per run.
         rollback: The activation that ended it by going back to an earlier version.
+        successor: The activation that came when the version was gone, newer or older; ``None`` while it is live.
         code: For ``failures``: the error code that grew most.
         code_since: Its first failure of the episode, UTC.
         code_until: Its last, when the episode is over; ``None`` while it goes on.
@@ -39,6 +40,7 @@ class Incident:
     after: Side | None
     points: Difference | None
     rollback: Activation | None = None
+    successor: Activation | None = None
     code: str | None = None
     code_since: datetime | None = None
     code_until: datetime | None = None

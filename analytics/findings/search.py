@@ -17,7 +17,14 @@ from analytics.findings.finding import Incident
 from analytics.findings.movements import DAY, Measure, typical_and_slow
 from analytics.findings.rank_tests import ranks, ranks_within, two_groups_p
 from analytics.findings.sides import Runs, Side, as_number, as_time
-from analytics.findings.version_changes import VersionChange, change_of_points, rollback, strength, version_changes
+from analytics.findings.version_changes import (
+    VersionChange,
+    change_of_points,
+    rollback,
+    strength,
+    successor,
+    version_changes,
+)
 
 if TYPE_CHECKING:
     from analytics.findings.sides import Ints
@@ -107,7 +114,8 @@ class Search:
             before,
             self.runs.side(change.label, change.after),
             change.points,
-            rollback=rollback(self.spans, change),
+            rollback=rollback(self.spans, change.span, change.earlier.label),
+            successor=successor(self.spans, change.span),
             since=change.span.first,
             since_low=before.until,
             since_high=change.span.first,

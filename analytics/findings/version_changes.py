@@ -180,14 +180,31 @@ def _before(runs: Runs, earlier: Sequence[Activation], span: Activation) -> Acti
     return max(choices, key=lambda other: (counted.count(other.label), other.first), default=None)
 
 
-def rollback(spans: Sequence[Activation], change: VersionChange) -> Activation | None:
-    """The activation that ended a version by going back."""
+def rollback(spans: Sequence[Activation], span: Activation, earlier: str) -> Activation | None:
+    """The activation that ended a version by going back.
+
+    Args:
+        spans: All of them, the earliest first.
+        span: The version's.
+        earlier: Label of the version it is compared with; going back to that one is a rollback whatever its number.
+    """
     later = [
-        span
-        for span in spans
-        if span.first > change.span.first
-        and span.last > change.span.last
-        and span.logged_count > STRAGGLERS
-        and (span.label == change.earlier.label or span.strategy_version < change.span.strategy_version)
+        other
+        for other in _after(spans, span)
+        if other.label == earlier or other.strategy_version < span.strategy_version
     ]
     return later[0] if later else None
+
+
+def successor(spans: Sequence[Activation], span: Activation) -> Activation | None:
+    """The version that came when this one was gone; ``None`` while it is live."""
+    return next((other for other in _after(spans, span) if other.first >= span.last), None)
+
+
+def _after(spans: Sequence[Activation], span: Activation) -> list[Activation]:
+    """Activations that came later and outlasted one; stragglers do not count."""
+    return [
+        other
+        for other in spans
+        if other.first > span.first and other.last > span.last and other.logged_count > STRAGGLERS
+    ]

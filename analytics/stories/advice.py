@@ -14,14 +14,22 @@ def actions(found: Incident, family: Family, parts: Split | None) -> list[page.T
     """What to do next, done things marked."""
     todo: list[page.Todo] = []
     if found.kind == "version" and found.before and found.after:
-        call = f"POST …/v1/strategies/custom/{found.before.strategy_id}/publish      # path as in your deployment"
+        back = found.rollback or found.before
+        call = f"POST …/v1/strategies/custom/{back.strategy_id}/publish      # path as in your deployment"
         if found.rollback:
             todo.append(
                 page.Todo(
-                    f"Roll back to {found.before.label}: done, {number.when(found.rollback.first)}.",
+                    f"Roll back to {found.rollback.label}: done, {number.when(found.rollback.first)}.",
                     f"The log agrees: {found.rollback.logged_count:,} rows of {found.rollback.label} since.",
                     call,
                     done=True,
+                )
+            )
+        elif found.successor:
+            todo.append(
+                page.Todo(
+                    f"Check what {found.successor.label} pays, which came on {number.when(found.successor.first)}.",
+                    f"{found.after.label} was gone then. A report since then with --baseline {found.before.label} tells.",
                 )
             )
         else:

@@ -71,6 +71,7 @@ def summary(report: PostMortem) -> dict[str, Any]:
             for other in found.also
         ],
         "rollback_at": found.rollback.first.isoformat() if found.rollback else None,
+        "succeeded_by": found.successor.label if found.successor else None,
         "error_code": found.code,
         "error_code_since": found.code_since.isoformat() if found.code_since else None,
         "cases": [

@@ -206,6 +206,15 @@ def _versions_then(found: Incident) -> str:
     return f"with the first run of {found.border.label}" if found.border else "though no version changed then"
 
 
+def versions_within(found: Incident) -> str:
+    """Where to look, when a window is compared with a baseline: at its versions first, where there were several."""
+    sides = [side for side in (found.before, found.after) if side is not None]
+    names = list(dict.fromkeys(str(name) for side in sides for name in side.rows["label"].unique()))
+    if len(names) < 2:
+        return "Look at who plays and at the data clients send."
+    return f"Several versions ran ({', '.join(names[:5])}), so look at them first: --baseline takes one, too."
+
+
 def _told(found: Incident, sentence: list[Any]) -> Verdict:
     if found.until is not None:
         return Verdict.of(sentence, [f"Over since {number.when(found.until)}."], "fixed")

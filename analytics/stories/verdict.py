@@ -100,7 +100,7 @@ def _moved(found: Incident, cases: Sequence[Case], parts: Split | None, name: An
                 page.finding(f"{percent(found.points)} points per run"),
                 f" than in the baseline {found.baseline}, ",
                 interval(found.points),
-                ". Look at who plays and at the data clients send.",
+                f". {moved.versions_within(found)}",
             ],
             None,
         )
@@ -112,11 +112,11 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
     if found.kind == "nothing":
         return "No run is logged in the window; what is shown went before it."
     if found.kind == "version" and found.after:
-        ended = (
-            f", until {found.rollback.label} was back on {number.when(found.rollback.first)}"
-            if found.rollback
-            else ", and it is still live"
-        )
+        ended = ", and it is still live"
+        if found.rollback:
+            ended = f", until {found.rollback.label} was back on {number.when(found.rollback.first)}"
+        elif found.successor:
+            ended = f", until {found.successor.label} came on {number.when(found.successor.first)}"
         return (
             f"Points per run move with the first run of {found.after.label}, {number.when(found.after.since)}{ended}."
         )
@@ -127,6 +127,8 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
         what = "Points per run move" if found.kind == "data" else "Ok runs become slower"
         version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
         return f"{what}: {version}. {moved.began(found)}"
+    if found.kind == "window":
+        return f"Not looked for: the window as a whole is compared with {found.baseline}."
     if len(spans) > 1:
         return (
             found.reason or f"{len(spans)} activations in this time; points per run do not move with any beyond chance."
@@ -196,6 +198,11 @@ def _version(found: Incident, change: Difference, cases: Sequence[Case], parts: 
             "Still to decide: do the points stay?"
         ]
         return Verdict.of(sentence, status, "fixed")
+    if found.successor:
+        came = (
+            f"{found.successor.label} came on {number.when(found.successor.first)}, and {found.after.label} was gone. "
+        )
+        return Verdict.of(sentence, [came, "Still to decide: do the points stay?"], "finding")
     return Verdict.of(sentence, [f"{found.after.label} was still live at the end of the window."], "finding")
 
 
