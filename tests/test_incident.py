@@ -409,6 +409,19 @@ def test_a_window_with_several_versions_is_not_blamed_on_clients():
     assert "do not move" not in verdict.since_sentence(found, activations(rows))
 
 
+def test_an_interval_without_zero_is_not_called_chance_in_the_same_breath():
+    seen = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        t = times(rng, 12)
+        points = rng.lognormal(1, 0.6, len(t)) * np.where(is_weekend(t), 1.3, 1.0) * np.where(t > 12 * DAY, 1.15, 1.0)
+        found = ask(log(t, 2, points), 12, 14)
+        if found.kind == "quiet" and found.points.is_significant:
+            seen += 1
+            assert "The change, " not in verdict_of(found)
+    assert seen >= 2
+
+
 # ---- little data, and none -----------------------------------------------------------------------------------------
 
 

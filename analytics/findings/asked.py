@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from analytics import differences
-from analytics.findings.activations import Activation
 from analytics.findings.baseline import LOOK_BACK, Baseline
 from analytics.findings.failure_growth import growing_codes
 from analytics.findings.finding import Incident
@@ -58,22 +56,15 @@ def against(search: Search, asked: Baseline) -> Incident:
     if points.is_significant and strength(points) > _ASKED:
         kind = "version" if len(versions) == 2 and not same else "window"
         live = [span for span in search.spans if span.label == after.label and span.first <= after.until]
-        found.append(Incident(kind, before, after, points, since=after.since, **_ended(search, live, before.label)))
+        back = rollback(search.spans, live[-1], before.label) if live else None
+        came = successor(search.spans, live[-1]) if live else None
+        found.append(Incident(kind, before, after, points, rollback=back, successor=came, since=after.since))
     grown = growing_codes(runs, search.inside, search.inside, search.until, baseline=before.rows)
     found += [replace(search.failing(growth), before=before) for growth in grown]
     slow = search.slow(before, after, since=after.since)
     found += [slow] if slow else []
     if not found:
-        reason = "" if np.isfinite(points.change.low) else "Too few runs are logged to compare."
+        hardly = "That is hardly beyond chance." if points.is_significant else ""
+        reason = hardly if np.isfinite(points.change.low) else "Too few runs are logged to compare."
         return Incident("quiet", before, after, points, reason=reason, baseline=asked.label)
     return replace(found[0], baseline=asked.label, also=tuple(found[1:]))
-
-
-def _ended(search: Search, live: Sequence[Activation], earlier: str) -> dict[str, Activation | None]:
-    """What ended the last activation of a version."""
-    if not live:
-        return {}
-    return {
-        "rollback": rollback(search.spans, live[-1], earlier),
-        "successor": successor(search.spans, live[-1]),
-    }

@@ -40,10 +40,10 @@ _POINTS = 0.05
 _COINCIDES = 10 * 60 * 1_000_000
 """Microseconds between a version's first run and a change's plausible range that still count as the same time."""
 
-
 _SHORTLY = timedelta(days=5)
 """How long before the window a change may have begun that still shapes it: the days before that are what it changed from."""
 _IN_ALL = "Single runs are paid otherwise, beyond chance; whether points per run moved in all cannot be told."
+_SAME_HOURS = "At the same hours of the day and week, points per run are as before."
 _NOT_BEYOND = "At no moment do points per run change more than chance makes them change at some moment."
 
 
@@ -133,12 +133,8 @@ class Search:
         if matched and not change.is_significant:
             self.undecided = _IN_ALL
         is_large = abs(change.relative) >= _POINTS or not np.isfinite(change.relative)
-        if not (
-            (matched or is_amount)
-            and change.is_significant
-            and is_large
-            and self._unlike_other_weeks(after, start, stop)
-        ):
+        beyond = (matched or is_amount) and change.is_significant and is_large
+        if not (beyond and self._unlike_other_weeks(after, start, stop)):
             return None
         low, high = plausible_start(runs.time, moved)
         return Incident(
@@ -205,10 +201,8 @@ class Search:
                 continue
             if moved is not None and not self._coincide(change.span.first, moved):
                 continue  # it changed at another moment
-            left, right = (
-                self.runs.side(change.earlier.label, change.before),
-                self.runs.side(change.label, change.after),
-            )
+            left = self.runs.side(change.earlier.label, change.before)
+            right = self.runs.side(change.label, change.after)
             first = change.span.first
             slow = self.slow(left, right, since=first, since_low=left.until, since_high=first, border=change.span)
             found += [(z, slow)] if slow else []
@@ -261,13 +255,10 @@ class Search:
         left, right = runs.side("before", earlier), runs.side("this window", inside)
         plain = differences.difference(left.values, right.values)
         reason = self.undecided
-        if plain.is_significant and not reason:
-            if not is_matched:
-                reason = _weekend_words(runs, self.scope)
-            elif not points.is_significant:
-                reason = "At the same hours of the day and week, points per run are as before."
-            else:
-                reason = _NOT_BEYOND
+        if not reason and plain.is_significant and not (is_matched and points.is_significant):
+            reason = _SAME_HOURS if is_matched else _weekend_words(runs, self.scope)
+        elif not reason and points.is_significant:
+            reason = _NOT_BEYOND
         return Incident("quiet", left, right, points if is_matched else plain, reason=reason)
 
     # ---- places ----------------------------------------------------------------------------------------------------
