@@ -70,3 +70,14 @@ def test_no_value_of_the_missing_field_pays_more_or_less(ast: Json, known: Any, 
         paid = outcome.points if outcome.ok else 0
         if isinstance(paid, int | float) and not math.isnan(paid):
             assert low <= paid <= high
+
+
+def test_products_of_large_whole_numbers_do_not_outgrow_a_float():
+    def whole(path):
+        args = [{"type": "field", "path": path}, {"type": "literal", "value": 0}, {"type": "literal", "value": 1e308}]
+        return {"type": "func_call", "name": "int", "args": [{"type": "func_call", "name": "clamp", "args": args}]}
+
+    product = {"type": "arith", "op": "*", "left": whole("data.a"), "right": whole("data.b")}
+    value = {"type": "arith", "op": "+", "left": product, "right": {"type": "literal", "value": 0.5}}
+    rule = {"when": {"type": "literal", "value": True}, "then": [{"type": "assign_points", "value": value}]}
+    assert points_bounds({"rules": [rule]}, {}) == (0.5, math.inf)

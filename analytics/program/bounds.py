@@ -246,7 +246,8 @@ def _clamp(value: Span, low: Span, high: Span) -> Span:
 
 
 def _whole(value: Span) -> Span:
-    return Span(*(math.trunc(end) if math.isfinite(end) else end for end in (value.low, value.high)))
+    # As floats: products of whole numbers would outgrow what a float holds, and raise where they meet one.
+    return Span(*(float(math.trunc(end)) if math.isfinite(end) else end for end in (value.low, value.high)))
 
 
 _COMPARE: Final[Mapping[str, Any]] = {
