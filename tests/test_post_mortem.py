@@ -10,15 +10,17 @@ import pandas as pd
 import pytest
 from planted.stories import story
 
-from analytics import api
+from analytics import api, estimates
 from analytics.errors import UnknownNameError, UsageError
+from analytics.findings import cases
 from analytics.findings.activations import activations
+from analytics.findings.counterfactual import Counterfactual
 from analytics.findings.evidence import pieces
 from analytics.findings.family import Family, family_runs, find_family, labels_of
-from analytics.findings.incident import find_incident
+from analytics.findings.incident import Incident, find_incident
 from analytics.program import words
-from analytics.stories import measures
-from analytics.warehouse import records
+from analytics.stories import advice, coverage, measures, overpaid
+from analytics.warehouse import Warehouse, records
 
 
 @pytest.fixture(scope="module")
@@ -330,6 +332,8 @@ def test_a_version_that_pays_less_is_not_said_to_have_overpaid(planted):
     assert "How much was underpaid?" in page
     assert "Points underpaid" in page
     assert "overpaid" not in page
+    assert "paid too little in those" in page
+    assert "too much" not in page
 
 
 def test_a_run_can_be_asked_for_and_alone_tells_its_strategy(warehouse, speed_bonus):
@@ -339,7 +343,48 @@ def test_a_run_can_be_asked_for_and_alone_tells_its_strategy(warehouse, speed_bo
     assert found.inquiry.family.name == "Speed bonus"
     assert "The run asked for" in found.runs_explained().text
     assert asked in found.runs_explained().text.split("Typical run")[0]
+    elsewhere = api.post_mortem(warehouse, execution_id=asked, since="2026-07-20", until="2026-07-21")
+    assert asked in elsewhere.runs_explained().text  # also where the window holds no run at all
     with pytest.raises(UsageError, match="is not one of Group ride"):
         api.post_mortem(warehouse, realm="acme-cycling", family="Group ride", execution_id=asked)
     with pytest.raises(UnknownNameError):
         api.post_mortem(warehouse, execution_id="00000000-0000")
+
+
+def test_an_id_with_a_line_break_stays_within_its_comment_of_the_queries():
+    family = Family("acme", "Rides", True, (("a\ndrop table runs; --", 1),), frozenset())
+    text = coverage.queries(family, datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC))
+    assert not any(line.startswith("drop") for line in text.splitlines())
+
+
+def test_what_was_underpaid_case_by_case_has_its_own_words():
+    less = estimates.Estimate(-40.0, -50.0, -30.0, 20, "good")
+    parts = cases.Split(less, less, less, less)
+    blocks = [
+        overpaid.section(Incident("version", None, None, None), Counterfactual(reason="no definition"), parts),
+        measures.users(
+            frame([(i, 3, 4.0, "ok", None) for i in range(20)]),
+            [cases.Case("Case", less, less, estimates.mean([10.0] * 20, [20.0] * 20), less, less, less)],
+            None,
+            show_users=False,
+        ),
+    ]
+    assert "How much was underpaid?" in blocks[0].text
+    assert "overpaid" not in " ".join(block.text for block in blocks)
+
+
+def test_points_that_may_be_none_are_nothing_to_decide_on(speed_bonus):
+    found = speed_bonus.inquiry
+    nothing = estimates.Estimate(0.0, -5.0, 5.0, 20, "good")
+    told = [
+        advice.actions(found.incident, found.family, found.split),
+        advice.actions(found.incident, found.family, cases.Split(nothing, nothing, nothing, nothing)),
+    ]
+    assert [any("Decide on the" in str(todo.text) for todo in todos) for todos in told] == [True, False]
+
+
+def test_without_definitions_an_unknown_name_says_that_there_are_none(table, fresh):
+    table.insert()
+    table.extract(fresh)
+    with pytest.raises(UnknownNameError, match="--strategy ID"):
+        find_family(Warehouse(fresh), realm="acme", family="Rides")

@@ -78,8 +78,9 @@ def find_family(
             "select distinct family_name from strategy_days where family_name is not null order by 1 limit 30"
         )
         listed = ", ".join(repr(row[0]) for row in known.fetchall())
+        nameless = "none, for names come from definitions and the lake holds none of them: give --strategy ID"
         raise UnknownNameError(
-            f"no strategy {wanted!r} in this realm of the lake", hint=f"known: {listed or 'none'}", name=wanted
+            f"no strategy {wanted!r} in this realm of the lake", hint=f"known: {listed or nameless}", name=wanted
         )
     realms = {row["realm_id"] for row in rows}
     if len(realms) > 1:

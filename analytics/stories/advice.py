@@ -15,7 +15,7 @@ def actions(found: Incident, family: Family, parts: Split | None) -> list[page.T
     todo: list[page.Todo] = []
     if found.kind == "version" and found.before and found.after:
         back = found.rollback or found.before
-        call = f"POST …/v1/strategies/custom/{back.strategy_id}/publish      # path as in your deployment"
+        call = f"POST …/v1/strategies/custom/{page.visible(back.strategy_id)}/publish      # path as in your deployment"
         if found.rollback:
             todo.append(
                 page.Todo(
@@ -40,7 +40,7 @@ def actions(found: Incident, family: Family, parts: Split | None) -> list[page.T
                     call,
                 )
             )
-        if parts:
+        if parts and (parts.overpaid.low > 0 or parts.overpaid.high < 0):
             is_short = parts.overpaid.high < 0
             beyond = parts.overpaid.negated() if is_short else parts.overpaid
             amount = number.number(beyond.value, beyond.low, beyond.high)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analytics import sql
+from analytics import page, sql
 from analytics.findings.family import Family
 from analytics.page import number
 from analytics.status import coverage
@@ -80,5 +80,6 @@ def queries(family: Family, since: datetime, until: datetime) -> str:
             f"-- strategy-analytics query --name {name} --since '{since:%Y-%m-%d %H:%M}' --until '{until:%Y-%m-%d %H:%M}'\n"
             f"{sql.text('queries', name).strip()}"
         )
-    ids = ", ".join(family.strategy_ids)
+    # An id with a line break would end the comment: what follows would be run by whoever pastes it.
+    ids = page.visible(", ".join(family.strategy_ids))
     return f"-- strategy ids of this family: {ids}\n\n" + "\n\n".join(parts)

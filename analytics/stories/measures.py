@@ -139,25 +139,30 @@ def users(rows: pd.DataFrame, cases: Sequence[Case], replayed: Replayed | None, 
         Column("runs", "runs, estimated", kind="estimate"),
     ]
     if moved:
-        columns.append(Column("overpaid", "overpaid, estimated", kind="estimate"))
+        is_short = all(line["overpaid"].value <= 0 for line in lines)
+        columns.append(Column("overpaid", f"{'under' if is_short else 'over'}paid, estimated", kind="estimate"))
+        for line in lines if is_short else ():
+            line["overpaid"] = line["overpaid"].negated()
     return page.section("who", "Who is affected?", how, said, [page.table(lines, columns)])
 
 
 def _overpaid_users(replayed: Replayed, show_users: bool) -> Block:
+    is_short = replayed.difference.high < 0
+    word = "little" if is_short else "much"
     lines = [
         {
             "user": str(user.name) if show_users else masked(user.name),
             "count": user.logged_count,
-            "logged": number.number(user.logged_difference, sign=True),
-            "difference": user.difference,
+            "logged": number.number(-user.logged_difference if is_short else user.logged_difference, sign=True),
+            "difference": user.difference.negated() if is_short else user.difference,
         }
         for user in replayed.users
     ]
     columns = [
         Column("user", "Most affected", kind="author", role="name"),
         Column("count", "logged runs", kind="count"),
-        Column("logged", "paid too much in those", align="right"),
-        Column("difference", "too much, estimated", kind="estimate"),
+        Column("logged", f"paid too {word} in those", align="right"),
+        Column("difference", f"too {word}, estimated", kind="estimate"),
     ]
     return page.table(lines, columns)
 

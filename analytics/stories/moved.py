@@ -166,10 +166,10 @@ def also(found: Incident) -> list[Any]:
                 f"{since}.",
             ]
         elif other.kind == "duration":
-            what, change = _slow_part(other)
-            said += [
-                f" Also: {what} {number.percent(change.relative, change.relative_low, change.relative_high)} more{since}."
-            ]
+            _, change = _slow_part(other)
+            what = "median" if change is other.median else "95th percentile"
+            grew = number.percent(change.relative, change.relative_low, change.relative_high, sign=True)
+            said += [f" Also: the {what} duration of ok runs went up by {grew}{since}."]
         elif other.points is not None:
             said += [f" Also: {percent(other.points)} points per run{since}", f", {_versions_then(other)}."]
     return said

@@ -60,8 +60,8 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None) -> Bloc
     return page.section("much", _question(forward), how, said, body)
 
 
-def _question(forward: Replayed | None) -> str:
-    return f"How much was {'under' if forward is not None and forward.difference.high < 0 else 'over'}paid?"
+def _question(forward: Replayed) -> str:
+    return f"How much was {'under' if forward.difference.high < 0 else 'over'}paid?"
 
 
 def _without(found: Incident, tried: Counterfactual, parts: Split | None) -> Block:
@@ -69,7 +69,13 @@ def _without(found: Incident, tried: Counterfactual, parts: Split | None) -> Blo
     said: list[Any] = [f"Cannot be replayed: {why}."]
     if found.kind == "version" and parts is not None:
         said += [" Case by case, beyond the earlier amounts: ", page.est(parts.overpaid, sign=True), " points."]
-    return page.section("much", _question(None), ["Without both programs, amounts are compared case by case."], said)
+    less = found.kind == "version" and parts is not None and parts.overpaid.high < 0
+    return page.section(
+        "much",
+        f"How much was {'under' if less else 'over'}paid?",
+        ["Without both programs, amounts are compared case by case."],
+        said,
+    )
 
 
 def _table(forward: Replayed) -> Block:

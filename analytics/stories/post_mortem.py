@@ -163,7 +163,7 @@ class PostMortem:
         after = self.inquiry.incident.after
         rows = after.rows if after is not None else self.inquiry.window
         how = ["Chosen by the report: a typical run, the largest, a failing one.", "Values are those the run saw."]
-        if rows.empty:
+        if rows.empty and not self.execution_id:
             return page.section("one", "Why did this run get its points?", how, "No run is in the log for this time.")
         body = examples.three_runs(
             self.inquiry.lake,
