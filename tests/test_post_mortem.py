@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections import Counter
 from datetime import UTC, datetime
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from planted.stories import story
 
@@ -388,3 +392,29 @@ def test_without_definitions_an_unknown_name_says_that_there_are_none(table, fre
     table.extract(fresh)
     with pytest.raises(UnknownNameError, match="--strategy ID"):
         find_family(Warehouse(fresh), realm="acme", family="Rides")
+
+
+@pytest.mark.parametrize("edited", [2, 3])
+def test_a_definition_that_was_edited_in_place_is_said_not_to_fit_and_nothing_is_made_of_it(
+    speed_bonus, lake, tmp_path, edited
+):
+    shutil.copytree(lake.root, tmp_path / "lake")
+    side = speed_bonus.inquiry.incident.before if edited == 2 else speed_bonus.inquiry.incident.after
+    [path] = (tmp_path / "lake" / "definitions").glob("realm=acme-cycling/*.parquet")
+    table = pq.read_table(path)
+    texts = [
+        re.sub(r'("value": ?)1[05]\b', r"\g<1>77", text) if own == side.strategy_id else text
+        for own, text in zip(table["strategy_id"].to_pylist(), table["ast_json"].to_pylist(), strict=True)
+    ]
+    assert texts != table["ast_json"].to_pylist()
+    at = table.schema.get_field_index("ast_json")
+    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(texts, table.schema.field(at).type)), path)
+    found = api.post_mortem(
+        tmp_path / "lake", realm="acme-cycling", family="Speed bonus", since="2026-07-07", until="2026-07-11"
+    )
+    doubt = f"the definition of v{edited} in the lake does not fit"
+    assert doubt in found.changed().text
+    assert doubt in found.how_much().text
+    assert doubt in found.why().text
+    assert found.summary()["overpaid_by"] == "cases"
+    assert found.summary()["overpaid"]["value"] == pytest.approx(speed_bonus.summary()["overpaid"]["value"], rel=0.05)

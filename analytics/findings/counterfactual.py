@@ -149,6 +149,8 @@ def counterfactual(
     if old is None or new is None:
         gone = " and ".join(side.label for side, found in ((before, old), (after, new)) if found is None)
         return Counterfactual(reason=f"the definition of {gone} is not in the lake")
+    if doubts := [side.doubt for side in (old, new) if side.doubt]:
+        return Counterfactual(reason=" and ".join(doubts))
     if {wraps(old.definition), wraps(new.definition)} == {True, False}:
         return Counterfactual(
             reason="one program stands alone and the other wraps a built-in, which would have been asked anew"

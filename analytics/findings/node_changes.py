@@ -61,6 +61,9 @@ def node_changes(lake: Warehouse, before: Side, after: Side, old: Variants | Non
         several = [side.label for side in (before, after) if side.strategy_id is None]
         why = f"several versions ran in {' and '.join(several)}" if several else "a definition is not in the lake"
         return NodeChanges(pd.DataFrame(columns=list(_COLUMNS)), why)
+    if doubts := [side.doubt for side in (old, new) if side.doubt]:
+        # The runs that do fit are those that took other ways: their values differ for that reason alone.
+        return NodeChanges(pd.DataFrame(columns=list(_COLUMNS)), " and ".join(doubts))
     pairs = compare(old.definition.outline, new.definition.outline).pairs
     found = [*_conditions(old, new, pairs), *_fields(lake, old, new), *_amounts(lake, old, new, pairs)]
     frame = pd.DataFrame(found, columns=[*_COLUMNS[:-1], "p", "distance"])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CONDITIONS: Final = frozenset({"rule", "compare", "not", "and", "or"})
 """Types whose value is true or false, and thereby the same in all runs of a variant."""
 
+_FEW_MISFITS: Final = 0.05
+"""Share of traces that a program may not fit and still be the one that ran: what is left out is as much as an undecided run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -70,6 +73,16 @@ class Variants:
     def misfits(self) -> list[Variant]:
         """Those that the program cannot have left."""
         return [variant for variant in self.found if not variant.beside.fits]
+
+    @property
+    def doubt(self) -> str:
+        """Why the program cannot stand for the version, in a clause; empty when it can: it was edited under the same version."""
+        misfit = sum(variant.logged_count for variant in self.misfits)
+        if misfit <= _FEW_MISFITS * self.logged_count:
+            return ""
+        return (
+            f"the definition of {self.side.label} in the lake does not fit {misfit:,} of {self.logged_count:,} traces"
+        )
 
 
 def find_variants(lake: Warehouse, realm: str | None, side: Side) -> Variants | None:

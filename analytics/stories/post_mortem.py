@@ -137,6 +137,9 @@ class PostMortem:
             )
         before, after = found.before, found.after
         said, body = examples.program_diff(self.inquiry.lake, self.inquiry.family, before, after)
+        for side in self.inquiry.ways:
+            if side is not None and side.doubt:
+                said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"
         how = [
             f"Compared: {len(before.paid):,} ok rows of {before.label} and {len(after.paid):,} of {after.label}.",
             f"{before.label}: {number.span(before.since, before.until)}.",
