@@ -168,7 +168,7 @@ def also(found: Incident) -> list[Any]:
         elif other.kind == "duration":
             _, change = _slow_part(other)
             what = "median" if change is other.median else "95th percentile"
-            grew = number.percent(change.relative, change.relative_low, change.relative_high, sign=True)
+            grew = number.percent(change.relative, change.relative_low, change.relative_high)
             said += [f" Also: the {what} duration of ok runs went up by {grew}{since}."]
         elif other.points is not None:
             said += [f" Also: {percent(other.points)} points per run{since}", f", {_versions_then(other)}."]
