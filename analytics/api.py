@@ -154,7 +154,7 @@ def post_mortem(
         opened = Warehouse(opened.lake, realms=[found.realm])
     opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), counters)
     return PostMortem(
-        Inquiry(opened, found, window.since, window.until, parse(baseline, found)),
+        Inquiry(opened, found, window.since, window.until, parse(baseline, found, window)),
         show_users=show_users,
         sampling=sampling,
         execution_id=str(run.get("execution_id", "")),
@@ -272,8 +272,13 @@ def render(report: str, *, out: str | Path | None = None, **parameters: Any) -> 
         UsageError: An unknown or mistyped parameter; nothing was run.
         ReportError: The notebook failed; the half-run notebook is kept and the last good report is left alone.
     """
+    from analytics.findings.lookup import days_around
     from analytics.reports import render as _render
 
+    if parameters.get("execution_id") and not {"since", "until"} & set(parameters):
+        # The run tells when; a week back from now would not hold an older one.
+        tenant, any_realm = tenant_of(parameters.get("realm", ""), bool(parameters.get("no_realm")))
+        parameters |= days_around(warehouse_of(parameters.get("lake"), tenant, any_realm), parameters["execution_id"])
     builders: dict[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
     return _render(
         report, Settings.from_env(reports=out, sample_rates="").reports, parameters, build=builders.get(report)

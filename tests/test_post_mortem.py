@@ -22,6 +22,7 @@ from analytics.findings.counterfactual import Counterfactual
 from analytics.findings.evidence import pieces
 from analytics.findings.family import Family, family_runs, find_family, labels_of
 from analytics.findings.incident import Incident, find_incident
+from analytics.findings.lookup import days_around
 from analytics.program import words
 from analytics.stories import advice, coverage, measures, overpaid
 from analytics.warehouse import Warehouse, records
@@ -304,7 +305,7 @@ def test_every_complete_trace_of_the_demo_is_reproduced(warehouse):
 def test_what_was_overpaid_is_replayed_and_told_by_case(speed_bonus, demo):
     said = speed_bonus.how_much().text
     assert "How much was overpaid?" in said
-    assert "On the same inputs v2 would have paid" in said
+    assert "Points on the same inputs: v2 would have paid" in said
     facts = speed_bonus.summary()
     assert facts["overpaid_by"] == "replay"
     tried = facts["counterfactual"]["forward"]
@@ -418,3 +419,20 @@ def test_a_definition_that_was_edited_in_place_is_said_not_to_fit_and_nothing_is
     assert doubt in found.why().text
     assert found.summary()["overpaid_by"] == "cases"
     assert found.summary()["overpaid"]["value"] == pytest.approx(speed_bonus.summary()["overpaid"]["value"], rel=0.05)
+
+
+def test_a_baseline_that_shares_runs_with_the_window_is_refused(warehouse):
+    options = {"realm": "acme-cycling", "family": "Speed bonus", "since": "2026-07-08", "until": "2026-07-11"}
+    with pytest.raises(UsageError, match="overlaps the window") as caught:
+        api.post_mortem(warehouse, baseline="2026-07-07..2026-07-09", **options)
+    assert "--baseline v2" in caught.value.hint
+    assert api.post_mortem(warehouse, baseline="2026-07-07..2026-07-08", **options)
+
+
+def test_a_report_asked_for_by_a_run_looks_at_the_days_around_it(warehouse, speed_bonus):
+    run = speed_bonus.inquiry.incident.after.paid.iloc[3]
+    day = run["created_at"].floor("1D")
+    assert days_around(warehouse, run["execution_id"]) == {
+        "since": f"{day - pd.Timedelta('1D'):%Y-%m-%d}",
+        "until": f"{day + pd.Timedelta('2D'):%Y-%m-%d}",
+    }

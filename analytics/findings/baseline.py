@@ -53,16 +53,17 @@ class Baseline:
     rows: pd.DataFrame | None = None
 
 
-def parse(text: str, family: Family) -> Baseline | None:
+def parse(text: str, family: Family, asked: Window | None = None) -> Baseline | None:
     """Read a baseline the way people write one.
 
     Args:
         text: Empty to let the report choose; ``v2``, or ``v2@1f3c`` with the start of the strategy id where two versions have
             one number; or a window, ``2026-07-01..2026-07-05`` or ``2026-07-01 09:00..2026-07-02``, its end exclusive.
         family: Whose versions.
+        asked: The window in question, which a baseline must not share.
 
     Raises:
-        UsageError: No such version, several, or no window.
+        UsageError: No such version, several, no window, or one that overlaps what it is compared with.
     """
     word = text.strip()
     if not word:
@@ -72,6 +73,11 @@ def parse(text: str, family: Family) -> Baseline | None:
         if not since or not until:
             raise UsageError(f"the baseline {word!r} has no two ends", hint="write 2026-07-01..2026-07-05")
         window = Window.parse(since, until)
+        if asked is not None and window.since < asked.until and asked.since < window.until:
+            raise UsageError(
+                f"the baseline {word} overlaps the window {asked}: the same runs would be on both sides",
+                hint="end the baseline where the window begins, or name a version: --baseline v2",
+            )
         return Baseline(str(window), window=window)
     match = re.fullmatch(r"[vV]?(\d{1,9})(?:@(.+))?", word)
     if match is None:

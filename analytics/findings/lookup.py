@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from analytics.errors import UnknownNameError, UsageError
-from analytics.findings.evidence import Definition, Evidence, definition
+from analytics.findings.evidence import Definition, Evidence, definition, evidence
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -75,3 +76,15 @@ def other_version(lake: Warehouse, found: Evidence, version: int) -> Definition:
         hint=f"versions it holds: {known}" if known else "not that of this run either",
         version=version,
     )
+
+
+def days_around(lake: Warehouse, execution_id: str) -> dict[str, str]:
+    """The window of a report that is asked for by a run: its day, with the days before and after; empty if it has none.
+
+    Raises:
+        UsageError, UnknownNameError: As ``find_run``.
+    """
+    at = evidence(lake, find_run(lake, execution_id)).run["created_at"]
+    if at is None:
+        return {}
+    return {"since": f"{at - timedelta(days=1):%Y-%m-%d}", "until": f"{at + timedelta(days=2):%Y-%m-%d}"}

@@ -98,11 +98,10 @@ def find_variants(lake: Warehouse, realm: str | None, side: Side) -> Variants | 
     prepare(lake)
     found = []
     asked = lake.sql(sql.text("variants", "trace_variants"), **parameters(realm, side)).to_arrow_table()
-    is_extend = bool(program.ast.get("pre_rules") or program.ast.get("post_rules"))
     for batch in asked.to_batches(max_chunksize=2_000):  # all entries of many variants as Python objects would be large
         for row in batch.to_pylist():
             trace = _entries(row["trace"])
-            beside = align(program.outline, trace, is_extend=is_extend, is_whole=row["is_whole"])
+            beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=row["is_whole"])
             true = frozenset(
                 position
                 for position, entry in zip(beside.positions, trace, strict=False)

@@ -36,9 +36,9 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None) -> Bloc
         return page.section("much", _question(forward), how, same, _notes(forward))
     low, high = forward.difference.low, forward.difference.high
     said: list[Any] = [
-        f"On the same inputs {other} would have paid ",
+        f"Points on the same inputs: {other} would have paid ",
         page.est(forward.would_pay),
-        f" points; {one} paid ",
+        f"; {one} paid ",
         page.est(forward.paid),
         ". The difference, run by run, is ",
         page.est(forward.difference, sign=True),

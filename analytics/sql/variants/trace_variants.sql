@@ -4,6 +4,7 @@
 -- $since, $until timestamptz: half-open window of created_at.
 select run_shape(trace, status = 'ok' and coalesce(notes, '') not like 'trace truncated: %') as variant,
        any_value(status = 'ok' and coalesce(notes, '') not like 'trace truncated: %')        as is_whole,
+       any_value(strategy_type = 'DSL_EXTEND')                                               as is_extend,
        count(*)                                                                              as logged_count,
        sum(sample_weight)                                                                    as weight,
        any_value(trace)                                                                      as trace
