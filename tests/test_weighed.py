@@ -56,3 +56,13 @@ def test_only_a_quiet_strategy_that_does_pay_otherwise_is_told_so(guilty: Any, i
 def test_the_page_of_an_unchanged_program_says_that_nothing_was_overpaid(planted: Any) -> None:
     found = api.post_mortem(planted.warehouse, **story("renamed").ask())
     assert "Nothing: on the same inputs v1 pays what v2 paid, in every one of the" in found.how_much().text
+
+
+def test_a_version_that_pays_some_more_and_others_less_is_not_acquitted_though_they_cancel(planted: Any) -> None:
+    inquiry = api.post_mortem(planted.warehouse, **story("cancels").ask()).inquiry
+    forward = inquiry.counterfactual.forward
+    assert forward.differing_count > 0
+    assert forward.difference.low <= 0 <= forward.difference.high
+    found = replace(inquiry.compared, kind="version")
+    assert weighed(found, forward) is found
+    assert not pays_otherwise(replace(found, kind="quiet"), forward)

@@ -18,7 +18,8 @@ def weighed(found: Incident, forward: Replayed | None) -> Incident:
         found: What comparing groups of runs says.
         forward: The earlier program on the inputs of the later version, where that covers enough of the runs.
     """
-    if found.kind != "version" or forward is None or not pays_the_same(forward):
+    # One that pays some runs more and others less is another program, whatever the sum: it is not acquitted.
+    if found.kind != "version" or forward is None or forward.differing_count:
         return found
     reason = (
         f"{forward.inputs_label} began then, but it pays what {forward.program_label} pays on the same inputs: "
@@ -31,11 +32,7 @@ def weighed(found: Incident, forward: Replayed | None) -> Incident:
     return replace(first, also=(*rest, acquitted))
 
 
-def pays_the_same(forward: Replayed) -> bool:
-    """Both programs pay every run the same, or differ by what may be nothing."""
-    return forward.differing_count == 0 or forward.difference.low <= 0 <= forward.difference.high
-
-
 def pays_otherwise(found: Incident, forward: Replayed | None) -> bool:
     """A quiet strategy whose later version does pay other points on the same inputs, beyond chance."""
-    return found.kind == "quiet" and forward is not None and not pays_the_same(forward)
+    moved = forward is not None and (forward.difference.low > 0 or forward.difference.high < 0)
+    return found.kind == "quiet" and moved
