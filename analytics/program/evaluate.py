@@ -141,7 +141,7 @@ class Program:
                 return before
         answer = parent(dict(before.working_data))
         if not self.ast.get("post_rules"):
-            return _joined(before, Outcome(points=answer.points, case_name=answer.case_name), keep_trace)
+            return joined(before, Outcome(points=answer.points, case_name=answer.case_name), keep_trace)
         after = self.run(
             fields,
             phase="post",
@@ -151,7 +151,7 @@ class Program:
             max_depth=max_depth,
             keep_trace=keep_trace,
         )
-        return _joined(before, after, keep_trace)
+        return joined(before, after, keep_trace)
 
 
 def _state(
@@ -184,7 +184,8 @@ def _outcome(state: State, phase: Phase, ended: bool, trace: list[dict[str, Any]
     )
 
 
-def _joined(before: Outcome, after: Outcome, keep_trace: bool) -> Outcome:
+def joined(before: Outcome, after: Outcome, keep_trace: bool) -> Outcome:
+    """The two phases of a DSL_EXTEND run as one outcome."""
     return Outcome(
         status=after.status,
         error_code=after.error_code,

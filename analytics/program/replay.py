@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from analytics.program.align import Alignment, align
-from analytics.program.evaluate import Program
+from analytics.program.evaluate import Program, joined
 from analytics.program.outcome import Outcome, ParentResult
 from analytics.program.outline import outline
 from analytics.program.values import as_written, same_json
@@ -122,16 +122,7 @@ def run_again(
     if not program.ast.get("post_rules"):
         return Outcome(points=answer.points, case_name=answer.case_name, trace=before.trace, nodes=before.nodes)
     after = program.run(after_fields, phase="post", parent=answer, max_nodes=_NO_CAP)
-    return Outcome(
-        status=after.status,
-        error_code=after.error_code,
-        error_detail=after.error_detail,
-        points=after.points,
-        case_name=after.case_name,
-        callback_data={**before.callback_data, **after.callback_data},
-        trace=[*(before.trace or ()), *(after.trace or ())],
-        nodes=before.nodes + after.nodes,
-    )
+    return joined(before, after, keep_trace=True)
 
 
 def _compared(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from analytics import page
@@ -10,7 +9,7 @@ from analytics.findings.evidence import definition, pieces
 from analytics.findings.family import Family
 from analytics.findings.incident import NO_CASE, Side, paid
 from analytics.page import number
-from analytics.program import outline, words
+from analytics.program import words
 from analytics.program.compare import compare
 from analytics.stories import masked
 from analytics.stories.explained import of_evidence
@@ -30,13 +29,13 @@ def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> 
         return f"Several versions ran in the group “{several}”, so there is no single program to compare.", []
     if (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version):
         return "The program did not change: both groups ran the same version.", []
-    programs = [_program(lake, side) for side in (before, after)]
+    programs = [definition(lake, str(side.strategy_id), int(side.strategy_version or 0)) for side in (before, after)]
     if programs[0] is None or programs[1] is None:
         missing = " and ".join(
             side.label for side, program in zip((before, after), programs, strict=True) if program is None
         )
         return f"The definition of {missing} is not in the lake, so the programs cannot be compared.", []
-    old, new = outline(programs[0]), outline(programs[1])
+    old, new = programs[0].outline, programs[1].outline
     found = compare(old, new)
     said = words.edits(found, new)
     if not found.edits:
@@ -44,7 +43,7 @@ def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> 
     listed = [page.note(page.inline(words.edit(edit, old, new))) for edit in found.edits[:_MOST_EDITS]]
     if len(found.edits) > _MOST_EDITS:
         listed.append(page.note(f"… and {len(found.edits) - _MOST_EDITS:,} more; see the lines."))
-    changed = words.diff(*programs)
+    changed = words.diff(programs[0].ast, programs[1].ast)
     marks = {"-": page.was, "+": page.now}
     lines = [marks[mark](f"{mark} {line}") if mark in marks else page.inline(f"  {line}") for mark, line in changed]
     drawn = page.Markup("<pre>{}</pre>").format(page.Markup("\n").join(lines))
@@ -113,14 +112,3 @@ def _choose(rows: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
     if not failed.empty:
         chosen.append(("Failing run", records(failed.tail(1))[0]))
     return chosen
-
-
-def _program(lake: Warehouse, side: Side) -> Any:
-    rows = lake.sql(
-        "select ast_json from definitions where strategy_id = $strategy and strategy_version = $version",
-        strategy=side.strategy_id,
-        version=side.strategy_version,
-    ).fetchall()
-    if not rows or rows[0][0] is None:
-        return None
-    return json.loads(rows[0][0])
