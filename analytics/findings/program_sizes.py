@@ -45,6 +45,10 @@ def _larger(first: Size, second: Size) -> Size:
     for each in (first, second):
         if each.reason is not None:
             return each
-    pairs = ((first.entries_max, second.entries_max), (first.visits_max, second.visits_max), (first.depth, second.depth))
+    pairs = (
+        (first.entries_max, second.entries_max),
+        (first.visits_max, second.visits_max),
+        (first.depth, second.depth),
+    )
     entries, visits, depth = (max(one or 0, other or 0) for one, other in pairs)
     return Size(entries, visits, depth)

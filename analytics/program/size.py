@@ -55,14 +55,14 @@ class _Most(NamedTuple):
     def then(self, other: _Most) -> _Most:
         return _Most(self.entries + other.entries, self.visits + other.visits, max(self.depth, other.depth))
 
-    def __or__(self, other: _Most) -> _Most:  # type: ignore[override]
+    def __or__(self, other: _Most) -> _Most:
         return _Most(*(max(pair) for pair in zip(self, other, strict=True)))
 
 
 _NOTHING: Final = _Most(0, 0, 0)
 
 
-class _MalformedError(ValueError):
+class _Malformed(Exception):  # noqa: N818 - it is control flow inside the count and never reaches a caller
     """The engine would fail there, so no size can be told."""
 
 
@@ -84,7 +84,7 @@ def size(ast: Any, *, extends: bool | None = None) -> Size:
     try:
         # A DSL_EXTEND without rules of a phase does not run that phase at all.
         phases = [_phase(ast, phase) for phase in wanted if not extends or ast.get(f"{phase}_rules")]
-    except _MalformedError as error:
+    except _Malformed as error:
         return Size(None, None, None, str(error))
     return Size(
         sum(phase.entries for phase in phases),
@@ -111,14 +111,14 @@ def _phase(ast: Mapping[str, Any], phase: Phase) -> _Most:
 def _ways(rule: Any, phase: Phase, place: str) -> list[tuple[_Most, bool]]:
     """Every way out of a rule, and whether the program ends there."""
     if not isinstance(rule, Mapping):
-        raise _MalformedError(f"{place} is not an object")
+        raise _Malformed(f"{place} is not an object")
     # The rule's own entry and visit, which every way leaves.
     spent = _Most(1, 1, 1).then(_expression(rule.get("when"), 2, f"{place}.when"))
     ways = [(spent, rule.get("then"), "then")]
     for index, branch in enumerate(_list(rule.get("else_if"), f"{place}.else_if")):
         within = f"else_if[{index}]"
         if not isinstance(branch, Mapping):
-            raise _MalformedError(f"{place}.{within} is not an object")
+            raise _Malformed(f"{place}.{within} is not an object")
         tested = _expression(branch.get("when"), 3, f"{place}.{within}.when")
         spent = spent.then(_Most(0, 1, 2)).then(tested)
         ways.append((spent, branch.get("then"), f"{within}.then"))
@@ -136,7 +136,7 @@ def _block(steps: Sequence[Any], depth: int, phase: Phase, place: str) -> tuple[
         kind = step.get("type") if isinstance(step, Mapping) else None
         known = isinstance(kind, str) and kind in _EFFECTS | _BARE and PHASE_OF.get(kind, phase) == phase
         if not known:
-            raise _MalformedError(f"{place}[{index}] is no statement of the {phase} phase")
+            raise _Malformed(f"{place}[{index}] is no statement of the {phase} phase")
         most = most.then(_Most(1, 1, depth))
         if kind in _EFFECTS:
             most = most.then(_expression(step.get("value"), depth + 1, f"{place}[{index}].value"))
@@ -152,12 +152,12 @@ def _expression(node: Any, depth: int, place: str) -> _Most:
         found, level = stack.pop()
         kind = found.get("type") if isinstance(found, Mapping) else None
         if not isinstance(kind, str) or kind not in _OPERANDS:
-            raise _MalformedError(f"{place} holds no expression the engine knows")
+            raise _Malformed(f"{place} holds no expression the engine knows")
         count, deepest = count + 1, max(deepest, level)
         for slot in _OPERANDS[kind]:
             below = found.get(slot)
             if slot == "args" and not isinstance(below, list):
-                raise _MalformedError(f"{place} has a {kind} without a list of args")
+                raise _Malformed(f"{place} has a {kind} without a list of args")
             stack.extend((operand, level + 1) for operand in (below if slot == "args" else (below,)))
     return _Most(count, count, deepest)
 
@@ -165,5 +165,5 @@ def _expression(node: Any, depth: int, place: str) -> _Most:
 def _list(value: Any, place: str) -> list[Any]:
     found = listed(value)
     if found is None:
-        raise _MalformedError(f"{place} is not a list")
+        raise _Malformed(f"{place} is not a list")
     return found
