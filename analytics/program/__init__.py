@@ -6,6 +6,7 @@ from analytics.program.ids import generate_ids
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.outline import Outline, outline
 from analytics.program.replay import Replay, replay
+from analytics.program.ways import Rest, follow
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
 
 __all__ = [
@@ -20,11 +21,13 @@ __all__ = [
     "Phase",
     "Program",
     "Replay",
+    "Rest",
     "TraceEntry",
     "align",
     "analytics_paths",
     "compile_program",
     "evaluate",
+    "follow",
     "generate_ids",
     "outline",
     "replay",
