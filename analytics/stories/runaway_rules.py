@@ -15,6 +15,7 @@ from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, sampling, summary_block
 from analytics.stories import runaway_answers as answers
 from analytics.stories import runaway_league as league
+from analytics.stories import runaway_nodes as nodes
 from analytics.stories import runaway_pictures as pictures
 from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
@@ -91,6 +92,10 @@ class RunawayRules:
     @cached_property
     def _ran(self) -> set[Key]:
         return {tables.row_key(row) for row in self._rows()}
+
+    @cached_property
+    def _nodes(self) -> nodes.Nodes:
+        return nodes.gather(self.lake, self.evidence, self._ran)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -219,18 +224,7 @@ class RunawayRules:
 
     def nodes(self) -> Block:
         """Which rules leave the entries, and which do nothing."""
-        how = ["Trace entries, from the daily rollup; whole UTC days.",
-               "Traces are cut at 200 entries: what comes after is not seen here.",
-               "Dead rules: two weeks, exact binomial bounds on logged evaluations."]  # fmt: skip
-        hot = runaway.hot_rules(self.lake.run("hot_nodes", since=self.since, until=self.until))
-        start = min(self.since, self.until - runaway.HISTORY)
-        rules = runaway.dead_rules(self.lake, start, self.until)
-        hot, rules = tables.of_versions(hot, self._ran), tables.of_versions(rules, self._ran)
-        if hot.empty and rules.empty:
-            return page.section("nodes", "Which rules cost?", how, "No trace entry is logged in this window.")
-        blocks, never = tables.rule_blocks(rules)
-        body: list[Block] = [tables.hot_table(hot.head(8), answers.beyond_cut(self.table)), *blocks]
-        return page.section("nodes", "Which rules cost?", how, answers.hot_words(hot, never), body)
+        return nodes.section(self._nodes)
 
     def fields(self) -> Block:
         """Is it the rules or the fields they read?"""
@@ -275,6 +269,7 @@ class RunawayRules:
             "title": self.title,
             "digest": self.digest,
             "missing_days": [str(day) for day in coverage.missing_days(self.lake, self.since, self.until)],
+            **nodes.summary(self._nodes),
             "nav": self.nav,
             "verdict": plain(self.verdict),
         }
