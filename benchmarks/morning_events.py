@@ -18,8 +18,10 @@ GROWING, CAPPED, SLOW = "Tier ladder", "Checkout ladder", "Quiet hours"
 """Strategies with a story: its nodes grow day by day; a lowered cap stops it one afternoon; a new field makes it slow."""
 _STORIES = {6: GROWING, 7: CAPPED, 8: SLOW}
 """By their place among the strategies, the most used first."""
-_LADDERS = {GROWING: 320, CAPPED: 230}
-"""Rungs; each leaves three entries."""
+_LADDERS = {GROWING: 360, CAPPED: 230}
+"""Rungs; each leaves three entries, so that the first could be climbed beyond the cap."""
+_HIGHEST = 320
+"""Nobody has yet."""
 _RUNGS = 60
 _LADDER_IN = 9
 """One of so many of the other strategies has a ladder too, which a few of its events climb beyond what is stored."""
@@ -109,8 +111,8 @@ def play(version: Version, count: int) -> Pool:
     """Play events; those that end well are kept in the order of their nodes, so that growth is a matter of where to draw."""
     chance = np.random.default_rng(_SEED)
     ran = Program(version.program())
-    # The ladder of the stories is climbed to any height, that of others seldom beyond its first rungs.
-    reach = 10.0 * version.rungs
+    # The ladders of the stories are climbed to any height, those of others seldom beyond their first rungs.
+    reach = 10.0 * min(version.rungs, _HIGHEST)
     steps = chance.uniform(0, reach, count) if version.family in _LADDERS else chance.exponential(reach / 8, count)
     fields: dict[str, list[Any]] = {
         "data.weather": chance.choice(["dry", "rain", "snow"], count, p=[0.7, 0.25, 0.05]).tolist(),
