@@ -126,7 +126,10 @@ def test_the_tier_ladder_is_named_before_it_hits_the_cap(report: RunawayRules) -
     # Twenty logged runs a day do not prove nine nodes a day, and the report must not say they do.
     assert row["group"] in ("heading for the cap", "close to the cap")
     assert row["trend"] in ("growing", "cannot tell")
-    assert any(f.key and f.key.strategy == TIER_LADDER.family and f.what in ("growing", "versions", "close") for f in report.found)
+    assert any(
+        f.key and f.key.strategy == TIER_LADDER.family and f.what in ("growing", "versions", "close")
+        for f in report.found
+    )
 
 
 def test_the_slow_field_is_named_and_only_as_a_possibility(warehouse: Warehouse) -> None:
@@ -315,7 +318,7 @@ def test_rules_are_not_judged_by_a_handful_of_looks(table: Table, fresh: Lake) -
 
 def stop(at: str, *, kind: str = "limit", strategy: str = "a", user: str | None = "u1", stalled: bool = False) -> Stop:
     moment = datetime.fromisoformat(f"2026-07-08 {at}+00:00")
-    return Stop(Key("r", strategy, 1), kind, moment, user, 5.0, None, at, stalled)
+    return Stop(Key("r", strategy, 1), kind, moment, user, None, stalled)
 
 
 def test_a_pause_of_more_than_half_an_hour_ends_a_burst() -> None:

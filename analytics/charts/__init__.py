@@ -3,13 +3,14 @@
 from analytics.charts.cases import cases
 from analytics.charts.density import density
 from analytics.charts.exceedance import exceedance
-from analytics.charts.failures import failure_strip
+from analytics.charts.failures import MOST_MARKS, failure_strip
 from analytics.charts.growth import growth
 from analytics.charts.icicle import icicle
 from analytics.charts.svg import inline_svg, responsive
 from analytics.charts.timeline import timeline
 
 __all__ = [
+    "MOST_MARKS",
     "cases",
     "density",
     "exceedance",
