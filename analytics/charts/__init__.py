@@ -6,6 +6,17 @@ from analytics.charts.exceedance import exceedance
 from analytics.charts.failures import failure_strip
 from analytics.charts.growth import growth
 from analytics.charts.svg import inline_svg, responsive
+from analytics.charts.time_split import time_split
 from analytics.charts.timeline import timeline
 
-__all__ = ["cases", "density", "exceedance", "failure_strip", "growth", "inline_svg", "responsive", "timeline"]
+__all__ = [
+    "cases",
+    "density",
+    "exceedance",
+    "failure_strip",
+    "growth",
+    "inline_svg",
+    "responsive",
+    "time_split",
+    "timeline",
+]

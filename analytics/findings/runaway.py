@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analytics.findings.runaway_facts import Finding, canary, close, fixed, growing, limit, slow, stall, timeouts
-from analytics.findings.runaway_fields import slow_fields
+from analytics.findings.runaway_fields import Times, midnight, time_split
 from analytics.findings.runaway_keys import Key, key_of
 from analytics.findings.runaway_league import GROUPS, league, silent
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from analytics.warehouse import Warehouse
 
 __all__ = [
-    "GROUPS", "HISTORY", "HORIZON_DAYS", "Burst", "Evidence", "Finding", "Key", "Stop", "Trend", "bursts", "by_day", "daily_p99",
-    "dead_rules", "findings_list", "gather", "hot_rules", "key_of", "league", "silent", "slow_fields", "stopped", "trends",
+    "GROUPS", "HISTORY", "HORIZON_DAYS", "Burst", "Evidence", "Finding", "Key", "Stop", "Times", "Trend", "bursts", "by_day",
+    "daily_p99", "dead_rules", "findings_list", "gather", "hot_rules", "key_of", "league", "silent", "stopped", "time_split",
+    "trends",
 ]  # fmt: skip
 
 _EXPECTED = 3.0
@@ -43,7 +45,7 @@ class Evidence:
         counts: Nodes by day, window and history.
         stops: Stopped runs of the window.
         stops_before: Those of the history before it.
-        slow: Strategies slower than their nodes explain.
+        times: Where the time of each strategy goes, and which of them is slow.
         has_history: The lake holds runs from before the window.
     """
 
@@ -56,7 +58,7 @@ class Evidence:
     counts: pd.DataFrame
     stops: list[Stop]
     stops_before: list[Stop]
-    slow: pd.DataFrame
+    times: Times
     has_history: bool
 
 
@@ -73,7 +75,7 @@ def gather(
     before = stopped(lake, start, since) if start < since else []
     return Evidence(
         since, until, node_cap, table, earlier, costs, counts, stopped(lake, since, until), before,
-        slow_fields(lake, table, earlier), len(earlier) > 0,
+        time_split(lake, table, earlier, min(start, since), until), len(earlier) > 0,
     )  # fmt: skip
 
 
@@ -82,11 +84,7 @@ def findings_list(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     found = [
         *_stops(lake, evidence),
         *(growing(row, evidence.counts) for row in records(evidence.table) if row["group"] == GROUPS[1]),
-        *(
-            slow(row, _is_new(evidence, key_of(row["realm_id"], row["strategy"], row["strategy_version"])))
-            for row in records(evidence.slow)
-            if row["is_slow"]
-        ),
+        *(slow(row, _is_slow_anew(evidence, row)) for row in records(evidence.times.table) if row["is_slow"]),
         *(close(row, evidence.node_cap) for row in records(evidence.table) if row["group"] == GROUPS[2]),
         *_fixed(lake, evidence),
     ]
@@ -130,6 +128,13 @@ def _needed(lake: Warehouse, evidence: Evidence, key: Key, own: list[Burst]) -> 
         start=min(evidence.since, evidence.until - HISTORY), until=evidence.until,
     ).fetchall()  # fmt: skip
     return rows[0] if rows else (None, None)
+
+
+def _is_slow_anew(evidence: Evidence, row: Mapping[str, Any]) -> bool:
+    """Whether the version is new, or became slow within the window."""
+    key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+    began = row["slow_since"]
+    return _is_new(evidence, key) or (began is not None and evidence.has_history and midnight(began) >= evidence.since)
 
 
 def _is_new(evidence: Evidence, key: Key) -> bool:
