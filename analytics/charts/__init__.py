@@ -9,4 +9,14 @@ from analytics.charts.icicle import icicle
 from analytics.charts.svg import inline_svg, responsive
 from analytics.charts.timeline import timeline
 
-__all__ = ["cases", "density", "exceedance", "failure_strip", "growth", "icicle", "inline_svg", "responsive", "timeline"]
+__all__ = [
+    "cases",
+    "density",
+    "exceedance",
+    "failure_strip",
+    "growth",
+    "icicle",
+    "inline_svg",
+    "responsive",
+    "timeline",
+]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics.findings.node_profile import Profile, profile
 from analytics.findings.program_sample import MOST_RUNS, sample_runs
-from analytics.findings.rule_readings import ALWAYS, CANNOT, NEVER, UNREACHED, readings
+from analytics.findings.reading import ALWAYS, CANNOT, NEVER, UNREACHED
+from analytics.findings.rule_readings import readings
 from analytics.findings.runaway_keys import Key, key_of, text_or_none
 from analytics.findings.runaway_league import GROUPS
 from analytics.warehouse import records
@@ -135,7 +136,9 @@ def hot(table: pd.DataFrame, rules: pd.DataFrame, known: Profiles) -> pd.DataFra
     return pd.DataFrame(found, columns=list(_HOT_COLUMNS))
 
 
-def _hot(key: Key, rule: str | None, place: str, entries: float, part: float, unseen: float, types: str) -> dict[str, Any]:
+def _hot(
+    key: Key, rule: str | None, place: str, entries: float, part: float, unseen: float, types: str
+) -> dict[str, Any]:
     return {
         "realm_id": key.realm, "strategy": key.strategy, "strategy_version": key.version, "rule_id": rule, "place": place,
         "est_entries": entries, "part": part, "per_run": None, "match": None, "repeats": None, "unseen": unseen,

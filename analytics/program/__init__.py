@@ -6,8 +6,8 @@ from analytics.program.ids import generate_ids
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.outline import Outline, outline
 from analytics.program.replay import Replay, replay
-from analytics.program.ways import Rest, follow
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
+from analytics.program.ways import Rest, follow
 
 __all__ = [
     "ANALYTICS_PATHS",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics import page
-from analytics.findings.runaway import GROUPS, Burst, Finding, Key, Stop, key_of
+from analytics.findings.runaway import GROUPS, Burst, Finding, Stop, key_of
 from analytics.page import number as write
 from analytics.page.text import Inline
 from analytics.stories.runaway_sentences import named, runs

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from analytics.warehouse import Warehouse
 
 _QUESTION = "Which rules cost?"
-_HOT = 8
+_HOT, _PICTURES = 8, 4
 _HOT_FACTS = ("est_entries", "est_entry_share", "part", "match", "repeats", "unseen", "is_profiled")
 _RULE_FACTS = ("kind", "reading", "match_count", "entry_count", "share_low", "share_high", "grade", "note")
 
@@ -63,9 +63,7 @@ def gather(lake: Warehouse, evidence: Evidence, ran: Collection[Key]) -> Nodes:
     known = profiles(lake, evidence.table, start, evidence.since, evidence.until)
     rules = hot_rules(lake.run("hot_nodes", since=evidence.since, until=evidence.until))
     counted = rule_counts(lake, start, evidence.until)
-    return Nodes(
-        evidence.table, known, hot(evidence.table, of_versions(rules, ran), known), idle(counted, known, ran)
-    )
+    return Nodes(evidence.table, known, hot(evidence.table, of_versions(rules, ran), known), idle(counted, known, ran))
 
 
 def section(found: Nodes) -> Block:
@@ -74,9 +72,7 @@ def section(found: Nodes) -> Block:
         return page.section("nodes", _QUESTION, _how(found), "No trace entry is logged in this window.")
     blocks, never = idle_blocks(found.idle)
     body: list[Any] = [hot_table(found.hot.head(_HOT)), page.note(_read(found))]
-    pictures = [
-        (one, icicle_picture(one, number)) for number, one in enumerate(found.known.found, 1) if one.entries > 0
-    ]
+    pictures = [(one, icicle_picture(one, number)) for number, one in enumerate(found.known.found[:_PICTURES], 1)]
     if pictures:
         first, picture = pictures[0]
         body += [page.subhead(_heading(first.key)), picture]
@@ -91,7 +87,11 @@ def section(found: Nodes) -> Block:
 
 
 def _how(found: Nodes) -> list[Inline]:
-    programs = f"{len(found.known.found)} programs that matter most" if len(found.known.found) > 1 else "program that matters most"
+    programs = (
+        f"{len(found.known.found)} programs that matter most"
+        if len(found.known.found) > 1
+        else "program that matters most"
+    )
     first = (
         f"Entries per run, place by place, of the {programs}; of the others by node id, whole UTC days."
         if found.known.found
@@ -99,8 +99,8 @@ def _how(found: Nodes) -> list[Inline]:
     )
     return [
         first,
-        "Traces are cut, at 200 entries as a rule. How many lie behind is known. Where they were left follows from the program, what "
-        "was read before, the case that was paid and the node count, or stays open.",
+        "Traces are cut, at 200 entries as a rule. How many lie behind is known. Where they were left follows from the program, "
+        "what was read before, the case that was paid and the node count, or stays open.",
         "Dead rules: two weeks, exact binomial bounds on logged looks.",
     ]  # fmt: skip
 
@@ -116,7 +116,9 @@ def _answer(found: Nodes, never: int) -> Inline:
         tail += f" {write.percent(round(found.unseen, 2))} of all entries lie after the cut of a trace."
     told = [row for row in records(found.hot) if row["is_profiled"] or isinstance(row["rule_id"], str)]
     if not told:
-        return f"No rule can be told apart: no definition is readable.{tail}" if len(found.hot) else tail.strip() or None
+        return (
+            f"No rule can be told apart: no definition is readable.{tail}" if len(found.hot) else tail.strip() or None
+        )
     first = told[0]
     share = write.percent(round(float(first["est_entry_share"]), 2))
     place = page.strong(page.author(_capital(first["place"]), 60))
@@ -124,7 +126,9 @@ def _answer(found: Nodes, never: int) -> Inline:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:] if text.startswith(("rule ", "before ", "after ", "otherwise")) else f"Rule {text}"
+    return (
+        text[:1].upper() + text[1:] if text.startswith(("rule ", "before ", "after ", "otherwise")) else f"Rule {text}"
+    )
 
 
 def _read(found: Nodes) -> Inline:
@@ -146,7 +150,9 @@ def _read(found: Nodes) -> Inline:
 
 def _doubts(found: Nodes) -> list[Inline]:
     return [
-        Markup("{} ({}) is shown by node id: {}.").format(version_name(key), page.author(realm_name(key.realm), 40), why)
+        Markup("{} ({}) is shown by node id: {}.").format(
+            version_name(key), page.author(realm_name(key.realm), 40), why
+        )
         for key, why in found.known.doubts
     ]
 

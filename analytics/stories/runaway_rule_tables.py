@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import page
 from analytics.findings.node_profile import Profile
-from analytics.findings.rule_readings import ALWAYS, CANNOT, NEVER, UNREACHED
+from analytics.findings.reading import ALWAYS, CANNOT, NEVER, UNREACHED
 from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
@@ -31,7 +31,10 @@ def _place(row: Mapping[str, Any]) -> Markup:
     """The place in strong letters, its program and realm below."""
     key = row_key(row)
     return Markup("<b>{}</b><small>{} v{} · {}</small>").format(
-        page.author(row["place"], 90), page.author(key.strategy, 40), key.version, page.author(realm_name(key.realm), 40)
+        page.author(row["place"], 90),
+        page.author(key.strategy, 40),
+        key.version,
+        page.author(realm_name(key.realm), 40),
     )
 
 
@@ -82,7 +85,9 @@ def _per_run(row: Mapping[str, Any]) -> Inline:
 def _types(row: Mapping[str, Any]) -> Inline:
     if not _is_number(row["repeats"]) or row["repeats"] < _REPEATS:
         return str(row["types"])
-    return Markup("{}<small>an id comes {} times a run</small>").format(row["types"], write.number(round(row["repeats"], 1)))
+    return Markup("{}<small>an id comes {} times a run</small>").format(
+        row["types"], write.number(round(row["repeats"], 1))
+    )
 
 
 def idle_blocks(rules: pd.DataFrame) -> tuple[list[Block], int]:
@@ -169,7 +174,7 @@ def unseen_table(found: Sequence[Profile]) -> Block:
                 "program": Markup("{}<small>{}</small>").format(
                     version_name(one.key), page.author(realm_name(one.key.realm), 40)
                 ),
-                "share": page.worse(write.percent(round(one.unseen, 3))),
+                "share": page.worse(write.percent(round(one.unseen, 3)) if one.unseen >= 0.0005 else "< 0.1\u00a0%"),
                 "cut": f"{write.count(sample.cut_count)} of {write.count(sample.read_count)}",
                 "followed": sample.followed_count,
                 "complete": sample.complete_count,

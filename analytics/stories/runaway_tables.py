@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from analytics.page import Block
 
+
 def row_key(row: Mapping[str, Any]) -> Key:
     """The version a row speaks of."""
     return key_of(row["realm_id"], row["strategy"], row["strategy_version"])
