@@ -77,6 +77,8 @@ def _per_run(row: Mapping[str, Any]) -> Inline:
     if not hasattr(entries, "value"):
         return page.mute("–")
     value = write.number(entries.value, entries.low, entries.high)
+    if entries.low == entries.high:  # every run is logged, and every one was read
+        return value
     return Markup('{}<br><span class="ci">{}</span>').format(
         value, write.bounds(entries.value, entries.low, entries.high)
     )
