@@ -6,6 +6,10 @@ from analytics.program.ids import generate_ids
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.outline import Outline, outline
 from analytics.program.replay import Replay, replay
+<<<<<<< HEAD
+=======
+from analytics.program.size import Size, size
+>>>>>>> origin/main
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
 from analytics.program.ways import Rest, follow
 
@@ -22,6 +26,7 @@ __all__ = [
     "Program",
     "Replay",
     "Rest",
+    "Size",
     "TraceEntry",
     "align",
     "analytics_paths",
@@ -31,5 +36,6 @@ __all__ = [
     "generate_ids",
     "outline",
     "replay",
+    "size",
     "walk",
 ]
