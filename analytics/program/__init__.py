@@ -6,10 +6,7 @@ from analytics.program.ids import generate_ids
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.outline import Outline, outline
 from analytics.program.replay import Replay, replay
-<<<<<<< HEAD
-=======
 from analytics.program.size import Size, size
->>>>>>> origin/main
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
 from analytics.program.ways import Rest, follow
 
