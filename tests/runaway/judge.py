@@ -1,0 +1,140 @@
+"""What a report got wrong about a story. Every answer is a list of mistakes in words; an empty one is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from tests.runaway.engine import MOST_NODES, play
+from tests.runaway.fleet import UNTIL, Expected, Key, Run
+from tests.runaway.world import Told
+
+#: A forecast speaks of days; where in the last day it begins to count is its own matter.
+_HALF_A_DAY: Final = 0.5
+_FORESEEN_DAYS: Final = 30
+
+
+def key_of(row: dict[str, Any]) -> Key | None:
+    """Realm, family, version of a finding or a row of the league; None where it concerns several."""
+    return None if row["family"] is None else (row["realm"], row["family"], row["version"])
+
+
+def matching(told: Told, wanted: Expected) -> list[dict[str, Any]]:
+    """The findings that may be the expected one."""
+    return [row for row in told.facts["findings"] if (row["what"], key_of(row)) == (wanted.what, wanted.key)]
+
+
+def _heard(told: Told) -> list[str]:
+    return [row["sentence"] for row in told.facts["findings"]]
+
+
+def named(told: Told) -> list[str]:
+    """Is each planted thing found once, and called what it is?"""
+    wrong = []
+    for wanted in told.story.expected:
+        found = matching(told, wanted)
+        if [row["kind"] in wanted.kinds for row in found] != [True]:
+            wrong.append(f"{wanted.what} of {wanted.key}: {[row['kind'] for row in found]} among {_heard(told)}")
+    return wrong
+
+
+def false_findings(told: Told) -> list[str]:
+    """Is anything found that was not planted?"""
+    planted = {(wanted.what, wanted.key) for wanted in told.story.expected}
+    return [row["sentence"] for row in told.facts["findings"] if (row["what"], key_of(row)) not in planted]
+
+
+def counted(told: Told) -> list[str]:
+    """Are number, first and last of the runs those of the truth?"""
+    wrong = []
+    for wanted in told.story.expected:
+        if wanted.runs is None:
+            continue
+        times = sorted(run.created_at for run in told.window if wanted.runs(run))
+        for row in matching(told, wanted):
+            said = (row["count"], *(datetime.fromisoformat(row[end]) for end in ("since", "until")))
+            if said != (len(times), times[0], times[-1]):
+                wrong.append(f"{wanted.what}: said {said}, true {(len(times), times[0], times[-1])}")
+    return wrong
+
+
+def ordered(told: Told) -> list[str]:
+    """Do the findings stand in the order of their urgency, and does the league begin with who should lead?"""
+    places = [(row["what"], key_of(row)) for row in told.facts["findings"]]
+    wanted = [(one.what, one.key) for one in told.story.expected if (one.what, one.key) in places]
+    wrong = [] if [place for place in places if place in wanted] == wanted else [f"findings stand as {places}"]
+    league = {key_of(row): row for row in told.facts["league"]}
+    if told.story.leads and next(iter(league)) != told.story.leads:
+        wrong.append(f"the league begins with {next(iter(league))}")
+    for key, groups in told.story.groups.items():
+        if key not in league or league[key]["group"] not in groups:
+            wrong.append(f"{key} is {league[key]['group'] if key in league else 'not in the league'}")
+    return wrong
+
+
+def worded(told: Told) -> list[str]:
+    """Do the sentences say what they should?"""
+    wrong = []
+    for wanted in told.story.expected:
+        values = {name: f"{value:,}" for name, value in (wanted.told(told.truth) if wanted.told else {}).items()}
+        for words in wanted.words:
+            text = words.format(**values)
+            wrong += [f"no {text!r} in: {row['sentence']}" for row in matching(told, wanted) if text not in row["sentence"]]
+    return wrong  # fmt: skip
+
+
+def foreseen(told: Told) -> list[str]:
+    """Does the day on which one run in a hundred is stopped lie in the range that was told?"""
+    wrong = []
+    for wanted in told.story.expected:
+        if not wanted.reaches_cap:
+            continue
+        true = days_to_cap(told, wanted)
+        for row in matching(told, wanted):
+            low, high = row["number"]["low"], row["number"]["high"]
+            if not low - _HALF_A_DAY <= true <= high + _HALF_A_DAY:
+                wrong.append(f"{true:.1f} days to the cap, said {low:.1f} – {high:.1f}")
+    return wrong
+
+
+def days_to_cap(told: Told, wanted: Expected) -> float:
+    """From noon of the last day to the first moment before which, for a day, one run in a hundred was stopped."""
+    players = tuple(player for player in told.story.fleet if player.family.name == wanted.key[1]) if wanted.key else ()
+    future = replace(told.story, fleet=tuple(replace(player, runs=1000) for player in players))
+    runs = sorted(play(future, told.seed, until=UNTIL + timedelta(days=_FORESEEN_DAYS)).truth, key=_moment)
+    stopped = [run.created_at for run in runs if run.status == "limit"]
+    a_day = timedelta(days=1)
+    for last in stopped:
+        day = [run for run in runs if last - a_day < run.created_at <= last]
+        if sum(run.status == "limit" for run in day) >= 0.01 * len(day):
+            return (last - (UNTIL - a_day / 2)) / a_day
+    raise AssertionError(f"nobody is stopped by {MOST_NODES} nodes within {_FORESEEN_DAYS} days")
+
+
+def _moment(run: Run) -> datetime:
+    return run.created_at
+
+
+def shown(told: Told) -> list[str]:
+    """Does the page say it too, and nothing that it should not?"""
+    wrong = []
+    for section, texts in told.story.page.items():
+        said = getattr(told.report, section)().text
+        wrong += [f"{section} does not say {text!r}" for text in texts if text not in said]
+    for section, texts in told.story.absent.items():
+        html = getattr(told.report, section)().html
+        wrong += [f"{section} says {text!r}" for text in texts if text in html]
+    return wrong
+
+
+CHECKS: Final[dict[str, Callable[[Told], list[str]]]] = {
+    "named": named,
+    "nothing else": false_findings,
+    "counted": counted,
+    "ordered": ordered,
+    "worded": worded,
+    "foreseen": foreseen,
+    "shown": shown,
+}
