@@ -51,9 +51,9 @@ def play(story: Story, seed: int, *, until: datetime = UNTIL) -> Played:
     truth: list[Run] = []
     log: list[str] = []
     for index, player in enumerate(story.fleet):
-        runs, lines = _Turn(story, player, np.random.default_rng([seed, zlib.crc32(story.key.encode()), index]), seed).play(
-            until
-        )
+        runs, lines = _Turn(
+            story, player, np.random.default_rng([seed, zlib.crc32(story.key.encode()), index]), seed
+        ).play(until)
         truth += runs
         log += lines
     return Played(truth, log)
@@ -102,7 +102,11 @@ class _Turn:
                 if found.missing and (only[place] or not found.one_user):
                     fields.pop(found.missing, None)
             outcome = _outcome(known, programs[version], family, fields, version, cap)
-            wanted = outcome if outcome.status != "limit" else _outcome(known, programs[version], family, fields, version, _NO_CAP)
+            wanted = (
+                outcome
+                if outcome.status != "limit"
+                else _outcome(known, programs[version], family, fields, version, _NO_CAP)
+            )
             stalled = any(found.stall and chance[0, place] < found.stall for found in on)
             own = chance[1, place] < self.player.timeouts
             late = stalled or own or (chance[2, place] < STRAY and not only[place] and self._far_from_a_stall(when))

@@ -14,6 +14,7 @@ from tests.runaway.world import Told
 #: A forecast speaks of days; where in the last day it begins to count is its own matter.
 _HALF_A_DAY: Final = 0.5
 _FORESEEN_DAYS: Final = 30
+_A_DAY: Final = timedelta(days=1)
 
 
 def key_of(row: dict[str, Any]) -> Key | None:
@@ -81,7 +82,9 @@ def worded(told: Told) -> list[str]:
         values = {name: f"{value:,}" for name, value in (wanted.told(told.truth) if wanted.told else {}).items()}
         for words in wanted.words:
             text = words.format(**values)
-            wrong += [f"no {text!r} in: {row['sentence']}" for row in matching(told, wanted) if text not in row["sentence"]]
+            wrong += [
+                f"no {text!r} in: {row['sentence']}" for row in matching(told, wanted) if text not in row["sentence"]
+            ]
     return wrong  # fmt: skip
 
 
@@ -102,14 +105,16 @@ def foreseen(told: Told) -> list[str]:
 def days_to_cap(told: Told, wanted: Expected) -> float:
     """From noon of the last day to the first moment before which, for a day, one run in a hundred was stopped."""
     players = tuple(player for player in told.story.fleet if player.family.name == wanted.key[1]) if wanted.key else ()
-    future = replace(told.story, fleet=tuple(replace(player, runs=1000) for player in players))
+    future = replace(told.story, fleet=tuple(replace(player, runs=400) for player in players))
     runs = sorted(play(future, told.seed, until=UNTIL + timedelta(days=_FORESEEN_DAYS)).truth, key=_moment)
-    stopped = [run.created_at for run in runs if run.status == "limit"]
-    a_day = timedelta(days=1)
-    for last in stopped:
-        day = [run for run in runs if last - a_day < run.created_at <= last]
-        if sum(run.status == "limit" for run in day) >= 0.01 * len(day):
-            return (last - (UNTIL - a_day / 2)) / a_day
+    first = stopped = 0
+    for place, run in enumerate(runs):
+        stopped += run.status == "limit"
+        while runs[first].created_at <= run.created_at - _A_DAY:
+            stopped -= runs[first].status == "limit"
+            first += 1
+        if stopped >= 0.01 * (place + 1 - first) and run.created_at >= UNTIL - _A_DAY:
+            return (run.created_at - (UNTIL - _A_DAY / 2)) / _A_DAY
     raise AssertionError(f"nobody is stopped by {MOST_NODES} nodes within {_FORESEEN_DAYS} days")
 
 

@@ -35,7 +35,9 @@ def _with_a_trace(row: Row) -> Row:
     """Another build of the engine keeps what was walked until the cap."""
     if row["status"] != "limit":
         return row
-    trace = '[{"nodeId": "ladder", "type": "field", "value": 317}, {"nodeId": "last seen", "type": "literal", "value": 1}]'
+    trace = (
+        '[{"nodeId": "ladder", "type": "field", "value": 317}, {"nodeId": "last seen", "type": "literal", "value": 1}]'
+    )
     return {**row, "trace": trace, "nodesExecuted": "2"}
 
 
@@ -97,7 +99,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
         "limit_with_a_trace",
         "Stopped runs keep the first entries of their trace: 2 nodes, which is not what they needed.",
         (*quiet(), Player(family("west", _LADDER, programs.levels(326, spread=4), programs.tall()), 200)),
-        (Incident(moment(5), UNTIL, "west", row=_with_a_trace),),
+        (Incident(moment(3), UNTIL, "west", row=_with_a_trace),),
         (Expected("limit", kinds("finding"), ("west", _LADDER, 1), _limited),),
         leads=("west", _LADDER, 1),
         absent={"findings": ("may have been lowered",)},
@@ -113,7 +115,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
         "no_time",
         "The rows of stopped runs lost their time; nobody can say that it was this day. Those that passed came close.",
         (*quiet(), Player(family("west", _LADDER, programs.levels(326, spread=4), programs.tall()), 200)),
-        (Incident(moment(5), UNTIL, "west", row=_timeless),),
+        (Incident(moment(3), UNTIL, "west", row=_timeless),),
         (Expected("close", kinds("finding new worse"), ("west", _LADDER, 1)),),
     ),
     Story(

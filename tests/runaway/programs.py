@@ -12,13 +12,18 @@ from analytics.demo.dsl import Node, all_of, arith, assign, branch, compare, fie
 _LEVEL = "data.level"
 
 
-def tall(*, rungs: int = 340, odd: bool = False, extra: tuple[Node, ...] = ()) -> Node:
-    """A ladder: a run at level v leaves 3 v + 14 entries, one more where odd; from level 330 on it needs more than 1,000."""
+def tall(*, above: int = 0, rungs: int = 340, odd: bool = False) -> Node:
+    """A ladder of which a run at level v leaves 3 v + 14 entries; from level 330 on that is stopped by a cap of 1,000.
+
+    Args:
+        above: The first rung stands so much higher: three entries less for each level.
+        rungs: So many, and no more entries for who is above the last.
+        odd: One entry more.
+    """
     gate = compare(_LEVEL, ">", 0)
     return {
         "rules": [
-            *extra,
-            rule(all_of(ladder(_LEVEL, 1, rungs), negate(negate(gate)) if odd else gate), note("level", True), node_id="ladder"),
+            rule(all_of(ladder(_LEVEL, 1, rungs, above), negate(negate(gate)) if odd else gate), note("level", True), node_id="ladder"),
             rule(compare(_LEVEL, ">", 0), assign(3, "Climbed"), node_id="pay"),
         ]
     }  # fmt: skip
@@ -51,7 +56,10 @@ def quest(*paths: str) -> Node:
     """Reads analytics fields and pays by steps; no run leaves more than thirty entries."""
     return {
         "rules": [
-            *(rule(compare(path, "<", 0), assign(0, "Odd"), node_id=f"odd-{index}") for index, path in enumerate(paths)),
+            *(
+                rule(compare(path, "<", 0), assign(0, "Odd"), node_id=f"odd-{index}")
+                for index, path in enumerate(paths)
+            ),
             rule(compare("data.steps", ">=", 9000), assign(6, "Long"), node_id="long"),
             rule(compare("data.steps", ">=", 4000), assign(3, "Middling"), node_id="middling"),
         ],

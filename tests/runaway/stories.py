@@ -47,15 +47,17 @@ _TIERS = family(
     "gym",
     "Tier ladder",
     programs.levels(LEVEL_983, spread=0),
-    programs.tall(rungs=programs.level_of(143)),
-    (programs.tall(rungs=programs.level_of(422), odd=True), at(9, "06:00")),
+    programs.tall(above=LEVEL_983 - programs.level_of(143)),
+    (programs.tall(above=LEVEL_983 - programs.level_of(423), odd=True), at(9, "06:00")),
     (programs.tall(), at(4, "06:00")),
 )
 _RISING = family("gym", "Step ladder", programs.levels(180, 8, spread=4), programs.tall())
 _LEVELS_OFF = family("gym", "Season ladder", programs.levels(80, 22, spread=4, flat_after=8), programs.tall())
 _CHECKOUT = family("tram", "Checkout ladder", programs.levels(230, spread=12), programs.tall())
 _KIOSK = family("tram", "Kiosk ladder", programs.levels(120, spread=8), programs.tall())
-_PROBED = family("bay", "Daily quest", programs.quest_fields, programs.quest("user.avg_time", "user.measurements_count"))
+_PROBED = family(
+    "bay", "Daily quest", programs.quest_fields, programs.quest("user.avg_time", "user.measurements_count")
+)
 _HEAVY = family("hill", "Group scores", programs.levels(150, spread=10), programs.tall())
 _LEAP = programs.levels(350, spread=6)
 _BURSTS = (moment(0, "13:05"), moment(0, "14:40"))
@@ -229,7 +231,13 @@ STORIES: Final[tuple[Story, ...]] = (
             ),
         ),
     ),
-    Story("quiet", "Nothing happens.", (*quiet(), Player(_KIOSK), Player(_PROBED)), page={"head": ("Nothing new",)}),
+    Story(
+        "quiet",
+        "Nothing happens.",
+        (*quiet(), Player(_KIOSK), Player(_PROBED)),
+        days=8,
+        page={"head": ("Nothing new",)},
+    ),
     Story(
         "fixed",
         "Version 2 ran into the cap all of yesterday and was rolled back in the evening.",
@@ -297,5 +305,3 @@ STORIES: Final[tuple[Story, ...]] = (
         absent={"findings": ("may have been lowered",)},
     ),
 )
-
-
