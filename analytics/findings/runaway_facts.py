@@ -150,7 +150,7 @@ def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
     return found
 
 
-def fixed(stops: Sequence[Stop], since: datetime) -> Finding:
+def fixed(stops: Sequence[Stop]) -> Finding:
     """A cap that was hit before the window and is not any more."""
-    facts = {"before": len(stops), "window_since": since}
+    facts = {"before": len(stops)}
     return Finding("fixed", "limit", stops[-1].key, None, stops[-1].at, 0, 0, "runs", facts)

@@ -22,7 +22,7 @@ _CANARIES = {
 def sentence(finding: Finding) -> Markup:
     """The finding in words; other people's words in it are made safe."""
     writers: dict[str, Callable[[Finding], list[Inline]]] = {
-        "limit": _fixed if finding.kind == "fixed" else _limit,
+        "limit": _limit,
         "canary": _canary,
         "growing": _growing,
         "close": _close,
@@ -30,7 +30,8 @@ def sentence(finding: Finding) -> Markup:
         "slow": _slow,
         "timeout": _timeout,
     }
-    return page.inline(writers[finding.what](finding))
+    over = {"fixed": _fixed, "waiting": _waiting}
+    return page.inline((over.get(finding.kind) or writers[finding.what])(finding))
 
 
 def named(key: Key | None) -> Markup:
@@ -71,9 +72,26 @@ def _limit(finding: Finding) -> list[Inline]:
     return [named(finding.key), text, _before(facts)]
 
 
+_OVER = {
+    "limit": "not stopped by a cap",
+    "canary": "no sandbox canary",
+    "timeout": "no timeout of its own",
+    "growing": "no longer growing towards the cap",
+    "versions": "its versions no longer grow towards the cap",
+    "close": "no longer close to the cap",
+    "slow": "no longer slower than its nodes explain",
+}
+
+
 def _fixed(finding: Finding) -> list[Inline]:
-    text = f": not stopped by a cap since {write.when(finding.until)}; {runs(finding.facts['before'])} "
-    return [named(finding.key), text, f"shortly before {write.when(finding.facts['window_since'])}."]
+    text = f": {_OVER[finding.what]} since {write.when(finding.until)}"
+    before = finding.facts["before"]
+    return [named(finding.key), f"{text}; {runs(before)} shortly before." if before else f"{text}."]
+
+
+def _waiting(finding: Finding) -> list[Inline]:
+    text = f": {_OVER[finding.what]} since {write.when(finding.until)}, but too little ran since to call it fixed."
+    return [named(finding.key), text]
 
 
 def _canary(finding: Finding) -> list[Inline]:

@@ -51,6 +51,9 @@ def _label(key: Key, versions: bool) -> str:
 def number(finding: Finding) -> Markup:
     """The figure at the end of a finding."""
     value = finding.number
+    if finding.kind in ("fixed", "waiting"):
+        words = "0 runs" if finding.count is not None and finding.unit == "runs" else ""
+        return Markup("{} {}").format(page.strong(words), page.grade("logged")) if words else Markup("")
     if isinstance(value, Estimate) and finding.unit == "nodes":
         told = write.at_least(value.value) if value.is_at_least else write.number(value.value)
         return Markup("{} {}").format(page.strong(f"{told} nodes"), page.grade(value.grade))
