@@ -101,7 +101,7 @@ class Expected:
     """One finding that should be there.
 
     Attributes:
-        what: As in the report's summary.
+        whats: As in the report's summary; one of them.
         kinds: What it may be called.
         key: Realm, family, version; None where it concerns several.
         runs: The runs of the window it speaks of; their number, the first and the last are compared exactly.
@@ -110,7 +110,7 @@ class Expected:
         reaches_cap: The growth goes on, and the day on which one run in a hundred is stopped lies in the range that is told.
     """
 
-    what: str
+    whats: frozenset[str]
     kinds: frozenset[str]
     key: Key | None
     runs: Callable[[Run], bool] | None = None

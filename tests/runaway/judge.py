@@ -24,7 +24,11 @@ def key_of(row: dict[str, Any]) -> Key | None:
 
 def matching(told: Told, wanted: Expected) -> list[dict[str, Any]]:
     """The findings that may be the expected one."""
-    return [row for row in told.facts["findings"] if (row["what"], key_of(row)) == (wanted.what, wanted.key)]
+    return [row for row in told.facts["findings"] if _is(row, wanted)]
+
+
+def _is(row: dict[str, Any], wanted: Expected) -> bool:
+    return row["what"] in wanted.whats and key_of(row) == wanted.key
 
 
 def _heard(told: Told) -> list[str]:
@@ -37,14 +41,16 @@ def named(told: Told) -> list[str]:
     for wanted in told.story.expected:
         found = matching(told, wanted)
         if [row["kind"] in wanted.kinds for row in found] != [True]:
-            wrong.append(f"{wanted.what} of {wanted.key}: {[row['kind'] for row in found]} among {_heard(told)}")
+            wrong.append(
+                f"{' or '.join(wanted.whats)} of {wanted.key}: {[row['kind'] for row in found]} among {_heard(told)}"
+            )
     return wrong
 
 
 def false_findings(told: Told) -> list[str]:
     """Is anything found that was not planted?"""
-    planted = {(wanted.what, wanted.key) for wanted in told.story.expected}
-    return [row["sentence"] for row in told.facts["findings"] if (row["what"], key_of(row)) not in planted]
+    found = told.facts["findings"]
+    return [row["sentence"] for row in found if not any(_is(row, wanted) for wanted in told.story.expected)]
 
 
 def counted(told: Told) -> list[str]:
@@ -57,15 +63,16 @@ def counted(told: Told) -> list[str]:
         for row in matching(told, wanted):
             said = (row["count"], *(datetime.fromisoformat(row[end]) for end in ("since", "until")))
             if said != (len(times), times[0], times[-1]):
-                wrong.append(f"{wanted.what}: said {said}, true {(len(times), times[0], times[-1])}")
+                wrong.append(f"{row['what']}: said {said}, true {(len(times), times[0], times[-1])}")
     return wrong
 
 
 def ordered(told: Told) -> list[str]:
     """Do the findings stand in the order of their urgency, and does the league begin with who should lead?"""
-    places = [(row["what"], key_of(row)) for row in told.facts["findings"]]
-    wanted = [(one.what, one.key) for one in told.story.expected if (one.what, one.key) in places]
-    wrong = [] if [place for place in places if place in wanted] == wanted else [f"findings stand as {places}"]
+    places = [
+        place for row in told.facts["findings"] for place, wanted in enumerate(told.story.expected) if _is(row, wanted)
+    ]
+    wrong = [] if places == sorted(places) else [f"findings stand as {places}"]
     league = {key_of(row): row for row in told.facts["league"]}
     if told.story.leads and next(iter(league)) != told.story.leads:
         wrong.append(f"the league begins with {next(iter(league))}")

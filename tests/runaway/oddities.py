@@ -66,7 +66,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
             Player(family(None, _LADDER, _SMALL, programs.tall())),
         ),
         expected=(
-            Expected("limit", kinds("new"), ("west", _LADDER, 1), _limited, ("Badge ladder v1 (west)",)),
+            Expected(kinds("limit"), kinds("new"), ("west", _LADDER, 1), _limited, ("Badge ladder v1 (west)",)),
         ),
         leads=("west", _LADDER, 1),
         absent={"findings": ("may have been lowered",)},
@@ -83,7 +83,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
             Player(family("east", _LADDER, _SMALL, programs.tall())),
             Player(family(None, _LADDER, _LEAP, (programs.tall(), at(0, "05:00")))),
         ),
-        expected=(Expected("limit", kinds("new"), (None, _LADDER, 1), _limited, ("(no realm)",)),),
+        expected=(Expected(kinds("limit"), kinds("new"), (None, _LADDER, 1), _limited, ("(no realm)",)),),
         leads=(None, _LADDER, 1),
         groups={("east", _LADDER, 1): frozenset({"not growing"})},
     ),
@@ -91,7 +91,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
         "hostile_names",
         "Realm and name of the strategy that runs into the cap are attacks on whoever prints them.",
         (*quiet(), Player(family(HOSTILE_REALM, HOSTILE_FAMILY, _LEAP, (programs.tall(), at(0, "05:00"))))),
-        expected=(Expected("limit", kinds("new"), (HOSTILE_REALM, HOSTILE_FAMILY, 1), _limited),),
+        expected=(Expected(kinds("limit"), kinds("new"), (HOSTILE_REALM, HOSTILE_FAMILY, 1), _limited),),
         leads=(HOSTILE_REALM, HOSTILE_FAMILY, 1),
         absent={"findings": ("<script", "<img", "\u202e"), "league": ("<script", "<img", "\u202e")},
     ),
@@ -100,7 +100,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
         "Stopped runs keep the first entries of their trace: 2 nodes, which is not what they needed.",
         (*quiet(), Player(family("west", _LADDER, programs.levels(326, spread=4), programs.tall()), 200)),
         (Incident(moment(3), UNTIL, "west", row=_with_a_trace),),
-        (Expected("limit", kinds("finding"), ("west", _LADDER, 1), _limited),),
+        (Expected(kinds("limit"), kinds("finding"), ("west", _LADDER, 1), _limited),),
         leads=("west", _LADDER, 1),
         absent={"findings": ("may have been lowered",)},
     ),
@@ -116,7 +116,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
         "The rows of stopped runs lost their time; nobody can say that it was this day. Those that passed came close.",
         (*quiet(), Player(family("west", _LADDER, programs.levels(326, spread=4), programs.tall()), 200)),
         (Incident(moment(3), UNTIL, "west", row=_timeless),),
-        (Expected("close", kinds("finding new worse"), ("west", _LADDER, 1)),),
+        (Expected(kinds("close"), kinds("finding new worse"), ("west", _LADDER, 1)),),
     ),
     Story(
         "code_on_ok",
@@ -131,7 +131,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
         (Incident(moment(1, "23:50"), moment(0, "00:10"), "tram", cap=600, extra=40),),
         (
             Expected(
-                "limit",
+                kinds("limit"),
                 kinds("finding new"),
                 ("tram", _LADDER, 1),
                 _limited,
@@ -148,7 +148,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
         tuple(
             Incident(moment(0, f"{hour}:00"), moment(0, f"{hour}:20"), "tram", cap=600, extra=20) for hour in ("09", "18")
         ),
-        (Expected("limit", kinds("new"), ("tram", _LADDER, 1), _limited, ("in 2 bursts", "a limit may have been lowered")),),
+        (Expected(kinds("limit"), kinds("new"), ("tram", _LADDER, 1), _limited, ("in 2 bursts", "a limit may have been lowered")),),
         leads=("tram", _LADDER, 1),
     ),
     Story(
@@ -160,7 +160,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
         ),
         expected=tuple(
             Expected(
-                "timeout",
+                kinds("timeout"),
                 kinds("finding new worse"),
                 (realm, "Group scores", 1),
                 lambda run, realm=realm: run.status == "timeout" and (run.realm, run.family) == (realm, "Group scores"),

@@ -20,13 +20,13 @@ def tall(*, above: int = 0, rungs: int = 340, odd: bool = False) -> Node:
         rungs: So many, and no more entries for who is above the last.
         odd: One entry more.
     """
-    gate = compare(_LEVEL, ">", 0)
+    gate = negate(compare(_LEVEL, "<=", 0)) if odd else compare(_LEVEL, ">", 0)
     return {
         "rules": [
-            rule(all_of(ladder(_LEVEL, 1, rungs, above), negate(negate(gate)) if odd else gate), note("level", True), node_id="ladder"),
+            rule(all_of(ladder(_LEVEL, 1, rungs, above), gate), note("level", True), node_id="ladder"),
             rule(compare(_LEVEL, ">", 0), assign(3, "Climbed"), node_id="pay"),
         ]
-    }  # fmt: skip
+    }
 
 
 def level_of(nodes: int) -> int:

@@ -70,7 +70,12 @@ STORIES: Final[tuple[Story, ...]] = (
         "A rule set grows from 143 over 423 to 983 entries a run in three versions; nobody is stopped yet.",
         (*quiet(), Player(_TIERS, 200)),
         expected=(
-            Expected("close", kinds("finding new worse"), ("gym", "Tier ladder", 3), words=("983", "143", "423")),
+            Expected(
+                kinds("close versions"),
+                kinds("finding new worse"),
+                ("gym", "Tier ladder", 3),
+                words=("983", "143", "423"),
+            ),
         ),
         days=14,
         leads=("gym", "Tier ladder", 3),
@@ -81,7 +86,7 @@ STORIES: Final[tuple[Story, ...]] = (
         "grows_by_day",
         "A ladder's users climb eight rungs a day: some 24 entries more every day, and the cap in about a week.",
         (*quiet(), Player(_RISING, 200)),
-        expected=(Expected("growing", kinds("worse new"), ("gym", "Step ladder", 1), reaches_cap=True),),
+        expected=(Expected(kinds("growing"), kinds("worse new"), ("gym", "Step ladder", 1), reaches_cap=True),),
         days=14,
         leads=("gym", "Step ladder", 1),
         groups={("gym", "Step ladder", 1): frozenset({"heading for the cap"})},
@@ -101,7 +106,7 @@ STORIES: Final[tuple[Story, ...]] = (
         (Incident(*_BURSTS, "tram", cap=600, extra=24),),
         (
             Expected(
-                "limit",
+                kinds("limit"),
                 kinds("new"),
                 ("tram", "Checkout ladder", 1),
                 lambda run: _limited(run) and run.family == "Checkout ladder",
@@ -117,7 +122,7 @@ STORIES: Final[tuple[Story, ...]] = (
         "The event loop of all stands still for ninety seconds; no rule is to blame.",
         (*quiet(), Player(_HEAVY, 200)),
         (Incident(*_STALL, stall=1.0, extra=3),),
-        (Expected("stall", kinds("finding new"), None, lambda run: run.stalled, ("No rule to blame",)),),
+        (Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, ("No rule to blame",)),),
         page={"when": ("stalled event loop",)},
     ),
     Story(
@@ -130,13 +135,13 @@ STORIES: Final[tuple[Story, ...]] = (
         ),
         (
             Expected(
-                "limit",
+                kinds("limit"),
                 kinds("new"),
                 ("tram", "Checkout ladder", 1),
                 _limited,
                 ("a limit may have been lowered",),
             ),
-            Expected("stall", kinds("finding new"), None, lambda run: run.stalled, ("No rule to blame",)),
+            Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, ("No rule to blame",)),
         ),
         leads=("tram", "Checkout ladder", 1),
     ),
@@ -160,7 +165,7 @@ STORIES: Final[tuple[Story, ...]] = (
             ),
         ),
         (Incident(moment(3), UNTIL, "harbor", query_ms={"all.avg_time": 60.0}),),
-        (Expected("slow", kinds("new finding worse"), ("harbor", "Daily quest", 2), words=("all.avg_time",)),),
+        (Expected(kinds("slow"), kinds("new finding worse"), ("harbor", "Daily quest", 2), words=("all.avg_time",)),),
         page={"fields": ("all.avg_time",)},
     ),
     Story(
@@ -170,7 +175,7 @@ STORIES: Final[tuple[Story, ...]] = (
         (Incident(*_PROBE, "bay", "Daily quest", missing="user.avg_time", extra=12, one_user=True),),
         (
             Expected(
-                "canary",
+                kinds("canary"),
                 kinds("new"),
                 ("bay", "Daily quest", 1),
                 lambda run: run.error_code == "DSL_FIELD_NOT_PRECOMPUTED",
@@ -195,11 +200,11 @@ STORIES: Final[tuple[Story, ...]] = (
         ),
         expected=(
             Expected(
-                "canary",
+                kinds("canary"),
                 kinds("new"),
                 ("bay", "Daily quest", 2),
                 lambda run: run.error_code == "DSL_UNKNOWN_STATEMENT",
-                ("{users} users", "a statement the engine does not know"),
+                ("{users} users", "a statement the engine does not know", "no probe"),
                 lambda runs: {"users": len({run.user for run in runs if run.error_code == "DSL_UNKNOWN_STATEMENT"})},
             ),
         ),
@@ -210,7 +215,7 @@ STORIES: Final[tuple[Story, ...]] = (
         (*quiet(), Player(_HEAVY, 500, timeouts=0.03)),
         expected=(
             Expected(
-                "timeout",
+                kinds("timeout"),
                 kinds("finding new worse"),
                 ("hill", "Group scores", 1),
                 lambda run: run.status == "timeout" and run.family == "Group scores",
@@ -224,7 +229,7 @@ STORIES: Final[tuple[Story, ...]] = (
         (Player(_HEAVY, 900, timeouts=0.03),),
         expected=(
             Expected(
-                "timeout",
+                kinds("timeout"),
                 kinds("finding new worse"),
                 ("hill", "Group scores", 1),
                 lambda run: run.status == "timeout",
@@ -256,7 +261,7 @@ STORIES: Final[tuple[Story, ...]] = (
         ),
         expected=(
             Expected(
-                "limit",
+                kinds("limit"),
                 kinds("fixed"),
                 ("tram", "Badge ladder", 2),
                 words=("{before} runs",),
@@ -272,7 +277,7 @@ STORIES: Final[tuple[Story, ...]] = (
         (*quiet(), Player(family("tram", "Badge ladder", programs.levels(310, spread=10), programs.tall()), 200)),
         expected=(
             Expected(
-                "limit",
+                kinds("limit"),
                 kinds("finding"),
                 ("tram", "Badge ladder", 1),
                 _limited,
@@ -299,7 +304,7 @@ STORIES: Final[tuple[Story, ...]] = (
                 200,
             ),
         ),
-        expected=(Expected("limit", kinds("new"), ("tram", "Badge ladder", 2), _limited),),
+        expected=(Expected(kinds("limit"), kinds("new"), ("tram", "Badge ladder", 2), _limited),),
         leads=("tram", "Badge ladder", 2),
         groups={("tram", "Badge ladder", 1): frozenset({"not growing"})},
         absent={"findings": ("may have been lowered",)},
