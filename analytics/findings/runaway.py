@@ -8,7 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analytics.findings.passing import passed
-from analytics.findings.runaway_facts import Finding, canary, close, fixed, growing, limit, slow, stall, timeouts
+from analytics.findings.runaway_facts import (
+    Finding,
+    canary,
+    close,
+    fixed,
+    growing,
+    limit,
+    slow,
+    stall,
+    timeouts,
+    versions,
+)
 from analytics.findings.runaway_fields import slow_fields
 from analytics.findings.runaway_keys import Family, Key, key_of
 from analytics.findings.runaway_league import GROUPS, league, silent
@@ -17,6 +28,7 @@ from analytics.findings.runaway_stops import Burst, Stop, bursts, stopped
 from analytics.findings.runaway_trend import HISTORY, Trend, by_day, daily_p99, trends
 from analytics.findings.since_last import EXPECTED, Now, compared
 from analytics.findings.thresholds import STANDARD, Thresholds
+from analytics.findings.version_growth import steps_to_cap, version_nodes
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
@@ -89,13 +101,12 @@ def findings_list(lake: Warehouse, evidence: Evidence, previous: Previous | None
     """
     found = [
         *_stops(lake, evidence),
-        *(growing(row, evidence.counts) for row in records(evidence.table) if row["group"] == GROUPS[1]),
+        *_nearing(evidence),
         *(
             slow(row, _is_new(evidence, key_of(row["realm_id"], row["strategy"], row["strategy_version"])))
             for row in records(evidence.slow)
             if row["is_slow"]
         ),
-        *(close(row, evidence.thresholds.node_cap) for row in records(evidence.table) if row["group"] == GROUPS[2]),
     ]
     if previous is None:
         found += _fixed(lake, evidence)
@@ -104,6 +115,22 @@ def findings_list(lake: Warehouse, evidence: Evidence, previous: Previous | None
         found = compared(found, previous, now)
     # Python's sort is stable: within a kind, limits before canaries before growth, each with the most runs first.
     return sorted(found, key=lambda finding: _ORDER.index(finding.kind))
+
+
+def _nearing(evidence: Evidence) -> list[Finding]:
+    """Who grows day by day, who from version to version, who is close without growing: at most one of them for a version."""
+    members = version_nodes(evidence.counts)
+    chains = steps_to_cap(members, evidence.thresholds.node_cap)
+    found = []
+    for row in records(evidence.table):
+        key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+        if row["group"] == GROUPS[1]:
+            found.append(growing(row, members.get(key.family, []), key in chains))
+        elif key in chains:
+            found.append(versions(key, chains[key], evidence.thresholds.node_cap))
+        elif row["group"] == GROUPS[2]:
+            found.append(close(row, evidence.thresholds.node_cap))
+    return found
 
 
 def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:

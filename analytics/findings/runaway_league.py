@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analytics import censoring, estimates
 from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
+from analytics.findings.program_sizes import program_sizes
 from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import NO_TREND, Trend, by_day, trends
 from analytics.findings.thresholds import STANDARD, Thresholds
@@ -45,7 +46,8 @@ def league(
     Returns:
         Grain: realm, strategy, version. Counts end in ``_count`` and count the log; columns of estimates hold
         `Estimate` objects: ``est_runs``, ``est_nodes_p50``, ``est_nodes_p99``, ``est_ms_p50``, ``est_ms_p99``, ``limit_share``,
-        ``est_slope`` (nodes per day), ``est_days_to_cap``. ``est_time_share`` is a plain share of one. ``headroom`` is
+        ``est_slope`` (nodes per day), ``est_level`` and ``est_days_to_cap`` (both as of ``trend_day``; see `Trend`, whose state
+        ``trend`` is). ``est_time_share`` is a plain share of one. ``headroom`` is
         the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time. ``group`` is
         one of `GROUPS`.
     """
@@ -53,7 +55,8 @@ def league(
 
     totals = lake.run("cost_by_strategy", since=since, until=until)
     costs = lake.run("run_costs", since=since, until=until) if costs is None else costs
-    moving = trends(by_day(lake, until) if counts is None else counts, thresholds.node_cap)
+    sizes = program_sizes(lake)
+    moving = trends(by_day(lake, until) if counts is None else counts, thresholds.node_cap, sizes)
     runs = dict(keyed(costs))
     all_ms = float(totals["est_total_ms"].sum())
     # An empty span is asked for where the window leaves no history to compare with.
@@ -71,7 +74,8 @@ COLUMNS = (
     "group", "realm_id", "strategy", "strategy_version", "family_name", "strategy_id", "logged_count", "ok_logged_count",
     "failed_count", "timeout_count", "limit_count", "canary_count", "cut_logged_count", "est_runs", "est_time_share",
     "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
-    "est_level", "est_days_to_cap", "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
+    "est_level", "est_days_to_cap", "trend_day", "bounded_by",
+    "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
 )  # fmt: skip
 
 
@@ -104,6 +108,8 @@ def _row(
         "est_slope": trend.slope,
         "est_level": trend.level,
         "est_days_to_cap": trend.days_to_cap,
+        "trend_day": trend.last_day,
+        "bounded_by": trend.entries_max,
     }
 
 

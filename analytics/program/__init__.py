@@ -6,6 +6,7 @@ from analytics.program.ids import generate_ids
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.outline import Outline, outline
 from analytics.program.replay import Replay, replay
+from analytics.program.size import Size, size
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Phase",
     "Program",
     "Replay",
+    "Size",
     "TraceEntry",
     "align",
     "analytics_paths",
@@ -28,5 +30,6 @@ __all__ = [
     "generate_ids",
     "outline",
     "replay",
+    "size",
     "walk",
 ]

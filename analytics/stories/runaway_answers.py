@@ -121,6 +121,9 @@ def growing_words(table: pd.DataFrame, found: Sequence[Finding]) -> Inline:
     slowly = sum(row["trend"] == "growing" and row["group"] != GROUPS[1] for row in versions)
     unknown = sum(row["trend"] == "too few days" for row in versions)
     unsure = sum(row["trend"] == "cannot tell" for row in versions)
+    jumped = sum(row["trend"] == "step" for row in versions)
+    levelled = sum(row["trend"] == "levelled off" for row in versions)
+    bounded = sum(row["trend"] == "bounded" for row in versions)
     parts: list[Inline] = []
     for finding in growing[:3]:
         slope = finding.facts["slope"]
@@ -129,6 +132,12 @@ def growing_words(table: pd.DataFrame, found: Sequence[Finding]) -> Inline:
     parts.append("." if growing else "No strategy is seen heading for the cap.")
     if slowly:
         parts.append(f" {slowly} {'grows' if slowly == 1 else 'grow'} too slowly to matter within a month.")
+    if jumped:
+        parts.append(f" {jumped} jumped on one day and did not grow since.")
+    if levelled:
+        parts.append(f" {levelled} grew and {'has' if levelled == 1 else 'have'} levelled off.")
+    if bounded:
+        parts.append(f" {bounded} cannot reach it: no run can be longer than its program.")
     if unsure:
         parts.append(f" For {unsure} the days differ too much to tell.")
     if unknown:

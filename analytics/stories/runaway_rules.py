@@ -18,6 +18,7 @@ from analytics.stories import runaway_league as league
 from analytics.stories import runaway_pictures as pictures
 from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
+from analytics.stories.runaway_digest import digest
 from analytics.stories.runaway_sentences import named, sentence
 from analytics.stories.runaway_words import headline, number, window_words
 from analytics.warehouse import records
@@ -256,14 +257,24 @@ class RunawayRules:
         queries = page.fold(
             "Queries behind this page, ready to run", page.code(coverage.queries(self.since, self.until))
         )
-        return page.section("sure", "How sure are we?", (), None, [page.facts(pairs), queries])
+        line = page.fold("Digest for a chat", page.code(self.digest))
+        return page.section("sure", "How sure are we?", (), None, [page.facts(pairs), line, queries])
+
+    @cached_property
+    def digest(self) -> str:
+        """The report in one line of plain text."""
+        missing = coverage.missing_days(self.lake, self.since, self.until)
+        return digest(self.found, self.since, self.until, versions=len(self.table), missing_days=len(missing))
 
     # ---- for programs ----------------------------------------------------------------------------------------------
 
     def summary(self) -> dict[str, Any]:
         """The same facts as plain JSON values."""
         facts = {
-            **coverage.summary(self.lake, self.evidence, self.found, self.title, self.previous),
+            **coverage.summary(self.evidence, self.found, self.previous),
+            "title": self.title,
+            "digest": self.digest,
+            "missing_days": [str(day) for day in coverage.missing_days(self.lake, self.since, self.until)],
             "nav": self.nav,
             "verdict": plain(self.verdict),
         }

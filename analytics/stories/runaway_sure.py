@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import page, sql
@@ -13,7 +13,6 @@ from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.status import coverage
 from analytics.stories import realm_name
-from analytics.stories.runaway_digest import digest
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import plain_number
 from analytics.warehouse import records
@@ -158,22 +157,19 @@ def queries(since: datetime, until: datetime) -> str:
     return "\n\n".join(shown)
 
 
-def summary(
-    lake: Warehouse, evidence: Evidence, found: list[Finding], title: str, previous: Previous | None
-) -> dict[str, Any]:
+def missing_days(lake: Warehouse, since: datetime, until: datetime) -> list[date]:
+    """Days of the window that were never extracted."""
+    return list(coverage(lake, Window(since, until)).missing)
+
+
+def summary(evidence: Evidence, found: list[Finding], previous: Previous | None) -> dict[str, Any]:
     """The report's facts as plain JSON values: what is unknown is null."""
-    missing = coverage(lake, Window(evidence.since, evidence.until)).missing
     return {
         "report": "runaway_rules",
-        "title": title,
         "since": evidence.since.isoformat(),
         "until": evidence.until.isoformat(),
-        "digest": digest(
-            found, evidence.since, evidence.until, versions=len(evidence.table), missing_days=len(missing)
-        ),
         "thresholds": asdict(evidence.thresholds),
         "compared_with": previous and {"since": previous.since.isoformat(), "until": previous.until.isoformat()},
-        "missing_days": [day.isoformat() for day in missing],
         "counts": {
             kind: sum(finding.kind == kind for finding in found)
             for kind in ("new", "worse", "finding", "fixed", "waiting")

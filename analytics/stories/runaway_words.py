@@ -57,6 +57,10 @@ def number(finding: Finding) -> Markup:
     if isinstance(value, Estimate) and finding.unit == "nodes":
         told = write.at_least(value.value) if value.is_at_least else write.number(value.value)
         return Markup("{} {}").format(page.strong(f"{told} nodes"), page.grade(value.grade))
+    if isinstance(value, Estimate) and value.high == math.inf:
+        # Growth that may end: the first day that is not ruled out, and no last one.
+        text = write.at_least(value.low, unit=finding.unit) if value.low >= 0.5 else "cannot tell when"
+        return Markup("{} {}").format(page.strong(text), page.grade(value.grade))
     if isinstance(value, Estimate):
         return page.est(value, TAG_ROLES.get(finding.kind), unit=finding.unit)
     if finding.unit == "of time":
