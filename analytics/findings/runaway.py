@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from analytics.findings.passing import passed
 from analytics.findings.runaway_facts import (
     Finding,
     canary,
@@ -149,27 +150,13 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
         before = sum(stop.kind == kind and stop.key.family == key.family for stop in evidence.stops_before)
         tag = "new" if evidence.has_history and (kind, key.family) not in known else "finding"
         if kind == "limit":
-            found.append(limit(tag, key, own, before, _needed(lake, evidence, key, own), evidence.thresholds.node_cap))
+            start, node_cap = min(evidence.since, evidence.until - HISTORY), evidence.thresholds.node_cap
+            needed = passed(lake, key, own, start, evidence.until, node_cap=node_cap)
+            found.append(limit(tag, key, own, before, needed, node_cap))
         else:
             stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
             found.append(canary(tag, key, own, stops, before))
     return found + timeouts(evidence.stops, evidence.table)
-
-
-def _needed(lake: Warehouse, evidence: Evidence, key: Key, own: list[Burst]) -> tuple[int | None, int | None]:
-    """The most nodes an ok run of this version logged during the bursts, and at any other time."""
-    rows = lake.sql(
-        "select max(nodes_executed) filter (where e.created_at between $first and $last), "
-        "       max(nodes_executed) filter (where e.created_at not between $first and $last) "
-        "  from executions e left join definitions d "
-        "    on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version "
-        " where e.status = 'ok' and e.realm_id is not distinct from $realm "
-        "   and coalesce(d.family_name, e.strategy_id) = $strategy and e.strategy_version = $version "
-        "   and e.day >= $start::timestamptz::date and e.created_at < $until",
-        first=own[0].since, last=own[-1].until, realm=key.realm, strategy=key.strategy, version=key.version,
-        start=min(evidence.since, evidence.until - HISTORY), until=evidence.until,
-    ).fetchall()  # fmt: skip
-    return rows[0] if rows else (None, None)
 
 
 def _is_slow_anew(evidence: Evidence, row: Mapping[str, Any]) -> bool:
