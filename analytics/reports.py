@@ -20,10 +20,14 @@ from typing import Any
 
 from analytics.config import Settings
 from analytics.errors import ReportError, UnknownNameError, UsageError
+from analytics.last_report import find_last, scope
 from analytics.opening import find_lake
+from analytics.report_definitions import Definition
 from analytics.window import Window
 
 REPORTS = ("post_mortem", "runaway_rules")
+_ELSEWHERE = ("lake", "since", "until", "counters", "previous")
+"""Parameters that are not in the mark of a folder's name: where things are, and the time, which the name says itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,14 @@ class Rendered:
 
 
 def render(
-    report: str, out: Path, parameters: Mapping[str, Any], *, build: Callable[..., object] | None = None
+    definition: Definition, out: Path, parameters: Mapping[str, Any], *, build: Callable[..., object] | None = None
 ) -> Rendered:
     """Render one report.
 
     Args:
-        report: ``post_mortem`` or ``runaway_rules``.
-        out: Folder of rendered reports; the report gets a folder of its own in it.
-        parameters: As in the notebook's parameters cell; what is not given keeps its default.
+        definition: Which notebook, and the parameters it always has.
+        out: Folder of rendered reports; the report gets a folder of its own in it, and finds the last one there.
+        parameters: As in the notebook's parameters cell, before those of the definition; what neither says keeps its default.
         build: What the notebook itself will call with the parameters. Called here first, so that a strategy or realm that
             does not exist is refused before a kernel starts.
 
@@ -59,18 +63,21 @@ def render(
         UsageError: A parameter is unknown or has another type; nothing was run.
         ReportError: The notebook failed. Its half-run copy is named; the last good report is as it was.
     """
-    source = notebook_path(report)
+    source = notebook_path(definition.notebook)
     known = declared_parameters(source)
-    values = checked(known, parameters)
+    values = checked(known, {**definition.parameters, **parameters})
     # The window is fixed here: "yesterday" must mean the same day in every cell and in the name of the folder.
     window = Window.parse(values["since"], values["until"])
     values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
     # The kernel may stand in another folder.
     values["lake"] = str(find_lake(values["lake"] or None).resolve())
     values["counters"] = _counters(str(values["counters"]))
+    about, prefix = scope(definition.name, values), _slug(definition.name)
+    if "previous" in known:
+        values["previous"] = _previous(str(values["previous"]), out, prefix, about, window)
     if build is not None:
         build(**values)
-    target = out / folder_name(report, values, window)
+    target = out / folder_name(prefix, values, window)
     out.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".rendering-", dir=out))
     try:
@@ -78,7 +85,7 @@ def render(
         title, page, facts = assemble(executed)
         (staging / "report.html").write_text(page, encoding="utf-8")
         (staging / "summary.json").write_text(
-            json.dumps({"title": title, **facts}, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            json.dumps({"title": title, "scope": about, **facts}, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
             encoding="utf-8",
         )
         _put_in_place(staging, target)
@@ -102,6 +109,14 @@ def _counters(where: str) -> str:
         return where
     where = where or Settings.from_env(sample_rates="").counters
     return "" if "://" in where or not where else str(Path(where).resolve())
+
+
+def _previous(said: str, out: Path, prefix: str, about: Mapping[str, Any], window: Window) -> str:
+    """The last report's ``summary.json`` as the notebook is told: the one that was named, else the last in the folder."""
+    if said == "none":
+        return said
+    found = Path(said) if said else find_last(out, prefix, about, window)
+    return str(found.resolve()) if found else ""
 
 
 def notebook_path(report: str) -> Path:
@@ -161,15 +176,19 @@ def checked(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     return values
 
 
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")[:40]
+
+
 def folder_name(report: str, values: Mapping[str, Any], window: Window) -> str:
     """A name for the report's folder that people can read and no author's text can leave."""
     subject = [str(values.get(name) or "") for name in ("realm", "family", "strategy_id")]
     if values.get("no_realm"):
         subject[0] = "no-realm"
-    words = "-".join(part for text in subject if (part := re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]))
+    words = "-".join(part for text in subject if (part := _slug(text)))
     days = f"{window.since:%Y-%m-%d}_{window.until:%Y-%m-%d}"
     # Two names may read the same once odd letters are out: the hash keeps them apart.
-    relevant = {key: value for key, value in values.items() if key not in ("lake", "since", "until", "counters")}
+    relevant = {key: value for key, value in values.items() if key not in _ELSEWHERE}
     mark = hashlib.sha256(json.dumps([relevant, str(window)], sort_keys=True).encode()).hexdigest()[:8]
     return "_".join(part for part in (report, words, days, mark) if part)
 

@@ -97,7 +97,20 @@ ORDER = (
         "doctor_server",
         "doctor",
     ),
-    *("findings", "page", "charts", "stories", "opening", "reports", "api", "demo", "cli"),
+    *(
+        "findings",
+        "page",
+        "charts",
+        "stories",
+        "opening",
+        "report_builders",
+        "report_definitions",
+        "last_report",
+        "reports",
+        "api",
+        "demo",
+        "cli",
+    ),
 )
 """A module may import those before it, so every question has one place where its answer can be."""
 

@@ -5,6 +5,7 @@ from analytics.charts.density import density
 from analytics.charts.exceedance import exceedance
 from analytics.charts.failures import failure_strip
 from analytics.charts.growth import growth
+from analytics.charts.icicle import icicle
 from analytics.charts.svg import inline_svg, responsive
 from analytics.charts.time_split import time_split
 from analytics.charts.timeline import timeline
@@ -15,6 +16,7 @@ __all__ = [
     "exceedance",
     "failure_strip",
     "growth",
+    "icicle",
     "inline_svg",
     "responsive",
     "time_split",

@@ -52,7 +52,7 @@ def add(verbs: Verbs) -> None:
 
 def run_query(options: argparse.Namespace) -> int:
     """Ask, and write the answer."""
-    from analytics import api, sql
+    from analytics import api, report_builders, sql
 
     if sum((options.sql is not None, options.name is not None, options.list)) != 1:
         raise UsageError(
@@ -82,7 +82,7 @@ def run_query(options: argparse.Namespace) -> int:
     where = Settings.from_env(sample_rates="").counters if audited and not options.counters else options.counters or ""
     if where or audited:
         window = Window.parse(values.get("since") or window.since, values.get("until") or window.until)
-        lake, found = api.audited(lake, window, where)
+        lake, found = report_builders.audited(lake, window, where)
         in_doubt = found.is_contradicted
         for sentence in [*found.contradictions, *found.losses]:
             say(f"the sampling is in doubt: {sentence}")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from analytics.cli.terminal import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
+from analytics.errors import UsageError
+from analytics.report_definitions import FAIL_ON, find, setting
 from analytics.reports import REPORTS
 
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     parser = verbs.add_parser("report", help="render a report; prints the page's path")
-    parser.add_argument("report", choices=REPORTS)
+    parser.add_argument(
+        "report",
+        metavar="REPORT",
+        help=f"{', '.join(REPORTS)}, or a definition: a .toml file, or the name of one in reports/",
+    )
     add_window(parser, "default: the notebook's own")
     add_realm(parser)
     parser.add_argument("--strategy", metavar="ID", help="id of any version of the strategy")
@@ -21,6 +28,20 @@ def add(verbs: Verbs) -> None:
         "--baseline", metavar="VERSION|WINDOW", help="compare with v2, or with 2026-07-01..2026-07-05 (default: chosen)"
     )
     parser.add_argument("--execution", metavar="ID", help="a run to explain first; alone, it tells the strategy")
+    parser.add_argument(
+        "--previous", metavar="FILE", help="summary.json of the last report (default: found in --out), or none"
+    )
+    parser.add_argument(
+        "--fail-on", choices=FAIL_ON, help="exit code 1 on new findings, on any, or never (default: the definition's)"
+    )
+    parser.add_argument("--digest", action="store_true", help="print one line for a chat instead of the page's path")
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="any other parameter of the notebook, such as node_cap=600",
+    )
     parser.add_argument("--show-users", action="store_true", help="show user ids; masked otherwise")
     parser.add_argument(
         "--out", metavar="DIR", help="folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)"
@@ -35,23 +56,51 @@ def run_report(options: argparse.Namespace) -> int:
     from analytics import api
 
     chosen_realms(options)  # refuses --realm together with --no-realm
-    given: dict[str, Any] = {
+    definition = find(options.report, REPORTS)
+    given: dict[str, Any] = dict(setting(text) for text in options.set) | {
         "realm": options.realm,
         "no_realm": options.no_realm or None,
         "strategy_id": options.strategy,
         "family": options.family,
         "baseline": options.baseline,
         "execution_id": options.execution,
+        "previous": options.previous,
         "show_users": options.show_users or None,
         "since": options.since,
         "until": options.until,
         "lake": options.lake,
         "counters": options.counters,
     }
+    fail_on = options.fail_on or definition.fail_on
+    if definition.notebook != "runaway_rules" and (fail_on != "never" or options.digest):
+        raise UsageError(
+            f"{definition.notebook} has no list of findings to fail on or to tell in a line",
+            hint="--fail-on and --digest are for runaway_rules",
+        )
     rendered = api.render(
-        options.report, out=options.out, **{name: value for name, value in given.items() if value is not None}
+        definition, out=options.out, **{name: value for name, value in given.items() if value is not None}
     )
     if verdict := rendered.facts.get("verdict"):
         say(verdict)
-    put(str(rendered.html))
-    return 0
+    (say if options.digest else put)(str(rendered.html))
+    if options.digest:
+        put(rendered.facts["digest"])
+    reason = failed(rendered.facts, fail_on)
+    if reason:
+        say(f"exit code 1: {reason} (--fail-on {fail_on})")
+    return 1 if reason else 0
+
+
+def failed(facts: Mapping[str, Any], fail_on: str) -> str:
+    """Why a report's findings fail a job; empty when they do not.
+
+    A day that was not extracted fails too: nothing found in it is not the same as nothing new.
+    """
+    if fail_on == "never":
+        return ""
+    kinds = ("new",) if fail_on == "new" else ("new", "worse", "finding")
+    count = sum(facts["counts"][kind] for kind in kinds)
+    if count:
+        return f"{count} {'finding' if count == 1 else 'findings'}"
+    missing = facts["missing_days"]
+    return f"not extracted: {', '.join(missing)}" if missing else ""

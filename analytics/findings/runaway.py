@@ -5,31 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.runaway_facts import Finding, canary, close, fixed, growing, limit, slow, stall, timeouts
+from analytics.findings.runaway_facts import (
+    Finding,
+    canary,
+    close,
+    fixed,
+    growing,
+    limit,
+    slow,
+    stall,
+    timeouts,
+    versions,
+)
 from analytics.findings.runaway_fields import Times, midnight, time_split
-from analytics.findings.runaway_keys import Key, key_of
+from analytics.findings.runaway_keys import Family, Key, key_of
 from analytics.findings.runaway_league import GROUPS, league, silent
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
 from analytics.findings.runaway_stops import Burst, Stop, bursts, stopped
-from analytics.findings.runaway_trend import HISTORY, HORIZON_DAYS, Trend, by_day, daily_p99, trends
+from analytics.findings.runaway_trend import HISTORY, Trend, by_day, daily_p99, trends
+from analytics.findings.since_last import EXPECTED, Now, compared
+from analytics.findings.thresholds import STANDARD, Thresholds
+from analytics.findings.version_growth import steps_to_cap, version_nodes
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.findings.previous import Previous
     from analytics.warehouse import Warehouse
 
 __all__ = [
-    "GROUPS", "HISTORY", "HORIZON_DAYS", "Burst", "Evidence", "Finding", "Key", "Stop", "Times", "Trend", "bursts", "by_day",
+    "GROUPS", "HISTORY", "Burst", "Evidence", "Finding", "Key", "Stop", "Times", "Trend", "bursts", "by_day",
     "daily_p99", "dead_rules", "findings_list", "gather", "hot_rules", "key_of", "league", "silent", "stopped", "time_split",
     "trends",
 ]  # fmt: skip
 
-_EXPECTED = 3.0
-"""A stop that was expected this often and did not come is gone (the rule of three)."""
-_ORDER = ("new", "worse", "finding", "fixed")
+_ORDER = ("new", "worse", "finding", "fixed", "waiting")
+_UNDECIDED = ("growing", "cannot tell", "too few days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +53,7 @@ class Evidence:
 
     Attributes:
         since, until: The window, UTC.
-        node_cap: The engine's cap of nodes.
+        thresholds: The engine's limits, and what is called close, soon and slow.
         table: The league of the window.
         earlier: The league of the days before it, up to fourteen.
         costs: Nodes and milliseconds per logged run of the window.
@@ -51,7 +66,7 @@ class Evidence:
 
     since: datetime
     until: datetime
-    node_cap: float
+    thresholds: Thresholds
     table: pd.DataFrame
     earlier: pd.DataFrame
     costs: pd.DataFrame
@@ -62,34 +77,61 @@ class Evidence:
     has_history: bool
 
 
-def gather(
-    lake: Warehouse, since: datetime, until: datetime, *, node_cap: float = 1000, time_limit_ms: float = 500.0
-) -> Evidence:
+def gather(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresholds = STANDARD) -> Evidence:
     """Ask the lake for everything a report on runaway rules needs."""
     counts = by_day(lake, until)
     costs = lake.run("run_costs", since=since, until=until)
-    table = league(lake, since, until, node_cap=node_cap, time_limit_ms=time_limit_ms, counts=counts, costs=costs)
+    table = league(lake, since, until, thresholds, counts=counts, costs=costs)
     start = until - HISTORY
     # A window as long as the history leaves nothing to compare with.
-    earlier = league(lake, min(start, since), since, node_cap=node_cap, time_limit_ms=time_limit_ms, counts=counts)
+    earlier = league(lake, min(start, since), since, thresholds, counts=counts)
     before = stopped(lake, start, since) if start < since else []
     return Evidence(
-        since, until, node_cap, table, earlier, costs, counts, stopped(lake, since, until), before,
-        time_split(lake, table, earlier, min(start, since), until), len(earlier) > 0,
+        since, until, thresholds, table, earlier, costs, counts, stopped(lake, since, until), before,
+        time_split(
+            lake, table, earlier, min(start, since), until,
+            extra_ms=thresholds.slow_extra_ms, times=thresholds.slow_times,
+        ),
+        len(earlier) > 0,
     )  # fmt: skip
 
 
-def findings_list(lake: Warehouse, evidence: Evidence) -> list[Finding]:
-    """What a person should know, most urgent first: new, worse, other findings, fixed."""
+def findings_list(lake: Warehouse, evidence: Evidence, previous: Previous | None = None) -> list[Finding]:
+    """What a person should know, most urgent first: new, worse, other findings, fixed, waiting.
+
+    Args:
+        lake: Where the runs are.
+        evidence: What ``gather`` found.
+        previous: The last report; without one, the lake's own days before the window say what is new and what is fixed.
+    """
     found = [
         *_stops(lake, evidence),
-        *(growing(row, evidence.counts) for row in records(evidence.table) if row["group"] == GROUPS[1]),
+        *_nearing(evidence),
         *(slow(row, _is_slow_anew(evidence, row)) for row in records(evidence.times.table) if row["is_slow"]),
-        *(close(row, evidence.node_cap) for row in records(evidence.table) if row["group"] == GROUPS[2]),
-        *_fixed(lake, evidence),
     ]
+    if previous is None:
+        found += _fixed(lake, evidence)
+    else:
+        now = Now(evidence.since, evidence.until, records(evidence.table), partial(_settled, evidence))
+        found = compared(found, previous, now)
     # Python's sort is stable: within a kind, limits before canaries before growth, each with the most runs first.
     return sorted(found, key=lambda finding: _ORDER.index(finding.kind))
+
+
+def _nearing(evidence: Evidence) -> list[Finding]:
+    """Who grows day by day, who from version to version, who is close without growing: at most one of them for a version."""
+    members = version_nodes(evidence.counts)
+    chains = steps_to_cap(members, evidence.thresholds.node_cap)
+    found = []
+    for row in records(evidence.table):
+        key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+        if row["group"] == GROUPS[1]:
+            found.append(growing(row, members.get(key.family, []), key in chains))
+        elif key in chains:
+            found.append(versions(key, chains[key], evidence.thresholds.node_cap))
+        elif row["group"] == GROUPS[2]:
+            found.append(close(row, evidence.thresholds.node_cap))
+    return found
 
 
 def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
@@ -107,7 +149,7 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
         before = sum(stop.kind == kind and stop.key.family == key.family for stop in evidence.stops_before)
         tag = "new" if evidence.has_history and (kind, key.family) not in known else "finding"
         if kind == "limit":
-            found.append(limit(tag, key, own, before, _needed(lake, evidence, key, own), evidence.node_cap))
+            found.append(limit(tag, key, own, before, _needed(lake, evidence, key, own), evidence.thresholds.node_cap))
         else:
             stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
             found.append(canary(tag, key, own, stops, before))
@@ -142,6 +184,19 @@ def _is_new(evidence: Evidence, key: Key) -> bool:
     return evidence.has_history and key not in before
 
 
+def _settled(evidence: Evidence, what: str, family: Family) -> bool | None:
+    """Whether growth, closeness or slowness of a family, which is not found any more, can be said to be over."""
+    if what == "slow":
+        own = [
+            row for row in records(evidence.times.table) if key_of(row["realm_id"], row["strategy"], 0).family == family
+        ]
+        return len(own) > 0 or None
+    own = [row for row in records(evidence.table) if key_of(row["realm_id"], row["strategy"], 0).family == family]
+    if what == "close":
+        return (len(own) > 0 and all(row["est_nodes_p99"].grade != "too few" for row in own)) or None
+    return (len(own) > 0 and not any(row["trend"] in _UNDECIDED for row in own)) or None
+
+
 def _fixed(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     """Limits hit in a window of the same length just before, and not in this one though enough runs went by."""
     start = evidence.since - (evidence.until - evidence.since)
@@ -160,6 +215,6 @@ def _fixed(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     for family, stops in recent.items():
         now = [row for row in records(evidence.table) if key_of(row["realm_id"], row["strategy"], 0).family == family]
         runs_now = sum(row["est_runs"].value for row in now)
-        if family not in still and runs_before.get(family) and len(stops) / runs_before[family] * runs_now >= _EXPECTED:
-            found.append(fixed(stops, evidence.since))
+        if family not in still and runs_before.get(family) and len(stops) / runs_before[family] * runs_now >= EXPECTED:
+            found.append(fixed(stops))
     return found

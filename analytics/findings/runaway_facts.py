@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics import differences, estimates
+from analytics import differences
 from analytics.estimates import Estimate
 from analytics.findings.runaway_fields import midnight
-from analytics.findings.runaway_keys import Key, key_of, keyed
+from analytics.findings.runaway_keys import Key, key_of
 from analytics.findings.runaway_stops import Burst, Stop
+from analytics.findings.version_growth import VersionNodes
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Finding:
 
     Attributes:
         kind: ``new``, ``worse``, ``finding`` (known, or without history to compare) or ``fixed``.
-        what: ``limit``, ``canary``, ``growing``, ``close``, ``stall``, ``slow`` or ``timeout``.
+        what: ``limit``, ``canary``, ``growing``, ``versions``, ``close``, ``stall``, ``slow`` or ``timeout``.
         key: Which version; None when it concerns several.
         since, until: When, as far as it has a time.
         count: Logged runs, where runs are counted.
@@ -80,33 +81,39 @@ def canary(kind: str, key: Key, own: Sequence[Burst], stops: Sequence[Stop], bef
     return Finding(kind, "canary", key, own[0].since, own[-1].until, len(stops), len(stops), "runs", facts)
 
 
-def growing(row: Mapping[str, Any], counts: pd.DataFrame) -> Finding:
-    """A version's nodes grow day by day and meet the cap soon."""
+def growing(row: Mapping[str, Any], versions: Sequence[VersionNodes], next_passes: bool) -> Finding:
+    """A version's nodes grow day by day and meet the cap soon.
+
+    Args:
+        row: Of the league.
+        versions: Those of its family, in the order in which the log first shows them.
+        next_passes: One more version that differs from it as it does from the one before would pass the cap.
+    """
     key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-    facts = {"slope": row["est_slope"], "level": row["est_level"], "versions": version_steps(counts, key)}
+    facts = {
+        "slope": row["est_slope"],
+        "level": row["est_level"],
+        "versions": _medians(versions),
+        "next_passes": next_passes,
+    }
     return Finding("worse", "growing", key, None, None, None, row["est_days_to_cap"], "days", facts)
 
 
 def close(row: Mapping[str, Any], node_cap: float) -> Finding:
     """A version's p99 leaves little room below the cap, though no growth can be seen."""
     key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-    facts = {"p99": row["est_nodes_p99"], "node_cap": node_cap, "trend": row["trend"]}
+    facts = {"p99": row["est_nodes_p99"], "node_cap": node_cap, "trend": row["trend"], "bounded_by": row["bounded_by"]}
     return Finding("finding", "close", key, None, None, None, row["est_nodes_p99"], "nodes", facts)
 
 
-def version_steps(counts: pd.DataFrame, key: Key) -> list[tuple[int, float]]:
-    """Median nodes of each version of a family in the history, oldest version first."""
-    import numpy as np
+def versions(key: Key, chain: Sequence[VersionNodes], node_cap: float) -> Finding:
+    """A family grows from version to version, and one more step like the last passes the cap."""
+    facts = {"versions": _medians(chain), "node_cap": node_cap}
+    return Finding("worse", "versions", key, None, None, None, chain[-1].median, "nodes", facts)
 
-    steps = []
-    for other, rows in keyed(counts):
-        if other.family == key.family:
-            times = rows["logged_count"].to_numpy()
-            nodes, weights = (rows[name].to_numpy(dtype=float) for name in ("nodes_executed", "sample_weight"))
-            median = estimates.quantile(np.repeat(nodes, times), np.repeat(weights, times), 0.5)
-            if median.grade != "too few":
-                steps.append((other.version, median.value))
-    return sorted(steps)
+
+def _medians(chain: Sequence[VersionNodes]) -> list[tuple[int, float]]:
+    return [(one.key.version, one.median.value) for one in chain]
 
 
 def stall(burst: Burst) -> Finding:
@@ -160,7 +167,7 @@ def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
     return found
 
 
-def fixed(stops: Sequence[Stop], since: datetime) -> Finding:
+def fixed(stops: Sequence[Stop]) -> Finding:
     """A cap that was hit before the window and is not any more."""
-    facts = {"before": len(stops), "window_since": since}
+    facts = {"before": len(stops)}
     return Finding("fixed", "limit", stops[-1].key, None, stops[-1].at, 0, 0, "runs", facts)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import pandas as pd
 
+Family = tuple[str | None, str]
+"""All versions of one strategy: tenant (None is the NULL realm) and name."""
+
 
 class Key(NamedTuple):
     """One version.
@@ -23,7 +26,7 @@ class Key(NamedTuple):
     version: int
 
     @property
-    def family(self) -> tuple[str | None, str]:
+    def family(self) -> Family:
         """All versions of it."""
         return self.realm, self.strategy
 

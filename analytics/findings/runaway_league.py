@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from analytics import censoring, estimates
 from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
+from analytics.findings.program_sizes import program_sizes
 from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
-from analytics.findings.runaway_trend import HORIZON_DAYS, NO_TREND, Trend, by_day, trends
+from analytics.findings.runaway_trend import NO_TREND, Trend, by_day, trends
+from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.status import coverage
 from analytics.warehouse import records
 from analytics.window import Window
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
     from analytics.warehouse import Warehouse
 
-CLOSE = 0.9
-"""Part of the cap above which a p99 is close to it, whether it grows or not."""
-
 GROUPS = ("hit a limit", "heading for the cap", "close to the cap", "not growing")
 
 
@@ -30,9 +29,8 @@ def league(
     lake: Warehouse,
     since: datetime,
     until: datetime,
+    thresholds: Thresholds = STANDARD,
     *,
-    node_cap: float = 1000,
-    time_limit_ms: float = 500.0,
     counts: pd.DataFrame | None = None,
     costs: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -41,15 +39,15 @@ def league(
     Args:
         lake: Where the runs are.
         since, until: The window, UTC.
-        node_cap: The engine's cap of nodes.
-        time_limit_ms: The engine's limit of time for the walk.
+        thresholds: The engine's limits, and what is called close and soon.
         counts: ``by_day(lake, until)``, when the caller has it.
         costs: The query run_costs for the window, when the caller has it.
 
     Returns:
         Grain: realm, strategy, version. Counts end in ``_count`` and count the log; columns of estimates hold
         `Estimate` objects: ``est_runs``, ``est_nodes_p50``, ``est_nodes_p99``, ``est_ms_p50``, ``est_ms_p99``, ``limit_share``,
-        ``est_slope`` (nodes per day), ``est_days_to_cap``. ``est_time_share`` is a plain share of one. ``headroom`` is
+        ``est_slope`` (nodes per day), ``est_level`` and ``est_days_to_cap`` (both as of ``trend_day``; see `Trend`, whose state
+        ``trend`` is). ``est_time_share`` is a plain share of one. ``headroom`` is
         the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time. ``group`` is
         one of `GROUPS`.
     """
@@ -57,13 +55,14 @@ def league(
 
     totals = lake.run("cost_by_strategy", since=since, until=until)
     costs = lake.run("run_costs", since=since, until=until) if costs is None else costs
-    moving = trends(by_day(lake, until) if counts is None else counts, node_cap)
+    sizes = program_sizes(lake)
+    moving = trends(by_day(lake, until) if counts is None else counts, thresholds.node_cap, sizes)
     runs = dict(keyed(costs))
     all_ms = float(totals["est_total_ms"].sum())
     # An empty span is asked for where the window leaves no history to compare with.
     rate = coverage(lake, Window(since, until)).smallest_rate if since < until else DEFAULT_SAMPLE_RATE
     rows = [
-        _row(record, runs.get(key), moving.get(key, NO_TREND), all_ms, node_cap, time_limit_ms, rate)
+        _row(record, runs.get(key), moving.get(key, NO_TREND), all_ms, thresholds, rate)
         for record in records(totals)
         if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
     ]
@@ -75,7 +74,8 @@ COLUMNS = (
     "group", "realm_id", "strategy", "strategy_version", "family_name", "strategy_id", "logged_count", "ok_logged_count",
     "failed_count", "timeout_count", "limit_count", "canary_count", "cut_logged_count", "est_runs", "est_time_share",
     "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
-    "est_level", "est_days_to_cap", "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
+    "est_level", "est_days_to_cap", "trend_day", "bounded_by",
+    "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
 )  # fmt: skip
 
 
@@ -84,8 +84,7 @@ def _row(
     runs: pd.DataFrame | None,
     trend: Trend,
     all_ms: float,
-    node_cap: float,
-    time_limit_ms: float,
+    limits: Thresholds,
     rate: float,
 ) -> dict[str, Any]:
     est_runs = _runs(record, rate)
@@ -93,7 +92,7 @@ def _row(
     stopped = int(record["limit_count"])
     return {
         **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs",)},
-        "group": _group(stopped, trend, nodes_p99, node_cap),
+        "group": _group(stopped, trend, nodes_p99, limits),
         "realm_id": text_or_none(record["realm_id"]),
         "family_name": text_or_none(record["family_name"]),
         "est_runs": est_runs,
@@ -103,12 +102,14 @@ def _row(
         "est_ms_p50": ms_p50,
         "est_ms_p99": ms_p99,
         "limit_share": _limit_share(stopped, est_runs),
-        "headroom": 0.0 if stopped else _headroom(nodes_p99, node_cap),
-        "time_headroom": _headroom(ms_p99, time_limit_ms),
+        "headroom": 0.0 if stopped else _headroom(nodes_p99, limits.node_cap),
+        "time_headroom": _headroom(ms_p99, limits.time_limit_ms),
         "trend": trend.state,
         "est_slope": trend.slope,
         "est_level": trend.level,
         "est_days_to_cap": trend.days_to_cap,
+        "trend_day": trend.last_day,
+        "bounded_by": trend.entries_max,
     }
 
 
@@ -154,12 +155,12 @@ def _headroom(p99: Estimate, limit: float) -> float:
     return max(0.0, 1 - p99.value / limit)
 
 
-def _group(stopped: int, trend: Trend, p99: Estimate, node_cap: float) -> str:
+def _group(stopped: int, trend: Trend, p99: Estimate, limits: Thresholds) -> str:
     if stopped:
         return GROUPS[0]
-    if trend.state == "growing" and trend.days_to_cap.value <= HORIZON_DAYS:
+    if trend.state == "growing" and trend.days_to_cap.value <= limits.horizon_days:
         return GROUPS[1]
-    return GROUPS[2] if p99.value >= CLOSE * node_cap else GROUPS[3]
+    return GROUPS[2] if p99.value >= limits.close * limits.node_cap else GROUPS[3]
 
 
 def _urgency(row: dict[str, Any]) -> float:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from analytics import estimates
-from analytics.estimates import NOTHING, Estimate
-from analytics.findings.runaway_keys import Key, keyed
+from analytics import differences, estimates
+from analytics.estimate import NOTHING, TAIL, Estimate
+from analytics.findings import forecast
+from analytics.findings.day_levels import Levels, levels
+from analytics.findings.forecast import Line, Step
+from analytics.findings.runaway_keys import Key, key_of, keyed
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
+    from analytics.program import Size
     from analytics.warehouse import Warehouse
+
+    Floats = NDArray[np.float64]
 
 HISTORY = timedelta(days=14)
 """How far back trends and comparisons look."""
@@ -22,24 +31,44 @@ HORIZON_DAYS = 30.0
 """Growth that meets the cap later than this is not called heading for it."""
 DAY_ROWS = 10
 """Logged rows a day needs to take part in a trend."""
-TREND_DAYS = 4
+MANY_ROWS = 200
+"""Logged rows a day needs for its own p99 to be followed: two of them lie beyond it."""
+MANY_DAYS = 0.75
+"""Part of the days that must have so many, or the p90 is followed."""
+TREND_DAYS = forecast.LINE_DAYS
 """Days a trend needs: through three points almost any line fits."""
-_BEYOND = 5
+STOPPED = 0.01
+"""Share of stopped runs from which a day's p99 is not known: it lies among them."""
+SLOWING = 0.1
+"""Below this chance of no bend, or above it for the later half alone, no last day is promised."""
+LEVELLED = 0.01
+"""Below this chance of no bend growth has levelled off, when the later half does not grow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
     """How the nodes of one version move.
 
+    The forecast is the day on which the p99 of nodes of its runs reaches the cap if they go on as in the window: where the
+    straight line through the p99 of the days, as quantities of all runs and not of the logged ones, meets the cap. Chance of
+    rows and of days is in its range; a change of course is not.
+
     Attributes:
-        state: ``growing`` (the interval of the slope lies above zero), ``not growing``, ``cannot tell`` (it holds zero, and
-            also a growth that meets the cap within `HORIZON_DAYS`) or ``too few days``.
-        slope: Nodes per day with its interval.
-        quantile: Which daily quantile was followed.
+        state: ``growing`` (one-sided 2.5 %, corrected for looking at many versions), ``not growing`` (no growth is ruled in, and
+            any that meets the cap within `HORIZON_DAYS` is ruled out), ``cannot tell``, ``levelled off`` (it grew and does not
+            any more), ``step`` (it jumped on one day), ``bounded`` (its program is smaller than the cap), ``at the cap`` (one in a
+            hundred runs of the last day was stopped) or ``too few days``.
+        slope: Nodes per day of the p99, with its interval.
+        quantile: Which daily quantile was followed: 0.99, or 0.9 where a day has few rows.
         days: Days that took part.
-        level: p99 of nodes as of the last of these days, the growth before it added to older runs.
-        days_to_cap: From the last of these days; NaN unless growing. The cap counts a little more than the trace does,
-            so the runs may be stopped earlier.
+        level: p99 of nodes on the last of these days, on the line.
+        days_to_cap: From the last of these days, 95 %. The upper end is infinite where the growth may end: unless it is
+            ``growing``, and where it slows down. The lower end is 0 where fewer than 368 rows do not bound the p99 from above.
+            NaN where ``bounded`` or with too few days. The cap counts a little more than the trace does, so the runs may be
+            stopped earlier.
+        last_day: The last of these days; None with too few.
+        step: The jump, where there is one.
+        entries_max: Of a bounded version, the most nodes a run can have.
     """
 
     state: str
@@ -48,6 +77,9 @@ class Trend:
     days: int
     level: Estimate
     days_to_cap: Estimate
+    last_day: Any = None
+    step: Step | None = None
+    entries_max: int | None = None
 
 
 NO_TREND = Trend("too few days", NOTHING, math.nan, 0, NOTHING, NOTHING)
@@ -56,84 +88,190 @@ NO_TREND = Trend("too few days", NOTHING, math.nan, 0, NOTHING, NOTHING)
 def by_day(lake: Warehouse, until: datetime) -> pd.DataFrame:
     """Nodes per run over the days before ``until``.
 
-    Grain: realm, strategy, version, UTC day, nodes_executed, sample_weight; ok runs only (see the query nodes_by_day).
+    Grain: realm, strategy, version, UTC day, nodes_executed, sample_weight; ok runs, and with NULL nodes those that a cap
+    stopped (see the query nodes_by_day).
     """
     return lake.run("nodes_by_day", since=until - HISTORY, until=until)
 
 
 def daily_p99(counts: pd.DataFrame) -> dict[Key, list[dict[str, Any]]]:
-    """The p99 of nodes of each day, for pictures: day, estimate; days without rows are not in the list."""
+    """The p99 of nodes of each day, for pictures: day, estimate; days without nodes are not in the list."""
+    import numpy as np
+
     found: dict[Key, list[dict[str, Any]]] = {}
     for key, rows in keyed(counts):
         for day, own in rows.groupby("day", sort=True):
-            nodes, weights = _expanded(own)
-            found.setdefault(key, []).append({"day": day, "p99": estimates.quantile(nodes, weights, 0.99)})
+            times = own["logged_count"].to_numpy()
+            nodes = np.repeat(own["nodes_executed"].to_numpy(dtype=float, na_value=math.inf), times)
+            weights = np.repeat(own["sample_weight"].to_numpy(dtype=float), times)
+            p99 = estimates.quantile(nodes, weights, 0.99)
+            if math.isfinite(p99.value):  # of a day with stopped runs alone nothing is known
+                found.setdefault(key, []).append({"day": day, "p99": p99})
     return found
 
 
-def trends(counts: pd.DataFrame, node_cap: float) -> dict[Key, Trend]:
+def trends(counts: pd.DataFrame, node_cap: float, sizes: Mapping[Key, Size] | None = None) -> dict[Key, Trend]:
     """The trend of every version in ``by_day``.
 
-    A robust line through daily quantiles (Theil, 1950; Sen, *JASA* 63, 1968), so that one odd day bends nothing. Followed
-    is the highest of p99, p90 and p50 that has five logged rows beyond it on a middling day: the p99 of eighty rows is their
-    maximum, and a line through maxima says little.
+    A line through daily quantiles, and Fieller's interval for where it meets the cap (see ``forecast``). Where the days have few
+    rows it is a line through their p90, and the p99 is taken to keep its distance from it or its ratio to it, whichever: the
+    range holds both. The chance of no growth is corrected for the number of versions that could reach the cap (Benjamini & Hochberg,
+    *JRSS B* 57, 1995): a quiet fleet of any size stays quiet in 39 of 40 reports.
+
+    Args:
+        counts: ``by_day(lake, until)``.
+        node_cap: The engine's cap of nodes.
+        sizes: How large each program can get; a version whose program stays below the cap cannot reach it.
     """
-    return {key: _trend(rows, node_cap) for key, rows in keyed(counts)}
+    found: dict[Key, Trend] = {}
+    drawn: dict[Key, _Drawn] = {}
+    for values, own in levels(counts).items():
+        key = key_of(*values)
+        size = (sizes or {}).get(key)
+        one = _drawn(own, node_cap)
+        if size is not None and size.visits_max is not None and size.visits_max <= node_cap:
+            base = one.trend if isinstance(one, _Drawn) else one
+            found[key] = replace(base, state="bounded", days_to_cap=NOTHING, entries_max=size.entries_max)
+        elif isinstance(one, Trend):
+            found[key] = one
+        else:
+            drawn[key] = one
+    chances = differences.adjusted([one.chance for one in drawn.values()])
+    return found | {key: _judged(one, chance) for (key, one), chance in zip(drawn.items(), chances, strict=True)}
 
 
-def _trend(rows: pd.DataFrame, node_cap: float) -> Trend:
-    import numpy as np
-    from scipy import stats
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A line through the days of a version, before it is judged among the others.
 
-    per_day = rows.groupby("day")["logged_count"].sum()
-    per_day = per_day[per_day >= DAY_ROWS]
-    if len(per_day) < TREND_DAYS:
-        return Trend("too few days", NOTHING, math.nan, len(per_day), NOTHING, NOTHING)
-    middling = float(per_day.median())
-    q = next((q for q in (0.99, 0.9) if middling * (1 - q) >= _BEYOND), 0.5)
-    last = per_day.index.max()
-    ages: list[int] = []
-    values: list[float] = []
-    for day in per_day.index:
-        nodes, weights = _expanded(rows[rows["day"] == day])
-        ages.append((day - last).days)
-        values.append(estimates.quantile(nodes, weights, q).value)
-    with np.errstate(invalid="ignore"):  # all days equal: there is no interval, and no growth either
-        line = stats.theilslopes(values, ages, alpha=estimates.CONFIDENCE)
-    grade = "good" if len(per_day) >= 10 else "rough"
-    slope = Estimate(float(line.slope), float(line.low_slope), float(line.high_slope), int(per_day.sum()), grade)
-    growing = slope.low > 0
-    # Older runs are moved up by the growth since, so that all days together give the level of the last one.
-    used = rows[rows["day"].isin(per_day.index)]
-    nodes, weights = _expanded(used)
-    age = np.repeat([(day - last).days for day in used["day"]], used["logged_count"])
-    level = estimates.quantile(nodes - (slope.value * age if growing else 0), weights, 0.99)
-    to_cap = _days_to_cap(node_cap, level, slope) if growing else NOTHING
-    state = "growing" if growing else "cannot tell" if _may_grow(node_cap, level, slope) else "not growing"
-    return Trend(state, slope, q, len(per_day), level, to_cap)
+    Attributes:
+        trend: With the range of a growing one; the state is empty.
+        chance: One-sided p-value of no growth.
+        soonest: The first day not ruled out, were the largest run the largest there can be.
+        ages, values: The days behind the line.
+        is_stopped: The p99 of the last day lies among stopped runs.
+    """
+
+    trend: Trend
+    chance: float
+    soonest: float
+    ages: Floats
+    values: Floats
+    is_stopped: bool
 
 
-def _may_grow(cap: float, level: Estimate, slope: Estimate) -> bool:
-    return slope.high > 0 and (cap - level.value) / slope.high <= HORIZON_DAYS
+def _judged(one: _Drawn, chance: float) -> Trend:
+    trend, ages, values = one.trend, one.ages, one.values
+    days = trend.days_to_cap
+    if one.is_stopped:
+        return replace(trend, state="at the cap", days_to_cap=replace(days, value=0.0, low=0.0))
+    open_ended = replace(trend, days_to_cap=replace(days, value=math.nan, high=math.inf, is_at_least=True))
+    jump = forecast.step(ages, values)
+    if jump is not None and jump.is_sure:
+        return replace(open_ended, state="step", step=jump)
+    if not chance < TAIL or (jump is not None and jump.gain > 0):
+        return replace(open_ended, state="cannot tell" if one.soonest <= HORIZON_DAYS else "not growing")
+    late = ages > ages[0] / 2 if (ages > ages[0] / 2).sum() >= TREND_DAYS else ages >= ages[-TREND_DAYS]
+    unbent, later = forecast.bend(ages, values), forecast.line(ages[late], values[late]).chance
+    if unbent < LEVELLED and not later < TAIL:
+        return replace(open_ended, state="levelled off")
+    slows = unbent < SLOWING or not later < SLOWING
+    return replace(trend, state="growing", days_to_cap=replace(days, high=math.inf) if slows else days)
 
 
-def _days_to_cap(cap: float, level: Estimate, slope: Estimate) -> Estimate:
-    """Room left divided by the slope: the near end takes the high level and the steep slope, the far end the others."""
-    high = level.high if math.isfinite(level.high) else level.value
-    return Estimate(
-        max(cap - level.value, 0.0) / slope.value,
-        max(cap - high, 0.0) / slope.high,
-        max(cap - level.low, 0.0) / slope.low,
-        slope.logged_count,
-        "rough",
+def _drawn(own: Levels, cap: float) -> _Drawn | Trend:
+    """The line of one version."""
+    usable = (own.rows >= DAY_ROWS) & (own.stopped < STOPPED)
+    many = usable & (own.rows >= MANY_ROWS)
+    follows_p99 = many.sum() >= max(TREND_DAYS, MANY_DAYS * usable.sum())
+    took = many if follows_p99 else usable
+    days = int(took.sum())
+    if days < TREND_DAYS:
+        return replace(NO_TREND, days=days)
+    last = int(own.ages[took].max())
+    ages = (own.ages[took] - last).astype(float)
+    values = (own.p99 if follows_p99 else own.p90)[took]
+    line = forecast.line(ages, values)
+    rows = int(own.rows[took].sum())
+    heights = [_Height(line)] if follows_p99 else _beyond(own, took, last, line, values)
+    ranges = [forecast.days_until(each.line, cap, below=each.below, above=each.above) for each in heights]
+    soonest = min(forecast.days_until(each.line, cap, above=min(each.above, each.seen))[0] for each in heights)
+    level = sum(each.line.level for each in heights) / len(heights)
+    slope = sum(each.line.slope for each in heights) / len(heights)
+    grade = "good" if days >= 10 and follows_p99 else "rough"
+    ends = [each.line.critical * each.line.slope_error for each in heights]
+    trend = Trend(
+        "",
+        Estimate(
+            slope,
+            min(each.line.slope - end for each, end in zip(heights, ends, strict=True)),
+            max(each.line.slope + end for each, end in zip(heights, ends, strict=True)),
+            rows,
+            grade,
+        ),
+        0.99 if follows_p99 else 0.9,
+        days,
+        Estimate(level, min(each.low for each in heights), max(each.high for each in heights), rows, grade),
+        Estimate(
+            max(cap - level, 0.0) / slope if slope > 0 else math.nan,
+            min(each[0] for each in ranges),
+            max(each[1] for each in ranges),
+            rows,
+            "rough",
+        ),
+        last_day=own.last + last,
     )
+    is_stopped = bool(own.stopped[own.rows >= DAY_ROWS][-1] >= STOPPED)
+    return _Drawn(trend, line.chance, soonest, ages, values, is_stopped)
 
 
-def _expanded(rows: pd.DataFrame) -> tuple[Any, Any]:
-    """One value and one weight per logged run."""
+@dataclass(frozen=True, slots=True)
+class _Height:
+    """A line of the p99: what scatters about it is in the line, what else is not known of its height beside it."""
+
+    line: Line
+    below: float = 0.0
+    above: float = 0.0
+    seen: float = math.inf
+
+    @property
+    def low(self) -> float:
+        return self.line.level - math.hypot(self.line.critical * math.sqrt(self.line.level_variance), self.below)
+
+    @property
+    def high(self) -> float:
+        return self.line.level + math.hypot(self.line.critical * math.sqrt(self.line.level_variance), self.above)
+
+
+def _beyond(own: Levels, took: Any, last: int, line: Line, values: Floats) -> list[_Height]:
+    """The p99 above a line of the p90, from the rows of all days together: at a distance that stays, or at a ratio that does."""
     import numpy as np
 
-    counts = rows["logged_count"].to_numpy()
-    return np.repeat(rows["nodes_executed"].to_numpy(dtype=float), counts), np.repeat(
-        rows["sample_weight"].to_numpy(dtype=float), counts
-    )
+    # How much of a day's deviation from the line is the day's, and not of its few rows: only that is taken from its rows.
+    off = values - (line.level + line.slope * (own.ages[took] - last))
+    scatter = float(off @ off) / line.free
+    noise = float(np.mean(own.p90_error[took] ** 2))
+    own_part = max(0.0, 1 - noise / scatter) if scatter > 0 and math.isfinite(noise) else 0.0
+    heights = np.full(int(own.ages.max() - own.ages.min()) + 1, math.nan)
+    heights[own.ages[took] - own.ages.min()] = values - (1 - own_part) * off
+    of_row = heights[own.age - own.ages.min()]
+    rows = ~np.isnan(of_row)
+    nodes, of_row = own.nodes[rows], of_row[rows]
+    weights, times = own.weights[rows], own.counts[rows]
+    found = []
+    for is_ratio in (False, True):
+        if is_ratio and not (of_row > 0).all():
+            continue  # at heights of zero there are no ratios
+        beyond = np.repeat(nodes / of_row if is_ratio else nodes - of_row, times)
+        p99 = estimates.quantile(beyond, np.repeat(weights, times), 0.99, future=True)
+        below, above, seen = (
+            p99.value - p99.low,
+            p99.high - p99.value,
+            float(beyond[beyond < math.inf].max()) - p99.value,
+        )
+        if is_ratio:
+            scale = max(line.level, 0.0)
+            found.append(_Height(line.scaled(p99.value), below * scale, above * scale, seen * scale))
+        else:
+            found.append(_Height(line.raised(p99.value), below, above, seen))
+    return found

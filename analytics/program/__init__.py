@@ -6,7 +6,9 @@ from analytics.program.ids import generate_ids
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.outline import Outline, outline
 from analytics.program.replay import Replay, replay
+from analytics.program.size import Size, size
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
+from analytics.program.ways import Rest, follow
 
 __all__ = [
     "ANALYTICS_PATHS",
@@ -20,13 +22,17 @@ __all__ = [
     "Phase",
     "Program",
     "Replay",
+    "Rest",
+    "Size",
     "TraceEntry",
     "align",
     "analytics_paths",
     "compile_program",
     "evaluate",
+    "follow",
     "generate_ids",
     "outline",
     "replay",
+    "size",
     "walk",
 ]

@@ -13,7 +13,7 @@ RunPhase = Callable[[State], bool]  # True: a statement ended the program
 
 def phase_runner(program: Mapping[str, Any], phase: Phase) -> RunPhase:
     """Compile one phase of a program into a closure that keeps the trace."""
-    rules = _list(program.get("rules" if phase == "full" else f"{phase}_rules"))
+    rules = listed(program.get("rules" if phase == "full" else f"{phase}_rules"))
     compiled = None if rules is None else [_rule(rule, phase) for rule in rules]
     default = _default(program.get("default"), phase) if phase == "full" else []
 
@@ -26,7 +26,7 @@ def phase_runner(program: Mapping[str, Any], phase: Phase) -> RunPhase:
     return run
 
 
-def _list(value: Any) -> list[Any] | None:
+def listed(value: Any) -> list[Any] | None:
     """A list, an empty one for a key that is absent or null, None for anything else."""
     if value is None:
         return []
@@ -40,7 +40,7 @@ def _default(node: Any, phase: Phase) -> list[exact.Statement]:
 
 
 def _block(value: Any, phase: Phase) -> list[exact.Statement]:
-    steps = _list(value)
+    steps = listed(value)
     if steps is None:
         return [exact.broken("DSL_UNEXPECTED", "statements are not a list", 2)]
     return [exact.statement(step, 2, phase) for step in steps]
@@ -51,7 +51,7 @@ def _rule(rule: Any, phase: Phase) -> exact.Statement:
         return exact.broken("DSL_UNEXPECTED", "a rule is not an object", 1)
     node_id, when = rule.get("id"), exact.expression(rule.get("when"), 2)
     then, otherwise, has_else = _block(rule.get("then"), phase), _block(rule.get("else"), phase), bool(rule.get("else"))
-    branches = [_branch(branch, phase) for branch in _list(rule.get("else_if")) or []]
+    branches = [_branch(branch, phase) for branch in listed(rule.get("else_if")) or []]
 
     def run(state: State) -> bool:
         exact.visit(state, 1)

@@ -95,12 +95,19 @@ def _bar(p50: Estimate, p99: Estimate, limit: float, role: str | None) -> Markup
 def _days(row: Mapping[str, Any], hit: bool, heading: bool) -> Markup:
     if hit:
         return page.finding("at the cap")
-    days = row["est_days_to_cap"]
-    if row["trend"] != "growing" or not math.isfinite(days.value):
-        return page.mute(row["trend"])
-    value, bounds = (
-        write.number(days.value, days.low, days.high, unit="days"),
-        write.bounds(days.value, days.low, days.high),
-    )
-    shown = page.worse(value) if heading else page.inline(value)
-    return Markup('{}<br><span class="ci">{}</span>').format(shown, bounds)
+    days, trend = row["est_days_to_cap"], row["trend"]
+    if trend == "bounded":
+        return page.mute(f"none: at most {write.count(row['bounded_by'])} nodes")
+    if trend not in ("growing", "cannot tell"):
+        return page.mute(trend)
+    if days.high < math.inf:
+        value, below = (
+            write.number(days.value, days.low, days.high, unit="days"),
+            write.bounds(days.value, days.low, days.high),
+        )
+    elif days.low >= 0.5:
+        value, below = write.at_least(days.low, unit="days"), "" if trend == "growing" else trend
+    else:
+        return page.worse(trend) if heading else page.mute(trend)
+    shown = page.worse(value) if heading else page.inline(value) if trend == "growing" else page.mute(value)
+    return Markup('{}<br><span class="ci">{}</span>').format(shown, below) if below else shown

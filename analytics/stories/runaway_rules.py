@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 from analytics import page
 from analytics.findings import runaway
 from analytics.findings.runaway import GROUPS, Burst, Evidence, Finding, Key
+from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, sampling, summary_block
 from analytics.stories import runaway_answers as answers
 from analytics.stories import runaway_fields as time_fields
 from analytics.stories import runaway_league as league
+from analytics.stories import runaway_nodes as nodes
 from analytics.stories import runaway_pictures as pictures
 from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
+from analytics.stories.runaway_digest import digest
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import headline, number, window_words
 from analytics.warehouse import records
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.audit import Audit
+    from analytics.findings.previous import Previous
     from analytics.page import Block
     from analytics.warehouse import Warehouse
 
@@ -37,8 +41,8 @@ class RunawayRules:
     Args:
         lake: Where to look; all it is scoped to.
         since, until: The window, UTC.
-        node_cap: The engine's cap of nodes.
-        time_limit_ms: The engine's limit of time for the walk.
+        thresholds: The engine's limits, and from where on something is a finding.
+        previous: The last report; without one, the lake's own days before the window say what is new.
         sampling: What is known of the sampling rate.
     """
 
@@ -58,26 +62,24 @@ class RunawayRules:
         *,
         since: datetime,
         until: datetime,
-        node_cap: float = 1000,
-        time_limit_ms: float = 500.0,
+        thresholds: Thresholds = STANDARD,
+        previous: Previous | None = None,
         sampling: Audit | None = None,
     ) -> None:
         self.lake, self.since, self.until = lake, since, until
-        self.node_cap, self.time_limit_ms, self.sampling = node_cap, time_limit_ms, sampling
+        self.thresholds, self.previous, self.sampling = thresholds, previous, sampling
 
     # ---- data, asked for once --------------------------------------------------------------------------------------
 
     @cached_property
     def evidence(self) -> Evidence:
         """What the lake says about the window and the days before it."""
-        return runaway.gather(
-            self.lake, self.since, self.until, node_cap=self.node_cap, time_limit_ms=self.time_limit_ms
-        )
+        return runaway.gather(self.lake, self.since, self.until, self.thresholds)
 
     @cached_property
     def found(self) -> list[Finding]:
         """The findings, most urgent first."""
-        return runaway.findings_list(self.lake, self.evidence)
+        return runaway.findings_list(self.lake, self.evidence, self.previous)
 
     @cached_property
     def bursts(self) -> list[Burst]:
@@ -91,6 +93,10 @@ class RunawayRules:
     @cached_property
     def _ran(self) -> set[Key]:
         return {tables.row_key(row) for row in self._rows()}
+
+    @cached_property
+    def _nodes(self) -> nodes.Nodes:
+        return nodes.gather(self.lake, self.evidence, self._ran)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -148,7 +154,9 @@ class RunawayRules:
         ]
         if self.table.empty:
             return page.section("league", "Who is near a limit?", how, "No run is logged in this window.", full=True)
-        first, folded = league.league_table(self.table, self.found, self.node_cap, self.time_limit_ms)
+        first, folded = league.league_table(
+            self.table, self.found, self.thresholds.node_cap, self.thresholds.time_limit_ms
+        )
         body: list[Any] = [first]
         if folded is not None:
             rest = self._rows()[-(len(self.table) - len(self._urgent()) - league.MOST) :]
@@ -191,58 +199,63 @@ class RunawayRules:
         ]
         question = "How close do runs come?"
         costs = self.evidence.costs
-        above = pictures.exceedance_picture(costs, pictures.roles(self.table), self.node_cap)
+        above = pictures.exceedance_picture(costs, pictures.roles(self.table), self.thresholds.node_cap)
         caption = "Stopped runs needed at least what the cap in force allowed, which may have been lower than drawn."
         cloud = pictures.density_picture(
-            costs, self.node_cap, self.time_limit_ms, caption if (costs["status"] == "limit").any() else None
+            costs,
+            self.thresholds.node_cap,
+            self.thresholds.time_limit_ms,
+            caption if (costs["status"] == "limit").any() else None,
         )
         if above is None and cloud is None:
             say = f"Fewer than {pictures.ROWS} ok runs of any strategy are logged, too few for a curve."
             return page.section("close", question, how, say)
-        return page.section("close", question, how, answers.close_words(self.table, self.node_cap), [above, cloud])
+        return page.section(
+            "close", question, how, answers.close_words(self.table, self.thresholds.node_cap), [above, cloud]
+        )
 
     def growing(self) -> Block:
         """Who is growing, over the two weeks before the end of the window."""
         how = ["p99 of nodes per day over two weeks, same axes, cap in red-orange. Band: 95 % interval.",
                "Growth: a robust line through days with at least ten logged runs."]  # fmt: skip
-        picture = pictures.growth_picture(self.evidence.counts, self.table, self.node_cap)
+        picture = pictures.growth_picture(self.evidence.counts, self.table, self.thresholds.node_cap)
         if picture is None:
             return page.section("growing", "Who is growing?", how, "No day has logged ok runs of these strategies.")
         return page.section("growing", "Who is growing?", how, answers.growing_words(self.table, self.found), picture)
 
     def nodes(self) -> Block:
         """Which rules leave the entries, and which do nothing."""
-        how = ["Trace entries, from the daily rollup; whole UTC days.",
-               "Traces are cut at 200 entries: what comes after is not seen here.",
-               "Dead rules: two weeks, exact binomial bounds on logged evaluations."]  # fmt: skip
-        hot = runaway.hot_rules(self.lake.run("hot_nodes", since=self.since, until=self.until))
-        start = min(self.since, self.until - runaway.HISTORY)
-        rules = runaway.dead_rules(self.lake, start, self.until)
-        hot, rules = tables.of_versions(hot, self._ran), tables.of_versions(rules, self._ran)
-        if hot.empty and rules.empty:
-            return page.section("nodes", "Which rules cost?", how, "No trace entry is logged in this window.")
-        blocks, never = tables.rule_blocks(rules)
-        body: list[Block] = [tables.hot_table(hot.head(8), answers.beyond_cut(self.table)), *blocks]
-        return page.section("nodes", "Which rules cost?", how, answers.hot_words(hot, never), body)
+        return nodes.section(self._nodes)
 
     def fields(self) -> Block:
         """Is it the rules or the fields they read?"""
-        return time_fields.section(self.evidence.times, self.time_limit_ms)
+        return time_fields.section(self.evidence.times, self.thresholds.time_limit_ms)
 
     def sure(self) -> Block:
         """What the numbers rest on."""
-        pairs = coverage.facts(self.lake, self.evidence, self.time_limit_ms, sampling.told(self.sampling))
+        pairs = coverage.facts(self.lake, self.evidence, self.previous, sampling.told(self.sampling))
         queries = page.fold(
             "Queries behind this page, ready to run", page.code(coverage.queries(self.since, self.until))
         )
-        return page.section("sure", "How sure are we?", (), None, [page.facts(pairs), queries])
+        line = page.fold("Digest for a chat", page.code(self.digest))
+        return page.section("sure", "How sure are we?", (), None, [page.facts(pairs), line, queries])
+
+    @cached_property
+    def digest(self) -> str:
+        """The report in one line of plain text."""
+        missing = coverage.missing_days(self.lake, self.since, self.until)
+        return digest(self.found, self.since, self.until, versions=len(self.table), missing_days=len(missing))
 
     # ---- for programs ----------------------------------------------------------------------------------------------
 
     def summary(self) -> dict[str, Any]:
         """The same facts as plain JSON values."""
         facts = {
-            **coverage.summary(self.evidence, self.found, self.title),
+            **coverage.summary(self.evidence, self.found, self.previous),
+            "title": self.title,
+            "digest": self.digest,
+            "missing_days": [str(day) for day in coverage.missing_days(self.lake, self.since, self.until)],
+            **nodes.summary(self._nodes),
             "time_split": time_fields.facts(self.evidence.times),
             "nav": self.nav,
             "verdict": plain(self.verdict),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,15 +23,17 @@ _CANARIES = {
 def sentence(finding: Finding) -> Markup:
     """The finding in words; other people's words in it are made safe."""
     writers: dict[str, Callable[[Finding], list[Inline]]] = {
-        "limit": _fixed if finding.kind == "fixed" else _limit,
+        "limit": _limit,
         "canary": _canary,
         "growing": _growing,
+        "versions": _versions,
         "close": _close,
         "stall": _stall,
         "slow": _slow,
         "timeout": _timeout,
     }
-    return page.inline(writers[finding.what](finding))
+    over = {"fixed": _fixed, "waiting": _waiting}
+    return page.inline((over.get(finding.kind) or writers[finding.what])(finding))
 
 
 def named(key: Key | None) -> Markup:
@@ -71,9 +74,26 @@ def _limit(finding: Finding) -> list[Inline]:
     return [named(finding.key), text, _before(facts)]
 
 
+_OVER = {
+    "limit": "not stopped by a cap",
+    "canary": "no sandbox canary",
+    "timeout": "no timeout of its own",
+    "growing": "no longer growing towards the cap",
+    "versions": "its versions no longer grow towards the cap",
+    "close": "no longer close to the cap",
+    "slow": "no longer slower than its nodes explain",
+}
+
+
 def _fixed(finding: Finding) -> list[Inline]:
-    text = f": not stopped by a cap since {write.when(finding.until)}; {runs(finding.facts['before'])} "
-    return [named(finding.key), text, f"shortly before {write.when(finding.facts['window_since'])}."]
+    text = f": {_OVER[finding.what]} since {write.when(finding.until)}"
+    before = finding.facts["before"]
+    return [named(finding.key), f"{text}; {runs(before)} shortly before." if before else f"{text}."]
+
+
+def _waiting(finding: Finding) -> list[Inline]:
+    text = f": {_OVER[finding.what]} since {write.when(finding.until)}, but too little ran since to call it fixed."
+    return [named(finding.key), text]
 
 
 def _canary(finding: Finding) -> list[Inline]:
@@ -92,20 +112,41 @@ def _growing(finding: Finding) -> list[Inline]:
     text += f"{write.number(slope.value, slope.low, slope.high)} more a day"
     if slope.high > slope.low:
         text += f" {write.bounds(slope.value, slope.low, slope.high)}"
-    if isinstance(days, Estimate):
-        text += f". It reaches the cap in about {write.number(days.value, days.low, days.high)} days."
+    text += f". {_when(days)}" if isinstance(days, Estimate) else "."
     steps = finding.facts["versions"]
     if len(steps) > 1:
         told = [f"{write.number(median)} in v{version}" for version, median in steps]
         text += f" Median of nodes: {', '.join(told[:-1])} and {told[-1]}."
+    if finding.facts["next_passes"]:
+        text += " Another version with such a step passes the cap."
     return [named(finding.key), text]
+
+
+def _when(days: Estimate) -> str:
+    """When a growing version meets the cap, as far as that can be said."""
+    if days.high < math.inf:
+        return f"It reaches the cap in about {write.number(days.value, days.low, days.high)} days."
+    if days.low >= 0.5:
+        return f"It reaches the cap in {write.at_least(days.low)} days, if it goes on: the growth may be slowing down."
+    return "When it reaches the cap cannot be said."
+
+
+def _versions(finding: Finding) -> list[Inline]:
+    steps = finding.facts["versions"]
+    told = " → ".join(write.number(median) for _, median in steps)
+    text = f" grew from version to version: {told} nodes at the median, v{steps[0][0]} to v{steps[-1][0]}. "
+    return [named(finding.key), text, f"One more such step passes the cap of {write.count(finding.facts['node_cap'])}."]
 
 
 def _close(finding: Finding) -> list[Inline]:
     facts = finding.facts
-    seen = {"not growing": "no growth is seen", "growing": "it grows slowly"}.get(
-        facts["trend"], "the log cannot tell if it grows"
-    )
+    seen = {
+        "not growing": "no growth is seen",
+        "growing": "it grows slowly",
+        "levelled off": "it grew and has levelled off",
+        "step": "it jumped there on one day and did not grow since",
+        "bounded": f"its program has at most {write.count(facts['bounded_by'])}, so growth cannot take it there",
+    }.get(facts["trend"], "the log cannot tell if it grows")
     needs = f"{write.number(facts['p99'].value)} of {write.count(facts['node_cap'])} nodes at p99"
     return [named(finding.key), f" is close to the cap: {needs}; {seen}."]
 

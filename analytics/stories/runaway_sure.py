@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import asdict
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import page, sql
 from analytics.estimates import Estimate, upper_bound_of_none
-from analytics.findings.runaway import HISTORY, HORIZON_DAYS, Evidence, Finding
+from analytics.findings.runaway import HISTORY, Evidence, Finding
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.status import coverage
@@ -18,6 +19,7 @@ from analytics.warehouse import records
 from analytics.window import Window
 
 if TYPE_CHECKING:
+    from analytics.findings.previous import Previous
     from analytics.warehouse import Warehouse
 
 _QUERIES = (
@@ -74,8 +76,23 @@ def bound_of_none(lake: Warehouse, since: datetime, until: datetime) -> float:
     return upper_bound_of_none(coverage(lake, Window(since, until)).smallest_rate)
 
 
-def facts(lake: Warehouse, evidence: Evidence, time_limit_ms: float, sampling: str) -> list[tuple[Inline, Inline]]:
+def compared_words(previous: Previous | None) -> str:
+    """What new, worse and fixed are measured by."""
+    if previous is None:
+        return (
+            f"The {HISTORY.days} days before, as there is no last report. New: not in them. Fixed: at least three stops expected "
+            "at the earlier rate, none came."
+        )
+    return (
+        f"The report of {write.span(previous.since, previous.until)}. New: not in it. Worse: its rate rose by more than "
+        "chance, or it still grows. Fixed: at least three runs of it expected at the earlier rate, none came; until then it "
+        "is waiting."
+    )
+
+
+def facts(lake: Warehouse, evidence: Evidence, previous: Previous | None, sampling: str) -> list[tuple[Inline, Inline]]:
     """The data box."""
+    limits = evidence.thresholds
     table, since, until = evidence.table, evidence.since, evidence.until
     counted = ("ok_logged_count", "failed_count", "limit_count", "canary_count", "timeout_count")
     totals = {name: int(table[name].sum()) for name in counted}
@@ -121,14 +138,16 @@ def facts(lake: Warehouse, evidence: Evidence, time_limit_ms: float, sampling: s
         ("Definitions", definitions),
         (
             "Limits",
-            f"{write.count(evidence.node_cap)} nodes and {write.ms(time_limit_ms)}, as given to the report. The cap counts a "
-            "little more than the trace does, so runs are stopped somewhat earlier.",
+            f"{write.count(limits.node_cap)} nodes, depth {write.count(limits.depth_cap)}, {write.ms(limits.time_limit_ms)}, as "
+            "given to the report. The cap counts a little more than the trace does, so runs are stopped somewhat earlier.",
         ),
         (
             "Thresholds",
-            f"new: not in the {HISTORY.days} days before · worse: the cap within {HORIZON_DAYS:.0f} days · fixed: at least three "
-            "stops expected at the earlier rate, none came",
+            f"growing: the cap within {limits.horizon_days:g} days · close: p99 from {write.percent(limits.close)} of "
+            f"the cap · slow: more than {limits.slow_times:g} times and {write.ms(limits.slow_extra_ms)} above what "
+            "the nodes explain",
         ),
+        ("Compared with", compared_words(previous)),
         (
             "Not known",
             "Rows the database refused, the queue dropped or a kill lost; query times of analytics fields; nodes of runs that "
@@ -146,16 +165,22 @@ def queries(since: datetime, until: datetime) -> str:
     return "\n\n".join(shown)
 
 
-def summary(evidence: Evidence, found: list[Finding], title: str) -> dict[str, Any]:
+def missing_days(lake: Warehouse, since: datetime, until: datetime) -> list[date]:
+    """Days of the window that were never extracted."""
+    return list(coverage(lake, Window(since, until)).missing)
+
+
+def summary(evidence: Evidence, found: list[Finding], previous: Previous | None) -> dict[str, Any]:
     """The report's facts as plain JSON values: what is unknown is null."""
     return {
         "report": "runaway_rules",
-        "title": title,
         "since": evidence.since.isoformat(),
         "until": evidence.until.isoformat(),
-        "node_cap": evidence.node_cap,
+        "thresholds": asdict(evidence.thresholds),
+        "compared_with": previous and {"since": previous.since.isoformat(), "until": previous.until.isoformat()},
         "counts": {
-            kind: sum(finding.kind == kind for finding in found) for kind in ("new", "worse", "finding", "fixed")
+            kind: sum(finding.kind == kind for finding in found)
+            for kind in ("new", "worse", "finding", "fixed", "waiting")
         },
         "findings": [_finding(finding) for finding in found],
         "league": [
@@ -183,6 +208,17 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "count": finding.count,
         "number": finding.number.to_dict() if isinstance(finding.number, Estimate) else finding.number,
         "unit": finding.unit,
+        **({"waiting": _waiting(finding)} if finding.kind == "waiting" else {}),
         # The page's sentence without its markup: user ids are masked in both.
         "sentence": str(sentence(finding).striptags()),
+    }
+
+
+def _waiting(finding: Finding) -> dict[str, Any]:
+    """What the next report needs to go on waiting."""
+    runs = finding.facts["runs_before"]
+    return {
+        "last_seen": finding.facts["last_seen"].isoformat(),
+        "runs": runs.to_dict() if runs else None,
+        "runs_since": finding.facts["runs_since"],
     }

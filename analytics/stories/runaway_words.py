@@ -51,9 +51,16 @@ def _label(key: Key, versions: bool) -> str:
 def number(finding: Finding) -> Markup:
     """The figure at the end of a finding."""
     value = finding.number
+    if finding.kind in ("fixed", "waiting"):
+        words = "0 runs" if finding.count is not None and finding.unit == "runs" else ""
+        return Markup("{} {}").format(page.strong(words), page.grade("logged")) if words else Markup("")
     if isinstance(value, Estimate) and finding.unit == "nodes":
         told = write.at_least(value.value) if value.is_at_least else write.number(value.value)
         return Markup("{} {}").format(page.strong(f"{told} nodes"), page.grade(value.grade))
+    if isinstance(value, Estimate) and value.high == math.inf:
+        # Growth that may end: the first day that is not ruled out, and no last one.
+        text = write.at_least(value.low, unit=finding.unit) if value.low >= 0.5 else "cannot tell when"
+        return Markup("{} {}").format(page.strong(text), page.grade(value.grade))
     if isinstance(value, Estimate):
         return page.est(value, TAG_ROLES.get(finding.kind), unit=finding.unit)
     if finding.unit == "of time":

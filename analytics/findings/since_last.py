@@ -1,0 +1,131 @@
+"""What is new, worse, known and fixed since the last report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import reduce
+from typing import Any
+
+from analytics import differences
+from analytics.estimates import Estimate
+from analytics.findings.previous import Known, Previous, added
+from analytics.findings.runaway_facts import Finding
+from analytics.findings.runaway_keys import Family, Key, key_of
+
+COUNTED = ("limit", "canary", "timeout")
+"""Findings that count runs: gone when enough runs went by without one."""
+EVENTS = ("stall",)
+"""Findings that happen once and are over: another one is another one."""
+NEARNESS = ("close", "versions", "growing", "limit")
+"""Findings about the cap, the nearest to it last."""
+EXPECTED = 3.0
+"""What was expected this often and did not come is gone (the rule of three)."""
+CHANCE = 0.01
+"""Below this probability a rate that rose is not called chance."""
+FORGOTTEN = timedelta(days=14)
+"""What was not seen for so long, without runs enough to call it fixed, is not carried on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What the present window says about families, beside its findings.
+
+    Attributes:
+        since, until: The window, UTC.
+        league: Its rows, as records.
+        settled: Whether what was found of a family can be said to hold no more; None when nobody can tell.
+    """
+
+    since: datetime
+    until: datetime
+    league: Sequence[Mapping[str, Any]]
+    settled: Callable[[str, Family], bool | None]
+
+    def runs(self, family: Family) -> Estimate | None:
+        """Runs of the family in the window; None when none is logged."""
+        own = [
+            row["est_runs"]
+            for row in self.league
+            if key_of(row["realm_id"], row["strategy"], row["strategy_version"]).family == family
+        ]
+        return reduce(added, own) if own else None
+
+
+def compared(found: list[Finding], previous: Previous, now: Now) -> list[Finding]:
+    """The findings of a window by what became of them since the last report.
+
+    ``new``: the last report did not have it. ``worse``: its rate rose (`differences.rate_change_p`), its figure lies beyond
+    the interval of the last one, or it is growth, which comes nearer every day. ``finding``: known. ``fixed``: the last
+    report had it, and the window shows that it holds no more: of what counts runs, at least `EXPECTED` were expected at the
+    earlier rate and none came. ``waiting``: not seen, but too few runs went by to call it fixed; the next report goes on
+    from there.
+
+    Args:
+        found: The findings of the window; what they were called before is not looked at, fixed ones are left out.
+        previous: The last report.
+        now: What the window says otherwise.
+    """
+    known = {one.identity: one for one in previous.known}
+    present = [finding for finding in found if finding.kind != "fixed"]
+    told = [_told(finding, known.get(_identity(finding)), now) for finding in present]
+    seen = {_identity(finding) for finding in present}
+    gone = [(one, one.key) for one in known.values() if one.key and one.what not in EVENTS and not _lives_on(one, seen)]
+    # Of a window that overlaps the last one, only the rest is news.
+    fresh = max(min((now.until - max(now.since, previous.until)) / (now.until - now.since), 1.0), 0.0)
+    return told + [later for one, key in gone if (later := _gone(one, key, now, fresh)) is not None]
+
+
+def _identity(finding: Finding) -> tuple[str, Family | None]:
+    return finding.what, finding.key.family if finding.key else None
+
+
+def _lives_on(one: Known, seen: set[tuple[str, Family | None]]) -> bool:
+    """Whether it is still found, or something worse of its kind is: what was close to the cap and now hits it is not fixed."""
+    nearer = NEARNESS[NEARNESS.index(one.what) :] if one.what in NEARNESS else (one.what,)
+    return any((what, one.identity[1]) in seen for what in nearer)
+
+
+def _told(finding: Finding, before: Known | None, now: Now) -> Finding:
+    if finding.what in EVENTS:
+        return replace(finding, kind="finding")
+    if before is None:
+        return replace(finding, kind="new")
+    return replace(finding, kind="worse" if _is_worse(finding, before, now) else "finding")
+
+
+def _is_worse(finding: Finding, before: Known, now: Now) -> bool:
+    if finding.what in COUNTED:
+        runs = now.runs(finding.key.family) if finding.key else None
+        if runs is None or before.runs is None or not before.count or not finding.count:
+            return False
+        rose = finding.count / runs.value > before.count / before.runs.value
+        return rose and differences.rate_change_p((before.count, finding.count), (before.runs, runs)) < CHANCE
+    if finding.what in ("growing", "versions"):
+        return True
+    # Milliseconds or nodes: worse only where both intervals say so.
+    if isinstance(finding.number, Estimate) and isinstance(before.number, Estimate):
+        return finding.number.low > before.number.high
+    return False
+
+
+def _gone(one: Known, key: Key, now: Now, fresh: float) -> Finding | None:
+    runs = now.runs(key.family)
+    passed = one.runs_since + (runs.value * fresh if runs else 0.0)
+    facts: dict[str, Any] = {
+        "before": one.count, "number_before": one.number, "last_seen": one.last_seen, "runs_before": one.runs, "runs_since": passed,
+    }  # fmt: skip
+    if one.what in COUNTED:
+        rate = one.count / one.runs.value if one.count and one.runs and one.runs.value > 0 else math.nan
+        is_fixed: bool | None = True if rate * passed >= EXPECTED else None
+    else:
+        is_fixed = now.settled(one.what, key.family)
+    if is_fixed:
+        return Finding("fixed", one.what, key, now.since, one.last_seen, 0, 0, "runs", facts)
+    if now.until - one.last_seen > FORGOTTEN:
+        return None
+    number = one.number if one.number is not None else math.nan
+    unit = "runs" if one.what in COUNTED else "days" if one.what == "growing" else "nodes"
+    return Finding("waiting", one.what, key, None, one.last_seen, one.count, number, unit, facts)

@@ -1,0 +1,58 @@
+"""Which report came before this one: the same report on the same lake and tenants, over a window of the same length."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from analytics.window import Window
+
+_DAYS = re.compile(r"_\d{4}-\d{2}-\d{2}_(\d{4}-\d{2}-\d{2})_[0-9a-f]{8}$")
+_SAME_LENGTH = 0.1
+"""Months differ by a tenth; a day and a week are not the same report."""
+
+
+def scope(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report is about, apart from its time: kept in ``summary.json``, so that the next one knows its predecessor."""
+    lake = hashlib.sha256(str(values["lake"]).encode()).hexdigest()[:8]
+    subject = {key: values[key] for key in ("realm", "no_realm", "family", "strategy_id") if key in values}
+    return {"name": name, "lake": lake, **subject}
+
+
+def find_last(out: Path, prefix: str, about: Mapping[str, Any], window: Window) -> Path | None:
+    """The ``summary.json`` of the report before; None when there is none.
+
+    Args:
+        out: Folder of rendered reports.
+        prefix: What its folder's name begins with.
+        about: Its ``scope``.
+        window: The window of the new report. The last one began before it, and ended no later.
+    """
+    dated = [(match[1], folder) for folder in out.glob(f"{prefix}_*") if (match := _DAYS.search(folder.name))]
+    best: tuple[datetime, Path] | None = None
+    for day, folder in sorted(dated, reverse=True):
+        if best is not None and day < best[0].date().isoformat():
+            break  # older by its name: need not be opened
+        path = folder / "summary.json"
+        until = _until(path, about, window)
+        if until is not None and (best is None or until > best[0]):
+            best = until, path
+    return best[1] if best else None
+
+
+def _until(path: Path, about: Mapping[str, Any], window: Window) -> datetime | None:
+    """The end of a report's window; None where it cannot be the last one before another window."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        since, until = datetime.fromisoformat(told["since"]), datetime.fromisoformat(told["until"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # half-written or of another program: not a report to compare with
+    if told.get("scope") != dict(about) or since >= window.since or until > window.until:
+        return None
+    length = window.until - window.since
+    return until if abs((until - since) - length) <= _SAME_LENGTH * length else None

@@ -1,0 +1,161 @@
+"""What the notebooks call: a report as an object, before anything of it is asked."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analytics.config import Settings
+from analytics.errors import UsageError
+from analytics.opening import tenant_of, warehouse_of
+from analytics.warehouse import Warehouse
+from analytics.window import Window
+
+if TYPE_CHECKING:
+    from analytics.audit import Audit
+    from analytics.stories.post_mortem import PostMortem
+    from analytics.stories.runaway_rules import RunawayRules
+
+
+def post_mortem(
+    lake: Warehouse | str | Path | None = None,
+    *,
+    realm: str | None = "",
+    no_realm: bool = False,
+    strategy_id: str = "",
+    family: str = "",
+    since: str | date = "7d",
+    until: str | date = "now",
+    baseline: str = "",
+    execution_id: str = "",
+    show_users: bool = False,
+    counters: str = "",
+) -> PostMortem:
+    """The post-mortem of one strategy.
+
+    Args:
+        lake: An open lake, or its folder.
+        realm: Tenant; empty to look in all (the strategy must then be in one only), ``None`` for the NULL realm.
+        no_realm: The NULL realm, where a parameter cannot be ``None``.
+        strategy_id: Id of any of its versions.
+        family: Its name; one of the two is needed, or ``execution_id``.
+        since, until: The window in question.
+        baseline: What to compare with: a version (``v2``, ``v2@<start of its id>``) or a window
+            (``2026-07-01..2026-07-05``); empty to let the report choose.
+        execution_id: A run to explain before the three that the report chooses; its first letters do.
+        show_users: Show user ids.
+        counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
+
+    Raises:
+        UsageError, UnknownNameError: The strategy, window or baseline cannot be found.
+        ConfigurationError, SourceError: The counters cannot be read.
+    """
+    from analytics.findings.baseline import parse
+    from analytics.findings.evidence import evidence
+    from analytics.findings.family import find_family
+    from analytics.findings.incident import LOOK_BACK
+    from analytics.findings.inquiry import Inquiry
+    from analytics.findings.lookup import find_run
+    from analytics.stories.post_mortem import PostMortem
+
+    tenant, any_realm = tenant_of(realm, no_realm)
+    opened = warehouse_of(lake, tenant, any_realm)
+    window = Window.parse(since, until)
+    run = evidence(opened, find_run(opened, execution_id)).run if execution_id else {}
+    if run and not (family or strategy_id):
+        strategy_id, tenant, any_realm = str(run["strategy_id"]), run["realm_id"], False
+        opened = Warehouse(opened.lake, realms=[tenant])
+    found = find_family(opened, realm=tenant, any_realm=any_realm, family=family or None, strategy=strategy_id or None)
+    if run and run["strategy_id"] not in found.strategy_ids:
+        raise UsageError(
+            f"run {run['execution_id']} is not one of {found.name}", hint="leave out the strategy: the run tells"
+        )
+    if any_realm:
+        opened = Warehouse(opened.lake, realms=[found.realm])
+    opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), counters)
+    return PostMortem(
+        Inquiry(opened, found, window.since, window.until, parse(baseline, found, window)),
+        show_users=show_users,
+        sampling=sampling,
+        execution_id=str(run.get("execution_id", "")),
+    )
+
+
+def runaway_rules(
+    lake: Warehouse | str | Path | None = None,
+    *,
+    realm: str | None = "",
+    no_realm: bool = False,
+    since: str | date = "yesterday",
+    until: str | date = "today",
+    previous: str | Path = "",
+    counters: str = "",
+    **thresholds: float,
+) -> RunawayRules:
+    """Who is heading for a limit, who got there, and what each strategy costs.
+
+    Args:
+        lake: An open lake, or its folder.
+        realm: Tenant; empty for all, ``None`` for the NULL realm.
+        no_realm: The NULL realm, where a parameter cannot be ``None``.
+        since, until: The window in question.
+        previous: ``summary.json`` of the last report, which says what is new, worse and fixed; empty or ``none`` to compare
+            with the days before the window.
+        counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
+        **thresholds: Those of `analytics.findings.thresholds.Thresholds`: ``node_cap``, ``depth_cap``, ``time_limit_ms``,
+            ``horizon_days``, ``close``, ``slow_times``, ``slow_extra_ms``.
+
+    Raises:
+        UsageError: A threshold is unknown or makes no sense, or the last report cannot be read.
+        ConfigurationError, SourceError: The counters cannot be read.
+    """
+    from analytics.findings.previous import read
+    from analytics.findings.thresholds import named
+    from analytics.stories.runaway_rules import RunawayRules
+
+    limits = named(thresholds)
+    last = read(previous) if str(previous) not in ("", "none") else None
+    tenant, any_realm = tenant_of(realm, no_realm)
+    window = Window.parse(since, until)
+    # A day alone does not show that the rate has changed.
+    looked_at = Window(window.since - timedelta(days=7), window.until)
+    opened, sampling = audited(warehouse_of(lake, tenant, any_realm), looked_at, counters)
+    return RunawayRules(
+        opened, since=window.since, until=window.until, thresholds=limits, previous=last, sampling=sampling
+    )
+
+
+def sampling_audit(
+    lake: Warehouse | str | Path | None = None,
+    *,
+    since: str | date | None = None,
+    until: str | date | None = None,
+    counters: str | None = None,
+) -> Audit:
+    """Does the log agree with the rate it is said to be sampled at, and with the engine's own counters?
+
+    Args:
+        lake: An open lake, or its folder.
+        since, until: The window; the last three days when not given.
+        counters: Prometheus server or exported file; ``ANALYTICS_COUNTERS`` when not given.
+
+    Raises:
+        ConfigurationError, SourceError: The counters cannot be read.
+    """
+    from analytics.audit import audit
+
+    where = Settings.from_env(sample_rates="", counters=counters).counters
+    return audit(warehouse_of(lake, None, True), Window.parse(since, until), where)
+
+
+def audited(lake: Warehouse, window: Window, counters: str) -> tuple[Warehouse, Audit]:
+    """What the sampling of a window is worth, and the lake with the weights that the counters give.
+
+    Args:
+        lake: An open lake.
+        window: Which runs.
+        counters: Prometheus server or exported file; ``ANALYTICS_COUNTERS`` when empty.
+    """
+    found = sampling_audit(lake, since=window.since, until=window.until, counters=counters or None)
+    return (lake if found.weights is None else lake.reweighed(found.weights)), found

@@ -1,0 +1,292 @@
+"""What a report says is new, worse, known and fixed since the last one, and what its definition sets."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from analytics.cli.report import failed
+from analytics.errors import UnknownNameError, UsageError
+from analytics.estimates import Estimate
+from analytics.findings.previous import read
+from analytics.findings.runaway_facts import Finding
+from analytics.findings.runaway_keys import Key
+from analytics.findings.since_last import Now, compared
+from analytics.findings.thresholds import Thresholds, named
+from analytics.last_report import find_last, scope
+from analytics.report_definitions import find, setting
+from analytics.stories.runaway_digest import digest
+from analytics.window import Window
+
+DAY = timedelta(days=1)
+SINCE = datetime(2026, 7, 10, tzinfo=UTC)
+LADDER = Key("sunny-gym", "Ladder", 2)
+
+
+def runs(value: float) -> Estimate:
+    return Estimate(value, 0.9 * value, 1.1 * value, int(value / 20), "good")
+
+
+def found(what: str = "limit", count: int = 30, key: Key = LADDER, **more: object) -> Finding:
+    return Finding("finding", what, key, SINCE, SINCE + timedelta(hours=1), count, count, "runs", more)
+
+
+def report(folder: Path, findings: list[dict], ran: dict[tuple, float], day: int = 1, **more: object) -> Path:
+    """A summary as a report ``day`` days earlier would have left it."""
+    window = {"since": (SINCE - day * DAY).isoformat(), "until": (SINCE - (day - 1) * DAY).isoformat()}
+    league = [
+        {"realm": r, "family": f, "version": v, "est_runs": runs(value).to_dict()} for (r, f, v), value in ran.items()
+    ]
+    path = folder / "summary.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps({"report": "runaway_rules", **window, "findings": findings, "league": league} | more),
+        encoding="utf-8",
+    )
+    return path
+
+
+def entry(what: str = "limit", count: int | None = 30, kind: str = "new", key: Key = LADDER, **more: object) -> dict:
+    until = (SINCE - timedelta(hours=5)).isoformat()
+    return {"kind": kind, "what": what, "realm": key.realm, "family": key.strategy, "version": key.version, "since": until,
+            "until": until, "count": count, "number": count, "unit": "runs"} | more  # fmt: skip
+
+
+def now(value: float = 20_000, settled: bool | None = None, key: Key = LADDER) -> Now:
+    row = {"realm_id": key.realm, "strategy": key.strategy, "strategy_version": key.version, "est_runs": runs(value)}
+    return Now(SINCE, SINCE + DAY, [row] if value else [], lambda what, family: settled)
+
+
+def kinds(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.kind, finding.what) for finding in findings]
+
+
+def test_what_the_last_report_did_not_have_is_new(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry("canary", 12)], {LADDER: 20_000}))
+    assert kinds(compared([found("limit")], last, now()))[0] == ("new", "limit")
+
+
+def test_what_it_had_is_known_though_the_version_changed(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
+    later = LADDER._replace(version=3)
+    assert kinds(compared([found(count=31, key=later)], last, now(key=later))) == [("finding", "limit")]
+
+
+def test_a_rate_that_rose_by_more_than_chance_is_worse(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
+    assert kinds(compared([found(count=120)], last, now())) == [("worse", "limit")]
+
+
+def test_four_times_the_runs_with_four_times_the_stops_are_not_worse(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
+    assert kinds(compared([found(count=120)], last, now(80_000))) == [("finding", "limit")]
+
+
+def test_a_fixed_finding_of_the_last_report_is_new_when_it_comes_back(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry(kind="fixed")], {LADDER: 20_000}))
+    assert kinds(compared([found()], last, now())) == [("new", "limit")]
+
+
+def test_none_where_thirty_were_expected_is_fixed(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
+    [finding] = compared([], last, now())
+    assert (finding.kind, finding.facts["before"]) == ("fixed", 30)
+    assert finding.until == SINCE - timedelta(hours=5)
+
+
+def test_a_rare_stop_waits_until_enough_runs_went_by(tmp_path: Path) -> None:
+    """One stop in 20,000 runs: three are expected in 60,000, so it is fixed on the third day without one, not before."""
+    path = report(tmp_path, [entry(count=1)], {LADDER: 20_000})
+    seen = []
+    for day in range(3):
+        [finding] = compared([], read(path), now(20_000))
+        seen.append(finding.kind)
+        facts = finding.facts
+        waiting = {
+            "last_seen": facts["last_seen"].isoformat(),
+            "runs": facts["runs_before"].to_dict(),
+            "runs_since": facts["runs_since"],
+        }
+        path = report(tmp_path / str(day), [entry(count=1, kind=finding.kind, waiting=waiting)], {LADDER: 20_000})
+    assert seen == ["waiting", "waiting", "fixed"]
+
+
+def test_a_strategy_that_did_not_run_is_not_fixed_and_forgotten_after_a_fortnight(tmp_path: Path) -> None:
+    old = (SINCE - 20 * DAY).isoformat()
+    last = read(report(tmp_path, [entry(), entry("canary", 9, until=old)], {LADDER: 20_000}))
+    assert kinds(compared([], last, now(0))) == [("waiting", "limit")]
+
+
+def test_only_what_lies_after_the_last_report_counts_as_passed(tmp_path: Path) -> None:
+    """A window of a week whose last report ended a day ago: a seventh of its runs is news."""
+    last = read(report(tmp_path, [entry(count=10)], {LADDER: 20_000}))
+    week = Now(SINCE - 6 * DAY, SINCE + DAY, now(28_000).league, lambda what, family: None)
+    [finding] = compared([], last, week)
+    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", pytest.approx(4_000))
+
+
+@pytest.mark.parametrize(("settled", "kind"), [(True, "fixed"), (None, "waiting")])
+def test_growth_is_over_only_when_the_log_can_tell(tmp_path: Path, settled: bool | None, kind: str) -> None:
+    days = Estimate(6.0, 4.0, 11.0, 900, "rough").to_dict()
+    last = read(report(tmp_path, [entry("growing", None, number=days)], {LADDER: 20_000}))
+    assert kinds(compared([], last, now(settled=settled))) == [(kind, "growing")]
+
+
+def test_what_was_close_to_the_cap_and_hits_it_now_is_not_fixed(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry("close", None)], {LADDER: 20_000}))
+    assert kinds(compared([found("limit")], last, now(settled=True))) == [("new", "limit")]
+
+
+def test_a_stall_is_never_new_and_never_fixed(tmp_path: Path) -> None:
+    stall = entry("stall", 40) | {"realm": None, "family": None, "version": None}
+    last = read(report(tmp_path, [stall], {LADDER: 20_000}))
+    assert compared([], last, now()) == []
+    assert kinds(compared([Finding("finding", "stall", None, SINCE, SINCE, 9, 9, "runs")], last, now())) == [
+        ("finding", "stall")
+    ]
+
+
+def test_the_null_realm_is_not_the_realm_named_none(tmp_path: Path) -> None:
+    nobody, none = Key(None, "Ladder", 2), Key("None", "Ladder", 2)
+    last = read(report(tmp_path, [entry(key=nobody)], {nobody: 20_000}))
+    assert ("new", "limit") in kinds(compared([found(key=none)], last, now(key=none)))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"report": "post_mortem"}', '{"report": "runaway_rules", "since": "2026-07-09"}']
+)
+def test_a_last_report_that_is_none_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "summary.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"summary\.json") as refused:
+        read(path)
+    assert "none" in str(refused.value.hint)
+
+
+# ---- which report came before -------------------------------------------------------------------------------------------
+
+
+def rendered(out: Path, day: int, about: dict, *, hours: int = 24) -> Path:
+    since = SINCE - day * DAY
+    until = since + timedelta(hours=hours)
+    folder = out / f"runaway_rules_{since:%Y-%m-%d}_{until:%Y-%m-%d}_{day:08x}"
+    return report(folder, [], {}, scope=about, since=since.isoformat(), until=until.isoformat())
+
+
+def test_the_last_report_is_the_newest_of_the_same_scope_and_length_before_this_one(tmp_path: Path) -> None:
+    about = scope("runaway_rules", {"lake": "lake", "realm": "a", "no_realm": False})
+    other = scope("runaway_rules", {"lake": "demo/lake", "realm": "a", "no_realm": False})
+    wanted = rendered(tmp_path, 3, about)
+    rendered(tmp_path, 4, about)
+    rendered(tmp_path, 1, other)  # another lake
+    rendered(tmp_path, 7, about, hours=7 * 24)  # a week, which ends the day before
+    rendered(tmp_path, 0, about)  # the same window, made before
+    rendered(tmp_path, -1, about)  # a later one
+    (tmp_path / "runaway_rules_2026-07-09_2026-07-10_ffffffff").mkdir()  # half-written
+    assert find_last(tmp_path, "runaway_rules", about, Window(SINCE, SINCE + DAY)) == wanted
+
+
+def test_without_a_report_before_there_is_none(tmp_path: Path) -> None:
+    about = scope("runaway_rules", {"lake": "lake"})
+    assert find_last(tmp_path / "nowhere", "runaway_rules", about, Window(SINCE, SINCE + DAY)) is None
+
+
+# ---- definitions and thresholds -----------------------------------------------------------------------------------------
+
+
+def test_a_definition_names_notebook_thresholds_and_when_to_fail(tmp_path: Path) -> None:
+    (tmp_path / "night.toml").write_text(
+        'notebook = "runaway_rules"\nfail_on = "any"\n[parameters]\nnode_cap = 600\nsince = 2026-07-01\n'
+    )
+    definition = find("night", ["runaway_rules"], tmp_path)
+    assert (definition.name, definition.notebook, definition.fail_on) == ("night", "runaway_rules", "any")
+    assert definition.parameters == {"node_cap": 600, "since": "2026-07-01"}
+    assert find(str(tmp_path / "night.toml"), ["runaway_rules"]) == definition
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("notebook = ", "cannot be read"),
+        ('notebook = "runaway_rules"\nnode_cap = 5', r"\[parameters\]"),
+        ('notebook = "explore"', "explore"),
+        ('notebook = "runaway_rules"\nfail_on = "sometimes"', "sometimes"),
+        ('notebook = "runaway_rules"\nparameters = 5', "table"),
+    ],
+)
+def test_a_definition_that_says_something_unknown_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "night.toml").write_text(text)
+    with pytest.raises(UsageError) as refused:
+        find("night", ["runaway_rules"], tmp_path)
+    assert __import__("re").search(says, f"{refused.value} {refused.value.hint}")
+
+
+def test_an_unknown_report_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    (tmp_path / "night.toml").write_text("")
+    with pytest.raises(UnknownNameError) as refused:
+        find("day", ["runaway_rules"], tmp_path)
+    assert "night, runaway_rules" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("node_cap=600", 600), ("since=2026-07-01", "2026-07-01"), ("realm=acme", "acme"), ("realm=a=b", "a=b")],
+)
+def test_a_parameter_is_typed_as_it_is_written(text: str, value: object) -> None:
+    assert setting(text)[1] == value
+
+
+def test_a_threshold_that_makes_no_sense_is_refused() -> None:
+    assert named({"node_cap": 600}) == Thresholds(node_cap=600)
+    for wrong in (
+        {"node_cap": 0},
+        {"close": 1.5},
+        {"horizon_days": float("nan")},
+        {"nodecap": 5},
+        {"time_limit_ms": "5"},
+    ):
+        with pytest.raises(UsageError):
+            named(wrong)  # type: ignore[arg-type]
+
+
+# ---- the exit code and the line for a chat -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "counts", "missing", "fails"),
+    [
+        ("new", {"new": 1}, [], True),
+        ("new", {"worse": 1, "finding": 2}, [], False),
+        ("any", {"worse": 1}, [], True),
+        ("any", {"finding": 1}, [], True),
+        ("any", {"fixed": 3, "waiting": 1}, [], False),
+        ("never", {"new": 5}, ["2026-07-10"], False),
+        ("new", {}, ["2026-07-10"], True),
+    ],
+)
+def test_the_exit_code_follows_the_kinds_and_a_day_that_is_missing(
+    fail_on: str, counts: dict, missing: list, fails: bool
+) -> None:
+    all_kinds = dict.fromkeys(("new", "worse", "finding", "fixed", "waiting"), 0) | counts
+    assert bool(failed({"counts": all_kinds, "missing_days": missing}, fail_on)) is fails
+
+
+def test_the_digest_is_one_line_and_no_name_in_it_can_call_anybody() -> None:
+    evil = Key("<!channel>\n@here", "[win](https://example.test) *now* <@U1>", 3)
+    told = digest(
+        [Finding("new", "limit", evil, SINCE, SINCE, 37, 37, "runs"), Finding("fixed", "limit", LADDER, None, SINCE, 0, 0, "runs")],
+        SINCE, SINCE + DAY, versions=5,
+    )  # fmt: skip
+    assert told.startswith("runaway 2026-07-10: 1 new (") and told.endswith("hit cap ×37), 1 fixed (Ladder v2)")
+    assert told.isprintable() and not set(told) & set("@<>[]*`&") and "://" not in told
+
+
+def test_the_digest_of_a_quiet_day_says_so_and_of_a_missing_one_too() -> None:
+    assert digest([], SINCE, SINCE + DAY, versions=12) == "runaway 2026-07-10: nothing new, 12 versions ran"
+    assert (
+        digest([], SINCE, SINCE + DAY, versions=0, missing_days=1)
+        == "runaway 2026-07-10: 1 day not extracted, nothing logged"
+    )
