@@ -5,7 +5,20 @@ from analytics.charts.density import density
 from analytics.charts.exceedance import exceedance
 from analytics.charts.failures import failure_strip
 from analytics.charts.growth import growth
+from analytics.charts.icicle import icicle
 from analytics.charts.svg import inline_svg, responsive
+from analytics.charts.time_split import time_split
 from analytics.charts.timeline import timeline
 
-__all__ = ["cases", "density", "exceedance", "failure_strip", "growth", "inline_svg", "responsive", "timeline"]
+__all__ = [
+    "cases",
+    "density",
+    "exceedance",
+    "failure_strip",
+    "growth",
+    "icicle",
+    "inline_svg",
+    "responsive",
+    "time_split",
+    "timeline",
+]

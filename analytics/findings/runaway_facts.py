@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from analytics import differences, estimates
 from analytics.estimates import Estimate
 from analytics.findings.passing import Passed
+from analytics.findings.runaway_fields import midnight
 from analytics.findings.runaway_keys import Key, key_of
 from analytics.findings.runaway_stops import Burst, Stop
 from analytics.findings.version_growth import VersionNodes
@@ -121,12 +122,21 @@ def stall(burst: Burst) -> Finding:
 
 
 def slow(row: Mapping[str, Any], is_new: bool) -> Finding:
-    """A version is slower than its nodes explain."""
+    """A version is slower than its nodes explain, or its nodes made it much slower than the version before.
+
+    Args:
+        row: Of ``Times.table``.
+        is_new: Whether the version, or its slowness, was not there before the window.
+    """
     key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-    names = ("est_ms_p50", "est_nodes_p50", "explained_ms", "fields", "new_fields", "earlier_version", "earlier_ms_p50")
+    names = (
+        "est_ms_p50", "est_nodes_p50", "explained_ms", "verdict", "fields", "new_fields", "earlier_version", "earlier_ms_p50",
+        "slow_since", "since_is_version",
+    )  # fmt: skip
     kind = "new" if is_new else "finding"
-    facts = {name: row[name] for name in names}
-    return Finding(kind, "slow", key, None, None, None, float(row["est_time_share"]), "of time", facts)
+    facts = {**{name: row[name] for name in names}, "blamed": row["split"].blamed}
+    since = midnight(row["slow_since"]) if row["slow_since"] else None
+    return Finding(kind, "slow", key, since, None, None, float(row["est_time_share"]), "of time", facts)
 
 
 def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:

@@ -20,6 +20,7 @@ FEW, ENOUGH = 30, 300
 
 _RULE_COLUMNS = ("realm_id", "strategy", "strategy_version", "rule_id", "reading", "match_count", "entry_count",
                  "share_low", "share_high", "grade", "note")  # fmt: skip
+_COUNT_COLUMNS = (*_RULE_COLUMNS, "is_alone", "cut_count")
 
 
 def dead_rules(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFrame:
@@ -31,21 +32,29 @@ def dead_rules(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFram
         ``reading`` is ``never matched``, ``never reached``, ``always matches`` or ``cannot tell`` (its entries lie behind
         the cut of the trace). Most evaluations first. Rules that share an id with another are left out.
     """
+    counts = rule_counts(lake, since, until)
+    found = counts[counts["is_alone"] & (counts["reading"] != "")]
+    return found[list(_RULE_COLUMNS)].reset_index(drop=True)
+
+
+def rule_counts(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFrame:
+    """Every rule by its id, with what its counts prove.
+
+    Returns:
+        As ``dead_rules``, all rules. ``reading`` is empty for a rule that sometimes matches, and where ``is_alone`` is False:
+        several rules of the program share the id. ``cut_count``: logged runs of the version whose trace was cut.
+    """
     import pandas as pd
 
-    found = [
-        row
-        for record in records(lake.run("dead_rules", since=since, until=until))
-        if int(record["places_count"]) == 1 and (row := _reading(record))
-    ]
+    found = [_reading(record) for record in records(lake.run("dead_rules", since=since, until=until))]
     found.sort(key=lambda row: (_ORDER.index(row["reading"]), -row["entry_count"], row["strategy"]))
-    return pd.DataFrame(found, columns=list(_RULE_COLUMNS))
+    return pd.DataFrame(found, columns=list(_COUNT_COLUMNS))
 
 
-_ORDER = ("never matched", "never reached", "always matches", "cannot tell")
+_ORDER = ("never matched", "never reached", "always matches", "cannot tell", "")
 
 
-def _reading(record: dict[str, Any]) -> dict[str, Any] | None:
+def _reading(record: dict[str, Any]) -> dict[str, Any]:
     entries, matches = int(record["entry_count"]), int(record["match_count"])
     whole = int(record["ok_logged_count"]) - int(record["cut_logged_count"])
     note = ""
@@ -61,19 +70,22 @@ def _reading(record: dict[str, Any]) -> dict[str, Any] | None:
     elif matches == entries:
         reading, low = "always matches", 1 - _none_of(entries)
     else:
-        return None
+        reading = ""
+    is_alone = int(record["places_count"]) == 1
     return {
         "realm_id": text_or_none(record["realm_id"]),
         "strategy": record["strategy"],
         "strategy_version": int(record["strategy_version"]),
         "rule_id": text_or_none(record["rule_id"]),
-        "reading": reading,
+        "reading": reading if is_alone else "",
         "match_count": matches,
         "entry_count": looks,
         "share_low": low,
         "share_high": high,
         "grade": "good" if looks >= ENOUGH else "rough" if looks >= FEW else "too few",
         "note": note,
+        "is_alone": is_alone,
+        "cut_count": int(record["cut_logged_count"]),
     }
 
 

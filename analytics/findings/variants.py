@@ -100,7 +100,7 @@ def find_variants(lake: Warehouse, realm: str | None, side: Side) -> Variants | 
     asked = lake.sql(sql.text("variants", "trace_variants"), **parameters(realm, side)).to_arrow_table()
     for batch in asked.to_batches(max_chunksize=2_000):  # all entries of many variants as Python objects would be large
         for row in batch.to_pylist():
-            trace = _entries(row["trace"])
+            trace = entries(row["trace"])
             beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=row["is_whole"])
             true = frozenset(
                 position
@@ -165,7 +165,7 @@ def read(
         lake.connection.unregister("variant_places")
 
 
-def _entries(trace: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def entries(trace: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lake's entries as the log held them."""
     return [
         {

@@ -8,6 +8,7 @@ from analytics.program.outline import Outline, outline
 from analytics.program.replay import Replay, replay
 from analytics.program.size import Size, size
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
+from analytics.program.ways import Rest, follow
 
 __all__ = [
     "ANALYTICS_PATHS",
@@ -21,12 +22,14 @@ __all__ = [
     "Phase",
     "Program",
     "Replay",
+    "Rest",
     "Size",
     "TraceEntry",
     "align",
     "analytics_paths",
     "compile_program",
     "evaluate",
+    "follow",
     "generate_ids",
     "outline",
     "replay",

@@ -61,6 +61,16 @@ def points_bounds(
     return min(span.low for span in found), max(span.high for span in found)
 
 
+def truth_of(condition: Any, fields: Mapping[str, Any]) -> bool | None:
+    """Whether an expression counts as true on what is known; None when that depends on what is not.
+
+    Raises:
+        RuleFailure: The run fails there.
+    """
+    work = _Work(fields, "full")
+    return work.truth(work.value(condition, 2))
+
+
 class _Work:
     """One evaluation: what is known, and with which points the program may have ended so far."""
 

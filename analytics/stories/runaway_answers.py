@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics import page
-from analytics.findings.runaway import GROUPS, Burst, Finding, Key, Stop, key_of
+from analytics.findings.runaway import GROUPS, Burst, Finding, Stop, key_of
 from analytics.page import number as write
 from analytics.page.text import Inline
 from analytics.stories.runaway_sentences import named, runs
@@ -143,31 +141,3 @@ def growing_words(table: pd.DataFrame, found: Sequence[Finding]) -> Inline:
     if unknown:
         parts.append(f" {unknown} of {len(versions)} have too few days to tell.")
     return parts
-
-
-def hot_words(hot: pd.DataFrame, never: int) -> Inline:
-    """Which rule leaves most entries, and how many rules never do anything."""
-    tail = f" {never} {'rule' if never == 1 else 'rules'} never did anything in two weeks." if never else ""
-    named_rules = [row for row in records(hot) if isinstance(row["rule_id"], str)]
-    if not named_rules:
-        return f"No rule can be told apart: no definition is readable.{tail}" if len(hot) else tail.strip() or None
-    first = named_rules[0]
-    share = write.percent(round(float(first["est_entry_share"]), 2))
-    key = key_of(first["realm_id"], first["strategy"], first["strategy_version"])
-    return [
-        "Rule ",
-        page.strong(page.author(first["rule_id"], 40)),
-        " of ",
-        named(key),
-        f" leaves most entries: {share} of all.{tail}",
-    ]
-
-
-def beyond_cut(table: pd.DataFrame) -> dict[Key, float]:
-    """Which part of each version's nodes lies behind the cut of its traces."""
-    found = {}
-    for row in records(table):
-        nodes, stored = float(row["est_nodes"]), float(row["est_stored_entries"])
-        if nodes > 0 and math.isfinite(stored):
-            found[key_of(row["realm_id"], row["strategy"], row["strategy_version"])] = max(0.0, 1 - stored / nodes)
-    return found

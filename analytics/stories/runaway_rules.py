@@ -14,12 +14,14 @@ from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, sampling, summary_block
 from analytics.stories import runaway_answers as answers
+from analytics.stories import runaway_fields as time_fields
 from analytics.stories import runaway_league as league
+from analytics.stories import runaway_nodes as nodes
 from analytics.stories import runaway_pictures as pictures
 from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
 from analytics.stories.runaway_digest import digest
-from analytics.stories.runaway_sentences import named, sentence
+from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import headline, number, window_words
 from analytics.warehouse import records
 from analytics.window import Window
@@ -91,6 +93,10 @@ class RunawayRules:
     @cached_property
     def _ran(self) -> set[Key]:
         return {tables.row_key(row) for row in self._rows()}
+
+    @cached_property
+    def _nodes(self) -> nodes.Nodes:
+        return nodes.gather(self.lake, self.evidence, self._ran)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -219,37 +225,11 @@ class RunawayRules:
 
     def nodes(self) -> Block:
         """Which rules leave the entries, and which do nothing."""
-        how = ["Trace entries, from the daily rollup; whole UTC days.",
-               "Traces are cut at 200 entries: what comes after is not seen here.",
-               "Dead rules: two weeks, exact binomial bounds on logged evaluations."]  # fmt: skip
-        hot = runaway.hot_rules(self.lake.run("hot_nodes", since=self.since, until=self.until))
-        start = min(self.since, self.until - runaway.HISTORY)
-        rules = runaway.dead_rules(self.lake, start, self.until)
-        hot, rules = tables.of_versions(hot, self._ran), tables.of_versions(rules, self._ran)
-        if hot.empty and rules.empty:
-            return page.section("nodes", "Which rules cost?", how, "No trace entry is logged in this window.")
-        blocks, never = tables.rule_blocks(rules)
-        body: list[Block] = [tables.hot_table(hot.head(8), answers.beyond_cut(self.table)), *blocks]
-        return page.section("nodes", "Which rules cost?", how, answers.hot_words(hot, never), body)
+        return nodes.section(self._nodes)
 
     def fields(self) -> Block:
         """Is it the rules or the fields they read?"""
-        how = ["Durations include the database queries for analytics fields, nodes do not.",
-               "What a node costs: a robust line through the medians of all strategies with thirty ok runs."]  # fmt: skip
-        slow = self.evidence.slow
-        if slow.empty:
-            say = "Cannot tell: fewer than four strategies have thirty logged ok runs to compare."
-            return page.section("fields", "Rules or fields?", how, say)
-        flagged = slow[slow["is_slow"]]
-        names = Markup(", ").join(named(tables.row_key(row)) for row in records(flagged.head(3)))
-        verb = " is" if len(flagged) == 1 else " are"
-        answer: Inline = [names, verb, " slower than the nodes explain; the fields read may be the reason."]
-        if flagged.empty:
-            answer = "No strategy is much slower than its nodes explain."
-        note = "The log does not hold the queries' own times, so this names what may be slow and proves nothing."
-        return page.section(
-            "fields", "Rules or fields?", how, answer, [tables.slow_table(slow.head(6)), page.note(note)]
-        )
+        return time_fields.section(self.evidence.times, self.thresholds.time_limit_ms)
 
     def sure(self) -> Block:
         """What the numbers rest on."""
@@ -275,6 +255,8 @@ class RunawayRules:
             "title": self.title,
             "digest": self.digest,
             "missing_days": [str(day) for day in coverage.missing_days(self.lake, self.since, self.until)],
+            **nodes.summary(self._nodes),
+            "time_split": time_fields.facts(self.evidence.times),
             "nav": self.nav,
             "verdict": plain(self.verdict),
         }

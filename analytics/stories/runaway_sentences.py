@@ -12,6 +12,7 @@ from analytics.findings.runaway import Finding, Key
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.stories import masked, realm_name
+from analytics.stories.runaway_slow import why_slow
 
 _CANARIES = {
     "DSL_FIELD_NOT_PRECOMPUTED": "a field that was not precomputed",
@@ -166,21 +167,6 @@ def _slow(finding: Finding) -> list[Inline]:
     text = f" takes {write.ms(took.value, took.low, took.high)} at the median; its "
     text += f"{write.number(facts['est_nodes_p50'].value)} nodes explain about {write.ms(max(round(facts['explained_ms']), 1))}. "
     return [named(finding.key), text, why_slow(facts)]
-
-
-def why_slow(facts: Mapping[str, Any]) -> Markup:
-    """What may make it slow: the fields it reads and its earlier version did not, or all it reads."""
-    fields = facts["new_fields"] or facts["fields"]
-    if not fields:
-        return page.inline("Its program reads no analytics field the lake knows of, so the log cannot tell why.")
-    listed = Markup(", ").join(page.mono(page.author(path)) for path in fields)
-    parts: list[Inline] = ["May be the field " if len(fields) == 1 else "May be one of the fields ", listed]
-    if facts["new_fields"]:
-        before = facts["earlier_ms_p50"]
-        known = isinstance(before, Estimate) and math.isfinite(before.value)
-        took = f" ({write.ms(before.value, before.low, before.high)})" if known else ""
-        parts.append(f", which v{int(facts['earlier_version'])}{took} did not read")
-    return page.inline([*parts, "."])
 
 
 def _timeout(finding: Finding) -> list[Inline]:

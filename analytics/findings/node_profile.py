@@ -1,0 +1,192 @@
+"""What every place of a program does: how many entries it leaves, how often it matches or holds, and what of that is not seen.
+
+A node is a place in the program and not an id: ids repeat, may be null, and are shared by both phases of DSL_EXTEND. A run comes
+by a place at most once. Entries behind the cut of a trace are those of the ways that fit the run's row (``program.ways``): on
+ok runs their number is known exactly, and so is where they were left when one way fits. Where several fit, a place has left
+something between nothing and one entry, and the estimate is its share of these ways.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from analytics import estimates
+from analytics.estimates import Estimate
+from analytics.findings.program_sample import Sample
+from analytics.findings.rule_costs import ELSE, ELSEIF, MATCH, SKIP, RuleCost, rule_costs
+from analytics.findings.runaway_keys import Key
+from analytics.findings.variants import CONDITIONS
+from analytics.program import AstNode, words
+
+
+@dataclass(slots=True)
+class Looks:
+    """What the rows that were read prove about one place. Counts of logged runs.
+
+    Attributes:
+        sure: Runs that came by for certain.
+        maybe: Runs that may have come by behind the cut of their trace.
+        turns: Turn → runs that took it for certain.
+        maybe_turns: Turn → runs that may have taken it.
+    """
+
+    sure: int = 0
+    maybe: int = 0
+    turns: Counter[Any] = field(default_factory=Counter)
+    maybe_turns: Counter[Any] = field(default_factory=Counter)
+
+    def counts(self, wanted: Iterable[Any]) -> tuple[int, int]:
+        """Runs that took one of these turns for certain, and those that may have."""
+        turns = set(wanted)
+        return sum(self.turns[turn] for turn in turns), sum(self.maybe_turns[turn] for turn in turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One node of the program.
+
+    Attributes:
+        node: Where and what it is.
+        words: The same for a reader.
+        entries: Entries per run, estimated.
+        unseen: Of these, those behind the cut of a trace.
+        turns: Turn → estimated share of the runs that come by; branches of rules without their number, conditions true or false.
+        looks: What that rests on.
+    """
+
+    node: AstNode
+    words: str
+    entries: Estimate
+    unseen: float
+    turns: Mapping[Any, float]
+    looks: Looks
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a version's runs do, place by place.
+
+    Attributes:
+        sample: The runs it rests on.
+        is_recent: Entries and shares are of the window; False when it has no such run: then of the days before it.
+        run_count: Logged runs that entries and shares rest on.
+        entries: Entries per run, estimated.
+        unseen: Share of all entries that lie behind the cut.
+        places: In walk order.
+        rules: In walk order.
+    """
+
+    sample: Sample
+    is_recent: bool
+    run_count: int
+    entries: float
+    unseen: float
+    places: tuple[Place, ...]
+    rules: tuple[RuleCost, ...]
+
+    @property
+    def key(self) -> Key:
+        """Which version."""
+        return self.sample.key
+
+
+def profile(sample: Sample) -> Profile | None:
+    """Add up what the runs did; None when no run fits the program."""
+    is_recent = any(way.is_recent for way in sample.ways)
+    ways = [way for way in sample.ways if way.is_recent == is_recent]
+    nodes = sample.definition.outline.nodes
+    weight = sum(way.weight for way in ways)
+    if not weight:
+        return None
+    effective = weight**2 / sum(way.weight_square for way in ways)
+    run_count = sum(way.logged_count for way in ways)
+    low, value, high, unseen = (np.zeros(len(nodes)) for _ in range(4))
+    turns: list[defaultdict[Any, float]] = [defaultdict(float) for _ in nodes]
+    for way in ways:
+        part = way.weight / weight
+        for position, turn in way.turns.items():
+            low[position] += part
+            turns[position][_turn(turn)] += part
+        if way.rest is not None:
+            for position, share in way.rest.visits.items():
+                unseen[position] += part * share
+                high[position] += part * (1 - (share if position in way.rest.sure else 0))
+                low[position] += part * (position in way.rest.sure)
+            for (position, turn), share in way.rest.turns.items():
+                turns[position][_turn(turn)] += part * share
+        elif way.unseen:
+            seen = np.ones(len(nodes), dtype=bool)
+            seen[list(way.turns)] = False
+            high[seen] += part
+    value = np.array([sum(counter.values()) for counter in turns])
+    high = np.maximum(low + high, value)
+    looks = _looks(sample, len(nodes))
+    places = tuple(
+        Place(
+            node,
+            words.place(sample.definition.outline, node.position),
+            _share(low[at], value[at], high[at], effective, run_count),
+            float(unseen[at]),
+            {turn: part / value[at] for turn, part in turns[at].items()} if value[at] else {},
+            looks[at],
+        )
+        for at, node in enumerate(nodes)
+    )
+    stored = sum(way.weight * len(way.turns) for way in ways) / weight
+    behind = sum(way.weight * way.unseen for way in ways) / weight
+    return Profile(
+        sample, is_recent, run_count, stored + behind, behind / (stored + behind), places,
+        rule_costs(ways, places, stored + behind),
+    )  # fmt: skip
+
+
+def _turn(turn: Any) -> Any:
+    return ELSEIF if isinstance(turn, str) and turn.startswith(ELSEIF) else turn
+
+
+def _share(low: float, value: float, high: float, effective: float, rows: int) -> Estimate:
+    """A share of runs (Wilson, on Kish's effective count), widened by what nobody can see."""
+    found = estimates.share(value * effective, effective, rows=rows)
+    bottom = estimates.share(min(low, 1.0) * effective, effective).low
+    top = estimates.share(min(high, 1.0) * effective, effective).high
+    half = (top - bottom) / 2
+    grade = "good" if half <= 0.05 else "rough" if half <= 0.15 else "too few"
+    return replace(found, low=bottom, high=top, grade=estimates.worse(found.grade, grade))
+
+
+def _looks(sample: Sample, size: int) -> list[Looks]:
+    """Counts over all rows that were read, those before the window too."""
+    found = [Looks() for _ in range(size)]
+    nodes = sample.definition.outline.nodes
+    for way in sample.ways:
+        for position, turn in way.turns.items():
+            found[position].sure += way.logged_count
+            found[position].turns[_turn(turn)] += way.logged_count
+        if way.rest is not None:
+            for position in way.rest.visits:
+                sure = position in way.rest.sure
+                found[position].sure += sure
+                found[position].maybe += not sure
+            for position, turn in way.rest.turns:
+                sure = (position, turn) in way.rest.sure_turns
+                # A condition whose outcome decides nothing there is not computed: it may have been either.
+                open_ended = turn is None and nodes[position].type in CONDITIONS
+                for taken in (True, False) if open_ended else (_turn(turn),):
+                    counter = found[position].turns if sure and not open_ended else found[position].maybe_turns
+                    counter[taken] += 1
+        elif way.unseen:
+            for position in range(size):
+                if position not in way.turns:
+                    _anything(found[position], nodes[position].type)
+    return found
+
+
+def _anything(looks: Looks, kind: str | None) -> None:
+    looks.maybe += 1
+    for turn in (MATCH, ELSEIF, ELSE, SKIP) if kind == "rule" else (True, False):
+        looks.maybe_turns[turn] += 1

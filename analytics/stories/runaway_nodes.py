@@ -1,0 +1,180 @@
+"""Which rules cost, which do nothing or always the same, and what of it nobody saw."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analytics import page
+from analytics.findings.program_profiles import Profiles, hot, idle, profiles
+from analytics.findings.runaway import HISTORY, Evidence, Key, hot_rules
+from analytics.findings.runaway_keys import text_or_none
+from analytics.findings.runaway_nodes import rule_counts
+from analytics.page import number as write
+from analytics.page.text import Inline, Markup
+from analytics.stories import realm_name
+from analytics.stories.runaway_icicle import icicle_picture
+from analytics.stories.runaway_rule_tables import hot_table, idle_blocks, unseen_table
+from analytics.stories.runaway_sentences import named
+from analytics.stories.runaway_tables import of_versions, row_key
+from analytics.stories.runaway_words import plain_number, version_name
+from analytics.warehouse import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.page import Block
+    from analytics.warehouse import Warehouse
+
+_QUESTION = "Which rules cost?"
+_HOT, _PICTURES = 8, 4
+_HOT_FACTS = ("est_entries", "est_entry_share", "part", "match", "repeats", "unseen", "is_profiled")
+_RULE_FACTS = ("kind", "reading", "match_count", "entry_count", "share_low", "share_high", "grade", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """What the section rests on, asked of the lake once.
+
+    Attributes:
+        table: The league.
+        known: The profiled programs.
+        hot: Rules by the entries they leave.
+        idle: Places that do nothing, or always the same.
+    """
+
+    table: pd.DataFrame
+    known: Profiles
+    hot: pd.DataFrame
+    idle: pd.DataFrame
+
+    @property
+    def unseen(self) -> float:
+        """Share of all entries of the window that lie behind the cut of a trace."""
+        nodes = sum(float(row["est_nodes"]) for row in records(self.table))
+        stored = sum(float(row["est_stored_entries"]) for row in records(self.table))
+        return max(0.0, 1 - stored / nodes) if nodes > 0 else 0.0
+
+
+def gather(lake: Warehouse, evidence: Evidence, ran: Collection[Key]) -> Nodes:
+    """Ask the lake: whole-fleet rules of the daily rollup, and profiles of the programs that matter."""
+    start = min(evidence.since, evidence.until - HISTORY)
+    known = profiles(lake, evidence.table, start, evidence.since, evidence.until)
+    rules = hot_rules(lake.run("hot_nodes", since=evidence.since, until=evidence.until))
+    counted = rule_counts(lake, start, evidence.until)
+    return Nodes(evidence.table, known, hot(evidence.table, of_versions(rules, ran), known), idle(counted, known, ran))
+
+
+def section(found: Nodes) -> Block:
+    """The section of the page."""
+    if found.hot.empty and found.idle.empty:
+        return page.section("nodes", _QUESTION, _how(found), "No trace entry is logged in this window.")
+    blocks, never = idle_blocks(found.idle)
+    body: list[Any] = [hot_table(found.hot.head(_HOT)), page.note(_read(found))]
+    pictures = [(one, icicle_picture(one, number)) for number, one in enumerate(found.known.found[:_PICTURES], 1)]
+    if pictures:
+        first, picture = pictures[0]
+        body += [page.subhead(_heading(first.key)), picture]
+    for one, picture in pictures[1:]:
+        body.append(page.fold(_heading(one.key), picture))
+    body += blocks
+    cut = [one for one in found.known.found if one.sample.cut_count]
+    if found.unseen > 0 and cut:
+        body += [page.subhead("What nobody saw"), unseen_table(cut)]
+    body += [page.note(note) for note in _doubts(found)]
+    return page.section("nodes", _QUESTION, _how(found), _answer(found, never), body)
+
+
+def _how(found: Nodes) -> list[Inline]:
+    programs = (
+        f"{len(found.known.found)} programs that matter most"
+        if len(found.known.found) > 1
+        else "program that matters most"
+    )
+    first = (
+        f"Entries per run, place by place, of the {programs}; of the others by node id, whole UTC days."
+        if found.known.found
+        else "Trace entries by node id, from the daily rollup; whole UTC days."
+    )
+    return [
+        first,
+        "Traces are cut, at 200 entries as a rule. How many lie behind is known. Where they were left follows from the program, "
+        "what was read before, the case that was paid and the node count, or stays open.",
+        "Dead rules: two weeks, exact binomial bounds on logged looks.",
+    ]  # fmt: skip
+
+
+def _heading(key: Key) -> Inline:
+    return Markup("Where {} leaves its entries").format(named(key))
+
+
+def _answer(found: Nodes, never: int) -> Inline:
+    """Which rule leaves most, how many do nothing, and how much of it was not seen."""
+    tail = f" {never} {'rule' if never == 1 else 'rules'} never did anything in two weeks." if never else ""
+    if found.unseen >= 0.005:
+        tail += f" {write.percent(round(found.unseen, 2))} of all entries lie after the cut of a trace."
+    told = [row for row in records(found.hot) if row["is_profiled"] or isinstance(row["rule_id"], str)]
+    if not told:
+        return (
+            f"No rule can be told apart: no definition is readable.{tail}" if len(found.hot) else tail.strip() or None
+        )
+    first = told[0]
+    share = write.percent(round(float(first["est_entry_share"]), 2))
+    place = page.strong(page.author(_capital(first["place"]), 60))
+    return [place, " of ", named(row_key(first)), f" leaves most entries: {share} of all.{tail}"]
+
+
+def _capital(text: str) -> str:
+    return (
+        text[:1].upper() + text[1:] if text.startswith(("rule ", "before ", "after ", "otherwise")) else f"Rule {text}"
+    )
+
+
+def _read(found: Nodes) -> Inline:
+    """How many logged runs the profiles were made from."""
+    if not found.known.found:
+        return "By node id: no program that matters has a definition in the lake, so places cannot be told apart."
+    told = []
+    for one in found.known.found:
+        sample = one.sample
+        of = f"{write.count(sample.read_count)} of {write.count(sample.logged_count)} logged runs"
+        window = "" if one.is_recent else ", none of the window"
+        told.append(Markup("{} ({}{})").format(version_name(one.key), of, window))
+    return [
+        "Place by place, two weeks for what never happens, the window for shares: ",
+        Markup(", ").join(told),
+        ". Shares are of the entries of all programs, also of those after the cut.",
+    ]
+
+
+def _doubts(found: Nodes) -> list[Inline]:
+    return [
+        Markup("{} ({}) is shown by node id: {}.").format(
+            version_name(key), page.author(realm_name(key.realm), 40), why
+        )
+        for key, why in found.known.doubts
+    ]
+
+
+def summary(found: Nodes) -> dict[str, list[dict[str, Any]]]:
+    """``rules`` and ``hot`` of the report's summary, as plain JSON values."""
+    return {
+        "rules": [{**_named(row), **_plain(row, _RULE_FACTS)} for row in records(found.idle)],
+        "hot": [
+            {**_named(row), **_plain(row, _HOT_FACTS), "per_run": row["per_run"].to_dict() if row["per_run"] else None}
+            for row in records(found.hot.head(_HOT))
+        ],
+    }
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    key = row_key(row)
+    return {
+        "realm": key.realm, "family": key.strategy, "version": key.version, "rule_id": text_or_none(row["rule_id"]),
+        "place": row["place"],
+    }  # fmt: skip
+
+
+def _plain(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: plain_number(row[name]) for name in names}
