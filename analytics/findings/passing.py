@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from analytics.findings.runaway_keys import Key
 from analytics.findings.runaway_stops import Burst
 from analytics.warehouse import records
+from analytics.window import Window
 
 if TYPE_CHECKING:
     from analytics.warehouse import Warehouse
@@ -37,7 +39,14 @@ class Passed:
 
 
 def passed(
-    lake: Warehouse, key: Key, bursts: Sequence[Burst], since: datetime, until: datetime, *, node_cap: float
+    lake: Warehouse,
+    key: Key,
+    bursts: Sequence[Burst],
+    history: datetime,
+    asked: Window,
+    *,
+    before: int,
+    node_cap: float,
 ) -> Passed:
     """Compare the runs that passed during the bursts with those of all other times.
 
@@ -45,16 +54,18 @@ def passed(
 
     - those that passed meanwhile are smaller than chance lets them be: were they drawn like all others, none of ``m`` would exceed
       the largest with probability ``(1 - q) ** m``, where a share ``q`` of the others does; or
-    - none that passed meanwhile is as large as the largest at other times, and that one leaves more room below the cap than the
-      tail of the runs fills: then nothing but a change explains why any run is stopped.
+    - none that passed meanwhile is as large as the largest at other times, that one leaves more room below the cap than the tail
+      of the runs fills, and runs are stopped more often than before: then nothing but a change explains it.
 
     A strategy that always lives just below the cap and now and then steps over it is neither.
 
     Args:
         lake: Where the runs are.
         key: Which version.
-        bursts: Its bursts of stopped runs, oldest first.
-        since, until: Where other times are looked for, UTC; the bursts lie within.
+        bursts: Its bursts of stopped runs, oldest first; within the window.
+        history: From when on other times are looked for, UTC.
+        asked: The window that is reported.
+        before: Runs of its family that were stopped in the history before the window.
         node_cap: What the cap is said to be.
     """
     found = records(
@@ -65,23 +76,35 @@ def passed(
             version=key.version,
             starts=[burst.since for burst in bursts],
             ends=[burst.until for burst in bursts],
-            since=since,
-            until=until,
+            asked=asked.since,
+            since=history,
+            until=asked.until,
         )
     )
-    beside, others = (
-        {int(row["nodes_executed"]): int(row["logged_count"]) for row in found if bool(row["is_meanwhile"]) is within}
-        for within in (True, False)
-    )
+    beside, others, earlier = Counter[int](), Counter[int](), 0
+    for row in found:
+        own = beside if row["is_meanwhile"] else others
+        own[int(row["nodes_executed"])] += int(row["logged_count"])
+        earlier += int(row["logged_count"]) if row["is_before"] else 0
     meanwhile, otherwise = max(beside, default=None), max(others, default=None)
-    if otherwise is None or sum(burst.count for burst in bursts) < _LEAST_STOPS:
+    stopped = sum(burst.count for burst in bursts)
+    if otherwise is None or stopped < _LEAST_STOPS:
         return Passed(meanwhile, otherwise, fits_lowered=False)
-    room = node_cap - otherwise >= _tail(others)
-    if meanwhile is None:
-        return Passed(None, otherwise, fits_lowered=room)
-    above = sum(count for nodes, count in others.items() if nodes > meanwhile) / sum(others.values())
-    smaller = above > 0 and (1 - above) ** sum(beside.values()) < _CHANCE
-    return Passed(meanwhile, otherwise, fits_lowered=smaller or (room and meanwhile < otherwise))
+    above = sum(count for nodes, count in others.items() if meanwhile is None or nodes > meanwhile) / others.total()
+    if meanwhile is not None and above > 0 and (1 - above) ** beside.total() < _CHANCE:
+        return Passed(meanwhile, otherwise, fits_lowered=True)
+    runs = beside.total() + others.total()
+    more = _more_than_before(stopped, before, (runs - earlier + 0.5) / (runs + 1))
+    return Passed(meanwhile, otherwise, fits_lowered=above > 0 and more and node_cap - otherwise >= _tail(others))
+
+
+def _more_than_before(stopped: int, before: int, part: float) -> bool:
+    """Whether more are stopped now than the part of the runs that is now explains (binomial test); sure where none was before."""
+    from scipy import stats
+
+    if not before:
+        return True
+    return float(stats.binomtest(stopped, stopped + before, part, alternative="greater").pvalue) < _CHANCE
 
 
 def _tail(counts: Mapping[int, int]) -> float:

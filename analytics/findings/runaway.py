@@ -31,6 +31,7 @@ from analytics.findings.since_last import EXPECTED, Now, compared
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.findings.version_growth import steps_to_cap, version_nodes
 from analytics.warehouse import records
+from analytics.window import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +152,8 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
         tag = "new" if evidence.has_history and (kind, key.family) not in known else "finding"
         if kind == "limit":
             start, node_cap = min(evidence.since, evidence.until - HISTORY), evidence.thresholds.node_cap
-            needed = passed(lake, key, own, start, evidence.until, node_cap=node_cap)
+            window = Window(evidence.since, evidence.until)
+            needed = passed(lake, key, own, start, window, before=before, node_cap=node_cap)
             found.append(limit(tag, key, own, before, needed, node_cap))
         else:
             stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]

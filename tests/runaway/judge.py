@@ -69,8 +69,13 @@ def counted(told: Told) -> list[str]:
 
 def ordered(told: Told) -> list[str]:
     """Do the findings stand in the order of their urgency, and does the league begin with who should lead?"""
+    order = [wanted.whats for wanted in told.story.expected]
+    # Equals may stand in any order.
     places = [
-        place for row in told.facts["findings"] for place, wanted in enumerate(told.story.expected) if _is(row, wanted)
+        order.index(wanted.whats)
+        for row in told.facts["findings"]
+        for wanted in told.story.expected
+        if _is(row, wanted)
     ]
     wrong = [] if places == sorted(places) else [f"findings stand as {places}"]
     league = {key_of(row): row for row in told.facts["league"]}

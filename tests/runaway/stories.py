@@ -211,8 +211,8 @@ STORIES: Final[tuple[Story, ...]] = (
     ),
     Story(
         "own_timeouts",
-        "One strategy's rules take too long in three runs of a hundred; nobody else's do.",
-        (*quiet(), Player(_HEAVY, 500, timeouts=0.03)),
+        "One strategy's rules take too long in one run of twenty; nobody else's do.",
+        (*quiet(), Player(_HEAVY, 500, timeouts=0.05)),
         expected=(
             Expected(
                 kinds("timeout"),
