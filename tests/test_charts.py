@@ -117,6 +117,17 @@ def growing() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def tree() -> pd.DataFrame:
+    rows = [
+        (0, None, EVIL, "rule", 1.0, 0.0, "97 % match", ""),
+        (1, 0, "or of 40 conditions", "or", 1.0, 0.5, "always true", "finding"),
+        *((2 + k, 1, f"x <= {k}", "x compare", 3.0, 0.0 if k < 20 else 3.0, "", "") for k in range(40)),
+        (42, None, "otherwise", "otherwise", 0.0, 0.0, "", ""),
+    ]
+    columns = ["position", "parent_position", "label", "kind", "entries", "unseen", "note", "role"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 Draw = Callable[..., Any]
 CHARTS: dict[str, tuple[Draw, list[Callable[[], pd.DataFrame]]]] = {
     "timeline": (charts.timeline, [versions, points, runs_per_bin, failed, durations]),
@@ -125,6 +136,7 @@ CHARTS: dict[str, tuple[Draw, list[Callable[[], pd.DataFrame]]]] = {
     "exceedance": (charts.exceedance, [curves, capped]),
     "density": (charts.density, [runs, stopped]),
     "growth": (charts.growth, [growing]),
+    "icicle": (lambda frame, **k: charts.icicle(frame, name=EVIL, **k), [tree]),
 }
 WIDTHS = [848, 358]
 

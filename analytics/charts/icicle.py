@@ -69,20 +69,35 @@ def icicle(frame: pd.DataFrame, *, name: str = "", width: int = WIDE) -> Figure:
     )  # fmt: skip
     top, height = 26.0, HEIGHT + (60 if phone else 0)
     behind = root.unseen / root.weight
-    told = f"{write.percent(round(behind, 2))} of entries lie after the cut"
+    cut = f"{write.percent(round(behind, 2))} of entries lie after the cut"
     figure = board(width, top + height + 30)
     axes = panel(figure, 0, top, width, height)
     axes.set_xlim(0, width)
     axes.set_ylim(root.weight, 0)
     for column, text in names:
-        label(axes, columns[column] + 4, 1 + 10 / height, text, size=SMALL, transform=axes.get_xaxis_transform())
+        label(
+            axes,
+            columns[column] + 4,
+            1 + 6 / height,
+            text,
+            size=SMALL,
+            va="baseline",
+            transform=axes.get_xaxis_transform(),
+        )
     notes: list[tuple[float, str, str]] = []
     for block, depth, start, is_last in _placed(root, len(columns) - 2, root.weight / height):
         end = columns[-1] if is_last else columns[depth + 1]
-        _draw(axes, block, columns[depth], end, start, depth, root.weight, height)
         share = block.weight / root.weight
-        if block.note or (is_last and share >= _HOT):
-            text = " · ".join(filter(None, [write.percent(round(share, 2)) if is_last else "", block.note]))
+        inside = not is_last and share * height >= (3.6 if depth == 1 else 2.4) * LINE  # room for what is said of it
+        lines = [(block.text, depth == 1)]
+        if depth == 1 and share * height >= 2.4 * LINE:
+            lines.append((f"{write.percent(round(share, 2))} of entries", False))
+        if block.note and inside:
+            lines.append((block.note, False))
+        _draw(axes, block, (columns[depth], end, start), colour(_SHADES[depth]), lines, height / root.weight)
+        if (block.note and not inside) or (is_last and share >= _HOT):
+            told = write.percent(round(share, 2)) if is_last else fit(block.text, 0.5 * (width - columns[-1]), SMALL)
+            text = " · ".join(filter(None, [told, "" if inside else block.note]))
             notes.append((start + block.weight / 2, text, block.role))
     line = _line(root) if behind >= 0.005 else None
     if line is not None:
@@ -90,10 +105,10 @@ def icicle(frame: pd.DataFrame, *, name: str = "", width: int = WIDE) -> Figure:
             [0, columns[-1] + (0 if phone else 8)], [line] * 2, color=colour("ink"), lw=1, ls=(0, (4, 3)), zorder=6
         )
     if not phone:
-        _beside(axes, notes, columns[-1], line, told, root.weight, height)
+        _beside(axes, notes, columns[-1], line, cut, root.weight, height)
     if behind >= 0.005:
         pale = "pale: from the program and the run's row, not from a trace" if not phone else "pale: not from a trace"
-        label(axes, 0, -16 / height, f"{told} · {pale}", size=SMALL, transform=axes.get_xaxis_transform())
+        label(axes, 0, -16 / height, f"{cut} · {pale}", size=SMALL, transform=axes.get_xaxis_transform())
     return figure
 
 
@@ -126,6 +141,8 @@ def _placed(root: Block, deepest: int, pixel: float) -> Iterator[tuple[Block, in
     while stack:
         block, depth, start = stack.pop()
         below = _merged(block.below, LINE * pixel) if depth < deepest else []
+        if max((child.weight for child in below), default=0.0) < LINE * pixel:
+            below = []  # slivers without a name
         yield block, depth, start, not below
         for child in below:
             stack.append((child, depth + 1, start))
@@ -159,31 +176,34 @@ def _one(blocks: list[Block], kind: str) -> Block:
 
 
 def _draw(
-    axes: Axes, block: Block, left: float, right: float, start: float, depth: int, total: float, height: float
+    axes: Axes, block: Block, place: tuple[float, float, float], shade: str, lines: list[tuple[str, bool]], scale: float
 ) -> None:
+    """One block: what was seen in its shade, what lies behind the cut hatched, names where there is room."""
     from matplotlib.patches import Rectangle
 
+    left, right, start = place
     seen = block.weight - block.unseen
     edge: dict[str, Any] = {"edgecolor": colour("bg"), "linewidth": 0.8}
-    shade = colour(_SHADES[min(depth, len(_SHADES) - 1)])
     if seen > 0:
         axes.add_patch(Rectangle((left, start), right - left, seen, facecolor=shade, zorder=2, **edge))
     if block.unseen > 0:
         at = (left, start + seen)
-        pale = {"facecolor": colour("faint"), "edgecolor": shade, "linewidth": 0.8}
+        pale: dict[str, Any] = {
+            "facecolor": colour("faint"),
+            "edgecolor": colour("rule"),
+            "linewidth": 0.8,
+            "hatch": "//",
+        }
         axes.add_patch(Rectangle(at, right - left, block.unseen, zorder=2, **pale))
-    pixels_high = block.weight / total * height
     room = right - left - 10
-    if pixels_high < LINE - 1 or room < 24:
+    if block.weight * scale < LINE - 1 or room < 24:
         return
-    lines = [(fit(block.text, room, SMALL, bold=depth == 1), depth == 1)]
-    if depth == 1 and pixels_high >= 2.4 * LINE:
-        said = f"{write.percent(round(block.weight / total, 2))} of entries"
-        lines.append((fit(said, room, SMALL), False))
-    middle = start + block.weight / 2
+    # Within the larger part, clear of the line between what was seen and what was not.
+    middle = start + (seen / 2 if seen >= block.unseen else seen + block.unseen / 2)
     for number, (text, bold) in enumerate(lines):
         down = (number - (len(lines) - 1) / 2) * 14
-        tied(axes, (left + 5, middle), text, offset=(0, -down), name="ink", size=SMALL, bold=bold, zorder=5)
+        said = fit(text, room, SMALL, bold=bold)
+        tied(axes, (left + 5, middle), said, offset=(0, -down), name="ink", size=SMALL, bold=bold, zorder=5)
 
 
 def _line(root: Block) -> float | None:

@@ -8,7 +8,7 @@ something between nothing and one entry, and the estimate is its share of these 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -106,7 +106,7 @@ def profile(sample: Sample) -> Profile | None:
     effective = weight**2 / sum(way.weight_square for way in ways)
     run_count = sum(way.logged_count for way in ways)
     low, value, high, unseen = (np.zeros(len(nodes)) for _ in range(4))
-    turns: list[Counter[Any]] = [Counter() for _ in nodes]
+    turns: list[defaultdict[Any, float]] = [defaultdict(float) for _ in nodes]
     for way in ways:
         part = way.weight / weight
         for position, turn in way.turns.items():

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.findings.node_profile import Profile, profile
 from analytics.findings.program_sample import MOST_RUNS, sample_runs
-from analytics.findings.rule_readings import ALWAYS, CANNOT, NEVER, UNREACHED, readings
+from analytics.findings.reading import ALWAYS, CANNOT, NEVER, UNREACHED
+from analytics.findings.rule_readings import readings
 from analytics.findings.runaway_keys import Key, key_of, text_or_none
 from analytics.findings.runaway_league import GROUPS
 from analytics.warehouse import records

@@ -7,7 +7,6 @@ they stand for the others.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +17,7 @@ from analytics.findings.evidence import Definition, definition, event_fields, re
 from analytics.findings.runaway_keys import Key
 from analytics.findings.variants import CONDITIONS, entries, prepare
 from analytics.program import Alignment, Rest, align, follow
-from analytics.program.ways import Turn
+from analytics.program.paths import Turn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -254,9 +253,3 @@ def _values(lake: Warehouse, known: Mapping[str, _Shape]) -> dict[int, tuple[int
 def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
     for batch in rows.to_batches(max_chunksize=1_000):  # all entries as Python objects at once would be large
         yield from batch.to_pylist()
-
-
-def value_words(text: str, limit: int = 40) -> str:
-    """A JSON text, short enough to read."""
-    said = json.dumps(read_json(text), ensure_ascii=False)
-    return said if len(said) <= limit else said[: limit - 1] + "…"

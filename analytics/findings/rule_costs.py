@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -86,7 +86,7 @@ def rule_costs(ways: Sequence[Way], places: Sequence[Place], total: float) -> tu
         wide = [float(((end - value) * weights).sum()) / weight for end in (low, high)]
         entries = _per_run(value, weights, wide[0], wide[1], len(positions))
         is_rule = top.node.type == "rule"
-        by_type: Counter[str] = Counter()
+        by_type: defaultdict[str, float] = defaultdict(float)
         for position in positions:
             by_type[str(places[position].node.type)] += places[position].entries.value
         found.append(
@@ -99,7 +99,7 @@ def rule_costs(ways: Sequence[Way], places: Sequence[Place], total: float) -> tu
                 entries.value / total if total else 0.0,
                 sum(top.turns.get(turn, 0.0) for turn in (MATCH, ELSEIF)) if is_rule and top.turns else float("nan"),
                 max((repeats.get(str(places[position].node.node_id), 1.0) for position in positions), default=1.0),
-                ", ".join(name for name, amount in by_type.most_common(2) if amount),
+                ", ".join(sorted((name for name in by_type if by_type[name]), key=lambda name: -by_type[name])[:2]),
             )
         )
     return tuple(found)
@@ -123,10 +123,10 @@ def _repeats(ways: Sequence[Way], places: Sequence[Place]) -> dict[str, float]:
     """Entries per run of each id that stands at several places, over the runs that leave one. A place alone never repeats."""
     holders = Counter(place.node.node_id for place in places)
     shared = {place.node.position: name for place in places if (name := place.node.node_id) and holders[name] > 1}
-    entries: Counter[str] = Counter()
-    runs: Counter[str] = Counter()
+    entries: defaultdict[str, float] = defaultdict(float)
+    runs: defaultdict[str, float] = defaultdict(float)
     for way in ways:
-        own: Counter[str] = Counter()
+        own: defaultdict[str, float] = defaultdict(float)
         for position in way.turns:
             if position in shared:
                 own[shared[position]] += 1.0

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from analytics import charts
 from analytics.findings.node_profile import Place, Profile
+from analytics.findings.reading import CANNOT, Reading
 from analytics.findings.rule_costs import ELSEIF, MATCH
-from analytics.findings.rule_readings import CANNOT, Reading, readings
+from analytics.findings.rule_readings import readings
 from analytics.page import number as write
 from analytics.page.text import Markup
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SECTIONS = {"pre_rules": "pre ", "post_rules": "post "}
-_SPELT = 3
+_SPELT, _LONG = 3, 40
+"""Conditions of a list that are spelt out in a block, and letters they may take."""
 _COLUMNS = ("position", "parent_position", "label", "kind", "entries", "unseen", "note", "role")
 
 
@@ -73,7 +75,7 @@ def _label(found: Profile, place: Place) -> tuple[str, str]:
     text = place.words.partition(" › ")[2] or str(node.type)
     if node.type in ("and", "or"):
         count = sum(other.node.parent_position == node.position for other in found.places)
-        text = f"{node.type} of {count} conditions" if count > _SPELT else text
+        text = f"{node.type} of {count} conditions" if count > _SPELT or len(text) > _LONG else text
     return text, _kind(found, place)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from analytics.warehouse import Warehouse
 
 _QUESTION = "Which rules cost?"
-_HOT = 8
+_HOT, _PICTURES = 8, 4
 _HOT_FACTS = ("est_entries", "est_entry_share", "part", "match", "repeats", "unseen", "is_profiled")
 _RULE_FACTS = ("kind", "reading", "match_count", "entry_count", "share_low", "share_high", "grade", "note")
 
@@ -72,9 +72,7 @@ def section(found: Nodes) -> Block:
         return page.section("nodes", _QUESTION, _how(found), "No trace entry is logged in this window.")
     blocks, never = idle_blocks(found.idle)
     body: list[Any] = [hot_table(found.hot.head(_HOT)), page.note(_read(found))]
-    pictures = [
-        (one, icicle_picture(one, number)) for number, one in enumerate(found.known.found, 1) if one.entries > 0
-    ]
+    pictures = [(one, icicle_picture(one, number)) for number, one in enumerate(found.known.found[:_PICTURES], 1)]
     if pictures:
         first, picture = pictures[0]
         body += [page.subhead(_heading(first.key)), picture]
@@ -101,8 +99,8 @@ def _how(found: Nodes) -> list[Inline]:
     )
     return [
         first,
-        "Traces are cut, at 200 entries as a rule. How many lie behind is known. Where they were left follows from the program, what "
-        "was read before, the case that was paid and the node count, or stays open.",
+        "Traces are cut, at 200 entries as a rule. How many lie behind is known. Where they were left follows from the program, "
+        "what was read before, the case that was paid and the node count, or stays open.",
         "Dead rules: two weeks, exact binomial bounds on logged looks.",
     ]  # fmt: skip
 

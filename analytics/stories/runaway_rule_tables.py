@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import page
 from analytics.findings.node_profile import Profile
-from analytics.findings.rule_readings import ALWAYS, CANNOT, NEVER, UNREACHED
+from analytics.findings.reading import ALWAYS, CANNOT, NEVER, UNREACHED
 from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
@@ -77,6 +77,8 @@ def _per_run(row: Mapping[str, Any]) -> Inline:
     if not hasattr(entries, "value"):
         return page.mute("–")
     value = write.number(entries.value, entries.low, entries.high)
+    if entries.low == entries.high:  # every run is logged, and every one was read
+        return value
     return Markup('{}<br><span class="ci">{}</span>').format(
         value, write.bounds(entries.value, entries.low, entries.high)
     )
@@ -174,7 +176,7 @@ def unseen_table(found: Sequence[Profile]) -> Block:
                 "program": Markup("{}<small>{}</small>").format(
                     version_name(one.key), page.author(realm_name(one.key.realm), 40)
                 ),
-                "share": page.worse(write.percent(round(one.unseen, 3))),
+                "share": page.worse(write.percent(round(one.unseen, 3)) if one.unseen >= 0.0005 else "< 0.1\u00a0%"),
                 "cut": f"{write.count(sample.cut_count)} of {write.count(sample.read_count)}",
                 "followed": sample.followed_count,
                 "complete": sample.complete_count,

@@ -14,13 +14,14 @@ from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, sampling, summary_block
 from analytics.stories import runaway_answers as answers
+from analytics.stories import runaway_fields as time_fields
 from analytics.stories import runaway_league as league
 from analytics.stories import runaway_nodes as nodes
 from analytics.stories import runaway_pictures as pictures
 from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
 from analytics.stories.runaway_digest import digest
-from analytics.stories.runaway_sentences import named, sentence
+from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import headline, number, window_words
 from analytics.warehouse import records
 from analytics.window import Window
@@ -111,7 +112,7 @@ class RunawayRules:
     def title(self) -> str:
         """For the window of a browser and the list of reports."""
         quiet = "nothing logged" if self.table.empty else "nothing new"
-        told = ", ".join(text for text, _ in headline(self.found)) or quiet
+        told = ", ".join(text for text, _ in self._headline) or quiet
         return f"{told}: runaway rules, {window_words(self.since, self.until, long=False)}"
 
     def head(self) -> Block:
@@ -120,7 +121,7 @@ class RunawayRules:
             coverage.realm_words(self.lake), window_words(self.since, self.until),
             coverage.complete_words(self.lake, self.since, self.until),
         )  # fmt: skip
-        status = answers.status_words(self.found, self.table) if headline(self.found) else None
+        status = answers.status_words(self.found, self.table) if self._headline else None
         return page.head(kick, self.verdict, status, doubt=sampling.doubt(self.sampling))
 
     @property
@@ -129,16 +130,24 @@ class RunawayRules:
         if self.table.empty:
             return ["No runs logged in this window, so nothing can be said about it."]
         parts: list[Inline] = []
-        for text, role in headline(self.found):
+        for text, role in self._headline:
             parts += [", "] if parts else []
             parts.append(page.strong(text) if role is None else _ROLE_WORDS[role](text))
         if not parts:
             return ["Nothing new: no strategy was stopped by a cap, and none is heading for it."]
         return [*parts, ". Everything else is quiet."]
 
+    @property
+    def _headline(self) -> list[tuple[str, str | None]]:
+        return headline(self.found, is_compared=self.previous is not None)
+
+    def _tag(self, finding: Finding) -> str:
+        """What stands before a finding: where there is a last report, what is not new in it is known."""
+        return "known" if finding.kind == "finding" and self.previous is not None else finding.kind
+
     def findings(self) -> Block:
         """What a person should know."""
-        items = [page.Finding(finding.kind, sentence(finding), number(finding)) for finding in self.found]
+        items = [page.Finding(self._tag(finding), sentence(finding), number(finding)) for finding in self.found]
         blocks = [page.findings(items), page.key()]
         warning = coverage.warning(self.lake, self.since, self.until)
         if warning:
@@ -233,22 +242,7 @@ class RunawayRules:
 
     def fields(self) -> Block:
         """Is it the rules or the fields they read?"""
-        how = ["Durations include the database queries for analytics fields, nodes do not.",
-               "What a node costs: a robust line through the medians of all strategies with thirty ok runs."]  # fmt: skip
-        slow = self.evidence.slow
-        if slow.empty:
-            say = "Cannot tell: fewer than four strategies have thirty logged ok runs to compare."
-            return page.section("fields", "Rules or fields?", how, say)
-        flagged = slow[slow["is_slow"]]
-        names = Markup(", ").join(named(tables.row_key(row)) for row in records(flagged.head(3)))
-        verb = " is" if len(flagged) == 1 else " are"
-        answer: Inline = [names, verb, " slower than the nodes explain; the fields read may be the reason."]
-        if flagged.empty:
-            answer = "No strategy is much slower than its nodes explain."
-        note = "The log does not hold the queries' own times, so this names what may be slow and proves nothing."
-        return page.section(
-            "fields", "Rules or fields?", how, answer, [tables.slow_table(slow.head(6)), page.note(note)]
-        )
+        return time_fields.section(self.evidence.times, self.thresholds.time_limit_ms)
 
     def sure(self) -> Block:
         """What the numbers rest on."""
@@ -275,6 +269,7 @@ class RunawayRules:
             "digest": self.digest,
             "missing_days": [str(day) for day in coverage.missing_days(self.lake, self.since, self.until)],
             **nodes.summary(self._nodes),
+            "time_split": time_fields.facts(self.evidence.times),
             "nav": self.nav,
             "verdict": plain(self.verdict),
         }

@@ -1,0 +1,123 @@
+"""Conditions that never vary and fields that always have one value, and which of these say something new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analytics.findings.node_profile import Place, Profile
+from analytics.findings.reading import FEW, Reading, at_most, grade_of, joined, value_words
+from analytics.findings.variants import CONDITIONS
+from analytics.program import AstNode, words
+
+_SPELT = 3
+"""Conditions of one list that are spelt out."""
+_PRIVATE = "externalUserId"
+
+
+def conditions(found: Profile, told: dict[int, bool]) -> list[Reading]:
+    """Conditions that never vary. What follows from the one around it is left out, alike ones of one list are one row."""
+    groups: dict[tuple[int, bool], list[tuple[Place, bool]]] = {}
+    for place in found.places:
+        node, looks = place.node, place.looks
+        if node.type not in CONDITIONS or node.type == "rule":
+            continue
+        true, false = looks.counts((True,)), looks.counts((False,))
+        value = next((v for v, other in ((True, false), (False, true)) if not sum(other) and looks.sure >= FEW), None)
+        around = told.get(node.parent_position) if node.parent_position is not None else None
+        above = found.places[node.parent_position].node.type if node.parent_position is not None else None
+        if value is None:
+            continue
+        implied = (above == "and" and around is True) or (above == "or" and around is False) or above == "not"
+        seen = node.position in told or (implied and around is not None)
+        told[node.position] = value
+        if not seen:
+            listed = node.parent_position if above in ("and", "or") else None
+            groups.setdefault((node.position if listed is None else listed, value), []).append((place, value))
+    return [_condition(found, alike) for alike in groups.values()]
+
+
+def _condition(found: Profile, alike: list[tuple[Place, bool]]) -> Reading:
+    place, value = alike[0]
+    looks = min(other.looks.sure for other, _ in alike)
+    bound = at_most(0, looks)
+    node = place.node
+    count = sum(other.node.parent_position == node.position for other in found.places)
+    # Spelt out, a ladder of many conditions would say less than their number.
+    long = node.type in ("and", "or") and count > _SPELT
+    said = f"{place.words.partition(' › ')[0]} › an {node.type} of {count} conditions" if long else place.words
+    if len(alike) > 1:
+        parent = found.places[place.node.parent_position or 0]
+        rule = place.words.partition(" › ")[0]
+        own = words.place(found.sample.definition.outline, place.node.position).partition(" › ")[2]
+        listed = sum(other.node.parent_position == parent.node.position for other in found.places)
+        said = f"{rule} › {len(alike)} of the {listed} conditions of an {parent.node.type}, the first: {own}"
+    reading = "always true" if value else "always false"
+    low, high = (1 - bound, 1.0) if value else (0.0, bound)
+    note = why(found, place) if len(alike) == 1 else ""
+    if place.looks.maybe:
+        note = joined(note, f"{place.looks.maybe} cut runs may have come by unseen")
+    return Reading(
+        place.node.position, "condition", said, place.node.node_id, reading, looks if value else 0, looks, low, high,
+        grade_of(looks), note,
+    )  # fmt: skip
+
+
+def operands(found: Profile, told: set[int]) -> list[Reading]:
+    """Fields that always had the same value, each once, unless a condition that never varies says it already."""
+    best: dict[tuple[bool, str], tuple[int, str, int]] = {}
+    varies: set[tuple[bool, str]] = set()
+    quiet: set[tuple[bool, str]] = set()
+    for place in found.places:
+        node = place.node
+        if node.type != "field" or node.path is None or node.position not in found.sample.values:
+            continue
+        key = (node.section == "post_rules", node.path)
+        count, least, most = found.sample.values[node.position]
+        if least != most or (key in best and best[key][1] != least):
+            varies.add(key)
+        if told & set(_above(found, node)):
+            quiet.add(key)
+        if key not in best or count > best[key][0]:
+            best[key] = (count, least, node.position)
+    rows = []
+    for key, (count, text, position) in best.items():
+        if key not in varies and key not in quiet:
+            place = found.places[position]
+            said = "always the same" if key[1] == _PRIVATE else f"always {value_words(text)}"
+            rows.append(
+                Reading(
+                    position, "operand", place.words, place.node.node_id, said, count, count, 1 - at_most(0, count), 1.0,
+                    grade_of(count),
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _above(found: Profile, node: AstNode) -> list[int]:
+    above = []
+    while node.parent_position is not None:
+        above.append(node.parent_position)
+        node = found.places[node.parent_position].node
+    return above
+
+
+def why(found: Profile, place: Place) -> str:
+    """The fields below that never varied, which is why nothing above them does."""
+    fields: dict[str, str] = {}
+    top = place.node.position
+    for position in range(top + 1, len(found.places)):
+        node: Any = found.places[position].node
+        if node.depth <= place.node.depth:
+            break
+        in_condition = place.node.type != "rule" or _in_when(found, node, top)
+        if node.type == "field" and in_condition and position in found.sample.values and node.path != _PRIVATE:
+            count, least, most = found.sample.values[position]
+            if least == most and count >= FEW:
+                fields[str(node.path)] = value_words(least)
+    return " and ".join(f"{path} is always {value}" for path, value in list(fields.items())[:2])
+
+
+def _in_when(found: Profile, node: AstNode, rule: int) -> bool:
+    while node.parent_position is not None and node.parent_position != rule:
+        node = found.places[node.parent_position].node
+    return node.slot.endswith("when")
