@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from analytics import charts
+from analytics.findings.run_costs import logged, weights
 from analytics.findings.runaway import GROUPS, Key, Stop, daily_p99, key_of
 from analytics.findings.runaway_keys import keyed
+from analytics.findings.runaway_stops import stop_count
 from analytics.stories.runaway_words import labels
 from analytics.warehouse import records
 
@@ -39,11 +41,16 @@ def stops_picture(stops: Sequence[Stop], since: datetime, until: datetime) -> Ma
 
     names = labels(stop.key for stop in stops)
     frame = pd.DataFrame(
-        [{"created_at": stop.at, "lane": stop.kind, "label": names[stop.key]} for stop in stops if stop.at is not None],
-        columns=["created_at", "lane", "label"],
+        [(stop.at, stop.kind, names[stop.key], stop.logged_count) for stop in stops if stop.at is not None],
+        columns=["created_at", "lane", "label", "logged_count"],
     )
-    alt = f"{len(frame)} stopped runs in time, one lane per kind"
+    alt = f"{logged(frame)} stopped runs in time, one lane per kind"
     return charts.responsive(lambda width: charts.failure_strip(frame, since, until, width=width), "when", alt)
+
+
+def are_thinned(stops: Sequence[Stop]) -> bool:
+    """Whether the picture of these stops has fewer marks than there are runs."""
+    return stop_count(stops) > min(len(stops), charts.MOST_MARKS)
 
 
 def exceedance_picture(costs: pd.DataFrame, roles_of: Mapping[Key, str], node_cap: float) -> Markup | None:
@@ -54,15 +61,15 @@ def exceedance_picture(costs: pd.DataFrame, roles_of: Mapping[Key, str], node_ca
     names = labels(roles_of)
     curves, capped = [], []
     for key, rows in keyed(costs):
-        stopped = rows["status"] == "limit"
+        stopped = rows[rows["status"] == "limit"]
         ok = rows[(rows["status"] == "ok") & rows["nodes_executed"].notna()]
-        if stopped.any():
-            capped.append({"label": names.get(key, key.strategy), "count": int(stopped.sum())})
-        if len(ok) < ROWS:
+        if len(stopped):
+            capped.append({"label": names.get(key, key.strategy), "count": logged(stopped)})
+        if logged(ok) < ROWS:
             continue
-        per_node = ok.groupby(ok["nodes_executed"].astype(float))["sample_weight"].sum().sort_index()
+        per_node = weights(ok).groupby(ok["nodes_executed"].astype(float)).sum().sort_index()
         # Stopped runs needed more than any of these, so they belong to the whole and to the end of the curve.
-        everything = float(per_node.sum() + rows.loc[stopped, "sample_weight"].sum())
+        everything = float(per_node.sum() + weights(stopped).sum())
         left = 1 - np.cumsum(per_node.to_numpy()) / everything
         curves += [
             {"label": names.get(key, key.strategy), "role": roles_of.get(key, ""), "nodes": nodes, "share": share}
@@ -84,9 +91,7 @@ def density_picture(costs: pd.DataFrame, node_cap: float, time_limit_ms: float, 
     if not (ok["nodes_executed"] > 0).any():
         return None
     stopped = costs[costs["status"] != "ok"]
-    alt = (
-        f"Density of {len(ok)} logged ok runs by nodes and milliseconds, {len(stopped)} stopped runs beyond the limits"
-    )
+    alt = f"Density of {logged(ok)} logged ok runs by nodes and milliseconds, {logged(stopped)} stopped runs beyond the limits"
     return charts.responsive(
         lambda width: charts.density(ok, stopped, cap=int(node_cap), limit_ms=time_limit_ms, width=width),
         "density",

@@ -182,9 +182,14 @@ class RunawayRules:
 
     def when(self) -> Block:
         """When runs were stopped."""
+        stops = self.evidence.stops
         how = ["Each mark is one logged run that did not finish: all failures are kept, so marks count runs.",
                "A pause of 30 minutes ends a burst."]  # fmt: skip
-        stops = self.evidence.stops
+        if pictures.are_thinned(stops):
+            how[0] = (
+                "All failures are kept, so these are counts of runs. They are too many to mark each: where marks would lie on "
+                "each other, few are drawn."
+            )
         if not stops:
             say = (
                 "No run was stopped by a limit, and no sandbox canary went off."
@@ -206,7 +211,7 @@ class RunawayRules:
             "Both charts share the axis of nodes.",
         ]
         question = "How close do runs come?"
-        costs = self.evidence.costs
+        costs = self.evidence.costs.together
         above = pictures.exceedance_picture(costs, pictures.roles(self.table), self.thresholds.node_cap)
         caption = "Stopped runs needed at least what the cap in force allowed, which may have been lower than drawn."
         cloud = pictures.density_picture(
