@@ -126,7 +126,10 @@ def test_the_tier_ladder_is_named_before_it_hits_the_cap(report: RunawayRules) -
     # Twenty logged runs a day do not prove nine nodes a day, and the report must not say they do.
     assert row["group"] in ("heading for the cap", "close to the cap")
     assert row["trend"] in ("growing", "cannot tell")
-    assert any(f.key and f.key.strategy == TIER_LADDER.family and f.what in ("growing", "versions", "close") for f in report.found)
+    assert any(
+        f.key and f.key.strategy == TIER_LADDER.family and f.what in ("growing", "versions", "close")
+        for f in report.found
+    )
 
 
 def test_the_slow_field_is_named_and_only_as_a_possibility(warehouse: Warehouse) -> None:
