@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab extract status check report query test lint types prove prove-estimates soak bench clean
+.PHONY: help install demo lab extract status check report query test lint types prove prove-estimates prove-forecast soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -58,6 +58,9 @@ prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake 
 
 prove-estimates: $(READY)  ## a quarter of an hour: do the intervals cover the truth? writes docs/estimates.md
 	$(VENV)/bin/python -m tests.intervals --markdown docs/estimates.md $(ARGS)
+
+prove-forecast: $(READY)  ## a quarter of an hour: do the days to the cap hold? writes docs/forecast.md
+	$(VENV)/bin/python -m tests.forecast --markdown docs/forecast.md $(ARGS)
 
 soak: $(READY)  ## ten minutes of late writers, extracts, random kills and a reader that checks each step
 	$(VENV)/bin/python -m tests.proof --soak 600 $(ARGS)

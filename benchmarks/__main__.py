@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("extract", "flatten", "tenants", "summary", "post_mortem")
+NAMES = ("extract", "flatten", "tenants", "summary", "post_mortem", "morning")
 
 
 def main(words: list[str]) -> int:

@@ -9,10 +9,8 @@ run a plain aggregate per node over every entry of the same lake, and what a not
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 from pathlib import Path
-from typing import Any
 
 from benchmarks import post_mortem_events, post_mortem_lake, post_mortem_ways, report, server
 from benchmarks.extract import parse
@@ -124,22 +122,7 @@ def _costs(found: dict[str, list[Run]]) -> Section:
 
 
 def _steps(runs: list[Run], command: float) -> Section:
-    names = [step[0] for step in runs[0].facts["steps"]]
-    by_name: dict[str, list[Any]] = {name: [] for name in names}
-    for one in runs:
-        for name, seconds, peak in one.facts["steps"]:
-            by_name[name].append((seconds, peak))
-    seconds = {name: statistics.median(step[0] for step in steps) for name, steps in by_name.items()}
-    whole = sum(seconds.values())
-    cells = [
-        [
-            f"`{name}`",
-            number(seconds[name], 3),
-            f"{100 * seconds[name] / whole:.1f} %",
-            number(max(step[1] for step in by_name[name]), 0),
-        ]
-        for name in names
-    ]
+    cells, whole = report.steps(runs)
     return Section(
         "Share of time per step",
         "In one process, in the order in which they end. `report.x` is a fact that several sections share, worked out when the "

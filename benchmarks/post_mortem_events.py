@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from analytics.demo.dsl import Node, all_of, any_of, arith, assign, call, compare, field, note, rule
 from analytics.program import Program, generate_ids
+from analytics.program.outcome import Outcome
 
 AMOUNT = {2: 10, 3: 15}
 """What each version pays for the case ``Performance``; nothing else differs."""
@@ -77,8 +79,6 @@ def play(version: int, count: int) -> Pool:
 
     Those whose client sent a text for a number fail and leave their code only.
     """
-    import pyarrow as pa
-
     ran = Program(generate_ids(program(version)))
     fields = _fields(count, np.random.default_rng(_SEED))
     events = [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
@@ -89,7 +89,21 @@ def play(version: int, count: int) -> Pool:
     codes = [failed.error_code for event in broken if not (failed := ran.run(event)).ok]
     if not codes or not all(outcome.ok for outcome in outcomes):
         raise AssertionError("the events that were to fail did not, or others did")
-    entries = [entry for outcome in outcomes for entry in outcome.trace or []]
+    return pool_of(outcomes, codes)
+
+
+def pool_of(outcomes: Sequence[Outcome], codes: Sequence[str | None], keep: int | None = None) -> Pool:
+    """What the log has of runs.
+
+    Args:
+        outcomes: Of the events that ended well, with their traces.
+        codes: Of those that failed.
+        keep: Entries of a trace that are stored; all when not given.
+    """
+    import pyarrow as pa
+
+    stored = [(outcome.trace or [])[:keep] for outcome in outcomes]
+    entries = [entry for trace in stored for entry in trace]
     values = [json.dumps(entry["value"], ensure_ascii=False) for entry in entries]
     is_number = np.array([isinstance(e["value"], int | float) and not isinstance(e["value"], bool) for e in entries])
     numbers = np.array([float(e["value"]) if ok else 0.0 for e, ok in zip(entries, is_number.tolist(), strict=True)])
@@ -100,11 +114,10 @@ def play(version: int, count: int) -> Pool:
         "value": _coded(values),
         "value_number": pa.array(numbers, mask=~is_number),
     }
-    nodes = np.array([outcome.nodes for outcome in outcomes], np.int32)
-    ends = pa.array(np.concatenate([[0], np.cumsum(nodes)]).astype(np.int32))
+    ends = pa.array(np.concatenate([[0], np.cumsum([len(trace) for trace in stored])]).astype(np.int32))
     return Pool(
         pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(list(parts.values()), names=list(parts))),
-        nodes,
+        np.array([outcome.nodes for outcome in outcomes], np.int32),
         np.array([float(outcome.points) for outcome in outcomes]),
         _coded([outcome.case_name for outcome in outcomes]),
         np.array(codes),

@@ -110,7 +110,7 @@ def _write(lake: Lake, pools: dict[int, Pool], day: int, shape: Shape, chance: n
     table = pa.concat_tables(sorted(parts, key=lambda part: str(part["strategy_id"][0]))).unify_dictionaries()
     table = table.set_column(0, "execution_id", ids)
     path, rollup = (lake.path(kind, partition) for kind in ("executions", "node_days"))
-    for place, rows in ((path, table), (rollup, _rolled_up(table))):
+    for place, rows in ((path, table), (rollup, rolled_up(table))):
         place.parent.mkdir(parents=True, exist_ok=True)
         with parquet_writer.create(place, rows.schema, {}, small=len(rows) < parquet_writer.SMALL_ROWS) as writer:
             writer.write_table(rows, row_group_size=parquet_writer.ROW_GROUP_ROWS)
@@ -150,14 +150,14 @@ def _rows(pool: Pool, version: int, times: Any, chance: np.random.Generator) -> 
     columns = {
         "created_at": moments,
         "updated_at": moments,
-        "strategy_id": _named([strategy_id(version)], np.zeros(count, int)),
+        "strategy_id": named([strategy_id(version)], np.zeros(count, int)),
         "strategy_version": pa.array(np.full(count, version, np.int32)),
-        "strategy_type": _named(["DSL_FULL"], np.zeros(count, int)),
-        "realm_id": _named([REALM], np.zeros(count, int)),
-        "external_game_id": _named(["game-1", "game-2"], chance.integers(0, 2, count)),
-        "external_task_id": _named(["morning", "evening", "weekend"], chance.integers(0, 3, count)),
-        "external_user_id": _named([f"user-{n:05}" for n in range(USERS)], users),
-        "status": _named(["ok", "error", "timeout"], failed.astype(int) + late),
+        "strategy_type": named(["DSL_FULL"], np.zeros(count, int)),
+        "realm_id": named([REALM], np.zeros(count, int)),
+        "external_game_id": named(["game-1", "game-2"], chance.integers(0, 2, count)),
+        "external_task_id": named(["morning", "evening", "weekend"], chance.integers(0, 3, count)),
+        "external_user_id": named([f"user-{n:05}" for n in range(USERS)], users),
+        "status": named(["ok", "error", "timeout"], failed.astype(int) + late),
         "error_code": pa.array(codes, mask=~failed).dictionary_encode(),
         "points": pa.array(pool.points[filled], mask=failed),
         "case_name": pool.cases.take(event),
@@ -171,7 +171,7 @@ def _rows(pool: Pool, version: int, times: Any, chance: np.random.Generator) -> 
     return pa.table({f.name: columns.get(f.name, pa.nulls(count, f.type)) for f in schema.execution_schema()})
 
 
-def _rolled_up(table: Any) -> Any:
+def rolled_up(table: Any) -> Any:
     """The day's per-node rollup, as ``analytics.rollup`` has it."""
     with duckdb.connect() as connection:
         connection.register("rows", table)
@@ -191,7 +191,8 @@ _ROLLUP = """
       from entries group by all order by all"""
 
 
-def _named(names: list[str], codes: Any) -> Any:
+def named(names: list[str], codes: Any) -> Any:
+    """Texts by their places in a list, as a dictionary."""
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.string()))

@@ -34,7 +34,7 @@ def sections(task: dict[str, Any]) -> Work:
     from analytics.stories.post_mortem import PostMortem
 
     def work() -> dict[str, Any]:
-        clock = _Clock()
+        clock = Clock()
         with clock.watching(Inquiry), clock.watching(PostMortem):
             with clock.step("analytics.post_mortem(…)"):
                 asked = {name: task[name] for name in ("realm", "family", "since", "until")}
@@ -117,9 +117,9 @@ def json_normalize(task: dict[str, Any]) -> Work:
     return work
 
 
-def cells() -> list[str]:
-    """Names of the methods that the notebook's cells show, in their order: sections added later are timed too."""
-    book = json.loads(reports.notebook_path("post_mortem").read_text(encoding="utf-8"))
+def cells(report: str = "post_mortem") -> list[str]:
+    """Names of the methods that a notebook's cells show, in their order: sections added later are timed too."""
+    book = json.loads(reports.notebook_path(report).read_text(encoding="utf-8"))
     found = []
     for cell in book["cells"]:
         source = "".join(cell["source"]) if cell["cell_type"] == "code" else ""
@@ -130,7 +130,7 @@ def cells() -> list[str]:
     return found
 
 
-class _Clock:
+class Clock:
     """Seconds of steps within steps: what an inner one takes is not the outer one's."""
 
     def __init__(self) -> None:
@@ -140,6 +140,7 @@ class _Clock:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
+        """Of this name."""
         start = time.perf_counter()
         self._inner.append(0.0)
         yield

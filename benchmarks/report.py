@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import re
+import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import Run
 
@@ -110,6 +112,26 @@ def _command() -> str:
 def number(value: float | None, digits: int = 2) -> str:
     """A number, or a dash."""
     return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def steps(runs: Sequence[Run]) -> tuple[list[list[str]], float]:
+    """The rows of a table of steps, from the ``steps`` (name, seconds, peak MB) that each run tells; and their seconds in all."""
+    by_name: dict[str, list[Any]] = {step[0]: [] for step in runs[0].facts["steps"]}
+    for one in runs:
+        for name, seconds, peak in one.facts["steps"]:
+            by_name[name].append((seconds, peak))
+    middle = {name: statistics.median(step[0] for step in found) for name, found in by_name.items()}
+    whole = sum(middle.values())
+    cells = [
+        [
+            f"`{name}`",
+            number(middle[name], 3),
+            f"{100 * middle[name] / whole:.1f} %",
+            number(max(step[1] for step in found), 0),
+        ]
+        for name, found in by_name.items()
+    ]
+    return cells, whole
 
 
 def failures(found: dict[str, list[Run]], names: dict[str, str]) -> list[str]:

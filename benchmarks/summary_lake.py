@@ -95,7 +95,7 @@ def prepare(cache: Path, shape: Shape) -> Path:
         tenants = list(_tenants(shape, chance))
         for day in range(shape.days):
             infos = [_write(lake, tenant, day, shape, chance) for tenant in tenants]
-            lake.record(_record(FIRST_DAY + timedelta(days=day), [info for info in infos if info]))
+            lake.record(record_of(FIRST_DAY + timedelta(days=day), [info for info in infos if info]))
         done.touch()
     return folder
 
@@ -135,13 +135,12 @@ def _write(lake: Lake, tenant: _Tenant, day: int, shape: Shape, chance: np.rando
     path = lake.path("executions", partition)
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = np.frombuffer(chance.bytes(16 * count), np.uint8).reshape(count, 16)
-    columns |= {"execution_id": _uuids(raw), "realm_id": _repeated(tenant.realm, count)}
+    columns |= {"execution_id": uuids(raw), "realm_id": _repeated(tenant.realm, count)}
     fields = schema.execution_schema()
     table = pa.table({f.name: columns.get(f.name, pa.nulls(count, f.type)) for f in fields}, schema=fields)
     with parquet_writer.create(path, fields, {}, small=count < parquet_writer.SMALL_ROWS) as writer:
         writer.write_table(table, row_group_size=parquet_writer.ROW_GROUP_ROWS)
-    first60 = raw[:, :8].copy().view(">u8").ravel() >> np.uint64(4)
-    id_hash = int((first60 >> 30).sum()) * 2**30 + int((first60 & (2**30 - 1)).sum())
+    id_hash = hash_of(raw)
     counted = columns["status"].to_pandas().value_counts()
     return PartitionInfo(
         partition=partition,
@@ -215,7 +214,8 @@ def _repeated(text: str, count: int) -> Any:
     return pa.repeat(pa.scalar(text), count)
 
 
-def _uuids(raw: Any) -> Any:
+def uuids(raw: Any) -> Any:
+    """Sixteen random bytes a row as an id's text."""
     import pyarrow as pa
 
     digits = np.frombuffer(b"0123456789abcdef", np.uint8)
@@ -226,7 +226,14 @@ def _uuids(raw: Any) -> Any:
     return pa.StringArray.from_buffers(len(raw), pa.py_buffer(offsets), pa.py_buffer(text.tobytes()))
 
 
-def _record(day: date, infos: list[PartitionInfo]) -> DayRecord:
+def hash_of(raw: Any) -> int:
+    """Of ids, as the ledger has it: the sum of their first sixty bits."""
+    first60 = raw[:, :8].copy().view(">u8").ravel() >> np.uint64(4)
+    return int((first60 >> 30).sum()) * 2**30 + int((first60 & (2**30 - 1)).sum())
+
+
+def record_of(day: date, infos: list[PartitionInfo]) -> DayRecord:
+    """The ledger's entry of a complete day."""
     end = datetime(day.year, day.month, day.day, tzinfo=UTC) + ONE_DAY
     return DayRecord(
         day=day,

@@ -21,6 +21,9 @@ from benchmarks import (
     flatten,
     flatteners,
     measure,
+    morning,
+    morning_lake,
+    morning_ways,
     post_mortem,
     post_mortem_lake,
     post_mortem_ways,
@@ -367,6 +370,52 @@ def test_a_post_mortem_that_finds_something_else_is_told(way: str, fact: str, pl
     right[way] = {**right[way], fact: planted}
     [complaint] = post_mortem.wrong({name: [Run(facts=facts)] for name, facts in right.items()}, 100)
     assert complaint.startswith(said)
+
+
+def test_the_morning_benchmark_runs_end_to_end_and_finds_what_was_planted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command(task: dict[str, Any]) -> morning_ways.Work:  # without the kernel, which other tests start
+        return lambda: {"page_kb": 0.0, **morning_ways.sections(task)()}
+
+    monkeypatch.setattr(morning_ways, "command", command)
+    shape = morning_lake.Shape(6_000, played=60, families=10, realms=2, days=16)
+    assert morning.run(shape, options(tmp_path, "--repeat", "1")) == 0
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert all(len(cells(text, f"`report.{name}()`")) == 1 for name in morning_ways.cells("runaway_rules"))
+    assert [row[1] for way in morning.WAYS.values() for row in cells(text, way)] == ["1", "1", "1"]
+    assert str(tmp_path) not in text
+    lake = open_lake(morning_lake.prepare(tmp_path, shape))
+    assert [check.name for check in lake.check() if not check.passed] == [
+        "points_are_numbers"
+    ]  # cancelled calls have none
+    [(cut, kept)] = lake.sql(
+        "select count(*) filter (where notes is not null), max(len(trace)) from executions where nodes_executed > 200"
+    ).fetchall()
+    assert cut > 100
+    assert kept == 200
+
+
+@pytest.mark.parametrize(
+    ("way", "fact", "planted", "said"),
+    [
+        (morning.SECTIONS, "found", [["limit", "Checkout ladder", 2, 30]], "the report finds"),
+        (morning.COMMAND, "limits", 29, "the report's league has 29 limits, the files 30"),
+        (morning.SECTIONS, "rows", 99, "the report's league has 99 rows, the files 100"),
+        (morning.AGGREGATE, "rows", 99, "the aggregate saw 99 rows"),
+    ],
+)
+def test_a_morning_report_that_finds_something_else_is_told(way: str, fact: str, planted: Any, said: str) -> None:
+    files = {"rows": 100, "versions": 20, "limits": 30}
+    found = [[what, family, 2, 30] for what, family in morning.PLANTED.items()]
+    right: dict[str, dict[str, Any]] = {
+        morning.SECTIONS: {"found": found, **files},
+        morning.COMMAND: {"found": found, **files},
+        morning.AGGREGATE: {"rows": 100},
+    }
+    assert morning.wrong({name: [Run(facts=facts)] for name, facts in right.items()}, files) == []
+    right[way] = {**right[way], fact: planted}
+    assert morning.wrong({name: [Run(facts=facts)] for name, facts in right.items()}, files)[0].startswith(said)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)

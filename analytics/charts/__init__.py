@@ -7,6 +7,7 @@ from analytics.charts.failures import failure_strip
 from analytics.charts.growth import growth
 from analytics.charts.icicle import icicle
 from analytics.charts.svg import inline_svg, responsive
+from analytics.charts.time_split import time_split
 from analytics.charts.timeline import timeline
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "icicle",
     "inline_svg",
     "responsive",
+    "time_split",
     "timeline",
 ]

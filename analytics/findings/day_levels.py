@@ -60,6 +60,8 @@ def levels(frame: pd.DataFrame) -> dict[tuple[Any, ...], Levels]:
         return {}
     key = ["realm_id", "strategy", "strategy_version"]
     versions = frame.groupby(key, dropna=False, sort=False, observed=True).ngroup().to_numpy()
+    # It numbers the versions in the order of their first rows.
+    names = list(frame[key].iloc[np.unique(versions, return_index=True)[1]].itertuples(index=False, name=None))
     days = frame["day"].to_numpy().astype("datetime64[D]").astype(np.int64)
     first = int(days.min())
     width = int(days.max()) - first + 1
@@ -81,8 +83,6 @@ def levels(frame: pd.DataFrame) -> dict[tuple[Any, ...], Levels]:
     day_versions, day_days = versions[starts], days[starts]
     edges = np.flatnonzero(np.diff(day_versions, prepend=-1, append=-1))
     row_starts = np.append(starts, len(group))
-    # ngroup numbers the versions in the order of their first rows.
-    names = list(frame.drop_duplicates(key)[key].itertuples(index=False, name=None))
     out: dict[tuple[Any, ...], Levels] = {}
     for begin, end in pairwise(edges):
         own, rows, last = slice(begin, end), slice(row_starts[begin], row_starts[end]), day_days[end - 1]

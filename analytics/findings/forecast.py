@@ -36,6 +36,7 @@ class Line:
         level: At day 0, the last day, in nodes.
         slope: Nodes per day.
         level_variance, covariance, slope_variance: Of these, from how the days scatter about the line.
+        even_variance: Of the slope, were the scatter of all days the same.
         free: Degrees of freedom.
     """
 
@@ -44,6 +45,7 @@ class Line:
     level_variance: float
     covariance: float
     slope_variance: float
+    even_variance: float
     free: int
 
     @property
@@ -58,17 +60,21 @@ class Line:
 
     @property
     def chance(self) -> float:
-        """One-sided p-value of "no growth"."""
+        """One-sided p-value of "no growth", by the larger of the two errors.
+
+        That of leaving out days alone is now and then too small by far, which shows where many versions are looked at and only
+        one in two thousand may be called growing by chance.
+        """
         from scipy import special
 
-        return float(special.stdtr(self.free, -self.slope / self.slope_error))
+        return float(special.stdtr(self.free, -self.slope / math.sqrt(max(self.slope_variance, self.even_variance))))
 
     def scaled(self, factor: float) -> Line:
         """The line of a quantity that is a multiple of this one."""
         square = factor**2
         return Line(
             self.level * factor, self.slope * factor, self.level_variance * square, self.covariance * square,
-            self.slope_variance * square, self.free,
+            self.slope_variance * square, self.even_variance * square, self.free,
         )  # fmt: skip
 
     def raised(self, by: float) -> Line:
@@ -93,16 +99,14 @@ def line(ages: Floats, values: Floats) -> Line:
     inverse = np.linalg.inv(x.T @ x)
     found = inverse @ (x.T @ values)
     leverage = np.einsum("ij,jk,ik->i", x, inverse, x)
-    pulls = x * ((values - x @ found) / np.maximum(1 - leverage, 1e-9))[:, None]
+    off = values - x @ found
+    pulls = x * (off / np.maximum(1 - leverage, 1e-9))[:, None]
     variance = inverse @ (pulls.T @ pulls) @ inverse + inverse * ROUNDING
+    free = len(ages) - 2
+    even = float(inverse[1, 1] * (off @ off / free + ROUNDING))
     return Line(
-        float(found[0]),
-        float(found[1]),
-        float(variance[0, 0]),
-        float(variance[0, 1]),
-        float(variance[1, 1]),
-        len(ages) - 2,
-    )
+        float(found[0]), float(found[1]), float(variance[0, 0]), float(variance[0, 1]), float(variance[1, 1]), even, free
+    )  # fmt: skip
 
 
 def days_until(of: Line, cap: float, *, below: float = 0.0, above: float = 0.0) -> tuple[float, float]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from analytics.findings.passing import passed
 from analytics.findings.runaway_facts import (
     Finding,
     canary,
@@ -19,7 +21,7 @@ from analytics.findings.runaway_facts import (
     timeouts,
     versions,
 )
-from analytics.findings.runaway_fields import slow_fields
+from analytics.findings.runaway_fields import Times, midnight, time_split
 from analytics.findings.runaway_keys import Family, Key, key_of
 from analytics.findings.runaway_league import GROUPS, league, silent
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
@@ -29,6 +31,7 @@ from analytics.findings.since_last import EXPECTED, Now, compared
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.findings.version_growth import steps_to_cap, version_nodes
 from analytics.warehouse import records
+from analytics.window import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +40,9 @@ if TYPE_CHECKING:
     from analytics.warehouse import Warehouse
 
 __all__ = [
-    "GROUPS", "HISTORY", "Burst", "Evidence", "Finding", "Key", "Stop", "Trend", "bursts", "by_day", "daily_p99",
-    "dead_rules", "findings_list", "gather", "hot_rules", "key_of", "league", "silent", "slow_fields", "stopped", "trends",
+    "GROUPS", "HISTORY", "Burst", "Evidence", "Finding", "Key", "Stop", "Times", "Trend", "bursts", "by_day",
+    "daily_p99", "dead_rules", "findings_list", "gather", "hot_rules", "key_of", "league", "silent", "stopped", "time_split",
+    "trends",
 ]  # fmt: skip
 
 _ORDER = ("new", "worse", "finding", "fixed", "waiting")
@@ -58,7 +62,7 @@ class Evidence:
         counts: Nodes by day, window and history.
         stops: Stopped runs of the window.
         stops_before: Those of the history before it.
-        slow: Strategies slower than their nodes explain.
+        times: Where the time of each strategy goes, and which of them is slow.
         has_history: The lake holds runs from before the window.
     """
 
@@ -71,7 +75,7 @@ class Evidence:
     counts: pd.DataFrame
     stops: list[Stop]
     stops_before: list[Stop]
-    slow: pd.DataFrame
+    times: Times
     has_history: bool
 
 
@@ -86,7 +90,11 @@ def gather(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresh
     before = stopped(lake, start, since) if start < since else []
     return Evidence(
         since, until, thresholds, table, earlier, costs, counts, stopped(lake, since, until), before,
-        slow_fields(lake, table, earlier), len(earlier) > 0,
+        time_split(
+            lake, table, earlier, min(start, since), until,
+            extra_ms=thresholds.slow_extra_ms, times=thresholds.slow_times,
+        ),
+        len(earlier) > 0,
     )  # fmt: skip
 
 
@@ -101,11 +109,7 @@ def findings_list(lake: Warehouse, evidence: Evidence, previous: Previous | None
     found = [
         *_stops(lake, evidence),
         *_nearing(evidence),
-        *(
-            slow(row, _is_new(evidence, key_of(row["realm_id"], row["strategy"], row["strategy_version"])))
-            for row in records(evidence.slow)
-            if row["is_slow"]
-        ),
+        *(slow(row, _is_slow_anew(evidence, row)) for row in records(evidence.times.table) if row["is_slow"]),
     ]
     if previous is None:
         found += _fixed(lake, evidence)
@@ -147,27 +151,21 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
         before = sum(stop.kind == kind and stop.key.family == key.family for stop in evidence.stops_before)
         tag = "new" if evidence.has_history and (kind, key.family) not in known else "finding"
         if kind == "limit":
-            found.append(limit(tag, key, own, before, _needed(lake, evidence, key, own), evidence.thresholds.node_cap))
+            start, node_cap = min(evidence.since, evidence.until - HISTORY), evidence.thresholds.node_cap
+            window = Window(evidence.since, evidence.until)
+            needed = passed(lake, key, own, start, window, before=before, node_cap=node_cap)
+            found.append(limit(tag, key, own, before, needed, node_cap))
         else:
             stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
             found.append(canary(tag, key, own, stops, before))
     return found + timeouts(evidence.stops, evidence.table)
 
 
-def _needed(lake: Warehouse, evidence: Evidence, key: Key, own: list[Burst]) -> tuple[int | None, int | None]:
-    """The most nodes an ok run of this version logged during the bursts, and at any other time."""
-    rows = lake.sql(
-        "select max(nodes_executed) filter (where e.created_at between $first and $last), "
-        "       max(nodes_executed) filter (where e.created_at not between $first and $last) "
-        "  from executions e left join definitions d "
-        "    on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version "
-        " where e.status = 'ok' and e.realm_id is not distinct from $realm "
-        "   and coalesce(d.family_name, e.strategy_id) = $strategy and e.strategy_version = $version "
-        "   and e.day >= $start::timestamptz::date and e.created_at < $until",
-        first=own[0].since, last=own[-1].until, realm=key.realm, strategy=key.strategy, version=key.version,
-        start=min(evidence.since, evidence.until - HISTORY), until=evidence.until,
-    ).fetchall()  # fmt: skip
-    return rows[0] if rows else (None, None)
+def _is_slow_anew(evidence: Evidence, row: Mapping[str, Any]) -> bool:
+    """Whether the version is new, or became slow within the window."""
+    key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+    began = row["slow_since"]
+    return _is_new(evidence, key) or (began is not None and evidence.has_history and midnight(began) >= evidence.since)
 
 
 def _is_new(evidence: Evidence, key: Key) -> bool:
@@ -178,7 +176,9 @@ def _is_new(evidence: Evidence, key: Key) -> bool:
 def _settled(evidence: Evidence, what: str, family: Family) -> bool | None:
     """Whether growth, closeness or slowness of a family, which is not found any more, can be said to be over."""
     if what == "slow":
-        own = [row for row in records(evidence.slow) if key_of(row["realm_id"], row["strategy"], 0).family == family]
+        own = [
+            row for row in records(evidence.times.table) if key_of(row["realm_id"], row["strategy"], 0).family == family
+        ]
         return len(own) > 0 or None
     own = [row for row in records(evidence.table) if key_of(row["realm_id"], row["strategy"], 0).family == family]
     if what == "close":

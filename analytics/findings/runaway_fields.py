@@ -1,16 +1,16 @@
-"""Slow though small: strategies whose time is more than their nodes explain, and the fields they read.
-
-Durations include the database queries for analytics fields, nodes do not. Without the queries' own times the log cannot
-prove which field is slow; it can say who is slower than its nodes, and what was read that was not read before.
-"""
+"""Rules or fields: where the time of each strategy goes, which of them is slow though small, why, and since when."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any
 
 from analytics.estimates import Estimate
 from analytics.findings.runaway_keys import Key, key_of
+from analytics.findings.time_causes import Read
+from analytics.findings.time_split import EXTRA_MS, TIMES, Fleet, Split, split
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
@@ -20,85 +20,136 @@ if TYPE_CHECKING:
 
 ROWS = 30
 """Logged ok rows a strategy needs to take part."""
-TIMES, EXTRA_MS = 3.0, 10.0
-"""Slow is more than so many times, and so many milliseconds above, what the nodes explain."""
-_LEAST_STRATEGIES = 4
 
-_COLUMNS = ("realm_id", "strategy", "strategy_version", "est_ms_p50", "est_nodes_p50", "explained_ms", "extra_ms", "is_slow",
-            "fields", "new_fields", "earlier_version", "earlier_ms_p50", "est_time_share")  # fmt: skip
+_COLUMNS = ("realm_id", "strategy", "strategy_version", "est_ms_p50", "est_nodes_p50", "est_ms_p99", "est_walk_ms_p99",
+            "explained_ms", "extra_ms", "is_slow", "verdict", "split", "fields", "new_fields", "earlier_version",
+            "earlier_ms_p50", "slow_since", "since_is_version", "est_time_share")  # fmt: skip
 
 
-def slow_fields(lake: Warehouse, league: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
-    """Compares each strategy's median time with what its median of nodes explains.
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The time of a window's strategies, split.
 
-    A robust line (Theil–Sen) through the fleet's medians says what a node costs; it passes no judgement with fewer than
-    four strategies of thirty rows.
+    Attributes:
+        table: Grain: realm, strategy, version with at least thirty ok rows; the slow ones first, then by what nodes do not
+            explain. ``split`` is its `Split`; ``fields`` the analytics fields its program reads (None when no definition is
+            known); ``new_fields`` those that the version before did not read (None without one); ``explained_ms`` what nodes
+            and the rest of every run explain; ``est_walk_ms_p99`` what the time limit is about, for it wraps the walk alone;
+            ``slow_since`` the first slow day where one can be seen, ``since_is_version`` whether it is the version's first.
+        fleet: What single fields and nodes cost.
+    """
+
+    table: pd.DataFrame
+    fleet: Fleet
+
+
+def time_split(
+    lake: Warehouse,
+    table: pd.DataFrame,
+    earlier: pd.DataFrame,
+    since: datetime,
+    until: datetime,
+    *,
+    extra_ms: float = EXTRA_MS,
+    times: float = TIMES,
+) -> Times:
+    """Split the time of every version of a league.
 
     Args:
-        lake: For the fields that programs read.
-        league: The league of the window.
+        lake: For the runs and the fields that programs read.
+        table: The league of the window.
         earlier: A league of the time before it, for versions that came before.
-
-    Returns:
-        Grain: realm, strategy, version with at least thirty ok rows. ``fields``: analytics fields the program reads;
-        ``new_fields``: those the version before did not read (None when there is none to compare); ``explained_ms``: what
-        the nodes explain. Most unexplained time first. Empty when nothing can be compared.
+        since, until: The days that the split may learn from, UTC: the window and its history.
+        extra_ms, times: Slow is so many milliseconds and so many times above what nodes explain.
     """
+    rows = [row for row in records(table) if row["ok_logged_count"] >= ROWS]
+    read = reads(lake)
+    versions = {_key(row): (row["est_ms_p50"], float(row["est_nodes_p50"].value)) for row in rows}
+    runs = lake.run("time_by_nodes", since=since, until=until)
+    fleet = split(runs, read, versions, extra_ms=extra_ms, times=times)
+    medians = {_key(row): row["est_ms_p50"] for frame in (earlier, table) for row in records(frame)}
+    own = {_key(row): row for row in rows}
+    found = [_row(own[one.key], one, read, medians, fleet, extra_ms, times) for one in fleet.splits]
+    found.sort(key=lambda row: (not row["is_slow"], row["verdict"] != "rules", -row["extra_ms"]))
     import pandas as pd
-    from scipy import stats
 
-    rows = [row for row in records(league) if row["ok_logged_count"] >= ROWS and _measured(row)]
-    if len(rows) < _LEAST_STRATEGIES:
-        return pd.DataFrame(columns=list(_COLUMNS))
-    line = stats.theilslopes([row["est_ms_p50"].value for row in rows], [row["est_nodes_p50"].value for row in rows])
-    read = _fields(lake)
-    medians = {
-        key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row["est_ms_p50"]
-        for table in (earlier, league)
-        for row in records(table)
-    }
-    found = []
-    for row in rows:
-        key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-        explained = max(float(line.intercept + line.slope * row["est_nodes_p50"].value), 0.5)
-        took = row["est_ms_p50"].value
-        previous = _previous(key, read)
-        before: Estimate | None = medians.get(previous) if previous else None
-        fields = read.get(key, ())
-        found.append(
-            {
-                **{name: row[name] for name in _COLUMNS if name in row},
-                "explained_ms": explained,
-                "extra_ms": took - explained,
-                "is_slow": took > TIMES * explained and took - explained > EXTRA_MS,
-                "fields": fields,
-                "new_fields": tuple(path for path in fields if path not in read[previous]) if previous else None,
-                "earlier_version": previous.version if previous else None,
-                "earlier_ms_p50": before,
-            }
-        )
-    found.sort(key=lambda row: (not row["is_slow"], -row["extra_ms"]))
-    return pd.DataFrame(found, columns=list(_COLUMNS))
+    return Times(pd.DataFrame(found, columns=list(_COLUMNS)), fleet)
 
 
-def _measured(row: dict[str, Estimate]) -> bool:
-    return math.isfinite(row["est_ms_p50"].value) and math.isfinite(row["est_nodes_p50"].value)
-
-
-def _fields(lake: Warehouse) -> dict[Key, tuple[str, ...]]:
-    """Analytics fields of every version that has a definition; versions that read none are in it too."""
-    found: dict[Key, tuple[str, ...]] = {}
+def reads(lake: Warehouse) -> dict[Key, Read]:
+    """Analytics fields and built-in of every version that has a definition; those that read none are in it too."""
     known = lake.sql(
-        "select realm_id, coalesce(family_name, strategy_id), strategy_version from definitions order by all"
+        "select realm_id, coalesce(family_name, strategy_id), strategy_version, "
+        "       case when strategy_type = 'DSL_EXTEND' then parent_strategy_id end "
+        "  from definitions order by all"
     )
-    for realm, strategy, version in known.fetchall():
-        found[key_of(realm, strategy, version)] = ()
+    parents = {key_of(*row[:3]): row[3] for row in known.fetchall()}
+    fields: dict[Key, set[str]] = {}
     for row in records(lake.run("analytics_fields")):
-        key = key_of(row["realm_id"], row["family_name"], row["strategy_version"])
-        found[key] = (*found.get(key, ()), str(row["path"]))
-    return found
+        strategy = row["family_name"] if row["family_name"] is not None else row["strategy_id"]
+        fields.setdefault(key_of(row["realm_id"], strategy, row["strategy_version"]), set()).add(str(row["path"]))
+    return {key: Read(tuple(sorted(fields.get(key, ()))), parent) for key, parent in parents.items()}
 
 
-def _previous(key: Key, read: dict[Key, tuple[str, ...]]) -> Key | None:
-    older = [other for other in read if other.family == key.family and other.version < key.version]
+def _key(row: Mapping[str, Any]) -> Key:
+    return key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+
+
+def _row(
+    row: Mapping[str, Any], one: Split, read: Mapping[Key, Read], medians: Mapping[Key, Estimate], fleet: Fleet,
+    extra_ms: float, times: float,
+) -> dict[str, Any]:  # fmt: skip
+    previous = _previous(one.key, {*read, *medians})
+    before = medians.get(previous) if previous else None
+    fields = read[one.key].fields if one.key in read else None
+    old = read[previous].fields if previous and previous in read else None
+    per_node, most = one.per_node, float(row["est_nodes_p99"].value)
+    day, is_version = _since(one, before, fleet, extra_ms, times)
+    return {
+        **{name: row[name] for name in _COLUMNS if name in row},
+        "est_walk_ms_p99": Estimate(
+            per_node.value * most, per_node.low * most, per_node.high * most, per_node.logged_count, per_node.grade
+        ),
+        "explained_ms": one.explained_ms,
+        "extra_ms": one.ms.value - one.explained_ms,
+        "is_slow": one.is_slow or _heavier(one, before, extra_ms, times),
+        "verdict": one.verdict,
+        "split": one,
+        "fields": fields,
+        "new_fields": None if fields is None or old is None else tuple(path for path in fields if path not in old),
+        "earlier_version": previous.version if previous else None,
+        "earlier_ms_p50": before,
+        "slow_since": day,
+        "since_is_version": is_version,
+    }
+
+
+def _heavier(one: Split, before: Estimate | None, extra_ms: float, times: float) -> bool:
+    """Whether the rules of a new version made it slow: the nodes of a strategy that always was large are no news."""
+    if one.verdict != "rules" or before is None or before.grade == "too few":
+        return False
+    return one.ms.value > times * before.value and one.ms.value - before.value > extra_ms
+
+
+def _since(
+    one: Split, before: Estimate | None, fleet: Fleet, extra_ms: float, times: float
+) -> tuple[date | None, bool]:
+    """The day on which a version became slow, and whether that is the day it began."""
+    if one.verdict in ("fine", "rules") and not _heavier(one, before, extra_ms, times):
+        return None, False
+    steps = [day for day, more in fleet.levels.changed.get(one.key, ()) if more > 0]
+    if steps:
+        return steps[-1], False
+    if before is not None and before.value == before.value and one.ms.value > 2 * before.value:
+        return fleet.levels.first_day.get(one.key), True
+    return None, False
+
+
+def midnight(day: date) -> datetime:
+    """The beginning of a UTC day."""
+    return datetime.combine(day, time(), UTC)
+
+
+def _previous(key: Key, known: set[Key]) -> Key | None:
+    older = [other for other in known if other.family == key.family and other.version < key.version]
     return max(older, key=lambda other: other.version, default=None)

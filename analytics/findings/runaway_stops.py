@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,10 @@ GAP = timedelta(minutes=30)
 STALL = timedelta(minutes=2)
 """Timeouts of several strategies within this time are one stalled event loop."""
 STALL_STRATEGIES = 3
+_AROUND, _APART = timedelta(hours=3), timedelta(minutes=10)
+"""What is usual is told by so long before and after, leaving out what is so near that it may be of the same stall."""
+_CHANCE = 0.01
+"""That in the whole window so many unrelated timeouts meet by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +118,42 @@ def _burst(kind: str, key: Key | None, group: list[Stop]) -> Burst:
 
 
 def _mark_stalls(stops: list[Stop]) -> list[Stop]:
-    """Marks timeouts of three strategies or more within two minutes: unrelated rules do not run away together."""
+    """Marks timeouts of three strategies or more within two minutes: unrelated rules do not run away together.
+
+    Where timeouts are many, some meet by chance. So those beside the strategy that has most of them must be more than a
+    Poisson process of the rate around brings together in one of a hundred such windows (a scan statistic; Naus, *JASA* 60,
+    1965, bounded by the sum over all places where two minutes may begin).
+    """
     timeouts = [(index, stop) for index, stop in enumerate(stops) if stop.kind == "timeout" and stop.at is not None]
+    chance = _by_chance([stop.at for _, stop in timeouts if stop.at is not None])
     marked: set[int] = set()
     first = 0
+    families: Counter[tuple[str | None, str]] = Counter()
     for last, (_, stop) in enumerate(timeouts):
+        families[stop.key.family] += 1
         while _later(stop, timeouts[first][1]) > STALL:
+            families[timeouts[first][1].key.family] -= 1
             first += 1
-        window = timeouts[first : last + 1]
-        if len({other.key.family for _, other in window}) >= STALL_STRATEGIES:
-            marked.update(index for index, _ in window)
+        counts = +families
+        if len(counts) >= STALL_STRATEGIES and counts.total() - max(counts.values()) > chance[last]:
+            marked.update(index for index, _ in timeouts[first : last + 1])
     return [_stalled(stop) if index in marked else stop for index, stop in enumerate(stops)]
+
+
+def _by_chance(times: list[datetime]) -> list[int]:
+    """How many more timeouts may follow one within two minutes by chance; of each of these times, in ascending order."""
+    import numpy as np
+    from scipy import stats
+
+    if not times:
+        return []
+    at = np.array([moment.timestamp() for moment in times])
+    far, near = _AROUND.total_seconds(), _APART.total_seconds()
+    around, close = (
+        np.searchsorted(at, at + span, "right") - np.searchsorted(at, at - span, "left") for span in (far, near)
+    )
+    expected = (around - close) * STALL.total_seconds() / (2 * (far - near))
+    return [int(count) for count in stats.poisson.isf(_CHANCE / len(at), expected)]
 
 
 def _later(stop: Stop, other: Stop) -> timedelta:

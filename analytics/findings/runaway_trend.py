@@ -115,9 +115,8 @@ def trends(counts: pd.DataFrame, node_cap: float, sizes: Mapping[Key, Size] | No
 
     A line through daily quantiles, and Fieller's interval for where it meets the cap (see ``forecast``). Where the days have few
     rows it is a line through their p90, and the p99 is taken to keep its distance from it or its ratio to it, whichever: the
-    range holds both. The chance of no growth is corrected for the number of versions (Benjamini & Hochberg, *JRSS B* 57, 1995),
-    of those that might meet the cap within `HORIZON_DAYS` and of the others: a quiet fleet of any size stays quiet in 39 of 40
-    reports.
+    range holds both. The chance of no growth is corrected for the number of versions that could reach the cap (Benjamini & Hochberg,
+    *JRSS B* 57, 1995): a quiet fleet of any size stays quiet in 39 of 40 reports.
 
     Args:
         counts: ``by_day(lake, until)``.
@@ -137,11 +136,8 @@ def trends(counts: pd.DataFrame, node_cap: float, sizes: Mapping[Key, Size] | No
             found[key] = one
         else:
             drawn[key] = one
-    for soon in (True, False):
-        family = [(key, one) for key, one in drawn.items() if (one.soonest <= HORIZON_DAYS) is soon]
-        for (key, one), chance in zip(family, differences.adjusted([one.chance for _, one in family]), strict=True):
-            found[key] = _judged(one, chance)
-    return found
+    chances = differences.adjusted([one.chance for one in drawn.values()])
+    return found | {key: _judged(one, chance) for (key, one), chance in zip(drawn.items(), chances, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, sampling, summary_block
 from analytics.stories import runaway_answers as answers
+from analytics.stories import runaway_fields as time_fields
 from analytics.stories import runaway_league as league
 from analytics.stories import runaway_nodes as nodes
 from analytics.stories import runaway_pictures as pictures
 from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
 from analytics.stories.runaway_digest import digest
-from analytics.stories.runaway_sentences import named, sentence
+from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import headline, number, window_words
 from analytics.warehouse import records
 from analytics.window import Window
@@ -228,22 +229,7 @@ class RunawayRules:
 
     def fields(self) -> Block:
         """Is it the rules or the fields they read?"""
-        how = ["Durations include the database queries for analytics fields, nodes do not.",
-               "What a node costs: a robust line through the medians of all strategies with thirty ok runs."]  # fmt: skip
-        slow = self.evidence.slow
-        if slow.empty:
-            say = "Cannot tell: fewer than four strategies have thirty logged ok runs to compare."
-            return page.section("fields", "Rules or fields?", how, say)
-        flagged = slow[slow["is_slow"]]
-        names = Markup(", ").join(named(tables.row_key(row)) for row in records(flagged.head(3)))
-        verb = " is" if len(flagged) == 1 else " are"
-        answer: Inline = [names, verb, " slower than the nodes explain; the fields read may be the reason."]
-        if flagged.empty:
-            answer = "No strategy is much slower than its nodes explain."
-        note = "The log does not hold the queries' own times, so this names what may be slow and proves nothing."
-        return page.section(
-            "fields", "Rules or fields?", how, answer, [tables.slow_table(slow.head(6)), page.note(note)]
-        )
+        return time_fields.section(self.evidence.times, self.thresholds.time_limit_ms)
 
     def sure(self) -> Block:
         """What the numbers rest on."""
@@ -270,6 +256,7 @@ class RunawayRules:
             "digest": self.digest,
             "missing_days": [str(day) for day in coverage.missing_days(self.lake, self.since, self.until)],
             **nodes.summary(self._nodes),
+            "time_split": time_fields.facts(self.evidence.times),
             "nav": self.nav,
             "verdict": plain(self.verdict),
         }

@@ -12,11 +12,14 @@ from analytics.findings.runaway import Finding, Key
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.stories import masked, realm_name
+from analytics.stories.runaway_slow import why_slow
 
 _CANARIES = {
     "DSL_FIELD_NOT_PRECOMPUTED": "a field that was not precomputed",
     "DSL_UNKNOWN_STATEMENT": "a statement the engine does not know",
 }
+
+_MANY = 5
 
 
 def sentence(finding: Finding) -> Markup:
@@ -101,8 +104,10 @@ def _canary(finding: Finding) -> list[Inline]:
     if facts["user"] is not None:
         who = f"one user ({masked(facts['user'])})"
     asked = " and ".join(_CANARIES[code] for code in facts["codes"] if code in _CANARIES)
-    when = f", {write.span(finding.since, finding.until)}. May be probing."
-    return [page.strong("Sandbox canary"), f": {who} met {asked} in ", named(finding.key), when, _before(facts)]
+    when = f", {write.span(finding.since, finding.until)}. "
+    # A prober is one or a few; a program with a fault meets whoever runs it.
+    why = "May be probing." if facts["users"] < _MANY else "So many users are no probe: the program may hold a fault."
+    return [page.strong("Sandbox canary"), f": {who} met {asked} in ", named(finding.key), when, why, _before(facts)]
 
 
 def _growing(finding: Finding) -> list[Inline]:
@@ -164,26 +169,13 @@ def _slow(finding: Finding) -> list[Inline]:
     return [named(finding.key), text, why_slow(facts)]
 
 
-def why_slow(facts: Mapping[str, Any]) -> Markup:
-    """What may make it slow: the fields it reads and its earlier version did not, or all it reads."""
-    fields = facts["new_fields"] or facts["fields"]
-    if not fields:
-        return page.inline("Its program reads no analytics field the lake knows of, so the log cannot tell why.")
-    listed = Markup(", ").join(page.mono(page.author(path)) for path in fields)
-    parts: list[Inline] = ["May be the field " if len(fields) == 1 else "May be one of the fields ", listed]
-    if facts["new_fields"]:
-        before = facts["earlier_ms_p50"]
-        known = isinstance(before, Estimate) and math.isfinite(before.value)
-        took = f" ({write.ms(before.value, before.low, before.high)})" if known else ""
-        parts.append(f", which v{int(facts['earlier_version'])}{took} did not read")
-    return page.inline([*parts, "."])
-
-
 def _timeout(finding: Finding) -> list[Inline]:
     facts = finding.facts
-    text = f" met {finding.count} of {write.count(facts['of'])} timeouts with at most {write.percent(facts['run_share_high'])} "
-    return [
-        named(finding.key),
-        text,
-        "of the runs. The time limit covers the walk alone, so its rules may be the cause.",
-    ]
+    share = facts["share"]
+    text = f" timed out in {write.percent(share.value, share.low, share.high)} of its runs"
+    if facts["of"] > (finding.count or 0):
+        text += f"; it met {finding.count} of {write.count(facts['of'])} timeouts"
+        # Where others time out as well, the share of the runs is no evidence.
+        if (finding.count or 0) > facts["of"] * facts["run_share_high"]:
+            text += f" with at most {write.percent(facts['run_share_high'])} of the runs"
+    return [named(finding.key), text, ". The time limit covers the walk alone, so its rules may be the cause."]

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from analytics.findings.previous import Previous
     from analytics.warehouse import Warehouse
 
-_QUERIES = ("cost_by_strategy", "limit_runs", "nodes_by_day", "hot_nodes", "dead_rules")
+_QUERIES = (
+    "cost_by_strategy",
+    "limit_runs",
+    "nodes_by_day",
+    "hot_nodes",
+    "dead_rules",
+    "time_by_nodes",
+    "analytics_fields",
+)
 _LEAGUE_FACTS = (
     "group", "logged_count", "ok_logged_count", "failed_count", "timeout_count", "limit_count", "canary_count", "est_runs",
     "est_time_share", "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom",

@@ -1,4 +1,4 @@
-"""The tables of the runaway report: bursts, rules, slow strategies."""
+"""The tables of the runaway report: bursts and rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.stories import realm_name
-from analytics.stories.runaway_sentences import runs, why_slow
+from analytics.stories.runaway_sentences import runs
 from analytics.stories.runaway_words import version_name
 from analytics.warehouse import records
 
@@ -74,31 +74,6 @@ def _burst_name(burst: Burst) -> Inline:
     if burst.key is None:
         return Markup("<b>{} strategies</b><small>no rule to blame</small>").format(burst.strategies)
     return Markup("{}<small>{}</small>").format(version_name(burst.key), page.author(realm_name(burst.key.realm), 40))
-
-
-def slow_table(slow: pd.DataFrame) -> Block:
-    """Time against what the nodes explain."""
-    rows = []
-    for row in records(slow):
-        fields = ", ".join(row["fields"]) if row["fields"] else "none known"
-        rows.append(
-            {
-                "strategy": strategy_cell({**row, "family_name": row["strategy"]}),
-                "took": stacked(row["est_ms_p50"]),
-                "nodes": row["est_nodes_p50"].value,
-                "explained": write.number(round(row["explained_ms"], 1)),
-                "fields": why_slow(row) if row["is_slow"] else page.mute(fields),
-                "hot": "hot" if row["is_slow"] else None,
-            }
-        )
-    columns = [
-        Column("strategy", "Strategy", role="name"),
-        Column("took", "ms, median", align="right"),
-        Column("nodes", "nodes, median", kind="number"),
-        Column("explained", "ms the nodes explain", align="right"),
-        Column("fields", "analytics fields it reads", role="wide"),
-    ]
-    return page.table(rows, columns, row_class=None, empty="Nothing to compare.")
 
 
 def silent_words(keys: Sequence[Key], bound: float) -> Inline:

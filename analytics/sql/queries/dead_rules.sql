@@ -1,7 +1,7 @@
 -- How often each rule was looked at and how often it matched, rules that left no entry included.
 -- Grain: realm, strategy, version, rule id; strategies with logged runs in the window. Whole UTC days, from the daily rollup.
 -- Counts are of logged entries. places_count above 1: the program has several rules of this id, which share the counts.
--- cut_logged_count: logged ok runs whose trace was cut, so that a rule's entry may be missing.
+-- cut_logged_count: logged ok runs whose trace was cut, as the notes say, so that a rule's entry may be missing.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
 with seen as (
@@ -18,9 +18,9 @@ with seen as (
 ), ran as (
   select realm_id, strategy_id, strategy_version,
          count(*)                                                       as ok_logged_count,
-         count(*) filter (where nodes_executed > coalesce(len(trace), 0)) as cut_logged_count
+         count(*) filter (where starts_with(notes, 'trace truncated: ')) as cut_logged_count
     from executions
-   where status = 'ok' and trace is not null
+   where status = 'ok' and nodes_executed > 0
      and ($since::timestamptz is null or day >= $since::timestamptz::date)
      and ($until::timestamptz is null or day <= ($until::timestamptz - interval 1 microsecond)::date)
    group by all

@@ -1,19 +1,26 @@
--- Nodes and milliseconds of every logged run that says something about them.
--- Grain: logged run with status ok, limit or timeout. Failed runs log 0 nodes, which is not what they did: nodes_executed is
--- NULL for them, and for ok runs that were cancelled (no points and no trace).
+-- Nodes and milliseconds of the logged runs that say something about them.
+-- Grain: realm, strategy, version, status (ok, limit or timeout), nodes_executed, duration_ms, sample_weight; logged_count rows
+-- share them. Failed runs log 0 nodes, which is not what they did: nodes_executed is NULL for them, and for ok runs that were
+-- cancelled (no points, no node; a trace that is not there leaves none).
 -- duration_ms is NULL where the log's value cannot be one (NaN, infinite, negative).
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- $digits integer: significant digits to which duration_ms is rounded, so that millions of runs make few rows; NULL to leave it.
 select e.realm_id,
        coalesce(d.family_name, e.strategy_id) as strategy,
        e.strategy_version,
        e.status,
-       case when e.status = 'ok' and not (e.points is null and e.trace is null) then e.nodes_executed end as nodes_executed,
-       case when isfinite(e.duration_ms) and e.duration_ms >= 0 then e.duration_ms end as duration_ms,
-       e.sample_weight
+       case when e.status = 'ok' and not (e.points is null and e.nodes_executed = 0) then e.nodes_executed end as nodes_executed,
+       case when not (isfinite(e.duration_ms) and e.duration_ms >= 0) then null
+            when $digits::integer is null or e.duration_ms = 0 then e.duration_ms
+            else round(e.duration_ms, $digits::integer - 1 - floor(log10(e.duration_ms))::integer) end as duration_ms,
+       e.sample_weight,
+       count(*)                               as logged_count
   from executions e
   left join definitions d
     on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
  where e.status in ('ok', 'limit', 'timeout')
    and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
    and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
+ group by all
+ order by all
