@@ -185,26 +185,31 @@ def _changes(
 
 
 def _steps(value: Floats, error: Floats, extra_ms: float, times: float) -> list[tuple[int, float]]:
-    """Places where a series of daily medians steps, each with the difference; at most two, the clearest first found."""
+    """Places where a series of daily medians steps, each with the difference; at most two, in their order.
+
+    A step is where two medians fit best by least absolute deviations (one odd day makes none), if what lies between them is
+    large and clear.
+    """
     import numpy as np
 
-    best, place, step = 0.0, 0, 0.0
-    for at in range(1, len(value)):
-        before, after = float(np.median(value[:at])), float(np.median(value[at:]))
-        low, high = sorted((max(before, 0.5), max(after, 0.5)))
-        if abs(after - before) < extra_ms or high < times * low:
-            continue
-        spread = [_spread(part, noise) for part, noise in ((value[:at], error[:at]), (value[at:], error[at:]))]
-        sure = abs(after - before) / max(math.hypot(*spread), 1e-9)
-        if sure > best:
-            best, place, step = sure, at, after - before
-    if best < _SURE:
+    if len(value) < 2:
         return []
-    parts = [(0, value[:place], error[:place]), (place, value[place:], error[place:])]
-    further = [
-        (start + at, more) for start, v, e in parts if len(v) >= 4 for at, more in _steps(v, e, extra_ms, times)[:1]
-    ]
-    return sorted([(place, step), *further[: _MOST_CHANGES - 1]])
+
+    def apart(at: int) -> float:
+        return sum(float(np.abs(part - np.median(part)).sum()) for part in (value[:at], value[at:]))
+
+    place = min(range(1, len(value)), key=apart)
+    sides = [(value[:place], error[:place]), (value[place:], error[place:])]
+    before, after = (float(np.median(part)) for part, _ in sides)
+    low, high = sorted((max(before, 0.5), max(after, 0.5)))
+    noise = math.hypot(*(_spread(part, own) for part, own in sides))
+    if abs(after - before) < extra_ms or high < times * low or abs(after - before) < _SURE * noise:
+        return []
+    further = [(place, after - before)]
+    for start, (part, own) in zip((0, place), sides, strict=True):
+        if len(part) >= 4:
+            further += [(start + at, more) for at, more in _steps(part, own, extra_ms, times)[:1]]
+    return sorted(further[:_MOST_CHANGES])
 
 
 def _spread(value: Floats, error: Floats) -> float:

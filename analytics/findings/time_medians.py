@@ -53,7 +53,7 @@ def medians(groups: Ints, values: Floats, counts: Floats, size: int) -> Medians:
     if len(values) == 0:
         empty = np.full(size, np.nan)
         return Medians(empty, empty.copy(), total)
-    order = np.lexsort((values, groups))
+    order = _order(groups, values)
     ranked, weights = values[order], counts[order]
     # The middle of each row's own weight: the median of two rows lies between them.
     middle = np.cumsum(weights) - weights / 2
@@ -78,6 +78,18 @@ def medians(groups: Ints, values: Floats, counts: Floats, size: int) -> Medians:
     return Medians(value, np.where(members > 0, error, np.nan), total)
 
 
+def _order(groups: Ints, values: Floats) -> Ints:
+    """Rows by group, then by value: both packed into one integer, which sorts in half the time of two keys.
+
+    Values are compared as single precision, whose bits are in order when the sign is turned.
+    """
+    import numpy as np
+
+    bits = values.astype(np.float32).view(np.uint32)
+    turned = bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
+    return np.argsort((groups.astype(np.uint64) << np.uint64(32)) | turned)
+
+
 @dataclass(frozen=True, slots=True)
 class Slopes:
     """What one more node costs, per group.
@@ -100,11 +112,12 @@ def slopes(groups: Ints, nodes: Floats, took: Floats, counts: Floats, size: int)
     import numpy as np
 
     bins = _bins(groups, nodes, counts, size)
-    at, level = medians(bins, nodes, counts, size * BINS), medians(bins, took, counts, size * BINS)
+    level = medians(bins, took, counts, size * BINS)
+    place = np.bincount(bins, counts * nodes, size * BINS) / np.maximum(level.count, 1e-300)
     error = np.hypot(level.error, _FLOOR * level.value)
     owner = np.repeat(np.arange(size), BINS)
     usable = (level.count >= _LEAST_IN_BIN) & (error > 0)
-    x, y, error, owner = at.value[usable], level.value[usable], error[usable], owner[usable]
+    x, y, error, owner = place[usable], level.value[usable], error[usable], owner[usable]
     base = 1 / error**2
     huber = np.ones(len(x))
     slope = np.zeros(size)
@@ -133,7 +146,7 @@ def _bins(groups: Ints, nodes: Floats, counts: Floats, size: int) -> Ints:
     """A bin of nodes within each group for every row; equal nodes share one."""
     import numpy as np
 
-    order = np.lexsort((nodes, groups))
+    order = _order(groups, nodes)
     g, x, w = groups[order], nodes[order], counts[order]
     new = np.r_[True, (np.diff(g) != 0) | (np.diff(x) != 0)] if len(g) else np.zeros(0, bool)
     value = np.cumsum(new) - 1

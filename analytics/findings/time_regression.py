@@ -184,7 +184,8 @@ def mixed(design: Floats, families: Ints) -> Floats:
 def _null(matrix: Floats) -> Floats:
     import numpy as np
 
-    _, s, v = np.linalg.svd(matrix)
+    # The triangle has the null space of the whole, and is no larger than the columns.
+    _, s, v = np.linalg.svd(np.linalg.qr(matrix, mode="r"))
     rank = int((s > _TINY * max(float(s.max(initial=0.0)), 1.0)).sum())
     found: Floats = v[rank:].T
     return found
