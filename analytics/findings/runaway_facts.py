@@ -147,12 +147,12 @@ def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
     """
     from scipy import stats
 
-    single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
     by_key: dict[Key, list[Stop]] = {}
-    for stop in single:
-        by_key.setdefault(stop.key, []).append(stop)
+    single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
     of, versions = stop_count(single), records(table)
     all_runs = sum(row["est_runs"].value for row in versions)
+    for stop in single:
+        by_key.setdefault(stop.key, []).append(stop)
     rows = []
     for row in versions:
         key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
@@ -160,9 +160,8 @@ def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
         # The upper end of its runs: what is left is not explained by runs the sampler happened to miss.
         part = min(row["est_runs"].high / all_runs, 1.0) if all_runs else 1.0
         if own:
-            count = stop_count(own)
-            chance = float(stats.binomtest(count, of, part, alternative="greater").pvalue)
-            rows.append((key, own, part, estimates.failure_rate(count, row["est_runs"], future=True), chance))
+            chance = float(stats.binomtest(stop_count(own), of, part, alternative="greater").pvalue)
+            rows.append((key, own, part, estimates.failure_rate(stop_count(own), row["est_runs"], future=True), chance))
     found = []
     for (key, own, part, share, _), chance in zip(rows, differences.adjusted([row[4] for row in rows]), strict=True):
         count = stop_count(own)

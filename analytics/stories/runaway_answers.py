@@ -122,7 +122,7 @@ def growing_words(table: pd.DataFrame, found: Sequence[Finding]) -> Inline:
     unsure = sum(row["trend"] == "cannot tell" for row in versions)
     jumped = sum(row["trend"] == "step" for row in versions)
     levelled = sum(row["trend"] == "levelled off" for row in versions)
-    bounded = sum(row["trend"] == "bounded" for row in versions)
+    bounded = sum(row["trend"] == "bounded" and row["group"] != GROUPS[0] for row in versions)
     parts: list[Inline] = []
     for finding in growing[:3]:
         slope = finding.facts["slope"]

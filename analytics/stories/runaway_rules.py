@@ -230,7 +230,8 @@ class RunawayRules:
     def growing(self) -> Block:
         """Who is growing, over the two weeks before the end of the window."""
         how = ["p99 of nodes per day over two weeks, same axes, cap in red-orange. Band: 95 % interval.",
-               "Growth: a robust line through days with at least ten logged runs."]  # fmt: skip
+               "Growth: a line through days with at least ten logged runs, dashed where it would go on. A jump between two days "
+               "is no growth."]  # fmt: skip
         picture = pictures.growth_picture(self.evidence.counts, self.table, self.thresholds.node_cap)
         if picture is None:
             return page.section("growing", "Who is growing?", how, "No day has logged ok runs of these strategies.")
