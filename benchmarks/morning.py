@@ -59,7 +59,7 @@ def run(shape: Shape, options: argparse.Namespace) -> int:
             report.progress(error)
         return 1
     sections = [_costs(found, files, shape), _steps(found[SECTIONS], median(found[COMMAND]) or 0.0)]
-    title = "The morning report on ten million logged runs"
+    title = f"The morning report on {round(shape.rows, -6) / 1e6 or shape.rows / 1e6:g} million logged runs"
     report.publish(title, sections, server=None, path=options.markdown, resumed=session.resumed)
     session.finish()
     return 0
@@ -118,6 +118,8 @@ def _costs(found: dict[str, list[Run]], files: dict[str, Any], shape: Shape) -> 
         [
             f"{files['limits']:,} runs were stopped by a lowered cap within forty minutes. Verdict: "
             f"“{found[SECTIONS][0].facts['verdict']}”",
+            f"The aim is a minute and 2 GiB (2,147 MB), shell and kernel together: it took {median(found[COMMAND]) or 0:.0f} s and "
+            f"{max(run.peak_mb for run in found[COMMAND]):,.0f} MB.",
             f"The page has {max(run.facts['page_kb'] for run in found[COMMAND]):,.0f} kB.",
             f"All runs would take pandas about {pandas / share:,.0f} s by proportion, and {grew / share / 1000:,.1f} GB more than "
             "it began with. Neither peer answers more than count, mean and p99 of the logged rows.",

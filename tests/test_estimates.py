@@ -98,6 +98,22 @@ def test_quantiles_of_sorted_parts_are_those_of_their_rows_to_the_last_bit(weigh
         assert list(map(repr, quantiles_of_parts(parts, qs, undrawn=undrawn))) == list(map(repr, expected))
 
 
+def test_rows_that_are_counted_say_what_listed_rows_say():
+    chance = np.random.default_rng(13)
+    for number in range(60):
+        size = (2, 20, 200)[number % 3]
+        weights = chance.choice([1.0, 20.0, math.nan], size, p=[0.2, 0.7, 0.1])
+        values = chance.permutation(size) * 1.5  # of equal rows of different weight the order would be left open
+        stopped = weights == 1
+        values[stopped & (chance.random(size) < 0.5)] = math.inf
+        values[chance.random(size) < 0.1] = math.nan
+        counts, undrawn = chance.integers(1, 9, size), 58.0 * (number % 5 == 0)
+        rows = [np.repeat(column, counts) for column in (values, weights, stopped)]
+        expected = estimates.quantiles(rows[0], rows[1], (0.5, 0.99), censored=rows[2], undrawn=undrawn)
+        found = estimates.quantiles_of_counts(values, weights, counts, (0.5, 0.99), censored=stopped, undrawn=undrawn)
+        assert list(map(repr, found)) == list(map(repr, expected))
+
+
 def test_equal_rows_of_different_weight_give_the_same_quantile_in_any_order():
     values = np.sort(np.random.default_rng(12).integers(0, 9, 500))
     parts = [Part(values, 20.0), Part(values[::2], 10.0)]
