@@ -181,12 +181,20 @@ ODDITIES: Final[tuple[Story, ...]] = (
         "rules_without_work",
         "One rule never matches, one always does, one stands behind another that takes all its runs.",
         (*quiet(), Player(family("hill", "Shadowed", programs.shadow_fields, programs.shadows()), 600)),
-        page={"nodes": ("never matched", "never", "double", "always", "ever")},
+        page={
+            "nodes": (
+                "data.legacy is always false",
+                "shadowed by rule 3 walked",
+                "rule 4 double",
+                "rule 1 ever",
+                "always matches",
+            )
+        },
     ),
     Story(
         "behind_the_cut",
         "Traces are cut after 200 entries; the rule that leaves most of them stands behind.",
         (*quiet(100), Player(family("hill", "Two ladders", programs.hidden_fields, programs.hidden()), 300)),
-        page={"nodes": ("Rule late of Two ladders v1 (hill) leaves most entries",)},
+        page={"nodes": ("late of Two ladders v1 (hill) leaves most entries", "lie after the cut of a trace")},
     ),
 )  # fmt: skip
