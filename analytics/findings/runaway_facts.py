@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics import differences
+from analytics import differences, estimates
 from analytics.estimates import Estimate
+from analytics.findings.passing import Passed
 from analytics.findings.runaway_fields import midnight
 from analytics.findings.runaway_keys import Key, key_of
-from analytics.findings.runaway_stops import Burst, Stop
+from analytics.findings.runaway_stops import Burst, Stop, stop_count, users_of
 from analytics.findings.version_growth import VersionNodes
 from analytics.warehouse import records
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 CHANCE = 0.01
 """Below this corrected probability a share of timeouts is not called chance."""
+OFTEN = 0.01
+"""A share of timeouts that is too many whoever else has them: the engine's own alert on failures."""
 _LEAST_TIMEOUTS = 5
 
 
@@ -32,7 +35,7 @@ class Finding:
         what: ``limit``, ``canary``, ``growing``, ``versions``, ``close``, ``stall``, ``slow`` or ``timeout``.
         key: Which version; None when it concerns several.
         since, until: When, as far as it has a time.
-        count: Logged runs, where runs are counted.
+        count: Logged runs, where runs are stop_count.
         number: The figure that says how much: an `Estimate`, a count, or a share.
         unit: Of the number: ``runs``, ``days``, ``nodes`` or ``of time``.
         facts: What else is known about it, by name.
@@ -49,9 +52,7 @@ class Finding:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def limit(
-    kind: str, key: Key, own: Sequence[Burst], before: int, needed: tuple[int | None, int | None], node_cap: float
-) -> Finding:
+def limit(kind: str, key: Key, own: Sequence[Burst], before: int, needed: Passed, node_cap: float) -> Finding:
     """A version ran into the cap of nodes or depth.
 
     Args:
@@ -59,15 +60,13 @@ def limit(
         key: Which version.
         own: Its bursts, oldest first.
         before: Stops of its family in the history.
-        needed: The most nodes of runs that passed, during the bursts and at other times.
+        needed: The runs that passed, during the bursts and at other times.
         node_cap: What the cap is said to be.
     """
     count = sum(burst.count for burst in own)
-    meanwhile, otherwise = needed
-    # Passed with more at other times than anyone did meanwhile: then it was not the program that changed.
-    lowered = otherwise is not None and otherwise < node_cap and (meanwhile is None or meanwhile < otherwise)
+    lowered = needed.fits_lowered and needed.otherwise is not None and needed.otherwise < node_cap
     facts = {
-        "bursts": len(own), "before": before, "passed_meanwhile": meanwhile, "passed_otherwise": otherwise,
+        "bursts": len(own), "before": before, "passed_meanwhile": needed.meanwhile, "passed_otherwise": needed.otherwise,
         "node_cap": node_cap, "may_be_lowered": lowered,
     }  # fmt: skip
     return Finding(kind, "limit", key, own[0].since, own[-1].until, count, count, "runs", facts)
@@ -75,10 +74,10 @@ def limit(
 
 def canary(kind: str, key: Key, own: Sequence[Burst], stops: Sequence[Stop], before: int) -> Finding:
     """The sandbox refused a field or a statement."""
-    users = sorted({stop.user for stop in stops if stop.user is not None})
+    count, (users, user) = stop_count(stops), users_of(stops)
     codes = sorted({stop.error_code for stop in stops if stop.error_code})
-    facts = {"users": len(users), "user": users[0] if len(users) == 1 else None, "codes": codes, "before": before}
-    return Finding(kind, "canary", key, own[0].since, own[-1].until, len(stops), len(stops), "runs", facts)
+    facts = {"users": users, "user": user, "codes": codes, "before": before}
+    return Finding(kind, "canary", key, own[0].since, own[-1].until, count, count, "runs", facts)
 
 
 def growing(row: Mapping[str, Any], versions: Sequence[VersionNodes], next_passes: bool) -> Finding:
@@ -141,33 +140,40 @@ def slow(row: Mapping[str, Any], is_new: bool) -> Finding:
 
 
 def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
-    """Versions that time out more often than their share of the runs, stalls set aside (binomial test, corrected)."""
+    """Versions that time out too often, stalls set aside.
+
+    Too often is more than a version's share of the runs explains (binomial test, corrected), or surely more than one run in a
+    hundred: where all are heavy, or only one strategy runs, nobody has more than a share.
+    """
     from scipy import stats
 
+    by_key: dict[Key, list[Stop]] = {}
     single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
-    versions = records(table)
+    of, versions = stop_count(single), records(table)
     all_runs = sum(row["est_runs"].value for row in versions)
+    for stop in single:
+        by_key.setdefault(stop.key, []).append(stop)
     rows = []
     for row in versions:
         key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-        own = [stop for stop in single if stop.key == key]
+        own = by_key.get(key, [])
         # The upper end of its runs: what is left is not explained by runs the sampler happened to miss.
         part = min(row["est_runs"].high / all_runs, 1.0) if all_runs else 1.0
         if own:
-            rows.append(
-                (key, own, part, float(stats.binomtest(len(own), len(single), part, alternative="greater").pvalue))
-            )
+            chance = float(stats.binomtest(stop_count(own), of, part, alternative="greater").pvalue)
+            rows.append((key, own, part, estimates.failure_rate(stop_count(own), row["est_runs"], future=True), chance))
     found = []
-    for (key, own, part, _), chance in zip(rows, differences.adjusted([row[3] for row in rows]), strict=True):
-        if chance < CHANCE and len(own) >= _LEAST_TIMEOUTS:
+    for (key, own, part, share, _), chance in zip(rows, differences.adjusted([row[4] for row in rows]), strict=True):
+        count = stop_count(own)
+        if count >= _LEAST_TIMEOUTS and (chance < CHANCE or share.low > OFTEN):
             times = [stop.at for stop in own if stop.at is not None]
-            facts = {"of": len(single), "run_share_high": part}
+            facts = {"of": of, "run_share_high": part, "share": share}
             first, last = (times[0], times[-1]) if times else (None, None)
-            found.append(Finding("finding", "timeout", key, first, last, len(own), len(own), "runs", facts))
+            found.append(Finding("finding", "timeout", key, first, last, count, count, "runs", facts))
     return found
 
 
 def fixed(stops: Sequence[Stop]) -> Finding:
     """A cap that was hit before the window and is not any more."""
-    facts = {"before": len(stops)}
+    facts = {"before": stop_count(stops)}
     return Finding("fixed", "limit", stops[-1].key, None, stops[-1].at, 0, 0, "runs", facts)

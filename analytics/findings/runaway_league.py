@@ -10,6 +10,7 @@ from analytics import censoring, estimates
 from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
 from analytics.findings.program_sizes import program_sizes
+from analytics.findings.run_costs import RunCosts, run_costs
 from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import NO_TREND, Trend, by_day, trends
 from analytics.findings.thresholds import STANDARD, Thresholds
@@ -32,7 +33,7 @@ def league(
     thresholds: Thresholds = STANDARD,
     *,
     counts: pd.DataFrame | None = None,
-    costs: pd.DataFrame | None = None,
+    costs: RunCosts | None = None,
 ) -> pd.DataFrame:
     """What each version needs, in the order a reader should see it.
 
@@ -41,7 +42,7 @@ def league(
         since, until: The window, UTC.
         thresholds: The engine's limits, and what is called close and soon.
         counts: ``by_day(lake, until)``, when the caller has it.
-        costs: The query run_costs for the window, when the caller has it.
+        costs: ``run_costs`` of the window, when the caller has them.
 
     Returns:
         Grain: realm, strategy, version. Counts end in ``_count`` and count the log; columns of estimates hold
@@ -54,15 +55,22 @@ def league(
     import pandas as pd
 
     totals = lake.run("cost_by_strategy", since=since, until=until)
-    costs = lake.run("run_costs", since=since, until=until) if costs is None else costs
+    costs = run_costs(lake, since, until) if costs is None else costs
     sizes = program_sizes(lake)
     moving = trends(by_day(lake, until) if counts is None else counts, thresholds.node_cap, sizes)
-    runs = dict(keyed(costs))
+    together, times = (dict(keyed(frame)) for frame in (costs.together, costs.times))
     all_ms = float(totals["est_total_ms"].sum())
     # An empty span is asked for where the window leaves no history to compare with.
     rate = coverage(lake, Window(since, until)).smallest_rate if since < until else DEFAULT_SAMPLE_RATE
     rows = [
-        _row(record, runs.get(key), moving.get(key, NO_TREND), all_ms, thresholds, rate)
+        _row(
+            record,
+            _quantiles(together.get(key), times.get(key), rate),
+            moving.get(key, NO_TREND),
+            all_ms,
+            thresholds,
+            rate,
+        )
         for record in records(totals)
         if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
     ]
@@ -74,21 +82,21 @@ COLUMNS = (
     "group", "realm_id", "strategy", "strategy_version", "family_name", "strategy_id", "logged_count", "ok_logged_count",
     "failed_count", "timeout_count", "limit_count", "canary_count", "cut_logged_count", "est_runs", "est_time_share",
     "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
-    "est_level", "est_days_to_cap", "trend_day", "bounded_by",
+    "est_level", "est_days_to_cap", "trend_day", "trend_span", "bounded_by",
     "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
 )  # fmt: skip
 
 
 def _row(
     record: dict[str, Any],
-    runs: pd.DataFrame | None,
+    quantiles: tuple[Estimate, Estimate, Estimate, Estimate],
     trend: Trend,
     all_ms: float,
     limits: Thresholds,
     rate: float,
 ) -> dict[str, Any]:
     est_runs = _runs(record, rate)
-    nodes_p50, nodes_p99, ms_p50, ms_p99 = _quantiles(runs, rate)
+    nodes_p50, nodes_p99, ms_p50, ms_p99 = quantiles
     stopped = int(record["limit_count"])
     return {
         **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs",)},
@@ -109,6 +117,7 @@ def _row(
         "est_level": trend.level,
         "est_days_to_cap": trend.days_to_cap,
         "trend_day": trend.last_day,
+        "trend_span": trend.span,
         "bounded_by": trend.entries_max,
     }
 
@@ -123,17 +132,27 @@ def _runs(record: dict[str, Any], rate: float) -> Estimate:
     )
 
 
-def _quantiles(runs: pd.DataFrame | None, rate: float) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+def _quantiles(
+    together: pd.DataFrame | None, times: pd.DataFrame | None, rate: float
+) -> tuple[Estimate, Estimate, Estimate, Estimate]:
     """Median and p99 of nodes and of milliseconds. Stopped runs are "at least"."""
-    if runs is None:
+    if together is None or times is None:
         return NOTHING, NOTHING, NOTHING, NOTHING
-    statuses, weights = runs["status"].to_numpy(), runs["sample_weight"].to_numpy(dtype=float, na_value=math.nan)
-    nodes, more = censoring.nodes(statuses, runs["nodes_executed"].to_numpy(dtype=float, na_value=math.nan))
-    took, longer = censoring.durations(statuses, runs["duration_ms"].to_numpy(dtype=float, na_value=math.nan))
-    undrawn = 0.0 if (statuses == "ok").any() else upper_bound_of_none(rate)
-    nodes50, nodes99 = estimates.quantiles(nodes, weights, (0.5, 0.99), censored=more, undrawn=undrawn)
-    took50, took99 = estimates.quantiles(took, weights, (0.5, 0.99), censored=longer, undrawn=undrawn)
+    nodes, more = censoring.nodes(together["status"].to_numpy(), _floats(together["nodes_executed"]))
+    took, longer = censoring.durations(times["status"].to_numpy(), _floats(times["duration_ms"]))
+    undrawn = 0.0 if (times["status"] == "ok").any() else upper_bound_of_none(rate)
+    nodes50, nodes99 = _of_counts(nodes, together, more, undrawn)
+    took50, took99 = _of_counts(took, times, longer, undrawn)
     return nodes50, nodes99, took50, took99
+
+
+def _of_counts(values: Any, rows: pd.DataFrame, censored: Any, undrawn: float) -> list[Estimate]:
+    weights, counts = _floats(rows["sample_weight"]), rows["logged_count"].to_numpy()
+    return estimates.quantiles_of_counts(values, weights, counts, (0.5, 0.99), censored=censored, undrawn=undrawn)
+
+
+def _floats(column: pd.Series[Any]) -> Any:
+    return column.to_numpy(dtype=float, na_value=math.nan)
 
 
 def _limit_share(stopped: int, runs: Estimate) -> Estimate:

@@ -112,7 +112,7 @@ class RunawayRules:
     def title(self) -> str:
         """For the window of a browser and the list of reports."""
         quiet = "nothing logged" if self.table.empty else "nothing new"
-        told = ", ".join(text for text, _ in headline(self.found)) or quiet
+        told = ", ".join(text for text, _ in self._headline) or quiet
         return f"{told}: runaway rules, {window_words(self.since, self.until, long=False)}"
 
     def head(self) -> Block:
@@ -121,7 +121,7 @@ class RunawayRules:
             coverage.realm_words(self.lake), window_words(self.since, self.until),
             coverage.complete_words(self.lake, self.since, self.until),
         )  # fmt: skip
-        status = answers.status_words(self.found, self.table) if headline(self.found) else None
+        status = answers.status_words(self.found, self.table) if self._headline else None
         return page.head(kick, self.verdict, status, doubt=sampling.doubt(self.sampling))
 
     @property
@@ -130,16 +130,24 @@ class RunawayRules:
         if self.table.empty:
             return ["No runs logged in this window, so nothing can be said about it."]
         parts: list[Inline] = []
-        for text, role in headline(self.found):
+        for text, role in self._headline:
             parts += [", "] if parts else []
             parts.append(page.strong(text) if role is None else _ROLE_WORDS[role](text))
         if not parts:
             return ["Nothing new: no strategy was stopped by a cap, and none is heading for it."]
         return [*parts, ". Everything else is quiet."]
 
+    @property
+    def _headline(self) -> list[tuple[str, str | None]]:
+        return headline(self.found, is_compared=self.previous is not None)
+
+    def _tag(self, finding: Finding) -> str:
+        """What stands before a finding: where there is a last report, what is not new in it is known."""
+        return "known" if finding.kind == "finding" and self.previous is not None else finding.kind
+
     def findings(self) -> Block:
         """What a person should know."""
-        items = [page.Finding(finding.kind, sentence(finding), number(finding)) for finding in self.found]
+        items = [page.Finding(self._tag(finding), sentence(finding), number(finding)) for finding in self.found]
         blocks = [page.findings(items), page.key()]
         warning = coverage.warning(self.lake, self.since, self.until)
         if warning:
@@ -174,9 +182,14 @@ class RunawayRules:
 
     def when(self) -> Block:
         """When runs were stopped."""
+        stops = self.evidence.stops
         how = ["Each mark is one logged run that did not finish: all failures are kept, so marks count runs.",
                "A pause of 30 minutes ends a burst."]  # fmt: skip
-        stops = self.evidence.stops
+        if pictures.are_thinned(stops):
+            how[0] = (
+                "All failures are kept, so these are counts of runs. They are too many to mark each: where marks would lie on "
+                "each other, few are drawn."
+            )
         if not stops:
             say = (
                 "No run was stopped by a limit, and no sandbox canary went off."
@@ -198,7 +211,7 @@ class RunawayRules:
             "Both charts share the axis of nodes.",
         ]
         question = "How close do runs come?"
-        costs = self.evidence.costs
+        costs = self.evidence.costs.together
         above = pictures.exceedance_picture(costs, pictures.roles(self.table), self.thresholds.node_cap)
         caption = "Stopped runs needed at least what the cap in force allowed, which may have been lower than drawn."
         cloud = pictures.density_picture(
@@ -217,7 +230,8 @@ class RunawayRules:
     def growing(self) -> Block:
         """Who is growing, over the two weeks before the end of the window."""
         how = ["p99 of nodes per day over two weeks, same axes, cap in red-orange. Band: 95 % interval.",
-               "Growth: a robust line through days with at least ten logged runs."]  # fmt: skip
+               "Growth: a line through days with at least ten logged runs, dashed where it would go on. A jump between two days "
+               "is no growth."]  # fmt: skip
         picture = pictures.growth_picture(self.evidence.counts, self.table, self.thresholds.node_cap)
         if picture is None:
             return page.section("growing", "Who is growing?", how, "No day has logged ok runs of these strategies.")

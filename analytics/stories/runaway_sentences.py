@@ -19,6 +19,8 @@ _CANARIES = {
     "DSL_UNKNOWN_STATEMENT": "a statement the engine does not know",
 }
 
+_MANY = 5
+
 
 def sentence(finding: Finding) -> Markup:
     """The finding in words; other people's words in it are made safe."""
@@ -102,8 +104,10 @@ def _canary(finding: Finding) -> list[Inline]:
     if facts["user"] is not None:
         who = f"one user ({masked(facts['user'])})"
     asked = " and ".join(_CANARIES[code] for code in facts["codes"] if code in _CANARIES)
-    when = f", {write.span(finding.since, finding.until)}. May be probing."
-    return [page.strong("Sandbox canary"), f": {who} met {asked} in ", named(finding.key), when, _before(facts)]
+    when = f", {write.span(finding.since, finding.until)}. "
+    # A prober is one or a few; a program with a fault meets whoever runs it.
+    why = "May be probing." if facts["users"] < _MANY else "So many users are no probe: the program may hold a fault."
+    return [page.strong("Sandbox canary"), f": {who} met {asked} in ", named(finding.key), when, why, _before(facts)]
 
 
 def _growing(finding: Finding) -> list[Inline]:
@@ -167,9 +171,11 @@ def _slow(finding: Finding) -> list[Inline]:
 
 def _timeout(finding: Finding) -> list[Inline]:
     facts = finding.facts
-    text = f" met {finding.count} of {write.count(facts['of'])} timeouts with at most {write.percent(facts['run_share_high'])} "
-    return [
-        named(finding.key),
-        text,
-        "of the runs. The time limit covers the walk alone, so its rules may be the cause.",
-    ]
+    share = facts["share"]
+    text = f" timed out in {write.percent(share.value, share.low, share.high)} of its runs"
+    if facts["of"] > (finding.count or 0):
+        text += f"; it met {finding.count} of {write.count(facts['of'])} timeouts"
+        # Where others time out as well, the share of the runs is no evidence.
+        if (finding.count or 0) > facts["of"] * facts["run_share_high"]:
+            text += f" with at most {write.percent(facts['run_share_high'])} of the runs"
+    return [named(finding.key), text, ". The time limit covers the walk alone, so its rules may be the cause."]

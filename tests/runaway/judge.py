@@ -1,0 +1,157 @@
+"""What a report got wrong about a story. Every answer is a list of mistakes in words; an empty one is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from tests.runaway.engine import MOST_NODES, play
+from tests.runaway.fleet import UNTIL, Expected, Key, Run
+from tests.runaway.world import Told
+
+#: A forecast speaks of days; where in the last day it begins to count is its own matter.
+_HALF_A_DAY: Final = 0.5
+_FORESEEN_DAYS: Final = 30
+_A_DAY: Final = timedelta(days=1)
+
+
+def key_of(row: dict[str, Any]) -> Key | None:
+    """Realm, family, version of a finding or a row of the league; None where it concerns several."""
+    return None if row["family"] is None else (row["realm"], row["family"], row["version"])
+
+
+def matching(told: Told, wanted: Expected) -> list[dict[str, Any]]:
+    """The findings that may be the expected one."""
+    return [row for row in told.facts["findings"] if _is(row, wanted)]
+
+
+def _is(row: dict[str, Any], wanted: Expected) -> bool:
+    return row["what"] in wanted.whats and key_of(row) == wanted.key
+
+
+def _heard(told: Told) -> list[str]:
+    return [row["sentence"] for row in told.facts["findings"]]
+
+
+def named(told: Told) -> list[str]:
+    """Is each planted thing found once, and called what it is?"""
+    wrong = []
+    for wanted in told.story.expected:
+        found = matching(told, wanted)
+        if [row["kind"] in wanted.kinds for row in found] != [True]:
+            wrong.append(
+                f"{' or '.join(wanted.whats)} of {wanted.key}: {[row['kind'] for row in found]} among {_heard(told)}"
+            )
+    return wrong
+
+
+def false_findings(told: Told) -> list[str]:
+    """Is anything found that was not planted?"""
+    found = told.facts["findings"]
+    return [row["sentence"] for row in found if not any(_is(row, wanted) for wanted in told.story.expected)]
+
+
+def counted(told: Told) -> list[str]:
+    """Are number, first and last of the runs those of the truth?"""
+    wrong = []
+    for wanted in told.story.expected:
+        if wanted.runs is None:
+            continue
+        times = sorted(run.created_at for run in told.window if wanted.runs(run))
+        for row in matching(told, wanted):
+            said = (row["count"], *(datetime.fromisoformat(row[end]) for end in ("since", "until")))
+            if said != (len(times), times[0], times[-1]):
+                wrong.append(f"{row['what']}: said {said}, true {(len(times), times[0], times[-1])}")
+    return wrong
+
+
+def ordered(told: Told) -> list[str]:
+    """Do the findings stand in the order of their urgency, and does the league begin with who should lead?"""
+    order = [wanted.whats for wanted in told.story.expected]
+    # Equals may stand in any order.
+    places = [
+        order.index(wanted.whats)
+        for row in told.facts["findings"]
+        for wanted in told.story.expected
+        if _is(row, wanted)
+    ]
+    wrong = [] if places == sorted(places) else [f"findings stand as {places}"]
+    league = {key_of(row): row for row in told.facts["league"]}
+    if told.story.leads and next(iter(league)) != told.story.leads:
+        wrong.append(f"the league begins with {next(iter(league))}")
+    for key, groups in told.story.groups.items():
+        if key not in league or league[key]["group"] not in groups:
+            wrong.append(f"{key} is {league[key]['group'] if key in league else 'not in the league'}")
+    return wrong
+
+
+def worded(told: Told) -> list[str]:
+    """Do the sentences say what they should?"""
+    wrong = []
+    for wanted in told.story.expected:
+        values = {name: f"{value:,}" for name, value in (wanted.told(told.truth) if wanted.told else {}).items()}
+        for words in wanted.words:
+            text = words.format(**values)
+            wrong += [
+                f"no {text!r} in: {row['sentence']}" for row in matching(told, wanted) if text not in row["sentence"]
+            ]
+    return wrong  # fmt: skip
+
+
+def foreseen(told: Told) -> list[str]:
+    """Does the day on which one run in a hundred is stopped lie in the range that was told?"""
+    wrong = []
+    for wanted in told.story.expected:
+        if not wanted.reaches_cap:
+            continue
+        true = days_to_cap(told, wanted)
+        for row in matching(told, wanted):
+            low, high = row["number"]["low"], row["number"]["high"]
+            if not low - _HALF_A_DAY <= true <= high + _HALF_A_DAY:
+                wrong.append(f"{true:.1f} days to the cap, said {low:.1f} – {high:.1f}")
+    return wrong
+
+
+def days_to_cap(told: Told, wanted: Expected) -> float:
+    """From noon of the last day to the first moment before which, for a day, one run in a hundred was stopped."""
+    players = tuple(player for player in told.story.fleet if player.family.name == wanted.key[1]) if wanted.key else ()
+    future = replace(told.story, fleet=tuple(replace(player, runs=400) for player in players))
+    runs = sorted(play(future, told.seed, until=UNTIL + timedelta(days=_FORESEEN_DAYS)).truth, key=_moment)
+    first = stopped = 0
+    for place, run in enumerate(runs):
+        stopped += run.status == "limit"
+        while runs[first].created_at <= run.created_at - _A_DAY:
+            stopped -= runs[first].status == "limit"
+            first += 1
+        if stopped >= 0.01 * (place + 1 - first) and run.created_at >= UNTIL - _A_DAY:
+            return (run.created_at - (UNTIL - _A_DAY / 2)) / _A_DAY
+    raise AssertionError(f"nobody is stopped by {MOST_NODES} nodes within {_FORESEEN_DAYS} days")
+
+
+def _moment(run: Run) -> datetime:
+    return run.created_at
+
+
+def shown(told: Told) -> list[str]:
+    """Does the page say it too, and nothing that it should not?"""
+    wrong = []
+    for section, texts in told.story.page.items():
+        said = getattr(told.report, section)().text
+        wrong += [f"{section} does not say {text!r}" for text in texts if text not in said]
+    for section, texts in told.story.absent.items():
+        html = getattr(told.report, section)().html
+        wrong += [f"{section} says {text!r}" for text in texts if text in html]
+    return wrong
+
+
+CHECKS: Final[dict[str, Callable[[Told], list[str]]]] = {
+    "named": named,
+    "nothing else": false_findings,
+    "counted": counted,
+    "ordered": ordered,
+    "worded": worded,
+    "foreseen": foreseen,
+    "shown": shown,
+}

@@ -1,0 +1,87 @@
+"""A story's log in PostgreSQL, extracted into a lake of its own, and the report on its last day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from analytics import api
+from analytics.demo.copytext import COLUMNS
+from analytics.demo.load import copy_definitions, definition_rows
+from analytics.extraction import extract
+from analytics.lake import Lake
+from analytics.rates import Rates
+from analytics.window import Window
+from tests.runaway.engine import play
+from tests.runaway.fleet import SINCE, UNTIL, Run, Story
+from tests.runaway.oddities import ODDITIES
+from tests.runaway.stories import STORIES
+
+SEED: Final = 20260317
+ALL: Final = (*STORIES, *ODDITIES)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A story that was simulated, extracted and reported.
+
+    Attributes:
+        story: What happened.
+        truth: Every run.
+        report: What is said of it.
+        facts: The same for programs.
+        seed: Of the simulation.
+    """
+
+    story: Story
+    truth: list[Run] = field(repr=False)
+    report: Any = field(repr=False)
+    facts: dict[str, Any] = field(repr=False)
+    seed: int
+
+    @property
+    def window(self) -> list[Run]:
+        """The runs of the report's window."""
+        return [run for run in self.truth if SINCE <= run.created_at < UNTIL]
+
+
+def create(url: str) -> None:
+    """Empty source tables in an empty database."""
+    with psycopg.connect(url) as connection:
+        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+
+
+def tell(url: str, directory: Path, story: Story, seed: int = SEED) -> Told:
+    """Simulate a story, load its log in place of the one before, extract and report it.
+
+    Args:
+        url: Of a database that ``create`` has prepared.
+        directory: Gets the lake.
+        story: Which one.
+        seed: Same seed, same rows.
+    """
+    played = play(story, seed)
+    with psycopg.connect(url) as connection:
+        connection.execute("truncate strategyexecutionlog, strategydefinition")
+        copy_definitions(connection, definition_rows(UNTIL.date(), [player.family for player in story.fleet]))
+        names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+        statement = sql.SQL("copy strategyexecutionlog ({}) from stdin").format(names)
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write("".join(played.log).encode())
+        connection.execute("analyze strategyexecutionlog, strategydefinition")
+    lake = Lake(directory)
+    extract(url, lake, Window(story.begins, UNTIL), rates=Rates((), story.rate))
+    day: date = SINCE.date()
+    report = api.runaway_rules(lake.root, since=day, until=day + timedelta(days=1))
+    return Told(story, played.truth, report, report.summary(), seed)
+
+
+def story(key: str) -> Story:
+    """The story of that name."""
+    return next(found for found in ALL if found.key == key)

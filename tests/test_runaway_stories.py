@@ -1,0 +1,174 @@
+"""The runaway report against fleets with one thing gone wrong each: what it names, counts, orders, forecasts, and leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.runaway import judge, world
+from tests.runaway.engine import play
+from tests.runaway.fleet import SINCE, UNTIL, Story
+from tests.runaway.world import ALL, SEED, Told, story
+
+Tell = Callable[[Story], Told]
+
+
+@pytest.fixture(scope="module")
+def told(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Tell:
+    """A story's report; made once."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("create database runaway_stories")
+    url = database_url.replace("/postgres?", "/runaway_stories?", 1)
+    world.create(url)
+    return cache(lambda found, seed=SEED: world.tell(url, tmp_path_factory.mktemp(found.key) / "lake", found, seed))
+
+
+def each(chosen: Callable[[Story], Any] = lambda _: True) -> Any:
+    """One test for each of the stories that are chosen."""
+    return pytest.mark.parametrize("found", [pytest.param(found, id=found.key) for found in ALL if chosen(found)])
+
+
+@each(lambda found: found.expected)
+def test_what_was_planted_is_found_and_called_what_it_is(found: Story, told: Tell) -> None:
+    assert judge.named(told(found)) == [], found.words
+
+
+@each()
+def test_nothing_else_is_found(found: Story, told: Tell) -> None:
+    assert judge.false_findings(told(found)) == [], found.words
+
+
+@each(lambda found: any(wanted.runs for wanted in found.expected))
+def test_runs_are_counted_and_dated_exactly(found: Story, told: Tell) -> None:
+    assert judge.counted(told(found)) == [], found.words
+
+
+@each(lambda found: found.leads or found.groups or len(found.expected) > 1)
+def test_who_is_urgent_stands_first(found: Story, told: Tell) -> None:
+    assert judge.ordered(told(found)) == [], found.words
+
+
+@each(lambda found: any(wanted.words for wanted in found.expected))
+def test_the_sentence_says_what_is_true(found: Story, told: Tell) -> None:
+    assert judge.worded(told(found)) == [], found.words
+
+
+@each(lambda found: any(wanted.reaches_cap for wanted in found.expected))
+def test_the_day_of_the_cap_lies_in_the_range_that_was_told(found: Story, told: Tell) -> None:
+    assert judge.foreseen(told(found)) == [], found.words
+
+
+@each(lambda found: found.page or found.absent)
+def test_the_page_says_it_too(found: Story, told: Tell) -> None:
+    assert judge.shown(told(found)) == [], found.words
+
+
+@pytest.mark.parametrize("seed", [SEED + 1, SEED + 2])
+def test_a_fleet_in_which_nothing_happens_has_no_finding_whatever_the_chance(seed: int, told: Any) -> None:
+    assert judge.false_findings(told(story("quiet"), seed)) == []
+
+
+# ---- single facts ----------------------------------------------------------------------------------------------------
+
+
+def row_of(found: Told, realm: str | None, family: str, version: int) -> dict[str, Any]:
+    """A row of the league."""
+    [row] = [row for row in found.facts["league"] if judge.key_of(row) == (realm, family, version)]
+    return row
+
+
+def test_the_user_of_a_probe_is_not_named(told: Tell) -> None:
+    found = told(story("probing"))
+    [user] = {run.user for run in found.window if run.error_code == "DSL_FIELD_NOT_PRECOMPUTED"}
+    page = found.report.head().html + found.report.findings().html + found.report.when().html + str(found.facts)
+    assert user not in page
+    assert f"••••{user[-2:]}" in page
+
+
+def test_a_version_that_is_always_stopped_shows_no_nodes_at_all(told: Tell) -> None:
+    found = told(story("always_limited"))
+    runs = [run for run in found.window if run.version == 2 and run.family == "Badge ladder"]
+    row = row_of(found, "tram", "Badge ladder", 2)
+    assert {run.status for run in runs} <= {"limit", "timeout"}
+    assert (row["logged_count"], row["ok_logged_count"], row["headroom"]) == (len(runs), 0, 0)
+    assert row["est_nodes_p50"]["value"] != 0 and row["est_nodes_p99"]["value"] != 0
+    assert row["limit_share"]["high"] >= 0.95
+
+
+def test_the_realm_with_the_same_slow_field_is_not_blamed(told: Tell) -> None:
+    found = told(story("slow_field"))
+    assert [row["realm"] for row in found.facts["findings"]] == ["harbor"]
+    slow, fast = (row_of(found, realm, "Daily quest", 2) for realm in ("harbor", "lake"))
+    assert slow["est_ms_p50"]["value"] > 5 * fast["est_ms_p50"]["value"]
+
+
+def test_rows_of_an_unknown_status_are_failures_and_no_runs_of_0_nodes(told: Tell) -> None:
+    found = told(story("unknown_status"))
+    hour = [run for run in found.window if run.realm == "west" and run.logged and run.created_at.hour == 10]
+    row = row_of(found, "west", "Badge ladder", 1)
+    late = sum(run.status == "timeout" for run in found.window if run.realm == "west" and run.created_at.hour != 10)
+    assert row["failed_count"] == len(hour) + late > 20
+    passed = sorted(run.nodes for run in found.window if run.realm == "west" and run.status == "ok")
+    assert abs(row["est_nodes_p50"]["value"] - passed[len(passed) // 2]) <= 12
+
+
+def test_the_first_entries_of_a_stopped_run_are_not_what_it_needed(told: Tell) -> None:
+    found = told(story("limit_with_a_trace"))
+    nodes = row_of(found, "west", "Badge ladder", 1)["est_nodes_p50"]
+    wanted = sorted(run.wanted for run in found.window if run.realm == "west")
+    assert 900 < nodes["value"] <= wanted[len(wanted) // 2] + 12
+
+
+def test_a_code_on_a_run_that_went_well_is_no_canary(told: Tell) -> None:
+    row = row_of(told(story("code_on_ok")), "west", "Badge ladder", 1)
+    assert row["canary_count"] == 0
+
+
+# ---- is the truth true? ----------------------------------------------------------------------------------------------
+
+
+def test_versions_leave_143_then_423_then_983_entries() -> None:
+    runs = [run for run in play(story("grows_by_version"), SEED).truth if run.family == "Tier ladder"]
+    assert [{run.wanted for run in runs if run.version == version} for version in (1, 2, 3)] == [{143}, {423}, {983}]
+    assert {run.status for run in runs} <= {"ok", "timeout"}
+
+
+def test_the_lowered_cap_stops_runs_that_pass_at_other_times() -> None:
+    found = story("lowered_cap")
+    [incident] = found.incidents
+    runs = [run for run in play(found, SEED).truth if run.family == "Checkout ladder"]
+    stopped = [run for run in runs if run.status == "limit"]
+    assert len(stopped) >= 20
+    assert all(incident.since <= run.created_at < incident.until and 600 < run.wanted < 1000 for run in stopped)
+    assert any(run.wanted > 600 and run.status == "ok" for run in runs)
+
+
+def test_the_stall_reaches_strategies_of_several_realms() -> None:
+    runs = [run for run in play(story("stall"), SEED).truth if run.stalled]
+    assert len({(run.realm, run.family) for run in runs}) == 5
+    assert {run.status for run in runs} == {"timeout"}
+    assert {run.wanted < 700 for run in runs} == {True}
+
+
+def test_every_run_of_the_second_version_would_need_more_than_the_cap() -> None:
+    runs = [
+        run for run in play(story("always_limited"), SEED).truth if run.family == "Badge ladder" and run.version == 2
+    ]
+    assert len(runs) > 50
+    assert min(run.wanted for run in runs) > 1000
+
+
+def test_all_failures_are_logged_and_of_the_ok_runs_about_a_tenth() -> None:
+    runs = [run for found in ALL[:6] for run in play(found, SEED).truth]
+    assert all(run.logged for run in runs if run.status != "ok")
+    fine = [run for run in runs if run.status == "ok"]
+    assert 0.09 < sum(run.logged for run in fine) / len(fine) < 0.11
+    assert any(SINCE <= run.created_at < UNTIL for run in runs)
+
+
+def test_there_are_stories_enough() -> None:
+    assert len(ALL) == len({found.key for found in ALL}) >= 24
