@@ -1,12 +1,14 @@
 -- How long ok runs take, day by day and by the nodes they executed: what tells the walk from the queries around it.
 -- Grain: realm, strategy, version, UTC day, bin of nodes, and up to three rows for the runs of a bin: as they are where there
--- are at most three, otherwise their quantiles 1/6, 1/2 and 5/6, each of which stands for a third. Programs of ten million
--- runs so become some hundred thousand rows that have the same medians.
+-- are one or two, otherwise their quantiles 1/6, 1/2 and 5/6, each of which stands for a third. Ten million runs so become some
+-- hundred thousand rows that have the same medians.
 -- Cancelled runs (no points, no node) and durations that cannot be one (NaN, infinite, negative) are left out.
 -- nodes_executed is the mean of its bin: single nodes up to 64, then steps of about 4 %.
 -- logged_count is the logged runs a row stands for; it need not be whole.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+-- $every integer: only one in so many runs, drawn by a hash of when it was and how long it took, so that the same question has the
+-- same answer; NULL for all. Medians of millions need no more.
 with bins as (
   select e.realm_id,
          coalesce(d.family_name, e.strategy_id) as strategy,
@@ -14,8 +16,9 @@ with bins as (
          e.day,
          avg(e.nodes_executed)                  as nodes_executed,
          count(*)                               as logged_count,
-         case when count(*) <= 3 then list(e.duration_ms)
-              else quantile_cont(e.duration_ms, [1 / 6, 1 / 2, 5 / 6]) end as durations
+         case count(*) when 1 then [min(e.duration_ms)]
+                       when 2 then [min(e.duration_ms), max(e.duration_ms)]
+                       else quantile_cont(e.duration_ms, [1 / 6, 1 / 2, 5 / 6]) end as durations
     from executions e
     left join definitions d
       on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
@@ -25,6 +28,7 @@ with bins as (
      and isfinite(e.duration_ms) and e.duration_ms >= 0
      and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
+     and ($every::integer is null or hash(e.created_at, e.duration_ms) % $every::integer = 0)
    group by e.realm_id, coalesce(d.family_name, e.strategy_id), e.strategy_version, e.day,
             case when e.nodes_executed <= 64 then e.nodes_executed else 64 + round(17 * log2(e.nodes_executed / 64.0)) end
 )
