@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 ROWS = 30
 """Logged ok rows a strategy needs to take part."""
-ENOUGH = 2_000_000
-"""Logged runs from which on only a part is looked at: medians of more say the same."""
 
 _COLUMNS = ("realm_id", "strategy", "strategy_version", "est_ms_p50", "est_nodes_p50", "est_ms_p99", "est_walk_ms_p99",
             "explained_ms", "extra_ms", "is_slow", "verdict", "split", "fields", "new_fields", "earlier_version",
@@ -67,8 +65,7 @@ def time_split(
     rows = [row for row in records(table) if row["ok_logged_count"] >= ROWS]
     read = reads(lake)
     versions = {_key(row): (row["est_ms_p50"], float(row["est_nodes_p50"].value)) for row in rows}
-    logged = sum(int(frame["ok_logged_count"].sum()) for frame in (earlier, table))
-    runs = lake.run("time_by_nodes", since=since, until=until, every=max(logged // ENOUGH, 1))
+    runs = lake.run("time_by_nodes", since=since, until=until)
     fleet = split(runs, read, versions, extra_ms=extra_ms, times=times)
     medians = {_key(row): row["est_ms_p50"] for frame in (earlier, table) for row in records(frame)}
     own = {_key(row): row for row in rows}

@@ -7,8 +7,6 @@
 -- logged_count is the logged runs a row stands for; it need not be whole.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
--- $every integer: only one in so many runs, drawn by a hash of when it was and how long it took, so that the same question has the
--- same answer; NULL for all. Medians of millions need no more.
 with bins as (
   select e.realm_id,
          coalesce(d.family_name, e.strategy_id) as strategy,
@@ -28,7 +26,6 @@ with bins as (
      and isfinite(e.duration_ms) and e.duration_ms >= 0
      and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
-     and ($every::integer is null or hash(e.created_at, e.duration_ms) % $every::integer = 0)
    group by e.realm_id, coalesce(d.family_name, e.strategy_id), e.strategy_version, e.day,
             case when e.nodes_executed <= 64 then e.nodes_executed else 64 + round(17 * log2(e.nodes_executed / 64.0)) end
 )
