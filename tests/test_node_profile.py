@@ -424,6 +424,7 @@ def test_the_case_that_was_paid_tells_that_a_rule_behind_the_cut_did_not_match(t
     assert at(found, "legacy")[0].unseen == pytest.approx(1)
     row = told(found, "legacy")
     assert (row.reading, row.match_count, row.entry_count) == ("never matched", 0, 60)
+    assert "worked out behind the cut, not seen in a trace" in row.note
 
 
 def expression(draw: random.Random, depth: int = 0) -> Json:

@@ -14,6 +14,7 @@ from analytics.findings.run_costs import RunCosts, run_costs
 from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import NO_TREND, Trend, by_day, trends
 from analytics.findings.thresholds import STANDARD, Thresholds
+from analytics.findings.version_costs import COST_COLUMNS, per_run, shares, total_ms
 from analytics.status import coverage
 from analytics.warehouse import records
 from analytics.window import Window
@@ -21,6 +22,7 @@ from analytics.window import Window
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.program import Size
     from analytics.warehouse import Warehouse
 
 GROUPS = ("hit a limit", "heading for the cap", "close to the cap", "not growing")
@@ -48,9 +50,10 @@ def league(
         Grain: realm, strategy, version. Counts end in ``_count`` and count the log; columns of estimates hold
         `Estimate` objects: ``est_runs``, ``est_nodes_p50``, ``est_nodes_p99``, ``est_ms_p50``, ``est_ms_p99``, ``limit_share``,
         ``est_slope`` (nodes per day), ``est_level`` and ``est_days_to_cap`` (both as of ``trend_day``; see `Trend`, whose state
-        ``trend`` is). ``est_time_share`` is a plain share of one. ``headroom`` is
-        the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time. ``group`` is
-        one of `GROUPS`.
+        ``trend`` is). ``est_time_share`` is a plain share of one. What a version costs:
+        ``est_total_ms`` (milliseconds, failures included), ``time_share`` and ``node_share`` of one, and `per_run`'s columns.
+        ``depth`` and ``entries_max`` are those of its program (NaN where no definition is readable). ``headroom`` is the part of
+        the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time. ``group`` is one of `GROUPS`.
     """
     import pandas as pd
 
@@ -66,6 +69,8 @@ def league(
         _row(
             record,
             _quantiles(together.get(key), times.get(key), rate),
+            per_run(together.get(key), times.get(key)),
+            sizes.get(key),
             moving.get(key, NO_TREND),
             all_ms,
             thresholds,
@@ -74,6 +79,9 @@ def league(
         for record in records(totals)
         if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
     ]
+    for name, totals_of in (("time_share", "est_total_ms"), ("node_share", "est_nodes_total")):
+        for row, share in zip(rows, shares([row[totals_of] for row in rows]), strict=True):
+            row[name] = share
     rows.sort(key=lambda row: (GROUPS.index(row["group"]), _urgency(row), -row["est_time_share"]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -83,13 +91,15 @@ COLUMNS = (
     "failed_count", "timeout_count", "limit_count", "canary_count", "cut_logged_count", "est_runs", "est_time_share",
     "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
     "est_level", "est_days_to_cap", "trend_day", "trend_span", "bounded_by",
-    "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
+    *COST_COLUMNS, "depth", "entries_max", "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
 )  # fmt: skip
 
 
 def _row(
     record: dict[str, Any],
     quantiles: tuple[Estimate, Estimate, Estimate, Estimate],
+    costs: dict[str, Any],
+    size: Size | None,
     trend: Trend,
     all_ms: float,
     limits: Thresholds,
@@ -99,7 +109,7 @@ def _row(
     nodes_p50, nodes_p99, ms_p50, ms_p99 = quantiles
     stopped = int(record["limit_count"])
     return {
-        **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs",)},
+        **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs", "est_total_ms")},
         "group": _group(stopped, trend, nodes_p99, limits),
         "realm_id": text_or_none(record["realm_id"]),
         "family_name": text_or_none(record["family_name"]),
@@ -109,6 +119,10 @@ def _row(
         "est_nodes_p99": nodes_p99,
         "est_ms_p50": ms_p50,
         "est_ms_p99": ms_p99,
+        "est_total_ms": total_ms(record),
+        **costs,
+        "depth": math.nan if size is None or size.depth is None else size.depth,
+        "entries_max": math.nan if size is None or size.entries_max is None else size.entries_max,
         "limit_share": _limit_share(stopped, est_runs),
         "headroom": 0.0 if stopped else _headroom(nodes_p99, limits.node_cap),
         "time_headroom": _headroom(ms_p99, limits.time_limit_ms),

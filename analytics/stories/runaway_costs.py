@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from analytics import page
@@ -29,9 +28,7 @@ def cost_table(table: pd.DataFrame, limits: Thresholds) -> Block:
             "time": _seconds(row["est_total_ms"]),
             "time_share": _percent(row["time_share"]),
             "ms": stacked(row["est_ms_mean"]),
-            "spread": write.number(float(f"{row['ms_dispersion']:.2g}"))
-            if math.isfinite(row["ms_dispersion"])
-            else None,
+            "spread": None if row["ms_dispersion"] is None else write.number(float(f"{row['ms_dispersion']:.2g}")),
             "nodes": stacked(row["est_nodes_mean"]),
             "node_share": _percent(row["node_share"]),
             "room": _room(row, limits),
@@ -54,7 +51,7 @@ def cost_table(table: pd.DataFrame, limits: Thresholds) -> Block:
 
 def depth_words(table: pd.DataFrame, depth_cap: float) -> str | None:
     """How deep the deepest program is nested; None where no definition is readable."""
-    known = [int(row["depth"]) for row in records(table) if math.isfinite(row["depth"])]
+    known = [int(row["depth"]) for row in records(table) if row["depth"] is not None]
     if not known:
         return None
     deepest = max(known)
@@ -75,6 +72,6 @@ def _percent(share: Estimate) -> Markup:
 
 def _room(row: dict[str, Any], limits: Thresholds) -> str:
     """What is left below the caps of nodes and time at p99, and of depth; in percent of each."""
-    depth = 1 - row["depth"] / limits.depth_cap if math.isfinite(row["depth"]) else math.nan
+    depth = None if row["depth"] is None else 1 - row["depth"] / limits.depth_cap
     parts = (row["headroom"], row["time_headroom"], depth)
-    return " · ".join(write.percent(round(max(part, 0.0), 2)) if math.isfinite(part) else "?" for part in parts)
+    return " · ".join("?" if part is None else write.percent(round(max(part, 0.0), 2)) for part in parts)

@@ -14,6 +14,7 @@ from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, sampling, summary_block
 from analytics.stories import runaway_answers as answers
+from analytics.stories import runaway_costs as costs
 from analytics.stories import runaway_fields as time_fields
 from analytics.stories import runaway_league as league
 from analytics.stories import runaway_nodes as nodes
@@ -160,6 +161,8 @@ class RunawayRules:
             "Runs that a cap stopped lead; then who is growing; then who costs most. Dark bar up to the median, light to "
             "p99, line at the limit. The p99 of fewer than 200 logged runs is close to the largest of them."
         ]
+        depth = costs.depth_words(self.table, self.thresholds.depth_cap)
+        how += [depth] if depth else []
         if self.table.empty:
             return page.section("league", "Who is near a limit?", how, "No run is logged in this window.", full=True)
         first, folded = league.league_table(
@@ -170,6 +173,7 @@ class RunawayRules:
             rest = self._rows()[-(len(self.table) - len(self._urgent()) - league.MOST) :]
             share = sum(float(row["est_time_share"]) for row in rest)
             body.append(page.fold(f"{len(rest)} more, together {write.percent(round(share, 3))} of the time", folded))
+        body.append(page.fold("All of them in numbers", costs.cost_table(self.table, self.thresholds)))
         # Within hours even a busy strategy may have no sampled run: that is no news.
         if self._silent and self.until - self.since >= timedelta(days=1):
             body.append(
@@ -211,21 +215,15 @@ class RunawayRules:
             "Both charts share the axis of nodes.",
         ]
         question = "How close do runs come?"
-        costs = self.evidence.costs.together
-        above = pictures.exceedance_picture(costs, pictures.roles(self.table), self.thresholds.node_cap)
+        rows, limits = self.evidence.costs.together, self.thresholds
+        above = pictures.exceedance_picture(rows, pictures.roles(self.table), limits.node_cap)
         caption = "Stopped runs needed at least what the cap in force allowed, which may have been lower than drawn."
-        cloud = pictures.density_picture(
-            costs,
-            self.thresholds.node_cap,
-            self.thresholds.time_limit_ms,
-            caption if (costs["status"] == "limit").any() else None,
-        )
+        said = caption if (rows["status"] == "limit").any() else None
+        cloud = pictures.density_picture(rows, limits.node_cap, limits.time_limit_ms, said)
         if above is None and cloud is None:
             say = f"Fewer than {pictures.ROWS} ok runs of any strategy are logged, too few for a curve."
             return page.section("close", question, how, say)
-        return page.section(
-            "close", question, how, answers.close_words(self.table, self.thresholds.node_cap), [above, cloud]
-        )
+        return page.section("close", question, how, answers.close_words(self.table, limits.node_cap), [above, cloud])
 
     def growing(self) -> Block:
         """Who is growing, over the two weeks before the end of the window."""

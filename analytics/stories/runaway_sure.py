@@ -36,7 +36,8 @@ _QUERIES = (
 _LEAGUE_FACTS = (
     "group", "logged_count", "ok_logged_count", "failed_count", "timeout_count", "limit_count", "canary_count", "est_runs",
     "est_time_share", "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom",
-    "trend", "est_slope", "est_days_to_cap",
+    "trend", "est_slope", "est_days_to_cap", "est_total_ms", "time_share", "est_ms_mean", "ms_dispersion", "est_nodes_total",
+    "node_share", "est_nodes_mean", "depth", "entries_max",
 )  # fmt: skip
 
 
