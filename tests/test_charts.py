@@ -301,6 +301,23 @@ def test_days_without_rows_leave_a_gap() -> None:
     assert lengths == [3, 2]
 
 
+def test_a_line_of_growth_goes_on_dashed_to_the_cap() -> None:
+    lines = pd.DataFrame(
+        [("b", S + 7 * DAY, 7.0, 970.0, 10.0)], columns=["label", "day", "days", "est_level", "est_slope"]
+    )
+    versions = pd.DataFrame([("b", S + 2 * DAY, 4)], columns=["label", "day", "version"])
+
+    first, grows, _ = charts.growth(growing(), lines, versions).axes
+
+    [solid, dashed] = [line for line in grows.lines if line.get_linewidth() == 0.9 and len(line.get_xdata()) == 2][-2:]
+    assert list(solid.get_ydata()) == [900, 970]
+    assert list(dashed.get_ydata()) == [970, 1000]
+    assert dashed.get_xdata()[1] - dashed.get_xdata()[0] == (3 * DAY).total_seconds()
+    assert dashed.is_dashed() and not solid.is_dashed()
+    assert first.get_xlim() == grows.get_xlim()
+    assert "v4" in [text.get_text() for text in grows.texts]
+
+
 def test_a_bin_of_few_rows_shows_no_mean_to_believe() -> None:
     frame = points().assign(logged_count=[4] * 12 + [5] * 12)
     axes = charts.timeline(versions(), frame, runs_per_bin(), failed(), durations()).axes[1]

@@ -487,3 +487,44 @@ def test_a_window_that_leaves_no_history_is_reported_too(table: Table, fresh: La
     plant(table, 20)
     table.extract(fresh)
     assert len(planted_report(fresh, since="2026-06-01", until="2026-07-12").table) == 1
+
+
+# ---- forecasts -------------------------------------------------------------------------------------------------------
+
+
+def test_versions_that_grow_are_one_finding_and_no_days_are_promised(table: Table, fresh: Lake) -> None:
+    for version, (day, nodes) in enumerate([(6, 143), (7, 423), (8, 950)], 1):
+        plant(table, 20, at=f"2026-07-0{day} 12:00:00+00", strategyVersion=version, nodesExecuted=nodes)
+    table.extract(fresh, "2026-07-01", "2026-07-09")
+
+    report = planted_report(fresh)
+    found = one(report.found, "versions")
+
+    assert found.kind == "worse"
+    assert found.facts["versions"] == [(1, 143), (2, 423), (3, 950)]
+    assert "143 → 423 → 950 nodes" in report.findings().text
+    assert "days" not in report.findings().text
+    assert [other.what for other in report.found] == ["versions"]  # close to the cap, too: said once
+
+
+def test_an_end_that_is_open_reads_at_least(table: Table, fresh: Lake) -> None:
+    for day, nodes in enumerate((700, 730, 700, 745), 5):
+        plant(table, 100, at=f"2026-07-0{day} 12:00:00+00", nodesExecuted=nodes)
+    table.extract(fresh, "2026-07-01", "2026-07-09")
+
+    report = planted_report(fresh)
+    [row] = report.table.to_dict("records")
+
+    assert row["trend"] == "cannot tell"
+    assert row["est_days_to_cap"].high == float("inf") and row["est_days_to_cap"].low > 1
+    assert re.search(r"≥\s\d", report.league().text.split("days to cap")[1])
+    assert report.found == []
+
+
+def test_a_program_that_ends_before_the_cap_is_said_to(report: RunawayRules) -> None:
+    [row] = [r for r in report.table.to_dict("records") if r["strategy"] == "Badge hunt"]
+
+    assert row["trend"] == "bounded"
+    assert row["nodes_max"] <= row["bounded_by"] < 1000
+    assert f"at most {row['bounded_by']:.0f} nodes" in report.league().text
+    assert "cannot reach it: no run can be longer than its program" in report.growing().text

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics import estimates
-from analytics.estimates import Estimate
+from analytics.estimate import Estimate
 from analytics.findings.runaway_keys import Key, keyed
+from analytics.quantiles import Part, quantiles_of_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,18 +37,28 @@ def version_nodes(counts: pd.DataFrame) -> dict[tuple[str | None, str], list[Ver
     Args:
         counts: The query nodes_by_day.
     """
-    import numpy as np
-
     found: dict[tuple[str | None, str], list[VersionNodes]] = {}
     for key, rows in keyed(counts):
-        times = rows["logged_count"].to_numpy()
-        nodes = np.repeat(rows["nodes_executed"].to_numpy(dtype=float, na_value=math.inf), times)
-        weights = np.repeat(rows["sample_weight"].to_numpy(dtype=float), times)
-        median, p99 = estimates.quantiles(nodes, weights, (0.5, 0.99))
+        median, p99 = quantiles_of_parts(_parts(rows), (0.5, 0.99))
         if median.grade != "too few":
             own = VersionNodes(key, rows["day"].min(), rows["day"].max(), median, p99)
             found.setdefault(key.family, []).append(own)
     return {family: sorted(own, key=lambda one: (one.first, one.key.version)) for family, own in found.items()}
+
+
+def _parts(rows: pd.DataFrame) -> list[Part]:
+    """Runs by their weight, in the order of their nodes; stopped runs, which have none, apart."""
+    import numpy as np
+
+    parts = []
+    for weight, own in rows.groupby("sample_weight"):
+        nodes = own["nodes_executed"].to_numpy(dtype=float, na_value=math.inf)
+        times = own["logged_count"].to_numpy()
+        order, stopped = np.argsort(nodes, kind="stable"), int(times[np.isinf(nodes)].sum())
+        order = order[np.isfinite(nodes[order])]
+        parts.append(Part(np.repeat(nodes[order], times[order]), float(weight)))
+        parts.append(Part(np.empty(0), float(weight), stopped=True, unknown=stopped))
+    return parts
 
 
 def steps_to_cap(

@@ -42,6 +42,7 @@ class Tally:
     Attributes:
         cell: Which.
         states: How many logs were called what.
+        ranges: Logs with a range; with too few days of enough rows there is none.
         held: Ranges that hold the true day.
         early, late: Ranges that end before it, ranges that begin after it.
         growing_held: The same of those called growing.
@@ -50,6 +51,7 @@ class Tally:
 
     cell: Cell
     states: Counter[str] = field(default_factory=Counter)
+    ranges: int = 0
     held: int = 0
     early: int = 0
     late: int = 0
@@ -69,8 +71,8 @@ class Tally:
 
     @property
     def coverage(self) -> float:
-        """Part whose range holds the true day, whatever they were called."""
-        return self.held / self.logs
+        """Part of the ranges that hold the true day, whatever the logs were called."""
+        return self.held / self.ranges if self.ranges else math.nan
 
     @property
     def promised(self) -> float:
@@ -89,20 +91,20 @@ class Tally:
             self.cell.growth.kind == "grows",
             NOMINAL[0] if self.cell.growth.kind == "grows" else FALSE_ALARM,
         )
-        spare = 3.1 * math.sqrt(nominal * (1 - nominal) / self.logs)
+        spare = 3.1 * math.sqrt(nominal * (1 - nominal) / max(self.ranges, 1))
         if grows:
-            return self.coverage >= NOMINAL[0] - spare
+            return not self.coverage < NOMINAL[0] - spare
         return self.cell.growth.kind != "quiet" or self.growing <= FALSE_ALARM + spare
 
 
 def cells(rows: Sequence[int] = ROWS, days: Sequence[int] = DAYS) -> list[Cell]:
-    """All of them; a cut log of many rows, and a step or two missing days in four, are left out."""
+    """All of them; a step or two missing days in four are left out, and most of what many rows would take long for."""
     return [
         Cell(growth, many, length)
         for growth in SCENARIOS
         for many in rows
         for length in days
-        if not (growth.is_cut and many > 1000)
+        if not (many > 1000 and (growth.is_cut or length != 14))
         and not (length < 6 and (growth.missing or growth.kind in ("steps", "levels off")))
     ]
 
@@ -115,6 +117,7 @@ def tally(cell: Cell, logs: int, seed: int) -> Tally:
         days, truth = trend.days_to_cap, cell.growth.truth
         found.states[trend.state] += 1
         held = days.low <= truth <= days.high
+        found.ranges += not math.isnan(days.low)
         found.held += held
         found.early += days.high < truth
         found.late += days.low > truth

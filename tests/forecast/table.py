@@ -15,7 +15,8 @@ Written by `make prove-forecast` (seed {seed}): {logs:,} simulated logs per cell
 rows a day and days. What is forecast: the day on which the p99 of nodes of a version's runs, as a quantity of all runs and
 not of the logged ones, reaches the cap if growth goes on as in the window, that is, where the straight path behind the days
 meets the cap. The range is nominally 95 %; it may be open to the right ("at least 4 days"). Every log of a growing version
-has a range, also one of which the package says "cannot tell"; coverage is that of all logs.
+has a range, also one of which the package says "cannot tell"; coverage is that of all of these. Only with fewer than four days
+of ten rows there is none.
 
 **{growing} cells grow: coverage {lowest:.1f} to {highest:.1f} %, median {middle:.1f} %; {short} of them hold less than
 {low:.0f} % and {wide} more than {high:.0f} %. {quiet} cells are quiet: growth is called in {alarm:.2f} % of their logs, in
@@ -43,7 +44,7 @@ def summary(found: Sequence[Tally]) -> Iterator[str]:
     yield "| grows | cells | range holds, % | worst and best cell, % | called growing, % | 200 rows, 14 days: median range |"
     yield "|---|---:|---:|---|---|---|"
     for name, own in _by_name(found, "grows"):
-        held = sorted(100 * tally.coverage for tally in own)
+        held = sorted(100 * tally.coverage for tally in own if tally.ranges)
         called = sorted(100 * tally.growing for tally in own)
         shown = [tally for tally in own if (tally.cell.rows, tally.cell.days) == (200, 14)]
         ends = f"{_ends(shown[0])}, truth {shown[0].cell.growth.truth:.1f}" if shown else "–"
@@ -101,7 +102,7 @@ def page(found: Sequence[Tally], fleet: Sequence[Fleet], logs: int, seed: int) -
     """The whole page."""
     growing = [tally for tally in found if tally.cell.growth.kind == "grows"]
     quiet = [tally for tally in found if tally.cell.growth.kind == "quiet"]
-    held = sorted(100 * tally.coverage for tally in growing)
+    held = sorted(100 * tally.coverage for tally in growing if tally.ranges)
     called = [100 * tally.growing for tally in quiet]
     head = _HEAD.format(
         seed=seed, logs=logs, growing=len(growing), lowest=held[0], highest=held[-1], middle=median(held),
