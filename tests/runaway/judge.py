@@ -117,7 +117,7 @@ def foreseen(told: Told) -> list[str]:
 def days_to_cap(told: Told, wanted: Expected) -> float:
     """From noon of the last day to the first moment before which, for a day, one run in a hundred was stopped."""
     players = tuple(player for player in told.story.fleet if player.family.name == wanted.key[1]) if wanted.key else ()
-    future = replace(told.story, fleet=tuple(replace(player, runs=400) for player in players))
+    future = replace(told.story, fleet=tuple(replace(player, runs=150) for player in players))
     runs = sorted(play(future, told.seed, until=UNTIL + timedelta(days=_FORESEEN_DAYS)).truth, key=_moment)
     first = stopped = 0
     for place, run in enumerate(runs):
