@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING
 from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimate import CONFIDENCE, GRADES, NOTHING, TAIL, Z_95, Estimate, graded, worse
 from analytics.moments import of_mean, of_total
-from analytics.quantiles import quantile, quantiles
+from analytics.quantiles import quantile, quantiles, quantiles_of_counts
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = [
-    "CONFIDENCE", "GRADES", "NOTHING", "Z_95", "Estimate", "failure_rate", "mean", "quantile", "quantiles", "runs",
-    "runs_of_rates", "runs_of_rows", "share", "share_of_runs", "total", "upper_bound_of_none", "worse",
+    "CONFIDENCE", "GRADES", "NOTHING", "Z_95", "Estimate", "failure_rate", "mean", "quantile", "quantiles",
+    "quantiles_of_counts", "runs", "runs_of_rates", "runs_of_rows", "share", "share_of_runs", "total", "upper_bound_of_none",
+    "worse",
 ]  # fmt: skip
 
 

@@ -122,6 +122,39 @@ def quantiles_of_parts(parts: Iterable[Part], qs: Sequence[float], *, undrawn: f
     return _all(ranked, least, qs, undrawn)
 
 
+def quantiles_of_counts(
+    values: ArrayLike,
+    weights: ArrayLike,
+    counts: ArrayLike,
+    qs: Sequence[float],
+    *,
+    censored: ArrayLike | None = None,
+    undrawn: float = 0.0,
+) -> list[Estimate]:
+    """What ``quantiles`` says of rows that are counted, not listed.
+
+    Args:
+        values, weights, censored: Of rows that share them; see ``quantiles``.
+        counts: How many rows do.
+        qs, undrawn: See ``quantiles``.
+    """
+    import numpy as np
+
+    y, w, times = np.asarray(values, dtype=float), np.asarray(weights, dtype=float), np.asarray(counts, dtype=int)
+    stopped = np.zeros(y.shape, bool) if censored is None else np.asarray(censored, dtype=bool)
+    usable = ~np.isnan(y) & (w >= 1)
+    order = np.argsort(y[usable], kind="stable")
+    y, w, times, stopped = (column[usable][order] for column in (y, w, times, stopped | (y == math.inf)))
+    parts = []
+    for weight in np.unique(w):
+        for is_stopped in (False, True):
+            own = (w == weight) & (stopped == is_stopped)
+            known = own & (y < math.inf)
+            unknown = int(times[own].sum() - times[known].sum())
+            parts.append(Part(np.repeat(y[known], times[known]), float(weight), is_stopped, unknown))
+    return quantiles_of_parts(parts, qs, undrawn=undrawn)
+
+
 def _of_rows(
     y: Floats,
     w: Floats,

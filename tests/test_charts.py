@@ -240,7 +240,7 @@ def test_an_svg_speaks_in_variables_and_reaches_for_nothing(name: str) -> None:
     for part in ("<style", "<metadata", "<!DOCTYPE", "<?xml", "xmlns", "http", "//", "<script", "font-family"):
         assert part not in made
     tags = {element.tag for element in parsed(made).iter()}
-    assert tags <= {"svg", "g", "path", "text", "use", "defs", "clipPath", "rect"}
+    assert tags <= {"svg", "g", "path", "text", "use", "defs", "clipPath", "rect", "pattern"}
 
 
 def test_ids_differ_between_two_figures_of_one_page() -> None:

@@ -16,6 +16,7 @@ from analytics.demo.stories import CANARY, LOWERED_CAP, SLOW_FIELD, STALL, TIER_
 from analytics.estimates import Estimate
 from analytics.findings import runaway
 from analytics.findings.runaway import Burst, Finding, Key, Stop
+from analytics.findings.version_costs import shares
 from analytics.lake import Lake
 from analytics.opening import open_lake
 from analytics.stories.runaway_rules import RunawayRules
@@ -158,6 +159,47 @@ def test_the_league_agrees_with_the_truth(demo: Demo, warehouse: Warehouse) -> N
     assert len(compared) >= 10
     assert missed <= 2  # 95 % intervals: one in twenty may miss
     assert sum(row["est_time_share"] for row in table) == pytest.approx(1)
+
+
+def test_what_versions_cost_agrees_with_the_truth(demo: Demo, warehouse: Warehouse) -> None:
+    """Time and nodes, in all and per run: each interval holds the number of the whole population nineteen times in twenty."""
+    rows = truth(
+        demo,
+        "select realm_id, family, strategy_version, sum(least(duration_ms, 10000)), "
+        "       avg(duration_ms) filter (status in ('ok', 'limit', 'timeout')), "
+        "       coalesce(sum(nodes_true) filter (status = 'ok'), 0) "
+        "from TRUTH group by realm_id, family, strategy_version",
+    )
+    known = {tuple(row[:3]): row[3:] for row in rows}
+    compared = []
+    for row in RunawayRules(warehouse, since=FIRST, until=UNTIL).table.to_dict("records"):
+        key = (row["realm_id"] if isinstance(row["realm_id"], str) else None, row["strategy"], row["strategy_version"])
+        if row["ok_logged_count"] >= 60 and row["family_name"] == row["strategy"]:
+            compared.append((row, known[key]))
+    assert len(compared) >= 8
+    missed = dict.fromkeys(("est_total_ms", "est_ms_mean", "est_nodes_total"), 0)
+    for row, true in compared:
+        for name, value in zip(missed, true, strict=True):
+            missed[name] += not row[name].low <= value <= row[name].high
+    # Shares among these: the lake also holds rows that the population does not have.
+    everything = sum(true[0] for _, true in compared)
+    of_time = shares([row["est_total_ms"] for row, _ in compared])
+    missed["share"] = sum(
+        not share.low <= true[0] / everything <= share.high for share, (_, true) in zip(of_time, compared, strict=True)
+    )
+    assert max(missed.values()) <= 2, missed
+
+
+def test_one_slow_run_in_ten_is_seen_in_the_dispersion(table: Table, fresh: Lake) -> None:
+    """Nine runs of 10 ms and one of 110: mean 20, variance 900, so 45 times the mean; equal runs have none."""
+    plant(table, 9, durationMs=10)
+    plant(table, 1, durationMs=110)
+    plant(table, 10, durationMs=20, strategyVersion=2, at="2026-07-08 13:00:00+00")
+    table.extract(fresh)
+    uneven, even = sorted(planted_report(fresh).table.to_dict("records"), key=lambda row: row["strategy_version"])
+    assert (uneven["ms_dispersion"], even["ms_dispersion"]) == (pytest.approx(45), 0)
+    assert uneven["est_ms_mean"].value == even["est_ms_mean"].value == 20
+    assert "All of them in numbers" in planted_report(fresh).league().text
 
 
 # ---- rows planted by hand --------------------------------------------------------------------------------------------
@@ -319,7 +361,7 @@ def test_rules_are_not_judged_by_a_handful_of_looks(table: Table, fresh: Lake) -
 
 def stop(at: str, *, kind: str = "limit", strategy: str = "a", user: str | None = "u1", stalled: bool = False) -> Stop:
     moment = datetime.fromisoformat(f"2026-07-08 {at}+00:00")
-    return Stop(Key("r", strategy, 1), kind, moment, user, 5.0, None, at, stalled)
+    return Stop(Key("r", strategy, 1), kind, moment, user, None, stalled)
 
 
 def test_a_pause_of_more_than_half_an_hour_ends_a_burst() -> None:

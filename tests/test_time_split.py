@@ -9,16 +9,19 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analytics import charts
+from analytics.demo import simulate
 from analytics.demo.stories import SLOW_FIELD
 from analytics.findings import time_regression as regression
 from analytics.findings.runaway_fields import Times
 from analytics.findings.runaway_keys import Key
+from analytics.findings.time_causes import Read
 from analytics.findings.time_levels import levels
 from analytics.findings.time_medians import medians, pool, slopes
 from analytics.findings.time_split import Fleet, Part, Split, split
@@ -396,3 +399,25 @@ def test_the_demos_slow_field_is_not_proven_by_version_12_alone(warehouse: Wareh
     # Its other two fields take 1.3 ms each.
     assert untold.value == pytest.approx(float(SLOW_FIELD.facts["query_ms_median"]) + 2.6, rel=0.2)
     assert row["new_fields"] == (SLOW_FIELD.facts["field"],)
+
+
+def test_the_demos_slow_field_is_told_where_version_11_is_in_the_log(tmp_path: Path) -> None:
+    log = pd.read_parquet(simulate(runs=40_000, directory=tmp_path).truth_path)
+    log = log[log["logged"] & (log["status"] == "ok")].rename(columns={"family": "strategy"})
+    log = log.assign(day=log["created_at"].dt.date)
+    count, recent = "user.measurements_count", "user.recent_measurements_count"
+    read = {key: Read() for key in wanted(log)}
+    for key in read:  # as the families' programs are written
+        quest = (USER, count, AVG) if key.version == 12 else (USER, count)
+        fields = {"Daily quest": quest, "Speed bonus": (AVG, USER, count), "Tier ladder": (TASK, USER)}
+        streak = (
+            (recent,) if key.realm == "acme-cycling" else (recent, "user.last_window_diff", "user.new_last_window_diff")
+        )
+        read[key] = Read(tuple(sorted({**fields, "Weekly streak": streak}.get(key.strategy, ()))))
+
+    fleet = split(log, read, wanted(log))
+
+    [blamed] = of(fleet, "Daily quest", 12).blamed
+    assert blamed.names == (AVG,)
+    assert holds(blamed, float(SLOW_FIELD.facts["query_ms_median"]))
+    assert of(fleet, "Speed bonus", 2).verdict == "fine"

@@ -3,7 +3,7 @@
 from analytics.charts.cases import cases
 from analytics.charts.density import density
 from analytics.charts.exceedance import exceedance
-from analytics.charts.failures import failure_strip
+from analytics.charts.failures import MOST_MARKS, failure_strip
 from analytics.charts.growth import growth
 from analytics.charts.icicle import icicle
 from analytics.charts.svg import inline_svg, responsive
@@ -11,6 +11,7 @@ from analytics.charts.time_split import time_split
 from analytics.charts.timeline import timeline
 
 __all__ = [
+    "MOST_MARKS",
     "cases",
     "density",
     "exceedance",

@@ -22,6 +22,24 @@ def floats(frame: pd.DataFrame, name: str) -> list[float]:
     return [as_float(value) for value in column(frame, name)]
 
 
+def numbers(frame: pd.DataFrame, name: str, missing: float = NAN) -> Any:
+    """`floats` as an array, and at once for a column of numbers: pictures of a million runs begin here.
+
+    Args:
+        frame: With or without the column.
+        name: Of the column.
+        missing: All values of a column that is not there.
+    """
+    import numpy as np
+
+    if name not in frame.columns:
+        return np.full(len(frame), missing)
+    if frame[name].dtype.kind not in "iuf":
+        return np.array(floats(frame, name), dtype=float)
+    found = frame[name].to_numpy(dtype=float, na_value=NAN)
+    return np.where(np.isfinite(found), found, NAN)
+
+
 def as_float(value: Any) -> float:
     """One value as a finite float or NaN."""
     if value is None or isinstance(value, str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from analytics.charts.columns import as_seconds, known, moments, words
+from analytics.charts.columns import as_seconds, known, moments, numbers, words
 from analytics.charts.days import extent, time_axis, utc
 from analytics.charts.theme import SMALL, TEXT, WIDE, board, colour, fit, nothing, panel, pixels, tied
 from analytics.page import number as write
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LANES = {"limit": "o", "canary": "s", "timeout": "D", "error": "^"}
 _WORDS = {"limit": "limit", "canary": "field not precomputed", "timeout": "timeout", "error": "error"}
+MOST_MARKS = 1000
+"""In a lane; of more, at most two are drawn within one pixel: they would lie on each other."""
 _ALERT = ("limit", "canary")
 
 
@@ -23,15 +25,16 @@ def failure_strip(frame: pd.DataFrame, since: Any, until: Any, *, width: int = W
     """Draws one open mark per failed run, and a sentence per lane.
 
     Args:
-        frame: created_at, lane (limit, canary, timeout, error), label (the strategy).
+        frame: created_at, lane (limit, canary, timeout, error), label (the strategy), logged_count (one when missing).
         since: Start of the window.
         until: End of the window.
         width: In pixels.
     """
     lanes = words(frame, "lane", "error")
-    rows = list(zip(moments(frame, "created_at"), lanes, words(frame, "label", "no strategy"), strict=True))
+    counts = [int(count) if known(count) else 1 for count in numbers(frame, "logged_count", 1.0)]
+    rows = list(zip(moments(frame, "created_at"), lanes, words(frame, "label", "no strategy"), counts, strict=True))
     present = [*(lane for lane in LANES if lane in lanes), *sorted(set(lanes) - set(LANES))]
-    window = extent([as_seconds(since), as_seconds(until)]) or extent(moment for moment, _, _ in rows)
+    window = extent([as_seconds(since), as_seconds(until)]) or extent(moment for moment, *_ in rows)
     if not present or window is None:
         return nothing(width, "No failed run logged in this window.")
     phone = width < 0.7 * WIDE
@@ -43,11 +46,13 @@ def failure_strip(frame: pd.DataFrame, since: Any, until: Any, *, width: int = W
     axes.set_ylim(len(present) * row, 0)
     axes.set_xlim(*window)
     for index, lane in enumerate(present):
-        own = [(moment, label) for moment, found, label in rows if found == lane]
+        own = [(moment, label, count) for moment, found, label, count in rows if found == lane]
         y = index * row + (32 if phone else row / 2)
         name = "finding" if lane in _ALERT else "ink"
         axes.plot(window, [y, y], color=colour("rule"), lw=1, zorder=1)
-        known_moments = sorted(moment for moment, _ in own if known(moment))
+        known_moments = sorted(moment for moment, *_ in own if known(moment))
+        if len(known_moments) > MOST_MARKS:
+            known_moments = _thinned(known_moments, (window[1] - window[0]) / room)
         # Marks of a burst lie on each other; a small fixed shake shows that they are many.
         shake = [((k * 0.618) % 1 - 0.5) * (8 if len(known_moments) > 1 else 0) for k in range(len(known_moments))]
         axes.plot(
@@ -62,6 +67,15 @@ def failure_strip(frame: pd.DataFrame, since: Any, until: Any, *, width: int = W
         _beside_marks(axes, window, room, y, known_moments, text, name)
     time_axis(axes, *window, room)
     return figure
+
+
+def _thinned(marks: list[float], pixel: float) -> list[float]:
+    """At most two of them within one pixel."""
+    shown: list[float] = []
+    for mark in marks:
+        if len(shown) < 2 or mark - shown[-2] >= pixel:
+            shown.append(mark)
+    return shown
 
 
 def _beside_marks(
@@ -86,10 +100,10 @@ def _beside_marks(
     tied(axes, (window[0] + edge / pixel, y), text, name=name, size=TEXT, ha="left" if right_of else "right")
 
 
-def _sentence(lane: str, own: list[tuple[float, str]]) -> str:
-    found = sorted(moment for moment, _ in own if known(moment))
-    names = sorted({label for _, label in own})
-    what = f"{write.count(len(own))} × {_WORDS.get(lane, lane)}"
+def _sentence(lane: str, own: list[tuple[float, str, int]]) -> str:
+    found = sorted(moment for moment, *_ in own if known(moment))
+    names = sorted({label for _, label, _ in own})
+    what = f"{write.count(sum(count for *_, count in own))} × {_WORDS.get(lane, lane)}"
     when = ""
     if found:
         first, last = utc(found[0]), utc(found[-1])

@@ -33,30 +33,42 @@ MOST = 24
 HEIGHT = 58.0
 
 _Row = tuple[float, float, float, float, str]
+_Fit = tuple[float, float, float, float]
 
 
-def growth(frame: pd.DataFrame, *, cap: int = 1000, width: int = WIDE) -> Figure:
+def growth(
+    frame: pd.DataFrame,
+    lines: pd.DataFrame | None = None,
+    versions: pd.DataFrame | None = None,
+    *,
+    cap: int = 1000,
+    width: int = WIDE,
+) -> Figure:
     """Draws small panels in the order of the frame; days without rows leave gaps.
 
     Args:
         frame: label, role, day, est_nodes_p99, est_nodes_p99_low, est_nodes_p99_high.
+        lines: Where something grows: label, day (the last), days (that the line goes back), est_level (on the last),
+            est_slope (nodes per day). A dashed line goes on from there, to the cap or the end of the panel.
+        versions: Changes of version: label, day (the first), version.
         cap: The engine's limit of nodes.
         width: In pixels.
     """
-    lines = _lines(frame)
-    if not lines:
+    series, fits, changes = _lines(frame), _fits(lines), _changes(versions)
+    if not series:
         return nothing(width, "No strategy with nodes logged in this window.")
     phone = width < 0.7 * WIDE
-    across = 2 if phone else min(6, max(len(lines), 4))
-    shown = list(lines.items())[:MOST]
+    across = 2 if phone else min(6, max(len(series), 4))
+    shown = list(series.items())[:MOST]
     left, gap = 36.0, 22.0
     room = (width - left - 8 - gap * (across - 1)) / across
     rows = -(-len(shown) // across)
     pitch = HEIGHT + 50
-    figure = board(width, 30 + pitch * rows + (16 if len(lines) > MOST else 0))
+    figure = board(width, 30 + pitch * rows + (16 if len(series) > MOST else 0))
     values = [value for _, line in shown for row in line for value in row[1:4] if known(value)]
     top = max([cap * 1.08, *(min(value, cap * 1.5) * 1.05 for value in values)])
-    window = extent(row[0] for _, line in lines.items() for row in line)
+    window = extent(row[0] for _, line in series.items() for row in line)
+    ahead = _ahead(window, [fit_ for name, _ in shown for fit_ in fits.get(name, [])], cap)
     for place, (name, line) in enumerate(shown):
         x, y = left + (place % across) * (room + gap), 24 + (place // across) * pitch
         role = line[-1][4]
@@ -66,13 +78,17 @@ def growth(frame: pd.DataFrame, *, cap: int = 1000, width: int = WIDE) -> Figure
         label(figure, x / width, 1 - (y - 10) / down, text, name=title_name, bold=True, va="baseline")
         axes = panel(figure, x, y, room, HEIGHT)
         axes.set_ylim(0, top)
-        _draw(axes, line, cap, window)
+        _draw(axes, line, cap, window, ahead)
+        for fitted in fits.get(name, []):
+            _line(axes, fitted, cap, ahead)
+        _marks(axes, changes.get(name, []), low=_middle(line) > cap / 2)
         if place % across == 0:
             ticks(axes, "y", [0, cap], ["0", write.count(cap)])
         if place // across == (len(shown) - 1 - place % across) // across:
-            _days(axes, window, room)
-    if len(lines) > MOST:
-        title(figure, left, 30 + pitch * rows + 4, f"and {len(lines) - MOST} more strategies", name="mute", bold=False)
+            seen = (window[1] - window[0] + DAY / 2) / (ahead - window[0] + DAY / 2) if window else 1.0
+            _days(axes, window, room * seen)
+    if len(series) > MOST:
+        title(figure, left, 30 + pitch * rows + 4, f"and {len(series) - MOST} more strategies", name="mute", bold=False)
     return figure
 
 
@@ -87,9 +103,57 @@ def _lines(frame: pd.DataFrame) -> dict[str, list[_Row]]:
     return {name: sorted(line, key=lambda row: (not known(row[0]), row[0])) for name, line in out.items()}
 
 
-def _draw(axes: Axes, line: list[_Row], cap: int, window: tuple[float, float] | None) -> None:
-    first, last = window or (0.0, DAY)
-    axes.set_xlim(first - DAY / 4, last + DAY / 4)
+def _fits(lines: pd.DataFrame | None) -> dict[str, list[_Fit]]:
+    out: dict[str, list[_Fit]] = {}
+    if lines is not None:
+        columns = (moments(lines, "day"), *(floats(lines, name) for name in ("days", "est_level", "est_slope")))
+        for name, *values in zip(words(lines, "label", "no name"), *columns, strict=True):
+            if known(*values):
+                out.setdefault(name, []).append((values[0], values[1], values[2], values[3]))
+    return out
+
+
+def _changes(versions: pd.DataFrame | None) -> dict[str, list[tuple[float, str]]]:
+    out: dict[str, list[tuple[float, str]]] = {}
+    if versions is not None:
+        columns = (words(versions, "label", "no name"), moments(versions, "day"), floats(versions, "version"))
+        for name, day, version in zip(*columns, strict=True):
+            if known(day, version):
+                out.setdefault(name, []).append((day, f"v{version:.0f}"))
+    return out
+
+
+def _ahead(window: tuple[float, float] | None, fits: list[_Fit], cap: int) -> float:
+    """Where all panels end: at the last day, or later for a line on its way to the cap, by half of the window at most."""
+    if window is None:
+        return DAY
+    meets = [day + (cap - level) / slope * DAY for day, _, level, slope in fits if slope > 0]
+    return min(max([window[1], *meets]), window[1] + max(window[1] - window[0], 2 * DAY) / 2)
+
+
+def _line(axes: Axes, fitted: _Fit, cap: int, ahead: float) -> None:
+    day, days, level, slope = fitted
+    axes.plot([day - days * DAY, day], [level - slope * days, level], color=colour("ink"), lw=0.9, zorder=4)
+    end = min(day + (cap - level) / slope * DAY, ahead) if slope > 0 else day
+    if end > day:
+        over = level + slope * (end - day) / DAY
+        axes.plot([day, end], [level, over], color=colour("ink"), lw=0.9, dashes=(3, 2), zorder=4)
+
+
+def _marks(axes: Axes, changes: list[tuple[float, str]], *, low: bool) -> None:
+    for day, text in changes:
+        axes.axvline(day, color=colour("mute"), lw=0.7, alpha=0.6, zorder=1)
+        tied(axes, (day, 0), text, offset=(2, 4 if low else 34), size=SMALL, ha="left", name="mute")
+
+
+def _middle(line: list[_Row]) -> float:
+    values = sorted(row[1] for row in line if known(row[1]))
+    return values[len(values) // 2] if values else 0.0
+
+
+def _draw(axes: Axes, line: list[_Row], cap: int, window: tuple[float, float] | None, ahead: float) -> None:
+    first = window[0] if window else 0.0
+    axes.set_xlim(first - DAY / 4, ahead + DAY / 4)
     axes.axhline(cap, color=colour("finding"), lw=0.9, zorder=1)
     baseline(axes)
     role = line[-1][4]

@@ -98,6 +98,11 @@ def _clean(element: ET.Element, prefix: str, wanted: set[str]) -> None:
             attributes["style"] = _style(value, element.tag, prefix)
         elif not value.startswith("rotate(-0 "):  # matplotlib turns every label, most by nothing
             attributes[name] = _REFERENCE.sub(rf"url(#{prefix}-\1)", _LONG.sub(_short, value))
+    # The ground of a hatched area comes with its colour as an attribute, where a variable is not sure to be read.
+    for name in ("fill", "stroke"):
+        if _HEX.fullmatch(attributes.get(name, "")):
+            told = _style(f"{name}:{attributes.pop(name)}", element.tag, prefix)
+            attributes["style"] = ";".join(filter(None, (attributes.get("style", ""), told)))
     element.attrib = {name: value for name, value in attributes.items() if value}
     for child in list(element):
         if child.tag.rpartition("}")[2] in ("metadata", "style"):

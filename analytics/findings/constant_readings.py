@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analytics.findings.node_profile import Place, Profile
-from analytics.findings.reading import FEW, Reading, at_most, grade_of, joined, value_words
+from analytics.findings.reading import FEW, Reading, at_most, grade_of, joined, unseen_words, value_words
 from analytics.findings.variants import CONDITIONS
 from analytics.program import AstNode, words
 
@@ -54,8 +54,7 @@ def _condition(found: Profile, alike: list[tuple[Place, bool]]) -> Reading:
     reading = "always true" if value else "always false"
     low, high = (1 - bound, 1.0) if value else (0.0, bound)
     note = why(found, place) if len(alike) == 1 else ""
-    if place.looks.maybe:
-        note = joined(note, f"{place.looks.maybe} cut runs may have come by unseen")
+    note = joined(note, unseen_words(place.looks))
     return Reading(
         place.node.position, "condition", said, place.node.node_id, reading, looks if value else 0, looks, low, high,
         grade_of(looks), note,

@@ -30,12 +30,14 @@ class Looks:
 
     Attributes:
         sure: Runs that came by for certain.
+        behind: Of the sure ones, those behind the cut: no trace shows them, no other way fits.
         maybe: Runs that may have come by behind the cut of their trace.
         turns: Turn → runs that took it for certain.
         maybe_turns: Turn → runs that may have taken it.
     """
 
     sure: int = 0
+    behind: int = 0
     maybe: int = 0
     turns: Counter[Any] = field(default_factory=Counter)
     maybe_turns: Counter[Any] = field(default_factory=Counter)
@@ -171,6 +173,7 @@ def _looks(sample: Sample, size: int) -> list[Looks]:
             for position in way.rest.visits:
                 sure = position in way.rest.sure
                 found[position].sure += sure
+                found[position].behind += sure
                 found[position].maybe += not sure
             for position, turn in way.rest.turns:
                 sure = (position, turn) in way.rest.sure_turns

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import sql
@@ -30,6 +30,8 @@ MOST_FOLLOWED = 200
 """Cut runs that are followed to their end, in the window and before it."""
 MOST_KEPT = 300
 """Whole runs whose fields are kept, to try other rules on them."""
+_ENOUGH_DAYS = 2
+"""Days before the window are taken, the latest first, until they have so many times the runs that are read of them."""
 _FEW_MISFITS = 0.05
 
 
@@ -64,7 +66,8 @@ class Sample:
     Attributes:
         key: Which version.
         definition: Its program.
-        logged_count, recent_count: Logged ok runs with a trace, and those of the window.
+        since: From when on.
+        logged_count: Logged ok runs since then that left entries.
         read_count: Runs that were read.
         misfit_count: Of them, those that the program cannot have left; they are set aside.
         cut_count: Of those read, those with a cut trace.
@@ -76,8 +79,8 @@ class Sample:
 
     key: Key
     definition: Definition
+    since: datetime
     logged_count: int
-    recent_count: int
     read_count: int
     misfit_count: int
     cut_count: int
@@ -111,30 +114,45 @@ def sample_runs(
         lake: Where they are.
         key: Which version.
         strategy_id: Id of its definition.
-        since, recent, until: The window begins at ``recent``; runs since ``since`` add evidence on what never happens.
+        since, recent, until: The window begins at ``recent``; earlier runs, at most those since ``since``, add evidence on what
+            never happens.
         most: Runs to read, about.
     """
     program = definition(lake, strategy_id, key.version)
     if program is None:
         return None
     prepare(lake)
-    about = {"realm": key.realm, "strategy": strategy_id, "version": key.version, "since": since, "until": until}
+    about: dict[str, Any] = {
+        "realm": key.realm,
+        "strategy": strategy_id,
+        "version": key.version,
+        "since": since,
+        "until": until,
+    }
     about["recent"] = recent
-    [(before, now)] = lake.sql(sql.text("variants", "profile_count"), **about).fetchall()
-    room = most - min(before, most // 2)
-    shares = {"share": min(1.0, room / now) if now else 1.0}
-    shares["share_before"] = min(1.0, (most - min(now, room)) / before) if before else 1.0
+    days = lake.sql(sql.text("variants", "profile_count"), **about).fetchall()
+    now = sum(count for _, is_recent, count in days if is_recent)
+    room = most - min(now, most // 2)
+    before = 0
+    for day, is_recent, count in reversed(days):
+        if is_recent or before >= _ENOUGH_DAYS * room:  # older days would cost reading and tell no more
+            continue
+        before += count
+        about["since"] = max(since, datetime(day.year, day.month, day.day, tzinfo=UTC))
+    # What the days before leave room for, the window takes.
+    shares = {"share": min(1.0, (most - min(before, room)) / now) if now else 1.0}
+    shares["share_before"] = min(1.0, room / before) if before else 1.0
     rows = lake.sql(sql.text("variants", "profile_sample"), **about, **shares).to_arrow_table()
     if not rows.num_rows:
         return None
     lake.connection.register("profile_sample", rows)
     try:
-        return _read(lake, key, program, rows, before + now, now)
+        return _read(lake, key, program, rows, about["since"] if before else recent, before + now)
     finally:
         lake.connection.unregister("profile_sample")
 
 
-def _read(lake: Warehouse, key: Key, program: Definition, rows: pa.Table, logged: int, recent: int) -> Sample:
+def _read(lake: Warehouse, key: Key, program: Definition, rows: pa.Table, since: datetime, logged: int) -> Sample:
     import pyarrow.compute as pc
 
     shapes = lake.connection.sql(sql.text("variants", "profile_variants")).to_arrow_table()
@@ -161,7 +179,7 @@ def _read(lake: Warehouse, key: Key, program: Definition, rows: pa.Table, logged
         for fields, post in [_fields(program, shape.beside, row["trace"])]
     ]
     return Sample(
-        key, program, logged, recent, rows.num_rows, misfits, pc.sum(rows["is_cut"]).as_py() or 0, len(followed),
+        key, program, since, logged, rows.num_rows, misfits, pc.sum(rows["is_cut"]).as_py() or 0, len(followed),
         sum(way.rest is not None and way.rest.is_complete for way in followed), (*ways, *followed),
         _values(lake, known), tuple(kept),
     )  # fmt: skip

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from analytics import estimates
 from analytics.findings.evidence import read_json
+
+if TYPE_CHECKING:
+    from analytics.findings.node_profile import Looks
 
 FEW, ENOUGH = 30, 300
 """Logged looks below which "never" and "always" may be chance, and from which they can be acted on."""
@@ -59,6 +63,17 @@ def value_words(text: str, limit: int = 40) -> str:
     """A JSON text, short enough to read."""
     said = json.dumps(read_json(text), ensure_ascii=False)
     return said if len(said) <= limit else said[: limit - 1] + "…"
+
+
+def unseen_words(looks: Looks) -> str:
+    """How much of what is said rests on no trace, in a clause."""
+    clauses = []
+    if looks.behind:
+        part = "" if looks.behind == looks.sure else f"{looks.behind:,} of them "
+        clauses.append(f"{part}worked out behind the cut, not seen in a trace")
+    if looks.maybe:
+        clauses.append(f"{looks.maybe:,} more cut runs may have come by")
+    return "; ".join(clauses)
 
 
 def joined(*clauses: str) -> str:

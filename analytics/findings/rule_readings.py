@@ -11,7 +11,17 @@ from collections import Counter
 
 from analytics.findings.constant_readings import conditions, operands, why
 from analytics.findings.node_profile import Place, Profile
-from analytics.findings.reading import ALWAYS, CANNOT, NEVER, UNREACHED, Reading, at_most, grade_of, joined
+from analytics.findings.reading import (
+    ALWAYS,
+    CANNOT,
+    NEVER,
+    UNREACHED,
+    Reading,
+    at_most,
+    grade_of,
+    joined,
+    unseen_words,
+)
 from analytics.findings.rule_costs import ELSE, ELSEIF, MATCH, SKIP
 from analytics.program import AstNode
 from analytics.program.bounds import truth_of
@@ -63,8 +73,8 @@ def _rule(found: Profile, place: Place, told: dict[int, bool]) -> list[Reading]:
 
 def _row(place: Place, reading: str, hits: int, looks: int, low: float, high: float, note: str = "") -> Reading:
     grade = "too few" if reading == CANNOT else grade_of(looks)
-    if place.looks.maybe and reading not in (CANNOT, UNREACHED):
-        note = joined(note, f"{place.looks.maybe} cut runs may have come by unseen")
+    if reading not in (CANNOT, UNREACHED):
+        note = joined(note, unseen_words(place.looks))
     return Reading(
         place.node.position, "rule", place.words, place.node.node_id, reading, hits, looks, low, high, grade, note
     )

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from analytics.findings.passing import passed
+from analytics.findings.run_costs import RunCosts, run_costs
 from analytics.findings.runaway_facts import (
     Finding,
     canary,
@@ -25,7 +26,7 @@ from analytics.findings.runaway_fields import Times, midnight, time_split
 from analytics.findings.runaway_keys import Family, Key, key_of
 from analytics.findings.runaway_league import GROUPS, league, silent
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
-from analytics.findings.runaway_stops import Burst, Stop, bursts, stopped
+from analytics.findings.runaway_stops import Burst, Stop, bursts, stop_count, stopped
 from analytics.findings.runaway_trend import HISTORY, Trend, by_day, daily_p99, trends
 from analytics.findings.since_last import EXPECTED, Now, compared
 from analytics.findings.thresholds import STANDARD, Thresholds
@@ -58,7 +59,7 @@ class Evidence:
         thresholds: The engine's limits, and what is called close, soon and slow.
         table: The league of the window.
         earlier: The league of the days before it, up to fourteen.
-        costs: Nodes and milliseconds per logged run of the window.
+        costs: Nodes and milliseconds of the window's runs.
         counts: Nodes by day, window and history.
         stops: Stopped runs of the window.
         stops_before: Those of the history before it.
@@ -71,7 +72,7 @@ class Evidence:
     thresholds: Thresholds
     table: pd.DataFrame
     earlier: pd.DataFrame
-    costs: pd.DataFrame
+    costs: RunCosts
     counts: pd.DataFrame
     stops: list[Stop]
     stops_before: list[Stop]
@@ -82,7 +83,7 @@ class Evidence:
 def gather(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresholds = STANDARD) -> Evidence:
     """Ask the lake for everything a report on runaway rules needs."""
     counts = by_day(lake, until)
-    costs = lake.run("run_costs", since=since, until=until)
+    costs = run_costs(lake, since, until)
     table = league(lake, since, until, thresholds, counts=counts, costs=costs)
     start = until - HISTORY
     # A window as long as the history leaves nothing to compare with.
@@ -148,7 +149,9 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     for (kind, key), own in sorted(
         grouped.items(), key=lambda item: (item[0][0] != "limit", -sum(b.count for b in item[1]))
     ):
-        before = sum(stop.kind == kind and stop.key.family == key.family for stop in evidence.stops_before)
+        before = stop_count(
+            stop for stop in evidence.stops_before if stop.kind == kind and stop.key.family == key.family
+        )
         tag = "new" if evidence.has_history and (kind, key.family) not in known else "finding"
         if kind == "limit":
             start, node_cap = min(evidence.since, evidence.until - HISTORY), evidence.thresholds.node_cap
@@ -204,6 +207,10 @@ def _fixed(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     for family, stops in recent.items():
         now = [row for row in records(evidence.table) if key_of(row["realm_id"], row["strategy"], 0).family == family]
         runs_now = sum(row["est_runs"].value for row in now)
-        if family not in still and runs_before.get(family) and len(stops) / runs_before[family] * runs_now >= EXPECTED:
+        if (
+            family not in still
+            and runs_before.get(family)
+            and stop_count(stops) / runs_before[family] * runs_now >= EXPECTED
+        ):
             found.append(fixed(stops))
     return found

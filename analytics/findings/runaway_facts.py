@@ -12,7 +12,7 @@ from analytics.estimates import Estimate
 from analytics.findings.passing import Passed
 from analytics.findings.runaway_fields import midnight
 from analytics.findings.runaway_keys import Key, key_of
-from analytics.findings.runaway_stops import Burst, Stop
+from analytics.findings.runaway_stops import Burst, Stop, stop_count, users_of
 from analytics.findings.version_growth import VersionNodes
 from analytics.warehouse import records
 
@@ -35,7 +35,7 @@ class Finding:
         what: ``limit``, ``canary``, ``growing``, ``versions``, ``close``, ``stall``, ``slow`` or ``timeout``.
         key: Which version; None when it concerns several.
         since, until: When, as far as it has a time.
-        count: Logged runs, where runs are counted.
+        count: Logged runs, where runs are stop_count.
         number: The figure that says how much: an `Estimate`, a count, or a share.
         unit: Of the number: ``runs``, ``days``, ``nodes`` or ``of time``.
         facts: What else is known about it, by name.
@@ -74,10 +74,10 @@ def limit(kind: str, key: Key, own: Sequence[Burst], before: int, needed: Passed
 
 def canary(kind: str, key: Key, own: Sequence[Burst], stops: Sequence[Stop], before: int) -> Finding:
     """The sandbox refused a field or a statement."""
-    users = sorted({stop.user for stop in stops if stop.user is not None})
+    count, (users, user) = stop_count(stops), users_of(stops)
     codes = sorted({stop.error_code for stop in stops if stop.error_code})
-    facts = {"users": len(users), "user": users[0] if len(users) == 1 else None, "codes": codes, "before": before}
-    return Finding(kind, "canary", key, own[0].since, own[-1].until, len(stops), len(stops), "runs", facts)
+    facts = {"users": users, "user": user, "codes": codes, "before": before}
+    return Finding(kind, "canary", key, own[0].since, own[-1].until, count, count, "runs", facts)
 
 
 def growing(row: Mapping[str, Any], versions: Sequence[VersionNodes], next_passes: bool) -> Finding:
@@ -147,12 +147,12 @@ def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
     """
     from scipy import stats
 
-    single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
     by_key: dict[Key, list[Stop]] = {}
+    single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
+    of, versions = stop_count(single), records(table)
+    all_runs = sum(row["est_runs"].value for row in versions)
     for stop in single:
         by_key.setdefault(stop.key, []).append(stop)
-    versions = records(table)
-    all_runs = sum(row["est_runs"].value for row in versions)
     rows = []
     for row in versions:
         key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
@@ -160,19 +160,20 @@ def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
         # The upper end of its runs: what is left is not explained by runs the sampler happened to miss.
         part = min(row["est_runs"].high / all_runs, 1.0) if all_runs else 1.0
         if own:
-            chance = float(stats.binomtest(len(own), len(single), part, alternative="greater").pvalue)
-            rows.append((key, own, part, estimates.failure_rate(len(own), row["est_runs"], future=True), chance))
+            chance = float(stats.binomtest(stop_count(own), of, part, alternative="greater").pvalue)
+            rows.append((key, own, part, estimates.failure_rate(stop_count(own), row["est_runs"], future=True), chance))
     found = []
     for (key, own, part, share, _), chance in zip(rows, differences.adjusted([row[4] for row in rows]), strict=True):
-        if len(own) >= _LEAST_TIMEOUTS and (chance < CHANCE or share.low > OFTEN):
+        count = stop_count(own)
+        if count >= _LEAST_TIMEOUTS and (chance < CHANCE or share.low > OFTEN):
             times = [stop.at for stop in own if stop.at is not None]
-            facts = {"of": len(single), "run_share_high": part, "share": share}
+            facts = {"of": of, "run_share_high": part, "share": share}
             first, last = (times[0], times[-1]) if times else (None, None)
-            found.append(Finding("finding", "timeout", key, first, last, len(own), len(own), "runs", facts))
+            found.append(Finding("finding", "timeout", key, first, last, count, count, "runs", facts))
     return found
 
 
 def fixed(stops: Sequence[Stop]) -> Finding:
     """A cap that was hit before the window and is not any more."""
-    facts = {"before": len(stops)}
+    facts = {"before": stop_count(stops)}
     return Finding("fixed", "limit", stops[-1].key, None, stops[-1].at, 0, 0, "runs", facts)

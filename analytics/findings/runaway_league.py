@@ -10,9 +10,11 @@ from analytics import censoring, estimates
 from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
 from analytics.findings.program_sizes import program_sizes
+from analytics.findings.run_costs import RunCosts, run_costs
 from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import NO_TREND, Trend, by_day, trends
 from analytics.findings.thresholds import STANDARD, Thresholds
+from analytics.findings.version_costs import COST_COLUMNS, per_run, shares, total_ms
 from analytics.status import coverage
 from analytics.warehouse import records
 from analytics.window import Window
@@ -20,6 +22,7 @@ from analytics.window import Window
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.program import Size
     from analytics.warehouse import Warehouse
 
 GROUPS = ("hit a limit", "heading for the cap", "close to the cap", "not growing")
@@ -32,7 +35,7 @@ def league(
     thresholds: Thresholds = STANDARD,
     *,
     counts: pd.DataFrame | None = None,
-    costs: pd.DataFrame | None = None,
+    costs: RunCosts | None = None,
 ) -> pd.DataFrame:
     """What each version needs, in the order a reader should see it.
 
@@ -41,31 +44,44 @@ def league(
         since, until: The window, UTC.
         thresholds: The engine's limits, and what is called close and soon.
         counts: ``by_day(lake, until)``, when the caller has it.
-        costs: The query run_costs for the window, when the caller has it.
+        costs: ``run_costs`` of the window, when the caller has them.
 
     Returns:
         Grain: realm, strategy, version. Counts end in ``_count`` and count the log; columns of estimates hold
         `Estimate` objects: ``est_runs``, ``est_nodes_p50``, ``est_nodes_p99``, ``est_ms_p50``, ``est_ms_p99``, ``limit_share``,
         ``est_slope`` (nodes per day), ``est_level`` and ``est_days_to_cap`` (both as of ``trend_day``; see `Trend`, whose state
-        ``trend`` is). ``est_time_share`` is a plain share of one. ``headroom`` is
-        the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time. ``group`` is
-        one of `GROUPS`.
+        ``trend`` is). ``est_time_share`` is a plain share of one. What a version costs:
+        ``est_total_ms`` (milliseconds, failures included), ``time_share`` and ``node_share`` of one, and `per_run`'s columns.
+        ``depth`` and ``entries_max`` are those of its program (NaN where no definition is readable). ``headroom`` is the part of
+        the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time. ``group`` is one of `GROUPS`.
     """
     import pandas as pd
 
     totals = lake.run("cost_by_strategy", since=since, until=until)
-    costs = lake.run("run_costs", since=since, until=until) if costs is None else costs
+    costs = run_costs(lake, since, until) if costs is None else costs
     sizes = program_sizes(lake)
     moving = trends(by_day(lake, until) if counts is None else counts, thresholds.node_cap, sizes)
-    runs = dict(keyed(costs))
+    together, times = (dict(keyed(frame)) for frame in (costs.together, costs.times))
     all_ms = float(totals["est_total_ms"].sum())
     # An empty span is asked for where the window leaves no history to compare with.
     rate = coverage(lake, Window(since, until)).smallest_rate if since < until else DEFAULT_SAMPLE_RATE
     rows = [
-        _row(record, runs.get(key), moving.get(key, NO_TREND), all_ms, thresholds, rate)
+        _row(
+            record,
+            _quantiles(together.get(key), times.get(key), rate),
+            per_run(together.get(key), times.get(key)),
+            sizes.get(key),
+            moving.get(key, NO_TREND),
+            all_ms,
+            thresholds,
+            rate,
+        )
         for record in records(totals)
         if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
     ]
+    for name, totals_of in (("time_share", "est_total_ms"), ("node_share", "est_nodes_total")):
+        for row, share in zip(rows, shares([row[totals_of] for row in rows]), strict=True):
+            row[name] = share
     rows.sort(key=lambda row: (GROUPS.index(row["group"]), _urgency(row), -row["est_time_share"]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -74,24 +90,26 @@ COLUMNS = (
     "group", "realm_id", "strategy", "strategy_version", "family_name", "strategy_id", "logged_count", "ok_logged_count",
     "failed_count", "timeout_count", "limit_count", "canary_count", "cut_logged_count", "est_runs", "est_time_share",
     "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
-    "est_level", "est_days_to_cap", "trend_day", "bounded_by",
-    "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
+    "est_level", "est_days_to_cap", "trend_day", "trend_span", "bounded_by",
+    *COST_COLUMNS, "depth", "entries_max", "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
 )  # fmt: skip
 
 
 def _row(
     record: dict[str, Any],
-    runs: pd.DataFrame | None,
+    quantiles: tuple[Estimate, Estimate, Estimate, Estimate],
+    costs: dict[str, Any],
+    size: Size | None,
     trend: Trend,
     all_ms: float,
     limits: Thresholds,
     rate: float,
 ) -> dict[str, Any]:
     est_runs = _runs(record, rate)
-    nodes_p50, nodes_p99, ms_p50, ms_p99 = _quantiles(runs, rate)
+    nodes_p50, nodes_p99, ms_p50, ms_p99 = quantiles
     stopped = int(record["limit_count"])
     return {
-        **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs",)},
+        **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs", "est_total_ms")},
         "group": _group(stopped, trend, nodes_p99, limits),
         "realm_id": text_or_none(record["realm_id"]),
         "family_name": text_or_none(record["family_name"]),
@@ -101,6 +119,10 @@ def _row(
         "est_nodes_p99": nodes_p99,
         "est_ms_p50": ms_p50,
         "est_ms_p99": ms_p99,
+        "est_total_ms": total_ms(record),
+        **costs,
+        "depth": math.nan if size is None or size.depth is None else size.depth,
+        "entries_max": math.nan if size is None or size.entries_max is None else size.entries_max,
         "limit_share": _limit_share(stopped, est_runs),
         "headroom": 0.0 if stopped else _headroom(nodes_p99, limits.node_cap),
         "time_headroom": _headroom(ms_p99, limits.time_limit_ms),
@@ -109,6 +131,7 @@ def _row(
         "est_level": trend.level,
         "est_days_to_cap": trend.days_to_cap,
         "trend_day": trend.last_day,
+        "trend_span": trend.span,
         "bounded_by": trend.entries_max,
     }
 
@@ -123,17 +146,27 @@ def _runs(record: dict[str, Any], rate: float) -> Estimate:
     )
 
 
-def _quantiles(runs: pd.DataFrame | None, rate: float) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+def _quantiles(
+    together: pd.DataFrame | None, times: pd.DataFrame | None, rate: float
+) -> tuple[Estimate, Estimate, Estimate, Estimate]:
     """Median and p99 of nodes and of milliseconds. Stopped runs are "at least"."""
-    if runs is None:
+    if together is None or times is None:
         return NOTHING, NOTHING, NOTHING, NOTHING
-    statuses, weights = runs["status"].to_numpy(), runs["sample_weight"].to_numpy(dtype=float, na_value=math.nan)
-    nodes, more = censoring.nodes(statuses, runs["nodes_executed"].to_numpy(dtype=float, na_value=math.nan))
-    took, longer = censoring.durations(statuses, runs["duration_ms"].to_numpy(dtype=float, na_value=math.nan))
-    undrawn = 0.0 if (statuses == "ok").any() else upper_bound_of_none(rate)
-    nodes50, nodes99 = estimates.quantiles(nodes, weights, (0.5, 0.99), censored=more, undrawn=undrawn)
-    took50, took99 = estimates.quantiles(took, weights, (0.5, 0.99), censored=longer, undrawn=undrawn)
+    nodes, more = censoring.nodes(together["status"].to_numpy(), _floats(together["nodes_executed"]))
+    took, longer = censoring.durations(times["status"].to_numpy(), _floats(times["duration_ms"]))
+    undrawn = 0.0 if (times["status"] == "ok").any() else upper_bound_of_none(rate)
+    nodes50, nodes99 = _of_counts(nodes, together, more, undrawn)
+    took50, took99 = _of_counts(took, times, longer, undrawn)
     return nodes50, nodes99, took50, took99
+
+
+def _of_counts(values: Any, rows: pd.DataFrame, censored: Any, undrawn: float) -> list[Estimate]:
+    weights, counts = _floats(rows["sample_weight"]), rows["logged_count"].to_numpy()
+    return estimates.quantiles_of_counts(values, weights, counts, (0.5, 0.99), censored=censored, undrawn=undrawn)
+
+
+def _floats(column: pd.Series[Any]) -> Any:
+    return column.to_numpy(dtype=float, na_value=math.nan)
 
 
 def _limit_share(stopped: int, runs: Estimate) -> Estimate:

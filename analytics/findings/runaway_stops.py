@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ GAP = timedelta(minutes=30)
 STALL = timedelta(minutes=2)
 """Timeouts of several strategies within this time are one stalled event loop."""
 STALL_STRATEGIES = 3
+MOST_LISTED = 20_000
+"""Stopped runs of a window that are held one by one; of more, those of a minute are held together."""
 _AROUND, _APART = timedelta(hours=3), timedelta(minutes=10)
 """What is usual is told by so long before and after, leaving out what is so near that it may be of the same stall."""
 _CHANCE = 0.01
@@ -27,27 +29,49 @@ _CHANCE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One logged run that did not finish as it should.
+    """A logged run that did not finish as it should; where there are very many, those of a version within one minute.
 
     Attributes:
         key: Which version.
         kind: ``limit`` (node or depth cap), ``timeout`` or ``canary`` (the sandbox refused a field or statement).
-        at: End of the run; None when the row has no usable time.
-        user: Verbatim, personal data; None when not logged.
-        duration_ms: Real, though the work is cut short.
+        at: End of the run, of several the first; None when the row has no usable time.
+        user: Verbatim, personal data; None when not logged, or when there are several.
         error_code: As logged.
-        execution_id: Id of the run.
         stalled: A timeout that is part of a stalled event loop.
+        logged_count: Runs that it stands for.
+        last: End of the last of them.
+        users: Hashes of their distinct users, where it stands for a minute.
     """
 
     key: Key
     kind: str
     at: datetime | None
     user: str | None
-    duration_ms: float
     error_code: str | None
-    execution_id: str
     stalled: bool = False
+    logged_count: int = 1
+    last: datetime | None = None
+    users: frozenset[Any] | None = None
+
+    @property
+    def until(self) -> datetime | None:
+        """End of the last run."""
+        return self.last or self.at
+
+
+def stop_count(stops: Iterable[Stop]) -> int:
+    """Logged runs that they stand for; all failures are meant to be kept, so this counts runs."""
+    return sum(stop.logged_count for stop in stops)
+
+
+def users_of(stops: Iterable[Stop]) -> tuple[int, str | None]:
+    """How many distinct users met them, and who, when it was one; the log may not name any."""
+    users: set[Any] = set()
+    known: str | None = None
+    for stop in stops:
+        users.update(stop.users if stop.users is not None else [] if stop.user is None else [stop.user])
+        known = stop.user or known
+    return len(users), known if len(users) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +98,40 @@ class Burst:
     user: str | None
 
 
-def stopped(lake: Warehouse, since: datetime | None, until: datetime | None) -> list[Stop]:
-    """Every limit, timeout and canary run of the window, oldest first; timeouts of a stall are marked."""
+def stopped(
+    lake: Warehouse, since: datetime | None, until: datetime | None, *, most_listed: int = MOST_LISTED
+) -> list[Stop]:
+    """Every limit, timeout and canary run of the window, oldest first; timeouts of a stall are marked.
+
+    Args:
+        lake: Where they are.
+        since, until: The window, UTC.
+        most_listed: Above so many, those of a version within one minute are one `Stop`.
+    """
+    minutes = lake.run("stops_by_minute", since=since, until=until)
+    many = len(minutes) > 0 and int(minutes["logged_count"].sum()) > most_listed
     found = [
         Stop(
             key_of(row["realm_id"], row["strategy"], row["strategy_version"]),
             row["kind"],
-            _moment(row["created_at"]),
-            text_or_none(row["external_user_id"]),
-            float(row["duration_ms"]),
+            _moment(row["first_at" if many else "created_at"]),
+            text_or_none(row["only_user" if many else "external_user_id"]),
             text_or_none(row["error_code"]),
-            row["execution_id"],
+            **(_minute(row) if many else {}),
         )
-        for row in records(lake.run("limit_runs", since=since, until=until))
+        for row in records(minutes if many else lake.run("limit_runs", since=since, until=until))
     ]
     found.sort(key=lambda stop: (stop.at is None, stop.at or datetime.min))
-    return _mark_stalls(found)
+    return mark_stalls(found)
+
+
+def _minute(row: dict[str, Any]) -> dict[str, Any]:
+    users = row["users"]
+    return {
+        "logged_count": int(row["logged_count"]),
+        "last": _moment(row["last_at"]),
+        "users": frozenset(users if users is not None else ()),
+    }
 
 
 def bursts(stops: Sequence[Stop]) -> list[Burst]:
@@ -101,7 +143,7 @@ def bursts(stops: Sequence[Stop]) -> list[Burst]:
         lane = ("stall", None) if stop.stalled else (stop.kind, stop.key)
         gap = STALL if stop.stalled else GAP
         runs = groups.setdefault(lane, [])
-        before = runs[-1][-1].at if runs else None
+        before = runs[-1][-1].until if runs else None
         if before is None or stop.at - before > gap:
             runs.append([])
         runs[-1].append(stop)
@@ -110,14 +152,14 @@ def bursts(stops: Sequence[Stop]) -> list[Burst]:
 
 
 def _burst(kind: str, key: Key | None, group: list[Stop]) -> Burst:
-    times = [stop.at for stop in group if stop.at is not None]
-    users = sorted({stop.user for stop in group if stop.user is not None})
+    first = min(stop.at for stop in group if stop.at)
+    last = max(stop.until for stop in group if stop.until)
+    users, alone = users_of(group)
     families = {stop.key.family for stop in group}
-    alone = users[0] if len(users) == 1 else None
-    return Burst(kind, key, times[0], times[-1], len(group), len(users), len(families), alone)
+    return Burst(kind, key, first, last, stop_count(group), users, len(families), alone)
 
 
-def _mark_stalls(stops: list[Stop]) -> list[Stop]:
+def mark_stalls(stops: list[Stop]) -> list[Stop]:
     """Marks timeouts of three strategies or more within two minutes: unrelated rules do not run away together.
 
     Where timeouts are many, some meet by chance. So those beside the strategy that has most of them must be more than a
@@ -125,45 +167,41 @@ def _mark_stalls(stops: list[Stop]) -> list[Stop]:
     1965, bounded by the sum over all places where two minutes may begin).
     """
     timeouts = [(index, stop) for index, stop in enumerate(stops) if stop.kind == "timeout" and stop.at is not None]
-    chance = _by_chance([stop.at for _, stop in timeouts if stop.at is not None])
+    chance = _by_chance([stop for _, stop in timeouts])
     marked: set[int] = set()
     first = 0
     families: Counter[tuple[str | None, str]] = Counter()
     for last, (_, stop) in enumerate(timeouts):
-        families[stop.key.family] += 1
+        families[stop.key.family] += stop.logged_count
         while _later(stop, timeouts[first][1]) > STALL:
-            families[timeouts[first][1].key.family] -= 1
+            families[timeouts[first][1].key.family] -= timeouts[first][1].logged_count
             first += 1
         counts = +families
         if len(counts) >= STALL_STRATEGIES and counts.total() - max(counts.values()) > chance[last]:
             marked.update(index for index, _ in timeouts[first : last + 1])
-    return [_stalled(stop) if index in marked else stop for index, stop in enumerate(stops)]
+    return [replace(stop, stalled=True) if index in marked else stop for index, stop in enumerate(stops)]
 
 
-def _by_chance(times: list[datetime]) -> list[int]:
-    """How many more timeouts may follow one within two minutes by chance; of each of these times, in ascending order."""
+def _by_chance(timeouts: list[Stop]) -> list[int]:
+    """How many more may follow within two minutes by chance; of each of these timeouts, in ascending order of time."""
     import numpy as np
     from scipy import stats
 
-    if not times:
+    if not timeouts:
         return []
-    at = np.array([moment.timestamp() for moment in times])
+    at = np.array([stop.at.timestamp() for stop in timeouts if stop.at is not None])
+    before = np.cumsum([0, *(stop.logged_count for stop in timeouts)])
     far, near = _AROUND.total_seconds(), _APART.total_seconds()
     around, close = (
-        np.searchsorted(at, at + span, "right") - np.searchsorted(at, at - span, "left") for span in (far, near)
+        before[np.searchsorted(at, at + span, "right")] - before[np.searchsorted(at, at - span, "left")]
+        for span in (far, near)
     )
     expected = (around - close) * STALL.total_seconds() / (2 * (far - near))
-    return [int(count) for count in stats.poisson.isf(_CHANCE / len(at), expected)]
+    return [int(count) for count in stats.poisson.isf(_CHANCE / before[-1], expected)]
 
 
 def _later(stop: Stop, other: Stop) -> timedelta:
     return stop.at - other.at if stop.at and other.at else timedelta()
-
-
-def _stalled(stop: Stop) -> Stop:
-    return Stop(
-        stop.key, stop.kind, stop.at, stop.user, stop.duration_ms, stop.error_code, stop.execution_id, stalled=True
-    )
 
 
 def _moment(value: Any) -> datetime | None:

@@ -66,7 +66,8 @@ class Trend:
             ``growing``, and where it slows down. The lower end is 0 where fewer than 368 rows do not bound the p99 from above.
             NaN where ``bounded`` or with too few days. The cap counts a little more than the trace does, so the runs may be
             stopped earlier.
-        last_day: The last of these days; None with too few.
+        last_day: The last of these days, a date; None with too few.
+        span: Days from the first of these days to the last.
         step: The jump, where there is one.
         entries_max: Of a bounded version, the most nodes a run can have.
     """
@@ -78,6 +79,7 @@ class Trend:
     level: Estimate
     days_to_cap: Estimate
     last_day: Any = None
+    span: int = 0
     step: Step | None = None
     entries_max: int | None = None
 
@@ -115,8 +117,8 @@ def trends(counts: pd.DataFrame, node_cap: float, sizes: Mapping[Key, Size] | No
 
     A line through daily quantiles, and Fieller's interval for where it meets the cap (see ``forecast``). Where the days have few
     rows it is a line through their p90, and the p99 is taken to keep its distance from it or its ratio to it, whichever: the
-    range holds both. The chance of no growth is corrected for the number of versions that could reach the cap (Benjamini & Hochberg,
-    *JRSS B* 57, 1995): a quiet fleet of any size stays quiet in 39 of 40 reports.
+    range holds both. The chance of no growth is corrected for the number of versions that could reach the cap (Benjamini &
+    Hochberg, *JRSS B* 57, 1995): a quiet fleet of any size stays quiet in 39 of 40 reports.
 
     Args:
         counts: ``by_day(lake, until)``.
@@ -219,7 +221,8 @@ def _drawn(own: Levels, cap: float) -> _Drawn | Trend:
             rows,
             "rough",
         ),
-        last_day=own.last + last,
+        last_day=(own.last + last).astype(object),
+        span=int(-ages[0]),
     )
     is_stopped = bool(own.stopped[own.rows >= DAY_ROWS][-1] >= STOPPED)
     return _Drawn(trend, line.chance, soonest, ages, values, is_stopped)

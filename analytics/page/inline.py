@@ -121,8 +121,8 @@ def est(estimate: Estimated, role: str | None = None, *, unit: str | None = None
 
 
 def tag(name: str) -> Markup:
-    """The word in front of a finding: new, worse, fixed or finding."""
-    known = name if name in ("new", "worse", "fixed", "finding") else "other"
+    """The word in front of a finding: new, worse, fixed, finding or known."""
+    known = name if name in ("new", "worse", "fixed", "finding", "known") else "other"
     return Markup('<span class="tag t-{}">{}</span>').format(known, inline(name))
 
 

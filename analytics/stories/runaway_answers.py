@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics.findings.runaway import GROUPS, Burst, Finding, Stop, key_of
+from analytics.findings.runaway_stops import stop_count
 from analytics.page import number as write
 from analytics.page.text import Inline
 from analytics.stories.runaway_sentences import named, runs
@@ -63,7 +64,7 @@ def when_words(stops: Sequence[Stop], bursts: Sequence[Burst], one_day: bool) ->
         )
     single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
     if single:
-        count, versions = len(single), len({stop.key for stop in single})
+        count, versions = stop_count(single), len({stop.key for stop in single})
         where = f"spread over {versions} strategies" if versions > 1 else "of one strategy"
         told.append(f"{count} {'timeout' if count == 1 else 'timeouts'} {where}")
     text = "; ".join(told)
@@ -121,7 +122,7 @@ def growing_words(table: pd.DataFrame, found: Sequence[Finding]) -> Inline:
     unsure = sum(row["trend"] == "cannot tell" for row in versions)
     jumped = sum(row["trend"] == "step" for row in versions)
     levelled = sum(row["trend"] == "levelled off" for row in versions)
-    bounded = sum(row["trend"] == "bounded" for row in versions)
+    bounded = sum(row["trend"] == "bounded" and row["group"] != GROUPS[0] for row in versions)
     parts: list[Inline] = []
     for finding in growing[:3]:
         slope = finding.facts["slope"]

@@ -97,7 +97,7 @@ def _days(row: Mapping[str, Any], hit: bool, heading: bool) -> Markup:
         return page.finding("at the cap")
     days, trend = row["est_days_to_cap"], row["trend"]
     if trend == "bounded":
-        return page.mute(f"none: at most {write.count(row['bounded_by'])} nodes")
+        return page.mute(f"cannot: at most {write.count(row['bounded_by'])}")
     if trend not in ("growing", "cannot tell"):
         return page.mute(trend)
     if days.high < math.inf:

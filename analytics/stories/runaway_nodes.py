@@ -101,7 +101,7 @@ def _how(found: Nodes) -> list[Inline]:
         first,
         "Traces are cut, at 200 entries as a rule. How many lie behind is known. Where they were left follows from the program, "
         "what was read before, the case that was paid and the node count, or stays open.",
-        "Dead rules: two weeks, exact binomial bounds on logged looks.",
+        "What never happens: up to two weeks, exact binomial bounds on logged looks.",
     ]  # fmt: skip
 
 
@@ -138,11 +138,11 @@ def _read(found: Nodes) -> Inline:
     told = []
     for one in found.known.found:
         sample = one.sample
-        of = f"{write.count(sample.read_count)} of {write.count(sample.logged_count)} logged runs"
+        of = f"{write.count(sample.read_count)} of {write.count(sample.logged_count)} logged runs since {write.day(sample.since)}"
         window = "" if one.is_recent else ", none of the window"
         told.append(Markup("{} ({}{})").format(version_name(one.key), of, window))
     return [
-        "Place by place, two weeks for what never happens, the window for shares: ",
+        "Read place by place, the window for shares and earlier days for what never happens: ",
         Markup(", ").join(told),
         ". Shares are of the entries of all programs, also of those after the cut.",
     ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analytics import charts
+from analytics.findings.run_costs import logged, weights
 from analytics.findings.runaway import GROUPS, Key, Stop, daily_p99, key_of
 from analytics.findings.runaway_keys import keyed
+from analytics.findings.runaway_stops import stop_count
 from analytics.stories.runaway_words import labels
 from analytics.warehouse import records
 
@@ -39,11 +41,16 @@ def stops_picture(stops: Sequence[Stop], since: datetime, until: datetime) -> Ma
 
     names = labels(stop.key for stop in stops)
     frame = pd.DataFrame(
-        [{"created_at": stop.at, "lane": stop.kind, "label": names[stop.key]} for stop in stops if stop.at is not None],
-        columns=["created_at", "lane", "label"],
+        [(stop.at, stop.kind, names[stop.key], stop.logged_count) for stop in stops if stop.at is not None],
+        columns=["created_at", "lane", "label", "logged_count"],
     )
-    alt = f"{len(frame)} stopped runs in time, one lane per kind"
+    alt = f"{logged(frame)} stopped runs in time, one lane per kind"
     return charts.responsive(lambda width: charts.failure_strip(frame, since, until, width=width), "when", alt)
+
+
+def are_thinned(stops: Sequence[Stop]) -> bool:
+    """Whether the picture of these stops has fewer marks than there are runs."""
+    return stop_count(stops) > min(len(stops), charts.MOST_MARKS)
 
 
 def exceedance_picture(costs: pd.DataFrame, roles_of: Mapping[Key, str], node_cap: float) -> Markup | None:
@@ -54,15 +61,15 @@ def exceedance_picture(costs: pd.DataFrame, roles_of: Mapping[Key, str], node_ca
     names = labels(roles_of)
     curves, capped = [], []
     for key, rows in keyed(costs):
-        stopped = rows["status"] == "limit"
+        stopped = rows[rows["status"] == "limit"]
         ok = rows[(rows["status"] == "ok") & rows["nodes_executed"].notna()]
-        if stopped.any():
-            capped.append({"label": names.get(key, key.strategy), "count": int(stopped.sum())})
-        if len(ok) < ROWS:
+        if len(stopped):
+            capped.append({"label": names.get(key, key.strategy), "count": logged(stopped)})
+        if logged(ok) < ROWS:
             continue
-        per_node = ok.groupby(ok["nodes_executed"].astype(float))["sample_weight"].sum().sort_index()
+        per_node = weights(ok).groupby(ok["nodes_executed"].astype(float)).sum().sort_index()
         # Stopped runs needed more than any of these, so they belong to the whole and to the end of the curve.
-        everything = float(per_node.sum() + rows.loc[stopped, "sample_weight"].sum())
+        everything = float(per_node.sum() + weights(stopped).sum())
         left = 1 - np.cumsum(per_node.to_numpy()) / everything
         curves += [
             {"label": names.get(key, key.strategy), "role": roles_of.get(key, ""), "nodes": nodes, "share": share}
@@ -84,9 +91,7 @@ def density_picture(costs: pd.DataFrame, node_cap: float, time_limit_ms: float, 
     if not (ok["nodes_executed"] > 0).any():
         return None
     stopped = costs[costs["status"] != "ok"]
-    alt = (
-        f"Density of {len(ok)} logged ok runs by nodes and milliseconds, {len(stopped)} stopped runs beyond the limits"
-    )
+    alt = f"Density of {logged(ok)} logged ok runs by nodes and milliseconds, {logged(stopped)} stopped runs beyond the limits"
     return charts.responsive(
         lambda width: charts.density(ok, stopped, cap=int(node_cap), limit_ms=time_limit_ms, width=width),
         "density",
@@ -100,28 +105,58 @@ def growth_picture(counts: pd.DataFrame, table: pd.DataFrame, node_cap: float) -
     import pandas as pd
 
     order = roles(table)
-    wanted = dict.fromkeys(key.family for key in order)
     # Versions of one family share a panel: that is where a jump between them shows.
-    merged = counts.assign(strategy_version=0)
-    daily = {key.family: days for key, days in daily_p99(merged).items()}
-    shown = [family for family in wanted if family in daily][:PANELS]
-    names = labels((Key(*family, 0) for family in shown), versions=False)
+    families = {key.family: rows for key, rows in keyed(counts.assign(strategy_version=0))}
+    wanted = [family for family in dict.fromkeys(key.family for key in order) if family in families]
+    daily: dict[tuple[str | None, str], list[dict[str, Any]]] = {}
+    for family in wanted:
+        if len(daily) < PANELS:
+            daily |= {key.family: days for key, days in daily_p99(families[family]).items()}
+    names = {key.family: name for key, name in labels((Key(*family, 0) for family in daily), versions=False).items()}
     frame = pd.DataFrame(
         [
             {
-                "label": names[Key(*family, 0)],
+                "label": names[family],
                 "role": next(role for key, role in order.items() if key.family == family),
                 "day": day["day"],
                 "est_nodes_p99": day["p99"].value,
                 "est_nodes_p99_low": day["p99"].low,
                 "est_nodes_p99_high": day["p99"].high,
             }
-            for family in shown
-            for day in daily[family]
+            for family, days in daily.items()
+            for day in days
         ],
         columns=["label", "role", "day", "est_nodes_p99", "est_nodes_p99_low", "est_nodes_p99_high"],
     )
     if frame.empty:
         return None
-    alt = f"p99 of nodes per day for {len(shown)} strategies, with the cap at {node_cap:g}"
-    return charts.responsive(lambda width: charts.growth(frame, cap=int(node_cap), width=width), "growth", alt)
+    fits, changes = _fits(table, names), _changes(counts, names)
+    alt = f"p99 of nodes per day for {len(daily)} strategies, with the cap at {node_cap:g}"
+    return charts.responsive(
+        lambda width: charts.growth(frame, fits, changes, cap=int(node_cap), width=width), "growth", alt
+    )
+
+
+def _fits(table: pd.DataFrame, names: Mapping[tuple[str | None, str], str]) -> pd.DataFrame:
+    """The lines of the versions that grow."""
+    import pandas as pd
+
+    rows = [
+        (names[key.family], row["trend_day"], row["trend_span"], row["est_level"].value, row["est_slope"].value)
+        for row in records(table)
+        if (key := key_of(row["realm_id"], row["strategy"], row["strategy_version"])).family in names
+        and row["trend"] == "growing"
+    ]
+    return pd.DataFrame(rows, columns=["label", "day", "days", "est_level", "est_slope"])
+
+
+def _changes(counts: pd.DataFrame, names: Mapping[tuple[str | None, str], str]) -> pd.DataFrame:
+    """The first day of every version but the first of its family."""
+    import pandas as pd
+
+    firsts: dict[tuple[str | None, str], list[tuple[Any, int]]] = {}
+    for key, rows in keyed(counts):
+        if key.family in names:
+            firsts.setdefault(key.family, []).append((rows["day"].min(), key.version))
+    rows = [(names[family], *first) for family, own in firsts.items() for first in sorted(own)[1:]]
+    return pd.DataFrame(rows, columns=["label", "day", "version"])

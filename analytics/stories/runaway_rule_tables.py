@@ -188,7 +188,7 @@ def unseen_table(found: Sequence[Profile]) -> Block:
         Column("share", "entries after the cut", align="right"),
         Column("cut", "cut runs, of those read", align="right"),
         Column("followed", "followed behind it", kind="count"),
-        Column("complete", "completed: one way fits", kind="count"),
-        Column("open", "several ways fit", align="right"),
+        Column("complete", "one way fits", kind="count"),
+        Column("open", "left open", align="right"),
     ]
     return page.table(rows, columns)

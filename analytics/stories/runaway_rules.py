@@ -14,6 +14,7 @@ from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, sampling, summary_block
 from analytics.stories import runaway_answers as answers
+from analytics.stories import runaway_costs as costs
 from analytics.stories import runaway_fields as time_fields
 from analytics.stories import runaway_league as league
 from analytics.stories import runaway_nodes as nodes
@@ -112,7 +113,7 @@ class RunawayRules:
     def title(self) -> str:
         """For the window of a browser and the list of reports."""
         quiet = "nothing logged" if self.table.empty else "nothing new"
-        told = ", ".join(text for text, _ in headline(self.found)) or quiet
+        told = ", ".join(text for text, _ in self._headline) or quiet
         return f"{told}: runaway rules, {window_words(self.since, self.until, long=False)}"
 
     def head(self) -> Block:
@@ -121,7 +122,7 @@ class RunawayRules:
             coverage.realm_words(self.lake), window_words(self.since, self.until),
             coverage.complete_words(self.lake, self.since, self.until),
         )  # fmt: skip
-        status = answers.status_words(self.found, self.table) if headline(self.found) else None
+        status = answers.status_words(self.found, self.table) if self._headline else None
         return page.head(kick, self.verdict, status, doubt=sampling.doubt(self.sampling))
 
     @property
@@ -130,16 +131,24 @@ class RunawayRules:
         if self.table.empty:
             return ["No runs logged in this window, so nothing can be said about it."]
         parts: list[Inline] = []
-        for text, role in headline(self.found):
+        for text, role in self._headline:
             parts += [", "] if parts else []
             parts.append(page.strong(text) if role is None else _ROLE_WORDS[role](text))
         if not parts:
             return ["Nothing new: no strategy was stopped by a cap, and none is heading for it."]
         return [*parts, ". Everything else is quiet."]
 
+    @property
+    def _headline(self) -> list[tuple[str, str | None]]:
+        return headline(self.found, is_compared=self.previous is not None)
+
+    def _tag(self, finding: Finding) -> str:
+        """What stands before a finding: where there is a last report, what is not new in it is known."""
+        return "known" if finding.kind == "finding" and self.previous is not None else finding.kind
+
     def findings(self) -> Block:
         """What a person should know."""
-        items = [page.Finding(finding.kind, sentence(finding), number(finding)) for finding in self.found]
+        items = [page.Finding(self._tag(finding), sentence(finding), number(finding)) for finding in self.found]
         blocks = [page.findings(items), page.key()]
         warning = coverage.warning(self.lake, self.since, self.until)
         if warning:
@@ -152,6 +161,8 @@ class RunawayRules:
             "Runs that a cap stopped lead; then who is growing; then who costs most. Dark bar up to the median, light to "
             "p99, line at the limit. The p99 of fewer than 200 logged runs is close to the largest of them."
         ]
+        depth = costs.depth_words(self.table, self.thresholds.depth_cap)
+        how += [depth] if depth else []
         if self.table.empty:
             return page.section("league", "Who is near a limit?", how, "No run is logged in this window.", full=True)
         first, folded = league.league_table(
@@ -162,6 +173,7 @@ class RunawayRules:
             rest = self._rows()[-(len(self.table) - len(self._urgent()) - league.MOST) :]
             share = sum(float(row["est_time_share"]) for row in rest)
             body.append(page.fold(f"{len(rest)} more, together {write.percent(round(share, 3))} of the time", folded))
+        body.append(page.fold("All of them in numbers", costs.cost_table(self.table, self.thresholds)))
         # Within hours even a busy strategy may have no sampled run: that is no news.
         if self._silent and self.until - self.since >= timedelta(days=1):
             body.append(
@@ -174,9 +186,14 @@ class RunawayRules:
 
     def when(self) -> Block:
         """When runs were stopped."""
+        stops = self.evidence.stops
         how = ["Each mark is one logged run that did not finish: all failures are kept, so marks count runs.",
                "A pause of 30 minutes ends a burst."]  # fmt: skip
-        stops = self.evidence.stops
+        if pictures.are_thinned(stops):
+            how[0] = (
+                "All failures are kept, so these are counts of runs. They are too many to mark each: where marks would lie on "
+                "each other, few are drawn."
+            )
         if not stops:
             say = (
                 "No run was stopped by a limit, and no sandbox canary went off."
@@ -198,26 +215,21 @@ class RunawayRules:
             "Both charts share the axis of nodes.",
         ]
         question = "How close do runs come?"
-        costs = self.evidence.costs
-        above = pictures.exceedance_picture(costs, pictures.roles(self.table), self.thresholds.node_cap)
+        rows, limits = self.evidence.costs.together, self.thresholds
+        above = pictures.exceedance_picture(rows, pictures.roles(self.table), limits.node_cap)
         caption = "Stopped runs needed at least what the cap in force allowed, which may have been lower than drawn."
-        cloud = pictures.density_picture(
-            costs,
-            self.thresholds.node_cap,
-            self.thresholds.time_limit_ms,
-            caption if (costs["status"] == "limit").any() else None,
-        )
+        said = caption if (rows["status"] == "limit").any() else None
+        cloud = pictures.density_picture(rows, limits.node_cap, limits.time_limit_ms, said)
         if above is None and cloud is None:
             say = f"Fewer than {pictures.ROWS} ok runs of any strategy are logged, too few for a curve."
             return page.section("close", question, how, say)
-        return page.section(
-            "close", question, how, answers.close_words(self.table, self.thresholds.node_cap), [above, cloud]
-        )
+        return page.section("close", question, how, answers.close_words(self.table, limits.node_cap), [above, cloud])
 
     def growing(self) -> Block:
         """Who is growing, over the two weeks before the end of the window."""
         how = ["p99 of nodes per day over two weeks, same axes, cap in red-orange. Band: 95 % interval.",
-               "Growth: a robust line through days with at least ten logged runs."]  # fmt: skip
+               "Growth: a line through days with at least ten logged runs, dashed where it would go on. A jump between two days "
+               "is no growth."]  # fmt: skip
         picture = pictures.growth_picture(self.evidence.counts, self.table, self.thresholds.node_cap)
         if picture is None:
             return page.section("growing", "Who is growing?", how, "No day has logged ok runs of these strategies.")

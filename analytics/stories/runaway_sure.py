@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import page, sql
 from analytics.estimates import Estimate, upper_bound_of_none
+from analytics.findings.run_costs import DIGITS, logged
 from analytics.findings.runaway import HISTORY, Evidence, Finding
+from analytics.findings.runaway_stops import stop_count
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.status import coverage
@@ -34,7 +36,8 @@ _QUERIES = (
 _LEAGUE_FACTS = (
     "group", "logged_count", "ok_logged_count", "failed_count", "timeout_count", "limit_count", "canary_count", "est_runs",
     "est_time_share", "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom",
-    "trend", "est_slope", "est_days_to_cap",
+    "trend", "est_slope", "est_days_to_cap", "est_total_ms", "time_share", "est_ms_mean", "ms_dispersion", "est_nodes_total",
+    "node_share", "est_nodes_mean", "depth", "entries_max",
 )  # fmt: skip
 
 
@@ -100,8 +103,10 @@ def facts(lake: Warehouse, evidence: Evidence, previous: Previous | None, sampli
     rates = " and ".join(write.percent(rate) for rate in coverage(lake, Window(since, until)).sample_rates) or "unknown"
     cut = int(table["cut_logged_count"].sum())
     all_runs = sum(row["est_runs"].value for row in records(table))
-    cancelled = int(((evidence.costs["status"] == "ok") & evidence.costs["nodes_executed"].isna()).sum())
-    stalled = sum(stop.stalled for stop in evidence.stops)
+    costs = evidence.costs.together
+    cancelled = logged(costs[(costs["status"] == "ok") & costs["nodes_executed"].isna()])
+    rounded = f" In so large a window durations are rounded to {DIGITS} digits." if evidence.costs.is_rounded else ""
+    stalled = stop_count(stop for stop in evidence.stops if stop.stalled)
     undefined = int(table["family_name"].isna().sum())
     ok = write.count(totals["ok_logged_count"])
     failures = f"{totals['limit_count']} limit, {totals['canary_count']} canary, {totals['timeout_count']} timeout, {others} other"
@@ -124,7 +129,7 @@ def facts(lake: Warehouse, evidence: Evidence, previous: Previous | None, sampli
             "Set aside",
             f"{write.count(cancelled)} cancelled calls (ok, no points, no trace) say nothing about nodes. Failed runs log 0 nodes "
             "and never enter a quantile; stopped runs count as beyond the limit. For the share of time, a run above 10 s counts "
-            "as 10 s.",
+            f"as 10 s.{rounded}",
         ),
         (
             "Timeouts",

@@ -69,13 +69,13 @@ def number(finding: Finding) -> Markup:
     return Markup("{} {}").format(page.strong(words), page.grade("logged"))
 
 
-def headline(found: list[Finding]) -> list[tuple[str, str | None]]:
-    """How many findings of each kind, as text and colour."""
+def headline(found: list[Finding], *, is_compared: bool = False) -> list[tuple[str, str | None]]:
+    """How many findings of each kind, as text and colour; compared with a last report, what is not new is known."""
     parts: list[tuple[str, str | None]] = []
     for kind, role in (("new", "finding"), ("worse", "worse"), ("fixed", "fixed"), ("finding", None)):
         count = sum(finding.kind == kind for finding in found)
         if count:
-            word = kind if kind != "finding" else "more to know" if parts else "to know"
+            word = kind if kind != "finding" else "known" if is_compared else "more to know" if parts else "to know"
             parts.append((f"{count} {word}", role))
     return parts
 

@@ -131,11 +131,22 @@ def log(of: Growth, rows: int, days: int, chance: np.random.Generator, *, versio
         level[chance.integers(days)] += of.odd * chance.choice([-1, 1])
     gone = set(chance.choice(days - 1, of.missing, replace=False)) if of.missing else set()
     parts = [_day(of, rows, level[day], day, chance) for day in range(days) if day not in gone]
-    frame = pd.concat(parts, ignore_index=True)
-    return frame.assign(realm_id="r", strategy=f"s{version}", strategy_version=1)
+    nodes, weights, counts = (np.concatenate(column) for column in list(zip(*parts, strict=True))[1:])
+    of_day = np.repeat([day for day, *_ in parts], [len(counts) for *_, counts in parts])
+    return pd.DataFrame(
+        {
+            "realm_id": "r",
+            "strategy": f"s{version}",
+            "strategy_version": 1,
+            "day": np.datetime64(FIRST, "us") + of_day.astype("timedelta64[D]"),
+            "nodes_executed": nodes,
+            "sample_weight": weights,
+            "logged_count": counts,
+        }
+    )
 
 
-def _day(of: Growth, rows: int, level: float, day: int, chance: np.random.Generator) -> pd.DataFrame:
+def _day(of: Growth, rows: int, level: float, day: int, chance: np.random.Generator) -> tuple[int, Any, Any, Any]:
     draw, p99 = SHAPES[of.shape]
     count = max(10, round(rows * chance.choice([0.3, 0.6, 1, 1.5, 2.5]))) if of.unequal else rows
     runs = round(count / RATE) if of.is_cut else count
@@ -151,11 +162,4 @@ def _day(of: Growth, rows: int, level: float, day: int, chance: np.random.Genera
     # Weights are few and nodes whole: both in one number are counted faster than pairs are.
     both, counts = np.unique(np.where(np.isnan(nodes), -1.0, nodes) * 32 + weights, return_counts=True)
     seen = np.floor_divide(both, 32)
-    return pd.DataFrame(
-        {
-            "day": FIRST + pd.Timedelta(days=day),
-            "nodes_executed": np.where(seen < 0, np.nan, seen),
-            "sample_weight": both - 32 * seen,
-            "logged_count": counts,
-        }
-    )
+    return day, np.where(seen < 0, np.nan, seen), both - 32 * seen, counts

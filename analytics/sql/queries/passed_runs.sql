@@ -17,7 +17,7 @@ with spans as (
     from executions e
     left join definitions d
       on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
-   where e.status = 'ok' and not (e.points is null and e.trace is null)
+   where e.status = 'ok' and not (e.points is null and e.nodes_executed = 0)
      and e.realm_id is not distinct from $realm
      and coalesce(d.family_name, e.strategy_id) = $strategy
      and e.strategy_version = $version

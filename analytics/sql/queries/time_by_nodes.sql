@@ -1,8 +1,8 @@
 -- How long ok runs take, day by day and by the nodes they executed: what tells the walk from the queries around it.
 -- Grain: realm, strategy, version, UTC day, bin of nodes, and up to three rows for the runs of a bin: as they are where there
--- are at most three, otherwise their quantiles 1/6, 1/2 and 5/6, each of which stands for a third. Programs of ten million
--- runs so become some hundred thousand rows that have the same medians.
--- Cancelled runs (no points, no trace) and durations that cannot be one (NaN, infinite, negative) are left out.
+-- are one or two, otherwise their quantiles 1/6, 1/2 and 5/6, each of which stands for a third. Ten million runs so become some
+-- hundred thousand rows that have the same medians.
+-- Cancelled runs (no points, no node) and durations that cannot be one (NaN, infinite, negative) are left out.
 -- nodes_executed is the mean of its bin: single nodes up to 64, then steps of about 4 %.
 -- logged_count is the logged runs a row stands for; it need not be whole.
 -- $since timestamptz: start of the window; NULL for no start.
@@ -14,13 +14,14 @@ with bins as (
          e.day,
          avg(e.nodes_executed)                  as nodes_executed,
          count(*)                               as logged_count,
-         case when count(*) <= 3 then list(e.duration_ms)
-              else quantile_cont(e.duration_ms, [1 / 6, 1 / 2, 5 / 6]) end as durations
+         case count(*) when 1 then [min(e.duration_ms)]
+                       when 2 then [min(e.duration_ms), max(e.duration_ms)]
+                       else quantile_cont(e.duration_ms, [1 / 6, 1 / 2, 5 / 6]) end as durations
     from executions e
     left join definitions d
       on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
    where e.status = 'ok'
-     and not (e.points is null and e.trace is null)
+     and not (e.points is null and e.nodes_executed = 0)
      and e.day is not null
      and isfinite(e.duration_ms) and e.duration_ms >= 0
      and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
