@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -109,6 +110,7 @@ def foreseen(told: Told) -> list[str]:
         true = days_to_cap(told, wanted)
         for row in matching(told, wanted):
             low, high = row["number"]["low"], row["number"]["high"]
+            high = math.inf if high is None else high
             if not low - _HALF_A_DAY <= true <= high + _HALF_A_DAY:
                 wrong.append(f"{true:.1f} days to the cap, said {low:.1f} – {high:.1f}")
     return wrong
