@@ -107,24 +107,24 @@ def test_the_realm_with_the_same_slow_field_is_not_blamed(told: Tell) -> None:
 
 
 def test_rows_of_an_unknown_status_are_failures_and_no_runs_of_0_nodes(told: Tell) -> None:
-    found = told(story("unknown_status"))
-    hour = [run for run in found.window if run.realm == "west" and run.logged and run.created_at.hour == 10]
-    row = row_of(found, "west", "Badge ladder", 1)
-    late = sum(run.status == "timeout" for run in found.window if run.realm == "west" and run.created_at.hour != 10)
+    found = told(story("odd_rows"))
+    hour = [run for run in found.window if run.realm == "aborted" and run.logged and run.created_at.hour == 10]
+    row = row_of(found, "aborted", "Badge ladder", 1)
+    late = sum(run.status == "timeout" for run in found.window if run.realm == "aborted" and run.created_at.hour != 10)
     assert row["failed_count"] == len(hour) + late > 20
-    passed = sorted(run.nodes for run in found.window if run.realm == "west" and run.status == "ok")
+    passed = sorted(run.nodes for run in found.window if run.realm == "aborted" and run.status == "ok")
     assert abs(row["est_nodes_p50"]["value"] - passed[len(passed) // 2]) <= 12
 
 
 def test_the_first_entries_of_a_stopped_run_are_not_what_it_needed(told: Tell) -> None:
-    found = told(story("limit_with_a_trace"))
-    nodes = row_of(found, "west", "Badge ladder", 1)["est_nodes_p50"]
-    wanted = sorted(run.wanted for run in found.window if run.realm == "west")
+    found = told(story("odd_rows"))
+    nodes = row_of(found, "traced", "Badge ladder", 1)["est_nodes_p50"]
+    wanted = sorted(run.wanted for run in found.window if run.realm == "traced")
     assert 900 < nodes["value"] <= wanted[len(wanted) // 2] + 12
 
 
 def test_a_code_on_a_run_that_went_well_is_no_canary(told: Tell) -> None:
-    row = row_of(told(story("code_on_ok")), "west", "Badge ladder", 1)
+    row = row_of(told(story("odd_rows")), "coded", "Badge ladder", 1)
     assert row["canary_count"] == 0
 
 
@@ -171,4 +171,4 @@ def test_all_failures_are_logged_and_of_the_ok_runs_about_a_tenth() -> None:
 
 
 def test_there_are_stories_enough() -> None:
-    assert len(ALL) == len({found.key for found in ALL}) >= 24
+    assert len(ALL) == len({found.key for found in ALL}) >= 22

@@ -94,7 +94,8 @@ def passed(
     if meanwhile is not None and above > 0 and (1 - above) ** beside.total() < _CHANCE:
         return Passed(meanwhile, otherwise, fits_lowered=True)
     runs = beside.total() + others.total()
-    more = _more_than_before(stopped, before, (runs - earlier + 0.5) / (runs + 1))
+    # A version that is new in the window has no other days to compare with.
+    more = earlier > 0 and _more_than_before(stopped, before, (runs - earlier + 0.5) / (runs + 1))
     return Passed(meanwhile, otherwise, fits_lowered=above > 0 and more and node_cap - otherwise >= _tail(others))
 
 

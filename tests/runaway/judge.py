@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -109,6 +110,7 @@ def foreseen(told: Told) -> list[str]:
         true = days_to_cap(told, wanted)
         for row in matching(told, wanted):
             low, high = row["number"]["low"], row["number"]["high"]
+            high = math.inf if high is None else high
             if not low - _HALF_A_DAY <= true <= high + _HALF_A_DAY:
                 wrong.append(f"{true:.1f} days to the cap, said {low:.1f} – {high:.1f}")
     return wrong
@@ -117,7 +119,7 @@ def foreseen(told: Told) -> list[str]:
 def days_to_cap(told: Told, wanted: Expected) -> float:
     """From noon of the last day to the first moment before which, for a day, one run in a hundred was stopped."""
     players = tuple(player for player in told.story.fleet if player.family.name == wanted.key[1]) if wanted.key else ()
-    future = replace(told.story, fleet=tuple(replace(player, runs=400) for player in players))
+    future = replace(told.story, fleet=tuple(replace(player, runs=150) for player in players))
     runs = sorted(play(future, told.seed, until=UNTIL + timedelta(days=_FORESEEN_DAYS)).truth, key=_moment)
     first = stopped = 0
     for place, run in enumerate(runs):

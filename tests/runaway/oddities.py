@@ -25,6 +25,7 @@ Row = dict[str, Any]
 _LADDER: Final = "Badge ladder"
 _SMALL: Final = programs.levels(60, spread=6)
 _LEAP: Final = programs.levels(318, spread=10)
+_NEAR: Final = programs.levels(326, spread=4)
 
 
 def _limited(run: Run) -> bool:
@@ -55,101 +56,90 @@ def _canary_code_on_ok(row: Row) -> Row:
     return {**row, "errorCode": "DSL_FIELD_NOT_PRECOMPUTED"} if row["status"] == "ok" else row
 
 
+def _stopped(realm: str | None, name: str = _LADDER, tags: str = "new", **rest: Any) -> Expected:
+    """Runs of one strategy's first version that the cap stopped."""
+    return Expected(
+        kinds("limit"),
+        kinds(tags),
+        (realm, name, 1),
+        lambda run: _limited(run) and (run.realm, run.family) == (realm, name),
+        **rest,
+    )
+
+
 ODDITIES: Final[tuple[Story, ...]] = (
     Story(
-        "twins",
-        "Three realms, one of them NULL, have a strategy of the same name; one of them runs into the cap.",
+        "names",
+        "Four realms, one of them NULL, have a strategy of the same name; two of them run into the cap, and so does one whose "
+        "realm and name are attacks on whoever prints them.",
         (
             *quiet(),
             Player(family("east", _LADDER, _SMALL, programs.tall())),
+            Player(family("south", _LADDER, _SMALL, programs.tall())),
             Player(family("west", _LADDER, _LEAP, (programs.tall(), at(0, "05:00")))),
-            Player(family(None, _LADDER, _SMALL, programs.tall())),
+            Player(family(None, _LADDER, _LEAP, (programs.tall(), at(0, "05:00")))),
+            Player(family(HOSTILE_REALM, HOSTILE_FAMILY, _LEAP, (programs.tall(), at(0, "05:00")))),
         ),
         expected=(
-            Expected(kinds("limit"), kinds("new"), ("west", _LADDER, 1), _limited, ("Badge ladder v1 (west)",)),
+            _stopped("west", words=("Badge ladder v1 (west)",)),
+            _stopped(None, words=("Badge ladder v1 (no realm)",)),
+            _stopped(HOSTILE_REALM, HOSTILE_FAMILY),
         ),
-        leads=("west", _LADDER, 1),
-        absent={"findings": ("may have been lowered",)},
-        groups={
-            ("east", _LADDER, 1): frozenset({"not growing"}),
-            (None, _LADDER, 1): frozenset({"not growing"}),
+        groups={(realm, _LADDER, 1): frozenset({"not growing"}) for realm in ("east", "south")},
+        absent={
+            "findings": ("<script", "<img", "\u202e", "may have been lowered"),
+            "league": ("<script", "<img", "\u202e"),
         },
     ),
     Story(
-        "no_realm_runs_away",
-        "The strategy that runs into the cap belongs to no realm; a realm has one of the same name.",
+        "odd_rows",
+        "Stopped runs that keep the first entries of their trace; a status that nobody knows; stopped runs without a time, so that "
+        "nobody can say they were of this day, though those that passed came close; canary codes on runs that went well.",
         (
             *quiet(),
-            Player(family("east", _LADDER, _SMALL, programs.tall())),
-            Player(family(None, _LADDER, _LEAP, (programs.tall(), at(0, "05:00")))),
+            Player(family("traced", _LADDER, _NEAR, programs.tall())),
+            Player(family("aborted", _LADDER, _SMALL, programs.tall()), 400),
+            Player(family("timeless", _LADDER, _NEAR, programs.tall())),
+            Player(family("coded", _LADDER, _SMALL, programs.tall())),
         ),
-        expected=(Expected(kinds("limit"), kinds("new"), (None, _LADDER, 1), _limited, ("(no realm)",)),),
-        leads=(None, _LADDER, 1),
-        groups={("east", _LADDER, 1): frozenset({"not growing"})},
-    ),
-    Story(
-        "hostile_names",
-        "Realm and name of the strategy that runs into the cap are attacks on whoever prints them.",
-        (*quiet(), Player(family(HOSTILE_REALM, HOSTILE_FAMILY, _LEAP, (programs.tall(), at(0, "05:00"))))),
-        expected=(Expected(kinds("limit"), kinds("new"), (HOSTILE_REALM, HOSTILE_FAMILY, 1), _limited),),
-        leads=(HOSTILE_REALM, HOSTILE_FAMILY, 1),
-        absent={"findings": ("<script", "<img", "\u202e"), "league": ("<script", "<img", "\u202e")},
-    ),
-    Story(
-        "limit_with_a_trace",
-        "Stopped runs keep the first entries of their trace: 2 nodes, which is not what they needed.",
-        (*quiet(), Player(family("west", _LADDER, programs.levels(326, spread=4), programs.tall()), 200)),
-        (Incident(moment(3), UNTIL, "west", row=_with_a_trace),),
-        (Expected(kinds("limit"), kinds("finding"), ("west", _LADDER, 1), _limited),),
-        leads=("west", _LADDER, 1),
+        (
+            Incident(moment(3), UNTIL, "traced", row=_with_a_trace),
+            Incident(moment(0, "10:00"), moment(0, "11:00"), "aborted", row=_aborted, extra=400),
+            Incident(moment(3), UNTIL, "timeless", row=_timeless),
+            Incident(SINCE, UNTIL, "coded", row=_canary_code_on_ok),
+        ),
+        (
+            _stopped("traced", tags="finding"),
+            Expected(kinds("close"), kinds("finding new worse"), ("timeless", _LADDER, 1)),
+        ),
+        leads=("traced", _LADDER, 1),
+        groups={(realm, _LADDER, 1): frozenset({"not growing"}) for realm in ("aborted", "coded")},
         absent={"findings": ("may have been lowered",)},
     ),
     Story(
-        "unknown_status",
-        "For an hour every logged run of one strategy has a status that nobody knows.",
-        (*quiet(), Player(family("west", _LADDER, _SMALL, programs.tall()), 400)),
-        (Incident(moment(0, "10:00"), moment(0, "11:00"), "west", row=_aborted, extra=200),),
-        groups={("west", _LADDER, 1): frozenset({"not growing"})},
-    ),
-    Story(
-        "no_time",
-        "The rows of stopped runs lost their time; nobody can say that it was this day. Those that passed came close.",
-        (*quiet(), Player(family("west", _LADDER, programs.levels(326, spread=4), programs.tall()), 200)),
-        (Incident(moment(3), UNTIL, "west", row=_timeless),),
-        (Expected(kinds("close"), kinds("finding new worse"), ("west", _LADDER, 1)),),
-    ),
-    Story(
-        "code_on_ok",
-        "Runs that went well carry the code of a canary.",
-        (*quiet(), Player(family("west", _LADDER, _SMALL, programs.tall()))),
-        (Incident(SINCE, UNTIL, "west", row=_canary_code_on_ok),),
-    ),
-    Story(
-        "across_midnight",
-        "A cap is lowered from ten to midnight until ten past; the report is of the second day.",
-        (*quiet(), Player(family("tram", _LADDER, programs.levels(230, spread=12), programs.tall()), 240)),
-        (Incident(moment(1, "23:50"), moment(0, "00:10"), "tram", cap=600, extra=40),),
+        "bursts",
+        "A cap is lowered from ten to midnight until ten past, and the report is of the second day; another twice that day, for "
+        "twenty minutes each.",
         (
-            Expected(
-                kinds("limit"),
-                kinds("finding new"),
-                ("tram", _LADDER, 1),
-                _limited,
-                ("{before} runs in the days before",),
-                lambda runs: {"before": sum(_limited(run) and run.created_at < SINCE for run in runs)},
+            *quiet(),
+            Player(family("tram", _LADDER, programs.levels(230, spread=12), programs.tall()), 240),
+            Player(family("ferry", _LADDER, programs.levels(230, spread=12), programs.tall()), 240),
+        ),
+        (
+            Incident(moment(1, "23:50"), moment(0, "00:10"), "tram", cap=600, extra=40),
+            *(Incident(moment(0, f"{hour}:00"), moment(0, f"{hour}:20"), "ferry", cap=600, extra=20) for hour in ("09", "18")),
+        ),
+        (
+            _stopped("ferry", words=("in 2 bursts", "a limit may have been lowered")),
+            _stopped(
+                "tram",
+                tags="finding new",
+                words=("{before} runs in the days before",),
+                told=lambda runs: {
+                    "before": sum(_limited(run) and run.realm == "tram" and run.created_at < SINCE for run in runs)
+                },
             ),
         ),
-        leads=("tram", _LADDER, 1),
-    ),
-    Story(
-        "two_bursts",
-        "A cap is lowered twice a day, for twenty minutes each.",
-        (*quiet(), Player(family("tram", _LADDER, programs.levels(230, spread=12), programs.tall()), 240)),
-        tuple(
-            Incident(moment(0, f"{hour}:00"), moment(0, f"{hour}:20"), "tram", cap=600, extra=20) for hour in ("09", "18")
-        ),
-        (Expected(kinds("limit"), kinds("new"), ("tram", _LADDER, 1), _limited, ("in 2 bursts", "a limit may have been lowered")),),
-        leads=("tram", _LADDER, 1),
     ),
     Story(
         "two_realms_time_out",
