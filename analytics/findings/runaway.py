@@ -47,6 +47,7 @@ __all__ = [
 ]  # fmt: skip
 
 _ORDER = ("new", "worse", "finding", "fixed", "waiting")
+_NO_SIZE = {"visits_max": None, "depth": None}
 _UNDECIDED = ("growing", "cannot tell", "too few days")
 
 
@@ -146,6 +147,7 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
         elif burst.kind != "timeout":
             grouped.setdefault((burst.kind, burst.key), []).append(burst)
     known = {(stop.kind, stop.key.family) for stop in evidence.stops_before}
+    sizes = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row for row in records(evidence.table)}
     for (kind, key), own in sorted(
         grouped.items(), key=lambda item: (item[0][0] != "limit", -sum(b.count for b in item[1]))
     ):
@@ -154,10 +156,10 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
         )
         tag = "new" if evidence.has_history and (kind, key.family) not in known else "finding"
         if kind == "limit":
-            start, node_cap = min(evidence.since, evidence.until - HISTORY), evidence.thresholds.node_cap
+            start, limits = min(evidence.since, evidence.until - HISTORY), evidence.thresholds
             window = Window(evidence.since, evidence.until)
-            needed = passed(lake, key, own, start, window, before=before, node_cap=node_cap)
-            found.append(limit(tag, key, own, before, needed, node_cap))
+            needed = passed(lake, key, own, start, window, before=before, node_cap=limits.node_cap)
+            found.append(limit(tag, key, own, before, needed, sizes.get(key, _NO_SIZE), limits))
         else:
             stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
             found.append(canary(tag, key, own, stops, before))

@@ -13,6 +13,7 @@ from analytics.findings.passing import Passed
 from analytics.findings.runaway_fields import midnight
 from analytics.findings.runaway_keys import Key, key_of
 from analytics.findings.runaway_stops import Burst, Stop, stop_count, users_of
+from analytics.findings.thresholds import Thresholds
 from analytics.findings.version_growth import VersionNodes
 from analytics.warehouse import records
 
@@ -52,7 +53,9 @@ class Finding:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def limit(kind: str, key: Key, own: Sequence[Burst], before: int, needed: Passed, node_cap: float) -> Finding:
+def limit(
+    kind: str, key: Key, own: Sequence[Burst], before: int, needed: Passed, size: Mapping[str, Any], limits: Thresholds
+) -> Finding:
     """A version ran into the cap of nodes or depth.
 
     Args:
@@ -61,13 +64,17 @@ def limit(kind: str, key: Key, own: Sequence[Burst], before: int, needed: Passed
         own: Its bursts, oldest first.
         before: Stops of its family in the history.
         needed: The runs that passed, during the bursts and at other times.
-        node_cap: What the cap is said to be.
+        size: ``visits_max`` and ``depth`` of its program, None where no definition is readable.
+        limits: What the caps are said to be.
     """
-    count = sum(burst.count for burst in own)
+    count, node_cap = sum(burst.count for burst in own), limits.node_cap
     lowered = needed.fits_lowered and needed.otherwise is not None and needed.otherwise < node_cap
+    visits, depth = size["visits_max"], size["depth"]
+    fits = visits is not None and depth is not None and visits <= node_cap and depth <= limits.depth_cap
     facts = {
         "bursts": len(own), "before": before, "passed_meanwhile": needed.meanwhile, "passed_otherwise": needed.otherwise,
-        "node_cap": node_cap, "may_be_lowered": lowered,
+        "node_cap": node_cap, "may_be_lowered": lowered, "depth_cap": limits.depth_cap, "visits_max": visits, "depth": depth,
+        "fits_the_caps": fits,
     }  # fmt: skip
     return Finding(kind, "limit", key, own[0].since, own[-1].until, count, count, "runs", facts)
 

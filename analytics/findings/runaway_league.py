@@ -52,8 +52,9 @@ def league(
         ``est_slope`` (nodes per day), ``est_level`` and ``est_days_to_cap`` (both as of ``trend_day``; see `Trend`, whose state
         ``trend`` is). ``est_time_share`` is a plain share of one. What a version costs:
         ``est_total_ms`` (milliseconds, failures included), ``time_share`` and ``node_share`` of one, and `per_run`'s columns.
-        ``depth`` and ``entries_max`` are those of its program (NaN where no definition is readable). ``headroom`` is the part of
-        the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time. ``group`` is one of `GROUPS`.
+        ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is readable).
+        ``headroom`` is the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time.
+        ``group`` is one of `GROUPS`.
     """
     import pandas as pd
 
@@ -91,8 +92,12 @@ COLUMNS = (
     "failed_count", "timeout_count", "limit_count", "canary_count", "cut_logged_count", "est_runs", "est_time_share",
     "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
     "est_level", "est_days_to_cap", "trend_day", "trend_span", "bounded_by",
-    *COST_COLUMNS, "depth", "entries_max", "est_nodes", "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
+    *COST_COLUMNS, "depth", "entries_max", "visits_max", "est_nodes", "est_stored_entries", "nodes_max",
+    "first_logged_at", "last_logged_at",
 )  # fmt: skip
+
+
+_SIZES = ("depth", "entries_max", "visits_max")
 
 
 def _row(
@@ -121,8 +126,7 @@ def _row(
         "est_ms_p99": ms_p99,
         "est_total_ms": total_ms(record),
         **costs,
-        "depth": math.nan if size is None or size.depth is None else size.depth,
-        "entries_max": math.nan if size is None or size.entries_max is None else size.entries_max,
+        **{name: math.nan if (known := getattr(size, name, None)) is None else known for name in _SIZES},
         "limit_share": _limit_share(stopped, est_runs),
         "headroom": 0.0 if stopped else _headroom(nodes_p99, limits.node_cap),
         "time_headroom": _headroom(ms_p99, limits.time_limit_ms),

@@ -71,8 +71,15 @@ def _limit(finding: Finding) -> list[Inline]:
             else f", meanwhile with no more than {write.count(meanwhile)}"
         )
         text += ": a limit may have been lowered."
-    else:
+    elif facts["depth"] is not None and facts["depth"] > facts["depth_cap"]:
+        text += f" Its program is nested {facts['depth']:.0f} deep, above the cap of {facts['depth_cap']:g}: validation should have "
+        text += "refused it."
+    elif not facts["fits_the_caps"]:
         text += " Validation should have refused it, or a limit was changed."
+    if facts["fits_the_caps"]:
+        text += f" Its program as the lake holds it visits {write.count(facts['visits_max'])} nodes at most, so a cap of {cap} "
+        text += "cannot stop it."
+        text += "" if facts["may_be_lowered"] else " A limit was changed, or the program was."
     return [named(finding.key), text, _before(facts)]
 
 
