@@ -2,7 +2,7 @@
 
 As in the post-mortem's lake every trace is one that the evaluator left for the real program of its version: some thousand
 events per version are played, and each logged row draws one. Planted are a strategy that grows towards the cap, an afternoon
-under a lowered cap, a stalled event loop, a slow field, and somebody who tries the sandbox.
+under a lowered cap, a stalled event loop, and a slow field.
 """
 
 from __future__ import annotations

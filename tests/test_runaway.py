@@ -15,11 +15,16 @@ from analytics.demo import Demo
 from analytics.demo.stories import CANARY, LOWERED_CAP, SLOW_FIELD, STALL, TIER_LADDER, Story
 from analytics.estimates import Estimate
 from analytics.findings import runaway
+from analytics.findings.passing import Passed
 from analytics.findings.runaway import Burst, Finding, Key, Stop
+from analytics.findings.runaway_facts import limit
+from analytics.findings.thresholds import STANDARD
 from analytics.findings.version_costs import shares
 from analytics.lake import Lake
 from analytics.opening import open_lake
+from analytics.page.text import plain
 from analytics.stories.runaway_rules import RunawayRules
+from analytics.stories.runaway_sentences import sentence
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -78,6 +83,33 @@ def test_the_lowered_cap_is_found_with_its_exact_count_and_times(demo: Demo, rep
     assert within(LOWERED_CAP, found)
     assert found.facts["may_be_lowered"]
     assert str(count) in report.head().text + report.findings().text
+
+
+def test_a_program_too_small_to_be_stopped_says_that_a_limit_was_changed(demo: Demo, report: RunawayRules) -> None:
+    """No run of the whole population visits more nodes than the program can, and that is fewer than the usual cap."""
+    [(most,)] = truth(demo, "select max(visits) from TRUTH where family = 'Checkout ladder' and strategy_version = 7")
+    finding = one(report.found, "limit")
+    assert most <= finding.facts["visits_max"] < 1000 and finding.facts["fits_the_caps"]
+    assert "so a cap of 1,000 cannot stop it" in report.findings().text
+
+
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [
+        ({"visits_max": 300, "depth": 40}, "nested 40 deep, above the cap of 32: validation should have refused it"),
+        (
+            {"visits_max": 300, "depth": 9},
+            "visits 300 nodes at most, so a cap of 1,000 cannot stop it. A limit was changed",
+        ),
+        ({"visits_max": 1300, "depth": 9}, "Validation should have refused it, or a limit was changed."),
+        ({"visits_max": None, "depth": None}, "Validation should have refused it, or a limit was changed."),
+    ],
+)
+def test_which_limit_it_may_have_been_follows_from_the_program(size: dict[str, Any], says: str) -> None:
+    key = Key("a", "Ladder", 1)
+    burst = Burst("limit", key, SINCE, SINCE, 4, 1, 1, None)
+    nobody = Passed(meanwhile=None, otherwise=None, fits_lowered=False)
+    assert says in plain(sentence(limit("new", key, [burst], 0, nobody, size, STANDARD)))
 
 
 def test_runs_that_passed_under_the_lowered_cap_stayed_below_it(demo: Demo, report: RunawayRules) -> None:

@@ -72,8 +72,8 @@ def _limit(finding: Finding) -> list[Inline]:
         )
         text += ": a limit may have been lowered."
     elif facts["depth"] is not None and facts["depth"] > facts["depth_cap"]:
-        text += f" Its program is nested {facts['depth']:.0f} deep, above the cap of {facts['depth_cap']:g}: validation should have "
-        text += "refused it."
+        text += f" Its program is nested {facts['depth']:.0f} deep, above the cap of {facts['depth_cap']:g}: validation should "
+        text += "have refused it."
     elif not facts["fits_the_caps"]:
         text += " Validation should have refused it, or a limit was changed."
     if facts["fits_the_caps"]:
