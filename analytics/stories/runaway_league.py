@@ -97,7 +97,9 @@ def _days(row: Mapping[str, Any], hit: bool, heading: bool) -> Markup:
         return page.finding("at the cap")
     days, trend = row["est_days_to_cap"], row["trend"]
     if trend == "bounded":
-        return page.mute(f"cannot: at most {write.count(row['bounded_by'])}")
+        return Markup('{}<br><span class="ci">at most {} nodes</span>').format(
+            page.mute("cannot reach it"), write.count(row["bounded_by"])
+        )
     if trend not in ("growing", "cannot tell"):
         return page.mute(trend)
     if days.high < math.inf:
