@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 5_000
 """Logged runs of a version that are read."""
-MOST_FOLLOWED = 200
+MOST_FOLLOWED = 100
 """Cut runs that are followed to their end, in the window and before it."""
 MOST_KEPT = 300
 """Whole runs whose fields are kept, to try other rules on them."""
