@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from analytics.findings.thresholds import Thresholds, named
 from analytics.last_report import find_last, scope
 from analytics.report_definitions import find, setting
 from analytics.stories.runaway_digest import digest
+from analytics.stories.runaway_sentences import sentence
+from analytics.stories.runaway_sure import _finding
 from analytics.window import Window
 
 DAY = timedelta(days=1)
@@ -121,11 +124,12 @@ def test_a_strategy_that_did_not_run_is_not_fixed_and_forgotten_after_a_fortnigh
 
 
 def test_only_what_lies_after_the_last_report_counts_as_passed(tmp_path: Path) -> None:
-    """A window of a week whose last report ended a day ago: a seventh of its runs is news."""
-    last = read(report(tmp_path, [entry(count=10)], {LADDER: 20_000}))
+    """A window of a week whose last report ended a day ago, and had counted 1,000: a seventh of its runs is news."""
+    waiting = {"last_seen": (SINCE - 9 * DAY).isoformat(), "runs": runs(20_000).to_dict(), "runs_since": 1_000.0}
+    last = read(report(tmp_path, [entry(count=10, kind="waiting", waiting=waiting)], {LADDER: 20_000}))
     week = Now(SINCE - 6 * DAY, SINCE + DAY, now(28_000).league, lambda what, family: None)
     [finding] = compared([], last, week)
-    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", pytest.approx(4_000))
+    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", pytest.approx(5_000))
 
 
 @pytest.mark.parametrize(("settled", "kind"), [(True, "fixed"), (None, "waiting")])
@@ -164,6 +168,64 @@ def test_a_last_report_that_is_none_is_refused_with_its_name(tmp_path: Path, tex
     with pytest.raises(UsageError, match=r"summary\.json") as refused:
         read(path)
     assert "none" in str(refused.value.hint)
+
+
+def test_two_versions_of_a_family_are_counted_together(tmp_path: Path) -> None:
+    """31 stops before and 31 now are not worse; and where none came, 31 were expected, not the last version's one."""
+    older, newer = LADDER, LADDER._replace(version=3)
+    ran = {older: 10_000, newer: 10_000}
+    last = read(report(tmp_path, [entry(count=30, key=older), entry(count=1, key=newer)], ran))
+    again = compared([found(count=30, key=older), found(count=1, key=newer)], last, now())
+    assert kinds(again) == [("finding", "limit"), ("finding", "limit")]
+    [finding] = compared([], last, now(2_500))
+    assert (finding.kind, finding.facts["before"]) == ("fixed", 31)
+
+
+def test_timeouts_that_still_come_but_are_too_few_to_blame_are_not_fixed(tmp_path: Path) -> None:
+    """Nine before and four now: eighteen times the runs that a fix needs went by, and still it is not over."""
+    last = read(report(tmp_path, [entry("timeout", 9)], {LADDER: 20_000}))
+    left = replace(now(120_000), left={("timeout", LADDER.family): 4})
+    [finding] = compared([], last, left)
+    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", 0.0)
+    assert "4 timeouts" in str(sentence(finding).striptags())
+
+
+def test_growth_by_versions_is_worse_with_another_version_only(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry("versions", None)], {LADDER: 20_000}))
+    assert kinds(compared([found("versions")], last, now())) == [("finding", "versions")]
+    later = found("versions", key=LADDER._replace(version=3))
+    assert kinds(compared([later], last, now())) == [("worse", "versions")]
+
+
+@pytest.mark.parametrize("before", ["limit", "growing", "versions"])
+def test_who_was_nearer_to_the_cap_and_is_only_close_now_is_no_news(tmp_path: Path, before: str) -> None:
+    last = read(report(tmp_path, [entry(before)], {LADDER: 20_000}))
+    assert kinds(compared([found("close")], last, now()))[0] == ("finding", "close")
+
+
+def test_a_monthly_report_waits_for_the_next_one(tmp_path: Path) -> None:
+    """A stop on the fifth of a month of which one was expected in the next: not fixed, and not forgotten either."""
+    june = datetime(2026, 6, 5, tzinfo=UTC).isoformat()
+    path = report(tmp_path, [entry(count=1, until=june)], {LADDER: 20_000}, since="2026-06-01T00:00:00+00:00",
+                  until="2026-07-01T00:00:00+00:00")  # fmt: skip
+    july = replace(now(), since=datetime(2026, 7, 1, tzinfo=UTC), until=datetime(2026, 8, 1, tzinfo=UTC))
+    assert kinds(compared([], read(path), july)) == [("waiting", "limit")]
+
+
+def test_a_figure_that_is_missing_in_the_last_report_stays_missing(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry("close", None, number=None, unit="nodes")], {LADDER: 20_000}))
+    [finding] = compared([], last, now())
+    assert finding.kind == "waiting"
+    assert _finding(finding)["number"] is None
+
+
+def test_a_week_told_every_day_counts_all_runs_since_the_stop(tmp_path: Path) -> None:
+    """The last stop left the window of seven days this morning: none of its 28,000 runs was stopped, and 30 were expected."""
+    path = report(tmp_path, [entry(count=30, until=(SINCE - 6 * DAY - timedelta(hours=1)).isoformat())], {LADDER: 28_000},
+                  since=(SINCE - 7 * DAY).isoformat())  # fmt: skip
+    week = Now(SINCE - 6 * DAY, SINCE + DAY, now(28_000).league, lambda what, family: None)
+    [finding] = compared([], read(path), week)
+    assert (finding.kind, finding.facts["runs_since"]) == ("fixed", pytest.approx(28_000))
 
 
 # ---- which report came before -------------------------------------------------------------------------------------------

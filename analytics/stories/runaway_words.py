@@ -52,7 +52,10 @@ def number(finding: Finding) -> Markup:
     """The figure at the end of a finding."""
     value = finding.number
     if finding.kind in ("fixed", "waiting"):
-        words = "0 runs" if finding.count is not None and finding.unit == "runs" else ""
+        left = finding.facts.get("left", 0)
+        words = (
+            f"{left} {'run' if left == 1 else 'runs'}" if finding.count is not None and finding.unit == "runs" else ""
+        )
         return Markup("{} {}").format(page.strong(words), page.grade("logged")) if words else Markup("")
     if isinstance(value, Estimate) and finding.unit == "nodes":
         told = write.at_least(value.value) if value.is_at_least else write.number(value.value)
