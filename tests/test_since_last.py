@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics.cli import main
 from analytics.cli.report import failed
 from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates import Estimate
@@ -18,7 +19,8 @@ from analytics.findings.runaway_keys import Key
 from analytics.findings.since_last import Now, compared
 from analytics.findings.thresholds import Thresholds, named
 from analytics.last_report import find_last, scope
-from analytics.report_definitions import find, setting
+from analytics.report_definitions import Definition, find, setting
+from analytics.reports import Rendered, folder_name
 from analytics.stories.runaway_digest import digest
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_sure import _finding
@@ -352,3 +354,55 @@ def test_the_digest_of_a_quiet_day_says_so_and_of_a_missing_one_too() -> None:
         digest([], SINCE, SINCE + DAY, versions=0, missing_days=1)
         == "runaway 2026-07-10: 1 day not extracted, nothing logged"
     )
+
+
+def test_a_report_with_other_limits_is_not_the_last_one(tmp_path: Path) -> None:
+    """``--set node_cap=600`` is for once: what it found or missed says nothing about the next morning's."""
+    usual = scope("runaway_rules", {"lake": "lake", "realm": "a", "node_cap": 1000, "since": "yesterday"})
+    once = scope("runaway_rules", {"lake": "lake", "realm": "a", "node_cap": 600, "since": "yesterday"})
+    wanted = rendered(tmp_path, 2, usual)
+    rendered(tmp_path, 1, once)
+    assert find_last(tmp_path, "runaway_rules", usual, Window(SINCE, SINCE + DAY)) == wanted
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ['{"scope":', "[]", "[" * 100_000, "no-league", "naive", "odd-grade"],
+    ids=["half", "list", "deep", "no league", "naive times", "odd grade"],
+)
+def test_a_broken_last_report_is_passed_over_and_the_one_before_it_is_taken(tmp_path: Path, broken: str) -> None:
+    about = scope("runaway_rules", {"lake": "lake"})
+    wanted, bad = rendered(tmp_path, 2, about), rendered(tmp_path, 1, about)
+    told = json.loads(bad.read_text())
+    changed = {
+        "no-league": {key: value for key, value in told.items() if key != "league"},
+        "naive": told | {"since": "2026-07-09", "until": "2026-07-10"},
+        "odd-grade": told | {"findings": [entry(number={"value": 1, "low": 0})]},
+    }
+    bad.write_text(json.dumps(changed[broken]) if broken in changed else broken)
+    assert find_last(tmp_path, "runaway_rules", about, Window(SINCE, SINCE + DAY)) == wanted
+
+
+def test_a_name_without_latin_letters_finds_its_last_report(tmp_path: Path) -> None:
+    window, values = Window(SINCE - DAY, SINCE), {"lake": "lake", "realm": ""}
+    about, name = scope("日報", values), folder_name("日報", values, window)
+    assert name != folder_name("週報", values, window), "two definitions, one folder"
+    wanted = report(tmp_path / name, [], {}, scope=about)
+    assert find_last(tmp_path, "", about, Window(SINCE, SINCE + DAY)) == wanted
+
+
+def test_set_reaches_the_report_where_no_option_says_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: dict[str, object] = {}
+
+    def render(definition: Definition, *, out: object, **parameters: object) -> Rendered:
+        asked.update(definition.parameters | parameters)
+        return Rendered(tmp_path, tmp_path, tmp_path, {"counts": {}, "missing_days": []})
+
+    monkeypatch.setattr("analytics.api.render", render)
+    assert main(["report", "runaway_rules", "--set", "realm=acme", "--set", "since=7d", "--since", "3d"]) == 0
+    assert (asked["realm"], asked["since"]) == ("acme", "3d")
+
+
+@pytest.mark.parametrize("word", ["out=x", "report=x", "nodecap=5", f"horizon_days=1{'0' * 400}"])
+def test_a_setting_the_report_does_not_know_is_a_usage_error(word: str, tmp_path: Path) -> None:
+    assert main(["report", "runaway_rules", "--out", str(tmp_path), "--set", word]) == 2
