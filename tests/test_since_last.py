@@ -19,11 +19,14 @@ from analytics.findings.runaway_keys import Key
 from analytics.findings.since_last import Now, compared
 from analytics.findings.thresholds import Thresholds, named
 from analytics.last_report import find_last, scope
+from analytics.page.text import plain
 from analytics.report_definitions import Definition, find, setting
 from analytics.reports import Rendered, folder_name
+from analytics.stories.runaway_answers import growing_words
 from analytics.stories.runaway_digest import digest
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_sure import _finding
+from analytics.stories.runaway_words import headline
 from analytics.window import Window
 
 DAY = timedelta(days=1)
@@ -406,3 +409,28 @@ def test_set_reaches_the_report_where_no_option_says_otherwise(monkeypatch: pyte
 @pytest.mark.parametrize("word", ["out=x", "report=x", "nodecap=5", f"horizon_days=1{'0' * 400}"])
 def test_a_setting_the_report_does_not_know_is_a_usage_error(word: str, tmp_path: Path) -> None:
     assert main(["report", "runaway_rules", "--out", str(tmp_path), "--set", word]) == 2
+
+
+def test_a_stall_of_today_is_not_called_known_and_without_a_last_report_nothing_is() -> None:
+    stall = Finding("finding", "stall", None, SINCE, SINCE, 40, 40, "runs")
+    known = found("limit", 5)
+    told = digest([stall, known], SINCE, SINCE + DAY, versions=5, is_compared=True)
+    assert "1 known (Ladder v2 hit cap ×5), 1 to know (stalled event loop ×40)" in told
+    assert "2 to know (" in digest([stall, known], SINCE, SINCE + DAY, versions=5)
+    assert [text for text, _ in headline([stall, known], is_compared=True)] == ["1 known", "1 more to know"]
+
+
+def test_a_bare_domain_in_a_name_makes_no_link_and_a_version_number_stays() -> None:
+    told = digest([found(key=Key("r", "win.example.test 1.5", 2))], SINCE, SINCE + DAY, versions=1)
+    assert "win.example" not in told and "example.test" not in told and "1.5" in told
+
+
+@pytest.mark.parametrize("settled", [True, None])
+def test_growth_that_is_over_is_not_asked_for_its_slope(tmp_path: Path, settled: bool | None) -> None:
+    """The morning after: the page must tell who grows, and what the last report had is not among them."""
+    import pandas as pd
+
+    last = read(report(tmp_path, [entry("growing", None, number=5.0, unit="days")], {LADDER: 20_000}))
+    over = compared([], last, now(settled=settled))
+    table = pd.DataFrame({"trend": ["not growing"], "group": ["others"]})
+    assert plain(growing_words(table, over)) == "No strategy is seen heading for the cap."

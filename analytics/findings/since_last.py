@@ -20,6 +20,8 @@ COUNTED = ("limit", "canary", "timeout")
 """Findings that count runs: gone when enough runs went by without one."""
 EVENTS = ("stall",)
 """Findings that happen once and are over: another one is another one."""
+OVER = ("fixed", "waiting")
+"""Kinds of findings that were not found in the window, so that nothing of it is known about them."""
 NEARNESS = ("close", "versions", "growing", "limit")
 """Findings about the cap, the nearest to it last."""
 EXPECTED = 3.0
