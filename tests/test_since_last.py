@@ -434,3 +434,17 @@ def test_growth_that_is_over_is_not_asked_for_its_slope(tmp_path: Path, settled:
     over = compared([], last, now(settled=settled))
     table = pd.DataFrame({"trend": ["not growing"], "group": ["others"]})
     assert plain(growing_words(table, over)) == "No strategy is seen heading for the cap."
+
+
+def test_a_page_about_one_tenant_does_not_name_what_the_last_report_had_of_others(tmp_path: Path) -> None:
+    other = Key("other-gym", "Secret rules", 1)
+    last = read(report(tmp_path, [entry(), entry(key=other)], {LADDER: 20_000, other: 20_000}))
+    assert [one.key for one in last.of(["sunny-gym"]).known] == [LADDER]
+
+
+@pytest.mark.parametrize("told", [{"realm": "other-gym"}, {"realm": "", "no_realm": True}])
+def test_a_last_report_about_another_tenant_is_refused(tmp_path: Path, told: dict) -> None:
+    last = read(report(tmp_path, [entry()], {LADDER: 20_000}, scope=told))
+    for realms in (["sunny-gym"], ["other-gym", None, "sunny-gym"]):
+        with pytest.raises(UsageError):
+            last.of(realms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -55,11 +55,24 @@ class Previous:
     Attributes:
         since, until: Its window, UTC.
         known: Its findings that were open: all but what it called fixed.
+        realm: The tenant it was about; empty for all, None for the NULL realm.
     """
 
     since: datetime
     until: datetime
     known: tuple[Known, ...]
+    realm: str | None = ""
+
+    def of(self, realms: Collection[str | None]) -> Previous:
+        """The same of these tenants only: a page about one must not name others.
+
+        Raises:
+            UsageError: The report was about another tenant alone, so that it can say nothing of these.
+        """
+        if self.realm != "" and set(realms) != {self.realm}:
+            raise UsageError("the last report is about another tenant, or about one of them only", hint=_HINT)
+        own = tuple(one for one in self.known if one.key is None or one.key.realm in realms)
+        return replace(self, known=own)
 
 
 def read(path: Path | str) -> Previous:
@@ -80,7 +93,13 @@ def read(path: Path | str) -> Previous:
         known = _by_identity(_known(one, until, runs) for one in told["findings"] if one["kind"] != "fixed")
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise UsageError(f"{path} lacks something every summary has: {error!r}", hint=_HINT) from None
-    return Previous(since, until, known)
+    return Previous(since, until, known, _tenant(told.get("scope")))
+
+
+def _tenant(scope: Any) -> str | None:
+    """Which tenant a report was about; summaries of old do not say, and are taken for all."""
+    about = scope if isinstance(scope, dict) else {}
+    return None if about.get("no_realm") is True else str(about.get("realm") or "")
 
 
 def _known(told: Mapping[str, Any], until: datetime, runs: Mapping[Family, Estimate]) -> Known:
