@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 
 from analytics.cli import main
 from analytics.cli.report import failed
+from analytics.cli.terminal import put
 from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates import Estimate
 from analytics.findings.previous import read
@@ -448,3 +450,11 @@ def test_a_last_report_about_another_tenant_is_refused(tmp_path: Path, told: dic
     for realms in (["sunny-gym"], ["other-gym", None, "sunny-gym"]):
         with pytest.raises(UsageError):
             last.of(realms)
+
+
+def test_a_digest_is_printed_whatever_letters_the_terminal_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback would have made the exit code 1, which means findings."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    put("Ladder v2 hit cap ×5")
+    assert written.getvalue() == b"Ladder v2 hit cap \\xd75\n"
