@@ -10,18 +10,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from analytics.errors import UsageError
+from analytics.findings import previous
 from analytics.window import Window
 
-_DAYS = re.compile(r"_\d{4}-\d{2}-\d{2}_(\d{4}-\d{2}-\d{2})_[0-9a-f]{8}$")
+_DAYS = re.compile(r"(?:^|_)\d{4}-\d{2}-\d{2}_(\d{4}-\d{2}-\d{2})_[0-9a-f]{8}$")
+ELSEWHERE = ("lake", "since", "until", "counters", "previous")
+"""Parameters that say where things are, and the time."""
 _SAME_LENGTH = 0.1
 """Months differ by a tenth; a day and a week are not the same report."""
 
 
 def scope(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a report is about, apart from its time: kept in ``summary.json``, so that the next one knows its predecessor."""
+    """What a report is about, apart from its time: kept in ``summary.json``, so that the next one knows its predecessor.
+
+    Thresholds belong to it: under another cap other things are findings, and what is not found is not fixed.
+    """
     lake = hashlib.sha256(str(values["lake"]).encode()).hexdigest()[:8]
-    subject = {key: values[key] for key in ("realm", "no_realm", "family", "strategy_id") if key in values}
-    return {"name": name, "lake": lake, **subject}
+    return {"name": name, "lake": lake, **{key: value for key, value in values.items() if key not in ELSEWHERE}}
 
 
 def find_last(out: Path, prefix: str, about: Mapping[str, Any], window: Window) -> Path | None:
@@ -33,7 +39,7 @@ def find_last(out: Path, prefix: str, about: Mapping[str, Any], window: Window) 
         about: Its ``scope``.
         window: The window of the new report. The last one began before it, and ended no later.
     """
-    dated = [(match[1], folder) for folder in out.glob(f"{prefix}_*") if (match := _DAYS.search(folder.name))]
+    dated = [(match[1], folder) for folder in out.glob(f"{prefix}*") if (match := _DAYS.search(folder.name))]
     best: tuple[datetime, Path] | None = None
     for day, folder in sorted(dated, reverse=True):
         if best is not None and day < best[0].date().isoformat():
@@ -46,13 +52,18 @@ def find_last(out: Path, prefix: str, about: Mapping[str, Any], window: Window) 
 
 
 def _until(path: Path, about: Mapping[str, Any], window: Window) -> datetime | None:
-    """The end of a report's window; None where it cannot be the last one before another window."""
+    """The end of a report's window; None where it cannot be the last one before another window.
+
+    A file that was half-written or edited by hand is none: it must not stop every later report.
+    """
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        since, until = datetime.fromisoformat(told["since"]), datetime.fromisoformat(told["until"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # half-written or of another program: not a report to compare with
-    if told.get("scope") != dict(about) or since >= window.since or until > window.until:
+        if told["scope"] != dict(about):
+            return None
+        last = previous.read(path)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError):
+        return None
+    if last.since >= window.since or last.until > window.until:
         return None
     length = window.until - window.since
-    return until if abs((until - since) - length) <= _SAME_LENGTH * length else None
+    return last.until if abs((last.until - last.since) - length) <= _SAME_LENGTH * length else None

@@ -121,6 +121,7 @@ def runaway_rules(
     # A day alone does not show that the rate has changed.
     looked_at = Window(window.since - timedelta(days=7), window.until)
     opened, sampling = audited(warehouse_of(lake, tenant, any_realm), looked_at, counters)
+    last = last.of(opened.realms) if last and (opened.is_scoped or last.realm != "") else last
     return RunawayRules(
         opened, since=window.since, until=window.until, thresholds=limits, previous=last, sampling=sampling
     )

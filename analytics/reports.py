@@ -20,14 +20,12 @@ from typing import Any
 
 from analytics.config import Settings
 from analytics.errors import ReportError, UnknownNameError, UsageError
-from analytics.last_report import find_last, scope
+from analytics.last_report import ELSEWHERE, find_last, scope
 from analytics.opening import find_lake
 from analytics.report_definitions import Definition
 from analytics.window import Window
 
 REPORTS = ("post_mortem", "runaway_rules")
-_ELSEWHERE = ("lake", "since", "until", "counters", "previous")
-"""Parameters that are not in the mark of a folder's name: where things are, and the time, which the name says itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def render(
         values["previous"] = _previous(str(values["previous"]), out, prefix, about, window)
     if build is not None:
         build(**values)
-    target = out / folder_name(prefix, values, window)
+    target = out / folder_name(definition.name, values, window)
     out.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".rendering-", dir=out))
     try:
@@ -172,7 +170,12 @@ def checked(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
                 hint=f"its default is {known[name]!r}",
                 name=name,
             )
-        values[name] = wanted(value)
+        try:
+            values[name] = wanted(value)
+        except OverflowError:
+            raise UsageError(
+                f"parameter {name} is too large a number", hint=f"its default is {known[name]!r}"
+            ) from None
     return values
 
 
@@ -188,9 +191,11 @@ def folder_name(report: str, values: Mapping[str, Any], window: Window) -> str:
     words = "-".join(part for text in subject if (part := _slug(text)))
     days = f"{window.since:%Y-%m-%d}_{window.until:%Y-%m-%d}"
     # Two names may read the same once odd letters are out: the hash keeps them apart.
-    relevant = {key: value for key, value in values.items() if key not in _ELSEWHERE}
-    mark = hashlib.sha256(json.dumps([relevant, str(window)], sort_keys=True).encode()).hexdigest()[:8]
-    return "_".join(part for part in (report, words, days, mark) if part)
+    relevant = {key: value for key, value in values.items() if key not in ELSEWHERE}
+    prefix = _slug(report)
+    named = [relevant, str(window)] + ([report] if prefix != report else [])
+    mark = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
+    return "_".join(part for part in (prefix, words, days, mark) if part)
 
 
 def assemble(notebook: Path) -> tuple[str, str, dict[str, Any]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from analytics.cli import main
 from analytics.cli.report import failed
+from analytics.cli.terminal import put
 from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates import Estimate
 from analytics.findings.previous import read
@@ -17,8 +21,14 @@ from analytics.findings.runaway_keys import Key
 from analytics.findings.since_last import Now, compared
 from analytics.findings.thresholds import Thresholds, named
 from analytics.last_report import find_last, scope
-from analytics.report_definitions import find, setting
+from analytics.page.text import plain
+from analytics.report_definitions import Definition, find, setting
+from analytics.reports import Rendered, folder_name
+from analytics.stories.runaway_answers import growing_words
 from analytics.stories.runaway_digest import digest
+from analytics.stories.runaway_sentences import sentence
+from analytics.stories.runaway_sure import _finding
+from analytics.stories.runaway_words import headline
 from analytics.window import Window
 
 DAY = timedelta(days=1)
@@ -121,11 +131,12 @@ def test_a_strategy_that_did_not_run_is_not_fixed_and_forgotten_after_a_fortnigh
 
 
 def test_only_what_lies_after_the_last_report_counts_as_passed(tmp_path: Path) -> None:
-    """A window of a week whose last report ended a day ago: a seventh of its runs is news."""
-    last = read(report(tmp_path, [entry(count=10)], {LADDER: 20_000}))
+    """A window of a week whose last report ended a day ago, and had counted 1,000: a seventh of its runs is news."""
+    waiting = {"last_seen": (SINCE - 9 * DAY).isoformat(), "runs": runs(20_000).to_dict(), "runs_since": 1_000.0}
+    last = read(report(tmp_path, [entry(count=10, kind="waiting", waiting=waiting)], {LADDER: 20_000}))
     week = Now(SINCE - 6 * DAY, SINCE + DAY, now(28_000).league, lambda what, family: None)
     [finding] = compared([], last, week)
-    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", pytest.approx(4_000))
+    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", pytest.approx(5_000))
 
 
 @pytest.mark.parametrize(("settled", "kind"), [(True, "fixed"), (None, "waiting")])
@@ -164,6 +175,64 @@ def test_a_last_report_that_is_none_is_refused_with_its_name(tmp_path: Path, tex
     with pytest.raises(UsageError, match=r"summary\.json") as refused:
         read(path)
     assert "none" in str(refused.value.hint)
+
+
+def test_two_versions_of_a_family_are_counted_together(tmp_path: Path) -> None:
+    """31 stops before and 31 now are not worse; and where none came, 31 were expected, not the last version's one."""
+    older, newer = LADDER, LADDER._replace(version=3)
+    ran = {older: 10_000, newer: 10_000}
+    last = read(report(tmp_path, [entry(count=30, key=older), entry(count=1, key=newer)], ran))
+    again = compared([found(count=30, key=older), found(count=1, key=newer)], last, now())
+    assert kinds(again) == [("finding", "limit"), ("finding", "limit")]
+    [finding] = compared([], last, now(2_500))
+    assert (finding.kind, finding.facts["before"]) == ("fixed", 31)
+
+
+def test_timeouts_that_still_come_but_are_too_few_to_blame_are_not_fixed(tmp_path: Path) -> None:
+    """Nine before and four now: eighteen times the runs that a fix needs went by, and still it is not over."""
+    last = read(report(tmp_path, [entry("timeout", 9)], {LADDER: 20_000}))
+    left = replace(now(120_000), left={("timeout", LADDER.family): 4})
+    [finding] = compared([], last, left)
+    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", 0.0)
+    assert "4 timeouts" in str(sentence(finding).striptags())
+
+
+def test_growth_by_versions_is_worse_with_another_version_only(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry("versions", None)], {LADDER: 20_000}))
+    assert kinds(compared([found("versions")], last, now())) == [("finding", "versions")]
+    later = found("versions", key=LADDER._replace(version=3))
+    assert kinds(compared([later], last, now())) == [("worse", "versions")]
+
+
+@pytest.mark.parametrize("before", ["limit", "growing", "versions"])
+def test_who_was_nearer_to_the_cap_and_is_only_close_now_is_no_news(tmp_path: Path, before: str) -> None:
+    last = read(report(tmp_path, [entry(before)], {LADDER: 20_000}))
+    assert kinds(compared([found("close")], last, now()))[0] == ("finding", "close")
+
+
+def test_a_monthly_report_waits_for_the_next_one(tmp_path: Path) -> None:
+    """A stop on the fifth of a month of which one was expected in the next: not fixed, and not forgotten either."""
+    june = datetime(2026, 6, 5, tzinfo=UTC).isoformat()
+    path = report(tmp_path, [entry(count=1, until=june)], {LADDER: 20_000}, since="2026-06-01T00:00:00+00:00",
+                  until="2026-07-01T00:00:00+00:00")  # fmt: skip
+    july = replace(now(), since=datetime(2026, 7, 1, tzinfo=UTC), until=datetime(2026, 8, 1, tzinfo=UTC))
+    assert kinds(compared([], read(path), july)) == [("waiting", "limit")]
+
+
+def test_a_figure_that_is_missing_in_the_last_report_stays_missing(tmp_path: Path) -> None:
+    last = read(report(tmp_path, [entry("close", None, number=None, unit="nodes")], {LADDER: 20_000}))
+    [finding] = compared([], last, now())
+    assert finding.kind == "waiting"
+    assert _finding(finding)["number"] is None
+
+
+def test_a_week_told_every_day_counts_all_runs_since_the_stop(tmp_path: Path) -> None:
+    """The last stop left the window of seven days this morning: none of its 28,000 runs was stopped, and 30 were expected."""
+    path = report(tmp_path, [entry(count=30, until=(SINCE - 6 * DAY - timedelta(hours=1)).isoformat())], {LADDER: 28_000},
+                  since=(SINCE - 7 * DAY).isoformat())  # fmt: skip
+    week = Now(SINCE - 6 * DAY, SINCE + DAY, now(28_000).league, lambda what, family: None)
+    [finding] = compared([], read(path), week)
+    assert (finding.kind, finding.facts["runs_since"]) == ("fixed", pytest.approx(28_000))
 
 
 # ---- which report came before -------------------------------------------------------------------------------------------
@@ -290,3 +359,102 @@ def test_the_digest_of_a_quiet_day_says_so_and_of_a_missing_one_too() -> None:
         digest([], SINCE, SINCE + DAY, versions=0, missing_days=1)
         == "runaway 2026-07-10: 1 day not extracted, nothing logged"
     )
+
+
+def test_a_report_with_other_limits_is_not_the_last_one(tmp_path: Path) -> None:
+    """``--set node_cap=600`` is for once: what it found or missed says nothing about the next morning's."""
+    usual = scope("runaway_rules", {"lake": "lake", "realm": "a", "node_cap": 1000, "since": "yesterday"})
+    once = scope("runaway_rules", {"lake": "lake", "realm": "a", "node_cap": 600, "since": "yesterday"})
+    wanted = rendered(tmp_path, 2, usual)
+    rendered(tmp_path, 1, once)
+    assert find_last(tmp_path, "runaway_rules", usual, Window(SINCE, SINCE + DAY)) == wanted
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ['{"scope":', "[]", "[" * 100_000, "no-league", "naive", "odd-grade"],
+    ids=["half", "list", "deep", "no league", "naive times", "odd grade"],
+)
+def test_a_broken_last_report_is_passed_over_and_the_one_before_it_is_taken(tmp_path: Path, broken: str) -> None:
+    about = scope("runaway_rules", {"lake": "lake"})
+    wanted, bad = rendered(tmp_path, 2, about), rendered(tmp_path, 1, about)
+    told = json.loads(bad.read_text())
+    changed = {
+        "no-league": {key: value for key, value in told.items() if key != "league"},
+        "naive": told | {"since": "2026-07-09", "until": "2026-07-10"},
+        "odd-grade": told | {"findings": [entry(number={"value": 1, "low": 0})]},
+    }
+    bad.write_text(json.dumps(changed[broken]) if broken in changed else broken)
+    assert find_last(tmp_path, "runaway_rules", about, Window(SINCE, SINCE + DAY)) == wanted
+
+
+def test_a_name_without_latin_letters_finds_its_last_report(tmp_path: Path) -> None:
+    window, values = Window(SINCE - DAY, SINCE), {"lake": "lake", "realm": ""}
+    about, name = scope("日報", values), folder_name("日報", values, window)
+    assert name != folder_name("週報", values, window), "two definitions, one folder"
+    wanted = report(tmp_path / name, [], {}, scope=about)
+    assert find_last(tmp_path, "", about, Window(SINCE, SINCE + DAY)) == wanted
+
+
+def test_set_reaches_the_report_where_no_option_says_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: dict[str, object] = {}
+
+    def render(definition: Definition, *, out: object, **parameters: object) -> Rendered:
+        asked.update(definition.parameters | parameters)
+        return Rendered(tmp_path, tmp_path, tmp_path, {"counts": {}, "missing_days": []})
+
+    monkeypatch.setattr("analytics.api.render", render)
+    assert main(["report", "runaway_rules", "--set", "realm=acme", "--set", "since=7d", "--since", "3d"]) == 0
+    assert (asked["realm"], asked["since"]) == ("acme", "3d")
+
+
+@pytest.mark.parametrize("word", ["out=x", "report=x", "nodecap=5", f"horizon_days=1{'0' * 400}"])
+def test_a_setting_the_report_does_not_know_is_a_usage_error(word: str, tmp_path: Path) -> None:
+    assert main(["report", "runaway_rules", "--out", str(tmp_path), "--set", word]) == 2
+
+
+def test_a_stall_of_today_is_not_called_known_and_without_a_last_report_nothing_is() -> None:
+    stall = Finding("finding", "stall", None, SINCE, SINCE, 40, 40, "runs")
+    known = found("limit", 5)
+    told = digest([stall, known], SINCE, SINCE + DAY, versions=5, is_compared=True)
+    assert "1 known (Ladder v2 hit cap ×5), 1 to know (stalled event loop ×40)" in told
+    assert "2 to know (" in digest([stall, known], SINCE, SINCE + DAY, versions=5)
+    assert [text for text, _ in headline([stall, known], is_compared=True)] == ["1 known", "1 more to know"]
+
+
+def test_a_bare_domain_in_a_name_makes_no_link_and_a_version_number_stays() -> None:
+    told = digest([found(key=Key("r", "win.example.test 1.5", 2))], SINCE, SINCE + DAY, versions=1)
+    assert "win.example" not in told and "example.test" not in told and "1.5" in told
+
+
+@pytest.mark.parametrize("settled", [True, None])
+def test_growth_that_is_over_is_not_asked_for_its_slope(tmp_path: Path, settled: bool | None) -> None:
+    """The morning after: the page must tell who grows, and what the last report had is not among them."""
+    import pandas as pd
+
+    last = read(report(tmp_path, [entry("growing", None, number=5.0, unit="days")], {LADDER: 20_000}))
+    over = compared([], last, now(settled=settled))
+    table = pd.DataFrame({"trend": ["not growing"], "group": ["others"]})
+    assert plain(growing_words(table, over)) == "No strategy is seen heading for the cap."
+
+
+def test_a_page_about_one_tenant_does_not_name_what_the_last_report_had_of_others(tmp_path: Path) -> None:
+    other = Key("other-gym", "Secret rules", 1)
+    last = read(report(tmp_path, [entry(), entry(key=other)], {LADDER: 20_000, other: 20_000}))
+    assert [one.key for one in last.of(["sunny-gym"]).known] == [LADDER]
+
+
+@pytest.mark.parametrize("told", [{"realm": "other-gym"}, {"realm": "", "no_realm": True}])
+def test_a_last_report_about_another_tenant_is_refused(tmp_path: Path, told: dict) -> None:
+    last = read(report(tmp_path, [entry()], {LADDER: 20_000}, scope=told))
+    for realms in (["sunny-gym"], ["other-gym", None, "sunny-gym"]):
+        with pytest.raises(UsageError):
+            last.of(realms)
+
+
+def test_a_digest_is_printed_whatever_letters_the_terminal_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback would have made the exit code 1, which means findings."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    put("Ladder v2 hit cap ×5")
+    assert written.getvalue() == b"Ladder v2 hit cap \\xd75\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from analytics.cli.terminal import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
@@ -57,7 +58,10 @@ def run_report(options: argparse.Namespace) -> int:
 
     chosen_realms(options)  # refuses --realm together with --no-realm
     definition = find(options.report, REPORTS)
-    given: dict[str, Any] = dict(setting(text) for text in options.set) | {
+    # For once only; an option of its own comes before it, and one that was not given leaves what --set says.
+    settings = dict(setting(text) for text in options.set)
+    definition = replace(definition, parameters={**definition.parameters, **settings})
+    given: dict[str, Any] = {
         "realm": options.realm,
         "no_realm": options.no_realm or None,
         "strategy_id": options.strategy,

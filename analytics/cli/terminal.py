@@ -29,8 +29,9 @@ def say(*words: object) -> None:
 
 
 def put(text: str) -> None:
-    """Data, on stdout."""
-    print(text)
+    """Data, on stdout. Letters that its encoding does not have are written as escapes: a cron job's locale may be old."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def put_json(value: Any) -> None:

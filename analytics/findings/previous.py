@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ class Known:
 
     Attributes:
         what: See `Finding`.
-        key: Which version; None when it concerned several.
-        count: Logged runs, where it counts runs.
-        number: Its figure.
+        key: Which version, of several the latest; None when it concerned several families.
+        count: Logged runs, where it counts runs; of all versions of the family.
+        number: Its figure, of several versions the largest.
+        unit: Of the number.
         last_seen: When it was last seen.
         runs: Runs of the family among which ``count`` was counted; None when not known.
         runs_since: Runs of the family since then in which it was not seen any more.
@@ -36,6 +37,7 @@ class Known:
     key: Key | None
     count: int | None
     number: Estimate | float | None
+    unit: str
     last_seen: datetime
     runs: Estimate | None
     runs_since: float
@@ -53,11 +55,24 @@ class Previous:
     Attributes:
         since, until: Its window, UTC.
         known: Its findings that were open: all but what it called fixed.
+        realm: The tenant it was about; empty for all, None for the NULL realm.
     """
 
     since: datetime
     until: datetime
     known: tuple[Known, ...]
+    realm: str | None = ""
+
+    def of(self, realms: Collection[str | None]) -> Previous:
+        """The same of these tenants only: a page about one must not name others.
+
+        Raises:
+            UsageError: The report was about another tenant alone, so that it can say nothing of these.
+        """
+        if self.realm != "" and set(realms) != {self.realm}:
+            raise UsageError("the last report is about another tenant, or about one of them only", hint=_HINT)
+        own = tuple(one for one in self.known if one.key is None or one.key.realm in realms)
+        return replace(self, known=own)
 
 
 def read(path: Path | str) -> Previous:
@@ -68,17 +83,23 @@ def read(path: Path | str) -> Previous:
     """
     try:
         told = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"the last report {path} cannot be read: {error}", hint=_HINT) from None
     if not isinstance(told, dict) or told.get("report") != REPORT:
         raise UsageError(f"{path} is not the summary of a report on runaway rules", hint=_HINT)
     try:
         since, until = _moment(told["since"]), _moment(told["until"])
         runs = _runs(told["league"])
-        known = tuple(_known(one, until, runs) for one in told["findings"] if one["kind"] != "fixed")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        known = _by_identity(_known(one, until, runs) for one in told["findings"] if one["kind"] != "fixed")
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise UsageError(f"{path} lacks something every summary has: {error!r}", hint=_HINT) from None
-    return Previous(since, until, known)
+    return Previous(since, until, known, _tenant(told.get("scope")))
+
+
+def _tenant(scope: Any) -> str | None:
+    """Which tenant a report was about; summaries of old do not say, and are taken for all."""
+    about = scope if isinstance(scope, dict) else {}
+    return None if about.get("no_realm") is True else str(about.get("realm") or "")
 
 
 def _known(told: Mapping[str, Any], until: datetime, runs: Mapping[Family, Estimate]) -> Known:
@@ -91,10 +112,38 @@ def _known(told: Mapping[str, Any], until: datetime, runs: Mapping[Family, Estim
         key,
         None if told["count"] is None else int(told["count"]),
         _estimate(number) if isinstance(number, dict) else None if number is None else float(number),
+        str(told["unit"]),
         _moment(waiting.get("last_seen") or told["until"] or until.isoformat()),
         _estimate(waiting["runs"]) if waiting.get("runs") else runs.get(key.family) if key else None,
         float(waiting.get("runs_since") or 0.0),
     )
+
+
+def _by_identity(told: Iterable[Known]) -> tuple[Known, ...]:
+    """What several versions of a family had is one thing: their runs are counted together, as those of the family are."""
+    found: dict[tuple[str, Family | None], Known] = {}
+    for one in told:
+        other = found.get(one.identity)
+        found[one.identity] = _together(other, one) if other else one
+    return tuple(found.values())
+
+
+def _together(a: Known, b: Known) -> Known:
+    later = max(a, b, key=lambda one: one.key.version if one.key else 0)
+    counts = [one.count for one in (a, b) if one.count is not None]
+    numbers = [one.number for one in (a, b) if one.number is not None]
+    return replace(
+        later,
+        count=sum(counts) if counts else None,
+        number=max(numbers, key=_size) if numbers else None,
+        last_seen=max(a.last_seen, b.last_seen),
+        runs_since=min(a.runs_since, b.runs_since),
+    )
+
+
+def _size(number: Estimate | float) -> float:
+    value = number.value if isinstance(number, Estimate) else number
+    return value if math.isfinite(value) else -math.inf
 
 
 def _runs(league: list[Mapping[str, Any]]) -> dict[Family, Estimate]:

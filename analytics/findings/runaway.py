@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -116,7 +117,9 @@ def findings_list(lake: Warehouse, evidence: Evidence, previous: Previous | None
     if previous is None:
         found += _fixed(lake, evidence)
     else:
-        now = Now(evidence.since, evidence.until, records(evidence.table), partial(_settled, evidence))
+        now = Now(
+            evidence.since, evidence.until, records(evidence.table), partial(_settled, evidence), _left(evidence.stops)
+        )
         found = compared(found, previous, now)
     # Python's sort is stable: within a kind, limits before canaries before growth, each with the most runs first.
     return sorted(found, key=lambda finding: _ORDER.index(finding.kind))
@@ -176,6 +179,15 @@ def _is_slow_anew(evidence: Evidence, row: Mapping[str, Any]) -> bool:
 def _is_new(evidence: Evidence, key: Key) -> bool:
     before = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]) for row in records(evidence.earlier)}
     return evidence.has_history and key not in before
+
+
+def _left(stops: Iterable[Stop]) -> Counter[tuple[str, Family]]:
+    """Stopped runs of each kind and family, findings or not; those of a stalled event loop are nobody's own."""
+    found: Counter[tuple[str, Family]] = Counter()
+    for stop in stops:
+        if not stop.stalled:
+            found[stop.kind, stop.key.family] += stop.logged_count
+    return found
 
 
 def _settled(evidence: Evidence, what: str, family: Family) -> bool | None:

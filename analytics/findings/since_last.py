@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any
@@ -19,6 +20,8 @@ COUNTED = ("limit", "canary", "timeout")
 """Findings that count runs: gone when enough runs went by without one."""
 EVENTS = ("stall",)
 """Findings that happen once and are over: another one is another one."""
+OVER = ("fixed", "waiting")
+"""Kinds of findings that were not found in the window, so that nothing of it is known about them."""
 NEARNESS = ("close", "versions", "growing", "limit")
 """Findings about the cap, the nearest to it last."""
 EXPECTED = 3.0
@@ -26,7 +29,7 @@ EXPECTED = 3.0
 CHANCE = 0.01
 """Below this probability a rate that rose is not called chance."""
 FORGOTTEN = timedelta(days=14)
-"""What was not seen for so long, without runs enough to call it fixed, is not carried on."""
+"""What was not seen for so long, or for two windows, without runs enough to call it fixed, is not carried on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,14 @@ class Now:
         since, until: The window, UTC.
         league: Its rows, as records.
         settled: Whether what was found of a family can be said to hold no more; None when nobody can tell.
+        left: Runs of a kind that a family still has in the window, though too few to be a finding: how many.
     """
 
     since: datetime
     until: datetime
     league: Sequence[Mapping[str, Any]]
     settled: Callable[[str, Family], bool | None]
+    left: Mapping[tuple[str, Family], int] = field(default_factory=dict)
 
     def runs(self, family: Family) -> Estimate | None:
         """Runs of the family in the window; None when none is logged."""
@@ -57,11 +62,12 @@ class Now:
 def compared(found: list[Finding], previous: Previous, now: Now) -> list[Finding]:
     """The findings of a window by what became of them since the last report.
 
-    ``new``: the last report did not have it. ``worse``: its rate rose (`differences.rate_change_p`), its figure lies beyond
-    the interval of the last one, or it is growth, which comes nearer every day. ``finding``: known. ``fixed``: the last
-    report had it, and the window shows that it holds no more: of what counts runs, at least `EXPECTED` were expected at the
-    earlier rate and none came. ``waiting``: not seen, but too few runs went by to call it fixed; the next report goes on
-    from there.
+    ``new``: the last report did not have it, nor anything nearer to the cap. ``worse``: its rate rose
+    (`differences.rate_change_p`, all versions of the family together), its figure lies beyond the interval of the last one, it
+    has grown by another version, or it is growth by the day, which comes nearer every day. ``finding``: known. ``fixed``:
+    the last report had it, and the window shows that it holds no more: of what counts runs, at least `EXPECTED` were expected
+    at the earlier rate and none came. ``waiting``: not seen, but too few runs went by to call it fixed; the next report goes
+    on from there.
 
     Args:
         found: The findings of the window; what they were called before is not looked at, fixed ones are left out.
@@ -70,12 +76,13 @@ def compared(found: list[Finding], previous: Previous, now: Now) -> list[Finding
     """
     known = {one.identity: one for one in previous.known}
     present = [finding for finding in found if finding.kind != "fixed"]
-    told = [_told(finding, known.get(_identity(finding)), now) for finding in present]
+    counts: Counter[tuple[str, Family | None]] = Counter()
+    for finding in present:
+        counts[_identity(finding)] += finding.count or 0
+    told = [_told(finding, known, counts[_identity(finding)], now) for finding in present]
     seen = {_identity(finding) for finding in present}
     gone = [(one, one.key) for one in known.values() if one.key and one.what not in EVENTS and not _lives_on(one, seen)]
-    # Of a window that overlaps the last one, only the rest is news.
-    fresh = max(min((now.until - max(now.since, previous.until)) / (now.until - now.since), 1.0), 0.0)
-    return told + [later for one, key in gone if (later := _gone(one, key, now, fresh)) is not None]
+    return told + [later for one, key in gone if (later := _gone(one, key, now, previous.until)) is not None]
 
 
 def _identity(finding: Finding) -> tuple[str, Family | None]:
@@ -88,34 +95,44 @@ def _lives_on(one: Known, seen: set[tuple[str, Family | None]]) -> bool:
     return any((what, one.identity[1]) in seen for what in nearer)
 
 
-def _told(finding: Finding, before: Known | None, now: Now) -> Finding:
-    if finding.what in EVENTS:
+def _told(finding: Finding, known: Mapping[tuple[str, Family | None], Known], count: int, now: Now) -> Finding:
+    what, family = _identity(finding)
+    if what in EVENTS:
         return replace(finding, kind="finding")
-    if before is None:
-        return replace(finding, kind="new")
-    return replace(finding, kind="worse" if _is_worse(finding, before, now) else "finding")
+    before = known.get((what, family))
+    if before is not None:
+        return replace(finding, kind="worse" if _is_worse(finding, before, count, now) else "finding")
+    # Who was stopped by the cap and is only close to it now is better off: no news to wake anybody for.
+    nearer = NEARNESS[NEARNESS.index(what) + 1 :] if what in NEARNESS else ()
+    return replace(finding, kind="finding" if any((worse, family) in known for worse in nearer) else "new")
 
 
-def _is_worse(finding: Finding, before: Known, now: Now) -> bool:
+def _is_worse(finding: Finding, before: Known, count: int, now: Now) -> bool:
     if finding.what in COUNTED:
         runs = now.runs(finding.key.family) if finding.key else None
-        if runs is None or before.runs is None or not before.count or not finding.count:
+        if runs is None or before.runs is None or not before.count or not min(runs.value, before.runs.value) > 0:
             return False
-        rose = finding.count / runs.value > before.count / before.runs.value
-        return rose and differences.rate_change_p((before.count, finding.count), (before.runs, runs)) < CHANCE
-    if finding.what in ("growing", "versions"):
+        rose = count / runs.value > before.count / before.runs.value
+        return rose and differences.rate_change_p((before.count, count), (before.runs, runs)) < CHANCE
+    if finding.what == "growing":
         return True
+    if finding.what == "versions":
+        return bool(finding.key and before.key and finding.key.version > before.key.version)
     # Milliseconds or nodes: worse only where both intervals say so.
     if isinstance(finding.number, Estimate) and isinstance(before.number, Estimate):
         return finding.number.low > before.number.high
     return False
 
 
-def _gone(one: Known, key: Key, now: Now, fresh: float) -> Finding | None:
-    runs = now.runs(key.family)
-    passed = one.runs_since + (runs.value * fresh if runs else 0.0)
+def _gone(one: Known, key: Key, now: Now, told_until: datetime) -> Finding | None:
+    runs, left = now.runs(key.family), now.left.get((one.what, key.family), 0)
+    # What the last report has counted already is not counted again: of a window that overlaps its own, the rest is news.
+    begin = max(now.since, told_until if one.runs_since else min(one.last_seen, told_until))
+    fresh = max(min((now.until - begin) / (now.until - now.since), 1.0), 0.0)
+    passed = 0.0 if left else one.runs_since + (runs.value * fresh if runs else 0.0)
     facts: dict[str, Any] = {
         "before": one.count, "number_before": one.number, "last_seen": one.last_seen, "runs_before": one.runs, "runs_since": passed,
+        "left": left,
     }  # fmt: skip
     if one.what in COUNTED:
         rate = one.count / one.runs.value if one.count and one.runs and one.runs.value > 0 else math.nan
@@ -124,8 +141,7 @@ def _gone(one: Known, key: Key, now: Now, fresh: float) -> Finding | None:
         is_fixed = now.settled(one.what, key.family)
     if is_fixed:
         return Finding("fixed", one.what, key, now.since, one.last_seen, 0, 0, "runs", facts)
-    if now.until - one.last_seen > FORGOTTEN:
+    if now.until - one.last_seen > max(FORGOTTEN, 2 * (now.until - now.since)):
         return None
     number = one.number if one.number is not None else math.nan
-    unit = "runs" if one.what in COUNTED else "days" if one.what == "growing" else "nodes"
-    return Finding("waiting", one.what, key, None, one.last_seen, one.count, number, unit, facts)
+    return Finding("waiting", one.what, key, None, one.last_seen, one.count, number, one.unit, facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -38,13 +37,16 @@ class Thresholds:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+            # An integer may be larger than any float, so it is compared and not converted.
+            if not (isinstance(value, int | float) and 0 < value <= _LARGEST):
                 raise UsageError(f"{field.name} must be a positive number, not {value!r}", hint=_HINTS[field.name])
         if self.node_cap < 1 or self.close > 1:
             name = "node_cap" if self.node_cap < 1 else "close"
             raise UsageError(f"{name} cannot be {getattr(self, name):g}", hint=_HINTS[name])
 
 
+_LARGEST = 1e15
+"""Beyond it a threshold is a typing error, and whole numbers are no longer exact."""
 _HINTS = {
     "node_cap": "a count of nodes, the engine's DSL_MAX_NODES",
     "depth_cap": "a depth, the engine's cap of it",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.findings.runaway import GROUPS, Burst, Finding, Stop, key_of
 from analytics.findings.runaway_stops import stop_count
+from analytics.findings.since_last import OVER
 from analytics.page import number as write
 from analytics.page.text import Inline
 from analytics.stories.runaway_sentences import named, runs
@@ -102,7 +103,7 @@ def close_words(table: pd.DataFrame, node_cap: float) -> Inline:
 
 def status_words(found: Sequence[Finding], table: pd.DataFrame) -> str | None:
     """How things stand at the end of the window: whether those that were stopped ran on unharmed."""
-    hits = [finding for finding in found if finding.what == "limit" and finding.kind != "fixed" and finding.until]
+    hits = [finding for finding in found if finding.what == "limit" and finding.kind not in OVER and finding.until]
     seen = {
         key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row["last_logged_at"]
         for row in records(table)
@@ -115,7 +116,7 @@ def status_words(found: Sequence[Finding], table: pd.DataFrame) -> str | None:
 
 def growing_words(table: pd.DataFrame, found: Sequence[Finding]) -> Inline:
     """Who grows towards the cap, who grows without danger, and for whom nobody can tell."""
-    growing = [finding for finding in found if finding.what == "growing"]
+    growing = [finding for finding in found if finding.what == "growing" and finding.kind not in OVER]
     versions = records(table)
     slowly = sum(row["trend"] == "growing" and row["group"] != GROUPS[1] for row in versions)
     unknown = sum(row["trend"] == "too few days" for row in versions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -11,17 +12,28 @@ from analytics.findings.runaway import Finding
 from analytics.page import number as write
 from analytics.page.text import shorten, visible
 from analytics.stories import realm_name
+from analytics.stories.runaway_words import kind_word
 
 LETTERS = 30
 """Of a name: the line is read on a phone."""
 MOST = 3
 """Findings of a kind that are named."""
-_KINDS = (("new", "new"), ("worse", "worse"), ("finding", "known"), ("fixed", "fixed"))
+_KINDS = (("new", "new"), ("worse", "worse"), ("known", "known"), ("finding", "to know"), ("fixed", "fixed"))
+_DOMAIN = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")
+"""A dot as in example.test: chats make a link of it, also without https."""
 # A name in a chat can call people, make links and change the letters around it: these are what does it.
 _SAFE = str.maketrans("@<>&`*_~|#[]", "＠‹›＆'∗ˍ∼∣＃⁅⁆")
 
 
-def digest(found: Sequence[Finding], since: datetime, until: datetime, *, versions: int, missing_days: int = 0) -> str:
+def digest(
+    found: Sequence[Finding],
+    since: datetime,
+    until: datetime,
+    *,
+    versions: int,
+    missing_days: int = 0,
+    is_compared: bool = False,
+) -> str:
     """One line of plain text: what is new, worse, known and fixed, named.
 
     Args:
@@ -29,10 +41,11 @@ def digest(found: Sequence[Finding], since: datetime, until: datetime, *, versio
         since, until: The window, UTC.
         versions: How many versions ran; 0 where nothing is logged.
         missing_days: Days of the window that were not extracted.
+        is_compared: There is a last report, so what is not new is known.
     """
     parts = []
     for kind, word in _KINDS:
-        own = [finding for finding in found if finding.kind == kind]
+        own = [finding for finding in found if kind_word(finding, is_compared=is_compared) == kind]
         if own:
             more = f"; {len(own) - MOST} more" if len(own) > MOST else ""
             parts.append(f"{len(own)} {word} ({'; '.join(_short(one) for one in own[:MOST])}{more})")
@@ -78,4 +91,5 @@ def _short(finding: Finding) -> str:
 
 def _name(text: str) -> str:
     """An author's text that a chat shows as it is."""
-    return shorten(visible(text[: 4 * LETTERS]), LETTERS).translate(_SAFE).replace("://", ":/ /")
+    told = shorten(visible(text[: 4 * LETTERS]), LETTERS).translate(_SAFE).replace("://", ":/ /")
+    return _DOMAIN.sub("․", told)

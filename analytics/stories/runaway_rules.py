@@ -23,7 +23,7 @@ from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
 from analytics.stories.runaway_digest import digest
 from analytics.stories.runaway_sentences import sentence
-from analytics.stories.runaway_words import headline, number, window_words
+from analytics.stories.runaway_words import headline, kind_word, number, window_words
 from analytics.warehouse import records
 from analytics.window import Window
 
@@ -142,13 +142,12 @@ class RunawayRules:
     def _headline(self) -> list[tuple[str, str | None]]:
         return headline(self.found, is_compared=self.previous is not None)
 
-    def _tag(self, finding: Finding) -> str:
-        """What stands before a finding: where there is a last report, what is not new in it is known."""
-        return "known" if finding.kind == "finding" and self.previous is not None else finding.kind
-
     def findings(self) -> Block:
         """What a person should know."""
-        items = [page.Finding(self._tag(finding), sentence(finding), number(finding)) for finding in self.found]
+        is_compared = self.previous is not None
+        items = [
+            page.Finding(kind_word(one, is_compared=is_compared), sentence(one), number(one)) for one in self.found
+        ]
         blocks = [page.findings(items), page.key()]
         warning = coverage.warning(self.lake, self.since, self.until)
         if warning:
@@ -256,7 +255,14 @@ class RunawayRules:
     def digest(self) -> str:
         """The report in one line of plain text."""
         missing = coverage.missing_days(self.lake, self.since, self.until)
-        return digest(self.found, self.since, self.until, versions=len(self.table), missing_days=len(missing))
+        return digest(
+            self.found,
+            self.since,
+            self.until,
+            versions=len(self.table),
+            missing_days=len(missing),
+            is_compared=self.previous is not None,
+        )
 
     # ---- for programs ----------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any
 from analytics import page
 from analytics.estimates import Estimate
 from analytics.findings.runaway import Finding, Key
+from analytics.findings.since_last import COUNTED
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.stories import masked, realm_name
@@ -100,9 +101,28 @@ def _fixed(finding: Finding) -> list[Inline]:
     return [named(finding.key), f"{text}; {runs(before)} shortly before." if before else f"{text}."]
 
 
+_LAST = {
+    "limit": "last stopped by a cap",
+    "canary": "last sandbox canary",
+    "timeout": "timeouts too many for chance last seen",
+    "growing": "growth towards the cap last seen",
+    "versions": "growth from version to version last seen",
+    "close": "last close to the cap",
+    "slow": "last slower than its nodes explain",
+}
+
+
 def _waiting(finding: Finding) -> list[Inline]:
-    text = f": {_OVER[finding.what]} since {write.when(finding.until)}, but too little ran since to call it fixed."
-    return [named(finding.key), text]
+    # Not seen is not gone: neither sentence says that it is over.
+    left = finding.facts["left"]
+    why = (
+        f"{left} {'timeout' if left == 1 else 'timeouts'} since, too few to blame it and too many to call it fixed."
+        if left
+        else "Too little was logged since to call it fixed."
+        if finding.what in COUNTED
+        else "The log since cannot tell whether it is over."
+    )
+    return [named(finding.key), f": {_LAST[finding.what]} {write.when(finding.until)}. {why}"]
 
 
 def _canary(finding: Finding) -> list[Inline]:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import page, sql
-from analytics.estimates import Estimate, upper_bound_of_none
+from analytics.estimates import upper_bound_of_none
 from analytics.findings.run_costs import DIGITS, logged
 from analytics.findings.runaway import HISTORY, Evidence, Finding
 from analytics.findings.runaway_stops import stop_count
@@ -211,7 +211,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "since": finding.since.isoformat() if finding.since else None,
         "until": finding.until.isoformat() if finding.until else None,
         "count": finding.count,
-        "number": finding.number.to_dict() if isinstance(finding.number, Estimate) else finding.number,
+        "number": plain_number(finding.number),
         "unit": finding.unit,
         **({"waiting": _waiting(finding)} if finding.kind == "waiting" else {}),
         # The page's sentence without its markup: user ids are masked in both.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from analytics import page
 from analytics.estimates import Estimate
 from analytics.findings.runaway import Finding, Key
+from analytics.findings.since_last import EVENTS
 from analytics.page import number as write
 from analytics.page.text import Markup
 from analytics.stories import realm_name
@@ -52,7 +54,10 @@ def number(finding: Finding) -> Markup:
     """The figure at the end of a finding."""
     value = finding.number
     if finding.kind in ("fixed", "waiting"):
-        words = "0 runs" if finding.count is not None and finding.unit == "runs" else ""
+        left = finding.facts.get("left", 0)
+        words = (
+            f"{left} {'run' if left == 1 else 'runs'}" if finding.count is not None and finding.unit == "runs" else ""
+        )
         return Markup("{} {}").format(page.strong(words), page.grade("logged")) if words else Markup("")
     if isinstance(value, Estimate) and finding.unit == "nodes":
         told = write.at_least(value.value) if value.is_at_least else write.number(value.value)
@@ -70,14 +75,19 @@ def number(finding: Finding) -> Markup:
 
 
 def headline(found: list[Finding], *, is_compared: bool = False) -> list[tuple[str, str | None]]:
-    """How many findings of each kind, as text and colour; compared with a last report, what is not new is known."""
+    """How many findings of each kind, as text and colour; see `kind_word`."""
     parts: list[tuple[str, str | None]] = []
-    for kind, role in (("new", "finding"), ("worse", "worse"), ("fixed", "fixed"), ("finding", None)):
-        count = sum(finding.kind == kind for finding in found)
-        if count:
-            word = kind if kind != "finding" else "known" if is_compared else "more to know" if parts else "to know"
-            parts.append((f"{count} {word}", role))
+    words = Counter(kind_word(finding, is_compared=is_compared) for finding in found)
+    for word, role in (("new", "finding"), ("worse", "worse"), ("fixed", "fixed"), ("known", None), ("finding", None)):
+        told = word if word != "finding" else "more to know" if parts else "to know"
+        if words[word]:
+            parts.append((f"{words[word]} {told}", role))
     return parts
+
+
+def kind_word(finding: Finding, *, is_compared: bool) -> str:
+    """What a finding is called: where there is a last report, what is not new in it is known, but for what happens once."""
+    return "known" if finding.kind == "finding" and is_compared and finding.what not in EVENTS else finding.kind
 
 
 def share_words(share: Estimate) -> Markup:
