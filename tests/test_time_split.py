@@ -18,13 +18,16 @@ import pytest
 from analytics import charts
 from analytics.demo import simulate
 from analytics.demo.stories import SLOW_FIELD
+from analytics.estimate import Estimate
 from analytics.findings import time_regression as regression
-from analytics.findings.runaway_fields import Times
+from analytics.findings import time_verdict
+from analytics.findings.runaway_fields import Times, became_slow
 from analytics.findings.runaway_keys import Key
 from analytics.findings.time_causes import Read
 from analytics.findings.time_levels import levels
 from analytics.findings.time_medians import medians, pool, slopes
-from analytics.findings.time_split import Fleet, Part, Split, split
+from analytics.findings.time_split import Fleet, Split, split
+from analytics.findings.time_verdict import Part
 from analytics.stories import runaway_fields
 from analytics.stories.runaway_rules import RunawayRules
 from analytics.stories.runaway_slow import why_slow
@@ -232,6 +235,102 @@ def test_nothing_logged_tells_nothing() -> None:
     fleet = split(empty, {}, {})
     assert (fleet.splits, fleet.costs) == ((), ())
     assert levels(empty).levels == []
+
+
+# ---- what holds over the whole interval --------------------------------------------------------------------------------
+
+
+def one_large_program(*more: Program) -> World:
+    """Three small programs, and a ladder that always walks all of its rungs: nothing fixes what a node costs."""
+    small = [program(realm, f"small in {realm}", 1, *fields, nodes=nodes, spread=0.1, per_day=10)
+             for realm, fields, nodes in (("a", (AVG,), 16.0), ("b", (), 9.0), ("c", (USER,), 15.0))]  # fmt: skip
+    ladder = program("d", "ladder", 1, nodes=369.0, spread=0.0, per_day=15)
+    return World((*small, ladder, *more), QUERY)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nodes_that_may_explain_the_time_leave_no_time_to_the_program_itself(seed: int) -> None:
+    one = of(taken_apart(one_large_program(), seed), "ladder")  # all of its 17 ms are nodes
+
+    assert (one.is_slow, one.verdict) == (False, "unclear")
+
+
+def test_what_cannot_be_told_from_nodes_is_said_so() -> None:
+    told = [of(taken_apart(one_large_program(), seed), "ladder") for seed in range(8)]
+    unclear = next(one for one in told if one.verdict == "unclear")
+
+    text = why_slow(facts(unclear))
+
+    assert "nodes may take up to" in text
+    assert "time of its own" not in text
+    fleet = replace(taken_apart(one_large_program(), 0), splits=(unclear,))
+    answer = runaway_fields.section(table(fleet), 500.0).text
+    assert "ladder v1 (d) takes long, and the log cannot tell whether its nodes explain it." in answer
+
+
+def test_a_small_program_is_slow_whatever_a_node_costs() -> None:
+    odd = program("a", "odd", nodes=10.0, spread=0.1, own_ms=80.0)
+    for seed in range(4):
+        one = of(taken_apart(one_large_program(odd), seed), "odd")
+        assert (one.verdict, one.is_slow) == ("cannot tell", True)
+        assert one.ms.low > 3 * one.explained.high
+
+
+def estimate(value: float) -> Estimate:
+    return Estimate(value, 0.9 * value, 1.1 * value, 200, "good")
+
+
+@pytest.mark.parametrize(
+    ("took", "walk", "said"),
+    [
+        (80.0, (1.0, 0.5, 1.5), "cannot tell"),  # 80 are more than three times 2.5 and than anything the nodes may take
+        (80.0, (1.0, 0.0, 60.0), "unclear"),  # all but 19 may be nodes
+        (80.0, (70.0, 60.0, 80.0), "rules"),  # at the least 60 of the 75 that others do not take
+        (80.0, (70.0, 10.0, 130.0), "unclear"),  # but not surely
+        (80.0, (math.nan, math.nan, math.nan), "unclear"),  # nobody knows what a node costs
+        (6.0, (1.0, 0.0, 60.0), "fine"),
+    ],
+)
+def test_a_verdict_holds_over_the_whole_interval(took: float, walk: tuple[float, float, float], said: str) -> None:
+    nodes, rest = Estimate(*walk, 200, "rough"), Estimate(1.0, 0.8, 1.2, 900, "good")
+    due = time_verdict.explained(nodes, rest)
+
+    assert time_verdict.verdict(estimate(took), due, nodes, [Part("walk", (), nodes)], 5.0, 10.0, 3.0)[0] == said
+
+
+@pytest.mark.parametrize(
+    ("ms", "named"), [((60.0, 50.0, 70.0), "field"), ((60.0, 20.0, 100.0), "cannot tell"), ((20.0, 18.0, 22.0), "cannot tell")]
+)  # fmt: skip
+def test_a_field_is_blamed_where_it_takes_most_of_it_over_its_whole_interval(
+    ms: tuple[float, float, float], named: str
+) -> None:
+    nodes, rest = Estimate(2.0, 1.8, 2.2, 200, "good"), Estimate(1.0, 0.8, 1.2, 900, "good")
+    parts = [Part("walk", (), nodes), Part("field", (AVG,), Estimate(*ms, 300, "rough")), Part("rest", (), rest)]
+    due = time_verdict.explained(nodes, rest)
+
+    assert time_verdict.verdict(estimate(63.0), due, nodes, parts, 5.0, 10.0, 3.0)[0] == named
+
+
+@pytest.mark.parametrize(
+    ("before", "is_slow"),
+    [(None, False), (4.0, True), (16.0, False), (5.6, False)],  # 16.9 may be 15.2, and 5.6 may be 6.2
+)
+def test_a_version_that_is_slow_beside_its_own_past_is_slow_whatever_a_node_costs(
+    before: float | None, is_slow: bool
+) -> None:
+    fleet = taken_apart(one_large_program(), 0)
+    one = replace(of(fleet, "ladder"), verdict="unclear", ms=estimate(16.9))
+
+    assert became_slow(one, None if before is None else estimate(before), fleet) is is_slow
+
+
+def test_a_version_that_became_slow_one_day_is_slow_whatever_a_node_costs() -> None:
+    fleet = taken_apart(one_large_program(), 0)
+    one = replace(of(fleet, "ladder"), verdict="unclear", ms=estimate(60.0))
+    changed = replace(fleet.levels, changed={one.key: [(FIRST + timedelta(days=5), 50.0)]})
+
+    assert not became_slow(one, None, fleet)
+    assert became_slow(one, None, replace(fleet, levels=changed))
 
 
 # ---- the parts it is made of -------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from analytics.estimates import Estimate
 from analytics.findings.runaway_keys import Key, key_of
 from analytics.findings.time_causes import Read
-from analytics.findings.time_split import EXTRA_MS, TIMES, Fleet, Split, split
+from analytics.findings.time_split import Fleet, Split, split
+from analytics.findings.time_verdict import EXTRA_MS, TIMES
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ class Times:
         table: Grain: realm, strategy, version with at least thirty ok rows; the slow ones first, then by what nodes do not
             explain. ``split`` is its `Split`; ``fields`` the analytics fields its program reads (None when no definition is
             known); ``new_fields`` those that the version before did not read (None without one); ``explained_ms`` what nodes
-            and the rest of every run explain; ``est_walk_ms_p99`` what the time limit is about, for it wraps the walk alone;
-            ``slow_since`` the first slow day where one can be seen, ``since_is_version`` whether it is the version's first.
+            and the rest of every run explain, with interval; ``est_walk_ms_p99`` what the time limit is about, for it wraps the
+            walk alone; ``slow_since`` the first slow day where one can be seen, ``since_is_version`` whether it is the
+            version's first.
         fleet: What single fields and nodes cost.
     """
 
@@ -110,9 +112,9 @@ def _row(
         "est_walk_ms_p99": Estimate(
             per_node.value * most, per_node.low * most, per_node.high * most, per_node.logged_count, per_node.grade
         ),
-        "explained_ms": one.explained_ms,
-        "extra_ms": one.ms.value - one.explained_ms,
-        "is_slow": one.is_slow or _heavier(one, before, extra_ms, times),
+        "explained_ms": one.explained,
+        "extra_ms": one.ms.value - one.explained.value,
+        "is_slow": one.is_slow or became_slow(one, before, fleet, extra_ms, times),
         "verdict": one.verdict,
         "split": one,
         "fields": fields,
@@ -124,18 +126,33 @@ def _row(
     }
 
 
-def _heavier(one: Split, before: Estimate | None, extra_ms: float, times: float) -> bool:
-    """Whether the rules of a new version made it slow: the nodes of a strategy that always was large are no news."""
-    if one.verdict != "rules" or before is None or before.grade == "too few":
+def became_slow(
+    one: Split, before: Estimate | None, fleet: Fleet, extra_ms: float = EXTRA_MS, times: float = TIMES
+) -> bool:
+    """Whether a version whose nodes explain its time, or may, is slow beside its own past.
+
+    The nodes of a strategy that always was large are no news; a new version that takes much longer is, whatever a node costs.
+
+    Args:
+        one: Its split.
+        before: Median time of the version before; None without one.
+        fleet: For the days on which it changed.
+        extra_ms, times: So much more, surely.
+    """
+    if one.verdict not in ("rules", "unclear"):
         return False
-    return one.ms.value > times * before.value and one.ms.value - before.value > extra_ms
+    past = [before.high] if before is not None and before.grade != "too few" else []
+    if one.verdict == "unclear":
+        steps = [more for _, more in fleet.levels.changed.get(one.key, ()) if more > 0]
+        past += [max(one.ms.value - more, 0.0) for more in steps[-1:]]
+    return any(one.ms.low > times * old and one.ms.low - old > extra_ms for old in past)
 
 
 def _since(
     one: Split, before: Estimate | None, fleet: Fleet, extra_ms: float, times: float
 ) -> tuple[date | None, bool]:
     """The day on which a version became slow, and whether that is the day it began."""
-    if one.verdict in ("fine", "rules") and not _heavier(one, before, extra_ms, times):
+    if not one.is_slow and not became_slow(one, before, fleet, extra_ms, times):
         return None, False
     steps = [day for day, more in fleet.levels.changed.get(one.key, ()) if more > 0]
     if steps:

@@ -5,43 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from analytics.estimate import NOTHING, Z_95, Estimate, graded
 from analytics.findings import time_regression as regression
+from analytics.findings import time_verdict
 from analytics.findings.runaway_keys import Key
 from analytics.findings.time_causes import Causes, Cost, Read, causes
 from analytics.findings.time_levels import Level, Levels, levels
+from analytics.findings.time_verdict import EXTRA_MS, LEAST_REST, TIMES, Part
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TIMES, EXTRA_MS = 3.0, 10.0
-"""Slow is more than so many times, and so many milliseconds above, what the nodes and the rest explain."""
-VERDICTS = ("field", "built-in", "rules", "cannot tell", "fine")
 _SMALL_MS = 0.1
-_LEAST_REST = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a run's time.
-
-    Attributes:
-        kind: ``walk``, ``field``, ``built-in``, ``rest`` or ``cannot tell``.
-        names: Fields or built-ins; several when only their sum can be told. For what cannot be told: who may be the reason.
-        ms: Milliseconds per run with 95 % interval.
-        in_realm, realm: Whether it is what the field costs in this realm alone, unlike elsewhere.
-        since: First day of this cost; None when it was never seen to change.
-    """
-
-    kind: str
-    names: tuple[str, ...]
-    ms: Estimate
-    in_realm: bool = False
-    realm: str | None = None
-    since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +32,12 @@ class Split:
         parts: What it is made of; they sum up to the median as far as they are known.
         per_node: Milliseconds per node.
         own_slope: Whether its own runs say what its nodes cost, or other programs do.
-        explained_ms: What its nodes and the rest of every run explain.
-        verdict: One of `VERDICTS`; ``rules`` when it is slow and its nodes explain it.
-        blamed: The parts that make it slow.
+        explained: Milliseconds that its nodes and the rest of every run explain; no upper end when nothing tells what a node
+            costs.
+        verdict: One of `time_verdict.VERDICTS`. The first three: slower than its nodes explain, whatever they cost within the
+            interval. ``rules``: slower than others, and its nodes surely explain it. ``unclear``: nodes may explain it or may
+            not, for what they cost is not known well enough.
+        blamed: The parts that make it slow; of ``unclear`` the walk.
     """
 
     key: Key
@@ -66,13 +46,13 @@ class Split:
     parts: tuple[Part, ...]
     per_node: Estimate
     own_slope: bool
-    explained_ms: float
+    explained: Estimate
     verdict: str
     blamed: tuple[Part, ...]
 
     @property
     def is_slow(self) -> bool:
-        """Slower than its nodes explain."""
+        """Slower than its nodes explain, whatever they cost within the interval."""
         return self.verdict in ("field", "built-in", "cannot tell")
 
 
@@ -143,7 +123,7 @@ def _split(
         *((part.ms.high - part.ms.low) / 2 for part in [*parts, Part("rest", (), ms)] if _bounded(part.ms))
     )
     base = rest.value if rest is not None else 0.0
-    if not unsure and rest is not None and left > times * max(base, _LEAST_REST) and left - base > extra_ms:
+    if not unsure and rest is not None and left > times * max(base, LEAST_REST) and left - base > extra_ms:
         unsure = True  # nothing it reads explains it
     if not unsure:
         parts.append(Part("rest", (), _around(max(left, 0.0), half, ms.logged_count)))
@@ -153,8 +133,8 @@ def _split(
         if left - base > _SMALL_MS:
             names = suspects or read.get(key, Read()).fields
             parts.append(Part("cannot tell", names, _around(left - base, half, ms.logged_count)))
-    explained = max((walk.value if math.isfinite(walk.value) else 0.0) + base, _LEAST_REST)
-    verdict, blamed = _verdict(ms.value, explained, walk.value, parts, middle, extra_ms, times)
+    explained = time_verdict.explained(walk, rest)
+    verdict, blamed = time_verdict.verdict(ms, explained, walk, parts, middle, extra_ms, times)
     if verdict in ("field", "built-in", "cannot tell") and rest is None and not blamed:
         verdict = "fine"  # nothing to compare with: what a run takes beside its nodes is not known at all
     return Split(key, ms, nodes, tuple(parts), per_node, key in found.own_slope, explained, verdict, blamed)
@@ -252,20 +232,3 @@ def _costs(why: Causes) -> list[Part]:
             part = Part("cannot tell", part.names, NOTHING, part.in_realm, part.realm, part.since)
         found.append(part)
     return found
-
-
-def _verdict(
-    ms: float, explained: float, walk: float, parts: Sequence[Part], middle: float, extra_ms: float, times: float
-) -> tuple[str, tuple[Part, ...]]:
-    extra = ms - explained
-    if ms > times * explained and extra > extra_ms:
-        sure = sorted((p for p in parts if p.kind in ("field", "built-in") and p.ms.low > 0), key=lambda p: -p.ms.value)
-        blamed: list[Part] = []
-        for part in sure:
-            blamed.append(part)
-            if sum(one.ms.value for one in blamed) >= extra / 2:
-                return blamed[0].kind, tuple(blamed)
-        return "cannot tell", tuple(part for part in parts if part.kind == "cannot tell")
-    if ms > times * middle and ms - middle > extra_ms and walk >= (ms - middle) / 2:
-        return "rules", tuple(part for part in parts if part.kind == "walk")
-    return "fine", ()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from analytics import charts, page
 from analytics.estimates import Estimate
 from analytics.findings.runaway_fields import ROWS, Times
-from analytics.findings.time_split import Part, Split
+from analytics.findings.time_split import Split
+from analytics.findings.time_verdict import Part
 from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
@@ -53,6 +54,9 @@ def answer(rows: Sequence[Mapping[str, Any]]) -> Inline:
         told += [" "] if told else []
         if reason == ("rules",):
             told += [names, f" {verb} slow because of {'its' if one else 'their'} nodes."]
+        elif reason == ("unclear",):
+            told += [names, f" {'takes' if one else 'take'} long, and the log cannot tell whether "
+                     f"{'its' if one else 'their'} nodes explain it."]  # fmt: skip
         elif reason == ("cannot tell",):
             told += [names, f" {verb} slow, and the log cannot tell why."]
         else:
@@ -110,6 +114,8 @@ def _note(one: Split) -> tuple[str, str]:
     """What to know about one strategy's bar: the part that matters most."""
     if one.verdict == "cannot tell":
         return "cannot tell why it is slow", "finding"
+    if one.verdict == "unclear":
+        return "cannot tell whether its nodes explain it", ""
     if one.verdict in ("field", "built-in"):
         part = one.blamed[0]
         value, bounds = page_ms(part.ms)

@@ -192,8 +192,18 @@ def _slow(finding: Finding) -> list[Inline]:
     facts = finding.facts
     took = facts["est_ms_p50"]
     text = f" takes {write.ms(took.value, took.low, took.high)} at the median; its "
-    text += f"{write.number(facts['est_nodes_p50'].value)} nodes explain about {write.ms(max(round(facts['explained_ms']), 1))}. "
+    text += f"{write.number(facts['est_nodes_p50'].value)} nodes explain {_explained(facts)}. "
     return [named(finding.key), text, why_slow(facts)]
+
+
+def _explained(facts: Mapping[str, Any]) -> str:
+    """Of rules about how much; otherwise the most, for the finding rests on that."""
+    explained: Estimate = facts["explained_ms"]
+    if facts["verdict"] == "rules":
+        return f"about {write.ms(max(round(explained.value), 1))}"
+    if math.isinf(explained.high):
+        return "nobody knows how much"
+    return f"at most {write.ms(max(math.ceil(explained.high), 1))}"
 
 
 def _timeout(finding: Finding) -> list[Inline]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from analytics import page
 from analytics.estimates import Estimate
-from analytics.findings.time_split import Part
+from analytics.findings.time_verdict import Part
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.stories import realm_name
@@ -48,7 +48,7 @@ def why_slow(facts: Mapping[str, Any]) -> Markup:
     Args:
         facts: verdict, blamed, fields, new_fields, earlier_version, earlier_ms_p50, slow_since, since_is_version.
     """
-    writers = {"field": _blamed, "built-in": _blamed, "rules": _rules}
+    writers = {"field": _blamed, "built-in": _blamed, "rules": _rules, "unclear": _unclear}
     return page.inline([*writers.get(facts["verdict"], _unknown)(facts), *_since(facts)])
 
 
@@ -79,6 +79,13 @@ def page_ms(estimate: Estimate) -> tuple[str, str]:
 def _rules(facts: Mapping[str, Any]) -> list[Inline]:
     value, bounds = page_ms(facts["blamed"][0].ms)
     return [f"Its nodes take {value} {bounds} of it: the rules make it slow, no field does."]
+
+
+def _unclear(facts: Mapping[str, Any]) -> list[Inline]:
+    if not facts["blamed"]:
+        return ["Nothing tells what its nodes cost, so they may explain it or may not."]
+    most = facts["blamed"][0].ms.high
+    return [f"Its nodes may take up to {write.ms(math.ceil(most))} and explain it, or may not: the log cannot tell."]
 
 
 def _unknown(facts: Mapping[str, Any]) -> list[Inline]:
