@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMED = 4
+_LEFT = 1e-9
 
 
 def exceedance(curves: pd.DataFrame, capped: pd.DataFrame, *, cap: int = 1000, width: int = WIDE) -> Figure:
@@ -53,8 +54,10 @@ def exceedance(curves: pd.DataFrame, capped: pd.DataFrame, *, cap: int = 1000, w
     title(figure, 0, 8, "Share of runs that need more than x nodes")
     axes = panel(figure, left, top, room, height)
     nodes_axis(axes, cap, (nodes for _, points in lines.values() for nodes, _ in points), phone)
-    least = min((share for _, points in lines.values() for _, share in points), default=0.01)
+    least = min((share for _, points in lines.values() for _, share in points if share > 0), default=0.01)
     bottom = max(min(least * 0.7, 0.05), 1e-5)
+    # Nothing is beyond the largest run: there the curve falls to the foot of the picture, which has no zero.
+    lines = {name: (role, [(x, max(y, bottom)) for x, y in points]) for name, (role, points) in lines.items()}
     axes.set_yscale("log")
     axes.set_ylim(bottom, 1.12)
     powers = [10.0**power for power in range(-5, 1) if 10.0**power >= bottom]
@@ -85,8 +88,9 @@ def _lines(curves: pd.DataFrame) -> dict[str, tuple[str, list[tuple[float, float
         floats(curves, "share"),
     )
     for name, role, nodes, share in sorted(zip(*columns, strict=True), key=lambda row: (row[0], row[2])):
-        if known(nodes, share) and nodes > 0 and share > 0:
-            out.setdefault(name, (role, []))[1].append((nodes, min(share, 1.0)))
+        if known(nodes, share) and nodes > 0:
+            # What is left of a sum of shares is no share of runs.
+            out.setdefault(name, (role, []))[1].append((nodes, min(share, 1.0) if share > _LEFT else 0.0))
     return out
 
 

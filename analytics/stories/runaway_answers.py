@@ -56,13 +56,16 @@ def when_words(stops: Sequence[Stop], bursts: Sequence[Burst], one_day: bool) ->
             one = words.rstrip("s") if kind == "canary" and count == 1 else words
             noun = f"{runs(count)} {one}" if kind == "limit" else f"{count} {one}"
             several = f" in {len(own)} bursts" if len(own) > 1 else ""
-            told.append(f"{noun}{several}, {_span(own[0].since, own[-1].until, one_day)}")
+            last = max(
+                burst.until for burst in own
+            )  # of several versions the last to begin need not be the last to end
+            told.append(f"{noun}{several}, {_span(own[0].since, last, one_day)}")
     stalls = [burst for burst in bursts if burst.kind == "stall"]
     if stalls:
         count = sum(burst.count for burst in stalls)
-        told.append(
-            f"{count} timeouts of a stalled event loop, {_span(stalls[0].since, stalls[0].since, one_day)}, with no rule to blame"
-        )
+        loops = "a stalled event loop" if len(stalls) == 1 else f"an event loop that stalled {len(stalls)} times"
+        times = _span(stalls[0].since, stalls[-1].since, one_day)
+        told.append(f"{count} timeouts of {loops}, {times}, with no rule to blame")
     single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
     if single:
         count, versions = stop_count(single), len({stop.key for stop in single})
@@ -114,11 +117,16 @@ def status_words(found: Sequence[Finding], table: pd.DataFrame) -> str | None:
     return f"No run was stopped by a cap after {write.when(last)}, though runs were logged since."
 
 
-def growing_words(table: pd.DataFrame, found: Sequence[Finding]) -> Inline:
+_IS = ("are", "is")
+
+
+def growing_words(table: pd.DataFrame, found: Sequence[Finding], horizon_days: float) -> Inline:
     """Who grows towards the cap, who grows without danger, and for whom nobody can tell."""
     growing = [finding for finding in found if finding.what == "growing" and finding.kind not in OVER]
     versions = records(table)
-    slowly = sum(row["trend"] == "growing" and row["group"] != GROUPS[1] for row in versions)
+    grow = [row for row in versions if row["trend"] == "growing"]
+    stopped = sum(row["group"] == GROUPS[0] for row in grow)
+    slowly = sum(row["group"] not in GROUPS[:2] for row in grow)
     unknown = sum(row["trend"] == "too few days" for row in versions)
     unsure = sum(row["trend"] == "cannot tell" for row in versions)
     jumped = sum(row["trend"] == "step" for row in versions)
@@ -128,10 +136,16 @@ def growing_words(table: pd.DataFrame, found: Sequence[Finding]) -> Inline:
     for finding in growing[:3]:
         slope = finding.facts["slope"]
         each = f"{write.number(slope.value, slope.low, slope.high)} nodes more each day"
-        parts += [", " if parts else "Only " if len(growing) == 1 else "", named(finding.key), f": {each}"]
-    parts.append("." if growing else "No strategy is seen heading for the cap.")
+        parts += [", " if parts else "Only " if len(growing) == len(grow) == 1 else "", named(finding.key), f": {each}"]
+    more = f", and {len(growing) - 3} more" if len(growing) > 3 else ""
+    parts.append(f"{more}." if growing else "No strategy is seen heading for the cap.")
     if slowly:
-        parts.append(f" {slowly} {'grows' if slowly == 1 else 'grow'} too slowly to matter within a month.")
+        when = f"not likely to meet the cap within {horizon_days:g} days"
+        parts.append(f" {slowly} {'grows' if slowly == 1 else 'grow'}, {when}.")
+    if stopped:
+        parts.append(
+            f" {stopped} {'grows' if stopped == 1 else 'grow'} and {_IS[stopped == 1]} stopped by the cap already."
+        )
     if jumped:
         parts.append(f" {jumped} jumped on one day and did not grow since.")
     if levelled:

@@ -232,7 +232,8 @@ class RunawayRules:
         picture = pictures.growth_picture(self.evidence.counts, self.table, self.thresholds.node_cap)
         if picture is None:
             return page.section("growing", "Who is growing?", how, "No day has logged ok runs of these strategies.")
-        return page.section("growing", "Who is growing?", how, answers.growing_words(self.table, self.found), picture)
+        say = answers.growing_words(self.table, self.found, self.thresholds.horizon_days)
+        return page.section("growing", "Who is growing?", how, say, picture)
 
     def nodes(self) -> Block:
         """Which rules leave the entries, and which do nothing."""
