@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,7 @@ from analytics.cli.terminal import put
 from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates import Estimate
 from analytics.findings.previous import read
+from analytics.findings.runaway import _settled
 from analytics.findings.runaway_facts import Finding
 from analytics.findings.runaway_keys import Key
 from analytics.findings.since_last import Now, compared
@@ -458,3 +460,18 @@ def test_a_digest_is_printed_whatever_letters_the_terminal_has(monkeypatch: pyte
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
     put("Ladder v2 hit cap ×5")
     assert written.getvalue() == b"Ladder v2 hit cap \\xd75\n"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ms", "settled"),
+    [("fine", 4.0, True), ("rules", 60.0, None), ("fine", 60.0, None), ("fine", float("nan"), None)],
+    ids=["as fast as its nodes", "heavy by its nodes", "nothing to compare with", "no run timed"],
+)
+def test_slowness_is_over_only_where_the_time_fell(verdict: str, ms: float, settled: bool | None) -> None:
+    """A heavy version is no longer called slow once the lighter one before it is out of sight: that mends nothing."""
+    import pandas as pd
+
+    row = {"realm_id": "sunny-gym", "strategy": "Ladder", "verdict": verdict, "explained_ms": 3.0}
+    table = pd.DataFrame([row | {"est_ms_p50": Estimate(ms, ms, ms, 400, "good")}])
+    evidence = SimpleNamespace(times=SimpleNamespace(table=table), thresholds=Thresholds())
+    assert _settled(evidence, "slow", LADDER.family) is settled  # type: ignore[arg-type]

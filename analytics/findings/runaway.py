@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -196,11 +197,18 @@ def _settled(evidence: Evidence, what: str, family: Family) -> bool | None:
         own = [
             row for row in records(evidence.times.table) if key_of(row["realm_id"], row["strategy"], 0).family == family
         ]
-        return len(own) > 0 or None
+        return (len(own) > 0 and not any(_may_be_slow(row, evidence.thresholds) for row in own)) or None
     own = [row for row in records(evidence.table) if key_of(row["realm_id"], row["strategy"], 0).family == family]
     if what == "close":
         return (len(own) > 0 and all(row["est_nodes_p99"].grade != "too few" for row in own)) or None
     return (len(own) > 0 and not any(row["trend"] in _UNDECIDED for row in own)) or None
+
+
+def _may_be_slow(row: Mapping[str, Any], limits: Thresholds) -> bool:
+    """Whether a version that is not called slow may be: its nodes take long, or there is nothing to compare its time with."""
+    ms, explained = row["est_ms_p50"].value, row["explained_ms"]
+    is_far_above = ms > limits.slow_times * explained and ms - explained > limits.slow_extra_ms
+    return row["verdict"] != "fine" or not math.isfinite(ms) or is_far_above
 
 
 def _fixed(lake: Warehouse, evidence: Evidence) -> list[Finding]:
