@@ -329,7 +329,11 @@ def test_a_summary_that_disagrees_is_found(tmp_path: Path, planted: str) -> None
     assert summary.disagreements(ours, wrong) > 0
 
 
-def test_the_post_mortem_benchmark_runs_end_to_end_and_times_every_cell(tmp_path: Path) -> None:
+def test_the_post_mortem_benchmark_runs_end_to_end_and_times_every_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the kernel, which other tests start.
+    monkeypatch.setattr(post_mortem_ways, "command", post_mortem_ways.sections)
     shape = post_mortem_lake.Shape(6_000, played=500)
     assert post_mortem.run(shape, options(tmp_path, "--repeat", "1"), one_in=3) == 0
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
