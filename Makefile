@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab extract status check report query test lint types prove prove-estimates prove-forecast soak bench clean
+.PHONY: help install demo lab extract status check report query test lint types prove prove-estimates prove-forecast prove-time-split soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -14,7 +14,7 @@ realm  = $(if $(REALM),--realm "$(REALM)")
 REPORT ?= runaway_rules
 
 help:  ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml requirements.txt
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -61,6 +61,9 @@ prove-estimates: $(READY)  ## a quarter of an hour: do the intervals cover the t
 
 prove-forecast: $(READY)  ## a quarter of an hour: do the days to the cap hold? writes docs/forecast.md
 	$(VENV)/bin/python -m tests.forecast --markdown docs/forecast.md $(ARGS)
+
+prove-time-split: $(READY)  ## five minutes: is the time of runs split as it was planted? writes docs/time-split.md
+	$(VENV)/bin/python -m tests.fields --markdown docs/time-split.md $(ARGS)
 
 soak: $(READY)  ## ten minutes of late writers, extracts, random kills and a reader that checks each step
 	$(VENV)/bin/python -m tests.proof --soak 600 $(ARGS)

@@ -93,6 +93,7 @@ def verdict(
     is_long = slow(ms.value, middle)
     if is_long and walk.low >= half:
         return "rules", nodes
-    if slow(ms.value, due.value) or (is_long and walk.value >= half):
+    may_be_nodes = due.high >= ms.value / 2  # what is merely close to being slow is fine
+    if (slow(ms.value, due.value) and may_be_nodes) or (is_long and walk.value >= half):
         return "unclear", nodes
     return "fine", ()

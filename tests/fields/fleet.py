@@ -136,7 +136,7 @@ def contribution(
 PATHS = ("all.avg_time", "task.measurements_count", "user.avg_time", "user.last_window_diff", "user.measurements_count")
 
 
-def random_world(rng: np.random.Generator, families: int = 16, per_day: int = 25) -> World:
+def random_world(rng: np.random.Generator, families: int = 16, per_day: int = 25, spread: float = 0.3) -> World:
     """A fleet like those in use: a few realms, one to three versions of a program, fields that come and go with them."""
     programs = []
     for number in range(families):
@@ -150,7 +150,7 @@ def random_world(rng: np.random.Generator, families: int = 16, per_day: int = 25
             if last > first:
                 programs.append(
                     Program(
-                        Key(realm, f"program {number}", version), tuple(sorted(fields)), None, nodes, 0.3, per_day, first, last,
+                        Key(realm, f"program {number}", version), tuple(sorted(fields)), None, nodes, spread, per_day, first, last,
                         own, weight,
                     )
                 )  # fmt: skip
