@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from analytics.findings.runaway_keys import Key, key_of, text_or_none
 from analytics.program import Size, size
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analytics.warehouse import Warehouse
 
 
@@ -52,3 +55,24 @@ def _larger(first: Size, second: Size) -> Size:
     )
     entries, visits, depth = (max(one or 0, other or 0) for one, other in pairs)
     return Size(entries, visits, depth)
+
+
+def fitting(sizes: Mapping[Key, Size], *observed: pd.DataFrame) -> dict[Key, Size]:
+    """The sizes that the log does not contradict: a run longer than its program was a run of another program.
+
+    Definitions can be edited in place, and then the lake holds the last text alone.
+
+    Args:
+        sizes: ``program_sizes(lake)``.
+        observed: Frames with realm_id, strategy, strategy_version and ``nodes_max`` or ``nodes_executed``.
+    """
+    most: dict[Key, float] = {}
+    for frame in observed:
+        if frame.empty:
+            continue
+        name = "nodes_max" if "nodes_max" in frame else "nodes_executed"
+        largest = frame.groupby(["realm_id", "strategy", "strategy_version"], dropna=False)[name].max()
+        for values, nodes in largest.dropna().items():
+            key = key_of(*values)
+            most[key] = max(most.get(key, 0.0), float(nodes))
+    return {key: own for key, own in sizes.items() if own.entries_max is None or most.get(key, 0.0) <= own.entries_max}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analytics import censoring, estimates
 from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
-from analytics.findings.program_sizes import program_sizes
+from analytics.findings.program_sizes import fitting, program_sizes
 from analytics.findings.run_costs import RunCosts, run_costs
 from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import NO_TREND, Trend, by_day, trends
@@ -52,7 +52,7 @@ def league(
         ``est_slope`` (nodes per day), ``est_level`` and ``est_days_to_cap`` (both as of ``trend_day``; see `Trend`, whose state
         ``trend`` is). ``est_time_share`` is a plain share of one. What a version costs:
         ``est_total_ms`` (milliseconds, failures included), ``time_share`` and ``node_share`` of one, and `per_run`'s columns.
-        ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is readable).
+        ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is readable, or where it is not the program that ran).
         ``headroom`` is the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time.
         ``group`` is one of `GROUPS`.
     """
@@ -60,8 +60,9 @@ def league(
 
     totals = lake.run("cost_by_strategy", since=since, until=until)
     costs = run_costs(lake, since, until) if costs is None else costs
-    sizes = program_sizes(lake)
-    moving = trends(by_day(lake, until) if counts is None else counts, thresholds.node_cap, sizes)
+    counts = by_day(lake, until) if counts is None else counts
+    sizes = fitting(program_sizes(lake), counts, totals)
+    moving = trends(counts, thresholds.node_cap, sizes)
     together, times = (dict(keyed(frame)) for frame in (costs.together, costs.times))
     all_ms = float(totals["est_total_ms"].sum())
     # An empty span is asked for where the window leaves no history to compare with.

@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics import estimates
+from analytics.findings.reading import at_most, grade_of
 from analytics.findings.runaway_keys import Key, key_of, text_or_none
 from analytics.warehouse import records
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from analytics.warehouse import Warehouse
 
-FEW, ENOUGH = 30, 300
-"""Logged evaluations below which "never" and "always" may be chance, and from which they can be acted on."""
+MOST_HIDDEN = 0.05
+"""Looks that a cut may hide, as a share of those seen, up to which the seen ones still tell."""
 
 _RULE_COLUMNS = ("realm_id", "strategy", "strategy_version", "rule_id", "reading", "match_count", "entry_count",
                  "share_low", "share_high", "grade", "note")  # fmt: skip
@@ -41,12 +41,22 @@ def rule_counts(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFra
     """Every rule by its id, with what its counts prove.
 
     Returns:
-        As ``dead_rules``, all rules. ``reading`` is empty for a rule that sometimes matches, and where ``is_alone`` is False:
+        As ``dead_rules``, all rules; those of a definition that does not fit the traces are left out. ``reading`` is empty for a rule that sometimes matches, and where ``is_alone`` is False:
         several rules of the program share the id. ``cut_count``: logged runs of the version whose trace was cut.
     """
     import pandas as pd
 
-    found = [_reading(record) for record in records(lake.run("dead_rules", since=since, until=until))]
+    rows = records(lake.run("dead_rules", since=since, until=until))
+    # A rule in the traces that the definition does not have: the definition is not the program that ran.
+    others = {
+        (row["strategy_id"], row["strategy_version"])
+        for row in rows
+        if row["entry_count"] and row["position"] is None and text_or_none(row["rule_id"]) is not None
+    }
+    found = []
+    for row in rows:
+        if row["entry_count"] or (row["strategy_id"], row["strategy_version"]) not in others:
+            found.append(_reading(row))
     found.sort(key=lambda row: (_ORDER.index(row["reading"]), -row["entry_count"], row["strategy"]))
     return pd.DataFrame(found, columns=list(_COUNT_COLUMNS))
 
@@ -56,21 +66,24 @@ _ORDER = ("never matched", "never reached", "always matches", "cannot tell", "")
 
 def _reading(record: dict[str, Any]) -> dict[str, Any]:
     entries, matches = int(record["entry_count"]), int(record["match_count"])
-    whole = int(record["ok_logged_count"]) - int(record["cut_logged_count"])
-    note = ""
-    low, high, looks = 0.0, 1.0, entries
-    if entries == 0 and whole > 0:
-        reading, looks = "never reached", whole
-        high = _none_of(whole)
-    elif entries == 0:
+    ok, cut = int(record["ok_logged_count"]), int(record["cut_logged_count"])
+    # A rule is looked at once in a run at most, so cut runs beyond those that show it may hide a look.
+    hidden = cut if record["rule_id"] is None or entries > ok else min(cut, ok - entries)
+    sure = entries or ok - cut
+    few_hidden = hidden <= MOST_HIDDEN * sure
+    note = "" if few_hidden else "too much lies behind the cut"
+    low, high, looks = 0.0, 1.0, sure
+    if not sure:
         reading, note = "cannot tell", "behind the cut of every trace"
-    elif matches == 0:
-        reading, high = "never matched", _none_of(entries)
-        note = "its else branch runs instead" if int(record["else_count"]) else ""
-    elif matches == entries:
-        reading, low = "always matches", 1 - _none_of(entries)
+    elif matches and matches < entries:
+        reading, note = "", ""
+    elif not few_hidden:
+        reading = "cannot tell"
+    elif entries and matches:
+        reading, low = "always matches", 1 - at_most(hidden, sure + hidden)
     else:
-        reading = ""
+        reading, high = "never matched" if entries else "never reached", at_most(hidden, sure + hidden)
+        note = "its else branch runs instead" if int(record["else_count"]) else ""
     is_alone = int(record["places_count"]) == 1
     return {
         "realm_id": text_or_none(record["realm_id"]),
@@ -82,16 +95,11 @@ def _reading(record: dict[str, Any]) -> dict[str, Any]:
         "entry_count": looks,
         "share_low": low,
         "share_high": high,
-        "grade": "good" if looks >= ENOUGH else "rough" if looks >= FEW else "too few",
+        "grade": "too few" if reading == "cannot tell" else grade_of(looks),
         "note": note,
         "is_alone": is_alone,
         "cut_count": int(record["cut_logged_count"]),
     }
-
-
-def _none_of(looks: int) -> float:
-    """Upper 95 % bound of a share when none of so many showed it."""
-    return 1 - float((1 - estimates.CONFIDENCE) ** (1 / looks))
 
 
 def hot_rules(nodes: pd.DataFrame) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def total_ms(record: Mapping[str, Any]) -> Estimate:
 
 
 def shares(parts: Sequence[Estimate]) -> list[Estimate]:
-    """Each part of the whole, as a share of one.
+    """Each part of the whole, as a share of one; nothing is said of parts of nothing.
 
     The error of ``a/(a + b)`` of two independent totals, linearised: ``((1 − s)² Var a + s² Var b)/(a + b)²`` (Särndal, Swensson &
     Wretman, *Model Assisted Survey Sampling*, 1992, section 5.6).
@@ -85,12 +85,14 @@ def shares(parts: Sequence[Estimate]) -> list[Estimate]:
         ((part.high - part.low) / (2 * Z_95)) ** 2 if math.isfinite(part.high - part.low) else 0.0 for part in parts
     ]
     whole = math.fsum(part.value for part in parts if math.isfinite(part.value))
+    if not whole > 0:  # of nothing there are no shares
+        return [NOTHING] * len(parts)
     everything = math.fsum(variances)
     found = []
     for part, variance in zip(parts, variances, strict=True):
-        share = part.value / whole if whole > 0 and math.isfinite(part.value) else 0.0
+        share = part.value / whole if math.isfinite(part.value) else 0.0
         error = (1 - share) ** 2 * variance + share**2 * (everything - variance)
-        one = _normal(share, error / whole**2 if whole > 0 else 0.0, part.logged_count)
+        one = _normal(share, error / whole**2, part.logged_count)
         found.append(
             Estimate(share, one.low, min(one.high, 1.0), part.logged_count, estimates.worse(one.grade, part.grade))
         )

@@ -24,7 +24,9 @@ def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
     """Who is near a limit, and who costs most."""
     hit = sum(row["group"] == GROUPS[0] for row in rows)
     heading = sum(row["group"] == GROUPS[1] for row in rows)
-    all_of_them = f"of {len(rows)} {'strategy' if len(rows) == 1 else 'strategies'}"
+    families = len({key_of(row["realm_id"], row["strategy"], 0) for row in rows})
+    noun = "strategy" if len(rows) == 1 else "strategies" if families == len(rows) else "versions"
+    all_of_them = f"of {len(rows)} {noun}"
     verb = f"{'is' if heading == 1 else 'are'} heading for"
     if hit:
         first = f"{hit} {all_of_them} hit the cap" + (f"; {heading} {verb} it" if heading else "")
@@ -37,6 +39,8 @@ def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
     close = sum(row["group"] == GROUPS[2] for row in rows)
     first += f"; {close} {'is' if close == 1 else 'are'} close to it" if close else ""
     most = max(rows, key=lambda row: float(row["est_time_share"]))
+    if not float(most["est_time_share"]) > 0:
+        return [first, ". No run has a duration that tells who takes the time."]
     key = key_of(most["realm_id"], most["strategy"], most["strategy_version"])
     return [
         first,
@@ -68,8 +72,9 @@ def when_words(stops: Sequence[Stop], bursts: Sequence[Burst], one_day: bool) ->
         told.append(f"{count} timeouts of {loops}, {times}, with no rule to blame")
     single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
     if single:
-        count, versions = stop_count(single), len({stop.key for stop in single})
-        where = f"spread over {versions} strategies" if versions > 1 else "of one strategy"
+        count = stop_count(single)
+        families = len({stop.key.family for stop in single})
+        where = f"spread over {families} strategies" if families > 1 else "of one strategy"
         told.append(f"{count} {'timeout' if count == 1 else 'timeouts'} {where}")
     text = "; ".join(told)
     return f"{text[:1].upper()}{text[1:]}."
@@ -94,13 +99,20 @@ def close_words(table: pd.DataFrame, node_cap: float) -> Inline:
     most = max(rows, key=lambda row: float(row["nodes_max"]))
     key = key_of(most["realm_id"], most["strategy"], most["strategy_version"])
     stopped = int(table["limit_count"].sum())
+    if float(most["nodes_max"]) > node_cap:
+        return [
+            "Of the logged runs that passed, ", named(key), f" has the largest, with {write.count(most['nodes_max'])} nodes: more "
+            f"than the cap of {write.count(node_cap)} that the report was given, so that is not the engine's.",
+        ]  # fmt: skip
     parts: list[Inline] = [
         "Of the logged runs that passed, ", named(key),
         f" came closest, with {write.count(most['nodes_max'])} of {write.count(node_cap)} nodes",
     ]  # fmt: skip
     return [
         *parts,
-        f"; {runs(stopped)} {'was' if stopped == 1 else 'were'} stopped." if stopped else "; none was stopped.",
+        f"; {runs(stopped)} {'was' if stopped == 1 else 'were'} stopped by a cap."
+        if stopped
+        else "; none was stopped by a cap.",
     ]
 
 

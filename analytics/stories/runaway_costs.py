@@ -57,7 +57,8 @@ def depth_words(table: pd.DataFrame, depth_cap: float) -> str | None:
     deepest = max(known)
     if deepest > depth_cap:
         return f"Depth: {sum(depth > depth_cap for depth in known)} nested deeper than the cap of {depth_cap:g}."
-    return f"Depth: nobody above {deepest} of {depth_cap:g}."
+    some = "" if len(known) == len(table) else f" {len(known)} of {len(table)} programs can be read."
+    return f"Depth: nobody above {deepest} of {depth_cap:g}.{some}"
 
 
 def _seconds(total: Estimate) -> Markup:

@@ -42,12 +42,14 @@ class Nodes:
         known: The profiled programs.
         hot: Rules by the entries they leave.
         idle: Places that do nothing, or always the same.
+        days: Days with logged runs that what never happens rests on.
     """
 
     table: pd.DataFrame
     known: Profiles
     hot: pd.DataFrame
     idle: pd.DataFrame
+    days: int
 
     @property
     def unseen(self) -> float:
@@ -63,7 +65,12 @@ def gather(lake: Warehouse, evidence: Evidence, ran: Collection[Key]) -> Nodes:
     known = profiles(lake, evidence.table, start, evidence.since, evidence.until)
     rules = hot_rules(lake.run("hot_nodes", since=evidence.since, until=evidence.until))
     counted = rule_counts(lake, start, evidence.until)
-    return Nodes(evidence.table, known, hot(evidence.table, of_versions(rules, ran), known), idle(counted, known, ran))
+    hottest = hot(evidence.table, of_versions(rules, ran), known)
+    found = lake.sql(
+        "select count(distinct day) from executions where day >= $since::timestamptz::date and created_at < $until::timestamptz",
+        since=start, until=evidence.until,
+    ).fetchall()  # fmt: skip
+    return Nodes(evidence.table, known, hottest, idle(counted, known, ran), int(found[0][0]))
 
 
 def section(found: Nodes) -> Block:
@@ -101,7 +108,7 @@ def _how(found: Nodes) -> list[Inline]:
         first,
         "Traces are cut, at 200 entries as a rule. How many lie behind is known. Where they were left follows from the program, "
         "what was read before, the case that was paid and the node count, or stays open.",
-        "What never happens: up to two weeks, exact binomial bounds on logged looks.",
+        "What never happens: up to two weeks, or the window where that is longer; exact binomial bounds on logged looks.",
     ]  # fmt: skip
 
 
@@ -111,18 +118,22 @@ def _heading(key: Key) -> Inline:
 
 def _answer(found: Nodes, never: int) -> Inline:
     """Which rule leaves most, how many do nothing, and how much of it was not seen."""
-    tail = f" {never} {'rule' if never == 1 else 'rules'} never did anything in two weeks." if never else ""
+    days = (
+        "two weeks" if found.days == HISTORY.days else f"{found.days} days" if found.days > 1 else "the one logged day"
+    )
+    tail = f" {never} {'rule' if never == 1 else 'rules'} never matched in {days}." if never else ""
     if found.unseen >= 0.005:
         tail += f" {write.percent(round(found.unseen, 2))} of all entries lie after the cut of a trace."
     told = [row for row in records(found.hot) if row["is_profiled"] or isinstance(row["rule_id"], str)]
     if not told:
-        return (
-            f"No rule can be told apart: no definition is readable.{tail}" if len(found.hot) else tail.strip() or None
-        )
+        why = "no definition fits the traces" if found.known.doubts else "no definition is readable"
+        return f"No rule can be told apart: {why}.{tail}" if len(found.hot) else tail.strip() or None
     first = told[0]
     share = write.percent(round(float(first["est_entry_share"]), 2))
     place = page.strong(page.author(_capital(first["place"]), 60))
-    return [place, " of ", named(row_key(first)), f" leaves most entries: {share} of all.{tail}"]
+    # What belongs to no single rule may leave more: ids that are null or repeat.
+    of_those = "" if first == records(found.hot)[0] else ", of those that can be told apart"
+    return [place, " of ", named(row_key(first)), f" leaves most entries{of_those}: {share} of all.{tail}"]
 
 
 def _capital(text: str) -> str:
@@ -134,7 +145,8 @@ def _capital(text: str) -> str:
 def _read(found: Nodes) -> Inline:
     """How many logged runs the profiles were made from."""
     if not found.known.found:
-        return "By node id: no program that matters has a definition in the lake, so places cannot be told apart."
+        why = "fits its traces" if found.known.doubts else "has a definition in the lake"
+        return f"By node id: no program that matters {why}, so places cannot be told apart."
     told = []
     for one in found.known.found:
         sample = one.sample

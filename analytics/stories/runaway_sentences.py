@@ -155,6 +155,8 @@ def _growing(finding: Finding) -> list[Inline]:
 
 def _when(days: Estimate) -> str:
     """When a growing version meets the cap, as far as that can be said."""
+    if days.high <= 0:
+        return "That is above the cap already."
     if days.high < math.inf:
         return f"It reaches the cap in about {write.number(days.value, days.low, days.high)} days."
     if days.low >= 0.5:

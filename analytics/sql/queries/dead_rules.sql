@@ -1,6 +1,7 @@
 -- How often each rule was looked at and how often it matched, rules that left no entry included.
 -- Grain: realm, strategy, version, rule id; strategies with logged runs in the window. Whole UTC days, from the daily rollup.
 -- Counts are of logged entries. places_count above 1: the program has several rules of this id, which share the counts.
+-- position is NULL for a rule of the traces that the definition, if there is one, does not have.
 -- cut_logged_count: logged ok runs whose trace was cut, as the notes say, so that a rule's entry may be missing.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
@@ -43,6 +44,7 @@ select k.realm_id,
        k.node_id                                      as rule_id,
        p.section,
        p.rule_index,
+       p.position,
        coalesce(s.entry_count, 0)                     as entry_count,
        coalesce(s.match_count, 0)                     as match_count,
        coalesce(s.else_count, 0)                      as else_count,
