@@ -52,7 +52,8 @@ def league(
         ``est_slope`` (nodes per day), ``est_level`` and ``est_days_to_cap`` (both as of ``trend_day``; see `Trend`, whose state
         ``trend`` is). ``est_time_share`` is a plain share of one. What a version costs:
         ``est_total_ms`` (milliseconds, failures included), ``time_share`` and ``node_share`` of one, and `per_run`'s columns.
-        ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is readable, or where it is not the program that ran).
+        ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is
+        readable, or where it is not the program that ran).
         ``headroom`` is the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time.
         ``group`` is one of `GROUPS`.
     """

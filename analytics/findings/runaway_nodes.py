@@ -41,8 +41,9 @@ def rule_counts(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFra
     """Every rule by its id, with what its counts prove.
 
     Returns:
-        As ``dead_rules``, all rules; those of a definition that does not fit the traces are left out. ``reading`` is empty for a rule that sometimes matches, and where ``is_alone`` is False:
-        several rules of the program share the id. ``cut_count``: logged runs of the version whose trace was cut.
+        As ``dead_rules``, all rules; those of a definition that does not fit the traces are left out. ``reading`` is
+        empty for a rule that sometimes matches, and where ``is_alone`` is False: several rules of the program share the
+        id. ``cut_count``: logged runs of the version whose trace was cut.
     """
     import pandas as pd
 
