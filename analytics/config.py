@@ -26,6 +26,10 @@ RETRIES = 5
 
 _MINUTE = timedelta(minutes=1)
 
+_SECRET_NAME = re.compile(r"PASS(?:WORD|WD|PHRASE)?(?:$|_)|TOKEN|SECRET|CREDENTIAL|KEY(?:$|_)|(?:^|_)DSN$")
+_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/\s]*@")
+_OF_THE_DATABASE = ("ANALYTICS_DATABASE_URL", "DATABASE_URL", "PGPASSFILE", "PGSERVICEFILE", "PGHOST", "PGUSER")
+
 TRACE_LIMIT = 200
 NODE_CAP = 1000
 DEPTH_CAP = 32
@@ -105,6 +109,24 @@ class Settings:
             patience=_duration(patience if patience is not None else source.get("ANALYTICS_PATIENCE") or PATIENCE),
             retries=_count(retries if retries is not None else source.get("ANALYTICS_RETRIES") or RETRIES),
         )
+
+
+def secret_variables(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables of the environment that may hold a secret, or say where one lies.
+
+    Args:
+        env: The environment; ``os.environ`` when not given.
+
+    Returns:
+        Value by name: those whose name says so, those whose value is an address with a password, and what leads to the
+        database. None of it may reach a rendered report.
+    """
+    source = os.environ if env is None else env
+    return {
+        name: value
+        for name, value in source.items()
+        if value and (name in _OF_THE_DATABASE or _SECRET_NAME.search(name.upper()) or _WITH_PASSWORD.search(value))
+    }
 
 
 def _duration(value: timedelta | str) -> timedelta:

@@ -18,6 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from analytics import leak_gate
 from analytics.config import Settings
 from analytics.errors import ReportError, UnknownNameError, UsageError
 from analytics.last_report import ELSEWHERE, find_last, scope
@@ -76,16 +77,20 @@ def render(
     if build is not None:
         build(**values)
     target = out / folder_name(definition.name, values, window)
+    forbidden = leak_gate.Forbidden.of(
+        values["lake"], out, window=window, show_users=bool(values.get("show_users", False))
+    )
     out.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".rendering-", dir=out))
     try:
-        executed = _execute(source, staging / "report.ipynb", values, target)
+        executed = _execute(source, staging / "report.ipynb", values, target, forbidden)
         title, page, facts = assemble(executed)
         (staging / "report.html").write_text(page, encoding="utf-8")
         (staging / "summary.json").write_text(
             json.dumps({"title": title, "scope": about, **facts}, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
             encoding="utf-8",
         )
+        leak_gate.check(staging, forbidden.about(leak_gate.tenants(values, facts)))
         _put_in_place(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -227,7 +232,9 @@ def assemble(notebook: Path) -> tuple[str, str, dict[str, Any]]:
     return title, page.document(title, blocks, nav=nav, footer=footer, code_cells=code), facts
 
 
-def _execute(source: Path, executed: Path, values: Mapping[str, Any], target: Path) -> Path:
+def _execute(
+    source: Path, executed: Path, values: Mapping[str, Any], target: Path, forbidden: leak_gate.Forbidden
+) -> Path:
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -246,14 +253,17 @@ def _execute(source: Path, executed: Path, values: Mapping[str, Any], target: Pa
     except (PapermillExecutionError, DeadKernelError) as error:
         kept = target.with_name(target.name + ".failed.ipynb")
         if executed.is_file():
+            leak_gate.clean(executed, forbidden, kept.parent)
             shutil.copyfile(executed, kept)
         said = error.evalue if isinstance(error, PapermillExecutionError) else str(error)
+        said = leak_gate.clean_text(said, forbidden)
         where = f"cell {error.exec_count}" if isinstance(error, PapermillExecutionError) else "the kernel"
         raise ReportError(
             f"the notebook failed in {where}: {said}",
             hint=f"the half-run notebook is {kept}; the last good report was left alone",
             notebook=kept,
         ) from None
+    leak_gate.clean(executed, forbidden, target)
     return executed
 
 

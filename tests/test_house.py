@@ -106,6 +106,7 @@ ORDER = (
         "report_builders",
         "report_definitions",
         "last_report",
+        "leak_gate",
         "reports",
         "api",
         "demo",

@@ -1,0 +1,186 @@
+"""What may not be read in one report: secrets, places, other tenants, users."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from analytics import sql
+from analytics.lake import Lake
+from analytics.leak_gate import secrets
+from analytics.leak_gate.ids import key, words_of
+from analytics.warehouse import Warehouse
+from analytics.window import Window
+
+_LOOK_BACK = timedelta(days=14)
+"""Reports look back so far for what is usual, and may show a run of then."""
+_VOCABULARY = ("page", "charts", "stories", "findings", "program")
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """What may not be read in one report.
+
+    Attributes:
+        secrets: Texts that may stand nowhere, and what each is.
+        hosts: User and host that may not stand in an address.
+        folders: Absolute paths of this machine, and what each is.
+        users: Ids of users; empty when they may be shown.
+        realms: Other tenants; empty for a report of all of them.
+        own: The tenants it is about; ``None`` for all.
+        lake: For what is asked only when something was found.
+        window: Which runs it can show.
+    """
+
+    secrets: Mapping[str, str]
+    hosts: frozenset[tuple[str, str]]
+    folders: Mapping[str, str]
+    users: frozenset[str] = frozenset()
+    realms: frozenset[str] = frozenset()
+    own: tuple[str | None, ...] | None = None
+    lake: Warehouse | None = field(default=None, repr=False)
+    window: Window | None = None
+
+    @classmethod
+    def of(
+        cls,
+        lake: str | Path | None,
+        out: str | Path | None = None,
+        *,
+        window: Window | None = None,
+        realms: Sequence[str | None] | None = None,
+        show_users: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> Forbidden:
+        """What may not be read in a report of this lake.
+
+        Args:
+            lake: Its folder; ``None`` when only the machine's own secrets are known.
+            out: Folder of rendered reports.
+            window: Of the report; two weeks before it count too. Without one only the machine's secrets are known.
+            realms: The tenants it is about; ``None`` for all.
+            show_users: Users may be named in it.
+            env: The environment; that of the process when not given.
+
+        Raises:
+            LakeError: There is no lake in that folder.
+        """
+        machine = cls(
+            secrets.secrets(env),
+            frozenset(secrets.hosts(env)),
+            secrets.folders(Path(lake) if lake else None, Path(out) if out else None),
+        )
+        if lake is None or window is None:
+            return machine
+        opened, wide = Warehouse(Lake(Path(lake))), Window(window.since - _LOOK_BACK, window.until)
+        users: Iterable[str | None] = ()
+        if not show_users:
+            asked = opened.sql(sql.text("leaks", "users"), since=wide.since, until=wide.until)
+            users = asked.to_arrow_table().column(0).to_pylist()
+        return replace(machine, users=frozenset(filter(None, users)), lake=opened, window=wide).about(realms)
+
+    def about(self, realms: Sequence[str | None] | None) -> Forbidden:
+        """The same for a report of these tenants; ``None`` for all."""
+        if realms is None or self.lake is None:
+            return self
+        others = frozenset(realm for realm in self.lake.realms if realm and realm not in realms)
+        return replace(self, own=tuple(realms), realms=others)
+
+    @staticmethod
+    def is_own_word(text: str) -> bool:
+        """The reports themselves say it, whoever else does: it cannot be told from their words."""
+        made = key(text)
+        if made is None or made.text != text:
+            return False
+        vocabulary, words = _vocabulary()
+        return words.issuperset(made.words) and made.at(vocabulary) >= 0
+
+    def ids_of_others(self, found: Iterable[str]) -> dict[str, str]:
+        """Those of the ids that are other tenants', and whether each is a "strategy" or a "run"."""
+        if self.lake is None or self.window is None or self.own is None:
+            return {}
+        asked = self.lake.sql(
+            sql.text("leaks", "ids_of_others"),
+            found=list(found),
+            own=[realm for realm in self.own if realm is not None],
+            null_is_own=None in self.own,
+            since=self.window.since,
+            until=self.window.until,
+        )
+        return dict(asked.fetchall())
+
+    def without_authors_words(self, found: Sequence[str], *, rows: bool) -> list[str]:
+        """Those words that neither the reports nor the authors in sight write anyway.
+
+        Args:
+            found: What was found in a report.
+            rows: Words in a tenant's rows are its own, too. Not for ids of users: the rows are where they come from.
+        """
+        left = [word for word in found if not self.is_own_word(word)]
+        if not left or self.lake is None or self.window is None:
+            return left
+        lake = self.lake
+        if self.own is not None:
+            known = self.lake.realms
+            lake = Warehouse(self.lake.lake, realms=[realm for realm in self.own if realm in known])
+        for name in ("words_of_programs", "words_of_rows") if rows else ("words_of_programs",):
+            asked = lake.sql(
+                sql.text("leaks", name),
+                found=left,
+                written=[json.dumps(word, ensure_ascii=False)[1:-1] for word in left],
+                since=self.window.since,
+                until=self.window.until,
+            )
+            own = {word for (word,) in asked.fetchall()}
+            left = [word for word in left if word not in own]
+            if not left:
+                break
+        return left
+
+
+def tenants(parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str | None] | None:
+    """Whom a report is about: the tenant it found itself, or was told; ``None`` for all."""
+    if "realm_id" in facts:
+        return [facts["realm_id"]]
+    if parameters.get("no_realm"):
+        return [None]
+    return [str(parameters["realm"])] if parameters.get("realm") else None
+
+
+@functools.cache
+def _vocabulary() -> tuple[str, frozenset[str]]:
+    """The reports' own words: texts and names in the modules that write them, without the docstrings' examples."""
+    package = Path(str(resources.files("analytics")))
+    words: list[str] = []
+    for path in (path for room in _VOCABULARY for path in sorted((package / room).glob("*.py"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+                words.append(node.value)
+            elif name := _name(node):
+                words.append(name)
+    for folder in (package.parent / "notebooks", package / "notebooks"):
+        words += [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.ipynb"))]
+    text = "\n".join(words)
+    return text, words_of(text)
+
+
+_NAMES: Mapping[type[ast.AST], Callable[[Any], str | None]] = {
+    ast.Name: lambda node: node.id,
+    ast.Attribute: lambda node: node.attr,
+    ast.arg: lambda node: node.arg,
+    ast.keyword: lambda node: node.arg,
+}
+
+
+def _name(node: ast.AST) -> str:
+    read = _NAMES.get(type(node))
+    return (read(node) if read else None) or ""

@@ -1,0 +1,167 @@
+"""The gate: every file of a finished report is searched; what is found keeps it from being published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from analytics.errors import ReportError
+from analytics.leak_gate import ids
+from analytics.leak_gate.forbidden import Forbidden
+from analytics.leak_gate.texts import Told, told
+
+_PICTURES = (".png", ".jpg", ".webp")
+_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://([^\s\"'<>/?#]+)", re.IGNORECASE)
+_LONG_ID = re.compile(r"(?<![\w-])(?=[\w-]*\d)[\w-]{8,80}(?![\w-])")
+_WHO = re.compile(r'<section id="who".*?</section>', re.S)
+_AUTHOR = re.compile(r"<bdi[^>]*>([^<]*)</bdi>")
+_USER, _REALM = "a raw user id", "the name of another tenant"
+_LEAST = {_USER: 8, _REALM: 4}
+_MOST = 200
+_IN_A_LINE = 5
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Leak:
+    """Something that was found.
+
+    Attributes:
+        kind: What it is; never the text itself.
+        file: Where.
+        place: Where in the file, in words.
+    """
+
+    kind: str
+    file: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.file} ({self.place})" if self.place else self.file
+
+
+def check(folder: Path, forbidden: Forbidden) -> None:
+    """Search the files of a report before it is published.
+
+    Args:
+        folder: Where it was made.
+        forbidden: What may not be in it.
+
+    Raises:
+        ReportError: Something was found: what kind, in which file and where, without repeating it.
+    """
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix not in _PICTURES)
+    found = list(dict.fromkeys(leak for path in files for leak in search(told(path), forbidden)))
+    if not found:
+        return
+    kinds = list(dict.fromkeys(leak.kind for leak in found))
+    listed = []
+    for kind in kinds:
+        places = [str(leak) for leak in found if leak.kind == kind]
+        more = f" and {len(places) - _IN_A_LINE} more places" if len(places) > _IN_A_LINE else ""
+        listed.append(f"{kind} in {', '.join(places[:_IN_A_LINE])}{more}")
+    raise ReportError(
+        f"the report was not published, it holds {'; '.join(listed)}", hint=_repair(kinds), leaks=tuple(found)
+    )
+
+
+def _repair(kinds: Sequence[str]) -> str:
+    if kinds == [_USER]:
+        return "where its readers may know the users, render it with --show-users; the last good report was left alone"
+    if kinds == [_REALM]:
+        return "where its readers may know all tenants, render it without --realm; the last good report was left alone"
+    return "look there for who wrote it; change a secret that others have seen. The last good report was left alone"
+
+
+def search(file: Told, forbidden: Forbidden) -> Iterator[Leak]:
+    """What one file holds that may not be in it."""
+
+    def leak(kind: str, offset: int) -> Leak:
+        return Leak(kind, file.name, file.place(offset))
+
+    for secret, what in forbidden.secrets.items():
+        at = _stands(secret, file.text)
+        if (at >= 0 or _stands(secret, file.raw) >= 0) and not forbidden.is_own_word(secret):
+            yield leak(what, at) if at >= 0 else Leak(what, file.name, "")
+    if (at := _host(file.text, forbidden.hosts)) >= 0:
+        yield leak("an address of the database", at)
+    for what, at in _folders(file.text, forbidden):
+        yield leak(what, at)
+    for kind, names in ((_USER, forbidden.users), (_REALM, forbidden.realms)):
+        for place in _names(kind, names, file, forbidden):
+            yield Leak(kind, file.name, place)
+    if forbidden.own is not None:
+        there = {match[0]: match.start() for match in _LONG_ID.finditer(file.text)}
+        for name, of in forbidden.ids_of_others(there).items():
+            yield leak(f"the id of another tenant's {of}", there[name])
+
+
+def _stands(secret: str, text: str) -> int:
+    """Where a secret stands; a short one only by itself, for its letters may be part of a longer word."""
+    at = text.find(secret)
+    if at < 0 or len(secret) >= 12 or not secret.isalnum():
+        return at
+    match = re.search(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", text)
+    return match.start() if match else -1
+
+
+def _host(text: str, hosts: Iterable[tuple[str, str]]) -> int:
+    for match in _ADDRESS.finditer(text):
+        before, _, after = match[1].rpartition("@")
+        names = (before.partition(":")[0], re.sub(r":\d+$", "", after).lower())
+        for user, host in hosts:
+            if (user and names[0] == user) or (host and names[1] == host.lower()):
+                return match.start()
+    return -1
+
+
+def _folders(text: str, forbidden: Forbidden) -> Iterator[tuple[str, int]]:
+    """Paths of this machine that no author wrote: what each is, and where."""
+    found: dict[str, tuple[str, int]] = {}
+    for folder, what in forbidden.folders.items():
+        if folder not in text:
+            continue
+        # A path of one part ("/data") is an ordinary word until something follows.
+        end = r"(?![\w-])" if folder.count("/") > 1 else "/"
+        for match in re.finditer(rf"(?<![\w.~-]){re.escape(folder)}{end}[\w./-]*", text):
+            found.setdefault(match[0], (what, match.start()))
+    for path in forbidden.without_authors_words(list(islice(found, _MOST)), rows=False) if found else ():
+        yield found[path]
+
+
+def _names(kind: str, names: frozenset[str], file: Told, forbidden: Forbidden) -> Iterator[str]:
+    """Where names stand that cannot be there by chance, or stand where such names come."""
+    if not names:
+        return
+    known = ids.keys(names, lambda text: ids.is_telling(text, _LEAST[kind]))
+    found = {known[made]: at for made, at in islice(ids.standing(file.text, known), _MOST)}
+    if found:
+        for name in forbidden.without_authors_words(list(found), rows=kind == _REALM):
+            yield file.place(found[name])
+    word = "user" if kind == _USER else "realm|tenant"
+    for key, text, place in file.keyed:
+        if text in names and re.search(word, key, re.IGNORECASE):
+            yield place
+    # Short ones count where a user is named: "user 7", "externalUserId": "7", the table of users.
+    telling = set(known.values())
+    for text, at in _in_context(file.text, word):
+        # Behind "user" come words of the sentence, too.
+        if (text in names and text not in telling) and (
+            any(map(str.isdigit, text)) or forbidden.without_authors_words([text], rows=kind == _REALM)
+        ):
+            yield file.place(at)
+
+
+def _in_context(text: str, word: str) -> Iterator[tuple[str, int]]:
+    """What stands where users (or tenants) are named, and where."""
+    named = re.compile(
+        rf"(?:{word})(?:[_ ]?id)?[\"']?[\s:(=]{{1,3}}(?:<[^<>]*>)*[\"']?(?=\w)([^\s\"'<>&,;)]+)", re.IGNORECASE
+    )
+    for match in named.finditer(text):
+        yield match[1].rstrip(".:"), match.start()
+    if word == "user":
+        for section in _WHO.finditer(text):
+            for cell in _AUTHOR.finditer(text, section.start(), section.end()):
+                yield cell[1], cell.start()
