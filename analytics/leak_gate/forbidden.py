@@ -116,14 +116,15 @@ class Forbidden:
         )
         return dict(asked.fetchall())
 
-    def without_authors_words(self, found: Sequence[str], *, rows: bool) -> list[str]:
+    def without_authors_words(self, found: Sequence[str], *, rows: bool, own: bool = True) -> list[str]:
         """Those words that neither the reports nor the authors in sight write anyway.
 
         Args:
             found: What was found in a report.
             rows: Words in a tenant's rows are its own, too. Not for ids of users: the rows are where they come from.
+            own: Words of the reports themselves do not count.
         """
-        left = [word for word in found if not self.is_own_word(word)]
+        left = [word for word in found if not (own and self.is_own_word(word))]
         if not left or self.lake is None or self.window is None:
             return left
         lake = self.lake
@@ -138,8 +139,8 @@ class Forbidden:
                 since=self.window.since,
                 until=self.window.until,
             )
-            own = {word for (word,) in asked.fetchall()}
-            left = [word for word in left if word not in own]
+            written = {word for (word,) in asked.fetchall()}
+            left = [word for word in left if word not in written]
             if not left:
                 break
         return left

@@ -147,11 +147,11 @@ def _names(kind: str, names: frozenset[str], file: Told, forbidden: Forbidden) -
     # Short ones count where a user is named: "user 7", "externalUserId": "7", the table of users.
     telling = set(known.values())
     for text, at in _in_context(file.text, word):
-        # Behind "user" come words of the sentence, too.
-        if (text in names and text not in telling) and (
-            any(map(str.isdigit, text)) or forbidden.without_authors_words([text], rows=kind == _REALM)
-        ):
-            yield file.place(at)
+        if text in names and text not in telling:
+            # Behind "user" come words of the sentence, too.
+            is_word = kind == _USER and not any(map(str.isdigit, text)) and forbidden.is_own_word(text)
+            if not is_word and forbidden.without_authors_words([text], rows=kind == _REALM, own=False):
+                yield file.place(at)
 
 
 def _in_context(text: str, word: str) -> Iterator[tuple[str, int]]:
