@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from analytics import __version__
 from analytics.cli import audit, demo, doctor, explain, extract, look, query, report
+from analytics.cli.terminal import say
 from analytics.errors import AnalyticsError
 
 __all__ = ["main"]
@@ -41,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except AnalyticsError as error:
-        print(f"strategy-analytics: {error.message}", file=sys.stderr)
+        say(f"strategy-analytics: {error.message}")
         if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
+            say(f"  {error.hint}")
         return error.exit_code
     except KeyboardInterrupt:
         print("strategy-analytics: interrupted; finished partitions stay", file=sys.stderr)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics.cli.estimates import folded
+from analytics.cli.separated import put_csv
 from analytics.cli.terminal import (
     Verbs,
     add_counters,
@@ -18,7 +19,6 @@ from analytics.cli.terminal import (
     add_realm,
     add_window,
     chosen_realms,
-    put_csv,
     put_json,
     put_table,
     say,
@@ -46,6 +46,9 @@ def add(verbs: Verbs) -> None:
         "--param", action="append", default=[], metavar="name=value", help="a $parameter (may be repeated)"
     )
     parser.add_argument("--format", choices=["table", "csv", "json", "parquet"], default="table")
+    parser.add_argument(
+        "--raw", action="store_true", help="csv: texts as they are, also those a spreadsheet would run as a formula"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of stdout (csv, parquet)")
     parser.set_defaults(run=run_query)
 
@@ -113,7 +116,12 @@ def _write(answer: Any, options: argparse.Namespace) -> None:
         raise QueryError(f"DuckDB: {error}") from error
     if options.format == "csv":
         with options.out.open("w", newline="", encoding="utf-8") if options.out else nullcontext(sys.stdout) as target:
-            put_csv(columns, rows, target)
+            changed = put_csv(columns, rows, target, raw=options.raw)
+        if changed:
+            are = "text begins" if changed == 1 else "texts begin"
+            say(
+                f"{changed:,} {are} like a formula of a spreadsheet: an apostrophe stands in front (--raw leaves it out)"
+            )
     elif options.format == "json":
         put_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:

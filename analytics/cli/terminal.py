@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TypeAlias
 
 from analytics.errors import UsageError
 from analytics.page.text import visible
@@ -19,24 +19,32 @@ _ARENA_MAX = -8  # of malloc.h
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
+_HIDDEN = re.compile(
+    "[\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
 _MOST_ROWS = 500
 _WIDEST_CELL = 100
 
 
 def say(*words: object) -> None:
-    """Words for a person, on stderr."""
-    print(*words, file=sys.stderr, flush=True)
+    """Words for a person, on stderr. An author's name in them cannot move the cursor."""
+    print(*(visible(word, lines=True) for word in words), file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:
-    """Data, on stdout. Letters that its encoding does not have are written as escapes: a cron job's locale may be old."""
+    """Words as data, on stdout. What cannot be seen, or is not in its encoding (a cron job's may be old), is escaped."""
+    text = visible(text, lines=True)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def put_json(value: Any) -> None:
-    """Data for programs, on stdout. NaN and infinities have no JSON: they become null."""
-    print(json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+    """Data for programs, on stdout. NaN and infinities have no JSON: they become null.
+
+    Control and bidi characters are written as JSON's escapes: the same value, and safe to look at.
+    """
+    text = json.dumps(plain_value(value), indent=1, ensure_ascii=False, allow_nan=False)
+    print(_HIDDEN.sub(lambda match: "\\u007f" if match[0] == "\x7f" else json.dumps(match[0])[1:-1], text))
 
 
 def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -56,16 +64,6 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000, soft_wrap=True).print(table)
     if len(listed) > _MOST_ROWS:
         say(f"… {len(listed) - _MOST_ROWS:,} more rows; --format csv shows all")
-
-
-def put_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], target: TextIO) -> None:
-    """Comma-separated values, values as they are: NULL is empty, times ISO 8601, lists and structs JSON."""
-    writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(
-            [json.dumps(_plain(v), ensure_ascii=False) if isinstance(v, list | dict) else _iso(v) for v in row]
-        )
 
 
 def add_realm(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
@@ -107,7 +105,8 @@ def chosen_realms(options: argparse.Namespace) -> list[str | None]:
     return [*given, *([None] if options.no_realm else [])]
 
 
-def _iso(value: Any) -> Any:
+def iso(value: Any) -> Any:
+    """A time or day as ISO 8601; anything else as it is."""
     return value.isoformat() if isinstance(value, datetime | date) else value
 
 
@@ -121,7 +120,7 @@ def _cell(value: Any) -> str:
     text = visible(
         value
         if isinstance(value, str)
-        else json.dumps(_plain(value), ensure_ascii=False)
+        else json.dumps(plain_value(value), ensure_ascii=False)
         if isinstance(value, list | dict)
         else str(value)
     )
@@ -135,13 +134,14 @@ def _are_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[
     ]
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value that JSON has; NaN and infinities are ``None``."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, datetime | date):
         return value.isoformat()
     return value if isinstance(value, str | int | bool | None) else str(value)
