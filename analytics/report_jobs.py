@@ -146,7 +146,7 @@ def fingerprint(planned: Plan, ledger: Sequence[DayRecord]) -> str:
         planned: The report.
         ledger: What the lake holds.
     """
-    first, last = (planned.card.since - LOOK_BACK).date(), planned.card.until.date()
+    first, last = (planned.card.since - LOOK_BACK).date(), planned.card.day
     told: list[Any] = [__version__, hashlib.sha256(planned.notebook.read_bytes()).hexdigest()]
     told.append({key: value for key, value in planned.values.items() if key not in ("lake", "previous")})
     before = report_cards.read(Path(planned.values["previous"]).parent) if planned.values.get("previous") else None

@@ -75,7 +75,7 @@ def with_neighbours(html: str, before: tuple[str, Inline] | None, after: tuple[s
         for rel, link in (("prev", before), ("next", after))
         if link
     ]
-    return html[:start] + Markup(" · ").join(parts) + html[end:]
+    return html[:start] + str(Markup(" · ").join(parts)) + html[end:]  # as text: Markup would escape the page around it
 
 
 _BEGIN, _END = "<!--neighbours-->", "<!--/neighbours-->"

@@ -34,7 +34,7 @@ def document(cards: Sequence[Card], *, made_at: datetime) -> str:
         ]
         return page.document("Reports", [block.in_page for block in blocks], footer=_footer(made_at))
     newest = max(card.day for card in cards)
-    blocks = [page.head(_kick(cards, newest), _title(cards, newest), *_next(cards, newest))]
+    blocks = [page.head(_kick(cards, newest), _title(cards, newest))]
     blocks += [page.banner(words) for words in _banners(cards)]
     blocks.append(_calendar(cards, newest))
     if table := _post_mortems(cards):
@@ -54,7 +54,7 @@ def _kick(cards: Sequence[Card], newest: date) -> page.Markup:
     if named:
         parts.append(f"{named} realm{'s' * (named != 1)}{' and runs without one' if None in realms else ''}")
     day = page.strong(write.day(newest, long=True, year=True))
-    return page.inline([" · ".join(parts), " · newest day ", day, ", UTC"])
+    return page.inline([" · ".join(parts), " · newest day ", day, ", UTC", _next(cards, newest)])
 
 
 def _title(cards: Sequence[Card], newest: date) -> page.Markup:
@@ -87,12 +87,11 @@ def _counted(count: int, one: str, many: str) -> str:
     return f"One {one}" if count == 1 else f"{count} {many}"
 
 
-def _next(cards: Sequence[Card], newest: date) -> tuple[str | None, Any]:
+def _next(cards: Sequence[Card], newest: date) -> str | None:
     """When to worry that nothing new appears: a page on a disk does not know what day it is read."""
     if not any(card.every == "day" for card in cards):
-        return None, "fixed"
-    due = newest + 2 * ONE_DAY
-    return f"The next report is due on {write.day(due)}. If that day is over, reports have stopped.", "fixed"
+        return None
+    return f" · the next is due on {write.day(newest + 2 * ONE_DAY)}; if that day is over, reports have stopped"
 
 
 def _current(cards: Sequence[Card]) -> list[Card]:
@@ -157,7 +156,7 @@ def _calendar(cards: Sequence[Card], newest: date) -> page.Block:
         lone = len(lines) == 1 and not lines[0][1][0].is_scoped and not lines[0][1][0].family
         if not lone:
             rows.append(page.Row(lines[0][1][0].title, [page.Day("")] * DAYS, is_group=True))
-        made = [page.Row(_label(row[-1]) if not lone else row[-1].title, _days(row, days)) for _, row in lines]
+        made = [page.Row(_label(row[-1]), _days(row, days)) for _, row in lines]
         loud = [row for row in made if any(day.kind not in ("", "quiet") for day in row.days)]
         rows += made if len(made) <= _MOST_QUIET_ROWS else loud
         quiet += [] if len(made) <= _MOST_QUIET_ROWS else [row for row in made if row not in loud]
