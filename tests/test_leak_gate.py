@@ -211,7 +211,8 @@ def small(lake, monkeypatch, tmp_path):
     known = {"since": "2026-07-07", "until": "2026-07-10", "lake": str(lake.root)}
 
     def render(said: str) -> reports.Rendered:
-        return reports.render(Definition("small", "runaway_rules"), tmp_path / "out", {**known, "said": said})
+        planned = reports.plan(Definition("small", "small"), tmp_path / "out", {**known, "said": said})
+        return reports.render(planned)
 
     return render
 
@@ -234,10 +235,13 @@ def test_a_report_that_leaks_is_not_published_and_the_last_good_one_stays(lake, 
     monkeypatch.setattr(reports, "folder_name", lambda *_: good.html.parent.name)
     with pytest.raises(ReportError, match=r"not published.*the password in DATABASE_URL in report\.html") as caught:
         small("p@ss/w0rd<")
-    assert "p@ss" not in str(caught.value)
+    failed = Path(str(caught.value.page)).parent
+    assert "p@ss" not in str(caught.value) and {path.name for path in failed.iterdir()} == {"error.html", "card.json"}
     assert {path.name: path.read_bytes() for path in good.html.parent.iterdir()} == before
-    with pytest.raises(ReportError, match="red") as caught:
+    with pytest.raises(ReportError, match="red"):
         small("stop")
-    kept = Path(str(caught.value.notebook)).read_text(encoding="utf-8")
-    assert "ValueError: no <lake's folder> for <folder of Python>/x, red" in kept
-    assert not machine(kept) and str(lake.root) not in kept + caught.value.message
+    assert {path.name for path in failed.iterdir()} == {"error.html", "card.json", "report.ipynb"}
+    for path in failed.iterdir():
+        kept = html.unescape(path.read_text(encoding="utf-8"))
+        assert "no <lake's folder> for <folder of Python>/x, red" in kept
+        assert not machine(kept) and str(lake.root) not in kept

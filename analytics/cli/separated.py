@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
 import re
@@ -32,7 +33,9 @@ def put_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], target: TextI
     Returns:
         How many texts got an apostrophe.
     """
-    writer = csv.writer(target, lineterminator="\n")
+    # Python quotes a carriage return only where it may end a line; without quotes it would end one for every reader.
+    line = io.StringIO(newline="")
+    writer = csv.writer(line, lineterminator="\r\n")
     changed, shown = 0, target.isatty()
     for row in itertools.chain([columns], rows):
         written = []
@@ -44,6 +47,8 @@ def put_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], target: TextI
                 cell = visible(safe, lines=True) if shown else safe
             written.append(cell)
         writer.writerow(written)
+        target.write(line.getvalue()[:-2] + "\n")
+        line.seek(line.truncate(0))
     return changed
 
 

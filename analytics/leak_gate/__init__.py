@@ -7,6 +7,6 @@ or a user can be read.
 
 from analytics.leak_gate.cleaning import clean, clean_text
 from analytics.leak_gate.forbidden import Forbidden, tenants
-from analytics.leak_gate.gate import check
+from analytics.leak_gate.gate import check, is_clean
 
-__all__ = ["Forbidden", "check", "clean", "clean_text", "tenants"]
+__all__ = ["Forbidden", "check", "clean", "clean_text", "is_clean", "tenants"]
