@@ -6,22 +6,18 @@ import argparse
 import contextlib
 import json
 import math
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
 from analytics.errors import UsageError
-from analytics.page.text import visible
+from analytics.page.text import as_json, visible
 
 _ARENA_MAX = -8  # of malloc.h
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-_HIDDEN = re.compile(
-    "[\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-)
 _MOST_ROWS = 500
 _WIDEST_CELL = 100
 
@@ -43,8 +39,7 @@ def put_json(value: Any) -> None:
 
     Control and bidi characters are written as JSON's escapes: the same value, and safe to look at.
     """
-    text = json.dumps(plain_value(value), indent=1, ensure_ascii=False, allow_nan=False)
-    print(_HIDDEN.sub(lambda match: "\\u007f" if match[0] == "\x7f" else json.dumps(match[0])[1:-1], text))
+    print(as_json(plain_value(value)))
 
 
 def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -7,13 +7,15 @@ nothing of it may bend the page.
 
 from __future__ import annotations
 
+import json
+import re
 import unicodedata
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from markupsafe import Markup, escape
 
-__all__ = ["Inline", "Markup", "author", "inline", "plain", "shorten", "visible"]
+__all__ = ["Inline", "Markup", "as_json", "author", "inline", "plain", "shorten", "visible"]
 
 Inline: TypeAlias = "str | Markup | int | float | Iterable[Inline] | None"
 """What may stand in a sentence: text (escaped), Markup (passed through), numbers, or a sequence of these."""
@@ -26,6 +28,9 @@ MARKS_IN_A_ROW = 4
 # Joiners change how letters and emoji connect and are ordinary spelling in Persian, Hindi and emoji.
 _SPELLING = {"\u200c", "\u200d"}
 _RTL = {"R", "AL", "AN"}
+_HIDDEN = re.compile(
+    "[\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 def visible(value: object, *, lines: bool = False) -> str:
@@ -108,3 +113,13 @@ def inline(value: Inline) -> Markup:
 def plain(value: Inline) -> str:
     """The same parts as plain text, for terminals and for readers that do not show HTML."""
     return str(inline(value).striptags())
+
+
+def as_json(value: Any) -> str:
+    """JSON that is safe to look at: control and bidi characters are written as JSON's escapes, which mean the same.
+
+    Raises:
+        ValueError: The value holds NaN or an infinity.
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    return _HIDDEN.sub(lambda match: "\\u007f" if match[0] == "\x7f" else json.dumps(match[0])[1:-1], text)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from analytics.page.text import as_json
 
 
 class SummaryBlock:
@@ -16,8 +17,7 @@ class SummaryBlock:
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        text = json.dumps(self.facts, indent=1, ensure_ascii=False, allow_nan=False)
-        return {"application/json": self.facts, "text/plain": text}, {
+        return {"application/json": self.facts, "text/plain": as_json(self.facts)}, {
             "application/json": {"analytics": {"block": "summary"}, "expanded": False}
         }
 
