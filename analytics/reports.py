@@ -148,7 +148,9 @@ def render(planned: Plan) -> Rendered:
         planned.build(**planned.values)
     target, values = planned.target, planned.values
     window, show_users = Window(planned.card.since, planned.card.until), bool(values.get("show_users"))
-    forbidden = leak_gate.Forbidden.of(values["lake"], target.parent, window=window, show_users=show_users)
+    forbidden = leak_gate.Forbidden.of(
+        values["lake"], target.parent, window=window, show_users=show_users, notebook=planned.notebook
+    )
     with staging(target.parent) as made:
         try:
             executed = _execute(planned.notebook, made / "report.ipynb", values, target, forbidden)

@@ -115,12 +115,12 @@ def test_a_short_id_counts_where_users_are_named_and_a_long_one_though_it_was_sh
     "said",
     [
         "7 users, at least 7 of them", "version 7", "users 7", "no user. 7 of them", "u-00841bc", "xu-00841b", "u-00841b-west",
-        "jane.doe@example.com.au", "12345678901", "12,345", "••••1b", "game", ":on@", "strategy_summary", "2026-07-10",
+        "jane.doe@example.com.au", "12345678901", "12,345", "••••1b", "game", ":on@", "points_per_run_change", "2026-07-10",
         "postgresql://localhost:5432/", "https://elsewhere.example/reader", "acme-cycling", "a realm of 1", "the default", "/usrx",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_it_is_published(folder, said):
-    known = Forbidden.of(None, env={**ENV, "PGPASSWORD": "game", "OTHER_KEY": "strategy_summary"})
+    known = Forbidden.of(None, env={**ENV, "PGPASSWORD": "game", "OTHER_KEY": "points_per_run_change"})
     realms = frozenset({"acme", "ok", "1", "realm", "2026-07-10"})
     for name in PLACES:
         put(folder, name, said)

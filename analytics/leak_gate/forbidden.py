@@ -37,6 +37,7 @@ class Forbidden:
         own: The tenants it is about; ``None`` for all.
         lake: For what is asked only when something was found.
         window: Which runs it can show.
+        code: What its notebook says before it is run. A name in it was written by whoever wrote the notebook.
     """
 
     secrets: Mapping[str, str]
@@ -47,6 +48,7 @@ class Forbidden:
     own: tuple[str | None, ...] | None = None
     lake: Warehouse | None = field(default=None, repr=False)
     window: Window | None = None
+    code: str = ""
 
     @classmethod
     def of(
@@ -57,6 +59,7 @@ class Forbidden:
         window: Window | None = None,
         realms: Sequence[str | None] | None = None,
         show_users: bool = False,
+        notebook: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Forbidden:
         """What may not be read in a report of this lake.
@@ -67,6 +70,7 @@ class Forbidden:
             window: Of the report; two weeks before it count too. Without one only the machine's secrets are known.
             realms: The tenants it is about; ``None`` for all.
             show_users: Users may be named in it.
+            notebook: What is executed.
             env: The environment; that of the process when not given.
 
         Raises:
@@ -76,6 +80,7 @@ class Forbidden:
             secrets.secrets(env),
             frozenset(secrets.hosts(env)),
             secrets.folders(Path(lake) if lake else None, Path(out) if out else None),
+            code=notebook.read_text(encoding="utf-8") if notebook else "",
         )
         if lake is None or window is None:
             return machine
@@ -102,6 +107,10 @@ class Forbidden:
         vocabulary, words = _vocabulary()
         return words.issuperset(made.words) and made.at(vocabulary) >= 0
 
+    def _is_in_code(self, text: str) -> bool:
+        made = key(text)
+        return made is not None and made.at(self.code) >= 0
+
     def ids_of_others(self, found: Iterable[str]) -> dict[str, str]:
         """Those of the ids that are other tenants', and whether each is a "strategy" or a "run"."""
         if self.lake is None or self.window is None or self.own is None:
@@ -122,9 +131,9 @@ class Forbidden:
         Args:
             found: What was found in a report.
             rows: Words in a tenant's rows are its own, too. Not for ids of users: the rows are where they come from.
-            own: Words of the reports themselves do not count.
+            own: Words of the reports themselves, and of the notebook, do not count.
         """
-        left = [word for word in found if not (own and self.is_own_word(word))]
+        left = [word for word in found if not (own and (self.is_own_word(word) or self._is_in_code(word)))]
         if not left or self.lake is None or self.window is None:
             return left
         lake = self.lake
@@ -168,8 +177,6 @@ def _vocabulary() -> tuple[str, frozenset[str]]:
                 words.append(node.value)
             elif name := _name(node):
                 words.append(name)
-    for folder in (package.parent / "notebooks", package / "notebooks"):
-        words += [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.ipynb"))]
     text = "\n".join(words)
     return text, words_of(text)
 

@@ -132,7 +132,7 @@ def _folders(text: str, forbidden: Forbidden) -> Iterator[tuple[str, int]]:
         end = r"(?![\w-])" if folder.count("/") > 1 else "/"
         for match in re.finditer(rf"(?<![\w.~-]){re.escape(folder)}{end}[\w./-]*", text):
             found.setdefault(match[0], (what, match.start()))
-    for path in forbidden.without_authors_words(list(islice(found, _MOST)), rows=False) if found else ():
+    for path in forbidden.without_authors_words(list(islice(found, _MOST)), rows=False, own=False) if found else ():
         yield found[path]
 
 
