@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 import nbformat
@@ -28,6 +28,7 @@ from analytics.findings.evidence import definition, pieces
 from analytics.lake import Lake
 from analytics.leak_gate import Forbidden, clean
 from analytics.page import Block, visible
+from analytics.stories import summary_block
 from analytics.stories.explained import of_evidence
 from analytics.warehouse import Warehouse
 
@@ -334,7 +335,7 @@ class Hostile:
         for version in crowd:
             rules = [rule(name, version * 5) for name in NAMES.values()]
             programs.append((crowd[version], self.first, "crowd " + self.first, json.dumps({"rules": rules}), version))
-            for name in [*NAMES.values(), *NAMES.values()]:
+            for name in NAMES.values():
                 before = itertools.takewhile(lambda other, name=name: other != name, NAMES.values())
                 trace = [entry for other in before for entry in entries(other, version * 5, name)]
                 add(
@@ -373,11 +374,12 @@ def hostile(database_url: str, _template: str, tmp_path_factory: pytest.TempPath
 
 
 WINDOW = {"since": "2026-07-07", "until": "2026-07-09"}
+Drawn: TypeAlias = "tuple[dict[str, Block], list[Figure], dict[str, Any]]"
+"""Every block of both reports, every figure in them, and the facts of the second."""
 
 
 @pytest.fixture(scope="module")
-def drawn(hostile: Hostile) -> Iterator[tuple[dict[str, Block], list[Figure]]]:
-    """Every block of both reports, and every figure in them."""
+def drawn(hostile: Hostile) -> Iterator[Drawn]:
     figures: list[Figure] = []
     draw = svg.inline_svg
     with pytest.MonkeyPatch.context() as patched:
@@ -387,15 +389,16 @@ def drawn(hostile: Hostile) -> Iterator[tuple[dict[str, Block], list[Figure]]]:
         fleet = api.runaway_rules(lake, **WINDOW)
         blocks = {f"post_mortem.{name}": getattr(mortem, name)() for name in SECTIONS}
         blocks |= {f"runaway_rules.{name}": getattr(fleet, name)() for name in FLEET}
-        yield blocks, figures
+        yield blocks, figures, fleet.summary()
 
 
-def test_an_authors_text_is_text_in_every_block_of_both_reports(drawn: tuple[dict[str, Block], list[Figure]]) -> None:
-    blocks, _ = drawn
+def test_an_authors_text_is_text_in_every_block_of_both_reports(drawn: Drawn) -> None:
+    blocks, _, _ = drawn
     seen: dict[str, set[str]] = {"post_mortem": set(), "runaway_rules": set()}
     for name, block in blocks.items():
         shown, _ = block._repr_mimebundle_()
         text = sure(shown["text/html"])
+        assert 'class="sa mathjax_ignore"' in shown["text/html"], "JupyterLab would set $…$ as mathematics"
         seen[name.partition(".")[0]] |= set(MARK.findall(text))
         assert not CONTROLS.search(shown["text/plain"].replace("\n", " ")), name
     assert seen["runaway_rules"] == set(NAMES), "every tenant has its line"
@@ -404,11 +407,11 @@ def test_an_authors_text_is_text_in_every_block_of_both_reports(drawn: tuple[dic
 
 
 def test_a_figure_saved_as_a_picture_shows_letters_and_never_mathematics(
-    drawn: tuple[dict[str, Block], list[Figure]],
+    drawn: Drawn,
 ) -> None:
     from matplotlib.text import Text
 
-    _, figures = drawn
+    _, figures, _ = drawn
     texts = [text for figure in figures for text in figure.findobj(Text)]
     assert sum(bool(MARK.search(text.get_text())) for text in texts) > 20
     assert [text.get_text() for text in texts if text.get_parse_math() and MARK.search(text.get_text())] == []
@@ -423,14 +426,13 @@ def test_a_figure_saved_as_a_picture_shows_letters_and_never_mathematics(
 
 
 def test_an_authors_text_is_text_in_the_published_page_and_in_its_notebook(
-    hostile: Hostile, drawn: tuple[dict[str, Block], list[Figure]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hostile: Hostile, drawn: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def execute(source: Path, executed: Path, values: dict[str, Any], target: Path, forbidden: Forbidden) -> Path:
         """What a kernel does, without starting one; tests/test_notebooks.py starts one for hostile names."""
         book = nbformat.read(source, as_version=4)
-        lake = Warehouse(hostile.lake)
         shown = {f"report.{name.partition('.')[2]}()": block for name, block in drawn[0].items() if "runaway" in name}
-        shown["report.summary_block()"] = api.runaway_rules(lake, **WINDOW).summary_block()
+        shown["report.summary_block()"] = summary_block(drawn[2])
         for cell in book.cells:
             if cell.source in shown:
                 data, metadata = shown[cell.source]._repr_mimebundle_()
@@ -440,6 +442,7 @@ def test_an_authors_text_is_text_in_the_published_page_and_in_its_notebook(
         return executed
 
     monkeypatch.setattr(reports, "_execute", execute)
+    monkeypatch.setattr(reports, "_BUILDERS", {})
     made = api.render("runaway_rules", out=tmp_path, lake=str(hostile.lake.root), **WINDOW)
     html = made.html.read_text(encoding="utf-8")
     assert set(MARK.findall(sure(html))) == set(NAMES)

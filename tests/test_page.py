@@ -7,9 +7,10 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from analytics import page
+from analytics import charts, page
 from analytics.page import number
 from analytics.page.palette import DARK, LIGHT, PRINT
 from analytics.page.text import shorten
@@ -297,7 +298,7 @@ def test_blocks_tell_a_report_what_they_are() -> None:
     for kind, block in kinds.items():
         data, facts = block._repr_mimebundle_()
         assert facts == {"text/html": {"analytics": {"block": kind}}}
-        assert '<div class="sa">' in data["text/html"]
+        assert '<div class="sa mathjax_ignore">' in data["text/html"]
         assert data["text/plain"] == block.text
     assert "<style data-sa>" in kinds["head"]._repr_mimebundle_()[0]["text/html"]
     assert "<style" not in kinds["body"]._repr_mimebundle_()[0]["text/html"]
@@ -331,3 +332,18 @@ def test_a_section_id_is_a_plain_name() -> None:
 def test_the_public_names_are_sorted_and_there() -> None:
     assert page.__all__ == sorted(page.__all__)
     assert all(hasattr(page, name) for name in page.__all__)
+
+
+def test_a_page_stays_small_however_many_strategies_there_are() -> None:
+    rows = [{"name": f"Strategy {number}"} for number in range(1_000)]
+    long = page.table(rows, [page.Column("name", "Strategy", kind="author")])
+    assert long.html.count("<bdi") == 400 and "Strategy 399" in long.html
+    assert "600 more rows have no room on a page." in long.html and "600 more rows" in long.text
+    curves = [
+        (f"s{name}", "finding" if name < 5 else "", float(nodes), 1 - nodes / (name + 60))
+        for name in range(500)
+        for nodes in range(1, name + 60, 9)
+    ]
+    frame = pd.DataFrame(curves, columns=["label", "role", "nodes", "share"])
+    drawn = charts.inline_svg(charts.exceedance(frame, pd.DataFrame({"label": [], "count": []})), "x")
+    assert drawn.count("<path") < 130 and "400 shorter ones are not drawn" in drawn

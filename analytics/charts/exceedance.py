@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMED = 4
+MOST = 100
 _LEFT = 1e-9
 
 
@@ -43,7 +44,8 @@ def exceedance(curves: pd.DataFrame, capped: pd.DataFrame, *, cap: int = 1000, w
         cap: The engine's limit of nodes.
         width: In pixels.
     """
-    lines = _lines(curves)
+    every = _lines(curves)
+    lines = _drawn(every)
     stopped = [pair for pair in zip(words(capped, "label"), floats(capped, "count"), strict=True) if known(pair[1])]
     if not lines and not stopped:
         return nothing(width, "No run with nodes logged in this window.")
@@ -72,7 +74,7 @@ def exceedance(curves: pd.DataFrame, capped: pd.DataFrame, *, cap: int = 1000, w
             [min(start, xs[0]), *xs], [1.0, *ys], where="post", color=role_colour(role),
             lw=1.8 if marked else 0.9, zorder=4 if marked else 2,
         )  # fmt: skip
-    _names(axes, lines, grey, room)
+    _names(axes, lines, grey, room, len(every) - len(lines))
     _stopped(axes, lines, stopped, cap, bottom, phone)
     x_name = "nodes per run"
     label(axes, 0.5, -34 / height, x_name, size=SMALL, ha="center", transform=axes.transAxes)
@@ -94,7 +96,16 @@ def _lines(curves: pd.DataFrame) -> dict[str, tuple[str, list[tuple[float, float
     return out
 
 
-def _names(axes: Axes, lines: dict[str, tuple[str, list[tuple[float, float]]]], grey: list[str], across: float) -> None:
+def _drawn(lines: dict[str, tuple[str, list[tuple[float, float]]]]) -> dict[str, tuple[str, list[tuple[float, float]]]]:
+    """The highlighted curves, then those that reach furthest: more than a hundred are one grey area of a megabyte."""
+    order = sorted(lines, key=lambda name: (lines[name][0] not in ROLES, -lines[name][1][-1][0]))
+    kept = set(order[:MOST])
+    return {name: line for name, line in lines.items() if name in kept}
+
+
+def _names(
+    axes: Axes, lines: dict[str, tuple[str, list[tuple[float, float]]]], grey: list[str], across: float, left_out: int
+) -> None:
     """Names stand left of the highlighted curves; of the grey ones only the outermost is named."""
     reach = {name: max(nodes for nodes, _ in points) for name, (_, points) in lines.items()}
     marked = sorted((name for name in lines if name not in grey), key=lambda name: -reach[name])[:NAMED]
@@ -110,7 +121,7 @@ def _names(axes: Axes, lines: dict[str, tuple[str, list[tuple[float, float]]]], 
         )  # fmt: skip
     if grey:
         if len(grey) > 2:
-            text = "each grey line\nis a strategy"
+            text = "each grey line\nis a strategy" + (f"; {left_out:,} shorter ones are not drawn" if left_out else "")
             tied(axes, (0, 0), text, coords="axes fraction", offset=(6, 18), size=SMALL, gid=HALO)
         last = max(grey, key=lambda name: reach[name])
         x, y = next(((nodes, share) for nodes, share in lines[last][1] if share <= 0.15), lines[last][1][-1])

@@ -35,7 +35,8 @@ class Block:
     @property
     def in_page(self) -> str:
         """For a page that brings the style sheet itself."""
-        return str(Markup('<div class="sa">{}</div>').format(self.html))
+        # JupyterLab sets $…$ in an output as mathematics; an author's text is none.
+        return str(Markup('<div class="sa mathjax_ignore">{}</div>').format(self.html))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         """What a notebook shows. The metadata lets a report find its blocks among the outputs of the cells."""

@@ -31,6 +31,9 @@ Kind: TypeAlias = Literal[
 ]
 RowClass: TypeAlias = Literal["hot", "quiet", "sum"]
 
+MOST_ROWS = 400
+"""A page stays below 5 MB however many strategies there are; a person reads no more."""
+
 _RIGHT = {"count", "exact", "number", "percent", "ms", "estimate"}
 _ROW_CLASSES = ("hot", "quiet", "sum")
 
@@ -72,7 +75,7 @@ def table(
     group: str | None = None,
     empty: Inline = "No rows.",
 ) -> Block:
-    """A table of mappings or of a data frame.
+    """A table of mappings or of a data frame: its first `MOST_ROWS` rows, and how many more there are.
 
     Args:
         rows: A sequence of mappings, or a frame with `to_dict("records")`.
@@ -91,7 +94,7 @@ def table(
     body: list[Markup] = []
     lines = ["\t".join(plain(column.title) for column in columns)]
     last: Any = object()
-    for record in records:
+    for record in records[:MOST_ROWS]:
         if group is not None and record.get(group) != last:
             last = record.get(group)
             body.append(Markup('<tr class="grp"><td colspan="{}">{}</td></tr>').format(len(columns), inline(last)))
@@ -100,6 +103,9 @@ def table(
         marked = Markup("").join(_cell(column, cell) for column, cell in zip(columns, cells, strict=True))
         body.append(Markup("<tr{}>{}</tr>").format(_class(row_class, record), marked))
     html = Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(titles, Markup("").join(body))
+    if len(records) > MOST_ROWS:
+        left = f"{len(records) - MOST_ROWS:,} more rows have no room on a page."
+        html, lines = html + Markup('<p class="note">{}</p>').format(left), [*lines, left]
     return Block(html, "\n".join(lines))
 
 
