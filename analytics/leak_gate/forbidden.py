@@ -107,6 +107,16 @@ class Forbidden:
         vocabulary, words = _vocabulary()
         return words.issuperset(made.words) and made.at(vocabulary) >= 0
 
+    @functools.cached_property
+    def _in_sight(self) -> Warehouse:
+        """The lake with the report's own tenants."""
+        if self.lake is None:
+            raise ValueError("no lake is known")
+        if self.own is None:
+            return self.lake
+        known = self.lake.realms
+        return Warehouse(self.lake.lake, realms=[realm for realm in self.own if realm in known])
+
     def _is_in_code(self, text: str) -> bool:
         made = key(text)
         return made is not None and made.at(self.code) >= 0
@@ -136,10 +146,7 @@ class Forbidden:
         left = [word for word in found if not (own and (self.is_own_word(word) or self._is_in_code(word)))]
         if not left or self.lake is None or self.window is None:
             return left
-        lake = self.lake
-        if self.own is not None:
-            known = self.lake.realms
-            lake = Warehouse(self.lake.lake, realms=[realm for realm in self.own if realm in known])
+        lake = self._in_sight
         for name in ("words_of_programs", "words_of_rows") if rows else ("words_of_programs",):
             asked = lake.sql(
                 sql.text("leaks", name),

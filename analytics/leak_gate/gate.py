@@ -151,12 +151,14 @@ def _names(kind: str, names: frozenset[str], file: Told, forbidden: Forbidden) -
             yield place
     # Short ones count where a user is named: "user 7", "externalUserId": "7", the table of users.
     telling = set(known.values())
+    named: dict[str, int] = {}
     for text, at in _in_context(file.text, word):
-        if text in names and text not in telling:
-            # Behind "user" come words of the sentence, too.
-            is_word = kind == _USER and not any(map(str.isdigit, text)) and forbidden.is_own_word(text)
-            if not is_word and forbidden.without_authors_words([text], rows=kind == _REALM, own=False):
-                yield file.place(at)
+        # Behind "user" come words of the sentence, too.
+        is_word = kind == _USER and not any(map(str.isdigit, text))
+        if text in names and text not in telling and not (is_word and forbidden.is_own_word(text)):
+            named.setdefault(text, at)
+    for text in forbidden.without_authors_words(list(islice(named, _MOST)), rows=kind == _REALM, own=False):
+        yield file.place(named[text])
 
 
 def _in_context(text: str, word: str) -> Iterator[tuple[str, int]]:

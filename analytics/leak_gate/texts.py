@@ -122,7 +122,7 @@ def _texts(value: Any, place: str, key: str) -> Iterator[tuple[str, str, str]]:
     elif isinstance(value, dict):
         for name, item in value.items():
             yield place, key, name
-            yield from _texts(item, f"{place}.{name}" if place and " " not in place else name, name)
+            yield from _texts(item, f"{place}{' ' if place.endswith(')') else '.'}{name}" if place else name, name)
     elif isinstance(value, list):
         # Lines of one text, as notebooks keep them.
         if key in ("text", "traceback") and all(isinstance(item, str) for item in value):

@@ -1,8 +1,9 @@
 -- Which of these words the authors in sight have written into their programs, or given to something as its name.
 -- They are shown because they stand there. As a part of a longer one ("acme" in "acme-north") a word does not count;
 -- $written holds each as JSON writes it.
+-- A pattern is made for every pair of texts, so the quick question comes first.
 with found as (
-  select word, '(?:^|[^\pL\pN_@-])(?:' || regexp_escape(word) || '|' || regexp_escape(written) || ')(?:[^\pL\pN_@-]|$)' as alone
+  select word, written, '(?:^|[^\pL\pN_@-])(?:' || regexp_escape(word) || '|' || regexp_escape(written) || ')(?:[^\pL\pN_@-]|$)' as alone
     from (select unnest($found::varchar[]) as word, unnest($written::varchar[]) as written)
 ),
 names as (
@@ -18,4 +19,7 @@ texts as (
 select distinct word
   from found
  where word in (from names)
-    or exists (select 1 from texts where regexp_matches(text, alone))
+    or exists (
+         select 1 from texts
+          where case when contains(text, word) or contains(text, written) then regexp_matches(text, alone) end
+       )
