@@ -56,8 +56,8 @@ def test_an_extraction_tells_the_journal_line_by_line_without_a_bar(database_url
         assert main(words) == 0
     lines = log.read_text(encoding="utf-8").splitlines()
     assert {line[:3] for line in lines} == {"<5>", "<6>"}
-    assert [line for line in lines if "sampling rate 0.05, the engine's default" in line][0].startswith("<5>")
-    assert [line for line in lines if "logged runs, " in line][0].startswith("<6>")
+    assert next(line for line in lines if "sampling rate 0.05, the engine's default" in line).startswith("<5>")
+    assert next(line for line in lines if "logged runs, " in line).startswith("<6>")
     assert not any("\x1b" in line or "\r" in line for line in lines)
 
 
