@@ -85,10 +85,9 @@ def _clock(source: Source) -> Iterator[Diagnosis]:
         return found.replace(tzinfo=UTC)
 
     ahead, uncertainty = clock_offset(server_time)
-    seconds = abs(ahead.total_seconds())
     said = (
-        f"the server's clock is {seconds:,.3f} s {'ahead of' if ahead > timedelta(0) else 'behind'} this machine's, "
-        f"give or take {uncertainty.total_seconds():.3f} s"
+        f"the server's clock is {_short(abs(ahead))} {'ahead of' if ahead > timedelta(0) else 'behind'} this machine's, "
+        f"give or take {_short(uncertainty)}"
     )
     if abs(ahead) - uncertainty > SKEW:
         yield advice(
@@ -98,6 +97,11 @@ def _clock(source: Source) -> Iterator[Diagnosis]:
         )
     else:
         yield ok("clock", said)
+
+
+def _short(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    return f"{seconds:,.1f} s" if seconds >= 1 else f"{seconds * 1000:,.1f} ms"
 
 
 def clock_offset(
