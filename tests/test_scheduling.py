@@ -420,7 +420,7 @@ def test_every_command_of_every_example_is_one() -> None:
     called: set[str] = set()
     for path in sorted(EXAMPLES.iterdir()):
         for line in path.read_text(encoding="utf-8").splitlines():
-            for match in re.finditer(r"(?:bin/|^    |`)strategy-analytics ([a-z][^\n\"`|;<>)#]*)", line):
+            for match in re.finditer(r"(?:bin/|^[# ]*|`)strategy-analytics ([a-z][^\n\"`|;<>)#]*)", line):
                 called.add(re.sub(r"\s+2$", "", match[1]).strip())
     assert set(COMMANDS) <= called
     assert [words for words in called if not is_a_command(shlex.split(words))] == []
