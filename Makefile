@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab extract status check report query test lint types prove prove-estimates prove-forecast prove-time-split soak bench clean
+.PHONY: help install demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-time-split soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -39,6 +39,9 @@ check: $(READY)  ## checks with severity over the lake
 
 report: $(READY)  ## make report REPORT=post_mortem REALM=… ARGS="--family '…'" SINCE=… UNTIL=…
 	$(RUN) report $(REPORT) $(window) $(realm) $(ARGS)
+
+schedule: $(READY)  ## print the crontab lines (ARGS="--format systemd": the units) that run this checkout
+	$(RUN) schedule $(ARGS)
 
 query: $(READY)  ## make query ARGS="'from strategy_days limit 5'"
 	$(RUN) query $(ARGS)

@@ -154,3 +154,8 @@ def _count(value: int | str) -> int:
             hint="--retries 5 or ANALYTICS_RETRIES=5; 0 gives up at the first failure",
         )
     return count
+
+
+def journal_stream(env: Mapping[str, str] | None = None) -> str:
+    """Device and inode of the stream that goes to systemd's journal, ``8:4711``; empty where there is none."""
+    return (os.environ if env is None else env).get("JOURNAL_STREAM", "")

@@ -14,6 +14,7 @@ from analytics import disk
 from analytics.config import Settings
 from analytics.diagnosis import Diagnosis, advice, ok, problem
 from analytics.doctor_server import examine_server
+from analytics.doctor_volume import examine_growth, examine_weights
 from analytics.errors import LakeError, LakeLockedError, SourceError
 from analytics.lake import Lake
 from analytics.lock import NAME as LOCK
@@ -56,13 +57,15 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
     except SourceError as error:
         yield problem("source", error.message, error.hint)
     yield from _rates(settings.rates)
+    yield from examine_weights(lake, settings.rates)
     yield from examine_lake(lake)
 
 
 def _rates(rates: Rates) -> Iterator[Diagnosis]:
     repair = "set ANALYTICS_SAMPLE_RATE to the engine's DSL_EXECUTION_LOG_SAMPLE_RATE"
     if not rates.may_default:
-        yield ok("sampling rate", f"the engine logs this fraction of the ok runs: {rates}")
+        said = "the file of rates (ANALYTICS_SAMPLE_RATES) says" if rates.entries else "ANALYTICS_SAMPLE_RATE says"
+        yield ok("sampling rate", f"{said} that the engine logs this fraction of the ok runs: {rates}")
     elif rates.entries:
         yield advice("sampling rate", f"for some times or tenants nobody has said a rate: {rates}", repair)
     else:
@@ -77,7 +80,7 @@ def examine_lake(lake: Lake) -> Iterator[Diagnosis]:
     """Look at the lake's folder, its disk, its lock and its ledger."""
     folder = _nearest(lake.root)
     yield from _writable(lake, folder)
-    yield from _space(folder)
+    yield from _space(lake, folder)
     yield from _durable(folder)
     if lake.root.is_dir():
         yield from _lock(lake)
@@ -110,7 +113,7 @@ def _writable(lake: Lake, folder: Path) -> Iterator[Diagnosis]:
     yield ok("lake", f"the lake {lake.root} {made}")
 
 
-def _space(folder: Path) -> Iterator[Diagnosis]:
+def _space(lake: Lake, folder: Path) -> Iterator[Diagnosis]:
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(folder).free
         said = f"{free / (1 << 30):,.1f} GB are free"
@@ -120,6 +123,7 @@ def _space(folder: Path) -> Iterator[Diagnosis]:
             yield advice("space", said, f"a run that fills the disk stops cleanly, but stops: df -h {folder}")
         else:
             yield ok("space", said)
+        yield from examine_growth(lake, free)
 
 
 def _durable(folder: Path) -> Iterator[Diagnosis]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from analytics import origin, sql
 from analytics.diagnosis import Diagnosis, advice, ok, problem
+from analytics.doctor_volume import examine_volume
 from analytics.errors import SourceError
 from analytics.lake import Lake
 from analytics.model import RealmFilter
@@ -22,6 +23,9 @@ LARGE_TABLE = 512 << 20
 
 LONG = timedelta(hours=1)
 
+SKEW = timedelta(minutes=1)
+"""Clocks that differ by more are told: "yesterday" is of this machine's clock, what is complete of the server's."""
+
 
 def examine_server(source: Source, lake: Lake) -> Iterator[Diagnosis]:
     """Findings of an open source.
@@ -32,10 +36,13 @@ def examine_server(source: Source, lake: Lake) -> Iterator[Diagnosis]:
     """
     [session] = source._rows("session")
     yield from _connection(source, session)
+    yield from _rights(source, session)
+    yield from _clock(source)
     yield from _table(source, session)
     yield from _horizon(source, session)
     yield from _standby(session)
     yield from _index(source)
+    yield from examine_volume(source, small=LARGE_TABLE)
     yield from _origin(source, lake)
 
 
@@ -53,6 +60,75 @@ def _connection(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
     free = session["max_connections"] - session["connections"]
     if free < 5:
         yield advice("connections", f"the server has {free} free connections", "raise max_connections, or use a pooler")
+
+
+def _rights(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
+    [rights] = source._rows("rights")
+    more = list(rights["more_rights"])
+    if rights["can_write"]:
+        more.insert(0, "change what it should only read")
+    repair = (
+        f"create role reader login; grant select on {LOG_TABLE}, strategydefinition to reader; and connect as that role"
+    )
+    if rights["is_superuser"]:
+        yield advice("rights", f"role {session['role']} is a superuser: it can do everything", repair)
+    elif more:
+        yield advice("rights", f"role {session['role']} can {', '.join(more)}; reading is all it needs", repair)
+    else:
+        yield ok("rights", f"role {session['role']} can read, and change nothing; this session is read-only besides")
+
+
+def _clock(source: Source) -> Iterator[Diagnosis]:
+    def server_time() -> datetime:
+        [row] = source._rows("clock")
+        found: datetime = row["server_time"]
+        return found.replace(tzinfo=UTC)
+
+    ahead, uncertainty = clock_offset(server_time)
+    said = (
+        f"the server's clock is {_short(abs(ahead))} {'ahead of' if ahead > timedelta(0) else 'behind'} this machine's, "
+        f"give or take {_short(uncertainty)}"
+    )
+    if abs(ahead) - uncertainty > SKEW:
+        yield advice(
+            "clock",
+            f"{said}: around midnight UTC the two mean different days by yesterday",
+            "have both follow a time server: timedatectl, at both",
+        )
+    else:
+        yield ok("clock", said)
+
+
+def _short(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    return f"{seconds:,.1f} s" if seconds >= 1 else f"{seconds * 1000:,.1f} ms"
+
+
+def clock_offset(
+    server_time: Callable[[], datetime], now: Callable[[], datetime] = lambda: datetime.now(UTC), tries: int = 5
+) -> tuple[timedelta, timedelta]:
+    """How far the server's clock is ahead of this machine's, as NTP reckons it.
+
+    The server looked at its clock at some moment between question and answer: the middle is taken, and half the time between
+    them is the most that this can be wrong by. The quickest of several tries counts.
+
+    Args:
+        server_time: Asks the server, UTC.
+        now: This machine's clock.
+        tries: How often.
+
+    Returns:
+        The offset, and the most it can be wrong by.
+    """
+    found = []
+    for _ in range(tries):
+        asked = now()
+        there = server_time()
+        answered = now()
+        half = (answered - asked) / 2
+        found.append((half, there - (asked + half)))
+    half, offset = min(found)
+    return offset, abs(half)
 
 
 def _table(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
@@ -111,6 +187,7 @@ def _ending(pid: int | None, gid: str | None) -> str:
 
 def _standby(session: dict[str, Any]) -> Iterator[Diagnosis]:
     if not session["is_standby"]:
+        yield ok("primary", "this is the primary; a standby would do as well, and spares it the load")
         return
     if session["hot_standby_feedback"] or session["standby_delay"] == "-1":
         yield ok("standby", "this is a standby, and it lets long snapshots live")

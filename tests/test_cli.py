@@ -47,6 +47,20 @@ def test_a_second_extraction_says_nothing_to_do(run, database_url, tmp_path):
     assert "sampling rate" not in err
 
 
+def test_an_extraction_tells_the_journal_line_by_line_without_a_bar(database_url, tmp_path, monkeypatch):
+    log = tmp_path / "stderr"
+    with log.open("w", encoding="utf-8") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        monkeypatch.setenv("JOURNAL_STREAM", f"{log.stat().st_dev}:{log.stat().st_ino}")
+        words = ["extract", *DAYS, "--lake", str(tmp_path / "lake"), "--database-url", database_url, "--no-realm"]
+        assert main(words) == 0
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert {line[:3] for line in lines} == {"<5>", "<6>"}
+    assert next(line for line in lines if "sampling rate 0.05, the engine's default" in line).startswith("<5>")
+    assert next(line for line in lines if "logged runs, " in line).startswith("<6>")
+    assert not any("\x1b" in line or "\r" in line for line in lines)
+
+
 def test_extract_gives_json_to_programs(run, database_url, tmp_path):
     code, out, _ = run(
         "extract", *DAYS, "--lake", tmp_path / "lake", "--database-url", database_url, "--no-realm", "--json"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from analytics.cli import main
 from analytics.config import Settings
 from analytics.diagnosis import Diagnosis
 from analytics.doctor import examine, examine_lake, file_system
+from analytics.doctor_server import clock_offset
+from analytics.doctor_volume import examine_growth
 from analytics.lake import Lake
 from analytics.rates import Rates
 
@@ -35,7 +38,11 @@ def test_all_is_well(table: Table, fresh: Lake) -> None:
     table.insert()
     table.extract(fresh)
     found = seen(table.url, fresh)
-    assert {name for name, finding in found.items() if finding.level != "ok"} <= {"disk", "space", "connections"}
+    # The tests' server is its owner's, and nothing was logged there this week.
+    assert {name for name, finding in found.items() if finding.level != "ok"} <= {
+        *("disk", "space", "connections"),
+        *("rights", "volume"),
+    }
     assert {"server", "log table", "updates", "horizon", "second connection", "index", "origin", "lake", "lock"} <= set(
         found
     )
@@ -130,6 +137,95 @@ def test_another_source_than_the_lakes_is_a_problem(table: Table, fresh: Lake) -
     assert (found.level, "server 4711" in found.sentence, "--accept-source" in found.repair) == ("problem", True, True)
 
 
+def test_a_role_that_can_do_more_than_read_is_advised_against_and_one_that_cannot_is_not(
+    table: Table, role: str, fresh: Lake
+) -> None:
+    assert "is a superuser" in seen(table.url, fresh)["rights"].sentence
+    table.execute(f"grant select on {LOG}, strategydefinition to {role}")
+    found = seen(table.as_role(role), fresh)["rights"]
+    assert (found.level, f"role {role} can read" in found.sentence) == ("ok", True)
+    table.execute(f"grant delete on {LOG} to {role}")
+    table.execute(f"alter role {role} createdb")
+    found = seen(table.as_role(role), fresh)["rights"]
+    assert (found.level, "change what it should only read, create databases" in found.sentence) == ("advice", True)
+    assert f"grant select on {LOG}, strategydefinition to reader" in found.repair
+
+
+def test_the_primary_is_told_and_a_standby_with_what_it_needs(table: Table, fresh: Lake) -> None:
+    assert seen(table.url, fresh)["primary"].level == "ok"
+    standby = {"is_standby": True, "hot_standby_feedback": False, "standby_delay": "30s"}
+    [found] = doctor_server._standby(standby)
+    assert (found.level, "hot_standby_feedback = on" in found.repair) == ("advice", True)
+
+
+def test_the_clocks_offset_is_that_of_the_quickest_answer_and_says_how_far_it_can_be_wrong() -> None:
+    start = datetime(2026, 7, 8, tzinfo=UTC)
+    # Asked and answered after so many seconds, the server's clock is 90 s ahead and was looked at half way, or later.
+    here = iter([start + timedelta(seconds=s) for s in (0, 4, 10, 10.2, 20, 23)])
+    there = iter([start + timedelta(seconds=s + 90) for s in (3.9, 10.1, 21.5)])
+    offset, uncertainty = clock_offset(lambda: next(there), lambda: next(here), tries=3)
+    assert (offset, uncertainty) == (timedelta(seconds=90), timedelta(seconds=0.1))
+
+
+def test_clocks_that_differ_are_advised_about(table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = seen(table.url, fresh)["clock"]
+    assert (found.level, "give or take" in found.sentence) == ("ok", True)  # server and test share a machine
+    monkeypatch.setattr(doctor_server, "clock_offset", lambda _: (timedelta(seconds=-90), timedelta(seconds=1)))
+    found = seen(table.url, fresh)["clock"]
+    assert (found.level, "90.0 s behind" in found.sentence) == ("advice", True)
+    assert "timedatectl" in found.repair
+
+
+def test_the_volume_of_a_day_is_counted_or_estimated_without_reading_a_large_table(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert seen(table.url, fresh)["volume"].level == "advice"
+    # 100 rows on each of the thirty days before today, one in ten of them a failure; yesterday 40 more, wrongly flagged.
+    table.execute(
+        f"""insert into {LOG} (id, created_at, "strategyId", "strategyVersion", "strategyType", status, "durationMs",
+                               "nodesExecuted", sampled)
+            select gen_random_uuid(), date_trunc('day', now(), 'UTC') - d * interval '1 day' + i * interval '10 minutes', 's', 1,
+                   'DSL_FULL', case when i % 10 = 0 then 'error' else 'ok' end, 1, 0, i % 10 <> 0 and i < 100
+              from generate_series(30, 1, -1) d, generate_series(0, case when d = 1 then 139 else 99 end) i
+             order by 2"""
+    )
+    table.execute(f"analyze {LOG}")
+    found = seen(table.url, fresh)
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    assert f"{740 / 7:,.0f} rows a day" in found["volume"].sentence
+    assert f"most on {yesterday} (140)" in found["volume"].sentence
+    assert f"{74 / 740:.1%} of the rows are failures" in found["volume"].sentence
+    assert found["sampled"].sentence.startswith(
+        "36 of 740 rows"
+    )  # of the 40 four are failures, flagged as they should be
+    monkeypatch.setattr(doctor_server, "LARGE_TABLE", 0)
+    table.execute(f'drop index if exists "ix_{LOG}_strategy_status_created"')
+    found = seen(table.url, fresh)
+    assert found["volume"].sentence.endswith("a day in the table")
+    [estimated] = re.findall(r"about ([\d,]+) rows a day .* by the planner's statistics", found["volume"].sentence)
+    assert 90 <= int(estimated) <= 125  # 740 / 7 = 106; the histogram has a hundred steps
+    assert "sampled" not in found
+
+
+def test_a_lake_that_was_weighed_otherwise_than_the_settings_say_is_told_and_how_to_mend_it(
+    table: Table, fresh: Lake
+) -> None:
+    for _ in range(6):
+        table.insert()
+    for _ in range(2):
+        table.insert(status="error", points=None, sampled=False, errorCode="DSL_UNEXPECTED", trace="null")
+    table.extract(fresh)
+    found = seen(table.url, fresh)
+    assert "weights" not in found
+    # 2 of 8 rows; at 0.05 the six stand for 120 runs: 2 of 122
+    assert found["failures"].sentence.startswith("25.00% of the last days' rows")
+    assert "about 1.64% of the runs" in found["failures"].sentence
+    settings = Settings(database_url=table.url, lake=fresh.root, rates=Rates((), 0.2))
+    [weights] = [finding for finding in examine(settings) if finding.name == "weights"]
+    assert "acme · 2026-07-08 with 0.05, not 0.2" in weights.sentence
+    assert weights.repair.endswith("strategy-analytics extract --since 2026-07-08 --force")
+
+
 # ---- the lake --------------------------------------------------------------------------------------------------------
 
 
@@ -149,6 +245,21 @@ def test_a_lock_that_is_held_is_told_and_no_problem_while_its_owner_lives(fresh:
         found = of_lake(Lake(fresh.root))["lock"]
     assert (found.level, f"pid {os.getpid()}" in found.sentence) == ("ok", True)
     assert of_lake(fresh)["lock"].sentence == "nobody is writing the lake"
+
+
+def test_the_days_until_the_disk_is_full_are_reckoned_from_what_the_last_days_took(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh)
+    taken = sum(
+        path.stat().st_size
+        for folder in ("executions", "node_days")
+        for path in (fresh.root / folder).rglob("part.parquet")
+    )
+    # three days are recorded, with rows on one of them
+    [growth] = examine_growth(fresh, free=taken * 10)
+    assert (growth.level, "full in about 30 days" in growth.sentence) == ("advice", True)
+    [growth] = examine_growth(fresh, free=taken * 100)
+    assert (growth.level, "lasts for 300 days" in growth.sentence) == ("ok", True)
 
 
 def test_little_space_is_advice_and_none_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

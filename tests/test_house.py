@@ -94,6 +94,7 @@ ORDER = (
         "audit_weights",
         "audit",
         "diagnosis",
+        "doctor_volume",
         "doctor_server",
         "doctor",
     ),

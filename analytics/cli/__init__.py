@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from analytics import __version__
-from analytics.cli import audit, demo, doctor, explain, extract, look, query, report, report_run
-from analytics.cli.terminal import say
-from analytics.errors import AnalyticsError
+from analytics.cli import audit, demo, doctor, explain, extract, look, query, report, report_run, schedule
+from analytics.cli.terminal import Priority, say
+from analytics.errors import AnalyticsError, LakeLockedError
 
 __all__ = ["main"]
 
@@ -42,12 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except AnalyticsError as error:
-        say(f"strategy-analytics: {error.message}")
+        # Another run at work is no error: it is there that the work is done.
+        priority = Priority.NOTICE if error.exit_code == LakeLockedError.exit_code else Priority.ERROR
+        say(f"strategy-analytics: {error.message}", priority=priority)
         if error.hint:
-            say(f"  {error.hint}")
+            say(f"  {error.hint}", priority=priority)
         return error.exit_code
     except KeyboardInterrupt:
-        print("strategy-analytics: interrupted; finished partitions stay", file=sys.stderr)
+        say("strategy-analytics: interrupted; finished partitions stay", priority=Priority.WARNING)
         return 130
     except BrokenPipeError:
         # The reader of a pipe left (| head): nothing is wrong, but Python would complain when it flushes at exit.
@@ -55,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        print(f"strategy-analytics: {error.strerror or error}:{where}", file=sys.stderr)
-        print("  check that the folder exists, its rights, and the free space (df -h)", file=sys.stderr)
+        say(f"strategy-analytics: {error.strerror or error}:{where}", priority=Priority.ERROR)
+        say("  check that the folder exists, its rights, and the free space (df -h)", priority=Priority.ERROR)
         return 3
 
 
@@ -64,7 +66,7 @@ class _Parser(argparse.ArgumentParser):
     """Usage errors in the manner of all others: one sentence, and the repair."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"strategy-analytics: {message}\n  see {self.prog} --help", file=sys.stderr)
+        say(f"strategy-analytics: {message}\n  see {self.prog} --help", priority=Priority.ERROR)
         raise SystemExit(2)
 
 
@@ -80,6 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"strategy-analytics {__version__}")
     parser.set_defaults(run=None)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for module in (extract, doctor, look, query, explain, audit, report, report_run, demo):
+    for module in (extract, doctor, look, query, explain, audit, report, report_run, schedule, demo):
         module.add(verbs)
     return parser

@@ -9,7 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chosen_realms, few_heaps, put, put_json, say
+from analytics.cli.terminal import (
+    Priority,
+    Verbs,
+    add_lake,
+    add_realm,
+    add_window,
+    chosen_realms,
+    few_heaps,
+    put,
+    put_json,
+    say,
+)
 from analytics.errors import LakeError
 
 if TYPE_CHECKING:
@@ -126,21 +137,25 @@ def report(result: ExtractResult) -> None:
             f"{entries:,} trace entries ({total:.1f} s)"
         )
     for partition, count in result.kept.items():
-        say(f"{partition}: {count:,} rows are gone at the source and were kept (--allow-shrink follows the source)")
+        say(
+            f"{partition}: {count:,} rows are gone at the source and were kept (--allow-shrink follows the source)",
+            priority=Priority.NOTICE,
+        )
     for partition, count in result.dropped.items():
-        say(f"{partition}: {count:,} rows are gone at the source and were dropped")
+        say(f"{partition}: {count:,} rows are gone at the source and were dropped", priority=Priority.NOTICE)
     if result.incomplete_days:
         days = ", ".join(day.isoformat() for day in result.incomplete_days[:5])
         more = len(result.incomplete_days) - 5
         say(
             f"not complete yet: {days}{f' and {more} more' if more > 0 else ''}; complete until "
-            f"{result.horizon.until:%Y-%m-%d %H:%M:%S} UTC ({result.horizon.reason})"
+            f"{result.horizon.until:%Y-%m-%d %H:%M:%S} UTC ({result.horizon.reason})",
+            priority=Priority.NOTICE,
         )
     if result.unread_columns:
-        say(f"columns of the source that are not carried: {', '.join(result.unread_columns)}")
+        say(f"columns of the source that are not carried: {', '.join(result.unread_columns)}", priority=Priority.NOTICE)
     _report_rates(result)
     for note in result.notes:
-        say(f"note: {note}")
+        say(f"note: {note}", priority=Priority.NOTICE)
 
 
 def _report_rates(result: ExtractResult) -> None:
@@ -156,7 +171,8 @@ def _report_rates(result: ExtractResult) -> None:
     if 0 < len(result.defaulted) < total:
         some = f" for {len(result.defaulted)} of {total} partitions ({result.defaulted[0]}, …)"
     say(
-        f"sampling rate {DEFAULT_SAMPLE_RATE:g}, the engine's default{some}; set ANALYTICS_SAMPLE_RATE if yours differs"
+        f"sampling rate {DEFAULT_SAMPLE_RATE:g}, the engine's default{some}; set ANALYTICS_SAMPLE_RATE if yours differs",
+        priority=Priority.NOTICE,
     )
 
 

@@ -1,4 +1,8 @@
-"""What a person sees, and what a program reads."""
+"""What a person sees, and what a program reads.
+
+Where words go to systemd's journal each line begins with its priority, as sd-daemon(3) has it, so that `journalctl -p warning`
+and whoever watches the journal find what matters.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import argparse
 import contextlib
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any, TypeAlias
+from enum import IntEnum
+from typing import Any, TextIO, TypeAlias
 
+from analytics.config import journal_stream
 from analytics.errors import UsageError
 from analytics.page.text import as_json, visible
 
@@ -22,9 +29,32 @@ _MOST_ROWS = 500
 _WIDEST_CELL = 100
 
 
-def say(*words: object) -> None:
-    """Words for a person, on stderr. An author's name in them cannot move the cursor."""
-    print(*(visible(word, lines=True) for word in words), file=sys.stderr, flush=True)
+class Priority(IntEnum):
+    """How much a line matters, in syslog's numbers."""
+
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+
+
+def say(*words: object, priority: Priority = Priority.INFO) -> None:
+    """Words for a person, on stderr. Authors' text cannot move the cursor, nor begin a line of the journal."""
+    mark = f"<{priority.value}>" if is_journal(sys.stderr) else ""
+    for line in " ".join(map(str, words)).split("\n"):
+        print(mark + visible(line), file=sys.stderr, flush=True)
+
+
+def is_journal(stream: TextIO) -> bool:
+    """The stream goes to systemd's journal, see systemd.exec(5).
+
+    The variable alone proves nothing: a child inherits it, and may write to a file.
+    """
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # no file at all, or closed
+        return False
+    return f"{found.st_dev}:{found.st_ino}" == journal_stream()
 
 
 def put(text: str) -> None:

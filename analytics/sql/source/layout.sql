@@ -2,6 +2,8 @@
 select coalesce(sum(c.relpages), 0)::float8                            as pages,
        coalesce(sum(c.reltuples) filter (where c.reltuples > 0), 0)::float8
                                                                       as row_estimate,
+       -- with what is stored out of line, without indexes
+       coalesce(sum(pg_table_size(c.oid)), 0)::int8                   as bytes_with_values,
        coalesce(sum(pg_relation_size(c.oid)), 0)::int8                as table_bytes,
        -- of a partitioned table that of its parts, weighted by their rows
        coalesce(sum(abs(s.correlation) * c.reltuples) / nullif(sum(c.reltuples) filter (where s.correlation is not null), 0),

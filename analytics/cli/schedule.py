@@ -1,0 +1,161 @@
+"""``schedule``: the lines that make cron or systemd run this checkout."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from analytics.cli.terminal import Priority, Verbs, add_lake, put, say
+from analytics.errors import UsageError
+
+EXTRACT_MINUTE = 15
+"""Rows commit some minutes after their time, so the day that ended at midnight is complete then."""
+
+REPORTS = timedelta(hours=5, minutes=30)
+"""After midnight, UTC: yesterday is over, and five extractions have looked at it since."""
+
+_BEGIN, _END = "# begin strategy-analytics", "# end strategy-analytics"
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("schedule", help="print the crontab lines, or systemd units, that run this checkout")
+    parser.add_argument(
+        "definitions",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="report definitions to run every morning (default: reports/nightly.toml, else every one in reports/)",
+    )
+    parser.add_argument("--format", choices=["cron", "systemd"], default="cron", help="default: cron")
+    parser.add_argument("--into", type=Path, metavar="DIR", help="with systemd: write the units there instead")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)"
+    )
+    add_lake(parser)
+    parser.set_defaults(run=run_schedule)
+
+
+def run_schedule(options: argparse.Namespace) -> int:
+    """Print the lines, and say how to install them and where the database URL goes."""
+    from analytics.config import Settings
+
+    if options.into and options.format != "systemd":
+        raise UsageError("--into is for systemd's units", hint="crontab lines are printed: pipe them into crontab")
+    settings = Settings.from_env(lake=options.lake, reports=options.out, sample_rates="")
+    here = Path.cwd()
+    found = options.definitions or _definitions(here)
+    for path in (here, settings.lake, settings.reports, *found, Path(sys.executable)):
+        _check(str(path))
+    if missing := [path for path in found if not path.is_file()]:
+        raise UsageError(f"there is no report definition {missing[0]}", hint="name a file such as reports/nightly.toml")
+    if not found:
+        say("reports/ holds no definition: only the extraction is scheduled", priority=Priority.WARNING)
+    folders = {"ANALYTICS_LAKE": here / settings.lake, "ANALYTICS_REPORTS": here / settings.reports}
+    commands = {"extract": [*_program(), "extract"]}
+    if found:
+        commands["reports"] = [*_program(), "report", "run", *map(str, found)]
+    if options.format == "cron":
+        put("\n".join(_crontab(here, folders, commands)))
+        given = [word for pair in (("--lake", options.lake), ("--out", options.out)) if pair[1] for word in pair]
+        own = shlex.join([*_program(), "schedule", *map(str, options.definitions), *given])
+        say("to install them, now and after every change:")
+        say(f"  (crontab -l 2>/dev/null | sed '/^{_BEGIN}/,/^{_END}/d'; {own}) | crontab -")
+    else:
+        units = _units(here, folders, commands)
+        for name, text in units.items():
+            if options.into:
+                options.into.mkdir(parents=True, exist_ok=True)
+                (options.into / name).write_text(text, encoding="utf-8")
+                put(str(options.into / name))
+            else:
+                put(f"# {name}\n{text}")
+        timers = " ".join(name for name in units if name.endswith(".timer"))
+        say("to install them: --into ~/.config/systemd/user, then")
+        say(f"  systemctl --user daemon-reload && systemctl --user enable --now {timers} && loginctl enable-linger")
+    _say_where_settings_go(here)
+    return 0
+
+
+def _say_where_settings_go(here: Path) -> None:
+    file = here / ".env"
+    made = "" if file.is_file() else f"; it is not there yet: (umask 077; cp .env.example {shlex.quote(str(file))})"
+    say(f"ANALYTICS_DATABASE_URL and all other settings are read from {file}{made}")
+    say("  nobody else should read it (chmod 600); a password is better kept in ~/.pgpass")
+    if file.is_file() and file.stat().st_mode & 0o077:
+        say(f"  others can read it now: chmod 600 {shlex.quote(str(file))}", priority=Priority.WARNING)
+
+
+def _definitions(here: Path) -> list[Path]:
+    nightly = Path("reports/nightly.toml")
+    every = sorted(path.relative_to(here) for path in (here / "reports").glob("*.toml"))
+    return [nightly] if nightly in every else every
+
+
+def _program() -> list[str]:
+    """The command of the interpreter that runs now, which need not be the one on cron's short PATH."""
+    interpreter = Path(sys.executable)
+    command = interpreter.with_name("strategy-analytics")
+    return [str(command)] if command.is_file() else [str(interpreter), "-m", "analytics"]
+
+
+def _check(path: str) -> None:
+    if "\\" in path or not path.isprintable() or path != path.strip():
+        raise UsageError(
+            f"the path {path!r} holds a backslash, a control character or a blank at its end",
+            hint="cron, systemd and the shell read those differently: rename the folder",
+        )
+
+
+def _crontab(here: Path, folders: dict[str, Path], commands: dict[str, list[str]]) -> list[str]:
+    """The lines. `%` ends a command in a crontab, so it is escaped there, and only there."""
+    now = datetime.now(UTC)
+    due = (now.replace(hour=0, minute=0, second=0, microsecond=0) + REPORTS).astimezone()
+    places = " ".join(f"{name}={shlex.quote(str(path))}" for name, path in folders.items())
+    start = f"cd {shlex.quote(str(here))} && set -a && . ./.env && {places} && "
+    lines = [f"{_BEGIN}: printed by its command schedule; {now.astimezone():%Z (UTC%z)} is this machine's time zone"]
+    for name, words in commands.items():
+        if name == "extract":
+            when = f"{EXTRACT_MINUTE} * * * *"
+            # Only what failed is mailed; 75 means that another run is at work.
+            run = f'{{ said=$({shlex.join(words)} 2>&1) || [ $? -eq 75 ] || echo "$said"; }}'
+        else:
+            when, run = f"{due.minute} {due.hour} * * *", shlex.join(words)
+        lines.append(f"{when}  " + (start + run).replace("%", r"\%"))
+    return [*lines, _END]
+
+
+def _units(here: Path, folders: dict[str, Path], commands: dict[str, list[str]]) -> dict[str, str]:
+    """Services and timers of a user's own systemd, by file name."""
+    units: dict[str, str] = {}
+    for name, words in commands.items():
+        hour, minute = divmod(REPORTS // timedelta(minutes=1), 60)
+        calendar = f"*:{EXTRACT_MINUTE}:00" if name == "extract" else f"{hour:02}:{minute:02}:00"
+        places = [f"{key}={path}" for key, path in folders.items()]
+        units[f"strategy-analytics-{name}.service"] = (
+            f"[Unit]\nDescription=strategy-analytics {name}\nStartLimitIntervalSec=50min\nStartLimitBurst=3\n\n"
+            # env comes after the file of settings, whose folders may be relative
+            f"[Service]\nType=oneshot\nWorkingDirectory={_percent(str(here))}\n"
+            f"EnvironmentFile={_percent(str(here))}/.env\n"
+            f"ExecStart=/usr/bin/env {' '.join(map(_quoted, [*places, *words]))}\n"
+            "# 75: another run holds the lock. 3 is worth another try, findings (1) and wrong settings (2) are not.\n"
+            "SuccessExitStatus=75\nRestart=on-failure\nRestartPreventExitStatus=1 2\nRestartSec=5min\n"
+        )
+        units[f"strategy-analytics-{name}.timer"] = (
+            f"[Unit]\nDescription=strategy-analytics {name}\n\n"
+            f"[Timer]\nOnCalendar=*-*-* {calendar} UTC\nRandomizedDelaySec=2min\nPersistent=true\n\n"
+            "[Install]\nWantedBy=timers.target\n"
+        )
+    return units
+
+
+def _percent(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _quoted(word: str) -> str:
+    """A word of ExecStart: `%` and `$` mean something there, also within quotation marks."""
+    return '"' + _percent(word).replace("$", "$$").replace('"', '\\"') + '"'
