@@ -141,18 +141,11 @@ def render(report: str | Definition, *, out: str | Path | None = None, **paramet
         UsageError: An unknown or mistyped parameter; nothing was run.
         ReportError: The notebook failed; the half-run notebook is kept and the last good report is left alone.
     """
-    from analytics.findings.lookup import days_around
-    from analytics.reports import REPORTS
-    from analytics.reports import render as _render
+    from analytics import reports
 
-    definition = report if isinstance(report, Definition) else find(report, REPORTS)
-    if parameters.get("execution_id") and not {"since", "until"} & set(parameters):
-        # The run tells when; a week back from now would not hold an older one.
-        tenant, any_realm = tenant_of(parameters.get("realm", ""), bool(parameters.get("no_realm")))
-        parameters |= days_around(warehouse_of(parameters.get("lake"), tenant, any_realm), parameters["execution_id"])
-    builders: dict[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
-    folder = Settings.from_env(reports=out, sample_rates="").reports
-    return _render(definition, folder, parameters, build=builders.get(definition.notebook))
+    definition = report if isinstance(report, Definition) else find(report, reports.REPORTS)
+    folder = Settings.from_env(reports=out or definition.out or None, sample_rates="").reports
+    return reports.render(reports.plan(definition, folder, parameters))
 
 
 __all__ = ["explain", "extract", "open_lake", "post_mortem", "render", "runaway_rules", "sampling_audit"]

@@ -13,7 +13,8 @@
     │   ├── VerificationError          what was written is not what the server counted
     │   └── LakeLockedError   exit 75  another run holds the lock
     ├── QueryError            exit 3   DuckDB refused a query
-    ├── ReportError           exit 3   a notebook failed
+    ├── ReportError           exit 3   a report could not be made
+    │   └── ReportsLockedError exit 75 another run renders into the folder
     └── DemoError             exit 3   the embedded server or the simulation
 
 An error says what happened, to what, and how to repair it (``hint``). The facts it is about are attributes, so that
@@ -115,7 +116,13 @@ class QueryError(AnalyticsError):
 
 
 class ReportError(AnalyticsError):
-    """A report's notebook failed; the last good report was left alone."""
+    """A report could not be made; the last good one was left alone."""
+
+
+class ReportsLockedError(ReportError):
+    """Another run renders into the folder of reports."""
+
+    exit_code = 75
 
 
 class DemoError(AnalyticsError):

@@ -1,18 +1,35 @@
-"""Report definitions: which notebook, with which parameters and thresholds, and when its findings fail a job."""
+"""Report definitions: which notebook, which tenants, which window, when, and when its findings fail a job."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from analytics.errors import UnknownNameError, UsageError
+from analytics.report_windows import EVERY, window_of
 
 FAIL_ON = ("new", "any", "never")
 """When findings make the exit code 1: new ones, any that is open, or never."""
-_KEYS = ("notebook", "fail_on", "parameters")
+
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "name": str,
+    "notebook": str,
+    "realms": (str, list),
+    "no_realm": bool,
+    "families": (str, list),
+    "window": str,
+    "every": str,
+    "catch_up_days": int,
+    "keep_days": int,
+    "timeout_minutes": (int, float),
+    "fail_on": str,
+    "out": str,
+    "parameters": dict,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,43 +38,73 @@ class Definition:
 
     Attributes:
         name: What the report is called; findings are compared with the last report of the same name.
-        notebook: Which notebook makes it.
+        notebook: Which notebook makes it: one of the package's, or a file.
         parameters: The notebook's parameters that differ from its defaults, thresholds among them.
         fail_on: One of `FAIL_ON`.
+        realms: ``all`` together in one report, ``each`` in one of its own, or the names of those that get one.
+        no_realm: With names: the runs without a realm get one too.
+        families: Of a post-mortem: ``each`` strategy that ran in the window, or the names of those that get one.
+        window: Relative words, see `window_of`; empty where the parameters or the notebook say it.
+        every: When it is due, one of `EVERY`.
+        catch_up_days: How many days, today included, are looked at for what is due.
+        keep_days: How long scheduled renderings are kept after the end of their window; 0 for ever.
+        timeout_minutes: After so long a report is stopped, and has failed.
+        out: Folder of rendered reports; empty for the usual one.
     """
 
     name: str
     notebook: str
     parameters: dict[str, Any] = field(default_factory=dict)
     fail_on: str = "never"
+    realms: str | tuple[str, ...] = "all"
+    no_realm: bool = False
+    families: str | tuple[str, ...] = ()
+    window: str = ""
+    every: str = "day"
+    catch_up_days: int = 3
+    keep_days: int = 90
+    timeout_minutes: float = 60.0
+    out: str = ""
+
+    @property
+    def is_one(self) -> bool:
+        """It makes one report, not one for each of several tenants or strategies."""
+        return self.realms == "all" and not self.families
 
 
 def find(name: str, notebooks: Sequence[str], folder: Path = Path("reports")) -> Definition:
-    """The definition of a report.
+    """The definition of one report.
 
     Args:
-        name: A file (``reports/morning.toml``), the name of one in ``folder`` (``morning``), or a notebook's name, which
-            needs no file.
-        notebooks: Those there are.
+        name: A file (``reports/morning.toml``), the name of one in ``folder`` (``morning``), or a notebook's name or file,
+            which needs no definition.
+        notebooks: Those of the package.
         folder: Where definitions lie.
 
     Raises:
         UnknownNameError: There is no such report.
-        UsageError: The file cannot be read, or says something that is not known.
+        UsageError: The file cannot be read, says something that is not known, or defines several reports.
     """
     path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
     if path.is_file():
-        return read(path, notebooks)
+        found = read(path, notebooks)
+        if len(found) == 1 and found[0].is_one:
+            return found[0]
+        raise UsageError(
+            f"{path} defines several reports", hint=f"render all that are due: strategy-analytics report run {path}"
+        )
     if name in notebooks:
         return Definition(name, name)
+    if name.endswith(".ipynb") and Path(name).is_file():
+        return Definition(Path(name).stem, name)
     known = sorted({*notebooks, *(found.stem for found in folder.glob("*.toml"))})
     raise UnknownNameError(
         f"there is no report {name!r}", hint=f"known: {', '.join(known)}, or a .toml file", name=name
     )
 
 
-def read(path: Path, notebooks: Sequence[str]) -> Definition:
-    """A definition from its file.
+def read(path: Path, notebooks: Sequence[str]) -> list[Definition]:
+    """All definitions of a file: itself, or its ``[[report]]`` tables with what stands before them as their default.
 
     Raises:
         UsageError: It cannot be read, or says something that is not known.
@@ -66,22 +113,110 @@ def read(path: Path, notebooks: Sequence[str]) -> Definition:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the report definition {path} cannot be read: {error}", hint="it is a TOML file") from None
-    unknown = sorted(set(told) - set(_KEYS))
+    several = told.pop("report", None)
+    if several is None:
+        return [_definition(path, path.stem, told, notebooks)]
+    if not isinstance(several, list) or not all(isinstance(one, dict) for one in several) or not several:
+        raise UsageError(f"report in {path} is no list of tables", hint="write [[report]], and its lines below")
+    parts = [{**told, **one, "parameters": _merged(path, told, one)} for one in several]
+    found = [_definition(path, str(part.get("notebook")), part, notebooks) for part in parts]
+    names = [one.name for one in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(
+            f"{path} has two reports called {', '.join(twice)}", hint='give each a name of its own: name = "…"'
+        )
+    return found
+
+
+def _merged(path: Path, told: Mapping[str, Any], one: Mapping[str, Any]) -> Any:
+    tables = [part.get("parameters", {}) for part in (told, one)]
+    if not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"parameters in {path} is not a table", hint="write [parameters] and one line for each below")
+    return {**tables[0], **tables[1]}
+
+
+def _definition(path: Path, name: str, told: Mapping[str, Any], notebooks: Sequence[str]) -> Definition:
+    unknown = sorted(set(told) - set(_TYPES))
     if unknown:
         raise UsageError(
             f"{path} says {', '.join(unknown)}, which no report definition has",
-            hint=f"it has: {', '.join(_KEYS)}; thresholds and the window go under [parameters]",
+            hint=f"it has: {', '.join(_TYPES)}; thresholds go under [parameters]",
         )
-    notebook, fail_on, parameters = str(told.get("notebook")), told.get("fail_on", "never"), told.get("parameters", {})
-    if notebook not in notebooks:
-        raise UsageError(f"{path} names the notebook {notebook!r}", hint=f"there are: {', '.join(notebooks)}")
-    if fail_on not in FAIL_ON:
-        raise UsageError(f"{path} says fail_on = {fail_on!r}", hint=f"one of: {', '.join(FAIL_ON)}")
-    if not isinstance(parameters, dict):
-        raise UsageError(f"parameters in {path} is not a table", hint="write [parameters] and one line for each below")
+    for key, value in told.items():
+        wanted = _TYPES[key]
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            kinds = " or ".join(kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,)))
+            raise UsageError(f"{key} in {path} is {value!r}", hint=f"it must be {kinds.replace('dict', 'a table')}")
+    notebook = str(told.get("notebook"))
+    beside = path.parent / notebook
+    if notebook.endswith(".ipynb") and beside.is_file():
+        notebook = str(beside)
+    elif notebook not in notebooks:
+        raise UsageError(
+            f"{path} names the notebook {notebook!r}", hint=f"there are: {', '.join(notebooks)}, or a file beside it"
+        )
+    for key, allowed in (("fail_on", FAIL_ON), ("every", EVERY)):
+        if key in told and told[key] not in allowed:
+            raise UsageError(f"{path} says {key} = {told[key]!r}", hint=f"one of: {', '.join(allowed)}")
+    for key, least in (("catch_up_days", 1), ("keep_days", 0), ("timeout_minutes", 0.01)):
+        if told.get(key, least) < least:
+            raise UsageError(f"{path} says {key} = {told[key]}", hint=f"at least {least}")
     # TOML writes a date without quotation marks; parameters are texts.
-    values = {key: value.isoformat() if hasattr(value, "isoformat") else value for key, value in parameters.items()}
-    return Definition(path.stem, notebook, values, fail_on)
+    parameters = {
+        key: value.isoformat() if hasattr(value, "isoformat") else value
+        for key, value in told.get("parameters", {}).items()
+    }
+    rest = {key: told[key] for key in told if key not in ("name", "notebook", "parameters", "realms", "families")}
+    made = Definition(
+        name=str(told.get("name", name)) or name,
+        notebook=notebook,
+        parameters=parameters,
+        realms=_names(path, "realms", told.get("realms", "all"), ("all", "each")),
+        families=_names(path, "families", told.get("families", ()), ("each",)),
+        **rest,
+    )
+    _check(path, made)
+    return made
+
+
+def _names(path: Path, key: str, value: Any, words: Sequence[str]) -> str | tuple[str, ...]:
+    if isinstance(value, str) and value in words:
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(name, str) and name for name in value):
+        return tuple(value)
+    raise UsageError(f"{key} in {path} is {value!r}", hint=f"{' or '.join(map(repr, words))}, or a list of names")
+
+
+def _check(path: Path, made: Definition) -> None:
+    own = set(made.parameters)
+    if made.window:
+        window_of(made.window, date(2000, 1, 1))
+        if clash := own & {"since", "until"}:
+            raise UsageError(
+                f"{path} says window and {', '.join(sorted(clash))}",
+                hint="a window has both ends: leave out the others",
+            )
+    if made.realms != "all" and (clash := own & {"realm", "no_realm"}):
+        raise UsageError(f"{path} says realms and {', '.join(sorted(clash))}", hint="leave out one of them")
+    if made.realms == () and not made.no_realm:
+        raise UsageError(f"realms in {path} is empty", hint="'all', 'each', or names")
+    if made.no_realm and isinstance(made.realms, str):
+        raise UsageError(
+            f"no_realm in {path} goes with a list of realms",
+            hint="'each' has the runs without a realm among them; for them alone: realms = [] and no_realm = true",
+        )
+    is_post_mortem = made.notebook == "post_mortem"
+    names_one = own & {"family", "strategy_id", "execution_id"}
+    if is_post_mortem and not made.families and not names_one:
+        raise UsageError(
+            f"{path} does not say which strategies the post-mortem is of",
+            hint='families = "each" (those that ran in the window), families = ["Speed bonus"], or family under [parameters]',
+        )
+    if made.families and (not is_post_mortem or names_one):
+        raise UsageError(
+            f"{path} says families, but its report is {'of one strategy' if is_post_mortem else 'no post-mortem'}",
+            hint="leave out one of them",
+        )
 
 
 def setting(text: str) -> tuple[str, Any]:

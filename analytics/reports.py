@@ -6,26 +6,33 @@ the last good report.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib import resources
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from analytics import report_cards, report_shelf
 from analytics.config import Settings
-from analytics.errors import ReportError, UnknownNameError, UsageError
-from analytics.last_report import ELSEWHERE, find_last, scope
-from analytics.opening import find_lake
+from analytics.errors import ReportError, UsageError
+from analytics.findings.lookup import days_around
+from analytics.last_report import find_last, scope
+from analytics.opening import find_lake, tenant_of, warehouse_of
+from analytics.report_builders import post_mortem, runaway_rules
+from analytics.report_cards import Card
 from analytics.report_definitions import Definition
+from analytics.report_failures import publish
+from analytics.report_folders import folder_name, put_in_place, slug, staging
+from analytics.report_notebooks import REPORTS, checked, declared_parameters, notebook_path
+from analytics.report_windows import midnight, window_of
 from analytics.window import Window
 
-REPORTS = ("post_mortem", "runaway_rules")
+__all__ = ["REPORTS", "Plan", "Rendered", "assemble", "folder_name", "notebook_path", "plan", "render"]
+
+
+_BUILDERS: Mapping[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,59 +44,133 @@ class Rendered:
         notebook: The executed notebook.
         summary: The facts for programs.
         facts: The same, read.
+        card: What the index shows of it.
     """
 
     html: Path
     notebook: Path
     summary: Path
-    facts: dict[str, Any]
+    facts: dict[str, Any] = field(repr=False)
+    card: Card
 
 
-def render(
-    definition: Definition, out: Path, parameters: Mapping[str, Any], *, build: Callable[..., object] | None = None
-) -> Rendered:
-    """Render one report.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A report before it is rendered.
+
+    Attributes:
+        notebook: To execute.
+        values: All its parameters; windows are fixed, folders absolute.
+        scope: What it is about apart from its time.
+        target: The folder it will be in.
+        card: What is known of it so far.
+        build: What the notebook itself will call with the values. Called first, so that a strategy or realm that does not
+            exist is refused before a kernel starts.
+    """
+
+    notebook: Path
+    values: dict[str, Any]
+    scope: dict[str, Any]
+    target: Path
+    card: Card
+    build: Callable[..., object] | None
+
+
+def plan(
+    definition: Definition,
+    out: Path,
+    parameters: Mapping[str, Any],
+    *,
+    today: date | None = None,
+    every: str = "",
+) -> Plan:
+    """What rendering would do.
 
     Args:
         definition: Which notebook, and the parameters it always has.
         out: Folder of rendered reports; the report gets a folder of its own in it, and finds the last one there.
         parameters: As in the notebook's parameters cell, before those of the definition; what neither says keeps its default.
-        build: What the notebook itself will call with the parameters. Called here first, so that a strategy or realm that
-            does not exist is refused before a kernel starts.
+        today: From where relative words count; the present moment when not given.
+        every: When it is due, where it was not asked for by hand.
 
     Raises:
-        UsageError: A parameter is unknown or has another type; nothing was run.
-        ReportError: The notebook failed. Its half-run copy is named; the last good report is as it was.
+        UsageError: A parameter is unknown or has another type.
     """
     source = notebook_path(definition.notebook)
     known = declared_parameters(source)
     values = checked(known, {**definition.parameters, **parameters})
     # The window is fixed here: "yesterday" must mean the same day in every cell and in the name of the folder.
-    window = Window.parse(values["since"], values["until"])
+    if definition.window and not {"since", "until"} & set(parameters):
+        window = window_of(definition.window, today or datetime.now(UTC).date())
+    elif values.get("execution_id") and not {"since", "until"} & {*parameters, *definition.parameters}:
+        # The run tells when; a week back from now would not hold an older one.
+        opened = warehouse_of(values["lake"], *tenant_of(values["realm"], values["no_realm"]))
+        around = days_around(opened, values["execution_id"])
+        window = Window.parse(around.get("since", values["since"]), around.get("until", values["until"]))
+    else:
+        window = Window.parse(values["since"], values["until"], now=midnight(today) if today else None)
     values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
     # The kernel may stand in another folder.
     values["lake"] = str(find_lake(values["lake"] or None).resolve())
-    values["counters"] = _counters(str(values["counters"]))
-    about, prefix = scope(definition.name, values), _slug(definition.name)
+    if "counters" in known:
+        values["counters"] = _counters(str(values["counters"]))
+    about, prefix = scope(definition.name, values), slug(definition.name)
     if "previous" in known:
         values["previous"] = _previous(str(values["previous"]), out, prefix, about, window)
-    if build is not None:
-        build(**values)
+    realm = str(values.get("realm") or "") or None
+    card = Card(
+        name=definition.name,
+        notebook=Path(definition.notebook).stem,
+        realm=realm,
+        is_scoped=realm is not None or bool(values.get("no_realm")),
+        family=str(values.get("family") or ""),
+        since=window.since,
+        until=window.until,
+        made_at=datetime.now(UTC).replace(microsecond=0),
+        state="failed",
+        every=every,
+    )
     target = out / folder_name(definition.name, values, window)
-    out.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".rendering-", dir=out))
-    try:
-        executed = _execute(source, staging / "report.ipynb", values, target)
-        title, page, facts = assemble(executed)
-        (staging / "report.html").write_text(page, encoding="utf-8")
-        (staging / "summary.json").write_text(
-            json.dumps({"title": title, "scope": about, **facts}, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-            encoding="utf-8",
-        )
-        _put_in_place(staging, target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return Rendered(target / "report.html", target / "report.ipynb", target / "summary.json", facts)
+    return Plan(source, values, about, target, card, _BUILDERS.get(definition.notebook))
+
+
+def render(planned: Plan) -> Rendered:
+    """Render one report.
+
+    Args:
+        planned: As `plan` gives it.
+
+    Raises:
+        UsageError: What is asked for does not exist; nothing was run.
+        ReportError: The notebook failed. Its half-run copy is named; the last good report is as it was.
+    """
+    if planned.build is not None:
+        planned.build(**planned.values)
+    target = planned.target
+    with staging(target.parent) as made:
+        try:
+            executed = _execute(planned.notebook, made / "report.ipynb", planned.values)
+            title, page, facts = assemble(executed, made_at=planned.card.made_at)
+            (made / "report.html").write_text(page, encoding="utf-8")
+            (made / "summary.json").write_text(
+                json.dumps(
+                    {"title": title, "scope": planned.scope, **facts}, indent=1, ensure_ascii=False, allow_nan=False
+                )
+                + "\n",
+                encoding="utf-8",
+            )
+        except ReportError as error:
+            kept = publish(planned.target, planned.card, error, made / "report.ipynb")
+            report_shelf.refresh(target.parent, {target.name})
+            raise ReportError(
+                error.message, hint=f"what happened: {kept}; the last good report was left alone", page=kept
+            ) from None
+        card = report_cards.of_facts(replace(planned.card, folder=target.name), facts)
+        report_cards.write(card, made)
+        put_in_place(made, target)
+    shutil.rmtree(target.with_name(target.name + report_cards.FAILED), ignore_errors=True)
+    report_shelf.refresh(target.parent, {target.name})
+    return Rendered(target / "report.html", target / "report.ipynb", target / "summary.json", facts, card)
 
 
 def _counters(where: str) -> str:
@@ -117,91 +198,14 @@ def _previous(said: str, out: Path, prefix: str, about: Mapping[str, Any], windo
     return str(found.resolve()) if found else ""
 
 
-def notebook_path(report: str) -> Path:
-    """The notebook of a report: the checkout's own, else the one shipped with the package.
-
-    Raises:
-        UnknownNameError: There is no such report.
-    """
-    if report not in REPORTS:
-        raise UnknownNameError(f"there is no report {report!r}", hint=f"known: {', '.join(REPORTS)}", name=report)
-    package = Path(str(resources.files("analytics")))
-    for folder in (package.parent / "notebooks", package / "notebooks"):
-        if (folder / f"{report}.ipynb").is_file():
-            return folder / f"{report}.ipynb"
-    raise ReportError(
-        f"the notebook {report}.ipynb is missing", hint="install the package from a checkout, with its notebooks/"
-    )
-
-
-def declared_parameters(notebook: Path) -> dict[str, Any]:
-    """Names and defaults of a notebook's parameters cell."""
-    import ast
-
-    import nbformat
-
-    book = nbformat.read(notebook, as_version=4)
-    [cell] = [cell for cell in book.cells if "parameters" in cell.metadata.get("tags", [])]
-    found: dict[str, Any] = {}
-    for statement in ast.parse(cell.source).body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            found[statement.targets[0].id] = ast.literal_eval(statement.value)
-    return found
-
-
-def checked(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters with their defaults, in the types of the defaults.
-
-    Raises:
-        UsageError: A name is unknown (papermill would only warn) or a value has another type.
-    """
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise UsageError(
-            f"the report has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(known)}", names=unknown
-        )
-    values = dict(known)
-    for name, value in given.items():
-        wanted = type(known[name])
-        is_number = wanted is float and isinstance(value, int) and not isinstance(value, bool)
-        if not (isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))) and not is_number:
-            raise UsageError(
-                f"parameter {name} must be {wanted.__name__}, not {type(value).__name__} ({value!r})",
-                hint=f"its default is {known[name]!r}",
-                name=name,
-            )
-        try:
-            values[name] = wanted(value)
-        except OverflowError:
-            raise UsageError(
-                f"parameter {name} is too large a number", hint=f"its default is {known[name]!r}"
-            ) from None
-    return values
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")[:40]
-
-
-def folder_name(report: str, values: Mapping[str, Any], window: Window) -> str:
-    """A name for the report's folder that people can read and no author's text can leave."""
-    subject = [str(values.get(name) or "") for name in ("realm", "family", "strategy_id")]
-    if values.get("no_realm"):
-        subject[0] = "no-realm"
-    words = "-".join(part for text in subject if (part := _slug(text)))
-    days = f"{window.since:%Y-%m-%d}_{window.until:%Y-%m-%d}"
-    # Two names may read the same once odd letters are out: the hash keeps them apart.
-    relevant = {key: value for key, value in values.items() if key not in ELSEWHERE}
-    prefix = _slug(report)
-    named = [relevant, str(window)] + ([report] if prefix != report else [])
-    mark = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
-    return "_".join(part for part in (prefix, words, days, mark) if part)
-
-
-def assemble(notebook: Path) -> tuple[str, str, dict[str, Any]]:
+def assemble(notebook: Path, *, made_at: datetime | None = None) -> tuple[str, str, dict[str, Any]]:
     """An executed notebook as a page.
 
     Only outputs that carry the package's own mark are taken: what else a notebook shows stays in the notebook.
+
+    Args:
+        notebook: The executed one.
+        made_at: UTC; the page says it in its last line, and nowhere else.
 
     Returns:
         Title, HTML, and the facts of the summary cell.
@@ -223,11 +227,13 @@ def assemble(notebook: Path) -> tuple[str, str, dict[str, Any]]:
     title = str(facts.get("title") or facts.get("report") or "Report")
     nav = [(str(href), str(label)) for href, label in facts.pop("nav", [])]
     code = [cell.source for cell in book.cells if cell.cell_type == "code"]
-    footer = "Made by strategy-analytics from the execution log. Same facts for programs: summary.json"
-    return title, page.document(title, blocks, nav=nav, footer=footer, code_cells=code), facts
+    when = f", {made_at:%Y-%m-%d %H:%M:%S} UTC" if made_at else ""
+    footer = f"Made by strategy-analytics from the execution log{when}. Same facts for programs: summary.json"
+    nav = [(report_shelf.HOME, "Reports"), *nav]
+    return title, page.document(title, blocks, nav=nav, footer=footer, code_cells=code, has_neighbours=True), facts
 
 
-def _execute(source: Path, executed: Path, values: Mapping[str, Any], target: Path) -> Path:
+def _execute(source: Path, executed: Path, values: Mapping[str, Any]) -> Path:
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -244,26 +250,7 @@ def _execute(source: Path, executed: Path, values: Mapping[str, Any], target: Pa
             extra_arguments=["--IPKernelApp.log_level=40"],
         )
     except (PapermillExecutionError, DeadKernelError) as error:
-        kept = target.with_name(target.name + ".failed.ipynb")
-        if executed.is_file():
-            shutil.copyfile(executed, kept)
         said = error.evalue if isinstance(error, PapermillExecutionError) else str(error)
         where = f"cell {error.exec_count}" if isinstance(error, PapermillExecutionError) else "the kernel"
-        raise ReportError(
-            f"the notebook failed in {where}: {said}",
-            hint=f"the half-run notebook is {kept}; the last good report was left alone",
-            notebook=kept,
-        ) from None
+        raise ReportError(f"the notebook failed in {where}: {said}") from None
     return executed
-
-
-def _put_in_place(staging: Path, target: Path) -> None:
-    """Swap the finished folder in; the old one stays until the new one is there."""
-    old = target.with_name(f".{target.name}.old-{os.getpid()}")
-    finished = staging.with_name(f"{staging.name}-done")
-    staging.replace(finished)
-    if target.exists():
-        target.replace(old)
-    finished.replace(target)
-    shutil.rmtree(old, ignore_errors=True)
-    target.with_name(target.name + ".failed.ipynb").unlink(missing_ok=True)

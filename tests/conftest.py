@@ -174,6 +174,16 @@ def _template(database_url: str) -> str:
 @pytest.fixture
 def table(database_url: str, _template: str) -> Iterator[Table]:
     """Empty source tables in a fresh database on the demo's server."""
+    yield from _fresh_table(database_url, _template)
+
+
+@pytest.fixture(scope="module")
+def module_table(database_url: str, _template: str) -> Iterator[Table]:
+    """The same, for all tests of a module."""
+    yield from _fresh_table(database_url, _template)
+
+
+def _fresh_table(database_url: str, _template: str) -> Iterator[Table]:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"create database {name} template {_template}")

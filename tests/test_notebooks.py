@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -79,13 +80,19 @@ def test_the_summary_holds_the_same_facts(rendered):
     assert facts["overpaid"]["low"] < facts["overpaid"]["value"] < facts["overpaid"]["high"]
 
 
-def test_rendering_again_replaces_the_report_and_leaves_nothing_else(rendered, lake):
+def test_rendering_again_gives_the_same_bytes_but_for_the_stamp_and_leaves_nothing_else(rendered, lake):
     out = rendered.html.parent.parent
+    stamp = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+    first, facts = rendered.html.read_text(encoding="utf-8"), rendered.summary.read_bytes()
     again = api.render(
         "post_mortem", out=out, lake=str(lake.root), realm="acme-cycling", family="Speed bonus", **WINDOW
     )
     assert again.html == rendered.html
-    assert [path.name for path in out.iterdir()] == [rendered.html.parent.name]
+    assert sorted(path.name for path in out.iterdir()) == sorted(["index.html", rendered.html.parent.name])
+    second = again.html.read_text(encoding="utf-8")
+    assert len(stamp.findall(second)) == 1
+    assert stamp.sub("", second) == stamp.sub("", first)
+    assert again.summary.read_bytes() == facts
 
 
 def test_hostile_names_appear_as_text(lake, warehouse, tmp_path):
@@ -133,8 +140,12 @@ def test_a_failing_run_keeps_the_half_run_notebook_and_the_last_good_report(rend
             family="Speed bonus",
             **WINDOW,
         )
-    kept = caught.value.notebook
-    assert "planted" in kept.read_text(encoding="utf-8")
+    page = caught.value.page
+    assert "planted" in page.read_text(encoding="utf-8")
+    assert "planted" in page.with_name("report.ipynb").read_text(encoding="utf-8")
     assert rendered.html.read_bytes() == before
-    kept.unlink()
+    index = (rendered.html.parent.parent / "index.html").read_text(encoding="utf-8")
+    assert f"{page.parent.name}/error.html" in index
+    assert f"{rendered.html.parent.name}/report.html" in index
+    shutil.rmtree(page.parent)
     broken.unlink()

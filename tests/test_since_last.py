@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from analytics.cli import main
-from analytics.cli.report import failed
 from analytics.cli.terminal import put
 from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates import Estimate
@@ -24,6 +24,7 @@ from analytics.findings.since_last import Now, compared
 from analytics.findings.thresholds import Thresholds, named
 from analytics.last_report import find_last, scope
 from analytics.page.text import plain
+from analytics.report_cards import Card, alarm
 from analytics.report_definitions import Definition, find, setting
 from analytics.reports import Rendered, folder_name
 from analytics.stories.runaway_answers import growing_words
@@ -323,6 +324,10 @@ def test_a_threshold_that_makes_no_sense_is_refused() -> None:
             named(wrong)  # type: ignore[arg-type]
 
 
+def card(**given: Any) -> Card:
+    return Card("r", "runaway_rules", None, False, "", SINCE, SINCE + DAY, SINCE, "quiet", **given)
+
+
 # ---- the exit code and the line for a chat -------------------------------------------------------------------------------
 
 
@@ -341,8 +346,7 @@ def test_a_threshold_that_makes_no_sense_is_refused() -> None:
 def test_the_exit_code_follows_the_kinds_and_a_day_that_is_missing(
     fail_on: str, counts: dict, missing: list, fails: bool
 ) -> None:
-    all_kinds = dict.fromkeys(("new", "worse", "finding", "fixed", "waiting"), 0) | counts
-    assert bool(failed({"counts": all_kinds, "missing_days": missing}, fail_on)) is fails
+    assert bool(alarm(card(counts=counts, missing_days=missing), fail_on)) is fails
 
 
 def test_the_digest_is_one_line_and_no_name_in_it_can_call_anybody() -> None:
@@ -403,7 +407,7 @@ def test_set_reaches_the_report_where_no_option_says_otherwise(monkeypatch: pyte
 
     def render(definition: Definition, *, out: object, **parameters: object) -> Rendered:
         asked.update(definition.parameters | parameters)
-        return Rendered(tmp_path, tmp_path, tmp_path, {"counts": {}, "missing_days": []})
+        return Rendered(tmp_path, tmp_path, tmp_path, {}, card())
 
     monkeypatch.setattr("analytics.api.render", render)
     assert main(["report", "runaway_rules", "--set", "realm=acme", "--set", "since=7d", "--since", "3d"]) == 0

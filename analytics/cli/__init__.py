@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from analytics import __version__
-from analytics.cli import audit, demo, doctor, explain, extract, look, query, report
+from analytics.cli import audit, demo, doctor, explain, extract, look, query, report, report_run
 from analytics.errors import AnalyticsError
 
 __all__ = ["main"]
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", category=UserWarning)
     warnings.filterwarnings("ignore", category=RuntimeWarning)
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_verb(sys.argv[1:] if arguments is None else list(arguments)))
     if options.run is None:
         parser.print_help()
         return 0
@@ -67,6 +67,11 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+def _verb(words: list[str]) -> list[str]:
+    """``report run`` is a verb of two words; argparse knows those of one."""
+    return [report_run.NAME, *words[2:]] if words[:2] == report_run.NAME.split() else words
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="strategy-analytics", description="What a gamification engine's sampled execution log really says."
@@ -74,6 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"strategy-analytics {__version__}")
     parser.set_defaults(run=None)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for module in (extract, doctor, look, query, explain, audit, report, demo):
+    for module in (extract, doctor, look, query, explain, audit, report, report_run, demo):
         module.add(verbs)
     return parser

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from analytics.cli.terminal import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
-from analytics.errors import UsageError
+from analytics.report_cards import alarm
 from analytics.report_definitions import FAIL_ON, find, setting
-from analytics.reports import REPORTS
+from analytics.report_notebooks import REPORTS
 
 
 def add(verbs: Verbs) -> None:
@@ -76,11 +75,6 @@ def run_report(options: argparse.Namespace) -> int:
         "counters": options.counters,
     }
     fail_on = options.fail_on or definition.fail_on
-    if definition.notebook != "runaway_rules" and (fail_on != "never" or options.digest):
-        raise UsageError(
-            f"{definition.notebook} has no list of findings to fail on or to tell in a line",
-            hint="--fail-on and --digest are for runaway_rules",
-        )
     rendered = api.render(
         definition, out=options.out, **{name: value for name, value in given.items() if value is not None}
     )
@@ -88,23 +82,8 @@ def run_report(options: argparse.Namespace) -> int:
         say(verdict)
     (say if options.digest else put)(str(rendered.html))
     if options.digest:
-        put(rendered.facts["digest"])
-    reason = failed(rendered.facts, fail_on)
+        put(str(rendered.facts.get("digest") or rendered.card.verdict))
+    reason = alarm(rendered.card, fail_on)
     if reason:
         say(f"exit code 1: {reason} (--fail-on {fail_on})")
     return 1 if reason else 0
-
-
-def failed(facts: Mapping[str, Any], fail_on: str) -> str:
-    """Why a report's findings fail a job; empty when they do not.
-
-    A day that was not extracted fails too: nothing found in it is not the same as nothing new.
-    """
-    if fail_on == "never":
-        return ""
-    kinds = ("new",) if fail_on == "new" else ("new", "worse", "finding")
-    count = sum(facts["counts"][kind] for kind in kinds)
-    if count:
-        return f"{count} {'finding' if count == 1 else 'findings'}"
-    missing = facts["missing_days"]
-    return f"not extracted: {', '.join(missing)}" if missing else ""

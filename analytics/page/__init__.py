@@ -20,7 +20,8 @@ from analytics.page.blocks import (
     subhead,
     todo,
 )
-from analytics.page.document import document
+from analytics.page.calendar import Day, Row, calendar, calendar_key
+from analytics.page.document import document, with_neighbours
 from analytics.page.inline import (
     before,
     ci,
@@ -49,13 +50,17 @@ __all__ = [
     "Block",
     "Cell",
     "Column",
+    "Day",
     "Finding",
     "Markup",
+    "Row",
     "Step",
     "Todo",
     "author",
     "banner",
     "before",
+    "calendar",
+    "calendar_key",
     "ci",
     "code",
     "document",
@@ -91,5 +96,6 @@ __all__ = [
     "todo",
     "visible",
     "was",
+    "with_neighbours",
     "worse",
 ]

@@ -32,11 +32,16 @@ class Block:
     text: str = field(repr=False)
     kind: Kind = "body"
 
+    @property
+    def in_page(self) -> str:
+        """For a page that brings the style sheet itself."""
+        return str(Markup('<div class="sa">{}</div>').format(self.html))
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         """What a notebook shows. The metadata lets a report find its blocks among the outputs of the cells."""
         # The head brings the style sheet, so that a notebook in JupyterLab looks like the report it becomes.
         sheet = str(style_tag()) if self.kind in ("head", "style") else ""
-        shown = f'{sheet}<div class="sa">{self.html}</div>'
+        shown = sheet + self.in_page
         facts: dict[str, Any] = {} if self.kind == "style" else {"text/html": {"analytics": {"block": self.kind}}}
         return {"text/html": shown, "text/plain": self.text}, facts
 

@@ -18,6 +18,7 @@ def document(
     nav: Sequence[tuple[str, Inline]] = (),
     footer: Inline = None,
     code_cells: Iterable[str] = (),
+    has_neighbours: bool = False,
 ) -> str:
     """Renders a whole page.
 
@@ -28,6 +29,7 @@ def document(
         nav: Links at the top, (address, label); the first stands left when it leads to another page.
         footer: The last line.
         code_cells: Source of the notebook's cells, folded away at the end.
+        has_neighbours: Leave a place for the links to the report before and the one after, see `with_neighbours`.
 
     Raises:
         ValueError: A link leads outside.
@@ -55,8 +57,26 @@ def document(
         home=home,
         links=links[len(home) :],
         footer=inline(footer),
+        neighbours=Markup(_BEGIN + _END) if has_neighbours else "",
         code_cells=[visible(cell, lines=True) for cell in code_cells if cell.strip()],
     )
 
 
+def with_neighbours(html: str, before: tuple[str, Inline] | None, after: tuple[str, Inline] | None) -> str:
+    """A page with links to the report before and the one after, (address, label), in the place that is left for them.
+
+    Raises:
+        ValueError: A link leads outside, or the page has no such place.
+    """
+    # An author's "<" is written "&lt;", so that the first mark is the template's own.
+    start, end = html.index(_BEGIN) + len(_BEGIN), html.index(_END)
+    parts = [
+        Markup('<a rel="{}" href="{}">{}</a>').format(rel, local(link[0]), inline(link[1]))
+        for rel, link in (("prev", before), ("next", after))
+        if link
+    ]
+    return html[:start] + str(Markup(" · ").join(parts)) + html[end:]  # as text: Markup would escape the page around it
+
+
+_BEGIN, _END = "<!--neighbours-->", "<!--/neighbours-->"
 _DATA_STYLE = re.compile(r"<style data-sa>.*?</style>", re.S)

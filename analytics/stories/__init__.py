@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -37,3 +37,14 @@ def masked(user: object) -> str:
     if not isinstance(user, str):
         return "–"
     return "••••" + (user[-2:] if len(user) > 4 else "")
+
+
+def state_of(counts: Mapping[str, int], missing_days: Sequence[str]) -> str:
+    """The worst of a report's findings in a word, one of ``report_cards.STATES``.
+
+    Nothing found in days that were not extracted is not quiet.
+    """
+    for kind, state in (("new", "new"), ("worse", "worse"), ("finding", "known")):
+        if counts.get(kind):
+            return state
+    return "no data" if missing_days else "fixed" if counts.get("fixed") else "quiet"

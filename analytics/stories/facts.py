@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analytics.findings.counterfactual import Counterfactual, Replayed
-from analytics.findings.incident import Side, run_estimate
+from analytics.findings.incident import Incident, Side, run_estimate
 from analytics.findings.inquiry import Inquiry
-from analytics.stories import verdict
+from analytics.stories import chat, state_of, verdict
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
@@ -23,8 +23,14 @@ def summary(report: PostMortem) -> dict[str, Any]:
     """Plain JSON values: what ``summary.json`` holds."""
     asked = report.inquiry
     found, parts = asked.incident, asked.split
+    missing = [str(day) for day in asked.coverage.missing]
+    counts = _counts(found)
     return {
         "report": "post_mortem",
+        "state": state_of(counts, missing),
+        "counts": counts,
+        "missing_days": missing,
+        "digest": chat.sentence(f"{report.title}: {report.verdict.text}"),
         "title": report.title,
         "nav": report.nav,
         "realm_id": asked.family.realm,
@@ -97,6 +103,14 @@ def summary(report: PostMortem) -> dict[str, Any]:
         "logged_count": len(asked.window),
         "est_runs": run_estimate(asked.window).to_dict(),
     }
+
+
+def _counts(found: Incident) -> dict[str, int]:
+    """What a calendar and an alert need: a change that goes on is new, one that is over is fixed."""
+    if found.kind not in ("version", "failures", "data", "duration", "window"):
+        return {"new": 0, "worse": 0, "finding": 0, "fixed": 0}
+    is_over = bool(found.rollback or found.successor or found.until or found.code_until)
+    return {"new": int(not is_over), "worse": 0, "finding": 0, "fixed": int(is_over)}
 
 
 def _moment(when: datetime | None) -> str | None:

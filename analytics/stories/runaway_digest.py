@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from analytics.estimates import Estimate
 from analytics.findings.runaway import Finding
 from analytics.page import number as write
-from analytics.page.text import shorten, visible
-from analytics.stories import realm_name
+from analytics.stories import chat, realm_name
 from analytics.stories.runaway_words import kind_word
 
 LETTERS = 30
@@ -19,10 +17,6 @@ LETTERS = 30
 MOST = 3
 """Findings of a kind that are named."""
 _KINDS = (("new", "new"), ("worse", "worse"), ("known", "known"), ("finding", "to know"), ("fixed", "fixed"))
-_DOMAIN = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")
-"""A dot as in example.test: chats make a link of it, also without https."""
-# A name in a chat can call people, make links and change the letters around it: these are what does it.
-_SAFE = str.maketrans("@<>&`*_~|#[]", "＠‹›＆'∗ˍ∼∣＃⁅⁆")
 
 
 def digest(
@@ -91,5 +85,4 @@ def _short(finding: Finding) -> str:
 
 def _name(text: str) -> str:
     """An author's text that a chat shows as it is."""
-    told = shorten(visible(text[: 4 * LETTERS]), LETTERS).translate(_SAFE).replace("://", ":/ /")
-    return _DOMAIN.sub("․", told)
+    return chat.name(text, LETTERS)

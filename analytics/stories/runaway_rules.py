@@ -12,7 +12,7 @@ from analytics.findings.runaway import GROUPS, Burst, Evidence, Finding, Key
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
-from analytics.stories import SummaryBlock, sampling, summary_block
+from analytics.stories import SummaryBlock, sampling, state_of, summary_block
 from analytics.stories import runaway_answers as answers
 from analytics.stories import runaway_costs as costs
 from analytics.stories import runaway_fields as time_fields
@@ -269,11 +269,14 @@ class RunawayRules:
 
     def summary(self) -> dict[str, Any]:
         """The same facts as plain JSON values."""
+        told = coverage.summary(self.evidence, self.found, self.previous)
+        missing = [str(day) for day in coverage.missing_days(self.lake, self.since, self.until)]
         facts = {
-            **coverage.summary(self.evidence, self.found, self.previous),
+            **told,
+            "state": state_of(told["counts"], missing),
             "title": self.title,
             "digest": self.digest,
-            "missing_days": [str(day) for day in coverage.missing_days(self.lake, self.since, self.until)],
+            "missing_days": missing,
             **nodes.summary(self._nodes),
             "time_split": time_fields.facts(self.evidence.times),
             "nav": self.nav,

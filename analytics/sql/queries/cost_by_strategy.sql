@@ -3,6 +3,7 @@
 -- Durations that cannot be one (NaN, infinite, negative) do not enter est_total_ms, and what is longer than ten seconds counts
 -- as ten: one stuck run, which stands for twenty, shall not hide the fleet.
 -- Which traces were cut, and to how many entries, is read in the notes: counting entries would read every trace.
+-- Sums of milliseconds are decimal: those of doubles come out another way each time, as threads add in another order.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
 with runs as (
@@ -35,8 +36,8 @@ select realm_id,
        coalesce(sum(sample_weight), 0)                                    as est_runs,
        coalesce(sum(sample_weight) filter (where sampled), 0)             as weight_sum,
        coalesce(sum(sample_weight * sample_weight) filter (where sampled), 0) as weight_square_sum,
-       coalesce(sum(sample_weight * took), 0)                             as est_total_ms,
-       coalesce(sum(sample_weight * (sample_weight - 1) * took * took), 0) as est_total_ms_variance,
+       coalesce(sum((sample_weight * took)::decimal(38, 6))::double, 0)   as est_total_ms,
+       coalesce(sum((sample_weight * (sample_weight - 1) * took * took)::decimal(38, 6))::double, 0) as est_total_ms_variance,
        coalesce(sum(sample_weight * nodes_executed) filter (where status = 'ok'), 0) as est_nodes,
        coalesce(sum(sample_weight * stored_entries) filter (where status = 'ok'), 0) as est_stored_entries,
        max(nodes_executed) filter (where status = 'ok')                   as nodes_max,

@@ -33,3 +33,4 @@ select realm_id, strategy, strategy_version, day, nodes_executed,
        unnest(durations)             as duration_ms,
        logged_count / len(durations) as logged_count
   from bins
+ order by all

@@ -1,0 +1,171 @@
+"""Definitions to jobs: which reports are due, for which tenants and strategies, and whether what is there is still right."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from analytics import __version__, report_cards, reports
+from analytics.model import DayRecord
+from analytics.opening import open_lake
+from analytics.report_cards import FAILED
+from analytics.report_definitions import Definition
+from analytics.report_windows import due_days
+from analytics.reports import Plan
+from analytics.warehouse import Warehouse
+from analytics.window import Window
+
+LOOK_BACK = timedelta(days=35)
+"""Before a window: what both reports compare with lies in it."""
+_SILENT = timedelta(days=7)
+"""A tenant that logged nothing for so long gets no report of its own any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One report on one day.
+
+    Attributes:
+        definition: What is wanted.
+        today: The day on which it is due.
+        subject: Parameters that say which tenant and strategy.
+    """
+
+    definition: Definition
+    today: date
+    subject: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Tenant and strategy; empty for all."""
+        realm = "(no realm)" if self.subject.get("no_realm") else self.subject.get("realm", "")
+        parts = [realm, self.subject.get("family", ""), self.subject.get("strategy_id", "")]
+        return " · ".join(str(part) for part in parts if part)
+
+    def plan(self, out: Path, parameters: Mapping[str, Any]) -> Plan:
+        """As `reports.plan`.
+
+        Args:
+            out: Folder of reports.
+            parameters: Of the command, before those of the definition.
+        """
+        given = {**parameters, **self.subject}
+        return reports.plan(self.definition, out, given, today=self.today, every=self.definition.every)
+
+
+def jobs(definition: Definition, lake: Path, out: Path, parameters: Mapping[str, Any], today: date) -> list[list[Job]]:
+    """What one definition asks for.
+
+    Args:
+        definition: The definition.
+        lake: Folder of the lake.
+        out: Folder of reports.
+        parameters: Of the command, before those of the definition.
+        today: The day of the run.
+
+    Returns:
+        One list per tenant and strategy, oldest day first: each report is compared with the one before.
+
+    Raises:
+        LakeError: There is no lake.
+        UsageError: The definition does not fit its notebook.
+    """
+    opened = open_lake(lake)
+    records = [record for record in opened.records() if record.day is not None]
+    chains: dict[str, list[Job]] = {}
+    for day in due_days(definition.every, today, definition.catch_up_days):
+        window = _window(definition, out, parameters, day)
+        if day != today and not any(record.day and record.day < window.until.date() for record in records):
+            continue  # before the lake began
+        for subject in _subjects(definition, opened, records, window):
+            chains.setdefault(json.dumps(subject, sort_keys=True), []).append(Job(definition, day, subject))
+    return list(chains.values())
+
+
+def _window(definition: Definition, out: Path, parameters: Mapping[str, Any], day: date) -> Window:
+    # Only its window is wanted; the tenant and strategy are not known yet.
+    planned = reports.plan(definition, out, parameters, today=day)
+    return Window(planned.card.since, planned.card.until)
+
+
+def _subjects(
+    definition: Definition, lake: Warehouse, records: Sequence[DayRecord], window: Window
+) -> list[dict[str, Any]]:
+    realms: list[dict[str, Any]]
+    if definition.realms == "all":
+        realms = [{}]
+    elif definition.realms == "each":
+        # An empty name is a report's word for all tenants: its own runs stand in the report on all.
+        realms = [_realm(realm) for realm in lake.realms if realm != "" and _is_logged(realm, records, window)]
+    else:
+        realms = [_realm(realm) for realm in definition.realms] + ([_realm(None)] if definition.no_realm else [])
+    if not definition.families:
+        return realms
+    if definition.families != "each" and realms == [{}]:
+        return [{"family": family} for family in definition.families]
+    ran = lake.table("families_run", since=window.since, until=window.until).to_pylist()
+    found = []
+    for row in ran:
+        own = _realm(row["realm_id"])
+        if realms != [{}] and own not in realms:
+            continue
+        if definition.families == "each" or row["family_name"] in definition.families:
+            name = {"family": row["family_name"]} if row["family_name"] else {"strategy_id": row["strategy_id"]}
+            found.append({**own, **name})
+    return found
+
+
+def _realm(realm: str | None) -> dict[str, Any]:
+    return {"no_realm": True} if realm is None else {"realm": realm}
+
+
+def _is_logged(realm: str | None, records: Sequence[DayRecord], window: Window) -> bool:
+    first, last = (window.since - _SILENT).date(), window.until.date()
+    return any(
+        record.day is not None and first <= record.day < last and realm in record.partitions for record in records
+    )
+
+
+def is_current(planned: Plan, inputs: str) -> bool:
+    """The report is there, made from the same rows, program, parameters and predecessor; no failure stands beside it."""
+    card = report_cards.read(planned.target)
+    if card is None or card.is_failed or card.inputs != inputs:
+        return False
+    return not planned.target.with_name(planned.target.name + FAILED).exists()
+
+
+def fingerprint(planned: Plan, ledger: Sequence[DayRecord]) -> str:
+    """Of all that a report is made from; another one means that it would say something else, or might.
+
+    Args:
+        planned: The report.
+        ledger: What the lake holds.
+    """
+    first, last = (planned.card.since - LOOK_BACK).date(), planned.card.day
+    told: list[Any] = [__version__, hashlib.sha256(planned.notebook.read_bytes()).hexdigest()]
+    told.append({key: value for key, value in planned.values.items() if key not in ("lake", "previous")})
+    before = report_cards.read(Path(planned.values["previous"]).parent) if planned.values.get("previous") else None
+    told.append(before.inputs or before.made_at.isoformat() if before else "")
+    for record in ledger:
+        if record.day is None or not first <= record.day <= last:
+            continue
+        partitions = [
+            [repr(realm), info.row_count, info.id_hash, info.fingerprint.change_hash, str(info.sample_rates)]
+            for realm, info in record.partitions.items()
+            if not planned.card.is_scoped or realm == planned.card.realm
+        ]
+        told.append([str(record.day), record.is_complete, record.covers_all_realms, sorted(partitions)])
+    told.append(_definitions(Path(planned.values["lake"])))
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _definitions(lake: Path) -> list[list[Any]]:
+    """The programs: files that are replaced only when they differ."""
+    return sorted(
+        [path.parent.name, path.stat().st_size, path.stat().st_mtime_ns] for path in lake.glob("definitions/*/*")
+    )

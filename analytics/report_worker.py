@@ -1,0 +1,69 @@
+"""One report in a process of its own: told on stdin, answered by the exit code and by what is published.
+
+A report that takes all memory, hangs or crashes takes nobody else with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import warnings
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from analytics import report_shelf, reports
+from analytics.errors import AnalyticsError, ReportError, UsageError
+from analytics.report_definitions import Definition
+from analytics.report_failures import publish
+from analytics.report_jobs import Job
+
+FAILED = 3
+"""Exit code: the failure is published."""
+
+
+def order(job: Job, out: Path, parameters: dict[str, Any], inputs: str) -> str:
+    """What the process is told: one line."""
+    told = {"definition": asdict(job.definition), "today": job.today.isoformat(), "subject": dict(job.subject)}
+    return json.dumps({**told, "out": str(out), "parameters": parameters, "inputs": inputs}) + "\n"
+
+
+def work(told: dict[str, Any]) -> int:
+    """Render one report, or publish why it could not be."""
+    lists = {key: tuple(value) for key, value in told["definition"].items() if isinstance(value, list)}
+    definition = Definition(**{**told["definition"], **lists})  # JSON has no tuples
+    job, out = Job(definition, date.fromisoformat(told["today"]), told["subject"]), Path(told["out"])
+    planned = job.plan(out, told["parameters"])
+    planned = replace(planned, card=replace(planned.card, inputs=told["inputs"]))
+    try:
+        reports.render(planned)
+    except ReportError:
+        return FAILED  # published where it happened
+    except (AnalyticsError, OSError, MemoryError) as error:
+        known = error if isinstance(error, AnalyticsError) else ReportError(f"{type(error).__name__}: {error}")
+        publish(planned.target, planned.card, known)
+        report_shelf.refresh(out, {planned.target.name})
+        return FAILED
+    return 0
+
+
+def _end_with_parent() -> None:
+    """The parent holds the other end of stdin; when it is gone, however it went, nobody waits for this report."""
+    sys.stdin.read()
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore", category=UserWarning)
+    warnings.filterwarnings("ignore", category=RuntimeWarning)
+    line = sys.stdin.readline()
+    if not line:
+        raise UsageError("a report's process is started by `strategy-analytics report run`")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    code = work(json.loads(line))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # not waiting for the thread that waits for stdin
