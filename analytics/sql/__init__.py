@@ -7,6 +7,7 @@ import re
 from importlib import resources
 
 from analytics.errors import UnknownNameError
+from analytics.spelling import did_you_mean
 
 _ROOT = resources.files("analytics.sql")
 
@@ -19,8 +20,9 @@ def text(kind: str, name: str) -> str:
         UnknownNameError: There is no such file.
     """
     if name not in names(kind):
+        near = did_you_mean(name, names(kind))
         raise UnknownNameError(
-            f"there is no {kind} file named {name!r}", hint=f"known: {', '.join(names(kind))}", name=name
+            f"there is no {kind} file named {name!r}", hint=f"{near}known: {', '.join(names(kind))}", name=name
         )
     return (_ROOT / kind / f"{name}.sql").read_text(encoding="utf-8")
 
@@ -39,6 +41,13 @@ def body(statement: str) -> str:
 def parameters(statement: str) -> tuple[str, ...]:
     """The ``$names`` a statement takes, in order of appearance."""
     return tuple(dict.fromkeys(re.findall(r"\$([a-z_][a-z0-9_]*)", body(statement))))
+
+
+def explained(statement: str) -> dict[str, str]:
+    """What a statement's comment says of each parameter: ``{"since": "timestamptz, start of the window"}``."""
+    lines = re.findall(r"^-- (\$\w+(?:, \$\w+)*) ([a-z\[\]]+): (.+)$", statement, re.MULTILINE)
+    found = {name: f"{kind}, {words}" for listed, kind, words in lines for name in re.findall(r"\w+", listed)}
+    return {name: found.get(name, "") for name in parameters(statement)}
 
 
 def title(statement: str) -> str:
