@@ -113,12 +113,12 @@ def _frame(**columns: list[str]) -> pd.DataFrame:
 _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
 
 
-def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | None] | None = ()) -> OpenLake:
+def open_lake(path: str | Path | Warehouse | None = None, *, realm: str | Sequence[str | None] | None = ()) -> OpenLake:
     """Open a lake for reading.
 
     Args:
         path: Its folder. When not given: ``ANALYTICS_LAKE``, else ``lake``, else the demo's, here or one folder up (where a
-            notebook's kernel stands).
+            notebook's kernel stands). A lake that is open is opened anew, so that a notebook's cell can be run twice.
         realm: Only this tenant, or these; every view then holds nothing else. ``None`` is the NULL realm, the default
             (an empty tuple) means all.
 
@@ -131,14 +131,17 @@ def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | Non
     """
     realms: tuple[str | None, ...] = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
     ipython.teach()
-    return OpenLake(Lake(find_lake(path)), realms=realms or None)
+    root = path.lake.root if isinstance(path, Warehouse) else find_lake(path)
+    return OpenLake(Lake(root), realms=realms or None)
 
 
 def find_lake(path: str | Path | None = None) -> Path:
     """The folder of the lake to read, as ``open_lake`` looks for it."""
     settings = Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
     if not settings.lake_is_default:
-        return settings.lake
+        above = Path("..", settings.lake)
+        # What the environment names is meant from where the command runs, a notebook's kernel stands one folder below.
+        return above if path is None and not settings.lake.is_dir() and above.is_dir() else settings.lake
     return next((place for place in _LAKES if place.is_dir()), settings.lake)
 
 
