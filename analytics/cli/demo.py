@@ -62,7 +62,7 @@ def run_demo(options: argparse.Namespace) -> int:
     from analytics.demo.stories import SPEED_BONUS
 
     if options.if_missing:
-        say(f"no lake yet: making one with invented data in {options.out / 'lake'}, which takes about a minute")
+        say(f"no lake yet: making one with invented data in {options.out / 'lake'}, which takes less than a minute")
     if options.runs < 1 or options.days < 1:
         raise UsageError("--runs and --days must be positive", hint="make demo alone simulates 240,000 runs of 14 days")
     started = time.perf_counter()
