@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
+from markupsafe import escape
 from nbclient import NotebookClient
 
 import analytics
@@ -47,7 +47,7 @@ def test_a_lake_says_what_it_holds_in_a_terminal(opened: OpenLake) -> None:
     said = repr(opened)
     assert "30 realms" in said
     assert "1,423 logged runs" in said
-    assert "A sample: 5 % of the ok runs" in said
+    assert "A sample: 5\u00a0% of the ok runs" in said
     assert re.search(r"^acme-cycling .*●.* logged runs$", said, re.MULTILINE)
     assert "lake.describe()" in said
     assert max(map(len, said.splitlines())) < 200
@@ -126,9 +126,8 @@ def test_the_dictionary_shows_every_column_whole(opened: OpenLake, view: str) ->
     shown, said = html_of(found), " ".join(repr(found).split())
     for name, meaning in zip(found["column"], found["meaning"], strict=True):
         assert name in shown and name in said
-        assert meaning.split()[-1].split("'")[-1] in shown
-        assert meaning.split()[-1] in said
-    assert "…" not in shown.replace("DSL_…", "").replace("trace_…", "")
+        assert str(escape(meaning)) in shown
+        assert " ".join(meaning.split()) in said
 
 
 def test_a_query_is_described_by_its_parameters(opened: OpenLake) -> None:
@@ -258,6 +257,6 @@ def test_an_error_says_what_was_meant(opened: OpenLake, ask: object, kind: type[
 
 
 def test_opening_a_lake_loads_neither_compilers_nor_a_databases_client(lake: Lake) -> None:
-    code = "import sys, json, analytics; analytics.open_lake(sys.argv[1]); print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
+    code = "import sys, analytics; analytics.open_lake(sys.argv[1]); print(*{m.split('.')[0] for m in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code, str(lake.root)], capture_output=True, text=True, check=True)
-    assert not {"numba", "sqlalchemy", "psycopg", "scipy", "matplotlib", "papermill"} & set(json.loads(done.stdout))
+    assert not {"numba", "sqlalchemy", "psycopg", "scipy", "matplotlib", "papermill"} & set(done.stdout.split())

@@ -34,15 +34,16 @@ class Card:
     Attributes:
         root: The lake's folder.
         realms: The tenants in sight, those with most rows first.
-        days: Every day from the first to the last.
+        days: Days that were extracted, oldest first.
         rows: Logged runs of each realm.
         failed: Logged runs that did not end ok.
         undated: Logged runs without a usable day.
         rates: Sampling rates in force, smallest first.
         newest: Time of the newest logged run.
         extracted: When the lake was written last.
-        cells: The calendar: the first realms on the last days.
-        gaps: Days that were never extracted, for one of the realms at least.
+        shown: The days of the calendar: the last ones, without a gap.
+        cells: The calendar, of the first realms.
+        gaps: Days of the calendar that were never extracted, for one of the realms at least.
         partial: Days whose rows may still arrive.
     """
 
@@ -55,6 +56,7 @@ class Card:
     rates: tuple[float, ...]
     newest: datetime | None
     extracted: datetime | None
+    shown: tuple[date, ...]
     cells: tuple[Cell, ...]
     gaps: tuple[date, ...]
     partial: tuple[date, ...]
@@ -65,7 +67,7 @@ class Card:
         """Some lines: facts, a calendar of marks, what to try."""
         told = [f"Lake {page.visible(self.root)}: {self._title()}", *self._sentences(now)]
         if self.cells:
-            told += ["", *marks.lines(self.cells, self._shown_days), marks.key()]
+            told += ["", *marks.lines(self.cells, self.shown), marks.key()]
             told += [more] if (more := self._more()) else []
         return "\n".join([*told, "", "Try", *(f"  {line}" for line in self._try())])
 
@@ -81,11 +83,11 @@ class Card:
         if self.cells:
             found = {(cell.realm, cell.day): cell for cell in self.cells}
             rows = [
-                page.Row(page.author(realm_name(realm)), [_day(found[realm, day]) for day in self._shown_days])
+                page.Row(page.author(realm_name(realm)), [_day(found[realm, day]) for day in self.shown])
                 for realm in self._shown_realms
             ]
             parts += [
-                page.calendar(self._shown_days, rows),
+                page.calendar(self.shown, rows),
                 page.calendar_key([cell.kind for row in rows for cell in row.days]),
             ]
             parts += [page.note(more)] if (more := self._more()) else []
@@ -99,14 +101,10 @@ class Card:
     def _shown_realms(self) -> tuple[str | None, ...]:
         return self.realms[:_MOST_REALMS]
 
-    @property
-    def _shown_days(self) -> tuple[date, ...]:
-        return self.days[-_MOST_DAYS:]
-
     def _title(self) -> str:
         if not self.rows.total():
             return "no runs yet"
-        span = f", {number.day(self.days[0])} to {number.day(self.days[-1], year=True)}" if self.days else ""
+        span = f", {number.day(self.days[0], year=True)} to {number.day(self.days[-1], year=True)}" if self.days else ""
         return (
             f"{_many(len(self.realms), 'realm')}, {_many(len(self.days), 'day')}{span}, "
             f"{_many(self.rows.total(), 'logged run')}"
@@ -149,14 +147,14 @@ class Card:
             rows = sum(self.rows[realm] for realm in hidden)
             share = number.percent(rows / (self.rows.total() or 1))
             told.append(f"{_many(len(hidden), 'more realm')} with {share} of the rows")
-        if len(self.days) > _MOST_DAYS:
-            told.append(f"{_many(len(self.days) - _MOST_DAYS, 'earlier day')}")
+        if earlier := sum(day < self.shown[0] for day in self.days):
+            told.append(f"{_many(earlier, 'earlier day')}")
         return f"And {' and '.join(told)}; the view partitions has them all." if told else ""
 
     def _try(self) -> list[str]:
         if not self.days:
             return ["strategy-analytics extract   # in a terminal: fills the lake"]
-        since, until = max(self.days[0], self.days[-1] - 6 * ONE_DAY), self.days[-1] + ONE_DAY
+        since, until = max(self.shown[0], self.shown[-1] - 6 * ONE_DAY), self.shown[-1] + ONE_DAY
         return [
             "lake.describe()                    # the views; describe('executions') has every column",
             "lake.sql('from strategy_days order by est_runs desc')",
@@ -169,7 +167,7 @@ def card(lake: Warehouse) -> Card:
     """The card of a lake, of the realms in sight."""
     records = lake.records()
     realms = lake.realms
-    days = days_of(records)
+    shown = days_of(records)[-_MOST_DAYS:]
     rows: Counter[str | None] = Counter(dict.fromkeys(realms, 0))
     failed, rates, newest, extracted = 0, set(), [], []
     for record in records:
@@ -180,12 +178,11 @@ def card(lake: Warehouse) -> Card:
             newest += [at] if (at := info.fingerprint.max_created_at) else []
             extracted.append(info.extracted_at)
     order = sorted(realms, key=lambda realm: (-rows[realm], realm is None, realm or ""))
-    shown = days[-_MOST_DAYS:]
     covered = {record.day for record in records if record.covers_all_realms or rows.keys() <= record.partitions.keys()}
     return Card(
         root=str(lake.lake.root),
         realms=tuple(order),
-        days=tuple(days),
+        days=tuple(record.day for record in records if record.day),
         rows=rows,
         failed=failed,
         undated=sum(
@@ -198,8 +195,9 @@ def card(lake: Warehouse) -> Card:
         rates=tuple(sorted(rates)),
         newest=max(newest, default=None),
         extracted=max(extracted, default=None),
+        shown=tuple(shown),
         cells=tuple(cells(lake, order[:_MOST_REALMS], shown, records)),
-        gaps=tuple(day for day in days if day not in covered),
+        gaps=tuple(day for day in shown if day not in covered),
         partial=tuple(r.day for r in records if r.day and r.day in covered and not r.is_complete),
     )
 

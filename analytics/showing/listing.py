@@ -58,7 +58,7 @@ def _text(frame: pd.DataFrame) -> str:
     room = max(shutil.get_terminal_size((120, 24)).columns - before, _LEAST)
     told = []
     for row in rows:
-        first, *rest = textwrap.wrap(row[-1], room) or [""]
+        first, *rest = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
         head = "".join(f"{cell:{width}}  " for cell, width in zip(row[:-1], widths, strict=True))
         told += [head + first, *(" " * before + line for line in rest)]
     return "\n".join(line.rstrip() for line in told)

@@ -45,8 +45,13 @@ def parameters(statement: str) -> tuple[str, ...]:
 
 def explained(statement: str) -> dict[str, str]:
     """What a statement's comment says of each parameter: ``{"since": "timestamptz, start of the window"}``."""
-    lines = re.findall(r"^-- (\$\w+(?:, \$\w+)*) ([a-z\[\]]+): (.+)$", statement, re.MULTILINE)
-    found = {name: f"{kind}, {words}" for listed, kind, words in lines for name in re.findall(r"\w+", listed)}
+    found: dict[str, str] = {}
+    for head, words in re.findall(r"^-- (\$[^:]+): (.+)$", statement, re.MULTILINE):
+        kind = ""
+        # "$since, $until timestamptz": the type stands behind the last of those that have it.
+        for name, own in reversed(re.findall(r"\$(\w+)(?: ([a-z\[\]]+))?", head)):
+            kind = own or kind
+            found[name] = f"{kind}, {words}"
     return {name: found.get(name, "") for name in parameters(statement)}
 
 
