@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics.config import Settings
-from analytics.extraction import extract as _extract
 from analytics.lake import Lake
-from analytics.model import ExtractResult
 from analytics.opening import open_lake, tenant_of, warehouse_of
 from analytics.report_builders import post_mortem, runaway_rules, sampling_audit
 from analytics.report_definitions import Definition, find
-from analytics.transfer import Progress
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
+    from analytics.model import ExtractResult
     from analytics.reports import Rendered
     from analytics.stories.explained import Explained
+    from analytics.transfer import Progress
 
 
 def extract(
@@ -66,6 +65,8 @@ def extract(
     Raises:
         AnalyticsError: See ``analytics.errors``.
     """
+    from analytics.extraction import extract as _extract  # compilers and a database's client: readers need neither
+
     settings = Settings.from_env(
         database_url=database_url,
         lake=lake,

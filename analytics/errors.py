@@ -23,6 +23,8 @@ programs need not parse the sentence.
 
 from __future__ import annotations
 
+import linecache
+from types import TracebackType
 from typing import ClassVar
 
 
@@ -54,8 +56,24 @@ class AnalyticsError(Exception):
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
     def _render_traceback_(self) -> list[str]:
-        # IPython asks for this before it prints sixty lines: in a notebook the sentence and its repair are enough.
-        return [f"{type(self).__name__}: {self}"]
+        # IPython asks for this before it prints sixty lines: in a notebook the sentence and its repair are enough, and
+        # where the cell has several lines, which of them it was.
+        line = _line_of_cell(self.__traceback__)
+        return [f"{type(self).__name__}: {self}", *([f"  {line}"] if line else [])]
+
+
+def _line_of_cell(traceback: TracebackType | None) -> str:
+    """The line of a notebook's cell that an error came through; empty when the cell has no other, or it was no cell."""
+    found = ""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_globals.get("__name__") == "__main__":
+            lines = linecache.getlines(frame.f_code.co_filename)
+            number = traceback.tb_lineno
+            several = sum(bool(line.strip()) for line in lines) > 1 and number <= len(lines)
+            found = f"line {number} of the cell: {lines[number - 1].strip()}" if several else ""
+        traceback = traceback.tb_next
+    return found
 
 
 class UsageError(AnalyticsError):

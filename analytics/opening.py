@@ -3,21 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from analytics import sql
 from analytics.config import Settings
 from analytics.errors import UsageError
 from analytics.lake import Lake
+from analytics.showing import ipython
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analytics.stories.explained import Explained
 
 
 class OpenLake(Warehouse):
-    """A lake opened for reading, with what is known of its runs one by one."""
+    """A lake opened for reading. Show it to see what it holds; nothing you ask of it changes it.
+
+    >>> lake = analytics.open_lake()                                        # doctest: +SKIP
+    >>> lake.describe()                                                     # the views, and every column of one
+    >>> lake.sql("from strategy_days order by est_runs desc limit 5")       # anything, in DuckDB's SQL
+    >>> lake.run("strategy_summary", since="2026-07-06")                    # a named query; queries() lists them
+    >>> lake.explain("3f885dde")                                            # why one run paid what it paid
+    """
+
+    def describe(self, view: str | None = None) -> pd.DataFrame:
+        """The data dictionary: the views; of one view every column, with unit, meaning and what NULL means.
+
+        Args:
+            view: A view, or a named query for its parameters.
+
+        >>> lake.describe("executions")                                     # doctest: +SKIP
+        >>> lake.describe("failures")                                       # doctest: +SKIP
+
+        Raises:
+            UnknownNameError: No such view or query.
+        """
+        from analytics.showing.listing import listing
+
+        if view in sql.names("queries"):
+            told = sql.explained(sql.text("queries", str(view)))
+            return listing(_frame(parameter=list(told), meaning=list(told.values())))
+        return listing(super().describe(view))
+
+    def queries(self) -> pd.DataFrame:
+        """The named queries: what each answers, and its parameters; ``describe(name)`` explains those.
+
+        >>> lake.queries()                                                  # doctest: +SKIP
+        """
+        from analytics.showing.listing import listing
+
+        found = super().queries()
+        return listing(found[["name", "parameters", "answers"]])
 
     def explain(
         self,
@@ -36,6 +76,8 @@ class OpenLake(Warehouse):
             show_users: Show user ids.
             versus: Another version of the strategy, to run on the same inputs.
 
+        >>> lake.explain("3f885dde", versus=2)                              # doctest: +SKIP
+
         Raises:
             UsageError: Several runs have such an id.
             UnknownNameError: No run has it, or the lake holds no program of that version.
@@ -44,32 +86,62 @@ class OpenLake(Warehouse):
 
         return explain(self, execution_id, since=since, until=until, show_users=show_users, versus=versus)
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        from analytics.showing.card import shown
+
+        return shown(self)
+
+    def __repr__(self) -> str:
+        from analytics.showing.card import card
+
+        return card(self).text(datetime.now(UTC))
+
+    def __dir__(self) -> list[str]:
+        # What somebody who explores can use; the rest is for the package.
+        return [name for name in super().__dir__() if name.startswith("_") or name in _EXPLORED]
+
+
+_EXPLORED = ("check", "connection", "describe", "explain", "queries", "realms", "refresh", "run", "sql", "table")
+
+
+def _frame(**columns: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(columns)
+
 
 _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
 
 
-def open_lake(path: str | Path | None = None, *, realm: str | Sequence[str | None] | None = ()) -> OpenLake:
+def open_lake(path: str | Path | Warehouse | None = None, *, realm: str | Sequence[str | None] | None = ()) -> OpenLake:
     """Open a lake for reading.
 
     Args:
         path: Its folder. When not given: ``ANALYTICS_LAKE``, else ``lake``, else the demo's, here or one folder up (where a
-            notebook's kernel stands).
+            notebook's kernel stands). A lake that is open is opened anew, so that a notebook's cell can be run twice.
         realm: Only this tenant, or these; every view then holds nothing else. ``None`` is the NULL realm, the default
             (an empty tuple) means all.
+
+    >>> lake = analytics.open_lake()                                        # doctest: +SKIP
+    >>> lake = analytics.open_lake("demo/lake", realm="acme-cycling")       # doctest: +SKIP
 
     Raises:
         LakeError: There is no lake in that folder.
         UnknownNameError: The lake holds nothing of that realm.
     """
     realms: tuple[str | None, ...] = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
-    return OpenLake(Lake(find_lake(path)), realms=realms or None)
+    ipython.teach()
+    root = path.lake.root if isinstance(path, Warehouse) else find_lake(path)
+    return OpenLake(Lake(root), realms=realms or None)
 
 
 def find_lake(path: str | Path | None = None) -> Path:
     """The folder of the lake to read, as ``open_lake`` looks for it."""
     settings = Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
     if not settings.lake_is_default:
-        return settings.lake
+        above = Path("..", settings.lake)
+        # What the environment names is meant from where the command runs, a notebook's kernel stands one folder below.
+        return above if path is None and not settings.lake.is_dir() and above.is_dir() else settings.lake
     return next((place for place in _LAKES if place.is_dir()), settings.lake)
 
 

@@ -6,60 +6,13 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, Numeric, String, Table, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
-
 if TYPE_CHECKING:
     import pyarrow as pa
 
-metadata = MetaData()
-
-execution_log = Table(
-    "strategyexecutionlog",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("created_at", DateTime(timezone=True)),
-    Column("updated_at", DateTime(timezone=True)),
-    Column("apiKey_used", String),
-    Column("oauth_user_id", String),
-    Column("strategyId", String, nullable=False),
-    Column("strategyVersion", Integer, nullable=False),
-    Column("strategyType", String, nullable=False),
-    Column("realmId", String),
-    Column("externalGameId", String),
-    Column("externalTaskId", String),
-    Column("externalUserId", String),
-    Column("status", String, nullable=False),
-    Column("errorCode", String),
-    Column("points", Numeric),
-    Column("caseName", String),
-    Column("durationMs", Numeric, nullable=False),
-    Column("nodesExecuted", Integer, nullable=False),
-    Column("trace", JSONB),
-    Column("sampled", Boolean, nullable=False),
-    Column("parentStrategyId", String),
-    Column("notes", Text),
-)
+LOG_TABLE = "strategyexecutionlog"
 """The engine's log of executions."""
 
-definition = Table(
-    "strategydefinition",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("created_at", DateTime(timezone=True)),
-    Column("updated_at", DateTime(timezone=True)),
-    Column("realmId", String),
-    Column("name", String),
-    Column("description", Text),
-    Column("type", String),
-    Column("parentStrategyId", String),
-    Column("astJson", JSONB),
-    Column("version", Integer),
-    Column("status", String),
-    Column("createdBy", String),
-    Column("publishedAt", DateTime(timezone=True)),
-    Column("experimentTag", String),
-)
+DEFINITION_TABLE = "strategydefinition"
 """The programs. Optional: the table may be missing or unreadable, and rows may be gone."""
 
 

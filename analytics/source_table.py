@@ -9,8 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 from analytics import schema
 from analytics.errors import SourceAccessError, SourceSchemaError
 
-LOG_TABLE = schema.execution_log.name
-DEFINITION_TABLE = schema.definition.name
+LOG_TABLE, DEFINITION_TABLE = schema.LOG_TABLE, schema.DEFINITION_TABLE
 
 Rows: TypeAlias = "Callable[[str, dict[str, Any] | None], list[dict[str, Any]]]"
 

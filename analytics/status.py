@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.horizon import NotWaitedFor
-from analytics.model import PartitionInfo
+from analytics.model import DayRecord, PartitionInfo
 from analytics.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
 
@@ -48,13 +49,32 @@ class Cell:
 
 def calendar(lake: Warehouse) -> list[Cell]:
     """Every realm on every day from the first to the last the ledger knows, and the undated rows where there are any."""
-    records = {record.day: record for record in lake.records()}
-    known = sorted(day for day in records if day)
-    span = [known[0] + i * ONE_DAY for i in range((known[-1] - known[0]).days + 1)] if known else []
-    cells = []
-    for realm in lake.realms:
-        for day in [*span, None]:
-            record = records.get(day)
+    records = lake.records()
+    return cells(lake, lake.realms, [*days_of(records), None], records)
+
+
+def days_of(records: Iterable[DayRecord]) -> list[date]:
+    """Every day from the first to the last of the ledger."""
+    known = [record.day for record in records if record.day]
+    return [min(known) + i * ONE_DAY for i in range((max(known) - min(known)).days + 1)] if known else []
+
+
+def cells(
+    lake: Warehouse, realms: Iterable[str | None], days: Iterable[date | None], records: Iterable[DayRecord]
+) -> list[Cell]:
+    """These realms on these days; of ``None``, which stands for rows without a day, only where there are any.
+
+    Args:
+        lake: Where the files are.
+        realms: Which tenants.
+        days: Which days.
+        records: The ledger.
+    """
+    by_day = {record.day: record for record in records}
+    wanted, found = list(days), []
+    for realm in realms:
+        for day in wanted:
+            record = by_day.get(day)
             info = record.partitions.get(realm) if record else None
             if day is None and info is None:
                 continue
@@ -68,8 +88,8 @@ def calendar(lake: Warehouse) -> list[Cell]:
                 state = "complete" if info is not None else "empty"
             spans = tuple(span for span in record.not_waited_for if span.settled_at is None) if record else ()
             until = record.complete_until if record else None
-            cells.append(Cell(realm, day, state, info.row_count if info else 0, until, spans))
-    return cells
+            found.append(Cell(realm, day, state, info.row_count if info else 0, until, spans))
+    return found
 
 
 def _is_there(lake: Warehouse, info: PartitionInfo) -> bool:

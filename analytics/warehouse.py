@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from analytics import checks, day_files, ledger, reading, schema, sql, summary
+from analytics import checks, day_files, ledger, reading, refusals, schema, sql, summary
 from analytics.checks import CheckResult
 from analytics.errors import LakeError, QueryError, UnknownNameError
 from analytics.lake import Lake
 from analytics.model import DayRecord
+from analytics.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,8 +28,6 @@ VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", 
 
 _ESTIMATED = {"strategy_summary": summary.answer, "points_by_hour": summary.answer_hours}
 """Named queries whose statement only gathers what an estimate needs."""
-
-_HINT = "see its file for the types of its parameters"
 
 
 class Warehouse:
@@ -70,7 +69,8 @@ class Warehouse:
                 if realm not in known:
                     raise UnknownNameError(
                         f"the lake holds nothing of realm {realm!r}",
-                        hint="known realms: " + ", ".join("(no realm)" if r is None else repr(r) for r in known[:20]),
+                        hint=f"{did_you_mean(realm, known)}known realms: "
+                        + ", ".join("(no realm)" if r is None else repr(r) for r in known[:20]),
                         realm=realm,
                     )
         self.connection = duckdb.connect()
@@ -85,6 +85,8 @@ class Warehouse:
         Args:
             query: One statement; values as ``$name``.
             **parameters: Their values. They are bound, never formatted into the text.
+
+        >>> lake.sql("from strategy_days where realm_id = $realm", realm="acme-cycling").df()   # doctest: +SKIP
 
         Returns:
             A relation: shows itself as a table, and gives ``.df()``, ``.arrow()``, ``.fetchall()``.
@@ -104,9 +106,7 @@ class Warehouse:
                 )
             return self._asked(lambda: self.connection.sql(query, params=parameters or None))
         except (duckdb.Error, ValueError) as error:
-            raise QueryError(
-                f"DuckDB: {error}", hint=f"views: {', '.join(VIEWS)}; describe() shows their columns"
-            ) from error
+            raise refusals.of_statement(error, query, VIEWS, self._columns) from error
 
     def run(self, name: str, **parameters: Any) -> pd.DataFrame:
         """Run a named query of ``sql/queries``.
@@ -115,6 +115,8 @@ class Warehouse:
             name: As ``queries()`` lists them.
             **parameters: Values for the query's ``$parameters``; those not given are NULL, which means "all" or the
                 query's own default.
+
+        >>> lake.run("failures", since="2026-07-06", family="Speed bonus")                      # doctest: +SKIP
 
         Raises:
             UnknownNameError: No such query or parameter.
@@ -129,20 +131,11 @@ class Warehouse:
     def _fetched(self, name: str, parameters: Mapping[str, Any], fetch: Callable[[Any], T]) -> T:
         import duckdb
 
-        text = sql.text("queries", name)
-        wanted = sql.parameters(text)
-        unknown = sorted(set(parameters) - set(wanted))
-        if unknown:
-            raise UnknownNameError(
-                f"query {name} has no parameter {', '.join(unknown)}",
-                hint=f"it has: {', '.join(wanted) or 'none'}",
-                query=name,
-            )
-        values = {key: parameters.get(key) for key in wanted}
+        values = {key: parameters.get(key) for key in refusals.check_parameters(name, parameters)}
         try:
             return self._asked(lambda: fetch(self.named(name, values)))
         except duckdb.Error as error:
-            raise QueryError(f"query {name}: {error}", hint=_HINT, query=name) from error
+            raise refusals.of_query(error, name) from error
 
     def named(self, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         """A named query as a relation; ``run`` is the comfortable call.
@@ -167,7 +160,7 @@ class Warehouse:
         try:
             return self._asked(ask)
         except duckdb.Error as error:
-            raise QueryError(f"query {name}: {error}", hint=_HINT, query=name) from error
+            raise refusals.of_query(error, name) from error
 
     def queries(self) -> pd.DataFrame:
         """The named queries: name, what each answers, its parameters."""
@@ -195,7 +188,9 @@ class Warehouse:
                 [list(VIEWS)],
             ).df()
         if view not in VIEWS:
-            raise UnknownNameError(f"there is no view {view!r}", hint=f"views: {', '.join(VIEWS)}")
+            raise UnknownNameError(
+                f"there is no view {view!r}", hint=f"{did_you_mean(view, VIEWS)}views: {', '.join(VIEWS)}"
+            )
         return self.connection.execute(
             'select column_name as "column", data_type as type, comment as meaning from duckdb_columns() '
             "where table_name = $1 and schema_name = 'main' order by column_index",
@@ -259,6 +254,9 @@ class Warehouse:
             weights: ``realm_id``, ``hour`` (UTC), ``factor``, ``instead``, as ``audit.Audit.weights``. Other rows keep theirs.
         """
         return type(self)(self.lake, realms=self._realms, whole_days=self._whole_days, counted_weights=weights)
+
+    def _columns(self, view: str) -> list[str]:
+        return list(self.describe(view)["column"])
 
     def _asked(self, ask: Callable[[], T]) -> T:
         return reading.asked(ask, self.refresh)

@@ -17,6 +17,8 @@ from benchmarks import (
     child,
     data,
     edges,
+    explore,
+    explore_ways,
     extract,
     flatten,
     flatteners,
@@ -374,6 +376,18 @@ def test_a_post_mortem_that_finds_something_else_is_told(way: str, fact: str, pl
     right[way] = {**right[way], fact: planted}
     [complaint] = post_mortem.wrong({name: [Run(facts=facts)] for name, facts in right.items()}, 100)
     assert complaint.startswith(said)
+
+
+def test_the_exploration_benchmark_runs_end_to_end(tmp_path: Path) -> None:
+    shape = morning_lake.Shape(3_000, played=40, families=6, realms=2, days=8)
+    assert explore.run(shape, options(tmp_path, "--repeat", "1")) == 0
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert [row[1] for way in explore.WAYS.values() for row in cells(text, way)] == ["1"] * len(explore.WAYS)
+    assert str(tmp_path) not in text
+    files = sorted((tmp_path / "lakes" / shape.name).glob("node_days/*/*/*.parquet"))
+    files[0].unlink()
+    [said] = explore_ways.agree(str(tmp_path / "lakes" / shape.name))
+    assert said.startswith("strategy_days says ")
 
 
 def test_the_morning_benchmark_runs_end_to_end_and_finds_what_was_planted(

@@ -1,8 +1,10 @@
 """Every picture draws what is there, raises over nothing, and becomes an SVG that is safe to stand in a page."""
 
+import inspect
 import re
 import subprocess
 import sys
+import textwrap
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +13,9 @@ import pandas as pd
 import pytest
 
 from analytics import charts
+from analytics.errors import UsageError
 from analytics.page.palette import LIGHT
+from analytics.warehouse import Warehouse
 
 EVIL = "$x^2$ <b> \u202e&\x00 שלום " + "w" * 5000
 LITERAL = "$x^2$ <b>"
@@ -254,6 +258,37 @@ def test_ids_differ_between_two_figures_of_one_page() -> None:
     assert len(ids) == len(set(ids))
     used = set(re.findall(r"url\(#([^)]+)\)", page)) | set(re.findall(r'href="#([^"]+)"', page))
     assert used == set(ids), "every reference has its target, every id a use"
+
+
+NEEDED = {
+    "cases": (lambda frame: charts.cases(frame), "share"),
+    "density": (lambda frame: charts.density(frame), "duration_ms"),
+    "exceedance": (lambda frame: charts.exceedance(frame), "nodes"),
+    "failure_strip": (lambda frame: charts.failure_strip(frame), "lane"),
+    "growth": (lambda frame: charts.growth(frame), "est_nodes_p99"),
+    "icicle": (lambda frame: charts.icicle(frame), "entries"),
+    "time_split": (lambda frame: charts.time_split(frame), "total"),
+    "timeline": (lambda frame: charts.timeline(points=frame), "est_points_mean"),
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_frame_without_a_needed_column_is_told_so_with_an_example(name: str) -> None:
+    draw, missing = NEEDED[name]
+    with pytest.raises(UsageError, match=rf"charts\.{name}: .* no column {missing}\b") as raised:
+        draw(pd.DataFrame({"label": ["a"], f"{missing}s": [1.0]}))
+    assert f"did you mean '{missing}s'?" in raised.value.hint or "example" in raised.value.hint
+    assert f"charts.{name}(" in raised.value.hint
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_the_example_of_every_chart_draws(warehouse: Warehouse, name: str) -> None:
+    told = inspect.getdoc(getattr(charts, name)) or ""
+    example = textwrap.dedent(told.partition("Example:\n")[2].partition("\n\nRaises:")[0])
+    names: dict[str, Any] = {"lake": warehouse, "charts": charts}
+    exec(f"figure = None\n{example.strip()}".replace("\ncharts.", "\nfigure = charts."), names)  # noqa: S102
+    words = list(parsed(charts.inline_svg(names["figure"], "p")).iter("text"))
+    assert len(words) > 3, "a picture of nothing has one sentence"
 
 
 def test_the_same_frames_make_the_same_svg() -> None:

@@ -35,6 +35,28 @@ def test_without_words_it_shows_its_commands(run):
         assert verb in out
 
 
+def test_a_demo_is_not_made_where_a_lake_is(run, lake, tmp_path, monkeypatch):
+    words = ["demo", "--lake-only", "--if-missing", "--out", tmp_path / "demo"]
+    monkeypatch.setenv("ANALYTICS_LAKE", str(lake.root))
+    assert run(*words) == (0, f"{lake.root}\n", f"lake: {lake.root}\n")
+    monkeypatch.setenv("ANALYTICS_LAKE", str(tmp_path / "nowhere"))
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert "ANALYTICS_LAKE names" in err
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_demo_is_made_for_the_lab_where_no_lake_is(run, server_folders, monkeypatch):
+    folder = server_folders()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("ANALYTICS_LAKE", raising=False)
+    code, out, err = run("demo", "--lake-only", "--if-missing", "--runs", "2000", "--days", "2")
+    assert (code, out) == (0, "demo/lake\n")
+    assert "no lake yet: making one with invented data in demo/lake" in err
+    assert not (folder / "reports").exists()
+    assert run("demo", "--lake-only", "--if-missing")[2] == "lake: demo/lake\n"
+
+
 def test_a_second_extraction_says_nothing_to_do(run, database_url, tmp_path):
     words = ["extract", *DAYS, "--lake", tmp_path / "lake", "--database-url", database_url, "--realm", "acme-cycling"]
     code, out, err = run(*words)

@@ -23,6 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     *(
         "errors",
+        "spelling",
         "window",
         "rate_entries",
         "rates",
@@ -87,6 +88,7 @@ ORDER = (
         "extraction",
         "checks",
         "summary",
+        "refusals",
         "warehouse",
         "export",
         "status",
@@ -106,6 +108,7 @@ ORDER = (
         "report_definitions",
         "report_cards",
         "stories",
+        "showing",
         "opening",
         "report_builders",
         "last_report",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import shutil
@@ -12,15 +13,15 @@ import nbformat
 import papermill
 import pytest
 
-from analytics import api, reports
+from analytics import api, charts, reports
 from analytics.errors import ReportError, UnknownNameError, UsageError
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 WINDOW = {"since": "2026-07-07", "until": "2026-07-11"}
 
 
-def test_the_three_notebooks_are_there():
-    assert [path.stem for path in NOTEBOOKS] == ["explore", "post_mortem", "runaway_rules"]
+def test_the_notebooks_are_there():
+    assert [path.stem for path in NOTEBOOKS] == ["explore", "gallery", "post_mortem", "runaway_rules"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -37,15 +38,50 @@ def test_notebooks_are_stripped_and_thin(path):
             assert len(cell.source.splitlines()) <= 15
 
 
-def test_the_explore_notebook_runs(lake, tmp_path):
-    papermill.execute_notebook(
-        str(NOTEBOOKS[0]),
-        str(tmp_path / "out.ipynb"),
-        {"lake_path": str(lake.root)},
-        progress_bar=False,
-        kernel_name="python3",
+def executed(name, tmp_path, **parameters):
+    """The cells of a notebook that was run, and what they showed."""
+    [source] = [path for path in NOTEBOOKS if path.stem == name]
+    book = papermill.execute_notebook(
+        str(source), str(tmp_path / "out.ipynb"), parameters, progress_bar=False, kernel_name="python3"
     )
-    assert (tmp_path / "out.ipynb").is_file()
+    return [(cell.source, cell.outputs) for cell in book.cells if cell.cell_type == "code"]
+
+
+def test_the_tour_leads_from_a_lake_to_the_rule_that_changed(lake, tmp_path):
+    shown = {
+        source.splitlines()[-1]: outputs[-1].data["text/plain"]
+        for source, outputs in executed("explore", tmp_path, lake=str(lake.root))
+        if outputs
+    }
+    assert "logged runs" in shown["lake"]
+    assert "Version 3 of Speed bonus" in shown["report.head()"]
+    assert "literal 10 → 15" in shown["report.changed()"]
+    assert shown["lake.explain(run)"].startswith("Why did this run get ")
+
+
+def test_the_gallery_shows_every_chart(lake, tmp_path):
+    names = {name for name in charts.__all__ if inspect.isfunction(getattr(charts, name))} - {
+        "inline_svg",
+        "responsive",
+    }
+    shown = {
+        match[1]: outputs[-1].data["image/svg+xml"]
+        for source, outputs in executed("gallery", tmp_path, lake=str(lake.root))
+        if (match := re.match(r"charts\.(\w+)\(", source.splitlines()[-1]))
+    }
+    assert shown.keys() == names
+    said = {name: re.findall(r"<text[^>]*>([^<]*)<", svg) for name, svg in shown.items()}
+    assert [name for name, texts in said.items() if len(texts) < 4] == [], "a picture of nothing has one sentence"
+    # One file per picture: a new one wants a place in the gallery.
+    files = {path.stem for path in Path(charts.__file__).parent.glob("*.py")} - {"__init__", "failures"}
+    assert names - {"failure_strip"} <= files
+    assert files - names == {"cap", "columns", "days", "lanes", "stage", "svg", "theme"}, "parts of pictures"
+
+
+def test_the_notebooks_have_parameters_of_the_same_names():
+    for path in NOTEBOOKS:
+        [cell] = [c for c in nbformat.read(path, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
+        assert cell.source.startswith('lake = ""'), path.stem
 
 
 def test_a_post_mortem_renders_under_plain_papermill_too(lake, tmp_path):

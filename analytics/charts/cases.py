@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analytics.charts.columns import column, floats, is_missing, known, words
+from analytics.charts.columns import column, floats, is_missing, known, need, words
 from analytics.charts.theme import (
     SMALL,
     WIDE,
@@ -35,7 +35,25 @@ def cases(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
     Args:
         frame: case_name (NULL is "no case"), label, role, share, share_low, share_high, points_mean.
         width: In pixels.
+
+    Only case_name, label and share are needed. With the role "finding" a version is drawn in its colour.
+
+    Example:
+        frame = lake.sql('''
+            with runs as (
+              select e.case_name, 'v' || strategy_version as label, sum(e.sample_weight) as est_runs,
+                     avg(e.points) as points_mean
+                from executions e join definitions d using (strategy_id, strategy_version)
+               where e.status = 'ok' and d.family_name = 'Speed bonus' and strategy_version in (2, 3) group by all)
+            select *, if(label = 'v3', 'finding', 'before') as role,
+                   est_runs / sum(est_runs) over (partition by label) as share from runs
+        ''').df()
+        charts.cases(frame)
+
+    Raises:
+        UsageError: A column is missing.
     """
+    need(cases, frame, "case_name label share")
     names = ["no case" if is_missing(value) else str(value) for value in column(frame, "case_name")]
     roles, labels = words(frame, "role"), words(frame, "label")
     shares = floats(frame, "share")

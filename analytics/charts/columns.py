@@ -1,15 +1,45 @@
-"""Reading the columns of a frame, whatever the frame lacks: pictures never raise over missing data."""
+"""Reading the columns of a frame: pictures never raise over missing data, and say so when a column is not there at all."""
 
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from analytics.errors import UsageError
+from analytics.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NAN = float("nan")
+
+
+def need(chart: Callable[..., Any], frame: pd.DataFrame | None, names: str, *, called: str = "frame") -> None:
+    """Refuse a frame that lacks a column without which there is nothing to draw; none at all is an empty one.
+
+    Args:
+        chart: Whose docstring has an example.
+        frame: What it was given.
+        names: The columns it cannot do without.
+        called: The name of the argument.
+
+    Raises:
+        UsageError: Which columns are missing, and the example.
+    """
+    if frame is None or not len(frame.columns):
+        return
+    missing = [name for name in names.split() if name not in frame.columns]
+    if missing:
+        example = (inspect.getdoc(chart) or "").partition("Example:\n")[2].partition("\n\nRaises:")[0].rstrip()
+        has = ", ".join(map(repr, map(str, frame.columns)))
+        raise UsageError(
+            f"charts.{chart.__name__}: {called} has no column {' and no column '.join(missing)}; it has {has}",
+            hint=f"{did_you_mean(missing[0], frame.columns)}for example:\n{example}",
+            missing=missing,
+        )
 
 
 def column(frame: pd.DataFrame, name: str) -> list[Any]:

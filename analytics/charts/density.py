@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analytics.charts.cap import BEYOND, nodes_axis, places
-from analytics.charts.columns import floats, known, numbers, words
+from analytics.charts.columns import floats, known, need, numbers, words
 from analytics.charts.theme import SMALL, WIDE, board, colour, label, nothing, panel, ticks, tied, title
 from analytics.page import number as write
 
@@ -24,7 +24,12 @@ MOST_MARKS = 250
 
 
 def density(
-    runs: pd.DataFrame, stopped: pd.DataFrame, *, cap: int = 1000, limit_ms: float = 500, width: int = WIDE
+    runs: pd.DataFrame,
+    stopped: pd.DataFrame | None = None,
+    *,
+    cap: int = 1000,
+    limit_ms: float = 500,
+    width: int = WIDE,
 ) -> Figure:
     """Draws how many runs have so many nodes and take so long, both logarithmic.
 
@@ -36,9 +41,20 @@ def density(
         cap: The engine's limit of nodes.
         limit_ms: The engine's limit of time.
         width: In pixels.
+
+    Example:
+        costs = lake.run("run_costs", digits=3)
+        charts.density(costs[costs.status == "ok"], costs[costs.status != "ok"])
+
+    Raises:
+        UsageError: A column is missing.
     """
     import numpy as np
+    import pandas as pd
 
+    need(density, runs, "nodes_executed duration_ms", called="runs")
+    need(density, stopped, "duration_ms status", called="stopped")
+    stopped = pd.DataFrame() if stopped is None else stopped
     nodes, took, weight = (numbers(runs, name) for name in ("nodes_executed", "duration_ms", "sample_weight"))
     weight = np.where(weight > 0, weight, 1.0) * numbers(runs, "logged_count", 1.0)
     usable = (nodes >= 1) & (took >= 0)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analytics.charts.cap import BEYOND, nodes_axis, places
-from analytics.charts.columns import floats, known, words
+from analytics.charts.columns import floats, known, need, words
 from analytics.charts.theme import (
     HALO,
     SMALL,
@@ -35,7 +35,9 @@ MOST = 100
 _LEFT = 1e-9
 
 
-def exceedance(curves: pd.DataFrame, capped: pd.DataFrame, *, cap: int = 1000, width: int = WIDE) -> Figure:
+def exceedance(
+    curves: pd.DataFrame, capped: pd.DataFrame | None = None, *, cap: int = 1000, width: int = WIDE
+) -> Figure:
     """Draws one falling curve per strategy: an ECDF seen from above, so that the tail shows.
 
     Args:
@@ -43,7 +45,29 @@ def exceedance(curves: pd.DataFrame, capped: pd.DataFrame, *, cap: int = 1000, w
         capped: label, count: runs stopped at the cap. They logged 0 nodes and are drawn beyond it.
         cap: The engine's limit of nodes.
         width: In pixels.
+
+    Of the role (a colour) there need be none.
+
+    Example:
+        curves = lake.sql('''
+            with runs as (select d.family_name as label, e.nodes_executed as nodes, sum(e.sample_weight) as est_runs
+                            from executions e join definitions d using (strategy_id, strategy_version)
+                           where e.status = 'ok' group by all)
+            select label, nodes, 1 - sum(est_runs) over (partition by label order by nodes)
+                                   / sum(est_runs) over (partition by label) as share from runs
+        ''').df()
+        capped = lake.sql("select family_name as label, sum(limit_count) as count from strategy_days "
+                          "group by all having sum(limit_count) > 0").df()
+        charts.exceedance(curves, capped)
+
+    Raises:
+        UsageError: A column is missing.
     """
+    import pandas as pd
+
+    need(exceedance, curves, "label nodes share", called="curves")
+    need(exceedance, capped, "label count", called="capped")
+    capped = pd.DataFrame() if capped is None else capped
     every = _lines(curves)
     lines = _drawn(every)
     stopped = [pair for pair in zip(words(capped, "label"), floats(capped, "count"), strict=True) if known(pair[1])]

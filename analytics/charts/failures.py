@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from analytics.charts.columns import as_seconds, known, moments, numbers, words
+from analytics.charts.columns import as_seconds, known, moments, need, numbers, words
 from analytics.charts.days import extent, time_axis, utc
 from analytics.charts.theme import SMALL, TEXT, WIDE, board, colour, fit, nothing, panel, pixels, tied
 from analytics.page import number as write
@@ -21,15 +21,30 @@ MOST_MARKS = 1000
 _ALERT = ("limit", "canary")
 
 
-def failure_strip(frame: pd.DataFrame, since: Any, until: Any, *, width: int = WIDE) -> Figure:
+def failure_strip(frame: pd.DataFrame, since: Any = None, until: Any = None, *, width: int = WIDE) -> Figure:
     """Draws one open mark per failed run, and a sentence per lane.
 
     Args:
         frame: created_at, lane (limit, canary, timeout, error), label (the strategy), logged_count (one when missing).
-        since: Start of the window.
-        until: End of the window.
+        since: Start of the window; the first row when not given.
+        until: End of the window; the last row when not given.
         width: In pixels.
+
+    Only created_at and lane are needed.
+
+    Example:
+        frame = lake.sql('''
+            select e.created_at, d.family_name as label,
+                   case when e.status in ('limit', 'timeout') then e.status else 'error' end as lane
+              from executions e join definitions d using (strategy_id, strategy_version)
+             where e.status <> 'ok'
+        ''').df()
+        charts.failure_strip(frame)
+
+    Raises:
+        UsageError: A column is missing.
     """
+    need(failure_strip, frame, "created_at lane")
     lanes = words(frame, "lane", "error")
     counts = [int(count) if known(count) else 1 for count in numbers(frame, "logged_count", 1.0)]
     rows = list(zip(moments(frame, "created_at"), lanes, words(frame, "label", "no strategy"), counts, strict=True))

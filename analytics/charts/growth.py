@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analytics.charts.columns import floats, known, moments, words
+from analytics.charts.columns import floats, known, moments, need, words
 from analytics.charts.days import DAY, extent, utc
 from analytics.charts.theme import (
     SMALL,
@@ -53,7 +53,24 @@ def growth(
         versions: Changes of version: label, day (the first), version.
         cap: The engine's limit of nodes.
         width: In pixels.
+
+    Only label, day and est_nodes_p99 are needed.
+
+    Example:
+        frame = lake.sql('''
+            select d.family_name as label, e.day, quantile_cont(e.nodes_executed, 0.99) as est_nodes_p99
+              from executions e join definitions d using (strategy_id, strategy_version)
+             where e.status = 'ok'
+             group by all order by label, day
+        ''').df()
+        charts.growth(frame)
+
+    Raises:
+        UsageError: A column is missing.
     """
+    need(growth, frame, "label day est_nodes_p99")
+    need(growth, lines, "label day days est_level est_slope", called="lines")
+    need(growth, versions, "label day version", called="versions")
     series, fits, changes = _lines(frame), _fits(lines), _changes(versions)
     if not series:
         return nothing(width, "No strategy with nodes logged in this window.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from analytics.charts.columns import floats, known, words
+from analytics.charts.columns import floats, known, need, words
 from analytics.charts.theme import SMALL, WIDE, board, colour, fit, label, nothing, panel, pixels, spread, tied
 from analytics.page import number as write
 from analytics.page.palette import ROLES
@@ -58,7 +58,24 @@ def icicle(frame: pd.DataFrame, *, name: str = "", width: int = WIDE) -> Figure:
             are drawn as one), entries (its own, per run), unseen (of these, behind the cut), note and role (said beside it).
         name: The program's.
         width: In pixels.
+
+    Only position, label and entries are needed; without parent_position nothing stands below anything.
+
+    Example:
+        frame = lake.sql('''
+            select n.position, n.parent_position, n.type as kind, coalesce(n.case_name, n.operator, n.type) as label,
+                   coalesce(sum(d.entry_count), 0) as entries
+              from definition_nodes n left join node_days d using (strategy_id, strategy_version, node_id)
+             where n.family_name = 'Speed bonus' and strategy_version = 3
+             group by all
+             order by n.position
+        ''').df()
+        charts.icicle(frame, name="Speed bonus v3")
+
+    Raises:
+        UsageError: A column is missing.
     """
+    need(icicle, frame, "position label entries")
     root = _tree(frame, name)
     if not root.weight > 0:
         return nothing(width, "No trace entry of this program is logged.")

@@ -64,7 +64,8 @@ def _picture() -> type[Figure]:
             with mpl.rc_context(RC), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
                 self.savefig(out, format="svg", metadata={"Date": None})
-            return out.getvalue()
+            # The reader's fonts may be wider than those that were measured.
+            return out.getvalue().replace("<svg ", '<svg style="overflow: visible" ', 1)
 
     return Picture
 

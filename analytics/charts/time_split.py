@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from analytics.charts.columns import NAN, floats, known, words
+from analytics.charts.columns import NAN, floats, known, need, words
 from analytics.charts.theme import SMALL, WIDE, board, colour, fit, label, nothing, panel, pixels, tied
 from analytics.page import number as write
 
@@ -54,7 +54,24 @@ def time_split(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
         frame: A row per part: label, kind (walk, field, blamed, built-in, rest, cannot tell), name, ms; and, the same in all
             rows of a label, total, total_low, total_high, note (what to know about it) and role (colour of the note).
         width: In pixels.
+
+    Only label, kind, ms and total are needed. The runaway report splits better than a straight line does.
+
+    Example:
+        frame = lake.sql('''
+            with fits as (
+              select d.family_name as label, avg(e.duration_ms) as total, regr_intercept(e.duration_ms, e.nodes_executed) as rest,
+                     regr_slope(e.duration_ms, e.nodes_executed) * avg(e.nodes_executed) as walk
+                from executions e join definitions d using (strategy_id, strategy_version)
+               where e.status = 'ok' group by all having count(*) >= 60)
+            from fits unpivot (ms for kind in (walk, rest)) order by total desc
+        ''').df()
+        charts.time_split(frame)
+
+    Raises:
+        UsageError: A column is missing.
     """
+    need(time_split, frame, "label kind ms total")
     bars = _bars(frame)
     if not bars:
         return nothing(width, "No strategy has enough runs to split their time.")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from analytics.charts.columns import floats, known, moments, words
+from analytics.charts.columns import floats, known, moments, need, words
 from analytics.charts.days import DAY, bin_words, extent, time_axis, utc
+from analytics.charts.lanes import LANE, LANE_PHONE, common_codes, failure_lanes
 from analytics.charts.stage import Stage, empty, from_zero
 from analytics.charts.theme import (
     SMALL,
     WIDE,
-    baseline,
     colour,
     fit,
     nothing,
@@ -28,26 +27,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKS = ("o", "D", "s", "^", "v")
-LANES = 4
-LANE, LANE_PHONE = 18, 32
 CLOCK = 66.0
 FEWEST = 5
 """Bins with fewer logged rows show where they lie, not a mean to believe."""
 
 
 def timeline(
-    versions: pd.DataFrame,
-    points: pd.DataFrame,
-    runs: pd.DataFrame,
-    failures: pd.DataFrame,
-    durations: pd.DataFrame,
+    versions: pd.DataFrame | None = None,
+    points: pd.DataFrame | None = None,
+    runs: pd.DataFrame | None = None,
+    failures: pd.DataFrame | None = None,
+    durations: pd.DataFrame | None = None,
     *,
     overpaid: pd.DataFrame | None = None,
     alert_ms: float = 250.0,
     width: int = WIDE,
 ) -> Figure:
-    """Draws panels with one axis of time, in UTC; any frame may be empty.
+    """Draws panels with one axis of time, in UTC; any frame may be empty or left out.
 
     Args:
         versions: Ribbon: label, since, until, role; with `est_points_mean` also a line at the version's mean.
@@ -58,12 +54,37 @@ def timeline(
         overpaid: A running total: until, est_overpaid, est_overpaid_low, est_overpaid_high; no panel without it.
         alert_ms: Where the p99 would raise an alert.
         width: In pixels.
+
+    What has ``_low`` and ``_high`` is drawn with its interval; of the role (a colour) there need be none.
+
+    Example:
+        points = lake.sql('''
+            select time_bucket(interval 6 hours, e.created_at) as since, since + interval 6 hours as until,
+                   'v' || strategy_version as label, count(*) as logged_count, avg(e.points) as est_points_mean
+              from executions e join definitions d using (strategy_id, strategy_version)
+             where d.family_name = 'Speed bonus' and e.status = 'ok' group by all
+        ''').df()
+        charts.timeline(points=points)
+
+    Raises:
+        UsageError: A column is missing.
     """
+    import pandas as pd
+
+    need(timeline, versions, "label since until", called="versions")
+    need(timeline, points, "since until label est_points_mean logged_count", called="points")
+    need(timeline, runs, "since est_runs", called="runs")
+    need(timeline, failures, "created_at", called="failures")
+    need(timeline, durations, "since est_duration_p99_ms", called="durations")
+    need(timeline, overpaid, "until est_overpaid", called="overpaid")
+    versions, points, runs, failures, durations = (
+        pd.DataFrame() if frame is None else frame for frame in (versions, points, runs, failures, durations)
+    )
     times = [moments(frame, name) for frame in (versions, points, runs, durations) for name in ("since", "until")]
     found = extent(moment for part in (*times, moments(failures, "created_at")) for moment in part)
     if found is None:
         return nothing(width, "No version, run or failure in this window.")
-    codes = _lanes(words(failures, "error_code", "no code"))
+    codes = common_codes(words(failures, "error_code", "no code"))
     # On a phone the code stands above its marks.
     lane = LANE_PHONE if width < 0.7 * WIDE else LANE
     lanes = max(lane * len(codes), LANE)
@@ -81,7 +102,7 @@ def timeline(
         top += extra
     _runs(stage, top, runs)
     top += 60 + 40
-    _failures(stage, top, failures, codes)
+    failure_lanes(stage, top, failures, codes)
     top += lanes + 40
     _durations(stage, top, durations, alert_ms)
     return stage.figure
@@ -212,48 +233,6 @@ def _runs(stage: Stage, top: float, runs: pd.DataFrame) -> None:
             axes.plot([first + size / 2] * 2, [low, high], color=colour("mute"), lw=1, zorder=3)
     if not len(runs):
         empty(axes, "no run logged")
-
-
-def _lanes(codes: list[str]) -> list[str]:
-    common = [code for code, _ in Counter(codes).most_common()]
-    return common if len(common) <= LANES + 1 else [*common[:LANES], "other codes"]
-
-
-def _failures(stage: Stage, top: float, failures: pd.DataFrame, lanes: list[str]) -> None:
-    height = max((LANE_PHONE if stage.phone else LANE) * len(lanes), LANE)
-    axes = stage.axes(
-        top, height, "Failures, each one" if stage.phone else "Failures, each one (logged, not estimated)"
-    )
-    axes.set_ylim(max(len(lanes), 1) - 0.5, -0.5)
-    baseline(axes)
-    codes, times = words(failures, "error_code", "no code"), moments(failures, "created_at")
-    for lane, code in enumerate(lanes):
-        own = [
-            moment
-            for moment, found in zip(times, codes, strict=True)
-            if known(moment) and (found == code or (code == "other codes" and found not in lanes))
-        ]
-        seen = _apart(own, stage)
-        axes.plot(
-            seen, [lane + (0.22 if stage.phone else 0)] * len(seen), MARKS[lane], ms=5, mfc="none", mec=colour("ink"),
-            mew=1, ls="none", zorder=3, clip_on=False,
-        )  # fmt: skip
-        # The engine's prefix and capitals cost room; the table of failures has the code as it is.
-        name = code.removeprefix("DSL_").replace("_", " ").lower() if code.startswith("DSL_") else code
-        text = f"{name} {len(own)}"
-        if not stage.phone:
-            text = text if pixels(text, SMALL) <= 126 else fit(name, 126, SMALL)
-            tied(axes, (stage.until, lane), text, offset=(10, 0), size=SMALL)
-        else:
-            tied(axes, (stage.since, lane), fit(text, 200, SMALL), offset=(0, 8), size=SMALL)
-    if not lanes:
-        empty(axes, "none logged")
-
-
-def _apart(times: list[float], stage: Stage) -> list[float]:
-    """One of those that would lie on the same half pixel: more are not seen, and tens of thousands make a page that is slow."""
-    width = (stage.until - stage.since) / (2 * stage.room)
-    return list({round((time - stage.since) / width): time for time in times}.values()) if width > 0 else times
 
 
 def _durations(stage: Stage, top: float, durations: pd.DataFrame, alert_ms: float) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from analytics.cli import extract as extracting
 from analytics.cli.terminal import Verbs, put, say
+from analytics.config import Settings
 from analytics.errors import UsageError
+from analytics.opening import find_lake
 
 
 def add(verbs: Verbs) -> None:
@@ -36,14 +38,31 @@ def add(verbs: Verbs) -> None:
         "--reports", default="reports/out", metavar="DIR", help="where the reports go (default: reports/out)"
     )
     parser.add_argument("--recreate", action="store_true", help="simulate and load again")
+    parser.add_argument("--lake-only", action="store_true", help="no reports")
+    parser.add_argument(
+        "--if-missing",
+        action="store_true",
+        help="only where there is no lake to read yet: $ANALYTICS_LAKE, else lake, else demo/lake",
+    )
     parser.set_defaults(run=run_demo)
 
 
 def run_demo(options: argparse.Namespace) -> int:
     """Simulate, load, extract, report; say where the time went."""
+    if options.if_missing and (found := find_lake()).is_dir():
+        say(f"lake: {found}")
+        put(str(found))
+        return 0
+    if options.if_missing and not Settings.from_env(sample_rates="").lake_is_default:
+        raise UsageError(
+            f"ANALYTICS_LAKE names {found}, and there is no lake",
+            hint="unset it to look at invented data, or fill it: strategy-analytics extract",
+        )
     from analytics import api, demo
     from analytics.demo.stories import SPEED_BONUS
 
+    if options.if_missing:
+        say(f"no lake yet: making one with invented data in {options.out / 'lake'}, which takes less than a minute")
     if options.runs < 1 or options.days < 1:
         raise UsageError("--runs and --days must be positive", hint="make demo alone simulates 240,000 runs of 14 days")
     started = time.perf_counter()
@@ -74,6 +93,9 @@ def run_demo(options: argparse.Namespace) -> int:
         )
         spent["extract"] = time.perf_counter() - moment
         extracting.report(result)
+    if options.lake_only:
+        put(str(lake))
+        return 0
     ends = [(options.until - timedelta(days=back)).isoformat() for back in (5, 2, 1, 0)]
     subject = {"realm": SPEED_BONUS.realm, "family": SPEED_BONUS.family}
     pages = []

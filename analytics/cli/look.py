@@ -6,8 +6,8 @@ import argparse
 
 from analytics.cli.terminal import Verbs, add_lake, add_realm, chosen_realms, put, put_json, say
 from analytics.page.text import visible
+from analytics.showing import marks
 
-_MARKS = {"complete": "●", "empty": "–", "partial": "◐", "missing": "·", "stale": "!"}
 _MOST_DAYS = 31
 
 
@@ -38,21 +38,8 @@ def run_status(options: argparse.Namespace) -> int:
     if not cells:
         say("the lake is empty: strategy-analytics extract fills it")
         return 0
-    names = {
-        cell.realm: "(no realm)" if cell.realm is None else visible(cell.realm)[:40] or "(empty realm)"
-        for cell in cells
-    }
-    width = max(len(name) for name in names.values())
-    by_place = {(cell.realm, cell.day): cell for cell in cells}
-    put(f"{'':{width}}  " + " ".join(f"{day:%d}" for day in days) + f"   {days[0]} to {days[-1]}" if days else "")
-    for realm, name in names.items():
-        row = [by_place.get((realm, day)) for day in days]
-        logged = sum(cell.logged_count for cell in cells if cell.realm == realm)
-        put(
-            f"{name:{width}}  "
-            + " ".join(f"{_MARKS[cell.state] if cell else ' ':>2}" for cell in row)
-            + f"   {logged:,} logged runs"
-        )
+    for line in marks.lines(cells, days):
+        put(line)
     spans = {span for cell in cells for span in cell.not_waited_for}
     for span in sorted(spans, key=lambda span: (span.since, str(span.transaction))):
         put(
@@ -62,7 +49,7 @@ def run_status(options: argparse.Namespace) -> int:
     undated = sum(cell.logged_count for cell in cells if cell.day is None)
     if undated:
         put(f"{undated:,} rows have no usable created_at and belong to no day")
-    put("   ".join(f"{mark} {state}" for state, mark in _MARKS.items()))
+    put(marks.key())
     return 0
 
 

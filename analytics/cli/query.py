@@ -25,6 +25,7 @@ from analytics.cli.terminal import (
 )
 from analytics.config import Settings
 from analytics.errors import QueryError, UsageError
+from analytics.spelling import did_you_mean
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -71,8 +72,9 @@ def run_query(options: argparse.Namespace) -> int:
     given: dict[str, Any] = _parse_parameters(options.param)
     wanted = sql.parameters(statement)
     if unknown := sorted(set(given) - set(wanted)):
+        near = did_you_mean(unknown[0], wanted)
         raise UsageError(
-            f"the query has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(wanted) or 'none'}"
+            f"the query has no parameter {', '.join(unknown)}", hint=f"{near}it has: {', '.join(wanted) or 'none'}"
         )
     values = _with_window(window, given, wanted)
     if options.name:

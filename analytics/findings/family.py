@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from analytics.errors import UnknownNameError, UsageError
+from analytics.spelling import did_you_mean
 from analytics.status import coverage
 from analytics.warehouse import Warehouse, records
 from analytics.window import Window
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 NO_CODE = "(no code)"
 """Stands for a failure whose ``errorCode`` is NULL."""
+
+_NAMES = "select distinct family_name from strategy_days where family_name is not null order by 1"
+_MOST_NAMES = 30
 
 _REPEATED = ("strategy_id", "status", "error_code", "external_game_id", "external_task_id", "external_user_id")
 
@@ -74,13 +78,13 @@ def find_family(
     rows = records(lake.run("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
     wanted = family or strategy
     if not rows:
-        known = lake.sql(
-            "select distinct family_name from strategy_days where family_name is not null order by 1 limit 30"
-        )
-        listed = ", ".join(repr(row[0]) for row in known.fetchall())
+        known = [row[0] for row in lake.connection.execute(_NAMES).fetchall()]
+        listed = ", ".join(repr(name) for name in known[:_MOST_NAMES])
         nameless = "none, for names come from definitions and the lake holds none of them: give --strategy ID"
         raise UnknownNameError(
-            f"no strategy {wanted!r} in this realm of the lake", hint=f"known: {listed or nameless}", name=wanted
+            f"no strategy {wanted!r} in this realm of the lake",
+            hint=f"{did_you_mean(wanted, known)}known: {listed or nameless}",
+            name=wanted,
         )
     realms = {row["realm_id"] for row in rows}
     if len(realms) > 1:

@@ -13,8 +13,11 @@ from analytics.page.block import Block
 from analytics.page.inline import local
 from analytics.page.text import Inline, Markup, inline, plain, visible
 
-Kind: TypeAlias = Literal["new", "worse", "known", "fixed", "quiet", "failed", "no data", "missing", ""]
-"""What a day was; empty where nothing was to be expected."""
+Kind: TypeAlias = Literal[
+    "new", "worse", "known", "fixed", "quiet", "failed", "no data", "missing",
+    "complete", "empty", "partial", "not extracted", "stale", "",
+]  # fmt: skip
+"""What a report found on a day, or what a lake holds of it; empty where nothing was to be expected."""
 
 _CLASSES = {
     "new": "f",
@@ -25,8 +28,23 @@ _CLASSES = {
     "failed": "x",
     "no data": "n",
     "missing": "m",
+    "complete": "w",
+    "empty": "q",
+    "partial": "o",
+    "not extracted": "m",
+    "stale": "x",
 }
-_SHAPES = {"new": "●", "worse": "▲", "known": "◆", "fixed": "✓", "failed": "×", "no data": "?"}
+_SHAPES = {
+    "new": "●",
+    "worse": "▲",
+    "known": "◆",
+    "fixed": "✓",
+    "failed": "×",
+    "no data": "?",
+    "empty": "–",
+    "partial": "◐",
+    "stale": "!",
+}
 _WORDS = {
     "new": "new finding",
     "worse": "worse",
@@ -36,6 +54,11 @@ _WORDS = {
     "failed": "report failed",
     "no data": "log not extracted",
     "missing": "no report was made",
+    "complete": "complete",
+    "empty": "complete, nothing logged",
+    "partial": "rows may still arrive",
+    "not extracted": "not extracted",
+    "stale": "the file was changed",
 }
 _DAYS_ON_A_PHONE = 10
 

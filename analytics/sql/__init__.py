@@ -7,6 +7,7 @@ import re
 from importlib import resources
 
 from analytics.errors import UnknownNameError
+from analytics.spelling import did_you_mean
 
 _ROOT = resources.files("analytics.sql")
 
@@ -19,8 +20,9 @@ def text(kind: str, name: str) -> str:
         UnknownNameError: There is no such file.
     """
     if name not in names(kind):
+        near = did_you_mean(name, names(kind))
         raise UnknownNameError(
-            f"there is no {kind} file named {name!r}", hint=f"known: {', '.join(names(kind))}", name=name
+            f"there is no {kind} file named {name!r}", hint=f"{near}known: {', '.join(names(kind))}", name=name
         )
     return (_ROOT / kind / f"{name}.sql").read_text(encoding="utf-8")
 
@@ -39,6 +41,18 @@ def body(statement: str) -> str:
 def parameters(statement: str) -> tuple[str, ...]:
     """The ``$names`` a statement takes, in order of appearance."""
     return tuple(dict.fromkeys(re.findall(r"\$([a-z_][a-z0-9_]*)", body(statement))))
+
+
+def explained(statement: str) -> dict[str, str]:
+    """What a statement's comment says of each parameter: ``{"since": "timestamptz, start of the window"}``."""
+    found: dict[str, str] = {}
+    for head, words in re.findall(r"^-- (\$[^:]+): (.+)$", statement, re.MULTILINE):
+        kind = ""
+        # "$since, $until timestamptz": the type stands behind the last of those that have it.
+        for name, own in reversed(re.findall(r"\$(\w+)(?: ([a-z\[\]]+))?", head)):
+            kind = own or kind
+            found[name] = f"{kind}, {words}"
+    return {name: found.get(name, "") for name in parameters(statement)}
 
 
 def title(statement: str) -> str:

@@ -1,5 +1,6 @@
 -- Strategies that were logged in a window: their names, or the id where no definition tells one.
 -- Grain: realm, strategy name (or id).
+-- $since, $until timestamptz: half-open window of created_at.
 with ran as materialized (
   select realm_id, strategy_id, strategy_version, count(*) as logged_count
     from executions

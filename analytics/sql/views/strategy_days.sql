@@ -1,28 +1,54 @@
 -- Daily totals per realm, strategy and version, with the moments that estimates and their intervals are made of.
 create view strategy_days as
-select e.realm_id,
-       e.day,
-       e.strategy_id,
-       e.strategy_version,
+with runs as (
+  select realm_id,
+         day,
+         strategy_id,
+         strategy_version,
+         count(*)                                                    as logged_count,
+         count(*) filter (where status = 'ok')                       as ok_logged_count,
+         count(*) filter (where status <> 'ok')                      as failed_count,
+         count(*) filter (where status = 'timeout')                  as timeout_count,
+         count(*) filter (where status = 'limit')                    as limit_count,
+         count(*) filter (where status = 'ok' and not coalesce(isfinite(points), false)) as points_set_aside_count,
+         case when count(*) = count(sample_weight) then sum(sample_weight) end as est_runs,
+         case when count(*) = count(sample_weight) then sum(sample_weight) filter (where status = 'ok' and isfinite(points)) end
+           as est_runs_with_points,
+         case when count(*) = count(sample_weight) then sum(sample_weight * points) filter (where status = 'ok' and isfinite(points)) end
+           as est_points_sum,
+         min(created_at)                                             as first_logged_at,
+         max(created_at)                                             as last_logged_at
+    from executions
+   group by all
+), entries as (
+  -- The rollup knows how many there are; to measure the lists themselves means to read every trace.
+  select realm_id, day, strategy_id, strategy_version, sum(entry_count)::bigint as trace_entries
+    from node_days
+   group by all
+)
+select r.realm_id,
+       r.day,
+       r.strategy_id,
+       r.strategy_version,
        d.family_name,
-       count(*)                                                      as logged_count,
-       count(*) filter (where e.status = 'ok')                       as ok_logged_count,
-       count(*) filter (where e.status <> 'ok')                      as failed_count,
-       count(*) filter (where e.status = 'timeout')                  as timeout_count,
-       count(*) filter (where e.status = 'limit')                    as limit_count,
-       count(*) filter (where e.status = 'ok' and not coalesce(isfinite(e.points), false)) as points_set_aside_count,
-       case when count(*) = count(e.sample_weight) then sum(e.sample_weight) end as est_runs,
-       case when count(*) = count(e.sample_weight) then sum(e.sample_weight) filter (where e.status = 'ok' and isfinite(e.points)) end
-         as est_runs_with_points,
-       case when count(*) = count(e.sample_weight) then sum(e.sample_weight * e.points) filter (where e.status = 'ok' and isfinite(e.points)) end
-         as est_points_sum,
-       sum(len(e.trace))                                             as trace_entries,
-       min(e.created_at)                                             as first_logged_at,
-       max(e.created_at)                                             as last_logged_at
-  from executions e
+       r.logged_count,
+       r.ok_logged_count,
+       r.failed_count,
+       r.timeout_count,
+       r.limit_count,
+       r.points_set_aside_count,
+       r.est_runs,
+       r.est_runs_with_points,
+       r.est_points_sum,
+       coalesce(n.trace_entries, 0)                                  as trace_entries,
+       r.first_logged_at,
+       r.last_logged_at
+  from runs r
+  left join entries n
+    on n.strategy_id = r.strategy_id and n.strategy_version = r.strategy_version
+   and n.realm_id is not distinct from r.realm_id and n.day is not distinct from r.day
   left join definitions d
-    on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
- group by all;
+    on d.strategy_id = r.strategy_id and d.strategy_version = r.strategy_version;
 comment on view strategy_days is 'Daily totals per realm, strategy and version. Columns named est_ estimate runs from the sample, without intervals (the query strategy_summary has them): see estimates.';
 comment on column strategy_days.realm_id is 'Tenant; may be NULL.';
 comment on column strategy_days.day is 'UTC date; NULL for runs without a usable created_at.';
@@ -38,6 +64,6 @@ comment on column strategy_days.points_set_aside_count is 'Ok rows whose points 
 comment on column strategy_days.est_runs is 'Estimated runs: sum of sample_weight; NULL where a row has none (a rate of 0).';
 comment on column strategy_days.est_runs_with_points is 'Estimated ok runs with finite points.';
 comment on column strategy_days.est_points_sum is 'Estimated points paid by them; NULL when there are none.';
-comment on column strategy_days.trace_entries is 'Stored trace entries.';
+comment on column strategy_days.trace_entries is 'Stored trace entries, as node_days has them.';
 comment on column strategy_days.first_logged_at is 'First row in the log, UTC.';
 comment on column strategy_days.last_logged_at is 'Last row in the log, UTC.';
