@@ -214,7 +214,8 @@ def test_what_is_up_to_date_is_left_and_late_rows_make_their_days_due(
 
 def broken(folder: Path) -> str:
     """A cell that fails for one tenant, as long as a file is there."""
-    return f'from pathlib import Path\nif realm == "acme" and Path({str(folder / "broken")!r}).exists(): raise ValueError("planted <b>")'
+    there = f"Path({str(folder / 'broken')!r}).exists()"
+    return f'from pathlib import Path\nif realm == "acme" and {there}: raise ValueError("planted <b>")'
 
 
 def test_a_failure_stops_nothing_leaves_its_page_and_half_run_notebook_and_is_tried_again(

@@ -1,0 +1,141 @@
+"""What the README tells people to type is typed here. Rendering itself, which takes long, is in tests/test_notebooks.py."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from analytics import rate_entries, reports
+from analytics.cli import main
+from analytics.demo import Demo
+from analytics.lake import Lake
+from analytics.report_jobs import jobs
+from analytics.report_run import RunResult
+from analytics.reports import Plan, Rendered
+from analytics.warehouse import Warehouse
+
+ROOT = Path(__file__).parent.parent
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for found, text in BLOCKS if found == language]
+
+
+def commands(program: str) -> list[str]:
+    """Lines of the console blocks, and what its tables and sentences name in full, without what is said beside them."""
+    lines = [line.removeprefix("$ ") for text in blocks("console") for line in text.splitlines()]
+    return [line.partition("  #")[0].strip() for line in lines if line.startswith(program + " ")]
+
+
+COMMANDS = commands("strategy-analytics")
+_RUNS = frozenset({"doctor", "extract", "status", "check", "query", "audit", "explain", "report", "schedule"})
+_FAILS = {"doctor": (0, 1), "check": (0, 1)}
+"""What they find in a lake with planted mishaps is theirs; that they run is what is tried."""
+
+
+def test_the_readme_has_the_commands_that_are_tried() -> None:
+    assert len(COMMANDS) >= 13
+    assert {line.split()[1] for line in COMMANDS} == _RUNS, "a new command: say below with what it runs here"
+
+
+@pytest.fixture(scope="module")
+def checkout(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a reader stands in, with the demo's lake in it."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(lake.root, folder / "demo" / "lake")
+    shutil.copytree(ROOT / "reports", folder / "reports", ignore=shutil.ignore_patterns("out"))
+    shutil.copy(folder / "reports" / "runaway_rules.toml", folder / "reports" / "morning.toml")
+    return folder
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_the_readme_runs(
+    line: str,
+    checkout: Path,
+    demo: Demo,
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("ANALYTICS_LAKE", str(checkout / "demo" / "lake"))
+    monkeypatch.setenv("ANALYTICS_DATABASE_URL", demo.url)
+    monkeypatch.setenv("ANALYTICS_SAMPLE_RATE", "0.05")
+    planned: list[Plan] = []
+
+    def render(plan: Plan) -> Rendered:
+        assert plan.build is not None
+        planned.append(plan)
+        return Rendered(plan.target, plan.target, plan.target, {}, plan.card)
+
+    def run(definitions: Any, **given: Any) -> RunResult:
+        chains = [jobs(one, checkout / "demo" / "lake", checkout / "out", {}, date(2026, 7, 11)) for one in definitions]
+        assert all(chains)
+        return RunResult([checkout / "out"])
+
+    monkeypatch.setattr(reports, "render", render)
+    monkeypatch.setattr("analytics.cli.report_run.run", run)
+    # What only the reader's own log has is asked of the demo's.
+    [(run_id,)] = warehouse.sql(
+        "select max(execution_id) from executions join definitions using (strategy_id, strategy_version) "
+        "where family_name = 'Speed bonus' and strategy_version = 3 and executions.status = 'ok'"
+    ).fetchall()
+    counters = str(demo.truth.with_name("counters.prom.gz"))
+    here = {"acme": "acme-cycling", "https://prometheus.example": counters, "3f885dde": run_id}
+    words = [here.get(word, word) for word in shlex.split(line)[1:]]
+    code = main(words)
+    told = capfd.readouterr()
+    assert code in _FAILS.get(words[0], (0,)), told.err
+    assert "Traceback" not in told.err
+    if words[:2] != ["report", "run"] and words[0] == "report":
+        assert len(planned) == 1
+
+
+@pytest.mark.parametrize(
+    "target", sorted({line.split()[1] for line in commands("make")} | {"lab", "schedule", "prove", "bench"})
+)
+def test_a_target_of_the_readme_is_there(target: str) -> None:
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_ten_lines_run(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(checkout)
+    [text] = blocks("python")
+    names: dict[str, Any] = {}
+    exec(compile(text, "README.md", "exec"), names)  # noqa: S102  # our own text
+    assert "Version 3 of" in names["report"].head().text
+    assert len(names["report"].inquiry.nodes.frame)
+
+
+def test_the_file_of_rates_is_read(tmp_path: Path) -> None:
+    [text] = blocks("toml")
+    (tmp_path / "rates.toml").write_text(text, encoding="utf-8")
+    found = rate_entries.read(tmp_path / "rates.toml")
+    assert [entry.rate for entry in found] == [0.05, 0.2, 1.0]
+    assert found[1].since == datetime(2026, 7, 8, 14, 30, tzinfo=UTC)
+
+
+def test_the_role_of_the_readme_can_read_and_nothing_else(table: Any) -> None:
+    [text] = blocks("sql")
+    statements = [part.partition("--")[0].strip() for part in text.splitlines()]
+    with psycopg.connect(table.url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.replace(" reader", " readme_reader"))  # type: ignore[arg-type]
+    try:
+        with psycopg.connect(table.as_role("readme_reader"), autocommit=True) as connection:
+            assert connection.execute("select count(*) from strategyexecutionlog").fetchone() == (0,)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("delete from strategyexecutionlog")
+    finally:
+        table.execute("drop owned by readme_reader")
+        table.execute("drop role readme_reader")
