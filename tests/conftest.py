@@ -35,6 +35,15 @@ _numbers = itertools.count(1)
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--demo-runs", type=int, default=20_000, help="runs of the simulated engine (20,000)")
     parser.addoption("--demo-days", type=int, default=4, help="their days (4)")
+    parser.addoption("--long", action="store_true", help="also what takes long: make prove has it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long is left out of make test, which is for every commit."""
+    if not config.getoption("--long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")

@@ -331,6 +331,7 @@ def test_a_summary_that_disagrees_is_found(tmp_path: Path, planted: str) -> None
     assert summary.disagreements(ours, wrong) > 0
 
 
+@pytest.mark.long
 def test_the_post_mortem_benchmark_runs_end_to_end_and_times_every_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,6 +379,7 @@ def test_a_post_mortem_that_finds_something_else_is_told(way: str, fact: str, pl
     assert complaint.startswith(said)
 
 
+@pytest.mark.long
 def test_the_exploration_benchmark_runs_end_to_end(tmp_path: Path) -> None:
     shape = morning_lake.Shape(3_000, played=40, families=6, realms=2, days=8)
     assert explore.run(shape, options(tmp_path, "--repeat", "1")) == 0
@@ -390,6 +392,7 @@ def test_the_exploration_benchmark_runs_end_to_end(tmp_path: Path) -> None:
     assert said.startswith("strategy_days says ")
 
 
+@pytest.mark.long
 def test_the_morning_benchmark_runs_end_to_end_and_finds_what_was_planted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ from analytics.warehouse import Warehouse
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0",
+    "--disable-component-update", "--disable-dev-shm-usage", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0",
 )  # fmt: skip
 NAMES = ("index.html", "error.html", "post_mortem.html", "runaway_rules.html")
 WIDTHS = {"desktop": 1280, "phone": 400}
@@ -52,7 +52,7 @@ class Browser:
             stderr=subprocess.DEVNULL,
         )
         port = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not (port.exists() and len(port.read_text().splitlines()) == 2):
             assert time.monotonic() < deadline and self._process.poll() is None, "Chromium did not start"
             time.sleep(0.05)

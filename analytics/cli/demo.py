@@ -121,4 +121,5 @@ def run_demo(options: argparse.Namespace) -> int:
     put(str(lake))
     for path in pages:
         put(str(path))
+    put(str(Path(options.reports) / "index.html"))
     return 0
