@@ -133,7 +133,7 @@ def of_facts(card: Card, facts: Mapping[str, Any]) -> Card:
     """The card, with what the notebook's facts say."""
     counts = facts.get("counts")
     state = facts.get("state")
-    if "realm_id" in facts:  # a strategy was found in the only tenant that has it
+    if not card.is_scoped and "realm_id" in facts:  # a strategy was found in the only tenant that has it
         card = replace(card, realm=facts["realm_id"], is_scoped=True)
     return replace(
         card,

@@ -111,6 +111,8 @@ def read(path: Path, notebooks: Sequence[str]) -> list[Definition]:
     """
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"there is no report definition {path}", hint="reports/nightly.toml is one to copy") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the report definition {path} cannot be read: {error}", hint="it is a TOML file") from None
     several = told.pop("report", None)

@@ -106,18 +106,20 @@ def _subjects(
         realms = [_realm(realm) for realm in definition.realms] + ([_realm(None)] if definition.no_realm else [])
     if not definition.families:
         return realms
-    if definition.families != "each" and realms == [{}]:
-        return [{"family": family} for family in definition.families]
-    ran = lake.table("families_run", since=window.since, until=window.until).to_pylist()
+    names = definition.families
+    if names != "each" and definition.realms != "each":
+        return [{**realm, "family": name} for realm in realms for name in names]
     found = []
-    for row in ran:
+    for row in lake.table("families_run", since=window.since, until=window.until).to_pylist():
         own = _realm(row["realm_id"])
         if realms != [{}] and own not in realms:
             continue
-        if definition.families == "each" or row["family_name"] in definition.families:
+        if names == "each" or row["family_name"] in names:
             name = {"family": row["family_name"]} if row["family_name"] else {"strategy_id": row["strategy_id"]}
             found.append({**own, **name})
-    return found
+    # One that was named and ran nowhere gets its report too: that nothing ran, or that nothing has such a name.
+    there = {subject.get("family") for subject in found}
+    return found + [{"family": name} for name in names if names != "each" and name not in there]
 
 
 def _realm(realm: str | None) -> dict[str, Any]:

@@ -245,3 +245,11 @@ def test_a_report_that_leaks_is_not_published_and_the_last_good_one_stays(lake, 
         kept = html.unescape(path.read_text(encoding="utf-8"))
         assert "no <lake's folder> for <folder of Python>/x, red" in kept
         assert not machine(kept) and str(lake.root) not in kept
+
+
+def test_what_a_notebook_says_of_itself_opens_the_gate_for_no_other_tenant():
+    told = {"realm_id": "beta"}
+    assert leak_gate.tenants({"realm": "acme", "no_realm": False}, told) == ["acme"]
+    assert leak_gate.tenants({"realm": "", "no_realm": True}, told) == [None]
+    assert leak_gate.tenants({"realm": ""}, told) == ["beta"], "found in the only tenant that has the strategy"
+    assert leak_gate.tenants({}, {}) is None

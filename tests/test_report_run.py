@@ -155,6 +155,12 @@ def test_each_strategy_that_ran_gets_a_post_mortem_by_its_id_where_it_has_no_nam
     assert [subject for _, subject in found] == [{"realm": "acme", "strategy_id": "s-acme"}]
 
 
+def test_a_strategy_that_was_named_gets_a_report_though_it_ran_nowhere(small: Lake, tmp_path: Path) -> None:
+    for realms, wanted in (("each", {}), ("all", {}), (("acme",), {"realm": "acme"})):
+        found = asked(small, tmp_path, notebook="post_mortem", families=("Sped bonus",), realms=realms, catch_up_days=1)
+        assert [subject for _, subject in found] == [{**wanted, "family": "Sped bonus"}]
+
+
 def test_days_before_the_lake_began_are_not_due(small: Lake, tmp_path: Path) -> None:
     definition = Definition("r", "runaway_rules", window="yesterday", catch_up_days=5)
     [chain] = jobs(definition, small.root, tmp_path, {"lake": str(small.root)}, date(2026, 6, 22))

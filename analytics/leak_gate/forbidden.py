@@ -163,12 +163,15 @@ class Forbidden:
 
 
 def tenants(parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str | None] | None:
-    """Whom a report is about: the tenant it found itself, or was told; ``None`` for all."""
-    if "realm_id" in facts:
-        return [facts["realm_id"]]
+    """Whom a report is about: the tenant that was asked for, else the one it found itself; ``None`` for all.
+
+    What a notebook says of itself does not open the gate for another tenant than the one that was asked for.
+    """
     if parameters.get("no_realm"):
         return [None]
-    return [str(parameters["realm"])] if parameters.get("realm") else None
+    if parameters.get("realm"):
+        return [str(parameters["realm"])]
+    return [facts["realm_id"]] if "realm_id" in facts else None
 
 
 @functools.cache
