@@ -40,6 +40,7 @@ def extract(
     patience: str | timedelta | None = None,
     retries: int | str | None = None,
     accept_source: bool = False,
+    also_expired: bool = False,
     notice: Callable[[str], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> ExtractResult:
@@ -59,6 +60,7 @@ def extract(
         patience: Open transactions older than this (``24h``, ``90m``) are not waited for.
         retries: How often in a row to try again when the source failed for a moment.
         accept_source: Another server or database than the one the lake was made from is meant.
+        also_expired: Days of the window that were expired are wanted back.
         notice: Told, in a sentence, when the source failed and is tried again.
         progress: Called as partitions are written.
 
@@ -90,6 +92,7 @@ def extract(
         patience=settings.patience,
         retries=settings.retries,
         accept_source=accept_source,
+        also_expired=also_expired,
         notice=notice,
         progress=progress,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from analytics import day_files, definitions, horizon, origin, strangers
+from analytics import day_files, definitions, expire, horizon, origin, strangers
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
 from analytics.errors import UsageError
@@ -45,6 +45,7 @@ def extract(
     patience: timedelta = PATIENCE,
     retries: int = RETRIES,
     accept_source: bool = False,
+    also_expired: bool = False,
     notice: Callable[[str], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> ExtractResult:
@@ -65,6 +66,7 @@ def extract(
         patience: Open transactions of the source older than this are not waited for; their spans are said and recorded.
         retries: How often in a row to try again when the source failed for a moment.
         accept_source: Another server or database than the one the lake was made from is meant.
+        also_expired: Days of the window that were expired are wanted back; without it they are left alone, and said.
         notice: Told what cannot wait for the result's notes: that the source failed and is tried again.
         progress: Called once with the plan and after each partition, in each attempt.
 
@@ -74,7 +76,7 @@ def extract(
     Raises:
         SourceError, LakeError: Nothing is half-written; partitions that were finished stay.
         LakeLockedError: Another run is writing this lake.
-        UsageError: Too few or too many jobs; a time to wait that is none.
+        UsageError: Too few or too many jobs; a time to wait that is none; a window of expired days only.
     """
     if not 1 <= jobs <= MOST_JOBS:
         raise UsageError(
@@ -87,15 +89,18 @@ def extract(
             hint="--wait takes 0 to a day of seconds (86400)",
         )
     window = window.whole_days()
-    run = _Run(lake, window, RealmFilter.of(realms), rates, force, allow_shrink, accept_source, jobs, progress)
+    waited: dict[str, float] = {}
     again = Retries(retries, notice)
-    with timed(run.seconds, "wait"):
+    with timed(waited, "wait"):
         lock = lake.lock(wait_seconds)
         lock.__enter__()
     with contextlib.ExitStack() as stack:
         stack.push(lock)
+        window, said = expire.leave_alone(lake, window, also_expired=also_expired)
+        run = _Run(lake, window, RealmFilter.of(realms), rates, force, allow_shrink, accept_source, jobs, progress)
+        run.seconds |= waited
         result = again.run(lambda: run.attempt(Source(url, lag=lag, patience=patience)), lambda: len(run.settled))
-    return replace(result, notes=[*result.notes, *again.notes()])
+    return replace(result, notes=[*said, *result.notes, *again.notes()])
 
 
 class _Run:

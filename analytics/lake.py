@@ -10,14 +10,13 @@ import contextlib
 import functools
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
-from analytics import disk, ledger
+from analytics import disk, expired, ledger
 from analytics.lock import STALE_AFTER, Held, break_lock, hold
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.owner import Owner
@@ -232,7 +231,7 @@ class Lake:
 
     def record(self, entry: DayRecord) -> None:
         """Write one day's ledger file, atomically and durably; the partitions it tells of must be in their places."""
-        target = self._ledger_path(entry.day)
+        target = self.ledger_path(entry.day)
         staged = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         try:
             disk.make_folder(target.parent)
@@ -247,7 +246,7 @@ class Lake:
 
         A file is read once, as long as it is the same.
         """
-        path = self._ledger_path(day)
+        path = self.ledger_path(day)
         try:
             about = path.stat()
             same = (about.st_ino, about.st_mtime_ns, about.st_size)
@@ -262,32 +261,27 @@ class Lake:
         """What is wrong with files of the ledger: their names, and why they cannot be read."""
         problems: dict[str, str] = {}
         for day in self.recorded_days():
-            path = self._ledger_path(day)
+            path = self.ledger_path(day)
             try:
                 ledger.from_json(path.read_text(encoding="utf-8"))
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 problems[path.name] = f"{type(error).__name__}: {error}"
         return problems
 
-    def recorded_days(self) -> list[date | None]:
-        """Days with a ledger file, oldest first, the undated partition last."""
-        found: list[date] = []
-        undated = False
-        folder = self.root / "ledger"
-        for name in sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []:
-            if name == f"{day_directory(None)}.json":
-                undated = True
-            elif match := re.fullmatch(r"day=(\d{4}-\d\d-\d\d)\.json", name):
-                with contextlib.suppress(ValueError):  # 30 February
-                    found.append(date.fromisoformat(match[1]))
-        return [*sorted(found), *([None] if undated else [])]
+    def recorded_days(self, *, also_expired: bool = False) -> list[date | None]:
+        """Days with a ledger file, oldest first, the undated partition last; those that are expired only when asked for."""
+        mark = None if also_expired else expired.read(self.root)
+        names = [path.name.removesuffix(".json") for path in (self.root / "ledger").glob("day=*.json")]
+        found = [day for name in names if is_day_directory(name) and not expired.is_expired(mark, day := day_of(name))]
+        return sorted(found, key=lambda day: (day is None, day or date.max))
 
     def realms(self) -> list[str | None]:
         """Every realm the ledger knows; shortened folder names are resolved by it too."""
         seen = {realm for day in self.recorded_days() if (entry := self.recorded(day)) for realm in entry.partitions}
         return sorted(seen, key=lambda realm: (realm is None, realm or ""))
 
-    def _ledger_path(self, day: date | None) -> Path:
+    def ledger_path(self, day: date | None) -> Path:
+        """Where a day's ledger file lies."""
         return self.root / "ledger" / f"{day_directory(day)}.json"
 
 

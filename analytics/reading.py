@@ -11,9 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
-from analytics import day_files, sql, strangers
+from analytics import day_files, expired, sql, strangers
 from analytics.day_files import DayFile
-from analytics.lake import PART, Lake, day_directory, is_day_directory, is_realm_directory, realm_directory, subfolders
+from analytics.lake import (
+    PART,
+    Lake,
+    day_directory,
+    day_of,
+    is_day_directory,
+    is_realm_directory,
+    realm_directory,
+    subfolders,
+)
 from analytics.model import DayRecord, PartitionInfo
 
 if TYPE_CHECKING:
@@ -70,7 +79,12 @@ def _of_table(
     folders = (
         [realm_directory(realm) for realm in realms] if realms is not None else subfolders(base, is_realm_directory)
     )
-    unknown = {folder: set(subfolders(base / folder, is_day_directory)) for folder in folders}
+    mark = expired.read(lake.root)
+
+    def is_in_sight(name: str) -> bool:
+        return is_day_directory(name) and not expired.is_expired(mark, day_of(name))
+
+    unknown = {folder: set(subfolders(base / folder, is_in_sight)) for folder in folders}
     chosen: list[str] = []
     for record in records:
         day = day_directory(record.day)

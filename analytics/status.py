@@ -8,11 +8,15 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from analytics import expired
 from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.horizon import NotWaitedFor
 from analytics.model import DayRecord, PartitionInfo
 from analytics.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
+
+CALENDAR_DAYS = 31
+"""That a terminal's calendar shows, the newest last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class Cell:
     Attributes:
         realm, day: Which; ``day`` is ``None`` for rows without a usable ``created_at``.
         state: ``complete``; ``empty`` (complete, and nothing was logged); ``partial`` (rows may still arrive); ``missing``
-            (never extracted); ``stale`` (the file is not the one the ledger describes: extract again).
+            (never extracted); ``stale`` (the file is not the one the ledger describes: extract again); ``expired`` (dropped
+            on purpose, see ``expire``).
         logged_count: Rows.
         complete_until: UTC.
         not_waited_for: Spans of the day into which an old transaction that is still open may bring rows.
@@ -48,9 +53,17 @@ class Cell:
 
 
 def calendar(lake: Warehouse) -> list[Cell]:
-    """Every realm on every day from the first to the last the ledger knows, and the undated rows where there are any."""
+    """Every realm on every day from the first to the last the ledger knows, and the undated rows where there are any.
+
+    Of the expired days before them those of the last month are shown too: a calendar must not grow for ever.
+    """
     records = lake.records()
-    return cells(lake, lake.realms, [*days_of(records), None], records)
+    days = days_of(records)
+    mark = expired.read(lake.lake.root)
+    if days and mark and mark.first:
+        first = max(mark.first, days[-1] - (CALENDAR_DAYS - 1) * ONE_DAY)
+        days = [first + i * ONE_DAY for i in range((days[0] - first).days)] + days
+    return cells(lake, lake.realms, [*days, None], records)
 
 
 def days_of(records: Iterable[DayRecord]) -> list[date]:
@@ -72,13 +85,16 @@ def cells(
     """
     by_day = {record.day: record for record in records}
     wanted, found = list(days), []
+    mark = expired.read(lake.lake.root)
     for realm in realms:
         for day in wanted:
             record = by_day.get(day)
             info = record.partitions.get(realm) if record else None
             if day is None and info is None:
                 continue
-            if record is None or (info is None and not record.covers_all_realms):
+            if expired.is_expired(mark, day):
+                state = "expired"
+            elif record is None or (info is None and not record.covers_all_realms):
                 state = "missing"
             elif info is not None and not _is_there(lake, info):
                 state = "stale"

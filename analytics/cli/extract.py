@@ -82,6 +82,11 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="the lake was made from another server or database, and this one continues it",
     )
+    parser.add_argument(
+        "--also-expired",
+        action="store_true",
+        help="bring expired days of the window back: from its first day on nothing counts as expired any more",
+    )
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     parser.set_defaults(run=run_extract)
     parser = verbs.add_parser("export", help="flat files for other tools")
@@ -115,6 +120,7 @@ def run_extract(options: argparse.Namespace) -> int:
             patience=options.patience,
             retries=options.retries,
             accept_source=options.accept_source,
+            also_expired=options.also_expired,
             # A log gets the note at the end; somebody who watches must know why nothing moves.
             notice=say if sys.stderr.isatty() else None,
             progress=progress,

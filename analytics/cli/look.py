@@ -8,12 +8,10 @@ from analytics.cli.terminal import Verbs, add_lake, add_realm, chosen_realms, pu
 from analytics.page.text import visible
 from analytics.showing import marks
 
-_MOST_DAYS = 31
-
 
 def add(verbs: Verbs) -> None:
     """Declare the verbs."""
-    parser = verbs.add_parser("status", help="calendar of realms and days: complete, partial, missing, stale")
+    parser = verbs.add_parser("status", help="calendar of realms and days: complete, partial, missing, stale, expired")
     add_lake(parser)
     parser.add_argument("--json", action="store_true", help="one object per realm and day")
     parser.set_defaults(run=run_status)
@@ -26,15 +24,15 @@ def add(verbs: Verbs) -> None:
 
 def run_status(options: argparse.Namespace) -> int:
     """Show the calendar."""
-    from analytics import api
-    from analytics.status import calendar
+    from analytics import api, expired
+    from analytics.status import CALENDAR_DAYS, calendar
 
     lake = api.open_lake(options.lake)
     cells = calendar(lake)
     if options.json:
         put_json([cell.to_dict() for cell in cells])
         return 0
-    days = sorted({cell.day for cell in cells if cell.day})[-_MOST_DAYS:]
+    days = sorted({cell.day for cell in cells if cell.day})[-CALENDAR_DAYS:]
     if not cells:
         say("the lake is empty: strategy-analytics extract fills it")
         return 0
@@ -45,6 +43,10 @@ def run_status(options: argparse.Namespace) -> int:
         put(
             f"rows created {span.since:%Y-%m-%d %H:%M:%S} to {span.until:%Y-%m-%d %H:%M:%S} UTC may still arrive with "
             f"{span.transaction}; when it has ended, extract the day once more"
+        )
+    if mark := expired.read(lake.lake.root):
+        put(
+            f"the days before {mark.before} are expired: dropped on purpose, the last time on {mark.expired_at:%Y-%m-%d}"
         )
     undated = sum(cell.logged_count for cell in cells if cell.day is None)
     if undated:

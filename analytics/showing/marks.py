@@ -9,7 +9,14 @@ from analytics.page.text import shorten, visible
 from analytics.status import Cell
 from analytics.stories import realm_name
 
-MARKS: Mapping[str, str] = {"complete": "●", "empty": "–", "partial": "◐", "missing": "·", "stale": "!"}
+MARKS: Mapping[str, str] = {
+    "complete": "●",
+    "empty": "–",
+    "partial": "◐",
+    "missing": "·",
+    "stale": "!",
+    "expired": "×",  # a cross is meant
+}
 _LETTERS = 40
 
 

@@ -135,6 +135,7 @@ def _install_disk(steps: Steps) -> None:
     by_path("mkdir", "make folder in")
     by_path("unlink", "remove file of")
     by_path("remove", "remove file of")
+    by_path("rmdir", "remove folder of")
     real_sync = os.fsync
 
     def sync(descriptor: int) -> None:

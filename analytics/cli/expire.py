@@ -1,0 +1,91 @@
+"""``expire``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from analytics.cli.terminal import Priority, Verbs, add_lake, put_json, put_table, say
+
+if TYPE_CHECKING:
+    from analytics.expire import Expiry
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("expire", help="drop the lake's days that are too old; without --yes it only says which")
+    parser.add_argument("--older-than", metavar="AGE", help="180d or 26w: days that were over so long ago go")
+    parser.add_argument("--before", metavar="DAY", help="instead of an age: the first day that stays, 2026-01-01")
+    parser.add_argument("--yes", action="store_true", help="do it")
+    parser.add_argument(
+        "--unverified",
+        action="store_true",
+        help="also days that are not complete, or whose files are not as the ledger says",
+    )
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="wait for another run (default: refuse, exit 75)"
+    )
+    add_lake(parser)
+    parser.add_argument("--json", action="store_true", help="the days as JSON on stdout")
+    parser.set_defaults(run=run_expire)
+
+
+def run_expire(options: argparse.Namespace) -> int:
+    """Show what goes, and let it go where that was said."""
+    from analytics.config import Settings
+    from analytics.expire import expire, survey
+    from analytics.expired import first_day_to_keep
+    from analytics.lake import Lake
+
+    before = first_day_to_keep(options.older_than, options.before, accept_young=options.yes)
+    lake = Lake(Settings.from_env(lake=options.lake, sample_rates="").lake)
+    found = survey(lake, before)  # a lake that is not there is not made by taking its lock
+    if options.yes:
+        found = expire(lake, before, unverified=options.unverified, wait_seconds=options.wait)
+    if options.json:
+        put_json(found.to_dict())
+    elif found.days:
+        put_table(
+            ("day", "realms", "logged runs", "only here", "kB", "" if options.yes else "not verified"),
+            [
+                (
+                    str(day.day),
+                    day.realms,
+                    day.rows,
+                    day.kept,
+                    round(day.bytes_on_disk / 1024),
+                    _remark(day.doubts, day.is_leftover),
+                )
+                for day in found.days
+            ],
+        )
+    _report(found, unverified=options.unverified)
+    return 0
+
+
+def _remark(doubts: tuple[str, ...], is_leftover: bool) -> str:
+    return "left by a run that was interrupted" if is_leftover else "; ".join(doubts)
+
+
+def _report(found: Expiry, *, unverified: bool) -> None:
+    rows, size = sum(day.rows for day in found.days), sum(day.bytes_on_disk for day in found.days)
+    days = f"{len(found.days)} day{'s' * (len(found.days) != 1)} before {found.before}"
+    what = f"{days}: {rows:,} logged runs, {size / (1 << 20):,.1f} MB"
+    if found.removed:
+        say(f"removed {what}; extraction leaves these days alone from now on")
+    elif found.days:
+        say(f"would remove {what}; nothing was removed: --yes does it")
+    else:
+        say(f"nothing to remove: the lake holds no day before {found.before}")
+    if kept := sum(day.kept for day in found.days):
+        say(f"{kept:,} of these rows the source has lost already: nobody else holds them", priority=Priority.NOTICE)
+    if found.doubtful and not found.removed and not unverified:
+        say(
+            f"{len(found.doubtful)} of these days are not verified against the source: --yes refuses them without --unverified",
+            priority=Priority.WARNING,
+        )
+    if found.undated_rows:
+        say(f"{found.undated_rows:,} rows have no usable created_at, so no age: they stay", priority=Priority.NOTICE)
+    say("definitions and what lies in .set-aside stay")
+    for note in found.notes:
+        say(f"note: {note}", priority=Priority.NOTICE)
