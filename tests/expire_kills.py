@@ -43,7 +43,8 @@ FILL = """
                                       "externalUserId", status, points, "durationMs", "nodesExecuted", trace, sampled)
     select gen_random_uuid(), moment, moment, 's1', 1, 'DSL_FULL', realm, 'u1', 'ok', 1, 1.5, 1,
            '[{"nodeId": "n1", "type": "literal", "value": 1}]', true
-      from (select '2026-07-01 12:00+00'::timestamptz + number % 6 * interval '1 day', (array['acme', 'Böhm/..', null])[1 + number % 3]
+      from (select '2026-07-01 12:00+00'::timestamptz + number % 6 * interval '1 day',
+                   (array['acme', 'Böhm/..', null])[1 + number / 6 % 3]
               from generate_series(0, 35) as number
             union all
             select '2026-07-02 13:00+00', 'tenant ' || number from generate_series(1, 66) as number
@@ -79,7 +80,7 @@ def build(url: str, folder: Path) -> Kept:
     with psycopg.connect(url) as connection:
         connection.execute(FILL)
         connection.execute(
-            "insert into strategydefinition (id, \"realmId\", name, type, \"astJson\", version, status) "
+            'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
             "values (gen_random_uuid(), 'acme', 'a', 'DSL_FULL', '{\"type\": \"program\", \"rules\": []}', 1, 'PUBLISHED')"
         )
     template = folder / "template"
@@ -158,15 +159,14 @@ def named_steps(kept: Kept, lake: Path, log: Path) -> list[Stop]:
     """Every kind of step of a run that is not stopped: the first time, one in the middle and the last, before and after."""
     log.unlink(missing_ok=True)
     Child(copy(kept, lake), log=log).end()
-    counts: dict[str, int] = {}
+    found: dict[tuple[str, bool], list[int]] = {}
     for line in log.read_text(encoding="utf-8").splitlines():
-        step, number, *_ = line.split("\t")
-        counts[step] = int(number)
+        step, number, when, *_ = line.split("\t")
+        found.setdefault((step, when == "after"), []).append(int(number))  # one that fails has no after
     return [
         Stop(step, number, after)
-        for step, most in counts.items()
-        for number in sorted({1, (most + 1) // 2, most})
-        for after in (False, True)
+        for (step, after), numbers in found.items()
+        for number in sorted({numbers[0], numbers[len(numbers) // 2], numbers[-1]})
     ]
 
 
@@ -188,7 +188,9 @@ def judge(kept: Kept, lake: Path, *, checks: bool) -> None:
     [[rows]] = opened.connection.execute("select count(*) from executions").fetchall()
     if rows != ROWS_THAT_STAY:
         raise BrokenPromiseError(f"{rows} rows are left, not {ROWS_THAT_STAY}")
-    if checks and (wrong := [result.name for result in opened.check() if not result.passed and result.severity == "error"]):
+    if checks and (
+        wrong := [result.name for result in opened.check() if not result.passed and result.severity == "error"]
+    ):
         raise BrokenPromiseError(f"checks fail: {wrong}")
 
 
