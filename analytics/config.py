@@ -51,6 +51,7 @@ class Settings:
         counters: Prometheus server or exported file with the engine's counters; may hold a password; empty for none.
         patience: Open transactions of the source older than this are not waited for.
         retries: How often in a row a run that the source interrupted tries again.
+        source_retention: How long the source keeps a row, in whole days; ``None`` where nobody has said that it deletes any.
     """
 
     database_url: str = field(default="", repr=False)
@@ -61,6 +62,7 @@ class Settings:
     counters: str = field(default="", repr=False)
     patience: timedelta = PATIENCE
     retries: int = RETRIES
+    source_retention: timedelta | None = None
 
     @classmethod
     def from_env(
@@ -75,6 +77,7 @@ class Settings:
         counters: str | None = None,
         patience: timedelta | str | None = None,
         retries: int | str | None = None,
+        source_retention: str | None = None,
     ) -> Settings:
         """Build settings from arguments, then the environment, then defaults.
 
@@ -88,10 +91,11 @@ class Settings:
             counters: Before ``ANALYTICS_COUNTERS``, before none.
             patience: Before ``ANALYTICS_PATIENCE``, before 24 hours; as text ``90s``, ``45m``, ``24h`` or ``2d``.
             retries: Before ``ANALYTICS_RETRIES``, before 5.
+            source_retention: Before ``ANALYTICS_SOURCE_RETENTION``, before none; ``30d`` or ``26w``.
 
         Raises:
             ConfigurationError: The rate is no number between 0 and 1, the file of rates says something that cannot be, the
-                patience is no duration, the retries no count.
+                patience is no duration, the retries no count, the retention no number of days.
         """
         source = os.environ if env is None else env
         rate = sample_rate if sample_rate is not None else source.get("ANALYTICS_SAMPLE_RATE") or None
@@ -108,6 +112,7 @@ class Settings:
             counters=counters or source.get("ANALYTICS_COUNTERS") or "",
             patience=_duration(patience if patience is not None else source.get("ANALYTICS_PATIENCE") or PATIENCE),
             retries=_count(retries if retries is not None else source.get("ANALYTICS_RETRIES") or RETRIES),
+            source_retention=_retention(source_retention or source.get("ANALYTICS_SOURCE_RETENTION") or ""),
         )
 
 
@@ -141,6 +146,19 @@ def _duration(value: timedelta | str) -> timedelta:
         f"the patience must be a duration such as 24h, not {str(value)!r}",
         hint="write 90s, 45m, 24h or 2d: --patience 24h or ANALYTICS_PATIENCE=24h",
     )
+
+
+def _retention(value: str) -> timedelta | None:
+    if not value.strip():
+        return None
+    match = re.fullmatch(r"(\d{1,5})\s*([dw])", value.strip().lower())
+    days = int(match[1]) * (7 if match[2] == "w" else 1) if match else 0
+    if not days:
+        raise ConfigurationError(
+            f"the source's retention must be a number of days such as 30d, not {value!r}",
+            hint="write 30d or 26w: --source-retention 30d or ANALYTICS_SOURCE_RETENTION=30d; empty where nothing is deleted",
+        )
+    return timedelta(days=days)
 
 
 def _count(value: int | str) -> int:

@@ -13,7 +13,8 @@ from pathlib import Path
 from analytics import disk
 from analytics.config import Settings
 from analytics.diagnosis import Diagnosis, advice, ok, problem
-from analytics.doctor_server import examine_server
+from analytics.doctor_retention import examine_retention, infer_retention
+from analytics.doctor_server import LARGE_TABLE, examine_server
 from analytics.doctor_volume import examine_growth, examine_weights
 from analytics.errors import LakeError, LakeLockedError, SourceError
 from analytics.lake import Lake
@@ -54,8 +55,12 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
     try:
         with Source(settings.database_url, patience=settings.patience) as source:
             yield from examine_server(source, lake)
+            if settings.source_retention is None:
+                yield from infer_retention(source, lake, small=LARGE_TABLE)
     except SourceError as error:
         yield problem("source", error.message, error.hint)
+    if settings.source_retention is not None:
+        yield from examine_retention(lake, settings.source_retention)
     yield from _rates(settings.rates)
     yield from examine_weights(lake, settings.rates)
     yield from examine_lake(lake)

@@ -14,7 +14,7 @@ from analytics.lake import Lake
 from analytics.model import RealmFilter
 from analytics.scan_plan import LEAST_CORRELATION, nodes, scans_whole_table
 from analytics.source import Source
-from analytics.source_table import LOG_TABLE
+from analytics.source_table import LOG_TABLE, quoted_role
 from analytics.window import Window
 
 OLDEST_SERVER = 130_000
@@ -67,9 +67,7 @@ def _rights(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
     more = list(rights["more_rights"])
     if rights["can_write"]:
         more.insert(0, "change what it should only read")
-    repair = (
-        f"create role reader login; grant select on {LOG_TABLE}, strategydefinition to reader; and connect as that role"
-    )
+    repair = "connect as a role that can only read what is needed: strategy-analytics doctor --role-sql prints its SQL"
     if rights["is_superuser"]:
         yield advice("rights", f"role {session['role']} is a superuser: it can do everything", repair)
     elif more:
@@ -145,7 +143,7 @@ def _table(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
         yield advice(
             "updates",
             f"xmin cannot be read: an update of a row is noticed only when it moves {source.change_column}",
-            f'grant select (xmin) on {LOG_TABLE} to "{session["role"]}"; a view has none: have the table read itself',
+            f"grant select (xmin) on {LOG_TABLE} to {quoted_role(session['role'])}; a view has none: have the table read itself",
         )
     definitions = source.definitions()
     if isinstance(definitions, str):
@@ -174,7 +172,7 @@ def _horizon(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
         yield advice(
             "other sessions",
             "other sessions' transactions are hidden from this role, so only the lag protects against late commits",
-            f'grant pg_read_all_stats to "{session["role"]}";',
+            f"grant pg_read_all_stats to {quoted_role(session['role'])};",
         )
 
 

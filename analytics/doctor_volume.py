@@ -65,14 +65,29 @@ def _counted(source: Source, layout: dict[str, Any], until: datetime, small: int
     """Days with their counts; ``None`` where counting would read all of a large table, or takes too long."""
     parameters = {"since": until - timedelta(days=DAYS), "until": until, "undated": False}
     source._choose_scan({**parameters, **RealmFilter().parameters()})
+    return asked_cheaply(source, layout, "volume", parameters, small)
+
+
+def asked_cheaply(
+    source: Source, layout: dict[str, Any], name: str, parameters: dict[str, Any], small: int
+) -> list[dict[str, Any]] | None:
+    """The answer of a statement; ``None`` where it would read all of a large table, or takes too long.
+
+    Args:
+        source: Entered.
+        layout: Of the log table.
+        name: Of the statement in ``sql/source``.
+        parameters: Its values.
+        small: Bytes below which the table may be read whole.
+    """
     try:
         with source._connection.transaction():
-            [row] = source._query("explain (format json) " + sql.text("source", "volume"), parameters)
+            [row] = source._query("explain (format json) " + sql.text("source", name), parameters)
             whole = any(scans_whole_table(node) for node in nodes(row["QUERY PLAN"][0]["Plan"]))
             if whole and layout["table_bytes"] >= small:
                 return None
             source._connection.execute(f"set local statement_timeout = {PATIENCE_MS:d}".encode())
-            found = source._rows("volume", parameters)
+            found = source._rows(name, parameters)
             source._connection.execute("set local statement_timeout to default")
             return found
     except SourceError:

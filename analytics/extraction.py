@@ -20,6 +20,7 @@ from analytics.rates import Rates
 from analytics.retry import Retries
 from analytics.returned import Keeping
 from analytics.source import Source
+from analytics.source_table import LOG_TABLE, quoted_role
 from analytics.transfer import Progress, Transfer, timed
 from analytics.window import Window
 
@@ -264,6 +265,6 @@ class _Run:
         if source.change_column != "xmin":
             notes.append(
                 f"an updated row is noticed only when it moves {source.change_column}: xmin cannot be read (a view, or "
-                "column rights without it)"
+                f"column rights without it: grant select (xmin) on {LOG_TABLE} to {quoted_role(source.role)};)"
             )
         return notes

@@ -139,7 +139,9 @@ def read_horizon(rows: Rows, lag: timedelta, patience: timedelta) -> Horizon:
                 f"{lag.total_seconds() / 60:g} min behind what the standby has replayed ({_span(now - base)} ago)"
             )
     if server["hidden_backends"]:
-        reasons.append("the role cannot see other sessions' transactions (grant pg_read_all_stats to see them)")
+        reasons.append(
+            f"the role cannot see other sessions' transactions (grant pg_read_all_stats to {server['quoted_role']}; shows them)"
+        )
     reason = "; ".join(reasons)
     if oldest:
         base = min(base, oldest.began)

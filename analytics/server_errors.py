@@ -5,6 +5,7 @@ libpq's messages name host, user and table, never the password.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
@@ -118,7 +119,7 @@ def explain(error: BaseException, *, connecting: bool = False) -> SourceError:
     """
     message = " ".join(str(error).split())
     state = getattr(error, "sqlstate", None)
-    meaning = _meaning(error, message, state, connecting)
+    meaning = _missing_right(error, message) or _meaning(error, message, state, connecting)
     sentence = f"{meaning.sentence} (PostgreSQL: {message})" if meaning else f"PostgreSQL: {message}"
     return (meaning.kind if meaning else SourceError)(
         sentence,
@@ -126,6 +127,20 @@ def explain(error: BaseException, *, connecting: bool = False) -> SourceError:
         sqlstate=state,
         is_transient=bool(meaning and meaning.is_transient),
     )
+
+
+def _missing_right(error: BaseException, message: str) -> _Meaning | None:
+    """A right that PostgreSQL names, with the statement that grants it."""
+    found = re.search(r'permission denied for (database|schema|table|view|function) ("[^"]+"|\S+)', message)
+    if not found:
+        return None
+    kind, name = found[1], found[2].strip('"')
+    # psycopg leaves the half-made connection with its error: it knows whose it was to be
+    user = getattr(getattr(error, "pgconn", None), "user", None)
+    role = '"' + user.decode(errors="replace").replace('"', '""') + '"' if user else "the role that reads it"
+    granted = {"database": "connect", "schema": "usage", "function": "execute"}.get(kind, "select")
+    on = name if kind in ("table", "view") else f"{kind} {name}" if kind == "function" else f'{kind} "{name}"'
+    return _Meaning("a right is missing", f"grant {granted} on {on} to {role};", kind=SourceAccessError)
 
 
 def _meaning(error: BaseException, message: str, state: str | None, connecting: bool) -> _Meaning | None:

@@ -20,7 +20,7 @@ from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
 from analytics.model import Fingerprint, Partition, RealmFilter, Span
 from analytics.scan_plan import should_avoid_whole_table
 from analytics.server_errors import explain
-from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, check_log_table
+from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, check_log_table, column_grant, named_columns
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Source:
         horizon: Up to when rows can be taken as committed.
         unread_columns: Columns of the log table that the lake does not carry.
         change_column: What shows that a row was updated: ``xmin``, or ``updated_at`` where that cannot be read.
+        role: Whose rights are used.
 
     Raises:
         SourceUnavailableError: No connection.
@@ -53,6 +54,7 @@ class Source:
         self._lag, self._patience = lag, patience
         self._shared: str | None = None
         self.change_column = "xmin"
+        self.role = ""
         self.horizon: Horizon
         self.unread_columns: list[str] = []
 
@@ -61,6 +63,7 @@ class Source:
 
         with contextlib.ExitStack() as opening:
             self._connection = opening.enter_context(connect(self._url))
+            self.role = self._connection.info.user
             try:
                 if self._shared:
                     self._take_over(self._shared)
@@ -181,8 +184,9 @@ class Source:
             found = columns[column.source]["column_type"]
             if found not in column.types:
                 return f"table {DEFINITION_TABLE} has {column.source} as {found}: families and programs are unknown"
-        if not all(columns[c.source]["is_readable"] for c in schema.DEFINITION_COLUMNS):
-            return f"no right to read {DEFINITION_TABLE} (grant select on it): families and programs are unknown"
+        if denied := [c.source for c in schema.DEFINITION_COLUMNS if not columns[c.source]["is_readable"]]:
+            grant = column_grant(DEFINITION_TABLE, denied, self.role)
+            return f"no right to read {named_columns(denied)} of {DEFINITION_TABLE} ({grant}): families and programs are unknown"
         return self._rows("definitions")
 
     # ---- the rows -------------------------------------------------------------------------------------------------

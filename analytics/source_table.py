@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 from analytics import schema
 from analytics.errors import SourceAccessError, SourceSchemaError
+
+_MOST_NAMED = 3
 
 LOG_TABLE, DEFINITION_TABLE = schema.LOG_TABLE, schema.DEFINITION_TABLE
 
@@ -62,8 +65,8 @@ def check_log_table(rows: Rows) -> LogTable:
     if denied:
         [who] = rows("whoami", None)
         raise SourceAccessError(
-            f"role {who['role']} may not read {LOG_TABLE} ({len(denied)} columns, {denied[0]} the first)",
-            hint=f'grant select on {LOG_TABLE} to "{who["role"]}";',
+            f"role {who['role']} may not read {named_columns(denied)} of {LOG_TABLE}",
+            hint=column_grant(LOG_TABLE, denied, who["role"]),
             table=LOG_TABLE,
             columns=denied,
         )
@@ -73,13 +76,34 @@ def check_log_table(rows: Rows) -> LogTable:
     return LogTable(sorted(set(columns) - known), "xmin" if has_xmin else "updated_at")
 
 
+def column_grant(table: str, columns: Sequence[str], role: str) -> str:
+    """The statement that lets a role read some columns of a table, and no other: not a credential that lies beside them."""
+    return f"grant select ({', '.join(map(_quoted, columns))}) on {table} to {quoted_role(role)};"
+
+
+def named_columns(columns: Sequence[str]) -> str:
+    """Columns in words: all of a few, else the first ones and how many."""
+    if len(columns) <= _MOST_NAMED:
+        return f"column{'s' * (len(columns) != 1)} {', '.join(columns)}"
+    return f"{len(columns)} columns ({', '.join(columns[:_MOST_NAMED])}, …)"
+
+
+def quoted_role(role: str) -> str:
+    """A role's name as SQL has it, whatever is in it."""
+    return '"' + role.replace('"', '""') + '"'
+
+
+def _quoted(column: str) -> str:
+    return column if re.fullmatch(r"[a-z_]+", column) else f'"{column}"'
+
+
 def _explain_missing_table(rows: Rows) -> NoReturn:
     [where] = rows("whoami", None)
     for other in rows("elsewhere", {"table": LOG_TABLE}):
         if not other["has_usage"]:
             raise SourceAccessError(
                 f"role {where['role']} may not use schema {other['schema_name']}, which holds {LOG_TABLE}",
-                hint=f'grant usage on schema "{other["schema_name"]}" to "{where["role"]}";',
+                hint=f'grant usage on schema "{other["schema_name"]}" to {quoted_role(where["role"])};',
                 table=LOG_TABLE,
             )
         raise SourceSchemaError(

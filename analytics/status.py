@@ -52,10 +52,14 @@ class Cell:
         }
 
 
-def calendar(lake: Warehouse) -> list[Cell]:
+def calendar(lake: Warehouse, besides: Iterable[date] = ()) -> list[Cell]:
     """Every realm on every day from the first to the last the ledger knows, and the undated rows where there are any.
 
     Of the expired days before them those of the last month are shown too: a calendar must not grow for ever.
+
+    Args:
+        lake: Where the files are.
+        besides: More days to look at, missing ones perhaps.
     """
     records = lake.records()
     days = days_of(records)
@@ -63,7 +67,7 @@ def calendar(lake: Warehouse) -> list[Cell]:
     if days and mark and mark.first:
         first = max(mark.first, days[-1] - (CALENDAR_DAYS - 1) * ONE_DAY)
         days = [first + i * ONE_DAY for i in range((days[0] - first).days)] + days
-    return cells(lake, lake.realms, [*days, None], records)
+    return cells(lake, lake.realms, [*sorted({*days, *besides}), None], records)
 
 
 def days_of(records: Iterable[DayRecord]) -> list[date]:

@@ -54,6 +54,7 @@ def look(
         "horizon": [
             {
                 "snapshot_at": naive(NOW),
+                "quoted_role": "reader",
                 "is_standby": standby,
                 "replayed_at": naive(NOW - replayed) if replayed is not None else None,
                 "hidden_backends": hidden,
@@ -105,7 +106,7 @@ def test_a_standby_goes_by_what_it_has_replayed_and_ignores_its_readers() -> Non
 def test_hidden_sessions_mean_the_lag_but_what_can_be_seen_still_counts() -> None:
     found = look(hidden=2, prepared=[("payer", "order-1", HOUR)])
     assert found.until == NOW - HOUR - 5 * MINUTE
-    assert "grant pg_read_all_stats" in found.reason
+    assert "grant pg_read_all_stats to reader;" in found.reason
     assert not found.sees_all
 
 

@@ -85,6 +85,7 @@ ORDER = (
         "reading",
         "side_by_side",
         "expire",
+        "retention",
         "transfer",
         "returned",
         "bookkeeping",
@@ -101,6 +102,7 @@ ORDER = (
         "diagnosis",
         "doctor_volume",
         "doctor_server",
+        "doctor_retention",
         "doctor",
     ),
     *(

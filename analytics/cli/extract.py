@@ -14,14 +14,16 @@ from analytics.cli.terminal import (
     Verbs,
     add_lake,
     add_realm,
+    add_source_retention,
     add_window,
     chosen_realms,
     few_heaps,
     put,
     put_json,
     say,
+    warn_of_deletion,
 )
-from analytics.errors import LakeError
+from analytics.errors import LakeError, SourceError
 
 if TYPE_CHECKING:
     from analytics.model import ExtractResult
@@ -77,6 +79,7 @@ def add(verbs: Verbs) -> None:
         metavar="N",
         help="tries in a row after the source failed for a moment (default: $ANALYTICS_RETRIES, else 5: about a minute)",
     )
+    add_source_retention(parser)
     parser.add_argument(
         "--accept-source",
         action="store_true",
@@ -100,34 +103,44 @@ def add(verbs: Verbs) -> None:
 
 def run_extract(options: argparse.Namespace) -> int:
     """Extract, with progress on stderr."""
-    from analytics import api
+    from analytics import api, retention
+    from analytics.config import Settings
+    from analytics.lake import Lake
 
+    settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
+    lake = Lake(settings.lake)
     few_heaps()
-    with _progress() as progress:
-        result = api.extract(
-            options.since,
-            options.until,
-            realms=chosen_realms(options),
-            lake=options.lake,
-            database_url=options.database_url,
-            sample_rate=options.sample_rate,
-            sample_rates=options.sample_rates,
-            force=options.force,
-            allow_shrink=options.allow_shrink,
-            wait_seconds=options.wait,
-            break_lock=options.break_lock,
-            jobs=options.jobs,
-            patience=options.patience,
-            retries=options.retries,
-            accept_source=options.accept_source,
-            also_expired=options.also_expired,
-            # A log gets the note at the end; somebody who watches must know why nothing moves.
-            notice=say if sys.stderr.isatty() else None,
-            progress=progress,
-        )
+    try:
+        with _progress() as progress:
+            result = api.extract(
+                options.since,
+                options.until,
+                realms=chosen_realms(options),
+                lake=options.lake,
+                database_url=options.database_url,
+                sample_rate=options.sample_rate,
+                sample_rates=options.sample_rates,
+                force=options.force,
+                allow_shrink=options.allow_shrink,
+                wait_seconds=options.wait,
+                break_lock=options.break_lock,
+                jobs=options.jobs,
+                patience=options.patience,
+                retries=options.retries,
+                accept_source=options.accept_source,
+                also_expired=options.also_expired,
+                # A log gets the note at the end; somebody who watches must know why nothing moves.
+                notice=say if sys.stderr.isatty() else None,
+                progress=progress,
+            )
+    except (SourceError, LakeError):
+        warn_of_deletion(retention.alarm(lake, settings.source_retention))  # the more so when extractions fail
+        raise
     report(result)
+    at_risk = retention.alarm(lake, settings.source_retention)
+    warn_of_deletion(at_risk)
     if options.json:
-        put_json(result.to_dict())
+        put_json(result.to_dict() | {"source_deletes_soon": at_risk.to_dict() if at_risk else None})
     return 0
 
 

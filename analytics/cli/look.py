@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from analytics.cli.terminal import Verbs, add_lake, add_realm, chosen_realms, put, put_json, say
+from analytics.cli.terminal import (
+    Verbs,
+    add_lake,
+    add_realm,
+    add_source_retention,
+    chosen_realms,
+    put,
+    put_json,
+    say,
+    warn_of_deletion,
+)
 from analytics.page.text import visible
 from analytics.showing import marks
 
@@ -13,6 +23,7 @@ def add(verbs: Verbs) -> None:
     """Declare the verbs."""
     parser = verbs.add_parser("status", help="calendar of realms and days: complete, partial, missing, stale, expired")
     add_lake(parser)
+    add_source_retention(parser)
     parser.add_argument("--json", action="store_true", help="one object per realm and day")
     parser.set_defaults(run=run_status)
     parser = verbs.add_parser("check", help="is the lake sound? exit 1 when a check of severity error fails")
@@ -24,13 +35,18 @@ def add(verbs: Verbs) -> None:
 
 def run_status(options: argparse.Namespace) -> int:
     """Show the calendar."""
-    from analytics import api, expired
+    from analytics import api, expired, retention
+    from analytics.config import Settings
     from analytics.status import CALENDAR_DAYS, calendar
 
     lake = api.open_lake(options.lake)
-    cells = calendar(lake)
+    settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
+    at_risk = retention.alarm(lake.lake, settings.source_retention)
+    warn_of_deletion(at_risk)
+    soon = at_risk.days if at_risk else ()
+    cells = calendar(lake, soon)
     if options.json:
-        put_json([cell.to_dict() for cell in cells])
+        put_json([cell.to_dict() | {"source_deletes_soon": cell.day in soon} for cell in cells])
         return 0
     days = sorted({cell.day for cell in cells if cell.day})[-CALENDAR_DAYS:]
     if not cells:

@@ -15,11 +15,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import IntEnum
-from typing import Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from analytics.config import journal_stream
 from analytics.errors import UsageError
 from analytics.page.text import as_json, visible
+
+if TYPE_CHECKING:
+    from analytics.retention import Alarm
 
 _ARENA_MAX = -8  # of malloc.h
 
@@ -111,6 +114,22 @@ def add_window(parser: argparse.ArgumentParser, default: str) -> None:
 def add_lake(parser: argparse.ArgumentParser) -> None:
     """``--lake``."""
     parser.add_argument("--lake", metavar="DIR", help="folder of the lake (default: $ANALYTICS_LAKE, else lake)")
+
+
+def add_source_retention(parser: argparse.ArgumentParser) -> None:
+    """``--source-retention``."""
+    parser.add_argument(
+        "--source-retention",
+        metavar="AGE",
+        help="the source deletes rows that are older, 30d or 26w: warn of days it deletes before they are extracted "
+        "(default: $ANALYTICS_SOURCE_RETENTION, else nothing is known)",
+    )
+
+
+def warn_of_deletion(alarm: Alarm | None) -> None:
+    """Say which days the source deletes before they are in the lake."""
+    if alarm:
+        say(f"warning: {alarm.sentence}\n  {alarm.command}", priority=Priority.WARNING)
 
 
 def add_counters(parser: argparse.ArgumentParser, default: str = "$ANALYTICS_COUNTERS") -> None:

@@ -3,6 +3,7 @@
 -- A standby is behind when it has not replayed what it received, or when nobody sends: without a receiver (replay from an
 -- archive, or the stream is cut) the last replayed commit is all that is known of the primary's clock.
 select now() at time zone 'UTC'                                       as snapshot_at,
+       quote_ident(current_user)                                      as quoted_role,
        pg_is_in_recovery()                                            as is_standby,
        case when pg_is_in_recovery()
              and (pg_last_wal_receive_lsn() is distinct from pg_last_wal_replay_lsn()
