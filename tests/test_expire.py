@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from analytics import expired
 from analytics.cli import main
-from analytics.errors import LakeError, UsageError
-from analytics.expire import expire
+from analytics.errors import LakeError, LakeLockedError, UsageError
+from analytics.expire import expire, leave_alone
 from analytics.expired import first_day_to_keep
+from analytics.horizon import NotWaitedFor, OpenTransaction
 from analytics.lake import Lake
 from analytics.warehouse import Warehouse
+from analytics.window import Window
 from tests import expire_kills
 from tests.conftest import Table
+
+NOW = datetime(2026, 7, 20, tzinfo=UTC)
 
 
 def _days(lake: Lake) -> list[str]:
@@ -76,3 +82,126 @@ def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Pa
     for stop in stops[:: len(stops) // 8]:
         expire_kills.at(kept, tmp_path / "lake", stop, checks=False)
     expire_kills.at(kept, tmp_path / "lake", stops[-1], checks=True)
+
+
+def test_the_future_is_refused_and_young_days_go_only_with_yes(
+    two_days: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = datetime(2026, 7, 20, 23, 59, tzinfo=UTC)
+    assert first_day_to_keep("180d", None, accept_young=False, now=at) == date(2026, 1, 21)
+    assert first_day_to_keep("26w", None, accept_young=False, now=at) == date(2026, 1, 19)
+    assert first_day_to_keep("3d", None, accept_young=False, now=at) == date(2026, 7, 17)
+    assert first_day_to_keep("0d", None, accept_young=True, now=at) == date(2026, 7, 20)
+    with pytest.raises(UsageError, match="in the future"):
+        first_day_to_keep(None, "2026-07-21", accept_young=True, now=at)
+    for both_or_none in ((None, None), ("180d", "2026-01-01")):
+        with pytest.raises(UsageError, match="either"):
+            first_day_to_keep(*both_or_none, accept_young=True, now=at)
+    for word in ("2026-02-30", "yesterday", "2026-07-20 12:00"):
+        with pytest.raises(UsageError, match="is no day"):
+            first_day_to_keep(None, word, accept_young=True, now=at)
+    assert main(["expire", "--older-than", "0d", "--lake", str(two_days.root)]) == 2
+    assert "which every extraction still looks at; nothing was removed" in capsys.readouterr().err
+    assert len(_days(two_days)) == 3
+
+
+def test_no_lake_is_made_to_expire_it(fresh: Lake) -> None:
+    assert main(["expire", "--older-than", "180d", "--yes", "--lake", str(fresh.root)]) == 3
+    assert not fresh.root.exists()
+
+
+def test_a_day_of_some_realms_or_one_that_may_still_get_rows_is_not_verified(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh, realms=["acme"])
+    with pytest.raises(LakeError, match="not every realm was extracted"):
+        expire(fresh, date(2026, 7, 9))
+    table.extract(fresh)
+    fresh.ledger_path(date(2026, 7, 7)).write_text("damaged")
+    with pytest.raises(LakeError, match=r"1 of 2 days .*2026-07-07: its ledger file is missing or damaged"):
+        expire(fresh, date(2026, 7, 9))
+    record = fresh.recorded(date(2026, 7, 8))
+    assert record
+    waiting = NotWaitedFor(*[datetime(2026, 7, 8, tzinfo=UTC)] * 2, OpenTransaction("r", NOW, pid=1), NOW)
+    fresh.record(replace(record, not_waited_for=(waiting,)))
+    with pytest.raises(LakeError, match=r"2026-07-08: an old transaction may still bring rows into it"):
+        expire(fresh, date(2026, 7, 9))
+
+
+def test_rows_that_only_the_lake_holds_are_told_and_go(
+    table: Table, fresh: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = table.insert()
+    table.insert()
+    table.extract(fresh)
+    table.execute("delete from strategyexecutionlog where id = %s", [gone])
+    table.extract(fresh)
+    assert main(["expire", "--before", "2026-07-10", "--yes", "--lake", str(fresh.root)]) == 0
+    assert "1 of these rows the source has lost already" in capsys.readouterr().err
+    assert _days(fresh) == []
+
+
+def test_files_of_others_are_set_aside_and_stay(two_days: Lake) -> None:
+    copy = next(two_days.root.glob("executions/realm=acme/day=2026-07-07")) / "copy.parquet"
+    copy.write_bytes(b"somebody's")
+    found = expire(two_days, date(2026, 7, 8))
+    assert "copy.parquet" in found.notes[0]
+    assert [path.read_bytes() for path in two_days.root.rglob(".set-aside/**/copy*")] == [b"somebody's"]
+    assert _days(two_days) == ["day=2026-07-08", "day=__HIVE_DEFAULT_PARTITION__"]
+
+
+def test_an_expiry_that_lost_its_lock_stops_and_is_finished_by_the_next(
+    two_days: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = two_days.remove
+
+    def remove_and_lose(path: Path) -> None:
+        real(path)
+        (two_days.root / ".lock").unlink(missing_ok=True)
+
+    monkeypatch.setattr(two_days, "remove", remove_and_lose)
+    with pytest.raises(LakeLockedError, match="was broken or removed"):
+        expire(two_days, date(2026, 7, 8))
+    # One file is gone. Readers do not meet the day any more, an extraction does not mend it, and it cannot be had back by half.
+    reader = Lake(two_days.root)
+    assert Warehouse(reader).sql("select count(*) from executions").fetchall() == [(3,)]
+    assert reader.recorded_days() == [date(2026, 7, 8), date(2026, 7, 9), None]
+    with pytest.raises(LakeError, match="were not removed to their end"):
+        leave_alone(reader, Window.parse("2026-07-07", "2026-07-09"), also_expired=True)
+    again = expire(reader, date(2026, 7, 1))  # an earlier day does not take back what was said
+    assert [(going.day, going.is_leftover) for going in again.days] == [(date(2026, 7, 7), True)]
+    assert _days(two_days) == ["day=2026-07-08", "day=__HIVE_DEFAULT_PARTITION__"]
+
+
+def test_a_window_of_expired_days_only_is_refused_with_what_brings_them_back(table: Table, two_days: Lake) -> None:
+    expire(two_days, date(2026, 7, 9))
+    with pytest.raises(UsageError, match="nothing remains of the window") as refused:
+        table.extract(two_days, "2026-07-07", "2026-07-09")
+    assert "--also-expired" in refused.value.hint
+    table.extract(two_days, "2026-07-08", "2026-07-09", also_expired=True)
+    assert _days(two_days) == ["day=2026-07-08", "day=__HIVE_DEFAULT_PARTITION__"]
+    mark = expired.read(two_days.root)
+    assert mark
+    assert mark.before == date(2026, 7, 8)
+
+
+def test_status_calls_expired_days_expired(two_days: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    expire(two_days, date(2026, 7, 8))
+    assert main(["status", "--json", "--lake", str(two_days.root)]) == 0
+    states = {
+        (cell["day"], cell["state"]) for cell in json.loads(capsys.readouterr().out) if cell["realm_id"] == "acme"
+    }
+    assert states == {
+        ("2026-07-07", "expired"),
+        ("2026-07-08", "complete"),
+        ("2026-07-09", "empty"),
+        (None, "complete"),
+    }
+    assert main(["status", "--lake", str(two_days.root)]) == 0
+    assert "the days before 2026-07-08 are expired" in capsys.readouterr().out
+
+
+def test_a_damaged_mark_is_an_error_with_its_repair(two_days: Lake) -> None:
+    (two_days.root / expired.NAME).write_text("{}")
+    with pytest.raises(LakeError, match=r"expired\.json cannot be read") as refused:
+        expire(two_days, date(2026, 7, 8))
+    assert "restore it from a backup" in refused.value.hint
