@@ -59,7 +59,6 @@ ORDER = (
         "runs",
         "decode",
         "program",
-        "people",
         "ledger",
     ),
     *(
