@@ -124,16 +124,23 @@ class Coverage:
     """How much of a window the lake holds.
 
     Attributes:
-        missing: Days never extracted for the realms in sight.
+        missing: Days that the lake does not hold for the realms in sight: never extracted, or expired.
+        expired: Of these, the ones that were dropped on purpose.
         partial: Days extracted while rows could still arrive.
         complete_until: Up to when the partial days are complete, UTC.
         sample_rates: Rates the window's weights were made with, smallest first.
     """
 
     missing: list[date]
+    expired: list[date]
     partial: list[date]
     complete_until: datetime | None
     sample_rates: list[float]
+
+    @property
+    def of_them_expired(self) -> str:
+        """What to add where missing days are counted; empty where none is expired."""
+        return f" ({len(self.expired)} of them expired)" if self.expired else ""
 
     @property
     def smallest_rate(self) -> float:
@@ -160,4 +167,6 @@ def coverage(lake: Warehouse, window: Window) -> Coverage:
     if not rates:  # nothing of these days: what the rest of the lake was made with
         everything = [info for record in records.values() for info in record.partitions.values()]
         rates = {step.rate for info in everything for step in info.sample_rates}
-    return Coverage(missing, partial, complete, sorted(rates))
+    mark = expired.read(lake.lake.root)
+    gone = [day for day in missing if expired.is_expired(mark, day)]
+    return Coverage(missing, gone, partial, complete, sorted(rates))

@@ -16,6 +16,10 @@ from analytics.expire import expire, leave_alone
 from analytics.expired import first_day_to_keep
 from analytics.horizon import NotWaitedFor, OpenTransaction
 from analytics.lake import Lake
+from analytics.showing.card import KINDS
+from analytics.showing.marks import MARKS
+from analytics.status import coverage
+from analytics.stories.coverage import in_words
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 from tests import expire_kills
@@ -205,3 +209,18 @@ def test_a_damaged_mark_is_an_error_with_its_repair(two_days: Lake) -> None:
     with pytest.raises(LakeError, match=r"expired\.json cannot be read") as refused:
         expire(two_days, date(2026, 7, 8))
     assert "restore it from a backup" in refused.value.hint
+
+
+def test_a_report_over_expired_days_says_that_they_were_dropped(two_days: Lake) -> None:
+    window = Window.parse("2026-07-06", "2026-07-09")
+    before = coverage(Warehouse(two_days), Window.parse("2026-07-07", "2026-07-09"))
+    assert (before.missing, before.of_them_expired) == ([], "")
+    expire(two_days, date(2026, 7, 8))
+    found = coverage(Warehouse(two_days), window)
+    assert found.missing == found.expired == [date(2026, 7, 6), date(2026, 7, 7)]
+    said = in_words(Warehouse(two_days), window.since, window.until)
+    assert said == "log not extracted for 2 of the window's days (2 of them expired)"
+
+
+def test_every_state_of_a_day_can_be_shown() -> None:
+    assert set(MARKS) == set(KINDS)

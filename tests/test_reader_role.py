@@ -184,7 +184,18 @@ def test_the_command_prints_the_role_by_another_name(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.rstrip() == sql.text("role", "reader").rstrip()
     assert main(["doctor", "--role-sql", "night_shift"]) == 0
     said = capsys.readouterr().out
-    assert "create role night_shift login" in said
+    assert 'create role "night_shift" login' in said
     assert ROLE not in said
     assert main(["doctor", "--role-sql", "x; drop table y"]) == 2
     assert "no plain name of a role" in capsys.readouterr().err
+
+
+def test_a_role_may_be_called_by_a_word_of_sql(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--role-sql", "user"]) == 0
+    table.execute(capsys.readouterr().out)
+    try:
+        with psycopg.connect(table.as_role("user")) as connection:
+            assert connection.execute("select count(id) from strategyexecutionlog").fetchone() == (0,)
+    finally:
+        table.execute('drop owned by "user"')
+        table.execute('drop role "user"')

@@ -15,7 +15,7 @@ from analytics.page.text import Inline, Markup, inline, plain, visible
 
 Kind: TypeAlias = Literal[
     "new", "worse", "known", "fixed", "quiet", "failed", "no data", "missing",
-    "complete", "empty", "partial", "not extracted", "stale", "",
+    "complete", "empty", "partial", "not extracted", "stale", "expired", "",
 ]  # fmt: skip
 """What a report found on a day, or what a lake holds of it; empty where nothing was to be expected."""
 
@@ -33,6 +33,7 @@ _CLASSES = {
     "partial": "o",
     "not extracted": "m",
     "stale": "x",
+    "expired": "m",
 }
 _SHAPES = {
     "new": "●",
@@ -59,6 +60,7 @@ _WORDS = {
     "partial": "rows may still arrive",
     "not extracted": "not extracted",
     "stale": "the file was changed",
+    "expired": "dropped on purpose",
 }
 _DAYS_ON_A_PHONE = 10
 

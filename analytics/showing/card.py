@@ -18,12 +18,13 @@ from analytics.window import ONE_DAY
 
 _MOST_REALMS: Final = 12
 _MOST_DAYS: Final = 31
-_KINDS: Final[dict[str, Kind]] = {
+KINDS: Final[dict[str, Kind]] = {
     "complete": "complete",
     "empty": "empty",
     "partial": "partial",
     "missing": "not extracted",
     "stale": "stale",
+    "expired": "expired",
 }
 
 
@@ -203,7 +204,7 @@ def card(lake: Warehouse) -> Card:
 
 
 def _day(cell: Cell) -> page.Day:
-    return page.Day(_KINDS[cell.state], more=f"{cell.logged_count:,} logged runs")
+    return page.Day(KINDS[cell.state], more=f"{cell.logged_count:,} logged runs")
 
 
 def _many(count: int, noun: str) -> str:

@@ -23,7 +23,7 @@ def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
     found = coverage(lake, Window(since, until))
     missing, partial, complete_until = found.missing, found.partial, found.complete_until
     if missing:
-        return f"log not extracted for {len(missing)} of the window's days"
+        return f"log not extracted for {len(missing)} of the window's days{found.of_them_expired}"
     if partial:
         return f"log complete through {number.when(complete_until)}" if complete_until else "log not complete yet"
     return "log complete for the window"
@@ -41,7 +41,9 @@ def facts(
     cut = int(rows["is_truncated"].sum())
     undefined = [f"v{version}" for strategy, version in family.members if (strategy, version) not in family.defined]
     gaps = (
-        "no gaps" if not missing and not partial else f"{len(missing)} days not extracted, {len(partial)} not complete"
+        "no gaps"
+        if not missing and not partial
+        else f"{len(missing)} days not extracted{found.of_them_expired}, {len(partial)} not complete"
     )
     rate = " and ".join(number.percent(w) for w in weights) or "unknown: no sampled row"
     return [

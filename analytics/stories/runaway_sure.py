@@ -55,7 +55,7 @@ def complete_words(lake: Warehouse, since: datetime, until: datetime) -> str:
     found = coverage(lake, Window(since, until))
     missing, partial, complete_until = found.missing, found.partial, found.complete_until
     if missing:
-        return f"log not extracted for {len(missing)} of {len(Window(since, until).days)} days"
+        return f"log not extracted for {len(missing)} of {len(Window(since, until).days)} days{found.of_them_expired}"
     if partial:
         return f"log complete up to {write.when(complete_until)}" if complete_until else "log not complete yet"
     return "log complete for the window"
@@ -68,7 +68,7 @@ def warning(lake: Warehouse, since: datetime, until: datetime) -> str | None:
     told = []
     if missing:
         days = ", ".join(write.day(day) for day in missing[:3]) + (" …" if len(missing) > 3 else "")
-        told.append(f"not extracted: {days}")
+        told.append(f"not extracted: {days}{found.of_them_expired}")
     if partial:
         told.append(f"complete only up to {write.when(complete_until)}" if complete_until else "not complete yet")
     return f"The log is {' and '.join(told)}. Counts may be too low." if told else None

@@ -38,7 +38,8 @@ def decide(
     if found.kind == "nothing":
         if held.missing:
             days = f"{len(held.missing)} day{'s' * (len(held.missing) != 1)}"
-            return Verdict.of(["Cannot tell: the log was not extracted for ", days, " of this window."], None)
+            which = f" of this window{held.of_them_expired}."
+            return Verdict.of(["Cannot tell: the log was not extracted for ", days, which], None)
         rate = held.smallest_rate
         bound = estimates.upper_bound_of_none(rate)
         most = (
