@@ -250,8 +250,8 @@ def main() -> int:
         sys.stdout.write(f"{len(stops)} kills at {kinds} kinds of steps: nothing else gone, the ledger true\n")
         survived = at_random(kept, folder / "lake", options.random, random.Random(options.seed))
         sys.stdout.write(
-            f"{options.random} kills at random moments ({survived} runs had ended before): nothing else gone, the ledger "
-            f"true; {time.perf_counter() - begun:.0f} s, seed {options.seed}\n"
+            f"{options.random} kills at random moments (and {survived} runs that ended before theirs): nothing else gone, the "
+            f"ledger true; {time.perf_counter() - begun:.0f} s, seed {options.seed}\n"
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
