@@ -14,7 +14,7 @@ _ENTRY_KEYS = {"nodeId", "type", "value", "branch"}
 _DEEPEST = 100  # arrays and objects within a value; Python's own parser gives up at about a thousand
 
 
-class _Number(str):
+class Number(str):
     """A number as PostgreSQL spelled it: neither a float's 17 digits nor Python's 4,300-digit limit apply."""
 
     __slots__ = ()
@@ -56,26 +56,35 @@ def parse(text: str) -> tuple[list[dict[str, Any]] | None, bool]:
         holds what can be read, one entry per element so that positions stay true, and the caller keeps the text as well.
     """
     try:
-        trace = json.loads(text, parse_float=_Number, parse_int=_Number)
+        trace = read(text)
         if not isinstance(trace, list):
             return None, False
-        read = [_entry(item) for item in trace]
+        found = [_entry(item) for item in trace]
     except (ValueError, RecursionError):
         return None, False
-    return [entry for entry, _ in read], all(exact for _, exact in read)
+    return [entry for entry, _ in found], all(exact for _, exact in found)
+
+
+def read(text: str) -> Any:
+    """JSON as Python holds it, but numbers as they are spelled.
+
+    Raises:
+        ValueError, RecursionError: It is none, or nested too deeply.
+    """
+    return json.loads(text, parse_float=Number, parse_int=Number)
 
 
 def _entry(item: object) -> tuple[dict[str, Any], bool]:
     if not isinstance(item, dict):
-        number = float(item) if isinstance(item, _Number) else None
-        return {"node_id": None, "type": None, "branch": None, "value": _spell(item), "value_number": number}, False
+        number = float(item) if isinstance(item, Number) else None
+        return {"node_id": None, "type": None, "branch": None, "value": spell(item), "value_number": number}, False
     value = item.get("value")
     entry = {
         "node_id": _text(item.get("nodeId")),
         "type": _text(item.get("type")),
         "branch": _text(item.get("branch")),
-        "value": _spell(value) if "value" in item else None,
-        "value_number": float(value) if isinstance(value, _Number) else None,
+        "value": spell(value) if "value" in item else None,
+        "value_number": float(value) if isinstance(value, Number) else None,
     }
     exact = (
         {"nodeId", "type", "value"} <= set(item) <= _ENTRY_KEYS
@@ -87,26 +96,30 @@ def _entry(item: object) -> tuple[dict[str, Any], bool]:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and not isinstance(value, _Number)
+    return isinstance(value, str) and not isinstance(value, Number)
 
 
 def _text(value: Any) -> str | None:
     """What PostgreSQL's ``->>`` gives: text as it is, anything else as JSON."""
-    return value if value is None or _is_text(value) else _spell(value)
+    return value if value is None or _is_text(value) else spell(value)
 
 
-def _spell(value: Any, depth: int = 0) -> str:
-    """JSON text in jsonb's own spelling, numbers untouched."""
+def spell(value: Any, depth: int = 0) -> str:
+    """JSON text in jsonb's own spelling, numbers untouched.
+
+    Raises:
+        ValueError: It is nested too deeply.
+    """
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
-    if isinstance(value, _Number):
+    if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
         return (
             "{"
-            + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {_spell(v, depth + 1)}" for k, v in value.items())
+            + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {spell(v, depth + 1)}" for k, v in value.items())
             + "}"
         )
     if isinstance(value, list):
-        return "[" + ", ".join(_spell(v, depth + 1) for v in value) + "]"
+        return "[" + ", ".join(spell(v, depth + 1) for v in value) + "]"
     return json.dumps(value, ensure_ascii=False)

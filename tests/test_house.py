@@ -59,6 +59,7 @@ ORDER = (
         "runs",
         "decode",
         "program",
+        "people",
         "ledger",
     ),
     *(

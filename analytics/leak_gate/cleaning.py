@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from analytics.leak_gate.forbidden import Forbidden
-from analytics.leak_gate.ids import is_telling, keys, standing
+from analytics.leak_gate.ids import keys, standing
+from analytics.people.telling import is_telling
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -12,6 +12,7 @@ from analytics.errors import ReportError
 from analytics.leak_gate import ids
 from analytics.leak_gate.forbidden import Forbidden
 from analytics.leak_gate.texts import Told, told
+from analytics.people.telling import is_telling
 
 _PICTURES = (".png", ".jpg", ".webp")
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://([^\s\"'<>/?#]+)", re.IGNORECASE)
@@ -140,7 +141,7 @@ def _names(kind: str, names: frozenset[str], file: Told, forbidden: Forbidden) -
     """Where names stand that cannot be there by chance, or stand where such names come."""
     if not names:
         return
-    known = ids.keys(names, lambda text: ids.is_telling(text, _LEAST[kind]))
+    known = ids.keys(names, lambda text: is_telling(text, _LEAST[kind]))
     found = {known[made]: at for made, at in islice(ids.standing(file.text, known), _MOST)}
     if found:
         for name in forbidden.without_authors_words(list(found), rows=kind == _REALM):

@@ -10,7 +10,6 @@ _WORD = re.compile(r"\w+")
 _HEAD = 40
 """A page shortens long names; so many of their letters are there."""
 _FEW = 50
-_DATE_OR_NUMBER = re.compile(r"v?[\d.,:+-]+|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,6 @@ def keys(names: Iterable[str], is_telling: Callable[[str], bool]) -> dict[Key, s
     """The keys of those that cannot stand anywhere by chance."""
     found = ((made, name) for name in names if (made := key(name)) is not None)
     return {made: name for made, name in found if is_telling(made.text)}
-
-
-def is_telling(text: str, least: int) -> bool:
-    """Long enough, and neither a date, a number with signs nor a version, which stand in every report."""
-    mixed = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
-    if len(text) < (least - 2 if mixed else least):
-        return False
-    return text.isdigit() or not _DATE_OR_NUMBER.fullmatch(text)
 
 
 def words_of(text: str) -> frozenset[str]:

@@ -1,0 +1,105 @@
+"""What a lake does with people's ids, remembered in it: never the key, only which one it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analytics.errors import ConfigurationError, LakeError
+from analytics.people.pseudonyms import PseudonymKey
+
+FILE = "people.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What extraction does with what people are known by, and with what they sent.
+
+    Attributes:
+        key: Ids become pseudonyms of this key; ``None`` leaves them as they are.
+        data_fields: Of the fields under ``data.`` only these are kept; ``None`` keeps all.
+    """
+
+    key: PseudonymKey | None = None
+    data_fields: frozenset[str] | None = None
+
+    @property
+    def treatment(self) -> str:
+        """Tells in a word what was done to the rows of a partition; empty for nothing."""
+        parts = [f"key {self.key.key_id}"] if self.key else []
+        if self.data_fields is not None:
+            listed = json.dumps(sorted(self.data_fields)).encode()
+            parts.append(f"fields {hashlib.sha256(listed).hexdigest()[:16]}")
+        return ", ".join(parts)
+
+    def to_json(self) -> str:
+        """The lake's file; without the key."""
+        fields = None if self.data_fields is None else sorted(self.data_fields)
+        told: dict[str, Any] = {"format": 1, "key_id": self.key.key_id if self.key else "", "data_fields": fields}
+        return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
+
+
+def key_id_of(root: Path) -> str:
+    """The key that a lake's pseudonyms were made with; empty where its ids are as the log has them.
+
+    Raises:
+        LakeError: The lake's file cannot be read.
+    """
+    path = root / FILE
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["key_id"])
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LakeError(
+            f"{path} cannot be read: {error}",
+            hint="it says which key the lake's pseudonyms were made with; restore it, or write it again with one "
+            "`strategy-analytics extract --accept-key` under the right key",
+            path=str(path),
+        ) from error
+
+
+def check(root: Path, policy: Policy, *, accept: bool) -> list[str]:
+    """Compare a policy with the one a lake was made under.
+
+    Args:
+        root: Folder of the lake.
+        policy: For the next rows.
+        accept: Another key, or none, is wanted.
+
+    Returns:
+        What a person should know, in sentences.
+
+    Raises:
+        ConfigurationError: Pseudonyms would end, or be others, unasked.
+    """
+    try:
+        known = key_id_of(root)
+    except LakeError:
+        if not accept:
+            raise
+        known = ""
+    fresh = policy.key.key_id if policy.key else ""
+    if not known or known == fresh:
+        return []
+    if accept:
+        new = f"pseudonyms of the key {fresh}" if fresh else "the ids themselves"
+        return [
+            f"accepted: from now on rows carry {new} where they carried pseudonyms of the key {known}; days that are not "
+            "extracted again keep theirs, and a user has two names"
+        ]
+    what = (
+        f"the one configured is {fresh}"
+        if fresh
+        else "none is configured, so that people's ids would be stored as they are"
+    )
+    raise ConfigurationError(
+        f"the lake {root} holds pseudonyms of the key {known}, and {what}; nothing was written",
+        hint="set ANALYTICS_PSEUDONYM_KEY_FILE to that key's file; if it is to change, give --accept-key once and extract "
+        "all days again",
+        known=known,
+        found=fresh,
+    )
