@@ -41,6 +41,7 @@ def extract(
     retries: int | str | None = None,
     accept_source: bool = False,
     also_expired: bool = False,
+    accept_key: bool = False,
     notice: Callable[[str], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> ExtractResult:
@@ -61,6 +62,7 @@ def extract(
         retries: How often in a row to try again when the source failed for a moment.
         accept_source: Another server or database than the one the lake was made from is meant.
         also_expired: Days of the window that were expired are wanted back.
+        accept_key: Another pseudonym key than the lake's, or none, is meant.
         notice: Told, in a sentence, when the source failed and is tried again.
         progress: Called as partitions are written.
 
@@ -68,6 +70,7 @@ def extract(
         AnalyticsError: See ``analytics.errors``.
     """
     from analytics.extraction import extract as _extract  # compilers and a database's client: readers need neither
+    from analytics.people.policy import Policy
 
     settings = Settings.from_env(
         database_url=database_url,
@@ -93,6 +96,8 @@ def extract(
         retries=settings.retries,
         accept_source=accept_source,
         also_expired=also_expired,
+        policy=Policy.of(settings),
+        accept_key=accept_key,
         notice=notice,
         progress=progress,
     )

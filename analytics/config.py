@@ -52,6 +52,9 @@ class Settings:
         patience: Open transactions of the source older than this are not waited for.
         retries: How often in a row a run that the source interrupted tries again.
         source_retention: How long the source keeps a row, in whole days; ``None`` where nobody has said that it deletes any.
+        pseudonym_key, pseudonym_key_file: The secret that people's ids become pseudonyms with, or the file it is in; empty for
+            ids as they are.
+        data_fields: Of the fields that an event carries only these are kept; ``None`` for all.
     """
 
     database_url: str = field(default="", repr=False)
@@ -63,6 +66,9 @@ class Settings:
     patience: timedelta = PATIENCE
     retries: int = RETRIES
     source_retention: timedelta | None = None
+    pseudonym_key: str = field(default="", repr=False)
+    pseudonym_key_file: str = ""
+    data_fields: frozenset[str] | None = None
 
     @classmethod
     def from_env(
@@ -95,12 +101,18 @@ class Settings:
 
         Raises:
             ConfigurationError: The rate is no number between 0 and 1, the file of rates says something that cannot be, the
-                patience is no duration, the retries no count, the retention no number of days.
+                patience is no duration, the retries no count, the retention no number of days; or a pseudonym key was said twice.
         """
         source = os.environ if env is None else env
         rate = sample_rate if sample_rate is not None else source.get("ANALYTICS_SAMPLE_RATE") or None
         otherwise = DEFAULT_SAMPLE_RATE if rate is None else checked_rate(rate)
         file = sample_rates if sample_rates is not None else source.get("ANALYTICS_SAMPLE_RATES")
+        key, key_file = source.get("ANALYTICS_PSEUDONYM_KEY") or "", source.get("ANALYTICS_PSEUDONYM_KEY_FILE") or ""
+        if key and key_file:
+            raise ConfigurationError(
+                "both ANALYTICS_PSEUDONYM_KEY and ANALYTICS_PSEUDONYM_KEY_FILE are set",
+                hint="unset one of them: nobody could say which key the lake's pseudonyms are made with",
+            )
         return cls(
             database_url=database_url or source.get("ANALYTICS_DATABASE_URL") or source.get("DATABASE_URL") or "",
             lake=Path(lake or source.get("ANALYTICS_LAKE") or "lake"),
@@ -113,6 +125,9 @@ class Settings:
             patience=_duration(patience if patience is not None else source.get("ANALYTICS_PATIENCE") or PATIENCE),
             retries=_count(retries if retries is not None else source.get("ANALYTICS_RETRIES") or RETRIES),
             source_retention=_retention(source_retention or source.get("ANALYTICS_SOURCE_RETENTION") or ""),
+            pseudonym_key=key,
+            pseudonym_key_file=key_file,
+            data_fields=_data_fields(source.get("ANALYTICS_DATA_FIELDS") or ""),
         )
 
 
@@ -159,6 +174,20 @@ def _retention(value: str) -> timedelta | None:
             hint="write 30d or 26w: --source-retention 30d or ANALYTICS_SOURCE_RETENTION=30d; empty where nothing is deleted",
         )
     return timedelta(days=days)
+
+
+def _data_fields(value: str) -> frozenset[str] | None:
+    names = [name.strip().removeprefix("data.") for name in value.split(",") if name.strip()]
+    if not names:
+        return None
+    if "none" not in names:
+        return frozenset(names)
+    if len(names) > 1:
+        raise ConfigurationError(
+            f"ANALYTICS_DATA_FIELDS names fields and none: {value!r}",
+            hint="write level,team for these two, none for not a single one; empty keeps all",
+        )
+    return frozenset()
 
 
 def _count(value: int | str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,24 +22,30 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def write(lake: Lake, rows: list[dict[str, Any]], workspace: Path) -> int:
+def write(
+    lake: Lake,
+    rows: list[dict[str, Any]],
+    workspace: Path,
+    protect: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> int:
     """Make the lake's definitions equal to ``rows``, keeping versions the source has deleted.
 
     Args:
         lake: Where.
         rows: As ``Source.definitions`` gives them: every value text, an integer or ``None``.
         workspace: Folder for files on their way.
+        protect: A row without ids that the lake may not hold; also applied to versions that only the lake has.
 
     Returns:
         How many realms' files were replaced; 0 when nothing changed.
     """
-    current = {(row["strategy_id"], row["strategy_version"]): _typed(row) for row in rows}
+    current = {(row["strategy_id"], row["strategy_version"]): protect(_typed(row)) for row in rows}
     merged = dict(current)
     for path in lake.files("definitions"):
         for old in _present(Path(path), schema.definition_schema()).to_pylist():
             key = (old["strategy_id"], old["strategy_version"])
             if key not in current:
-                merged[key] = {**old, "is_deleted": True}
+                merged[key] = protect({**old, "is_deleted": True})
     by_realm: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in merged.values():
         by_realm[row["realm_id"]].append(row)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from analytics import day_files, definitions, expire, horizon, origin, strangers
+from analytics import admission, day_files, definitions, expire, horizon, origin, strangers
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
 from analytics.errors import UsageError
@@ -15,6 +16,8 @@ from analytics.gathering import Gathering
 from analytics.horizon import COMMIT_LAG
 from analytics.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter
+from analytics.people.policy import Policy
+from analytics.people.programs import protected
 from analytics.plan import Plan, compare
 from analytics.rates import Rates
 from analytics.retry import Retries
@@ -38,6 +41,7 @@ def extract(
     *,
     realms: Sequence[str | None] = (),
     rates: Rates,
+    policy: Policy | None = None,
     force: bool = False,
     allow_shrink: bool = False,
     wait_seconds: float = 0,
@@ -47,6 +51,7 @@ def extract(
     retries: int = RETRIES,
     accept_source: bool = False,
     also_expired: bool = False,
+    accept_key: bool = False,
     notice: Callable[[str], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> ExtractResult:
@@ -59,6 +64,7 @@ def extract(
         realms: Only these tenants (``None`` is the NULL realm); all when empty.
         rates: Fractions of ok runs the engine logs; they fix each row's ``sample_weight``. Where nobody has said one the
             result tells so: a default is never silent.
+        policy: What is done with people's ids and with event fields; nothing when not given.
         force: Replace every partition of the window, whether it differs or not.
         allow_shrink: Follow the source when it has lost rows; without it such rows are kept and said.
         wait_seconds: How long to wait for another run to release the lake, a day at most.
@@ -68,6 +74,7 @@ def extract(
         retries: How often in a row to try again when the source failed for a moment.
         accept_source: Another server or database than the one the lake was made from is meant.
         also_expired: Days of the window that were expired are wanted back; without it they are left alone, and said.
+        accept_key: Another pseudonym key than the lake's, or none, is meant.
         notice: Told what cannot wait for the result's notes: that the source failed and is tried again.
         progress: Called once with the plan and after each partition, in each attempt.
 
@@ -77,6 +84,7 @@ def extract(
     Raises:
         SourceError, LakeError: Nothing is half-written; partitions that were finished stay.
         LakeLockedError: Another run is writing this lake.
+        ConfigurationError: The lake's pseudonyms were made with another key.
         UsageError: Too few or too many jobs; a time to wait that is none; a window of expired days only.
     """
     if not 1 <= jobs <= MOST_JOBS:
@@ -98,7 +106,10 @@ def extract(
     with contextlib.ExitStack() as stack:
         stack.push(lock)
         window, said = expire.leave_alone(lake, window, also_expired=also_expired)
-        run = _Run(lake, window, RealmFilter.of(realms), rates, force, allow_shrink, accept_source, jobs, progress)
+        people = (policy or Policy(), accept_key)
+        run = _Run(
+            lake, window, RealmFilter.of(realms), rates, people, force, allow_shrink, accept_source, jobs, progress
+        )
         run.seconds |= waited
         result = again.run(lambda: run.attempt(Source(url, lag=lag, patience=patience)), lambda: len(run.settled))
     return replace(result, notes=[*said, *result.notes, *again.notes()])
@@ -113,6 +124,7 @@ class _Run:
         window: Window,
         chosen: RealmFilter,
         rates: Rates,
+        people: tuple[Policy, bool],
         force: bool,
         allow_shrink: bool,
         accept_source: bool,
@@ -122,6 +134,7 @@ class _Run:
         self._lake, self._window, self._chosen, self._rates = lake, window, chosen, rates
         self._force, self._allow_shrink, self._accept_source = force, allow_shrink, accept_source
         self._jobs, self._progress = jobs, progress
+        self._policy, self._accept_key = people
         self.seconds: dict[str, float] = {}
         self.settled: dict[Partition, PartitionInfo | None] = {}
         self._kept: dict[Partition, int] = {}
@@ -138,6 +151,11 @@ class _Run:
                 identity = source.identity()
             self._say(origin.check(lake, identity, accept=self._accept_source))
             workspace = stack.enter_context(lake.workspace())
+            with timed(seconds, "people"):
+                admitted = admission.prepare(
+                    *(lake, source, self._policy, window, chosen, workspace), accept_key=self._accept_key
+                )
+            self._say([*admitted.notes])
             with timed(seconds, "fingerprint"):
                 found = source.fingerprints(window, chosen)
             here = strangers.present(lake, [*window.days, None])
@@ -146,6 +164,7 @@ class _Run:
                 force=self._force,
                 allow_shrink=self._allow_shrink,
                 sizes=here.places,
+                treatment=self._policy.treatment,
             )
             plan = self._without_settled(plan)
             self._say(strangers.set_aside(lake, plan.records, here))
@@ -160,6 +179,7 @@ class _Run:
                     workspace,
                     part,
                     rates=self._rates,
+                    people=admitted.people,
                     allow_shrink=self._allow_shrink,
                     jobs=self._jobs,
                     progress=self._progress,
@@ -196,9 +216,9 @@ class _Run:
                 settled |= once_more.settled
                 book.record(waiting, settled, again=True)
             with timed(seconds, "definitions"):
-                read = source.definitions()
+                read = admitted.definitions
                 if not isinstance(read, str):
-                    definitions.write(lake, read, workspace)
+                    definitions.write(lake, read, workspace, functools.partial(protected, admitted.people))
             book.record([*window.days, None], settled)
             with timed(seconds, "day_files"):
                 day_files.write(

@@ -133,7 +133,7 @@ class Gathering:
             return None
         with pile.lock:
             if table == "executions":
-                is_whole = pile.counts == [(info.partition.realm, info.row_count) for info in infos]
+                is_whole = pile.counts == [(info.partition.realm, info.row_count) for info in infos if info.row_count]
             else:
                 is_whole = [realm for realm, _ in pile.counts] == [
                     info.partition.realm for info in infos if info.node_days_bytes

@@ -39,6 +39,8 @@ def to_json(entry: DayRecord) -> str:
                 "realm_id": info.partition.realm,
                 "row_count": info.row_count,
                 "kept_count": info.kept_count,
+                "erased_count": info.erased_count,
+                "treatment": info.treatment,
                 "id_hash": str(info.id_hash),
                 "trace_entries": info.trace_entries,
                 "irregular_count": info.irregular_count,
@@ -106,6 +108,8 @@ def _record(data: dict[str, Any]) -> DayRecord:
             file_bytes=int(item["file_bytes"]),
             node_days_bytes=int(item["node_days_bytes"]),
             extracted_at=datetime.fromisoformat(item["extracted_at"]),
+            erased_count=int(item.get("erased_count", 0)),  # older ledgers lack both
+            treatment=str(item.get("treatment", "")),
         )
         for item in data["partitions"]
     ]
@@ -151,6 +155,7 @@ def table(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> 
             ("logged_count", pa.int64()),
             ("source_count", pa.int64()),
             ("kept_count", pa.int64()),
+            ("erased_count", pa.int64()),
             ("trace_entries", pa.int64()),
             ("irregular_count", pa.int64()),
             ("sample_rate", pa.float64()),
@@ -171,6 +176,7 @@ def table(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> 
             [info.row_count for info in infos],
             [info.fingerprint.row_count for info in infos],
             [info.kept_count for info in infos],
+            [info.erased_count for info in infos],
             [info.trace_entries for info in infos],
             [info.irregular_count for info in infos],
             [info.sample_rates[0].rate if len(info.sample_rates) == 1 else None for info in infos],

@@ -95,7 +95,7 @@ class PartitionInfo:
     Attributes:
         partition: Which one.
         fingerprint: The source's, at the time of extraction.
-        row_count: Rows in the file: those of the source plus ``kept_count``.
+        row_count: Rows in the file: those of the source plus ``kept_count`` less ``erased_count``.
         kept_count: Rows that have since been deleted at the source and were kept.
         id_hash: Of the ids in the file.
         trace_entries: Trace entries in the file.
@@ -104,6 +104,8 @@ class PartitionInfo:
         sample_rates: The rates the weights were made with, in order of time; more than one where it changed within the day.
         file_bytes, node_days_bytes: Sizes of the two files, to notice one that was changed or lost; no rollup: 0.
         extracted_at: When it was written, UTC.
+        erased_count: Rows of erased people, left out of those of the source and those kept.
+        treatment: What was done to ids and payload values on their way in, see ``people.policy``; empty for nothing.
     """
 
     partition: Partition
@@ -118,6 +120,8 @@ class PartitionInfo:
     file_bytes: int
     node_days_bytes: int
     extracted_at: datetime
+    erased_count: int = 0
+    treatment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from analytics.errors import VerificationError
 from analytics.model import Fingerprint, Partition, PartitionInfo
 from analytics.native import ids, tuples
 from analytics.parquet_writer import ROW_GROUP_BYTES, ROW_GROUP_ENTRIES, SMALL_ROWS
+from analytics.people.door import LeftOut
 from analytics.portion import Portion
 from analytics.rates import Rates, RateStep, described
 from analytics.rollup import Rollup
@@ -46,6 +47,8 @@ def write(
     workspace: Path,
     rates: Rates,
     gather: Gather | None = None,
+    left_out: Mapping[Partition, LeftOut] | None = None,
+    treatment: str = "",
 ) -> dict[Partition, StagedFiles]:
     """Write the files of the portion's partitions, read them back, and compare with what the server counted.
 
@@ -56,6 +59,8 @@ def write(
         workspace: Folder for files on their way.
         rates: Fractions of ok runs that were logged.
         gather: Told of each table, partition, its rows and its number of runs, as they are written; by two threads.
+        left_out: What the server counted and may not be in the lake.
+        treatment: What was done to the rows on their way in, for the ledger.
 
     Raises:
         VerificationError: A count or hash differs; nothing has been replaced.
@@ -75,16 +80,21 @@ def write(
         fingerprint = fingerprints[partition]
         kept = portion.flagged(tuples.KEPT, start, end)
         kept_count, kept_hash = int(kept.sum()), _id_hash(portion.rows.ids[start:end][kept])
+        left = (left_out or {}).get(partition, LeftOut())
         path = executions.get(place)
         count, id_hash = _read_back(path) if path else (0, 0)
-        if (count, id_hash) != (fingerprint.row_count + kept_count, fingerprint.id_hash + kept_hash):
+        if (count - kept_count + left.row_count, id_hash - kept_hash + left.id_hash) != (
+            fingerprint.row_count,
+            fingerprint.id_hash,
+        ):
             raise VerificationError(
                 f"{partition}: the server counted {fingerprint.row_count} rows (id hash {fingerprint.id_hash}), the file on its "
-                f"way holds {count - kept_count} (id hash {id_hash - kept_hash}); nothing was replaced",
+                f"way holds {count - kept_count} (id hash {id_hash - kept_hash})"
+                f"{f' and {left.row_count} were left out' * bool(left.row_count)}; nothing was replaced",
                 hint="run again; if it stays, report it with this message",
                 partition=partition,
                 expected=fingerprint.row_count,
-                found=count - kept_count,
+                found=count - kept_count + left.row_count,
             )
         rollup = node_days.get(place)
         codes = portion.rows.codes[start:end]
@@ -104,6 +114,8 @@ def write(
                 file_bytes=path.stat().st_size if path else 0,
                 node_days_bytes=rollup.stat().st_size if rollup else 0,
                 extracted_at=datetime.now(UTC).replace(microsecond=0),
+                erased_count=left.row_count,
+                treatment=treatment,
             ),
         )
     return staged

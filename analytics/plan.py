@@ -46,6 +46,7 @@ def compare(
     force: bool,
     allow_shrink: bool,
     sizes: Mapping[str, int],
+    treatment: str = "",
 ) -> Plan:
     """Which partitions differ from what the ledger and the files say.
 
@@ -58,6 +59,7 @@ def compare(
         force: Everything differs.
         allow_shrink: What was kept though the source has lost it differs.
         sizes: Of the window's partition files, by name.
+        treatment: What is done to ids and payload values now: a partition that had another one differs.
     """
     remembered = set(lake.recorded_days())  # one look at the folder: a window may have a million days
     records = {day: lake.recorded(day) if day in remembered else None for day in [*window.days, None]}
@@ -77,6 +79,7 @@ def compare(
         record = records.get(partition.day)
         info = record.partitions.get(partition.realm) if record else None
         follows = force or (allow_shrink and info is not None and info.kept_count > 0)
+        follows |= info is not None and info.treatment != treatment
         if info is None or follows or info.fingerprint != fingerprint or not lake.holds(info, sizes):
             changed[partition] = fingerprint
             continue

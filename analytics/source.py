@@ -172,6 +172,12 @@ class Source:
         """Those of the execution ids that the source still holds, in whatever partition."""
         return {row["execution_id"] for row in self._rows("existing", {"ids": list(ids)})}
 
+    def users(self, window: Window, realms: RealmFilter, look_back: timedelta) -> set[tuple[str | None, str]]:
+        """Tenants and ids of everybody who had a run within a window, or a while before it."""
+        parameters = {"since": window.since - look_back, "until": window.until, **realms.parameters()}
+        self._choose_scan({**parameters, "undated": False})
+        return {(row["realm_id"], row["user_id"]) for row in self._rows("users", parameters)}
+
     def definitions(self) -> list[dict[str, Any]] | str:
         """Every row of ``strategydefinition`` as text values, or a sentence that says why it cannot be read."""
         columns = {row["column_name"]: row for row in self._rows("columns", {"table": DEFINITION_TABLE})}

@@ -17,6 +17,7 @@ from analytics import kept, partition_files
 from analytics.errors import LakeError
 from analytics.lake import Lake
 from analytics.model import Fingerprint, Partition, PartitionInfo
+from analytics.people.door import Door, People
 from analytics.plan import Plan, chunks, shares, span
 from analytics.portion import Portion
 from analytics.rates import Rates
@@ -52,6 +53,7 @@ class Transfer:
         workspace: Folder for files on their way.
         plan: What differs.
         rates: Fractions of ok runs that were logged.
+        people: What is done to rows on their way.
         allow_shrink: Follow the source when it has lost rows.
         jobs: Connections to read with, side by side.
         progress: Told of every partition.
@@ -71,12 +73,13 @@ class Transfer:
         plan: Plan,
         *,
         rates: Rates,
+        people: People,
         allow_shrink: bool,
         jobs: int = 1,
         progress: Callable[[Progress], None] | None = None,
         gather: partition_files.Gather | None = None,
     ) -> None:
-        self._gather = gather
+        self._gather, self._people = gather, people
         self._source, self._lake, self._workspace, self._plan = source, lake, workspace, plan
         self._rates, self._allow_shrink, self._jobs, self._progress = rates, allow_shrink, jobs, progress
         self._rows_total = sum(fingerprint.row_count for fingerprint in plan.changed.values())
@@ -121,11 +124,12 @@ class Transfer:
             ThreadPoolExecutor(1) as writer,
         ):
             waiting: list[Future[list[Partition]]] = []
+            door, side_door = Door(self._people), Door(self._people, is_lake=True)
 
             def write(first: int, last: int) -> None:
                 partitions = stage.partitions[first : last + 1]
                 portion = stage.portion(first, last)
-                waiting.append(writer.submit(self._write, portion, partitions, share, workspace))
+                waiting.append(writer.submit(self._write, portion, partitions, share, workspace, door))
 
             def settled() -> Iterator[set[date | None]]:
                 """Days that are done when the portion before is: two at once would take twice the memory."""
@@ -140,7 +144,7 @@ class Transfer:
             done: set[int] = set()
             if any(fingerprint.row_count for fingerprint in share.values()):
                 with source.executions(span(share)) as blocks:
-                    for first, last in stage.load(blocks):
+                    for first, last in stage.load(door.let_in(blocks)):
                         # What the source has lost can only be asked when the connection is free again.
                         if not any(self._missing(stage, number) for number in range(first, last + 1)):
                             done.add(first)
@@ -149,7 +153,7 @@ class Transfer:
             for first, last in stage.groups():
                 if first not in done:
                     for number in range(first, last + 1):
-                        self._keep(source, stage, number)
+                        self._keep(source, stage, number, side_door)
                     yield from settled()
                     write(first, last)
             yield from settled()
@@ -159,7 +163,7 @@ class Transfer:
         path = self._lake.path("executions", stage.partitions[number])
         return kept.missing(path, stage.ids(number)) if path.is_file() else []
 
-    def _keep(self, source: Source, stage: Stage, number: int) -> None:
+    def _keep(self, source: Source, stage: Stage, number: int, door: Door) -> None:
         """Carry over the rows of the present file that the source no longer has; those that moved are elsewhere."""
         missing = self._missing(stage, number)
         if not missing:
@@ -172,7 +176,7 @@ class Transfer:
             if gone:
                 (self.dropped if self._allow_shrink else self.kept)[partition] = len(gone)
         if gone and not self._allow_shrink:
-            stage.keep(kept.blocks(self._lake.path("executions", partition), gone))
+            stage.keep(door.let_in(kept.blocks(self._lake.path("executions", partition), gone)))
 
     def _write(
         self,
@@ -180,12 +184,17 @@ class Transfer:
         partitions: Sequence[Partition],
         fingerprints: Mapping[Partition, Fingerprint],
         workspace: Path,
+        door: Door,
     ) -> list[Partition]:
         """Write the portion's files and put them in their places."""
         import pyarrow as pa
 
         try:
-            staged = partition_files.write(portion, partitions, fingerprints, workspace, self._rates, self._gather)
+            staged = partition_files.write(
+                *(portion, partitions, fingerprints, workspace, self._rates, self._gather),
+                left_out=door.left_out,
+                treatment=self._people.policy.treatment,
+            )
         except pa.ArrowException as error:
             names = ", ".join(str(partition) for partition in partitions[:3])
             raise LakeError(
@@ -208,7 +217,8 @@ class Transfer:
         if finished.info.row_count == 0:
             self._lake.remove(executions)
             self._lake.remove(node_days)
-            return None
+            # Rows that are there at the source and may not be here: without an entry each run would look at them again.
+            return finished.info if finished.info.erased_count else None
         self._lake.replace(finished.executions, executions)
         if finished.node_days:
             self._lake.replace(finished.node_days, node_days)

@@ -68,6 +68,7 @@ ORDER = (
         "lock",
         "expired",
         "lake",
+        "admission",
         "origin",
         "strangers",
         "definitions",

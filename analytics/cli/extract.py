@@ -90,6 +90,11 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="bring expired days of the window back: from its first day on nothing counts as expired any more",
     )
+    parser.add_argument(
+        "--accept-key",
+        action="store_true",
+        help="the lake's pseudonyms were made with another key, and the one configured now (or none) is meant",
+    )
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     parser.set_defaults(run=run_extract)
     parser = verbs.add_parser("export", help="flat files for other tools")
@@ -129,6 +134,7 @@ def run_extract(options: argparse.Namespace) -> int:
                 retries=options.retries,
                 accept_source=options.accept_source,
                 also_expired=options.also_expired,
+                accept_key=options.accept_key,
                 # A log gets the note at the end; somebody who watches must know why nothing moves.
                 notice=say if sys.stderr.isatty() else None,
                 progress=progress,

@@ -89,34 +89,30 @@ class Door:
 
     Args:
         people: What to do.
+        is_lake: The rows come from the lake: what has the form of a pseudonym is one already.
 
     Attributes:
         left_out: Rows of erased people, by partition.
         changed: Rows that were let in otherwise than they came, by partition.
     """
 
-    def __init__(self, people: People) -> None:
-        self._people = people
+    def __init__(self, people: People, *, is_lake: bool = False) -> None:
+        self._people, self._is_lake = people, is_lake
         self.left_out: defaultdict[Partition, LeftOut] = defaultdict(LeftOut)
         self.changed: defaultdict[Partition, int] = defaultdict(int)
         self._harmless: defaultdict[str | None, set[bytes]] = defaultdict(set)
 
-    def let_in(self, blocks: Iterable[Any], *, is_kept: bool = False) -> Iterator[Any]:
-        """Blocks of COPY tuples without what may not come in.
-
-        Args:
-            blocks: As the source or ``kept.blocks`` gives them.
-            is_kept: They come from the lake: what has the form of a pseudonym is one already.
-        """
+    def let_in(self, blocks: Iterable[Any]) -> Iterator[Any]:
+        """Blocks of COPY tuples, as the source or ``kept.blocks`` gives them, without what may not come in."""
         if not self._people.has_work:
             yield from blocks
             return
         for block in blocks:
-            passed = self._block(bytes(block), is_kept)
+            passed = self._block(bytes(block))
             if passed:
                 yield padded(passed)
 
-    def _block(self, data: bytes, is_kept: bool) -> bytearray:
+    def _block(self, data: bytes) -> bytearray:
         hits = self._people.known.starts(data)
         out, at = bytearray(), 0
         while at < len(data):
@@ -125,7 +121,7 @@ class Door:
                 out += data[at:end]
             else:
                 first = bisect_left(hits, at)
-                row = self._row(fields, first < len(hits) and hits[first] < end, is_kept)
+                row = self._row(fields, first < len(hits) and hits[first] < end)
                 if row is None:
                     self._leave_out(fields)
                 elif not row:
@@ -140,7 +136,7 @@ class Door:
         execution_id = fields[_ID] or bytes(16)
         self.left_out[_partition(fields)] += LeftOut(1, int.from_bytes(execution_id[:8], "big") >> 4)
 
-    def _row(self, fields: list[bytes | None], is_hit: bool, is_kept: bool) -> dict[int, bytes | None] | None:
+    def _row(self, fields: list[bytes | None], is_hit: bool) -> dict[int, bytes | None] | None:
         """What changes of a row, by field; ``None`` for a row that may not come in."""
         people = self._people
         realm = _text(fields[_REALM])
@@ -155,7 +151,7 @@ class Door:
                 if place == _USER:
                     return None
                 put[place] = None
-            elif people.policy.key and not (is_kept and is_pseudonym(user)):
+            elif people.policy.key and not (self._is_lake and is_pseudonym(user)):
                 put[place] = people.policy.key.pseudonym(realm, user).encode()
         if people.policy.key or people.erased:
             put.update(self._mentions(fields, realm, own, is_hit))

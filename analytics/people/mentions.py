@@ -117,6 +117,15 @@ class Mentions:
                     text = self._without(text, quoted[1:-1], put)
             return text
 
+    def document(self, text: str) -> str:
+        """A JSON document without ids; as it came where it names nobody or is no JSON."""
+        try:
+            before = read(text)
+            after = self.value(before)
+        except (ValueError, RecursionError):
+            return self.text(text)
+        return text if after == before else spell(after)
+
     def _entries(self, trace: Any) -> Any:
         if not isinstance(trace, list):
             return self.value(trace)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analytics.config import Settings
 from analytics.errors import ConfigurationError, LakeError
 from analytics.people.pseudonyms import PseudonymKey
 
@@ -25,6 +26,20 @@ class Policy:
 
     key: PseudonymKey | None = None
     data_fields: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """The policy that was configured.
+
+        Raises:
+            ConfigurationError: The key cannot be read, or is too weak.
+        """
+        key = None
+        if settings.pseudonym_key:
+            key = PseudonymKey.of(settings.pseudonym_key, "ANALYTICS_PSEUDONYM_KEY")
+        elif settings.pseudonym_key_file:
+            key = PseudonymKey.read(settings.pseudonym_key_file)
+        return cls(key, settings.data_fields)
 
     @property
     def treatment(self) -> str:
