@@ -51,16 +51,26 @@ def write(
         by_realm[row["realm_id"]].append(row)
     replaced = 0
     for realm, realm_rows in by_realm.items():
-        realm_rows.sort(key=lambda row: (row["name"] or "", row["strategy_version"] or 0, row["strategy_id"]))
-        nodes = [node for row in realm_rows for node in flatten_program(row)]
-        replaced += _replace_if_changed(lake, "definitions", realm, realm_rows, schema.definition_schema(), workspace)
-        _replace_if_changed(lake, "definition_nodes", realm, nodes, schema.definition_node_schema(), workspace)
+        replaced += _put(lake, realm, realm_rows, workspace)
     # A realm whose last program went to another realm.
     present = {lake.realm_path("definitions", realm) for realm in by_realm}
     for left in {Path(name) for name in lake.files("definitions")} - present:
         lake.remove(left)
         lake.remove(lake.root / "definition_nodes" / left.relative_to(lake.root / "definitions"))
     return replaced
+
+
+def protect(lake: Lake, realm: str | None, change: Callable[[dict[str, Any]], dict[str, Any]], workspace: Path) -> bool:
+    """Write a tenant's definitions once more, each as ``change`` has it.
+
+    Returns:
+        Whether one was another then.
+    """
+    path = lake.realm_path("definitions", realm)
+    if not path.is_file():
+        return False
+    rows = [change(row) for row in _present(path, schema.definition_schema()).to_pylist()]
+    return _put(lake, realm, rows, workspace)
 
 
 def flatten_program(definition: dict[str, Any]) -> list[dict[str, Any]]:
@@ -77,6 +87,14 @@ def flatten_program(definition: dict[str, Any]) -> list[dict[str, Any]]:
         "family_name": definition["name"],
     }
     return [{name: head[name] if name in head else getattr(node, name) for name in names} for node in walk(program)]
+
+
+def _put(lake: Lake, realm: str | None, rows: list[dict[str, Any]], workspace: Path) -> bool:
+    rows.sort(key=lambda row: (row["name"] or "", row["strategy_version"] or 0, row["strategy_id"]))
+    nodes = [node for row in rows for node in flatten_program(row)]
+    # The nodes first: they are made from the definitions, and whether those have changed is what a next run asks.
+    _replace_if_changed(lake, "definition_nodes", realm, nodes, schema.definition_node_schema(), workspace)
+    return _replace_if_changed(lake, "definitions", realm, rows, schema.definition_schema(), workspace)
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:

@@ -36,20 +36,21 @@ def missing(path: Path, loaded: pa.StringArray) -> list[str]:
     return [str(execution_id) for execution_id in gone.to_pylist()]
 
 
-def blocks(path: Path, ids: Sequence[str]) -> Iterator[Any]:
-    """Rows of a file, as blocks of a binary COPY."""
+def blocks(path: Path, ids: Sequence[str] | None = None) -> Iterator[Any]:
+    """Rows of a file, all or those with these ids, as blocks of a binary COPY."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    wanted = pa.array(list(ids), pa.string())
+    wanted = None if ids is None else pa.array(list(ids), pa.string())
     data = bytearray()
     file = pq.ParquetFile(path)
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
         rows = max(1, min(_ROWS, _BYTES * group.num_rows // max(1, group.total_byte_size)))
         for batch in file.iter_batches(rows, row_groups=[number]):
-            for row in batch.filter(pc.is_in(batch["execution_id"], value_set=wanted)).to_pylist():
+            chosen = batch if wanted is None else batch.filter(pc.is_in(batch["execution_id"], value_set=wanted))
+            for row in chosen.to_pylist():
                 data += _tuple(row)
                 if len(data) >= _BLOCK_BYTES:
                     yield padded(data)

@@ -22,47 +22,49 @@ def _time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
-def to_json(entry: DayRecord) -> str:
+def entry(info: PartitionInfo) -> dict[str, Any]:
+    """A partition as plain values."""
+    return {
+        "realm_id": info.partition.realm,
+        "row_count": info.row_count,
+        "kept_count": info.kept_count,
+        "erased_count": info.erased_count,
+        "treatment": info.treatment,
+        "id_hash": str(info.id_hash),
+        "trace_entries": info.trace_entries,
+        "irregular_count": info.irregular_count,
+        "status_counts": info.status_counts,
+        "sample_rates": [
+            {"since": step.since.isoformat() if step.since else None, "rate": step.rate} for step in info.sample_rates
+        ],
+        "file_bytes": info.file_bytes,
+        "node_days_bytes": info.node_days_bytes,
+        "extracted_at": info.extracted_at.isoformat(),
+        "source": {
+            "row_count": info.fingerprint.row_count,
+            "id_hash": str(info.fingerprint.id_hash),  # text: JSON numbers end at 2^53 in many readers
+            "change_hash": str(info.fingerprint.change_hash),
+            "max_created_at": info.fingerprint.max_created_at.isoformat() if info.fingerprint.max_created_at else None,
+        },
+    }
+
+
+def to_json(record: DayRecord) -> str:
     """The ledger file of a day, readable by people too."""
     data = {
         "format": FORMAT,
-        "day": entry.day.isoformat() if entry.day else None,
-        "is_complete": entry.is_complete,
-        "complete_until": entry.complete_until.isoformat() if entry.complete_until else None,
-        "horizon_reason": entry.horizon_reason,
-        "covers_all_realms": entry.covers_all_realms,
-        "recorded_at": entry.recorded_at.isoformat(),
-        "source": entry.source,
-        "not_waited_for": [span.to_dict() for span in entry.not_waited_for],
+        "day": record.day.isoformat() if record.day else None,
+        "is_complete": record.is_complete,
+        "complete_until": record.complete_until.isoformat() if record.complete_until else None,
+        "horizon_reason": record.horizon_reason,
+        "covers_all_realms": record.covers_all_realms,
+        "recorded_at": record.recorded_at.isoformat(),
+        "source": record.source,
+        "not_waited_for": [span.to_dict() for span in record.not_waited_for],
         "partitions": [
-            {
-                "realm_id": info.partition.realm,
-                "row_count": info.row_count,
-                "kept_count": info.kept_count,
-                "erased_count": info.erased_count,
-                "treatment": info.treatment,
-                "id_hash": str(info.id_hash),
-                "trace_entries": info.trace_entries,
-                "irregular_count": info.irregular_count,
-                "status_counts": info.status_counts,
-                "sample_rates": [
-                    {"since": step.since.isoformat() if step.since else None, "rate": step.rate}
-                    for step in info.sample_rates
-                ],
-                "file_bytes": info.file_bytes,
-                "node_days_bytes": info.node_days_bytes,
-                "extracted_at": info.extracted_at.isoformat(),
-                "source": {
-                    "row_count": info.fingerprint.row_count,
-                    "id_hash": str(info.fingerprint.id_hash),  # text: JSON numbers end at 2^53 in many readers
-                    "change_hash": str(info.fingerprint.change_hash),
-                    "max_created_at": info.fingerprint.max_created_at.isoformat()
-                    if info.fingerprint.max_created_at
-                    else None,
-                },
-            }
+            entry(info)
             for info in sorted(
-                entry.partitions.values(), key=lambda i: (i.partition.realm is None, i.partition.realm or "")
+                record.partitions.values(), key=lambda i: (i.partition.realm is None, i.partition.realm or "")
             )
         ],
     }
@@ -89,30 +91,7 @@ def _record(data: dict[str, Any]) -> DayRecord:
     if data["format"] != FORMAT:
         raise ValueError("a ledger of another version")
     day = date.fromisoformat(data["day"]) if data["day"] else None
-    partitions = [
-        PartitionInfo(
-            partition=Partition(item["realm_id"], day),
-            fingerprint=Fingerprint(
-                row_count=int(item["source"]["row_count"]),
-                id_hash=int(item["source"]["id_hash"]),
-                change_hash=int(item["source"]["change_hash"]),
-                max_created_at=_time(item["source"]["max_created_at"]),
-            ),
-            row_count=int(item["row_count"]),
-            kept_count=int(item["kept_count"]),
-            id_hash=int(item["id_hash"]),
-            trace_entries=int(item["trace_entries"]),
-            irregular_count=int(item["irregular_count"]),
-            status_counts={str(k): int(v) for k, v in item["status_counts"].items()},
-            sample_rates=_rates(item),
-            file_bytes=int(item["file_bytes"]),
-            node_days_bytes=int(item["node_days_bytes"]),
-            extracted_at=datetime.fromisoformat(item["extracted_at"]),
-            erased_count=int(item.get("erased_count", 0)),  # older ledgers lack both
-            treatment=str(item.get("treatment", "")),
-        )
-        for item in data["partitions"]
-    ]
+    partitions = [info_of(item, day) for item in data["partitions"]]
     return DayRecord(
         day=day,
         partitions={info.partition.realm: info for info in partitions},
@@ -122,6 +101,35 @@ def _record(data: dict[str, Any]) -> DayRecord:
         source={str(k): str(v) for k, v in data["source"].items()},
         recorded_at=datetime.fromisoformat(data["recorded_at"]),
         not_waited_for=tuple(_span(item) for item in data.get("not_waited_for", [])),  # older ledgers lack it
+    )
+
+
+def info_of(item: dict[str, Any], day: date | None) -> PartitionInfo:
+    """What ``entry`` made of a partition.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: It is damaged.
+    """
+    return PartitionInfo(
+        partition=Partition(item["realm_id"], day),
+        fingerprint=Fingerprint(
+            row_count=int(item["source"]["row_count"]),
+            id_hash=int(item["source"]["id_hash"]),
+            change_hash=int(item["source"]["change_hash"]),
+            max_created_at=_time(item["source"]["max_created_at"]),
+        ),
+        row_count=int(item["row_count"]),
+        kept_count=int(item["kept_count"]),
+        id_hash=int(item["id_hash"]),
+        trace_entries=int(item["trace_entries"]),
+        irregular_count=int(item["irregular_count"]),
+        status_counts={str(k): int(v) for k, v in item["status_counts"].items()},
+        sample_rates=_rates(item),
+        file_bytes=int(item["file_bytes"]),
+        node_days_bytes=int(item["node_days_bytes"]),
+        extracted_at=datetime.fromisoformat(item["extracted_at"]),
+        erased_count=int(item.get("erased_count", 0)),  # older ledgers lack both
+        treatment=str(item.get("treatment", "")),
     )
 
 

@@ -214,17 +214,16 @@ class Transfer:
     def _replace(self, finished: partition_files.StagedFiles) -> PartitionInfo | None:
         partition = finished.info.partition
         executions, node_days = (self._lake.path(table, partition) for table in ("executions", "node_days"))
-        if finished.info.row_count == 0:
+        if finished.info.row_count:
+            self._lake.replace(finished.executions, executions)
+        else:
             self._lake.remove(executions)
-            self._lake.remove(node_days)
-            # Rows that are there at the source and may not be here: without an entry each run would look at them again.
-            return finished.info if finished.info.erased_count else None
-        self._lake.replace(finished.executions, executions)
         if finished.node_days:
             self._lake.replace(finished.node_days, node_days)
         else:
             self._lake.remove(node_days)
-        return finished.info
+        # Rows that are there at the source and may not be here: without an entry each run would look at them again.
+        return finished.info if finished.info.row_count or finished.info.erased_count else None
 
     def _tell(self, written: PartitionInfo | None) -> None:
         if self._progress:

@@ -13,7 +13,20 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from analytics import __version__
-from analytics.cli import audit, demo, doctor, expire, explain, extract, look, query, report, report_run, schedule
+from analytics.cli import (
+    audit,
+    demo,
+    doctor,
+    expire,
+    explain,
+    extract,
+    look,
+    people,
+    query,
+    report,
+    report_run,
+    schedule,
+)
 from analytics.cli.terminal import Priority, say
 from analytics.errors import AnalyticsError, LakeLockedError
 
@@ -82,6 +95,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"strategy-analytics {__version__}")
     parser.set_defaults(run=None)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for module in (extract, doctor, look, expire, query, explain, audit, report, report_run, schedule, demo):
+    for module in (extract, doctor, look, expire, people, query, explain, audit, report, report_run, schedule, demo):
         module.add(verbs)
     return parser

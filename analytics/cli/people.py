@@ -1,0 +1,193 @@
+"""``pseudonym`` and ``erase``: what a person may ask of who holds their data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analytics.cli.terminal import (
+    Priority,
+    Verbs,
+    add_lake,
+    add_realm,
+    chosen_realms,
+    plain_value,
+    put_json,
+    put_table,
+    say,
+)
+from analytics.errors import UsageError
+
+if TYPE_CHECKING:
+    from analytics.erase import Receipt
+    from analytics.subject import Subject
+
+_DIGITS = 16  # of a hash, in a table
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verbs."""
+    parser = verbs.add_parser("pseudonym", help="a person's pseudonyms, and what the lake holds of them")
+    _add_user(parser, "user")
+    add_realm(parser, many=True)
+    add_lake(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="also write their logged runs there, .parquet or .json (one object per line)",
+    )
+    parser.add_argument("--json", action="store_true", help="the answer as JSON on stdout")
+    parser.set_defaults(run=run_pseudonym)
+    parser = verbs.add_parser("erase", help="take a person out of the lake, for good; prints a receipt")
+    _add_user(parser, "--user", required=True)
+    add_realm(parser, many=True)
+    add_lake(parser)
+    parser.add_argument(
+        "--reports", metavar="DIR", help="also search these (default: $ANALYTICS_REPORTS, else reports/out)"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="wait for another run (default: refuse, exit 75)"
+    )
+    parser.add_argument("--json", action="store_true", help="the receipt as JSON on stdout")
+    parser.set_defaults(run=run_erase)
+
+
+def _add_user(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
+    parser.add_argument(
+        name,
+        metavar="USER",
+        help="the id as the log has it, or a pseudonym; - reads it from stdin, unseen by ps",
+        **options,
+    )
+
+
+def _user(options: argparse.Namespace) -> str:
+    given: str = options.user
+    return sys.stdin.readline().rstrip("\r\n") if given == "-" else given
+
+
+def run_pseudonym(options: argparse.Namespace) -> int:
+    """Say under which names the lake holds a person, where and since when; hand their runs out."""
+    from analytics.config import Settings
+    from analytics.lake import Lake
+    from analytics.people.policy import Policy
+    from analytics.subject import Subject
+
+    if options.out and options.out.suffix not in (".parquet", ".json"):
+        raise UsageError(f"{options.out} has no format", hint="name a file that ends in .parquet or .json")
+    settings = Settings.from_env(lake=options.lake, sample_rates="")
+    lake = Lake(settings.lake)
+    subject = Subject(lake, _user(options), Policy.of(settings))
+    realms = chosen_realms(options) or lake.realms()
+    everywhere, told = subject.find(realms), []
+    for realm in realms:
+        found = [hit for hit in everywhere if hit.realm == realm]
+        if not found and len(realms) > 1:
+            continue
+        days = [hit.day for hit in found if hit.day and (hit.theirs or hit.as_caller)]
+        told.append(
+            {
+                "realm_id": realm,
+                "pseudonym": subject.names(realm)[-1],
+                "logged_count": sum(hit.theirs for hit in found),
+                "as_caller_count": sum(hit.as_caller for hit in found),
+                "rows_that_may_name_them": sum(hit.naming for hit in found),
+                "first_day": min(days, default=None),
+                "last_day": max(days, default=None),
+            }
+        )
+    if options.json:
+        put_json(told)
+    else:
+        if not told:
+            say(f"the lake holds nothing of them in any of {len(realms)} realms")
+            return 0
+        put_table(
+            ("realm", "known there as", "logged runs", "as caller", "named in", "first day", "last day"),
+            [list(row.values()) for row in told],
+        )
+        say("logged runs are a sample: of ok runs only a fraction is ever written down")
+    if options.out:
+        count = _hand_out(subject, realms, options.out)
+        say(f"{count:,} logged runs written to {options.out}")
+    return 0
+
+
+def _hand_out(subject: Subject, realms: Sequence[str | None], out: Path) -> int:
+    import pyarrow.parquet as pq
+
+    table = subject.rows(realms).to_arrow_table()
+    if out.suffix == ".parquet":
+        pq.write_table(table, str(out))
+        return int(table.num_rows)
+    with out.open("w", encoding="utf-8") as file:
+        for batch in table.to_batches(max_chunksize=1000):
+            file.writelines(json.dumps(plain_value(row)) + "\n" for row in batch.to_pylist())
+    return int(table.num_rows)
+
+
+def run_erase(options: argparse.Namespace) -> int:
+    """Erase, and print the receipt."""
+    from analytics.config import Settings
+    from analytics.erase import erase
+    from analytics.lake import Lake
+    from analytics.people.policy import Policy
+
+    settings = Settings.from_env(lake=options.lake, reports=options.reports, sample_rates="")
+    receipt = erase(
+        Lake(settings.lake),
+        _user(options),
+        Policy.of(settings),
+        realms=chosen_realms(options),
+        reports=settings.reports if settings.reports.is_dir() else None,
+        wait_seconds=options.wait,
+    )
+    if options.json:
+        put_json(receipt.to_dict())
+    elif receipt.partitions:
+        put_table(
+            ("realm", "day", "rows erased", "rows changed", "SHA-256 before", "after"),
+            [
+                (
+                    entry["realm_id"],
+                    entry["day"] or "no day",
+                    entry["rows_erased"],
+                    entry["rows_changed"],
+                    _short(entry["before"]["executions"]),
+                    _short(entry["after"]["executions"]),
+                )
+                for entry in receipt.partitions
+            ],
+        )
+    _report(receipt)
+    return 0
+
+
+def _short(digest: str | None) -> str:
+    return "no file any more" if digest is None else f"{digest[:_DIGITS]}…"
+
+
+def _report(receipt: Receipt) -> None:
+    count = len(receipt.partitions)
+    say(
+        f"{receipt.rows_erased:,} logged runs erased, {receipt.rows_changed:,} of others changed, in {count} "
+        f"partition{'s' * (count != 1)}; extraction leaves the person out from now on"
+    )
+    if receipt.definitions:
+        say(
+            f"definitions of {receipt.definitions} realm{'s' * (receipt.definitions != 1)} named them, and no longer do"
+        )
+    say(f"the receipt, with whole hashes of both tables, is in {receipt.tombstone}")
+    for path in receipt.elsewhere:
+        say(f"still names them: {path} (delete it, or render it again)", priority=Priority.WARNING)
+    if receipt.not_looked_into:
+        say(
+            f"{receipt.not_looked_into} files that extractions have set aside could not be looked into",
+            priority=Priority.WARNING,
+        )
+    say("not touched: the log table itself, backups, exports and reports outside the reports' folder")

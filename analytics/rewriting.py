@@ -1,0 +1,89 @@
+"""A partition's files made once more from its own rows, without what may no longer be in them."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from analytics import kept, partition_files
+from analytics.errors import LakeError
+from analytics.lake import Lake
+from analytics.model import PartitionInfo
+from analytics.partition_files import StagedFiles
+from analytics.people.door import Door, People
+from analytics.rate_entries import RateEntry
+from analytics.rates import Rates
+from analytics.staging import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A partition's new files, not yet in their place.
+
+    Attributes:
+        files: They, and the new entry of the ledger.
+        left_out: Rows that are not in them.
+        changed: Rows that are, in another form.
+    """
+
+    files: StagedFiles
+    left_out: int
+    changed: int
+
+
+def rewrite(lake: Lake, info: PartitionInfo, people: People, workspace: Path) -> Rewritten:
+    """Read a partition's rows from the lake, let them in again, and write and verify its files.
+
+    Every other row stays what it was, its weight included.
+
+    Args:
+        lake: Where; nothing of it is changed.
+        info: The ledger's entry of the partition.
+        people: What is done to rows.
+        workspace: Folder for the new files.
+
+    Raises:
+        LakeError: The file is not as the ledger says.
+        VerificationError: The new file does not hold every other row.
+    """
+    path, partition = lake.path("executions", info.partition), info.partition
+    if not path.is_file() or path.stat().st_size != info.file_bytes:
+        raise LakeError(
+            f"{partition}: the file is not as the ledger says; nothing of it was rewritten",
+            hint=f"extract it again first: strategy-analytics extract --since {partition.day or '1d'}; see "
+            "strategy-analytics check",
+        )
+    # What the file has stands for what a server counted: every row of it is either in the new one or left out.
+    there = replace(info.fingerprint, row_count=info.row_count, id_hash=info.id_hash)
+    first, *later = info.sample_rates
+    rates = Rates(tuple(RateEntry(step.rate, since=step.since) for step in later), first.rate)
+    door = Door(people, is_lake=True)
+    with contextlib.closing(Stage(workspace, {partition: there})) as stage:
+        for _ in stage.load(door.let_in(kept.blocks(path))):
+            pass
+        files = partition_files.write(
+            *(stage.portion(0, 0), [partition], {partition: there}, workspace, rates),
+            left_out=door.left_out,
+            treatment=info.treatment,
+        )[partition]
+    fresh = replace(
+        files.info,
+        fingerprint=info.fingerprint,
+        kept_count=info.kept_count,
+        erased_count=info.erased_count + files.info.erased_count,
+    )
+    return Rewritten(replace(files, info=fresh), files.info.erased_count, door.changed[partition])
+
+
+def put(lake: Lake, files: StagedFiles) -> None:
+    """Put a partition's finished files in their places, or take away those that hold nothing any more; the rows last."""
+    executions, node_days = (lake.path(table, files.info.partition) for table in ("executions", "node_days"))
+    if files.node_days:
+        lake.replace(files.node_days, node_days)
+    else:
+        lake.remove(node_days)
+    if files.info.row_count:
+        lake.replace(files.executions, executions)
+    else:
+        lake.remove(executions)

@@ -1,0 +1,218 @@
+"""A person is erased: their rows are gone and stay gone, nobody else's are touched, and the receipt says what was done."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytics.cli import main
+from analytics.erase import erase
+from analytics.errors import ConfigurationError, UnknownNameError, UsageError
+from analytics.lake import Lake
+from analytics.model import Partition
+from analytics.people.erased import MARK
+from analytics.people.policy import Policy
+from analytics.rate_entries import RateEntry
+from analytics.rates import Rates
+from tests.conftest import Table
+from tests.test_admission import IDS, KEY, SECRET, everything_in, passes, people_table, rows, trace
+
+__all__ = ["people_table"]  # the fixture
+
+ANNA, BOB = IDS[0], IDS[1]
+
+
+def others(lake: Lake) -> list[tuple[Any, ...]]:
+    """Every row that has nothing to do with Anna."""
+    hidden = f"'{ANNA}', '{KEY.pseudonym('acme', ANNA)}', '{KEY.pseudonym('other', ANNA)}'"
+    names = f"external_user_id not in ({hidden}) and coalesce(case_name, '') not like 'case of%'"
+    return rows(lake, f"select * from executions where {names} order by execution_id")
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(KEY)], ids=["ids", "pseudonyms"])
+def test_whoever_is_erased_is_gone_and_nobody_else_is_touched(people_table: Table, fresh: Lake, policy: Policy) -> None:
+    people_table.insert(created_at=None, updated_at=None, externalUserId=ANNA)
+    people_table.insert(oauth_user_id=ANNA, externalUserId="somebody-else")
+    people_table.extract(fresh, policy=policy)
+    before, count = others(fresh), rows(fresh, "select count(*) from executions")[0][0]
+    receipt = erase(fresh, ANNA, policy)
+    found = everything_in(fresh)
+    assert [name for name in (ANNA, *(KEY.pseudonym(r, ANNA) for r in ("acme", "other"))) if name in found] == []
+    assert receipt.rows_erased == 5
+    assert receipt.rows_changed == 3  # twice "case of", once as the caller
+    assert {(entry["realm_id"], entry["day"]) for entry in receipt.partitions} == {
+        *((realm, f"2026-07-0{day}") for realm in ("acme", "other") for day in (7, 8)),
+        ("acme", None),
+    }
+    assert rows(fresh, "select count(*) from executions")[0][0] == count - 5
+    after = others(fresh)
+    assert [row for row in after if row not in before] == [
+        row for row in after if "somebody-else" in map(str, row) or KEY.pseudonym("acme", "somebody-else") in row
+    ]
+    assert len(after) == len(before)
+    assert rows(fresh, "select distinct case_name from executions where case_name like 'case of%'") == [
+        (f"case of {MARK}",)
+    ]
+    assert passes(fresh)
+    again = people_table.extract(fresh, policy=policy)
+    assert again.nothing_to_do
+    people_table.extract(fresh, policy=policy, force=True)
+    assert rows(fresh, "select count(*) from executions")[0][0] == count - 5
+    assert others(fresh) == after
+    assert not rows(fresh, "from executions where oauth_user_id is not null and external_user_id like '%some%'")
+    assert passes(fresh)
+
+
+def test_the_receipt_has_the_hashes_of_the_files_before_and_after(people_table: Table, fresh: Lake) -> None:
+    people_table.extract(fresh)
+    path = fresh.path("executions", Partition("acme", None)).parent.parent / "day=2026-07-07" / "part.parquet"
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    receipt = erase(fresh, ANNA, Policy())
+    [entry] = [e for e in receipt.partitions if (e["realm_id"], e["day"]) == ("acme", "2026-07-07")]
+    assert entry["before"]["executions"] == before
+    assert entry["after"]["executions"] == hashlib.sha256(path.read_bytes()).hexdigest() != before
+    gone = [e for e in receipt.partitions if e["realm_id"] == "other"]
+    assert [e["after"] for e in gone] == [{"executions": None, "node_days": None}] * 2
+    stone = json.loads(receipt.tombstone.read_text())
+    assert stone["finished_at"]
+    assert stone["realms"] is None
+    assert ANNA not in receipt.tombstone.read_text()
+    assert (fresh.root / "erased" / "own-key").stat().st_mode & 0o077 == 0
+
+
+def test_rows_that_come_later_are_left_out_and_mentions_of_them_are_replaced(people_table: Table, fresh: Lake) -> None:
+    people_table.extract(fresh)
+    erase(fresh, ANNA, Policy())
+    people_table.insert(created_at="2026-07-09 12:00:00+00", externalUserId=ANNA)
+    people_table.insert(created_at="2026-07-09 12:00:00+00", externalUserId=BOB, trace=trace(ANNA, f"with {ANNA}"))
+    result = people_table.extract(fresh)
+    [info] = result.written
+    assert (info.row_count, info.erased_count, info.fingerprint.row_count) == (1, 1, 2)
+    assert ANNA not in everything_in(fresh)
+    assert rows(fresh, "select value_text from nodes where day = '2026-07-09' order by 1") == [
+        (MARK,),
+        (f"with {MARK}",),
+    ]
+    assert passes(fresh)
+    assert people_table.extract(fresh).nothing_to_do
+
+
+def test_in_one_realm_only(people_table: Table, fresh: Lake) -> None:
+    people_table.extract(fresh)
+    receipt = erase(fresh, ANNA, Policy(), realms=["acme"])
+    assert {entry["realm_id"] for entry in receipt.partitions} == {"acme"}
+    assert rows(fresh, f"select distinct realm_id from executions where external_user_id = '{ANNA}'") == [("other",)]
+    people_table.extract(fresh, force=True)
+    assert rows(fresh, f"select distinct realm_id from executions where external_user_id = '{ANNA}'") == [("other",)]
+    with pytest.raises(UnknownNameError):
+        erase(fresh, ANNA, Policy(), realms=["acne"])
+
+
+def test_a_pseudonym_can_be_erased_by_who_has_no_key(people_table: Table, fresh: Lake) -> None:
+    people_table.extract(fresh, policy=Policy(KEY))
+    with pytest.raises(ConfigurationError, match=KEY.key_id):
+        erase(fresh, ANNA, Policy())
+    receipt = erase(fresh, KEY.pseudonym("acme", ANNA), Policy())
+    assert receipt.rows_erased == 2
+    assert KEY.pseudonym("acme", ANNA) not in everything_in(fresh)
+    people_table.extract(fresh, policy=Policy(KEY), force=True)
+    assert KEY.pseudonym("acme", ANNA) not in everything_in(fresh)
+    assert passes(fresh)
+
+
+def test_somebody_unknown_leaves_everything_as_it_is_and_is_kept_out(people_table: Table, fresh: Lake) -> None:
+    people_table.extract(fresh)
+    before = {path: path.read_bytes() for path in fresh.root.rglob("*.parquet")}
+    receipt = erase(fresh, "carl-0815", Policy())
+    assert (receipt.partitions, receipt.rows_erased) == ((), 0)
+    assert {path: path.read_bytes() for path in fresh.root.rglob("*.parquet")} == before
+    people_table.insert(externalUserId="carl-0815")
+    people_table.extract(fresh)
+    assert not rows(fresh, "from executions where external_user_id = 'carl-0815'")
+    with pytest.raises(UsageError):
+        erase(fresh, " ", Policy())
+
+
+def test_a_rewritten_partition_keeps_its_weights_and_rows_kept_at_a_changed_rate(table: Table, fresh: Lake) -> None:
+    for n in range(20):
+        table.insert(created_at=f"2026-07-08 {n:02d}:30:00+00", externalUserId=f"user-{n:05d}", points=n / 7)
+    gone = table.insert(externalUserId="user-99999", status="error", sampled=False, trace="null")
+
+    rates = Rates((RateEntry(0.2, since=datetime(2026, 7, 8, 12, tzinfo=UTC)),), 0.05)
+    table.extract(fresh, rates=rates)
+    table.execute("delete from strategyexecutionlog where id = %s", [gone])
+    table.extract(fresh, rates=rates)
+    ask = "select * from executions where external_user_id <> 'user-00003' order by execution_id"
+    before = rows(fresh, ask)
+    erase(fresh, "user-00003", Policy())
+    assert rows(fresh, ask) == before
+    record = fresh.recorded(date(2026, 7, 8))
+    assert record is not None
+    info = record.partitions["acme"]
+    assert (info.row_count, info.kept_count, info.erased_count, len(info.sample_rates)) == (20, 1, 1, 2)
+    assert table.extract(fresh, rates=rates).nothing_to_do
+    assert passes(fresh)
+
+
+def test_the_command_prints_a_receipt_and_names_reports_that_still_name_the_person(
+    people_table: Table,
+    fresh: Lake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    people_table.extract(fresh)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.html").write_text(f"<p>{ANNA}</p>")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{ANNA}\n"))
+    words = ["--lake", str(fresh.root)]
+    assert main(["erase", "--user", "-", "--reports", str(tmp_path / "out"), *words, "--json"]) == 0
+    said = capsys.readouterr()
+    receipt = json.loads(said.out)
+    assert (receipt["rows_erased"], receipt["rows_changed"], len(receipt["partitions"])) == (4, 2, 4)
+    assert receipt["files_that_still_name_them"] == [str(tmp_path / "out" / "old.html")]
+    assert "still names them" in said.err
+    assert "not touched: the log table itself" in said.err
+    assert ANNA not in said.err.replace(str(tmp_path), "")
+    assert main(["erase", "--user", ANNA, "--realm", "nowhere", *words]) == 2
+    assert main(["erase", "--user", ANNA, "--lake", str(tmp_path / "nothing")]) == 3
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_pseudonym_answers_who_asks_what_is_known_of_them(
+    people_table: Table,
+    fresh: Lake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    people_table.extract(fresh, policy=Policy(KEY))
+    words = ["pseudonym", ANNA, "--lake", str(fresh.root)]
+    assert main(words) == 2
+    assert KEY.key_id in capsys.readouterr().err
+    monkeypatch.setenv("ANALYTICS_PSEUDONYM_KEY", SECRET)
+    assert main([*words, "--json", "--out", str(tmp_path / "runs.json")]) == 0
+    told = {row["realm_id"]: row for row in json.loads(capsys.readouterr().out)}
+    assert set(told) == {"acme", "other"}
+    assert told["acme"] == {
+        "realm_id": "acme",
+        "pseudonym": KEY.pseudonym("acme", ANNA),
+        "logged_count": 2,
+        "as_caller_count": 0,
+        "rows_that_may_name_them": 2,
+        "first_day": "2026-07-07",
+        "last_day": "2026-07-08",
+    }
+    handed = [json.loads(line) for line in (tmp_path / "runs.json").read_text().splitlines()]
+    assert [row["external_user_id"] for row in handed] == [
+        *[KEY.pseudonym("acme", ANNA)] * 2,
+        *[KEY.pseudonym("other", ANNA)] * 2,
+    ]
+    assert main(["pseudonym", "nobody-00000", "--lake", str(fresh.root)]) == 0
+    assert "holds nothing of them" in capsys.readouterr().err
