@@ -7,20 +7,12 @@ those days, byte for byte as they were, and a ledger that is true.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
-import multiprocessing
-import os
-import random
+import functools
 import shutil
-import signal
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from datetime import date
 from importlib import resources
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psycopg
@@ -33,8 +25,7 @@ from analytics.rates import Rates
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
-from .proof import steps
-from .proof.steps import Stop
+from .kills import BrokenPromiseError, Job, digests, prove
 
 BEFORE = date(2026, 7, 4)
 #: Rows of the log table by day: three realms every day, 66 more on the second so that it has day files, and rows without a day.
@@ -53,29 +44,8 @@ FILL = """
 """
 ROWS, ROWS_THAT_STAY = 36 + 66 + 1, 18 + 1
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__])
-PATIENCE_SECONDS = 60
 
-
-class BrokenPromiseError(AssertionError):
-    """Something is gone that should be there, or the other way round."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What has to be left of a lake.
-
-    Attributes:
-        template: The whole lake; never written.
-        digests: Of the files that stay, by their names.
-    """
-
-    template: Path
-    digests: dict[str, str]
-
-
-def build(url: str, folder: Path) -> Kept:
+def build(url: str, folder: Path) -> Job:
     """A lake of six days, in a database with empty source tables."""
     with psycopg.connect(url) as connection:
         connection.execute(FILL)
@@ -89,85 +59,17 @@ def build(url: str, folder: Path) -> Kept:
     (template / ".set-aside").mkdir()
     (template / ".set-aside" / "copy.parquet.1.aside").write_text("somebody's")
     (template / ".lock").unlink()
-    return Kept(template, {name: told for name, told in digests(template).items() if _stays(name)})
+    kept = {name: told for name, told in digests(template).items() if _stays(name)}
+    return Job(template, work, read, functools.partial(judge, kept))
 
 
 def _stays(name: str) -> bool:
     return not any(f"day=2026-07-0{number}" in name for number in (1, 2, 3))
 
 
-def digests(lake: Path) -> dict[str, str]:
-    """SHA-256 of every file."""
-    files = [path for path in lake.rglob("*") if path.is_file()]
-    return {str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def copy(kept: Kept, lake: Path) -> Path:
-    """A lake of its own with the same files; none is ever written in place, so links do."""
-    shutil.rmtree(lake, ignore_errors=True)
-    shutil.copytree(kept.template, lake, copy_function=os.link)
-    return lake
-
-
-class Child:
-    """One ``expire`` in a process of its own."""
-
-    def __init__(self, lake: Path, stop: Stop | None = None, log: Path | None = None) -> None:
-        self._pipe, theirs = CONTEXT.Pipe()
-        self._process = CONTEXT.Process(target=_main, args=(lake, stop, log, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
-        assert self._pipe.poll(PATIENCE_SECONDS)
-        assert self._pipe.recv() == "started"
-
-    def kill(self) -> None:
-        """SIGKILL, now."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid or 0, signal.SIGKILL)
-
-    def end(self) -> bool:
-        """Wait for it; it was killed."""
-        try:
-            if not self._pipe.poll(PATIENCE_SECONDS):
-                self.kill()
-                raise TimeoutError(f"expire did nothing for {PATIENCE_SECONDS} s")
-            try:
-                said = self._pipe.recv()
-            except (EOFError, ConnectionError):
-                return True
-            if said != "done":
-                raise BrokenPromiseError(said)
-            return False
-        finally:
-            self._process.join(PATIENCE_SECONDS)
-            self._process.close()
-            self._pipe.close()
-
-
-def _main(lake: Path, stop: Stop | None, log: Path | None, pipe: Connection) -> None:
-    steps.install(steps.Steps(lake, stop, None, log, lambda _: None))
-    pipe.send("started")
-    try:
-        expire(Lake(lake), BEFORE)
-    except BaseException as error:  # told to whoever waits
-        pipe.send(repr(error))
-    else:
-        pipe.send("done")
-
-
-def named_steps(kept: Kept, lake: Path, log: Path) -> list[Stop]:
-    """Every kind of step of a run that is not stopped: the first time, one in the middle and the last, before and after."""
-    log.unlink(missing_ok=True)
-    Child(copy(kept, lake), log=log).end()
-    found: dict[tuple[str, bool], list[int]] = {}
-    for line in log.read_text(encoding="utf-8").splitlines():
-        step, number, when, *_ = line.split("\t")
-        found.setdefault((step, when == "after"), []).append(int(number))  # one that fails has no after
-    return [
-        Stop(step, number, after)
-        for (step, after), numbers in found.items()
-        for number in sorted({numbers[0], numbers[len(numbers) // 2], numbers[-1]})
-    ]
+def work(lake: Path) -> None:
+    """What is killed."""
+    expire(Lake(lake), BEFORE)
 
 
 def read(lake: Path) -> None:
@@ -177,12 +79,12 @@ def read(lake: Path) -> None:
         raise BrokenPromiseError(f"a reader sees {found} rows, neither {ROWS} nor {ROWS_THAT_STAY}")
 
 
-def judge(kept: Kept, lake: Path, *, checks: bool) -> None:
+def judge(kept: dict[str, str], lake: Path, checks: bool) -> None:
     """A rerun leaves exactly what has to stay."""
     expire(Lake(lake), BEFORE)
     found = {name: told for name, told in digests(lake).items() if name not in (".lock", "expired.json")}
-    if found != kept.digests:
-        odd = sorted(name for name in {*found, *kept.digests} if found.get(name) != kept.digests.get(name))
+    if found != kept:
+        odd = sorted(name for name in {*found, *kept} if found.get(name) != kept.get(name))
         raise BrokenPromiseError(f"{len(odd)} files are not as they should be: {odd[:5]}")
     opened = Warehouse(Lake(lake))
     [[rows]] = opened.connection.execute("select count(*) from executions").fetchall()
@@ -194,40 +96,6 @@ def judge(kept: Kept, lake: Path, *, checks: bool) -> None:
         raise BrokenPromiseError(f"checks fail: {wrong}")
 
 
-def at(kept: Kept, lake: Path, stop: Stop, *, checks: bool) -> None:
-    """Killed at one step."""
-    if not Child(copy(kept, lake), stop).end():
-        raise BrokenPromiseError(f"the run was not killed {stop}")
-    read(lake)
-    judge(kept, lake, checks=checks)
-
-
-def at_random(kept: Kept, lake: Path, wanted: int, chance: random.Random) -> int:
-    """Killed at so many random moments, a third of them twice or more in a row; how many runs ended before."""
-    Child(copy(kept, lake)).end()
-    lengths = []
-    for _ in range(3):
-        run = Child(copy(kept, lake))
-        begun = time.perf_counter()
-        run.end()
-        lengths.append(time.perf_counter() - begun)
-    longest, killed, survived = sorted(lengths)[1], 0, 0
-    while killed < wanted:
-        copy(kept, lake)
-        while True:
-            run = Child(lake)
-            time.sleep(chance.uniform(0, longest))
-            run.kill()
-            was_killed = run.end()
-            killed += was_killed
-            survived += not was_killed
-            read(lake)
-            if not was_killed or killed >= wanted or chance.random() > 1 / 3:
-                break
-        judge(kept, lake, checks=killed % 20 == 0)
-    return survived
-
-
 def main() -> int:
     """Every named step, then random moments."""
     from analytics.demo.server import EmbeddedServer
@@ -236,23 +104,13 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=200, metavar="N", help="kills at random moments (200)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    begun = time.perf_counter()
     folder = Path(tempfile.mkdtemp(prefix="strategy-analytics-"))
     try:
         with EmbeddedServer(folder / "server") as server:
             with psycopg.connect(server.url) as connection:
                 connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
-            kept = build(server.url, folder)
-        stops = named_steps(kept, folder / "lake", folder / "steps")
-        for number, stop in enumerate(stops):
-            at(kept, folder / "lake", stop, checks=number % 20 == 0)
-        kinds = len({stop.step for stop in stops})
-        sys.stdout.write(f"{len(stops)} kills at {kinds} kinds of steps: nothing else gone, the ledger true\n")
-        survived = at_random(kept, folder / "lake", options.random, random.Random(options.seed))
-        sys.stdout.write(
-            f"{options.random} kills at random moments (and {survived} runs that ended before theirs): nothing else gone, the "
-            f"ledger true; {time.perf_counter() - begun:.0f} s, seed {options.seed}\n"
-        )
+            job = build(server.url, folder)
+        sys.stdout.write(f"expire: {prove(job, folder / 'lake', options.random, options.seed)}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0

@@ -20,6 +20,7 @@ from analytics.people.erased import MARK
 from analytics.people.policy import Policy
 from analytics.rate_entries import RateEntry
 from analytics.rates import Rates
+from tests import erase_kills, kills
 from tests.conftest import Table
 from tests.test_admission import IDS, KEY, SECRET, everything_in, passes, people_table, rows, trace
 
@@ -216,3 +217,14 @@ def test_pseudonym_answers_who_asks_what_is_known_of_them(
     ]
     assert main(["pseudonym", "nobody-00000", "--lake", str(fresh.root)]) == 0
     assert "holds nothing of them" in capsys.readouterr().err
+
+
+def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Path) -> None:
+    job = erase_kills.build(table.url, tmp_path)
+    stops = kills.named_steps(job, tmp_path / "lake", tmp_path / "steps")
+    chosen = [
+        stop for stop in stops if stop.step in ("rename to executions", "rename to node_days", "rename to ledger")
+    ]
+    for stop in [*chosen[:: len(chosen) // 3], *stops[:: len(stops) // 2]]:
+        kills.at(job, tmp_path / "lake", stop, checks=False)
+    kills.at(job, tmp_path / "lake", stops[-1], checks=True)

@@ -22,7 +22,7 @@ from analytics.status import coverage
 from analytics.stories.coverage import in_words
 from analytics.warehouse import Warehouse
 from analytics.window import Window
-from tests import expire_kills
+from tests import expire_kills, kills
 from tests.conftest import Table
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
@@ -81,11 +81,11 @@ def test_an_age_that_is_none_or_is_seldom_meant_is_refused(age: str) -> None:
 
 
 def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Path) -> None:
-    kept = expire_kills.build(table.url, tmp_path)
-    stops = expire_kills.named_steps(kept, tmp_path / "lake", tmp_path / "steps")
+    job = expire_kills.build(table.url, tmp_path)
+    stops = kills.named_steps(job, tmp_path / "lake", tmp_path / "steps")
     for stop in stops[:: len(stops) // 8]:
-        expire_kills.at(kept, tmp_path / "lake", stop, checks=False)
-    expire_kills.at(kept, tmp_path / "lake", stops[-1], checks=True)
+        kills.at(job, tmp_path / "lake", stop, checks=False)
+    kills.at(job, tmp_path / "lake", stops[-1], checks=True)
 
 
 def test_the_future_is_refused_and_young_days_go_only_with_yes(

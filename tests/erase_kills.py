@@ -1,0 +1,149 @@
+"""SIGKILL to ``erase`` at every named step and at random moments: ``python -m tests.erase_kills --random 200``.
+
+After each kill a reader must see every row of everybody else, as it was; a rerun must leave nothing of the person anywhere in the
+lake, nobody else touched, a ledger that is true, a receipt of all that was erased, and an extraction must find nothing to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import shutil
+import sys
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow.parquet as pq
+
+from analytics import day_files
+from analytics.erase import erase
+from analytics.extraction import extract
+from analytics.lake import Lake
+from analytics.people.erased import MARK
+from analytics.people.policy import Policy
+from analytics.rates import Rates
+from analytics.warehouse import Warehouse
+from analytics.window import Window
+
+from .kills import BrokenPromiseError, Job, prove
+
+PERSON = "anna-4711"
+#: Three realms on four days; of each realm and day one row is the person's and one of three others names them. 66 realms more on
+#: one day, so that it has day files, in one of which there is nobody but the person. And a row of theirs without a day.
+FILL = """
+    insert into strategyexecutionlog (id, created_at, updated_at, "strategyId", "strategyVersion", "strategyType", "realmId",
+                                      "externalUserId", status, points, "durationMs", "nodesExecuted", trace, sampled)
+    select gen_random_uuid(), moment, moment, 's1', 1, 'DSL_FULL', realm, person, 'ok', 1, 1.5, 1,
+           jsonb_build_array(jsonb_build_object('nodeId', 'n1', 'type', 'literal', 'value', value)), true
+      from (select '2026-07-01 12:00+00'::timestamptz + number % 4 * interval '1 day',
+                   (array['acme', 'Böhm/..', null])[1 + number / 4 % 3],
+                   case number / 12 when 0 then 'anna-4711' else 'user-' || number end,
+                   case number / 12 when 1 then 'for anna-4711' else 'v' || number end
+              from generate_series(0, 47) as number
+            union all
+            select '2026-07-02 13:00+00', 'tenant ' || number,
+                   case number when 7 then 'anna-4711' else 'user-' || number end, 'v'
+              from generate_series(1, 66) as number
+            union all
+            select null, 'acme', 'anna-4711', 'v') as rows (moment, realm, person, value)
+"""
+ROWS, THEIRS, NAMING = 48 + 66 + 1, 12 + 1 + 1, 12
+OTHERS = "select * exclude (trace) from executions where external_user_id <> 'anna-4711' order by execution_id"
+
+
+def build(url: str, folder: Path) -> Job:
+    """A lake of four days, in a database with empty source tables, which has to stay up."""
+    with psycopg.connect(url) as connection:
+        connection.execute(FILL)
+        connection.execute(
+            'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status, "createdBy") '
+            "values (gen_random_uuid(), 'acme', 'a', 'DSL_FULL', '{\"type\": \"program\", \"rules\": []}', 1, 'PUBLISHED', %s)",
+            [PERSON],
+        )
+    template = folder / "template"
+    _extract(url, template)
+    assert list(day_files.everywhere(Lake(template)))
+    (template / ".lock").unlink()
+    others = _others(template)
+    return Job(template, work, functools.partial(read, others), functools.partial(judge, others, url))
+
+
+def _extract(url: str, lake: Path) -> bool:
+    return extract(url, Lake(lake), Window.parse("2026-07-01", "2026-07-05"), rates=Rates((), 0.05)).nothing_to_do
+
+
+def _others(lake: Path) -> list[tuple[Any, ...]]:
+    return Warehouse(Lake(lake)).connection.execute(OTHERS).fetchall()
+
+
+def work(lake: Path) -> None:
+    """What is killed."""
+    erase(Lake(lake), PERSON, Policy())
+
+
+def read(others: list[tuple[Any, ...]], lake: Path) -> None:
+    """A reader meets everybody else's rows."""
+    if _others(lake) != others:
+        raise BrokenPromiseError("a reader does not see everybody else's rows as they were")
+
+
+def judge(others: list[tuple[Any, ...]], url: str, lake: Path, checks: bool) -> None:
+    """A rerun leaves nothing of the person, and everything of the others."""
+    receipt = erase(Lake(lake), PERSON, Policy())
+    if (receipt.rows_erased, receipt.rows_changed) != (THEIRS, NAMING):
+        raise BrokenPromiseError(f"the receipt tells of {receipt.rows_erased} and {receipt.rows_changed} rows")
+    for path in lake.rglob("*"):
+        if path.is_file() and _names(path):
+            raise BrokenPromiseError(f"the person is still in {path.relative_to(lake)}")
+    read(others, lake)
+    opened = Warehouse(Lake(lake))
+    [[rows, marked]] = opened.connection.execute(
+        "select (select count(*) from executions), (select count(*) from nodes where contains(value_text, $1))", [MARK]
+    ).fetchall()
+    if (rows, marked) != (ROWS - THEIRS, NAMING):
+        raise BrokenPromiseError(f"{rows} rows are left, {marked} of them changed")
+    told = opened.connection.execute(
+        "select realm_id, day from partitions where logged_count <> source_count + kept_count - erased_count"
+    ).fetchall()
+    if told:
+        raise BrokenPromiseError(f"the ledger is not true of {told[:3]}")
+    if not _extract(url, lake):
+        raise BrokenPromiseError("an extraction finds something to do")
+    if checks and (
+        wrong := [result.name for result in opened.check() if not result.passed and result.severity == "error"]
+    ):
+        raise BrokenPromiseError(f"checks fail: {wrong}")
+
+
+def _names(path: Path) -> bool:
+    if path.suffix == ".parquet":
+        return PERSON in json.dumps(pq.ParquetFile(path).read().to_pylist(), default=str)
+    return PERSON.encode() in path.read_bytes()
+
+
+def main() -> int:
+    """Every named step, then random moments."""
+    from analytics.demo.server import EmbeddedServer
+
+    parser = argparse.ArgumentParser(prog="python -m tests.erase_kills", description=__doc__)
+    parser.add_argument("--random", type=int, default=200, metavar="N", help="kills at random moments (200)")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="strategy-analytics-"))
+    try:
+        with EmbeddedServer(folder / "server") as server:
+            with psycopg.connect(server.url) as connection:
+                connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+            job = build(server.url, folder)
+            sys.stdout.write(f"erase: {prove(job, folder / 'lake', options.random, options.seed)}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
