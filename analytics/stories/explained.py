@@ -17,6 +17,7 @@ from analytics.findings.receipt import Receipt, receipt
 from analytics.findings.receipt_steps import Step
 from analytics.findings.receipt_words import Seen
 from analytics.page import number
+from analytics.people.pseudonyms import is_pseudonym
 from analytics.stories import masked, realm_name
 from analytics.stories.masking import Mask
 from analytics.warehouse import Warehouse
@@ -192,7 +193,10 @@ class Explained:
     def _about_the_request(self) -> list[str]:
         simulation = self.found.simulation
         told = [simulation.verdict, *simulation.notes]
-        if simulation.body is not None and self._mask.user is not None:
+        user = self.found.run.get("external_user_id")
+        if simulation.body is not None and isinstance(user, str) and is_pseudonym(user):
+            told.append("The lake holds a pseudonym; the engine needs the real id, which only the log table has.")
+        elif simulation.body is not None and self._mask.user is not None:
             told.append("The user id is masked; the engine needs the real one (--show-users).")
         return [self._mask.text(sentence) for sentence in told]
 
