@@ -22,6 +22,8 @@ def export_nodes(lake: Warehouse, out: Path, window: Window | None) -> int:
     Returns:
         Trace entries written.
     """
+    # A connection of its own, which may write there.
+    lake = Warehouse(lake.lake, realms=lake.realms if lake.is_scoped else None, writes_into=[out])
     days = set(window.whole_days().days) if window else None
     total = 0
     for record in lake.records():

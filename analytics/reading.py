@@ -9,6 +9,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from analytics import day_files, expired, sql, strangers
@@ -59,6 +60,17 @@ def files(
         table: _of_table(lake, table, records, realms, {day: found.get(table) for day, found in days.items()})
         for table in ("executions", "node_days")
     }
+
+
+def folders(lake: Lake, realms: Sequence[str | None] | None) -> list[Path]:
+    """Every folder that holds rows of these tenants, and of nobody else; of the whole lake when ``None``.
+
+    The ledger, tombstones and their secret are in none of them.
+    """
+    tables = (*_HIVE_TABLES, "definitions", "definition_nodes")
+    if realms is None:
+        return [lake.root / name for name in (*tables, day_files.FOLDER)]
+    return [lake.root / name / realm_directory(realm) for name in tables for realm in realms]
 
 
 def empty(table_schema: pa.Schema) -> pa.Table:

@@ -1,12 +1,16 @@
-"""DuckDB over the lake: views, named queries, checks. What ``analytics.open_lake()`` returns."""
+"""DuckDB over the lake: views, named queries, checks. What ``analytics.open_lake()`` returns.
+
+The connection reads the folders of the tenants in sight and nothing else, see ``lockdown``.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from analytics import checks, day_files, ledger, reading, refusals, schema, sql, summary
+from analytics import checks, day_files, ledger, lockdown, reading, refusals, schema, sql, summary
 from analytics.checks import CheckResult
 from analytics.errors import LakeError, QueryError, UnknownNameError
 from analytics.lake import Lake
@@ -38,9 +42,11 @@ class Warehouse:
         realms: Only these tenants: every view then holds nothing else. All when not given.
         whole_days: Days of many small partitions may be read from their day files, which hold the same.
         counted_weights: See ``reweighed``.
+        writes_into: Folders besides the lake's that the package's own statements write to.
 
     Raises:
         LakeError: There is no lake in that folder.
+        UnknownNameError: The lake holds nothing of a tenant; whoever sees one tenant is not told the others.
     """
 
     def __init__(
@@ -50,9 +56,8 @@ class Warehouse:
         realms: Sequence[str | None] | None = None,
         whole_days: bool = True,
         counted_weights: pa.Table | None = None,
+        writes_into: Sequence[Path] = (),
     ) -> None:
-        import duckdb
-
         if not lake.root.is_dir():
             raise LakeError(
                 f"there is no lake in {lake.root}",
@@ -69,12 +74,10 @@ class Warehouse:
                 if realm not in known:
                     raise UnknownNameError(
                         f"the lake holds nothing of realm {realm!r}",
-                        hint=f"{did_you_mean(realm, known)}known realms: "
-                        + ", ".join("(no realm)" if r is None else repr(r) for r in known[:20]),
+                        hint="`strategy-analytics status` lists the realms, for who may see them all",
                         realm=realm,
                     )
-        self.connection = duckdb.connect()
-        self.connection.execute("set TimeZone = 'UTC'")
+        self.connection = lockdown.connect([*reading.folders(lake, self._realms), *writes_into])
         self.refresh()
 
     # ---- asking ----------------------------------------------------------------------------------------------------
@@ -98,8 +101,7 @@ class Warehouse:
 
         try:
             # Reading only: a COPY or CREATE would change the lake, or what the next question sees.
-            kinds = [statement.type for statement in self.connection.extract_statements(query)]
-            if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+            if not lockdown.reads_only(self.connection, query):
                 raise QueryError(
                     "DuckDB: only one statement, and one that only reads, is allowed",
                     hint=f"views to read: {', '.join(VIEWS)}",
@@ -224,6 +226,11 @@ class Warehouse:
         """Look at the lake's files again, after an extraction."""
         connection = self.connection
         connection.execute("create schema if not exists files")
+        connection.execute(
+            "set variable realms_in_sight = $1",
+            [None if self._realms is None else [realm for realm in self._realms if realm is not None]],
+        )
+        connection.execute("set variable null_realm_in_sight = $1", [self._realms is None or None in self._realms])
         records = self.records()
         files = reading.files(self.lake, records, self._realms, whole_days=self._whole_days)
         for table, table_schema in (

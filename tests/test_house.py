@@ -95,6 +95,7 @@ ORDER = (
         "checks",
         "summary",
         "refusals",
+        "lockdown",
         "warehouse",
         "export",
         "subject",
