@@ -11,6 +11,7 @@ BENCH  := .venv-bench
 # make extract SINCE=2026-07-01 UNTIL=2026-07-08 REALM=acme-cycling ARGS="--force"
 window = $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)")
 realm  = $(if $(REALM),--realm "$(REALM)")
+sight  = $(if $(REALM),--realm "$(REALM)",--all-realms)
 REPORT ?= runaway_rules
 
 help:  ## show this list
@@ -32,19 +33,19 @@ extract: $(READY)  ## DATABASE_URL=… make extract SINCE=… UNTIL=… [REALM=�
 	$(RUN) extract $(window) $(realm) $(ARGS)
 
 status: $(READY)  ## calendar of the lake: complete, partial, missing, stale
-	$(RUN) status $(ARGS)
+	$(RUN) status $(sight) $(ARGS)
 
 check: $(READY)  ## checks with severity over the lake
-	$(RUN) check $(ARGS)
+	$(RUN) check $(sight) $(ARGS)
 
 report: $(READY)  ## make report REPORT=post_mortem REALM=… ARGS="--family '…'" SINCE=… UNTIL=…
-	$(RUN) report $(REPORT) $(window) $(realm) $(ARGS)
+	$(RUN) report $(REPORT) $(window) $(sight) $(ARGS)
 
 schedule: $(READY)  ## print the crontab lines (ARGS="--format systemd": the units) that run this checkout
 	$(RUN) schedule $(ARGS)
 
-query: $(READY)  ## make query ARGS="'from strategy_days limit 5'"
-	$(RUN) query $(ARGS)
+query: $(READY)  ## make query REALM=… ARGS="'from strategy_days limit 5'"; without REALM of all of them
+	$(RUN) query $(sight) $(ARGS)
 
 test: $(READY)  ## the tests
 	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(ARGS)

@@ -109,7 +109,8 @@ class _Erasure:
         known = lake.realms()
         if unknown := [realm for realm in realms if realm not in known]:
             raise UnknownNameError(
-                f"the lake holds nothing of realm {unknown[0]!r}", hint="strategy-analytics status lists the realms"
+                f"the lake holds nothing of realm {unknown[0]!r}",
+                hint="strategy-analytics status --all-realms lists them",
             )
         self._lake, self._subject, self._workspace = lake, subject, workspace
         self._realms = realms or tuple(known)

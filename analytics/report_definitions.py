@@ -50,6 +50,7 @@ class Definition:
         keep_days: How long scheduled renderings are kept after the end of their window; 0 for ever.
         timeout_minutes: After so long a report is stopped, and has failed.
         out: Folder of rendered reports; empty for the usual one.
+        says_realms: Whose rows it shows was said, by itself or for it; several tenants are not shown side by side unasked.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Definition:
     keep_days: int = 90
     timeout_minutes: float = 60.0
     out: str = ""
+    says_realms: bool = False
 
     @property
     def is_one(self) -> bool:
@@ -175,6 +177,7 @@ def _definition(path: Path, name: str, told: Mapping[str, Any], notebooks: Seque
         parameters=parameters,
         realms=_names(path, "realms", told.get("realms", "all"), ("all", "each")),
         families=_names(path, "families", told.get("families", ()), ("each",)),
+        says_realms="realms" in told or bool({"realm", "no_realm"} & set(parameters)),
         **rest,
     )
     _check(path, made)

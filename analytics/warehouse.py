@@ -74,7 +74,7 @@ class Warehouse:
                 if realm not in known:
                     raise UnknownNameError(
                         f"the lake holds nothing of realm {realm!r}",
-                        hint="`strategy-analytics status` lists the realms, for who may see them all",
+                        hint="`strategy-analytics status --all-realms` lists them, for who may see them all",
                         realm=realm,
                     )
         self.connection = lockdown.connect([*reading.folders(lake, self._realms), *writes_into])

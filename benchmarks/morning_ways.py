@@ -81,7 +81,17 @@ def _told(summary: dict[str, Any]) -> dict[str, Any]:
 def command(task: dict[str, Any]) -> Work:
     """``strategy-analytics report runaway_rules``, from the shell to the page: Python, kernel, notebook, HTML."""
     options = [word for name in ("lake", "since", "until") for word in (f"--{name}", task[name])]
-    words = [sys.executable, "-m", "analytics", "report", "runaway_rules", *options, "--out", task["folder"]]
+    words = [
+        sys.executable,
+        "-m",
+        "analytics",
+        "report",
+        "runaway_rules",
+        "--all-realms",
+        *options,
+        "--out",
+        task["folder"],
+    ]
 
     def work() -> dict[str, Any]:
         done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  # our own words

@@ -126,7 +126,7 @@ def test_errors_say_what_to_do_and_have_their_code(run, warehouse, tmp_path, mon
 
 
 def test_a_bad_statement_is_one_readable_error(run, lake):
-    code, _, err = run("query", "--lake", lake.root, "select nothing from nowhere")
+    code, _, err = run("query", "--all-realms", "--lake", lake.root, "select nothing from nowhere")
     assert code == 3
     assert "nowhere" in err
     assert "Traceback" not in err
@@ -135,14 +135,14 @@ def test_a_bad_statement_is_one_readable_error(run, lake):
 def test_every_format_holds_the_same_rows(run, lake, warehouse, tmp_path):
     query = "select realm_id, count(*) as n from executions group by all order by realm_id nulls last"
     expected = warehouse.connection.execute(query).fetchall()
-    _, out, _ = run("query", "--lake", lake.root, query, "--format", "json")
+    _, out, _ = run("query", "--all-realms", "--lake", lake.root, query, "--format", "json")
     assert [(row["realm_id"], row["n"]) for row in json.loads(out)] == expected
-    _, out, _ = run("query", "--lake", lake.root, query, "--format", "csv")
+    _, out, _ = run("query", "--all-realms", "--lake", lake.root, query, "--format", "csv")
     rows = list(csv.reader(io.StringIO(out)))
     assert [(realm or None, int(n)) for realm, n in rows[1:]] == [(realm or None, n) for realm, n in expected]
-    run("query", "--lake", lake.root, query, "--format", "parquet", "--out", tmp_path / "out.parquet")
+    run("query", "--all-realms", "--lake", lake.root, query, "--format", "parquet", "--out", tmp_path / "out.parquet")
     assert [tuple(row.values()) for row in pq.read_table(tmp_path / "out.parquet").to_pylist()] == expected
-    _, out, _ = run("query", "--lake", lake.root, query)
+    _, out, _ = run("query", "--all-realms", "--lake", lake.root, query)
     assert "acme-cycling" in out
 
 
@@ -164,6 +164,7 @@ def test_parameters_are_bound_as_values(run, lake):
     hostile = "x'; drop view executions; --"
     words = [
         "query",
+        "--all-realms",
         "--lake",
         lake.root,
         "--name",
@@ -179,7 +180,7 @@ def test_parameters_are_bound_as_values(run, lake):
 
 
 def test_a_table_cannot_move_the_cursor(run, lake):
-    _, out, _ = run("query", "--lake", lake.root, r"select 'a' || chr(27) || '[2J' || chr(8238) as x")
+    _, out, _ = run("query", "--all-realms", "--lake", lake.root, r"select 'a' || chr(27) || '[2J' || chr(8238) as x")
     assert "\x1b" not in out
     assert "\u202e" not in out
 
@@ -188,34 +189,34 @@ def test_status_knows_complete_and_missing_days(run, database_url, tmp_path):
     lake = tmp_path / "lake"
     for since, until in (("2026-07-07", "2026-07-08"), ("2026-07-09", "2026-07-10")):
         run("extract", "--since", since, "--until", until, "--lake", lake, "--database-url", database_url)
-    code, out, _ = run("status", "--lake", lake, "--json")
+    code, out, _ = run("status", "--all-realms", "--lake", lake, "--json")
     states = {(cell["realm_id"], cell["day"]): cell["state"] for cell in json.loads(out)}
     assert code == 0
     assert states["acme-cycling", "2026-07-07"] == "complete"
     assert states["acme-cycling", "2026-07-08"] == "missing"
     [part] = lake.glob("executions/realm=acme-cycling/day=2026-07-09/part.parquet")
     part.write_bytes(part.read_bytes()[:-1])
-    _, out, _ = run("status", "--lake", lake, "--json")
+    _, out, _ = run("status", "--all-realms", "--lake", lake, "--json")
     states = {(cell["realm_id"], cell["day"]): cell["state"] for cell in json.loads(out)}
     assert states["acme-cycling", "2026-07-09"] == "stale"
-    _, out, _ = run("status", "--lake", lake)
+    _, out, _ = run("status", "--all-realms", "--lake", lake)
     assert "● complete" in out
 
 
 def test_check_passes_on_the_demo_and_names_its_odd_rows(run, lake):
-    code, out, _ = run("check", "--lake", lake.root)
+    code, out, _ = run("check", "--all-realms", "--lake", lake.root)
     assert code == 0
     assert "ok       execution_ids_unique" in out
     assert "warning  status_known" in out
 
 
 def test_export_writes_every_trace_entry_as_a_row(run, lake, warehouse, tmp_path):
-    code, out, _ = run("export", "nodes", "--lake", lake.root, "--out", tmp_path / "flat")
+    code, out, _ = run("export", "nodes", "--all-realms", "--lake", lake.root, "--out", tmp_path / "flat")
     assert code == 0
     assert out.strip() == str(tmp_path / "flat")
     rows = sum(pq.read_metadata(path).num_rows for path in (tmp_path / "flat").rglob("*.parquet"))
     assert [(rows,)] == warehouse.connection.execute("select sum(len(trace)) from executions").fetchall()
-    assert run("export", "nodes", "--lake", lake.root, "--out", tmp_path / "flat")[0] == 3
+    assert run("export", "nodes", "--all-realms", "--lake", lake.root, "--out", tmp_path / "flat")[0] == 3
 
 
 def test_reading_finds_the_demos_lake_when_none_is_named(run, lake, tmp_path, monkeypatch):
@@ -225,5 +226,5 @@ def test_reading_finds_the_demos_lake_when_none_is_named(run, lake, tmp_path, mo
     (tmp_path / "demo/lake").symlink_to(lake.root)
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")  # where a notebook's kernel stands
-    code, out, _ = run("query", "select count(*) > 0 as found from executions", "--format", "json")
+    code, out, _ = run("query", "--all-realms", "select count(*) > 0 as found from executions", "--format", "json")
     assert (code, json.loads(out)) == (0, [{"found": True}])

@@ -190,7 +190,7 @@ def test_a_window_of_expired_days_only_is_refused_with_what_brings_them_back(tab
 
 def test_status_calls_expired_days_expired(two_days: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     expire(two_days, date(2026, 7, 8))
-    assert main(["status", "--json", "--lake", str(two_days.root)]) == 0
+    assert main(["status", "--all-realms", "--json", "--lake", str(two_days.root)]) == 0
     states = {
         (cell["day"], cell["state"]) for cell in json.loads(capsys.readouterr().out) if cell["realm_id"] == "acme"
     }
@@ -200,7 +200,7 @@ def test_status_calls_expired_days_expired(two_days: Lake, capsys: pytest.Captur
         ("2026-07-09", "empty"),
         (None, "complete"),
     }
-    assert main(["status", "--lake", str(two_days.root)]) == 0
+    assert main(["status", "--all-realms", "--lake", str(two_days.root)]) == 0
     assert "the days before 2026-07-08 are expired" in capsys.readouterr().out
 
 

@@ -482,7 +482,9 @@ def test_a_spreadsheet_runs_no_authors_text_and_a_program_gets_it_back(
     )
 
     def asked(*words: str) -> list[list[str]]:
-        assert main(["query", "--lake", str(hostile.lake.root), question, "--format", "csv", *words]) == 0
+        assert (
+            main(["query", "--all-realms", "--lake", str(hostile.lake.root), question, "--format", "csv", *words]) == 0
+        )
         said = capsys.readouterr()
         assert ("apostrophe" in said.err) is ("--raw" not in words)
         return list(csv.reader(io.StringIO(said.out, newline="")))[1:]
@@ -494,7 +496,10 @@ def test_a_spreadsheet_runs_no_authors_text_and_a_program_gets_it_back(
     assert {row[3] for row in safe} == {"-1.0", "-5.0", "-10.0"}, "numbers stay numbers"
     again = [[re.sub(r"^'(?='*[=+\-@\t\r\n])", "", cell) for cell in row] for row in safe]
     assert again == raw
-    assert main(["export", "nodes", "--lake", str(hostile.lake.root), "--out", str(tmp_path / "flat")]) == 0
+    assert (
+        main(["export", "nodes", "--all-realms", "--lake", str(hostile.lake.root), "--out", str(tmp_path / "flat")])
+        == 0
+    )
     flat = duckdb.sql(f"select distinct node_id from read_parquet('{tmp_path}/flat/**/*.parquet')").fetchall()
     assert {node for (node,) in flat} == set(NAMES.values()), "Parquet is for programs: as it is"
 
@@ -502,7 +507,7 @@ def test_a_spreadsheet_runs_no_authors_text_and_a_program_gets_it_back(
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_nothing_that_is_printed_moves_the_cursor(hostile: Hostile, capsys: Any, form: str) -> None:
     for words in (["query", "select distinct realm_id, notes from executions", "--format", form], ["status"]):
-        assert main([*words, "--lake", str(hostile.lake.root)]) == 0
+        assert main([*words, "--all-realms", "--lake", str(hostile.lake.root)]) == 0
         said = capsys.readouterr()
         assert not CONTROLS.search((said.out + said.err).replace("\n", " ")), words
     assert main(["query", "from executions", "--lake", str(hostile.lake.root), "--realm", "\x1b[2J\u202enobody"]) == 2

@@ -68,11 +68,11 @@ def test_a_run_that_dies_half_way_has_not_worked_for_nothing(table, fresh, monke
         table.insert(created_at=f"2026-07-{day} 12:00:00+00")
     written = []
 
-    def dying(stage, *rest):
+    def dying(stage, *rest, **options):
         if len(written) == 2:
             raise OSError(28, "No space left on device")
         written.append(stage)
-        return original(stage, *rest)
+        return original(stage, *rest, **options)
 
     original = partition_files.write
     monkeypatch.setattr(partition_files, "write", dying)

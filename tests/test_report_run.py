@@ -273,7 +273,7 @@ def test_a_second_run_ends_with_75_and_says_who_is_at_work(
     small: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    path = written(tmp_path, 'notebook = "runaway_rules"\n')
+    path = written(tmp_path, 'notebook = "runaway_rules"\nrealms = "all"\n')
     with lock.hold(out):
         assert main(["report", "run", str(path), "--lake", str(small.root), "--out", str(out)]) == 75
         with pytest.raises(ReportsLockedError, match="another run is rendering"):
@@ -284,7 +284,7 @@ def test_a_second_run_ends_with_75_and_says_who_is_at_work(
 def test_a_lake_that_is_not_there_and_a_parameter_that_is_not_known_stop_the_run_before_it_begins(
     small: Lake, tmp_path: Path
 ) -> None:
-    path = written(tmp_path, 'notebook = "runaway_rules"\nwindow = "yesterday"\n')
+    path = written(tmp_path, 'notebook = "runaway_rules"\nrealms = "all"\nwindow = "yesterday"\n')
     words = ["report", "run", str(path), "--out", str(tmp_path / "out"), "--as-of", "2026-07-10"]
     assert main([*words, "--lake", str(tmp_path / "nowhere")]) == 3
     assert main([*words, "--lake", str(small.root), "--set", "nodecap=5"]) == 2

@@ -246,7 +246,7 @@ def test_a_near_name_is_suggested(name: str, known: list[str | None], said: str)
         (lambda lake: lake.run("failures", sinc=1), UnknownNameError, "did you mean 'since'?"),
         (lambda lake: lake.run("failures", since="x"), QueryError, "since: timestamptz"),
         (lambda lake: lake.describe("strategy"), UnknownNameError, "did you mean 'strategy_days'?"),
-        (lambda lake: analytics.open_lake(lake, realm="acme-cyclin"), UnknownNameError, "status` lists the realms"),
+        (lambda lake: analytics.open_lake(lake, realm="acme-cyclin"), UnknownNameError, "status --all-realms` lists them"),
         (lambda lake: analytics.post_mortem(lake, family="Sped bonus"), UnknownNameError, "did you mean 'Speed bonus'?"),
     ],
 )  # fmt: skip

@@ -297,10 +297,10 @@ def test_hostile_texts_are_tenants_and_strategies_like_others(
         assert main([*words, "--realm", text, "--format", "json"]) == 0
         [row] = json.loads(capsys.readouterr().out)
         assert (row["realm_id"], row["strategy_id"]) == (text, text)
-    assert main([*words, "--format", "csv"]) == 0
+    assert main([*words, "--all-realms", "--format", "csv"]) == 0
     lines = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert sorted(line[1] for line in lines[1:]) == sorted([*HOSTILE, "", "s1"])
-    assert main(words) == 0
+    assert main([*words, "--all-realms"]) == 0
     assert "drop view" in capsys.readouterr().out
 
 
@@ -331,7 +331,8 @@ def test_a_strategy_seen_once_is_too_few_for_everything_but_its_count(table: Tab
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], lake: Lake) -> Run:
     def call(*words: str) -> tuple[int, str, str]:
-        code = main(["query", "--name", "strategy_summary", "--lake", str(lake.root), *words])
+        sight = [] if {"--realm", "--no-realm"} & set(words) else ["--all-realms"]
+        code = main(["query", "--name", "strategy_summary", "--lake", str(lake.root), *sight, *words])
         said = capsys.readouterr()
         return code, said.out, said.err
 

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -354,6 +355,62 @@ def test_a_report_that_opens_the_whole_lake_is_found_out(
                 found.add(words[1])
     assert found >= {"from executions", "from nodes", "from definitions"}
     assert two.told(_everything_in(tmp_path / "out"))
+
+
+# ---- one tenant or all, which has to be said -----------------------------------------------------------------------
+
+_WINDOW = ("--since", "2026-07-07", "--until", "2026-07-10")
+_SHOWING = {
+    "query": ("query", "select count(*) from executions"),
+    "named query": ("query", "--name", "strategy_summary", *_WINDOW),
+    "status": ("status",),
+    "check": ("check",),
+    "audit": ("audit", *_WINDOW),
+    "export": ("export", "nodes", "--out", "flat"),
+    "report": ("report", "runaway_rules", *_WINDOW, "--out", "reports"),
+}
+
+
+@pytest.mark.parametrize("words", _SHOWING.values(), ids=_SHOWING)
+def test_several_tenants_are_shown_side_by_side_only_when_that_is_said(
+    two: Folder,
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lake = ("--lake", str(two.lake.root))
+    assert main([*words, *lake]) == 2
+    said = capsys.readouterr()
+    assert "2 realms" in said.err
+    assert "--all-realms" in said.err
+    assert not {A, B} & set(said.err.split())
+    assert not list(tmp_path.iterdir())
+    for choice in (("--realm", A), ("--all-realms",)):
+        assert main([*words, *lake, *choice]) == 0, choice
+        shutil.rmtree(tmp_path / "flat", ignore_errors=True)
+    assert main([*words, *lake, "--realm", A, "--all-realms"]) == 2
+
+
+def test_a_lake_of_one_tenant_needs_no_word_and_a_definition_gives_its_own(
+    two: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = Lake(shutil.copytree(two.lake.root, tmp_path / "one"))
+    for record in [one.recorded(day) for day in one.recorded_days()]:
+        assert record is not None
+        one.record(replace(record, partitions={A: record.partitions[A]}))
+    for table in ("executions", "node_days", "definitions", "definition_nodes"):
+        shutil.rmtree(one.root / table / realm_directory(B))
+    assert main(["query", "from executions", "--lake", str(one.root)]) == 0
+    assert main(["status", "--lake", str(one.root)]) == 0
+    definition = tmp_path / "mine.toml"
+    definition.write_text('notebook = "runaway_rules"\nwindow = "yesterday"\n')
+    words = ["report", "run", str(definition), "--lake", str(two.lake.root), "--as-of", "2026-07-10"]
+    capsys.readouterr()
+    assert main(words) == 2
+    assert 'realms = "all"' in capsys.readouterr().err
 
 
 # ---- names ---------------------------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from analytics.audit import Audit
+from analytics.cli.sight import open_in_sight
 from analytics.cli.terminal import (
     Verbs,
     add_counters,
     add_lake,
     add_realm,
     add_window,
-    chosen_realms,
     put_json,
     put_table,
     say,
@@ -37,7 +37,7 @@ def run_audit(options: argparse.Namespace) -> int:
     """Look, and say what was found; 1 when the configured rate is contradicted or rows are missing."""
     from analytics import api
 
-    lake = api.open_lake(options.lake, realm=chosen_realms(options))
+    lake = open_in_sight(options)
     found = api.sampling_audit(lake, since=options.since, until=options.until, counters=options.counters)
     frame = found.hours if options.by_hour else found.realms
     rows = records(frame)

@@ -112,11 +112,12 @@ def run_demo(options: argparse.Namespace) -> int:
         say(f"{report}: {rendered.facts.get('digest') or rendered.facts['verdict']}")
     steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in spent.items() if seconds >= 0.05)
     say(f"time: {time.perf_counter() - started:.1f} s ({steps})")
-    say(f"look around: ANALYTICS_LAKE={lake} .venv/bin/strategy-analytics status, or make lab")
+    say(f"look around: ANALYTICS_LAKE={lake} .venv/bin/strategy-analytics status --all-realms, or make lab")
     counters = source.truth.with_name("counters.prom.gz")
     days = f"--since {options.until - timedelta(days=options.days)} --until {options.until}"
     say(
-        f"the log against the engine's counters: .venv/bin/strategy-analytics audit --lake {lake} {days} --counters {counters}"
+        f"the log against the engine's counters: .venv/bin/strategy-analytics audit --all-realms --lake {lake} {days} "
+        f"--counters {counters}"
     )
     put(str(lake))
     for path in pages:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analytics.cli.sight import open_in_sight
 from analytics.cli.terminal import (
     Priority,
     Verbs,
@@ -232,10 +233,7 @@ def _line(progress: Progress) -> None:
 
 def run_export(options: argparse.Namespace) -> int:
     """Write the flat per-node table, one Parquet file per realm and day."""
-    from analytics.config import Settings
     from analytics.export import export_nodes
-    from analytics.lake import Lake
-    from analytics.warehouse import Warehouse
     from analytics.window import Window
 
     window = Window.parse(options.since, options.until) if options.since or options.until else None
@@ -243,8 +241,7 @@ def run_export(options: argparse.Namespace) -> int:
         raise LakeError(
             f"the folder {options.out} is not empty", hint="give a new folder: an export never mixes with older files"
         )
-    lake = Lake(Settings.from_env(lake=options.lake, sample_rates="").lake)
-    count = export_nodes(Warehouse(lake, realms=chosen_realms(options) or None), options.out, window)
+    count = export_nodes(open_in_sight(options), options.out, window)
     say(f"{count:,} trace entries")
     put(str(options.out))
     return 0

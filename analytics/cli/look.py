@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from analytics.cli.sight import open_in_sight
 from analytics.cli.terminal import (
     Verbs,
     add_lake,
     add_realm,
     add_source_retention,
-    chosen_realms,
     put,
     put_json,
     say,
@@ -23,6 +23,7 @@ def add(verbs: Verbs) -> None:
     """Declare the verbs."""
     parser = verbs.add_parser("status", help="calendar of realms and days: complete, partial, missing, stale, expired")
     add_lake(parser)
+    add_realm(parser)
     add_source_retention(parser)
     parser.add_argument("--json", action="store_true", help="one object per realm and day")
     parser.set_defaults(run=run_status)
@@ -35,11 +36,11 @@ def add(verbs: Verbs) -> None:
 
 def run_status(options: argparse.Namespace) -> int:
     """Show the calendar."""
-    from analytics import api, expired, retention
+    from analytics import expired, retention
     from analytics.config import Settings
     from analytics.status import CALENDAR_DAYS, calendar
 
-    lake = api.open_lake(options.lake)
+    lake = open_in_sight(options)
     settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
     at_risk = retention.alarm(lake.lake, settings.source_retention)
     warn_of_deletion(at_risk)
@@ -73,9 +74,7 @@ def run_status(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """Run every check."""
-    from analytics import api
-
-    lake = api.open_lake(options.lake, realm=chosen_realms(options))
+    lake = open_in_sight(options)
     results = lake.check()
     failed = [result for result in results if not result.passed and result.severity == "error"]
     if options.json:

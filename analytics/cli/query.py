@@ -12,6 +12,7 @@ from typing import Any
 
 from analytics.cli.estimates import folded
 from analytics.cli.separated import put_csv
+from analytics.cli.sight import open_in_sight
 from analytics.cli.terminal import (
     Verbs,
     add_counters,
@@ -60,10 +61,11 @@ def run_query(options: argparse.Namespace) -> int:
 
     if sum((options.sql is not None, options.name is not None, options.list)) != 1:
         raise UsageError(
-            "either a statement, or --name, or --list", hint="strategy-analytics query 'from strategy_days limit 5'"
+            "either a statement, or --name, or --list",
+            hint="strategy-analytics query --all-realms 'from strategy_days limit 5'",
         )
-    lake: Warehouse = api.open_lake(options.lake, realm=chosen_realms(options))
     if options.list:
+        lake: Warehouse = api.open_lake(options.lake, realm=chosen_realms(options))
         put_table(["view", "what it holds"], lake.describe().values.tolist())
         put_table(["query", "answers", "parameters"], lake.queries().values.tolist())
         return 0
@@ -80,6 +82,7 @@ def run_query(options: argparse.Namespace) -> int:
     if options.name:
         # A named query takes NULL for what is not given: all, or its own default.
         values = {name: values.get(name) for name in wanted}
+    lake = open_in_sight(options)
     if options.out and options.format not in ("csv", "parquet"):
         raise UsageError(f"--out is for csv and parquet, not {options.format}", hint="redirect stdout instead")
     audited, in_doubt = options.name in AUDITED, False

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
+from analytics.cli.sight import must_choose
 from analytics.cli.terminal import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
 from analytics.report_cards import alarm
 from analytics.report_definitions import FAIL_ON, find, setting
@@ -54,12 +55,22 @@ def add(verbs: Verbs) -> None:
 def run_report(options: argparse.Namespace) -> int:
     """Render."""
     from analytics import api
+    from analytics.lake import Lake
+    from analytics.opening import find_lake
 
-    chosen_realms(options)  # refuses --realm together with --no-realm
+    is_chosen = bool(chosen_realms(options)) or options.all_realms
     definition = find(options.report, REPORTS)
     # For once only; an option of its own comes before it, and one that was not given leaves what --set says.
     settings = dict(setting(text) for text in options.set)
     definition = replace(definition, parameters={**definition.parameters, **settings})
+    # A post-mortem is of one strategy, which is of one tenant.
+    if not (
+        is_chosen
+        or definition.says_realms
+        or {"realm", "no_realm"} & set(settings)
+        or definition.notebook == "post_mortem"
+    ):
+        must_choose(Lake(find_lake(options.lake)))
     given: dict[str, Any] = {
         "realm": options.realm,
         "no_realm": options.no_realm or None,

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from analytics.cli.terminal import Verbs, add_counters, add_lake, put, put_json, put_table, say
+from analytics.errors import UsageError
 from analytics.page.text import visible
 from analytics.report_definitions import FAIL_ON, read, setting
 from analytics.report_notebooks import REPORTS
@@ -50,6 +51,12 @@ def run_reports(options: argparse.Namespace) -> int:
     """Render what is due; say of each report what became of it."""
     definitions = [definition for name in options.files for definition in read(Path(name), REPORTS)]
     parameters = dict(setting(text) for text in options.set)
+    for definition in definitions:
+        if not definition.says_realms and definition.notebook != "post_mortem":
+            raise UsageError(
+                f"the definition of {definition.name} does not say whose rows it shows",
+                hint='write realms = "all" (in one report), "each" (in one of its own), or names: realms = ["acme-cycling"]',
+            )
     if options.counters is not None:
         parameters["counters"] = options.counters
     result = run(

@@ -95,13 +95,16 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def add_realm(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
-    """``--realm`` and ``--no-realm``."""
+    """``--realm``, ``--no-realm`` and, where one tenant is chosen or all are shown, ``--all-realms``."""
     if many:
         parser.add_argument(
             "--realm", action="append", default=[], metavar="R", help="only this tenant (may be repeated)"
         )
     else:
         parser.add_argument("--realm", metavar="R", help="only this tenant")
+        parser.add_argument(
+            "--all-realms", action="store_true", help="all tenants side by side; has to be said where there are several"
+        )
     parser.add_argument("--no-realm", action="store_true", help="the rows without a realm (NULL)")
 
 
@@ -146,6 +149,8 @@ def chosen_realms(options: argparse.Namespace) -> list[str | None]:
     given = options.realm if isinstance(options.realm, list) else [options.realm] if options.realm is not None else []
     if given and options.no_realm and not isinstance(options.realm, list):
         raise UsageError("either --realm or --no-realm", hint="the NULL realm has no name")
+    if getattr(options, "all_realms", False) and (given or options.no_realm):
+        raise UsageError("either all realms or one of them", hint="leave out --all-realms")
     return [*given, *([None] if options.no_realm else [])]
 
 

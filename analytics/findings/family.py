@@ -73,7 +73,7 @@ def find_family(
         raise UsageError(
             "which strategy?",
             hint="give --family NAME or --strategy ID; this lists them: "
-            'strategy-analytics query "select distinct realm_id, family_name from strategy_days"',
+            'strategy-analytics query --all-realms "select distinct realm_id, family_name from strategy_days"',
         )
     rows = records(lake.run("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
     wanted = family or strategy

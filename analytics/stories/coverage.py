@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +77,12 @@ def facts(
 
 def queries(family: Family, since: datetime, until: datetime) -> str:
     """The SQL behind the page, with its parameters, ready for ``strategy-analytics query``."""
+    # An author's text in a command that somebody pastes: quoted for the shell, and nothing that cannot be seen.
+    realm = "--no-realm" if family.realm is None else f"--realm {shlex.quote(page.visible(family.realm))}"
     parts = []
     for name in ("strategy_runs", "failures", "points_by_hour"):
         parts.append(
-            f"-- strategy-analytics query --name {name} --since '{since:%Y-%m-%d %H:%M}' --until '{until:%Y-%m-%d %H:%M}'\n"
+            f"-- strategy-analytics query --name {name} {realm} --since '{since:%Y-%m-%d %H:%M}' --until '{until:%Y-%m-%d %H:%M}'\n"
             f"{sql.text('queries', name).strip()}"
         )
     # An id with a line break would end the comment: what follows would be run by whoever pastes it.

@@ -246,9 +246,8 @@ class RunawayRules:
     def sure(self) -> Block:
         """What the numbers rest on."""
         pairs = coverage.facts(self.lake, self.evidence, self.previous, sampling.told(self.sampling))
-        queries = page.fold(
-            "Queries behind this page, ready to run", page.code(coverage.queries(self.since, self.until))
-        )
+        shown = coverage.queries(self.since, self.until, is_scoped=self.lake.is_scoped)
+        queries = page.fold("Queries behind this page, ready to run", page.code(shown))
         line = page.fold("Digest for a chat", page.code(self.digest))
         return page.section("sure", "How sure are we?", (), None, [page.facts(pairs), line, queries])
 

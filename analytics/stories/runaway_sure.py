@@ -161,9 +161,9 @@ def facts(lake: Warehouse, evidence: Evidence, previous: Previous | None, sampli
     ]
 
 
-def queries(since: datetime, until: datetime) -> str:
+def queries(since: datetime, until: datetime, *, is_scoped: bool) -> str:
     """The SQL behind the page, ready for ``strategy-analytics query``."""
-    ends = f"--since '{since:%Y-%m-%d %H:%M}' --until '{until:%Y-%m-%d %H:%M}'"
+    ends = f"{'--realm …' if is_scoped else '--all-realms'} --since '{since:%Y-%m-%d %H:%M}' --until '{until:%Y-%m-%d %H:%M}'"
     shown = [
         f"-- strategy-analytics query --name {name} {ends}\n{sql.text('queries', name).strip()}" for name in _QUERIES
     ]
