@@ -55,6 +55,7 @@ class Settings:
         pseudonym_key, pseudonym_key_file: The secret that people's ids become pseudonyms with, or the file it is in; empty for
             ids as they are.
         data_fields: Of the fields that an event carries only these are kept; ``None`` for all.
+        min_users: Users that whatever a report shows must rest on; 1 where everything may be shown.
     """
 
     database_url: str = field(default="", repr=False)
@@ -69,6 +70,7 @@ class Settings:
     pseudonym_key: str = field(default="", repr=False)
     pseudonym_key_file: str = ""
     data_fields: frozenset[str] | None = None
+    min_users: int = 1
 
     @classmethod
     def from_env(
@@ -84,6 +86,7 @@ class Settings:
         patience: timedelta | str | None = None,
         retries: int | str | None = None,
         source_retention: str | None = None,
+        min_users: int | str | None = None,
     ) -> Settings:
         """Build settings from arguments, then the environment, then defaults.
 
@@ -98,6 +101,7 @@ class Settings:
             patience: Before ``ANALYTICS_PATIENCE``, before 24 hours; as text ``90s``, ``45m``, ``24h`` or ``2d``.
             retries: Before ``ANALYTICS_RETRIES``, before 5.
             source_retention: Before ``ANALYTICS_SOURCE_RETENTION``, before none; ``30d`` or ``26w``.
+            min_users: Before ``ANALYTICS_MIN_USERS``, before 1; 0 counts as not given.
 
         Raises:
             ConfigurationError: The rate is no number between 0 and 1, the file of rates says something that cannot be, the
@@ -128,6 +132,7 @@ class Settings:
             pseudonym_key=key,
             pseudonym_key_file=key_file,
             data_fields=_data_fields(source.get("ANALYTICS_DATA_FIELDS") or ""),
+            min_users=_users(min_users or source.get("ANALYTICS_MIN_USERS") or 1),
         )
 
 
@@ -199,6 +204,19 @@ def _count(value: int | str) -> int:
         raise ConfigurationError(
             f"the number of retries must be a whole number from 0 to 1000, not {value!r}",
             hint="--retries 5 or ANALYTICS_RETRIES=5; 0 gives up at the first failure",
+        )
+    return count
+
+
+def _users(value: int | str) -> int:
+    try:
+        count = int(value)
+    except ValueError:
+        count = 0
+    if not 1 <= count <= 1_000_000:
+        raise ConfigurationError(
+            f"the users that a cell must rest on must be a whole number from 1 on, not {value!r}",
+            hint="--min-users 5 or ANALYTICS_MIN_USERS=5; 1 leaves nothing out",
         )
     return count
 

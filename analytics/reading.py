@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from analytics import day_files, expired, sql, strangers
+from analytics import day_files, expired, schema, sql, strangers
 from analytics.day_files import DayFile
 from analytics.lake import (
     PART,
@@ -124,6 +124,40 @@ def _infos(record: DayRecord, realms: Sequence[str | None] | None) -> list[Parti
 
 def _is_file(name: str) -> bool:
     return os.path.isfile(name)  # noqa: PTH113  # a Path for each of 60,000 names takes three times as long
+
+
+def open_tables(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    records: Sequence[DayRecord],
+    realms: Sequence[str | None] | None,
+    *,
+    whole_days: bool,
+) -> dict[str, list[str]]:
+    """Make the views of the schema ``files``, of the rows of these tenants.
+
+    Args:
+        connection: May read ``folders``.
+        lake, records, realms, whole_days: See ``files``.
+
+    Returns:
+        Paths of the files of every table.
+    """
+    connection.execute("create schema if not exists files")
+    named = None if realms is None else [realm for realm in realms if realm is not None]
+    connection.execute("set variable realms_in_sight = $1", [named])
+    connection.execute("set variable null_realm_in_sight = $1", [realms is None or None in realms])
+    found = files(lake, records, realms, whole_days=whole_days)
+    for table, table_schema in (
+        ("executions", schema.execution_schema()),
+        ("node_days", schema.node_day_schema()),
+        ("definitions", schema.definition_schema()),
+        ("definition_nodes", schema.definition_node_schema()),
+    ):
+        if table not in found:
+            found[table] = lake.files(table, realms=realms)
+        register(connection, table, table_schema, found[table])
+    return found
 
 
 def register(connection: duckdb.DuckDBPyConnection, table: str, table_schema: pa.Schema, names: Sequence[str]) -> None:

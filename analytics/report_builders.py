@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analytics.audit import Audit
     from analytics.stories.post_mortem import PostMortem
     from analytics.stories.runaway_rules import RunawayRules
+    from analytics.stories.small_cells import SmallCells
 
 
 def post_mortem(
@@ -30,6 +31,7 @@ def post_mortem(
     baseline: str = "",
     execution_id: str = "",
     show_users: bool = False,
+    min_users: int = 0,
     counters: str = "",
 ) -> PostMortem:
     """The post-mortem of one strategy.
@@ -45,10 +47,12 @@ def post_mortem(
             (``2026-07-01..2026-07-05``); empty to let the report choose.
         execution_id: A run to explain before the three that the report chooses; its first letters do.
         show_users: Show user ids.
+        min_users: For a report to be passed on: users that whatever it shows must rest on, and no single runs or users;
+            ``ANALYTICS_MIN_USERS`` when 0, else 1, which leaves nothing out.
         counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
 
     Raises:
-        UsageError, UnknownNameError: The strategy, window or baseline cannot be found.
+        UsageError, UnknownNameError: The strategy, window or baseline cannot be found; or it rests on fewer users.
         ConfigurationError, SourceError: The counters cannot be read.
     """
     from analytics.findings.baseline import parse
@@ -59,6 +63,7 @@ def post_mortem(
     from analytics.findings.lookup import find_run
     from analytics.stories.post_mortem import PostMortem
 
+    small = _small(min_users, show_users)
     tenant, any_realm = tenant_of(realm, no_realm)
     opened = warehouse_of(lake, tenant, any_realm)
     window = Window.parse(since, until)
@@ -74,9 +79,16 @@ def post_mortem(
     if any_realm:
         opened = Warehouse(opened.lake, realms=[found.realm])
     opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), counters)
+    inquiry = Inquiry(opened, found, window.since, window.until, parse(baseline, found, window))
+    if small:
+        asked = inquiry.incident
+        sides = [side.rows for side in (asked.before, asked.after) if side is not None]
+        met = inquiry.window[inquiry.window["error_code"] == asked.code] if asked.code else inquiry.window
+        small.refuse([inquiry.window, met, *sides])
     return PostMortem(
-        Inquiry(opened, found, window.since, window.until, parse(baseline, found, window)),
+        inquiry,
         show_users=show_users,
+        small=small,
         sampling=sampling,
         execution_id=str(run.get("execution_id", "")),
     )
@@ -90,6 +102,7 @@ def runaway_rules(
     since: str | date = "yesterday",
     until: str | date = "today",
     previous: str | Path = "",
+    min_users: int = 0,
     counters: str = "",
     **thresholds: float,
 ) -> RunawayRules:
@@ -102,6 +115,8 @@ def runaway_rules(
         since, until: The window in question.
         previous: ``summary.json`` of the last report, which says what is new, worse and fixed; empty or ``none`` to compare
             with the days before the window.
+        min_users: For a report to be passed on: versions and stops of fewer users are left out; ``ANALYTICS_MIN_USERS`` when
+            0, else 1, which leaves nothing out.
         counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
         **thresholds: Those of `analytics.findings.thresholds.Thresholds`: ``node_cap``, ``depth_cap``, ``time_limit_ms``,
             ``horizon_days``, ``close``, ``slow_times``, ``slow_extra_ms``.
@@ -111,6 +126,7 @@ def runaway_rules(
         ConfigurationError, SourceError: The counters cannot be read.
     """
     from analytics.findings.previous import read
+    from analytics.findings.runaway import HISTORY
     from analytics.findings.thresholds import named
     from analytics.stories.runaway_rules import RunawayRules
 
@@ -121,10 +137,30 @@ def runaway_rules(
     # A day alone does not show that the rate has changed.
     looked_at = Window(window.since - timedelta(days=7), window.until)
     opened, sampling = audited(warehouse_of(lake, tenant, any_realm), looked_at, counters)
+    small = _small(min_users, show_users=False)
+    opened = small.without_few(opened, min(window.since, window.until - HISTORY), window.since, window.until)
     last = last.of(opened.realms) if last and (opened.is_scoped or last.realm != "") else last
     return RunawayRules(
-        opened, since=window.since, until=window.until, thresholds=limits, previous=last, sampling=sampling
+        opened,
+        since=window.since,
+        until=window.until,
+        thresholds=limits,
+        previous=last,
+        sampling=sampling,
+        small=small,
     )
+
+
+def _small(min_users: int, show_users: bool) -> SmallCells:
+    from analytics.stories.small_cells import SmallCells
+
+    small = SmallCells(Settings.from_env(sample_rates="", min_users=min_users).min_users)
+    if small and show_users:
+        raise UsageError(
+            "user ids cannot be shown in a report that leaves out what few users did",
+            hint="leave out --show-users, or set --min-users 1",
+        )
+    return small
 
 
 def sampling_audit(

@@ -114,6 +114,8 @@ def plan(
     values["lake"] = str(find_lake(values["lake"] or None).resolve())
     if "counters" in known:
         values["counters"] = _counters(str(values["counters"]))
+    if "min_users" in known:
+        values["min_users"] = Settings.from_env(sample_rates="", min_users=int(values["min_users"])).min_users
     about, prefix = scope(definition.name, values), slug(definition.name)
     if "previous" in known:
         values["previous"] = _previous(str(values["previous"]), out, prefix, about, window)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from analytics import checks, day_files, ledger, lockdown, reading, refusals, schema, sql, summary
+from analytics import checks, day_files, ledger, lockdown, reading, refusals, sql, summary
 from analytics.checks import CheckResult
 from analytics.errors import LakeError, QueryError, UnknownNameError
 from analytics.lake import Lake
@@ -42,6 +42,7 @@ class Warehouse:
         realms: Only these tenants: every view then holds nothing else. All when not given.
         whole_days: Days of many small partitions may be read from their day files, which hold the same.
         counted_weights: See ``reweighed``.
+        left_out_versions: See ``without``.
         writes_into: Folders besides the lake's that the package's own statements write to.
 
     Raises:
@@ -57,6 +58,7 @@ class Warehouse:
         whole_days: bool = True,
         counted_weights: pa.Table | None = None,
         writes_into: Sequence[Path] = (),
+        left_out_versions: pa.Table | None = None,
     ) -> None:
         if not lake.root.is_dir():
             raise LakeError(
@@ -67,7 +69,7 @@ class Warehouse:
         self.lake = lake
         self._realms = None if realms is None else tuple(realms)
         self._whole_days = whole_days
-        self._counted_weights = counted_weights
+        self._counted_weights, self._left_out_versions = counted_weights, left_out_versions
         if self._realms is not None:
             known = lake.realms()
             for realm in self._realms:
@@ -100,7 +102,6 @@ class Warehouse:
         import duckdb
 
         try:
-            # Reading only: a COPY or CREATE would change the lake, or what the next question sees.
             if not lockdown.reads_only(self.connection, query):
                 raise QueryError(
                     "DuckDB: only one statement, and one that only reads, is allowed",
@@ -225,23 +226,12 @@ class Warehouse:
     def refresh(self) -> None:
         """Look at the lake's files again, after an extraction."""
         connection = self.connection
-        connection.execute("create schema if not exists files")
-        connection.execute(
-            "set variable realms_in_sight = $1",
-            [None if self._realms is None else [realm for realm in self._realms if realm is not None]],
-        )
-        connection.execute("set variable null_realm_in_sight = $1", [self._realms is None or None in self._realms])
         records = self.records()
-        files = reading.files(self.lake, records, self._realms, whole_days=self._whole_days)
-        for table, table_schema in (
-            ("executions", schema.execution_schema()),
-            ("node_days", schema.node_day_schema()),
-            ("definitions", schema.definition_schema()),
-            ("definition_nodes", schema.definition_node_schema()),
-        ):
-            if table not in files:
-                files[table] = self.lake.files(table, realms=self._realms)
-            reading.register(connection, table, table_schema, files[table])
+        files = reading.open_tables(connection, self.lake, records, self._realms, whole_days=self._whole_days)
+        if self._left_out_versions is not None:
+            connection.register("left_out_versions", self._left_out_versions)
+            for table in ("executions", "node_days"):
+                connection.execute(sql.text("people", f"shared_{table}"))
         connection.register("ledger_rows", ledger.table(records, self._realms))
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
@@ -260,7 +250,24 @@ class Warehouse:
         Args:
             weights: ``realm_id``, ``hour`` (UTC), ``factor``, ``instead``, as ``audit.Audit.weights``. Other rows keep theirs.
         """
-        return type(self)(self.lake, realms=self._realms, whole_days=self._whole_days, counted_weights=weights)
+        return self._with(weights, self._left_out_versions)
+
+    def without(self, versions: pa.Table) -> Self:
+        """The same lake without some versions: none of their runs, entries and rollups is in any view.
+
+        Args:
+            versions: ``realm_id``, ``strategy_id``, ``strategy_version``.
+        """
+        return self._with(self._counted_weights, versions)
+
+    def _with(self, weights: pa.Table | None, versions: pa.Table | None) -> Self:
+        return type(self)(
+            self.lake,
+            realms=self._realms,
+            whole_days=self._whole_days,
+            counted_weights=weights,
+            left_out_versions=versions,
+        )
 
     def _columns(self, view: str) -> list[str]:
         return list(self.describe(view)["column"])

@@ -24,7 +24,7 @@ from analytics.findings.family import Family, family_runs, find_family, labels_o
 from analytics.findings.incident import Incident, find_incident
 from analytics.findings.lookup import days_around
 from analytics.program import words
-from analytics.stories import advice, coverage, measures, overpaid
+from analytics.stories import advice, affected, coverage, overpaid
 from analytics.warehouse import Warehouse, records
 
 
@@ -286,7 +286,7 @@ def test_the_users_that_are_shown_are_those_seen_most(speed_bonus):
     after = speed_bonus.inquiry.incident.after.rows
     seen = Counter(after[(after["status"] == "ok") & (after["case_name"] == "PerformanceBonus")]["external_user_id"])
     most = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:5]
-    shown = measures.users(after, speed_bonus.inquiry.cases, None, show_users=True).text
+    shown = affected.users(after, speed_bonus.inquiry.cases, None, show_users=True).text
     places = [shown.index(user) for user, _ in most]
     assert places == sorted(places)
     assert sum(user in shown for user in seen) == 5
@@ -367,7 +367,7 @@ def test_what_was_underpaid_case_by_case_has_its_own_words():
     parts = cases.Split(less, less, less, less)
     blocks = [
         overpaid.section(Incident("version", None, None, None), Counterfactual(reason="no definition"), parts),
-        measures.users(
+        affected.users(
             frame([(i, 3, 4.0, "ok", None) for i in range(20)]),
             [cases.Case("Case", less, less, estimates.mean([10.0] * 20, [20.0] * 20), less, less, less)],
             None,

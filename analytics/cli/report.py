@@ -45,6 +45,12 @@ def add(verbs: Verbs) -> None:
     )
     parser.add_argument("--show-users", action="store_true", help="show user ids; masked otherwise")
     parser.add_argument(
+        "--min-users",
+        type=int,
+        metavar="K",
+        help="to be passed on: leave out what fewer than K logged users did (default: $ANALYTICS_MIN_USERS, else 1)",
+    )
+    parser.add_argument(
         "--out", metavar="DIR", help="folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)"
     )
     add_lake(parser)
@@ -80,6 +86,7 @@ def run_report(options: argparse.Namespace) -> int:
         "execution_id": options.execution,
         "previous": options.previous,
         "show_users": options.show_users or None,
+        "min_users": options.min_users,
         "since": options.since,
         "until": options.until,
         "lake": options.lake,

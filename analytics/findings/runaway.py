@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from analytics.findings.runaway_fields import Times, midnight, time_split
 from analytics.findings.runaway_keys import Family, Key, key_of
 from analytics.findings.runaway_league import GROUPS, league, silent
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
-from analytics.findings.runaway_stops import Burst, Stop, bursts, stop_count, stopped
+from analytics.findings.runaway_stops import Burst, Stop, bursts, stop_count, stopped, users_of
 from analytics.findings.runaway_trend import HISTORY, Trend, by_day, daily_p99, trends
 from analytics.findings.since_last import EXPECTED, Now, compared
 from analytics.findings.thresholds import STANDARD, Thresholds
@@ -100,6 +100,18 @@ def gather(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresh
         ),
         len(earlier) > 0,
     )  # fmt: skip
+
+
+def met_by_many(evidence: Evidence, least: int) -> Evidence:
+    """The evidence without stops of a kind and version, or of a stall, that fewer users met."""
+    kept: dict[str, list[Stop]] = {}
+    for name, stops in (("stops", evidence.stops), ("stops_before", evidence.stops_before)):
+        groups: dict[tuple[str, Key | None], list[Stop]] = {}
+        for stop in stops:
+            groups.setdefault((stop.kind, None if stop.stalled else stop.key), []).append(stop)
+        many = {group for group, own in groups.items() if users_of(own)[0] >= least}
+        kept[name] = [stop for stop in stops if (stop.kind, None if stop.stalled else stop.key) in many]
+    return replace(evidence, stops=kept["stops"], stops_before=kept["stops_before"])
 
 
 def findings_list(lake: Warehouse, evidence: Evidence, previous: Previous | None = None) -> list[Finding]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from analytics.findings.counterfactual import Counterfactual, Replayed
 from analytics.findings.incident import Incident, Side, run_estimate
-from analytics.findings.inquiry import Inquiry
 from analytics.stories import chat, state_of, verdict
 from analytics.warehouse import records
 
@@ -22,7 +21,7 @@ _MOST_NODES = 10
 def summary(report: PostMortem) -> dict[str, Any]:
     """Plain JSON values: what ``summary.json`` holds."""
     asked = report.inquiry
-    found, parts = asked.incident, asked.split
+    found, parts = report.shown.incident, asked.split
     missing = [str(day) for day in asked.coverage.missing]
     counts = _counts(found)
     return {
@@ -49,14 +48,14 @@ def summary(report: PostMortem) -> dict[str, Any]:
         "mix_per_run": parts.mix.to_dict() if parts else None,
         "overpaid": parts.overpaid.to_dict() if parts and found.kind == "version" else None,
         "overpaid_by": ("replay" if asked.telling else "cases") if parts and found.kind == "version" else None,
-        "counterfactual": _tried(asked.counterfactual),
+        "counterfactual": _tried(report.shown.counterfactual),
         "replay": {
             "looked_at": asked.replays.looked_at,
             "reproduced": asked.replays.reproduced,
             "undecided": asked.replays.undecided,
             "unfit": asked.replays.unfit,
         },
-        "nodes": _nodes(asked),
+        "nodes": _nodes(report),
         "change_since": _moment(found.since),
         "change_since_low": _moment(found.since_low),
         "change_since_high": _moment(found.since_high),
@@ -88,7 +87,7 @@ def summary(report: PostMortem) -> dict[str, Any]:
                 "amount_changed": case.amount_changed,
                 "overpaid": case.overpaid.to_dict(),
             }
-            for case in asked.cases
+            for case in report.shown.cases
         ],
         "activations": [
             {
@@ -100,6 +99,7 @@ def summary(report: PostMortem) -> dict[str, Any]:
             }
             for span in asked.spans
         ],
+        "min_users": report.shown.small.least,
         "logged_count": len(asked.window),
         "est_runs": run_estimate(asked.window).to_dict(),
     }
@@ -117,8 +117,8 @@ def _moment(when: datetime | None) -> str | None:
     return when.isoformat() if when else None
 
 
-def _nodes(asked: Inquiry) -> list[dict[str, Any]]:
-    found = asked.nodes
+def _nodes(report: PostMortem) -> list[dict[str, Any]]:
+    found = report.shown.nodes
     return records(found.frame.head(_MOST_NODES)) if found is not None else []
 
 

@@ -11,6 +11,7 @@ from analytics.findings.weighed import pays_otherwise
 from analytics.page import number
 from analytics.stories import (
     advice,
+    affected,
     coverage,
     examples,
     facts,
@@ -24,6 +25,8 @@ from analytics.stories import (
     verdict,
     why,
 )
+from analytics.stories.shown import Shown
+from analytics.stories.small_cells import SmallCells
 
 if TYPE_CHECKING:
     from analytics.audit import Audit
@@ -38,13 +41,21 @@ class PostMortem:
         inquiry: The facts; a notebook may ask for any of them.
         show_users: Show user ids; masked otherwise.
         sampling: What is known of the sampling rate.
+        small: What may be shown of few users.
         execution_id: Of a run to explain before the report's own; empty for none.
     """
 
     def __init__(
-        self, inquiry: Inquiry, *, show_users: bool = False, sampling: Audit | None = None, execution_id: str = ""
+        self,
+        inquiry: Inquiry,
+        *,
+        show_users: bool = False,
+        sampling: Audit | None = None,
+        small: SmallCells | None = None,
+        execution_id: str = "",
     ) -> None:
         self.inquiry, self._show_users, self.sampling, self.execution_id = inquiry, show_users, sampling, execution_id
+        self.shown = Shown(inquiry, small or SmallCells())
 
     # ---- facts -----------------------------------------------------------------------------------------------------
 
@@ -52,12 +63,14 @@ class PostMortem:
     def verdict(self) -> verdict.Verdict:
         """The sentence on top."""
         asked = self.inquiry
-        found = verdict.decide(asked.incident, asked.cases, asked.split, asked.family, asked.window, asked.coverage)
+        found = verdict.decide(
+            self.shown.incident, self.shown.cases, asked.split, asked.family, asked.window, asked.coverage
+        )
         # Only where no version explains it are the inputs the answer.
-        if asked.incident.kind == "data" and asked.nodes:
-            return found.with_input(asked.nodes.frame)
+        if self.shown.incident.kind == "data" and self.shown.nodes:
+            return found.with_input(self.shown.nodes.frame)
         forward = asked.telling
-        return found.with_replay(forward) if forward and pays_otherwise(asked.incident, forward) else found
+        return found.with_replay(forward) if forward and pays_otherwise(self.shown.incident, forward) else found
 
     @property
     def title(self) -> str:
@@ -90,7 +103,8 @@ class PostMortem:
 
     def strip(self) -> Block:
         """Four numbers."""
-        return strip.strip(self.inquiry.incident, self.inquiry.window, self.inquiry.split, self.inquiry.telling)
+        asked = self.inquiry
+        return strip.strip(self.shown.incident, asked.window, asked.split, asked.telling, self.shown.small)
 
     def key(self) -> Block:
         """How to read the numbers."""
@@ -101,12 +115,14 @@ class PostMortem:
         how = ["When which version was live comes from the log's own rows."]
         if self.inquiry.runs.empty:
             return page.section("since", "Since when?", how, "No run of this strategy is in the log for this time.")
-        if self.inquiry.incident.kind == "nothing":
+        if self.shown.incident.kind == "nothing":
             return page.section(
-                "since", "Since when?", how, verdict.since_sentence(self.inquiry.incident, self.inquiry.spans)
+                "since", "Since when?", how, verdict.since_sentence(self.shown.incident, self.inquiry.spans)
             )
-        frames = series.timeline_frames(self.inquiry.runs, self.inquiry.spans, self.inquiry.incident)
-        forward = self.inquiry.telling if self.inquiry.incident.kind == "version" else None
+        frames = series.timeline_frames(
+            self.shown.small.steady(self.inquiry.runs), self.inquiry.spans, self.shown.incident
+        )
+        forward = self.inquiry.telling if self.shown.incident.kind == "version" else None
         grown = forward.running if forward is not None else None
         drawn = charts.responsive(
             lambda width: charts.timeline(*frames, overpaid=grown, width=width),
@@ -121,13 +137,13 @@ class PostMortem:
             "since",
             "Since when?",
             how,
-            verdict.since_sentence(self.inquiry.incident, self.inquiry.spans),
+            verdict.since_sentence(self.shown.incident, self.inquiry.spans),
             [page.Markup(drawn)],
         )
 
     def changed(self) -> Block:
         """Program diff and the table of measures."""
-        found = self.inquiry.incident
+        found = self.shown.incident
         if not (found.before and found.after):
             return page.section(
                 "changed",
@@ -150,21 +166,24 @@ class PostMortem:
             "What changed?",
             how,
             said,
-            [*body, measures.table(before, after, self.inquiry.cases, found.points)],
+            [*body, measures.table(before, after, self.shown.cases, found.points)],
         )
 
     def why(self) -> Block:
         """Effect and mix, cases, nodes."""
-        return why.section(self.inquiry.incident, self.inquiry.split, self.inquiry.cases, self.inquiry.nodes)
+        return why.section(self.shown.incident, self.inquiry.split, self.shown.cases, self.shown.nodes)
 
     def how_much(self) -> Block:
         """The counterfactual."""
-        return overpaid.section(self.inquiry.incident, self.inquiry.counterfactual, self.inquiry.split)
+        return overpaid.section(self.shown.incident, self.shown.counterfactual, self.inquiry.split)
 
     def runs_explained(self) -> Block:
         """Three runs with their path."""
-        after = self.inquiry.incident.after
+        after = self.shown.incident.after
         rows = after.rows if after is not None else self.inquiry.window
+        if self.shown.small:
+            left = "Single runs are left out: this report is to be passed on."
+            return page.section("one", "Why did this run get its points?", [], left)
         how = ["Chosen by the report: a typical run, the largest, a failing one.", "Values are those the run saw."]
         if rows.empty and not self.execution_id:
             return page.section("one", "Why did this run get its points?", how, "No run is in the log for this time.")
@@ -172,29 +191,30 @@ class PostMortem:
             self.inquiry.lake,
             rows,
             show_users=self._show_users,
-            other=self.inquiry.incident.before,
+            other=self.shown.incident.before,
             asked=self.execution_id,
         )
         return page.section("one", "Why did this run get its points?", how, None, body)
 
     def who(self) -> Block:
         """Users seen most."""
-        after = self.inquiry.incident.after
+        after = self.shown.incident.after
         rows = after.rows if after is not None else self.inquiry.window
-        is_version = self.inquiry.incident.kind == "version"
-        return measures.users(
+        is_version = self.shown.incident.kind == "version"
+        return affected.users(
             rows,
-            self.inquiry.cases if is_version else [],
-            self.inquiry.telling if is_version else None,
+            self.shown.cases if is_version else [],
+            self.shown.telling if is_version else None,
             show_users=self._show_users,
+            small=self.shown.small,
         )
 
     def failures(self) -> Block:
         """Codes with first, last and an example."""
-        before = self.inquiry.incident.before
-        after = self.inquiry.incident.after
+        before = self.shown.incident.before
+        after = self.shown.incident.after
         rows = after.rows if after is not None else self.inquiry.window
-        return measures.failures(rows, before.rows if before is not None else None)
+        return measures.failures(rows, before.rows if before is not None else None, self.shown.small)
 
     def actions(self) -> Block:
         """What to do."""
@@ -203,7 +223,7 @@ class PostMortem:
             "What to do?",
             [],
             None,
-            [page.todo(advice.actions(self.inquiry.incident, self.inquiry.family, self.inquiry.split))],
+            [page.todo(advice.actions(self.shown.incident, self.inquiry.family, self.inquiry.split))],
         )
 
     def sure(self) -> Block:
@@ -218,6 +238,8 @@ class PostMortem:
             str(self.inquiry.replays),
         )
         queries = page.code(coverage.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
+        if self.shown.small:
+            box = [*box, ("Left out", self.shown.small.note)]
         body = [page.facts(box), page.fold("Queries, ready to paste", queries)]
         return page.section("sure", "How sure are we?", [], None, body)
 

@@ -24,6 +24,7 @@ from analytics.stories import runaway_tables as tables
 from analytics.stories.runaway_digest import digest
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import headline, kind_word, number, window_words
+from analytics.stories.small_cells import SmallCells
 from analytics.warehouse import records
 from analytics.window import Window
 
@@ -45,6 +46,7 @@ class RunawayRules:
         thresholds: The engine's limits, and from where on something is a finding.
         previous: The last report; without one, the lake's own days before the window say what is new.
         sampling: What is known of the sampling rate.
+        small: What may be shown of few users; versions of fewer are not in the lake that is given.
     """
 
     nav: tuple[tuple[str, str], ...] = (
@@ -66,16 +68,19 @@ class RunawayRules:
         thresholds: Thresholds = STANDARD,
         previous: Previous | None = None,
         sampling: Audit | None = None,
+        small: SmallCells | None = None,
     ) -> None:
         self.lake, self.since, self.until = lake, since, until
         self.thresholds, self.previous, self.sampling = thresholds, previous, sampling
+        self.small = small or SmallCells()
 
     # ---- data, asked for once --------------------------------------------------------------------------------------
 
     @cached_property
     def evidence(self) -> Evidence:
         """What the lake says about the window and the days before it."""
-        return runaway.gather(self.lake, self.since, self.until, self.thresholds)
+        found = runaway.gather(self.lake, self.since, self.until, self.thresholds)
+        return runaway.met_by_many(found, self.small.least) if self.small else found
 
     @cached_property
     def found(self) -> list[Finding]:
@@ -85,11 +90,14 @@ class RunawayRules:
     @cached_property
     def bursts(self) -> list[Burst]:
         """Stopped runs in bursts."""
-        return runaway.bursts(self.evidence.stops)
+        return [
+            burst for burst in runaway.bursts(self.evidence.stops) if burst.users >= self.small.least or not self.small
+        ]
 
     @cached_property
     def _silent(self) -> list[Key]:
-        return runaway.silent(self.lake, self.table)
+        # Those that are left out are not silent.
+        return [] if self.small else runaway.silent(self.lake, self.table)
 
     @cached_property
     def _ran(self) -> set[Key]:
@@ -247,6 +255,7 @@ class RunawayRules:
         """What the numbers rest on."""
         pairs = coverage.facts(self.lake, self.evidence, self.previous, sampling.told(self.sampling))
         shown = coverage.queries(self.since, self.until, is_scoped=self.lake.is_scoped)
+        pairs = [*pairs, ("Left out", self.small.note)] if self.small else pairs
         queries = page.fold("Queries behind this page, ready to run", page.code(shown))
         line = page.fold("Digest for a chat", page.code(self.digest))
         return page.section("sure", "How sure are we?", (), None, [page.facts(pairs), line, queries])

@@ -10,6 +10,7 @@ from analytics.findings.counterfactual import Replayed
 from analytics.findings.incident import Incident, run_estimate
 from analytics.page import number
 from analytics.stories import verdict
+from analytics.stories.small_cells import SmallCells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from analytics.page import Block
 
 
-def strip(found: Incident, window: pd.DataFrame, parts: Split | None, replayed: Replayed | None) -> Block:
+def strip(
+    found: Incident, window: pd.DataFrame, parts: Split | None, replayed: Replayed | None, small: SmallCells
+) -> Block:
     """Points beyond, runs, users, failures."""
     after = found.after
     rows = after.rows if after else window
@@ -34,7 +37,7 @@ def strip(found: Incident, window: pd.DataFrame, parts: Split | None, replayed: 
             page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {len(rows):,} logged rows"),
             page.Cell(
                 f"Users {where}",
-                f"≥ {users:,}" if users else "–",
+                small.count(users) if users else "–",
                 "distinct users in the log, at least" if users else "no user is named in the log",
                 "logged",
             ),
