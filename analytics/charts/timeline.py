@@ -49,7 +49,7 @@ def timeline(
         versions: Ribbon: label, since, until, role; with `est_points_mean` also a line at the version's mean.
         points: Per bin and version: since, until, label, role, est_points_mean, _low, _high, logged_count.
         runs: Per bin: since, est_runs, est_runs_low, est_runs_high.
-        failures: One row per failed run: created_at, error_code.
+        failures: One row per failed run: created_at, error_code. Without it there is no panel of failures.
         durations: Per day: since, until, est_duration_p99_ms, _low, _high, grade.
         overpaid: A running total: until, est_overpaid, est_overpaid_low, est_overpaid_high; no panel without it.
         alert_ms: Where the p99 would raise an alert.
@@ -77,6 +77,7 @@ def timeline(
     need(timeline, failures, "created_at", called="failures")
     need(timeline, durations, "since est_duration_p99_ms", called="durations")
     need(timeline, overpaid, "until est_overpaid", called="overpaid")
+    tells_failures = failures is not None
     versions, points, runs, failures, durations = (
         pd.DataFrame() if frame is None else frame for frame in (versions, points, runs, failures, durations)
     )
@@ -87,9 +88,9 @@ def timeline(
     codes = common_codes(words(failures, "error_code", "no code"))
     # On a phone the code stands above its marks.
     lane = LANE_PHONE if width < 0.7 * WIDE else LANE
-    lanes = max(lane * len(codes), LANE)
+    lanes = max(lane * len(codes), LANE) + 40 if tells_failures else 0
     extra = 70 + 40 if overpaid is not None and len(overpaid) else 0
-    height = 62 + 150 + 40 + extra + 60 + 40 + lanes + 40 + 80 + 34
+    height = 62 + 150 + 40 + extra + 60 + 40 + lanes + 80 + 34
     spans = zip(moments(versions, "since"), moments(versions, "until"), words(versions, "role"), strict=True)
     shaded = tuple((since, until) for since, until, role in spans if role == "finding" and known(since, until))
     stage = Stage.build(width, height, *found, shaded)
@@ -102,8 +103,9 @@ def timeline(
         top += extra
     _runs(stage, top, runs)
     top += 60 + 40
-    failure_lanes(stage, top, failures, codes)
-    top += lanes + 40
+    if tells_failures:
+        failure_lanes(stage, top, failures, codes)
+        top += lanes
     _durations(stage, top, durations, alert_ms)
     return stage.figure
 

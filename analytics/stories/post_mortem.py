@@ -119,9 +119,12 @@ class PostMortem:
             return page.section(
                 "since", "Since when?", how, verdict.since_sentence(self.shown.incident, self.inquiry.spans)
             )
-        frames = series.timeline_frames(
-            self.shown.small.steady(self.inquiry.runs), self.inquiry.spans, self.shown.incident
+        rows = self.shown.small.steady(self.inquiry.runs, series.step_of(self.inquiry.runs))
+        versions, points, runs, failures, durations = series.timeline_frames(
+            rows, self.inquiry.spans, self.shown.incident
         )
+        # Of failures each is one run.
+        frames = (versions, points, runs, None if self.shown.small else failures, durations)
         forward = self.inquiry.telling if self.shown.incident.kind == "version" else None
         grown = forward.running if forward is not None else None
         drawn = charts.responsive(

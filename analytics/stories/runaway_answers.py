@@ -50,6 +50,19 @@ def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
     ]
 
 
+def when_how(*, is_thinned: bool, is_shared: bool) -> list[str]:
+    """How to read when runs were stopped."""
+    how = "Each mark is one logged run that did not finish: all failures are kept, so marks count runs."
+    if is_shared:
+        how = "All failures are kept, so these are counts of runs. Single ones are left out."
+    elif is_thinned:
+        how = (
+            "All failures are kept, so these are counts of runs. They are too many to mark each: where marks would lie on "
+            "each other, few are drawn."
+        )
+    return [how, "A pause of 30 minutes ends a burst."]
+
+
 def when_words(stops: Sequence[Stop], bursts: Sequence[Burst], one_day: bool) -> Inline:
     """Bursts by kind; scattered timeouts for what they are."""
     told = []

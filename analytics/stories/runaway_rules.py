@@ -194,13 +194,7 @@ class RunawayRules:
     def when(self) -> Block:
         """When runs were stopped."""
         stops = self.evidence.stops
-        how = ["Each mark is one logged run that did not finish: all failures are kept, so marks count runs.",
-               "A pause of 30 minutes ends a burst."]  # fmt: skip
-        if pictures.are_thinned(stops):
-            how[0] = (
-                "All failures are kept, so these are counts of runs. They are too many to mark each: where marks would lie on "
-                "each other, few are drawn."
-            )
+        how = answers.when_how(is_thinned=pictures.are_thinned(stops), is_shared=bool(self.small))
         if not stops:
             say = (
                 "No run was stopped by a limit, and no sandbox canary went off."
@@ -210,7 +204,7 @@ class RunawayRules:
             return page.section("when", "When did it happen?", how, say)
         shown = [burst for burst in self.bursts if burst.kind != "timeout" or burst.count >= 3]
         one_day = len(Window(self.since, self.until).days) == 1
-        body: list[Any] = [pictures.stops_picture(stops, self.since, self.until)]
+        body: list[Any] = [] if self.small else [pictures.stops_picture(stops, self.since, self.until)]
         if shown:
             body.append(tables.burst_table(shown))
         return page.section("when", "When did it happen?", how, answers.when_words(stops, self.bursts, one_day), body)

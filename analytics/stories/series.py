@@ -30,7 +30,7 @@ def timeline_frames(rows: pd.DataFrame, spans: Sequence[Activation], found: Inci
     import pandas as pd
 
     role = roles(spans, found)
-    step = _step(rows)
+    step = step_of(rows)
     # Only the columns that are used: a selection copies all that a frame has.
     narrow = rows[[name for name in _USED if name in rows]].assign(bin=rows["created_at"].dt.floor(step))
     usable = paid(narrow)
@@ -130,7 +130,8 @@ def _mean_of(usable: pd.DataFrame, span: Activation) -> float:
     return estimates.mean(inside["points"], inside["sample_weight"]).value if len(inside) else float(np.nan)
 
 
-def _step(rows: pd.DataFrame) -> str:
+def step_of(rows: pd.DataFrame) -> str:
+    """The length of a bin of the timeline, as pandas spells it."""
     import pandas as pd
 
     length = rows["created_at"].max() - rows["created_at"].min()

@@ -77,11 +77,16 @@ class SmallCells:
             few = counted.iloc[:2]
         return frozenset(map(str, few.index))
 
-    def steady(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows of the hours in which enough users were logged."""
+    def steady(self, rows: pd.DataFrame, step: str) -> pd.DataFrame:
+        """The rows of the spans of time in which enough users were logged; none of the others, so that no sum is half.
+
+        Args:
+            rows: Of one strategy.
+            step: Length of a span, as pandas spells it.
+        """
         if not self or rows.empty:
             return rows
-        return rows[rows.groupby(rows["created_at"].dt.floor("h"))[_USER].transform("nunique") >= self.least]
+        return rows[rows.groupby(rows["created_at"].dt.floor(step))[_USER].transform("nunique") >= self.least]
 
     def count(self, users: int) -> str:
         """A number of users, as exactly as it may be said."""
