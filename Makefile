@@ -48,7 +48,7 @@ query: $(READY)  ## make query REALM=… ARGS="'from strategy_days limit 5'"; wi
 	$(RUN) query $(sight) $(ARGS)
 
 test: $(READY)  ## the tests
-	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)  ## ruff and stripped notebooks
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/nbstripout --verify notebooks/*.ipynb
@@ -59,7 +59,7 @@ types: $(READY)  ## mypy, strict
 prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
 	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \
 	$(VENV)/bin/python -m tests.expire_kills && $(VENV)/bin/python -m tests.erase_kills && \
-	$(VENV)/bin/python -m pytest -q --long tests/test_benchmarks.py tests/test_tenancy.py && \
+	$(VENV)/bin/python -m pytest -q --long -m long --timeout 1800 && \
 	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800
 
 prove-estimates: $(READY)  ## a quarter of an hour: do the intervals cover the truth? writes docs/estimates.md

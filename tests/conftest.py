@@ -28,6 +28,12 @@ from tests.planted import world
 from tests.planted.world import Planted
 
 RATE = 0.05
+LONGEST = (
+    "test_proof", "test_day_files", "test_planted", "test_extract", "test_runaway", "test_report_run", "test_notebooks",
+    "test_lake", "test_small_cells", "test_charts", "test_post_mortem", "test_tenancy", "test_runaway_stories",
+    "test_hostile_report", "test_counterfactual", "test_warehouse", "test_runaway_words", "test_erase", "test_demo",
+)  # fmt: skip
+"""Files that begin first, so that none of them is left for the end, when other processes have nothing more to do."""
 
 _numbers = itertools.count(1)
 
@@ -39,11 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes long is left out of make test, which is for every commit."""
+    """What takes long is left out of make test, which is for every commit; of the rest the longest files come first."""
     if not config.getoption("--long"):
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 @pytest.fixture(scope="session")

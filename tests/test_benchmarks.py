@@ -135,6 +135,7 @@ def test_added_rows_are_gone_afterwards(log: data.Table) -> None:
         assert connection.execute(count).fetchall() == before
 
 
+@pytest.mark.long
 def test_the_extraction_benchmark_runs_end_to_end(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +298,7 @@ def test_a_changed_value_is_called_so(
         assert edges.judge(connection, edge, truth, got) == verdict
 
 
+@pytest.mark.long
 def test_the_many_tenants_benchmark_runs_end_to_end(database_url: str, tmp_path: Path) -> None:
     assert tenants.run(database_url, 12, 2, options(tmp_path), structures=6, variants=20) == 0
     text = (tmp_path / "table.md").read_text(encoding="utf-8")

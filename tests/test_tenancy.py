@@ -371,7 +371,13 @@ _SHOWING = {
 }
 
 
-@pytest.mark.parametrize("words", _SHOWING.values(), ids=_SHOWING)
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, id=name, marks=[pytest.mark.long] if name == "report" else [])
+        for name, words in _SHOWING.items()
+    ],
+)
 def test_several_tenants_are_shown_side_by_side_only_when_that_is_said(
     two: Folder,
     words: tuple[str, ...],

@@ -95,6 +95,7 @@ def simulate(
         seed: Same seed, same population.
         rate: An ok run is logged when a random number is below.
         workers: Processes; None takes as many as there are cores, up to four, or one when there is little to do.
+            As with any such pool, a script that calls this keeps the call under ``if __name__ == "__main__"``.
         directory: Where to put the files; None takes a new temporary directory, which the caller removes.
     """
     if directory is None:
@@ -127,9 +128,8 @@ def _results(chunks: list[Chunk], seed: int, rate: float, workers: int) -> Itera
     if workers <= 1:
         yield from map(work, chunks)
         return
-    # fork, as a caller's script or notebook need not be importable for that; the children touch numpy and Python only.
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method)) as pool:
+    # Never a plain fork: a caller that has queried or read Parquet has threads, and a child forked beside them can crash.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         # A bounded number of chunks in flight, so that a slow consumer does not pile up results.
         ahead = [pool.submit(work, chunk) for chunk in chunks[: 2 * workers]]
         for chunk in chunks[2 * workers :]:
