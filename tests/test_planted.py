@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from analytics import api
+from tests.fewer import one_in
 from tests.planted.stories import STORIES, Story, story
 from tests.planted.world import Planted
 
@@ -27,12 +28,12 @@ def facts(report: Any) -> Any:
     return lambda told: said(told.key)
 
 
-def each(**wanted: bool) -> Any:
-    """One test for each story; only those with (or without) what is wanted."""
+def each(count: int = 1, **wanted: bool) -> Any:
+    """One test for each story, or always for one in so many; only those with (or without) what is wanted."""
     chosen = [
         one for one in STORIES if all((getattr(one, name) not in (None, False)) is on for name, on in wanted.items())
     ]
-    return pytest.mark.parametrize("told", chosen, ids=lambda one: one.key)
+    return pytest.mark.parametrize("told", one_in(count, chosen), ids=lambda one: one.key)
 
 
 def truth(planted: Planted, question: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -45,7 +46,7 @@ def truth(planted: Planted, question: str, **values: Any) -> list[tuple[Any, ...
 # ---- the matrix ------------------------------------------------------------------------------------------------------
 
 
-@each()
+@each(2)
 def test_the_kind_is_the_right_one(told: Story, facts: Any) -> None:
     found = facts(told)
     assert found["kind"] in told.kinds, f"{told.words} The verdict: {found['verdict']}"
@@ -253,7 +254,7 @@ def test_long_traces_are_cut_before_the_rule_that_pays(planted: Planted) -> None
     assert (entries, paying) == (200, 0)
 
 
-@each()
+@each(2)
 def test_every_section_stands_and_every_trace_fits_its_program(told: Story, report: Any, facts: Any) -> None:
     found = report(told.key)
     for section in (found.strip, found.changed, found.why, found.how_much, found.who, found.actions, found.sure):
