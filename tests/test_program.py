@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analytics import program as public
@@ -504,6 +504,7 @@ PROGRAMS = st.fixed_dictionaries(
     max_nodes=st.sampled_from([0, 3, 8, 1000]),
     max_depth=st.sampled_from([2, 4, 32]),
 )
+@example(program={"default": [None]}, fields={}, phase="full", max_nodes=8, max_depth=4)
 def test_no_program_raises_and_the_path_without_a_trace_agrees(
     program: Json, fields: Json, phase: Any, max_nodes: int, max_depth: int
 ) -> None:

@@ -187,9 +187,8 @@ def phase_runner(program: Mapping[str, Any], phase: Phase) -> Callable[[State], 
     rules = _list(program.get("rules" if phase == "full" else f"{phase}_rules"))
     compiled = [_rule(rule, phase) for rule in rules]
     found = program.get("default") if phase == "full" else None
-    default = [
-        statement(step, 1, phase) for step in (found if isinstance(found, list) else [found]) if step is not None
-    ]
+    steps = [] if found is None else found if isinstance(found, list) else [found]
+    default = [statement(step, 1, phase) for step in steps]
 
     def run(state: State) -> bool:
         state.visits += 1
