@@ -358,7 +358,7 @@ TRACE = st.one_of(
 _folders = itertools.count()
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(traces=st.lists(TRACE, min_size=10, max_size=40))
 @example(traces=['[{"type":"a","value":1,"node Id":null}]', '[{"type":"a"," value":null,"nodeId":"x"}]'])
 @example(traces=['[{"type":"a","value":1,"nodeId":null},{"value":{"a b":[1, 2]},"type":"x y","nodeId":" "}]', "[null]"])

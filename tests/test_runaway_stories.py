@@ -29,14 +29,15 @@ def told(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Tell:
 LONG = ("two_realms_time_out", "stall_under_lowered_cap", "own_timeouts_alone", "busy_day", "known_limit", "names")
 """Stories that are told by ``python -m tests.runaway`` only: what they try is tried by another one here too."""
 LATER = ("grows_by_day", "levels_off", "unknown_statement", "own_timeouts", "fixed", "bursts", "behind_the_cut")
-"""Stories that ``make test`` leaves out."""
+"""Stories that ``make prove`` has and ``make test`` has not."""
 
 
 def each(chosen: Callable[[Story], Any] = lambda _: True) -> Any:
     """One test for each of the stories that are chosen."""
     stories = [found for found in ALL if found.key not in LONG and chosen(found)]
-    marks = {True: [pytest.mark.long], False: []}
-    cases = [pytest.param(found, id=found.key, marks=marks[found.key in LATER]) for found in stories]
+    cases = [
+        pytest.param(found, id=found.key, marks=[pytest.mark.long] if found.key in LATER else []) for found in stories
+    ]
     return pytest.mark.parametrize("found", cases)
 
 

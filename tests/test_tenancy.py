@@ -371,13 +371,7 @@ _SHOWING = {
 }
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        pytest.param(words, id=name, marks=[pytest.mark.long] if name == "report" else [])
-        for name, words in _SHOWING.items()
-    ],
-)
+@pytest.mark.parametrize("words", _SHOWING.values(), ids=_SHOWING)
 def test_several_tenants_are_shown_side_by_side_only_when_that_is_said(
     two: Folder,
     words: tuple[str, ...],
@@ -392,11 +386,23 @@ def test_several_tenants_are_shown_side_by_side_only_when_that_is_said(
     assert "2 realms" in said.err
     assert "--all-realms" in said.err
     assert not {A, B} & set(said.err.split())
-    assert not list(tmp_path.iterdir())
-    for choice in (("--realm", A), ("--all-realms",)):
-        assert main([*words, *lake, *choice]) == 0, choice
-        shutil.rmtree(tmp_path / "flat", ignore_errors=True)
     assert main([*words, *lake, "--realm", A, "--all-realms"]) == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("choice", [("--realm", A), ("--all-realms",)], ids=["one", "all"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, id=name, marks=[pytest.mark.long] if name == "report" else [])
+        for name, words in _SHOWING.items()
+    ],
+)
+def test_one_tenant_or_all_of_them_are_shown_when_that_is_said(
+    two: Folder, words: tuple[str, ...], choice: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "--lake", str(two.lake.root), *choice]) == 0
 
 
 def test_a_lake_of_one_tenant_needs_no_word_and_a_definition_gives_its_own(

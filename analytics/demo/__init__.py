@@ -104,7 +104,8 @@ def build(
         seed: Same seed, same rows.
         until: First day after the last one.
         rate: Sampling rate of ok runs.
-        workers: Processes to simulate with; the rows do not depend on it.
+        workers: Processes to simulate with; the rows do not depend on it. With several, which large populations get by
+            themselves, a script keeps the call under ``if __name__ == "__main__"``.
         recreate: Build again even when an identical demo is there.
         keep: Leave the server running when this process ends.
         progress: Called with a few words before each step.

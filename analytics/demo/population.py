@@ -28,7 +28,7 @@ UNTIL: Final = date(2026, 7, 11)
 _TRUTH = "population.parquet"
 _LOG = "log.copy"
 #: Below this many runs, starting processes takes longer than the runs.
-_WORTH_A_PROCESS: Final = 15_000
+_WORTH_A_PROCESS: Final = 40_000
 
 
 @dataclass(frozen=True, slots=True)

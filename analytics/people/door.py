@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import struct
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -113,15 +112,13 @@ class Door:
                 yield padded(passed)
 
     def _block(self, data: bytes) -> bytearray:
-        hits = self._people.known.starts(data)
         out, at = bytearray(), 0
         while at < len(data):
             end, fields = _cut(data, at)
             if fields is None:  # the trailer
                 out += data[at:end]
             else:
-                here = hits[bisect_left(hits, at) : bisect_left(hits, end)]
-                row = self._row(fields, _places(fields, at, here) if here else frozenset())
+                row = self._row(fields)
                 if row is None:
                     self._leave_out(fields)
                 elif not row:
@@ -136,8 +133,8 @@ class Door:
         execution_id = fields[_ID] or bytes(16)
         self.left_out[_partition(fields)] += LeftOut(1, int.from_bytes(execution_id[:8], "big") >> 4)
 
-    def _row(self, fields: list[bytes | None], hit: frozenset[int]) -> dict[int, bytes | None] | None:
-        """What changes of a row, by field, of which some hold a known id; ``None`` for a row that may not come in."""
+    def _row(self, fields: list[bytes | None]) -> dict[int, bytes | None] | None:
+        """What changes of a row, by field; ``None`` for a row that may not come in."""
         people = self._people
         realm = _text(fields[_REALM])
         put: dict[int, bytes | None] = {}
@@ -154,14 +151,12 @@ class Door:
             elif people.policy.key and not (self._is_lake and is_pseudonym(user)):
                 put[place] = people.policy.key.pseudonym(realm, user).encode()
         if people.policy.key or people.erased:
-            put.update(self._mentions(fields, realm, own, hit))
+            put.update(self._mentions(fields, realm, own))
         if people.payloads:
             self._payload(fields, put)
         return put
 
-    def _mentions(
-        self, fields: list[bytes | None], realm: str | None, own: list[str], hit: frozenset[int]
-    ) -> Iterator[tuple[int, bytes]]:
+    def _mentions(self, fields: list[bytes | None], realm: str | None, own: list[str]) -> Iterator[tuple[int, bytes]]:
         """Fields that named somebody, and what they are now."""
         people = self._people
         sought = [name for name in dict.fromkeys(own) if people.instead(realm, name) is not None]
@@ -172,7 +167,7 @@ class Door:
             if field is None:
                 continue
             quote = b'"' if place == _TRACE else b""
-            if not (place in hit or any(_may_hold(field, quote, needle) for needle in needles)):
+            if not (any(_may_hold(field, quote, needle) for needle in needles) or people.known.stand_in(field)):
                 strings = _strings(field) if place == _TRACE else {field}
                 if not people.erased or all(self._is_harmless(realm, text) for text in strings):
                     continue
@@ -234,17 +229,6 @@ def _cut(data: bytes, at: int) -> tuple[int, list[bytes | None] | None]:
             fields.append(data[at : at + length])
             at += length
     return at, fields
-
-
-def _places(fields: list[bytes | None], at: int, hits: list[int]) -> frozenset[int]:
-    """The fields of the tuple that begins at a place in which something was found."""
-    found, at = set(), at + 2
-    for place, field in enumerate(fields):
-        end = at + 4 + len(field or b"")
-        if bisect_left(hits, at) < bisect_left(hits, end):
-            found.add(place)
-        at = end
-    return frozenset(found)
 
 
 def _joined(fields: list[bytes | None], put: Mapping[int, bytes | None]) -> bytes:

@@ -56,9 +56,9 @@ class KnownIds:
         """The ids of a realm that are looked for."""
         return self._by_realm.get(realm, frozenset())
 
-    def starts(self, data: bytes) -> list[int]:
-        """Where ids stand in some bytes, of whatever realm; ascending."""
-        return sorted(start for _, start, _ in self._found(data))
+    def stand_in(self, data: bytes) -> bool:
+        """An id stands somewhere in some bytes, of whatever realm."""
+        return bool(self._found(data))
 
     def standing(self, realm: str | None, text: str) -> Iterable[str]:
         """The realm's ids that stand anywhere in a text."""

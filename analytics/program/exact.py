@@ -170,6 +170,13 @@ _EXPRESSIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]
 }
 
 
+def default_steps(node: Any) -> list[Any]:
+    """What a program does when no rule ended it: a list or a single statement; a null in the list is a broken one."""
+    if node is None:
+        return []
+    return node if isinstance(node, list) else [node]
+
+
 def statement(node: Any, depth: int, phase: Phase) -> Statement:
     """Compile a statement for a phase; one that does not belong to the phase is unknown there."""
     kind = node.get("type") if isinstance(node, Mapping) else None

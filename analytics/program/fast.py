@@ -187,8 +187,7 @@ def phase_runner(program: Mapping[str, Any], phase: Phase) -> Callable[[State], 
     rules = _list(program.get("rules" if phase == "full" else f"{phase}_rules"))
     compiled = [_rule(rule, phase) for rule in rules]
     found = program.get("default") if phase == "full" else None
-    steps = [] if found is None else found if isinstance(found, list) else [found]
-    default = [statement(step, 1, phase) for step in steps]
+    default = [statement(step, 1, phase) for step in exact.default_steps(found)]
 
     def run(state: State) -> bool:
         state.visits += 1

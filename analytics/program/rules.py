@@ -34,9 +34,7 @@ def listed(value: Any) -> list[Any] | None:
 
 
 def _default(node: Any, phase: Phase) -> list[exact.Statement]:
-    if node is None:
-        return []
-    return [exact.statement(step, 1, phase) for step in (node if isinstance(node, list) else [node])]
+    return [exact.statement(step, 1, phase) for step in exact.default_steps(node)]
 
 
 def _block(value: Any, phase: Phase) -> list[exact.Statement]:
