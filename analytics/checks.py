@@ -103,9 +103,9 @@ def _on_disk(connection: duckdb.DuckDBPyConnection, lake: Lake, realms: Sequence
     records = {day: lake.recorded(day) for day in lake.recorded_days()}
     folders = None if realms is None else {realm_directory(realm) for realm in realms}
     found = [
-        (str(one.path.relative_to(lake.root)), one.is_stranger, one.bytes_on_disk, one.bytes_in_ledger)
+        (str(strangers.inside(lake, one.path)), one.is_stranger, one.bytes_on_disk, one.bytes_in_ledger)
         for one in strangers.look(lake, records, strangers.present(lake))
-        if folders is None or one.path.relative_to(lake.root).parts[1] in folders
+        if folders is None or strangers.inside(lake, one.path).parts[1] in folders
     ]
     # Day files hold rows of every tenant: whoever looks at some does not open them.
     whole = list(day_files.everywhere(lake)) if realms is None else []
@@ -116,7 +116,7 @@ def _on_disk(connection: duckdb.DuckDBPyConnection, lake: Lake, realms: Sequence
         "day_files": _table(
             "table_name, day:date32, path, bytes_in_name:int64, bytes_on_disk:int64",
             [
-                (one.table, one.day, str(one.path.relative_to(lake.root)), one.bytes_in_name, one.bytes_on_disk)
+                (one.table, one.day, str(strangers.inside(lake, one.path)), one.bytes_in_name, one.bytes_on_disk)
                 for one in whole
             ],
         ),

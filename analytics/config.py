@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from analytics.errors import ConfigurationError
+from analytics.object_store import LakePath, place
 from analytics.rate_entries import checked_rate
 from analytics.rates import Rates
 
@@ -59,7 +60,7 @@ class Settings:
     """
 
     database_url: str = field(default="", repr=False)
-    lake: Path = Path("lake")
+    lake: LakePath = Path("lake")
     lake_is_default: bool = True
     reports: Path = Path("reports/out")
     rates: Rates = _UNSAID
@@ -78,7 +79,7 @@ class Settings:
         env: Mapping[str, str] | None = None,
         *,
         database_url: str | None = None,
-        lake: str | Path | None = None,
+        lake: str | LakePath | None = None,
         reports: str | Path | None = None,
         sample_rate: float | str | None = None,
         sample_rates: str | Path | None = None,
@@ -93,7 +94,7 @@ class Settings:
         Args:
             env: The environment; ``os.environ`` when not given.
             database_url: Before ``ANALYTICS_DATABASE_URL``, before ``DATABASE_URL``, before libpq's own variables.
-            lake: Before ``ANALYTICS_LAKE``, before ``lake``.
+            lake: Before ``ANALYTICS_LAKE``, before ``lake``; a folder or ``s3://bucket/prefix``.
             reports: Before ``ANALYTICS_REPORTS``, before ``reports/out``.
             sample_rate: Where the file says none. Before ``ANALYTICS_SAMPLE_RATE``, before 0.05.
             sample_rates: File of rates, see ``rate_entries``. Before ``ANALYTICS_SAMPLE_RATES``; empty for no file at all.
@@ -119,7 +120,7 @@ class Settings:
             )
         return cls(
             database_url=database_url or source.get("ANALYTICS_DATABASE_URL") or source.get("DATABASE_URL") or "",
-            lake=Path(lake or source.get("ANALYTICS_LAKE") or "lake"),
+            lake=place(lake or source.get("ANALYTICS_LAKE") or "lake"),
             lake_is_default=not (lake or source.get("ANALYTICS_LAKE")),
             reports=Path(reports or source.get("ANALYTICS_REPORTS") or "reports/out"),
             rates=Rates.read(file, otherwise=otherwise, otherwise_is_default=rate is None)

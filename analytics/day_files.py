@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from analytics.gathering import TABLES, Gathering, Sink, order
 from analytics.lake import Lake, day_directory, is_day_directory, subfolders
 from analytics.model import DayRecord, PartitionInfo
+from analytics.object_store import LakePath, ObjectPath, readable
 from analytics.parquet_writer import SMALL_ROWS
 from analytics.plan import Plan
 
@@ -49,7 +50,7 @@ class DayFile:
         bytes_on_disk: The size it has.
     """
 
-    path: Path
+    path: LakePath
     table: str
     day: date
     digest: str
@@ -95,8 +96,15 @@ def _rates(info: PartitionInfo) -> object:
 def of_day(lake: Lake, table: str, day: date) -> list[DayFile]:
     """The day files of a day, superseded ones among them."""
     found = []
+    folder = _folder(lake, table, day)
+    if isinstance(folder, ObjectPath):
+        for name, is_folder in folder.children():
+            if not is_folder and (match := _NAME.fullmatch(name)):
+                path = folder / name
+                found.append(DayFile(path, table, day, match[1], int(match[2]), path.stat().st_size))
+        return found
     try:
-        with os.scandir(_folder(lake, table, day)) as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
                 if (match := _NAME.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
                     size = entry.stat(follow_symlinks=False).st_size
@@ -179,7 +187,7 @@ def sweep(lake: Lake) -> None:
             lake.remove(known[1].path)
 
 
-def _folder(lake: Lake, table: str, day: date) -> Path:
+def _folder(lake: Lake, table: str, day: date) -> LakePath:
     return lake.root / FOLDER / table / _REALM / day_directory(day)
 
 
@@ -229,12 +237,12 @@ def _rows(
             yield from _read(lake.path(table, info.partition), size)
 
 
-def _runs(path: Path) -> Iterator[tuple[str | None, pa.Table]]:
+def _runs(path: LakePath) -> Iterator[tuple[str | None, pa.Table]]:
     """A day file's rows, realm by realm."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(readable(path)) as file:
         for number in range(file.num_row_groups):
             rows = file.read_row_group(number)
             encoded = pc.run_end_encode(rows["realm_id"].combine_chunks())
@@ -244,7 +252,7 @@ def _runs(path: Path) -> Iterator[tuple[str | None, pa.Table]]:
                 start = end
 
 
-def _read(path: Path, size: int) -> Iterator[pa.Table | None]:
+def _read(path: LakePath, size: int) -> Iterator[pa.Table | None]:
     """A partition's rows, as many at a time as it was written with; ``None`` where it cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -253,7 +261,7 @@ def _read(path: Path, size: int) -> Iterator[pa.Table | None]:
         if path.stat().st_size != size:
             yield None
             return
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        with pq.ParquetFile(readable(path), pre_buffer=False) as file:
             for number in range(file.num_row_groups):
                 yield file.read_row_group(number, use_threads=False)
     except (pa.ArrowException, OSError):

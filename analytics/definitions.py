@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import schema
 from analytics.lake import Lake
+from analytics.object_store import LakePath, readable
 from analytics.program import walk
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def write(
     current = {(row["strategy_id"], row["strategy_version"]): protect(_typed(row)) for row in rows}
     merged = dict(current)
     for path in lake.files("definitions"):
-        for old in _present(Path(path), schema.definition_schema()).to_pylist():
+        for old in _present(lake.place(path), schema.definition_schema()).to_pylist():
             key = (old["strategy_id"], old["strategy_version"])
             if key not in current:
                 merged[key] = protect({**old, "is_deleted": True})
@@ -54,9 +55,9 @@ def write(
         replaced += _put(lake, realm, realm_rows, workspace)
     # A realm whose last program went to another realm.
     present = {lake.realm_path("definitions", realm) for realm in by_realm}
-    for left in {Path(name) for name in lake.files("definitions")} - present:
+    for left in {lake.place(name) for name in lake.files("definitions")} - present:
         lake.remove(left)
-        lake.remove(lake.root / "definition_nodes" / left.relative_to(lake.root / "definitions"))
+        lake.remove(lake.root / "definition_nodes" / left.parent.name / left.name)
     return replaced
 
 
@@ -128,13 +129,13 @@ def _replace_if_changed(
     return True
 
 
-def _present(path: Path, table_schema: pa.Schema) -> pa.Table:
+def _present(path: LakePath, table_schema: pa.Schema) -> pa.Table:
     """A file as it lies in the lake; a damaged or foreign one counts as empty, and is replaced."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with contextlib.suppress(pa.ArrowInvalid, OSError):
-        found = pq.ParquetFile(path).read()
+        found = pq.ParquetFile(readable(path)).read()
         if found.schema.equals(table_schema):
             return found
     return table_schema.empty_table()

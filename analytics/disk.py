@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from analytics.errors import LakeError
+from analytics.object_store import LakePath
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM)
@@ -81,7 +82,7 @@ def prune(folder: Path, *, root: Path) -> None:
             folder = folder.parent
 
 
-def failure(error: OSError, root: Path) -> LakeError:
+def failure(error: OSError, root: LakePath) -> LakeError:
     """What the disk refused, to which lake, and how to repair it."""
     message, hint = why(error)
     return LakeError(f"the lake {root} cannot be written: {message}", hint=hint, path=str(root), errno=error.errno)

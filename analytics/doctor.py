@@ -19,6 +19,7 @@ from analytics.doctor_volume import examine_growth, examine_weights
 from analytics.errors import LakeError, LakeLockedError, SourceError
 from analytics.lake import Lake
 from analytics.lock import NAME as LOCK
+from analytics.object_store import ObjectPath
 from analytics.rates import Rates
 from analytics.source import Source
 
@@ -83,12 +84,33 @@ def _rates(rates: Rates) -> Iterator[Diagnosis]:
 
 def examine_lake(lake: Lake) -> Iterator[Diagnosis]:
     """Look at the lake's folder, its disk, its lock and its ledger."""
+    if isinstance(lake.root, ObjectPath):
+        yield from _bucket(lake, lake.root)
+        return
     folder = _nearest(lake.root)
     yield from _writable(lake, folder)
     yield from _space(lake, folder)
     yield from _durable(folder)
     if lake.root.is_dir():
         yield from _lock(lake)
+        yield from _ledger(lake)
+
+
+def _bucket(lake: Lake, root: ObjectPath) -> Iterator[Diagnosis]:
+    """Listing, writing, conditions and removing are tried by taking the lock and letting go."""
+    try:
+        is_there = root.is_dir()
+        with lake.lock():
+            pass
+        yield ok("lake", f"the lake {root} {'can be written' if is_there else 'will be made by the first extraction'}")
+        yield ok("lock", "nobody is writing the lake")
+    except LakeLockedError as error:
+        yield ok("lake", f"the lake {root} can be read")
+        yield ok("lock", error.message)
+    except LakeError as error:
+        yield problem("lake", error.message, error.hint)
+        return
+    if is_there:
         yield from _ledger(lake)
 
 
@@ -114,7 +136,7 @@ def _writable(lake: Lake, folder: Path) -> Iterator[Diagnosis]:
         why, hint = disk.why(error)
         yield problem("lake", f"the lake {lake.root} cannot be written: {why}", hint)
         return
-    made = "can be written" if folder == lake.root.absolute() else "will be made by the first extraction"
+    made = "can be written" if folder == Path(str(lake.root)).absolute() else "will be made by the first extraction"
     yield ok("lake", f"the lake {lake.root} {made}")
 
 

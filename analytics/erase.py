@@ -21,6 +21,7 @@ from analytics.errors import LakeError, UnknownNameError
 from analytics.gathering import Gathering
 from analytics.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
+from analytics.object_store import LakePath
 from analytics.people import erased
 from analytics.people.door import People
 from analytics.people.erased import Erased, Tombstone, digest_of
@@ -45,10 +46,10 @@ class Receipt:
         not_looked_into: How many files set aside could not be searched.
     """
 
-    tombstone: Path
+    tombstone: LakePath
     partitions: tuple[dict[str, Any], ...]
     definitions: int
-    elsewhere: tuple[Path, ...]
+    elsewhere: tuple[LakePath, ...]
     not_looked_into: int
 
     @property
@@ -270,7 +271,7 @@ def _told(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {name: entry[name] for name in ("realm_id", "day", "rows_erased", "rows_changed", "before", "after")}
 
 
-def _sha256(path: Path) -> str | None:
+def _sha256(path: LakePath) -> str | None:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

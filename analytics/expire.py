@@ -19,6 +19,7 @@ from analytics.errors import LakeError, UsageError
 from analytics.expired import Expired
 from analytics.lake import Lake, day_of
 from analytics.model import DayRecord
+from analytics.object_store import LakePath
 from analytics.window import ONE_DAY, Window
 
 _MOST_NAMED = 5
@@ -46,7 +47,7 @@ class Going:
     bytes_on_disk: int
     doubts: tuple[str, ...]
     is_leftover: bool
-    files: tuple[Path, ...]
+    files: tuple[LakePath, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The same facts as plain JSON values."""
@@ -114,14 +115,14 @@ def survey(lake: Lake, before: date) -> Expiry:
     before = max(before, mark.before) if mark else before
     recorded = [day for day in lake.recorded_days(also_expired=True) if day is not None and day < before]
     here = strangers.present(lake)
-    files: dict[date, list[Path]] = {day: [] for day in recorded}
+    files: dict[date, list[LakePath]] = {day: [] for day in recorded}
     for file in day_files.everywhere(lake):
         if file.day < before:
             files.setdefault(file.day, []).append(file.path)
     for table in ("node_days", "executions"):  # a rollup without its rows would be taken for a stranger
         for name in here.places:
-            path = Path(name)
-            if path.relative_to(lake.root).parts[0] == table and (day := day_of(path.parent.name)) and day < before:
+            path = lake.place(name)
+            if strangers.inside(lake, path).parts[0] == table and (day := day_of(path.parent.name)) and day < before:
                 files.setdefault(day, []).append(path)
     undated = lake.recorded(None)
     return Expiry(
@@ -131,7 +132,7 @@ def survey(lake: Lake, before: date) -> Expiry:
     )
 
 
-def _going(lake: Lake, day: date, files: tuple[Path, ...], sizes: Mapping[str, int], mark: Expired | None) -> Going:
+def _going(lake: Lake, day: date, files: tuple[LakePath, ...], sizes: Mapping[str, int], mark: Expired | None) -> Going:
     record = lake.recorded(day)
     infos = list(record.partitions.values()) if record else []
     is_leftover = expired.is_expired(mark, day)
@@ -148,7 +149,7 @@ def _going(lake: Lake, day: date, files: tuple[Path, ...], sizes: Mapping[str, i
     )
 
 
-def _doubts(lake: Lake, record: DayRecord | None, files: Sequence[Path], sizes: Mapping[str, int]) -> Iterator[str]:
+def _doubts(lake: Lake, record: DayRecord | None, files: Sequence[LakePath], sizes: Mapping[str, int]) -> Iterator[str]:
     if record is None:
         yield "its ledger file is missing or damaged"
         return
@@ -163,7 +164,7 @@ def _doubts(lake: Lake, record: DayRecord | None, files: Sequence[Path], sizes: 
     told = {lake.name(table, info.partition) for info in record.partitions.values() for table in strangers.DAY_TABLES}
     unknown = [path for path in files if str(path) in sizes and str(path) not in told]
     if unknown:
-        yield f"{len(unknown)} files are not in the ledger, {unknown[0].relative_to(lake.root)} the first"
+        yield f"{len(unknown)} files are not in the ledger, {strangers.inside(lake, unknown[0])} the first"
 
 
 def expire(lake: Lake, before: date, *, unverified: bool = False, wait_seconds: float = 0) -> Expiry:

@@ -9,10 +9,10 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from analytics.errors import LakeError, UsageError
+from analytics.object_store import LakePath
 from analytics.window import ONE_DAY
 
 NAME = "expired.json"
@@ -49,7 +49,7 @@ class Expired:
         }
 
 
-def read(root: Path) -> Expired | None:
+def read(root: LakePath) -> Expired | None:
     """What the lake in ``root`` has let go; ``None`` when nothing.
 
     Raises:

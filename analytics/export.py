@@ -33,7 +33,7 @@ def export_nodes(lake: Warehouse, out: Path, window: Window | None) -> int:
             if realm not in lake.realms:
                 continue
             partition = Partition(realm, record.day)
-            target = Lake(out).path("nodes", partition)
+            target = Path(str(Lake(out).path("nodes", partition)))
             target.parent.mkdir(parents=True, exist_ok=True)
             parameters = {"realm": realm, "day": record.day, "path": str(target)}
             total += lake.connection.execute(sql.text("files", "export_nodes"), parameters).fetchall()[0][0]

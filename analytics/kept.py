@@ -6,13 +6,13 @@ import struct
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics import schema
 from analytics.decode import padded
 from analytics.flatten import rebuild
 from analytics.native import tuples
+from analytics.object_store import LakePath, readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,21 +22,21 @@ _BLOCK_BYTES = 4 << 20
 _ROWS, _BYTES = 500, 16 << 20  # at a time: Python's objects take many times the size of a trace
 
 
-def missing(path: Path, loaded: pa.StringArray) -> list[str]:
+def missing(path: LakePath, loaded: pa.StringArray) -> list[str]:
     """Execution ids of a partition's present file that are not among ``loaded``; none where there is no readable file."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
-        present = pq.ParquetFile(path).read(columns=["execution_id"])["execution_id"]
+        present = pq.ParquetFile(readable(path)).read(columns=["execution_id"])["execution_id"]
         gone = present.filter(pc.invert(pc.is_in(present, value_set=loaded)))
     except (OSError, KeyError, pa.ArrowException):
         return []  # a damaged or foreign file: the source's rows replace it
     return [str(execution_id) for execution_id in gone.to_pylist()]
 
 
-def blocks(path: Path, ids: Sequence[str] | None = None) -> Iterator[Any]:
+def blocks(path: LakePath, ids: Sequence[str] | None = None) -> Iterator[Any]:
     """Rows of a file, all or those with these ids, as blocks of a binary COPY."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -44,7 +44,7 @@ def blocks(path: Path, ids: Sequence[str] | None = None) -> Iterator[Any]:
 
     wanted = None if ids is None else pa.array(list(ids), pa.string())
     data = bytearray()
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(readable(path))
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
         rows = max(1, min(_ROWS, _BYTES * group.num_rows // max(1, group.total_byte_size)))

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from urllib.parse import unquote
 from analytics import disk, expired, ledger
 from analytics.lock import STALE_AFTER, Held, break_lock, hold
 from analytics.model import DayRecord, Partition, PartitionInfo
+from analytics.object_store import LakePath, Lease, ObjectPath, break_lease, hold_lease, place
 from analytics.owner import Owner
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -92,18 +94,21 @@ class Lake:
     """The files of one lake.
 
     Args:
-        root: Its folder; need not exist yet.
+        root: Its folder, or ``s3://bucket/prefix``; need not exist yet.
+
+    Raises:
+        ConfigurationError: The root is the address of something else.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
+    def __init__(self, root: str | os.PathLike[str] | LakePath) -> None:
+        self.root = place(root)
         self._prefix = str(self.root / "_")[:-1]
-        self._held: Held | None = None
+        self._held: Held | Lease | None = None
         self._read: dict[date | None, tuple[tuple[int, int, int], DayRecord]] = {}
 
     # ---- paths -----------------------------------------------------------------------------------------------------
 
-    def path(self, table: str, partition: Partition) -> Path:
+    def path(self, table: str, partition: Partition) -> LakePath:
         """Where a partition of ``executions`` or ``node_days`` lives."""
         return self.root / table / realm_directory(partition.realm) / day_directory(partition.day) / PART
 
@@ -111,7 +116,24 @@ class Lake:
         """``path`` as text, for tens of thousands of partitions."""
         return f"{self._prefix}{table}/{realm_directory(partition.realm)}/{day_directory(partition.day)}/{PART}"
 
-    def realm_path(self, table: str, realm: str | None) -> Path:
+    def place(self, name: str) -> LakePath:
+        """The path that ``name`` and its like give as text."""
+        if isinstance(self.root, ObjectPath):
+            return self.root / name.removeprefix(self._prefix)
+        return Path(name)
+
+    def is_file(self, name: str) -> bool:
+        """There is such a file; by its path as text, because a Path for each of 60,000 takes three times as long."""
+        if isinstance(self.root, ObjectPath):
+            return self.place(name).is_file()
+        return os.path.isfile(name)  # noqa: PTH113
+
+    def look_again(self) -> None:
+        """Forget what is remembered of the files' names: other runs may have changed them."""
+        if isinstance(self.root, ObjectPath):
+            self.root.bucket.refresh()
+
+    def realm_path(self, table: str, realm: str | None) -> LakePath:
         """Where a realm's ``definitions`` or ``definition_nodes`` live."""
         return self.root / table / realm_directory(realm) / PART
 
@@ -150,7 +172,7 @@ class Lake:
         for table, told in (("executions", info.file_bytes), ("node_days", info.node_days_bytes)):
             name = self.name(table, info.partition)
             try:
-                size = sizes.get(name, 0) if sizes is not None else Path(name).stat().st_size
+                size = sizes.get(name, 0) if sizes is not None else self.place(name).stat().st_size
             except (FileNotFoundError, NotADirectoryError):
                 size = 0
             if size != told:
@@ -166,8 +188,12 @@ class Lake:
         Raises:
             LakeLockedError: Another run holds it, still after ``wait_seconds``.
         """
-        with hold(self.root, wait_seconds) as held:
+        root = self.root
+        with (
+            hold_lease(root.bucket, wait_seconds) if isinstance(root, ObjectPath) else hold(root, wait_seconds) as held
+        ):
             self._held = held
+            self.look_again()
             try:
                 yield
             finally:
@@ -182,14 +208,24 @@ class Lake:
         Raises:
             LakeLockedError: Its owner is alive.
         """
+        if isinstance(self.root, ObjectPath):
+            return break_lease(self.root.bucket, stale_after=stale_after)
         return break_lock(self.root, stale_after=stale_after)
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
-        """A private folder inside the lake for files on their way; gone afterwards. Leftovers of killed runs are removed.
+        """A private folder for files on their way; gone afterwards. Only called under the lock.
 
-        It is on the same file system as the partitions, so a rename out of it is atomic. Only called under the lock.
+        It is inside the lake, on the same file system as the partitions, so a rename out of it is atomic; leftovers of killed
+        runs are removed. Of a lake in a bucket it is below the system's folder for temporary files (``TMPDIR``).
         """
+        if isinstance(self.root, ObjectPath):
+            with tempfile.TemporaryDirectory(prefix="strategy-analytics-") as private:
+                try:
+                    yield Path(private)
+                except OSError as error:
+                    raise disk.failure(error, Path(private)) from error
+            return
         base = self.root / ".tmp"
         shutil.rmtree(base, ignore_errors=True)
         folder = base / f"run-{os.getpid()}"
@@ -205,8 +241,8 @@ class Lake:
         finally:
             shutil.rmtree(base, ignore_errors=True)
 
-    def replace(self, staged: Path, target: Path) -> None:
-        """Put a finished file in its place with one rename, durably: the data first, then the name.
+    def replace(self, staged: Path, target: LakePath) -> None:
+        """Put a finished file in its place with one rename, durably: the data first, then the name; or with one PUT.
 
         Several threads may do so at once, each for partitions of its own.
 
@@ -215,9 +251,13 @@ class Lake:
         """
         if self._held:
             self._held.ensure()
-        disk.replace(staged, target)
+        if isinstance(target, ObjectPath):
+            target.bucket.put(target.key, staged)
+            staged.unlink()
+        else:
+            disk.replace(staged, target)
 
-    def remove(self, target: Path) -> None:
+    def remove(self, target: LakePath) -> None:
         """Take a partition's file away, and its folders when they are empty.
 
         Raises:
@@ -225,13 +265,21 @@ class Lake:
         """
         if self._held:
             self._held.ensure()
-        disk.remove(target, root=self.root)
+        if isinstance(target, ObjectPath):
+            target.bucket.remove(target.key)
+        else:
+            disk.remove(target, root=Path(str(self.root)))
 
     # ---- the ledger ------------------------------------------------------------------------------------------------
 
     def record(self, entry: DayRecord) -> None:
         """Write one day's ledger file, atomically and durably; the partitions it tells of must be in their places."""
         target = self.ledger_path(entry.day)
+        if isinstance(target, ObjectPath):
+            if self._held:
+                self._held.ensure()
+            target.bucket.put(target.key, ledger.to_json(entry).encode())
+            return
         staged = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         try:
             disk.make_folder(target.parent)
@@ -280,13 +328,15 @@ class Lake:
         seen = {realm for day in self.recorded_days() if (entry := self.recorded(day)) for realm in entry.partitions}
         return sorted(seen, key=lambda realm: (realm is None, realm or ""))
 
-    def ledger_path(self, day: date | None) -> Path:
+    def ledger_path(self, day: date | None) -> LakePath:
         """Where a day's ledger file lies."""
         return self.root / "ledger" / f"{day_directory(day)}.json"
 
 
-def subfolders(folder: Path, is_one: Callable[[str], bool]) -> list[str]:
+def subfolders(folder: LakePath, is_one: Callable[[str], bool]) -> list[str]:
     """Names in a folder that are folders of the lake, sorted; none where there is no such folder."""
+    if isinstance(folder, ObjectPath):
+        return sorted(name for name, _ in folder.children() if is_one(name))
     try:
         return sorted(filter(is_one, os.listdir(folder)))  # noqa: PTH208  # nothing but the names
     except (FileNotFoundError, NotADirectoryError):

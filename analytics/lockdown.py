@@ -11,8 +11,9 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from analytics.object_store import LakePath, ObjectPath
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _MOST_WORDS = 40  # of an EXPLAIN before the statement: options
 
 
-def connect(folders: Iterable[Path]) -> duckdb.DuckDBPyConnection:
+def connect(folders: Iterable[LakePath]) -> duckdb.DuckDBPyConnection:
     """A connection of its own, in memory, locked.
 
     Results that do not fit into memory wait in a private folder below the system's one for temporary files (``TMPDIR``), which
@@ -35,7 +36,16 @@ def connect(folders: Iterable[Path]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     weakref.finalize(connection, shutil.rmtree, spill, ignore_errors=True)
     # Absolute, and each with an end: "lake/executions" must not allow "lake/executions-of-others".
-    allowed = [os.path.join(os.path.abspath(folder), "") for folder in folders]  # noqa: PTH100, PTH118
+    folders = list(folders)
+    allowed = [
+        f"{folder}/" if isinstance(folder, ObjectPath) else os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118
+        for folder in folders
+    ]
+    if buckets := {folder.bucket.url: folder.bucket for folder in folders if isinstance(folder, ObjectPath)}:
+        from analytics.object_store.reader import BucketFiles
+
+        [bucket] = buckets.values()  # a lake lies in one
+        connection.register_filesystem(BucketFiles(bucket))
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set temp_directory = $1", [spill])
     connection.execute("set allowed_directories = $1", [allowed])

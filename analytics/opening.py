@@ -11,6 +11,7 @@ from analytics import sql
 from analytics.config import Settings
 from analytics.errors import UsageError
 from analytics.lake import Lake
+from analytics.object_store import LakePath, ObjectPath
 from analytics.showing import ipython
 from analytics.warehouse import Warehouse
 
@@ -113,12 +114,15 @@ def _frame(**columns: list[str]) -> pd.DataFrame:
 _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
 
 
-def open_lake(path: str | Path | Warehouse | None = None, *, realm: str | Sequence[str | None] | None = ()) -> OpenLake:
+def open_lake(
+    path: str | LakePath | Warehouse | None = None, *, realm: str | Sequence[str | None] | None = ()
+) -> OpenLake:
     """Open a lake for reading.
 
     Args:
-        path: Its folder. When not given: ``ANALYTICS_LAKE``, else ``lake``, else the demo's, here or one folder up (where a
-            notebook's kernel stands). A lake that is open is opened anew, so that a notebook's cell can be run twice.
+        path: Its folder, or ``s3://bucket/prefix``. When not given: ``ANALYTICS_LAKE``, else ``lake``, else the demo's, here or
+            one folder up (where a notebook's kernel stands).
+            A lake that is open is opened anew, so that a notebook's cell can be run twice.
         realm: Only this tenant, or these; every view then holds nothing else. ``None`` is the NULL realm, the default
             (an empty tuple) means all.
 
@@ -135,17 +139,19 @@ def open_lake(path: str | Path | Warehouse | None = None, *, realm: str | Sequen
     return OpenLake(Lake(root), realms=realms or None)
 
 
-def find_lake(path: str | Path | None = None) -> Path:
+def find_lake(path: str | LakePath | None = None) -> LakePath:
     """The folder of the lake to read, as ``open_lake`` looks for it."""
     settings = Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
     if not settings.lake_is_default:
+        if isinstance(settings.lake, ObjectPath):
+            return settings.lake
         above = Path("..", settings.lake)
         # What the environment names is meant from where the command runs, a notebook's kernel stands one folder below.
         return above if path is None and not settings.lake.is_dir() and above.is_dir() else settings.lake
     return next((place for place in _LAKES if place.is_dir()), settings.lake)
 
 
-def warehouse_of(lake: Warehouse | str | Path | None, realm: str | None, any_realm: bool) -> Warehouse:
+def warehouse_of(lake: Warehouse | str | LakePath | None, realm: str | None, any_realm: bool) -> Warehouse:
     """A lake that is open, or is opened, with one tenant in sight or all."""
     if isinstance(lake, Warehouse):
         return lake if any_realm else Warehouse(lake.lake, realms=[realm])

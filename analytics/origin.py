@@ -10,6 +10,7 @@ from __future__ import annotations
 from analytics import ledger
 from analytics.errors import SourceIdentityError
 from analytics.lake import Lake
+from analytics.object_store import LakePath
 
 
 def is_same(known: dict[str, str], found: dict[str, str]) -> bool:
@@ -59,7 +60,8 @@ def last_known(lake: Lake) -> dict[str, str] | None:
     One file is read, however many days the lake has.
     """
     folder = lake.root / "ledger"
-    files = sorted(folder.glob("day=*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    files: list[LakePath] = [*folder.glob("day=*.json")]
+    files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in files:
         try:
             return ledger.from_json(path.read_text(encoding="utf-8")).source

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 
 from analytics.lake import Lake, day_of
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter, Span
+from analytics.object_store import readable
 from analytics.rates import Rates, RateStep
 from analytics.window import Window
 
@@ -102,10 +102,15 @@ def _orphans(lake: Lake, names: Iterable[str], placed: set[Partition]) -> Iterat
             continue
         try:
             # The folder's name may be shortened: the realm is inside.
-            realms = pq.ParquetFile(name).read(columns=["realm_id"])["realm_id"].slice(0, 1).to_pylist()
+            realms = (
+                pq.ParquetFile(readable(lake.place(name)))
+                .read(columns=["realm_id"])["realm_id"]
+                .slice(0, 1)
+                .to_pylist()
+            )
         except (pa.ArrowException, KeyError, OSError):
             continue  # no file of ours: check names it
-        day = day_of(Path(name).parent.name)
+        day = day_of(lake.place(name).parent.name)
         if realms and lake.name("executions", Partition(realms[0], day)) == name:
             yield Partition(realms[0], day)
 

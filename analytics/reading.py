@@ -6,10 +6,8 @@ when its inside says that it is the lake's own (a killed run, a lost ledger); se
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from analytics import day_files, expired, schema, sql, strangers
@@ -25,6 +23,7 @@ from analytics.lake import (
     subfolders,
 )
 from analytics.model import DayRecord, PartitionInfo
+from analytics.object_store import LakePath
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,7 +61,7 @@ def files(
     }
 
 
-def folders(lake: Lake, realms: Sequence[str | None] | None) -> list[Path]:
+def folders(lake: Lake, realms: Sequence[str | None] | None) -> list[LakePath]:
     """Every folder that holds rows of these tenants, and of nobody else; of the whole lake when ``None``.
 
     The ledger, tombstones and their secret are in none of them.
@@ -111,19 +110,15 @@ def _of_table(
         if (file := whole[record.day]) and not absent:
             chosen.append(str(file.path))
             told = [info for info in told if not day_files.is_small(info)]
-        chosen += [name for info in told if _is_file(name := lake.name(table, info.partition))]
+        chosen += [name for info in told if lake.is_file(name := lake.name(table, info.partition))]
     strays = [f"{base}/{folder}/{day}/{PART}" for folder, days in unknown.items() for day in sorted(days)]
-    return sorted([*chosen, *strangers.without(lake, [name for name in strays if _is_file(name)], {})])
+    return sorted([*chosen, *strangers.without(lake, [name for name in strays if lake.is_file(name)], {})])
 
 
 def _infos(record: DayRecord, realms: Sequence[str | None] | None) -> list[PartitionInfo]:
     if realms is None:
         return list(record.partitions.values())
     return [info for realm in realms if (info := record.partitions.get(realm))]
-
-
-def _is_file(name: str) -> bool:
-    return os.path.isfile(name)  # noqa: PTH113  # a Path for each of 60,000 names takes three times as long
 
 
 def open_tables(

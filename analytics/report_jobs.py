@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from analytics import __version__, report_cards, reports
+from analytics.lake import Lake
 from analytics.model import DayRecord
+from analytics.object_store import LakePath
 from analytics.opening import open_lake
 from analytics.report_cards import FAILED
 from analytics.report_definitions import Definition
@@ -58,7 +60,9 @@ class Job:
         return reports.plan(self.definition, out, given, today=self.today, every=self.definition.every)
 
 
-def jobs(definition: Definition, lake: Path, out: Path, parameters: Mapping[str, Any], today: date) -> list[list[Job]]:
+def jobs(
+    definition: Definition, lake: LakePath, out: Path, parameters: Mapping[str, Any], today: date
+) -> list[list[Job]]:
     """What one definition asks for.
 
     Args:
@@ -162,12 +166,11 @@ def fingerprint(planned: Plan, ledger: Sequence[DayRecord]) -> str:
             if not planned.card.is_scoped or realm == planned.card.realm
         ]
         told.append([str(record.day), record.is_complete, record.covers_all_realms, sorted(partitions)])
-    told.append(_definitions(Path(planned.values["lake"])))
+    told.append(_definitions(Lake(planned.values["lake"])))
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _definitions(lake: Path) -> list[list[Any]]:
+def _definitions(lake: Lake) -> list[list[Any]]:
     """The programs: files that are replaced only when they differ."""
-    return sorted(
-        [path.parent.name, path.stat().st_size, path.stat().st_mtime_ns] for path in lake.glob("definitions/*/*")
-    )
+    paths = [lake.place(name) for name in lake.files("definitions")]
+    return sorted([path.parent.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths)

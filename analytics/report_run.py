@@ -20,6 +20,7 @@ from analytics.config import Settings
 from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError
 from analytics.lake import Lake
 from analytics.model import DayRecord
+from analytics.object_store import LakePath
 from analytics.opening import find_lake
 from analytics.report_cards import FAILED, Card
 from analytics.report_definitions import Definition
@@ -76,7 +77,7 @@ class RunResult:
 def run(
     definitions: Sequence[Definition],
     *,
-    lake: str | Path | None = None,
+    lake: str | LakePath | None = None,
     out: str | Path | None = None,
     today: date | None = None,
     workers: int = 1,
@@ -155,7 +156,7 @@ def _hold(folder: Path, wait_seconds: float) -> Iterator[lock.Held]:
         yield held
 
 
-def _ledger(root: Path) -> list[DayRecord]:
+def _ledger(root: LakePath) -> list[DayRecord]:
     lake = Lake(root)
     return [record for day in lake.recorded_days() if (record := lake.recorded(day))]
 

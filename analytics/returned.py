@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analytics.lake import Lake
 from analytics.model import Fingerprint, Partition, RealmFilter
+from analytics.object_store import readable
 from analytics.plan import Plan
 
 if TYPE_CHECKING:
@@ -52,5 +53,5 @@ class Keeping:
     def _read(self, partition: Partition) -> pa.Array:
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(self._lake.path("executions", partition)) as file:
+        with pq.ParquetFile(readable(self._lake.path("executions", partition))) as file:
             return file.read(columns=["execution_id"])["execution_id"].combine_chunks()

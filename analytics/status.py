@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 from analytics import expired
@@ -114,7 +113,7 @@ def cells(
 
 def _is_there(lake: Warehouse, info: PartitionInfo) -> bool:
     try:
-        return Path(lake.lake.name("executions", info.partition)).stat().st_size == info.file_bytes
+        return lake.lake.path("executions", info.partition).stat().st_size == info.file_bytes
     except FileNotFoundError:
         return False
 

@@ -13,12 +13,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from analytics import disk
 from analytics.errors import LakeError
 from analytics.lake import PART, Lake, day_directory, is_day_directory, is_realm_directory, realm_directory
 from analytics.model import DayRecord
+from analytics.object_store import LakePath, ObjectPath, readable
 
 FOLDER = ".set-aside"
 DAY_TABLES = ("executions", "node_days")
@@ -45,7 +46,7 @@ class Found:
         bytes_in_ledger: What the ledger remembers; ``None`` where it knows of no such file.
     """
 
-    path: Path
+    path: LakePath
     is_stranger: bool
     bytes_on_disk: int
     bytes_in_ledger: int | None
@@ -76,7 +77,9 @@ def present(lake: Lake, days: Iterable[date | None] | None = None) -> Present:
     """
     found = Present({}, [])
     try:
-        for name, size in _walk(lake.root, None if days is None else {day_directory(day) for day in days}):
+        wanted = None if days is None else {day_directory(day) for day in days}
+        root = lake.root
+        for name, size in _walk_bucket(root, wanted) if isinstance(root, ObjectPath) else _walk(root, wanted):
             if size is not None:
                 found.places[name] = size
             else:
@@ -101,13 +104,14 @@ def look(
     for name, size in here.places.items():
         told = sizes.pop(name, None)
         if told != size:
-            yield Found(Path(name), not _is_ours(lake, Path(name), told is not None), size, told)
+            yield Found(lake.place(name), not _is_ours(lake, lake.place(name), told is not None), size, told)
         elif every_size:
-            yield Found(Path(name), False, size, told)
+            yield Found(lake.place(name), False, size, told)
     for name in here.strays:
-        yield Found(Path(name), True, Path(name).lstat().st_size, sizes.pop(name, None))
+        path = lake.place(name)
+        yield Found(path, True, path.lstat().st_size, sizes.pop(name, None))
     for name, told in sizes.items():  # the ledger knows a file that is not there
-        yield Found(Path(name), False, 0, told)
+        yield Found(lake.place(name), False, 0, told)
 
 
 def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None], here: Present) -> list[str]:
@@ -128,12 +132,12 @@ def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None], here:
         strangers = [found.path for found in look(lake, records, here) if found.is_stranger]
         target = lake.root / FOLDER / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
         for number, path in enumerate(strangers):
-            _move(path, target / path.relative_to(lake.root).parent, number, lake.root)
+            _move(path, target / str(inside(lake, path).parent), number, lake.root)
     except OSError as error:
         raise disk.failure(error, lake.root) from error
     if not strangers:
         return []
-    names = [ascii(str(path.relative_to(lake.root)))[1:-1] for path in strangers]
+    names = [ascii(str(inside(lake, path)))[1:-1] for path in strangers]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return [
         f"{len(names)} file{'s' * (len(names) != 1)} that the lake did not write {'were' if len(names) != 1 else 'was'} set aside "
@@ -149,7 +153,7 @@ def without(lake: Lake, files: Sequence[str], records: Mapping[date | None, DayR
     """
     known = _sizes(lake, records)
     try:
-        return [name for name in files if name in known or _is_ours(lake, Path(name), False)]
+        return [name for name in files if name in known or _is_ours(lake, lake.place(name), False)]
     except OSError as error:
         message, hint = disk.why(error)
         raise LakeError(f"the lake {lake.root} cannot be read: {message}", hint=hint, path=str(lake.root)) from error
@@ -187,6 +191,25 @@ def _walk(root: Path, days: set[str] | None) -> Iterator[tuple[str, int | None]]
                     yield from _strays(entry)
 
 
+def _walk_bucket(root: ObjectPath, days: set[str] | None) -> Iterator[tuple[str, int | None]]:
+    """The same of a bucket, which has no folders."""
+    for table in (*DAY_TABLES, *REALM_TABLES):
+        for key, entry in root.bucket.below(table):
+            _, realm, *rest = key.split("/")
+            is_in_day = (
+                table in DAY_TABLES and is_realm_directory(realm) and len(rest) > 1 and is_day_directory(rest[0])
+            )
+            if is_in_day and days is not None and rest[0] not in days:
+                continue
+            if rest[-1:] == [PART] and (
+                (is_in_day and len(rest) == 2)
+                or (table in REALM_TABLES and len(rest) == 1 and is_realm_directory(realm))
+            ):
+                yield str(root / key), entry.size
+            elif key.lower().endswith(".parquet"):
+                yield str(root / key), None
+
+
 def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
@@ -208,14 +231,14 @@ def _is_part(entry: os.DirEntry[str]) -> bool:
     return entry.name == PART and entry.is_file(follow_symlinks=False)
 
 
-def _is_ours(lake: Lake, path: Path, is_known: bool) -> bool:
+def _is_ours(lake: Lake, path: LakePath, is_known: bool) -> bool:
     """What is inside the file belongs where it lies."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table, realm_folder = path.relative_to(lake.root).parts[:2]
+    table, realm_folder = inside(lake, path).parts[:2]
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(readable(path)) as file:
             if not _KEY_COLUMNS[table] <= set(file.schema_arrow.names):
                 return False
             footer = file.metadata.metadata or {}
@@ -236,9 +259,21 @@ def _is_ours(lake: Lake, path: Path, is_known: bool) -> bool:
     return bool(realms) and realm_directory(realms[0]) == realm_folder
 
 
-def _move(path: Path, folder: Path, number: int, root: Path) -> None:
-    disk.make_folder(folder)
+def inside(lake: Lake, path: LakePath) -> PurePath:
+    """The way to a file of the lake from its root."""
+    if isinstance(path, ObjectPath):
+        return PurePosixPath(path.key)
+    return path.relative_to(str(lake.root))
+
+
+def _move(path: LakePath, folder: LakePath, number: int, root: LakePath) -> None:
     name = os.fsdecode(os.fsencode(path.name)[:200])  # a longer one would not fit with what is added
-    path.rename(folder / f"{name}.{number}.aside")
+    target = folder / f"{name}.{number}.aside"
+    if isinstance(path, ObjectPath):
+        path.bucket.move(path.key, str(target).removeprefix(f"{root}/"))
+        return
+    folder, root = Path(str(folder)), Path(str(root))
+    disk.make_folder(folder)
+    path.rename(str(target))
     disk.sync(folder)
     disk.prune(path.parent, root=root)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analytics import sql
 from analytics.errors import ConfigurationError, UsageError
 from analytics.lake import Lake
+from analytics.object_store import LakePath, ObjectPath, readable
 from analytics.people.mentions import spelled
 from analytics.people.policy import Policy, key_id_of
 from analytics.people.pseudonyms import is_pseudonym
@@ -93,7 +94,7 @@ class Subject:
         """Their logged runs, with every column of ``executions``."""
         return self._ask("rows", realms)
 
-    def elsewhere(self, realms: Iterable[str | None], reports: Path | None) -> tuple[list[Path], int]:
+    def elsewhere(self, realms: Iterable[str | None], reports: Path | None) -> tuple[list[LakePath], int]:
         """Files that name them and are not the lake's data.
 
         Args:
@@ -112,7 +113,7 @@ class Subject:
             if told and any(needle in told for needle in needles):
                 found.append(path)
         for path in _files(reports) if reports else ():
-            if path.suffix in _REPORT_SUFFIXES and any(needle in path.read_bytes() for needle in needles):
+            if path.name.endswith(_REPORT_SUFFIXES) and any(needle in path.read_bytes() for needle in needles):
                 found.append(path)
         return found, unread
 
@@ -134,16 +135,19 @@ class Subject:
         return opened.connection.sql(sql.text("people", name))
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: LakePath) -> Iterator[LakePath]:
+    if isinstance(folder, ObjectPath):
+        yield from (folder / key.removeprefix(f"{folder.key}/") for key, _ in folder.bucket.below(folder.key))
+        return
     yield from sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def _parquet_text(path: Path) -> bytes | None:
+def _parquet_text(path: LakePath) -> bytes | None:
     """What a Parquet file holds, as text; ``None`` for any other file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return str(pq.ParquetFile(path).read().to_pylist()).encode("utf-8", "surrogateescape")
+        return str(pq.ParquetFile(readable(path)).read().to_pylist()).encode("utf-8", "surrogateescape")
     except (pa.ArrowException, OSError):
         return None

@@ -226,6 +226,7 @@ class Warehouse:
     def refresh(self) -> None:
         """Look at the lake's files again, after an extraction."""
         connection = self.connection
+        self.lake.look_again()
         records = self.records()
         files = reading.open_tables(connection, self.lake, records, self._realms, whole_days=self._whole_days)
         if self._left_out_versions is not None:

@@ -24,6 +24,8 @@ ORDER = (
     *(
         "errors",
         "spelling",
+        "owner",
+        "object_store",
         "window",
         "rate_entries",
         "rates",
@@ -64,7 +66,6 @@ ORDER = (
     ),
     *(
         "disk",
-        "owner",
         "lock",
         "expired",
         "lake",

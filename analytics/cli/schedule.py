@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analytics.cli.terminal import Priority, Verbs, add_lake, put, say
 from analytics.errors import UsageError
+from analytics.object_store import LakePath
 
 EXTRACT_MINUTE = 15
 """Rows commit some minutes after their time, so the day that ended at midnight is complete then."""
@@ -54,7 +55,7 @@ def run_schedule(options: argparse.Namespace) -> int:
         raise UsageError(f"there is no report definition {missing[0]}", hint="name a file such as reports/nightly.toml")
     if not found:
         say("reports/ holds no definition: only the extraction is scheduled", priority=Priority.WARNING)
-    folders = {"ANALYTICS_LAKE": here / settings.lake, "ANALYTICS_REPORTS": here / settings.reports}
+    folders = {"ANALYTICS_LAKE": _absolute(here, settings.lake), "ANALYTICS_REPORTS": here / settings.reports}
     commands = {"extract": [*_program(), "extract"]}
     if found:
         commands["reports"] = [*_program(), "report", "run", *map(str, found)]
@@ -78,6 +79,10 @@ def run_schedule(options: argparse.Namespace) -> int:
         say(f"  systemctl --user daemon-reload && systemctl --user enable --now {timers} && loginctl enable-linger")
     _say_where_settings_go(here)
     return 0
+
+
+def _absolute(here: Path, lake: LakePath) -> LakePath:
+    return here / lake if isinstance(lake, Path) else lake
 
 
 def _say_where_settings_go(here: Path) -> None:
@@ -110,7 +115,7 @@ def _check(path: str) -> None:
         )
 
 
-def _crontab(here: Path, folders: dict[str, Path], commands: dict[str, list[str]]) -> list[str]:
+def _crontab(here: Path, folders: dict[str, LakePath], commands: dict[str, list[str]]) -> list[str]:
     """The lines. `%` ends a command in a crontab, so it is escaped there, and only there."""
     now = datetime.now(UTC)
     due = (now.replace(hour=0, minute=0, second=0, microsecond=0) + REPORTS).astimezone()
@@ -128,7 +133,7 @@ def _crontab(here: Path, folders: dict[str, Path], commands: dict[str, list[str]
     return [*lines, _END]
 
 
-def _units(here: Path, folders: dict[str, Path], commands: dict[str, list[str]]) -> dict[str, str]:
+def _units(here: Path, folders: dict[str, LakePath], commands: dict[str, list[str]]) -> dict[str, str]:
     """Services and timers of a user's own systemd, by file name."""
     units: dict[str, str] = {}
     for name, words in commands.items():

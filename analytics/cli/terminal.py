@@ -116,7 +116,9 @@ def add_window(parser: argparse.ArgumentParser, default: str) -> None:
 
 def add_lake(parser: argparse.ArgumentParser) -> None:
     """``--lake``."""
-    parser.add_argument("--lake", metavar="DIR", help="folder of the lake (default: $ANALYTICS_LAKE, else lake)")
+    parser.add_argument(
+        "--lake", metavar="DIR", help="folder of the lake, or s3://bucket/prefix (default: $ANALYTICS_LAKE)"
+    )
 
 
 def add_source_retention(parser: argparse.ArgumentParser) -> None:

@@ -13,10 +13,10 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from analytics.errors import ConfigurationError, LakeError
+from analytics.object_store import LakePath
 from analytics.people.pseudonyms import PseudonymKey, is_pseudonym
 
 FOLDER = "erased"
@@ -60,7 +60,7 @@ class Tombstone:
         return json.dumps({**told, **self.data}, ensure_ascii=False, indent=1) + "\n"
 
 
-def read(root: Path) -> list[Tombstone]:
+def read(root: LakePath) -> list[Tombstone]:
     """The tombstones of a lake.
 
     Args:
@@ -70,7 +70,8 @@ def read(root: Path) -> list[Tombstone]:
         LakeError: One cannot be read. Whom it is about cannot be known, so nothing may be extracted.
     """
     found = []
-    for path in sorted((root / FOLDER).glob("*.json")):
+    stones: list[LakePath] = [*(root / FOLDER).glob("*.json")]
+    for path in sorted(stones, key=str):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             if data.pop("format") != _FORMAT:
@@ -88,7 +89,7 @@ def read(root: Path) -> list[Tombstone]:
     return found
 
 
-def own_secret(root: Path) -> PseudonymKey | None:
+def own_secret(root: LakePath) -> PseudonymKey | None:
     """The secret of a lake whose ids are no pseudonyms; ``None`` where nobody was erased so far."""
     path = root / FOLDER / _OWN
     try:

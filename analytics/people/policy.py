@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from analytics.config import Settings
 from analytics.errors import ConfigurationError, LakeError
+from analytics.object_store import LakePath
 from analytics.people.pseudonyms import PseudonymKey
 
 FILE = "people.json"
@@ -57,7 +57,7 @@ class Policy:
         return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
 
 
-def key_id_of(root: Path) -> str:
+def key_id_of(root: LakePath) -> str:
     """The key that a lake's pseudonyms were made with; empty where its ids are as the log has them.
 
     Raises:
@@ -77,7 +77,7 @@ def key_id_of(root: Path) -> str:
         ) from error
 
 
-def check(root: Path, policy: Policy, *, accept: bool) -> list[str]:
+def check(root: LakePath, policy: Policy, *, accept: bool) -> list[str]:
     """Compare a policy with the one a lake was made under.
 
     Args:

@@ -1,0 +1,118 @@
+"""An S3 server on the loopback, whose answers can be spoiled: moto's, behind a layer that fails, lies and keeps count."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+Spoil = Callable[["Request"], "str | None"]
+"""Told of each request; answers what happens to it: ``None`` nothing, else a name of ``_Layer``'s ways to fail."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to the store.
+
+    Attributes:
+        method: Of HTTP.
+        key: Of the object, or the listing's prefix.
+        is_listing: Of a folder.
+    """
+
+    method: str
+    key: str
+    is_listing: bool
+
+
+@dataclass
+class Store:
+    """The running server.
+
+    Attributes:
+        port: It listens on, on the loopback.
+        requests: Every one so far.
+        spoil: What is done to the next ones.
+    """
+
+    port: int = 0
+    requests: list[Request] = field(default_factory=list)
+    spoil: Spoil = lambda _: None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Variables that lead to it."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def count(self, method: str, part: str = "") -> int:
+        """Requests of a method whose key holds ``part``."""
+        return sum(one.method == method and part in one.key for one in self.requests)
+
+
+class _Layer:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._old: dict[str, tuple[str, list[tuple[str, str]], bytes]] = {}
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        query = environ["QUERY_STRING"]
+        is_listing = "list-type=2" in query
+        path = environ["PATH_INFO"].split("/", 2)
+        request = Request(
+            environ["REQUEST_METHOD"], query if is_listing else path[2] if len(path) > 2 else "", is_listing
+        )
+        self._store.requests.append(request)
+        way = self._store.spoil(request)
+        if way == "busy":
+            return _answer(environ, start, "503 Slow Down", "ServiceUnavailable")
+        if way == "denied":
+            return _answer(environ, start, "403 Forbidden", "AccessDenied")
+        if way == "stale" and query in self._old:  # what it answered first
+            status, headers, body = self._old[query]
+            start(status, headers)
+            return [body]
+        if way == "unconditional":
+            environ.pop("HTTP_IF_NONE_MATCH", None)
+            environ.pop("HTTP_IF_MATCH", None)
+        told: list[Any] = []
+        found = b"".join(self._moto(environ, lambda status, headers, *_: told.extend((status, headers))))
+        if is_listing:
+            self._old.setdefault(query, (told[0], told[1], found))
+        if way == "lost":  # done, and nobody is told
+            return _answer(environ, start, "500 Internal Server Error", "InternalError")
+        start(told[0], told[1])
+        return [found]
+
+
+def _answer(environ: dict[str, Any], start: Callable[..., Any], status: str, code: str) -> list[bytes]:
+    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    body = f"<Error><Code>{code}</Code><Message>as planned</Message></Error>".encode()
+    start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+@contextmanager
+def serving() -> Iterator[Store]:
+    """A store for as long as the block lasts."""
+    store = Store()
+    server = make_server("127.0.0.1", 0, _Layer(store), threaded=True)
+    store.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield store
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
