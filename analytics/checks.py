@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analytics import day_files, reading, schema, sql, strangers
-from analytics.lake import Lake, realm_directory
+from analytics.lake import Lake
+from analytics.lake_names import realm_directory
 from analytics.model import DayRecord
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.gathering import TABLES, Gathering, Sink, order
-from analytics.lake import Lake, day_directory, is_day_directory, subfolders
+from analytics.lake import Lake
+from analytics.lake_names import day_directory, is_day_directory, subfolders
 from analytics.model import DayRecord, PartitionInfo
 from analytics.object_store import LakePath, ObjectPath, readable
 from analytics.parquet_writer import SMALL_ROWS

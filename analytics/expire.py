@@ -17,7 +17,8 @@ from typing import Any
 from analytics import __version__, day_files, expired, strangers
 from analytics.errors import LakeError, UsageError
 from analytics.expired import Expired
-from analytics.lake import Lake, day_of
+from analytics.lake import Lake
+from analytics.lake_names import day_of
 from analytics.model import DayRecord
 from analytics.object_store import LakePath
 from analytics.window import ONE_DAY, Window

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from analytics.lake import Lake, day_of
+from analytics.lake import Lake
+from analytics.lake_names import day_of
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter, Span
 from analytics.object_store import readable
 from analytics.rates import Rates, RateStep

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from analytics import day_files, expired, schema, sql, strangers
 from analytics.day_files import DayFile
-from analytics.lake import (
+from analytics.lake import Lake
+from analytics.lake_names import (
     PART,
-    Lake,
     day_directory,
     day_of,
     is_day_directory,

@@ -17,7 +17,8 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from analytics import disk
 from analytics.errors import LakeError
-from analytics.lake import PART, Lake, day_directory, is_day_directory, is_realm_directory, realm_directory
+from analytics.lake import Lake
+from analytics.lake_names import PART, day_directory, is_day_directory, is_realm_directory, realm_directory
 from analytics.model import DayRecord
 from analytics.object_store import LakePath, ObjectPath, readable
 

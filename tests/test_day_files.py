@@ -14,7 +14,8 @@ import pytest
 
 from analytics import day_files, gathering, ledger
 from analytics.day_files import DayFile
-from analytics.lake import Lake, day_directory, realm_directory
+from analytics.lake import Lake
+from analytics.lake_names import day_directory, realm_directory
 from analytics.model import Partition
 from analytics.opening import open_lake
 from analytics.warehouse import VIEWS, Warehouse

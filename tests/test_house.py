@@ -68,6 +68,7 @@ ORDER = (
         "disk",
         "lock",
         "expired",
+        "lake_names",
         "lake",
         "admission",
         "origin",

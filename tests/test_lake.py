@@ -33,7 +33,8 @@ from hypothesis import strategies as st
 from analytics import strangers
 from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UnknownNameError
-from analytics.lake import Lake, day_directory, realm_directory
+from analytics.lake import Lake
+from analytics.lake_names import day_directory, realm_directory
 from analytics.model import Partition
 from analytics.opening import open_lake
 from analytics.warehouse import VIEWS, Warehouse

@@ -15,7 +15,7 @@ from analytics import api, differences, estimates, partition_files
 from analytics.bookkeeping import Bookkeeper
 from analytics.errors import QueryError
 from analytics.extraction import extract
-from analytics.lake import realm_directory
+from analytics.lake_names import realm_directory
 from analytics.model import RealmFilter
 from analytics.rates import Rates
 from analytics.stories import measures

@@ -43,9 +43,8 @@ def whole(store: Store, database_url: str, request: pytest.FixtureRequest) -> La
 def test_every_view_holds_what_it_holds_on_a_disk(whole: Lake, lake: Lake) -> None:
     there, here = Warehouse(whole), Warehouse(lake)
     for view in VIEWS:
-        columns = [name for name in here.describe(view)["column"] if name not in ("extracted_at",)]
+        columns = [name for name in here.describe(view)["column"] if name not in ("extracted_at", "complete_until")]
         text = f"select {', '.join(columns)} from {view}"
         there.connection.register("other", there.sql(text).to_arrow_table())
-        print(view, there.sql(f"select count(*) from {view}").fetchall(), here.sql(f"select count(*) from {view}").fetchall())
         assert sorted(map(repr, there.sql(text).fetchall())) == sorted(map(repr, here.sql(text).fetchall()))
     assert [found.name for found in there.check() if not found.is_ok] == [f.name for f in here.check() if not f.is_ok]

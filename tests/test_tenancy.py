@@ -26,7 +26,8 @@ from analytics import sql
 from analytics.cli import main
 from analytics.erase import erase
 from analytics.errors import AnalyticsError, QueryError, UnknownNameError
-from analytics.lake import Lake, realm_directory
+from analytics.lake import Lake
+from analytics.lake_names import realm_directory
 from analytics.model import Partition
 from analytics.opening import open_lake
 from analytics.people.policy import Policy

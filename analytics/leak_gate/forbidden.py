@@ -16,6 +16,7 @@ from analytics import sql
 from analytics.lake import Lake
 from analytics.leak_gate import secrets
 from analytics.leak_gate.ids import key, words_of
+from analytics.object_store import LakePath, place
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -53,7 +54,7 @@ class Forbidden:
     @classmethod
     def of(
         cls,
-        lake: str | Path | None,
+        lake: str | LakePath | None,
         out: str | Path | None = None,
         *,
         window: Window | None = None,
@@ -79,12 +80,12 @@ class Forbidden:
         machine = cls(
             secrets.secrets(env),
             frozenset(secrets.hosts(env)),
-            secrets.folders(Path(lake) if lake else None, Path(out) if out else None),
+            secrets.folders(place(lake) if lake else None, Path(out) if out else None),
             code=notebook.read_text(encoding="utf-8") if notebook else "",
         )
         if lake is None or window is None:
             return machine
-        opened, wide = Warehouse(Lake(Path(lake))), Window(window.since - _LOOK_BACK, window.until)
+        opened, wide = Warehouse(Lake(lake)), Window(window.since - _LOOK_BACK, window.until)
         users: Iterable[str | None] = ()
         if not show_users:
             asked = opened.sql(sql.text("leaks", "users"), since=wide.since, until=wide.until)

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
 
 from analytics.config import secret_variables
+from analytics.object_store import LakePath
 
 _TELLING, _LONG = 6, 12
 _OWN_MACHINE = ("", "localhost", "127.0.0.1", "::1")
@@ -60,10 +61,10 @@ def hosts(env: Mapping[str, str] | None = None) -> set[tuple[str, str]]:
     return {(user, "" if host in _OWN_MACHINE or host.startswith("/") else host) for user, host in found}
 
 
-def folders(lake: Path | None, out: Path | None) -> dict[str, str]:
+def folders(lake: LakePath | None, out: Path | None) -> dict[str, str]:
     """Absolute paths of this machine, and what each is."""
     named = [
-        (lake, "the lake's folder"),
+        (lake if isinstance(lake, Path) else None, "the lake's folder"),
         (out, "the folder of reports"),
         (Path.cwd(), "the working folder"),
         (Path.home(), "the home folder"),

@@ -14,7 +14,6 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from analytics.errors import ConfigurationError, LakeError, LakeLockedError
 from analytics.object_store import refusals
+from analytics.object_store.listing import Entry, Listing
 
 if TYPE_CHECKING:
     from analytics.object_store.client import Client
@@ -29,24 +29,11 @@ if TYPE_CHECKING:
 MOST_BYTES = 5 << 30
 """S3's limit on an object that one PUT makes."""
 
-_WRITER = (
-    "writer"  # metadata: who made an object, so that an answer that was lost can be told from somebody else's write
-)
+_PAGE = 1_000
+"""Keys of a listing's answer, the most that S3 gives."""
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An object.
-
-    Attributes:
-        size: Its bytes.
-        etag: Names its version.
-        modified: When it was written, UTC; ``None`` for one this process has just written.
-    """
-
-    size: int
-    etag: str
-    modified: datetime | None
+_WRITER = "writer"
+"""Metadata: who made an object, so that an answer that was lost can be told from somebody else's write."""
 
 
 class Bucket:
@@ -67,9 +54,7 @@ class Bucket:
         self._lock = threading.RLock()
         self._client: Client | None = None
         self._process = 0
-        self._listed: set[str] = set()
-        self._entries: dict[str, Entry] = {}
-        self._children: dict[str, set[str]] = {}
+        self._listing = Listing()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self.name, "prefix": self.prefix, "url": self.url, "_writer": self._writer}
@@ -83,28 +68,31 @@ class Bucket:
     def refresh(self) -> None:
         """Forget the listings: the next question is answered by the store."""
         with self._lock:
-            self._listed.clear()
-            self._entries.clear()
-            self._children.clear()
+            self._listing = Listing()
+
+    def holds(self, folder: str) -> bool:
+        """Something lies in a folder; asked with a listing of one object where it has not been listed."""
+        with self._lock:
+            if self._listing.missing(folder) is None:
+                return bool(self._listing.names(folder))
+        return next(self._pages(folder, most=1), None) is not None
 
     def names(self, folder: str) -> list[str]:
         """Names directly in a folder, those of folders with a slash at their end; none where there is no such folder."""
         with self._lock:
             self._list(folder)
-            return sorted(self._children.get(folder, ()))
+            return self._listing.names(folder)
 
     def below(self, folder: str) -> list[tuple[str, Entry]]:
         """Everything in a folder and its folders, by key."""
         with self._lock:
             self._list(folder)
-            start = f"{folder}/" if folder else ""
-            found = [(key, entry) for key, entry in self._entries.items() if key.startswith(start)]
-        return sorted(found, key=lambda pair: pair[0])
+            return self._listing.below(folder)
 
     def entry(self, key: str) -> Entry | None:
         """An object, as a listing or the store itself tells; ``None`` where there is none."""
         with self._lock:
-            known = self._entries.get(key)
+            known = self._listing.entries.get(key)
         if known is None:
             known = self.ask(key)
         return known
@@ -263,22 +251,19 @@ class Bucket:
         return f"{self.prefix}/{key}" if self.prefix else key
 
     def _list(self, folder: str) -> None:
-        """Make sure that everything below a folder is known."""
-        ancestors = [folder, *(folder[:place] for place, letter in enumerate(folder) if letter == "/"), ""]
-        if not self._listed.isdisjoint(ancestors):
-            return
-        for key, entry in self._pages(f"{folder}/" if folder else ""):
-            self._know(key, entry)
-        self._listed.add(folder)
+        wanted = self._listing.missing(folder)
+        if wanted is not None:
+            self._listing.add(wanted, self._pages(wanted))
 
-    def _pages(self, start: str) -> Iterator[tuple[str, Entry]]:
+    def _pages(self, folder: str, most: int = _PAGE) -> Iterator[tuple[str, Entry]]:
         cut = len(self.prefix) + 1 if self.prefix else 0
+        start = self._full(f"{folder}/" if folder else "")
         more: dict[str, str] = {}
         while True:
             try:
-                page = self.client.call("list_objects_v2", Bucket=self.name, Prefix=self._full(start), **more)
+                page = self.client.call("list_objects_v2", Bucket=self.name, Prefix=start, MaxKeys=most, **more)
             except Exception as error:
-                self._refused(error, start)
+                self._refused(error, folder)
             for found in page.get("Contents", ()):
                 yield found["Key"][cut:], Entry(found["Size"], found["ETag"], found["LastModified"])
             if not page.get("IsTruncated"):
@@ -287,27 +272,7 @@ class Bucket:
 
     def _know(self, key: str, entry: Entry | None) -> None:
         with self._lock:
-            if entry is not None:
-                self._entries[key] = entry
-                name = ""
-                while key:
-                    above, _, last = key.rpartition("/")
-                    names = self._children.setdefault(above, set())
-                    if last + name in names:
-                        return
-                    names.add(last + name)
-                    key, name = above, "/"
-                return
-            self._entries.pop(key, None)
-            name = ""
-            while key:
-                above, _, last = key.rpartition("/")
-                names = self._children.get(above, set())
-                names.discard(last + name)
-                if names:
-                    return
-                self._children.pop(above, None)
-                key, name = above, "/"
+            self._listing.know(key, entry)
 
     def _head(self, key: str) -> dict[str, Any] | None:
         try:

@@ -20,7 +20,8 @@ from dataclasses import asdict
 from datetime import timedelta
 
 from analytics.errors import LakeError, LakeLockedError
-from analytics.object_store.bucket import Bucket, Entry
+from analytics.object_store.bucket import Bucket
+from analytics.object_store.listing import Entry
 from analytics.owner import Owner, span
 
 NAME = ".lock.json"

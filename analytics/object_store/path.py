@@ -103,7 +103,7 @@ class ObjectPath:
 
     def is_dir(self) -> bool:
         """Objects lie below it."""
-        return bool(self.bucket.names(self.key))
+        return self.bucket.holds(self.key)
 
     def exists(self) -> bool:
         """Either."""

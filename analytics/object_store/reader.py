@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
-from analytics.object_store.bucket import Bucket, Entry
+from analytics.object_store.bucket import Bucket
+from analytics.object_store.listing import Entry
 
 _BLOCK_BYTES = 1 << 20
 
