@@ -77,6 +77,10 @@ class Lake:
         if isinstance(self.root, ObjectPath):
             self.root.bucket.refresh()
 
+    def refused(self) -> Exception | None:
+        """What kept a piece of an object from being read since this was asked last; ``None`` on a file system."""
+        return self.root.bucket.refused() if isinstance(self.root, ObjectPath) else None
+
     def realm_path(self, table: str, realm: str | None) -> LakePath:
         """Where a realm's ``definitions`` or ``definition_nodes`` live."""
         return self.root / table / realm_directory(realm) / PART

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from analytics import day_files, expired, schema, sql, strangers
 from analytics.day_files import DayFile
+from analytics.errors import LakeError
 from analytics.lake import Lake
 from analytics.lake_names import (
     PART,
@@ -174,7 +175,7 @@ def register(connection: duckdb.DuckDBPyConnection, table: str, table_schema: pa
     connection.execute(f"create or replace view files.{table} as from empty_{table}")
 
 
-def asked(ask: Callable[[], T], refresh: Callable[[], None]) -> T:
+def asked(ask: Callable[[], T], refresh: Callable[[], None], refused: Callable[[], Exception | None]) -> T:
     """Ask; again when a file was replaced or taken away while it was read: an extraction may be at work.
 
     DuckDB opens a file again between its footer and its rows. One that was replaced in between does not fit together,
@@ -183,6 +184,10 @@ def asked(ask: Callable[[], T], refresh: Callable[[], None]) -> T:
     Args:
         ask: The question, from the beginning.
         refresh: Looks at the lake's files again.
+        refused: What kept a piece of a bucket's object from being read since it was asked last; DuckDB tells only its text.
+
+    Raises:
+        LakeError: The store refused.
     """
     import duckdb
 
@@ -192,7 +197,14 @@ def asked(ask: Callable[[], T], refresh: Callable[[], None]) -> T:
             if tried:
                 refresh()
             return ask()
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException):
+        except duckdb.Error as error:
+            cause = refused()
+            if isinstance(cause, LakeError):
+                raise cause from None
+            if cause is None and not isinstance(
+                error, duckdb.IOException | duckdb.InvalidInputException | duckdb.SerializationException
+            ):
+                raise
             if tried == _MORE_TRIES:
                 raise
             tried += 1

@@ -109,7 +109,9 @@ class Warehouse:
                 )
             return self._asked(lambda: self.connection.sql(query, params=parameters or None))
         except (duckdb.Error, ValueError) as error:
-            raise refusals.of_statement(error, query, VIEWS, self._columns) from error
+            raise refusals.of_statement(
+                error, query, VIEWS, lambda view: list(self.describe(view)["column"])
+            ) from error
 
     def run(self, name: str, **parameters: Any) -> pd.DataFrame:
         """Run a named query of ``sql/queries``.
@@ -270,11 +272,8 @@ class Warehouse:
             left_out_versions=versions,
         )
 
-    def _columns(self, view: str) -> list[str]:
-        return list(self.describe(view)["column"])
-
     def _asked(self, ask: Callable[[], T]) -> T:
-        return reading.asked(ask, self.refresh)
+        return reading.asked(ask, self.refresh, self.lake.refused)
 
     def __repr__(self) -> str:
         records = self.records()

@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from analytics.errors import ConfigurationError, LakeError, LakeLockedError
+from analytics.errors import AnalyticsError, ConfigurationError, LakeError, LakeLockedError
 from analytics.object_store import refusals
 from analytics.object_store.listing import Entry, Listing
 
@@ -55,6 +55,7 @@ class Bucket:
         self._client: Client | None = None
         self._process = 0
         self._listing = Listing()
+        self._kept: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self.name, "prefix": self.prefix, "url": self.url, "_writer": self._writer}
@@ -100,7 +101,7 @@ class Bucket:
     def ask(self, key: str) -> Entry | None:
         """The same, of the store itself."""
         answer = self._head(key)
-        found = _entry_of(answer) if answer else None
+        found = Entry.of(answer) if answer else None
         self._know(key, found)
         return found
 
@@ -110,7 +111,7 @@ class Bucket:
         if answer is None:
             return None
         now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        return _entry_of(answer), now
+        return Entry.of(answer), now
 
     # ---- contents --------------------------------------------------------------------------------------------------
 
@@ -143,9 +144,16 @@ class Bucket:
         except Exception as error:
             if refusals.is_other_version(error):
                 self._know(key, None)
-                raise FileNotFoundError(f"{self.url}/{key} was replaced while it was read") from error
-            self._refused(error, key)
+                self._kept = FileNotFoundError(f"{self.url}/{key} was replaced while it was read")
+            else:
+                self._kept = self._words(error, key)
+            raise self._kept from error
         return bytes(data)
+
+    def refused(self) -> Exception | None:
+        """What ``read_range`` has raised since this was asked last."""
+        found, self._kept = self._kept, None
+        return found
 
     # ---- changes ---------------------------------------------------------------------------------------------------
 
@@ -177,21 +185,15 @@ class Bucket:
         mark = f"{self._writer}-{uuid.uuid4().hex}"
         try:
             with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as body:
-                answer = self.client.call(
-                    "put_object",
-                    Bucket=self.name,
-                    Key=self._full(key),
-                    Body=body,
-                    Metadata={_WRITER: mark},
-                    **condition,
-                )
+                where = {"Bucket": self.name, "Key": self._full(key), **condition}
+                answer = self.client.call("put_object", Body=body, Metadata={_WRITER: mark}, **where)
         except Exception as error:
             if not refusals.is_other_version(error):
                 self._refused(error, key)
             # An answer that was lost is asked for again, and then it is this very write that stands in the way.
             there = self._head(key)
             if there is None or there.get("Metadata", {}).get(_WRITER) != mark:
-                self._know(key, _entry_of(there) if there else None)
+                self._know(key, Entry.of(there) if there else None)
                 return None
             answer = there
         found = Entry(size, answer["ETag"], None)
@@ -286,11 +288,10 @@ class Bucket:
             self._refused(error, key)
 
     def _refused(self, error: Exception, key: str) -> NoReturn:
+        raise self._words(error, key) from error
+
+    def _words(self, error: Exception, key: str) -> Exception:
         if isinstance(error, FileNotFoundError) and not refusals.is_no_bucket(error):
             self._know(key, None)
-            raise FileNotFoundError(f"there is no {self.url}/{key}") from error
-        raise refusals.failure(error, self.url) from error
-
-
-def _entry_of(answer: dict[str, Any]) -> Entry:
-    return Entry(answer["ContentLength"], answer["ETag"], answer.get("LastModified"))
+            return FileNotFoundError(f"there is no {self.url}/{key}")
+        return error if isinstance(error, AnalyticsError) else refusals.failure(error, self.url)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 _DEPTH = 2
 """Parts of the folders that are listed at once: ``executions/realm=…``. Deeper ones would cost a request per day."""
@@ -23,6 +24,11 @@ class Entry:
     size: int
     etag: str
     modified: datetime | None
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Entry:
+        """As the store's answer to a HEAD tells."""
+        return cls(answer["ContentLength"], answer["ETag"], answer.get("LastModified"))
 
 
 class Listing:
