@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from analytics import day_files, expired, schema, sql, strangers
 from analytics.day_files import DayFile
-from analytics.errors import LakeError
+from analytics.errors import LakeError, UnknownNameError
 from analytics.lake import Lake
 from analytics.lake_names import (
     PART,
@@ -38,6 +38,33 @@ _MOST_DAMAGED = 100
 """Files without a sound one among them: then the lake is not opened."""
 
 _MORE_TRIES = 2
+
+
+def check(lake: Lake, realms: Sequence[str | None] | None) -> None:
+    """Is there a lake, and are they in it?
+
+    Args:
+        lake: Which.
+        realms: The tenants that somebody wants to read; ``None`` for all.
+
+    Raises:
+        LakeError: There is no lake in that folder.
+        UnknownNameError: The lake holds nothing of a tenant; whoever sees one tenant is not told the others.
+    """
+    if not lake.root.is_dir():
+        raise LakeError(
+            f"there is no lake in {lake.root}",
+            hint="run `make demo` for one with invented data, or `strategy-analytics extract --lake …` for your own",
+            path=str(lake.root),
+        )
+    known = lake.realms() if realms else []
+    for realm in realms or ():
+        if realm not in known:
+            raise UnknownNameError(
+                f"the lake holds nothing of realm {realm!r}",
+                hint="`strategy-analytics status --all-realms` lists them, for who may see them all",
+                realm=realm,
+            )
 
 
 def files(

@@ -135,10 +135,21 @@ def schema() -> pa.Schema:
 
 def answer_hours(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping[str, Any]) -> pa.Table:
     """The query points_by_hour, finished; the arguments are those of ``answer``."""
+    return finish_hours(connection.sql(statement, params=dict(values)).to_arrow_table())
+
+
+def finish_hours(gathered: pa.Table) -> pa.Table:
+    """The query points_by_hour.
+
+    Args:
+        gathered: As the statement gives it.
+
+    Returns:
+        Grain: hour, realm, strategy, version; an estimate's columns as with ``finish``.
+    """
     import numpy as np
     import pyarrow as pa
 
-    gathered = connection.sql(statement, params=dict(values)).to_arrow_table()
     names = ("est_runs", "est_points_mean")
     plain = gathered.drop_columns(["points", "weights", "drawn"])
     points, weights = (_slices(gathered[name]) for name in ("points", "weights"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from analytics import checks, day_files, ledger, lockdown, reading, refusals, sql, summary
 from analytics.checks import CheckResult
-from analytics.errors import LakeError, QueryError, UnknownNameError
+from analytics.errors import QueryError, UnknownNameError
 from analytics.lake import Lake
 from analytics.model import DayRecord
 from analytics.spelling import did_you_mean
@@ -60,25 +60,11 @@ class Warehouse:
         writes_into: Sequence[Path] = (),
         left_out_versions: pa.Table | None = None,
     ) -> None:
-        if not lake.root.is_dir():
-            raise LakeError(
-                f"there is no lake in {lake.root}",
-                hint="run `make demo` for one with invented data, or `strategy-analytics extract --lake …` for your own",
-                path=str(lake.root),
-            )
+        reading.check(lake, realms)
         self.lake = lake
         self._realms = None if realms is None else tuple(realms)
         self._whole_days = whole_days
         self._counted_weights, self._left_out_versions = counted_weights, left_out_versions
-        if self._realms is not None:
-            known = lake.realms()
-            for realm in self._realms:
-                if realm not in known:
-                    raise UnknownNameError(
-                        f"the lake holds nothing of realm {realm!r}",
-                        hint="`strategy-analytics status --all-realms` lists them, for who may see them all",
-                        realm=realm,
-                    )
         self.connection = lockdown.connect([*reading.folders(lake, self._realms), *writes_into])
         self.refresh()
 

@@ -97,6 +97,7 @@ ORDER = (
         "checks",
         "summary",
         "refusals",
+        "spark",
         "lockdown",
         "warehouse",
         "export",

@@ -1,8 +1,8 @@
 -- Which analytics fields each version of a program reads: every distinct one costs a database query per run.
 -- Grain: strategy_id, version, field path. Empty when definitions are not readable.
 select strategy_id,
-       any_value(realm_id)    as realm_id,
-       any_value(family_name) as family_name,
+       min(realm_id)    as realm_id,
+       min(family_name) as family_name,
        strategy_version,
        path,
        count(*)               as places_count

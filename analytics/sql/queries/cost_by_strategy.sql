@@ -21,7 +21,7 @@ with runs as (
 select realm_id,
        strategy,
        strategy_version,
-       any_value(family_name)                                             as family_name,
+       min(family_name)                                             as family_name,
        min(strategy_id)                                                   as strategy_id,
        count(*)                                                           as logged_count,
        count(*) filter (where status = 'ok')                              as ok_logged_count,

@@ -11,7 +11,7 @@ select e.realm_id,
        count(*)                            as failed_count,
        min(e.created_at)                   as first_at,
        max(e.created_at)                   as last_at,
-       arg_max(e.execution_id, e.created_at) as example_execution_id
+       arg_max(e.execution_id, (e.created_at, e.execution_id)) filter (where e.created_at is not null) as example_execution_id
   from executions as e
   left join definitions as d
     on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
@@ -22,4 +22,4 @@ select e.realm_id,
    and ($until is null or e.created_at <  $until::timestamptz)
    and ($family is null or d.family_name = $family)
  group by all
- order by failed_count desc, first_at
+ order by failed_count desc, first_at, e.realm_id, e.strategy_id, e.strategy_version, e.status, e.error_code

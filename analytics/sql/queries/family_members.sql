@@ -10,7 +10,7 @@ with seen as (
   select coalesce(s.strategy_id, d.strategy_id)           as strategy_id,
          coalesce(s.strategy_version, d.strategy_version) as strategy_version,
          case when s.strategy_id is null then d.realm_id else s.realm_id end as realm_id,
-         coalesce(d.family_name, any_value(d.family_name) over (partition by coalesce(s.strategy_id, d.strategy_id))) as family_name,
+         coalesce(d.family_name, max(d.family_name) over (partition by coalesce(s.strategy_id, d.strategy_id))) as family_name,
          s.strategy_id is not null                        as is_logged,
          d.strategy_id is not null                        as has_definition
     from seen as s

@@ -6,9 +6,9 @@
 -- $until timestamptz: end of the window, not in it; NULL for no end.
 with places as (
   select n.strategy_id, n.strategy_version, n.node_id,
-         case when count(distinct (n.section, n.rule_index)) = 1 then any_value(r.node_id) end as rule_id,
+         case when count(distinct (n.section, n.rule_index)) = 1 then min(r.node_id) end as rule_id,
          min(n.position)                                       as position,
-         any_value(n.path) filter (where n.path is not null)   as path
+         min(n.path) filter (where n.path is not null)   as path
     from definition_nodes n
     left join definition_nodes r
       on r.strategy_id = n.strategy_id and r.strategy_version = n.strategy_version and r.type = 'rule'
@@ -17,7 +17,7 @@ with places as (
    group by n.strategy_id, n.strategy_version, n.node_id
 ), entries as (
   select realm_id, strategy_id, strategy_version, node_id, type,
-         sum(entry_count) as entry_count, sum(est_entries) as est_entries
+         sum(entry_count)::bigint as entry_count, sum(est_entries) as est_entries
     from node_days
    where ($since::timestamptz is null or day >= $since::timestamptz::date)
      and ($until::timestamptz is null or day <= ($until::timestamptz - interval 1 microsecond)::date)
@@ -40,4 +40,4 @@ select e.realm_id,
     on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
   left join places p
     on p.strategy_id = e.strategy_id and p.strategy_version = e.strategy_version and p.node_id = e.node_id
- order by e.est_entries desc, strategy, e.strategy_version, e.node_id, e.type
+ order by e.est_entries desc, e.realm_id, strategy, e.strategy_version, e.strategy_id, e.node_id, e.type

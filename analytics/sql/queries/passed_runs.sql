@@ -12,17 +12,20 @@ with spans as (
   select unnest($starts::timestamptz[]) as starts, unnest($ends::timestamptz[]) as ends
 ), runs as (
   select e.nodes_executed,
-         exists (select 1 from spans where e.created_at between spans.starts and spans.ends) as is_meanwhile,
+         count(s.starts) > 0                                 as is_meanwhile,
          coalesce(e.created_at < $asked::timestamptz, false) as is_before
     from executions e
     left join definitions d
       on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
+    left join spans s
+      on e.created_at between s.starts and s.ends
    where e.status = 'ok' and not (e.points is null and e.nodes_executed = 0)
      and e.realm_id is not distinct from $realm
      and coalesce(d.family_name, e.strategy_id) = $strategy
      and e.strategy_version = $version
      and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
+   group by e.execution_id, e.created_at, e.nodes_executed
 )
 select is_meanwhile,
        is_before,

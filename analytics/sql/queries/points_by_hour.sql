@@ -21,4 +21,4 @@ select date_trunc('hour', e.created_at) as hour,
    and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
    and ($family::varchar is null or d.family_name = $family::varchar)
  group by all
- order by hour, e.realm_id, d.family_name, e.strategy_version
+ order by hour, e.realm_id, d.family_name, e.strategy_version, e.strategy_id

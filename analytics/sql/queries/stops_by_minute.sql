@@ -12,7 +12,7 @@ select date_trunc('minute', e.created_at)                                       
        count(*)                                                                          as logged_count,
        min(e.created_at)                                                                 as first_at,
        max(e.created_at)                                                                 as last_at,
-       list(distinct hash(e.external_user_id)) filter (where e.external_user_id is not null) as users,
+       list_sort(list(distinct left(md5(e.external_user_id), 16)) filter (where e.external_user_id is not null)) as users,
        case when count(distinct e.external_user_id) = 1 then min(e.external_user_id) end as only_user
   from executions e
   left join definitions d

@@ -12,4 +12,4 @@ select execution_id, created_at, strategy_id, strategy_version, status, error_co
    and day between ($since::timestamptz)::date and ($until::timestamptz)::date
    and created_at >= $since::timestamptz
    and created_at <  $until::timestamptz
- order by created_at
+ order by created_at, execution_id

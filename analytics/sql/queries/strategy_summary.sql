@@ -21,7 +21,7 @@ with part as (
    where ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
      -- One portion of a large lake: realms in the order of their text, whose row groups a reader can tell by their statistics.
-     and case when getvariable('no_realm') then e.realm_id is null
+     and case when coalesce(getvariable('no_realm'), false) then e.realm_id is null
               else (getvariable('realm_above') is null or e.realm_id > getvariable('realm_above'))
                and (getvariable('realm_to') is null or e.realm_id <= getvariable('realm_to')) end
    group by all

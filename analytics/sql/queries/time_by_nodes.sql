@@ -31,6 +31,6 @@ with bins as (
 )
 select realm_id, strategy, strategy_version, day, nodes_executed,
        unnest(durations)             as duration_ms,
-       logged_count / len(durations) as logged_count
+       logged_count / array_length(durations) as logged_count
   from bins
  order by all
