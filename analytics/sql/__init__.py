@@ -10,6 +10,7 @@ from analytics.errors import UnknownNameError
 from analytics.spelling import did_you_mean
 
 _ROOT = resources.files("analytics.sql")
+_HALVES = re.compile(r"^with gathered as \(\n(?P<gathered>.*?)^\)", re.MULTILINE | re.DOTALL)
 
 
 @functools.cache
@@ -36,6 +37,24 @@ def names(kind: str) -> tuple[str, ...]:
 def body(statement: str) -> str:
     """The statement without its comment lines."""
     return "\n".join(line for line in statement.splitlines() if not line.lstrip().startswith("--"))
+
+
+def gathered(statement: str) -> str | None:
+    """The first half of a query in two halves: what it asks of the runs, which may be asked part by part, or elsewhere.
+
+    Such a statement begins ``with gathered as (``; a line that begins with ``)`` ends that half. The rest merges its rows,
+    whoever asked for them.
+
+    Returns:
+        A statement; ``None`` when the query is one.
+    """
+    match = _HALVES.search(statement)
+    return match and match["gathered"]
+
+
+def merging(statement: str) -> str:
+    """The second half: as the whole, over rows named ``gathered_rows`` that the first half has given."""
+    return _HALVES.sub("with gathered as (from gathered_rows\n)", statement, count=1)
 
 
 def parameters(statement: str) -> tuple[str, ...]:

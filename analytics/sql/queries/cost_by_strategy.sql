@@ -6,43 +6,67 @@
 -- Sums of milliseconds are decimal: those of doubles come out another way each time, as threads add in another order.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
-with runs as (
-  select e.* exclude (trace), coalesce(d.family_name, e.strategy_id) as strategy, d.family_name,
-         case when isfinite(e.duration_ms) and e.duration_ms >= 0 then least(e.duration_ms, 10000) end as took,
-         coalesce(case when starts_with(e.notes, 'trace truncated: ')
-                       then try_cast(regexp_extract(e.notes, '-> ([0-9]+) entries', 1) as integer) end,
-                  e.nodes_executed)                                       as stored_entries
-    from executions e
-    left join definitions d
-      on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
+with gathered as (
+  select e.realm_id,
+         e.day,
+         e.strategy_id,
+         e.strategy_version,
+         count(*)                                                           as logged_count,
+         count(*) filter (where e.status = 'ok')                            as ok_logged_count,
+         count(*) filter (where e.sampled)                                  as sampled_count,
+         count(*) filter (where not e.sampled)                              as kept_count,
+         count(*) filter (where e.status <> 'ok')                           as failed_count,
+         count(*) filter (where e.status = 'timeout')                       as timeout_count,
+         count(*) filter (where e.status = 'limit')                         as limit_count,
+         count(*) filter (where e.error_code in ('DSL_FIELD_NOT_PRECOMPUTED', 'DSL_UNKNOWN_STATEMENT')
+                            and e.status <> 'ok')                           as canary_count,
+         count(*) filter (where e.status = 'ok' and e.nodes_executed > e.stored_entries) as cut_logged_count,
+         sum(e.sample_weight::decimal(38, 9))                               as weights,
+         sum(e.sample_weight::decimal(38, 9)) filter (where e.sampled)      as drawn_weights,
+         sum((e.sample_weight * e.sample_weight)::decimal(38, 9)) filter (where e.sampled) as drawn_squares,
+         sum((e.sample_weight * e.took)::decimal(38, 6))                    as total_ms,
+         sum((e.sample_weight * (e.sample_weight - 1) * e.took * e.took)::decimal(38, 6)) as total_ms_variance,
+         sum((e.sample_weight * e.nodes_executed)::decimal(38, 6)) filter (where e.status = 'ok') as nodes,
+         sum((e.sample_weight * e.stored_entries)::decimal(38, 6)) filter (where e.status = 'ok') as stored_entries,
+         max(e.nodes_executed) filter (where e.status = 'ok')               as nodes_max,
+         min(e.created_at)                                                  as first_logged_at,
+         max(e.created_at)                                                  as last_logged_at
+    from (select * exclude (trace),
+                 case when isfinite(duration_ms) and duration_ms >= 0 then least(duration_ms, 10000) end as took,
+                 coalesce(case when starts_with(notes, 'trace truncated: ')
+                               then try_cast(regexp_extract(notes, '-> ([0-9]+) entries', 1) as integer) end,
+                          nodes_executed)                                   as stored_entries
+            from executions) as e
    where ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
+   group by all
 )
-select realm_id,
-       strategy,
-       strategy_version,
-       min(family_name)                                             as family_name,
-       min(strategy_id)                                                   as strategy_id,
-       count(*)                                                           as logged_count,
-       count(*) filter (where status = 'ok')                              as ok_logged_count,
-       count(*) filter (where sampled)                                    as sampled_count,
-       count(*) filter (where not sampled)                                as kept_count,
-       count(*) filter (where status <> 'ok')                             as failed_count,
-       count(*) filter (where status = 'timeout')                         as timeout_count,
-       count(*) filter (where status = 'limit')                           as limit_count,
-       count(*) filter (where error_code in ('DSL_FIELD_NOT_PRECOMPUTED', 'DSL_UNKNOWN_STATEMENT')
-                          and status <> 'ok')                             as canary_count,
-       count(*) filter (where status = 'ok' and nodes_executed > stored_entries) as cut_logged_count,
-       coalesce(sum(sample_weight), 0)                                    as est_runs,
-       coalesce(sum(sample_weight) filter (where sampled), 0)             as weight_sum,
-       coalesce(sum(sample_weight * sample_weight) filter (where sampled), 0) as weight_square_sum,
-       coalesce(sum((sample_weight * took)::decimal(38, 6))::double, 0)   as est_total_ms,
-       coalesce(sum((sample_weight * (sample_weight - 1) * took * took)::decimal(38, 6))::double, 0) as est_total_ms_variance,
-       coalesce(sum(sample_weight * nodes_executed) filter (where status = 'ok'), 0) as est_nodes,
-       coalesce(sum(sample_weight * stored_entries) filter (where status = 'ok'), 0) as est_stored_entries,
-       max(nodes_executed) filter (where status = 'ok')                   as nodes_max,
-       min(created_at)                                                    as first_logged_at,
-       max(created_at)                                                    as last_logged_at
-  from runs
- group by realm_id, strategy, strategy_version
- order by est_total_ms desc, realm_id, strategy, strategy_version
+select g.realm_id,
+       coalesce(d.family_name, g.strategy_id)          as strategy,
+       g.strategy_version,
+       min(d.family_name)                              as family_name,
+       min(g.strategy_id)                              as strategy_id,
+       sum(g.logged_count)::bigint                     as logged_count,
+       sum(g.ok_logged_count)::bigint                  as ok_logged_count,
+       sum(g.sampled_count)::bigint                    as sampled_count,
+       sum(g.kept_count)::bigint                       as kept_count,
+       sum(g.failed_count)::bigint                     as failed_count,
+       sum(g.timeout_count)::bigint                    as timeout_count,
+       sum(g.limit_count)::bigint                      as limit_count,
+       sum(g.canary_count)::bigint                     as canary_count,
+       sum(g.cut_logged_count)::bigint                 as cut_logged_count,
+       coalesce(sum(g.weights)::double, 0)             as est_runs,
+       coalesce(sum(g.drawn_weights)::double, 0)       as weight_sum,
+       coalesce(sum(g.drawn_squares)::double, 0)       as weight_square_sum,
+       coalesce(sum(g.total_ms)::double, 0)            as est_total_ms,
+       coalesce(sum(g.total_ms_variance)::double, 0)   as est_total_ms_variance,
+       coalesce(sum(g.nodes)::double, 0)               as est_nodes,
+       coalesce(sum(g.stored_entries)::double, 0)      as est_stored_entries,
+       max(g.nodes_max)                                as nodes_max,
+       min(g.first_logged_at)                          as first_logged_at,
+       max(g.last_logged_at)                           as last_logged_at
+  from gathered g
+  left join definitions d
+    on d.strategy_id = g.strategy_id and d.strategy_version = g.strategy_version
+ group by g.realm_id, coalesce(d.family_name, g.strategy_id), g.strategy_version
+ order by est_total_ms desc, g.realm_id, strategy, g.strategy_version

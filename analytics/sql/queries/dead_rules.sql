@@ -5,8 +5,9 @@
 -- cut_logged_count: logged ok runs whose trace was cut, as the notes say, so that a rule's entry may be missing.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
-with seen as (
-  select realm_id, strategy_id, strategy_version, node_id,
+with gathered as (
+  -- Of the entries the sums, and beside them the runs that could have left one.
+  select realm_id, day, strategy_id, strategy_version, node_id, true as is_rule,
          sum(entry_count)::bigint                                                          as entry_count,
          coalesce(sum(entry_count) filter (where branch = 'match' or starts_with(branch, 'elseif')), 0)::bigint
                                                                                            as match_count,
@@ -16,14 +17,27 @@ with seen as (
      and ($since::timestamptz is null or day >= $since::timestamptz::date)
      and ($until::timestamptz is null or day <= ($until::timestamptz - interval 1 microsecond)::date)
    group by all
-), ran as (
-  select realm_id, strategy_id, strategy_version,
-         count(*)                                                       as ok_logged_count,
-         count(*) filter (where starts_with(notes, 'trace truncated: ')) as cut_logged_count
+   union all
+  select realm_id, day, strategy_id, strategy_version, null as node_id, false as is_rule,
+         count(*)                                                        as entry_count,
+         count(*) filter (where starts_with(notes, 'trace truncated: ')) as match_count,
+         0                                                               as else_count
     from executions
    where status = 'ok' and nodes_executed > 0
      and ($since::timestamptz is null or day >= $since::timestamptz::date)
      and ($until::timestamptz is null or day <= ($until::timestamptz - interval 1 microsecond)::date)
+   group by all
+), seen as (
+  select realm_id, strategy_id, strategy_version, node_id, sum(entry_count)::bigint as entry_count,
+         sum(match_count)::bigint as match_count, sum(else_count)::bigint as else_count
+    from gathered
+   where is_rule
+   group by all
+), ran as (
+  select realm_id, strategy_id, strategy_version, sum(entry_count)::bigint as ok_logged_count,
+         sum(match_count)::bigint as cut_logged_count
+    from gathered
+   where not is_rule
    group by all
 ), rules as (
   select strategy_id, strategy_version, node_id, count(*) as places_count, min(position) as position,

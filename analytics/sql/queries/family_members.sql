@@ -4,8 +4,10 @@
 -- $any_realm boolean: look in every realm; NULL means no.
 -- $family varchar: name of the strategy; NULL when $strategy is given.
 -- $strategy varchar: id of any version; its whole family is found where definitions tell it.
-with seen as (
-  select distinct realm_id, strategy_id, strategy_version from executions
+with gathered as (
+  select distinct realm_id, day, strategy_id, strategy_version from executions
+), seen as (
+  select distinct realm_id, strategy_id, strategy_version from gathered
 ), named as (
   select coalesce(s.strategy_id, d.strategy_id)           as strategy_id,
          coalesce(s.strategy_version, d.strategy_version) as strategy_version,

@@ -4,7 +4,14 @@
 -- rule_id is NULL where no definition is known or where the node's id stands for nodes of several rules.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
-with places as (
+with gathered as (
+  select realm_id, day, strategy_id, strategy_version, node_id, type,
+         sum(entry_count)::bigint as entry_count, sum(est_entries::decimal(38, 6)) as est_entries
+    from node_days
+   where ($since::timestamptz is null or day >= $since::timestamptz::date)
+     and ($until::timestamptz is null or day <= ($until::timestamptz - interval 1 microsecond)::date)
+   group by all
+), places as (
   select n.strategy_id, n.strategy_version, n.node_id,
          case when count(distinct (n.section, n.rule_index)) = 1 then min(r.node_id) end as rule_id,
          min(n.position)                                       as position,
@@ -17,10 +24,9 @@ with places as (
    group by n.strategy_id, n.strategy_version, n.node_id
 ), entries as (
   select realm_id, strategy_id, strategy_version, node_id, type,
-         sum(entry_count)::bigint as entry_count, sum(est_entries) as est_entries
-    from node_days
-   where ($since::timestamptz is null or day >= $since::timestamptz::date)
-     and ($until::timestamptz is null or day <= ($until::timestamptz - interval 1 microsecond)::date)
+         sum(entry_count)::bigint as entry_count, sum(est_entries)::double as est_entries,
+         sum(sum(est_entries)) over ()::double as all_entries
+    from gathered
    group by all
 )
 select e.realm_id,
@@ -33,7 +39,7 @@ select e.realm_id,
        p.path,
        e.entry_count,
        e.est_entries,
-       e.est_entries / sum(e.est_entries) over () as est_entry_share,
+       e.est_entries / e.all_entries               as est_entry_share,
        e.strategy_id
   from entries e
   left join definitions d

@@ -3,25 +3,41 @@
 -- All failures are meant to be kept, so these rows count runs. Nodes are not shown: stopped runs log 0, which is not what they did.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
-select e.created_at,
-       e.realm_id,
-       coalesce(d.family_name, e.strategy_id) as strategy,
-       e.strategy_version,
-       case when e.status in ('limit', 'timeout') then e.status else 'canary' end as kind,
-       e.status,
-       e.error_code,
-       e.duration_ms,
-       e.external_game_id,
-       e.external_task_id,
-       e.external_user_id,
+with gathered as (
+  select e.created_at,
+         e.day,
+         e.realm_id,
+         e.strategy_id,
+         e.strategy_version,
+         case when e.status in ('limit', 'timeout') then e.status else 'canary' end as kind,
+         e.status,
+         e.error_code,
+         e.duration_ms,
+         e.external_game_id,
+         e.external_task_id,
+         e.external_user_id,
+         e.execution_id
+    from executions e
+   where (e.status in ('limit', 'timeout')
+          or (e.status <> 'ok' and e.error_code in ('DSL_FIELD_NOT_PRECOMPUTED', 'DSL_UNKNOWN_STATEMENT')))
+     and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
+     and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
+)
+select g.created_at,
+       g.realm_id,
+       coalesce(d.family_name, g.strategy_id) as strategy,
+       g.strategy_version,
+       g.kind,
+       g.status,
+       g.error_code,
+       g.duration_ms,
+       g.external_game_id,
+       g.external_task_id,
+       g.external_user_id,
        d.family_name,
-       e.strategy_id,
-       e.execution_id
-  from executions e
+       g.strategy_id,
+       g.execution_id
+  from gathered g
   left join definitions d
-    on d.strategy_id = e.strategy_id and d.strategy_version = e.strategy_version
- where (e.status in ('limit', 'timeout')
-        or (e.status <> 'ok' and e.error_code in ('DSL_FIELD_NOT_PRECOMPUTED', 'DSL_UNKNOWN_STATEMENT')))
-   and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
-   and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
- order by e.created_at desc nulls last, e.execution_id
+    on d.strategy_id = g.strategy_id and d.strategy_version = g.strategy_version
+ order by g.created_at desc nulls last, g.execution_id

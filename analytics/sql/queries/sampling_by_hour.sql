@@ -3,17 +3,30 @@
 -- weights make of the drawn rows. error_count leaves out timeout and limit, which come in bursts of their own.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
+with gathered as (
+  select e.realm_id,
+         e.day,
+         e.strategy_id,
+         date_trunc('hour', e.created_at)                                              as hour,
+         count(*) filter (where e.status = 'ok' and e.sampled)                         as drawn_count,
+         count(*) filter (where e.status = 'ok' and e.sampled and e.sample_weight is null) as unweighted_count,
+         sum(e.sample_weight::decimal(38, 9)) filter (where e.status = 'ok' and e.sampled) as weights,
+         count(*) filter (where e.status <> 'ok')                                      as failed_count,
+         count(*) filter (where e.status not in ('ok', 'timeout', 'limit'))            as error_count
+    from executions e
+   where e.created_at is not null
+     and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
+     and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
+   group by all
+)
 select realm_id,
        strategy_id,
-       date_trunc('hour', created_at)                                            as hour,
-       count(*) filter (where status = 'ok' and sampled)                         as drawn_count,
-       count(*) filter (where status = 'ok' and sampled and sample_weight is null) as unweighted_count,
-       coalesce(sum(sample_weight) filter (where status = 'ok' and sampled), 0)  as est_ok_runs,
-       count(*) filter (where status <> 'ok')                                    as failed_count,
-       count(*) filter (where status not in ('ok', 'timeout', 'limit'))          as error_count
-  from executions
- where created_at is not null
-   and ($since::timestamptz is null or (day >= $since::timestamptz::date and created_at >= $since::timestamptz))
-   and ($until::timestamptz is null or (day <= ($until::timestamptz - interval 1 microsecond)::date and created_at < $until::timestamptz))
+       hour,
+       sum(drawn_count)::bigint            as drawn_count,
+       sum(unweighted_count)::bigint       as unweighted_count,
+       coalesce(sum(weights)::double, 0)   as est_ok_runs,
+       sum(failed_count)::bigint           as failed_count,
+       sum(error_count)::bigint            as error_count
+  from gathered
  group by all
  order by realm_id nulls last, strategy_id, hour

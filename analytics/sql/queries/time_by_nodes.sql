@@ -7,7 +7,7 @@
 -- logged_count is the logged runs a row stands for; it need not be whole.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
-with bins as (
+with gathered as (
   select e.realm_id,
          coalesce(d.family_name, e.strategy_id) as strategy,
          e.strategy_version,
@@ -30,7 +30,7 @@ with bins as (
             case when e.nodes_executed <= 64 then e.nodes_executed else 64 + round(17 * log2(e.nodes_executed / 64.0)) end
 )
 select realm_id, strategy, strategy_version, day, nodes_executed,
-       unnest(durations)             as duration_ms,
+       unnest(durations)                      as duration_ms,
        logged_count / array_length(durations) as logged_count
-  from bins
+  from gathered
  order by all
