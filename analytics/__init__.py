@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from analytics.api import explain, extract, open_lake, post_mortem, render, runaway_rules, sampling_audit
+    from analytics.api import explain, extract, gather, open_lake, post_mortem, render, runaway_rules, sampling_audit
     from analytics.errors import AnalyticsError
     from analytics.warehouse import Warehouse
     from analytics.window import Window
@@ -26,6 +26,7 @@ _HOMES = {
     "Window": "analytics.window",
     "explain": "analytics.api",
     "extract": "analytics.api",
+    "gather": "analytics.api",
     "open_lake": "analytics.api",
     "post_mortem": "analytics.api",
     "render": "analytics.api",
@@ -39,6 +40,7 @@ __all__ = [
     "Window",
     "explain",
     "extract",
+    "gather",
     "open_lake",
     "post_mortem",
     "render",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.config import Settings
 from analytics.lake import Lake
+from analytics.object_store import LakePath, place
 from analytics.opening import open_lake, tenant_of, warehouse_of
 from analytics.report_builders import post_mortem, runaway_rules, sampling_audit
 from analytics.report_definitions import Definition, find
@@ -102,6 +103,35 @@ def extract(
         progress=progress,
     )
     return replace(result, notes=[f"the stale lock of {broken} was broken", *result.notes]) if broken else result
+
+
+def gather(
+    lake: Warehouse | str | Path | None,
+    into: str | LakePath,
+    share: int,
+    shares: int,
+    *,
+    since: str | date = "yesterday",
+    until: str | date = "today",
+) -> list[LakePath]:
+    """One share of what a report on runaway rules asks of the runs; ``runaway_rules(gathered=into)`` merges them.
+
+    Args:
+        lake: An open lake, with the tenants in sight that the report will have, or its folder.
+        into: Folder, or ``s3://bucket/prefix``. It holds user ids: delete it when the report is there.
+        share, shares: Which of how many, from 1.
+        since, until: The report's window.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        UsageError: There is no such share, or window.
+        LakeError: There is no lake, or the folder cannot be written.
+    """
+    from analytics.fan_out import gather_share
+
+    return gather_share(warehouse_of(lake, None, True), Window.parse(since, until), place(into), share, shares)
 
 
 def explain(

@@ -15,7 +15,7 @@ from analytics.findings import previous
 from analytics.window import Window
 
 _DAYS = re.compile(r"(?:^|_)\d{4}-\d{2}-\d{2}_(\d{4}-\d{2}-\d{2})_[0-9a-f]{8}$")
-ELSEWHERE = ("lake", "since", "until", "counters", "previous")
+ELSEWHERE = ("lake", "since", "until", "counters", "previous", "engine", "gathered")
 """Parameters that say where things are, and the time."""
 _SAME_LENGTH = 0.1
 """Months differ by a tenth; a day and a week are not the same report."""

@@ -11,9 +11,9 @@ from analytics import sql
 from analytics.config import Settings
 from analytics.errors import UsageError
 from analytics.lake import Lake
-from analytics.object_store import LakePath, ObjectPath
+from analytics.object_store import LakePath, ObjectPath, place
 from analytics.showing import ipython
-from analytics.warehouse import Warehouse
+from analytics.warehouse import Gatherer, Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,6 +111,8 @@ def _frame(**columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+ENGINES = ("duckdb", "spark")
+
 _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
 
 
@@ -151,11 +153,44 @@ def find_lake(path: str | LakePath | None = None) -> LakePath:
     return next((place for place in _LAKES if place.is_dir()), settings.lake)
 
 
-def warehouse_of(lake: Warehouse | str | LakePath | None, realm: str | None, any_realm: bool) -> Warehouse:
-    """A lake that is open, or is opened, with one tenant in sight or all."""
+def warehouse_of(
+    lake: Warehouse | str | LakePath | None, realm: str | None, any_realm: bool, engine: str = "", gathered: str = ""
+) -> Warehouse:
+    """A lake that is open, or is opened, with one tenant in sight or all.
+
+    Args:
+        lake: An open lake, or its folder.
+        realm, any_realm: The tenant, or all.
+        engine: ``spark`` for who shall ask the runs; DuckDB when empty.
+        gathered: Folder of what other processes have asked already.
+
+    Raises:
+        UsageError: There is no such engine.
+        ConfigurationError: It is not installed.
+        LakeError: There is no such folder.
+    """
     if isinstance(lake, Warehouse):
-        return lake if any_realm else Warehouse(lake.lake, realms=[realm])
-    return open_lake(lake or None, realm=() if any_realm else realm)
+        found = lake if any_realm else lake.scoped([realm])
+    else:
+        found = open_lake(lake or None, realm=() if any_realm else realm)
+    other = _gatherer(engine, gathered)
+    return found.asking(other) if other else found
+
+
+def _gatherer(engine: str, gathered: str) -> Gatherer | None:
+    if engine not in ("", *ENGINES):
+        raise UsageError(f"there is no engine {engine!r}", hint=f"{' or '.join(ENGINES)}")
+    if gathered and engine == "spark":
+        raise UsageError("Spark asks by itself", hint="leave out --gathered, or --engine")
+    if gathered:
+        from analytics.partials import Partials
+
+        return Partials(place(gathered))
+    if engine == "spark":
+        from analytics.spark.engine import SparkEngine
+
+        return SparkEngine()
+    return None
 
 
 def tenant_of(realm: str | None, no_realm: bool) -> tuple[str | None, bool]:

@@ -6,7 +6,8 @@ when its inside says that it is the lake's own (a killed run, a lost ledger); se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
@@ -181,6 +182,32 @@ def open_tables(
             found[table] = lake.files(table, realms=realms)
         register(connection, table, table_schema, found[table])
     return found
+
+
+@contextlib.contextmanager
+def only(
+    connection: duckdb.DuckDBPyConnection, chosen: Mapping[str, list[str]], all_files: Mapping[str, list[str]]
+) -> Iterator[None]:
+    """For a while ``executions`` and ``node_days`` show some of their files only.
+
+    Args:
+        connection: With the views of ``open_tables``.
+        chosen: Names of files by their table; other tables stay as they are.
+        all_files: As ``open_tables`` gave them.
+    """
+    shapes = {"executions": schema.execution_schema(), "node_days": schema.node_day_schema()}
+    try:
+        for table, names in chosen.items():
+            if names:
+                connection.execute(f"set variable {table}_files = $1", [names])
+            else:
+                register(connection, table, shapes[table], names)
+        yield
+    finally:
+        for table, names in chosen.items():
+            if not names:
+                register(connection, table, shapes[table], all_files[table])
+            connection.execute(f"set variable {table}_files = $1", [all_files[table]])
 
 
 def register(connection: duckdb.DuckDBPyConnection, table: str, table_schema: pa.Schema, names: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ def post_mortem(
     show_users: bool = False,
     min_users: int = 0,
     counters: str = "",
+    engine: str = "",
 ) -> PostMortem:
     """The post-mortem of one strategy.
 
@@ -50,6 +51,7 @@ def post_mortem(
         min_users: For a report to be passed on: users that whatever it shows must rest on, and no single runs or users;
             ``ANALYTICS_MIN_USERS`` when 0, else 1, which leaves nothing out.
         counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
+        engine: Who asks the runs: ``spark``, or DuckDB when empty.
 
     Raises:
         UsageError, UnknownNameError: The strategy, window or baseline cannot be found; or it rests on fewer users.
@@ -65,19 +67,19 @@ def post_mortem(
 
     small = _small(min_users, show_users)
     tenant, any_realm = tenant_of(realm, no_realm)
-    opened = warehouse_of(lake, tenant, any_realm)
+    opened = warehouse_of(lake, tenant, any_realm, engine)
     window = Window.parse(since, until)
     run = evidence(opened, find_run(opened, execution_id)).run if execution_id else {}
     if run and not (family or strategy_id):
         strategy_id, tenant, any_realm = str(run["strategy_id"]), run["realm_id"], False
-        opened = Warehouse(opened.lake, realms=[tenant])
+        opened = opened.scoped([tenant])
     found = find_family(opened, realm=tenant, any_realm=any_realm, family=family or None, strategy=strategy_id or None)
     if run and run["strategy_id"] not in found.strategy_ids:
         raise UsageError(
             f"run {run['execution_id']} is not one of {found.name}", hint="leave out the strategy: the run tells"
         )
     if any_realm:
-        opened = Warehouse(opened.lake, realms=[found.realm])
+        opened = opened.scoped([found.realm])
     opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), counters)
     inquiry = Inquiry(opened, found, window.since, window.until, parse(baseline, found, window))
     if small:
@@ -104,6 +106,8 @@ def runaway_rules(
     previous: str | Path = "",
     min_users: int = 0,
     counters: str = "",
+    engine: str = "",
+    gathered: str = "",
     **thresholds: float,
 ) -> RunawayRules:
     """Who is heading for a limit, who got there, and what each strategy costs.
@@ -118,6 +122,8 @@ def runaway_rules(
         min_users: For a report to be passed on: versions and stops of fewer users are left out; ``ANALYTICS_MIN_USERS`` when
             0, else 1, which leaves nothing out.
         counters: Prometheus server or exported file with the engine's counters; ``ANALYTICS_COUNTERS`` when empty.
+        engine: Who asks the runs: ``spark``, or DuckDB when empty.
+        gathered: Folder of what ``gather`` has asked already; empty for none.
         **thresholds: Those of `analytics.findings.thresholds.Thresholds`: ``node_cap``, ``depth_cap``, ``time_limit_ms``,
             ``horizon_days``, ``close``, ``slow_times``, ``slow_extra_ms``.
 
@@ -136,7 +142,7 @@ def runaway_rules(
     window = Window.parse(since, until)
     # A day alone does not show that the rate has changed.
     looked_at = Window(window.since - timedelta(days=7), window.until)
-    opened, sampling = audited(warehouse_of(lake, tenant, any_realm), looked_at, counters)
+    opened, sampling = audited(warehouse_of(lake, tenant, any_realm, engine, gathered), looked_at, counters)
     small = _small(min_users, show_users=False)
     opened = small.without_few(opened, min(window.since, window.until - HISTORY), window.since, window.until)
     last = last.of(opened.realms) if last and (opened.is_scoped or last.realm != "") else last

@@ -14,9 +14,8 @@ from analytics import page, report_cards
 from analytics.page import number as write
 from analytics.report_cards import Card
 from analytics.report_folders import remove, sweep
-from analytics.report_windows import midnight
 from analytics.stories import report_index
-from analytics.window import ONE_DAY
+from analytics.window import ONE_DAY, midnight
 
 HOME = "../index.html"
 """The index, seen from a report."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 
 from analytics.errors import UsageError
-from analytics.window import ONE_DAY, Window
+from analytics.window import ONE_DAY, Window, midnight
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 EVERY = ("day", *WEEKDAYS, "month")
@@ -58,8 +58,3 @@ def is_due(every: str, day: date) -> bool:
     if every in WEEKDAYS:
         return day.weekday() == WEEKDAYS.index(every)
     return every == "day" or (every == "month" and day.day == 1)
-
-
-def midnight(day: date) -> datetime:
-    """When a UTC day begins."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

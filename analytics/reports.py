@@ -19,6 +19,7 @@ from analytics.config import Settings
 from analytics.errors import ReportError, UsageError
 from analytics.findings.lookup import days_around
 from analytics.last_report import find_last, scope
+from analytics.object_store import place
 from analytics.opening import find_lake, tenant_of, warehouse_of
 from analytics.report_builders import post_mortem, runaway_rules
 from analytics.report_cards import Card
@@ -26,8 +27,8 @@ from analytics.report_definitions import Definition
 from analytics.report_failures import publish
 from analytics.report_folders import folder_name, put_in_place, slug, staging
 from analytics.report_notebooks import REPORTS, checked, declared_parameters, notebook_path
-from analytics.report_windows import midnight, window_of
-from analytics.window import Window
+from analytics.report_windows import window_of
+from analytics.window import Window, midnight
 
 __all__ = ["REPORTS", "Plan", "Rendered", "assemble", "folder_name", "notebook_path", "plan", "render"]
 
@@ -112,6 +113,8 @@ def plan(
     values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
     # The kernel may stand in another folder.
     values["lake"] = str(find_lake(values["lake"] or None).resolve())
+    if values.get("gathered"):
+        values["gathered"] = str(place(str(values["gathered"])).resolve())
     if "counters" in known:
         values["counters"] = _counters(str(values["counters"]))
     if "min_users" in known:

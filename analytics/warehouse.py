@@ -8,14 +8,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from analytics import checks, day_files, ledger, lockdown, reading, refusals, sql, summary
+from analytics import catalog, checks, day_files, ledger, lockdown, reading, refusals, sql, summary
+from analytics.catalog import VIEWS
 from analytics.checks import CheckResult
-from analytics.errors import QueryError, UnknownNameError
+from analytics.errors import QueryError
 from analytics.lake import Lake
 from analytics.model import DayRecord
-from analytics.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+class Gatherer(Protocol):
+    """Who asks the first half of a query in two halves elsewhere."""
+
+    def gathered(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
+        """The rows; ``None`` where DuckDB shall ask the whole query itself."""
+
+
 # DuckDB's own use of pandas, which its users can do nothing about.
 warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop")
-
-VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", "strategy_days", "partitions")
-"""In the order they build on each other."""
 
 _ESTIMATED = {"strategy_summary": summary.answer, "points_by_hour": summary.answer_hours}
 """Named queries whose statement only gathers what an estimate needs."""
@@ -44,6 +49,7 @@ class Warehouse:
         counted_weights: See ``reweighed``.
         left_out_versions: See ``without``.
         writes_into: Folders besides the lake's that the package's own statements write to.
+        gatherer: Who else may be asked.
 
     Raises:
         LakeError: There is no lake in that folder.
@@ -59,13 +65,16 @@ class Warehouse:
         counted_weights: pa.Table | None = None,
         writes_into: Sequence[Path] = (),
         left_out_versions: pa.Table | None = None,
+        gatherer: Gatherer | None = None,
     ) -> None:
         reading.check(lake, realms)
         self.lake = lake
-        self._realms = None if realms is None else tuple(realms)
+        self.gatherer = gatherer
+        self.files: dict[str, list[str]] = {}
+        self.in_sight = None if realms is None else tuple(realms)
         self._whole_days = whole_days
-        self._counted_weights, self._left_out_versions = counted_weights, left_out_versions
-        self.connection = lockdown.connect([*reading.folders(lake, self._realms), *writes_into])
+        self.counted_weights, self.left_out_versions = counted_weights, left_out_versions
+        self.connection = lockdown.connect([*reading.folders(lake, self.in_sight), *writes_into])
         self.refresh()
 
     # ---- asking ----------------------------------------------------------------------------------------------------
@@ -146,6 +155,12 @@ class Warehouse:
         def ask() -> duckdb.DuckDBPyRelation:
             if estimated := _ESTIMATED.get(name):
                 return self.connection.from_arrow(estimated(self.connection, text, values))
+            if (
+                self.gatherer
+                and sql.gathered(text)
+                and (rows := self.gatherer.gathered(self, name, values)) is not None
+            ):
+                return self._merged(sql.merging(text), rows, values)
             return self.connection.sql(text, params=dict(values) or None)
 
         try:
@@ -153,18 +168,17 @@ class Warehouse:
         except duckdb.Error as error:
             raise refusals.of_query(error, name) from error
 
+    def _merged(self, statement: str, rows: pa.Table, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        wanted = {key: values[key] for key in sql.parameters(statement)}
+        self.connection.register("gathered_rows", rows)
+        try:
+            return self.connection.from_arrow(self.connection.sql(statement, params=wanted or None).to_arrow_table())
+        finally:
+            self.connection.unregister("gathered_rows")
+
     def queries(self) -> pd.DataFrame:
         """The named queries: name, what each answers, its parameters."""
-        import pandas as pd
-
-        texts = {name: sql.text("queries", name) for name in sql.names("queries")}
-        return pd.DataFrame(
-            {
-                "name": list(texts),
-                "answers": [sql.title(text) for text in texts.values()],
-                "parameters": [", ".join(sql.parameters(text)) for text in texts.values()],
-            }
-        )
+        return catalog.queries()
 
     def describe(self, view: str | None = None) -> pd.DataFrame:
         """The data dictionary: every view, or every column of one, with unit, meaning and what NULL means.
@@ -172,40 +186,31 @@ class Warehouse:
         Raises:
             UnknownNameError: No such view.
         """
-        if view is None:
-            return self.connection.execute(
-                "select view_name as view, comment as meaning from duckdb_views() "
-                "where schema_name = 'main' and list_contains($1, view_name) order by view_name",
-                [list(VIEWS)],
-            ).df()
-        if view not in VIEWS:
-            raise UnknownNameError(
-                f"there is no view {view!r}", hint=f"{did_you_mean(view, VIEWS)}views: {', '.join(VIEWS)}"
-            )
-        return self.connection.execute(
-            'select column_name as "column", data_type as type, comment as meaning from duckdb_columns() '
-            "where table_name = $1 and schema_name = 'main' order by column_index",
-            [view],
-        ).df()
+        return catalog.views(self.connection) if view is None else catalog.columns(self.connection, view)
 
     def check(self) -> list[CheckResult]:
         """Run every check of ``sql/checks``; those that failed with severity ``error`` first."""
-        if self._realms is None and self._whole_days and any(day_files.everywhere(self.lake)):
+        if self.in_sight is None and self._whole_days and any(day_files.everywhere(self.lake)):
             exact, quick = Warehouse(self.lake, whole_days=False), Warehouse(self.lake)
             return checks.run(exact.connection, self.lake, quick=quick.connection)
-        return checks.run(self.connection, self.lake, self._realms)
+        return checks.run(self.connection, self.lake, self.in_sight)
 
     # ---- what is here ----------------------------------------------------------------------------------------------
 
     @property
     def realms(self) -> list[str | None]:
         """The tenants in sight; ``None`` is the NULL realm."""
-        return list(self._realms) if self._realms is not None else self.lake.realms()
+        return list(self.in_sight) if self.in_sight is not None else self.lake.realms()
 
     @property
     def is_scoped(self) -> bool:
         """Only chosen tenants are in sight."""
-        return self._realms is not None
+        return self.in_sight is not None
+
+    @property
+    def is_changed(self) -> bool:
+        """The views show other weights, or fewer versions, than the files hold."""
+        return self.counted_weights is not None or self.left_out_versions is not None
 
     def records(self) -> list[DayRecord]:
         """The ledger, day by day."""
@@ -216,19 +221,19 @@ class Warehouse:
         connection = self.connection
         self.lake.look_again()
         records = self.records()
-        files = reading.open_tables(connection, self.lake, records, self._realms, whole_days=self._whole_days)
-        if self._left_out_versions is not None:
-            connection.register("left_out_versions", self._left_out_versions)
+        self.files = reading.open_tables(connection, self.lake, records, self.in_sight, whole_days=self._whole_days)
+        if self.left_out_versions is not None:
+            connection.register("left_out_versions", self.left_out_versions)
             for table in ("executions", "node_days"):
                 connection.execute(sql.text("people", f"shared_{table}"))
-        connection.register("ledger_rows", ledger.table(records, self._realms))
+        connection.register("ledger_rows", ledger.table(records, self.in_sight))
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
             connection.execute(sql.text("views", view).replace("create view", "create or replace view", 1))
-            if view == "executions" and self._counted_weights is not None:
-                connection.register("counted_weights", self._counted_weights)
+            if view == "executions" and self.counted_weights is not None:
+                connection.register("counted_weights", self.counted_weights)
                 connection.execute(sql.text("audit", "executions"))
-        for table, names in files.items():
+        for table, names in self.files.items():
             connection.execute(f"set variable {table}_files = $1", [names])
 
     def reweighed(self, weights: pa.Table) -> Self:
@@ -239,7 +244,7 @@ class Warehouse:
         Args:
             weights: ``realm_id``, ``hour`` (UTC), ``factor``, ``instead``, as ``audit.Audit.weights``. Other rows keep theirs.
         """
-        return self._with(weights, self._left_out_versions)
+        return self._with(counted_weights=weights)
 
     def without(self, versions: pa.Table) -> Self:
         """The same lake without some versions: none of their runs, entries and rollups is in any view.
@@ -247,16 +252,25 @@ class Warehouse:
         Args:
             versions: ``realm_id``, ``strategy_id``, ``strategy_version``.
         """
-        return self._with(self._counted_weights, versions)
+        return self._with(left_out_versions=versions)
 
-    def _with(self, weights: pa.Table | None, versions: pa.Table | None) -> Self:
-        return type(self)(
-            self.lake,
-            realms=self._realms,
-            whole_days=self._whole_days,
-            counted_weights=weights,
-            left_out_versions=versions,
-        )
+    def scoped(self, realms: Sequence[str | None]) -> Self:
+        """The same lake with only these tenants in sight."""
+        return self._with(realms=realms)
+
+    def asking(self, gatherer: Gatherer) -> Self:
+        """The same lake with somebody else to ask."""
+        return self._with(gatherer=gatherer)
+
+    def _with(self, **other: Any) -> Self:
+        same = {
+            "realms": self.in_sight,
+            "whole_days": self._whole_days,
+            "counted_weights": self.counted_weights,
+            "left_out_versions": self.left_out_versions,
+            "gatherer": self.gatherer,
+        }
+        return type(self)(self.lake, **{**same, **other})
 
     def _asked(self, ask: Callable[[], T]) -> T:
         return reading.asked(ask, self.refresh, self.lake.refused)
@@ -268,7 +282,7 @@ class Warehouse:
             info.row_count
             for record in records
             for info in record.partitions.values()
-            if self._realms is None or info.partition.realm in self._realms
+            if self.in_sight is None or info.partition.realm in self.in_sight
         )
         span = f"{min(days)} to {max(days)}" if days else "no days yet"
         missing = sum(not record.is_complete for record in records if record.day)

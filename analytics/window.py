@@ -12,6 +12,11 @@ ONE_DAY = timedelta(days=1)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
+def midnight(day: date) -> datetime:
+    """When a UTC day begins."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A half-open span of UTC time, ``since <= t < until``."""
@@ -86,7 +91,7 @@ def _moment(word: str | date, clock: datetime) -> datetime:
     if isinstance(word, datetime):
         return word.astimezone(UTC) if word.tzinfo else word.replace(tzinfo=UTC)
     if isinstance(word, date):
-        return datetime(word.year, word.month, word.day, tzinfo=UTC)
+        return midnight(word)
     text = word.strip().lower()
     if text == "now":
         return clock

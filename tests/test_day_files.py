@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics import day_files, gathering, ledger
+from analytics.catalog import VIEWS
 from analytics.day_files import DayFile
 from analytics.lake import Lake
 from analytics.lake_names import day_directory, realm_directory
 from analytics.model import Partition
 from analytics.opening import open_lake
-from analytics.warehouse import VIEWS, Warehouse
+from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table

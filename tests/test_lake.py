@@ -31,13 +31,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analytics import strangers
+from analytics.catalog import VIEWS
 from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UnknownNameError
 from analytics.lake import Lake
 from analytics.lake_names import day_directory, realm_directory
 from analytics.model import Partition
 from analytics.opening import open_lake
-from analytics.warehouse import VIEWS, Warehouse
+from analytics.warehouse import Warehouse
 from tests.fewer import one_in
 
 if TYPE_CHECKING:

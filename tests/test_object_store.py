@@ -18,6 +18,7 @@ import duckdb
 import psycopg
 import pytest
 
+from analytics.catalog import VIEWS
 from analytics.cli import main
 from analytics.demo import UNTIL
 from analytics.errors import ConfigurationError, LakeError, LakeLockedError, UnknownNameError
@@ -26,7 +27,7 @@ from analytics.lake import Lake
 from analytics.lake_names import realm_directory
 from analytics.object_store import Bucket, ObjectPath, break_lease, bucket, holder, lease, place
 from analytics.rates import Rates
-from analytics.warehouse import VIEWS, Warehouse
+from analytics.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import RATE, Table
 from tests.faults import FAULTS, Fault, address, play, rows

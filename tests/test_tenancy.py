@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics import sql
+from analytics.catalog import VIEWS
 from analytics.cli import main
 from analytics.erase import erase
 from analytics.errors import AnalyticsError, QueryError, UnknownNameError
@@ -32,7 +33,7 @@ from analytics.model import Partition
 from analytics.opening import open_lake
 from analytics.people.policy import Policy
 from analytics.report_folders import folder_name
-from analytics.warehouse import VIEWS, Warehouse
+from analytics.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics import sql, summary
+from analytics.catalog import VIEWS
 from analytics.demo import Demo
 from analytics.errors import QueryError, UnknownNameError, UsageError
 from analytics.extraction import extract
@@ -22,7 +23,7 @@ from analytics.lake import Lake
 from analytics.model import Partition
 from analytics.opening import open_lake
 from analytics.rates import Rates
-from analytics.warehouse import VIEWS, Warehouse
+from analytics.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from analytics.cli import (
     expire,
     explain,
     extract,
+    gather,
     look,
     people,
     query,
@@ -95,6 +96,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"strategy-analytics {__version__}")
     parser.set_defaults(run=None)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for module in (extract, doctor, look, expire, people, query, explain, audit, report, report_run, schedule, demo):
+    for module in (
+        extract,
+        doctor,
+        look,
+        expire,
+        people,
+        query,
+        explain,
+        audit,
+        report,
+        gather,
+        report_run,
+        schedule,
+        demo,
+    ):
         module.add(verbs)
     return parser

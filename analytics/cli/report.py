@@ -8,6 +8,7 @@ from typing import Any
 
 from analytics.cli.sight import must_choose
 from analytics.cli.terminal import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
+from analytics.opening import ENGINES
 from analytics.report_cards import alarm
 from analytics.report_definitions import FAIL_ON, find, setting
 from analytics.report_notebooks import REPORTS
@@ -34,6 +35,12 @@ def add(verbs: Verbs) -> None:
     )
     parser.add_argument(
         "--fail-on", choices=FAIL_ON, help="exit code 1 on new findings, on any, or never (default: the definition's)"
+    )
+    parser.add_argument("--engine", choices=ENGINES, help="who asks the runs (default: duckdb)")
+    parser.add_argument(
+        "--gathered",
+        metavar="DIR",
+        help="what `gather` has asked already, of runaway_rules with the same window and realm",
     )
     parser.add_argument("--digest", action="store_true", help="print one line for a chat instead of the page's path")
     parser.add_argument(
@@ -91,6 +98,8 @@ def run_report(options: argparse.Namespace) -> int:
         "until": options.until,
         "lake": options.lake,
         "counters": options.counters,
+        "engine": options.engine,
+        "gathered": options.gathered,
     }
     fail_on = options.fail_on or definition.fail_on
     rendered = api.render(

@@ -24,7 +24,7 @@ from analytics.findings.runaway_facts import (
     timeouts,
     versions,
 )
-from analytics.findings.runaway_fields import Times, midnight, time_split
+from analytics.findings.runaway_fields import Times, time_split
 from analytics.findings.runaway_keys import Family, Key, key_of
 from analytics.findings.runaway_league import GROUPS, league, silent
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
@@ -34,7 +34,7 @@ from analytics.findings.since_last import EXPECTED, Now, compared
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.findings.version_growth import steps_to_cap, version_nodes
 from analytics.warehouse import records
-from analytics.window import Window
+from analytics.window import Window, midnight
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from analytics import differences, estimates
 from analytics.estimates import Estimate
 from analytics.findings.passing import Passed
-from analytics.findings.runaway_fields import midnight
 from analytics.findings.runaway_keys import Key, key_of
 from analytics.findings.runaway_stops import Burst, Stop, stop_count, users_of
 from analytics.findings.thresholds import Thresholds
 from analytics.findings.version_growth import VersionNodes
 from analytics.warehouse import records
+from analytics.window import midnight
 
 if TYPE_CHECKING:
     import pandas as pd

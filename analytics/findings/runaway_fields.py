@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics.estimates import Estimate
@@ -160,11 +160,6 @@ def _since(
     if before is not None and before.value == before.value and one.ms.value > 2 * before.value:
         return fleet.levels.first_day.get(one.key), True
     return None, False
-
-
-def midnight(day: date) -> datetime:
-    """The beginning of a UTC day."""
-    return datetime.combine(day, time(), UTC)
 
 
 def _previous(key: Key, known: set[Key]) -> Key | None:

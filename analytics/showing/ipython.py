@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from analytics import sql
+from analytics.catalog import VIEWS
 from analytics.showing import answers
-from analytics.warehouse import VIEWS
 
 _CALL = re.compile(r"""\.(run|table|describe)\(\s*(["'])(\w*)$""")
 _PARAMETER = re.compile(r"""\.(?:run|table)\(\s*["'](\w+)["']\s*,[^()]*?(\w*)$""")

@@ -10,8 +10,9 @@ Needs the extra ``spark``; on a cluster that brings its own Spark, sqlglot is en
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analytics import reading, refusals, sql
@@ -22,9 +23,9 @@ from analytics.object_store import LakePath
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["query", "views"]
+    from analytics.warehouse import Warehouse
 
-_GATHERING = ("points_by_hour", "strategy_summary")
+__all__ = ["query", "views"]
 
 
 def views(
@@ -49,15 +50,36 @@ def views(
     """
     opened = lake if isinstance(lake, Lake) else Lake(lake)
     reading.check(opened, realms)
+    _tables().open_lake(spark, opened, realms)
+
+
+def open_warehouse(spark: SparkSession, lake: Warehouse) -> None:
+    """``views`` of an open lake: its tenants, its weights, its versions."""
+    _tables().open_lake(spark, lake.lake, lake.in_sight, lake.counted_weights, lake.left_out_versions)
+
+
+def session() -> SparkSession:
+    """The session that Spark's own configuration describes; on this machine where it describes none.
+
+    Raises:
+        ConfigurationError: Spark is not installed, or does not start.
+    """
     try:
-        from analytics.spark import tables
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
     except ImportError as error:
+        raise _missing(error) from error
+    if running := SparkSession.getActiveSession():
+        return running
+    try:
+        begun = SparkSession.builder.appName("strategy-analytics").getOrCreate()
+    except (PySparkException, OSError) as error:
         raise ConfigurationError(
-            f"Spark needs the package {error.name}", hint="pip install 'strategy-analytics[spark]'"
+            f"Spark does not start: {str(error).strip().splitlines()[0]}",
+            hint="it needs Java 17 or later (JAVA_HOME), and a master that can be reached (spark-defaults.conf)",
         ) from error
-    spark.conf.set("spark.sql.session.timeZone", "UTC")
-    tables.open_tables(spark, opened, realms)
-    tables.open_views(spark)
+    atexit.register(begun.stop)  # or its executors are told off, at length, when this process ends
+    return begun
 
 
 def query(spark: SparkSession, name: str, **parameters: Any) -> DataFrame:
@@ -72,7 +94,32 @@ def query(spark: SparkSession, name: str, **parameters: Any) -> DataFrame:
     Raises:
         UnknownNameError: No such query or parameter.
     """
-    from analytics.spark.dialect import transpiled
-
     known = refusals.check_parameters(name, parameters)
-    return spark.sql(transpiled(sql.text("queries", name)), args={key: parameters.get(key) for key in known})
+    return answered(spark, sql.text("queries", name), {key: parameters.get(key) for key in known})
+
+
+def answered(spark: SparkSession, statement: str, values: Mapping[str, Any]) -> DataFrame:
+    """A statement in DuckDB's SQL as a DataFrame, over the session's views.
+
+    Args:
+        spark: A session that ``views`` has been called for.
+        statement: One that only reads.
+        values: Of its parameters.
+    """
+    try:
+        from analytics.spark.dialect import transpiled
+    except ImportError as error:
+        raise _missing(error) from error
+    return spark.sql(transpiled(statement), args=dict(values))
+
+
+def _tables() -> Any:
+    try:
+        from analytics.spark import tables
+    except ImportError as error:
+        raise _missing(error) from error
+    return tables
+
+
+def _missing(error: ImportError) -> ConfigurationError:
+    return ConfigurationError(f"Spark needs the package {error.name}", hint="pip install 'strategy-analytics[spark]'")

@@ -18,19 +18,16 @@ FILES = "files_"
 
 @functools.lru_cache(maxsize=256)
 def transpiled(statement: str) -> str:
-    """A statement of DuckDB's as one of Spark's; of ``create view … as`` what is behind the ``as``.
+    """A query of DuckDB's as one of Spark's; of ``create view … as`` what is behind the ``as``.
 
     Args:
-        statement: The first of its statements counts. ``$name`` becomes ``:name``.
+        statement: Of several the last query, or view, counts. ``$name`` becomes ``:name``.
 
     Raises:
         sqlglot.errors.SqlglotError: It is no SQL, or there is no such thing in Spark.
     """
-    tree = sqlglot.parse(statement, read="duckdb")[0]
-    if isinstance(tree, exp.Create):
-        tree = tree.expression
-    if not isinstance(tree, exp.Query):
-        raise sqlglot.errors.ParseError("only one statement, and one that only reads, is allowed")
+    trees = [one for one in sqlglot.parse(statement, read="duckdb") if isinstance(one, exp.Create | exp.Query)]
+    tree = trees[-1].expression if isinstance(trees[-1], exp.Create) else trees[-1]
     for node in reversed(list(tree.walk())):  # what is inside comes first
         if (handle := _HANDLED.get(type(node))) and (instead := handle(node)) is not node:
             node.replace(instead)

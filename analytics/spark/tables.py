@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from analytics import day_files, ledger, reading, schema, sql
+from analytics.catalog import VIEWS
 from analytics.lake import Lake
 from analytics.spark.dialect import FILES, transpiled
 
@@ -13,20 +14,43 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", "strategy_days", "partitions")
-"""In the order they build on each other."""
-
 _BY_DAY = ("executions", "node_days")
 
 
-def open_tables(spark: SparkSession, lake: Lake, realms: Sequence[str | None] | None) -> None:
-    """Register temporary views of the lake's files, ``files_<table>``.
+def open_lake(
+    spark: SparkSession,
+    lake: Lake,
+    realms: Sequence[str | None] | None,
+    counted_weights: pa.Table | None = None,
+    left_out_versions: pa.Table | None = None,
+) -> None:
+    """Register the lake's views in a session.
 
     Args:
-        spark: Where.
+        spark: Where; its time zone becomes UTC.
         lake: Whose.
-        realms: Only these tenants; all when ``None``.
+        realms, counted_weights, left_out_versions: As of a ``Warehouse``.
     """
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    _open_tables(spark, lake, realms)
+    if left_out_versions is not None:
+        register(spark, "left_out_versions", left_out_versions)
+        for table in _BY_DAY:
+            spark.table(f"{FILES}{table}").createOrReplaceTempView(f"{FILES}every_{table}")
+            _create(spark, f"{FILES}{table}", transpiled(sql.text("people", f"shared_{table}")))
+    for name in VIEWS:
+        _create(spark, name, sql.text("spark", "nodes") if name == "nodes" else transpiled(sql.text("views", name)))
+        if name == "executions" and counted_weights is not None:
+            register(spark, "counted_weights", counted_weights)
+            _create(spark, name, transpiled(sql.text("audit", name)))
+
+
+def _create(spark: SparkSession, name: str, statement: str) -> None:
+    spark.sql(statement).createOrReplaceTempView(name)
+
+
+def _open_tables(spark: SparkSession, lake: Lake, realms: Sequence[str | None] | None) -> None:
+    """Temporary views of the lake's files, ``files_<table>``."""
     lake.look_again()
     records = [record for day in lake.recorded_days() if (record := lake.recorded(day))]
     names = reading.files(lake, records, realms)
@@ -46,13 +70,6 @@ def open_tables(spark: SparkSession, lake: Lake, realms: Sequence[str | None] | 
         found = _read(spark, lake.files(table, realms=realms), shape, None)
         _in_sight(found, realms).createOrReplaceTempView(f"{FILES}{table}")
     register(spark, f"{FILES}partitions", ledger.table(records, realms))
-
-
-def open_views(spark: SparkSession, names: Sequence[str] = VIEWS) -> None:
-    """Make the views over those tables, of the same statements as DuckDB's; that of ``nodes`` is Spark's own."""
-    for name in names:
-        statement = sql.text("spark", "nodes") if name == "nodes" else transpiled(sql.text("views", name))
-        spark.sql(statement).createOrReplaceTempView(name)
 
 
 def register(spark: SparkSession, name: str, rows: pa.Table) -> None:
