@@ -37,10 +37,13 @@ def questions(lake: Warehouse, window: Window) -> list[Question]:
     start = min(first - _LOOK_BACK, until - HISTORY)
     found = [Question(name, start, until, {}) for name in _OF_HISTORY]
     found += [Question(name, first, until, {}) for name in _OF_WINDOW]
-    if _logged(lake, first, until) <= MOST_EXACT:
-        return [*found, Question("run_costs", first, until, {"digits": None})]
-    rounded = (("run_costs", PICTURE_DIGITS), ("run_times", DIGITS))
-    return found + [Question(name, first, until, {"digits": digits}) for name, digits in rounded]
+    for begin, end in ((until - HISTORY, first), (first, until)):
+        if _logged(lake, begin, end) > MOST_EXACT:
+            found.append(Question("run_costs", begin, end, {"digits": PICTURE_DIGITS}))
+            found.append(Question("run_times", begin, end, {"digits": DIGITS}))
+        elif begin < end:
+            found.append(Question("run_costs", begin, end, {"digits": None}))
+    return found
 
 
 def gather_share(

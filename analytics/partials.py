@@ -139,7 +139,8 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
     if found is None:
         return None
     rows, about = found
-    target = into / f"{question.name}-{share:05}-of-{shares:05}{_SUFFIX}"
+    days = f"{question.since}-{question.until}"
+    target = into / f"{question.name}-{days}-{share:05}-of-{shares:05}{_SUFFIX}"
     with tempfile.TemporaryDirectory(prefix="strategy-analytics-") as folder:
         staged = Path(folder, "part")
         pq.write_table(rows.replace_schema_metadata({_ABOUT: json.dumps(asdict(about))}), staged, compression="zstd")

@@ -1,0 +1,367 @@
+"""Questions asked share by share give the very answers of one process, whatever became of the shares."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+import analytics
+from analytics import partials, sql
+from analytics.cli import main
+from analytics.errors import LakeError, UsageError
+from analytics.fan_out import gather_share, questions
+from analytics.findings import run_costs
+from analytics.lake import Lake
+from analytics.partials import Partials, Question, gather
+from analytics.warehouse import Warehouse
+from analytics.window import Window, midnight
+from tests.conftest import UNTIL
+
+HALVED = [name for name in sql.names("queries") if sql.gathered(sql.text("queries", name))]
+WINDOW = Window(midnight(UNTIL) - timedelta(days=1), midnight(UNTIL))
+ABOUT = b"strategy_analytics.partial"
+
+
+class Spy:
+    """Tells who had to ask the lake itself."""
+
+    def __init__(self, inner: Partials) -> None:
+        self.inner, self.whole = inner, list[str]()
+
+    def gathered(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
+        found = self.inner.gathered(lake, name, values)
+        if found is None:
+            self.whole.append(name)
+        return found
+
+
+@pytest.fixture
+def shares(warehouse: Warehouse, tmp_path: Path) -> Path:
+    into = tmp_path / "gathered"
+    for share in (1, 2, 3):
+        gather_share(warehouse, WINDOW, into, share, 3)
+    return into
+
+
+def asked(warehouse: Warehouse) -> list[tuple[str, dict[str, Any]]]:
+    """Every question of a report, over its window and over its history."""
+    found = []
+    for question in questions(warehouse, WINDOW):
+        spans = [Window(midnight(question.since), midnight(question.until))]
+        if question.since < WINDOW.since.date() < question.until:
+            spans = [WINDOW, Window(spans[0].since, WINDOW.since)]
+        found += [(question.query, {**question.values, "since": one.since, "until": one.until}) for one in spans]
+    return found
+
+
+def differing(warehouse: Warehouse, into: Path) -> tuple[list[str], list[str]]:
+    """Queries whose answers differ from those of one process, and those that no share could help with."""
+    spy = Spy(Partials(into))
+    merged = warehouse.asking(spy)
+    other = [
+        name
+        for name, values in asked(warehouse)
+        if not merged.table(name, **values).equals(warehouse.table(name, **values))
+    ]
+    return other, spy.whole
+
+
+def test_the_shares_of_a_report_answer_all_its_questions_and_answer_them_the_same(
+    warehouse: Warehouse, shares: Path
+) -> None:
+    assert {name for name, _ in asked(warehouse)} == {
+        "cost_by_strategy", "dead_rules", "hot_nodes", "limit_runs", "nodes_by_day", "run_costs", "sampling_by_hour",
+        "stops_by_minute", "time_by_nodes",
+    }  # fmt: skip
+    assert differing(warehouse, shares) == ([], [])
+
+
+def test_the_shares_have_every_file_once(warehouse: Warehouse, shares: Path) -> None:
+    for question in questions(warehouse, WINDOW):
+        told = [
+            name
+            for path in shares.glob(f"{question.name}-{question.since}-{question.until}-*")
+            for name in json.loads(pq.read_schema(path).metadata[ABOUT])["files"]
+        ]
+        wanted = [
+            name.removeprefix(f"{warehouse.lake.root}/")
+            for table in ("executions", "node_days")
+            if question.reads(table)
+            for name in warehouse.files[table]
+            if question.holds(name)
+        ]
+        assert wanted
+        assert sorted(told) == sorted(wanted)
+
+
+def test_a_whole_report_is_the_same_to_the_letter(lake: Lake, shares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spies: list[Spy] = []
+
+    def spying(folder: Path) -> Spy:
+        spies.append(Spy(Partials(folder)))
+        return spies[-1]
+
+    since, until = WINDOW.since.isoformat(), WINDOW.until.isoformat()
+    alone = analytics.runaway_rules(str(lake.root), since=since, until=until, previous="none")
+    expected = [alone.summary(), alone.league().html, alone.findings().html]
+    monkeypatch.setattr("analytics.partials.Partials", spying)
+    merged = analytics.runaway_rules(str(lake.root), since=since, until=until, previous="none", gathered=str(shares))
+    assert [merged.summary(), merged.league().html, merged.findings().html] == expected
+    assert spies[0].whole == ["passed_runs"]  # which is asked of what was found
+
+
+def test_a_rounded_question_is_one_of_its_own(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analytics.fan_out.MOST_EXACT", 0)
+    for share in (1, 2):
+        gather_share(warehouse, WINDOW, tmp_path / "g", share, 2)
+    merged = warehouse.asking(Partials(tmp_path / "g"))
+    for most in (0, 10**9):
+        ours, alone = (
+            run_costs.run_costs(one, WINDOW.since, WINDOW.until, most_exact=most) for one in (merged, warehouse)
+        )
+        assert ours.together.equals(alone.together)
+        assert ours.times.equals(alone.times)
+        assert ours.is_rounded is (most == 0)
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        (WINDOW.since + timedelta(hours=5), WINDOW.until),
+        (WINDOW.since - timedelta(hours=5), WINDOW.until - timedelta(microseconds=1)),
+        (WINDOW.since + timedelta(hours=5), WINDOW.since + timedelta(hours=7)),
+        (WINDOW.since - timedelta(days=400), WINDOW.until + timedelta(days=3)),
+        (None, None),
+        (None, WINDOW.until),
+        (WINDOW.since.isoformat(), WINDOW.until.isoformat()),
+    ],
+)
+def test_other_windows_take_what_they_can(warehouse: Warehouse, shares: Path, since: Any, until: Any) -> None:
+    merged = warehouse.asking(Partials(shares))
+    for name in {name for name, _ in asked(warehouse)}:
+        alone = warehouse.table(name, since=since, until=until)
+        assert merged.table(name, since=since, until=until).equals(alone), name
+
+
+def lose(into: Path) -> None:
+    for path in into.glob("*-00002-of-00003.parquet"):
+        path.unlink()
+
+
+def lose_all(into: Path) -> None:
+    for path in into.iterdir():
+        path.unlink()
+
+
+def deal_anew(into: Path) -> None:
+    """Shares of another number are there too."""
+    gather_share(Warehouse(_LAKES[-1]), WINDOW, into, 2, 5)
+
+
+def of_another_version(into: Path) -> None:
+    rewritten(into, lambda about: {"files": dict.fromkeys(about["files"], "1-2-3")})
+
+
+def of_a_file_that_is_gone(into: Path) -> None:
+    name = f"executions/realm=gone/day={WINDOW.since.date()}/part-0.parquet"
+    rewritten(into, lambda about: {"files": about["files"] | {name: "1-2-3"}}, since=WINDOW.since.date())
+
+
+def of_one_tenant(into: Path) -> None:
+    rewritten(into, lambda about: {"realms": ["acme-cycling"]})
+
+
+def rewritten(into: Path, change: Callable[[dict[str, Any]], dict[str, Any]], since: date = date.min) -> None:
+    """A share that says something else; and lacks its rows from a day on: whoever took it would be wrong."""
+    for path in into.glob("*-00001-of-00003.parquet"):
+        table = pq.read_table(path)
+        about = json.loads(table.schema.metadata[ABOUT])
+        fewer = table.filter(pc.field("day") < pa.scalar(since))
+        pq.write_table(fewer.replace_schema_metadata({ABOUT: json.dumps(about | change(about))}), path)
+
+
+_LAKES: list[Lake] = []
+
+
+@pytest.mark.parametrize("harm", [lose, lose_all, deal_anew, of_another_version, of_a_file_that_is_gone, of_one_tenant])
+def test_what_is_missing_or_does_not_fit_is_asked_again(
+    warehouse: Warehouse, shares: Path, harm: Callable[[Path], None]
+) -> None:
+    _LAKES.append(warehouse.lake)
+    harm(shares)
+    other, whole = differing(warehouse, shares)
+    assert other == []
+    assert bool(whole) is (harm is lose_all)
+
+
+def test_a_part_that_is_no_part_is_named(warehouse: Warehouse, shares: Path) -> None:
+    path = next(shares.glob("cost_by_strategy-*"))
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(LakeError, match=path.name) as caught:
+        warehouse.asking(Partials(shares)).table("cost_by_strategy", since=WINDOW.since, until=WINDOW.until)
+    assert "gather that share again" in caught.value.hint
+
+
+@pytest.fixture
+def changing(table: Any, fresh: Lake) -> Iterator[tuple[Any, Lake]]:
+    for number in range(6):
+        table.insert(realmId=f"r{number}", strategyId=f"s{number % 2}", durationMs=number + 0.1, points=number)
+    table.extract(fresh)
+    yield table, fresh
+
+
+def test_rows_that_came_later_are_in_the_report(changing: tuple[Any, Lake], tmp_path: Path) -> None:
+    table, lake = changing
+    window = Window.parse("2026-07-08", "2026-07-09")
+    gather_share(Warehouse(lake), window, tmp_path / "g", 1, 1)
+    values = {"since": window.since, "until": window.until}
+    before = Warehouse(lake).table("cost_by_strategy", **values)
+    table.insert(realmId="r1", strategyId="s1", status="error", errorCode="E")
+    table.insert(realmId="r7", strategyId="s7")
+    table.extract(lake)
+    alone = Warehouse(lake)
+    merged = alone.asking(Partials(tmp_path / "g"))
+    after = alone.table("cost_by_strategy", **values)
+    assert not after.equals(before)
+    assert merged.table("cost_by_strategy", **values).equals(after)
+    shutil.rmtree(lake.root / "executions" / "realm=r2")
+    fewer = Warehouse(lake)
+    assert (
+        fewer.asking(Partials(tmp_path / "g"))
+        .table("cost_by_strategy", **values)
+        .equals(fewer.table("cost_by_strategy", **values))
+    )
+    assert fewer.table("cost_by_strategy", **values).num_rows == after.num_rows - 1
+
+
+def test_other_weights_and_fewer_versions_are_asked_of_the_lake(warehouse: Warehouse, shares: Path) -> None:
+    weights = pa.table(
+        {
+            "realm_id": pa.array(["acme-cycling"]),
+            "hour": pa.array([WINDOW.since + timedelta(hours=12)], pa.timestamp("us", tz="UTC")),
+            "factor": [3.0],
+            "instead": [60.0],
+        }
+    )
+    spy = Spy(Partials(shares))
+    values = {"since": WINDOW.since, "until": WINDOW.until}
+    alone = warehouse.reweighed(weights).table("cost_by_strategy", **values)
+    assert warehouse.asking(spy).reweighed(weights).table("cost_by_strategy", **values).equals(alone)
+    assert not alone.equals(warehouse.table("cost_by_strategy", **values))
+    versions = alone.slice(0, 1).select(["realm_id", "strategy_id", "strategy_version"])
+    fewer = warehouse.without(versions).table("cost_by_strategy", **values)
+    assert warehouse.asking(spy).without(versions).table("cost_by_strategy", **values).equals(fewer)
+    assert spy.whole == ["cost_by_strategy"] * 2
+
+
+def test_one_tenants_shares_are_its_own(lake: Lake, shares: Path, tmp_path: Path) -> None:
+    own = Warehouse(lake, realms=["acme-cycling"])
+    values = {"since": WINDOW.since, "until": WINDOW.until}
+    spy = Spy(Partials(shares))
+    assert own.asking(spy).table("cost_by_strategy", **values).equals(own.table("cost_by_strategy", **values))
+    assert spy.whole == ["cost_by_strategy"]  # all tenants' shares are not for it
+    gather_share(own, WINDOW, tmp_path / "own", 1, 1)
+    assert differing(own, tmp_path / "own") == ([], [])
+    everybody = Spy(Partials(tmp_path / "own"))
+    assert (
+        Warehouse(lake)
+        .asking(everybody)
+        .table("hot_nodes", **values)
+        .equals(Warehouse(lake).table("hot_nodes", **values))
+    )
+    assert everybody.whole == ["hot_nodes"]
+
+
+def test_files_are_dealt_by_size() -> None:
+    versions = {name: partials._Version(size, "") for name, size in (("a", 9), ("b", 8), ("c", 2), ("d", 1), ("e", 1))}
+    assert partials._dealt(versions, 2) == [{"a", "d", "e"}, {"b", "c"}]
+    assert partials._dealt(versions, 7)[5:] == [set(), set()]
+
+
+@pytest.mark.parametrize("name", HALVED)
+def test_a_query_in_two_halves_gives_what_the_whole_gives(warehouse: Warehouse, name: str) -> None:
+    text = sql.text("queries", name)
+    values: dict[str, Any] = dict.fromkeys(sql.parameters(text))
+    values |= {"any_realm": True, "family": "Speed bonus"} if name == "family_members" else {}
+    rows = warehouse.connection.sql(
+        str(sql.gathered(text)), params={key: values[key] for key in sql.parameters(str(sql.gathered(text)))} or None
+    ).to_arrow_table()
+    half = rows.num_rows // 2
+    swapped = pa.concat_tables([rows.slice(half), rows.slice(0, half)])  # merging does not depend on the order
+    assert (
+        warehouse._merged(sql.merging(text), swapped, values).to_arrow_table().equals(warehouse.table(name, **values))
+    )
+
+
+def test_a_query_of_one_piece_is_not_asked_in_parts(warehouse: Warehouse, tmp_path: Path) -> None:
+    question = Question("failures", WINDOW.since.date(), WINDOW.until.date(), {})
+    with pytest.raises(LakeError, match="cannot be asked in parts"):
+        gather(warehouse, question, tmp_path, share=1, shares=1)
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "analytics", *map(str, words)]
+
+
+def test_processes_side_by_side_make_the_same_page(lake: Lake, tmp_path: Path) -> None:
+    window = ["--since", WINDOW.since.date(), "--until", WINDOW.until.date(), "--lake", lake.root, "--all-realms"]
+    working = [
+        subprocess.Popen(
+            command("gather", "--share", f"{share}/2", "--into", tmp_path / "g", *window), stdout=subprocess.PIPE
+        )
+        for share in (1, 2)
+    ]
+    assert [len(process.communicate()[0].splitlines()) for process in working] == [10, 10]
+    assert [process.returncode for process in working] == [0, 0]
+    facts = []
+    for more in ([], ["--gathered", os.path.relpath(tmp_path / "g")]):
+        out = tmp_path / f"out{len(more)}"
+        done = subprocess.run(
+            command("report", "runaway_rules", "--out", out, *window, *more),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        facts.append(Path(done.stdout.strip()).with_name("summary.json").read_text(encoding="utf-8"))
+    assert facts[0] == facts[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--share", "0/4"], "there is no share 0 of 4"),
+        (["--share", "5/4"], "there is no share 5 of 4"),
+        (["--share", "one"], "--share one is no share"),
+    ],
+)
+def test_a_share_that_there_is_not(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert main(["gather", *words, "--into", str(tmp_path / "g"), "--lake", str(lake.root), "--all-realms"]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "g").exists()
+
+
+def test_nothing_was_gathered(lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["report", "runaway_rules", "--lake", str(lake.root), "--all-realms", "--out", str(tmp_path / "out")]
+    assert main([*words, "--gathered", str(tmp_path / "none")]) == 3
+    assert f"there is no folder {tmp_path / 'none'}" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="there is no engine 'flink'"):
+        analytics.runaway_rules(str(lake.root), engine="flink")
+    with pytest.raises(UsageError, match="Spark asks by itself"):
+        analytics.runaway_rules(str(lake.root), engine="spark", gathered=str(tmp_path))
