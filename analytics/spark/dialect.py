@@ -102,6 +102,8 @@ def _round(node: exp.Expression) -> exp.Expression:
 def _order_by_all(select: exp.Expression) -> None:
     order = select.args.get("order")
     if order and len(order.expressions) == 1 and order.expressions[0].this.sql().upper() == "ALL":
+        if any(one.is_star for one in select.expressions):
+            raise sqlglot.errors.UnsupportedError("order by all needs the columns by name")
         places = range(1, len(select.expressions) + 1)
         order.set("expressions", [exp.Ordered(this=exp.Literal.number(n), nulls_first=False) for n in places])
 

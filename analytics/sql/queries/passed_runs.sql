@@ -32,5 +32,6 @@ with gathered as (
     from runs
    group by all
 )
-select * from gathered
+select is_meanwhile, is_before, nodes_executed, logged_count
+  from gathered
  order by all

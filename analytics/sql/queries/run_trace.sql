@@ -4,3 +4,4 @@
 select *, coalesce(notes, '') like 'trace truncated: %' as is_truncated
   from executions
  where list_contains($executions::varchar[], execution_id)
+ order by created_at, execution_id
