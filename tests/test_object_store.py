@@ -18,6 +18,7 @@ import duckdb
 import psycopg
 import pytest
 
+import analytics
 from analytics.catalog import VIEWS
 from analytics.cli import main
 from analytics.demo import UNTIL
@@ -458,3 +459,21 @@ def test_every_command_works_over_a_bucket(
     assert b"not ours" in [(foreign.bucket.read(key)[0]) for key, _ in foreign.bucket.below(".set-aside")]
     with psycopg.connect(source.url) as connection:
         assert connection.execute("select count(*) from strategyexecutionlog").fetchone() == (4,)
+
+
+def test_shares_are_gathered_in_the_bucket_by_who_can_reach_it(store: Store, whole: Lake) -> None:
+    since, until = UNTIL - timedelta(days=1), UNTIL
+    window = {"since": since.isoformat(), "until": until.isoformat()}
+    into = address()
+    assert len(analytics.gather(str(whole.root), into, 1, 2, **window)) == 10
+    store.begin(Fault("a part cannot be written", "denied", "PUT", "hot_nodes").spoil())
+    with pytest.raises(LakeError):
+        analytics.gather(str(whole.root), into, 2, 2, **window)
+    store.begin()
+    pages = [
+        analytics.runaway_rules(str(whole.root), previous="none", gathered=gathered, **window).summary()
+        for gathered in ("", into)
+    ]
+    assert pages[0] == pages[1]
+    parts = [one.key for one in store.requests if one.method == "GET" and "-of-00002" in one.key]
+    assert {key.rpartition("/")[2].partition("-")[0] for key in parts} >= {"cost_by_strategy", "hot_nodes", "run_costs"}

@@ -72,7 +72,8 @@ def session() -> SparkSession:
     if running := SparkSession.getActiveSession():
         return running
     try:
-        begun = SparkSession.builder.appName("strategy-analytics").getOrCreate()
+        made = SparkSession.builder.appName("strategy-analytics").config("spark.ui.showConsoleProgress", "false")
+        begun = made.getOrCreate()
     except (PySparkException, OSError) as error:
         raise ConfigurationError(
             f"Spark does not start: {str(error).strip().splitlines()[0]}",
