@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -311,34 +308,6 @@ def test_a_query_of_one_piece_is_not_asked_in_parts(warehouse: Warehouse, tmp_pa
     question = Question("failures", WINDOW.since.date(), WINDOW.until.date(), {})
     with pytest.raises(LakeError, match="cannot be asked in parts"):
         gather(warehouse, question, tmp_path, share=1, shares=1)
-
-
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "analytics", *map(str, words)]
-
-
-def test_processes_side_by_side_make_the_same_page(lake: Lake, tmp_path: Path) -> None:
-    window = ["--since", WINDOW.since.date(), "--until", WINDOW.until.date(), "--lake", lake.root, "--all-realms"]
-    working = [
-        subprocess.Popen(
-            command("gather", "--share", f"{share}/2", "--into", tmp_path / "g", *window), stdout=subprocess.PIPE
-        )
-        for share in (1, 2)
-    ]
-    assert [len(process.communicate()[0].splitlines()) for process in working] == [10, 10]
-    assert [process.returncode for process in working] == [0, 0]
-    facts = []
-    for more in ([], ["--gathered", os.path.relpath(tmp_path / "g")]):
-        out = tmp_path / f"out{len(more)}"
-        done = subprocess.run(
-            command("report", "runaway_rules", "--out", out, *window, *more),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        facts.append(Path(done.stdout.strip()).with_name("summary.json").read_text(encoding="utf-8"))
-    assert facts[0] == facts[1]
 
 
 @pytest.mark.parametrize(
