@@ -81,15 +81,16 @@ def _watch(process: subprocess.Popen[str], timeout: float) -> float | str:
     deadline = time.monotonic() + timeout
     peak = 0.0
     while process.poll() is None:
-        peak = max(peak, _resident_mb(process.pid))
+        peak = max(peak, resident_mb(process.pid))
         if time.monotonic() > deadline or peak > MEMORY_MB:
-            _stop(process)
+            stop(process)
             return f"stopped at {peak / 1000:.0f} GB" if peak > MEMORY_MB else f"stopped after {timeout:.0f} s"
         time.sleep(SAMPLE_SECONDS)
     return peak
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process and its children, now."""
     total = 0
     try:
         parent = psutil.Process(pid)
@@ -100,7 +101,8 @@ def _resident_mb(pid: int) -> float:
     return total / 1e6
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def stop(process: subprocess.Popen[str]) -> None:
+    """Kill a process and its children."""
     try:
         family = psutil.Process(process.pid).children(recursive=True)
     except psutil.Error:
