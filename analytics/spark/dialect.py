@@ -66,11 +66,6 @@ def _is_finite(value: exp.Expression) -> exp.Expression:
     return exp.maybe_parse(f"(abs({text}) < double('infinity'))", dialect="spark")
 
 
-def _any_value(node: exp.Expression) -> exp.Expression:
-    """The first that is there, and not the first; written so that FILTER and OVER may follow."""
-    return exp.Anonymous(this="any_value", expressions=[node.this.this.copy(), exp.true()])
-
-
 def _list(node: exp.Expression) -> exp.Expression:
     """A list of nothing is NULL."""
     if isinstance(node.parent, exp.Filter):
@@ -133,7 +128,6 @@ _HANDLED: dict[type, Callable[[Any], exp.Expression]] = {
     exp.Table: _table,
     exp.CTE: _cte,
     exp.Anonymous: _function,
-    exp.IgnoreNulls: lambda node: _any_value(node) if isinstance(node.this, exp.AnyValue) else node,
     exp.PercentileCont: _quantiles,
     exp.Round: _round,
     exp.ArrayAgg: _list,

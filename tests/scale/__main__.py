@@ -1,4 +1,4 @@
-"""``python -m tests.scale``: past one machine, measured; fills the tables of a page. Exit code 1 when something is not as it says."""
+"""``python -m tests.scale``: past one machine, measured; fills the tables of a page. Exit code 1 when a claim does not hold."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from benchmarks.measure import resident_mb, stop
 from benchmarks.morning_lake import FIRST_DAY, Shape, prepare
 from benchmarks.report import progress
 
-ROWS = (250_000, 1_000_000, 4_000_000)
+ROWS = (1_000_000, 4_000_000, 16_000_000)
 WORKERS = (1, 2, 4)
 DAYS = 15
 """The report's window is the last, its history the others."""

@@ -119,10 +119,10 @@ def amount(value: float) -> str:
 
 def megabytes(value: float) -> str:
     """Bytes in the unit that fits."""
-    for least, unit in ((1e6, "TB"), (1e3, "GB")):
+    for least, unit in ((1e6, "TB"), (1e3, "GB"), (1.0, "MB")):
         if value >= least:
-            return f"{value / least:.2g} {unit}"
-    return f"{value:.2g} MB" if value < 100 else f"{value:.0f} MB"
+            break
+    return f"{value / least:.2g} {unit}" if value < 100 * least else f"{value / least:.0f} {unit}"
 
 
 def duration(seconds: float) -> str:

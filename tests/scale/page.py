@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +11,6 @@ from tests.scale import model
 from tests.scale.curve import EXECUTORS, WORKERS
 from tests.scale.suites import Suite
 
-_PLAIN = {"rows", "seconds", "s"}
-
 
 def fill(text: str, tables: Mapping[str, str]) -> str:
     """Put each table between its marks.
@@ -22,14 +19,10 @@ def fill(text: str, tables: Mapping[str, str]) -> str:
         KeyError: There is no place for one.
     """
     for name, table in tables.items():
-        text, count = re.subn(
-            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
-            lambda match: f"{match[1]}\n{table}\n\n{match[2]}",
-            text,
-            flags=re.S,  # noqa: B023
-        )
-        if count != 1:
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
             raise KeyError(name)
+        text = f"{text.partition(begin)[0]}{begin}\n{table}\n\n{end}{text.partition(end)[2]}"
     return text
 
 
