@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-time-split soak bench clean
+.PHONY: help install demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-time-split prove-scale soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -70,6 +70,12 @@ prove-forecast: $(READY)  ## a quarter of an hour: do the days to the cap hold? 
 
 prove-time-split: $(READY)  ## five minutes: is the time of runs split as it was planted? writes docs/time-split.md
 	$(VENV)/bin/python -m tests.fields --markdown docs/time-split.md $(ARGS)
+
+prove-scale: $(VENV)/.spark  ## twenty minutes: a bucket's faults, Spark row for row, a report by many processes; fills docs/scale.md
+	$(VENV)/bin/python -m tests.scale --markdown docs/scale.md $(ARGS)
+
+$(VENV)/.spark: $(READY)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.[dev,spark]' && touch $@
 
 soak: $(READY)  ## ten minutes of late writers, extracts, random kills and a reader that checks each step
 	$(VENV)/bin/python -m tests.proof --soak 600 $(ARGS)

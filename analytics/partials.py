@@ -11,17 +11,18 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from analytics import __version__, reading, sql
 from analytics.errors import LakeError
 from analytics.lake import Lake
 from analytics.lake_names import day_of
 from analytics.object_store import LakePath, readable
+from analytics.versions import Version, versions
 from analytics.warehouse import Warehouse
 from analytics.window import midnight
 
@@ -35,11 +36,6 @@ _ALMOST_A_DAY = timedelta(days=1) - timedelta(microseconds=1)
 
 Files = dict[str, list[str]]
 """Names of files by their table."""
-
-
-class _Version(NamedTuple):
-    size: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +122,19 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
     def ask() -> tuple[pa.Table, _About] | None:
         files = _files(lake, question)
         # Versions first: what is replaced while it is read is told as what it no longer is.
-        versions = _versions(lake.lake, [name for names in files.values() for name in names])
-        own = _dealt(versions, shares)[share - 1]
+        found = versions(lake.lake, [name for names in files.values() for name in names])
+        own = _dealt(found, shares)[share - 1]
         if not own:
             return None
-        about = _about(lake, question, {name: versions[name] for name in sorted(own)})
+        about = _about(lake, question, {name: found[name] for name in sorted(own)})
         chosen = {table: [name for name in names if name in own] for table, names in files.items()}
         window = {"since": midnight(question.since), "until": midnight(question.until)}
         return _ask(lake, question, chosen, {**question.values, **window}), about
 
-    found = reading.asked(ask, lake.refresh, lake.lake.refused)
-    if found is None:
+    answer = reading.asked(ask, lake.refresh, lake.lake.refused)
+    if answer is None:
         return None
-    rows, about = found
+    rows, about = answer
     days = f"{question.since}-{question.until}"
     target = into / f"{question.name}-{days}-{share:05}-of-{shares:05}{_SUFFIX}"
     with tempfile.TemporaryDirectory(prefix="strategy-analytics-") as folder:
@@ -188,7 +184,7 @@ class Partials:
         others = {key: value for key, value in values.items() if key not in ("since", "until")}
         whole = Question(name, (first + _ALMOST_A_DAY).date(), last.date(), others)
         files = _files(lake, Question(name, first.date(), (last + _ALMOST_A_DAY).date(), others))
-        now = _about(lake, whole, _versions(lake.lake, [one for names in files.values() for one in names]))
+        now = _about(lake, whole, versions(lake.lake, [one for names in files.values() for one in names]))
         parts: list[pa.Table] = []
         covered: set[str] = set()
         for name in sorted(path.name for path in self._folder.glob(f"{whole.name}-*{_SUFFIX}")):
@@ -213,9 +209,9 @@ def _files(lake: Warehouse, question: Question) -> Files:
     }
 
 
-def _about(lake: Warehouse, question: Question, versions: Mapping[str, _Version]) -> _About:
-    programs = _versions(lake.lake, lake.files["definitions"]) if question.reads("definitions") else {}
-    texts = [{_within(lake, name): version.text for name, version in of.items()} for of in (versions, programs)]
+def _about(lake: Warehouse, question: Question, of_files: Mapping[str, Version]) -> _About:
+    programs = versions(lake.lake, lake.files["definitions"]) if question.reads("definitions") else {}
+    texts = [{_within(lake, name): version.text for name, version in of.items()} for of in (of_files, programs)]
     return _About(None if lake.in_sight is None else list(lake.in_sight), *texts)
 
 
@@ -223,22 +219,14 @@ def _within(lake: Warehouse, name: str) -> str:
     return name.removeprefix(f"{lake.lake.root}/")
 
 
-def _versions(lake: Lake, names: Iterable[str]) -> dict[str, _Version]:
-    found = {}
-    for name in names:
-        about = lake.place(name).stat()
-        found[name] = _Version(about.st_size, f"{about.st_size}-{about.st_mtime_ns}-{about.st_ino}")
-    return found
-
-
-def _dealt(versions: Mapping[str, _Version], shares: int) -> list[set[str]]:
+def _dealt(files: Mapping[str, Version], shares: int) -> list[set[str]]:
     """The largest first, each to whoever has least: the longest share is then at most a third longer than it must be.
 
     Graham, *Bounds on Multiprocessing Timing Anomalies*, SIAM J. Appl. Math. 17 (1969).
     """
     dealt: list[set[str]] = [set() for _ in range(shares)]
     loads = [0] * shares
-    for name, version in sorted(versions.items(), key=lambda one: (-one[1].size, one[0])):
+    for name, version in sorted(files.items(), key=lambda one: (-one[1].size, one[0])):
         least = loads.index(min(loads))
         dealt[least].add(name)
         loads[least] += version.size

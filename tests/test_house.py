@@ -86,6 +86,7 @@ ORDER = (
         "rewriting",
         "plan",
         "gathering",
+        "versions",
         "day_files",
         "reading",
         "side_by_side",

@@ -22,6 +22,7 @@ from analytics.fan_out import gather_share, questions
 from analytics.findings import run_costs
 from analytics.lake import Lake
 from analytics.partials import Partials, Question, gather
+from analytics.versions import Version
 from analytics.warehouse import Warehouse
 from analytics.window import Window, midnight
 from tests.conftest import UNTIL
@@ -284,7 +285,7 @@ def test_one_tenants_shares_are_its_own(lake: Lake, shares: Path, tmp_path: Path
 
 
 def test_files_are_dealt_by_size() -> None:
-    versions = {name: partials._Version(size, "") for name, size in (("a", 9), ("b", 8), ("c", 2), ("d", 1), ("e", 1))}
+    versions = {name: Version(size, "") for name, size in (("a", 9), ("b", 8), ("c", 2), ("d", 1), ("e", 1))}
     assert partials._dealt(versions, 2) == [{"a", "d", "e"}, {"b", "c"}]
     assert partials._dealt(versions, 7)[5:] == [set(), set()]
 

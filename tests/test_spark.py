@@ -25,6 +25,7 @@ from analytics.window import midnight
 from tests.conftest import UNTIL
 from tests.parity import differences, same
 from tests.test_day_files import MANY_ROWS, REALMS
+from tests.test_readme import blocks
 
 pyspark = pytest.importorskip("pyspark", reason="the extra [spark] is not installed; make prove-scale has it")
 if shutil.which("java") is None:
@@ -123,6 +124,19 @@ def test_a_query_answers_the_same(
         rows += found.num_rows
     assert rows > 0
     record_property("parity", (name, "query", rows, found.num_columns))
+
+
+def test_what_the_readme_shows_runs(
+    spark: Any, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "lake").symlink_to(lake.root)
+    [text] = blocks("py")
+    exec(compile(text, "README.md", "exec"), {"spark": spark.newSession()})  # noqa: S102  # our own text
+    shown = capsys.readouterr().out
+    assert "acme-cycling" in shown
+    assert "example_execution_id" in shown
 
 
 @pytest.mark.parametrize("realms", [["acme-cycling"], [None], [""], ["a/b", None], ["007"]])

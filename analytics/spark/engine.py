@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from analytics import spark, sql
-from analytics.errors import QueryError
+from analytics.errors import LakeError, QueryError
+from analytics.versions import Version, versions
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
+
+
+_TRIES = 3
 
 
 class SparkEngine:
@@ -26,10 +30,15 @@ class SparkEngine:
     def __init__(self, begin: Callable[[], SparkSession] | None = None) -> None:
         self._begin = begin or spark.session
         self._session: SparkSession | None = None
-        self._of: weakref.WeakKeyDictionary[Warehouse, SparkSession] = weakref.WeakKeyDictionary()
+        self._of: weakref.WeakKeyDictionary[Warehouse, tuple[SparkSession, dict[str, Version]]] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def gathered(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table:
         """Rows of a query's first half.
+
+        Spark plans by the files' sizes when it is told of them, and would read what has replaced one by the plan of the old;
+        so the files must be the same before and after, or the question is asked again.
 
         Args:
             lake: The warehouse that asks: its files, tenants, weights and versions.
@@ -39,34 +48,43 @@ class SparkEngine:
         Raises:
             ConfigurationError: Spark is not installed, or does not start.
             QueryError: Spark refused.
+            LakeError: The files were replaced each time.
         """
-        from pyspark.errors import PySparkException
+        session = self._session = self._session or self._begin()
+        from pyspark.errors import PySparkException  # which there is, now
 
         half = sql.gathered(sql.text("queries", name)) or ""
         wanted = {key: values[key] for key in sql.parameters(half)}
-        is_known = lake in self._of
-        try:
-            return spark.answered(self._of_lake(lake), half, wanted).toArrow()
-        except PySparkException as error:
-            if not is_known:
-                raise _refused(name, error) from error
-        # An extraction may have replaced a file since the views were made.
-        lake.refresh()
-        del self._of[lake]
-        try:
-            return spark.answered(self._of_lake(lake), half, wanted).toArrow()
-        except PySparkException as error:
-            raise _refused(name, error) from error
+        refusal: Exception | None = None
+        for _ in range(_TRIES):
+            before = _files(lake)
+            try:
+                rows = spark.answered(self._session_of(lake, before, session), half, wanted).toArrow()
+            except PySparkException as error:
+                rows, refusal = None, error
+            lake.refresh()
+            if _files(lake) == before:
+                if rows is None:
+                    raise _refused(name, refusal) from refusal
+                return rows
+        raise LakeError(
+            f"the lake's files were replaced {_TRIES} times while Spark read them",
+            hint="wait for the extraction to end",
+        ) from refusal
 
-    def _of_lake(self, lake: Warehouse) -> SparkSession:
-        if lake not in self._of:
-            self._session = self._session or self._begin()
-            own = self._session.newSession()  # views of its own: another warehouse has other tenants in sight
+    def _session_of(self, lake: Warehouse, files: dict[str, Version], session: SparkSession) -> SparkSession:
+        own, known = self._of.get(lake, (None, None))
+        if own is None or known != files:
+            own = session.newSession()  # views of its own: another warehouse has other tenants in sight
             spark.open_warehouse(own, lake)
-            self._of[lake] = own
-        return self._of[lake]
+            self._of[lake] = own, files
+        return own
 
 
-def _refused(name: str, error: Exception) -> QueryError:
+def _files(lake: Warehouse) -> dict[str, Version]:
+    return versions(lake.lake, [name for names in lake.files.values() for name in names])
+
+
+def _refused(name: str, error: Exception | None) -> QueryError:
     said = str(error).strip().split("\n")[0]
     return QueryError(f"Spark: query {name}: {said}", hint="leave out --engine to ask with DuckDB", query=name)

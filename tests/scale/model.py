@@ -119,9 +119,7 @@ def amount(value: float) -> str:
 
 def megabytes(value: float) -> str:
     """Bytes in the unit that fits."""
-    for least, unit in ((1e6, "TB"), (1e3, "GB"), (1.0, "MB")):
-        if value >= least:
-            break
+    least, unit = next((one for one in ((1e6, "TB"), (1e3, "GB")) if value >= one[0]), (1.0, "MB"))
     return f"{value / least:.2g} {unit}" if value < 100 * least else f"{value / least:.0f} {unit}"
 
 
