@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics import day_files, ledger, reading, schema, sql
@@ -97,7 +98,8 @@ def _read(spark: SparkSession, names: Sequence[str], shape: pa.Schema, base: str
 
 def address(name: str) -> str:
     """A path as Hadoop's file systems call it, its letters meant as they are."""
-    said = name.replace("s3://", "s3a://", 1) if name.startswith("s3://") else name
+    # The cluster's own files may lie elsewhere, so a folder is said to be one.
+    said = name.replace("s3://", "s3a://", 1) if name.startswith("s3://") else f"file://{Path(name).absolute()}"
     return "".join(f"\\{letter}" if letter in "{}[]*?\\" else letter for letter in said)
 
 
