@@ -33,7 +33,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def differences(one: pa.Table, other: pa.Table, *, is_ordered: bool, unordered: Iterable[str] = ()) -> list[str]:
-    """What is not the same in two tables, the first few; empty when nothing.
+    """What is not the same in two tables; empty when nothing.
 
     Args:
         one, other: The tables.
@@ -55,7 +55,7 @@ def differences(one: pa.Table, other: pa.Table, *, is_ordered: bool, unordered: 
         for place, (a, b) in enumerate(zip(*tables, strict=True))
         for name in a
         if not same(a[name], b[name])
-    ][:10]
+    ]
 
 
 def _rows(table: pa.Table, is_ordered: bool, unordered: tuple[str, ...]) -> list[dict[str, Any]]:

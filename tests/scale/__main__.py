@@ -23,13 +23,18 @@ def main() -> int:
     """Measure what is asked for, keep it, and fill the page with all that was kept."""
     parser = argparse.ArgumentParser(prog="python -m tests.scale", description=__doc__)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="fill the tables of this page")
-    parser.add_argument("--only", choices=PARTS, action="append", help="the others as they were measured last")
+    parser.add_argument(
+        "--only",
+        choices=(*PARTS, "page"),
+        action="append",
+        help="the others as they were measured last; page: all of them",
+    )
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=CACHE, help=argparse.SUPPRESS)
     options = parser.parse_args()
     path = options.cache / "results" / "scale.json"
     kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for name in options.only or PARTS:
+    for name in (one for one in PARTS if one in (options.only or PARTS)):
         kept[name] = {"found": _measure(name, options), "when": page.now()}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(kept), encoding="utf-8")

@@ -69,7 +69,6 @@ def lines(curve: Sequence[Mapping[str, Any]], extractions: Sequence[Mapping[str,
         "lake, MB": "lake_mb",
         "trace entries": "entries",
         "extraction, seconds": "seconds",
-        "extraction, MB": "peak_mb",
     }
     return found | {name: line([(one["rows"], one[key]) for one in extractions]) for name, key in names.items()}
 

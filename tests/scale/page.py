@@ -35,10 +35,13 @@ def faults(found: Suite) -> str:
 
 def parity(found: Suite) -> str:
     """A row per view and query."""
-    rows = [[f"`{name}`", kind, f"{rows:,}", str(columns), "0"] for name, kind, rows, columns in found.rows]
-    compared = sum(rows for _, _, rows, _ in found.rows)
+    rows = [
+        [f"`{name}`", kind, f"{count:,}", str(columns), f"{other:,}"]
+        for name, kind, count, columns, other in found.rows
+    ]
+    compared = sum(row[2] for row in found.rows)
     after = [f"{compared:,} rows compared; {found.passed} tests passed, {found.other} did not"]
-    return _table(["name", "kind", "rows", "columns", "rows that differ"], rows, after)
+    return _table(["name", "kind", "rows", "columns", "values that differ"], rows, after)
 
 
 def curve(sheets: Sequence[Mapping[str, Any]]) -> str:
