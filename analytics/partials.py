@@ -112,7 +112,7 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
             stays as it is.
 
     Returns:
-        The file that was written; ``None`` when the share is empty.
+        The file that was written; ``None`` when the share is empty, and not the first.
 
     Raises:
         LakeError: The folder cannot be written.
@@ -124,7 +124,7 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
         # Versions first: what is replaced while it is read is told as what it no longer is.
         found = versions(lake.lake, [name for names in files.values() for name in names])
         own = _dealt(found, shares)[share - 1]
-        if not own:
+        if not own and share > 1:  # the first is there in any case: a folder without files would be a slip
             return None
         about = _about(lake, question, {name: found[name] for name in sorted(own)})
         chosen = {table: [name for name in names if name in own] for table, names in files.items()}

@@ -284,6 +284,15 @@ def test_one_tenants_shares_are_its_own(lake: Lake, shares: Path, tmp_path: Path
     assert everybody.whole == ["hot_nodes"]
 
 
+def test_a_window_without_a_run_can_be_gathered_too(warehouse: Warehouse, tmp_path: Path) -> None:
+    window = Window.parse("2030-01-01", "2030-01-02")
+    made = [gather_share(warehouse, window, tmp_path / "g", share, 2) for share in (1, 2)]
+    assert [len(paths) for paths in made] == [len(questions(warehouse, window)), 0]
+    spy = Spy(Partials(tmp_path / "g"))
+    values = {"since": window.since, "until": window.until}
+    assert warehouse.asking(spy).table("cost_by_strategy", **values).num_rows == 0
+
+
 def test_files_are_dealt_by_size() -> None:
     versions = {name: Version(size, "") for name, size in (("a", 9), ("b", 8), ("c", 2), ("d", 1), ("e", 1))}
     assert partials._dealt(versions, 2) == [{"a", "d", "e"}, {"b", "c"}]

@@ -22,7 +22,7 @@ def add(verbs: Verbs) -> None:
         required=True,
         help="folder or s3://bucket/prefix, for report --gathered; then delete it",
     )
-    add_window(parser, "default: yesterday, as the report's")
+    add_window(parser, "default: yesterday", "today")
     add_realm(parser)
     add_lake(parser)
     parser.set_defaults(run=run_gather)

@@ -22,7 +22,7 @@ def add(verbs: Verbs) -> None:
         metavar="REPORT",
         help=f"{', '.join(REPORTS)}, or a definition: a .toml file, or the name of one in reports/",
     )
-    add_window(parser, "default: the notebook's own")
+    add_window(parser, "default: the notebook's own", "the notebook's own")
     add_realm(parser)
     parser.add_argument("--strategy", metavar="ID", help="id of any version of the strategy")
     parser.add_argument("--family", metavar="NAME", help="name of the strategy")

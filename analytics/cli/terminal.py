@@ -108,10 +108,10 @@ def add_realm(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
     parser.add_argument("--no-realm", action="store_true", help="the rows without a realm (NULL)")
 
 
-def add_window(parser: argparse.ArgumentParser, default: str) -> None:
+def add_window(parser: argparse.ArgumentParser, default: str, until: str = "the end of today") -> None:
     """``--since`` and ``--until``."""
     parser.add_argument("--since", metavar="WHEN", help=f"2026-07-08, today, yesterday, 7d … ({default})")
-    parser.add_argument("--until", metavar="WHEN", help="the same, exclusive (default: the end of today)")
+    parser.add_argument("--until", metavar="WHEN", help=f"the same, exclusive (default: {until})")
 
 
 def add_lake(parser: argparse.ArgumentParser) -> None:
