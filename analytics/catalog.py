@@ -16,8 +16,24 @@ VIEWS = ("executions", "nodes", "node_days", "definitions", "definition_nodes", 
 """In the order they build on each other."""
 
 
+_COMMENTS = "\ncomment on view "
+
+
+def make(connection: duckdb.DuckDBPyConnection, view: str) -> None:
+    """Make a view anew, over the tables of the schema ``files`` and the views before it; its comments can wait."""
+    statement = sql.text("views", view).partition(_COMMENTS)[0]
+    connection.execute(statement.replace("create view", "create or replace view", 1))
+
+
+def _comment(connection: duckdb.DuckDBPyConnection) -> None:
+    """A hundred statements, which take as long as all the rest of opening a lake: for who asks."""
+    for view in VIEWS:
+        connection.execute("".join(sql.text("views", view).partition(_COMMENTS)[1:]))
+
+
 def views(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """Every view and its meaning."""
+    _comment(connection)
     return connection.execute(
         "select view_name as view, comment as meaning from duckdb_views() "
         "where schema_name = 'main' and list_contains($1, view_name) order by view_name",
@@ -35,6 +51,7 @@ def columns(connection: duckdb.DuckDBPyConnection, view: str) -> pd.DataFrame:
         raise UnknownNameError(
             f"there is no view {view!r}", hint=f"{did_you_mean(view, VIEWS)}views: {', '.join(VIEWS)}"
         )
+    _comment(connection)
     return connection.execute(
         'select column_name as "column", data_type as type, comment as meaning from duckdb_columns() '
         "where table_name = $1 and schema_name = 'main' order by column_index",

@@ -229,7 +229,7 @@ class Warehouse:
         connection.register("ledger_rows", ledger.table(records, self.in_sight))
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
-            connection.execute(sql.text("views", view).replace("create view", "create or replace view", 1))
+            catalog.make(connection, view)
             if view == "executions" and self.counted_weights is not None:
                 connection.register("counted_weights", self.counted_weights)
                 connection.execute(sql.text("audit", "executions"))

@@ -203,7 +203,7 @@ def module_table(database_url: str, _template: str) -> Iterator[Table]:
 def _fresh_table(database_url: str, _template: str) -> Iterator[Table]:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {_template}")
+        connection.execute(f"create database {name} template {_template} strategy file_copy")
         yield Table(_in_database(database_url, name))
         connection.execute(f"drop database {name} with (force)")
 

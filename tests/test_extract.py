@@ -644,7 +644,7 @@ def test_rows_larger_than_what_a_pipe_holds_need_no_larger_block(table: Table, f
     assert (value, notes) == (300_002, 300_000)
 
 
-@pytest.mark.parametrize(("rows", "jobs"), one_in(3, [(50, 1), (50, 2), (1_000, 1), (1_000, 2)]))
+@pytest.mark.parametrize(("rows", "jobs"), one_in(4, [(50, 1), (50, 2), (1_000, 1), (1_000, 2)]))
 def test_many_runs_on_disk_of_many_dictionaries_give_the_same_lake_as_one_in_memory(
     demo: Demo, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, jobs: int
 ) -> None:

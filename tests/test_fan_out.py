@@ -34,6 +34,7 @@ def takes(words: list[str]) -> bool:
     return _parser().parse_args(_verb(words)).run is not None
 
 
+@pytest.mark.long
 def test_make_gathers_side_by_side_and_the_report_says_the_very_same(lake: Lake, tmp_path: Path) -> None:
     out = tmp_path / "out"
     values = {

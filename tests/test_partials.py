@@ -45,12 +45,18 @@ class Spy:
         return found
 
 
-@pytest.fixture
-def shares(warehouse: Warehouse, tmp_path: Path) -> Path:
-    into = tmp_path / "gathered"
+@pytest.fixture(scope="module")
+def three_shares(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    into = tmp_path_factory.mktemp("shares") / "gathered"
     for share in (1, 2, 3):
         gather_share(warehouse, WINDOW, into, share, 3)
     return into
+
+
+@pytest.fixture
+def shares(three_shares: Path, tmp_path: Path) -> Path:
+    """Three shares, to do with as a test likes."""
+    return Path(shutil.copytree(three_shares, tmp_path / "gathered"))
 
 
 def asked(warehouse: Warehouse) -> list[tuple[str, dict[str, Any]]]:

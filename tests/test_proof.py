@@ -22,7 +22,7 @@ def prover(server_folders: Callable[[], Path]) -> Iterator[Prover]:
         yield Prover(server, folder, seed=7, full=False, kills=4)
 
 
-@pytest.mark.parametrize("name", one_in(2, SCENARIOS))
+@pytest.mark.parametrize("name", one_in(3, SCENARIOS))
 def test_a_promise_holds(prover: Prover, name: str) -> None:
     line = prover.prove(name)
     assert line.broken == ""
