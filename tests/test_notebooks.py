@@ -87,6 +87,7 @@ def test_the_notebooks_have_parameters_of_the_same_names():
         assert cell.source.startswith('lake = ""'), path.stem
 
 
+@pytest.mark.long
 def test_a_post_mortem_renders_under_plain_papermill_too(lake, tmp_path):
     [notebook] = [path for path in NOTEBOOKS if path.stem == "post_mortem"]
     out = tmp_path / "out.ipynb"

@@ -26,6 +26,7 @@ from analytics.versions import Version
 from analytics.warehouse import Warehouse
 from analytics.window import Window, midnight
 from tests.conftest import UNTIL
+from tests.fewer import one_in
 
 HALVED = [name for name in sql.names("queries") if sql.gathered(sql.text("queries", name))]
 WINDOW = Window(midnight(UNTIL) - timedelta(days=1), midnight(UNTIL))
@@ -201,7 +202,10 @@ def rewritten(into: Path, change: Callable[[dict[str, Any]], dict[str, Any]], si
 _LAKES: list[Lake] = []
 
 
-@pytest.mark.parametrize("harm", [lose, lose_all, deal_anew, of_another_version, of_a_file_that_is_gone, of_one_tenant])
+HARMS = (of_another_version, lose, deal_anew, of_a_file_that_is_gone, lose_all, of_one_tenant)
+
+
+@pytest.mark.parametrize("harm", one_in(3, HARMS))
 def test_what_is_missing_or_does_not_fit_is_asked_again(
     warehouse: Warehouse, shares: Path, harm: Callable[[Path], None]
 ) -> None:

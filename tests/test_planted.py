@@ -52,7 +52,7 @@ def test_the_kind_is_the_right_one(told: Story, facts: Any) -> None:
     assert found["kind"] in told.kinds, f"{told.words} The verdict: {found['verdict']}"
 
 
-@each(version=True)
+@each(2, version=True)
 def test_the_version_is_named(told: Story, facts: Any) -> None:
     found = facts(told)
     if found["kind"] == "quiet":
@@ -61,7 +61,7 @@ def test_the_version_is_named(told: Story, facts: Any) -> None:
     assert (found["before"]["version"], found["after"]["version"]) == (1, told.version), found["verdict"]
 
 
-@each(version=False)
+@each(2, version=False)
 def test_no_version_is_blamed_where_none_is_to_blame(told: Story, facts: Any) -> None:
     found = facts(told)
     assert found["kind"] != "version", found["verdict"]
@@ -83,7 +83,7 @@ def test_the_error_code_is_named(told: Story, facts: Any) -> None:
     assert facts(told)["error_code"] == told.code
 
 
-@each(code=False)
+@each(3, code=False)
 def test_stray_timeouts_are_no_finding(told: Story, facts: Any) -> None:
     assert facts(told)["error_code"] is None
 
@@ -96,7 +96,7 @@ def test_the_rollback_is_dated(told: Story, facts: Any) -> None:
     assert abs(datetime.fromisoformat(found["rollback_at"]) - told.rollback) <= told.tolerance
 
 
-@each(rollback=False)
+@each(3, rollback=False)
 def test_no_rollback_is_made_up(told: Story, facts: Any) -> None:
     assert facts(told)["rollback_at"] is None
 

@@ -250,6 +250,7 @@ def test_a_failure_stops_nothing_leaves_its_page_and_half_run_notebook_and_is_tr
     assert "failed" not in (out / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_a_process_that_dies_or_hangs_is_a_failure_and_not_the_end(small: Lake, tmp_path: Path) -> None:
     # Only its own process, and not whoever adopts it when that is gone.
     dies = """import os, signal, time
