@@ -169,6 +169,7 @@ def test_a_tenant_whose_folder_was_taken_away_is_in_no_answer(many: Lake) -> Non
 # ---- a late row ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long  # the scenario of many small tenants in tests.proof has a small one
 def test_a_late_row_is_never_half_seen(table: Table, many: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Warehouse(many)
     before = Warehouse(many).sql(COUNTS).fetchall()
@@ -245,6 +246,7 @@ def newest(lake: Lake) -> list[DayFile]:
 # ---- killed, deleted, damaged ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_run_killed_between_ledger_and_day_file_leaves_right_answers(
     table: Table, many: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -852,7 +852,7 @@ KILL = {
 }
 
 
-@pytest.mark.parametrize("point", KILL.values(), ids=KILL.keys())
+@pytest.mark.parametrize("point", one_in(2, KILL.values()), ids=KILL.keys())
 def test_a_kill_in_the_middle_leaves_whole_files_and_the_next_run_completes_them(
     table: Table, fresh: Lake, point: str
 ) -> None:

@@ -29,7 +29,7 @@ def test_a_promise_holds(prover: Prover, name: str) -> None:
     assert line.tally.runs > 1 or name == "read-only lake"
 
 
-@pytest.mark.parametrize("fault", one_in(4, DETECTED_BY))
+@pytest.mark.parametrize("fault", one_in(6, DETECTED_BY))
 def test_a_planted_defect_is_noticed(prover: Prover, fault: str) -> None:
     assert prover.plant(fault) != ""
 
