@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics.config import Settings
+from analytics.errors import UsageError
 from analytics.lake import Lake
 from analytics.object_store import LakePath, place
 from analytics.opening import open_lake, tenant_of, warehouse_of
@@ -126,12 +127,15 @@ def gather(
         The files that were written.
 
     Raises:
-        UsageError: There is no such share, or window.
+        UsageError: There is no such share or window, or no folder is named.
         LakeError: There is no lake, or the folder cannot be written.
     """
     from analytics.fan_out import gather_share
 
-    return gather_share(warehouse_of(lake, None, True), Window.parse(since, until), place(into), share, shares)
+    if str(into) in ("", "."):  # what Path makes of nothing
+        raise UsageError("there is no folder to gather into", hint="name one, or s3://bucket/prefix")
+    window = Window.parse(since, until).of_report()
+    return gather_share(warehouse_of(lake, None, True), window, place(into), share, shares)
 
 
 def explain(

@@ -67,7 +67,7 @@ def gather_share(
         The files that were written; none for a share without files.
 
     Raises:
-        UsageError: There is no such share.
+        UsageError: There is no such share; or the lake's runs are weighed otherwise, or of some versions only.
         LakeError: The folder cannot be written.
     """
     if not 1 <= share <= shares:

@@ -167,7 +167,6 @@ def warehouse_of(
     Raises:
         UsageError: There is no such engine.
         ConfigurationError: It is not installed.
-        LakeError: There is no such folder.
     """
     if isinstance(lake, Warehouse):
         found = lake if any_realm else lake.scoped([realm])

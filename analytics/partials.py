@@ -2,7 +2,7 @@
 
 A query in two halves (``sql.gathered``) is asked of some of the lake's files, and its rows are kept in a Parquet file that says of
 which files they are, and in which version. Whoever merges takes what still fits the lake and asks the rest itself: a part that is
-missing, stale or half there makes a report slower, and no number another.
+missing, stale or damaged makes a report slower, and no number another.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics import __version__, reading, sql
-from analytics.errors import LakeError
+from analytics.errors import LakeError, UsageError
 from analytics.lake import Lake
 from analytics.lake_names import day_of
 from analytics.object_store import LakePath, readable
 from analytics.versions import Version, versions
 from analytics.warehouse import Warehouse
-from analytics.window import midnight
+from analytics.window import ONE_DAY, midnight
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _ABOUT = b"strategy_analytics.partial"
 _SUFFIX = ".parquet"
 _TABLES = ("executions", "node_days")
-_ALMOST_A_DAY = timedelta(days=1) - timedelta(microseconds=1)
 
 Files = dict[str, list[str]]
 """Names of files by their table."""
@@ -115,9 +114,16 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
         The file that was written; ``None`` when the share is empty, and not the first.
 
     Raises:
+        UsageError: The lake weighs its runs otherwise, or leaves versions out, which a part does not tell.
         LakeError: The folder cannot be written.
     """
     import pyarrow.parquet as pq
+
+    if lake.is_changed:
+        raise UsageError(
+            "runs that are weighed otherwise, or of which versions are left out, are not gathered",
+            hint="gather from the lake as it was opened; a report with --counters or --min-users asks by itself",
+        )
 
     def ask() -> tuple[pa.Table, _About] | None:
         files = _files(lake, question)
@@ -136,7 +142,7 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
         return None
     rows, about = answer
     days = f"{question.since}-{question.until}"
-    target = into / f"{question.name}-{days}-{share:05}-of-{shares:05}{_SUFFIX}"
+    target = into / f"{question.name}{_whose(about)}-{days}-{share:05}-of-{shares:05}{_SUFFIX}"
     with tempfile.TemporaryDirectory(prefix="strategy-analytics-") as folder:
         staged = Path(folder, "part")
         pq.write_table(rows.replace_schema_metadata({_ABOUT: json.dumps(asdict(about))}), staged, compression="zstd")
@@ -148,18 +154,16 @@ class Partials:
     """Parts that were gathered into a folder, for the warehouse that renders a report.
 
     Args:
-        folder: Where they are.
-
-    Raises:
-        LakeError: There is no such folder.
+        folder: Where they are. One that is not there is as one without parts: every share may have failed.
     """
 
     def __init__(self, folder: LakePath) -> None:
-        if not folder.is_dir():
-            raise LakeError(
-                f"there is no folder {folder}", hint="run `strategy-analytics gather --into …` first", path=str(folder)
-            )
         self._folder = folder
+
+    @property
+    def is_empty(self) -> bool:
+        """There is no part in it."""
+        return next(iter(self._folder.glob(f"*{_SUFFIX}")), None) is None
 
     def gathered(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
         """Rows of a query's first half: those that are here and fit the lake, and of all other files as they are.
@@ -167,37 +171,35 @@ class Partials:
         Args:
             lake: The warehouse that asks.
             name: A query in two halves.
-            values: Of all its parameters.
+            values: Of all its parameters. A time without a zone is UTC.
 
         Returns:
             ``None`` when nothing fits: then the query is asked as any other.
-
-        Raises:
-            LakeError: A part cannot be read.
         """
         import pyarrow as pa
 
         since, until = values.get("since"), values.get("until")
         if lake.is_changed or not (isinstance(since, datetime) and isinstance(until, datetime)):
             return None
-        first, last = since.astimezone(UTC), until.astimezone(UTC)
+        (first, next_first), (last, next_last) = _days_around(since), _days_around(until)
         others = {key: value for key, value in values.items() if key not in ("since", "until")}
-        whole = Question(name, (first + _ALMOST_A_DAY).date(), last.date(), others)
-        files = _files(lake, Question(name, first.date(), (last + _ALMOST_A_DAY).date(), others))
+        whole = Question(name, next_first, last, others)
+        files = _files(lake, Question(name, first, next_last, others))
         now = _about(lake, whole, versions(lake.lake, [one for names in files.values() for one in names]))
         parts: list[pa.Table] = []
         covered: set[str] = set()
-        for name in sorted(path.name for path in self._folder.glob(f"{whole.name}-*{_SUFFIX}")):
-            about, rows = _read(self._folder / name)
-            own = {one for one in about.files if whole.holds(one)}
-            if own and not own & covered and about.fits(whole, now):
-                parts.append(_of_days(rows, whole))
+        for part in sorted(path.name for path in self._folder.glob(f"{whole.name}{_whose(now)}-*{_SUFFIX}")):
+            own, rows = _fitting(self._folder / part, whole, now)
+            if rows is not None and not own & covered:
+                parts.append(rows)
                 covered |= own
         if not parts:
             return None
         rest = {table: [one for one in names if _within(lake, one) not in covered] for table, names in files.items()}
         if any(rest.values()):
             parts.append(_ask(lake, whole, rest, values).replace_schema_metadata())
+        if len(files) == 1 and _is_torn(parts):
+            return None
         return pa.concat_tables(parts)
 
 
@@ -240,21 +242,46 @@ def _ask(lake: Warehouse, question: Question, files: Files, values: Mapping[str,
         return lake.connection.sql(question.statement, params=wanted).to_arrow_table()
 
 
-def _read(path: LakePath) -> tuple[_About, pa.Table]:
+def _whose(about: _About) -> str:
+    """Of one tenant's parts: or those of two would take each other's place in one folder."""
+    if about.realms is None:
+        return ""
+    return f"-{hashlib.sha256(json.dumps(about.realms).encode()).hexdigest()[:8]}"
+
+
+def _days_around(moment: datetime) -> tuple[date, date]:
+    """The UTC day of a moment, and the first that begins no earlier."""
+    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    day = utc.date()
+    return day, day if utc == midnight(day) or day == date.max else day + ONE_DAY
+
+
+def _fitting(path: LakePath, question: Question, now: _About) -> tuple[set[str], pa.Table | None]:
+    """The question's files of a part, and its rows; none when it does not fit, or cannot be read: the report then asks itself."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(readable(path))
-        about = _About(**json.loads(rows.schema.metadata[_ABOUT]))
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise LakeError(
-            f"{path} cannot be read: {error}", hint="take it away, or gather that share again", path=str(path)
-        ) from error
-    return about, rows.replace_schema_metadata()
+        with pq.ParquetFile(readable(path)) as part:
+            about = _About(**json.loads(part.schema_arrow.metadata[_ABOUT]))
+            own = {one for one in about.files if question.holds(one)}
+            if not own or not about.fits(question, now):
+                return set(), None
+            return own, _of_days(part.read().replace_schema_metadata(), question)
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set(), None
 
 
 def _of_days(rows: pa.Table, question: Question) -> pa.Table:
     import pyarrow.compute as pc
 
     return rows.filter((pc.field("day") >= question.since) & (pc.field("day") < question.until))
+
+
+def _is_torn(parts: list[pa.Table]) -> bool:
+    """A tenant's day has rows in several parts, as when somebody moved a file: its quantiles were taken of some of its runs."""
+    import pyarrow as pa
+
+    days = [part.select(["realm_id", "day"]).group_by(["realm_id", "day"]).aggregate([]) for part in parts]
+    every = pa.concat_tables(days)
+    return bool(every.group_by(["realm_id", "day"]).aggregate([]).num_rows < every.num_rows)

@@ -68,7 +68,7 @@ def post_mortem(
     small = _small(min_users, show_users)
     tenant, any_realm = tenant_of(realm, no_realm)
     opened = warehouse_of(lake, tenant, any_realm, engine)
-    window = Window.parse(since, until)
+    window = Window.parse(since, until).of_report()
     run = evidence(opened, find_run(opened, execution_id)).run if execution_id else {}
     if run and not (family or strategy_id):
         strategy_id, tenant, any_realm = str(run["strategy_id"]), run["realm_id"], False
@@ -139,7 +139,7 @@ def runaway_rules(
     limits = named(thresholds)
     last = read(previous) if str(previous) not in ("", "none") else None
     tenant, any_realm = tenant_of(realm, no_realm)
-    window = Window.parse(since, until)
+    window = Window.parse(since, until).of_report()
     # A day alone does not show that the rate has changed.
     looked_at = Window(window.since - timedelta(days=7), window.until)
     opened, sampling = audited(warehouse_of(lake, tenant, any_realm, engine, gathered), looked_at, counters)

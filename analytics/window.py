@@ -10,6 +10,8 @@ from analytics.errors import UsageError
 
 ONE_DAY = timedelta(days=1)
 _FIRST = datetime.min.replace(tzinfo=UTC)
+_ROOM = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""A report looks weeks back from its window, and calendars end."""
 
 
 def midnight(day: date) -> datetime:
@@ -59,6 +61,19 @@ class Window:
         """The UTC days the window touches, in order."""
         first, last = self.since.date(), (self.until - timedelta(microseconds=1)).date()
         return [first + i * ONE_DAY for i in range((last - first).days + 1)]
+
+    def of_report(self) -> Window:
+        """The window itself if there is time around it to compare it with.
+
+        Raises:
+            UsageError: It begins before 1970, or ends after 8999.
+        """
+        if self.since < _ROOM[0] or self.until > _ROOM[1]:
+            raise UsageError(
+                f"no report is made of {self}",
+                hint="give a window between 1970-01-01 and 9000-01-01, such as --since 30d",
+            )
+        return self
 
     def whole_days(self) -> Window:
         """The window itself if it consists of whole UTC days.

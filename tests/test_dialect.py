@@ -58,6 +58,11 @@ def test_what_means_something_else_is_put_right(ours: str, theirs: str) -> None:
     assert transpiled(ours) == theirs
 
 
+def test_what_is_no_query_is_refused() -> None:
+    with pytest.raises(sqlglot.errors.ParseError, match="there is no query in it"):
+        transpiled("selec")
+
+
 def test_an_order_that_needs_the_columns_is_refused_without_them() -> None:
     with pytest.raises(sqlglot.errors.UnsupportedError, match="the columns by name"):
         transpiled("select * from t order by all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -216,12 +217,51 @@ def test_what_is_missing_or_does_not_fit_is_asked_again(
     assert bool(whole) is (harm is lose_all)
 
 
-def test_a_part_that_is_no_part_is_named(warehouse: Warehouse, shares: Path) -> None:
-    path = next(shares.glob("cost_by_strategy-*"))
-    path.write_bytes(b"PAR1 and no more")
-    with pytest.raises(LakeError, match=path.name) as caught:
-        warehouse.asking(Partials(shares)).table("cost_by_strategy", since=WINDOW.since, until=WINDOW.until)
-    assert "gather that share again" in caught.value.hint
+@pytest.mark.parametrize(
+    "about", [None, b"{", b"[]", b"null", b'{"realms": null, "files": [], "definitions": {}}', b"{}"]
+)
+def test_a_part_that_cannot_be_read_is_asked_again(warehouse: Warehouse, shares: Path, about: bytes | None) -> None:
+    expected = warehouse.table("cost_by_strategy", since=WINDOW.since, until=WINDOW.until)
+    for path in shares.glob("cost_by_strategy-*-of-*"):
+        if about is None:
+            path.write_bytes(path.read_bytes()[:-9])
+        else:
+            pq.write_table(pq.read_table(path).slice(1).replace_schema_metadata({ABOUT: about}), path)
+    spy = Spy(Partials(shares))
+    assert warehouse.asking(spy).table("cost_by_strategy", since=WINDOW.since, until=WINDOW.until).equals(expected)
+    assert spy.whole == ["cost_by_strategy"]
+
+
+def test_a_time_without_a_zone_is_utc(
+    warehouse: Warehouse, shares: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    request.addfinalizer(time.tzset)
+    request.addfinalizer(monkeypatch.undo)
+    since, until = (moment.replace(tzinfo=None) for moment in (WINDOW.since, WINDOW.until))
+    spy = Spy(Partials(shares))
+    found = warehouse.asking(spy).table("cost_by_strategy", since=since, until=until)
+    assert found.equals(warehouse.table("cost_by_strategy", since=WINDOW.since, until=WINDOW.until))
+    assert spy.whole == []
+
+
+def test_a_day_that_lies_in_two_files_is_asked_together(table: Any, fresh: Lake, tmp_path: Path) -> None:
+    for number in range(12):
+        table.insert(realmId=f"r{number % 2}", strategyId="s", durationMs=float(number**2), nodesExecuted=5)
+    table.extract(fresh)
+    first, second = (next((fresh.root / "executions" / f"realm=r{number}").rglob("*.parquet")) for number in (0, 1))
+    window = Window.parse("2026-07-08", "2026-07-09")
+    values = {"since": window.since, "until": window.until}
+    for is_torn in (False, True):
+        if is_torn:  # somebody's slip: realm r0's rows now lie where r1's were, too
+            shutil.copyfile(first, second)
+        for share in (1, 2):
+            gather_share(Warehouse(fresh), window, tmp_path / "g", share, 2)
+        spy = Spy(Partials(tmp_path / "g"))
+        alone = Warehouse(fresh).table("time_by_nodes", **values)
+        assert Warehouse(fresh).asking(spy).table("time_by_nodes", **values).equals(alone)
+        assert bool(spy.whole) is is_torn
 
 
 @pytest.fixture
@@ -274,6 +314,9 @@ def test_other_weights_and_fewer_versions_are_asked_of_the_lake(warehouse: Wareh
     fewer = warehouse.without(versions).table("cost_by_strategy", **values)
     assert warehouse.asking(spy).without(versions).table("cost_by_strategy", **values).equals(fewer)
     assert spy.whole == ["cost_by_strategy"] * 2
+    for changed in (warehouse.reweighed(weights), warehouse.without(versions)):
+        with pytest.raises(UsageError, match="are not gathered"):
+            gather_share(changed, WINDOW, shares, 1, 1)
 
 
 def test_one_tenants_shares_are_its_own(lake: Lake, shares: Path, tmp_path: Path) -> None:
@@ -282,8 +325,11 @@ def test_one_tenants_shares_are_its_own(lake: Lake, shares: Path, tmp_path: Path
     spy = Spy(Partials(shares))
     assert own.asking(spy).table("cost_by_strategy", **values).equals(own.table("cost_by_strategy", **values))
     assert spy.whole == ["cost_by_strategy"]  # all tenants' shares are not for it
-    gather_share(own, WINDOW, tmp_path / "own", 1, 1)
-    assert differing(own, tmp_path / "own") == ([], [])
+    other = Warehouse(lake, realms=["sunny-gym"])
+    for one in (own, other):  # side by side in one folder
+        gather_share(one, WINDOW, tmp_path / "own", 1, 1)
+    for one in (own, other):
+        assert differing(one, tmp_path / "own") == ([], [])
     everybody = Spy(Partials(tmp_path / "own"))
     assert (
         Warehouse(lake)
@@ -336,6 +382,7 @@ def test_a_query_of_one_piece_is_not_asked_in_parts(warehouse: Warehouse, tmp_pa
         (["--share", "0/4"], "there is no share 0 of 4"),
         (["--share", "5/4"], "there is no share 5 of 4"),
         (["--share", "one"], "--share one is no share"),
+        (["--share", "\u0661/\u0664"], "is no share"),
     ],
 )
 def test_a_share_that_there_is_not(
@@ -346,10 +393,32 @@ def test_a_share_that_there_is_not(
     assert not (tmp_path / "g").exists()
 
 
+@pytest.mark.parametrize(
+    "words", [["gather", "--share", "1/1", "--into", "g"], ["report", "runaway_rules", "--out", "out"]]
+)
+def test_a_window_that_nothing_can_be_compared_with(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    at = ["--lake", str(lake.root.absolute()), "--all-realms"]
+    monkeypatch.chdir(tmp_path)
+    for window in (["--since", "0001-01-01"], ["--until", "9999-12-31"]):
+        assert main([*words, *at, *window]) == 2
+        assert "give a window between 1970-01-01 and 9000-01-01" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ends_of_the_calendar(warehouse: Warehouse, shares: Path) -> None:
+    first, last = midnight(date.min), midnight(date.max) + timedelta(hours=23)
+    found = warehouse.asking(Partials(shares)).table("cost_by_strategy", since=first, until=last)
+    assert found.equals(warehouse.table("cost_by_strategy", since=first, until=last))
+
+
 def test_nothing_was_gathered(lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["report", "runaway_rules", "--lake", str(lake.root), "--all-realms", "--out", str(tmp_path / "out")]
-    assert main([*words, "--gathered", str(tmp_path / "none")]) == 3
-    assert f"there is no folder {tmp_path / 'none'}" in capsys.readouterr().err
+    assert main([*words, "--gathered", str(tmp_path / "none")]) == 0
+    assert f"nothing was gathered in {tmp_path / 'none'}: the report asks everything itself" in capsys.readouterr().err
+    assert main(["gather", "--share", "1/1", "--into", "", "--lake", str(lake.root), "--all-realms"]) == 2
+    assert "there is no folder to gather into" in capsys.readouterr().err
     with pytest.raises(UsageError, match="there is no engine 'flink'"):
         analytics.runaway_rules(str(lake.root), engine="flink")
     with pytest.raises(UsageError, match="Spark asks by itself"):

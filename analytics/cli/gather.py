@@ -52,7 +52,7 @@ def run_gather(options: argparse.Namespace) -> int:
 
 
 def _share(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
+    match = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text)
     if not match:
         raise UsageError(f"--share {text} is no share", hint="write 1/4 for the first of four")
     return int(match[1]), int(match[2])

@@ -69,7 +69,9 @@ def run_report(options: argparse.Namespace) -> int:
     """Render."""
     from analytics import api
     from analytics.lake import Lake
+    from analytics.object_store import place
     from analytics.opening import find_lake
+    from analytics.partials import Partials
 
     is_chosen = bool(chosen_realms(options)) or options.all_realms
     definition = find(options.report, REPORTS)
@@ -102,6 +104,8 @@ def run_report(options: argparse.Namespace) -> int:
         "gathered": options.gathered,
     }
     fail_on = options.fail_on or definition.fail_on
+    if options.gathered and Partials(place(options.gathered)).is_empty:
+        say(f"nothing was gathered in {options.gathered}: the report asks everything itself")
     rendered = api.render(
         definition, out=options.out, **{name: value for name, value in given.items() if value is not None}
     )

@@ -13,10 +13,11 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import reading, refusals, sql
-from analytics.errors import ConfigurationError
+from analytics.errors import ConfigurationError, LakeError
 from analytics.lake import Lake
 from analytics.object_store import LakePath
 
@@ -45,12 +46,20 @@ def views(
 
     Raises:
         ConfigurationError: sqlglot or PySpark is not installed.
-        LakeError: There is no lake in that place.
+        LakeError: There is no lake in that place, or Spark cannot open its files.
         UnknownNameError: The lake holds nothing of a tenant.
     """
     opened = lake if isinstance(lake, Lake) else Lake(lake)
     reading.check(opened, realms)
-    _tables().open_lake(spark, opened, realms)
+    tables = _tables()
+    try:
+        tables.open_lake(spark, opened, realms)
+    except refusals_of_spark() as error:
+        raise LakeError(
+            f"Spark cannot open the lake in {opened.root}: {said(error)}",
+            hint="the driver and every executor must reach these files; a bucket needs Hadoop's s3a (docs/spark.md)",
+            path=str(opened.root),
+        ) from error
 
 
 def open_warehouse(spark: SparkSession, lake: Warehouse) -> None:
@@ -76,7 +85,7 @@ def session() -> SparkSession:
         begun = made.getOrCreate()
     except (PySparkException, OSError) as error:
         raise ConfigurationError(
-            f"Spark does not start: {str(error).strip().splitlines()[0]}",
+            f"Spark does not start: {said(error)}",
             hint="it needs Java 17 or later (JAVA_HOME), and a master that can be reached (spark-defaults.conf)",
         ) from error
     atexit.register(begun.stop)  # or its executors are told off, at length, when this process ends
@@ -91,6 +100,7 @@ def query(spark: SparkSession, name: str, **parameters: Any) -> DataFrame:
         name: As ``strategy-analytics query --list`` tells them. Of ``points_by_hour`` and ``strategy_summary``, whose statement
             only gathers what an estimate needs, this is what they gather; a report makes the estimates of it.
         **parameters: Values for the query's ``$parameters``, bound and never formatted into the text; those not given are NULL.
+            A time without a zone is UTC.
 
     Raises:
         UnknownNameError: No such query or parameter.
@@ -111,7 +121,31 @@ def answered(spark: SparkSession, statement: str, values: Mapping[str, Any]) -> 
         from analytics.spark.dialect import transpiled
     except ImportError as error:
         raise _missing(error) from error
-    return spark.sql(transpiled(statement), args=dict(values))
+    return spark.sql(transpiled(statement), args={key: _bound(value) for key, value in values.items()})
+
+
+def refusals_of_spark() -> tuple[type[Exception], ...]:
+    """What Spark raises: its own errors, and Java's where it does not translate them."""
+    from pyspark.errors import PySparkException
+
+    try:
+        from py4j.protocol import Py4JError
+    except ImportError:  # a client of Spark Connect has no Java of its own
+        return (PySparkException,)
+    return PySparkException, Py4JError
+
+
+def said(error: BaseException) -> str:
+    """The line of an error that tells what happened; the rest is Java's stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line for line in lines[1:] if lines[0].startswith("An error occurred while calling")), lines[0])
+
+
+def _bound(value: Any) -> Any:
+    """As DuckDB binds it: PySpark would read a time without a zone on the clock of this machine."""
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return [_bound(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _tables() -> Any:

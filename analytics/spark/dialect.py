@@ -27,6 +27,8 @@ def transpiled(statement: str) -> str:
         sqlglot.errors.SqlglotError: It is no SQL, or there is no such thing in Spark.
     """
     trees = [one for one in sqlglot.parse(statement, read="duckdb") if isinstance(one, exp.Create | exp.Query)]
+    if not trees:
+        raise sqlglot.errors.ParseError("there is no query in it")
     tree = trees[-1].expression if isinstance(trees[-1], exp.Create) else trees[-1]
     for node in reversed(list(tree.walk())):  # what is inside comes first
         if (handle := _HANDLED.get(type(node))) and (instead := handle(node)) is not node:
@@ -90,7 +92,11 @@ def _round(node: exp.Expression) -> exp.Expression:
         return node
     value, places = node.this.sql(dialect="spark"), digits.sql(dialect="spark")
     up, down = f"power(10.0D, ({places}))", f"power(10.0D, -({places}))"
-    text = f"case when ({places}) < 0 then round(({value}) / {down}) * {down} else round(({value}) * {up}) / {up} end"
+    rounded = (
+        f"case when ({places}) < 0 then round(({value}) / {down}) * {down} else round(({value}) * {up}) / {up} end"
+    )
+    # Where that leaves what a double can hold, DuckDB leaves the value as it is. To Spark, NaN is larger than infinity.
+    text = f"case when abs({rounded}) >= double('infinity') then {value} else {rounded} end"
     return exp.maybe_parse(f"({text})", dialect="spark")
 
 

@@ -51,21 +51,25 @@ class SparkEngine:
             LakeError: The files were replaced each time.
         """
         session = self._session = self._session or self._begin()
-        from pyspark.errors import PySparkException  # which there is, now
-
+        refusals = spark.refusals_of_spark()
         half = sql.gathered(sql.text("queries", name)) or ""
         wanted = {key: values[key] for key in sql.parameters(half)}
-        refusal: Exception | None = None
         for _ in range(_TRIES):
             before = _files(lake)
+            refusal: Exception | None = None
+            rows: pa.Table | None = None
             try:
                 rows = spark.answered(self._session_of(lake, before, session), half, wanted).toArrow()
-            except PySparkException as error:
-                rows, refusal = None, error
+            except refusals as error:
+                refusal = error
             lake.refresh()
             if _files(lake) == before:
-                if rows is None:
-                    raise _refused(name, refusal) from refusal
+                if refusal is not None:
+                    raise QueryError(
+                        f"Spark: query {name}: {spark.said(refusal)}",
+                        hint="leave out --engine to ask with DuckDB",
+                        query=name,
+                    ) from refusal
                 return rows
         raise LakeError(
             f"the lake's files were replaced {_TRIES} times while Spark read them",
@@ -83,8 +87,3 @@ class SparkEngine:
 
 def _files(lake: Warehouse) -> dict[str, Version]:
     return versions(lake.lake, [name for names in lake.files.values() for name in names])
-
-
-def _refused(name: str, error: Exception | None) -> QueryError:
-    said = str(error).strip().split("\n")[0]
-    return QueryError(f"Spark: query {name}: {said}", hint="leave out --engine to ask with DuckDB", query=name)

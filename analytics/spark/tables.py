@@ -92,15 +92,18 @@ def _read(spark: SparkSession, names: Sequence[str], shape: pa.Schema, base: str
         return spark.createDataFrame([], columns)
     reader = spark.read.schema(columns).option("datetimeRebaseMode", "CORRECTED").option("mergeSchema", "false")
     if base is not None:
-        reader = reader.option("basePath", address(base))
+        reader = reader.option("basePath", _uri(base))
     return reader.parquet(*map(address, names))
 
 
 def address(name: str) -> str:
     """A path as Hadoop's file systems call it, its letters meant as they are."""
+    return "".join(f"\\{letter}" if letter in "{}[]*?\\" else letter for letter in _uri(name))
+
+
+def _uri(name: str) -> str:
     # The cluster's own files may lie elsewhere, so a folder is said to be one.
-    said = name.replace("s3://", "s3a://", 1) if name.startswith("s3://") else f"file://{Path(name).absolute()}"
-    return "".join(f"\\{letter}" if letter in "{}[]*?\\" else letter for letter in said)
+    return name.replace("s3://", "s3a://", 1) if name.startswith("s3://") else f"file://{Path(name).absolute()}"
 
 
 def _in_sight(found: DataFrame, realms: Sequence[str | None] | None) -> DataFrame:

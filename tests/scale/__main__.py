@@ -44,7 +44,8 @@ def main() -> int:
         return 1
     found = {name: kept[name]["found"] for name in PARTS}
     faults, parity = (suites.Suite(**found[name]) for name in ("faults", "parity"))
-    tables = _tables(found, faults, parity, {name: kept[name]["when"] for name in PARTS})
+    tables = _tables(found, faults, parity)
+    tables["measured"] = page.measured(_about(), {name: kept[name]["when"] for name in PARTS})
     sys.stdout.write("\n\n".join(tables.values()) + "\n")
     if options.markdown:
         options.markdown.write_text(page.fill(options.markdown.read_text(encoding="utf-8"), tables), encoding="utf-8")
@@ -60,10 +61,9 @@ def _measure(name: str, options: argparse.Namespace) -> Any:
     return asdict(suites.run({"faults": "fault"}.get(name, name)))
 
 
-def _tables(found: dict[str, Any], faults: suites.Suite, parity: suites.Suite, when: dict[str, str]) -> dict[str, str]:
+def _tables(found: dict[str, Any], faults: suites.Suite, parity: suites.Suite) -> dict[str, str]:
     lines = model.lines(found["curve"], found["sizes"]["extractions"])
     return {
-        "measured": page.measured(_about(), when),
         "faults": page.faults(faults),
         "parity": page.parity(parity),
         "curve": page.curve(found["curve"]),
