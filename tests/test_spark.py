@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from analytics.window import midnight
 from tests.conftest import UNTIL
 from tests.fewer import one_in
 from tests.parity import differences, same
+from tests.store import serving
 from tests.test_day_files import MANY_ROWS, REALMS
 from tests.test_readme import blocks
 
@@ -173,6 +175,67 @@ def test_days_of_small_partitions_are_read_from_their_day_files(spark: Any, tabl
     own = spark.newSession()
     lake_spark.views(own, fresh, [hostile])
     assert own.table("executions").count() == 2
+
+
+@pytest.mark.long
+def test_a_folder_may_be_called_anything(spark: Any, table: Any, tmp_path: Path) -> None:
+    for day in ("2026-07-08T10:00:00Z", "2026-07-07T10:00:00Z"):
+        table.insert(realmId="a", created_at=day)
+    for name in ("{2026,2027}", "[lake]", "lake?*", "back\\slash", "two words", "ünïcode %20"):
+        lake = Lake(tmp_path / name)
+        table.extract(lake)
+        session = spark.newSession()
+        lake_spark.views(session, lake)
+        expected = Warehouse(lake).sql("from executions").to_arrow_table()
+        assert expected.num_rows == 2
+        assert differences(expected, session.table("executions").toArrow(), is_ordered=False) == []
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Lima"])
+def test_a_time_without_a_zone_is_utc_on_every_machine(
+    zone: str, opened: Any, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    request.addfinalizer(time.tzset)
+    request.addfinalizer(monkeypatch.undo)
+    since, until = (moment.replace(tzinfo=None) for moment in (SINCE, TILL))
+    expected = asked_of_duckdb(warehouse, "families_run", {"since": SINCE, "until": TILL})
+    found = lake_spark.query(opened, "families_run", since=since, until=until).toArrow()
+    assert differences(expected, found, is_ordered=True) == []
+
+
+@pytest.mark.long
+def test_a_bucket_that_spark_cannot_reach_is_said(spark: Any, table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    table.insert()
+    with serving() as store:
+        for name, value in store.env.items():
+            monkeypatch.setenv(name, value)
+        import s3fs
+
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("lakes")
+        table.extract(Lake("s3://lakes/one"))
+        with pytest.raises(
+            LakeError, match=r"^Spark cannot open the lake in s3://lakes/one: .*S3AFileSystem"
+        ) as caught:
+            lake_spark.views(spark, "s3://lakes/one")
+    assert "\n" not in caught.value.message
+    assert "needs Hadoop's s3a" in caught.value.hint
+
+
+@pytest.mark.long
+def test_rounding_at_the_ends_of_a_double_is_duckdbs(spark: Any, warehouse: Warehouse) -> None:
+    statement = (
+        "select round(v, d) as rounded from (select unnest($values::double[]) as v, unnest($digits::integer[]) as d)"
+    )
+    pairs = [(1e-310, 311), (1e-310, 308), (1.79e308, -306), (5e300, 20), (1e308, 1), (0.0, 400), (12345.678, -2)]
+    given = {"values": [value for value, _ in pairs], "digits": [digits for _, digits in pairs]}
+    expected = warehouse.connection.sql(statement, params=given).to_arrow_table()
+    assert (
+        lake_spark.answered(spark, statement, given)
+        .toArrow()
+        .equals(expected.cast(pa.schema([("rounded", pa.float64())])))
+    )
 
 
 @pytest.mark.long
