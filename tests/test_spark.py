@@ -30,7 +30,7 @@ from tests.store import serving
 from tests.test_day_files import MANY_ROWS, REALMS
 from tests.test_readme import blocks
 
-pyspark = pytest.importorskip("pyspark", reason="the extra [spark] is not installed; make prove-scale has it")
+pytest.importorskip("pyspark.sql", reason="the extra [spark] is not installed; make prove-scale has it")
 if shutil.which("java") is None:
     pytest.skip("Spark needs Java, and there is none", allow_module_level=True)
 
