@@ -100,7 +100,7 @@ def test_phases_and_the_default_are_compared_each_with_its_own() -> None:
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(PROGRAMS | JSON, PROGRAMS | JSON)
 def test_any_two_programs_can_be_compared(old: Any, new: Any) -> None:
     found, lines = said(old, new)

@@ -225,6 +225,5 @@ def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Pa
     chosen = [
         stop for stop in stops if stop.step in ("rename to executions", "rename to node_days", "rename to ledger")
     ]
-    for stop in chosen[:: len(chosen) // 2]:
-        kills.at(job, tmp_path / "lake", stop, checks=False)
+    kills.at(job, tmp_path / "lake", chosen[len(chosen) // 2], checks=False)  # make prove has every step
     kills.at(job, tmp_path / "lake", stops[-1], checks=True)

@@ -83,8 +83,7 @@ def test_an_age_that_is_none_or_is_seldom_meant_is_refused(age: str) -> None:
 def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Path) -> None:
     job = expire_kills.build(table.url, tmp_path)
     stops = kills.named_steps(job, tmp_path / "lake", tmp_path / "steps")
-    for stop in stops[:: len(stops) // 3]:
-        kills.at(job, tmp_path / "lake", stop, checks=False)
+    kills.at(job, tmp_path / "lake", stops[len(stops) // 2], checks=False)  # make prove has every step
     kills.at(job, tmp_path / "lake", stops[-1], checks=True)
 
 

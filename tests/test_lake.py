@@ -60,7 +60,7 @@ DAY = date(2026, 7, 8)
 # ---- names -----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(REALM)
 def test_a_realms_folder_is_one_short_plain_name_below_the_lake(realm: str | None) -> None:
     name = realm_directory(realm)
@@ -75,7 +75,7 @@ def test_a_realms_folder_is_one_short_plain_name_below_the_lake(realm: str | Non
     assert ".." not in path.parts
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(REALM, REALM)
 @example("Acme", "acme")
 @example("ACME", "Acme")
@@ -92,7 +92,7 @@ def test_two_realms_never_share_a_folder_even_where_names_ignore_case(one: str |
     assert (realm_directory(one).casefold() == realm_directory(two).casefold()) == (one == two)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(REALM)
 def test_a_folder_that_is_not_shortened_names_its_realm(realm: str | None) -> None:
     name = realm_directory(realm)

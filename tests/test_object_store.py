@@ -138,7 +138,7 @@ def twice(source: Table, tmp_path: Path) -> tuple[Lake, Lake]:
     return before, after
 
 
-@pytest.mark.parametrize("fault", one_in(7, FAULTS), ids=[fault.name for fault in FAULTS])
+@pytest.mark.parametrize("fault", one_in(10, FAULTS), ids=[fault.name for fault in FAULTS])
 def test_no_fault_leaves_anything_half(
     fault: Fault, store: Store, source: Table, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

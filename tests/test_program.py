@@ -496,7 +496,7 @@ PROGRAMS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     program=PROGRAMS,
     fields=st.fixed_dictionaries({"a": JSON, "b": JSON}),

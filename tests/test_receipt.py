@@ -708,7 +708,7 @@ ENTRY = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     PROGRAMS | st.dictionaries(st.text(max_size=3), JSON, max_size=2),
     st.none() | st.lists(JSON | ENTRY, max_size=8),
@@ -769,7 +769,7 @@ SANE_AROUND = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SANE | SANE_AROUND, SMALL, SMALL, st.none() | st.integers(0, 20))
 def test_the_points_of_the_steps_add_up_to_what_was_paid(program: Json, a: int, b: int, kept: int | None) -> None:
     built_in = None if "rules" in program else ParentResult(3, "built-in")

@@ -37,6 +37,10 @@ LATER = (
     "bursts",
     "behind_the_cut",
     "odd_rows",
+    "lowered_cap",
+    "stall",
+    "busy_day",
+    "rules_without_work",
 )
 """Stories that ``make prove`` has and ``make test`` has not."""
 
@@ -178,7 +182,7 @@ def test_every_run_of_the_second_version_would_need_more_than_the_cap(told: Tell
 
 
 def test_all_failures_are_logged_and_of_the_ok_runs_about_a_tenth(told: Tell) -> None:
-    runs = [run for found in ALL[:4] for run in told(found).truth]
+    runs = [run for found in ALL[:8] if found.key not in LATER for run in told(found).truth]
     assert all(run.logged for run in runs if run.status != "ok")
     fine = [run for run in runs if run.status == "ok"]
     assert 0.09 < sum(run.logged for run in fine) / len(fine) < 0.11
