@@ -172,7 +172,7 @@ def parsed(svg: str) -> ET.Element:
 
 
 @pytest.mark.parametrize("width", one_in(2, WIDTHS))
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", one_in(2, SHAPES))
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_chart_draws_whatever_it_is_given(name: str, shape: str, width: int) -> None:
     draw, frames = CHARTS[name]

@@ -129,6 +129,7 @@ def test_every_node_type_and_branch_of_the_language_is_in_the_log(demo: Demo) ->
     assert {name for name, _ in rows} <= {name for name, _ in always} | {"not", "veto", "return"}
 
 
+@pytest.mark.long
 def test_the_rare_node_types_appear_in_a_larger_population(tmp_path: Path) -> None:
     log = simulate(runs=40_000, days=14, seed=SEED, directory=tmp_path).log_path.read_text(encoding="utf-8")
     for entry in ('"type":"not","value":true', '"type":"veto","value":"SelfInvite","branch":"veto"', '"branch":"halt"'):

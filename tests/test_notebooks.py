@@ -120,6 +120,7 @@ def test_the_summary_holds_the_same_facts(rendered):
     assert facts["overpaid"]["low"] < facts["overpaid"]["value"] < facts["overpaid"]["high"]
 
 
+@pytest.mark.long
 def test_rendering_again_gives_the_same_bytes_but_for_the_stamp_and_leaves_nothing_else(rendered, lake):
     out = rendered.html.parent.parent
     stamp = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")

@@ -202,6 +202,7 @@ def test_a_killed_runs_lock_is_taken_over_and_its_work_finished(
     )
 
 
+@pytest.mark.long
 def test_a_run_that_slept_through_its_lease_writes_nothing_over_its_successors(
     store: Store,
     source: Table,

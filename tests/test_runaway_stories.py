@@ -181,6 +181,7 @@ def test_every_run_of_the_second_version_would_need_more_than_the_cap(told: Tell
     assert min(run.wanted for run in runs) > 1000
 
 
+@pytest.mark.long
 def test_all_failures_are_logged_and_of_the_ok_runs_about_a_tenth(told: Tell) -> None:
     runs = [run for found in ALL[:8] if found.key not in LATER for run in told(found).truth]
     assert all(run.logged for run in runs if run.status != "ok")
