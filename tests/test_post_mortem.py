@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -385,7 +386,7 @@ def test_points_that_may_be_none_are_nothing_to_decide_on(speed_bonus):
     nothing = estimates.Estimate(0.0, -5.0, 5.0, 20, "good")
     told = [
         advice.actions(found.incident, found.family, found.split),
-        advice.actions(found.incident, found.family, cases.Split(nothing, nothing, nothing, nothing)),
+        advice.actions(replace(found.incident, total=nothing), found.family, found.split),
     ]
     assert [any("Decide on the" in str(todo.text) for todo in todos) for todos in told] == [True, False]
 

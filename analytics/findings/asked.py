@@ -10,6 +10,7 @@ from analytics import differences
 from analytics.findings.baseline import LOOK_BACK, Baseline
 from analytics.findings.failure_growth import growing_codes
 from analytics.findings.finding import Incident
+from analytics.findings.pairs import Pairs
 from analytics.findings.search import Search
 from analytics.findings.sides import side
 from analytics.findings.version_changes import rollback, strength, successor
@@ -68,3 +69,29 @@ def against(search: Search, asked: Baseline) -> Incident:
         reason = hardly if np.isfinite(points.change.low) else "Too few runs are logged to compare."
         return Incident("quiet", before, after, points, reason=reason, baseline=asked.label)
     return replace(found[0], baseline=asked.label, also=tuple(found[1:]))
+
+
+def against_program(found: Incident, pairs: Pairs) -> Incident:
+    """The same with the asked version's program tried on the runs: acquitted where it pays all of them the same."""
+    if found.before is None or found.after is None or found.kind not in ("version", "quiet"):
+        return found
+    versions = [(side.strategy_id, side.strategy_version) for side in (found.before, found.after)]
+    if None in versions[0] or None in versions[1] or versions[0] == versions[1]:
+        return found
+    trial = pairs.trial(found.before, found.after)
+    if trial.verdict == "differs":
+        live = replace(found, kind="version", trial=trial, cause="program", total=trial.difference)
+        return replace(live, since=found.after.since, reason="")
+    if trial.verdict == "cannot tell":
+        if found.kind == "version":
+            return replace(found, trial=trial, cause="unknown")
+        return replace(found, trial=trial, open_trials=(trial,))
+    if found.kind == "quiet":
+        return replace(found, trial=trial, innocent=(trial,))
+    acquitted = replace(
+        found, kind="data", border=None, rollback=None, successor=None, also=(), cause="inputs", innocent=(trial,)
+    )
+    if not found.also:
+        return replace(acquitted, trial=trial)
+    first, *rest = found.also
+    return replace(first, trial=trial, also=(*rest, acquitted))

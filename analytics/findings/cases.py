@@ -57,12 +57,14 @@ class Split:
         mix: Per run: other shares of runs reach the cases.
         overpaid: Over all runs after the change: the effect in points.
         paid: Estimated points paid after the change.
+        is_same_cases: Every case was reached on both sides. Where one came or went, amounts by cases say nothing of its runs.
     """
 
     effect: Estimate
     mix: Estimate
     overpaid: Estimate
     paid: Estimate
+    is_same_cases: bool = True
 
 
 def compare_cases(before: Side, after: Side) -> list[Case]:
@@ -117,7 +119,16 @@ def split(before: Side, after: Side) -> Split:
         mix_value = 0.0
     half = math.hypot((whole.change.high - whole.change.low) / 2, (effect.high - effect.low) / 2)
     mix = Estimate(mix_value, mix_value - half, mix_value + half, whole.change.logged_count, whole.change.grade)
-    return Split(effect, mix, overpaid, estimates.total(new["points"], weights))
+    same = not _came_or_went(old, new) and not _came_or_went(new, old)
+    return Split(effect, mix, overpaid, estimates.total(new["points"], weights), same)
+
+
+def _came_or_went(here: pd.DataFrame, there: pd.DataFrame) -> bool:
+    """Whether a case of one side is missing on the other though chance would hardly leave it out."""
+    names, others = _names(here), set(_names(there).unique())
+    rare = 3 / max(1, len(there))  # of so many rows a case that is no rarer is missing once in twenty times
+    shares = names.value_counts(normalize=True)
+    return any(share > rare for name, share in shares.items() if share > 0 and name not in others)
 
 
 def _overpaid(old: pd.DataFrame, new: pd.DataFrame) -> Estimate:

@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+
+import numpy as np
 
 from analytics.differences import Difference
+from analytics.estimates import Estimate
 from analytics.findings.activations import Activation
+from analytics.findings.paired import Relative, relative
 from analytics.findings.sides import Side
+from analytics.findings.slopes import Slope
+from analytics.findings.trials import VersionTrial
+
+Cause = Literal["program", "inputs", "built-in", "failures", "unknown", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One version of a series, beside the version that ran before the series began.
+
+    Attributes:
+        span: When it was live.
+        trial: Against the version before the series.
+        before_it: Against the version right before it; None for the first of the series, whose that is the same.
+    """
+
+    span: Activation
+    trial: VersionTrial
+    before_it: VersionTrial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +57,14 @@ class Incident:
         reason: Why it is ``quiet`` or ``single``, in words; empty when there is no more to say.
         baseline: What the reader asked to compare with; empty when the report chose.
         also: Further findings, the most important first.
+        cause: What moved it: the version's ``program``, the ``inputs`` (who plays, what clients send), the wrapped
+            ``built-in``, ``failures``; ``unknown`` where that cannot be told; empty where nothing moved.
+        total: Points beyond what would have been paid without it, over all of its runs; None where that is not known.
+        trial: Of a version: its program beside the one before.
+        steps: Of a series of versions that one page tells as one: each of them, the first too.
+        slope: Of points that drift: how fast; None for a change at a moment.
+        innocent: Versions that began about then and are shown to pay the same.
+        open_trials: Of what is quiet: versions of which it cannot be told whether they pay otherwise.
     """
 
     kind: str
@@ -54,3 +86,38 @@ class Incident:
     reason: str = ""
     baseline: str = ""
     also: tuple[Incident, ...] = ()
+    cause: Cause = ""
+    total: Estimate | None = None
+    trial: VersionTrial | None = None
+    steps: tuple[Step, ...] = ()
+    slope: Slope | None = None
+    innocent: tuple[VersionTrial, ...] = ()
+    open_trials: tuple[VersionTrial, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """It had ended at the end of the window."""
+        return bool(self.rollback or self.until or self.code_until or (self.successor and not self.goes_on))
+
+    @property
+    def goes_on(self) -> bool:
+        """A later version of the series, live at the end, still pays otherwise than the one before the series."""
+        if not self.steps:
+            return False
+        last = max(self.steps, key=lambda step: step.span.last)
+        return last.trial.verdict == "differs" and not self.rollback
+
+    @property
+    def relative(self) -> Relative | None:
+        """What a version, or a series of them, pays beyond the earlier program for the same runs, as a share of what that pays."""
+        if self.trial is None or self.trial.verdict != "differs":
+            return None
+        if not self.steps:
+            return self.trial.relative
+        rows = [
+            of.rows[of.rows["decided"].to_numpy(bool)] for step in self.steps if (of := step.trial.forward) is not None
+        ]
+        columns = [
+            np.concatenate([part[name].to_numpy(float) for part in rows]) for name in ("points", "would", "weight")
+        ]
+        return relative(*columns)

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from analytics.findings import cases as case_findings
 from analytics.findings.activations import Activation, activations
+from analytics.findings.asked import against_program
 from analytics.findings.baseline import Baseline, with_rows
-from analytics.findings.counterfactual import Counterfactual, Replayed, Ways, counterfactual
+from analytics.findings.causes import Causes
+from analytics.findings.counterfactual import Counterfactual, Replayed, Ways
 from analytics.findings.family import Family, family_runs
 from analytics.findings.incident import LOOK_BACK, RHYTHM, Incident, find_incident
-from analytics.findings.node_changes import NodeChanges, node_changes
+from analytics.findings.node_changes import NodeChanges, alike, node_changes
+from analytics.findings.pairs import Pairs
 from analytics.findings.replays import ReplayShare, replay_share
-from analytics.findings.variants import find_variants
-from analytics.findings.weighed import weighed
+from analytics.findings.sides import Runs
+from analytics.findings.trials import VersionTrial
 from analytics.status import Coverage
 from analytics.status import coverage as window_coverage
 from analytics.warehouse import Warehouse
@@ -40,7 +43,7 @@ class Inquiry:
         self, lake: Warehouse, family: Family, since: datetime, until: datetime, baseline: Baseline | None = None
     ) -> None:
         self.lake, self.family, self.since, self.until, self._baseline = lake, family, since, until, baseline
-        self._done: dict[tuple[int, int], tuple[Ways, Counterfactual]] = {}
+        self._nodes: dict[tuple[int, int], NodeChanges] = {}  # sides are kept by the incidents that this object holds
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -68,17 +71,64 @@ class Inquiry:
         return activations(self.runs)
 
     @cached_property
+    def pairs(self) -> Pairs:
+        """Versions tried on each other's runs."""
+        return Pairs(self.lake, self.family.realm)
+
+    @cached_property
     def compared(self) -> Incident:
-        """What comparing groups of runs says."""
+        """What comparing groups of runs says, whatever their programs say."""
         asked = with_rows(self._baseline, self.lake, self.family, self.history) if self._baseline else None
         return find_incident(self.history, self.since, self.until, baseline=asked)
 
     @cached_property
+    def causes(self) -> Causes:
+        """Everything that happened in the window, with the programs tried."""
+        return Causes(Runs.of(self.history), self.since, self.until, self.pairs)
+
+    @cached_property
     def incident(self) -> Incident:
-        """What stands out, once the version has been tried on the same inputs."""
-        tried = self._tried(self.compared)[1] if self.compared.kind == "version" else Counterfactual()
-        forward = tried.forward
-        return weighed(self.compared, forward if forward is not None and forward.is_telling else None)
+        """What stands out: with a baseline that was asked for what differs from it, else what moved most points."""
+        if self.window.empty:
+            return Incident("nothing", None, None, None)
+        if self._baseline is not None:
+            return against_program(self.compared, self.pairs)
+        found = self.causes.findings()
+        if not found:
+            return self.causes.quiet()
+        first, *rest = found
+        recent = [other for other in rest if other.since is None or other.since >= self.since or other.goes_on]
+        return self._named(replace(first, also=tuple(recent)))
+
+    def _named(self, found: Incident) -> Incident:
+        """Points that moved without a version are the wrapped built-in's where that answers otherwise and no input moved."""
+        if found.kind != "data":
+            return found
+        nodes = self._nodes_of(found)
+        return replace(found, cause="built-in") if nodes is not None and nodes.is_built_in else found
+
+    @property
+    def trials(self) -> list[VersionTrial]:
+        """Every version of the window beside the one before it; the one asked for where a baseline was."""
+        if self._baseline is not None:
+            return [self.incident.trial] if self.incident.trial is not None else []
+        return [] if self.window.empty else [trial for _, trial in self.causes.trials]
+
+    @property
+    def trial_of_sides(self) -> VersionTrial | None:
+        """Of the two versions that are compared; ``None`` where they are none."""
+        found = self.incident
+        if found.trial is not None or found.before is None or found.after is None:
+            return found.trial
+        sides = [(side.strategy_id, side.strategy_version) for side in (found.before, found.after)]
+        return next(
+            (
+                trial
+                for trial in self.trials
+                if sides == [(side.strategy_id, side.strategy_version) for side in (trial.before, trial.after)]
+            ),
+            None,
+        )
 
     @cached_property
     def cases(self) -> list[case_findings.Case]:
@@ -88,30 +138,24 @@ class Inquiry:
 
     @cached_property
     def split(self) -> case_findings.Split | None:
-        """Effect and mix, and what was overpaid: as the replay has it where that is telling; ``None`` without two sides."""
+        """Effect and mix, and what was overpaid: as the programs have it where they were tried; ``None`` without two sides."""
         found = self.incident
         if not (found.before and found.after):
             return None
-        parts, forward = case_findings.split(found.before, found.after), self.telling
-        return parts if forward is None else replace(parts, overpaid=forward.difference)
+        parts = case_findings.split(found.before, found.after)
+        if found.total is not None and found.kind == "version" and found.trial and found.trial.difference is not None:
+            return replace(parts, overpaid=found.total)
+        return parts
 
     @property
     def ways(self) -> Ways:
         """How the runs of both sides went through their programs."""
-        return self._tried(self.incident)[0]
+        return self.pairs.ways(self.incident.before, self.incident.after)
 
-    @property
+    @cached_property
     def counterfactual(self) -> Counterfactual:
         """Each version's program on the other's inputs."""
-        return self._tried(self.incident)[1]
-
-    def _tried(self, found: Incident) -> tuple[Ways, Counterfactual]:
-        key = (id(found.before), id(found.after))  # sides are kept by the incidents that this object holds
-        if key not in self._done:
-            realm, sides = self.family.realm, (found.before, found.after)
-            old, new = (find_variants(self.lake, realm, side) if side else None for side in sides)
-            self._done[key] = (old, new), counterfactual(self.lake, realm, found.before, found.after, (old, new))
-        return self._done[key]
+        return self.pairs.tried(self.incident.before, self.incident.after, both=True)
 
     @property
     def telling(self) -> Replayed | None:
@@ -127,5 +171,14 @@ class Inquiry:
     @cached_property
     def nodes(self) -> NodeChanges | None:
         """Conditions, fields and amounts that differ; ``None`` when there are no two sides."""
-        found = self.incident
-        return node_changes(self.lake, found.before, found.after, *self.ways) if found.before and found.after else None
+        return self._nodes_of(self.incident)
+
+    def _nodes_of(self, found: Incident) -> NodeChanges | None:
+        """Mixed groups are compared by the version that both hold, or by the usual one of each."""
+        if not (found.before and found.after):
+            return None
+        before, after = alike(found.before, found.after)
+        key = (id(found.before), id(found.after))
+        if key not in self._nodes:
+            self._nodes[key] = node_changes(self.lake, before, after, *self.pairs.ways(before, after))
+        return self._nodes[key]

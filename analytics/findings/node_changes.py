@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analytics import differences
-from analytics.findings.inputs import read_inputs
-from analytics.findings.sides import Side
+from analytics.findings.inputs import Inputs, read_inputs
+from analytics.findings.sides import Side, side
+from analytics.findings.tried import answer_of, wraps
 from analytics.findings.variants import CONDITIONS, Variants, read
 from analytics.program import words
 from analytics.program.compare import compare
@@ -30,6 +31,9 @@ _NUMBERS = ("arith", "func_call", "assign_points", "set_points")
 _MOST = 20_000
 """Runs of each side whose values are compared; more would tell ever smaller differences."""
 _LONGEST = 40
+_LEAST_ROWS = 10
+"""Rows of one version on both sides, for its nodes to be compared rather than those of two versions."""
+_SURE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,39 @@ class NodeChanges:
 
     frame: pd.DataFrame
     reason: str = ""
+
+    @property
+    def moved_fields(self) -> list[str]:
+        """Fields whose values moved beyond chance, the clearest first."""
+        rows = self.frame[(self.frame["type"] == "field") & (self.frame["q"] < _SURE)]
+        return [str(path) for path in rows["path"]]
+
+    @property
+    def is_built_in(self) -> bool:
+        """What moved is the wrapped built-in's answer, and nothing else that the program reads."""
+        moved = self.moved_fields
+        return bool(moved) and all(path.startswith("parent.") for path in moved)
+
+
+def alike(before: Side, after: Side) -> tuple[Side, Side]:
+    """The groups narrowed to one version each, where one holds several: nodes can only be compared between programs.
+
+    The version with enough rows on both sides that has most; without one the usual version of each side.
+    """
+    if before.strategy_id is not None and after.strategy_id is not None:
+        return before, after
+    counts = [group.rows["label"].astype(str).value_counts() for group in (before, after)]
+    both = {
+        str(name): min(int(count), int(counts[1][name])) for name, count in counts[0].items() if name in counts[1].index
+    }
+    best = max(both, key=lambda name: both[name], default=None)
+    usual = str(counts[0].index[0]), str(counts[1].index[0])
+    names = (best, best) if best is not None and both[best] >= _LEAST_ROWS else usual
+    old, new = (
+        side(whole.label, whole.rows[(whole.rows["label"] == name).to_numpy(bool)])
+        for whole, name in zip((before, after), names, strict=True)
+    )
+    return old, new
 
 
 def node_changes(lake: Warehouse, before: Side, after: Side, old: Variants | None, new: Variants | None) -> NodeChanges:
@@ -99,9 +136,14 @@ def _outcomes(side: Variants) -> dict[int, tuple[int, int]]:
 
 
 def _fields(lake: Warehouse, old: Variants, new: Variants) -> list[tuple[Any, ...]]:
-    """Every field that both versions read, by its values."""
+    """Every field that both versions read, by its values; and what the wrapped built-in answered, where no rule read that."""
     inputs = [read_inputs(lake, side, most=_MOST) for side in (old, new)]
     found = []
+    if ("post", "parent.points") not in inputs[0].fields or ("post", "parent.points") not in inputs[1].fields:
+        answers = [_answered(group) for group in inputs]
+        tested = _values(answers[0], answers[1])
+        if tested:
+            found.append(("parent.points", "field", "parent.points", *tested))
     for key in inputs[0].fields:
         if key in inputs[1].fields:
             at = [side.fields.index(key) for side in inputs]
@@ -110,6 +152,15 @@ def _fields(lake: Warehouse, old: Variants, new: Variants) -> list[tuple[Any, ..
             if tested:
                 found.append((key[1], "field", key[1], *tested))
     return found
+
+
+def _answered(inputs: Inputs) -> list[str | None]:
+    """The built-in's points, where the runs were paid just that: no rule set others, none vetoed."""
+    if not wraps(inputs.variants.definition):
+        return []
+    passed = [answer_of(inputs.variants, variant)[1] for variant in inputs.used]
+    numbers = zip(inputs.rows["variant"].tolist(), inputs.rows["points"].tolist(), strict=True)
+    return [repr(points) for variant, points in numbers if passed[variant]]
 
 
 def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int]) -> list[tuple[Any, ...]]:

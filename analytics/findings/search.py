@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,41 +54,59 @@ class Search:
     Args:
         runs: The family's logged runs to ``until``.
         since, until: The window in question.
+        level: The same rows with the points that one program pays for all of them: what moves there is no version's doing. The
+            runs themselves when ``None``.
     """
 
-    def __init__(self, runs: Runs, since: datetime, until: datetime) -> None:
+    def __init__(self, runs: Runs, since: datetime, until: datetime, *, level: Runs | None = None) -> None:
         self.runs, self.since, self.until = runs, since, until
+        self.level = runs if level is None else level
         self.inside = runs.between(since, until)
         self.scope = runs.between(since - LOOK_BACK, until)
         self.region = runs.between(since - 2 * LOOK_BACK, until)
         self.spans = activations(runs.frame.iloc[self.region])
-        self.points = movements.of_points(runs, self.region)
+        self.points = movements.of_points(self.level, self.region)
         self.undecided = ""
         self.best: VersionChange | None = None
+
+    @cached_property
+    def changes(self) -> list[VersionChange]:
+        """Every version first seen in the window or in the week before it, beside the one that went before it."""
+        return version_changes(self.runs, self.spans, self.points, self.since - LOOK_BACK, self.until)
+
+    @cached_property
+    def moved(self) -> ChangePoint | None:
+        """Where points per run move most, whatever the reason."""
+        return self._moment(self.points, _CHANCE)
+
+    @cached_property
+    def is_within(self) -> bool:
+        """They move there within single versions too: a change that does not is the versions' own."""
+        moved = self.moved
+        return moved is not None and movements.holds_within(self.points, self.scope, moved, self.level.label)
 
     # ---- findings --------------------------------------------------------------------------------------------------
 
     def findings(self) -> list[Incident]:
         """All of them, the most important first."""
-        versions = version_changes(self.runs, self.spans, self.points, self.since - LOOK_BACK, self.until)
-        moved = self._moment(self.points, _CHANCE)
-        # A change that is not there within single versions is the versions' own.
-        within = moved is not None and movements.holds_within(self.points, self.scope, moved, self.runs.label)
-        rival = moved if within else None
-        version = self._version([v for v in versions if v.span.first >= self.since], rival)
-        earlier = self._version([v for v in versions if v.span.first < self.since], rival)
+        version = self.version([v for v in self.changes if v.span.first >= self.since])
+        earlier = self.version([v for v in self.changes if v.span.first < self.since])
         known = version or earlier
-        data = self._data(moved) if moved is not None and (within or not known) else None
-        at_border = [v for v in versions if data is not None and v.span == data.border and v.points.is_significant]
+        data = self.data() if self.is_within or not known else None
+        at_border = [v for v in self.changes if data is not None and v.span == data.border and v.points.is_significant]
         if at_border and not known:
             # It moved at a moment nobody named, and a version came at that moment.
-            version, data = self._with_version(at_border[0]), None
-        grown = [self.failing(growth) for growth in growing_codes(self.runs, self.scope, self.inside, self.until)]
-        found = [version, *grown, data, self._slower(versions), earlier]
+            version, data = self.with_version(at_border[0]), None
+        found = [version, *self.failures(), data, self.slower(self.changes), earlier]
         return [item for item in found if item is not None]
 
-    def _version(self, changes: list[VersionChange], moved: ChangePoint | None) -> Incident | None:
+    def failures(self) -> list[Incident]:
+        """Codes that fail more runs than before, the one with the most failures first."""
+        return [self.failing(growth) for growth in growing_codes(self.runs, self.scope, self.inside, self.until)]
+
+    def version(self, changes: list[VersionChange]) -> Incident | None:
         """The version that moved points most, unless a change at another moment explains it."""
+        moved = self.moved if self.is_within else None
         changes = sorted(changes, key=lambda change: -strength(change.points))
         if changes and self.best is None:
             self.best = changes[0]
@@ -99,15 +118,16 @@ class Search:
             if not change.is_beyond_chance:
                 continue
             held = change
-            if moved is not None and not self._coincide(change.span.first, moved):
+            if moved is not None and not self.coincide(change.span.first, moved):
                 kept = change.without(self.runs, self.points, moved)
                 if kept is None:
                     continue
                 held = kept
-            return self._with_version(held)
+            return self.with_version(held)
         return None
 
-    def _with_version(self, change: VersionChange) -> Incident:
+    def with_version(self, change: VersionChange) -> Incident:
+        """The finding of a version."""
         before = self.runs.side(change.earlier.label, change.before)
         return Incident(
             "version",
@@ -122,8 +142,11 @@ class Search:
             border=change.span,
         )
 
-    def _data(self, moved: ChangePoint) -> Incident | None:
-        runs = self.runs
+    def data(self) -> Incident | None:
+        """Points per run that moved at a moment nobody named."""
+        moved, runs = self.moved, self.level
+        if moved is None:
+            return None
         start, stop = int(runs.time[moved.start]), int(runs.time[moved.stop - 1])
         before = runs.where(runs.between(start - 7 * DAY, start))
         after = np.arange(moved.start, moved.stop)
@@ -139,8 +162,8 @@ class Search:
         low, high = plausible_start(runs.time, moved)
         return Incident(
             "data",
-            runs.side("before", before),
-            runs.side("since then", after),
+            self.runs.side("before", before),
+            self.runs.side("since then", after),
             change,
             since=as_time(start),
             since_low=as_time(low),
@@ -151,7 +174,7 @@ class Search:
 
     def _unlike_other_weeks(self, after: Ints, start: int, stop: int) -> bool:
         """Whether the same hours of earlier weeks were otherwise, where the log shows them."""
-        runs = self.runs
+        runs = self.level
         if stop - start >= 7 * DAY:
             return True
         after = after[runs.paid[after]]
@@ -190,7 +213,7 @@ class Search:
             border=self._border(int(runs.time[growth.low]), int(runs.time[growth.high])),
         )
 
-    def _slower(self, versions: list[VersionChange]) -> Incident | None:
+    def slower(self, versions: list[VersionChange]) -> Incident | None:
         """Ok runs that became slower, with a version or at a moment without one."""
         measure = movements.of_duration(self.runs, self.region)
         moved = self._moment(measure, _CHANCE / 2)
@@ -199,7 +222,7 @@ class Search:
             z, p = movements.moved_p(measure, change.before, change.after)
             if z <= 0 or p * len(versions) >= _CHANCE:
                 continue
-            if moved is not None and not self._coincide(change.span.first, moved):
+            if moved is not None and not self.coincide(change.span.first, moved):
                 continue  # it changed at another moment
             left = self.runs.side(change.earlier.label, change.before)
             right = self.runs.side(change.label, change.after)
@@ -277,7 +300,8 @@ class Search:
                 self.undecided = _weekend_words(self.runs, self.scope)
         return found
 
-    def _coincide(self, time: datetime, moved: ChangePoint) -> bool:
+    def coincide(self, time: datetime, moved: ChangePoint) -> bool:
+        """Whether something happened where a change may have begun."""
         low, high = plausible_start(self.runs.time, moved)
         return low - _COINCIDES <= as_number(time) <= high + _COINCIDES
 

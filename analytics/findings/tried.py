@@ -61,7 +61,7 @@ class Trial:
         self._own = Instead(ran.program, ran.program, is_extend=self._is_extend, max_nodes=_NO_CAP)
         cap = _NO_CAP if program is ran else MAX_NODES
         self._instead = Instead(program.program, ran.program, is_extend=self._is_extend, max_nodes=cap)
-        self._answers = [_answer(inputs.variants, variant) for variant in inputs.used]
+        self._answers = [answer_of(inputs.variants, variant) for variant in inputs.used]
         # Only where the program asks for the event's ids do equal inputs need equal ids.
         asked = {node.path for node in program.outline.nodes}
         self._ids = not asked.isdisjoint(EVENT_FIELDS)
@@ -108,7 +108,7 @@ class Trial:
         return recorded if same else restored
 
 
-def _answer(found: Variants, variant: Variant) -> tuple[bool, bool, bool]:
+def answer_of(found: Variants, variant: Variant) -> tuple[bool, bool, bool]:
     """Whether a veto ended a variant's runs; whether what they paid, and for which case, is the built-in's answer."""
     beside, nodes = variant.beside, found.definition.outline.nodes
     wrote = {nodes[position].type for position in beside.positions}

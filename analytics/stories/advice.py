@@ -6,57 +6,24 @@ from analytics import page
 from analytics.findings.cases import Split
 from analytics.findings.family import Family
 from analytics.findings.incident import Incident
+from analytics.findings.trials import VersionTrial
 from analytics.page import number
+from analytics.stories import version_story
 from analytics.stories.moved import cause, episode
 
 
 def actions(found: Incident, family: Family, parts: Split | None) -> list[page.Todo]:
-    """What to do next, done things marked."""
+    """What to do next, done things marked: for what stands out, then for each further finding."""
+    todo = _actions(found, family, parts)
+    for other in found.also:
+        todo += [item for item in _actions(other, family, None) if item.text not in {done.text for done in todo}]
+    return todo
+
+
+def _actions(found: Incident, family: Family, parts: Split | None) -> list[page.Todo]:
     todo: list[page.Todo] = []
     if found.kind == "version" and found.before and found.after:
-        back = found.rollback or found.before
-        call = f"POST …/v1/strategies/custom/{page.visible(back.strategy_id)}/publish      # path as in your deployment"
-        if found.rollback:
-            todo.append(
-                page.Todo(
-                    f"Roll back to {found.rollback.label}: done, {number.when(found.rollback.first)}.",
-                    f"The log agrees: {found.rollback.logged_count:,} rows of {found.rollback.label} since.",
-                    call,
-                    done=True,
-                )
-            )
-        elif found.successor:
-            todo.append(
-                page.Todo(
-                    f"Check what {found.successor.label} pays, which came on {number.when(found.successor.first)}.",
-                    f"{found.after.label} was gone then. A report since then with --baseline {found.before.label} tells.",
-                )
-            )
-        else:
-            todo.append(
-                page.Todo(
-                    f"Decide whether to roll back to {found.before.label}.",
-                    "Republishes the old row under its own id.",
-                    call,
-                )
-            )
-        if parts and (parts.overpaid.low > 0 or parts.overpaid.high < 0):
-            is_short = parts.overpaid.high < 0
-            beyond = parts.overpaid.negated() if is_short else parts.overpaid
-            amount = number.number(beyond.value, beyond.low, beyond.high)
-            todo.append(
-                page.Todo(
-                    f"Decide on the {amount} points that were not paid: leave it, or pay them out."
-                    if is_short
-                    else f"Decide on the {amount} points: keep, or take back from the ledger.",
-                    "The log is a sample and cannot list every user.",
-                )
-            )
-        todo.append(
-            page.Todo(
-                "Simulate before publishing the next version.", "The requests under “Three runs” replay what happened."
-            )
-        )
+        todo += _version(found, parts)
     elif found.kind == "nothing":
         todo.append(page.Todo("Look at another window, or extract this one.", "Nothing is logged here to act on."))
     elif found.kind == "failures":
@@ -68,15 +35,7 @@ def actions(found: Incident, family: Family, parts: Split | None) -> list[page.T
         )
         todo.append(page.Todo("Guard the rule in the next version.", "A program that fails pays nothing."))
     elif found.kind == "data":
-        todo.append(
-            page.Todo(
-                f"Find what clients send otherwise since {number.when(found.since)}.",
-                "No version changed points then: ask for client releases and imports of that time, and compare games and tasks.",
-            )
-        )
-        todo.append(
-            page.Todo("Bound the field in the next version.", "clamp(field, low, high) caps what one event can pay.")
-        )
+        todo += _inputs(found)
     elif found.kind == "duration":
         fields = "Every analytics field is a database query per run, outside the time limit."
         if found.border and found.before:
@@ -89,8 +48,112 @@ def actions(found: Incident, family: Family, parts: Split | None) -> list[page.T
             )
     elif found.kind == "window":
         todo.append(page.Todo("Look for the moment of the change.", "Without a baseline, the report looks for it."))
+    elif found.open_trials:
+        todo += [_undecided(trial) for trial in found.open_trials]
     elif found.reason:
-        todo.append(page.Todo("Nothing to do now.", found.reason))
+        todo.append(page.Todo("No change to act on was found.", found.reason))
     else:
-        todo.append(page.Todo("Nothing to do.", "No change beyond chance was found."))
+        todo.append(
+            page.Todo("No change to act on was found.", "What moved is within chance, as far as the log tells.")
+        )
     return todo
+
+
+def _version(found: Incident, parts: Split | None) -> list[page.Todo]:
+    """Roll back or not, and what becomes of the points."""
+    assert found.before is not None and found.after is not None  # noqa: S101  # decided by the caller
+    todo: list[page.Todo] = []
+    back = found.rollback or found.before
+    call = f"POST …/v1/strategies/custom/{page.visible(back.strategy_id)}/publish      # path as in your deployment"
+    live = found.steps[-1].span.label if found.steps else found.after.label
+    if found.rollback:
+        todo.append(
+            page.Todo(
+                f"Roll back to {found.rollback.label}: done, {number.when(found.rollback.first)}.",
+                f"The log agrees: {found.rollback.logged_count:,} rows of {found.rollback.label} since.",
+                call,
+                done=True,
+            )
+        )
+    elif found.successor and not found.goes_on:
+        todo.append(
+            page.Todo(
+                f"Check what {found.successor.label} pays, which came on {number.when(found.successor.first)}.",
+                f"{found.after.label} was gone then. A report since then with --baseline {found.before.label} tells.",
+            )
+        )
+    elif found.cause == "unknown":
+        todo.append(
+            page.Todo(
+                f"Find out whether {live} or its inputs moved the points, before rolling back to {found.before.label}.",
+                "Read what changed in the program above, and simulate logged runs with both versions.",
+            )
+        )
+    else:
+        todo.append(
+            page.Todo(
+                f"Decide whether to roll {live} back to {found.before.label}.",
+                "Republishes the old row under its own id.",
+                call,
+            )
+        )
+    beyond = version_story.overpaid(found, parts)
+    if beyond is not None and (beyond.low > 0 or beyond.high < 0):
+        is_short = beyond.high < 0
+        beyond = beyond.negated() if is_short else beyond
+        amount = number.number(beyond.value, beyond.low, beyond.high)
+        todo.append(
+            page.Todo(
+                f"Decide on the {amount} points that were not paid: leave it, or pay them out."
+                if is_short
+                else f"Decide on the {amount} points: keep, or take back from the ledger.",
+                "The log is a sample and cannot list every user.",
+            )
+        )
+    todo.append(
+        page.Todo(
+            "Simulate before publishing the next version.", "The requests under “Three runs” replay what happened."
+        )
+    )
+    return todo
+
+
+def _inputs(found: Incident) -> list[page.Todo]:
+    """Where to look for what no version explains; only what grew is bounded by a clamp."""
+    when = (
+        f"between {number.when(found.since)} and {number.when(found.until)}"
+        if found.until
+        else f"since {number.when(found.since)}"
+    )
+    if found.cause == "built-in":
+        return [
+            page.Todo(
+                f"Find what changed in the wrapped built-in {when}.",
+                "Its answer moved under an unchanged program: look at its deployment, its variables and what it alone reads.",
+            )
+        ]
+    if found.slope is not None:
+        return [
+            page.Todo(
+                "Find what drifts: the field that moved, and who plays.",
+                "Points per run change day after day, so no single release explains it.",
+            )
+        ]
+    todo = [
+        page.Todo(
+            f"Find what clients send otherwise {when}.",
+            "No version explains it: ask for client releases and imports of that time, and compare games and tasks.",
+        )
+    ]
+    if found.points is not None and found.points.change.value > 0:
+        todo.append(
+            page.Todo("Bound the field in the next version.", "clamp(field, low, high) caps what one event can pay.")
+        )
+    return todo
+
+
+def _undecided(trial: VersionTrial) -> page.Todo:
+    return page.Todo(
+        f"Whether {trial.after.label} pays otherwise than {trial.before.label} cannot be told from these runs.",
+        f"{trial.reason[:1].upper()}{trial.reason[1:]}. Compare the programs above, and simulate logged runs with both.",
+    )

@@ -9,10 +9,12 @@ import numpy as np
 
 from analytics.findings.counterfactual import Counterfactual, Replayed
 from analytics.findings.incident import Incident, Side, run_estimate
-from analytics.stories import chat, state_of, verdict
+from analytics.stories import chat, state_of, verdict, version_story
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
+    from analytics.findings.inquiry import Inquiry
+    from analytics.findings.trials import VersionTrial
     from analytics.stories.post_mortem import PostMortem
 
 _MOST_NODES = 10
@@ -46,8 +48,14 @@ def summary(report: PostMortem) -> dict[str, Any]:
         "is_significant": bool(found.points and found.points.is_significant),
         "effect_per_run": parts.effect.to_dict() if parts else None,
         "mix_per_run": parts.mix.to_dict() if parts else None,
-        "overpaid": parts.overpaid.to_dict() if parts and found.kind == "version" else None,
-        "overpaid_by": ("replay" if asked.telling else "cases") if parts and found.kind == "version" else None,
+        "overpaid": (beyond := version_story.overpaid(found, parts)) and beyond.to_dict(),
+        "overpaid_by": None if beyond is None else "replay" if version_story.is_tried(found) else "cases",
+        "percent": _percent(found),
+        "versions": [_trial(trial) for trial in asked.trials],
+        "stories": [
+            _story(one, report) for one in (found, *found.also) if one.kind not in ("quiet", "single", "nothing")
+        ],
+        "live_version": _live(asked),
         "counterfactual": _tried(report.shown.counterfactual),
         "replay": {
             "looked_at": asked.replays.looked_at,
@@ -109,8 +117,66 @@ def _counts(found: Incident) -> dict[str, int]:
     """What a calendar and an alert need: a change that goes on is new, one that is over is fixed."""
     if found.kind not in ("version", "failures", "data", "duration", "window"):
         return {"new": 0, "worse": 0, "finding": 0, "fixed": 0}
-    is_over = bool(found.rollback or found.successor or found.until or found.code_until)
-    return {"new": int(not is_over), "worse": 0, "finding": 0, "fixed": int(is_over)}
+    told = [found, *found.also]
+    over = sum(one.is_over for one in told)
+    # One page tells several: it is new while one of them goes on.
+    return {"new": int(over < len(told)), "worse": 0, "finding": 0, "fixed": int(over == len(told))}
+
+
+def _percent(found: Incident) -> dict[str, Any] | None:
+    """The headline's change: of the same runs where the programs were tried on them, else between two groups of runs."""
+    if found.kind == "version" and (share := found.relative) is not None:
+        return {**share.to_dict(), "of": "same runs"}
+    if found.points is None or not np.isfinite(found.points.relative):
+        return None
+    change = found.points
+    ends = {"low": _finite(change.relative_low), "high": _finite(change.relative_high)}
+    return {"value": _finite(change.relative), **ends, "of": "groups"}
+
+
+def _trial(trial: VersionTrial) -> dict[str, Any]:
+    forward = trial.forward
+    return {
+        "version": trial.after.strategy_version,
+        "strategy_id": trial.after.strategy_id,
+        "earlier": trial.before.strategy_version,
+        "since": trial.after.since.isoformat(),
+        "until": trial.after.until.isoformat(),
+        "verdict": trial.verdict,
+        "reason": trial.reason or None,
+        "basis": trial.basis or None,
+        "logged_count": len(trial.after.paid),
+        "failed_count": trial.failed_count,
+        "tried_count": forward.tried_count if forward else 0,
+        "decided_count": forward.decided_count if forward else 0,
+        "differing_count": forward.differing_count + forward.surely_count if forward else 0,
+        "difference": trial.difference.to_dict() if trial.difference else None,
+        "relative": trial.relative.to_dict() if trial.relative else None,
+        "worst": {"low": _finite(trial.worst.low), "high": _finite(trial.worst.high)} if trial.worst else None,
+        "most_differing": _finite(trial.most_differing),
+    }
+
+
+def _story(found: Incident, report: PostMortem) -> dict[str, Any]:
+    moved = report.shown.nodes.moved_fields if report.shown.nodes is not None and found is report.shown.incident else []
+    end = max((step.span.last for step in found.steps), default=None) or (found.after.until if found.after else None)
+    return {
+        "kind": found.kind,
+        "version": found.after.strategy_version if found.after and found.kind == "version" else None,
+        "versions": [step.span.strategy_version for step in found.steps],
+        "cause": found.cause or "unknown",
+        "field": moved[0] if moved and found.kind == "data" else None,
+        "code": found.code,
+        "since": _moment(found.since),
+        "until": _moment(found.until or found.code_until or (end if found.is_over else None)),
+        "is_over": found.is_over,
+        "points": found.total.to_dict() if found.total else None,
+        "per_day": found.slope.per_day.to_dict() if found.slope else None,
+    }
+
+
+def _live(asked: Inquiry) -> int | None:
+    return None if asked.window.empty else int(asked.window["strategy_version"].iloc[-20:].mode().iloc[-1])
 
 
 def _moment(when: datetime | None) -> str | None:

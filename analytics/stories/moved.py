@@ -2,85 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from analytics import estimates, page
 from analytics.differences import Difference
-from analytics.findings.counterfactual import Replayed
 from analytics.findings.incident import Incident, run_estimate
 from analytics.page import number
-from analytics.page.text import plain
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The top of the page.
-
-    Attributes:
-        sentence: Parts for ``page.head``.
-        text: The same without colours.
-        status: What holds now; ``None`` when there is nothing to say.
-        status_role: Its colour.
-    """
-
-    sentence: list[Any]
-    text: str
-    status: list[Any] | None
-    status_role: Literal["fixed", "finding", "worse"]
-
-    @classmethod
-    def of(
-        cls,
-        sentence: list[Any],
-        status: list[Any] | None = None,
-        role: Literal["fixed", "finding", "worse"] = "finding",
-    ) -> Verdict:
-        """The sentence with its plain text."""
-        return cls(sentence, plain(sentence), status, role)
-
-    def with_input(self, nodes: pd.DataFrame) -> Verdict:
-        """Name the field whose values moved most, if one did."""
-        moved = nodes[(nodes["type"] == "field") & (nodes["q"] < 0.01)]
-        if moved.empty:
-            return self
-        row = moved.iloc[0]
-        was, now = (_amount(row[f"{side}_value"], row["what"] != "median") for side in ("before", "after"))
-        what = "its median went" if row["what"] == "median" else f"the share that {row['what']} went"
-        sentence = [
-            *self.sentence,
-            " The input that moved most is ",
-            page.mono(str(row["path"])),
-            f": {what} from ",
-            page.before(was),
-            " to ",
-            page.finding(now),
-            ".",
-        ]
-        return Verdict.of(sentence, self.status, self.status_role)
-
-    def with_replay(self, forward: Replayed) -> Verdict:
-        """Say of a quiet strategy what the replay sees and the comparison does not."""
-        is_more = forward.difference.value > 0
-        amount = forward.difference if is_more else forward.difference.negated()
-        sentence = [
-            *self.sentence,
-            f" But {forward.inputs_label} does pay {'more' if is_more else 'less'} than {forward.program_label} "
-            "on the same inputs: ",
-            page.finding(number.number(amount.value, amount.low, amount.high)),
-            " points ",
-            page.ci(amount.low, amount.high, value=amount.value),
-            f" {'more' if is_more else 'less'} in all.",
-        ]
-        return Verdict.of(sentence, self.status, self.status_role)
-
-
-def _amount(value: float, is_share: bool) -> str:
-    return number.percent(value) if is_share else f"{value:,.6g}"
+from analytics.stories import version_story
+from analytics.stories.phrases import Verdict, interval, percent
 
 
 def episode(found: Incident) -> str:
@@ -120,15 +49,40 @@ def data(found: Incident, change: Difference, name: Any) -> Verdict:
         if found.until
         else f" since {number.when(found.since, long=True)}"
     )
-    sentence: list[Any] = [
+    innocent = version_story.paid_the_same(found.innocent)
+    if found.slope is not None:
+        share, days = found.slope.per_day, found.slope.days
+        drift = "more" if share.value > 0 else "fewer"
+        sentence: list[Any] = [
+            name,
+            " pays ",
+            page.finding(
+                f"{number.percent(abs(share.value), *sorted((abs(share.low), abs(share.high))))} {drift} points"
+            ),
+            " a day ",
+            page.ci(100 * share.low, 100 * share.high, value=100 * share.value, unit="%", sign=True),
+            f", day after day over {days:.0f} days: a drift, not a moment. No version explains it. ",
+        ]
+        return _told(found, [*sentence, innocent + " " * bool(innocent), _where(found)])
+    sentence = [
         name,
         " paid " if found.until else " pays ",
         page.finding(f"{percent(change)} points per run"),
         " ",
         interval(change),
-        f"{when}, {_versions_then(found)}. {began(found)} Look at who plays and at the data clients send.",
+        f"{when}, {innocent or versions_then(found) + '.'} {began(found)} ",
     ]
-    return _told(found, sentence)
+    return _told(found, [*sentence, _where(found)])
+
+
+def _where(found: Incident) -> str:
+    """Where to look for what no version explains."""
+    if found.cause == "built-in":
+        return (
+            "What the wrapped built-in answers moved, and no other field that the program reads: the built-in was changed, "
+            "or what it alone reads."
+        )
+    return "Look at who plays and at the data clients send."
 
 
 def slower(found: Incident, name: Any) -> Verdict:
@@ -143,7 +97,7 @@ def slower(found: Incident, name: Any) -> Verdict:
         page.before(number.ms(before)),
         " ",
         page.ci(change.change.low, change.change.high, value=change.change.value, unit="ms", sign=True),
-        f", since {number.when(found.since, long=True)}, {_versions_then(found)}. "
+        f", since {number.when(found.since, long=True)}, {versions_then(found)}. "
         "The time limit wraps only the walk, so look at the fields it reads, not at the rules alone.",
     ]
     return _told(found, sentence)
@@ -170,8 +124,11 @@ def also(found: Incident) -> list[Any]:
             what = "median" if change is other.median else "95th percentile"
             grew = number.percent(change.relative, change.relative_low, change.relative_high)
             said += [f" Also: the {what} duration of ok runs went up by {grew}{since}."]
-        elif other.points is not None:
-            said += [f" Also: {percent(other.points)} points per run{since}", f", {_versions_then(other)}."]
+        elif other.kind == "version" and other.after is not None:
+            said += version_story.also(other)
+        elif other.kind == "data" and other.points is not None:
+            beside = "no version explains it" if other.innocent else versions_then(other)
+            said += [f" Also: {percent(other.points)} points per run ", interval(other.points), f"{since}, {beside}."]
     return said
 
 
@@ -200,7 +157,8 @@ def _slow_part(found: Incident) -> tuple[str, Difference]:
     return "the slowest twentieth of ok runs takes at least", found.tail
 
 
-def _versions_then(found: Incident) -> str:
+def versions_then(found: Incident) -> str:
+    """Which version came at that time, if one did."""
     if found.reason:
         return found.reason
     return f"with the first run of {found.border.label}" if found.border else "though no version changed then"
@@ -219,23 +177,3 @@ def _told(found: Incident, sentence: list[Any]) -> Verdict:
     if found.until is not None:
         return Verdict.of(sentence, [f"Over since {number.when(found.until)}."], "fixed")
     return Verdict.of(sentence, ["Still going on at the end of the window."])
-
-
-def percent(change: Difference) -> str:
-    """“50 % more”; the amount itself where nothing was paid before."""
-    word = "more" if change.change.value > 0 else "fewer"
-    if not math.isfinite(change.relative):  # nothing was paid before: there is no share of it
-        moved = change.change
-        return f"{number.number(abs(moved.value), *sorted((abs(moved.low), abs(moved.high))))} {word}"
-    return (
-        f"{number.percent(abs(change.relative), *sorted((abs(change.relative_low), abs(change.relative_high))))} {word}"
-    )
-
-
-def interval(change: Difference) -> Any:
-    """The interval of that."""
-    if not math.isfinite(change.relative):
-        return page.ci(change.change.low, change.change.high, value=change.change.value, sign=True)
-    return page.ci(
-        100 * change.relative_low, 100 * change.relative_high, value=100 * change.relative, unit="%", sign=True
-    )

@@ -10,7 +10,10 @@ from analytics import page
 from analytics.findings.cases import Split
 from analytics.findings.counterfactual import Counterfactual, Group, Replayed
 from analytics.findings.incident import NO_CASE, Incident
+from analytics.findings.trials import VersionTrial
 from analytics.page import Column, number
+from analytics.stories import version_story
+from analytics.stories.phrases import percent_up
 
 if TYPE_CHECKING:
     from analytics.page import Block
@@ -18,8 +21,15 @@ if TYPE_CHECKING:
 _MOST_CASES = 12
 
 
-def section(found: Incident, tried: Counterfactual, parts: Split | None) -> Block:
-    """The counterfactual by case; without one, why there is none and what can be said instead."""
+def section(found: Incident, tried: Counterfactual, parts: Split | None, trial: VersionTrial | None = None) -> Block:
+    """The counterfactual by case; without one, why there is none and what can be said instead.
+
+    Args:
+        found: What stands out.
+        tried: Both programs on each other's runs, by the cases that may be shown.
+        parts: The change by cases.
+        trial: What that proves.
+    """
     forward = tried.forward
     if forward is None or not forward.decided_count:
         return _without(found, tried, parts)
@@ -32,8 +42,18 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None) -> Bloc
     ]
     if not forward.differing_count:
         runs = f"{forward.decided_count:,} replayed runs"
-        same = f"Nothing: on the same inputs {other} pays what {one} paid, in every one of the {runs}."
-        return page.section("much", _question(forward), how, same, _notes(forward))
+        same = f"on the same inputs {other} pays what {one} paid, in every one of the {runs}"
+        if trial is not None and trial.verdict == "same":
+            rest = (
+                f"; at most {percent_up(trial.most_differing)} of its runs can differ" if trial.most_differing else ""
+            )
+            said_same = f"Nothing: {same}{rest}."
+        elif trial is not None and trial.verdict == "differs":
+            said_same = f"Cannot be told in points: {trial.reason}. Where it can, {same}."
+        else:
+            why = trial.reason if trial is not None else "some runs could not be tried"
+            said_same = f"Cannot tell: {why}. Where it can be told, {same}."
+        return page.section("much", _question(forward), how, said_same, [*_series(found), *_notes(forward)])
     low, high = forward.difference.low, forward.difference.high
     said: list[Any] = [
         f"Points on the same inputs: {other} would have paid ",
@@ -44,7 +64,7 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None) -> Bloc
         page.est(forward.difference, sign=True),
         "." if low > 0 or high < 0 else ", which may be nothing.",
     ]
-    body: list[Any] = [_table(forward), *_notes(forward)]
+    body: list[Any] = [*_series(found), _table(forward), *_notes(forward)]
     if tried.backward is not None and tried.backward.decided_count:
         back = tried.backward
         turned = page.est(back.per_run.negated(), sign=True)
@@ -67,15 +87,46 @@ def _question(forward: Replayed) -> str:
 def _without(found: Incident, tried: Counterfactual, parts: Split | None) -> Block:
     why = tried.reason or "no run's input decides what the other program pays"
     said: list[Any] = [f"Cannot be replayed: {why}."]
-    if found.kind == "version" and parts is not None:
-        said += [" Case by case, beyond the earlier amounts: ", page.est(parts.overpaid, sign=True), " points."]
-    less = found.kind == "version" and parts is not None and parts.overpaid.high < 0
+    beyond = version_story.overpaid(found, parts)
+    if beyond is not None:
+        said += [" Case by case, beyond the earlier amounts: ", page.est(beyond, sign=True), " points."]
+    elif found.kind == "version":
+        said += [" Cases came or went, so amounts by cases do not tell it either."]
+    less = beyond is not None and beyond.high < 0
     return page.section(
         "much",
         f"How much was {'under' if less else 'over'}paid?",
         ["Without both programs, amounts are compared case by case."],
         said,
     )
+
+
+def _series(found: Incident) -> list[Any]:
+    """Of a series of versions: each beside the version before them, on its own runs."""
+    if not found.steps or found.before is None:
+        return []
+    rows = []
+    for step in found.steps:
+        forward, own = step.trial.forward, step.before_it
+        rows.append(
+            {
+                "version": step.span.label,
+                "when": number.span(step.span.first, step.span.last),
+                "count": forward.tried_count if forward else 0,
+                "per_run": step.trial.per_run,
+                "step": own.per_run if own is not None else step.trial.per_run,
+                "difference": step.trial.difference,
+            }
+        )
+    columns = [
+        Column("version", "Version", role="name"),
+        Column("when", "first – last run"),
+        Column("count", "replayed runs", kind="count"),
+        Column("step", "beyond the version before it, per run", kind="estimate"),
+        Column("per_run", f"beyond {found.before.label}, per run", kind="estimate"),
+        Column("difference", "in all, est.", kind="estimate"),
+    ]
+    return [page.table(rows, columns)]
 
 
 def _table(forward: Replayed) -> Block:

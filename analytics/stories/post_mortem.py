@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import charts, page
 from analytics.findings.inquiry import Inquiry
-from analytics.findings.weighed import pays_otherwise
 from analytics.page import number
 from analytics.stories import (
     advice,
@@ -62,15 +61,12 @@ class PostMortem:
     @cached_property
     def verdict(self) -> verdict.Verdict:
         """The sentence on top."""
-        asked = self.inquiry
+        asked, incident = self.inquiry, self.shown.incident
         found = verdict.decide(
-            self.shown.incident, self.shown.cases, asked.split, asked.family, asked.window, asked.coverage
+            incident, self.shown.cases, asked.split, asked.family, asked.window, asked.coverage, self.shown.hidden_cases
         )
         # Only where no version explains it are the inputs the answer.
-        if self.shown.incident.kind == "data" and self.shown.nodes:
-            return found.with_input(self.shown.nodes.frame)
-        forward = asked.telling
-        return found.with_replay(forward) if forward and pays_otherwise(self.shown.incident, forward) else found
+        return found.with_input(self.shown.nodes.frame) if incident.kind == "data" and self.shown.nodes else found
 
     @property
     def title(self) -> str:
@@ -104,7 +100,7 @@ class PostMortem:
     def strip(self) -> Block:
         """Four numbers."""
         asked = self.inquiry
-        return strip.strip(self.shown.incident, asked.window, asked.split, asked.telling, self.shown.small)
+        return strip.strip(self.shown.incident, asked.window, asked.split, self.shown.small)
 
     def key(self) -> Block:
         """How to read the numbers."""
@@ -178,7 +174,9 @@ class PostMortem:
 
     def how_much(self) -> Block:
         """The counterfactual."""
-        return overpaid.section(self.shown.incident, self.shown.counterfactual, self.inquiry.split)
+        return overpaid.section(
+            self.shown.incident, self.shown.counterfactual, self.inquiry.split, self.inquiry.trial_of_sides
+        )
 
     def runs_explained(self) -> Block:
         """Three runs with their path."""

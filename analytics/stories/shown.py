@@ -39,7 +39,7 @@ class Shown:
         return replace(found, also=type(found.also)(other for other in found.also if other.code not in hidden))
 
     @cached_property
-    def _hidden_cases(self) -> frozenset[str]:
+    def hidden_cases(self) -> frozenset[str]:
         """Cases that too few users reached, on either side."""
         found = self.incident
         hidden: set[str] = set()
@@ -52,7 +52,7 @@ class Shown:
     @cached_property
     def cases(self) -> list[Case]:
         """Cases of both sides that may be shown."""
-        return [case for case in self._inquiry.cases if case.name not in self._hidden_cases]
+        return [case for case in self._inquiry.cases if case.name not in self.hidden_cases]
 
     @cached_property
     def counterfactual(self) -> Counterfactual:
@@ -68,7 +68,7 @@ class Shown:
     def _shown(self, tried: Replayed | None) -> Replayed | None:
         if tried is None or not self.small:
             return tried
-        return replace(tried, cases=[case for case in tried.cases if case.name not in self._hidden_cases], users=[])
+        return replace(tried, cases=[case for case in tried.cases if case.name not in self.hidden_cases], users=[])
 
     @cached_property
     def nodes(self) -> NodeChanges | None:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from analytics import page
 from analytics.findings.cases import Split
-from analytics.findings.counterfactual import Replayed
 from analytics.findings.incident import Incident, run_estimate
 from analytics.page import number
-from analytics.stories import verdict
+from analytics.stories import verdict, version_story
 from analytics.stories.small_cells import SmallCells
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from analytics.page import Block
 
 
-def strip(
-    found: Incident, window: pd.DataFrame, parts: Split | None, replayed: Replayed | None, small: SmallCells
-) -> Block:
+def strip(found: Incident, window: pd.DataFrame, parts: Split | None, small: SmallCells) -> Block:
     """Points beyond, runs, users, failures."""
     after = found.after
     rows = after.rows if after else window
@@ -33,7 +30,7 @@ def strip(
         where = "since then"
     return page.strip(
         [
-            _points(found, rows, parts, replayed),
+            _points(found, rows, parts),
             page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {len(rows):,} logged rows"),
             page.Cell(
                 f"Users {where}",
@@ -46,15 +43,15 @@ def strip(
     )
 
 
-def _points(found: Incident, rows: pd.DataFrame, parts: Split | None, replayed: Replayed | None) -> page.Cell:
-    if found.kind != "version" or parts is None:
+def _points(found: Incident, rows: pd.DataFrame, parts: Split | None) -> page.Cell:
+    beyond = version_story.overpaid(found, parts)
+    if beyond is None or found.before is None:
         return page.Cell("Points per run", verdict.mean_points(rows), "ok runs, estimated")
     how = (
-        f"beyond what {replayed.program_label} pays on the same inputs"
-        if replayed
+        f"beyond what {found.before.label} pays on the same inputs"
+        if version_story.is_tried(found)
         else "beyond the earlier amounts, case by case"
     )
-    beyond = parts.overpaid
     if beyond.high < 0:
         return page.Cell("Points underpaid", beyond.negated(), how.replace("beyond", "short of"), role="finding")
     return page.Cell("Points overpaid", beyond, how, role="finding")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analytics import estimates, page
-from analytics.differences import Difference
 from analytics.estimates import Estimate
 from analytics.findings.activations import Activation
 from analytics.findings.cases import Case, Split
@@ -15,8 +14,9 @@ from analytics.findings.family import Family
 from analytics.findings.incident import Incident, paid
 from analytics.page import number
 from analytics.status import Coverage
-from analytics.stories import moved
-from analytics.stories.moved import Verdict, cause, episode, interval, percent
+from analytics.stories import moved, version_story
+from analytics.stories.moved import cause, episode
+from analytics.stories.phrases import Verdict, interval, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +31,24 @@ def mean_points(rows: pd.DataFrame) -> Estimate:
 
 
 def decide(
-    found: Incident, cases: Sequence[Case], parts: Split | None, family: Family, window: pd.DataFrame, held: Coverage
+    found: Incident,
+    cases: Sequence[Case],
+    parts: Split | None,
+    family: Family,
+    window: pd.DataFrame,
+    held: Coverage,
+    hidden: Collection[str] = (),
 ) -> Verdict:
-    """Choose the sentence that the evidence carries."""
+    """Choose the sentence that the evidence carries.
+
+    Args:
+        found: What stands out.
+        cases, parts: Of its two sides.
+        family: The strategy.
+        window: Logged runs of the window, oldest first.
+        held: How much of the window the lake holds.
+        hidden: Cases that are not to be named.
+    """
     name = page.author(family.name)
     if found.kind == "nothing":
         if held.missing:
@@ -48,45 +63,59 @@ def decide(
             else "How many ok runs happened is not known: at rate 0 none is logged."
         )
         return Verdict.of(["No run of ", name, f" was logged in this window. {most}"], None)
-    told = _moved(found, cases, parts, name)
+    told = _moved(found, cases, parts, name, hidden)
     if told is not None:
         return Verdict.of([*told.sentence, *moved.also(found)], told.status, told.status_role)
-    here = mean_points(window)
+    return Verdict.of([*_quiet(found, window, name), *_tried(found)], None)
+
+
+def _quiet(found: Incident, window: pd.DataFrame, name: Any) -> list[Any]:
+    """Nothing stands out: what it pays now, and how that compares."""
+    label, rows = _live(window)
+    here = mean_points(rows)
+    now = page.strong(number.number(here.value, here.low, here.high))
+    who = f" ({label})" if label else ""
     if found.kind == "quiet" and found.points and math.isfinite(found.points.change.low):
-        now = page.strong(number.number(here.value, here.low, here.high))
         if found.reason:
-            return Verdict.of(
-                [name, " pays ", now, " points per run now, a change of ", interval(found.points), f". {found.reason}"],
-                None,
-            )
-        return Verdict.of(
-            [
-                f"Points per run are as {'in ' + found.baseline if found.baseline else 'before'}: ",
-                name,
-                " pays ",
-                now,
-                " now. The change, ",
-                interval(found.points),
-                ", may be chance.",
-            ],
-            None,
-        )
-    few = "Too few runs are logged to compare." if found.before else "There is nothing to compare it with."
-    return Verdict.of(
-        [
+            return [
+                name, " pays ", now, f" points per run now{who}, a change of ", interval(found.points), f". {found.reason}",
+            ]  # fmt: skip
+        return [
+            f"Points per run are as {'in ' + found.baseline if found.baseline else 'before'}, as far as the log tells: ",
             name,
-            " paid ",
-            page.strong(number.number(here.value, here.low, here.high)),
-            f" points per run. {found.reason or few}",
-        ],
-        None,
-    )
+            " pays ",
+            now,
+            f" now{who}. The change, ",
+            interval(found.points),
+            ", may be chance.",
+        ]
+    few = "Too few runs are logged to compare." if found.before else "There is nothing to compare it with."
+    return [name, " paid ", now, f" points per run{who}. {found.reason or few}"]
 
 
-def _moved(found: Incident, cases: Sequence[Case], parts: Split | None, name: Any) -> Verdict | None:
+def _live(window: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """The version live at the end of the window and its runs; its label is empty where no other one ran."""
+    labels = window["label"].astype(str)
+    if labels.nunique() < 2:
+        return "", window
+    last = str(labels.iloc[-20:].mode().iloc[-1])  # stragglers of an earlier one may be the very last
+    return last, window[(labels == last).to_numpy(bool)]
+
+
+def _tried(found: Incident) -> list[Any]:
+    """Of what is quiet: which versions came and are shown to pay the same, and of which that cannot be told."""
+    if found.kind not in ("quiet", "single"):
+        return []
+    said = [version_story.paid_the_same(found.innocent), version_story.undecided(found.open_trials)]
+    return [f" {sentence}" for sentence in said if sentence]
+
+
+def _moved(
+    found: Incident, cases: Sequence[Case], parts: Split | None, name: Any, hidden: Collection[str]
+) -> Verdict | None:
     """The sentence of a finding; ``None`` for none."""
     if found.kind == "version" and found.points and found.after and found.before and parts:
-        return _version(found, found.points, cases, parts, name)
+        return version_story.sentence(found, cases, parts, name, hidden)
     if found.kind == "failures" and found.after:
         return _failing(found, name)
     if found.kind == "data" and found.points:
@@ -138,73 +167,31 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
 
 
 def why_sentence(parts: Split, found: Incident) -> str:
-    """The answer to "why?"."""
-    change = found.points.change.value if found.points else parts.effect.value + parts.mix.value
+    """The answer to "why?": the program's part on the same runs, and what came with the inputs; by cases where none was tried."""
+    change = found.points.change if found.points else None
+    rest = version_story.inputs_part(found)
+    per_run = found.trial.per_run if found.trial is not None and found.trial.verdict == "differs" else None
+    if per_run is not None and rest is not None and change is not None:
+        program = number.number(per_run.value, per_run.low, per_run.high, sign=True)
+        whole = number.number(change.value, change.low, change.high, sign=True)
+        inputs = number.number(rest.value, rest.low, rest.high, sign=True)
+        beyond = "which may be chance" if rest.low <= 0 <= rest.high else "beyond chance"
+        return (
+            f"The program changes points per run by {program}, on the same runs. In all they moved by {whole}; the rest, "
+            f"{inputs}, came with who plays and what clients send, {beyond}."
+        )
     if found.points is None or not found.points.is_significant:
         return "The change of points per run may be chance, so there is nothing to explain."
     effect = number.number(parts.effect.value, parts.effect.low, parts.effect.high, sign=True)
-    whole = number.number(change, found.points.change.low, found.points.change.high, sign=True)
-    mix = "may be chance" if parts.mix.low <= 0 <= parts.mix.high else "is a real change in who reaches which case"
-    return f"Other amounts in the same cases change points per run by {effect}, of {whole} in all. The rest {mix}."
-
-
-def _version(found: Incident, change: Difference, cases: Sequence[Case], parts: Split, name: Any) -> Verdict:
-    assert found.after is not None and found.before is not None  # noqa: S101  # decided by the caller, for the type checker
-    sentence: list[Any] = [
-        f"Version {found.after.strategy_version} of ",
-        name,
-        " paid ",
-        page.finding(f"{percent(change)} points per run"),
-        " ",
-        interval(change),
-    ]
-    moved = [case for case in cases if case.amount_changed]
-    explained = abs(parts.effect.value) >= 0.5 * abs(change.change.value)
-    if moved and explained:
-        case = max(moved, key=lambda c: abs(c.overpaid.value))
-        sentence += [
-            ", because case ",
-            page.author(case.name),
-            " went from ",
-            page.before(number.number(case.points_before.value, case.points_before.low, case.points_before.high)),
-            " to ",
-            page.finding(number.number(case.points_after.value, case.points_after.low, case.points_after.high)),
-            ".",
-        ]
-    elif not explained:
-        sentence += [", mostly because other shares of runs reach its cases."]
-    else:
-        sentence += ["."]
-    ended = (
-        f"and the rollback on {number.when(found.rollback.first, long=True)}"
-        if found.rollback
-        else f"and {number.when(found.after.until, long=True)}"
+    whole = number.number(found.points.change.value, found.points.change.low, found.points.change.high, sign=True)
+    mix = "may be chance" if parts.mix.low <= 0 <= parts.mix.high else "is a real change in which cases are reached"
+    route = (
+        "" if found.kind != "version" or parts.mix.low <= 0 <= parts.mix.high
+        else " Whether the program sends runs there or other people play is not told by cases alone."
+    )  # fmt: skip
+    return (
+        f"Other amounts in the same cases change points per run by {effect}, of {whole} in all. The rest {mix}.{route}"
     )
-    between = f" between {number.when(found.after.since, long=True)} {ended}."
-    amount, low, high = parts.overpaid.value, parts.overpaid.low, parts.overpaid.high
-    if low > 0 or high < 0:
-        low, high = sorted((abs(low), abs(high)))
-        sentence += [
-            f" It {'overpaid' if amount > 0 else 'underpaid'} ",
-            page.finding(f"{number.number(abs(amount), low, high)} points"),
-            " ",
-            page.ci(low, high, value=abs(amount)),
-            between,
-        ]
-    else:
-        sentence += [f" It was seen{between}"]
-    if found.rollback:
-        status: list[Any] = [
-            f"Over since {number.when(found.rollback.first)}: {found.rollback.label} is live again. "
-            "Still to decide: do the points stay?"
-        ]
-        return Verdict.of(sentence, status, "fixed")
-    if found.successor:
-        came = (
-            f"{found.successor.label} came on {number.when(found.successor.first)}, and {found.after.label} was gone. "
-        )
-        return Verdict.of(sentence, [came, "Still to decide: do the points stay?"], "finding")
-    return Verdict.of(sentence, [f"{found.after.label} was still live at the end of the window."], "finding")
 
 
 def _failing(found: Incident, name: Any) -> Verdict:

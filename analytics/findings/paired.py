@@ -1,0 +1,128 @@
+"""Two programs on the same runs: the share by which one pays more, and which cases it comes from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from analytics import estimates
+from analytics.estimates import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+_MOST_MOVES = 20
+_ALIKE = 10
+"""Runs that must all be paid the same share more, for that share to be taken for the factor itself."""
+_USUAL = 0.9
+"""Share of a group's runs with one amount, for it to be the group's amount."""
+
+Way = Literal["amount", "route", "fails"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A change as a share of what there was, with its 95 % interval: 0.5 is half as much again."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float | None]:
+        """As plain JSON values; what is not finite becomes ``None``."""
+        return {
+            name: value if math.isfinite(value) else None
+            for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Runs that two programs pay differently, by the cases in which both end them.
+
+    Attributes:
+        way: ``amount``: the same case pays another amount. ``route``: another case. ``fails``: the other program fails there.
+        was: Case in which the other program ends them; None for none.
+        now: Case in which they were paid.
+        logged_count: Logged runs.
+        difference: Estimated points, paid less what the other program pays.
+        amount_was, amount_now: Their amounts, where nearly all have one; NaN otherwise.
+    """
+
+    way: Way
+    was: str | None
+    now: str | None
+    logged_count: int
+    difference: Estimate
+    amount_was: float
+    amount_now: float
+
+
+def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike) -> Relative | None:
+    """How much more was paid than the other program pays for the same runs, as a share of that.
+
+    The ratio ``R = Σw(y − x) / Σwx`` with the interval of the total of its residuals ``(y − x) − R·x`` (linearised ratio
+    estimator; Särndal, Swensson & Wretman, *Model Assisted Survey Sampling*, 1992, section 5.6). Where neither pays less than
+    nothing it cannot be below −1.
+
+    Returns:
+        None where the other program pays nothing, or that may be: there is no share of it.
+    """
+    y, x, w = (np.asarray(values, dtype=float) for values in (paid, would, weights))
+    base = float(np.nansum(w * x))
+    known = estimates.total(x, w)
+    if not len(y) or not math.isfinite(known.low) or known.low <= 0 <= known.high or base == 0:
+        return None
+    ratio = float(np.nansum(w * (y - x))) / abs(base)
+    residuals = (y - x) - ratio * x * math.copysign(1.0, base)
+    if len(y) >= _ALIKE and np.allclose(residuals, 0.0, atol=1e-9 * float(np.abs(x).max())):
+        return Relative(ratio, ratio, ratio)  # one factor for every run: there is nothing to average
+    left = estimates.total(residuals, w)
+    if not (math.isfinite(left.low) and math.isfinite(left.high)):
+        return Relative(ratio, math.nan, math.nan)
+    low, high = ratio + (left.low - left.value) / abs(base), ratio + (left.high - left.value) / abs(base)
+    if y.min() >= 0 and x.min() >= 0:
+        low = max(low, -1.0)
+    return Relative(ratio, min(low, ratio), max(high, ratio))
+
+
+def widened(total: Estimate, low: float, high: float) -> Estimate:
+    """A total with what the runs that are left out may add to it; unchanged where nothing bounds that."""
+    if not (math.isfinite(low) and math.isfinite(high)) or (low == high == 0) or not math.isfinite(total.value):
+        return total
+    bottom, top = total.low + low, total.high + high
+    return replace(total, value=min(max(total.value, bottom), top), low=bottom, high=top)
+
+
+def moved_cases(rows: pd.DataFrame) -> list[Moved]:
+    """The runs that are paid differently, by the case of either program.
+
+    Args:
+        rows: Of them, ``points``, ``would``, ``weight``, ``case_name``, ``would_case``, ``code``.
+    """
+    if rows.empty:
+        return []
+    names = rows.assign(
+        was=rows["would_case"].where(rows["would_case"].notna(), None),
+        now=rows["case_name"].where(rows["case_name"].notna(), None),
+        has_failed=rows["code"].notna(),
+    )
+    found = []
+    for (was, now, has_failed), part in names.groupby(["was", "now", "has_failed"], dropna=False, sort=True):
+        old, new = (name if isinstance(name, str) else None for name in (was, now))
+        way: Way = "fails" if has_failed else "amount" if old == new else "route"
+        difference = estimates.total(part["points"] - part["would"], part["weight"])
+        found.append(
+            Moved(way, old, new, len(part), difference, _amount(part["would"]), _amount(part["points"]))
+        )  # fmt: skip
+    return sorted(found, key=lambda group: -abs(group.difference.value))[:_MOST_MOVES]
+
+
+def _amount(values: pd.Series) -> float:
+    """What nearly all of them are; NaN where they vary."""
+    middle = float(values.median())
+    return middle if float(np.isclose(values, middle).mean()) >= _USUAL else math.nan

@@ -1,0 +1,232 @@
+"""A version on trial: does the program before it pay the same for what its runs read? Acquitted only where all of that was tried.
+
+Points per run of two versions also differ because other people play. On the same inputs that cannot be, so where both programs
+are known the replay decides and not the comparison of two groups; where it cannot decide, that is what is said.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from analytics import estimates
+from analytics.estimates import Estimate
+from analytics.findings.counterfactual import Counterfactual
+from analytics.findings.paired import Moved, Relative
+from analytics.findings.replayed import Replayed
+from analytics.findings.sides import Side, run_estimate
+from analytics.findings.transported import transported
+
+if TYPE_CHECKING:
+    from analytics.findings.sides import Floats
+
+MATERIAL = 0.05
+"""Share of what was paid that nothing left out of a trial may hide, for a version to be acquitted."""
+
+Verdict = Literal["differs", "same", "cannot tell"]
+Basis = Literal["its runs", "earlier runs", ""]
+
+_UNREAD = re.compile(r"^field '(?P<path>.*)' was not precomputed$", re.S)
+_DEAR = 0.99
+"""Quantile of the points paid that a run is taken to be worth of which nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """What the runs that could not be tried may add to the difference, in points: the least and the most."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTrial:
+    """What is known of a version's program beside that of the version before it.
+
+    Attributes:
+        before, after: The runs of both.
+        tried: Each program on the other's inputs, as far as it takes.
+        verdict: ``differs``: some run is surely paid otherwise. ``same``: all logged runs were tried, none is paid otherwise,
+            and what was left out is too little to hide anything material. ``cannot tell`` otherwise.
+        reason: Why it cannot be told, or by how much; a clause, empty where both are known.
+        difference: Points beyond the earlier program, over all of the later version's runs; None where it is not known.
+        relative: The same as a share of what the earlier program pays.
+        basis: What these rest on: the later version's own runs, or the earlier runs of the same kinds of hours.
+        worst: What was left out may add; None where nothing bounds it.
+        most_differing: Upper bound (95 %) of the share of its runs that are paid otherwise though no logged one is.
+        failed_count: Its failed runs, which leave no trace.
+    """
+
+    before: Side
+    after: Side
+    tried: Counterfactual
+    verdict: Verdict
+    reason: str
+    difference: Estimate | None
+    relative: Relative | None
+    basis: Basis
+    worst: Worst | None
+    most_differing: float
+    failed_count: int
+
+    @property
+    def forward(self) -> Replayed | None:
+        """The earlier program on this version's runs."""
+        return self.tried.forward
+
+    @property
+    def moved(self) -> list[Moved]:
+        """Runs that are paid otherwise, by the cases of the earlier and of the later program; the most points first."""
+        if self.basis == "earlier runs" and self.tried.backward is not None:
+            return [
+                replace(
+                    group,
+                    was=group.now,
+                    now=group.was,
+                    difference=group.difference.negated(),
+                    amount_was=group.amount_now,
+                    amount_now=group.amount_was,
+                )
+                for group in self.tried.backward.moved
+            ]
+        return self.forward.moved if self.forward is not None else []
+
+    @property
+    def per_run(self) -> Estimate | None:
+        """Points per run beyond the earlier program, on the same runs."""
+        if self.basis == "earlier runs" and self.tried.backward is not None and self.difference is not None:
+            runs = run_estimate(self.after.paid).value
+            return replace(
+                self.difference, value=self.difference.value / runs, low=self.difference.low / runs,
+                high=self.difference.high / runs,
+            )  # fmt: skip
+        return self.forward.per_run if self.forward is not None and self.basis else None
+
+    @property
+    def pays_more(self) -> bool | None:
+        """Whether it pays more in all; None where that may be nothing, or is not known."""
+        if self.difference is None or self.difference.low <= 0 <= self.difference.high:
+            return None
+        return self.difference.value > 0
+
+
+def judged(before: Side, after: Side, tried: Counterfactual) -> VersionTrial:
+    """Weigh what the replays say.
+
+    Args:
+        before, after: The runs of the version before and of this one; all of its logged runs in the window.
+        tried: Of these two.
+    """
+    forward, backward = tried.forward, tried.backward
+    failed = len(after.failed)
+    if forward is None and (backward is None or not backward.decided_count):
+        reason = tried.reason or "no run's input decides what the other program pays"
+        return VersionTrial(before, after, tried, "cannot tell", reason, None, None, "", None, 1.0, failed)
+    worst = _worst(forward, before, after) if forward is not None else None
+    most = _most_differing(forward) if forward is not None and forward.decided_count else 1.0
+    difference, share, basis = _amount(forward, backward, after)
+    verdict: Verdict = "cannot tell"
+    if forward is not None and forward.is_different:
+        verdict = "differs"
+    elif forward is not None and forward.is_telling and not _reason_against(forward, worst, most):
+        verdict = "same"
+    elif backward is not None and backward.is_different and not (forward is not None and forward.is_telling):
+        verdict = "differs"
+    reason = ""
+    if verdict == "cannot tell":
+        difference, share, basis = None, None, ""
+        reason = _reason_against(forward, worst, most) if forward is not None else _left(backward)
+    elif verdict == "differs" and basis != "its runs":
+        reason = _left(forward if forward is not None else backward)
+    return VersionTrial(before, after, tried, verdict, reason, difference, share, basis, worst, most, failed)
+
+
+def _amount(
+    forward: Replayed | None, backward: Replayed | None, after: Side
+) -> tuple[Estimate | None, Relative | None, Basis]:
+    if forward is not None and forward.is_telling:
+        return forward.difference, forward.relative, "its runs"
+    if backward is not None and backward.is_telling:
+        found = transported(backward, after)
+        if found is not None:
+            return found[0], found[1], "earlier runs"
+    return None, None, ""
+
+
+def _reason_against(forward: Replayed, worst: Worst | None, most: float) -> str:
+    """Why a version that no logged run speaks against is not acquitted all the same; empty when it is."""
+    if not forward.is_own_right or not forward.is_telling or worst is None:
+        return _left(forward)
+    scale = abs(forward.paid.value)
+    if max(-worst.low, worst.high) > MATERIAL * scale:
+        left = forward.undecided_count + forward.untried_count
+        return (
+            f"the {left:,} runs that could not be replayed and its failed runs, which leave no trace, may hide more than "
+            f"{MATERIAL:.0%} of what it paid"
+        )
+    if most > MATERIAL:
+        runs = f"{forward.decided_count:,} of its runs were logged and replayed"
+        return f"only {runs}; none of them is paid otherwise, but up to {_ceil_percent(most)} of its runs may be"
+    return ""
+
+
+def _left(found: Replayed | None) -> str:
+    """What stands in the way of a whole replay."""
+    if found is None:
+        return "no logged run has a trace that fits its program"
+    if not found.is_own_right:
+        return (
+            f"its own program does not give {found.own_wrong_count:,} of {found.tried_count:,} runs of "
+            f"{found.inputs_label} again"
+        )
+    if found.undecided_count:
+        why = next(iter(found.missing), "")
+        read = _UNREAD.match(why)
+        why = f"it reads {read['path']}, which they did not" if read else why
+        more = f" ({why})" if why else ""
+        return (
+            f"for {found.undecided_count:,} of {found.tried_count:,} replayed runs of {found.inputs_label} the log does not "
+            f"tell what {found.program_label} pays{more}"
+        )
+    return f"{found.untried_count:,} of {found.logged_count:,} runs of {found.inputs_label} left no trace to replay"
+
+
+def _worst(forward: Replayed, before: Side, after: Side) -> Worst | None:
+    """What undecided runs, those without a trace and failures beyond the earlier rate may add; None where nothing bounds it."""
+    low, high = forward.undecided_low, forward.undecided_high
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    points, weight = after.values
+    earlier, _ = before.values
+    both = np.concatenate([points, earlier])
+    dear = float(np.quantile(np.abs(both), _DEAR)) if len(both) else 0.0
+    mean = float(np.average(points, weights=weight)) if weight.sum() > 0 else 0.0
+    untried = forward.untried_count / max(1, forward.tried_count) * float(forward.rows["weight"].sum())
+    low += untried * min(mean - dear, 0.0) - _excess_failures(before, after) * dear
+    high += untried * max(mean, 0.0)
+    return Worst(low, high)
+
+
+def _excess_failures(before: Side, after: Side) -> float:
+    """Failed runs of the later version beyond what the earlier one surely fails: so many may have been paid before."""
+    failed = len(after.failed)
+    earlier = estimates.failure_rate(len(before.failed), run_estimate(before.rows), future=True)
+    usual = earlier.low if math.isfinite(earlier.low) else 0.0
+    return max(0.0, failed - usual * run_estimate(after.rows).value)
+
+
+def _most_differing(forward: Replayed) -> float:
+    """Upper bound of the share of runs that differ where none of the replayed ones does (Clopper & Pearson with no hit)."""
+    weights: Floats = forward.rows["weight"].to_numpy(float)[forward.rows["decided"].to_numpy(bool)]
+    if not len(weights) or np.nanmax(weights) <= 1:  # every run was logged and tried
+        return 0.0
+    effective = float(np.nansum(weights)) ** 2 / float(np.nansum(weights**2))
+    return -math.expm1(math.log(1 - estimates.CONFIDENCE) / effective)
+
+
+def _ceil_percent(share: float) -> str:
+    return f"{math.ceil(1000 * share) / 10:g} %"

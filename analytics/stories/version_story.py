@@ -1,0 +1,338 @@
+"""Sentences about a version: how much more it pays for the same runs, because of what, and what of that cannot be told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from analytics import page
+from analytics.estimates import Estimate
+from analytics.findings.cases import Case, Split
+from analytics.findings.finding import Incident, Step
+from analytics.findings.incident import NO_CASE
+from analytics.findings.paired import Moved
+from analytics.findings.trials import VersionTrial
+from analytics.page import number
+from analytics.stories.phrases import Verdict, interval, percent, percent_up, share, share_bounds
+
+_ALL, _MOST = 0.8, 0.5
+"""Share of the difference that a cause must explain to follow "because", or "mostly because"."""
+
+
+def sentence(found: Incident, cases: Sequence[Case], parts: Split, name: Any, hidden: Collection[str] = ()) -> Verdict:
+    """The verdict on a version that pays otherwise, or may.
+
+    Args:
+        found: Of the kind ``version``, with both sides.
+        cases: What each case paid on both, for where no program could be tried.
+        parts: The change split by cases.
+        name: The strategy's, for the page.
+        hidden: Cases that are not to be named.
+    """
+    trial = found.trial
+    if trial is None or trial.verdict == "cannot tell":
+        told = _compared(found, cases, parts, name)
+    elif trial.difference is None:
+        told = _open(found, trial, name)
+    else:
+        told = _tried(found, trial, name, hidden)
+    return Verdict.of([*told, *_amount(found, parts)], _status(found), "fixed" if found.is_over else "finding")
+
+
+def also(found: Incident) -> list[Any]:
+    """One short sentence of a further finding."""
+    assert found.after is not None  # noqa: S101  # a version has runs
+    who = _versions(found).lower() if found.steps else f"version {found.after.strategy_version}"
+    when = _when(found)
+    more = found.relative
+    if found.trial is not None and found.trial.verdict == "differs" and more is not None:
+        return [
+            f" Also: {who} paid ",
+            page.finding(share(more)),
+            " for the same runs ",
+            share_bounds(more),
+            f", {when}.",
+        ]
+    if found.trial is not None and found.trial.verdict == "differs":
+        return [f" Also: {who} pays otherwise, {when}; by how much in all cannot be told."]
+    assert found.points is not None  # noqa: S101  # a version that was compared has both
+    return [f" Also: {percent(found.points)} points per run ", interval(found.points), f" with {who}, {when}."]
+
+
+def paid_the_same(trials: Sequence[VersionTrial]) -> str:
+    """What is said of versions that are shown to pay the same; empty for none."""
+    said = []
+    for trial in trials:
+        forward = trial.forward
+        if forward is None:
+            continue
+        rest = f"; at most {percent_up(trial.most_differing)} of its runs can differ" if trial.most_differing else ""
+        left = forward.undecided_count + forward.untried_count
+        out = f" {left:,} of its runs could not be tried." if left else ""
+        failed = f" Its {trial.failed_count:,} failed runs left nothing to try." if trial.failed_count else ""
+        said.append(
+            f"{trial.after.label} came, but it is not the version: {trial.before.label} pays the same in all "
+            f"{forward.decided_count:,} of its logged runs that were tried{rest}.{out}{failed}"
+        )
+    return " ".join(said)
+
+
+def undecided(trials: Sequence[VersionTrial]) -> str:
+    """What is said of versions of which it cannot be told whether they pay otherwise; empty for none."""
+    return " ".join(
+        f"Whether {trial.after.label} pays otherwise than {trial.before.label} cannot be told: {trial.reason}."
+        for trial in trials
+    )
+
+
+# ---- the same runs ---------------------------------------------------------------------------------------------------
+
+
+def _tried(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[str]) -> list[Any]:
+    """Both programs on the same runs: by how much, why, and what else moved."""
+    more, total = found.relative, found.total
+    before = trial.before.label
+    said: list[Any] = [f"{_versions(found)} of ", name]
+    if total is not None and total.low <= 0 <= total.high and (total.low < 0 or total.high > 0):
+        forward = trial.forward
+        count = f"{forward.differing_count:,} of {forward.decided_count:,} logged runs" if forward else "some runs"
+        said += [f" pays {count} otherwise than {before}; in all that may be nothing"]
+    elif more is None:
+        said += [f" paid points where {before} pays none for the same runs"]
+    else:
+        said += [" paid ", page.finding(share(more)), " for the same runs ", share_bounds(more)]
+    if found.steps:
+        said += [": ", *_steps(found.steps), "."]
+    else:
+        said += [*(_because(trial, hidden) if trial.pays_more is not None else []), "."]
+    if trial.basis == "earlier runs":
+        said += [f" That is what both programs pay for {before}'s runs at the same kinds of hours: {trial.reason}."]
+    return said + _in_all(found, trial)
+
+
+def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
+    """The cause of the largest part, joined only to the amount that it explains."""
+    total = trial.difference
+    if total is None or not trial.moved or not total.value:
+        return []
+    first = trial.moved[0]
+    scale = sum(group.difference.value for group in trial.moved)
+    part = first.difference.value / scale if scale else 0.0
+    routed = sum(group.difference.value for group in trial.moved if group.way == "route") / scale if scale else 0.0
+    if part < _ALL and first.way == "route" and routed >= _ALL:
+        return [", because its program ends runs in other cases, most of all ", *_routed(first, trial, hidden)]
+    if part < _MOST or part > 1 / _MOST:
+        return [", in several cases at once"]
+    because = ", because " if part >= _ALL else ", mostly because "
+    if first.way == "route":
+        return [because, *_routed(first, trial, hidden)]
+    if first.way == "fails":
+        return [because, f"{trial.before.label} fails on runs that it pays"]
+    case = ["case ", *_case(first.now, hidden)]
+    if math.isfinite(first.amount_was) and math.isfinite(first.amount_now):
+        was, now = page.before(number.number(first.amount_was)), page.finding(number.number(first.amount_now))
+        return [because, *case, " went from ", was, " to ", now]
+    return [because, *case, " pays other amounts"]
+
+
+def _routed(group: Moved, trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
+    return [
+        f"runs that {trial.before.label} ends in ", *_case(group.was, hidden), " end in ", *_case(group.now, hidden),
+    ]  # fmt: skip
+
+
+def _case(name: str | None, hidden: Collection[str]) -> list[Any]:
+    if name is not None and name in hidden:
+        return ["another case"]
+    return [page.author(name)] if name is not None else [NO_CASE]
+
+
+def _steps(steps: Sequence[Step]) -> list[Any]:
+    """Points per run beyond the version before the series, step by step."""
+    said: list[Any] = []
+    for number_, step in enumerate(steps):
+        per_run = step.trial.per_run
+        much = "the same" if per_run is None or step.trial.verdict == "same" else _per_run(per_run)
+        said += [", " if number_ else "", f"{step.span.label} {much}"]
+    return [*said, f" points per run beyond {steps[0].trial.before.label}"]
+
+
+def _per_run(estimate: Estimate) -> str:
+    return number.number(estimate.value, estimate.low, estimate.high, sign=True)
+
+
+def _in_all(found: Incident, trial: VersionTrial) -> list[Any]:
+    """The raw change, split: what the program did, and what came with who plays."""
+    per_run, change = trial.per_run, found.points
+    if found.steps or per_run is None or change is None or not math.isfinite(change.change.low):
+        return []
+    rest = inputs_part(found)
+    if rest is None or rest.low <= 0 <= rest.high:
+        return []
+    return [
+        f" With who plays and what clients send, which moved by {_per_run(rest)} points per run, it is ",
+        f"{percent(change)} ",
+        interval(change),
+        " in all.",
+    ]
+
+
+def inputs_part(found: Incident) -> Estimate | None:
+    """The change of points per run that the program does not explain; None where the program's part is not known."""
+    trial, change = found.trial, found.points
+    per_run = trial.per_run if trial is not None else None
+    if per_run is None or change is None or not math.isfinite(change.change.low):
+        return None
+    whole = change.change
+    value = whole.value - per_run.value
+    low = math.hypot(whole.value - whole.low, per_run.high - per_run.value)
+    high = math.hypot(whole.high - whole.value, per_run.value - per_run.low)
+    return Estimate(value, value - low, value + high, whole.logged_count, whole.grade)
+
+
+# ---- without a replay ------------------------------------------------------------------------------------------------
+
+
+def _open(found: Incident, trial: VersionTrial, name: Any) -> list[Any]:
+    """It surely pays some runs otherwise; by how much in all is not known."""
+    forward, backward = trial.forward, trial.tried.backward
+    count = forward.differing_count + forward.surely_count if forward is not None else 0
+    if count and forward is not None:
+        what = f"{count:,} of its {forward.tried_count:,} replayed runs otherwise than {trial.before.label}"
+    elif backward is not None:
+        what = f"{backward.differing_count:,} of {backward.decided_count:,} runs of {trial.before.label} otherwise"
+    else:
+        what = "some runs otherwise"
+    said: list[Any] = [
+        f"{_versions(found)} of ",
+        name,
+        f" pays {what}; by how much in all cannot be told: {trial.reason}",
+    ]
+    if forward is not None and math.isfinite(forward.undecided_low) and math.isfinite(forward.undecided_high):
+        low, high = forward.difference.low, forward.difference.high
+        if math.isfinite(low) and math.isfinite(high):
+            ends = (number.number(low, low, high, sign=True), number.number(high, low, high, sign=True))
+            said += [f". It lies between {ends[0]} and {ends[1]} points"]
+    if found.points is not None and found.points.is_significant:
+        said += [
+            ". With who plays, points per run are ",
+            page.finding(percent(found.points)),
+            " ",
+            interval(found.points),
+        ]
+    return [*said, "."]
+
+
+def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any) -> list[Any]:
+    """Two groups of runs, no program tried: what moved with the version, and that this alone does not tell why."""
+    assert found.points is not None and found.after is not None  # noqa: S101  # decided by the caller
+    said: list[Any] = [
+        f"{_versions(found)} of ",
+        name,
+        " paid ",
+        page.finding(f"{percent(found.points)} points per run"),
+        " ",
+        interval(found.points),
+    ]
+    changed = [case for case in cases if case.amount_changed]
+    part = parts.effect.value / found.points.change.value if found.points.change.value else 0.0
+    if changed and part >= _MOST:
+        case = max(changed, key=lambda of: abs(of.overpaid.value))
+        because = ", because case " if part >= _ALL else ", mostly because case "
+        said += [
+            because,
+            page.author(case.name),
+            " went from ",
+            page.before(number.number(case.points_before.value, case.points_before.low, case.points_before.high)),
+            " to ",
+            page.finding(number.number(case.points_after.value, case.points_after.low, case.points_after.high)),
+        ]
+    elif part < _MOST:
+        said += [", mostly with other shares of runs in its cases"]
+    if found.cause == "unknown":
+        why = found.trial.reason if found.trial is not None else "its program was not tried"
+        return [*said, f". Whether its program or its inputs did that cannot be told: {why}."]
+    return [*said, "."]
+
+
+# ---- when ------------------------------------------------------------------------------------------------------------
+
+
+def _versions(found: Incident) -> str:
+    """``Version 3``, or ``Versions 2 to 5``."""
+    assert found.after is not None  # noqa: S101  # a version has runs
+    if not found.steps:
+        return f"Version {found.after.strategy_version}"
+    numbers = [step.span.strategy_version for step in found.steps]
+    return f"Versions {numbers[0]} {'and' if len(numbers) == 2 else 'to'} {numbers[-1]}"
+
+
+def _when(found: Incident) -> str:
+    if found.is_over or found.since is None:
+        end = found.rollback.first if found.rollback else found.after.until if found.after else found.until
+        return f"from {number.when(found.since)} to {number.when(end)}"
+    return f"since {number.when(found.since)}"
+
+
+def _amount(found: Incident, parts: Split) -> list[Any]:
+    """How many points in all, and between which times."""
+    assert found.after is not None  # noqa: S101  # a version has runs
+    total = overpaid(found, parts)
+    end = max(step.span.last for step in found.steps) if found.steps else found.after.until
+    ended = f"and the rollback on {number.when(found.rollback.first, long=True)}" if found.rollback else ""
+    between = f" between {number.when(found.after.since, long=True)} {ended or f'and {number.when(end, long=True)}'}."
+    if total is None or not (total.low > 0 or total.high < 0):
+        return [f" It was seen{between}"]
+    beyond = total if total.value > 0 else total.negated()
+    return [
+        f" {'They' if found.steps else 'It'} {'overpaid' if total.value > 0 else 'underpaid'} ",
+        page.finding(f"{number.number(beyond.value, beyond.low, beyond.high)} points"),
+        " ",
+        page.ci(beyond.low, beyond.high, value=beyond.value),
+        between,
+    ]
+
+
+def is_tried(found: Incident) -> bool:
+    """The amount comes from both programs on the same runs."""
+    return found.kind == "version" and found.trial is not None and found.trial.difference is not None
+
+
+def overpaid(found: Incident, parts: Split | None) -> Estimate | None:
+    """Points paid beyond the earlier program; negative for too few; None where that cannot be told.
+
+    Without a replay the amounts are compared case by case, which says nothing of runs whose case came or went.
+    """
+    if found.kind != "version":
+        return None
+    if is_tried(found):
+        return found.total
+    return parts.overpaid if parts is not None and parts.is_same_cases else None
+
+
+def _status(found: Incident) -> list[Any]:
+    assert found.after is not None and found.before is not None  # noqa: S101  # decided by the caller
+    if found.rollback:
+        back = f"Over since {number.when(found.rollback.first)}: {found.rollback.label} is live again. "
+        return [back, "Still to decide: do the points stay?"]
+    if found.steps:
+        last = max(found.steps, key=lambda step: step.span.last)
+        if last.trial.verdict != "differs":
+            return [
+                f"{last.span.label} is live and pays as {found.before.label} does. Still to decide: do the points stay?"
+            ]
+        more = last.trial.relative
+        much = (
+            [share(more), f" than {found.before.label} for the same runs ", share_bounds(more)]
+            if more
+            else ["otherwise"]
+        )
+        return [f"{last.span.label} is live at the end of the window and pays ", *much, "."]
+    if found.successor:
+        came = (
+            f"{found.successor.label} came on {number.when(found.successor.first)}, and {found.after.label} was gone. "
+        )
+        beside = f"What {found.successor.label} pays beside {found.before.label} cannot be told here; still to decide: "
+        return [came, beside, "do the points stay?"]
+    return [f"{found.after.label} was still live at the end of the window."]
