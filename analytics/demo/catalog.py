@@ -78,6 +78,37 @@ class Events:
 
 MakeFields = Callable[[Events], dict[str, Column]]
 Parent = Callable[[dict[str, Any]], ParentResult]
+#: What a built-in makes of the event's data and its variables.
+Answer = Callable[[dict[str, Any], Mapping[str, Any]], ParentResult]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A strategy of the engine's own that a version can wrap: the log has its id, and nobody has its code.
+
+    Attributes:
+        strategy_id: What `parentStrategyId` says.
+        answer: What it pays.
+        variables: Its own; a program's `parent_variables` override them.
+        redeployed: When it was deployed anew, and what it pays since; no row tells of it.
+    """
+
+    strategy_id: str
+    answer: Answer
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    redeployed: tuple[tuple[str, Answer], ...] = ()
+
+    def asked(self, ast: Mapping[str, Any], moment: datetime | None = None) -> Parent:
+        """The built-in as a program calls it.
+
+        Args:
+            ast: The program around it.
+            moment: When it is called; None for before every redeployment.
+        """
+        variables = {**self.variables, **(ast.get("parent_variables") or {})}
+        live = [answer for since, answer in self.redeployed if moment is not None and moment >= utc(since)]
+        answer = live[-1] if live else self.answer
+        return lambda data: answer(data, variables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +121,7 @@ class Version:
         since: When it was published; None for a draft.
         back_at: When a rollback published it again, which overwrites `publishedAt`.
         raw: Leave missing node ids missing, as an import did that went past the editor.
+        built_in: What it wraps; None for what its family wraps.
     """
 
     number: int
@@ -97,6 +129,7 @@ class Version:
     since: str | None
     back_at: str | None = None
     raw: bool = False
+    built_in: BuiltIn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +142,7 @@ class Family:
         weight: Share of all traffic, in percent, on an average day.
         versions: In order; the log decides from `since` and `back_at` which one was live.
         fields: Makes the field values of a batch of events.
-        parent: The wrapped built-in; its presence makes the family DSL_EXTEND.
+        parent: The built-in of versions that have none of their own. Either of them makes the family DSL_EXTEND.
         rhythm: Name of the hours at which its users are awake.
         weekend: Traffic of a weekend day against a weekday.
         games: External game ids; the first is the most played.
@@ -139,12 +172,22 @@ class Family:
     @property
     def strategy_type(self) -> str:
         """DSL_FULL or DSL_EXTEND."""
-        return "DSL_EXTEND" if self.parent else "DSL_FULL"
+        wraps = self.parent is not None or any(found.built_in for found in self.versions)
+        return "DSL_EXTEND" if wraps else "DSL_FULL"
 
-    @property
-    def parent_strategy_id(self) -> str | None:
-        """The id of the wrapped built-in."""
-        return "default" if self.parent else None
+    def version(self, number: int) -> Version:
+        """The version of that number."""
+        return next(found for found in self.versions if found.number == number)
+
+    def parent_strategy_id(self, version: int) -> str | None:
+        """The id of the built-in that a version wraps."""
+        own = self.version(version).built_in
+        return own.strategy_id if own else "default" if self.parent else None
+
+    def wrapped(self, version: int, moment: datetime | None = None) -> Parent | None:
+        """The built-in that a version calls, as it is deployed at that moment; None before every redeployment."""
+        own = self.version(version).built_in
+        return own.asked(self.programs[version], moment) if own else self.parent
 
     def strategy_id(self, version: int) -> str:
         """The id of a version's definition row; the same for the same names, for ever."""

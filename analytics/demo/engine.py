@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from analytics.demo import stories
-from analytics.demo.catalog import Family
+from analytics.demo.catalog import Parent
 from analytics.demo.copytext import line, number
 from analytics.demo.events import Batch, batches
 from analytics.demo.traffic import Chunk, Ints, microseconds
@@ -56,17 +56,17 @@ def play(batch: Batch) -> None:
     lowered = _within(batch.created, stories.LOWERED_CAP) & (family.realm == stories.LOWERED_CAP.realm)
     batch.max_nodes = np.where(lowered, int(stories.LOWERED_CAP.facts["max_nodes"]), 1000).tolist()
     batch.outcomes = [
-        run(programs[version], family, row, max_nodes=cap, keep_trace=False)
+        run(programs[version], family.wrapped(version), row, max_nodes=cap, keep_trace=False)
         for version, row, cap in zip(batch.version, batch.fields, batch.max_nodes, strict=True)
     ]
 
 
-def run(program: Program, family: Family, row: dict[str, Any], *, max_nodes: int, keep_trace: bool) -> Outcome:
-    """Run one event the way the engine would."""
-    if family.parent is None:
+def run(program: Program, parent: Parent | None, row: dict[str, Any], *, max_nodes: int, keep_trace: bool) -> Outcome:
+    """Run one event the way the engine would, around the built-in if the program wraps one."""
+    if parent is None:
         return program.run(row, max_nodes=max_nodes, keep_trace=keep_trace)
     data = {path[5:]: value for path, value in row.items() if path.startswith("data.")}
-    return program.run_extend(row, family.parent, data=data, max_nodes=max_nodes, keep_trace=keep_trace)
+    return program.run_extend(row, parent, data=data, max_nodes=max_nodes, keep_trace=keep_trace)
 
 
 def durations(batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -192,7 +192,7 @@ def _log_row(batch: Batch, index: int, truth: dict[str, Any]) -> tuple[int, str,
     if not failed:
         again = run(
             compile_program(family.programs[version]),
-            family,
+            family.wrapped(version),
             batch.fields[index],
             max_nodes=batch.max_nodes[index],
             keep_trace=True,
@@ -225,7 +225,7 @@ def _log_row(batch: Batch, index: int, truth: dict[str, Any]) -> tuple[int, str,
             str(nodes),
             json.dumps(trace, ensure_ascii=False, separators=(",", ":")),
             "f" if failed else "t",
-            family.parent_strategy_id,
+            family.parent_strategy_id(version),
             notes,
         )
     )

@@ -113,7 +113,7 @@ def _definition(family: Family, version: Version, now: datetime) -> dict[str, An
         "name": family.name,
         "description": f"{family.name}, version {version.number}",
         "type": family.strategy_type,
-        "parentStrategyId": family.parent_strategy_id,
+        "parentStrategyId": family.parent_strategy_id(version.number),
         "astJson": json.dumps(family.programs[version.number]),
         "blocklyXml": "<xml/>",
         "version": version.number,

@@ -140,6 +140,8 @@ class Program:
             if not before.ok or before.vetoed:
                 return before
         answer = parent(dict(before.working_data))
+        # The post phase reads the data as the pre phase left it.
+        fields = {**fields, **{f"data.{key}": value for key, value in before.working_data.items()}}
         if not self.ast.get("post_rules"):
             return joined(before, Outcome(points=answer.points, case_name=answer.case_name), keep_trace)
         after = self.run(

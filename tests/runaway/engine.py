@@ -169,7 +169,7 @@ def _outcome(
     """What the program makes of the fields; the same fields are asked once."""
     asked = (version, cap, *fields.items())
     if asked not in known:
-        known[asked] = run(program, family, fields, max_nodes=cap, keep_trace=False)
+        known[asked] = run(program, family.wrapped(version), fields, max_nodes=cap, keep_trace=False)
     return known[asked]
 
 
@@ -188,7 +188,7 @@ def _row(family: Family, found: Run, program: Program, fields: dict[str, Any], c
     """A run as the engine logs it: of a failed one hardly anything is left."""
     points, case_name, nodes, trace, notes = None, None, 0, None, None
     if found.status == "ok":
-        again = run(program, family, fields, max_nodes=cap, keep_trace=True)
+        again = run(program, family.wrapped(found.version), fields, max_nodes=cap, keep_trace=True)
         points, case_name, nodes, trace = again.points, again.case_name, again.nodes, again.trace
         if nodes > TRACE_LIMIT:
             notes = f"trace truncated: {nodes} -> {TRACE_LIMIT} entries"
@@ -215,6 +215,6 @@ def _row(family: Family, found: Run, program: Program, fields: dict[str, Any], c
         "nodesExecuted": str(nodes),
         "trace": json.dumps(trace, ensure_ascii=False, separators=(",", ":")),
         "sampled": "t" if found.status == "ok" else "f",
-        "parentStrategyId": family.parent_strategy_id,
+        "parentStrategyId": family.parent_strategy_id(found.version),
         "notes": notes,
     }
