@@ -25,6 +25,7 @@ from analytics.rates import Rates
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 from tests.planted import world
+from tests.planted.causes import CAUSES, LATER
 from tests.planted.world import Planted
 
 RATE = 0.05
@@ -175,6 +176,16 @@ def planted(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Plan
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("create database planted")
     return world.build(_in_database(database_url, "planted"), tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="session")
+def caused(request: pytest.FixtureRequest, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    """The same of the stories with a cause: with ``--long`` of all of them."""
+    told = [found for found in CAUSES if request.config.getoption("--long") or found.key not in LATER]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("create database caused")
+    folder = tmp_path_factory.mktemp("caused")
+    return world.build(_in_database(database_url, "caused"), folder, stories=told)
 
 
 @pytest.fixture(scope="session")

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from analytics.demo.catalog import DAY_ZERO, Events, Family
+from analytics.demo.catalog import DAY_ZERO, Events
 from analytics.demo.copytext import line, number
-from analytics.demo.engine import MS_PER_VISIT, TRACE_LIMIT, run
+from analytics.demo.engine import MS_PER_VISIT, TRACE_LIMIT
 from analytics.demo.traffic import RHYTHMS, Ints, microseconds, users
-from analytics.program import Outcome, analytics_paths, compile_program
-from tests.planted.stories import UNTIL, Story
+from analytics.program import Outcome, analytics_paths
+from tests.planted.story import UNTIL, Fields, Story
+from tests.planted.tried import Engine, points_of
 
 #: Share of the runs that time out for no reason of theirs.
 STRAY: Final = 0.0015
-_MOST_NODES: Final = 1000
 
-#: Every run, logged or not. ``points_baseline`` is what it would have been paid without the story: by the version before, on
-#: the fields as clients sent them before; null where that run would have failed.
+#: Every run, logged or not. ``points_baseline`` is what it would have been paid without the story: by the first version, on
+#: the fields as clients sent them before, around the built-in as it was deployed before; null where that run would have failed.
+#: ``paid_by`` is what each version of the family pays for the run as it was, its own built-in and variables included; null
+#: where that version fails. ``draw`` decides at every rate whether the run is sampled.
 TRUTH: Final = pa.schema(
     [
         ("execution_id", pa.string()),
@@ -36,10 +38,12 @@ TRUTH: Final = pa.schema(
         ("error_code", pa.string()),
         ("points", pa.float64()),
         ("points_baseline", pa.float64()),
+        ("paid_by", pa.map_(pa.int32(), pa.float64())),
         ("case_name", pa.string()),
         ("duration_ms", pa.float64()),
         ("external_game_id", pa.string()),
         ("external_user_id", pa.string()),
+        ("draw", pa.float64()),
         ("logged", pa.bool_()),
     ]
 )
@@ -58,7 +62,43 @@ class Played:
     log: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """Every run of one story, from which a log at any rate can be drawn; a lower rate's log is part of a higher one's.
+
+    Attributes:
+        story: What happens.
+        engine: Its versions.
+        truth: Every run, by ``TRUTH``; ``logged`` is at rate 0.
+        sent: The fields of each run, as they reached the engine.
+    """
+
+    story: Story
+    engine: Engine
+    truth: pa.Table
+    sent: list[Fields]
+    _lines: dict[int, str] = field(default_factory=dict, repr=False)
+
+    def logged(self, rate: float) -> Played:
+        """The log of a sampling rate."""
+        kept = self.truth["logged"].to_numpy()
+        if self.story.logged is None:
+            kept = kept | (self.truth["draw"].to_numpy() < rate)
+        indices = np.flatnonzero(kept)
+        missing = np.array([index for index in indices.tolist() if index not in self._lines], dtype=np.int64)
+        for index, row in zip(missing.tolist(), self.truth.take(pa.array(missing)).to_pylist(), strict=True):
+            self._lines[index] = _log_line(self.engine, row, self.sent[index])
+        place = TRUTH.get_field_index("logged")
+        truth = self.truth.set_column(place, TRUTH.field("logged"), pa.array(kept))
+        return Played(truth, [self._lines[index] for index in indices.tolist()])
+
+
 def play(story: Story, seed: int, rate: float) -> Played:
+    """Simulate one story and log it; the same seed gives the same runs."""
+    return simulate(story, seed).logged(rate)
+
+
+def simulate(story: Story, seed: int) -> Simulated:
     """Simulate one story; the same seed gives the same runs."""
     rng = np.random.default_rng([seed, zlib.crc32(story.key.encode())])
     family, count = story.family, story.runs
@@ -73,24 +113,31 @@ def play(story: Story, seed: int, rate: float) -> Played:
     games = [family.games[index] for index in game.tolist()]
     sent = _sent(story, honest, games, created)
     versions = _versions(story, created, rng)
-    programs = {of: compile_program(ast) for of, ast in family.programs.items()}
-    baseline = programs[family.versions[0].number]
+    engine, first = Engine(family), family.versions[0].number
 
-    outcomes, paid_before = [], []
-    for version, fields, usual in zip(versions, sent, honest, strict=True):
-        outcome = run(programs[version], family, fields, max_nodes=_MOST_NODES, keep_trace=False)
-        same = programs[version] is baseline and fields is usual
-        before = outcome if same else run(baseline, family, usual, max_nodes=_MOST_NODES, keep_trace=False)
+    outcomes, paid_before, paid_by = [], [], []
+    for version, fields, usual, moment in zip(versions, sent, honest, created.tolist(), strict=True):
+        outcome = engine.run(version, fields, moment)
+        paid = engine.paid(fields, moment, version, outcome)
         outcomes.append(outcome)
-        paid_before.append(float(before.points) if before.ok else None)
+        paid_by.append(paid)
+        same = fields is usual and not engine.moving
+        paid_before.append(paid[0][1] if same else points_of(engine.run(first, usual, None)))
 
     late = rng.random(count) < (STRAY if story.logged is None else 0.0)
     failed = late | np.array([not outcome.ok for outcome in outcomes])
-    drawn = rng.random(count) < rate
+    draw = rng.random(count)
+    drawn = np.zeros(count, dtype=bool)
     if story.logged is not None:
         drawn = np.isin(np.arange(count), rng.choice(np.flatnonzero(~failed), story.logged, replace=False))
     took = _durations(story, versions, created, outcomes, rng)
-    took = np.round(np.where(late, 500.0 + rng.exponential(260.0, count), took), 3)
+    over = rng.exponential(260.0, count)
+    for stall in story.stalls:
+        within = (created >= microseconds(stall.since)) & (created < microseconds(stall.until))
+        late = late | (within & (rng.random(count) < stall.share))
+    failed = failed | late
+    took = np.round(np.where(late, 500.0 + over, took), 3)
+    gone, stopped = failed.tolist(), late.tolist()
     status = np.where(late, "timeout", [outcome.status for outcome in outcomes]).tolist()
     truth = pa.table(
         {
@@ -105,20 +152,19 @@ def play(story: Story, seed: int, rate: float) -> Played:
                 "DSL_TIMEOUT" if of == "timeout" else outcome.error_code
                 for of, outcome in zip(status, outcomes, strict=True)
             ],
-            "points": [None if gone else float(of.points) for of, gone in zip(outcomes, failed.tolist(), strict=True)],
-            "points_baseline": [None if gone else of for of, gone in zip(paid_before, late.tolist(), strict=True)],
-            "case_name": [None if gone else of.case_name for of, gone in zip(outcomes, failed.tolist(), strict=True)],
+            "points": [None if lost else float(of.points) for of, lost in zip(outcomes, gone, strict=True)],
+            "points_baseline": [None if lost else of for of, lost in zip(paid_before, stopped, strict=True)],
+            "paid_by": [None if lost else of for of, lost in zip(paid_by, stopped, strict=True)],
+            "case_name": [None if lost else of.case_name for of, lost in zip(outcomes, gone, strict=True)],
             "duration_ms": took,
             "external_game_id": games,
             "external_user_id": [people.ids[index] for index in who.tolist()],
+            "draw": draw,
             "logged": failed | drawn,
         },
         schema=TRUTH,
     )
-    kept = np.flatnonzero(failed | drawn)
-    rows = truth.take(pa.array(kept)).to_pylist()
-    log = [_log_line(family, row, sent[index]) for row, index in zip(rows, kept.tolist(), strict=True)]
-    return Played(truth, log)
+    return Simulated(story, engine, truth, sent)
 
 
 def _moments(story: Story, rng: np.random.Generator) -> Ints:
@@ -145,7 +191,7 @@ def _versions(story: Story, created: Ints, rng: np.random.Generator) -> list[int
     return found
 
 
-def _sent(story: Story, honest: list[dict[str, Any]], games: list[str], created: Ints) -> list[dict[str, Any]]:
+def _sent(story: Story, honest: list[Fields], games: list[str], created: Ints) -> list[Fields]:
     """The fields as they reach the engine; where no client changed them, the very same objects."""
     if story.client is None or story.moment is None:
         return honest
@@ -177,17 +223,17 @@ def _ids(rng: np.random.Generator, count: int) -> list[str]:
     return [f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}" for text in found]
 
 
-def _log_line(family: Family, row: dict[str, Any], fields: dict[str, Any]) -> str:
+def _log_line(engine: Engine, row: dict[str, Any], fields: Fields) -> str:
     """A run as the engine logs it: of a failed one hardly anything is left."""
-    version, failed = row["strategy_version"], row["status"] != "ok"
+    family, version, failed = engine.family, row["strategy_version"], row["status"] != "ok"
     points, nodes, trace, notes = None, 0, None, None
+    moment: datetime = row["created_at"]
     if not failed:
-        again = run(compile_program(family.programs[version]), family, fields, max_nodes=_MOST_NODES, keep_trace=True)
+        again = engine.run(version, fields, microseconds(moment), keep_trace=True)
         points, nodes, trace = again.points, again.nodes, again.trace
         if nodes > TRACE_LIMIT:
             notes = f"trace truncated: {nodes} -> {TRACE_LIMIT} entries"
             trace = (trace or [])[:TRACE_LIMIT]
-    moment: datetime = row["created_at"]
     written = moment.astimezone(UTC).isoformat()
     return line(
         (
@@ -211,7 +257,7 @@ def _log_line(family: Family, row: dict[str, Any], fields: dict[str, Any]) -> st
             str(nodes),
             json.dumps(trace, ensure_ascii=False, separators=(",", ":")),
             "f" if failed else "t",
-            family.parent_strategy_id,
+            family.parent_strategy_id(version),
             notes,
         )
     )

@@ -2,77 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from analytics.demo.catalog import Family, MakeFields, Parent, Version, utc
 from tests.planted import programs
+from tests.planted.story import ASKED, CHANGE, FIRST, LONG_AGO, UNTIL, Fields, Story
 
-#: Two weeks from a Monday, away from the demo's.
-FIRST: Final = utc("2026-05-04 00:00")
-UNTIL: Final = utc("2026-05-18 00:00")
-#: Wednesday of the second week.
-CHANGE: Final = "2026-05-13 09:30"
+__all__ = ["FIRST", "STORIES", "UNTIL", "Story", "story"]
+
 _ROLLED_BACK: Final = "2026-05-15 09:30"
-#: What is asked for begins the day before.
-_ASKED: Final = utc("2026-05-12 00:00")
-_LONG_AGO: Final = "2026-03-02 08:00"
-
-Fields = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """One strategy and what happens to it.
-
-    Attributes:
-        key: A word for it.
-        family: Realm, name, programs, fields.
-        words: What is true, in a sentence.
-        kinds: What a post-mortem may call it; anything else is wrong.
-        since, until: The window to ask for, UTC.
-        moment: When it began; None where nothing does.
-        version: The version that is to blame; None where none is.
-        code: The error code that began.
-        tolerance: How far from ``moment`` an answer may be: hours go by between two logged rows.
-        rollback: When the earlier version was back.
-        rollout: How long both versions ran side by side.
-        client: What clients make of the fields from ``moment`` on.
-        game: Only this game's client does so.
-        slow_ms: Median of what an analytics query takes longer: under ``version``, or from ``moment`` on where none is to blame.
-        runs: Runs in the fortnight.
-        begins: When its first run may happen.
-        logged: Keep exactly so many ok rows.
-        counterfactual: ``overpaid`` is to be compared with the truth.
-    """
-
-    key: str
-    family: Family
-    words: str
-    kinds: frozenset[str]
-    since: datetime = _ASKED
-    until: datetime = UNTIL
-    moment: datetime | None = None
-    version: int | None = None
-    code: str | None = None
-    tolerance: timedelta = timedelta(hours=6)
-    rollback: datetime | None = None
-    rollout: timedelta = timedelta(0)
-    client: Callable[[Fields], Fields] | None = None
-    game: str | None = None
-    slow_ms: float = 0.0
-    runs: int = 12_000
-    begins: datetime = FIRST
-    logged: int | None = None
-    counterfactual: bool = False
-
-    def ask(self) -> dict[str, Any]:
-        """The arguments of ``analytics.post_mortem``; without definitions a family has an id and no name."""
-        name = {"family": self.family.name} if self.family.defined else {"strategy_id": self.family.strategy_id(1)}
-        days = {"since": self.since.date().isoformat(), "until": self.until.date().isoformat()}
-        return {"realm": self.family.realm, **name, **days}
 
 
 def _family(
@@ -88,7 +27,7 @@ def _family(
     games: tuple[str, ...] = ("main", "second", "third"),
     **rest: Any,
 ) -> Family:
-    versions = (Version(1, old, _LONG_AGO, back_at=back_at),)
+    versions = (Version(1, old, LONG_AGO, back_at=back_at),)
     if new is not None:
         versions += (Version(2, new, CHANGE),)
     return Family(realm, name, 1.0, versions, fields, parent, rhythm, games=games, **rest)
@@ -247,7 +186,7 @@ STORIES: Final[tuple[Story, ...]] = (
         _family(_HILL, "New walks", _WALK, programs.steps(80, 9)),
         "Ten rows were logged.",
         runs=200,
-        begins=_ASKED,
+        begins=ASKED,
         logged=10,
     ),
     _story(

@@ -21,7 +21,7 @@ from analytics.lake import Lake
 from analytics.rates import Rates
 from analytics.warehouse import Warehouse
 from analytics.window import Window
-from tests.planted.engine import play
+from tests.planted.engine import Simulated, simulate
 from tests.planted.stories import FIRST, STORIES, UNTIL, Story
 
 RATE = 0.05
@@ -75,19 +75,25 @@ def build(
         rate: Sampling rate of ok runs.
         stories: Which ones.
     """
-    played = [play(story, seed, rate) for story in stories]
-    lines = [text for found in played for text in found.log]
+    return log([simulate(story, seed) for story in stories], url, directory, rate)
+
+
+def log(simulated: Sequence[Simulated], url: str, directory: Path, rate: float) -> Planted:
+    """Load the log of a sampling rate into a database, instead of any that is there, and extract it."""
+    played = [found.logged(rate) for found in simulated]
+    stories = tuple(found.story for found in simulated)
     with psycopg.connect(url) as connection:
         connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+        connection.execute("truncate strategyexecutionlog, strategydefinition")
         copy_definitions(connection, definition_rows(UNTIL.date(), [story.family for story in stories]))
         names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
         statement = sql.SQL("copy strategyexecutionlog ({}) from stdin").format(names)
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write("".join(lines).encode())
+            copy.write("".join(text for found in played for text in found.log).encode())
         connection.execute("analyze strategyexecutionlog, strategydefinition")
     lake = Lake(directory / "lake")
     extract(url, lake, Window(FIRST, UNTIL), rates=Rates((), rate))
     truth = pa.concat_tables(found.truth for found in played)
     path = directory / "truth.parquet"
     pq.write_table(truth, path)
-    return Planted(lake, truth, path, tuple(stories))
+    return Planted(lake, truth, path, stories)
