@@ -316,5 +316,6 @@ def test_a_program_of_its_own_is_not_compared_with_one_around_a_built_in(table: 
     log = Log(table, fresh, PLUS, pays(2), kind="DSL_EXTEND")
     log.run(1, {}, parent=ParentResult(1, None))
     log.kind = "DSL_FULL"
+    table.execute("update strategydefinition set type = 'DSL_FULL' where version = 2")
     log.run(2, {"data.n": 1})
     assert "wraps a built-in" in (log.compare().reason or "")

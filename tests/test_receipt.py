@@ -42,8 +42,9 @@ def arith(left: Json, op: str, right: Json) -> Json:
     return {"type": "arith", "op": op, "left": left, "right": right}
 
 
-def defined(program: Json) -> Definition:
-    return Definition(program, compile_program(program), outline(program), "Test strategy")
+def defined(program: Json, built_in: str = "default") -> Definition:
+    compiled = compile_program(program)
+    return Definition(program, compiled, outline(program), "Test strategy", built_in if compiled.extends else None)
 
 
 def row(**columns: Any) -> Json:
@@ -602,7 +603,9 @@ def test_another_version_is_run_on_the_same_inputs() -> None:
     assert versus(ten, evident) == "10 points, same case."
     assert versus({"rules": []}, evident) == "0 points, no case."
     assert versus({"rules": [{"when": lit(1), "then": [pay(1, "One")]}]}, evident) == "1 point, case One."
-    assert versus(reads_more, evident) == "cannot be decided, for it reads data.x, which this run did not."
+    assert versus(reads_more, evident) == (
+        "cannot be decided, for it reads data.x, which this run did not: between 0 and 1 point."
+    )
     assert versus(fails, evident) == "it fails with DSL_ARITH_DIV_BY_ZERO."
     assert versus(ten, joined(row(), defined(SPEED))).startswith("cannot be decided, for it is not known")
 
@@ -613,13 +616,54 @@ def test_another_version_around_a_built_in_needs_its_answer_and_the_same_data() 
         return found
 
     evident = logged(WRAPPED, {"data.friends": 2}, built_in=BUILT_IN)
-    assert versus(WRAPPED, evident) == "cannot be decided, for the built-in's answer is not recorded."
+    assert versus(WRAPPED, evident) == "1 point, same case."  # a rule sets the points, whatever the built-in answered
+    silent = changed('"when": {"type": "literal", "value": true}', '"when": {"type": "literal", "value": 0}')
+    assert versus(silent, evident) == "cannot be decided, for the built-in's answer is not recorded."
     read = logged({"post_rules": [{"when": field("parent.points"), "then": []}]}, {}, built_in=BUILT_IN)
     doubled = {"post_rules": [{"when": lit(True), "then": [{"type": "set_points", "value": lit(16)}]}]}
     assert versus(doubled, read) == "16 points, same case."
     assert versus(changed("true", "false"), logged(WRAPPED, {"data.friends": 4}, built_in=BUILT_IN)) == (
-        "cannot be decided, for the built-in would see other data."
+        "cannot be decided, for the built-in would be asked with other data."
     )
+
+
+def test_another_built_in_or_other_variables_would_have_answered_otherwise() -> None:
+    """Same rules, other answer: what the run's built-in said is no input of the event but an output of the version."""
+    asks = {"post_rules": [{"when": field("parent.points"), "then": [{"type": "set_case_name", "value": lit("Mine")}]}]}
+    evident = logged(asks, {}, built_in=BUILT_IN)
+    assert versus(json.loads(json.dumps(asks)), evident) == "8 points, same case."
+    assert versus({**asks, "parent_variables": {}}, evident) == "8 points, same case."
+    assert versus({**asks, "parent_variables": {"variable_bonus_points": 12}}, evident) == (
+        "cannot be decided, for the built-in would be asked with other variables."
+    )
+    told = receipt(evident, other=defined(asks, "socio"), other_label="v2").versus
+    assert told == "v2 on the same inputs: cannot be decided, for another built-in would be asked."
+
+
+def test_the_case_that_a_version_has_set_itself_is_not_the_built_ins() -> None:
+    sets = {
+        "post_rules": [
+            {"when": field("parent.points"), "then": [{"type": "set_case_name", "value": lit("Mine")}]},
+        ]
+    }
+    evident = logged(sets, {}, built_in=BUILT_IN)
+    plus = {"post_rules": [{"when": lit(True), "then": [{"type": "set_points", "value": lit(9)}]}]}
+    assert versus(plus, evident) == "9 points; which case cannot be decided."
+
+
+def test_the_post_phase_reads_the_data_as_its_own_pre_phase_left_them() -> None:
+    def sets(k: int) -> Json:
+        rich = {"type": "set_points", "value": lit(10)}
+        poor = {"type": "set_points", "value": lit(1)}
+        return {
+            "pre_rules": [{"when": lit(True), "then": [{"type": "set_data", "key": "k", "value": lit(k)}]}],
+            "post_rules": [{"when": compare(field("data.k"), ">=", lit(5)), "then": [rich], "else": [poor]}],
+        }
+
+    five, three = logged(sets(5), {"data.k": 0}, built_in=BUILT_IN), logged(sets(3), {"data.k": 0}, built_in=BUILT_IN)
+    assert (five.run["points"], three.run["points"]) == (10, 1)
+    assert versus(sets(3), five).startswith("1 point; ")
+    assert versus(sets(5), three).startswith("10 points; ")
 
 
 # ---- forms -------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,18 @@ from typing import Any, Final
 
 from analytics.errors import UnknownNameError
 from analytics.flatten import rebuild
-from analytics.program import Alignment, Outline, Program, Replay, align, compile_program, outline, replay
+from analytics.program import (
+    Alignment,
+    BuiltIn,
+    Outline,
+    Program,
+    Replay,
+    align,
+    built_in,
+    compile_program,
+    outline,
+    replay,
+)
 from analytics.warehouse import Warehouse
 
 #: Fields that the row itself holds, whether or not the program read them.
@@ -30,12 +41,21 @@ class Definition:
         program: Compiled.
         outline: Its nodes, linked.
         family_name: What its author calls it.
+        parent_strategy_id: The built-in it wraps; None for a program of its own.
+        strategy_type: DSL_FULL or DSL_EXTEND; None when not known.
     """
 
     ast: Mapping[str, Any]
     program: Program
     outline: Outline
     family_name: str | None
+    parent_strategy_id: str | None = None
+    strategy_type: str | None = None
+
+    @property
+    def built_in(self) -> BuiltIn:
+        """The built-in it wraps, with the variables it is asked with: as much part of the version as its rules."""
+        return built_in(self.ast, self.parent_strategy_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +97,11 @@ def definition(lake: Warehouse, strategy_id: str, version: int) -> Definition | 
     rows = lake.named("definition", {"strategy": strategy_id, "version": version}).fetchall()
     if not rows or rows[0][0] is None:
         return None
-    ast = read_json(rows[0][0])
+    text, family_name, parent_strategy_id, strategy_type = rows[0]
+    ast = read_json(text)
     if not isinstance(ast, Mapping):
         return None
-    return Definition(ast, compile_program(ast), outline(ast), rows[0][1])
+    return Definition(ast, compile_program(ast), outline(ast), family_name, parent_strategy_id, strategy_type)
 
 
 def evidence(lake: Warehouse, execution_id: str) -> Evidence:

@@ -28,7 +28,7 @@ class Inputs:
         used: Those of them that fit, in the order of the numbers in ``rows.variant``.
         fields: (phase, path) of each field that some run read; phase is ``post`` behind the built-in of DSL_EXTEND, else ``pre``.
         rows: Grain: logged run. ``execution_id``, ``created_at``, ``weight`` (runs it stands for, with the part that was taken),
-            ``points``, ``case_name``, the event's ids, ``variant``.
+            ``points``, ``case_name``, the event's ids, ``parent_strategy_id``, ``variant``.
         values: Of each run, JSON texts in the order of ``fields``; None where it did not read one.
         share: The part of the runs that was taken.
     """

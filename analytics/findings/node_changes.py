@@ -158,7 +158,7 @@ def _answered(inputs: Inputs) -> list[str | None]:
     """The built-in's points, where the runs were paid just that: no rule set others, none vetoed."""
     if not wraps(inputs.variants.definition):
         return []
-    passed = [answer_of(inputs.variants, variant)[1] for variant in inputs.used]
+    passed = [answer_of(inputs.variants.definition, variant.beside)[1] for variant in inputs.used]
     numbers = zip(inputs.rows["variant"].tolist(), inputs.rows["points"].tolist(), strict=True)
     return [repr(points) for variant, points in numbers if passed[variant]]
 

@@ -167,7 +167,8 @@ def replays_of(
     results: list[list[Tried]] = [[] for _ in programs]
     own_count = own_wrong_count = 0
     rows = inputs.rows
-    columns = ("points", "case_name", "variant", "external_game_id", "external_task_id", "external_user_id")
+    ids = ("external_game_id", "external_task_id", "external_user_id", "parent_strategy_id")
+    columns = ("points", "case_name", "variant", *ids)
     for values, *cells in zip(inputs.values, *(rows[name].tolist() for name in columns), strict=True):
         row = dict(zip(columns, cells, strict=True))
         if not isinstance(row["case_name"], str):

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analytics.findings.evidence import EVENT_FIELDS, Definition
+from analytics.findings.evidence import EVENT_FIELDS, Definition, Evidence, event_fields
 from analytics.findings.inputs import Decoder, Inputs, event_ids
-from analytics.findings.variants import Variant, Variants
-from analytics.program import MAX_NODES
+from analytics.program import MAX_NODES, Alignment
 from analytics.program.instead import Answer, Instead, Recorded
 
 #: The run did end, so whatever its cap was, it is not what ended it.
@@ -28,6 +27,7 @@ class Tried:
         case_name: The case; None when none is or when it is not decided.
         code: Error code when the program fails there: it then pays nothing.
         missing: What it needs and the trace does not hold, in words; None when decided.
+        knows_case: Whether the case is decided, too: points may be where the case is not.
     """
 
     low: float
@@ -35,10 +35,13 @@ class Tried:
     case_name: Any = None
     code: str | None = None
     missing: str | None = None
+    knows_case: bool = True
 
 
 def wraps(program: Definition) -> bool | None:
-    """Whether a program wraps a built-in; None for one without any rules, which may be either."""
+    """Whether a program wraps a built-in; None for one without a type and without any rules, which may be either."""
+    if (known := {"DSL_FULL": False, "DSL_EXTEND": True}.get(program.strategy_type or "")) is not None:
+        return known
     if program.ast.get("pre_rules") or program.ast.get("post_rules"):
         return True
     return False if program.ast.get("rules") or program.ast.get("default") else None
@@ -58,10 +61,9 @@ class Trial:
         self._done: dict[Any, Tried] = {}
         self._plain: dict[Any, Tried] = {}  # those that depend on nothing but what was read: a million runs ask for few
         self._is_extend = bool(wraps(program) or wraps(ran))
-        self._own = Instead(ran.program, ran.program, is_extend=self._is_extend, max_nodes=_NO_CAP)
-        cap = _NO_CAP if program is ran else MAX_NODES
-        self._instead = Instead(program.program, ran.program, is_extend=self._is_extend, max_nodes=cap)
-        self._answers = [answer_of(inputs.variants, variant) for variant in inputs.used]
+        self._own = instead_of(ran, ran, is_extend=self._is_extend)
+        self._instead = instead_of(program, ran, is_extend=self._is_extend)
+        self._answers = [answer_of(inputs.variants.definition, variant.beside) for variant in inputs.used]
         # Only where the program asks for the event's ids do equal inputs need equal ids.
         asked = {node.path for node in program.outline.nodes}
         self._ids = not asked.isdisjoint(EVENT_FIELDS)
@@ -73,16 +75,16 @@ class Trial:
             return known
         ids = event_ids(row) if self._ids else {}
         is_large = any(text is not None and len(text) > 16 and _LARGE.search(text) is not None for text in values)
-        paid = (row["points"], row["case_name"]) if self._is_extend or is_large else None
+        paid = (row["points"], row["case_name"], _parent(row)) if self._is_extend or is_large else None
         key = (*read, paid, tuple(ids.items()))
         found = self._done.get(key)
         if found is None:
             recorded = self._recorded(row, values, ids)
             if is_large:
-                recorded = self._as_it_ran(row, recorded)
+                recorded = as_it_ran(self._own, recorded, row["points"], row["case_name"])
             said = self._instead.pays(recorded)
             missing = None if said.is_decided else said.missing or "points that are no number"
-            found = self._done[key] = Tried(said.low, said.high, said.case_name, said.code, missing)
+            found = self._done[key] = Tried(said.low, said.high, said.case_name, said.code, missing, said.knows_case)
             if paid is None and not self._ids:
                 self._plain[read] = found
         return found
@@ -91,26 +93,86 @@ class Trial:
         fields = {**ids, **self._decoder.fields(self._inputs, values, "pre")}
         if not self._is_extend:
             return Recorded(fields)
-        vetoed, points_are_paid, case_is_paid = self._answers[int(row["variant"])]
         read = self._decoder.fields(self._inputs, values, "post")
-        knows = points_are_paid or "parent.points" in read, case_is_paid or "parent.case_name" in read
-        points, case = read.pop("parent.points", row["points"]), read.pop("parent.case_name", row["case_name"])
-        return Recorded(fields, read, points, case, knows_points=knows[0], knows_case=knows[1], vetoed=vetoed)
-
-    def _as_it_ran(self, row: Mapping[str, Any], recorded: Recorded) -> Recorded:
-        """Large whole numbers as floats, where the program that ran only then gives what was paid."""
-
-        def is_paid(said: Answer) -> bool:
-            return bool(said.low == said.high == row["points"] and said.case_name == row["case_name"])
-
-        restored = recorded.as_written()
-        same = is_paid(self._own.pays(recorded)) or not is_paid(self._own.pays(restored))
-        return recorded if same else restored
+        paid = (row["points"], row["case_name"])
+        return _around_built_in(fields, read, self._answers[int(row["variant"])], paid, _parent(row))
 
 
-def answer_of(found: Variants, variant: Variant) -> tuple[bool, bool, bool]:
-    """Whether a veto ended a variant's runs; whether what they paid, and for which case, is the built-in's answer."""
-    beside, nodes = variant.beside, found.definition.outline.nodes
+def instead_of(program: Definition, ran: Definition, *, is_extend: bool) -> Instead:
+    """One version to be run instead of another, with the built-ins of both."""
+    return Instead(
+        program.program,
+        ran.program,
+        is_extend=is_extend,
+        max_nodes=_NO_CAP if program is ran else MAX_NODES,
+        wraps=program.built_in,
+        ran_wraps=ran.built_in,
+    )
+
+
+def recorded(found: Evidence) -> Recorded | None:
+    """What one run left that another program can be tried on; None where it is not known what it read."""
+    beside, run = found.alignment, found.run
+    if found.definition is None or beside is None or not beside.fits:
+        return None
+    fields = {**event_fields(run), **beside.fields}
+    if not found.is_extend:
+        return Recorded(fields)
+    answer = answer_of(found.definition, beside) if found.is_ok else (beside.vetoed, False, False)
+    return _around_built_in(fields, beside.post_fields, answer, (run["points"], run["case_name"]), _parent(run))
+
+
+def as_it_ran(own: Instead, found: Recorded, points: Any, case_name: Any) -> Recorded:
+    """Large whole numbers as floats, where the program that ran only then gives what was paid.
+
+    Args:
+        own: The program that ran, instead of itself.
+        found: What the run left.
+        points, case_name: What it was paid.
+    """
+
+    def is_paid(said: Answer) -> bool:
+        return bool(said.low == said.high == points and said.case_name == case_name)
+
+    restored = found.as_written()
+    same = is_paid(own.pays(found)) or not is_paid(own.pays(restored))
+    return found if same else restored
+
+
+def _around_built_in(
+    fields: Mapping[str, Any],
+    read: Mapping[str, Any],
+    answer: tuple[bool, bool, bool],
+    paid: tuple[Any, Any],
+    parent_id: str | None,
+) -> Recorded:
+    """What a run around a built-in left: what the built-in answered was read by the post phase, or is what was paid."""
+    vetoed, points_are_paid, case_is_paid = answer
+    rest = {path: value for path, value in read.items() if path not in ("parent.points", "parent.case_name")}
+    return Recorded(
+        fields,
+        rest,
+        read.get("parent.points", paid[0]),
+        read.get("parent.case_name", paid[1]),
+        knows_points=points_are_paid or "parent.points" in read,
+        knows_case=case_is_paid or "parent.case_name" in read,
+        vetoed=vetoed,
+        parent_id=parent_id,
+    )
+
+
+def answer_of(program: Definition, beside: Alignment) -> tuple[bool, bool, bool]:
+    """Whether a veto ended a run; whether what it paid, and for which case, is the built-in's answer.
+
+    What a rule has set is the rule's; of a cut trace it is not known whether a later rule has set it.
+    """
+    nodes = program.outline.nodes
     wrote = {nodes[position].type for position in beside.positions}
     passed_on = beside.end == "finished" and not beside.vetoed
     return beside.vetoed, passed_on and "set_points" not in wrote, passed_on and "set_case_name" not in wrote
+
+
+def _parent(row: Mapping[str, Any]) -> str | None:
+    """The built-in that a run's row names."""
+    named = row.get("parent_strategy_id")
+    return named if isinstance(named, str) else None

@@ -1,6 +1,7 @@
 """The rule language: evaluate a program, flatten its AST, give its nodes ids, line a trace up with it, replay a run."""
 
 from analytics.program.align import Alignment, align
+from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.evaluate import MAX_DEPTH, MAX_NODES, Program, compile_program, evaluate
 from analytics.program.ids import generate_ids
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
@@ -16,6 +17,7 @@ __all__ = [
     "MAX_NODES",
     "Alignment",
     "AstNode",
+    "BuiltIn",
     "Outcome",
     "Outline",
     "ParentResult",
@@ -27,6 +29,7 @@ __all__ = [
     "TraceEntry",
     "align",
     "analytics_paths",
+    "built_in",
     "compile_program",
     "evaluate",
     "follow",

@@ -1,20 +1,33 @@
-"""What a program would have paid for a run that another program was paid for: decided where the log says enough, else bounded."""
+"""What a program would have paid for a run that another program was paid for: decided where the log says enough, else bounded.
+
+A version is more than its rules: what the built-in answers is decided by which one it is, by the variables it is asked with, and
+by the data that the pre phase hands it. Where one of them differs, what the built-in answered to the other version decides nothing.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from analytics.program.bounds import points_bounds
+from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.evaluate import MAX_NODES, Program
-from analytics.program.outcome import Outcome, ParentResult
+from analytics.program.outcome import Outcome
+from analytics.program.outline import outline
 from analytics.program.values import as_written, same_json
-from analytics.program.walk import walk
 
 MISSING: Final = "DSL_FIELD_NOT_PRECOMPUTED"
+NOT_ASKED: Final = "the built-in was not asked"
+OTHER_BUILT_IN: Final = "another built-in was asked"
+OTHER_VARIABLES: Final = "the built-in was asked with other variables"
+OTHER_DATA: Final = "the built-in was asked with other data"
+NOT_RECORDED: Final = "what the built-in answered"
 _ANYTHING: Final = (-math.inf, math.inf)
+_NO_CAP: Final = 10**9
+_DATA: Final = "data."
+_UNKNOWN: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,7 @@ class Recorded:
         points, case_name: What the wrapped built-in answered.
         knows_points, knows_case: Whether the log tells that.
         vetoed: The pre phase ended the run: the built-in was never asked.
+        parent_id: The built-in that the run's row names; None when it names none.
     """
 
     fields: Mapping[str, Any]
@@ -36,18 +50,11 @@ class Recorded:
     knows_points: bool = False
     knows_case: bool = False
     vetoed: bool = False
+    parent_id: str | None = None
 
     def as_written(self) -> Recorded:
         """The same, with large whole numbers as the floats that they may have been."""
-        return Recorded(
-            as_written(self.fields),
-            as_written(self.post_fields),
-            self.points,
-            self.case_name,
-            self.knows_points,
-            self.knows_case,
-            self.vetoed,
-        )
+        return replace(self, fields=as_written(self.fields), post_fields=as_written(self.post_fields))
 
 
 class Answer(NamedTuple):
@@ -59,6 +66,7 @@ class Answer(NamedTuple):
         code: Of the failure: the run would have been paid nothing.
         missing: What the log does not tell, in words. The points may be decided all the same, when every way through the
             program pays the same.
+        knows_case: Whether the log tells the case.
     """
 
     low: float
@@ -66,6 +74,7 @@ class Answer(NamedTuple):
     case_name: str | None = None
     code: str | None = None
     missing: str | None = None
+    knows_case: bool = True
 
     @property
     def is_decided(self) -> bool:
@@ -81,15 +90,25 @@ class Instead:
         ran: The one that ran, and left what was recorded.
         is_extend: Both wrap a built-in; else both are programs of their own.
         max_nodes: The cap on visits.
+        wraps: The built-in that ``program`` asks.
+        ran_wraps: The one that ``ran`` asked; a run's row may name another one.
     """
 
-    def __init__(self, program: Program, ran: Program, *, is_extend: bool, max_nodes: int = MAX_NODES) -> None:
+    def __init__(
+        self,
+        program: Program,
+        ran: Program,
+        *,
+        is_extend: bool,
+        max_nodes: int = MAX_NODES,
+        wraps: BuiltIn | None = None,
+        ran_wraps: BuiltIn | None = None,
+    ) -> None:
         self.program, self.ran, self.is_extend, self.max_nodes = program, ran, is_extend, max_nodes
-        nodes = walk(program.ast)
-        self._reads_case = any(node.path == "parent.case_name" and node.section == "post_rules" for node in nodes)
-        self._vetoes = any(node.type == "veto" for node in nodes)
-        # Without a set_data on either side the built-in sees the event as it came.
-        self._writes = any(node.type == "set_data" for node in (*nodes, *walk(ran.ast)))
+        self._wraps, self._ran_wraps = wraps or built_in(program.ast), ran_wraps or built_in(ran.ast)
+        self._is_own = program is ran and self._wraps == self._ran_wraps
+        self._same_variables = self._wraps.has_same_variables(self._ran_wraps)
+        self._sets, self._ran_sets = _set_paths(program), _set_paths(ran)
 
     def pays(self, run: Recorded) -> Answer:
         """The points for one run.
@@ -101,65 +120,126 @@ class Instead:
             return self._extend(run)
         outcome = self.program.run(run.fields, keep_trace=False, max_nodes=self.max_nodes)
         if outcome.error_code != MISSING:
-            return _decided(outcome)
-        return Answer(*points_bounds(self.program.ast, run.fields), missing=outcome.error_detail)
+            return _decided(outcome, None, outcome.case_name, knows_case=True)
+        low, high = points_bounds(self.program.ast, run.fields)
+        return Answer(low, high, missing=outcome.error_detail, knows_case=False)
 
     def _extend(self, run: Recorded) -> Answer:
-        missing = None
-        why = "the built-in was not asked" if run.vetoed else None
+        was = self._had_set(run)
+        event = self._event(run, was)
         before = Outcome()
         if self.program.ast.get("pre_rules"):
-            before = self.program.run(run.fields, phase="pre", keep_trace=False, max_nodes=self.max_nodes)
-        if before.error_code == MISSING:
-            missing = before.error_detail
-        elif not before.ok:
-            return _decided(before)
-        elif before.vetoed:
-            return Answer(0.0, 0.0, before.case_name)
-        if why is None and self._writes and (missing or not self._same_data(before.working_data, run)):
-            why = "the built-in was asked with other data"
-        after = self._post(Recorded(run.fields, run.post_fields) if why else run, why)
-        if missing is None:
-            return after
-        low, high = (min(0.0, after.low), max(0.0, after.high)) if self._vetoes else (after.low, after.high)
-        return Answer(low, high, missing=missing)
+            before = self.program.run(event, phase="pre", keep_trace=False, max_nodes=self.max_nodes)
+        if before.error_code != MISSING:
+            if not before.ok:
+                return Answer(0.0, 0.0, code=before.error_code)
+            if before.vetoed:
+                return Answer(0.0, 0.0, before.case_name)
+            changed = {_DATA + key: value for key, value in before.working_data.items()}
+            return self._post(run, {**event, **changed}, self._why_unanswered(run, event, was, changed))
+        # What its pre phase sets is not known, nor whether it lets the run go on.
+        kept = {path: value for path, value in event.items() if path not in self._sets}
+        after = self._post(run, kept, self._why_unanswered(run, event, was, None))
+        # One point goes in: it comes out where the phase lets the run go on, nothing where it ends or fails.
+        low, high = points_bounds(self.program.ast, event, phase="pre", parent_points=1.0)
+        if low > 0:
+            return after if after.missing else after._replace(missing=before.error_detail)
+        low, high = (0.0, 0.0) if high <= 0 else (min(0.0, after.low), max(0.0, after.high))
+        return Answer(low, high, missing=before.error_detail, knows_case=False)
 
-    def _same_data(self, data: Mapping[str, Any], run: Recorded) -> bool:
+    def _had_set(self, run: Recorded) -> dict[str, Any] | None:
+        """Path → value of what the pre phase that ran has set; None when the log does not tell."""
+        if not self._ran_sets:
+            return {}
+        was = self.ran.run(run.fields, phase="pre", keep_trace=False, max_nodes=_NO_CAP)
+        return {_DATA + key: value for key, value in was.working_data.items()} if was.ok else None
+
+    def _event(self, run: Recorded, was: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The event's fields, from either phase: what the post phase read of the data is the event's where nothing was set."""
+        own = self._ran_sets if was is None else was
+        found = dict(run.fields)
+        for path, value in run.post_fields.items():
+            if not path.startswith(_DATA):
+                found[path] = value
+            elif path not in own:
+                found.setdefault(path, value)
+        return found
+
+    def _why_unanswered(
+        self,
+        run: Recorded,
+        event: Mapping[str, Any],
+        was: Mapping[str, Any] | None,
+        changed: Mapping[str, Any] | None,
+    ) -> str | None:
+        """Why what the built-in answered is not what it would have answered; None when it is."""
+        if run.vetoed:
+            return NOT_ASKED
+        if not self._is_own:
+            asked = self._ran_wraps.strategy_id if run.parent_id is None else run.parent_id
+            if asked != self._wraps.strategy_id:
+                return OTHER_BUILT_IN
+            if not self._same_variables:
+                return OTHER_VARIABLES
+        return None if self._same_data(event, was, changed) else OTHER_DATA
+
+    def _same_data(
+        self, event: Mapping[str, Any], was: Mapping[str, Any] | None, changed: Mapping[str, Any] | None
+    ) -> bool:
         """Whether the built-in would have been given what it was given."""
-        if not self.ran.ast.get("pre_rules"):
-            return not data
-        was = self.ran.run(run.fields, phase="pre", keep_trace=False, max_nodes=10**9)
-        return was.ok and same_json(was.working_data, data)
+        if was is None or changed is None:
+            return not (self._ran_sets if was is None else was) and not (self._sets if changed is None else changed)
+        for path in was.keys() | changed.keys():
+            sent = event.get(
+                path
+            )  # null may mean that there was no such key, which is not the same as a null that is set
+            left, right = (side.get(path, _UNKNOWN if sent is None else sent) for side in (was, changed))
+            if left is _UNKNOWN or right is _UNKNOWN or not same_json(left, right):
+                return False
+        return True
 
-    def _post(self, run: Recorded, why: str | None) -> Answer:
-        if not self.program.ast.get("post_rules"):
-            if not run.knows_points:
-                return Answer(*_ANYTHING, missing=why or "what the built-in answered")
-            points = _float(run.points)
-            return Answer(points, points, run.case_name if run.knows_case else None)
-        fields = {**run.fields, **run.post_fields}
-        missing: str | None = why or "what the built-in answered"
-        if run.knows_points and (run.knows_case or not self._reads_case):
-            answer = ParentResult(run.points, run.case_name)
-            outcome = self.program.run(fields, phase="post", parent=answer, keep_trace=False, max_nodes=self.max_nodes)
-            if outcome.error_code != MISSING:
-                return _decided(outcome)
-            missing = outcome.error_detail
-        if run.knows_points:
-            fields["parent.points"] = run.points
-        if run.knows_case:
-            fields["parent.case_name"] = run.case_name
-        known = run.points if run.knows_points else None
-        return Answer(*points_bounds(self.program.ast, fields, phase="post", parent_points=known), missing=missing)
+    def _post(self, run: Recorded, fields: dict[str, Any], why: str | None) -> Answer:
+        knows_points, knows_case = run.knows_points and why is None, run.knows_case and why is None
+        why = why or NOT_RECORDED
+        outcome = Outcome()
+        if self.program.ast.get("post_rules"):
+            if knows_points:
+                fields["parent.points"] = run.points
+            if knows_case:
+                fields["parent.case_name"] = run.case_name
+            # Without a parent, points and case that come out are those that a rule has set.
+            outcome = self.program.run(fields, phase="post", keep_trace=False, max_nodes=self.max_nodes)
+        if outcome.error_code == MISSING:
+            is_of_parent = (outcome.error_detail or "").startswith("field 'parent.")
+            missing = why if is_of_parent or why != NOT_RECORDED else outcome.error_detail
+            known = run.points if knows_points else None
+            low, high = points_bounds(self.program.ast, fields, phase="post", parent_points=known)
+            return Answer(low, high, missing=missing, knows_case=False)
+        is_named = outcome.case_name is not None
+        case = outcome.case_name if is_named else run.case_name if knows_case else None
+        if outcome.ok and outcome.points is None and not knows_points:
+            return Answer(*_ANYTHING, case, missing=why, knows_case=is_named or knows_case)
+        return _decided(outcome, run.points, case, knows_case=is_named or knows_case)
 
 
-def _decided(outcome: Outcome) -> Answer:
+def _set_paths(program: Program) -> frozenset[str]:
+    """The fields that a pre phase may set."""
+    found = outline(program.ast)
+    return frozenset(
+        _DATA + str(spot.node.get("key"))
+        for spot, node in zip(found.spots, found.nodes, strict=True)
+        if node.section == "pre_rules" and node.type == "set_data"
+    )
+
+
+def _decided(outcome: Outcome, unset: Any, case: str | None, *, knows_case: bool) -> Answer:
+    """The answer of a run that came to its end; ``unset`` are the points where no rule has set any."""
     if not outcome.ok:
         return Answer(0.0, 0.0, code=outcome.error_code)
-    points = _float(outcome.points)
+    points = _float(unset if outcome.points is None else outcome.points)
     if math.isnan(points):  # inf − inf: nothing can be said of it
-        return Answer(*_ANYTHING, outcome.case_name, missing="points that are no number")
-    return Answer(points, points, outcome.case_name)
+        return Answer(*_ANYTHING, case, missing="points that are no number", knows_case=knows_case)
+    return Answer(points, points, case, knows_case=knows_case)
 
 
 def _float(value: Any) -> float:

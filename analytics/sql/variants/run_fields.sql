@@ -5,7 +5,7 @@
 -- $share double: part of the runs to take, an even one by a hash of their ids.
 -- Reads the relation variant_places: variant, and for each field the entry that read it (0-based; NULL: not read).
 select runs.execution_id, runs.created_at, runs.sample_weight, runs.sampled, runs.points, runs.case_name, runs.external_game_id,
-       runs.external_task_id, runs.external_user_id, places.number as variant,
+       runs.external_task_id, runs.external_user_id, runs.parent_strategy_id, places.number as variant,
        list_transform(places.entries, lambda entry: runs.trace[entry + 1].value) as field_values
   from executions as runs
   join variant_places as places
