@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from test_program import JSON, PROGRAMS
 
 from analytics.demo import dsl
-from analytics.program import generate_ids, outline, walk, words
+from analytics.program import built_in, generate_ids, outline, walk, words
 from analytics.program.compare import Comparison, compare
 
 Json = dict[str, Any]
@@ -98,6 +98,42 @@ def test_phases_and_the_default_are_compared_each_with_its_own() -> None:
         "otherwise › assign 2 points, case None: literal 1 → 2",
         "after the built-in, rule 1 › assign 11 points, case Fast: literal 10 → 11",
     ]
+
+
+def test_another_built_in_and_other_variables_are_no_matter_of_ids_or_layout() -> None:
+    old = {"post_rules": [rider()], "parent_variables": {"variable_bonus_points": 10, "variable_gone": True}}
+    new = {"post_rules": [rider()], "parent_variables": {"variable_bonus_points": 12, "variable_come": "x"}}
+    wraps = built_in(old, "default"), built_in(new, "socio")
+    found = compare(outline(old), outline(new), wraps)
+    assert [words.edit(edit, outline(old), outline(new)) for edit in found.edits] == [
+        "the built-in it wraps: default → socio",
+        "variable_bonus_points: 10 → 12",
+        'variable_come: the built-in\'s own → "x"',
+        "variable_gone: true → the built-in's own",
+    ]
+    assert words.edits(found, outline(new)) == (
+        "1 built-in changed, 1 variable of the built-in changed, 1 variable of the built-in added and "
+        "1 variable of the built-in removed; 10 of the 10 nodes say the same in both programs."
+    )
+    assert words.diff(old, new, wraps)[:6] == [
+        ("-", "the built-in default"),
+        ("-", "  with variable_bonus_points = 10"),
+        ("-", "  with variable_gone = true"),
+        ("+", "the built-in socio"),
+        ("+", "  with variable_bonus_points = 12"),
+        ("+", '  with variable_come = "x"'),
+    ]
+
+
+@pytest.mark.parametrize("missing", [None, {}, "absent"])
+def test_a_missing_map_of_variables_is_an_empty_one_and_numbers_are_compared_as_json(missing: Any) -> None:
+    old: Json = {"post_rules": [rider()]} | ({} if missing == "absent" else {"parent_variables": missing})
+    assert said(old, {"post_rules": [rider()], "parent_variables": {}})[1] == []
+    ten, whole = ({"post_rules": [rider()], "parent_variables": {"variable_x": x}} for x in (10, 10.0))
+    assert said(ten, whole)[1] == []
+    yes = {"post_rules": [rider()], "parent_variables": {"variable_x": True}}
+    one = {"post_rules": [rider()], "parent_variables": {"variable_x": 1}}
+    assert said(yes, one)[1] == ["variable_x: true → 1"]
 
 
 @settings(max_examples=40, deadline=None)

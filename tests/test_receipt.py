@@ -326,6 +326,26 @@ def test_the_phases_around_a_built_in_and_its_answer_are_told_though_their_ids_a
     assert found.simulation.body is None
 
 
+def test_the_built_in_is_told_with_the_variables_it_was_asked_with() -> None:
+    asks = {"parent_variables": {"variable_bonus_points": 12, "variable_a": "x"}}
+    found = receipt(logged({**WRAPPED, **asks}, {"data.friends": 4}, built_in=BUILT_IN))
+    assert told(found)[3:7] == [
+        "8 The built-in default ran",
+        '  asked with variable_a = "x"',
+        "  asked with variable_bonus_points = 12",
+        "  answer 8 points (as read by the rules after it), case not recorded",
+    ]
+    bare = receipt(logged(asks, {}, built_in=BUILT_IN))
+    assert told(bare)[1:3] == ['  asked with variable_a = "x"', "  asked with variable_bonus_points = 12"]
+
+
+def test_a_definition_that_wraps_another_built_in_than_the_run_asked_is_named() -> None:
+    found = receipt(logged(WRAPPED, {"data.friends": 4}, built_in=BUILT_IN, parent_strategy_id="socio"))
+    assert "The definition in the lake wraps default, this run asked socio." in found.notes
+    same = receipt(logged(WRAPPED, {"data.friends": 4}, built_in=BUILT_IN))
+    assert not any("wraps" in note for note in same.notes)
+
+
 def test_what_the_rules_after_it_changed_without_reading_is_not_known_of_the_built_in() -> None:
     lines = told(receipt(logged(WRAPPED, {"data.friends": 2}, built_in=BUILT_IN)))
     assert lines[3:5] == ["– The built-in default ran", "  answer points not recorded, case Base (as paid)"]

@@ -44,7 +44,7 @@ class Inputs:
 def read_inputs(lake: Warehouse, found: Variants, *, most: int = MOST) -> Inputs:
     """Read the inputs of a version's runs, at most about so many."""
     used = tuple(variant for variant in found.found if variant.beside.fits)
-    places = [_first_reads(found, variant) for variant in used]
+    places = [first_reads(found, variant) for variant in used]
     fields = tuple(dict.fromkeys(key for reads in places for key in reads))
     wanted = {variant.key: [reads.get(key) for key in fields] for variant, reads in zip(used, places, strict=True)}
     logged = sum(variant.logged_count for variant in used)
@@ -58,7 +58,7 @@ def read_inputs(lake: Warehouse, found: Variants, *, most: int = MOST) -> Inputs
     return Inputs(found, used, fields, rows, values, share)
 
 
-def _first_reads(found: Variants, variant: Variant) -> dict[tuple[str, str], int]:
+def first_reads(found: Variants, variant: Variant) -> dict[tuple[str, str], int]:
     """The entry at which each field was read first."""
     nodes = found.definition.outline.nodes
     first: dict[tuple[str, str], int] = {}

@@ -137,9 +137,16 @@ def _extended(found: Evidence, beside: Alignment, path: Path, notes: list[str]) 
         "points not recorded" if points is _NOT_RECORDED else f"{words.points(points)}{points_source}",
         "case not recorded" if case_name is _NOT_RECORDED else f"{words.case(case_name)}{case_source}",
     ]
-    steps.append(Step(f"{name} ran", "built_in", "", None, ((f"answer {said[0]}, {said[1]}",),), (), path.amount))
+    lines = (*_asked_with(found.definition), (f"answer {said[0]}, {said[1]}",))
+    steps.append(Step(f"{name} ran", "built_in", "", None, lines, (), path.amount))
     notes += _refusal(points, case_name)
     return [*steps, *path.rules("post_rules")]
+
+
+def _asked_with(program: Definition | None) -> list[words.Line]:
+    """The variables of the built-in that the program overrides: they decide its answer and leave no entry."""
+    found = program.built_in.variables if program is not None else {}
+    return [(f"asked with {words.name(name)} = ", words.value(found[name])) for name in sorted(found)]
 
 
 _NOT_RECORDED: Final = object()
@@ -176,7 +183,7 @@ def _without_trace(found: Evidence) -> list[Step]:
         return []
     name = f"The built-in {words.name(run.get('parent_strategy_id') or '(unnamed)')} ran"
     line = (f"answer {words.points(run['points'])}, {words.case(run['case_name'])} (as paid)",)
-    return [Step(name, "built_in", "", None, (line,), (), run["points"])]
+    return [Step(name, "built_in", "", None, (*_asked_with(found.definition), line), (), run["points"])]
 
 
 def _total(found: Evidence) -> Step:
@@ -234,6 +241,9 @@ def _about_the_row(found: Evidence) -> list[str]:
         notes.append(f"The row holds {words.points(points)}, though the run failed.")
     if found.is_ok and points is None and found.trace is None:
         notes.append("The call was cancelled: such runs are logged as ok, without points and without a trace.")
+    wraps, asked = found.definition.parent_strategy_id if found.definition else None, run.get("parent_strategy_id")
+    if found.is_extend and wraps is not None and asked is not None and wraps != asked:
+        notes.append(f"The definition in the lake wraps {words.name(wraps)}, this run asked {words.name(asked)}.")
     if isinstance(points, float) and not math.isfinite(points):
         notes.append(f"The points are {words.value(points)}: no number that could be added to anything.")
     return notes

@@ -42,8 +42,8 @@ def points_bounds(
         parent_points: For `post`, what the built-in answered; anything when None.
 
     Returns:
-        Infinite where nothing bounds them. A run that fails pays nothing and counts as 0; the failure of a missing value of
-        an unexpected type is not foreseen.
+        Infinite where nothing bounds them. A run that fails pays nothing and counts as 0, also one that divides by what may
+        be zero; the failure of a missing value of an unexpected type is not foreseen.
     """
     work = _Work(fields, phase)
     begin = _NOTHING if phase == "full" else (ANY if parent_points is None else _span(parent_points))
@@ -171,7 +171,12 @@ class _Work:
             raise RuleFailure("DSL_ARITH_OP_NOT_ALLOWED", "unknown operator")
         if not all(isinstance(operand, Span | int | float) for operand in operands):
             return ANY
-        return spans(*map(_span, operands))
+        known = [_span(operand) for operand in operands]
+        if spans is _over and known[1].low <= 0 <= known[1].high:
+            if known[1].low == known[1].high:
+                raise RuleFailure("DSL_ARITH_DIV_BY_ZERO", "whatever is divided")
+            self.ended.append(_NOTHING)  # it fails if the divisor is zero
+        return spans(*known)
 
     def junction(self, node: Mapping[str, Any], cutting: bool, depth: int) -> Any:
         args = node.get("args")

@@ -2,6 +2,8 @@
 
 Ids are no help: one rule inserted shifts every generated id behind it. Nodes are paired by content and by place instead: rules
 that are the same first, then those moved, then those that are most alike; within a pair of rules by their slots.
+
+A version is more than its nodes: the built-in that it wraps and the variables it asks it with are compared, too.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
+from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.outline import Outline, Spot
+from analytics.program.values import same_json
 
 EditKind = Literal["changed", "replaced", "added", "removed", "moved"]
 
@@ -37,10 +41,12 @@ class Edit:
 
     Attributes:
         kind: What happened.
-        what: The attribute (`literal`, `field`, `operator`, `case`, …), or the node's type for whole nodes.
+        what: The attribute (`literal`, `field`, `operator`, `case`, …), or the node's type for whole nodes; `built-in` and
+            `variable` for what the program wraps.
         old, new: The attribute's values as JSON text; None where there is none.
-        old_position, new_position: Of the node in the two walks; None on the side that lacks it.
+        old_position, new_position: Of the node in the two walks; None on the side that lacks it, and for what is no node.
         size: Nodes that came, went or moved with it; 1 for a changed one.
+        name: Of the variable.
     """
 
     kind: EditKind
@@ -50,6 +56,12 @@ class Edit:
     old_position: int | None
     new_position: int | None
     size: int = 1
+    name: str | None = None
+
+    @property
+    def is_of_node(self) -> bool:
+        """It is about a node of the rules, not about the built-in around which they are."""
+        return self.old_position is not None or self.new_position is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ class Comparison:
 
     Attributes:
         pairs: Position in the old walk → position in the new one, for nodes of the same type at the same place.
-        edits: The differences, in the order of the new program; what was removed comes last.
+        edits: The differences: what is wrapped first, then in the order of the new program; what was removed comes last.
         same_count: Nodes that say the same in both; whether they moved does not matter.
     """
 
@@ -67,8 +79,13 @@ class Comparison:
     same_count: int = 0
 
 
-def compare(old: Outline, new: Outline) -> Comparison:
-    """Pair the nodes of two programs. Never raises on an odd shape."""
+def compare(old: Outline, new: Outline, wraps: tuple[BuiltIn, BuiltIn] | None = None) -> Comparison:
+    """Pair the nodes of two programs, and compare what they wrap. Never raises on an odd shape.
+
+    Args:
+        old, new: The programs.
+        wraps: The built-ins of both; without, their variables are compared, which stand in the programs.
+    """
     work = _Work(old, new)
     for section in ("pre_rules", "rules", "post_rules"):
         work.rules(_tops(old, section), _tops(new, section))
@@ -78,7 +95,22 @@ def compare(old: Outline, new: Outline) -> Comparison:
         work.edits, key=lambda edit: (edit.new_position is None, edit.new_position or 0, edit.old_position or 0)
     )
     changed = {edit.new_position for edit in edits if edit.kind == "changed"}
-    return Comparison(work.pairs, edits, sum(position not in changed for position in work.pairs.values()))
+    around = _around(*(wraps or (built_in(old.program), built_in(new.program))))
+    return Comparison(work.pairs, [*around, *edits], sum(position not in changed for position in work.pairs.values()))
+
+
+def _around(old: BuiltIn, new: BuiltIn) -> list[Edit]:
+    """What differs in what two programs wrap: the built-in first, then its variables by name."""
+    edits = []
+    if old.strategy_id != new.strategy_id:
+        ids = [None if one.strategy_id is None else _text(one.strategy_id) for one in (old, new)]
+        edits.append(Edit("changed", "built-in", ids[0], ids[1], None, None))
+    for name in sorted(old.variables.keys() | new.variables.keys()):
+        was, now = (_text(one.variables[name]) if name in one.variables else None for one in (old, new))
+        if was is None or now is None or not same_json(old.variables[name], new.variables[name]):
+            kind: EditKind = "added" if was is None else "removed" if now is None else "changed"
+            edits.append(Edit(kind, "variable", was, now, None, None, name=name))
+    return edits
 
 
 def _tops(program: Outline, section: str) -> list[Spot]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.compare import Comparison, Edit
 from analytics.program.outline import Outline
 
@@ -14,12 +15,19 @@ _ARITH = {"+", "-", "*", "/"}
 _DEEPEST = 40  # far beyond the engine's depth cap of 32
 
 
-def lines(program: Any) -> list[str]:
-    """The program as indented text, one statement or condition a line."""
+def lines(program: Any, wraps: BuiltIn | None = None) -> list[str]:
+    """The program as indented text, one statement, condition or variable a line.
+
+    Args:
+        program: The AST.
+        wraps: The built-in that it wraps; without, its variables are told, which stand in the AST.
+    """
     if not isinstance(program, Mapping):
         return [] if program is None else [_json(program)]
     out: list[str] = []
     for section, title in (("pre_rules", "before the built-in"), ("rules", ""), ("post_rules", "after the built-in")):
+        if section == "rules":
+            out += _wrapped(wraps or built_in(program))
         rules = program.get(section) or []
         if not isinstance(rules, list) or not rules:
             continue
@@ -32,9 +40,9 @@ def lines(program: Any) -> list[str]:
     return out
 
 
-def diff(old: Any, new: Any) -> list[tuple[str, str]]:
+def diff(old: Any, new: Any, wraps: tuple[BuiltIn, BuiltIn] | None = None) -> list[tuple[str, str]]:
     """Line by line what changed: pairs of mark (``-``, ``+`` or a space) and line, unchanged stretches shortened to ``…``."""
-    before, after = lines(old), lines(new)
+    before, after = (lines(program, of) for program, of in zip((old, new), wraps or (None, None), strict=True))
     out: list[tuple[str, str]] = []
     for group in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_grouped_opcodes(2):
         if out or group[0][1] > 0:
@@ -85,6 +93,8 @@ def place(program: Outline, position: int) -> str:
 
 def edit(change: Edit, old: Outline, new: Outline) -> str:
     """One difference between two versions, as a sentence without its full stop."""
+    if not change.is_of_node:
+        return _around(change)
     size = f" ({change.size} nodes)" if change.size > 1 else ""
     if change.new_position is None:
         return f"gone: {place(old, change.old_position or 0)}{size}"
@@ -110,9 +120,15 @@ def edits(found: Comparison, new: Outline) -> str:
     counts: dict[tuple[str, str], int] = {}
     for change in found.edits:
         counts[change.kind, change.what] = counts.get((change.kind, change.what), 0) + 1
-    parts = [f"{count} {_NOUNS.get(what, what)}{'s' * (count != 1)} {kind}" for (kind, what), count in counts.items()]
+    parts = [f"{count} {_noun(what, count)} {kind}" for (kind, what), count in counts.items()]
     said = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     return f"{said}; {found.same_count} of the {len(new.nodes)} nodes say the same in both programs."
+
+
+def _noun(what: str, count: int) -> str:
+    if what == "variable":
+        return f"variable{'s' * (count != 1)} of the built-in"
+    return f"{_NOUNS.get(what, what)}{'s' * (count != 1)}"
 
 
 _NOUNS = {
@@ -126,6 +142,36 @@ _NOUNS = {
     "set_callback_data": "callback entry",
     "set_data": "data change",
 }
+
+
+def _around(change: Edit) -> str:
+    """A difference in what is wrapped; a variable that is not overridden has the built-in's own value."""
+    if change.what == "built-in":
+        return f"the built-in it wraps: {_plain(change.old)} → {_plain(change.new)}"
+    was, now = ("the built-in's own" if text is None else _shown(text) for text in (change.old, change.new))
+    return f"{variable(change.name)}: {was} → {now}"
+
+
+def variable(name: object) -> str:
+    """A variable's name, shortened: it is an author's text."""
+    return _shown(str(name))
+
+
+def _wrapped(found: BuiltIn) -> list[str]:
+    """The built-in and its variables, a line each; none for a program of its own."""
+    if found.strategy_id is None and not found.variables:
+        return []
+    named = "the built-in" if found.strategy_id is None else f"the built-in {_shown(found.strategy_id)}"
+    return [
+        named,
+        *(f"  with {variable(name)} = {_json(found.variables[name])}" for name in sorted(found.variables)),
+    ]
+
+
+def _plain(text: str | None) -> str:
+    """A JSON text's string without its quotes."""
+    found = "none" if text is None else json.loads(text)
+    return _shown(found if isinstance(found, str) else text)
 
 
 def _holder(program: Outline, position: int) -> str:

@@ -36,14 +36,15 @@ def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> 
         )
         return f"The definition of {missing} is not in the lake, so the programs cannot be compared.", []
     old, new = programs[0].outline, programs[1].outline
-    found = compare(old, new)
+    wraps = programs[0].built_in, programs[1].built_in
+    found = compare(old, new, wraps)
     said = words.edits(found, new)
     if not found.edits:
         return said, []
     listed = [page.note(page.inline(words.edit(edit, old, new))) for edit in found.edits[:_MOST_EDITS]]
     if len(found.edits) > _MOST_EDITS:
         listed.append(page.note(f"… and {len(found.edits) - _MOST_EDITS:,} more; see the lines."))
-    changed = words.diff(programs[0].ast, programs[1].ast)
+    changed = words.diff(programs[0].ast, programs[1].ast, wraps)
     marks = {"-": page.was, "+": page.now}
     lines = [marks[mark](f"{mark} {line}") if mark in marks else page.inline(f"  {line}") for mark, line in changed]
     drawn = page.Markup("<pre>{}</pre>").format(page.Markup("\n").join(lines))
