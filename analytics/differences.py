@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from analytics.estimate import Z_95, Estimate, worse
 from analytics.moments import Moments, of_mean
+from analytics.ratios import UNKNOWN, Relative, relative_change
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -20,8 +21,8 @@ class Difference:
 
     Attributes:
         change: ``b − a`` with its interval.
-        relative: The change as a share of ``a``; NaN when ``a`` is zero.
-        relative_low, relative_high: Interval of the relative change, ``a`` taken as known.
+        relative: The change as a share of ``a``; NaN when ``a`` may be zero, so that only the change itself can be told.
+        relative_low, relative_high: Interval of the relative change, for which both are uncertain; see ``ratios``.
         is_significant: The interval of the change excludes zero, and each side has ten rows at least.
     """
 
@@ -48,7 +49,16 @@ def difference(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike]) -
     See ``between`` for the interval.
     """
     first, second = of_mean(*a, future=True), of_mean(*b, future=True)
-    return _apart(_beside(first, second).estimate(), _beside(second, first).estimate(), least=2)
+    before, after = _beside(first, second).estimate(), _beside(second, first).estimate()
+    return _apart(before, after, least=2, is_negative_possible=bool(_least(a) < 0 or _least(b) < 0))
+
+
+def _least(side: tuple[ArrayLike, ArrayLike]) -> float:
+    """The smallest value of a group."""
+    import numpy as np
+
+    values = np.asarray(side[0], dtype=float)
+    return float(np.min(values, where=np.isfinite(values), initial=0.0))
 
 
 def _beside(one: Moments, other: Moments) -> Moments:
@@ -60,34 +70,39 @@ def _beside(one: Moments, other: Moments) -> Moments:
     return replace(one, variance=lent, third=0.0, shared=0.0, fourth=0.0)
 
 
-def between(a: Estimate, b: Estimate) -> Difference:
+def between(a: Estimate, b: Estimate, *, is_negative_possible: bool = True) -> Difference:
     """Change from one estimate to another of independent groups: failure rates, shares, quantiles, runs.
 
     The interval is put together from the two, so that it is as lopsided as they are (MOVER; Zou & Donner, *Statistics in
     Medicine* 27, 2008; of shares it is Newcombe's tenth method, *Statistics in Medicine* 17, 1998). For what versions do, make
     both with ``future=True``.
+
+    Args:
+        a, b: Before and after.
+        is_negative_possible: Otherwise the relative change does not go below −100 %.
     """
-    return _apart(a, b, least=1)
+    return _apart(a, b, least=1, is_negative_possible=is_negative_possible)
 
 
-def _apart(a: Estimate, b: Estimate, least: int) -> Difference:
+def _apart(a: Estimate, b: Estimate, least: int, *, is_negative_possible: bool) -> Difference:
     change = b.value - a.value
     n, smaller = a.logged_count + b.logged_count, min(a.logged_count, b.logged_count)
     low = change - math.hypot(b.value - b.low, a.high - a.value)
     high = change + math.hypot(b.high - b.value, a.value - a.low)
     if smaller < least or not (math.isfinite(low) and math.isfinite(high)):
-        return Difference(Estimate(change, math.nan, math.nan, n, "too few"), math.nan, math.nan, math.nan, False)
-    scale, half, size = abs(a.value) or math.nan, (high - low) / 2, (abs(a.value) + abs(b.value)) / 2
+        return told(Estimate(change, math.nan, math.nan, n, "too few"), UNKNOWN, is_significant=False)
+    half, size = (high - low) / 2, (abs(a.value) + abs(b.value)) / 2
     # Judged against what it is a change of: ± 10 % is enough to act on, ± 50 % is not known at all.
     grade = "good" if half <= 0.1 * size else "rough" if half <= 0.5 * size else "too few"
     grade = worse(grade, "too few" if "too few" in (a.grade, b.grade) else "good")
-    return Difference(
-        Estimate(change, low, high, n, grade, min(a.effective_count, b.effective_count)),
-        change / scale,
-        low / scale,
-        high / scale,
-        is_significant=smaller >= 10 and (low > 0 or high < 0),
-    )
+    found = Estimate(change, low, high, n, grade, min(a.effective_count, b.effective_count)).as_difference()
+    relative = relative_change(a, b, is_negative_possible=is_negative_possible)
+    return told(found, relative, is_significant=smaller >= 10 and (low > 0 or high < 0))
+
+
+def told(change: Estimate, relative: Relative, *, is_significant: bool) -> Difference:
+    """A difference that was estimated, with its share of the earlier number."""
+    return Difference(change, relative.value, relative.low, relative.high, is_significant)
 
 
 def rate_change_p(failed: tuple[int, int], all_runs: tuple[Estimate, Estimate]) -> float:

@@ -40,6 +40,17 @@ class Estimate:
         """The same with the other sign: what was overpaid as what was underpaid."""
         return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
+    def as_difference(self) -> Estimate:
+        """The same, graded as an amount that says which of two is more.
+
+        Whatever the width, that is not known where the interval crosses zero: rough at best, and too few where zero is well
+        inside, in the middle half. What has no width is known.
+        """
+        if not self.low < 0 < self.high:
+            return self
+        is_well_inside = min(-self.low, self.high) > max(-self.low, self.high) / 3
+        return replace(self, grade=worse(self.grade, GRADES[2] if is_well_inside else GRADES[1]))
+
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; what is not finite becomes ``None``."""
 

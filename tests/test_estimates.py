@@ -725,9 +725,63 @@ def test_a_difference_squares_the_ends_that_face_each_other():
     assert found.change.value == 20
     assert found.change.low == 20 - math.hypot(30 - 25, 14 - 10)
     assert found.change.high == 20 + math.hypot(42 - 30, 10 - 7)
-    assert (found.relative, found.relative_low) == (2.0, found.change.low / 10)
+    assert found.relative == 2
+    low, high = 1 + found.relative_low, 1 + found.relative_high
+    assert 30 - low * 10 == pytest.approx(math.hypot(30 - 25, low * (14 - 10)))
+    assert high * 10 - 30 == pytest.approx(math.hypot(42 - 30, high * (10 - 7)))
     back = differences.between(b, a).change
     assert (back.low, back.high) == (-found.change.high, -found.change.low)
+
+
+@pytest.mark.parametrize("before", [10.0, -10.0])
+@pytest.mark.parametrize("after", [-40.0, -5.0, 0.0, 4.0, 11.0, 35.0])
+def test_of_symmetric_intervals_a_relative_change_is_fiellers(before, after):
+    a, b = (estimates.Estimate(x, x - half, x + half, 80, "good", 80.0) for x, half in ((before, 4.0), (after, 7.0)))
+    found = differences.between(a, b)
+    # Fieller, JRSS B 16 (1954): of the ratio of two independent normal means, g = (half of the divisor / divisor)²
+    ratio, g = after / before, 16.0 / 100.0
+    half = math.sqrt((1 - g) * 49.0 + ratio**2 * 16.0) / abs(before)
+    ends = sorted((x / (1 - g) - 1) * math.copysign(1, before) for x in (ratio - half, ratio + half))
+    assert (found.relative_low, found.relative_high) == (pytest.approx(ends[0]), pytest.approx(ends[1]))
+    assert (found.relative_low > 0) == (found.change.low > 0)
+    assert (found.relative_high < 0) == (found.change.high < 0)
+
+
+def test_what_cannot_be_negative_does_not_fall_by_more_than_all_of_it():
+    random = np.random.default_rng(4)
+    for _ in range(40):
+        much = np.where(random.random(200) < 0.5, 10.0, 0.0)
+        little = np.where(random.random(25) < 0.1, 10.0, 0.0)
+        found = differences.difference((much, np.full(200, 20)), (little, np.full(25, 20)))
+        assert -1 <= found.relative_low <= found.relative <= found.relative_high
+    a, b = estimates.Estimate(10.0, 8.0, 12.0, 80, "good", 80.0), estimates.Estimate(1.0, -3.0, 5.0, 80, "rough", 80.0)
+    assert differences.between(a, b).relative_low < -1
+    assert differences.between(a, b, is_negative_possible=False).relative_low == -1
+
+
+def test_there_is_no_share_of_what_may_have_been_nothing():
+    a, b = estimates.Estimate(2.0, -0.5, 4.5, 80, "rough", 80.0), estimates.Estimate(30.0, 25.0, 35.0, 80, "good", 80.0)
+    found = differences.between(a, b)
+    assert found.is_significant
+    assert found.change.value == 28
+    assert all(map(math.isnan, (found.relative, found.relative_low, found.relative_high)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "grade"),
+    [
+        (100, 200, "good"),
+        (-10, 200, "rough"),
+        (-49, 151, "rough"),
+        (-60, 140, "too few"),
+        (0, 0, "good"),
+        (-300, 10, "rough"),
+    ],
+)
+def test_an_amount_whose_sign_is_not_known_is_never_good(low, high, grade):
+    found = estimates.Estimate((low + high) / 2, low, high, 5_000, "good", 5_000.0)
+    assert found.as_difference().grade == grade
+    assert found.negated().as_difference().grade == grade
 
 
 def test_a_side_that_is_open_or_unknown_has_no_difference():

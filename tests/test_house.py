@@ -43,6 +43,7 @@ ORDER = (
         "censoring",
         "moments",
         "estimates",
+        "ratios",
         "differences",
         "schema",
         "sql",

@@ -72,8 +72,8 @@ def _failures_are_drawn(patch: pytest.MonkeyPatch) -> None:
 def _ends_are_swapped(patch: pytest.MonkeyPatch) -> None:
     real = differences._apart
 
-    def broken(a: Any, b: Any, least: int) -> differences.Difference:
-        return real(replace(a, low=a.value, high=a.value), replace(b, low=b.value), least)
+    def broken(a: Any, b: Any, **how: Any) -> differences.Difference:
+        return real(replace(a, low=a.value, high=a.value), replace(b, low=b.value), **how)
 
     patch.setattr(differences, "_apart", broken)
 

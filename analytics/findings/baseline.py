@@ -17,6 +17,7 @@ from analytics.findings.change_points import LEAST_ROWS
 from analytics.findings.family import Family, family_runs
 from analytics.findings.rank_tests import is_weekend, strata
 from analytics.findings.sides import Runs
+from analytics.ratios import share_of
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -186,10 +187,11 @@ def other_amounts(runs: Runs, before: Ints, after: Ints) -> Difference:
     more = estimates.Z_95 * math.sqrt(variance)
     low = found.value - math.hypot(found.value - found.low, more)
     high = found.value + math.hypot(found.high - found.value, more)
-    scale = abs(first.value) or math.nan
-    change = replace(found, low=low, high=high, logged_count=len(before) + len(after))
+    change = replace(found, low=low, high=high, logged_count=len(before) + len(after)).as_difference()
     is_significant = min(len(before), len(after)) >= LEAST_ROWS and (low > 0 or high < 0)
-    return Difference(change, found.value / scale, low / scale, high / scale, is_significant)
+    is_negative = bool((runs.points[before] < 0).any() or (runs.points[after] < 0).any())
+    relative = share_of(change, first, more * more, is_negative_possible=is_negative)
+    return differences.told(change, relative, is_significant=is_significant)
 
 
 def same_hours(runs: Runs, start: int, stop: int, labels: Ints) -> Ints:

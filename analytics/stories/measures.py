@@ -35,9 +35,11 @@ def table(before: Side, after: Side, cases: Sequence[Case], points: Difference |
         points: The change of points per run as the verdict has it, which may compare like hours with like.
     """
     rows = [_points_row(before, after, points)]
+    is_negative = any((side.paid["points"] < 0).any() for side in (before, after))
     for case in [case for case in cases if case.amount_changed][:3]:
         pays = page.Markup("Points when {} pays").format(page.author(case.name))
-        rows.append(_row(pays, case.points_before, case.points_after, hot=True))
+        amounts = differences.between(case.points_before, case.points_after, is_negative_possible=is_negative)
+        rows.append(_row(pays, case.points_before, case.points_after, hot=True, change=amounts))
     for case in [case for case in cases if case.name != NO_CASE][:2]:
         reach = page.Markup("Runs that reach {}").format(page.author(case.name))
         rows.append(_row(reach, case.share_before, case.share_after, unit="%"))
@@ -143,57 +145,46 @@ def failures(rows: pd.DataFrame, before: pd.DataFrame | None, small: SmallCells 
 
 
 def _points_row(before: Side, after: Side, points: Difference | None) -> dict[str, Any]:
-    row = _row("Points per run", *_means(before, after), hot=True)
-    if points is None or not all(map(math.isfinite, (points.relative, points.relative_low, points.relative_high))):
-        return row
-    sure = points.is_significant
-    change = number.percent(points.relative, points.relative_low, points.relative_high, sign=True)
-    return {
-        **row,
-        "change": change if sure else "~",
-        "bounds": (points.relative_low, points.relative, points.relative_high),
-        "sure": sure,
-        "weight": "hot" if sure else "quiet",
-    }
+    means = estimates.mean(*before.values, future=True), estimates.mean(*after.values, future=True)
+    points = points or differences.difference(before.values, after.values)
+    return _row("Points per run", *means, hot=True, change=points)
 
 
-def _row(what: Any, a: Estimate, b: Estimate, *, unit: str = "", hot: bool = False) -> dict[str, Any]:
+def _row(
+    what: Any, a: Estimate, b: Estimate, *, unit: str = "", hot: bool = False, change: Difference | None = None
+) -> dict[str, Any]:
+    """One line; ``change`` where it was not estimated from these two alone."""
     scale = 100 if unit == "%" else 1
-    shown = "" if unit == "%" else unit
 
     def said(estimate: Estimate) -> str:
-        text = number.number(
-            estimate.value * scale, estimate.low * scale, estimate.high * scale, unit=unit if unit == "%" else shown
-        )
+        text = number.number(estimate.value * scale, estimate.low * scale, estimate.high * scale, unit=unit)
         return text if estimate.logged_count else "–"
 
-    relative = (b.value - a.value) / abs(a.value) if a.logged_count and b.logged_count and a.value else math.nan
-    # The change of two independent estimates, relative to the first.
-    half = math.hypot(a.high - a.low, b.high - b.low) / 2 / abs(a.value) if a.value else math.nan
-    known = all(math.isfinite(x) for x in (relative, half))
-    grade = max((a.grade, b.grade), key=estimates.GRADES.index)
-    sure = known and abs(relative) > half and grade != "too few"
-    bounds = (relative - half, relative, relative + half) if known else ()
+    grade = estimates.worse(a.grade, b.grade)
+    sure = change.is_significant if change else grade != "too few"
+    change = change or differences.between(a, b, is_negative_possible=False)
+    sure = sure and change.is_significant
+    bounds = (change.relative_low, change.relative, change.relative_high)
+    known = all(map(math.isfinite, bounds))
+    moved = change.change
+    amount = number.number(moved.value * scale, moved.low * scale, moved.high * scale, unit=unit, sign=True)
+    instead = "too few to compare" if a.logged_count and b.logged_count else "on one side only"
+    if sure and not known:
+        instead = "it may have been nothing before: no share of that"
     return {
         "what": what,
         "before": said(a),
         "after": said(b),
-        "change": number.percent(relative, relative - half, relative + half, sign=True)
+        "change": (number.percent(change.relative, *bounds[::2], sign=True) if known else amount)
         if sure
         else ("~" if known else "–"),
-        "bounds": bounds,
-        "instead": page.mute("too few to compare")
-        if a.logged_count and b.logged_count
-        else page.mute("on one side only"),
+        "bounds": bounds if known else (),
+        "instead": page.mute(instead),
         "grade": grade,
         "hot": hot,
         "sure": sure,
         "weight": "hot" if hot and sure else "quiet" if not sure else None,
     }
-
-
-def _means(before: Side, after: Side) -> tuple[Estimate, Estimate]:
-    return estimates.mean(*before.values, future=True), estimates.mean(*after.values, future=True)
 
 
 def _quantile(side: Side, column: str, q: float) -> Estimate:

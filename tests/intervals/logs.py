@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -169,8 +169,13 @@ def _quantiles(log: Log) -> Iterator[Checked]:
 def _comparisons(a: Log, b: Log) -> Iterator[Checked]:
     for name, (_, mean) in POINTS.items():
         first, second = (log.points[name][log.drawn] for log in (a, b))
-        change = differences.difference((first, a.weights), (second, b.weights)).change
-        yield Checked(f"change of the mean of {name}", change, mean * (LIFT - 1), _welch(first, second))
+        found = differences.difference((first, a.weights), (second, b.weights))
+        naive = _welch(first, second)
+        yield Checked(f"change of the mean of {name}", found.change, mean * (LIFT - 1), naive)
+        share = replace(found.change, value=found.relative, low=found.relative_low, high=found.relative_high)
+        if math.isfinite(share.low):  # else the change itself is told
+            known = (naive[0] / first.mean(), naive[1] / first.mean())
+            yield Checked(f"relative change of the mean of {name}", share, LIFT - 1, known)
     rates = [estimates.failure_rate(log.failed, log.runs, future=True) for log in (a, b)]
     shares = [_wald(log.failed, log.failed + len(log.weights)) for log in (a, b)]
     truth = min(a.cell.failing * LIFT, 1.0) - a.cell.failing
