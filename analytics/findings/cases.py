@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics import differences, estimates
-from analytics.estimates import Estimate
+from analytics.estimate import Estimate, graded, worse
 from analytics.findings.incident import NO_CASE, Side, paid, run_estimate
 
 if TYPE_CHECKING:
@@ -109,10 +109,11 @@ def split(before: Side, after: Side) -> Split:
         half = (earlier.high - earlier.low) / 2
         if math.isfinite(half):
             variance_of_means += (float(rows["sample_weight"].sum()) * half / estimates.Z_95) ** 2
-    overpaid = _widened(estimates.total(excess, weights), variance_of_means)
+    overpaid = _widened(estimates.total(excess, weights), variance_of_means, float(np.nansum(weights * abs(excess))))
     runs = float(weights.sum())
     per_run = estimates.mean(excess, weights, future=True)
-    effect = _widened(per_run, variance_of_means / runs**2 if runs else 0.0)
+    size = float(np.nansum(weights * abs(excess))) / runs if runs else 0.0
+    effect = _widened(per_run, variance_of_means / runs**2 if runs else 0.0, size)
     whole = differences.difference(before.values, after.values)
     mix_value = whole.change.value - effect.value
     if math.isclose(whole.change.value, effect.value, rel_tol=1e-9):
@@ -120,7 +121,7 @@ def split(before: Side, after: Side) -> Split:
     half = math.hypot((whole.change.high - whole.change.low) / 2, (effect.high - effect.low) / 2)
     mix = Estimate(mix_value, mix_value - half, mix_value + half, whole.change.logged_count, whole.change.grade)
     same = not _came_or_went(old, new) and not _came_or_went(new, old)
-    return Split(effect, mix, overpaid, estimates.total(new["points"], weights), same)
+    return Split(effect, mix.as_difference(), overpaid, estimates.total(new["points"], weights), same)
 
 
 def _came_or_went(here: pd.DataFrame, there: pd.DataFrame) -> bool:
@@ -138,16 +139,16 @@ def _overpaid(old: pd.DataFrame, new: pd.DataFrame) -> Estimate:
     excess = new["points"].to_numpy(float) - earlier.value
     half = (earlier.high - earlier.low) / 2
     extra = (float(new["sample_weight"].sum()) * half / estimates.Z_95) ** 2 if math.isfinite(half) else 0.0
-    return _widened(estimates.total(excess, new["sample_weight"]), extra)
+    size = float(np.nansum(new["sample_weight"] * abs(excess)))
+    return _widened(estimates.total(excess, new["sample_weight"]), extra, size)
 
 
-def _widened(estimate: Estimate, variance: float) -> Estimate:
+def _widened(estimate: Estimate, variance: float, size: float) -> Estimate:
+    """With the uncertainty of the earlier means, graded by the wider interval against the size of what was added up."""
     more, value = estimates.Z_95 * math.sqrt(variance), estimate.value
-    return replace(
-        estimate,
-        low=value - math.hypot(value - estimate.low, more),
-        high=value + math.hypot(estimate.high - value, more),
-    )
+    low, high = value - math.hypot(value - estimate.low, more), value + math.hypot(estimate.high - value, more)
+    grade = worse(estimate.grade, graded((high - low) / 2, size))
+    return replace(estimate, low=low, high=high, grade=grade).as_difference()
 
 
 def _paid(side: Side) -> pd.DataFrame:

@@ -63,7 +63,7 @@ def users(
             "runs": run_estimate(group),
         }
         if moved:
-            line["overpaid"] = estimates.total(group["overpaid"], group["sample_weight"])
+            line["overpaid"] = estimates.total(group["overpaid"], group["sample_weight"]).as_difference()
         lines.append(line)
     columns = [
         Column("user", "Seen most", kind="author", role="name"),
