@@ -115,7 +115,7 @@ def moved_cases(rows: pd.DataFrame) -> list[Moved]:
     for (was, now, has_failed), part in names.groupby(["was", "now", "has_failed"], dropna=False, sort=True):
         old, new = (name if isinstance(name, str) else None for name in (was, now))
         way: Way = "fails" if has_failed else "amount" if old == new else "route"
-        difference = estimates.total(part["points"] - part["would"], part["weight"])
+        difference = estimates.total(part["points"] - part["would"], part["weight"]).as_difference()
         found.append(
             Moved(way, old, new, len(part), difference, _amount(part["would"]), _amount(part["points"]))
         )  # fmt: skip

@@ -222,8 +222,8 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
         missing=dict(Counter(r.missing for r in results if r.missing is not None).most_common()),
         paid=estimates.total(decided["points"], decided["weight"]),
         would_pay=estimates.total(decided["would"], decided["weight"]),
-        difference=widened(total, *bounds),
-        per_run=estimates.mean(difference, decided["weight"]),
+        difference=widened(total, *bounds).as_difference(),
+        per_run=estimates.mean(difference, decided["weight"]).as_difference(),
         relative=relative(decided["points"], decided["would"], decided["weight"]),
         undecided_low=bounds[0],
         undecided_high=bounds[1],
@@ -252,15 +252,10 @@ def _groups(decided: pd.DataFrame, column: str, most: int, *, only_moved: bool =
         part = frame[of_part]
         if only_moved and math.isclose(float(largest[name]), 0.0):
             continue
-        found.append(
-            Group(
-                name if isinstance(name, str) else None,
-                len(part),
-                float(part["difference"].sum()),
-                *(
-                    estimates.total(np.where(of_part, frame[name], 0.0), frame["weight"])
-                    for name in ("points", "would", "difference")
-                ),
-            )
+        paid, would, beyond = (
+            estimates.total(np.where(of_part, frame[measure], 0.0), frame["weight"])
+            for measure in ("points", "would", "difference")
         )
+        known = name if isinstance(name, str) else None
+        found.append(Group(known, len(part), float(part["difference"].sum()), paid, would, beyond.as_difference()))
     return found
