@@ -150,9 +150,8 @@ def failing_rate(found: Incident) -> estimates.Estimate:
 def _slow_part(found: Incident) -> tuple[str, Difference]:
     """The median where it grew, else the tail."""
     assert found.median is not None and found.tail is not None  # noqa: S101  # of this kind, both are there
-    if found.median.is_significant and not (
-        found.tail.is_significant and found.tail.relative > 4 * found.median.relative
-    ):
+    is_known = found.median.is_significant and math.isfinite(found.median.relative)
+    if is_known and not (found.tail.is_significant and found.tail.relative > 4 * found.median.relative):
         return "half of the ok runs take at least", found.median
     return "the slowest twentieth of ok runs takes at least", found.tail
 
