@@ -44,6 +44,8 @@ def summary(report: PostMortem) -> dict[str, Any]:
         "after": _side(found.after),
         "points_per_run_change": found.points.change.to_dict() if found.points else None,
         "points_per_run_change_relative": _finite(found.points.relative) if found.points else None,
+        "points_per_run_change_relative_low": _finite(found.points.relative_low) if found.points else None,
+        "points_per_run_change_relative_high": _finite(found.points.relative_high) if found.points else None,
         "points_per_run_change_says": found.points.words if found.points else None,
         "is_significant": bool(found.points and found.points.is_significant),
         "effect_per_run": parts.effect.to_dict() if parts else None,
