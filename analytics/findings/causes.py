@@ -228,7 +228,7 @@ def _moved_in_all(found: Incident, after: Side) -> Estimate | None:
         math.hypot((change.value - end) * runs.value, change.value * (runs.high - runs.low) / 2)
         for end in (change.low, change.high)
     )
-    return Estimate(value, value - low, value + high, change.logged_count, change.grade)
+    return Estimate(value, value - low, value + high, change.logged_count, change.grade).as_difference()
 
 
 def _lost(found: Incident) -> Estimate | None:
@@ -254,4 +254,4 @@ def _sum(parts: list[Estimate | None]) -> Estimate | None:
     low = math.hypot(*(part.value - part.low for part in known))
     high = math.hypot(*(part.high - part.value for part in known))
     worst = max((part.grade for part in known), key=("good", "rough", "too few").index)
-    return Estimate(value, value - low, value + high, sum(part.logged_count for part in known), worst)
+    return Estimate(value, value - low, value + high, sum(part.logged_count for part in known), worst).as_difference()

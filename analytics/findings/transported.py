@@ -63,7 +63,9 @@ def transported(backward: Replayed, after: Side) -> tuple[Estimate, Relative | N
         math.hypot((per_run.value - bound) * runs.value, per_run.value * (runs.high - runs.low) / 2)
         for bound in (per_run.low, per_run.high)
     )
-    total = Estimate(value, value - low, value + high, len(rows), per_run.grade, per_run.effective_count)
+    total = Estimate(
+        value, value - low, value + high, len(rows), per_run.grade, per_run.effective_count
+    ).as_difference()
     return total, relative(now, before, weight)
 
 

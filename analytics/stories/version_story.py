@@ -188,7 +188,7 @@ def inputs_part(found: Incident) -> Estimate | None:
     value = whole.value - per_run.value
     low = math.hypot(whole.value - whole.low, per_run.high - per_run.value)
     high = math.hypot(whole.high - whole.value, per_run.value - per_run.low)
-    return Estimate(value, value - low, value + high, whole.logged_count, whole.grade)
+    return Estimate(value, value - low, value + high, whole.logged_count, whole.grade).as_difference()
 
 
 # ---- without a replay ------------------------------------------------------------------------------------------------
