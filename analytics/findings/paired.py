@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MOST_MOVES = 20
 _ALIKE = 10
-"""Runs that must all be paid the same share more, for that share to be taken for the factor itself."""
+"""Runs that must all be alike (paid the same share more, the same difference), for that to be taken for what the programs do."""
 _USUAL = 0.9
 """Share of a group's runs with one amount, for it to be the group's amount."""
 
@@ -74,7 +74,7 @@ def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike) -> Relative 
     """
     y, x, w = (np.asarray(values, dtype=float) for values in (paid, would, weights))
     base = float(np.nansum(w * x))
-    known = estimates.total(x, w)
+    known = total_of(x, w)
     if not len(y) or not math.isfinite(known.low) or known.low <= 0 <= known.high or base == 0:
         return None
     ratio = float(np.nansum(w * (y - x))) / abs(base)
@@ -88,6 +88,24 @@ def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike) -> Relative 
     if y.min() >= 0 and x.min() >= 0:
         low = max(low, -1.0)
     return Relative(ratio, min(low, ratio), max(high, ratio))
+
+
+def total_of(values: ArrayLike, weights: ArrayLike) -> Estimate:
+    """The total over all runs; also where all rows are alike, as two programs' difference may be: then how many runs there are
+    is what is left to chance, and that has an interval.
+    """
+    found = estimates.total(values, weights)
+    if found.logged_count >= _ALIKE and not math.isfinite(found.low):
+        return estimates.total(values, weights, future=True)
+    return found
+
+
+def mean_of(values: ArrayLike, weights: ArrayLike) -> Estimate:
+    """The mean per run, in the same manner."""
+    found = estimates.mean(values, weights)
+    if found.logged_count >= _ALIKE and not math.isfinite(found.low):
+        return estimates.mean(values, weights, future=True)
+    return found
 
 
 def widened(total: Estimate, low: float, high: float) -> Estimate:
@@ -115,7 +133,7 @@ def moved_cases(rows: pd.DataFrame) -> list[Moved]:
     for (was, now, has_failed), part in names.groupby(["was", "now", "has_failed"], dropna=False, sort=True):
         old, new = (name if isinstance(name, str) else None for name in (was, now))
         way: Way = "fails" if has_failed else "amount" if old == new else "route"
-        difference = estimates.total(part["points"] - part["would"], part["weight"]).as_difference()
+        difference = total_of(part["points"] - part["would"], part["weight"]).as_difference()
         found.append(
             Moved(way, old, new, len(part), difference, _amount(part["would"]), _amount(part["points"]))
         )  # fmt: skip

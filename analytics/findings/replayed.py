@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from analytics import estimates
 from analytics.estimates import Estimate
 from analytics.findings.evidence import Definition
 from analytics.findings.inputs import MOST, Inputs, read_inputs
-from analytics.findings.paired import Moved, Relative, moved_cases, relative, widened
+from analytics.findings.paired import Moved, Relative, mean_of, moved_cases, relative, total_of, widened
 from analytics.findings.running import running_total
 from analytics.findings.tried import Trial, Tried
 from analytics.findings.variants import Variants
@@ -201,7 +200,7 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
         least, most = np.sum(weight[rest] * (points - high)[rest]), np.sum(weight[rest] * (points - low)[rest])
         outside = rest & ((points < low - _NEAR * (1 + abs(low))) | (points > high + _NEAR * (1 + abs(high))))
     difference = decided["points"] - decided["would"]
-    total = estimates.total(difference, decided["weight"])
+    total = total_of(difference, decided["weight"])
     differs = ~np.isclose(decided["points"], decided["would"], rtol=_NEAR, atol=_NEAR)
     is_renamed = decided["case_name"].fillna("") != decided["would_case"].fillna("")
     bounds = (float(least), float(most)) if rest.any() else (0.0, 0.0)
@@ -220,10 +219,10 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
         surely_count=int(outside.sum()),
         failed=dict(Counter(r.code for r in results if r.code is not None).most_common()),
         missing=dict(Counter(r.missing for r in results if r.missing is not None).most_common()),
-        paid=estimates.total(decided["points"], decided["weight"]),
-        would_pay=estimates.total(decided["would"], decided["weight"]),
+        paid=total_of(decided["points"], decided["weight"]),
+        would_pay=total_of(decided["would"], decided["weight"]),
         difference=widened(total, *bounds).as_difference(),
-        per_run=estimates.mean(difference, decided["weight"]).as_difference(),
+        per_run=mean_of(difference, decided["weight"]).as_difference(),
         relative=relative(decided["points"], decided["would"], decided["weight"]),
         undecided_low=bounds[0],
         undecided_high=bounds[1],
@@ -253,7 +252,7 @@ def _groups(decided: pd.DataFrame, column: str, most: int, *, only_moved: bool =
         if only_moved and math.isclose(float(largest[name]), 0.0):
             continue
         paid, would, beyond = (
-            estimates.total(np.where(of_part, frame[measure], 0.0), frame["weight"])
+            total_of(np.where(of_part, frame[measure], 0.0), frame["weight"])
             for measure in ("points", "would", "difference")
         )
         known = name if isinstance(name, str) else None

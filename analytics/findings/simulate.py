@@ -1,21 +1,29 @@
 """The request that runs a logged run again on the engine, tried out on our own evaluator first.
 
 `POST …/v1/strategies/custom/<strategyId>/simulate` takes the event and a map of mocked fields, and runs DSL_FULL programs only.
-The event's data is not logged; what the run read of it stands in its trace.
+The event's data is not logged; what the run read of it stands in its trace. The endpoint queries every analytics path of the
+program, read by a run or not, unless it is mocked; and it refuses ids that the log can hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from analytics.findings import receipt_words as words
-from analytics.findings.evidence import EVENT_FIELDS, Evidence
-from analytics.program import Outcome
+from analytics.findings.evidence import EVENT_FIELDS, Definition, Evidence
+from analytics.program import Outcome, analytics_paths
+from analytics.program.validator import refusal
 from analytics.program.values import as_written, same_json
 
 _UNREAD: Final = "DSL_FIELD_NOT_PRECOMPUTED"
+_LONGEST_ID: Final = 200
+"""Characters; the endpoint's schema takes no longer id."""
+_PLACEHOLDER: Final = "placeholder"
+_NO_VALUE: Final = 0
+"""Of an analytics path that was not read: counts and seconds are numbers."""
+_MOST_PATHS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +32,10 @@ class Simulation:
 
     Attributes:
         path: Of the endpoint.
-        body: The request's JSON; None when there can be none.
+        body: The request's JSON; None when there can be none. The endpoint takes it, and queries no database for it.
         verdict: In words: what our replay of the body pays, or why there is no body.
         is_reproduced: The replay of the body paid the same for the same case, entry by entry; None without a body.
-        notes: What is not in the body.
+        notes: What the endpoint refuses of the program, what in the body only holds a place, and what is not in it.
     """
 
     path: str
@@ -46,14 +54,18 @@ def simulate(found: Evidence) -> Simulation:
     tried = []
     # jsonb may have turned a float into an integer: a body that does not come out right with one is tried with the other.
     for restore in (_unchanged, as_written):
-        body = _body(found, restore)
+        body, replaced = _body(found, restore)
         outcome = found.definition.program.run(fields_of(body))
         tried.append((_is_same(found, outcome), body, outcome))
         if tried[-1][0]:
             break
     is_same, body, outcome = next((one for one in tried if one[0]), tried[0])
     is_open = outcome.error_code == _UNREAD and not is_same
-    return Simulation(path, body, _said(outcome, is_same, found), None if is_open else is_same, _missing(found))
+    unread = [path for path in analytics_paths(found.definition.ast) if path not in body["mockState"]]
+    # Tried without them: what holds a place must not be taken for what a run has read.
+    body = {**body, "mockState": {**body["mockState"], **dict.fromkeys(unread, _NO_VALUE)}}
+    notes = [*_refused(found.definition), *replaced, *_missing(found, unread)]
+    return Simulation(path, body, _said(outcome, is_same, found), None if is_open else is_same, notes)
 
 
 def fields_of(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,8 +93,9 @@ def _why_not(found: Evidence) -> str:
     return ""
 
 
-def _body(found: Evidence, restore: Callable[[Any], Any]) -> dict[str, Any]:
-    assert found.alignment is not None  # noqa: S101  # asked before
+def _body(found: Evidence, restore: Callable[[Any], Any]) -> tuple[dict[str, Any], list[str]]:
+    """The body, and which of its ids are others than those of the log."""
+    assert found.alignment is not None and found.definition is not None  # noqa: S101  # asked before
     read = {path: restore(value) for path, value in found.alignment.fields.items()}
     data, state = {}, {}
     for path, value in read.items():
@@ -90,8 +103,35 @@ def _body(found: Evidence, restore: Callable[[Any], Any]) -> dict[str, Any]:
             data[path[5:]] = value
         elif path not in EVENT_FIELDS:
             state[path] = value
-    event = {path: read.get(path, found.run.get(column)) for path, column in EVENT_FIELDS.items()}
-    return {**event, "data": data, "mockState": state}
+    asked = {node.path for node in found.definition.outline.nodes}
+    event, notes = {}, []
+    for path, column in EVENT_FIELDS.items():
+        logged = read.get(path, found.run.get(column))
+        event[path] = logged
+        if refused := _refused_id(logged):
+            event[path] = _PLACEHOLDER
+            seen = "no rule reads it"
+            if path in asked:
+                state[path] = logged  # a mocked path comes before the event's own
+                seen = "the rules see the logged one, from mockState"
+            notes.append(f"{path} is “{_PLACEHOLDER}”, for the endpoint refuses {refused} (422); {seen}.")
+    return {**event, "data": data, "mockState": state}, notes
+
+
+def _refused_id(value: Any) -> str:
+    """What the endpoint's schema has against an id of the event; empty when it takes it."""
+    if value is None:
+        return "the logged NULL"
+    if not isinstance(value, str):
+        return "an id that is no text"
+    if not value:
+        return "the logged empty text"
+    return f"the logged {len(value):,} characters, more than {_LONGEST_ID}" if len(value) > _LONGEST_ID else ""
+
+
+def _refused(program: Definition) -> list[str]:
+    why = refusal(program.ast)
+    return [f"The endpoint refuses the stored program (400), whatever the body: {why}."] if why else []
 
 
 def _is_same(found: Evidence, outcome: Outcome) -> bool:
@@ -132,13 +172,24 @@ def _said(outcome: Outcome, is_same: bool, found: Evidence) -> str:
     return f"Our own replay of the simulate request {gives}: {logged}."
 
 
-def _missing(found: Evidence) -> list[str]:
+def _missing(found: Evidence, unread: Sequence[str]) -> list[str]:
+    """What only holds a place, and what is not there at all."""
     assert found.definition is not None and found.alignment is not None  # noqa: S101  # asked before
     paths = dict.fromkeys(node.path for node in found.definition.outline.nodes if node.path is not None)
-    unread = [path for path in paths if path not in found.alignment.fields and path not in EVENT_FIELDS]
+    read = found.alignment.fields
+    left_out = [path for path in paths if path not in read and path not in EVENT_FIELDS and path not in unread]
     is_whole, notes = found.alignment.end == "finished", []
+    why = "this run did not read them" if is_whole else "the stored trace does not hold them"
     if unread:
-        shown = ", ".join(words.name(path) for path in unread[:8]) + (", …" if len(unread) > 8 else "")
-        why = "this run did not read them" if is_whole else "the stored trace does not hold them"
-        notes.append(f"Not in it, because {why}: {shown}.")
+        matters = "" if is_whole else "; where the run read one behind the cut, the answer is another"
+        notes.append(
+            f"In mockState {_listed(unread)} only {'hold places' if len(unread) > 1 else 'holds a place'}, so that the endpoint "
+            f"queries no database: {why if len(unread) > 1 else why.replace('them', 'it')}{matters}."
+        )
+    if left_out:
+        notes.append(f"Not in it, because {why}: {_listed(left_out)}.")
     return notes
+
+
+def _listed(paths: Sequence[str]) -> str:
+    return ", ".join(words.name(path) for path in paths[:_MOST_PATHS]) + (", …" if len(paths) > _MOST_PATHS else "")

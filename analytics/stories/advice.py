@@ -9,6 +9,7 @@ from analytics.findings.incident import Incident
 from analytics.findings.trials import VersionTrial
 from analytics.page import number
 from analytics.stories import version_story
+from analytics.stories.calls import roll_back
 from analytics.stories.moved import cause, episode
 
 
@@ -64,7 +65,7 @@ def _version(found: Incident, parts: Split | None) -> list[page.Todo]:
     assert found.before is not None and found.after is not None  # noqa: S101  # decided by the caller
     todo: list[page.Todo] = []
     back = found.rollback or found.before
-    call = f"POST …/v1/strategies/custom/{page.visible(back.strategy_id)}/publish      # path as in your deployment"
+    call = roll_back(back.strategy_id, back.strategy_version)
     live = found.steps[-1].span.label if found.steps else found.after.label
     if found.rollback:
         todo.append(
@@ -93,7 +94,7 @@ def _version(found: Incident, parts: Split | None) -> list[page.Todo]:
         todo.append(
             page.Todo(
                 f"Decide whether to roll {live} back to {found.before.label}.",
-                "Republishes the old row under its own id.",
+                "Republishes the old row under its own id, and points games and tasks back.",
                 call,
             )
         )
