@@ -284,6 +284,23 @@ def test_a_rule_that_an_earlier_one_took_all_runs_of_is_shadowed_by_it(table: Ta
     assert row.note == f"shadowed by rule 1 any-ride: it would have matched in {would} of the 60 runs that ended there"
 
 
+def test_a_rule_behind_the_built_in_is_not_tried_on_data_that_were_set_meanwhile(table: Table, fresh: Lake) -> None:
+    program = {
+        "pre_rules": [rule(compare("data.km", ">=", 0), effect("set_data", 0, key="km"))],
+        "post_rules": [
+            rule(compare("parent.points", ">=", 0), effect("set_points", 1), {"type": "return"}, node_id="stop"),
+            rule(compare("data.km", ">", 6), effect("set_points", 5), node_id="far"),
+        ],
+    }
+    runs = play(program, events(60))
+    assert any(run.fields["data.km"] > 6 for run in runs)
+
+    row = told(profiled(table, fresh, log(table, program, runs)), "far")
+
+    # Whatever the event sent, behind the built-in it is 0: the rule would have matched in none of them.
+    assert row.note == "shadowed by after the built-in, rule 1 stop, which ended all 60 runs that came by"
+
+
 def test_a_rule_that_is_reached_only_when_it_cannot_match_is_shadowed_too(table: Table, fresh: Lake) -> None:
     program = {
         "rules": [

@@ -17,6 +17,7 @@ from analytics.findings.evidence import Definition, definition, event_fields, re
 from analytics.findings.runaway_keys import Key
 from analytics.findings.variants import CONDITIONS, entries, prepare
 from analytics.program import Alignment, Rest, align, follow
+from analytics.program.instead import set_paths
 from analytics.program.paths import Turn
 
 if TYPE_CHECKING:
@@ -172,8 +173,9 @@ def _read(lake: Warehouse, key: Key, program: Definition, rows: pa.Table, since:
             ways.append(Way(*sums, row["is_recent"], shape.turns, ended=shape.ended))
     followed = _followed(program, rows.filter(rows["is_cut"]), known, cut_weight)
     whole = _records(rows.filter(pc.invert(rows["is_cut"])).slice(0, MOST_KEPT))
+    changed = set_paths(program.program)
     kept = [
-        (shape.ended, {**event_fields(row), **fields, **post})
+        (shape.ended, {**event_fields(row), **_left(fields, shape.beside, changed), **post})
         for row in whole
         if (shape := known[row["variant"]]).beside.fits
         for fields, post in [_fields(program, shape.beside, row["trace"])]
@@ -248,6 +250,11 @@ def _fields(
         if node.type == "field" and node.path is not None and entry["value"] is not None:
             read[node.section == "post_rules"].setdefault(node.path, read_json(entry["value"]))
     return read
+
+
+def _left(fields: dict[str, Any], beside: Alignment, changed: frozenset[str]) -> dict[str, Any]:
+    """What the phase that a run ended in sees of what was read before: in the post phase not what may have been set meanwhile."""
+    return {path: value for path, value in fields.items() if not (beside.reached_post and path in changed)}
 
 
 def _values(lake: Warehouse, known: Mapping[str, _Shape]) -> dict[int, tuple[int, str, str]]:

@@ -47,7 +47,8 @@ class Receipt:
         run: Columns of ``executions``, without the trace.
         steps: In the order of the program, the total last.
         notes: What is not known or not ordinary about it, in sentences.
-        fields: Field path → value, as far as the program tells what was read; in DSL_EXTEND of both phases.
+        fields: Field path → value, as far as the program tells what was read; in DSL_EXTEND of both phases, and where they
+            differ the event's own, before a rule set another.
         replay: What the replay came to, in a sentence; empty without one.
         verdict: `reproduced`, `differs` or `undecided`; None without a replay.
         simulation: The request that runs it again.
@@ -84,7 +85,7 @@ def receipt(found: Evidence, *, other: Definition | None = None, other_label: st
         run=found.run,
         steps=[*steps, _total(found)],
         notes=notes,
-        fields={**beside.fields, **beside.post_fields} if beside is not None and beside.fits else {},
+        fields={**beside.post_fields, **beside.fields} if beside is not None and beside.fits else {},
         replay=replay_sentence(found),
         verdict=found.replay.verdict if found.replay is not None and found.fits else None,
         simulation=simulate(found),

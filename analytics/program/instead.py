@@ -108,7 +108,7 @@ class Instead:
         self._wraps, self._ran_wraps = wraps or built_in(program.ast), ran_wraps or built_in(ran.ast)
         self._is_own = program is ran and self._wraps == self._ran_wraps
         self._same_variables = self._wraps.has_same_variables(self._ran_wraps)
-        self._sets, self._ran_sets = _set_paths(program), _set_paths(ran)
+        self._sets, self._ran_sets = set_paths(program), set_paths(ran)
 
     def pays(self, run: Recorded) -> Answer:
         """The points for one run.
@@ -222,8 +222,8 @@ class Instead:
         return _decided(outcome, run.points, case, knows_case=is_named or knows_case)
 
 
-def _set_paths(program: Program) -> frozenset[str]:
-    """The fields that a pre phase may set."""
+def set_paths(program: Program) -> frozenset[str]:
+    """The fields that a pre phase may set: behind it they are what it left, whatever it read before."""
     found = outline(program.ast)
     return frozenset(
         _DATA + str(spot.node.get("key"))
