@@ -15,18 +15,23 @@ import numpy as np
 
 from analytics.estimates import Estimate
 from analytics.findings.activations import Activation
+from analytics.findings.change_points import LEAST_ROWS
 from analytics.findings.finding import Cause, Incident, Step
 from analytics.findings.one_program import OneProgram, one_program
 from analytics.findings.pairs import Pairs
 from analytics.findings.search import Search
-from analytics.findings.sides import Runs, Side, as_number, run_estimate
-from analytics.findings.slopes import Slope, slope
+from analytics.findings.sides import Runs, Side, as_number, as_time, run_estimate
+from analytics.findings.slopes import shape, slope, trend_p
 from analytics.findings.trials import VersionTrial
-from analytics.findings.version_changes import VersionChange, rollback
+from analytics.findings.version_changes import VersionChange, change_of_points, rollback
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from analytics.findings.sides import Floats, Ints
+
+_DRIFT = 0.005
+"""Largest chance of a drift that no moment of change was found for."""
 _MOST_TRIALS = 12
 """Versions of a window that are tried, the latest ones."""
 
@@ -67,8 +72,8 @@ class Causes:
 
     def findings(self) -> list[Incident]:
         """All of them: what began in the window before what began earlier, and of these the most points first."""
-        versions = self._versions()
-        failing = self.search.failures()
+        failing = [self._with_trial(item) for item in self.search.failures()]
+        versions = self._versions(failing)
         found = [*versions, *failing]
         data = self._data(versions, failing)
         found += [data] if data is not None else []
@@ -90,12 +95,24 @@ class Causes:
             open_trials=tuple(trial for trial in trials if trial.verdict == "cannot tell"),
         )
 
-    def _versions(self) -> list[Incident]:
-        """The versions that pay otherwise; those of one series as one."""
+    def _with_trial(self, failing: Incident) -> Incident:
+        """Failures that began with a version, and what that pays for the runs that do not fail."""
+        for change, trial in self.trials:
+            if failing.border is not None and change.span == failing.border:
+                return replace(failing, trial=trial, cause="program")
+        return failing
+
+    def _versions(self, failing: list[Incident]) -> list[Incident]:
+        """The versions that pay otherwise; those of one series as one.
+
+        Where failures came with a version that pays the other runs as before, they are the story: the runs that are left are no
+        sample of who plays.
+        """
         told: list[Incident] = []
         taken: set[Activation] = set()
         for change, trial in self.trials:
-            if change.span in taken:
+            began_to_fail = any(item.border == change.span for item in failing)
+            if change.span in taken or (began_to_fail and trial.verdict != "differs"):
                 continue
             found = self._version(change, trial)
             if found is None:
@@ -115,8 +132,18 @@ class Causes:
             known = self.search.version([change])
             if known is None:
                 return None
-            found, cause = known, "program" if change.is_amount else "unknown"
+            return self._not_tried(known, change, trial)
         return replace(found, trial=trial, cause=cause, total=trial.difference)
+
+    def _not_tried(self, found: Incident, change: VersionChange, trial: VersionTrial) -> Incident:
+        """Points moved with a version that could not be tried: its program is the likely cause where nothing else moved.
+
+        A case that pays one other amount in nearly all of its runs is the program's doing whoever plays.
+        """
+        before, after = found.before, found.after
+        alike = self.pairs.alike(before, after) if before is not None and after is not None else None
+        is_program = change.is_amount or (alike is not None and alike.are_alike)
+        return replace(found, trial=trial, cause="program" if is_program else "unknown", alike=alike)
 
     def _series(self, found: Incident, change: VersionChange, trial: VersionTrial) -> Incident:
         """The versions that came after it, while the version before the series has not come back."""
@@ -155,7 +182,7 @@ class Causes:
         search = self.search if level is None else Search(self.runs, self.since, self.until, level=level.runs)
         if level is None and len({change.label for change, _ in self.trials}) and not self._is_apart(search, versions):
             return None
-        found = search.data()
+        found = search.data() or self._drifting(search)
         if found is None:
             self.search.undecided = self.search.undecided or search.undecided
             return None
@@ -171,9 +198,9 @@ class Causes:
             for change, trial in self.trials
             if trial.verdict == "same" and search.moved is not None and search.coincide(change.span.first, search.moved)
         )
-        if innocent:
+        if innocent or level is not None:
             found = replace(found, border=None)
-        return replace(found, cause="inputs", innocent=innocent, slope=self._slope(search))
+        return replace(found, cause="inputs", innocent=innocent, is_one_program=level is not None)
 
     def _is_apart(self, search: Search, versions: list[Incident]) -> bool:
         """Without one program to look through: the change is there within single versions, or no version is suspected."""
@@ -183,9 +210,10 @@ class Causes:
         """The version that came when points moved, unless it is acquitted."""
         for change, trial in self.trials:
             if change.span == found.border and trial.verdict != "same":
-                cause: Cause = "program" if trial.verdict == "differs" or change.is_amount else "unknown"
                 version = self.search.with_version(change)
-                return replace(version, trial=trial, cause=cause, total=trial.difference)
+                if trial.verdict == "differs":
+                    return replace(version, trial=trial, cause="program", total=trial.difference)
+                return self._not_tried(version, change, trial)
         return None
 
     def _is_same_moment(self, one: Incident, other: Incident) -> bool:
@@ -193,9 +221,53 @@ class Causes:
             return False
         return one.since_low <= other.since_high and other.since_low <= one.since_high
 
-    def _slope(self, search: Search) -> Slope | None:
+    def _drifting(self, search: Search) -> Incident | None:
+        """Points that moved at no moment, but day after day, under one program."""
+        level, inside = search.level, search.inside
         rows = np.arange(search.scope.start, search.scope.stop)
-        return slope(search.level, rows)
+        paid = rows[level.paid[rows]]
+        if len(np.unique(level.label[paid])) > 1 or trend_p(level.time[paid], level.points[paid]) >= _DRIFT:
+            return None
+        middle = inside.start if len(paid[paid < inside.start]) >= LEAST_ROWS else int(rows[len(rows) // 2])
+        before, after = rows[rows < middle], rows[rows >= middle]
+        change, _, _ = change_of_points(level, before, after)
+        if not change.is_significant:
+            return None
+        return Incident(
+            "data",
+            self.runs.side("before", before),
+            self.runs.side("this window" if middle == inside.start else "since then", after),
+            change,
+            since=as_time(level.time[after[0]]),
+            since_low=as_time(level.time[rows[0]]),
+            since_high=as_time(level.time[after[0]]),
+        )
+
+    def drift(self, found: Incident, field: tuple[Ints, Floats] | None) -> Incident:
+        """Points that moved little by little have no moment: what is told is how fast.
+
+        Args:
+            found: Points that moved without a version.
+            field: Times and values of the input that moved most, which shows it more clearly than points; None for none.
+        """
+        level = self.runs if self.level is None else self.level.runs
+        rows = np.arange(self.search.scope.start, self.search.scope.stop)
+        paid = rows[level.paid[rows]]
+        time, values = field if field is not None else (level.time[paid], level.points[paid])
+        seen = shape(time, values) if found.until is None else "step"
+        # Points alone vary so much that a step looks like a line now and then: only an input tells that it may have been one.
+        if seen == "step" or (seen == "either" and field is None):
+            return found
+        drift = slope(level, rows)
+        return replace(found, slope=replace(drift, is_sure=seen == "drift")) if drift is not None else found
+
+    def moved_by_inputs(self, quiet: Incident) -> Incident:
+        """A quiet window whose points differ from those before by more than chance (1 %), and one of whose inputs surely moved."""
+        start = self.search.level.time[self.search.inside.start]
+        return replace(
+            quiet, kind="data", cause="inputs", since=as_time(start), since_high=as_time(start), reason="",
+            since_low=as_time(self.search.runs.time[self.search.scope.start]),
+        )  # fmt: skip
 
     def _weighed(self, found: Incident) -> Incident:
         """The points that a finding is about, where no replay has told them."""

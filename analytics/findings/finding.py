@@ -11,6 +11,7 @@ import numpy as np
 from analytics.differences import Difference
 from analytics.estimates import Estimate
 from analytics.findings.activations import Activation
+from analytics.findings.alike_inputs import AlikeInputs
 from analytics.findings.paired import Relative, relative
 from analytics.findings.sides import Side
 from analytics.findings.slopes import Slope
@@ -63,6 +64,8 @@ class Incident:
         trial: Of a version: its program beside the one before.
         steps: Of a series of versions that one page tells as one: each of them, the first too.
         slope: Of points that drift: how fast; None for a change at a moment.
+        alike: Of a version whose program could not be tried: whether what came in moved, too.
+        is_one_program: Of ``data``: what moved are the points that one program pays for all runs, whichever version was live.
         innocent: Versions that began about then and are shown to pay the same.
         open_trials: Of what is quiet: versions of which it cannot be told whether they pay otherwise.
     """
@@ -91,6 +94,8 @@ class Incident:
     trial: VersionTrial | None = None
     steps: tuple[Step, ...] = ()
     slope: Slope | None = None
+    alike: AlikeInputs | None = None
+    is_one_program: bool = False
     innocent: tuple[VersionTrial, ...] = ()
     open_trials: tuple[VersionTrial, ...] = ()
 

@@ -15,11 +15,12 @@ from analytics.findings.causes import Causes
 from analytics.findings.counterfactual import Counterfactual, Replayed, Ways
 from analytics.findings.family import Family, family_runs
 from analytics.findings.incident import LOOK_BACK, RHYTHM, Incident, find_incident
-from analytics.findings.node_changes import NodeChanges, alike, node_changes
+from analytics.findings.node_changes import NodeChanges, alike, field_values, node_changes
 from analytics.findings.pairs import Pairs
 from analytics.findings.replays import ReplayShare, replay_share
 from analytics.findings.sides import Runs
 from analytics.findings.trials import VersionTrial
+from analytics.findings.version_changes import strength
 from analytics.status import Coverage
 from analytics.status import coverage as window_coverage
 from analytics.warehouse import Warehouse
@@ -27,6 +28,9 @@ from analytics.window import Window
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_SURE, _NO_CHANCE = 1.3, 1e-4
+"""Half-widths of the interval of a change (a chance of about 0.01), and the chance (q) of an input's, for a drift to be told."""
 
 
 class Inquiry:
@@ -95,17 +99,33 @@ class Inquiry:
             return against_program(self.compared, self.pairs)
         found = self.causes.findings()
         if not found:
-            return self.causes.quiet()
+            return self._drifted(self.causes.quiet())
         first, *rest = found
         recent = [other for other in rest if other.since is None or other.since >= self.since or other.goes_on]
         return self._named(replace(first, also=tuple(recent)))
 
     def _named(self, found: Incident) -> Incident:
-        """Points that moved without a version are the wrapped built-in's where that answers otherwise and no input moved."""
-        if found.kind != "data":
+        """What moved points without a version: the built-in where its answers did and no input; a drift where it was no moment."""
+        if found.kind != "data" or not (found.before and found.after):
             return found
-        nodes = self._nodes_of(found)
-        return replace(found, cause="built-in") if nodes is not None and nodes.is_built_in else found
+        nodes, sides = self._nodes_of(found), alike(found.before, found.after)
+        path = nodes.moved_fields[0] if nodes is not None and nodes.moved_fields else None
+        values = field_values(self.lake, self.pairs.ways(*sides), path) if path is not None else None
+        named = replace(found, cause="built-in") if nodes is not None and nodes.is_built_in else found
+        return self.causes.drift(named, values)
+
+    def _drifted(self, quiet: Incident) -> Incident:
+        """What moved too slowly for any moment to stand out: points differ, under one version, and so does what came in."""
+        before, after = quiet.before, quiet.after
+        if before is None or after is None or quiet.points is None or strength(quiet.points) < _SURE:
+            return quiet
+        same = (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version)
+        if before.strategy_id is None or not same:
+            return quiet
+        nodes = self._nodes_of(quiet)
+        if nodes is None or not nodes.moved_fields or float(nodes.frame["q"].min()) > _NO_CHANCE:
+            return quiet
+        return self._named(self.causes.moved_by_inputs(quiet))
 
     @property
     def trials(self) -> list[VersionTrial]:

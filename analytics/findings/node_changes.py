@@ -25,6 +25,7 @@ from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 _COLUMNS = ("place", "type", "path", "what", "before_value", "after_value", "before_count", "after_count", "q")
 _NUMBERS = ("arith", "func_call", "assign_points", "set_points")
@@ -141,17 +142,38 @@ def _fields(lake: Warehouse, old: Variants, new: Variants) -> list[tuple[Any, ..
     found = []
     if ("post", "parent.points") not in inputs[0].fields or ("post", "parent.points") not in inputs[1].fields:
         answers = [_answered(group) for group in inputs]
-        tested = _values(answers[0], answers[1])
+        tested = compared_values(answers[0], answers[1])
         if tested:
             found.append(("parent.points", "field", "parent.points", *tested))
     for key in inputs[0].fields:
         if key in inputs[1].fields:
             at = [side.fields.index(key) for side in inputs]
             texts = [[values[place] for values in side.values] for side, place in zip(inputs, at, strict=True)]
-            tested = _values(texts[0], texts[1])
+            tested = compared_values(texts[0], texts[1])
             if tested:
                 found.append((key[1], "field", key[1], *tested))
     return found
+
+
+def field_values(
+    lake: Warehouse, ways: tuple[Variants | None, Variants | None], path: str
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Times (microseconds since 1970) and numbers of a field of both groups, oldest first; None where it holds no numbers."""
+    times: list[int] = []
+    numbers: list[float] = []
+    for group in ways:
+        inputs = read_inputs(lake, group, most=_MOST) if group is not None else None
+        at = [number for number, key in enumerate(inputs.fields) if key[1] == path] if inputs is not None else []
+        if inputs is None or not at:
+            return None
+        when = inputs.rows["created_at"].dt.as_unit("us").astype("int64").tolist()
+        for moment, row in zip(when, inputs.values, strict=True):
+            value = _number(row[at[0]] or "")
+            if value is not None:
+                times.append(moment)
+                numbers.append(value)
+    order = np.argsort(times, kind="stable")
+    return np.array(times, dtype=np.int64)[order], np.array(numbers)[order]
 
 
 def _answered(inputs: Inputs) -> list[str | None]:
@@ -172,7 +194,7 @@ def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int
     columns = [_read_places(lake, side, [pair[number] for pair in both]) for number, side in enumerate((old, new))]
     found = []
     for number, (_, there) in enumerate(both):
-        tested = _values([row[number] for row in columns[0]], [row[number] for row in columns[1]])
+        tested = compared_values([row[number] for row in columns[0]], [row[number] for row in columns[1]])
         if tested:
             found.append((words.place(new.definition.outline, there), nodes[there].type, None, *tested))
     return found
@@ -190,7 +212,7 @@ def _read_places(lake: Warehouse, side: Variants, positions: Sequence[int]) -> l
     return rows
 
 
-def _values(old: Sequence[str | None], new: Sequence[str | None]) -> tuple[Any, ...] | None:
+def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> tuple[Any, ...] | None:
     """What, both values, both counts, p and distance; None when a side has too few."""
     from scipy import stats
 

@@ -46,7 +46,7 @@ class Moved:
 
     Attributes:
         way: ``amount``: the same case pays another amount. ``route``: another case. ``fails``: the other program fails there.
-        was: Case in which the other program ends them; None for none.
+        was: Case in which the other program ends them; None for none. Where that is not known, the case in which they were paid.
         now: Case in which they were paid.
         logged_count: Logged runs.
         difference: Estimated points, paid less what the other program pays.
@@ -91,8 +91,9 @@ def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike) -> Relative 
 
 
 def total_of(values: ArrayLike, weights: ArrayLike) -> Estimate:
-    """The total over all runs; also where all rows are alike, as two programs' difference may be: then how many runs there are
-    is what is left to chance, and that has an interval.
+    """The total over all runs, also where all rows are alike, as the differences of two programs may be.
+
+    What is left to chance then is how many runs there are, and that has an interval.
     """
     found = estimates.total(values, weights)
     if found.logged_count >= _ALIKE and not math.isfinite(found.low):
@@ -120,13 +121,13 @@ def moved_cases(rows: pd.DataFrame) -> list[Moved]:
     """The runs that are paid differently, by the case of either program.
 
     Args:
-        rows: Of them, ``points``, ``would``, ``weight``, ``case_name``, ``would_case``, ``code``.
+        rows: Of them, ``points``, ``would``, ``weight``, ``case_name``, ``would_case``, ``knows_case``, ``code``.
     """
     if rows.empty:
         return []
     names = rows.assign(
-        was=rows["would_case"].where(rows["would_case"].notna(), None),
-        now=rows["case_name"].where(rows["case_name"].notna(), None),
+        was=rows["would_case"].where(rows["knows_case"] | rows["code"].notna(), rows["case_name"]),
+        now=rows["case_name"],
         has_failed=rows["code"].notna(),
     )
     found = []

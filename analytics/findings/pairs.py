@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from analytics.findings.alike_inputs import AlikeInputs, alike_inputs
 from analytics.findings.counterfactual import Counterfactual, Ways, both_ways, refusal, replayed
 from analytics.findings.inputs import MOST
 from analytics.findings.replayed import Replayed
 from analytics.findings.sides import Side
-from analytics.findings.trials import VersionTrial, judged
+from analytics.findings.trials import VersionTrial, judged, needs_both
 from analytics.findings.variants import Variants, find_variants
 from analytics.warehouse import Warehouse
 
@@ -52,7 +53,13 @@ class Pairs:
 
     def trial(self, before: Side, after: Side) -> VersionTrial:
         """The later version on trial."""
-        return judged(before, after, self.tried(before, after))
+        found = judged(before, after, self.tried(before, after))
+        return judged(before, after, self.tried(before, after, both=True)) if needs_both(found) else found
+
+    def alike(self, before: Side, after: Side) -> AlikeInputs | None:
+        """Whether what both versions always read moved between them; None where there is no such thing."""
+        old, new = self.ways(before, after)
+        return None if old is None or new is None else alike_inputs(self._lake, old, new)
 
     def _replayed(self, runs: Side, program: Side) -> Replayed | None:
         """The program of one group on the runs of another."""

@@ -73,6 +73,7 @@ class Replayed:
         surely_count: Undecided runs that were paid what the program cannot pay.
         failed: Error code → runs on whose inputs the program fails, and pays nothing.
         missing: What the other runs lack → runs.
+        open_cases: Case in which they were paid, None for none → runs, the most first.
         paid, would_pay: Estimated totals over decided runs.
         difference: Paid minus would pay, of all replayed runs: where an undecided run is bounded, the interval holds its bounds.
         per_run: The mean difference of decided runs.
@@ -99,6 +100,7 @@ class Replayed:
     surely_count: int
     failed: dict[str, int]
     missing: dict[str, int]
+    open_cases: dict[str | None, int]
     paid: Estimate
     would_pay: Estimate
     difference: Estimate
@@ -191,6 +193,7 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
     rows = rows.assign(
         would=low,
         would_case=[result.case_name for result in results],
+        knows_case=[result.knows_case for result in results],
         code=[result.code for result in results],
         decided=np.array([r.missing is None for r in results]) & np.isfinite(low),
     )
@@ -202,7 +205,7 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
     difference = decided["points"] - decided["would"]
     total = total_of(difference, decided["weight"])
     differs = ~np.isclose(decided["points"], decided["would"], rtol=_NEAR, atol=_NEAR)
-    is_renamed = decided["case_name"].fillna("") != decided["would_case"].fillna("")
+    is_renamed = decided["knows_case"] & (decided["case_name"].fillna("") != decided["would_case"].fillna(""))
     bounds = (float(least), float(most)) if rest.any() else (0.0, 0.0)
     return Replayed(
         inputs_label=side.label,
@@ -219,6 +222,9 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
         surely_count=int(outside.sum()),
         failed=dict(Counter(r.code for r in results if r.code is not None).most_common()),
         missing=dict(Counter(r.missing for r in results if r.missing is not None).most_common()),
+        open_cases=dict(
+            Counter(name if isinstance(name, str) else None for name in rows["case_name"][rest]).most_common()
+        ),
         paid=total_of(decided["points"], decided["weight"]),
         would_pay=total_of(decided["would"], decided["weight"]),
         difference=widened(total, *bounds).as_difference(),

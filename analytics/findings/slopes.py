@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from analytics import estimates
 from analytics.findings.paired import Relative
-from analytics.findings.rank_tests import strata
+from analytics.findings.rank_tests import ranks, strata
 
 if TYPE_CHECKING:
-    from analytics.findings.sides import Ints, Runs
+    from analytics.findings.sides import Floats, Ints, Runs
 
 _DAY = 86_400_000_000
-_BINS = 6
-"""Stretches of equally many runs per day, at most, that a line is drawn through."""
-_LEAST_DAYS = 4
-_BETTER = 6.0
-"""By how much a line's BIC must be smaller than a step's: “strong” evidence (Kass & Raftery, *JASA* 90, 1995)."""
+_BINS = 4
+"""Stretches of equally many runs a day, at most, that a line and a step are drawn through."""
+_LEAST_RUNS, _LEAST_DAYS, _LEAST_BIN = 60, 4, 15
+_BETTER, _STEP = 2.0, -7.0
+"""By how much a line's criterion must be smaller than a step's for a drift ("positive" evidence; Kass & Raftery, *JASA* 90, 1995),
+and from where on it is surely a step; between them the log does not tell."""
+
+Shape = Literal["drift", "step", "either"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,78 +33,115 @@ class Slope:
     Attributes:
         per_day: Change a day, as a share of the mean of the time.
         days: Length of the time.
+        is_sure: It was no step: where False, the log does not tell the one from the other.
     """
 
     per_day: Relative
     days: float
+    is_sure: bool = True
 
 
-def slope(runs: Runs, rows: Ints) -> Slope | None:
-    """The drift of points per run over some rows, where a straight line explains them better than one step does.
+def shape(time: Ints, values: Floats) -> Shape:
+    """Whether a straight line explains some values better than the best of all steps does.
 
-    Means of short stretches, less what their kind of hour explains, are fitted by weighted least squares: by a line, and by the
-    best of all steps, which has a place to choose more (Bayesian information criterion; Schwarz, *Ann. Stat.* 6, 1978).
+    Means of short stretches, less what their kind of hour explains, are fitted by a line and by a step, which has a place to
+    choose more (Bayesian information criterion; Schwarz, *Ann. Stat.* 6, 1978): of logarithms, for what drifts does so by a share
+    a day; of ranks and of the values but for the outermost hundredth where some are not positive, and then the less favourable
+    of both counts.
 
     Args:
-        runs: All rows, as one program pays them.
-        rows: Row numbers of the time looked at, oldest first.
-
-    Returns:
-        None where a step explains them as well, or the time is short.
+        time: Microseconds since 1970, in order.
+        values: One for each.
     """
-    rows = rows[runs.paid[rows] & (runs.weight[rows] > 0)]
-    if len(rows) < 60:
-        return None
-    days = (int(runs.time[rows[-1]]) - int(runs.time[rows[0]])) / _DAY
-    if days < _LEAST_DAYS:
-        return None
-    points, weight = runs.points[rows], runs.weight[rows]
-    low, high = np.quantile(points, [0.01, 0.99])
-    kept = np.clip(points, low, high)  # one huge run is no drift
-    middle = float(np.average(kept, weights=weight))
-    if middle == 0:
-        return None
-    left = kept - middle
-    kinds = strata(runs.time[rows])
-    count = min(len(rows) // 15, int(days * _BINS))
-    edges = np.linspace(0, len(rows), count + 1).astype(np.int64)
-    time = (runs.time[rows] - int(runs.time[rows[0]])) / _DAY
-    which = np.searchsorted(edges, np.arange(len(rows)), side="right") - 1
-    design = np.column_stack([kinds == kind for kind in np.unique(kinds)]).astype(float)
-    as_line = _fitted(left, np.column_stack([design, time]))
-    line_loss = _loss(left, as_line, which, count)
-    step_loss = min(
-        _loss(
-            left, _fitted(left, np.column_stack([design, (np.arange(len(rows)) >= edge).astype(float)])), which, count
-        )
-        for edge in edges[2:-2].tolist()
+    days = (int(time[-1]) - int(time[0])) / _DAY if len(time) else 0.0
+    if len(time) < _LEAST_RUNS or days < _LEAST_DAYS:
+        return "step"
+    if values.min() > 0:
+        gain = _gain(time, np.log(values))
+    else:
+        low, high = np.quantile(values, [0.01, 0.99])
+        gain = min(_gain(time, way) for way in (ranks(values), np.clip(values, low, high)))
+    return "drift" if gain >= _BETTER else "step" if gain <= _STEP else "either"
+
+
+def trend_p(time: Ints, values: Floats) -> float:
+    """Chance that values which do not drift look as if they did: a line through the days' mean ranks, less their rhythm.
+
+    Days have a character of their own, so that they and not the runs are what varies (t-test of the slope, weighted by runs).
+    """
+    from scipy import stats
+
+    day = time // _DAY
+    if len(time) < _LEAST_RUNS or len(np.unique(day)) < _LEAST_DAYS + 1:
+        return 1.0
+    left = _left(ranks(values), _rhythm(time))
+    names, which, counts = np.unique(day, return_inverse=True, return_counts=True)
+    means = np.bincount(which, weights=left) / counts
+    x = names - np.average(names, weights=counts)
+    spread = float((counts * x**2).sum())
+    rate = float((counts * x * means).sum()) / spread
+    rest = means - np.average(means, weights=counts) - rate * x
+    error = math.sqrt(float((counts * rest**2).sum()) / (len(names) - 2) / spread)
+    return float(2 * stats.t.sf(abs(rate) / error, len(names) - 2)) if error > 0 else 1.0
+
+
+def _gain(time: Ints, values: Floats) -> float:
+    """How much smaller the line's criterion is than the step's."""
+    days = (int(time[-1]) - int(time[0])) / _DAY
+    count = max(4, min(len(time) // _LEAST_BIN, int(days * _BINS)))
+    edges = np.linspace(0, len(time), count + 1).astype(np.int64)
+    which = np.searchsorted(edges, np.arange(len(time)), side="right") - 1
+    design, left = _rhythm(time), values - values.mean()
+    line = _loss(_left(left, np.column_stack([design, time / _DAY])), which, count)
+    after = np.arange(len(time))
+    step = min(
+        _loss(_left(left, np.column_stack([design, (after >= edge).astype(float)])), which, count)
+        for edge in edges[1:-1].tolist()
     )
-    # The step chooses its place besides its height.
-    gain = count * math.log(step_loss / line_loss) + math.log(count) if line_loss > 0 else 0.0
-    if gain < _BETTER:
-        return None
-    return _told(left, np.column_stack([design, time]), middle, days)
+    return count * math.log(step / line) + math.log(count) if line > 0 and step > 0 else 0.0
 
 
-def _fitted(values: np.ndarray, design: np.ndarray) -> np.ndarray:
-    found, *_ = np.linalg.lstsq(design, values, rcond=None)
-    return np.asarray(values - design @ found)
+def _rhythm(time: Ints) -> np.ndarray:
+    """A column for each kind of hour."""
+    kinds = strata(time)
+    return np.column_stack([kinds == kind for kind in np.unique(kinds)]).astype(float)
 
 
-def _loss(values: np.ndarray, left: np.ndarray, which: np.ndarray, count: int) -> float:
+def _left(values: np.ndarray, design: np.ndarray) -> np.ndarray:
+    centred = design - design.mean(axis=0)
+    found, *_ = np.linalg.lstsq(centred, values, rcond=None)
+    return np.asarray(values - centred @ found)
+
+
+def _loss(left: np.ndarray, which: np.ndarray, count: int) -> float:
     """Squares of the stretches' means of what is left: single runs vary far more than what is looked for."""
     sizes = np.bincount(which, minlength=count)
     means = np.bincount(which, weights=left, minlength=count) / np.maximum(sizes, 1)
     return float((sizes * means**2).sum())
 
 
-def _told(values: np.ndarray, design: np.ndarray, middle: float, days: float) -> Slope | None:
-    found, *_ = np.linalg.lstsq(design, values, rcond=None)
-    left = values - design @ found
-    freedom = len(values) - design.shape[1]
-    inverse = np.linalg.pinv(design.T @ design)
-    error = math.sqrt(float((left**2).sum()) / freedom * float(inverse[-1, -1]))
-    rate, half = float(found[-1]) / abs(middle), estimates.Z_95 * error / abs(middle)
-    if abs(rate) <= half:
+def slope(runs: Runs, rows: Ints) -> Slope | None:
+    """How fast points per run drift; None where that may be nothing.
+
+    Args:
+        runs: All rows, as one program pays them.
+        rows: Row numbers of the time looked at, oldest first.
+    """
+    rows = rows[runs.paid[rows] & (runs.weight[rows] > 0)]
+    if len(rows) < _LEAST_RUNS:
         return None
-    return Slope(Relative(rate, rate - half, rate + half), days)
+    time, points = runs.time[rows], runs.points[rows]
+    days = (int(time[-1]) - int(time[0])) / _DAY
+    low, high = np.quantile(points, [0.01, 0.99])
+    kept = np.clip(points, low, high)  # one huge run is no drift
+    middle = float(np.average(kept, weights=runs.weight[rows]))
+    if middle == 0 or days < 1:
+        return None
+    design = np.column_stack([_rhythm(time), time / _DAY])
+    centred = design - design.mean(axis=0)
+    found, *_ = np.linalg.lstsq(centred, kept - kept.mean(), rcond=None)
+    left = kept - kept.mean() - centred @ found
+    spread = float((left**2).sum()) / (len(rows) - design.shape[1])
+    error = math.sqrt(max(spread * float(np.linalg.pinv(centred.T @ centred)[-1, -1]), 0.0))
+    rate, half = float(found[-1]) / abs(middle), estimates.Z_95 * error / abs(middle)
+    return Slope(Relative(rate, rate - half, rate + half), days) if abs(rate) > half else None

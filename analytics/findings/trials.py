@@ -22,6 +22,8 @@ from analytics.findings.sides import Side, run_estimate
 from analytics.findings.transported import transported
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analytics.findings.sides import Floats
 
 MATERIAL = 0.05
@@ -59,6 +61,7 @@ class VersionTrial:
         worst: What was left out may add; None where nothing bounds it.
         most_differing: Upper bound (95 %) of the share of its runs that are paid otherwise though no logged one is.
         failed_count: Its failed runs, which leave no trace.
+        beside_count: Earlier runs of the same hours that it pays the same, where its own are few: they count with them.
     """
 
     before: Side
@@ -72,6 +75,7 @@ class VersionTrial:
     worst: Worst | None
     most_differing: float
     failed_count: int
+    beside_count: int = 0
 
     @property
     def forward(self) -> Replayed | None:
@@ -127,22 +131,34 @@ def judged(before: Side, after: Side, tried: Counterfactual) -> VersionTrial:
         reason = tried.reason or "no run's input decides what the other program pays"
         return VersionTrial(before, after, tried, "cannot tell", reason, None, None, "", None, 1.0, failed)
     worst = _worst(forward, before, after) if forward is not None else None
-    most = _most_differing(forward) if forward is not None and forward.decided_count else 1.0
+    beside = _beside(backward, after) if forward is not None and not forward.is_different else None
+    most = _most_differing(forward, beside) if forward is not None and forward.decided_count else 1.0
     difference, share, basis = _amount(forward, backward, after)
+    against = _reason_against(forward, worst, most) if forward is not None else _left(backward)
     verdict: Verdict = "cannot tell"
     if forward is not None and forward.is_different:
         verdict = "differs"
-    elif forward is not None and forward.is_telling and not _reason_against(forward, worst, most):
-        verdict = "same"
-    elif backward is not None and backward.is_different and not (forward is not None and forward.is_telling):
+    elif forward is not None and forward.is_telling:
+        verdict = "cannot tell" if against else "same"
+    elif backward is not None and backward.is_different:
         verdict = "differs"
-    reason = ""
-    if verdict == "cannot tell":
-        difference, share, basis = None, None, ""
-        reason = _reason_against(forward, worst, most) if forward is not None else _left(backward)
-    elif verdict == "differs" and basis != "its runs":
-        reason = _left(forward if forward is not None else backward)
-    return VersionTrial(before, after, tried, verdict, reason, difference, share, basis, worst, most, failed)
+    if verdict == "differs":
+        reason = "" if basis == "its runs" else _left(forward if forward is not None else backward)
+        return VersionTrial(before, after, tried, verdict, reason, difference, share, basis, worst, most, failed)
+    count = len(beside) if beside is not None else 0
+    return VersionTrial(before, after, tried, verdict, against, None, None, "", worst, most, failed, count)
+
+
+def needs_both(trial: VersionTrial) -> bool:
+    """No logged run speaks against a version, but they are few: what it pays for the earlier runs may tell."""
+    forward = trial.forward
+    return (
+        trial.verdict == "cannot tell"
+        and forward is not None
+        and forward.is_telling
+        and trial.tried.backward is None
+        and trial.most_differing > MATERIAL
+    )
 
 
 def _amount(
@@ -163,10 +179,11 @@ def _reason_against(forward: Replayed, worst: Worst | None, most: float) -> str:
         return _left(forward)
     scale = abs(forward.paid.value)
     if max(-worst.low, worst.high) > MATERIAL * scale:
-        left = forward.undecided_count + forward.untried_count
+        if forward.undecided_count:
+            return _left(forward)
+        hidden = f"{forward.untried_count:,} runs that could not be replayed and " if forward.untried_count else ""
         return (
-            f"the {left:,} runs that could not be replayed and its failed runs, which leave no trace, may hide more than "
-            f"{MATERIAL:.0%} of what it paid"
+            f"{hidden}its failed runs, which leave no trace, may hide more than {100 * MATERIAL:.0f} % of what it paid"
         )
     if most > MATERIAL:
         runs = f"{forward.decided_count:,} of its runs were logged and replayed"
@@ -188,9 +205,11 @@ def _left(found: Replayed | None) -> str:
         read = _UNREAD.match(why)
         why = f"it reads {read['path']}, which they did not" if read else why
         more = f" ({why})" if why else ""
+        of, cases = found.inputs_label, [case for case in found.open_cases if case is not None]
+        paid = f", all of them paid in case {cases[0]}" if len(found.open_cases) == 1 and cases else ""
         return (
-            f"for {found.undecided_count:,} of {found.tried_count:,} replayed runs of {found.inputs_label} the log does not "
-            f"tell what {found.program_label} pays{more}"
+            f"for {found.undecided_count:,} of {found.tried_count:,} replayed runs of {of} the log does not "
+            f"tell what {found.program_label} pays{more}{paid}"
         )
     return f"{found.untried_count:,} of {found.logged_count:,} runs of {found.inputs_label} left no trace to replay"
 
@@ -219,13 +238,30 @@ def _excess_failures(before: Side, after: Side) -> float:
     return max(0.0, failed - usual * run_estimate(after.rows).value)
 
 
-def _most_differing(forward: Replayed) -> float:
+def _most_differing(forward: Replayed, beside: pd.DataFrame | None = None) -> float:
     """Upper bound of the share of runs that differ where none of the replayed ones does (Clopper & Pearson with no hit)."""
     weights: Floats = forward.rows["weight"].to_numpy(float)[forward.rows["decided"].to_numpy(bool)]
     if not len(weights) or np.nanmax(weights) <= 1:  # every run was logged and tried
         return 0.0
+    if beside is not None:
+        weights = np.concatenate([weights, beside["weight"].to_numpy(float)])
     effective = float(np.nansum(weights)) ** 2 / float(np.nansum(weights**2))
     return -math.expm1(math.log(1 - estimates.CONFIDENCE) / effective)
+
+
+def _beside(backward: Replayed | None, after: Side) -> pd.DataFrame | None:
+    """Earlier runs of the later version's hours of the day, if it pays all of them the same; None where it does not.
+
+    They stand for its own as far as people send the same at the same hours. A weekend stands for weekends only.
+    """
+    if backward is None or not backward.is_own_right or after.paid.empty:
+        return None
+    later, rows = after.paid["created_at"], backward.rows
+    is_same_kind = (rows["created_at"].dt.dayofweek >= 5).isin((later.dt.dayofweek >= 5).unique())
+    beside = rows[rows["created_at"].dt.hour.isin(later.dt.hour.unique()) & is_same_kind]
+    if not beside["decided"].all() or not np.isclose(beside["points"], beside["would"], rtol=1e-9, atol=1e-9).all():
+        return None
+    return beside if len(beside) else None
 
 
 def _ceil_percent(share: float) -> str:

@@ -62,7 +62,9 @@ def data(found: Incident, change: Difference, name: Any) -> Verdict:
             ),
             " a day ",
             page.ci(100 * share.low, 100 * share.high, value=100 * share.value, unit="%", sign=True),
-            f", day after day over {days:.0f} days: a drift, not a moment. No version explains it. ",
+            f", day after day over {days:.0f} days"
+            + (": a drift, not a moment. " if found.slope.is_sure else "; or in one step: the log does not tell. ")
+            + "No version explains it. ",
         ]
         return _told(found, [*sentence, innocent + " " * bool(innocent), _where(found)])
     sentence = [
@@ -71,9 +73,21 @@ def data(found: Incident, change: Difference, name: Any) -> Verdict:
         page.finding(f"{percent(change)} points per run"),
         " ",
         interval(change),
-        f"{when}, {innocent or versions_then(found) + '.'} {began(found)} ",
+        f"{when}. {innocent + ' ' if innocent else ''}",
+        f"{_beside_versions(found)} {began(found)} ",
     ]
     return _told(found, [*sentence, _where(found)])
+
+
+def _beside_versions(found: Incident) -> str:
+    """Why no version explains it."""
+    if found.is_one_program:
+        return "All runs are counted as one and the same program pays them, so no version explains it."
+    if found.innocent:
+        return ""
+    if found.border is not None:
+        return f"It began with the first run of {found.border.label}."
+    return "No version changed then."
 
 
 def _where(found: Incident) -> str:
@@ -128,7 +142,7 @@ def also(found: Incident) -> list[Any]:
         elif other.kind == "version" and other.after is not None:
             said += version_story.also(other)
         elif other.kind == "data" and other.points is not None:
-            beside = "no version explains it" if other.innocent else versions_then(other)
+            beside = "no version explains it" if other.innocent or other.is_one_program else versions_then(other)
             said += [f" Also: {percent(other.points)} points per run ", interval(other.points), f"{since}, {beside}."]
     return said
 

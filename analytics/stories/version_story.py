@@ -73,17 +73,36 @@ def paid_the_same(trials: Sequence[VersionTrial]) -> str:
         failed = f" Its {trial.failed_count:,} failed runs left nothing to try." if trial.failed_count else ""
         said.append(
             f"{trial.after.label} came, but it is not the version: {trial.before.label} pays the same in all "
-            f"{forward.decided_count:,} of its logged runs that were tried{rest}.{out}{failed}"
+            f"{forward.decided_count:,} of its logged runs that were tried{_beside(trial)}{rest}.{out}{failed}"
         )
     return " ".join(said)
+
+
+def _beside(trial: VersionTrial) -> str:
+    if not trial.beside_count:
+        return ""
+    return f", and so in all {trial.beside_count:,} earlier ones of the same hours"
 
 
 def undecided(trials: Sequence[VersionTrial]) -> str:
     """What is said of versions of which it cannot be told whether they pay otherwise; empty for none."""
     return " ".join(
-        f"Whether {trial.after.label} pays otherwise than {trial.before.label} cannot be told: {trial.reason}."
+        f"Whether {trial.after.label} pays otherwise than {trial.before.label} cannot be told: {trial.reason}.{_at_worst(trial)}"
         for trial in trials
     )
+
+
+def _at_worst(trial: VersionTrial) -> str:
+    """The least and the most that the runs which were not tried may change."""
+    forward, worst = trial.forward, trial.worst
+    if forward is None or worst is None or (worst.low == 0 and worst.high == 0):
+        return ""
+    low, high = (number.number(end, worst.low, worst.high, sign=True) for end in (worst.low, worst.high))
+    share = ""
+    if forward.paid.value > 0:
+        ends = (worst.low / forward.paid.value, worst.high / forward.paid.value)
+        share = f" ({number.percent(ends[0], *ends, sign=True)} to {number.percent(ends[1], *ends, sign=True)} of what it paid)"
+    return f" At worst it is {low} to {high} points{share}."
 
 
 # ---- the same runs ---------------------------------------------------------------------------------------------------
@@ -122,6 +141,9 @@ def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
     routed = sum(group.difference.value for group in trial.moved if group.way == "route") / scale if scale else 0.0
     if part < _ALL and first.way == "route" and routed >= _ALL:
         return [", because its program ends runs in other cases, most of all ", *_routed(first, trial, hidden)]
+    amounts = [group for group in trial.moved if group.way == "amount"]
+    if part < _ALL and len(amounts) > 1 and sum(group.difference.value for group in amounts) / scale >= _ALL:
+        return [f", because {len(amounts)} cases pay other amounts, most of all ", *_case(first.now, hidden)]
     if part < _MOST or part > 1 / _MOST:
         return [", in several cases at once"]
     because = ", because " if part >= _ALL else ", mostly because "
@@ -154,6 +176,8 @@ def _steps(steps: Sequence[Step]) -> list[Any]:
     for number_, step in enumerate(steps):
         per_run = step.trial.per_run
         much = "the same" if per_run is None or step.trial.verdict == "same" else _per_run(per_run)
+        if step.before_it is not None and step.before_it.verdict == "same" and step.trial.verdict != "same":
+            much = f"as {step.before_it.before.label} ({much})"
         said += [", " if number_ else "", f"{step.span.label} {much}"]
     return [*said, f" points per run beyond {steps[0].trial.before.label}"]
 
@@ -164,17 +188,19 @@ def _per_run(estimate: Estimate) -> str:
 
 def _in_all(found: Incident, trial: VersionTrial) -> list[Any]:
     """The raw change, split: what the program did, and what came with who plays."""
-    per_run, change = trial.per_run, found.points
-    if found.steps or per_run is None or change is None or not math.isfinite(change.change.low):
+    per_run, change, rest = trial.per_run, found.points, inputs_part(found)
+    if found.steps or per_run is None or change is None or rest is None:
         return []
-    rest = inputs_part(found)
-    if rest is None or rest.low <= 0 <= rest.high:
+    is_beyond = not rest.low <= 0 <= rest.high
+    if not is_beyond and not change.is_significant:
         return []
     return [
-        f" With who plays and what clients send, which moved by {_per_run(rest)} points per run, it is ",
-        f"{percent(change)} ",
-        interval(change),
-        " in all.",
+        " Points per run moved by ",
+        page.strong(_per_run(change.change)),
+        " in all ",
+        page.ci(change.change.low, change.change.high, value=change.change.value, sign=True),
+        f": the program {_per_run(per_run)}, who plays and what clients send {_per_run(rest)}"
+        + ("." if is_beyond else ", which may be chance."),
     ]
 
 
@@ -235,6 +261,10 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any) -
         " ",
         interval(found.points),
     ]
+    if found.cause == "unknown":
+        why = found.trial.reason if found.trial is not None else "its program was not tried"
+        moved = f"; {_listed(found.alike.moved)} moved, too" if found.alike is not None and found.alike.moved else ""
+        return [*said, f". Whether its program or its inputs did that cannot be told: {why}{moved}."]
     changed = [case for case in cases if case.amount_changed]
     part = parts.effect.value / found.points.change.value if found.points.change.value else 0.0
     if changed and part >= _MOST:
@@ -250,10 +280,22 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any) -
         ]
     elif part < _MOST:
         said += [", mostly with other shares of runs in its cases"]
-    if found.cause == "unknown":
-        why = found.trial.reason if found.trial is not None else "its program was not tried"
-        return [*said, f". Whether its program or its inputs did that cannot be told: {why}."]
-    return [*said, "."]
+    if found.trial is None:
+        return [*said, "."]
+    alike = found.alike
+    if alike is not None and alike.are_alike:
+        still = f"{_listed(alike.fields)}, which all runs of both read, did not move beyond chance"
+        return [
+            *said,
+            f". {still[:1].upper()}{still[1:]}: its program is the likely cause, though not tried, for {found.trial.reason}.",
+        ]
+    return [*said, f". Its program was not tried, for {found.trial.reason}."]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """A few names; hostile ones are escaped like all text of the page."""
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 # ---- when ------------------------------------------------------------------------------------------------------------
