@@ -42,6 +42,25 @@ TWO_CASES = program(
         (program(dsl.rule(dsl.negate(dsl.field("x")), dsl.assign(5, "A"))), {}, (0, 5)),
         (program(dsl.rule(dsl.field("x"), dsl.assign(dsl.arith(dsl.lit(1), "/", 0), "A"))), {}, (0, 0)),
         (program(dsl.rule(dsl.field("x"), dsl.assign(dsl.arith(dsl.lit("a"), "*", 2), "A"))), {}, (0, 0)),
+        # It fails where the divisor is zero, whatever comes after: then it pays nothing.
+        (
+            program(dsl.rule(dsl.lit(True), dsl.note("x", dsl.arith("x", "/", 0))), default=dsl.assign(3, "C")),
+            {},
+            (0, 0),
+        ),
+        (
+            program(
+                dsl.rule(dsl.lit(True), dsl.note("x", dsl.arith(dsl.lit(1), "/", dsl.field("x")))),
+                default=dsl.assign(3, "C"),
+            ),
+            {},
+            (0, 3),
+        ),
+        (
+            program(dsl.rule(dsl.lit(True), dsl.note("x", dsl.arith("x", "/", 2))), default=dsl.assign(3, "C")),
+            {},
+            (3, 3),
+        ),
         (program(dsl.rule(dsl.lit(True), dsl.halt()), default=dsl.assign(3, "C")), {}, (0, 0)),
         ({"rules": "odd"}, {}, (0, 0)),
         (program({"when": dsl.compare("x", ["<"], 1)}), {}, (0, 0)),  # type: ignore[arg-type]

@@ -54,11 +54,15 @@ class Log:
             strategyId=self.ids[version - 1],
             strategyVersion=version,
             strategyType=self.kind,
-            created_at=f"2026-07-08 1{version}:00:00+00",
             externalUserId=user,
             caseName=outcome.case_name,
             nodesExecuted=outcome.nodes,
-            **{"trace": json.dumps(outcome.trace), "points": outcome.points, **rest},
+            **{
+                "created_at": f"2026-07-08 1{version}:00:00+00",
+                "trace": json.dumps(outcome.trace),
+                "points": outcome.points,
+                **rest,
+            },
         )
 
     def sides(self) -> tuple[Warehouse, Side, Side]:
@@ -248,6 +252,39 @@ def test_a_built_in_is_never_asked_again(
     assert (answer.low, answer.high) == bounds
     if not answer.is_decided:
         assert answer.missing == missing
+
+
+def test_what_a_pre_phase_set_is_not_what_the_event_sent() -> None:
+    sets = {
+        "pre_rules": [dsl.rule(dsl.lit(True), dsl.effect("set_data", 5, key="k"))],
+        "post_rules": [dsl.rule(dsl.compare("data.k", ">", 0), dsl.effect("set_points", 8))],
+    }
+    refuses = {"pre_rules": [dsl.rule(dsl.compare("data.k", ">=", 5), dsl.veto("Many"))], **FIXED}
+    run = Recorded({}, {"data.k": 5}, 10, "Parent", knows_points=True, knows_case=True)
+    answer = Instead(compile_program(refuses), compile_program(sets), is_extend=True).pays(run)
+    # The event may have sent anything as k: it is vetoed, or paid the 3 that the rule behind the built-in sets.
+    assert (answer.low, answer.high, answer.missing) == (0, 3, "field 'data.k' was not precomputed")
+    # Where nothing was set, what the post phase read is what was sent.
+    reads = {"post_rules": sets["post_rules"]}
+    sent = Instead(compile_program(refuses), compile_program(reads), is_extend=True).pays(run)
+    assert (sent.low, sent.high, sent.case_name) == (0, 0, "Many")
+
+
+def test_a_value_that_is_set_to_what_was_sent_leaves_the_data_as_they_were() -> None:
+    sets = {"pre_rules": [dsl.rule(dsl.compare("data.k", ">", 0), dsl.effect("set_data", 5, key="k"))], **PLUS}
+    for sent, decided in ((5, True), (4, False)):
+        run = Recorded({}, {"data.k": sent}, 10, "Parent", knows_points=True, knows_case=True)
+        answer = Instead(compile_program(sets), compile_program(PLUS), is_extend=True).pays(run)
+        assert answer.is_decided is decided
+        assert answer.missing == (None if decided else "the built-in was asked with other data")
+
+
+def test_a_case_that_a_rule_set_is_not_the_built_ins_and_one_that_no_rule_set_is() -> None:
+    run = Recorded({"data.n": 2}, {}, 10, "Mine", knows_points=True, knows_case=False)
+    answer = Instead(compile_program(PLUS), compile_program(NAMED), is_extend=True).pays(run)
+    assert (answer.low, answer.is_decided, answer.case_name, answer.knows_case) == (11, True, None, False)
+    named = Instead(compile_program(NAMED), compile_program(NAMED), is_extend=True).pays(run)
+    assert (named.case_name, named.knows_case) == ("Mine", True)
 
 
 def test_what_the_built_in_answered_is_read_or_is_what_was_paid(table: Table, fresh: Lake) -> None:
