@@ -660,6 +660,22 @@ def test_another_built_in_or_other_variables_would_have_answered_otherwise() -> 
     assert told == "v2 on the same inputs: cannot be decided, for another built-in would be asked."
 
 
+def test_a_version_of_the_other_kind_is_tried_as_what_it_is() -> None:
+    evident = logged(SPEED, INPUTS)
+    asks = {"post_rules": [{"when": lit(True), "then": [{"type": "set_case_name", "value": lit("Mine")}]}]}
+    assert versus(asks, evident) == "cannot be decided, for the built-in did not run."
+    vetoes = {"pre_rules": [{"when": compare(field("user.avg_time"), ">", lit(1)), "then": [VETO]}], **asks}
+    assert versus(vetoes, evident) == "0 points, case Slow."
+    # And the other way round: what was read around a built-in is what the event sent.
+    around = logged({"post_rules": [{"when": field("data.km"), "then": []}]}, {"data.km": 4}, built_in=BUILT_IN)
+    assert versus({"rules": [{"when": compare(field("data.km"), ">", lit(3)), "then": [pay(6, "Far")]}]}, around) == (
+        "6 points, case Far."
+    )
+
+
+VETO = {"type": "veto", "case_name": "Slow"}
+
+
 def test_the_case_that_a_version_has_set_itself_is_not_the_built_ins() -> None:
     sets = {
         "post_rules": [

@@ -51,7 +51,7 @@ class Trial:
     """One program on many inputs; equal inputs are tried once.
 
     Args:
-        program: To be tried; of the same kind as the one that ran (``wraps``).
+        program: To be tried.
         inputs: What the runs of some version read.
     """
 
@@ -60,7 +60,8 @@ class Trial:
         self._inputs, self._decoder = inputs, Decoder()
         self._done: dict[Any, Tried] = {}
         self._plain: dict[Any, Tried] = {}  # those that depend on nothing but what was read: a million runs ask for few
-        self._is_extend = bool(wraps(program) or wraps(ran))
+        kind = wraps(ran)
+        self._is_extend = bool(wraps(program) if kind is None else kind)
         self._own = instead_of(ran, ran, is_extend=self._is_extend)
         self._instead = instead_of(program, ran, is_extend=self._is_extend)
         self._answers = [answer_of(inputs.variants.definition, variant.beside) for variant in inputs.used]
@@ -99,11 +100,19 @@ class Trial:
 
 
 def instead_of(program: Definition, ran: Definition, *, is_extend: bool) -> Instead:
-    """One version to be run instead of another, with the built-ins of both."""
+    """One version to be run instead of another, with the built-ins of both.
+
+    Args:
+        program: This one.
+        ran: The one that ran.
+        is_extend: The one that ran wraps a built-in.
+    """
+    kind = None if program is ran else wraps(program)
     return Instead(
         program.program,
         ran.program,
-        is_extend=is_extend,
+        is_extend=is_extend if kind is None else kind,
+        ran_is_extend=is_extend,
         max_nodes=_NO_CAP if program is ran else MAX_NODES,
         wraps=program.built_in,
         ran_wraps=ran.built_in,

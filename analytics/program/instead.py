@@ -88,7 +88,8 @@ class Instead:
     Args:
         program: This one.
         ran: The one that ran, and left what was recorded.
-        is_extend: Both wrap a built-in; else both are programs of their own.
+        is_extend: It wraps a built-in; else it is a program of its own.
+        ran_is_extend: The same of the one that ran; as this one when not given.
         max_nodes: The cap on visits.
         wraps: The built-in that ``program`` asks.
         ran_wraps: The one that ``ran`` asked; a run's row may name another one.
@@ -100,15 +101,17 @@ class Instead:
         ran: Program,
         *,
         is_extend: bool,
+        ran_is_extend: bool | None = None,
         max_nodes: int = MAX_NODES,
         wraps: BuiltIn | None = None,
         ran_wraps: BuiltIn | None = None,
     ) -> None:
         self.program, self.ran, self.is_extend, self.max_nodes = program, ran, is_extend, max_nodes
         self._wraps, self._ran_wraps = wraps or built_in(program.ast), ran_wraps or built_in(ran.ast)
-        self._is_own = program is ran and self._wraps == self._ran_wraps
+        self._ran_is_extend = is_extend if ran_is_extend is None else ran_is_extend
+        self._is_own = program is ran and self._wraps == self._ran_wraps and is_extend is self._ran_is_extend
         self._same_variables = self._wraps.has_same_variables(self._ran_wraps)
-        self._sets, self._ran_sets = set_paths(program), set_paths(ran)
+        self._sets, self._ran_sets = set_paths(program), set_paths(ran) if self._ran_is_extend else frozenset[str]()
 
     def pays(self, run: Recorded) -> Answer:
         """The points for one run.
@@ -118,10 +121,11 @@ class Instead:
         """
         if self.is_extend:
             return self._extend(run)
-        outcome = self.program.run(run.fields, keep_trace=False, max_nodes=self.max_nodes)
+        fields = self._event(run, self._had_set(run)) if self._ran_is_extend else run.fields
+        outcome = self.program.run(fields, keep_trace=False, max_nodes=self.max_nodes)
         if outcome.error_code != MISSING:
             return _decided(outcome, None, outcome.case_name, knows_case=True)
-        low, high = points_bounds(self.program.ast, run.fields)
+        low, high = points_bounds(self.program.ast, fields)
         return Answer(low, high, missing=outcome.error_detail, knows_case=False)
 
     def _extend(self, run: Recorded) -> Answer:
@@ -173,7 +177,7 @@ class Instead:
         changed: Mapping[str, Any] | None,
     ) -> str | None:
         """Why what the built-in answered is not what it would have answered; None when it is."""
-        if run.vetoed:
+        if run.vetoed or not self._ran_is_extend:
             return NOT_ASKED
         if not self._is_own:
             asked = self._ran_wraps.strategy_id if run.parent_id is None else run.parent_id
