@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-time-split prove-scale soak bench clean
+.PHONY: help install demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-time-split prove-scale soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -67,6 +67,9 @@ prove-estimates: $(READY)  ## a quarter of an hour: do the intervals cover the t
 
 prove-forecast: $(READY)  ## a quarter of an hour: do the days to the cap hold? writes docs/forecast.md
 	$(VENV)/bin/python -m tests.forecast --markdown docs/forecast.md $(ARGS)
+
+prove-verdicts: $(READY)  ## an hour: is a post-mortem's verdict ever wrong? writes docs/verdicts.md
+	$(VENV)/bin/python -m tests.verdicts --markdown docs/verdicts.md $(ARGS)
 
 prove-time-split: $(READY)  ## five minutes: is the time of runs split as it was planted? writes docs/time-split.md
 	$(VENV)/bin/python -m tests.fields --markdown docs/time-split.md $(ARGS)
