@@ -183,7 +183,7 @@ GUILTY: Final[tuple[Story, ...]] = (
         family(_MANY, "Too deep", _TRIP, trips.deep(3), trips.deep(40)),
         "Version 2 is nested deeper than the engine's cap, so that it fails wherever that rule is asked; no limit was lowered.",
         kinds=frozenset({"failures", "version"}), causes=frozenset({"program", "failures"}),
-        code="DSL_LIMIT_EXCEEDED", told=frozenset({"failures"}), unsaid=("may have been lowered",),
+        code="DSL_LIMIT_EXCEEDED", told=frozenset({"failures"}), unsaid=("may have been lowered", "limit was changed"),
     ),
 )  # fmt: skip
 

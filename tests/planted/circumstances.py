@@ -13,6 +13,8 @@ from tests.planted.story import ASKED, CHANGE, LONG_AGO, Stall, Story
 _INPUTS: Final = frozenset({"inputs"})
 _DATA: Final = frozenset({"data"})
 _MORNING: Final = "2026-05-14 07:00"
+#: Nobody bounds what became smaller, or what a built-in answers.
+_NO_BOUND: Final = ("clamp", "bound the field")
 
 
 def _family(name: str, fields: MakeFields, *versions: Node | Version, around: BuiltIn | None = None) -> Family:
@@ -67,7 +69,7 @@ CIRCUMSTANCES: Final[tuple[Story, ...]] = (
         moment=utc(CHANGE),
         causes=frozenset({"built-in"}),
         path="parent.points",
-        unsaid=("clamp",),
+        unsaid=_NO_BOUND,
     ),
     Story(
         "built_in_and_renamed",
@@ -84,21 +86,21 @@ CIRCUMSTANCES: Final[tuple[Story, ...]] = (
         tolerance=timedelta(hours=24),
         causes=frozenset({"built-in"}),
         path="parent.points",
-        unsaid=("clamp",),
+        unsaid=_NO_BOUND,
     ),
     # ---- inputs ----
     _inputs(
         "routed_by_inputs",
         _family("Shorter ways", trips.scaled("data.distance", 0.55, _MORNING), trips.routes()),
         "Trips become shorter, so that fewer are long ones; the program stays as it is.",
-        unsaid=("clamp",),
+        unsaid=_NO_BOUND,
     ),
     _inputs(
         "routed_by_inputs_and_renamed",
         _family("Shorter ways, renamed", _SHRINKING, trips.routes(), trips.routes(ids="-new")),
         "Trips become shorter at the very moment of a version that changes nothing.",
         moment=utc(CHANGE),
-        unsaid=("clamp",),
+        unsaid=_NO_BOUND,
     ),
     _inputs(
         "tenfold",
@@ -114,14 +116,14 @@ CIRCUMSTANCES: Final[tuple[Story, ...]] = (
         "shrunk",
         _family("Shrunk", trips.scaled("data.distance", 0.3, _MORNING), trips.trips()),
         "Clients send a third of the distance.",
-        unsaid=("clamp",),
+        unsaid=_NO_BOUND,
     ),
     _inputs(
         "fading",
         _family("Fading", trips.fading("data.distance", 0.07), trips.trips(4)),
         "Trips become seven percent shorter every day of the fortnight.",
         moment=None,
-        unsaid=("clamp",),
+        unsaid=_NO_BOUND,
     ),
     _inputs(
         "tenfold_for_a_day",
