@@ -22,6 +22,7 @@ _LOOK_BACK = timedelta(days=7)
 
 _OF_HISTORY = (
     "cost_by_strategy", "nodes_by_day", "time_by_nodes", "stops_by_minute", "limit_runs", "sampling_by_hour", "dead_rules",
+    "arrivals_by_minute",
 )  # fmt: skip
 _OF_WINDOW = ("hot_nodes",)
 

@@ -88,8 +88,8 @@ def test_the_shares_of_a_report_answer_all_its_questions_and_answer_them_the_sam
     warehouse: Warehouse, shares: Path
 ) -> None:
     assert {name for name, _ in asked(warehouse)} == {
-        "cost_by_strategy", "dead_rules", "hot_nodes", "limit_runs", "nodes_by_day", "run_costs", "sampling_by_hour",
-        "stops_by_minute", "time_by_nodes",
+        "arrivals_by_minute", "cost_by_strategy", "dead_rules", "hot_nodes", "limit_runs", "nodes_by_day", "run_costs",
+        "sampling_by_hour", "stops_by_minute", "time_by_nodes",
     }  # fmt: skip
     assert differing(warehouse, shares) == ([], [])
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from analytics import page, sql
 from analytics.findings.family import Family
+from analytics.findings.silences import Silences
 from analytics.page import number
 from analytics.status import coverage
+from analytics.stories import silent
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -31,7 +33,14 @@ def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
 
 
 def facts(
-    lake: Warehouse, family: Family, rows: pd.DataFrame, since: datetime, until: datetime, sampling: str, replayed: str
+    lake: Warehouse,
+    family: Family,
+    rows: pd.DataFrame,
+    since: datetime,
+    until: datetime,
+    sampling: str,
+    replayed: str,
+    silences: Silences,
 ) -> list[tuple[Any, Any]]:
     """The data box: coverage, sampling, truncation, definitions, and what is not known."""
     found = coverage(lake, Window(since, until))
@@ -48,7 +57,7 @@ def facts(
     )
     rate = " and ".join(number.percent(w) for w in weights) or "unknown: no sampled row"
     return [
-        ("Window", f"{number.span(since, until)}, {gaps}; a week before it is read as baseline"),
+        ("Window", f"{number.span(since, until)}, {silent.gaps(gaps, silences)}; a week before it is read as baseline"),
         (
             "Rows used",
             f"{len(ok):,} ok rows and {len(rows) - len(ok):,} failures, logged counts; "
@@ -70,7 +79,8 @@ def facts(
         ),
         (
             "Not known",
-            "Rows the database refused (NaN or U+0000 in a trace), the queue dropped or a kill lost.",
+            "Rows the database refused (NaN or U+0000 in a trace), the queue dropped or a kill lost. "
+            f"{silent.not_looked_for()}",
         ),
     ]
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from analytics import page
 from analytics.findings import runaway
 from analytics.findings.runaway import GROUPS, Burst, Evidence, Finding, Key
+from analytics.findings.silences import Silences, silences
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
-from analytics.stories import SummaryBlock, sampling, state_of, summary_block
+from analytics.stories import SummaryBlock, sampling, silent, state_of, summary_block
 from analytics.stories import runaway_answers as answers
 from analytics.stories import runaway_costs as costs
 from analytics.stories import runaway_fields as time_fields
@@ -23,7 +24,7 @@ from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
 from analytics.stories.runaway_digest import digest
 from analytics.stories.runaway_sentences import sentence
-from analytics.stories.runaway_words import headline, kind_word, number, window_words
+from analytics.stories.runaway_words import ROLE_WORDS, headline, kind_word, number, window_words
 from analytics.stories.small_cells import SmallCells
 from analytics.warehouse import records
 from analytics.window import Window
@@ -95,6 +96,11 @@ class RunawayRules:
         ]
 
     @cached_property
+    def silences(self) -> Silences:
+        """Stretches without a row of any strategy in sight."""
+        return silences(self.lake, self.since, self.until)
+
+    @cached_property
     def _silent(self) -> list[Key]:
         # Those that are left out are not silent.
         return [] if self.small else runaway.silent(self.lake, self.table)
@@ -128,10 +134,10 @@ class RunawayRules:
         """The verdict."""
         kick = Markup("Runaway rules · {} · <b>{}</b>, UTC · {}").format(
             coverage.realm_words(self.lake), window_words(self.since, self.until),
-            coverage.complete_words(self.lake, self.since, self.until),
+            silent.complete_words(coverage.complete_words(self.lake, self.since, self.until), self.silences),
         )  # fmt: skip
         status = answers.status_words(self.found, self.table) if self._headline else None
-        return page.head(kick, self.verdict, status, doubt=sampling.doubt(self.sampling))
+        return page.head(kick, self.verdict, status, doubt=silent.doubt(sampling.doubt(self.sampling), self.silences))
 
     @property
     def verdict(self) -> list[Inline]:
@@ -141,7 +147,7 @@ class RunawayRules:
         parts: list[Inline] = []
         for text, role in self._headline:
             parts += [", "] if parts else []
-            parts.append(page.strong(text) if role is None else _ROLE_WORDS[role](text))
+            parts.append(page.strong(text) if role is None else ROLE_WORDS[role](text))
         if not parts:
             return ["Nothing new: no strategy was stopped by a cap, and none is heading for it."]
         return [*parts, ". Everything else is quiet."]
@@ -247,7 +253,7 @@ class RunawayRules:
 
     def sure(self) -> Block:
         """What the numbers rest on."""
-        pairs = coverage.facts(self.lake, self.evidence, self.previous, sampling.told(self.sampling))
+        pairs = coverage.facts(self.lake, self.evidence, self.previous, sampling.told(self.sampling), self.silences)
         shown = coverage.queries(self.since, self.until, is_scoped=self.lake.is_scoped)
         pairs = [*pairs, ("Left out", self.small.note)] if self.small else pairs
         queries = page.fold("Queries behind this page, ready to run", page.code(shown))
@@ -283,12 +289,10 @@ class RunawayRules:
             "time_split": time_fields.facts(self.evidence.times),
             "nav": self.nav,
             "verdict": plain(self.verdict),
+            **silent.facts(self.silences),
         }
         return sampling.marked(facts, self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The facts for the last cell of the notebook."""
         return summary_block(self.summary())
-
-
-_ROLE_WORDS = {"finding": page.finding, "worse": page.worse, "fixed": page.fixed}

@@ -14,7 +14,7 @@ from analytics.findings.runaway_stops import stop_count
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.status import coverage
-from analytics.stories import realm_name
+from analytics.stories import realm_name, silent
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import plain_number
 from analytics.warehouse import records
@@ -22,6 +22,7 @@ from analytics.window import Window
 
 if TYPE_CHECKING:
     from analytics.findings.previous import Previous
+    from analytics.findings.silences import Silences
     from analytics.warehouse import Warehouse
 
 _QUERIES = (
@@ -93,7 +94,9 @@ def compared_words(previous: Previous | None) -> str:
     )
 
 
-def facts(lake: Warehouse, evidence: Evidence, previous: Previous | None, sampling: str) -> list[tuple[Inline, Inline]]:
+def facts(
+    lake: Warehouse, evidence: Evidence, previous: Previous | None, sampling: str, silences: Silences
+) -> list[tuple[Inline, Inline]]:
     """The data box."""
     limits = evidence.thresholds
     table, since, until = evidence.table, evidence.since, evidence.until
@@ -112,11 +115,14 @@ def facts(lake: Warehouse, evidence: Evidence, previous: Previous | None, sampli
     failures = f"{totals['limit_count']} limit, {totals['canary_count']} canary, {totals['timeout_count']} timeout, {others} other"
     look_back = f"trends and comparisons look {HISTORY.days} days back from its end"
     failed = write.count(totals["failed_count"])
+    held = coverage(lake, Window(since, until))
+    extent = f"{len(held.missing)} days not extracted{held.of_them_expired}, {len(held.partial)} not complete"
+    extent = extent if held.missing or held.partial else "no gaps"
     definitions = (
         f"missing for {undefined} of {len(table)} strategies: those go by their id" if undefined else "all readable"
     )
     return [
-        ("Window", f"{write.span(since, until)}; {look_back}"),
+        ("Window", f"{write.span(since, until)}, {silent.gaps(extent, silences)}; {look_back}"),
         (
             "Rows used",
             f"{ok} ok rows and {failed} failures ({failures}), for an estimated {write.number(all_runs)} runs",
@@ -156,7 +162,7 @@ def facts(lake: Warehouse, evidence: Evidence, previous: Previous | None, sampli
         (
             "Not known",
             "Rows the database refused, the queue dropped or a kill lost; query times of analytics fields; nodes of runs that "
-            "timed out.",
+            f"timed out. {silent.not_looked_for()}",
         ),
     ]
 

@@ -16,6 +16,7 @@ from analytics.page import number as write
 from analytics.page.text import Markup
 from analytics.stories import realm_name
 
+ROLE_WORDS = {"finding": page.finding, "worse": page.worse, "fixed": page.fixed}
 TAG_ROLES = {"new": "finding", "worse": "worse", "fixed": "fixed"}
 
 

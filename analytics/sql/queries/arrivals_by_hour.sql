@@ -1,0 +1,26 @@
+-- Logged rows per strategy and hour, whatever became of the run: who is usually heard of at an hour.
+-- Grain: realm, strategy name (or id, where no definition tells one), UTC hour of created_at; runs without a time are not here.
+-- $since timestamptz: start of the window; NULL for no start.
+-- $until timestamptz: end of the window, not in it; NULL for no end.
+with gathered as (
+  select e.realm_id,
+         e.day,
+         e.strategy_id,
+         e.strategy_version,
+         date_trunc('hour', e.created_at) as hour,
+         count(*)                         as logged_count
+    from executions e
+   where e.created_at is not null
+     and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
+     and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
+   group by all
+)
+select g.realm_id,
+       coalesce(d.family_name, g.strategy_id) as strategy,
+       g.hour,
+       sum(g.logged_count)::bigint            as logged_count
+  from gathered g
+  left join definitions d
+    on d.strategy_id = g.strategy_id and d.strategy_version = g.strategy_version
+ group by all
+ order by g.realm_id nulls last, strategy, g.hour
