@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import charts, page
 from analytics.findings.inquiry import Inquiry
+from analytics.findings.silences import Silences, silences
 from analytics.page import number
 from analytics.stories import (
     advice,
@@ -19,6 +20,7 @@ from analytics.stories import (
     realm_name,
     sampling,
     series,
+    silent,
     strip,
     summary_block,
     verdict,
@@ -68,6 +70,11 @@ class PostMortem:
         # Only where no version explains it are the inputs the answer.
         return found.with_input(self.shown.nodes.frame) if incident.kind == "data" and self.shown.nodes else found
 
+    @cached_property
+    def silences(self) -> Silences:
+        """Stretches without a row of any strategy of the tenant."""
+        return silences(self.inquiry.lake, self.inquiry.since, self.inquiry.until)
+
     @property
     def title(self) -> str:
         """For the window of a browser."""
@@ -91,11 +98,12 @@ class PostMortem:
             " · strategy ",
             page.strong(page.author(self.inquiry.family.name)),
             " · times in UTC · ",
-            coverage.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until),
+            silent.complete_words(
+                coverage.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until), self.silences
+            ),
         ]
-        return page.head(
-            kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, sampling.doubt(self.sampling)
-        )
+        doubt = silent.doubt(sampling.doubt(self.sampling), self.silences)
+        return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, doubt)
 
     def strip(self) -> Block:
         """Four numbers."""
@@ -237,6 +245,7 @@ class PostMortem:
             self.inquiry.until,
             sampling.told(self.sampling),
             str(self.inquiry.replays),
+            self.silences,
         )
         queries = page.code(coverage.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
         if self.shown.small:
@@ -246,7 +255,7 @@ class PostMortem:
 
     def summary(self) -> dict[str, Any]:
         """The same facts for programs."""
-        return sampling.marked(facts.summary(self), self.sampling)
+        return sampling.marked({**facts.summary(self), **silent.facts(self.silences)}, self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The summary, for the last cell of the notebook."""
