@@ -40,6 +40,8 @@ class Audit:
         source: Of the counters; ``None`` when none were given.
         weights: What the counters make of drawn rows: ``realm_id``, ``hour``, ``factor`` of their weight, and the weight
             ``instead`` of one that is unknown.
+        undecided: What a change of the rate would explain, and a change of traffic as well, in sentences.
+        reason: Why the log alone cannot tell, in words; empty where it can, and with counters.
     """
 
     since: datetime
@@ -52,6 +54,8 @@ class Audit:
     notes: list[str]
     source: str | None
     weights: pa.Table | None = field(repr=False)
+    undecided: list[str] = field(default_factory=list)
+    reason: str = ""
 
     @property
     def is_contradicted(self) -> bool:
@@ -64,6 +68,8 @@ class Audit:
             "is_contradicted": self.is_contradicted,
             "was_compared": self.was_compared,
             "contradictions": self.contradictions,
+            "undecided": self.undecided,
+            "cannot_tell_because": self.reason or None,
             "losses": self.losses,
             "notes": self.notes,
             "counters": self.source,
@@ -88,11 +94,15 @@ def audit(lake: Warehouse, window: Window, where: str = "") -> Audit:
     hours = _hours(rows, counted, None if _covers_all(lake, window) else set(rows["realm_label"]), apart)
     contradictions = [*_drawn_at_rate_zero(rows)]
     losses: list[str] = []
+    undecided: list[str] = []
+    reason = ""
     notes: list[str] = list(counted.missing) if counted else []
     realms = _realms(hours, coverage(lake, window).smallest_rate)
     if counted is None:
-        contradictions += audit_steps.steps(rows)
-        was_compared = audit_steps.can_tell(rows)
+        alone = audit_steps.judged(rows)
+        contradictions += alone.contradictions
+        undecided, reason = alone.undecided, alone.reason
+        was_compared = not reason
     else:
         was_compared = bool(((realms["counted_ok"] > 0) & (realms["drawn_count"] > 0)).any())
         contradictions += _named(_against_counters(realms))
@@ -113,6 +123,8 @@ def audit(lake: Warehouse, window: Window, where: str = "") -> Audit:
         notes,
         _source(counted) if counted else None,
         audit_weights.weights(hours, lake.realms) if counted else None,
+        undecided,
+        reason,
     )
 
 

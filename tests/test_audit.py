@@ -252,6 +252,78 @@ def test_a_campaign_of_one_strategy_is_none(demo: Demo) -> None:
     assert audit_steps.steps(rows) == []
 
 
+def of_few(
+    count: int,
+    errors: float,
+    factor: float = 1.0,
+    traffic: float = 1.0,
+    days: int = 4,
+    seed: int = 1,
+    first: str = "2026-07-06",
+) -> pd.DataFrame:
+    """Hours of so many strategies, 15 ok rows an hour and so many errors a day each; from the third day on otherwise."""
+    chance = np.random.default_rng(seed)
+    lines = []
+    for strategy in range(count):
+        for hour in range(24 * days):
+            changed = hour >= 48
+            runs, rate = (traffic if changed else 1.0), (factor if changed else 1.0)
+            drawn = int(chance.poisson(15 * runs * rate))
+            moment = pd.Timestamp(first, tz="UTC") + pd.Timedelta(hours=hour)
+            lines.append(("acme", f"s{strategy}", moment, drawn, 20.0 * drawn, int(chance.poisson(errors / 24 * runs))))
+    columns = ["realm_id", "strategy_id", "hour", "drawn_count", "est_ok_runs", "error_count"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("factor", [4.0, 0.2])
+def test_two_or_three_strategies_tell_a_change_of_the_rate_where_their_errors_do(count: int, factor: float) -> None:
+    [sentence] = audit_steps.steps(of_few(count, errors=40, factor=factor))
+    assert re.search(rf"Since about 2026-07-0[78] \d\d:00 UTC {count} of {count} strategies log", sentence)
+    assert "but not so of errors" in sentence
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_traffic_that_moves_the_errors_too_is_no_change_of_the_rate(count: int) -> None:
+    for seed in range(20):
+        found = audit_steps.judged(of_few(count, errors=40, traffic=4.0, seed=seed))
+        assert (found.contradictions, found.undecided, found.reason) == ([], [], "")
+
+
+def test_without_errors_three_strategies_cannot_tell_a_change_of_the_rate_from_one_of_the_traffic() -> None:
+    for rows in (of_few(3, errors=1, factor=4.0), of_few(3, errors=1, traffic=4.0)):
+        found = audit_steps.judged(rows)
+        assert found.contradictions == []
+        [sentence] = found.undecided
+        assert "or the traffic of all at once. Too few errors are logged to tell." in sentence
+        assert found.reason.startswith("of 3 strategies a change of the rate looks like one of their traffic")
+
+
+def test_a_quiet_log_of_few_strategies_says_whether_it_could_have_told() -> None:
+    assert audit_steps.judged(of_few(3, errors=40)) == audit_steps.Judged([], [], "")
+    assert audit_steps.judged(of_few(2, errors=1, traffic=4.0)).undecided == []
+    unable = audit_steps.judged(of_few(3, errors=1))
+    assert (unable.contradictions, unable.undecided) == ([], [])
+    assert "unless errors tell" in unable.reason
+    assert audit_steps.judged(of_few(1, errors=40, factor=4.0)).reason.startswith(
+        "two days with rows of two strategies"
+    )
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_a_weekend_without_errors_is_no_step(count: int) -> None:
+    found = audit_steps.judged(of_few(count, errors=1, traffic=0.2, first="2026-07-09"))  # from Saturday 11 July on
+    assert (found.contradictions, found.undecided) == ([], [])
+
+
+def test_reports_say_that_they_cannot_tell(table: Table, fresh: Lake) -> None:
+    plant(table, 50)
+    table.extract(fresh, rates=Rates((), 0.05))
+    report = api.runaway_rules(fresh.root, since="2026-07-08", until="2026-07-09")
+    assert "cannot tell whether it holds (two days with rows of two strategies are needed" in report.sure().text
+    assert report.summary()["sampling_audit"]["cannot_tell_because"]
+
+
 # ---- command and reports -------------------------------------------------------------------------------------------
 
 

@@ -45,7 +45,7 @@ def run_audit(options: argparse.Namespace) -> int:
         put_json({**found.to_dict(), "hours" if frame is found.hours else "realms": rows})
     else:
         put_table(list(frame.columns), [list(row.values()) for row in rows])
-        for sentence in [*found.contradictions, *found.losses, *found.notes]:
+        for sentence in [*found.contradictions, *found.losses, *found.undecided, *found.notes]:
             say(sentence)
         if not (found.contradictions or found.losses):
             say(f"sampling rate: {_checked(found)}")
@@ -63,4 +63,6 @@ def _checked(found: Audit) -> str:
         )
     if found.was_compared:
         return "the log alone says nothing against it"
-    return "too little to compare: two days with rows of four strategies are needed, or --counters"
+    if found.undecided:
+        return "cannot tell; --counters would"
+    return f"too little to compare: {found.reason}; or give --counters"

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 def doubt(sampling: Audit | None) -> str | None:
     """What stands above a report whose estimates are in doubt, or whose log has lost rows; ``None`` when nothing is wrong."""
-    if sampling is None or not (sampling.contradictions or sampling.losses):
+    if sampling is None or not (sampling.contradictions or sampling.losses or sampling.undecided):
         return None
     words = [*sampling.contradictions, *sampling.losses]
+    words += [f"{sentence} It cannot be told whether estimates below are right." for sentence in sampling.undecided]
     if sampling.contradictions and sampling.weights is not None:
         words.append("Estimates below weigh ok runs by the engine's counters instead, where those know the hour.")
     elif sampling.contradictions:
@@ -30,8 +31,10 @@ def told(sampling: Audit | None) -> str:
         return "the sampling was not looked at"
     if sampling.source is None:
         found = "contradicts it (see above)" if sampling.is_contradicted else "does not contradict it"
-        if not sampling.was_compared and not sampling.is_contradicted:
-            found = "is too little to check it (two days with rows of four strategies are needed)"
+        if sampling.undecided:
+            found = "cannot tell whether it holds (see above)"
+        elif not sampling.was_compared and not sampling.is_contradicted:
+            found = f"cannot tell whether it holds ({sampling.reason})"
         return f"The log alone {found}; the engine's counters were not given, so true totals are unchecked."
     if not sampling.was_compared:
         return " ".join([f"Counters from {sampling.source} know nothing of these runs.", *sampling.notes])
