@@ -284,6 +284,8 @@ class Causes:
 def _rank(found: Incident) -> float:
     """Smallest for the most points; slower runs move none and come last."""
     total = found.total
+    if found.kind == "failures" and found.since is None:
+        return math.inf  # what fails steadily is no news before what has changed
     if total is None or not math.isfinite(total.value):
         return 0.0 if found.kind == "duration" else -1e-9
     return -abs(total.value)

@@ -3,46 +3,53 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics import differences
+from analytics import differences, estimates
 from analytics.estimates import Estimate
+from analytics.findings.failure_habit import Habit, habit
+from analytics.findings.failure_scan import LEAST, Stretch, densest, shared_out
+from analytics.findings.rank_tests import strata
 from analytics.findings.sides import MICROSECOND, Runs, as_number, run_estimate
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
+
+    from analytics.findings.sides import Bools, Ints
 
 WORTH_A_WORD = 0.005
 """Share of runs a code must fail to be the verdict; people are paged at one in a hundred."""
 
-_BURST = 10
-"""Failures a burst must have that is no large share of the whole window."""
 _GROWTH = 1.3
 """Times the earlier rate: what is significant in a million runs may still be of no interest."""
-_ALPHA = 1e-3
-_MOST_PLACES = 250
-"""Failures between which stretches are first compared; more are thinned out, and the start then placed exactly."""
-_LIKELY = 7.35 / 2
-"""Log-likelihood below the best at which a place is still plausible (95 %; Hansen, *Econometrica* 68, 2000, table 1)."""
+_OF_WINDOW, _OF_BURST = 0.001, 0.003
+"""Largest chance that of all codes of a quiet strategy one is told to fail more in the window, or in a stretch of it."""
+_EXPECTED = 3.0
+"""Failures that the time before must have been long enough for, to say that there were none (the rule of three)."""
+_RHYTHM = 4
+"""Days from which on a quarter of the day is compared with its own like."""
+_SAME_RATE = math.log(1.25)
+"""Weights that differ by less are of one rate: those that counters have corrected differ a little from hour to hour."""
 _DAY = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A code that fails more runs than before.
+    """A code that fails more runs than before, or many where there is no before.
 
     Attributes:
         code: The error code.
         count: Its failures in the episode: all that there were.
-        start: The episode's first failure, a row number.
+        start: The episode's first failure, a row number; of what has none, the window's first row.
         low, high: Rows between which it began (95 %).
         stop: The row after its last failure when it is over; ``None`` while it goes on.
         p: Chance that nothing grew, corrected for the number of codes.
+        is_dated: It begins within the rows; otherwise the window as a whole is what is told.
+        is_steady: There is no time before to compare with, and no stretch of the window stands out.
     """
 
     code: str
@@ -52,12 +59,14 @@ class Growth:
     high: int
     stop: int | None
     p: float
+    is_dated: bool = True
+    is_steady: bool = False
 
 
 def growing_codes(
     runs: Runs, scope: slice, inside: slice, until: datetime, *, baseline: pd.DataFrame | None = None
 ) -> list[Growth]:
-    """Codes that grew, the one with the most failures first.
+    """Codes that grew, the one with the most failures first; those that only fail steadily last.
 
     A code grew if it fails more of the window's runs than of those before (two Poisson rates), or in a burst: a stretch in
     which its failures are denser than any stretch would be by chance.
@@ -73,132 +82,151 @@ def growing_codes(
     codes = codes[codes >= 0]
     if len(codes) == 0:
         return []
-    # An unknown weight is no reason for a clock that stands still for ever after.
-    weight = np.nan_to_num(runs.weight[scope], nan=1.0)
-    clock = np.cumsum(weight)
     earlier = runs.frame.iloc[scope.start : inside.start] if baseline is None else baseline
     sides = run_estimate(earlier), run_estimate(runs.frame.iloc[inside])
-    days = max((as_number(until) - int(runs.time[inside.start])) / _DAY, 1.0)
-    found = []
-    for number in codes.tolist():
-        hits = np.flatnonzero(runs.code[scope] == number)
-        here = int((hits >= inside.start - scope.start).sum())
-        before = len(hits) - here if baseline is None else int((baseline["error_code"] == runs.codes[number]).sum())
-        more = _dispersion(runs.time[scope], weight, hits)
-        start, stop, low, high, gain = _episode(clock, hits)
-        share = here / sides[1].value
-        p = _whole_p((before, here), sides, more)
-        grew = before == 0 or sides[0].value <= 0 or share > _GROWTH * before / sides[0].value
-        of_window = p < _ALPHA / len(codes) and share > WORTH_A_WORD and grew
-        count = int(((hits >= start) & (hits < stop)).sum())
-        whole = float(clock[min(stop, len(clock)) - 1] - clock[start])
-        # Two ends among so many failures were looked at: Chernoff's bound for each, and their number.
-        burst_p = min(1.0, math.exp(min(2 * math.log(max(len(hits), 2)) - gain / more, 0.0)))
-        of_burst = (
-            baseline is None
-            and stop + scope.start > inside.start
-            and count >= _BURST
-            and burst_p < _ALPHA / 10 / len(codes)
-            and count / max(whole, sides[1].value / days) > WORTH_A_WORD
-        )
-        if not (of_window or of_burst):
-            continue
-        last = int(hits[hits < stop].max())
-        over = _is_over(runs.time[scope][hits[(hits >= start) & (hits < stop)]], until, stop < len(clock))
-        offset = scope.start
-        found.append(
-            Growth(
-                runs.codes[number],
-                count,
-                start + offset,
-                low + offset,
-                high + offset,
-                last + 1 + offset if over else None,
-                min(min(p, burst_p) * len(codes), 1.0),
-            )
-        )
-    return sorted(found, key=lambda growth: -growth.count)
+    found = [
+        _growth(runs, scope, inside, until, number, sides, len(codes), baseline) for number in codes.tolist()
+    ]  # fmt: skip
+    return sorted((one for one in found if one), key=lambda growth: (growth.is_steady, -growth.count))
 
 
-def _whole_p(counts: tuple[int, int], sides: tuple[Estimate, Estimate], more: float) -> float:
-    """Chance that the rates are the same."""
-    from scipy import stats
-
-    if sides[1].value < 1:
-        return 1.0
-    if sides[0].value >= 1:
-        p = differences.rate_change_p(counts, sides)
-        return float(2 * stats.norm.sf(stats.norm.isf(max(p, 1e-300) / 2) / math.sqrt(more)))
-    # Nothing before to compare with: more often than is worth a word at all.
-    seen = max(round(sides[1].value), counts[1])
-    return float(stats.binomtest(counts[1], seen, WORTH_A_WORD, alternative="greater").pvalue)
+def _growth(
+    runs: Runs,
+    scope: slice,
+    inside: slice,
+    until: datetime,
+    number: int,
+    sides: tuple[Estimate, Estimate],
+    codes: int,
+    baseline: pd.DataFrame | None,
+) -> Growth | None:
+    """What is to be said of one code."""
+    # Failures of other codes say nothing of this one's odds against ok runs.
+    rows = scope.start + np.flatnonzero(runs.ok[scope] | (runs.code[scope] == number))
+    is_failure = runs.code[rows] == number
+    needed = int(np.searchsorted(rows, inside.start))
+    here = int(is_failure[needed:].sum())
+    code = runs.codes[number]
+    before = int(is_failure[:needed].sum()) if baseline is None else int((baseline["error_code"] == code).sum())
+    share = here / sides[1].value if sides[1].value > 0 else math.nan
+    kinds, days = _kinds(runs, rows, is_failure), runs.time[rows] // _DAY
+    own = _habit(is_failure, kinds, days, needed)
+    stretch = densest(is_failure, kinds, needed, own)
+    of_burst = (
+        stretch is not None
+        and stretch.p < _OF_BURST / codes
+        and stretch.times > _GROWTH
+        and _is_much(runs, rows[stretch.start : stretch.stop], number, inside, until, sides[1])
+    )
+    p = _more_than_before((before, here), sides, is_failure, kinds, days, needed, own)
+    grew = before == 0 or sides[0].value <= 0 or share > _GROWTH * before / sides[0].value
+    of_window = p < _OF_WINDOW / codes and share > WORTH_A_WORD and grew
+    if stretch is not None and of_burst and (baseline is None or of_window):
+        return _episode(runs, rows, is_failure, stretch, until, code, min(p, stretch.p) * codes)
+    whole = Growth(
+        code,
+        here,
+        inside.start,
+        inside.start,
+        inside.stop - 1,
+        None,
+        min(p * codes, 1.0),
+        is_dated=False,
+    )
+    if of_window:
+        return whole
+    # So little went before that it could not have shown the rate of the window.
+    is_new_here = baseline is None and (before + here) / max(sides[1].value, 1.0) * sides[0].value < _EXPECTED
+    rate = estimates.failure_rate(here, sides[1], future=True)
+    if is_new_here and here >= LEAST and rate.low > WORTH_A_WORD:
+        return replace(whole, is_steady=True)
+    return None
 
 
 def _episode(
-    clock: NDArray[np.float64], hits: NDArray[np.int64]
-) -> tuple[int, int, int, int, float]:  # fmt: skip
-    """The stretch of runs that two Poisson rates explain best: start, stop, plausible starts, log-likelihood gained.
-
-    Runs are the clock, not hours, or every morning would look like a step.
-    """
-    count, whole = len(hits), max(float(clock[-1]), 1.0)
-    places = np.unique(np.linspace(0, count - 1, min(count, _MOST_PLACES)).astype(np.int64))
-    at = clock[hits[places]]
-    # Closed stretches lie between two failures, so one of them says nothing of their rate.
-    closed = _gain((places[None, :] - places[:, None]).astype(float), at[None, :] - at[:, None], count, whole)
-    to_end = _gain((count - places).astype(float), whole - at, count, whole)
-    first, last = np.unravel_index(int(np.argmax(closed)), closed.shape)
-    ends = count >= 3 and closed[first, last] > to_end.max() + _LIKELY
-    end = int(places[last]) if ends else count - 1
-    every = np.arange(end + 1)
-    inside = (end - every if ends else count - every).astype(float)
-    limit = float(clock[hits[end]]) if ends else whole
-    profile = _gain(inside, limit - clock[hits[every]], count, whole)
-    best = int(np.argmax(profile))
-    near = every[profile >= profile[best] - _LIKELY]
-    start = int(hits[best])
-    rate = max(inside[best] / max(limit - float(clock[start]), 1.0), 1e-12)
-    # The cause may be older than its first failure: by so many runs that one in twenty such waits is longer.
-    low = int(np.searchsorted(clock, float(clock[hits[near[0]]]) - 3 / rate))
-    low = max(low, int(hits[near[0] - 1]) if near[0] > 0 else 0)
-    stop = int(hits[end]) + 1 if ends else len(clock)
-    return start, stop, min(low, start), int(hits[near[-1]]), float(max(profile[best], 0.0))
+    runs: Runs, rows: Ints, is_failure: Bools, stretch: Stretch, until: datetime, code: str, p: float
+) -> Growth:
+    """A stretch of the code's rows, in numbers of all rows."""
+    hits = np.flatnonzero(is_failure)
+    own = rows[hits[(hits >= stretch.start) & (hits < stretch.stop)]]
+    over = _is_over(runs.time[own], until, stretch.stop < len(rows))
+    return Growth(
+        code,
+        len(own),
+        int(rows[stretch.start]),
+        int(rows[stretch.low]),
+        int(rows[stretch.high]),
+        int(own[-1]) + 1 if over else None,
+        min(p, 1.0),
+    )
 
 
-def _gain(
-    inside: NDArray[np.float64], length: NDArray[np.float64], count: int, whole: float
-) -> NDArray[np.float64]:  # fmt: skip
-    """Log-likelihood of a higher rate within, over that of one rate."""
-    length = np.clip(length, 1.0, max(whole - 1.0, 1.0))
-    rest, rest_length = count - inside, np.maximum(whole - length, 1.0)
-    rate = count / whole
-    with np.errstate(divide="ignore", invalid="ignore"):
-        first = np.where(inside > 0, inside * np.log(inside / length / rate), 0.0)
-        second = np.where(rest > 0, rest * np.log(rest / rest_length / rate), 0.0)
-    gain: NDArray[np.float64] = np.where((inside > 0) & (inside / length > rest / rest_length), first + second, 0.0)
-    return gain
+def _is_much(runs: Runs, rows: Ints, number: int, inside: slice, until: datetime, all_runs: Estimate) -> bool:
+    """Whether a stretch fails a share of a day's runs that is worth a word, or of its own where it is longer."""
+    count = int((runs.code[rows] == number).sum())
+    # An unknown weight is no reason to count no run.
+    own = float(np.nan_to_num(runs.weight[rows], nan=1.0).sum())
+    days = max((as_number(until) - int(runs.time[inside.start])) / _DAY, 1.0)
+    return count / max(own, all_runs.value / days) > WORTH_A_WORD
 
 
-def _dispersion(time: NDArray[np.int64], weight: NDArray[np.float64], hits: NDArray[np.int64]) -> float:
-    """How much more the days' failures vary than Poisson, around their median day; 1 at least.
+def _kinds(runs: Runs, rows: Ints, is_failure: Bools) -> Ints:
+    """Rows that are alike under a steady failure rate: sampled at one rate, and in one quarter of the day."""
+    time = runs.time[rows]
+    weight = np.where(is_failure, np.nan, runs.weight[rows])
+    ok = np.flatnonzero(~is_failure)
+    if len(ok) == 0:
+        return np.zeros(len(rows), dtype=np.int64)
+    # A failure weighs one at every rate: it is of the rate of the ok row that is nearest in time.
+    after = np.minimum(np.searchsorted(ok, np.arange(len(rows))), len(ok) - 1)
+    before = np.maximum(after - 1, 0)
+    is_before = time - time[ok[before]] < np.abs(time[ok[after]] - time)
+    weight = np.where(is_failure, weight[ok[np.where(is_before, before, after)]], weight)
+    kinds = np.round(np.log(np.maximum(np.nan_to_num(weight, nan=1.0), 1.0)) / _SAME_RATE).astype(np.int64)
+    is_long = int(time[-1]) - int(time[0]) >= _RHYTHM * _DAY
+    found: Ints = kinds * 4 + strata(time, weekends=False) if is_long else kinds
+    return found
 
-    The median day, so that the episode itself is not taken for the habit.
-    """
-    days = time // _DAY
-    days = days - days[0]
-    runs = np.bincount(days, weights=weight)
-    counts = np.bincount(days[hits], minlength=len(runs))
-    usable = runs > 0
-    if usable.sum() < 4:
+
+def _more_than_before(
+    counts: tuple[int, int],
+    sides: tuple[Estimate, Estimate],
+    is_failure: Bools,
+    kinds: Ints,
+    days: Ints,
+    needed: int,
+    own: Habit,
+) -> float:
+    """Chance that the window's rate is that of the time before, also at the same kinds of hours."""
+    from scipy import stats
+
+    if sides[0].value < 1 or sides[1].value < 1:
         return 1.0
-    rate = float(np.median(counts[usable] / runs[usable]))
-    if rate <= 0:
+    ratio = counts[1] / sides[1].value / (counts[0] / sides[0].value) if counts[0] else math.inf
+    apart = float(len(np.unique(days[:needed]))), float(len(np.unique(days[needed:])))
+    p = own.of_change(differences.rate_change_p(counts, sides), ratio, apart)
+    _, kinds = np.unique(kinds, return_inverse=True)
+    rows, failed = np.bincount(kinds).astype(float), np.bincount(kinds, weights=is_failure)
+    here = np.bincount(kinds[needed:], minlength=len(rows))
+    shared = (here > 0) & (here < rows)
+    if here[shared].sum() < 0.5 * here.sum():
+        return p
+    # Mantel & Haenszel, *J. Natl. Cancer Inst.* 22, 1959: what the kinds of rows have in all, shared out by chance.
+    rows, failed, part = rows[shared], failed[shared], here[shared] / rows[shared]
+    spread = float((failed * (rows - failed) / np.maximum(rows - 1, 1) * part * (1 - part)).sum())
+    beyond = float(is_failure[needed:][shared[kinds[needed:]]].sum() - (failed * part).sum())
+    if spread <= 0:
         return 1.0
-    squares = (counts[usable] - rate * runs[usable]) ** 2 / (rate * runs[usable])
-    return max(1.0, float(np.median(squares)) / 0.4549)  # the median of chi-square with one degree of freedom
+    return max(p, own.of_change(2 * float(stats.norm.sf((beyond - 0.5) / math.sqrt(spread))), ratio, apart))
 
 
-def _is_over(times: NDArray[np.int64], until: datetime, ends: bool) -> bool:
+def _habit(is_failure: Bools, kinds: Ints, days: Ints, needed: int) -> Habit:
+    """Of the days before the window, in which no incident is looked for, where they are enough to tell."""
+    here = slice(0, needed if len(np.unique(days[:needed])) >= _RHYTHM else len(days))
+    return habit(is_failure[here], shared_out(is_failure[here], kinds[here]), days[here])
+
+
+def _is_over(times: Ints, until: datetime, ends: bool) -> bool:
     """No failure for much longer than their usual gap."""
     if len(times) < 3:
         return False

@@ -15,6 +15,7 @@ from analytics.findings.alike_inputs import AlikeInputs
 from analytics.findings.paired import Relative, relative
 from analytics.findings.sides import Side
 from analytics.findings.slopes import Slope
+from analytics.findings.timeout_causes import TimeoutCause
 from analytics.findings.trials import VersionTrial
 
 Cause = Literal["program", "inputs", "built-in", "failures", "unknown", ""]
@@ -48,7 +49,7 @@ class Incident:
         rollback: The activation that ended it by going back to an earlier version.
         successor: The activation that came when the version was gone, newer or older; ``None`` while it is live.
         code: For ``failures``: the error code that grew most.
-        code_since: Its first failure of the episode, UTC.
+        code_since: Its first failure of the episode, UTC; of the window where there is no episode, and ``since`` is ``None``.
         code_until: Its last, when the episode is over; ``None`` while it goes on.
         since: First run of the change, UTC.
         since_low, since_high: Between which times it began (95 %).
@@ -57,6 +58,8 @@ class Incident:
         median, tail: For ``duration``: change of the median and of the 95th percentile of ok runs, ms.
         reason: Why it is ``quiet`` or ``single``, in words; empty when there is no more to say.
         baseline: What the reader asked to compare with; empty when the report chose.
+        timeouts: Of failures that are timeouts: what they come from, as far as the log shows it.
+        too_deep: Of runs that a cap stopped: how deep their program is nested, where that is deeper than the cap allows.
         also: Further findings, the most important first.
         cause: What moved it: the version's ``program``, the ``inputs`` (who plays, what clients send), the wrapped
             ``built-in``, ``failures``; ``unknown`` where that cannot be told; empty where nothing moved.
@@ -88,6 +91,8 @@ class Incident:
     tail: Difference | None = None
     reason: str = ""
     baseline: str = ""
+    timeouts: TimeoutCause | None = None
+    too_deep: int | None = None
     also: tuple[Incident, ...] = ()
     cause: Cause = ""
     total: Estimate | None = None

@@ -41,8 +41,11 @@ def find_incident(
     if baseline is not None:
         return against(search, baseline)
     found = search.findings()
-    recent = [item for item in found if item.since is None or item.since >= since]
-    ordered = recent + [item for item in found if item not in recent]
+    recent: list[Incident] = []
+    earlier: list[Incident] = []
+    for item in found:
+        (recent if item.since is None or item.since >= since else earlier).append(item)
+    ordered = recent + earlier
     if not ordered:
         return search.quiet()
     first = ordered[0]

@@ -13,6 +13,7 @@ from analytics.findings.asked import against_program
 from analytics.findings.baseline import Baseline, with_rows
 from analytics.findings.causes import Causes
 from analytics.findings.counterfactual import Counterfactual, Replayed, Ways
+from analytics.findings.failure_causes import with_causes
 from analytics.findings.family import Family, family_runs
 from analytics.findings.incident import LOOK_BACK, RHYTHM, Incident, find_incident
 from analytics.findings.node_changes import NodeChanges, alike, field_values, node_changes
@@ -95,6 +96,9 @@ class Inquiry:
         """What stands out: with a baseline that was asked for what differs from it, else what moved most points."""
         if self.window.empty:
             return Incident("nothing", None, None, None)
+        return with_causes(self._told(), self.lake, self.family, self.since, self.until)
+
+    def _told(self) -> Incident:
         if self._baseline is not None:
             return against_program(self.compared, self.pairs)
         found = self.causes.findings()

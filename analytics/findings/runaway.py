@@ -32,6 +32,7 @@ from analytics.findings.runaway_stops import Burst, Stop, bursts, stop_count, st
 from analytics.findings.runaway_trend import HISTORY, Trend, by_day, daily_p99, trends
 from analytics.findings.since_last import EXPECTED, Now, compared
 from analytics.findings.thresholds import STANDARD, Thresholds
+from analytics.findings.timeout_causes import timeout_cause
 from analytics.findings.version_growth import steps_to_cap, version_nodes
 from analytics.warehouse import records
 from analytics.window import Window, midnight
@@ -167,19 +168,32 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     for (kind, key), own in sorted(
         grouped.items(), key=lambda item: (item[0][0] != "limit", -sum(b.count for b in item[1]))
     ):
-        before = stop_count(
-            stop for stop in evidence.stops_before if stop.kind == kind and stop.key.family == key.family
-        )
+        earlier = [stop for stop in evidence.stops_before if stop.kind == kind and stop.key.family == key.family]
+        before = stop_count(stop for stop in earlier if stop.key == key)
+        others = stop_count(earlier) - before
         tag = "new" if evidence.has_history and (kind, key.family) not in known else "finding"
         if kind == "limit":
             start, limits = min(evidence.since, evidence.until - HISTORY), evidence.thresholds
             window = Window(evidence.since, evidence.until)
             needed = passed(lake, key, own, start, window, before=before, node_cap=limits.node_cap)
-            found.append(limit(tag, key, own, before, needed, sizes.get(key, _NO_SIZE), limits))
+            size = sizes.get(key, _NO_SIZE)
+            found.append(limit(tag, key, own, before, needed, size, limits, others_before=others))
         else:
             stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
-            found.append(canary(tag, key, own, stops, before))
-    return found + timeouts(evidence.stops, evidence.table)
+            found.append(canary(tag, key, own, stops, before, others_before=others))
+    return found + [_judged(lake, evidence, one, sizes) for one in timeouts(evidence.stops, evidence.table)]
+
+
+def _judged(lake: Warehouse, evidence: Evidence, found: Finding, rows: Mapping[Key, Mapping[str, Any]]) -> Finding:
+    """A version's timeouts with what they come from."""
+    assert found.key is not None  # noqa: S101  # timeouts are one version's, for the type checker
+    own = [stop for stop in evidence.stops if stop.kind == "timeout" and stop.key == found.key and not stop.stalled]
+    row = rows[found.key]
+    nodes, slow = float(row["nodes_max"] or math.nan), row["est_ms_p99"].value
+    cause = timeout_cause(
+        lake, found.key.family, own, nodes_max=nodes, ms_p99=slow, limits=evidence.thresholds
+    )  # fmt: skip
+    return replace(found, facts={**found.facts, "cause": cause})
 
 
 def _is_slow_anew(evidence: Evidence, row: Mapping[str, Any]) -> bool:

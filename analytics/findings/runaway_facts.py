@@ -54,7 +54,15 @@ class Finding:
 
 
 def limit(
-    kind: str, key: Key, own: Sequence[Burst], before: int, needed: Passed, size: Mapping[str, Any], limits: Thresholds
+    kind: str,
+    key: Key,
+    own: Sequence[Burst],
+    before: int,
+    needed: Passed,
+    size: Mapping[str, Any],
+    limits: Thresholds,
+    *,
+    others_before: int = 0,
 ) -> Finding:
     """A version ran into the cap of nodes or depth.
 
@@ -62,28 +70,33 @@ def limit(
         kind: See `Finding`.
         key: Which version.
         own: Its bursts, oldest first.
-        before: Stops of its family in the history.
+        before: Stops of it in the history.
         needed: The runs that passed, during the bursts and at other times.
         size: ``visits_max`` and ``depth`` of its program, None where no definition is readable.
         limits: What the caps are said to be.
+        others_before: Stops of other versions of its family in the history.
     """
     count, node_cap = sum(burst.count for burst in own), limits.node_cap
-    lowered = needed.fits_lowered and needed.otherwise is not None and needed.otherwise < node_cap
     visits, depth = size["visits_max"], size["depth"]
+    # What is nested too deep is stopped at any cap of nodes, so that those who pass say nothing of it.
+    is_too_deep = depth is not None and depth > limits.depth_cap
+    lowered = needed.fits_lowered and needed.otherwise is not None and needed.otherwise < node_cap and not is_too_deep
     fits = visits is not None and depth is not None and visits <= node_cap and depth <= limits.depth_cap
     facts = {
         "bursts": len(own), "before": before, "passed_meanwhile": needed.meanwhile, "passed_otherwise": needed.otherwise,
         "node_cap": node_cap, "may_be_lowered": lowered, "depth_cap": limits.depth_cap, "visits_max": visits, "depth": depth,
-        "fits_the_caps": fits,
+        "fits_the_caps": fits, "others_before": others_before,
     }  # fmt: skip
     return Finding(kind, "limit", key, own[0].since, own[-1].until, count, count, "runs", facts)
 
 
-def canary(kind: str, key: Key, own: Sequence[Burst], stops: Sequence[Stop], before: int) -> Finding:
+def canary(
+    kind: str, key: Key, own: Sequence[Burst], stops: Sequence[Stop], before: int, *, others_before: int = 0
+) -> Finding:
     """The sandbox refused a field or a statement."""
     count, (users, user) = stop_count(stops), users_of(stops)
     codes = sorted({stop.error_code for stop in stops if stop.error_code})
-    facts = {"users": users, "user": user, "codes": codes, "before": before}
+    facts = {"users": users, "user": user, "codes": codes, "before": before, "others_before": others_before}
     return Finding(kind, "canary", key, own[0].since, own[-1].until, count, count, "runs", facts)
 
 

@@ -14,6 +14,7 @@ from analytics.findings.activations import Activation, activations
 from analytics.findings.baseline import LOOK_BACK, comparable, same_hours, weeks_apart
 from analytics.findings.change_points import LEAST_ROWS, ChangePoint, plausible_start
 from analytics.findings.failure_growth import Growth, growing_codes
+from analytics.findings.failure_incidents import failing
 from analytics.findings.finding import Incident
 from analytics.findings.movements import DAY, Measure, typical_and_slow
 from analytics.findings.rank_tests import ranks, ranks_within, two_groups_p
@@ -97,7 +98,10 @@ class Search:
         if at_border and not known:
             # It moved at a moment nobody named, and a version came at that moment.
             version, data = self.with_version(at_border[0]), None
-        found = [version, *self.failures(), data, self.slower(self.changes), earlier]
+        # What fails steadily is told, but no news before what has changed.
+        failing = self.failures()
+        grown, steady = [f for f in failing if f.since], [f for f in failing if not f.since]
+        found = [version, *grown, data, self.slower(self.changes), earlier, *steady]
         return [item for item in found if item is not None]
 
     def failures(self) -> list[Incident]:
@@ -190,28 +194,7 @@ class Search:
 
     def failing(self, growth: Growth) -> Incident:
         """The finding of a code that grew."""
-        runs, start = self.runs, growth.start
-        since = int(runs.time[start])
-        stop = growth.stop if growth.stop is not None else self.inside.stop
-        # Runs before the first failure of the episode; without it, not in the same microsecond.
-        first = runs.between(since - 7 * DAY, since)
-        before = runs.side("before", runs.where(first)) if first.stop > first.start else None
-        # An episode that is over ends with its last failure: runs after it are none of its runs.
-        after = runs.side("since then", np.arange(start, stop))
-        return Incident(
-            "failures",
-            before,
-            after,
-            differences.difference(before.values, after.values) if before else None,
-            code=growth.code,
-            code_since=as_time(since),
-            code_until=as_time(runs.time[stop - 1]) if growth.stop is not None else None,
-            since=as_time(since),
-            since_low=as_time(runs.time[growth.low]),
-            since_high=as_time(runs.time[growth.high]),
-            until=as_time(runs.time[stop - 1]) if growth.stop is not None else None,
-            border=self._border(int(runs.time[growth.low]), int(runs.time[growth.high])),
-        )
+        return failing(self.runs, self.scope, self.inside, growth, self._border)
 
     def slower(self, versions: list[VersionChange]) -> Incident | None:
         """Ok runs that became slower, with a version or at a moment without one."""

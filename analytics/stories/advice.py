@@ -8,9 +8,8 @@ from analytics.findings.family import Family
 from analytics.findings.incident import Incident
 from analytics.findings.trials import VersionTrial
 from analytics.page import number
-from analytics.stories import version_story
+from analytics.stories import failing, version_story
 from analytics.stories.calls import roll_back
-from analytics.stories.moved import cause, episode
 
 
 def actions(found: Incident, family: Family, parts: Split | None) -> list[page.Todo]:
@@ -28,13 +27,7 @@ def _actions(found: Incident, family: Family, parts: Split | None) -> list[page.
     elif found.kind == "nothing":
         todo.append(page.Todo("Look at another window, or extract this one.", "Nothing is logged here to act on."))
     elif found.kind == "failures":
-        todo.append(
-            page.Todo(
-                f"Find what changed outside the rules {episode(found)}.",
-                f"{cause(found)} A failed run keeps no trace, so compare game and task of the failing runs.",
-            )
-        )
-        todo.append(page.Todo("Guard the rule in the next version.", "A program that fails pays nothing."))
+        todo += failing.todo(found)
     elif found.kind == "data":
         todo += _inputs(found)
     elif found.kind == "duration":

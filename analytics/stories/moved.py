@@ -5,41 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from analytics import estimates, page
+from analytics import page
 from analytics.differences import Difference
-from analytics.findings.incident import Incident, run_estimate
+from analytics.findings.incident import Incident
 from analytics.page import number
-from analytics.stories import version_story
+from analytics.stories import failing, version_story
 from analytics.stories.phrases import Verdict, interval, percent
-
-
-def episode(found: Incident) -> str:
-    """When the failures of an incident happened, in words."""
-    since = number.when(found.code_since, long=True)
-    if found.code_since is None or found.code_until is None:
-        return f"since {since}"
-    same_day = found.code_since.date() == found.code_until.date()
-    end = number.clock(found.code_until) if same_day else number.when(found.code_until, long=True)
-    return f"between {since} and {end}"
-
-
-def cause(found: Incident) -> str:
-    """What is known of a code's usual cause, and no more than that."""
-    code = found.code
-    version = (
-        f"It begins with {found.border.label}."
-        if found.border
-        else "No version changed at that time."
-    )  # fmt: skip
-    if code in ("DSL_LIMIT_EXCEEDED",):
-        return f"{version} Validation should have refused such a program, or a limit was changed."
-    if code in ("DSL_TIMEOUT",):
-        return "The time limit wraps only the walk, so this points at a stalled event loop, not at the rules."
-    if code in ("DSL_FIELD_NOT_PRECOMPUTED", "DSL_UNKNOWN_STATEMENT"):
-        return "A validated program cannot do this: validation was bypassed, and someone may be probing the sandbox."
-    if code and code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not found.border:
-        return "No version changed at that time; the cause is likely what a client sends."
-    return version
 
 
 def data(found: Incident, change: Difference, name: Any) -> Verdict:
@@ -122,19 +93,13 @@ def also(found: Incident) -> list[Any]:
     """The further findings, one short sentence each."""
     said: list[Any] = []
     for other in found.also:
+        if other.kind == "failures" and other.after is not None:
+            said += failing.also(other)
+            continue
         since = (
             f" since {number.when(other.since)}" if other.until is None else f" {number.span(other.since, other.until)}"
         )
-        if other.kind == "failures" and other.after is not None:
-            rate = failing_rate(other)
-            said += [
-                " Also: ",
-                page.finding(number.percent(rate.value, rate.low, rate.high)),
-                " of runs fail with ",
-                page.mono(str(other.code)),
-                f"{since}.",
-            ]
-        elif other.kind == "duration":
+        if other.kind == "duration":
             _, change = _slow_part(other)
             what = "median" if change is other.median else "95th percentile"
             grew = number.percent(change.relative, change.relative_low, change.relative_high)
@@ -152,14 +117,6 @@ def began(found: Incident) -> str:
     if found.since_low is None or found.since_high is None:
         return ""
     return f"It began between {number.when(found.since_low)} and {number.when(found.since_high)}."
-
-
-def failing_rate(found: Incident) -> estimates.Estimate:
-    """Share of the runs of the episode that fail with the code."""
-    assert found.after is not None  # noqa: S101  # decided by the caller, for the type checker
-    rows = found.after.rows
-    count = int(((rows["status"] != "ok") & (rows["error_code"] == found.code)).sum())
-    return estimates.failure_rate(count, run_estimate(rows))
 
 
 def _slow_part(found: Incident) -> tuple[str, Difference]:

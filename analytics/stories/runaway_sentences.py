@@ -13,6 +13,7 @@ from analytics.findings.since_last import COUNTED
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.stories import masked, realm_name
+from analytics.stories.failing import timeouts_from
 from analytics.stories.runaway_slow import why_slow
 
 _CANARIES = {
@@ -55,7 +56,13 @@ def runs(count: float) -> str:
 
 
 def _before(facts: Mapping[str, Any]) -> str:
-    return f" Not the first time: {runs(facts['before'])} in the days before." if facts["before"] else ""
+    """What the days before show of the same version, else of others of its family."""
+    if facts["before"]:
+        return f" Not the first time: {runs(facts['before'])} in the days before."
+    others = facts.get("others_before", 0)
+    return (
+        f" Of this version it is the first time; of others of it, {runs(others)} in the days before." if others else ""
+    )
 
 
 def _limit(finding: Finding) -> list[Inline]:
@@ -217,4 +224,4 @@ def _timeout(finding: Finding) -> list[Inline]:
         # Where others time out as well, the share of the runs is no evidence.
         if (finding.count or 0) > facts["of"] * facts["run_share_high"]:
             text += f" with at most {write.percent(facts['run_share_high'])} of the runs"
-    return [named(finding.key), text, ". The time limit covers the walk alone, so its rules may be the cause."]
+    return [named(finding.key), text, f". {timeouts_from(facts['cause'])}"]

@@ -14,8 +14,7 @@ from analytics.findings.family import Family
 from analytics.findings.incident import Incident, paid
 from analytics.page import number
 from analytics.status import Coverage
-from analytics.stories import moved, version_story
-from analytics.stories.moved import cause, episode
+from analytics.stories import failing, moved, version_story
 from analytics.stories.phrases import Verdict, interval, percent
 
 if TYPE_CHECKING:
@@ -117,7 +116,8 @@ def _moved(
     if found.kind == "version" and found.points and found.after and found.before and parts:
         return version_story.sentence(found, cases, parts, name, hidden)
     if found.kind == "failures" and found.after:
-        return _failing(found, name)
+        sentence, status, role = failing.told(found, name)
+        return Verdict.of([*sentence, version_story.beside_failures(found.trial)], status, role)
     if found.kind == "data" and found.points:
         return moved.data(found, found.points, name)
     if found.kind == "duration":
@@ -150,9 +150,8 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
         return (
             f"Points per run move with the first run of {found.after.label}, {number.when(found.after.since)}{ended}."
         )
-    if found.kind == "failures" and found.code_since:
-        versions = f"{found.border.label} came at that time" if found.border else "no version changed then"
-        return f"Failures with {found.code} {episode(found).replace('since', 'begin')}; {versions}."
+    if found.kind == "failures":
+        return failing.since(found)
     if found.kind in ("data", "duration") and found.since:
         what = "Points per run move" if found.kind == "data" else "Ok runs become slower"
         version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
@@ -192,24 +191,3 @@ def why_sentence(parts: Split, found: Incident) -> str:
     return (
         f"Other amounts in the same cases change points per run by {effect}, of {whole} in all. The rest {mix}.{route}"
     )
-
-
-def _failing(found: Incident, name: Any) -> Verdict:
-    assert found.after is not None  # noqa: S101  # decided by the caller, for the type checker
-    rows, rate = found.after.rows, moved.failing_rate(found)
-    count = int(((rows["status"] != "ok") & (rows["error_code"] == found.code)).sum())
-    sentence = [
-        name,
-        " fails in ",
-        page.finding(number.percent(rate.value, rate.low, rate.high)),
-        " of its runs ",
-        page.ci(100 * rate.low, 100 * rate.high, value=100 * rate.value, unit="%"),
-        " with ",
-        page.mono(str(found.code)),
-        f", {episode(found)}: ",
-        page.strong(number.count(count)),
-        f" runs paid nothing. {cause(found)}",
-    ]
-    over = found.code_until is not None
-    status = [f"Over since {number.when(found.code_until)}."] if over else ["Still going on at the end of the window."]
-    return Verdict.of(sentence, status, "fixed" if over else "finding")

@@ -84,6 +84,17 @@ def _beside(trial: VersionTrial) -> str:
     return f", and so in all {trial.beside_count:,} earlier ones of the same hours"
 
 
+def beside_failures(trial: VersionTrial | None) -> str:
+    """What a version whose runs began to fail pays for those that do not; empty where that was not tried or differs."""
+    forward = trial.forward if trial is not None else None
+    if trial is None or forward is None or trial.verdict == "differs" or not forward.decided_count:
+        return ""
+    return (
+        f" The runs of {trial.after.label} that do not fail are paid as {trial.before.label} pays them, in all "
+        f"{forward.decided_count:,} that were tried; what those that fail would have been paid is not in the log."
+    )
+
+
 def undecided(trials: Sequence[VersionTrial]) -> str:
     """What is said of versions of which it cannot be told whether they pay otherwise; empty for none."""
     return " ".join(

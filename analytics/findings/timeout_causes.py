@@ -1,0 +1,138 @@
+"""What a strategy's timeouts come from, as far as the log shows it: one judgement for every report that tells of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from analytics import estimates
+from analytics.config import DEFAULT_SAMPLE_RATE
+from analytics.estimates import Estimate
+from analytics.findings.runaway_keys import Family, key_of
+from analytics.findings.runaway_stops import GAP, Stop, bursts, stop_count
+from analytics.findings.thresholds import STANDARD, Thresholds
+from analytics.status import coverage
+from analytics.warehouse import records
+from analytics.window import Window
+
+if TYPE_CHECKING:
+    from analytics.warehouse import Warehouse
+
+STALL, RULES, UNCLEAR = "stall", "rules", "unclear"
+
+_MOST = 0.5
+"""Share of the timeouts that a stalled event loop must account for, to be called the cause of them."""
+_CHANCE = 0.01
+"""Largest chance that others who ran as much are spared, where their runs time out as often."""
+_NEAR = 0.5
+"""Part of the cap of nodes or of the time limit from which on a run that went well was a long one."""
+_MOST_BURSTS = 20
+_AROUND = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutCause:
+    """The judgement.
+
+    Attributes:
+        kind: ``stall``: strategies timed out together, so the event loop stood still; ``rules``: this one alone did though
+            others ran, or nobody else ran and its runs are long ones; ``unclear``: neither can be told from the other.
+        count: Timeouts judged, logged runs.
+        stalled_count: Those of them within a stall.
+        strategies: How many strategies timed out in the same bursts, this one among them.
+        others: Estimated runs of others in the same bursts, failed ones too.
+        is_alone: Others ran, and were spared more than chance spares them.
+        is_long: Some of its ok runs come near the cap of nodes or the time limit.
+    """
+
+    kind: str
+    count: int
+    stalled_count: int
+    strategies: int
+    others: Estimate
+    is_alone: bool
+    is_long: bool
+
+
+def timeout_cause(
+    lake: Warehouse,
+    family: Family,
+    own: Sequence[Stop],
+    *,
+    nodes_max: float,
+    ms_p99: float,
+    limits: Thresholds = STANDARD,
+) -> TimeoutCause:
+    """Judge some timeouts of one strategy.
+
+    A stalled event loop stops whoever runs. So a strategy that times out with others is a victim (`mark_stalls`), and one that
+    does while others run and finish is none (binomial test on the runs of these bursts, the upper end of its own). Where
+    nobody else ran there is nothing to compare with: then only a program whose runs are long can be suspected.
+
+    Args:
+        lake: Who else ran then, of all that is in sight.
+        family: Realm and name of the strategy.
+        own: Its timeouts, marked by ``mark_stalls`` among those of all.
+        nodes_max: Most nodes of an ok run of it in the window; NaN when none is logged.
+        ms_p99: 99th percentile of the duration of its ok runs, ms.
+        limits: Of the engine.
+    """
+    from scipy import stats
+
+    count, stalled = stop_count(own), stop_count(stop for stop in own if stop.stalled)
+    others_runs, others_late, own_runs, strategies = _beside(lake, family, own)
+    is_long = bool(nodes_max >= _NEAR * limits.node_cap or ms_p99 >= _NEAR * limits.time_limit_ms)
+    everybody = own_runs.high + others_runs.low
+    part = min(own_runs.high / everybody, 1.0) if 0 < everybody < math.inf else 1.0
+    spared = stats.binomtest(count, count + others_late, part, alternative="greater").pvalue if count else 1.0
+    is_alone = bool(spared < _CHANCE)
+    # A second strategy that timed out then speaks against both.
+    kind = RULES if is_alone or (is_long and not others_late) else UNCLEAR
+    if count and stalled >= _MOST * count:
+        kind = STALL
+    return TimeoutCause(kind, count, stalled, strategies, others_runs, is_alone, is_long)
+
+
+def _beside(lake: Warehouse, family: Family, own: Sequence[Stop]) -> tuple[Estimate, int, Estimate, int]:
+    """Runs and timeouts of others, runs of its own, and how many strategies timed out, all in the bursts of these timeouts."""
+    rows: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    spans, late = _spans(own), 0
+    timed_out: set[Family] = {family} if own else set()
+    for since, until in spans:
+        for row in records(lake.run("cost_by_strategy", since=since, until=until)):
+            other = key_of(row["realm_id"], row["strategy"], row["strategy_version"]).family
+            rows[other == family].append(row)
+            if other != family and row["timeout_count"]:
+                late += int(row["timeout_count"])
+                timed_out.add(other)
+    rate = coverage(lake, Window(spans[0][0], spans[-1][1])).smallest_rate if spans else DEFAULT_SAMPLE_RATE
+    runs = {
+        is_own: estimates.runs(
+            sum(int(row["sampled_count"]) for row in found),
+            sum(float(row["weight_sum"]) for row in found),
+            sum(float(row["weight_square_sum"]) for row in found),
+            sum(int(row["kept_count"]) for row in found),
+            rate,
+        )
+        for is_own, found in rows.items()
+    }
+    return runs[False], late, runs[True], len(timed_out)
+
+
+def _spans(own: Sequence[Stop]) -> list[tuple[datetime, datetime]]:
+    """The bursts, with a minute before the first timeout: it had begun by then."""
+    found = [(burst.since, burst.until) for burst in bursts(own)]
+    if not found:
+        return []
+    spans: list[tuple[datetime, datetime]] = []
+    for since, until in sorted(found):
+        if spans and since - spans[-1][1] <= GAP:
+            spans[-1] = spans[-1][0], max(spans[-1][1], until)
+        else:
+            spans.append((since, until))
+    if len(spans) > _MOST_BURSTS:
+        spans = [(spans[0][0], spans[-1][1])]
+    return [(since - _AROUND, until + _AROUND) for since, until in spans]

@@ -1,0 +1,177 @@
+"""The post-mortem's sentences about failures: how many runs, since when, what is known of the cause, what to do."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from analytics import estimates, page
+from analytics.config import DEPTH_CAP
+from analytics.estimates import Estimate
+from analytics.findings.incident import Incident, run_estimate
+from analytics.findings.timeout_causes import STALL, UNCLEAR, TimeoutCause
+from analytics.page import number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NEARLY_ALL = 0.995
+"""An upper bound above it is written as 100 %, and nobody has seen that no run went well."""
+
+
+def told(found: Incident, name: Any) -> tuple[list[Any], list[Any], Literal["fixed", "finding"]]:
+    """The verdict's sentence, the status, and its colour."""
+    assert found.after is not None  # noqa: S101  # decided by the caller, for the type checker
+    sentence = [
+        name,
+        " fails in ",
+        *share(found.after.rows, found.code),
+        " of its runs with ",
+        page.mono(str(found.code)),
+        f", {episode(found)}: ",
+        page.strong(number.count(_count(found.after.rows, found.code))),
+        " runs paid nothing.",
+    ]
+    if is_of_window(found) and found.before is not None:
+        before = "Before" if found.before.label == "before" else f"In {found.before.label}"
+        sentence[-1] = f" runs paid nothing. {before}, it was "
+        sentence += [*share(found.before.rows, found.code, role=page.before), "."]
+    said = cause(found)
+    sentence += [f" {said}"] if said else []
+    if found.code_until is not None:
+        return sentence, [f"Over since {number.when(found.code_until)}."], "fixed"
+    if is_of_window(found):
+        return sentence, ["No moment of the window stands out beyond chance."], "finding"
+    return sentence, ["Still going on at the end of the window."], "finding"
+
+
+def also(found: Incident) -> list[Any]:
+    """A further finding, in a short sentence."""
+    assert found.after is not None  # noqa: S101  # decided by the caller, for the type checker
+    when = f", {episode(found)}"
+    if not is_of_window(found):
+        over = found.code_until
+        when = f" since {number.when(found.code_since)}" if over is None else f" {number.span(found.code_since, over)}"
+    return [
+        " Also: ",
+        *share(found.after.rows, found.code),
+        " of runs fail with ",
+        page.mono(str(found.code)),
+        f"{when}.",
+    ]
+
+
+def since(found: Incident) -> str:
+    """The answer to "since when?"."""
+    if not is_of_window(found):
+        versions = f"{found.border.label} came at that time" if found.border else "no version changed then"
+        return f"Failures with {found.code} {episode(found).replace('since', 'begin')}; {versions}."
+    if found.before is None:
+        return (
+            f"Failures with {found.code} are there all along, at no time denser than chance makes them; "
+            "too little is logged before the window to tell since when."
+        )
+    return f"Failures with {found.code} are more than {found.before.label}; at which moment that began cannot be told."
+
+
+def is_of_window(found: Incident) -> bool:
+    """Whether the window as a whole is what is told of, and no moment in it."""
+    return found.since is None
+
+
+def episode(found: Incident) -> str:
+    """When the failures of an incident happened, in words."""
+    if is_of_window(found) or found.code_since is None:
+        return "steadily" if found.before is None else "in this window as a whole"
+    begun = number.when(found.code_since, long=True)
+    if found.code_until is None:
+        return f"since {begun}"
+    same_day = found.code_since.date() == found.code_until.date()
+    end = number.clock(found.code_until) if same_day else number.when(found.code_until, long=True)
+    return f"between {begun} and {end}"
+
+
+def cause(found: Incident) -> str:
+    """What is known of a code's usual cause, and no more than that."""
+    code = found.code or ""
+    version = f"It begins with {found.border.label}." if found.border else "No version changed at that time."
+    if is_of_window(found):
+        labels = {str(name) for side in (found.before, found.after) if side for name in side.rows["label"].unique()}
+        version = "No version changed in this time." if len(labels) == 1 else ""
+    if code == "DSL_LIMIT_EXCEEDED" and found.too_deep is not None:
+        deep = f"A program of it is nested {found.too_deep} deep, above the engine's cap of {DEPTH_CAP:g}"
+        return f"{version} {deep}: validation should have refused it.".lstrip()
+    if code == "DSL_LIMIT_EXCEEDED":
+        return f"{version} Validation should have refused such a program, or a limit was changed.".lstrip()
+    if code == "DSL_TIMEOUT":
+        return timeouts_from(found.timeouts)
+    if code in ("DSL_FIELD_NOT_PRECOMPUTED", "DSL_UNKNOWN_STATEMENT"):
+        return "A validated program cannot do this: validation was bypassed, and someone may be probing the sandbox."
+    if code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not is_of_window(found) and not found.border:
+        return "No version changed at that time, so a client may send something else since."
+    return version
+
+
+def timeouts_from(cause: TimeoutCause | None) -> str:
+    """Where timeouts come from, no surer than the log; on every page that tells of them."""
+    walk = "The time limit covers the walk alone"
+    if cause is None or cause.kind == UNCLEAR:
+        others = ""
+        if cause is not None:
+            others = (
+                f": {cause.strategies} strategies timed out in these minutes, too few to tell"
+                if cause.strategies > 1
+                else ": too few runs of others are logged in these minutes to tell by"
+            )
+        return f"{walk}, so this is a stalled event loop or its rules{others}."
+    if cause.kind == STALL:
+        part = "" if cause.stalled_count == cause.count else f" in {cause.stalled_count} of {cause.count} of them"
+        return f"{cause.strategies} strategies timed out together{part}: a stalled event loop, not its rules."
+    if cause.is_alone:
+        return f"{walk}, and others ran meanwhile without timing out, so its rules may be the cause."
+    return (
+        f"{walk} and its runs are long, so its rules may be the cause; a stalled event loop is not excluded, for hardly a run "
+        "of others is logged in these minutes."
+    )
+
+
+def todo(found: Incident) -> list[page.Todo]:
+    """What to do next: where the failures begin with a version, at that version; otherwise outside the rules."""
+    compare = "A failed run keeps no trace, so compare game and task of the failing runs."
+    said = f"{cause(found)} {compare}".lstrip()
+    if found.timeouts is not None and found.timeouts.kind == STALL:
+        return [page.Todo(f"Find what held the event loop {episode(found)}.", said)]
+    if is_of_window(found):
+        first = page.Todo(f"Find which inputs end in {found.code}.", said)
+    elif found.border is not None:
+        first = page.Todo(
+            f"Compare the program of {found.border.label} with the one before it, or roll back.",
+            f"The failures begin with {found.border.label}. {compare}",
+        )
+    else:
+        first = page.Todo(f"Find what changed outside the rules {episode(found)}.", said)
+    return [first, page.Todo("Guard the rule in the next version.", "A program that fails pays nothing.")]
+
+
+def share(rows: pd.DataFrame, code: str | None, *, role: Any = page.finding) -> list[Any]:
+    """The share of some runs that fail with a code, with its interval; a bound where no ok run was drawn to tell it by."""
+    rate = failing_rate(rows, code)
+    if not (math.isfinite(rate.value) and rate.low > 0) and rate.value != 0:
+        return ["an unknown share"]
+    if run_estimate(rows).high <= _count(rows, code):
+        return [role("every one")]  # at rate 1 each run is logged
+    if rate.high >= _NEARLY_ALL:
+        # Rounded down: a bound must hold.
+        low = math.floor(100 * rate.low) if rate.low >= 0.1 else math.floor(10_000 * rate.low) / 100
+        return [role(f"at least {low:g}\u00a0%")]
+    shown = role(number.percent(rate.value, rate.low, rate.high))
+    return [shown, " ", page.ci(100 * rate.low, 100 * rate.high, value=100 * rate.value, unit="%")]
+
+
+def failing_rate(rows: pd.DataFrame, code: str | None) -> Estimate:
+    """Share of some runs that fail with a code."""
+    return estimates.failure_rate(_count(rows, code), run_estimate(rows), future=True)
+
+
+def _count(rows: pd.DataFrame, code: str | None) -> int:
+    return int(((rows["status"] != "ok") & (rows["error_code"] == code)).sum())
