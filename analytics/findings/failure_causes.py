@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics import estimates
 from analytics.findings.finding import Incident
 from analytics.findings.program_sizes import program_sizes
 from analytics.findings.runaway_keys import key_of
 from analytics.findings.runaway_stops import stopped
 from analytics.findings.thresholds import STANDARD
 from analytics.findings.timeout_causes import timeout_cause
+from analytics.warehouse import records
 
 if TYPE_CHECKING:
     from analytics.findings.family import Family
     from analytics.warehouse import Warehouse
 
 TIMEOUT, LIMIT = "DSL_TIMEOUT", "DSL_LIMIT_EXCEEDED"
-
-_FEW = 20
-"""Ok rows among the timeouts, below which the runs before them say how long the strategy's runs are."""
 
 
 def with_causes(found: Incident, lake: Warehouse, family: Family, since: datetime, until: datetime) -> Incident:
@@ -57,20 +54,24 @@ def _with_cause(found: Incident, lake: Warehouse, family: Family, since: datetim
             and stop.at is not None
             and first <= stop.at <= last
         ]
-        ok = rows[rows["status"] == "ok"]
-        if found.before is not None and len(ok) < _FEW:
-            ok = found.before.rows[found.before.rows["status"] == "ok"]
-        slow = estimates.quantile(ok["duration_ms"], ok["sample_weight"], 0.99).value
-        nodes = float(ok["nodes_executed"].max()) if len(ok) else math.nan
         name = own[0].key.family if own else (family.realm, family.name)
-        return replace(found, timeouts=timeout_cause(lake, name, own, nodes_max=nodes, ms_p99=slow))
+        versions = {stop.key.version for stop in own}
+        longest = [
+            float(row["nodes_max"])
+            for row in records(lake.run("cost_by_strategy", since=since, until=until))
+            if row["nodes_max"] is not None
+            and not math.isnan(row["nodes_max"])
+            and (key := key_of(row["realm_id"], row["strategy"], row["strategy_version"])).family == name
+            and key.version in versions
+        ]
+        return replace(found, timeouts=timeout_cause(lake, name, own, nodes_max=max(longest, default=math.nan)))
     if found.code == LIMIT:
         failed = rows[(rows["status"] != "ok") & (rows["error_code"] == LIMIT)]
-        versions = np.unique(failed["strategy_version"].to_numpy(int)).tolist()
+        limited = np.unique(failed["strategy_version"].to_numpy(int)).tolist()
         sizes = program_sizes(lake)
         own_sizes = [
             sizes.get(key_of(family.realm, name, version))
-            for version in versions
+            for version in limited
             for name in (family.name, *family.strategy_ids)
         ]
         depths = [size.depth for size in own_sizes if size is not None and size.depth is not None]

@@ -11,7 +11,7 @@ import numpy as np
 
 from analytics import differences, estimates
 from analytics.estimates import Estimate
-from analytics.findings.failure_habit import Habit, habit
+from analytics.findings.failure_habit import Habit, are_alike, habit
 from analytics.findings.failure_scan import LEAST, Stretch, densest, shared_out
 from analytics.findings.rank_tests import strata
 from analytics.findings.sides import MICROSECOND, Runs, as_number, run_estimate
@@ -105,12 +105,14 @@ def _growth(
     rows = scope.start + np.flatnonzero(runs.ok[scope] | (runs.code[scope] == number))
     is_failure = runs.code[rows] == number
     needed = int(np.searchsorted(rows, inside.start))
-    here = int(is_failure[needed:].sum())
+    count = int(is_failure[needed:].sum())
     code = runs.codes[number]
     before = int(is_failure[:needed].sum()) if baseline is None else int((baseline["error_code"] == code).sum())
-    share = here / sides[1].value if sides[1].value > 0 else math.nan
-    kinds, days = _kinds(runs, rows, is_failure), runs.time[rows] // _DAY
-    own = _habit(is_failure, kinds, days, needed)
+    share = count / sides[1].value if sides[1].value > 0 else math.nan
+    days = runs.time[rows] // _DAY
+    kinds = _kinds(runs, rows, is_failure, days, needed)
+    here = _of_habits(days, needed)
+    own = habit(is_failure[here], shared_out(is_failure[here], kinds[here]), days[here])
     stretch = densest(is_failure, kinds, needed, own)
     of_burst = (
         stretch is not None
@@ -118,14 +120,14 @@ def _growth(
         and stretch.times > _GROWTH
         and _is_much(runs, rows[stretch.start : stretch.stop], number, inside, until, sides[1])
     )
-    p = _more_than_before((before, here), sides, is_failure, kinds, days, needed, own)
+    p = _more_than_before((before, count), sides, is_failure, kinds, days, needed, own)
     grew = before == 0 or sides[0].value <= 0 or share > _GROWTH * before / sides[0].value
     of_window = p < _OF_WINDOW / codes and share > WORTH_A_WORD and grew
     if stretch is not None and of_burst and (baseline is None or of_window):
         return _episode(runs, rows, is_failure, stretch, until, code, min(p, stretch.p) * codes)
     whole = Growth(
         code,
-        here,
+        count,
         inside.start,
         inside.start,
         inside.stop - 1,
@@ -136,9 +138,9 @@ def _growth(
     if of_window:
         return whole
     # So little went before that it could not have shown the rate of the window.
-    is_new_here = baseline is None and (before + here) / max(sides[1].value, 1.0) * sides[0].value < _EXPECTED
-    rate = estimates.failure_rate(here, sides[1], future=True)
-    if is_new_here and here >= LEAST and rate.low > WORTH_A_WORD:
+    is_new_here = baseline is None and (before + count) / max(sides[1].value, 1.0) * sides[0].value < _EXPECTED
+    rate = estimates.failure_rate(count, sides[1], future=True)
+    if is_new_here and count >= LEAST and rate.low > WORTH_A_WORD:
         return replace(whole, is_steady=True)
     return None
 
@@ -170,8 +172,8 @@ def _is_much(runs: Runs, rows: Ints, number: int, inside: slice, until: datetime
     return count / max(own, all_runs.value / days) > WORTH_A_WORD
 
 
-def _kinds(runs: Runs, rows: Ints, is_failure: Bools) -> Ints:
-    """Rows that are alike under a steady failure rate: sampled at one rate, and in one quarter of the day."""
+def _kinds(runs: Runs, rows: Ints, is_failure: Bools, days: Ints, needed: int) -> Ints:
+    """Rows that are alike under a steady failure rate: sampled at one rate; where quarters of the day differ, of one quarter."""
     time = runs.time[rows]
     weight = np.where(is_failure, np.nan, runs.weight[rows])
     ok = np.flatnonzero(~is_failure)
@@ -182,10 +184,26 @@ def _kinds(runs: Runs, rows: Ints, is_failure: Bools) -> Ints:
     before = np.maximum(after - 1, 0)
     is_before = time - time[ok[before]] < np.abs(time[ok[after]] - time)
     weight = np.where(is_failure, weight[ok[np.where(is_before, before, after)]], weight)
-    kinds = np.round(np.log(np.maximum(np.nan_to_num(weight, nan=1.0), 1.0)) / _SAME_RATE).astype(np.int64)
-    is_long = int(time[-1]) - int(time[0]) >= _RHYTHM * _DAY
-    found: Ints = kinds * 4 + strata(time, weekends=False) if is_long else kinds
-    return found
+    kinds: Ints = np.round(np.log(np.maximum(np.nan_to_num(weight, nan=1.0), 1.0)) / _SAME_RATE).astype(np.int64)
+    here = _of_habits(days, needed)
+    if int(time[-1]) - int(time[0]) < _RHYTHM * _DAY or here.stop == here.start:
+        return kinds
+    quarter = strata(time, weekends=False)
+    usual = np.diff(shared_out(is_failure[here], kinds[here]))
+    found, failed, expected = (
+        np.bincount(quarter[here], weights=each).astype(float)
+        for each in (np.ones(len(usual)), is_failure[here], usual)
+    )
+    held = found > 0
+    if are_alike(failed[held], expected[held], found[held]):
+        return kinds
+    apart: Ints = kinds * 4 + quarter
+    return apart
+
+
+def _of_habits(days: Ints, needed: int) -> slice:
+    """Rows that show habits: those before the window, in which no incident is looked for, where they are enough to tell."""
+    return slice(0, needed if len(np.unique(days[:needed])) >= _RHYTHM else len(days))
 
 
 def _more_than_before(
@@ -218,12 +236,6 @@ def _more_than_before(
     if spread <= 0:
         return 1.0
     return max(p, own.of_change(2 * float(stats.norm.sf((beyond - 0.5) / math.sqrt(spread))), ratio, apart))
-
-
-def _habit(is_failure: Bools, kinds: Ints, days: Ints, needed: int) -> Habit:
-    """Of the days before the window, in which no incident is looked for, where they are enough to tell."""
-    here = slice(0, needed if len(np.unique(days[:needed])) >= _RHYTHM else len(days))
-    return habit(is_failure[here], shared_out(is_failure[here], kinds[here]), days[here])
 
 
 def _is_over(times: Ints, until: datetime, ends: bool) -> bool:

@@ -11,7 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from analytics.findings.sides import Bools, Floats, Ints
 
-_LEAST_DAYS = 4
+_LEAST_DAYS, _LEAST_FAILURES = 4, 5
+"""Days that must have so many usual failures each: of fewer the counts show no habit beside their own chance."""
+_ALIKE = 0.1
+"""Chance above which days, or quarters of the day, are taken to differ by chance alone."""
 _KEPT, _OF_KEPT = 0.75, 0.368
 """Of the days' squares the largest quarter is not looked at, or an incident would pass for a habit; the others' mean by chance."""
 
@@ -73,6 +76,16 @@ def _normal(log_chance: Floats) -> Floats:
     return found
 
 
+def are_alike(seen: Floats | Ints, usual: Floats, rows: Floats | Ints) -> bool:
+    """Whether groups of rows have as many failures as evenly shared ones would (Pearson's chi-square; 10 %)."""
+    from scipy import stats
+
+    spread = usual * (1 - usual / rows)
+    if len(seen) < 2 or not (spread > 0).all():
+        return True
+    return float(stats.chi2.sf(((seen - usual) ** 2 / spread).sum(), len(seen) - 1)) > _ALIKE
+
+
 def habit(is_failure: Bools, expected: Floats, days: Ints) -> Habit:
     """How the days' rates differ, around their median day.
 
@@ -85,10 +98,12 @@ def habit(is_failure: Bools, expected: Floats, days: Ints) -> Habit:
         return Habit()
     edges = np.r_[np.flatnonzero(np.diff(days, prepend=days[0] - 1)), len(days)]
     seen, usual, rows = np.diff(np.r_[0, np.cumsum(is_failure)][edges]), np.diff(expected[edges]), np.diff(edges)
-    usable = usual >= 1
+    usable = usual >= _LEAST_FAILURES
     if usable.sum() < _LEAST_DAYS:
         return Habit()
     seen, usual, rows = seen[usable], usual[usable], rows[usable]
+    if are_alike(seen, usual, rows):
+        return Habit()
     usual = np.minimum(usual * float(np.median(seen / usual)), rows)
     spread = usual * (1 - usual / rows)
     if not (spread > 0).all():

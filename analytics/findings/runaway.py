@@ -189,10 +189,8 @@ def _judged(lake: Warehouse, evidence: Evidence, found: Finding, rows: Mapping[K
     assert found.key is not None  # noqa: S101  # timeouts are one version's, for the type checker
     own = [stop for stop in evidence.stops if stop.kind == "timeout" and stop.key == found.key and not stop.stalled]
     row = rows[found.key]
-    nodes, slow = float(row["nodes_max"] or math.nan), row["est_ms_p99"].value
-    cause = timeout_cause(
-        lake, found.key.family, own, nodes_max=nodes, ms_p99=slow, limits=evidence.thresholds
-    )  # fmt: skip
+    nodes = float(row["nodes_max"]) if row["nodes_max"] is not None else math.nan
+    cause = timeout_cause(lake, found.key.family, own, nodes_max=nodes, limits=evidence.thresholds)
     return replace(found, facts={**found.facts, "cause": cause})
 
 

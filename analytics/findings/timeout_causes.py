@@ -28,7 +28,7 @@ _MOST = 0.5
 _CHANCE = 0.01
 """Largest chance that others who ran as much are spared, where their runs time out as often."""
 _NEAR = 0.5
-"""Part of the cap of nodes or of the time limit from which on a run that went well was a long one."""
+"""Part of the cap of nodes from which on a run that went well was a long one."""
 _MOST_BURSTS = 20
 _AROUND = timedelta(minutes=1)
 
@@ -45,7 +45,7 @@ class TimeoutCause:
         strategies: How many strategies timed out in the same bursts, this one among them.
         others: Estimated runs of others in the same bursts, failed ones too.
         is_alone: Others ran, and were spared more than chance spares them.
-        is_long: Some of its ok runs come near the cap of nodes or the time limit.
+        is_long: Some of its ok runs come near the cap of nodes.
     """
 
     kind: str
@@ -63,7 +63,6 @@ def timeout_cause(
     own: Sequence[Stop],
     *,
     nodes_max: float,
-    ms_p99: float,
     limits: Thresholds = STANDARD,
 ) -> TimeoutCause:
     """Judge some timeouts of one strategy.
@@ -77,14 +76,14 @@ def timeout_cause(
         family: Realm and name of the strategy.
         own: Its timeouts, marked by ``mark_stalls`` among those of all.
         nodes_max: Most nodes of an ok run of it in the window; NaN when none is logged.
-        ms_p99: 99th percentile of the duration of its ok runs, ms.
         limits: Of the engine.
     """
     from scipy import stats
 
     count, stalled = stop_count(own), stop_count(stop for stop in own if stop.stalled)
     others_runs, others_late, own_runs, strategies = _beside(lake, family, own)
-    is_long = bool(nodes_max >= _NEAR * limits.node_cap or ms_p99 >= _NEAR * limits.time_limit_ms)
+    # Durations hold the queries of fields, so they say nothing of the walk.
+    is_long = nodes_max >= _NEAR * limits.node_cap
     everybody = own_runs.high + others_runs.low
     part = min(own_runs.high / everybody, 1.0) if 0 < everybody < math.inf else 1.0
     spared = stats.binomtest(count, count + others_late, part, alternative="greater").pvalue if count else 1.0

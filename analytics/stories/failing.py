@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from analytics import estimates, page
 from analytics.config import DEPTH_CAP
 from analytics.estimates import Estimate
+from analytics.findings.failure_causes import LIMIT, TIMEOUT
 from analytics.findings.incident import Incident, run_estimate
-from analytics.findings.timeout_causes import STALL, UNCLEAR, TimeoutCause
+from analytics.findings.timeout_causes import RULES, STALL, UNCLEAR, TimeoutCause
 from analytics.page import number
 
 if TYPE_CHECKING:
@@ -98,12 +99,12 @@ def cause(found: Incident) -> str:
     if is_of_window(found):
         labels = {str(name) for side in (found.before, found.after) if side for name in side.rows["label"].unique()}
         version = "No version changed in this time." if len(labels) == 1 else ""
-    if code == "DSL_LIMIT_EXCEEDED" and found.too_deep is not None:
+    if code == LIMIT and found.too_deep is not None:
         deep = f"A program of it is nested {found.too_deep} deep, above the engine's cap of {DEPTH_CAP:g}"
         return f"{version} {deep}: validation should have refused it.".lstrip()
-    if code == "DSL_LIMIT_EXCEEDED":
+    if code == LIMIT:
         return f"{version} Validation should have refused such a program, or a limit was changed.".lstrip()
-    if code == "DSL_TIMEOUT":
+    if code == TIMEOUT:
         return timeouts_from(found.timeouts)
     if code in ("DSL_FIELD_NOT_PRECOMPUTED", "DSL_UNKNOWN_STATEMENT"):
         return "A validated program cannot do this: validation was bypassed, and someone may be probing the sandbox."
@@ -139,8 +140,8 @@ def todo(found: Incident) -> list[page.Todo]:
     """What to do next: where the failures begin with a version, at that version; otherwise outside the rules."""
     compare = "A failed run keeps no trace, so compare game and task of the failing runs."
     said = f"{cause(found)} {compare}".lstrip()
-    if found.timeouts is not None and found.timeouts.kind == STALL:
-        return [page.Todo(f"Find what held the event loop {episode(found)}.", said)]
+    if found.code == TIMEOUT and not (found.border is not None and _kind(found) != STALL):
+        return [_of_timeouts(found, said)]
     if is_of_window(found):
         first = page.Todo(f"Find which inputs end in {found.code}.", said)
     elif found.border is not None:
@@ -151,6 +152,22 @@ def todo(found: Incident) -> list[page.Todo]:
     else:
         first = page.Todo(f"Find what changed outside the rules {episode(found)}.", said)
     return [first, page.Todo("Guard the rule in the next version.", "A program that fails pays nothing.")]
+
+
+def _of_timeouts(found: Incident, said: str) -> page.Todo:
+    """Where to look, as the cause has it."""
+    if _kind(found) == STALL:
+        return page.Todo(f"Find what held the event loop {episode(found)}.", said)
+    if _kind(found) == RULES:
+        return page.Todo("Find what its longest runs walk through, and shorten it.", said)
+    when = "" if is_of_window(found) else f" {episode(found)}"
+    return page.Todo(
+        f"Find whether the event loop stood still{when}.", f"{said} The metrics of the engine's process tell more."
+    )
+
+
+def _kind(found: Incident) -> str:
+    return found.timeouts.kind if found.timeouts is not None else UNCLEAR
 
 
 def share(rows: pd.DataFrame, code: str | None, *, role: Any = page.finding) -> list[Any]:
