@@ -151,6 +151,7 @@ def test_what_became_of_the_runs_is_told_by_the_case_of_either_program() -> None
             "weight": [20.0] * 4,
             "case_name": ["Fast", "Fast", "Long", "Any"],
             "would_case": ["Fast", "Fast", "Walk", None],
+            "knows_case": [True, True, True, True],
             "code": [None, None, None, "DSL_ARITH_DIV_BY_ZERO"],
         }
     )

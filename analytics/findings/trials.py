@@ -209,7 +209,7 @@ def _left(found: Replayed | None) -> str:
         paid = f", all of them paid in case {cases[0]}" if len(found.open_cases) == 1 and cases else ""
         return (
             f"for {found.undecided_count:,} of {found.tried_count:,} replayed runs of {of} the log does not "
-            f"tell what {found.program_label} pays{more}{paid}"
+            f"tell what {found.program_label} would have paid{more}{paid}"
         )
     return f"{found.untried_count:,} of {found.logged_count:,} runs of {found.inputs_label} left no trace to replay"
 
@@ -257,7 +257,7 @@ def _beside(backward: Replayed | None, after: Side) -> pd.DataFrame | None:
     if backward is None or not backward.is_own_right or after.paid.empty:
         return None
     later, rows = after.paid["created_at"], backward.rows
-    is_same_kind = (rows["created_at"].dt.dayofweek >= 5).isin((later.dt.dayofweek >= 5).unique())
+    is_same_kind = (rows["created_at"].dt.day_of_week >= 5).isin((later.dt.day_of_week >= 5).unique())
     beside = rows[rows["created_at"].dt.hour.isin(later.dt.hour.unique()) & is_same_kind]
     if not beside["decided"].all() or not np.isclose(beside["points"], beside["would"], rtol=1e-9, atol=1e-9).all():
         return None

@@ -44,8 +44,7 @@ def data(found: Incident, change: Difference, name: Any) -> Verdict:
         page.finding(f"{percent(change)} points per run"),
         " ",
         interval(change),
-        f"{when}. {innocent + ' ' if innocent else ''}",
-        f"{_beside_versions(found)} {began(found)} ",
+        f"{when}{_beside_versions(found)} {innocent + ' ' if innocent else ''}{began(found)} ",
     ]
     return _told(found, [*sentence, _where(found)])
 
@@ -53,12 +52,8 @@ def data(found: Incident, change: Difference, name: Any) -> Verdict:
 def _beside_versions(found: Incident) -> str:
     """Why no version explains it."""
     if found.is_one_program:
-        return "All runs are counted as one and the same program pays them, so no version explains it."
-    if found.innocent:
-        return ""
-    if found.border is not None:
-        return f"It began with the first run of {found.border.label}."
-    return "No version changed then."
+        return ". All runs are counted as one and the same program pays them, so no version explains it."
+    return "." if found.innocent else f", {versions_then(found)}."
 
 
 def _where(found: Incident) -> str:

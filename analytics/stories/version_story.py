@@ -63,16 +63,18 @@ def also(found: Incident) -> list[Any]:
 def paid_the_same(trials: Sequence[VersionTrial]) -> str:
     """What is said of versions that are shown to pay the same; empty for none."""
     said = []
-    for trial in trials:
+    # Of a version that came more than once, the time with most of its runs.
+    for trial in {of.after.label: of for of in sorted(trials, key=lambda of: len(of.after.rows))}.values():
         forward = trial.forward
         if forward is None:
             continue
         rest = f"; at most {percent_up(trial.most_differing)} of its runs can differ" if trial.most_differing else ""
         left = forward.undecided_count + forward.untried_count
         out = f" {left:,} of its runs could not be tried." if left else ""
-        failed = f" Its {trial.failed_count:,} failed runs left nothing to try." if trial.failed_count else ""
+        count = trial.failed_count
+        failed = f" {count:,} failed run{'s' * (count != 1)} of it left nothing to try." if count else ""
         said.append(
-            f"{trial.after.label} came, but it is not the version: {trial.before.label} pays the same in all "
+            f"{trial.after.label} came, but it is not the version: {trial.before.label} would have paid the same in all "
             f"{forward.decided_count:,} of its logged runs that were tried{_beside(trial)}{rest}.{out}{failed}"
         )
     return " ".join(said)
@@ -90,7 +92,7 @@ def beside_failures(trial: VersionTrial | None) -> str:
     if trial is None or forward is None or trial.verdict == "differs" or not forward.decided_count:
         return ""
     return (
-        f" The runs of {trial.after.label} that do not fail are paid as {trial.before.label} pays them, in all "
+        f" The runs of {trial.after.label} that do not fail are paid as {trial.before.label} would have paid them, in all "
         f"{forward.decided_count:,} that were tried; what those that fail would have been paid is not in the log."
     )
 
@@ -129,7 +131,7 @@ def _tried(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[s
         count = f"{forward.differing_count:,} of {forward.decided_count:,} logged runs" if forward else "some runs"
         said += [f" pays {count} otherwise than {before}; in all that may be nothing"]
     elif more is None:
-        said += [f" paid points where {before} pays none for the same runs"]
+        said += [f" paid points where {before} would have paid none for the same runs"]
     else:
         said += [" paid ", page.finding(share(more)), " for the same runs ", share_bounds(more)]
     if found.steps:
@@ -137,7 +139,9 @@ def _tried(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[s
     else:
         said += [*(_because(trial, hidden) if trial.pays_more is not None else []), "."]
     if trial.basis == "earlier runs":
-        said += [f" That is what both programs pay for {before}'s runs at the same kinds of hours: {trial.reason}."]
+        said += [
+            f" That is what both programs would pay for {before}'s runs at the same kinds of hours: {trial.reason}."
+        ]
     return said + _in_all(found, trial)
 
 
@@ -161,7 +165,7 @@ def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
     if first.way == "route":
         return [because, *_routed(first, trial, hidden)]
     if first.way == "fails":
-        return [because, f"{trial.before.label} fails on runs that it pays"]
+        return [because, f"{trial.before.label} would have failed on runs that it pays"]
     case = ["case ", *_case(first.now, hidden)]
     if math.isfinite(first.amount_was) and math.isfinite(first.amount_now):
         was, now = page.before(number.number(first.amount_was)), page.finding(number.number(first.amount_now))
@@ -171,7 +175,7 @@ def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
 
 def _routed(group: Moved, trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
     return [
-        f"runs that {trial.before.label} ends in ", *_case(group.was, hidden), " end in ", *_case(group.now, hidden),
+        f"runs that {trial.before.label} would have ended in ", *_case(group.was, hidden), " end in ", *_case(group.now, hidden),
     ]  # fmt: skip
 
 
@@ -210,8 +214,8 @@ def _in_all(found: Incident, trial: VersionTrial) -> list[Any]:
         page.strong(_per_run(change.change)),
         " in all ",
         page.ci(change.change.low, change.change.high, value=change.change.value, sign=True),
-        f": the program {_per_run(per_run)}, who plays and what clients send {_per_run(rest)}"
-        + ("." if is_beyond else ", which may be chance."),
+        f". Of that the program is {_per_run(per_run)}. Who plays and what clients send is {_per_run(rest)}",
+        "." if is_beyond else ", which may be chance.",
     ]
 
 
@@ -295,12 +299,9 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any) -
         return [*said, "."]
     alike = found.alike
     if alike is not None and alike.are_alike:
-        still = f"{_listed(alike.fields)}, which all runs of both read, did not move beyond chance"
-        return [
-            *said,
-            f". {still[:1].upper()}{still[1:]}: its program is the likely cause, though not tried, for {found.trial.reason}.",
-        ]
-    return [*said, f". Its program was not tried, for {found.trial.reason}."]
+        still = f". What all runs of both read ({_listed(alike.fields)}) did not move beyond chance, so its program is the "
+        return [*said, still, f"likely cause; it was not tried: {found.trial.reason}."]
+    return [*said, f". Its program was not tried: {found.trial.reason}."]
 
 
 def _listed(names: Sequence[str]) -> str:
