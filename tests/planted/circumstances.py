@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from analytics.demo.catalog import BuiltIn, Family, MakeFields, Version, utc
 from analytics.demo.dsl import Node
-from tests.planted import trips, wrapped
+from tests.planted import programs, trips, wrapped
 from tests.planted.story import ASKED, CHANGE, LONG_AGO, Stall, Story
 
 _INPUTS: Final = frozenset({"inputs"})
@@ -51,7 +51,7 @@ _BURST: Final = {
     "moment": utc("2026-05-14 10:00"),
     "tolerance": timedelta(hours=2),
     "code": "DSL_ARITH_DIV_BY_ZERO",
-    "causes": frozenset({"failures"}),
+    "causes": frozenset({"failures", "inputs"}),
     "told": frozenset({"failures"}),
     "ended": True,
 }
@@ -151,19 +151,18 @@ CIRCUMSTANCES: Final[tuple[Story, ...]] = (
     ),
     Story(
         "stall_bursts",
-        _family("Long program", _TRIP, trips.trips()),
-        "The event loop stands still for a minute, eighteen times, every six minutes.",
+        _family("Long program", programs.stop_fields, programs.stops(8)),
+        "The event loop stands still for two minutes, eighteen times, every six minutes; the program is a long one.",
         _FAILURES,
         moment=utc("2026-05-14 14:00"),
         tolerance=timedelta(hours=2),
         code="DSL_TIMEOUT",
         causes=_FAILURES,
         told=_FAILURES,
-        runs=24_000,
         stalls=tuple(
             Stall(
                 utc("2026-05-14 14:00") + timedelta(minutes=6 * turn),
-                utc("2026-05-14 14:01") + timedelta(minutes=6 * turn),
+                utc("2026-05-14 14:02") + timedelta(minutes=6 * turn),
             )
             for turn in range(18)
         ),

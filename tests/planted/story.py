@@ -103,7 +103,9 @@ class Story:
     def to_blame(self) -> frozenset[str]:
         """What a headline may give as the cause, "unknown" left out."""
         usual = {"version": "program", "data": "inputs", "failures": "failures"}
-        return self.causes or frozenset(usual[kind] for kind in self.kinds if kind in usual)
+        found = {usual[kind] for kind in self.kinds if kind in usual}
+        # What fails under an unchanged program fails by what it is sent.
+        return self.causes or frozenset(found | ({"inputs"} if "failures" in found and self.version is None else set()))
 
     def ask(self) -> dict[str, Any]:
         """The arguments of ``analytics.post_mortem``; without definitions a family has an id and no name."""
