@@ -53,6 +53,7 @@ def outcome(key: str, said: dict[str, Any]) -> str:
     return judge(cause(key), said, truths(key)).outcome
 
 
+STEADY = ("failures", None, "failures")
 INPUTS = {"kind": "data", "version": None, "cause": "inputs"}
 
 
@@ -70,6 +71,13 @@ INPUTS = {"kind": "data", "version": None, "cause": "inputs"}
         ("parent_bonus", facts(told(), told(**INPUTS)), "wrong"),
         ("parent_bonus", facts(told(version=3)), "wrong"),
         ("parent_bonus", facts(told(), told("failures", None, "failures", code="DSL_TIMEOUT")), "wrong"),
+        ("staircase", facts(told(versions=[2, 3, 4, 5])), "right"),
+        ("staircase", facts(told(versions=[1, 2])), "wrong"),
+        ("high_fails", facts(told("failures", None, code="DSL_ARITH_TYPE_MISMATCH")), "right"),
+        ("high_fails", facts(told("failures", None, code="DSL_LIMIT_EXCEEDED")), "wrong"),
+        ("steady_3", facts(told(*STEADY, code="DSL_ARITH_DIV_BY_ZERO", since=None)), "right"),
+        ("steady_3", facts(told(*STEADY, code="DSL_ARITH_DIV_BY_ZERO")), "false alarm"),
+        ("steady_3", facts(told(*STEADY, code="DSL_TIMEOUT", since=None)), "false alarm"),
         ("no_change", facts(verdict="Nothing to do now."), "right"),
         ("no_change", facts(told(**INPUTS)), "false alarm"),
         ("renamed_around", facts(versions=[tried("same")], verdict="It is not the version."), "right"),

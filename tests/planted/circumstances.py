@@ -44,6 +44,7 @@ def _steady(percent: float, *, history: bool) -> Story:
         frozenset({"quiet", "single"}),
         begins=utc("2026-05-04 00:00") if history else ASKED,
         runs=12_000 if history else 5_000,
+        steady="DSL_ARITH_DIV_BY_ZERO",
     )
 
 

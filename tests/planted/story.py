@@ -65,6 +65,7 @@ class Story:
         told: Kinds of findings of which the page tells every one.
         ended: What began is over before ``until``.
         unsaid: Words that the page must not have.
+        steady: The error code of which some runs have always failed: to say so, without a moment, is no alarm.
     """
 
     key: str
@@ -93,6 +94,7 @@ class Story:
     told: frozenset[str] = frozenset()
     ended: bool = False
     unsaid: tuple[str, ...] = ()
+    steady: str | None = None
 
     @property
     def blamed(self) -> frozenset[int]:

@@ -48,6 +48,7 @@ def main() -> int:
     page = table.page(told, options.seeds)
     print(page)
     print("mistakes:", *table.mistakes(told), sep="\n- ")
+    print("\nintervals without the truth:", *table.misses(told), sep="\n- ")
     if options.markdown:
         options.markdown.write_text(page, encoding="utf-8")
     return 0 if all(promise.is_kept for promise in table.promises(told)) else 1

@@ -79,7 +79,8 @@ def judge(story: Story, facts: Facts, truths: Truths) -> Judged:
     if freed:
         return Judged("acquitted", freed, **numbers)
     if is_quiet(story):
-        alarms = [*_accused(facts, truths), *(f"told: {_said(told)}" for told in facts["stories"])]
+        told = [one for one in facts["stories"] if not _says_steady(story, one)]
+        alarms = [*_accused(facts, truths), *(f"told: {_said(one)}" for one in told)]
         return Judged("false alarm" if alarms else "right", "; ".join(alarms), **numbers)
     wrongs = [*_accused(facts, truths), *(why for told in facts["stories"] if (why := _wrong(story, told)))]
     if wrongs:
@@ -91,6 +92,11 @@ def judge(story: Story, facts: Facts, truths: Truths) -> Judged:
 def is_quiet(story: Story) -> bool:
     """Whether nothing is to be told of it."""
     return not story.to_blame and "duration" not in story.kinds
+
+
+def _says_steady(story: Story, told: Mapping[str, Any]) -> bool:
+    """A rate of failures that has always been there, told as that."""
+    return story.steady is not None and told["code"] == story.steady and told["since"] is None and not told["is_over"]
 
 
 def _acquitted(story: Story, facts: Facts, truths: Truths) -> str:
@@ -115,8 +121,10 @@ def _wrong(story: Story, told: Mapping[str, Any]) -> str:
     """What a told story says against the truth; empty when it does not."""
     kind, version, cause = told["kind"], told["version"], told["cause"]
     names = story.blamed | ({story.version} if story.version else set())
-    if version is not None and version not in names:
-        return f"v{version} is named: {_said(told)}"
+    # A series is one story of several versions.
+    strangers = {version, *told.get("versions", ())} - names - {None}
+    if strangers:
+        return f"v{min(strangers)} is named: {_said(told)}"
     if kind == "duration":
         return "" if "duration" in story.kinds else f"no duration changed: {_said(told)}"
     if cause != _UNKNOWN and cause not in story.to_blame:
@@ -138,7 +146,11 @@ def _heard(story: Story, facts: Facts) -> Outcome:
     head, kinds = facts["stories"][0], {told["kind"] for told in facts["stories"]}
     if head["kind"] == "duration":
         return "right"
-    named = head["cause"] in story.to_blame and (head["cause"] != "program" or head["version"] in story.blamed)
+    named = head["cause"] in story.to_blame
+    if head["kind"] == "failures":
+        named = named and head["code"] == story.code  # which begins with a version, or with none
+    elif head["cause"] == "program":
+        named = named and head["version"] in story.blamed
     if head["cause"] in ("inputs", "built-in") and story.path:
         named = named and head["field"] == story.path
     if not named:

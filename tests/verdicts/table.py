@@ -129,6 +129,22 @@ def mistakes(told: Iterable[Told]) -> list[str]:
     ]
 
 
+def misses(told: Iterable[Told]) -> list[str]:
+    """Every interval without the truth."""
+    return [
+        f"{found.key}, rate {found.rate:g}, seed {found.seed}, {name}: {stated.value:g} [{stated.low:g}, {stated.high:g}], "
+        f"true {stated.true:g}"
+        for found in told
+        if found.judged
+        for name, stated in (
+            ("overpaid", found.judged.overpaid),
+            ("percent of the same runs", found.judged.same),
+            ("percent of groups", found.judged.raw),
+        )
+        if stated and not stated.inside
+    ]
+
+
 def _coverage(words: str, told: Sequence[Told], of: Callable[[Judged], Stated | None]) -> Promise:
     numbers = [number for found in told if found.judged and (number := of(found.judged))]
     # Where every run is alike the interval is a point, and right whenever it is there: that is no coverage.
