@@ -98,8 +98,16 @@ def nodes(frame: pd.DataFrame, before: str, after: str) -> list[Any]:
     ]
 
 
-def failures(rows: pd.DataFrame, before: pd.DataFrame | None, small: SmallCells | None = None) -> Block:
-    """Failures by code; without those of few users, and single runs, where the report is to be passed on."""
+def failures(
+    rows: pd.DataFrame, before: pd.DataFrame | None, small: SmallCells | None = None, refused: str = ""
+) -> Block:
+    """Failures by code; without those of few users, and single runs, where the report is to be passed on.
+
+    Args:
+        rows, before: Logged runs of both sides.
+        small: What may be shown of few users.
+        refused: That ok rows may be missing, in a sentence.
+    """
     how = [
         "Logged counts. Every failure is meant to be kept; rows the database refused or the queue dropped are not here."
     ]
@@ -141,6 +149,7 @@ def failures(rows: pd.DataFrame, before: pd.DataFrame | None, small: SmallCells 
     said = f"{len(failed):,} failed runs, {len(lines)} code{'s' * (len(lines) != 1)}."
     if hidden:
         said += f" Others are left out: fewer than {small.least} logged users met them."
+    said += f" {refused}" if refused else ""
     return page.section("fail", "What failed?", how, said, [page.table(lines, columns)])
 
 

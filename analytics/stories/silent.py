@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from analytics.page import number as write
 
 if TYPE_CHECKING:
+    from analytics.findings.refused import Refused
     from analytics.findings.silences import Silences
 
 _MOST_NAMED = 3
@@ -51,6 +53,23 @@ def not_looked_for() -> str:
     """What the search cannot see."""
     return (
         "Rows lost while others came (of one process among several, of one strategy) are not seen from the log alone."
+    )
+
+
+def refused_words(found: Sequence[Refused]) -> str:
+    """Ok rows that the database may have refused: a possibility, and what else it may be."""
+    said = []
+    for one in found[:_MOST_NAMED]:
+        usual = ""
+        if one.ok_usual == one.ok_usual:
+            usual = f", where {write.number(one.ok_usual)} and {write.number(one.failed_usual)} are usual in such hours"
+        rows = f"{write.count(one.ok_count)} ok rows beside {write.count(one.failed_count)} failures"
+        said.append(f"{one.label} logged {rows} {write.span(one.since, one.until)}{usual}")
+    if not said:
+        return ""
+    return (
+        f"Few ok rows for the failures: {'; '.join(said)}. Possible: the database refused ok rows (a trace with NaN, Infinity, "
+        "U+0000 or half of a surrogate pair), while failures stay. That most runs fail, or fewer come, is as possible."
     )
 
 
