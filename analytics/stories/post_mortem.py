@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import charts, page
 from analytics.findings.inquiry import Inquiry
+from analytics.findings.refused import Refused, refused
 from analytics.findings.silences import Silences, silences
 from analytics.page import number
 from analytics.stories import (
@@ -74,6 +75,12 @@ class PostMortem:
     def silences(self) -> Silences:
         """Stretches without a row of any strategy of the tenant."""
         return silences(self.inquiry.lake, self.inquiry.since, self.inquiry.until)
+
+    @cached_property
+    def refused(self) -> list[Refused]:
+        """Versions whose ok rows the database may have refused."""
+        # Versions that few met are not told apart where the report is to be passed on.
+        return [] if self.shown.small else refused(self.inquiry.runs, self.inquiry.since, self.inquiry.until)
 
     @property
     def title(self) -> str:
@@ -223,7 +230,8 @@ class PostMortem:
         before = self.shown.incident.before
         after = self.shown.incident.after
         rows = after.rows if after is not None else self.inquiry.window
-        return measures.failures(rows, before.rows if before is not None else None, self.shown.small)
+        earlier = before.rows if before is not None else None
+        return measures.failures(rows, earlier, self.shown.small, silent.refused_words(self.refused))
 
     def actions(self) -> Block:
         """What to do."""
@@ -248,6 +256,8 @@ class PostMortem:
             self.silences,
         )
         queries = page.code(coverage.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
+        if self.refused:
+            box.append(("Few ok rows", silent.refused_words(self.refused)))
         if self.shown.small:
             box = [*box, ("Left out", self.shown.small.note)]
         body = [page.facts(box), page.fold("Queries, ready to paste", queries)]
@@ -255,7 +265,8 @@ class PostMortem:
 
     def summary(self) -> dict[str, Any]:
         """The same facts for programs."""
-        return sampling.marked({**facts.summary(self), **silent.facts(self.silences)}, self.sampling)
+        told = {"refused_possibly": [one.to_dict() for one in self.refused]}
+        return sampling.marked({**facts.summary(self), **silent.facts(self.silences), **told}, self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The summary, for the last cell of the notebook."""
