@@ -111,6 +111,10 @@ def lost(module_table: Table, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 def test_both_reports_name_the_silences_and_what_they_cost(lost: tuple[Lake, int]) -> None:
     lake, count = lost
+    quiet = analytics.post_mortem(
+        str(lake.root), realm="acme", strategy_id="s1", since="2026-07-09", until="2026-07-10"
+    )
+    assert "misses_lost_rows" not in quiet.summary()["est_runs"]
     runaway = analytics.runaway_rules(str(lake.root), previous="none", **ASKED)
     mortem = analytics.post_mortem(str(lake.root), realm="acme", strategy_id="s1", **ASKED)
     for report in (runaway, mortem):
@@ -123,6 +127,9 @@ def test_both_reports_name_the_silences_and_what_they_cost(lost: tuple[Lake, int
         assert sum(one["low"] for one in told) <= seen <= sum(one["high"] for one in told)
         assert [one["strategies"] for one in told] == [7 if report is runaway else 6] * 2
         assert report.summary()["totals_are_at_least"]
+        summary = report.summary()
+        totals = summary["est_runs"] if report is mortem else summary["league"][0]["est_runs"]
+        assert totals["misses_lost_rows"]
         head = report.head().text
         assert "log complete" not in head
         assert "between 19:01 and 19:31 and between 19:57 and 20:37 on Fri 10 July" in head

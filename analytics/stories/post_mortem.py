@@ -266,7 +266,7 @@ class PostMortem:
     def summary(self) -> dict[str, Any]:
         """The same facts for programs."""
         told = {"refused_possibly": [one.to_dict() for one in self.refused]}
-        return sampling.marked({**facts.summary(self), **silent.facts(self.silences), **told}, self.sampling)
+        return sampling.marked(silent.marked({**facts.summary(self), **told}, self.silences), self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The summary, for the last cell of the notebook."""

@@ -289,9 +289,8 @@ class RunawayRules:
             "time_split": time_fields.facts(self.evidence.times),
             "nav": self.nav,
             "verdict": plain(self.verdict),
-            **silent.facts(self.silences),
         }
-        return sampling.marked(facts, self.sampling)
+        return sampling.marked(silent.marked(facts, self.silences), self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The facts for the last cell of the notebook."""

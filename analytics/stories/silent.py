@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _MOST_NAMED = 3
 _COMPLETE, _NO_GAPS = "log complete for the window", "no gaps"
 """What the extraction says; it knows nothing of rows that never came."""
+_TOTALS = ("est_runs", "est_total_ms", "est_nodes_total", "overpaid", "paid", "would_pay", "difference")
+"""Facts that are sums over all runs of a window."""
 
 
 def complete_words(words: str, found: Silences) -> str:
@@ -73,13 +75,24 @@ def refused_words(found: Sequence[Refused]) -> str:
     )
 
 
-def facts(found: Silences) -> dict[str, Any]:
-    """For programs."""
+def marked(facts: dict[str, Any], found: Silences) -> dict[str, Any]:
+    """A report's facts with the silences, and each total marked that misses what was lost in one."""
+    told: dict[str, Any] = _marked(facts) if found.found else facts
     return {
+        **told,
         "silences": [one.to_dict() for one in found.found],
         "silences_not_told_because": found.reason or None,
         "totals_are_at_least": bool(found.found),
     }
+
+
+def _marked(value: Any, name: str = "") -> Any:
+    if isinstance(value, list):
+        return [_marked(item, name) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _marked(item, key) for key, item in value.items()}
+    return {**inner, "misses_lost_rows": True} if name in _TOTALS and "value" in inner else inner
 
 
 def _of(found: Silences) -> str:
