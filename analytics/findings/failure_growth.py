@@ -12,8 +12,8 @@ import numpy as np
 from analytics import differences, estimates
 from analytics.estimates import Estimate
 from analytics.findings.failure_habit import Habit, are_alike, habit
-from analytics.findings.failure_scan import LEAST, Stretch, densest, shared_out
-from analytics.findings.rank_tests import strata
+from analytics.findings.failure_kinds import Kinds, by_group, numbered
+from analytics.findings.failure_scan import LEAST, Stretch, densest
 from analytics.findings.sides import MICROSECOND, Runs, as_number, run_estimate
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ _EXPECTED = 3.0
 """Failures that the time before must have been long enough for, to say that there were none (the rule of three)."""
 _RHYTHM = 4
 """Days from which on a quarter of the day is compared with its own like."""
-_SAME_RATE = math.log(1.25)
-"""Weights that differ by less are of one rate: those that counters have corrected differ a little from hour to hour."""
 _DAY = 86_400_000_000
 
 
@@ -84,8 +82,9 @@ def growing_codes(
         return []
     earlier = runs.frame.iloc[scope.start : inside.start] if baseline is None else baseline
     sides = run_estimate(earlier), run_estimate(runs.frame.iloc[inside])
+    held = Kinds.of(runs, scope)
     found = [
-        _growth(runs, scope, inside, until, number, sides, len(codes), baseline) for number in codes.tolist()
+        _growth(runs, scope, inside, until, number, sides, len(codes), baseline, held) for number in codes.tolist()
     ]  # fmt: skip
     return sorted((one for one in found if one), key=lambda growth: (growth.is_steady, -growth.count))
 
@@ -99,6 +98,7 @@ def _growth(
     sides: tuple[Estimate, Estimate],
     codes: int,
     baseline: pd.DataFrame | None,
+    held: Kinds,
 ) -> Growth | None:
     """What is to be said of one code."""
     # Failures of other codes say nothing of this one's odds against ok runs.
@@ -109,10 +109,9 @@ def _growth(
     code = runs.codes[number]
     before = int(is_failure[:needed].sum()) if baseline is None else int((baseline["error_code"] == code).sum())
     share = count / sides[1].value if sides[1].value > 0 else math.nan
-    days = runs.time[rows] // _DAY
-    kinds = _kinds(runs, rows, is_failure, days, needed)
-    here = _of_habits(days, needed)
-    own = habit(is_failure[here], shared_out(is_failure[here], kinds[here]), days[here])
+    if count < LEAST and not share > WORTH_A_WORD:
+        return None
+    kinds, own = _alike(held, rows - scope.start, is_failure, needed)
     stretch = densest(is_failure, kinds, needed, own)
     of_burst = (
         stretch is not None
@@ -120,7 +119,7 @@ def _growth(
         and stretch.times > _GROWTH
         and _is_much(runs, rows[stretch.start : stretch.stop], number, inside, until, sides[1])
     )
-    p = _more_than_before((before, count), sides, is_failure, kinds, days, needed, own)
+    p = _more_than_before((before, count), sides, is_failure, kinds, held.day[rows - scope.start], needed, own)
     grew = before == 0 or sides[0].value <= 0 or share > _GROWTH * before / sides[0].value
     of_window = p < _OF_WINDOW / codes and share > WORTH_A_WORD and grew
     if stretch is not None and of_burst and (baseline is None or of_window):
@@ -172,38 +171,23 @@ def _is_much(runs: Runs, rows: Ints, number: int, inside: slice, until: datetime
     return count / max(own, all_runs.value / days) > WORTH_A_WORD
 
 
-def _kinds(runs: Runs, rows: Ints, is_failure: Bools, days: Ints, needed: int) -> Ints:
-    """Rows that are alike under a steady failure rate: sampled at one rate; where quarters of the day differ, of one quarter."""
-    time = runs.time[rows]
-    weight = np.where(is_failure, np.nan, runs.weight[rows])
-    ok = np.flatnonzero(~is_failure)
-    if len(ok) == 0:
-        return np.zeros(len(rows), dtype=np.int64)
-    # A failure weighs one at every rate: it is of the rate of the ok row that is nearest in time.
-    after = np.minimum(np.searchsorted(ok, np.arange(len(rows))), len(ok) - 1)
-    before = np.maximum(after - 1, 0)
-    is_before = time - time[ok[before]] < np.abs(time[ok[after]] - time)
-    weight = np.where(is_failure, weight[ok[np.where(is_before, before, after)]], weight)
-    kinds: Ints = np.round(np.log(np.maximum(np.nan_to_num(weight, nan=1.0), 1.0)) / _SAME_RATE).astype(np.int64)
-    here = _of_habits(days, needed)
-    if int(time[-1]) - int(time[0]) < _RHYTHM * _DAY or here.stop == here.start:
-        return kinds
-    quarter = strata(time, weekends=False)
-    usual = np.diff(shared_out(is_failure[here], kinds[here]))
-    found, failed, expected = (
-        np.bincount(quarter[here], weights=each).astype(float)
-        for each in (np.ones(len(usual)), is_failure[here], usual)
-    )
-    held = found > 0
-    if are_alike(failed[held], expected[held], found[held]):
-        return kinds
-    apart: Ints = kinds * 4 + quarter
-    return apart
+def _alike(held: Kinds, rows: Ints, is_failure: Bools, needed: int) -> tuple[Ints, Habit]:
+    """Kinds of rows that have one rate of failures each, and how the days vary beside.
+
+    Habits are those of the days before the window, in which no incident is looked for, where they are enough to tell.
+    """
+    kinds, day, quarter = numbered(held.rate[rows]), held.day[rows], held.quarter[rows]
+    here = slice(0, needed if _days(day[:needed]) >= _RHYTHM else len(rows))
+    parts = is_failure[here], numbered(kinds[here])
+    if _days(day) > _RHYTHM and not are_alike(*by_group(*parts, quarter[here])):
+        kinds = numbered(kinds * 4 + quarter)
+        parts = is_failure[here], numbered(kinds[here])
+    return kinds, habit(*by_group(*parts, day[here]))
 
 
-def _of_habits(days: Ints, needed: int) -> slice:
-    """Rows that show habits: those before the window, in which no incident is looked for, where they are enough to tell."""
-    return slice(0, needed if len(np.unique(days[:needed])) >= _RHYTHM else len(days))
+def _days(day: Ints) -> int:
+    """How many there are."""
+    return int(np.count_nonzero(np.bincount(day))) if len(day) else 0
 
 
 def _more_than_before(
@@ -221,9 +205,8 @@ def _more_than_before(
     if sides[0].value < 1 or sides[1].value < 1:
         return 1.0
     ratio = counts[1] / sides[1].value / (counts[0] / sides[0].value) if counts[0] else math.inf
-    apart = float(len(np.unique(days[:needed]))), float(len(np.unique(days[needed:])))
+    apart = float(_days(days[:needed])), float(_days(days[needed:]))
     p = own.of_change(differences.rate_change_p(counts, sides), ratio, apart)
-    _, kinds = np.unique(kinds, return_inverse=True)
     rows, failed = np.bincount(kinds).astype(float), np.bincount(kinds, weights=is_failure)
     here = np.bincount(kinds[needed:], minlength=len(rows))
     shared = (here > 0) & (here < rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from analytics.findings.sides import Bools, Floats, Ints
+    from analytics.findings.sides import Floats
 
 _LEAST_DAYS, _LEAST_FAILURES = 4, 5
 """Days that must have so many usual failures each: of fewer the counts show no habit beside their own chance."""
@@ -76,7 +76,7 @@ def _normal(log_chance: Floats) -> Floats:
     return found
 
 
-def are_alike(seen: Floats | Ints, usual: Floats, rows: Floats | Ints) -> bool:
+def are_alike(seen: Floats, usual: Floats, rows: Floats) -> bool:
     """Whether groups of rows have as many failures as evenly shared ones would (Pearson's chi-square; 10 %)."""
     from scipy import stats
 
@@ -86,18 +86,14 @@ def are_alike(seen: Floats | Ints, usual: Floats, rows: Floats | Ints) -> bool:
     return float(stats.chi2.sf(((seen - usual) ** 2 / spread).sum(), len(seen) - 1)) > _ALIKE
 
 
-def habit(is_failure: Bools, expected: Floats, days: Ints) -> Habit:
+def habit(seen: Floats, usual: Floats, rows: Floats) -> Habit:
     """How the days' rates differ, around their median day.
 
     Args:
-        is_failure: Of each row.
-        expected: Failures before each row, were they shared out evenly; one number more than rows.
-        days: Day of each row.
+        seen: Failures of each day.
+        usual: Those it would have, were they shared out evenly.
+        rows: Its rows.
     """
-    if not len(days):
-        return Habit()
-    edges = np.r_[np.flatnonzero(np.diff(days, prepend=days[0] - 1)), len(days)]
-    seen, usual, rows = np.diff(np.r_[0, np.cumsum(is_failure)][edges]), np.diff(expected[edges]), np.diff(edges)
     usable = usual >= _LEAST_FAILURES
     if usable.sum() < _LEAST_DAYS:
         return Habit()

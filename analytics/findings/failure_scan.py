@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.findings.failure_habit import Habit
+from analytics.findings.failure_kinds import shared_out
 
 if TYPE_CHECKING:
     from analytics.findings.sides import Bools, Floats, Ints
@@ -65,7 +66,7 @@ def densest(is_failure: Bools, kinds: Ints, needed: int, own: Habit) -> Stretch 
 
     Args:
         is_failure: Of each row, oldest first.
-        kinds: Rows of one kind are alike but for chance: sampled at one rate, at one kind of hour.
+        kinds: Rows of one kind are alike but for chance: sampled at one rate, at one kind of hour; ``numbered``.
         needed: The stretch must last beyond this row.
         own: How days differ by habit: stretches are less telling by as much.
 
@@ -75,7 +76,6 @@ def densest(is_failure: Bools, kinds: Ints, needed: int, own: Habit) -> Stretch 
     n, hits = len(is_failure), np.flatnonzero(is_failure)
     if len(hits) < LEAST or len(hits) == n:
         return None
-    _, kinds = np.unique(kinds, return_inverse=True)
     expected = shared_out(is_failure, kinds)
     edges = np.unique(np.linspace(0, n, min(n, _BLOCKS) + 1).astype(np.int64))
     starts, stops = _stretches(len(edges) - 1)
@@ -211,11 +211,3 @@ def _times(inside: int, length: int, count: int, n: int) -> float:
     if failures == 0 or length == inside:
         return math.inf
     return inside / (length - inside) * (rest - failures) / failures
-
-
-def shared_out(is_failure: Bools, kinds: Ints) -> Floats:
-    """Failures that each kind of rows would have before each row, were they shared out evenly."""
-    _, kinds = np.unique(kinds, return_inverse=True)
-    share = np.bincount(kinds, weights=is_failure) / np.bincount(kinds)
-    found: Floats = np.r_[0.0, np.cumsum(share[kinds])]
-    return found
