@@ -18,7 +18,7 @@ from tests.failing.logs import CODES, SINCE, Cell, Incident
 
 RATES: Final = (0.01, 0.05, 0.2, 1.0)
 FAILING: Final = (0.001, 0.003, 0.01, 0.03, 0.1)
-HABITS: Final = ("nights", "days", "redeployed")
+HABITS: Final = ("nights", "days", "weekends", "redeployed")
 #: What is planted, and the code that it must be found with.
 PLANTED: Final[dict[str, tuple[Incident, str]]] = {
     "burst": (logs.burst, CODES[0]),

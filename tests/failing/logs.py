@@ -33,8 +33,8 @@ class Cell:
         failing: Share of the runs that fails.
         history: Whether anything is logged before the window.
         habit: ``steady``; ``nights`` (three times as many fail from midnight to six), ``days`` (the rate of a day is the usual
-            one times a factor of its own, whose standard deviation is a half), ``redeployed`` (the sampling rate is halved on the
-            second day of the window).
+            one times a factor of its own, whose standard deviation is a half), ``weekends`` (twice as many fail),
+            ``redeployed`` (the sampling rate is halved on the second day of the window).
     """
 
     rate: float
@@ -81,6 +81,8 @@ def steady(cell: Cell, rng: np.random.Generator) -> Truth:
         risk = risk * np.where(second / _HOUR % 24 < 6, 3.0, 1.0)
     if cell.habit == "days":
         risk = risk * rng.gamma(4.0, 0.25, cell.days)[(second // _DAY).astype(np.int64)]
+    if cell.habit == "weekends":  # the log begins on a Thursday
+        risk = risk * np.where(np.isin(second // _DAY % 7, (2, 3)), 2.0, 1.0)
     code = np.where(rng.random(wanted) < risk, rng.choice(len(CODES), wanted, p=SHARES), -1)
     halved = (cell.habit == "redeployed") & (second >= cell.since + 1.4 * _DAY)
     return Truth(second, code, np.where(halved, cell.rate / 2, cell.rate))
