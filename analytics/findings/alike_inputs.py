@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from analytics import differences
 from analytics.findings.inputs import Inputs, read_inputs
 from analytics.findings.node_changes import compared_values
 from analytics.findings.variants import Variants
+from analytics.program.instead import set_paths
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ def alike_inputs(lake: Warehouse, old: Variants, new: Variants) -> AlikeInputs |
     sides = [read_inputs(lake, side, most=_MOST) for side in (old, new)]
     if min(len(side.rows) for side in sides) < _LEAST:
         return None
-    columns = [_always_read(side) for side in sides]
+    written = set_paths(old.definition.program) | set_paths(new.definition.program)
+    columns = [_always_read(side, written) for side in sides]
     names = [name for name in columns[0] if name in columns[1]]
     games = [[str(game) for game in side.rows["external_game_id"]] for side in sides]
     p_values = [p for name in names if (p := _p(columns[0][name], columns[1][name])) is not None]
@@ -56,18 +59,13 @@ def alike_inputs(lake: Warehouse, old: Variants, new: Variants) -> AlikeInputs |
     return AlikeInputs(tuple(names), moved)
 
 
-def _always_read(inputs: Inputs) -> dict[str, list[str | None]]:
-    """Path → values of the fields that nearly all runs read, in the phase before any built-in."""
-    found = {}
+def _always_read(inputs: Inputs, written: Collection[str]) -> dict[str, list[str | None]]:
+    """Path → values of the fields that nearly all runs read, but for what a version has answered or written itself."""
+    found: dict[str, list[str | None]] = {}
     for at, (phase, path) in enumerate(inputs.fields):
+        is_own = path.startswith("parent.") or (phase == "post" and path in written)
         values = [row[at] for row in inputs.values]
-        if phase == "pre" and sum(value is not None for value in values) >= _ALWAYS * len(values):
-            found[path] = values
-    for at, (phase, path) in enumerate(inputs.fields):
-        # What only the phase behind the built-in reads is an input too, if it is no answer of the built-in and was not set.
-        values = [row[at] for row in inputs.values]
-        is_event = phase == "post" and not path.startswith(("parent.", "data."))
-        if is_event and path not in found and sum(value is not None for value in values) >= _ALWAYS * len(values):
+        if not is_own and path not in found and sum(value is not None for value in values) >= _ALWAYS * len(values):
             found[path] = values
     return found
 

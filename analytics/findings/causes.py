@@ -186,8 +186,8 @@ class Causes:
         if found is None:
             self.search.undecided = self.search.undecided or search.undecided
             return None
-        if any(self._is_same_moment(other, found) for other in failing if other.border is not None):
-            # The failing runs are missing among those that are paid: the rest is no sample of who plays.
+        if any(other.border is not None and not _is_before(found, other) for other in failing):
+            # The failing runs are missing among those that are paid since: the rest is no sample of who plays.
             return None
         if level is None and found.border is not None:
             blamed = self._at_border(found)
@@ -215,11 +215,6 @@ class Causes:
                     return replace(version, trial=trial, cause="program", total=trial.difference)
                 return self._not_tried(version, change, trial)
         return None
-
-    def _is_same_moment(self, one: Incident, other: Incident) -> bool:
-        if one.since_low is None or one.since_high is None or other.since_low is None or other.since_high is None:
-            return False
-        return one.since_low <= other.since_high and other.since_low <= one.since_high
 
     def _drifting(self, search: Search) -> Incident | None:
         """Points that moved at no moment, but day after day, under one program."""
@@ -279,6 +274,14 @@ class Causes:
         if found.kind in ("version", "data") and found.points is not None:
             return replace(found, total=_moved_in_all(found, found.after))
         return found
+
+
+def _is_before(one: Incident, other: Incident) -> bool:
+    """Whether one was over, or clearly began, before the other."""
+    begun = other.since_low or other.since
+    if begun is None or one.since is None:
+        return False
+    return (one.until is not None and one.until < begun) or (one.since_high is not None and one.since_high < begun)
 
 
 def _rank(found: Incident) -> float:

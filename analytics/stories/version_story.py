@@ -299,7 +299,9 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any) -
         return [*said, "."]
     alike = found.alike
     if alike is not None and alike.are_alike:
-        still = f". What all runs of both read ({_listed(alike.fields)}) did not move beyond chance, so its program is the "
+        still = (
+            f". What all runs of both read ({_listed(alike.fields)}) did not move beyond chance, so its program is the "
+        )
         return [*said, still, f"likely cause; it was not tried: {found.trial.reason}."]
     return [*said, f". Its program was not tried: {found.trial.reason}."]
 
