@@ -64,9 +64,12 @@ class Causes:
     @cached_property
     def level(self) -> OneProgram | None:
         """All runs as one program pays them; None where no program tells that, or there is one only."""
-        order = [change.earlier.label for change, _ in self.trials]
-        order += [change.label for change, _ in reversed(self.trials)]
-        return one_program(self.runs, self.search.scope, self.pairs, order)
+        programs: dict[str, Side] = {}
+        for _, trial in self.trials:
+            programs.setdefault(trial.before.label, trial.before)
+        for _, trial in reversed(self.trials):
+            programs.setdefault(trial.after.label, trial.after)
+        return one_program(self.runs, self.search.scope, self.pairs, programs)
 
     # ---- stories ---------------------------------------------------------------------------------------------------
 
@@ -179,7 +182,10 @@ class Causes:
     def _data(self, versions: list[Incident], failing: list[Incident]) -> Incident | None:
         """Points that moved without a version, as far as that can be told apart."""
         level = self.level
-        search = self.search if level is None else Search(self.runs, self.since, self.until, level=level.runs)
+        search = self.search
+        if level is not None:
+            search = Search(self.runs, self.since, self.until, level=level.runs)
+            search.spans = self.search.spans
         if level is None and len({change.label for change, _ in self.trials}) and not self._is_apart(search, versions):
             return None
         found = search.data() or self._drifting(search)

@@ -15,7 +15,7 @@ from analytics.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 200_000
+MOST = 100_000
 """Runs that are replayed; of more, an even part is taken."""
 
 

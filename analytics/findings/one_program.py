@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,21 +26,22 @@ class OneProgram:
 
     Attributes:
         label: Of the program.
-        runs: All rows; points and case are those of the program. A row for which that is not known has no points.
+        runs: All rows; points and case are those of the program, which is the only label. A row for which that is not known has
+            no points. The frame is that of the runs as they were.
     """
 
     label: str
     runs: Runs
 
 
-def one_program(runs: Runs, scope: slice, pairs: Pairs, candidates: Sequence[str]) -> OneProgram | None:
+def one_program(runs: Runs, scope: slice, pairs: Pairs, candidates: Mapping[str, Side]) -> OneProgram | None:
     """The series under the first of some programs that tells nearly all runs of every version.
 
     Args:
         runs: All rows of the family.
         scope: The rows that are to be told.
         pairs: What was tried already.
-        candidates: Labels of the programs, the best reference first.
+        candidates: Label and some runs of each program, the best reference first.
 
     Returns:
         None where one version ran all the time, or where no program tells the others' runs.
@@ -48,12 +49,12 @@ def one_program(runs: Runs, scope: slice, pairs: Pairs, candidates: Sequence[str
     sides = _versions(runs, scope)
     if len(sides) < 2 or len(sides) > _MOST_VERSIONS:
         return None
-    for label in dict.fromkeys(candidates):
+    for label, program in candidates.items():
         if label not in sides:
             continue
         tried = []
         for other, side in sides.items():
-            found = pairs.tried(sides[label], side).forward if other != label else None
+            found = pairs.tried(program, side).forward if other != label else None
             if other != label and (found is None or not found.is_telling):
                 break
             tried += [found] if found is not None else []
@@ -72,21 +73,32 @@ def _versions(runs: Runs, scope: slice) -> dict[str, Side]:
 
 
 def _replaced(runs: Runs, scope: slice, label: str, tried: Sequence[Replayed]) -> Runs:
-    frame = runs.frame
-    inside = np.zeros(len(frame), dtype=bool)
+    """All rows with that program's points and cases, and the weights of the rows that were taken of other versions."""
+    import pandas as pd
+
+    inside = np.zeros(len(runs.time), dtype=bool)
     inside[scope] = True
     is_own = runs.label == runs.labels.index(label)
-    points = np.where(is_own, runs.points, np.nan)
-    weight = runs.weight.copy()
-    cases = frame["case_name"].astype(object).to_numpy(copy=True)
-    places = _places(frame["execution_id"].to_numpy(), inside & ~is_own)
+    points, weight = np.where(is_own, runs.points, np.nan), runs.weight.copy()
+    # Cases by number, those of the other programs behind the known ones: a million names as objects would take much memory.
+    numbers, names = pd.factorize(runs.frame["case_name"])
+    cases, known = numbers.astype(np.int64), {name: number for number, name in enumerate(names)}
+    places = _places(runs.frame["execution_id"].to_numpy(), inside & ~is_own)
     for found in tried:
         rows = found.rows[found.rows["decided"].to_numpy(bool)]
         at = places.loc[rows["execution_id"]].to_numpy()
-        points[at], cases[at] = rows["would"].to_numpy(float), rows["would_case"].to_numpy(object)
-        weight[at] = rows["weight"].to_numpy(float)
-    changed = frame.assign(points=points, case_name=cases, sample_weight=weight, label=label)
-    return Runs.of(changed)
+        points[at], weight[at] = rows["would"].to_numpy(float), rows["weight"].to_numpy(float)
+        told = [name if isinstance(name, str) else None for name in rows["would_case"]]
+        cases[at] = [-1 if name is None else known.setdefault(name, len(known)) for name in told]
+    return replace(
+        runs,
+        points=points,
+        weight=weight,
+        paid=runs.ok & np.isfinite(points),
+        case=cases,
+        label=np.zeros(len(points), dtype=np.int64),
+        labels=(label,),
+    )
 
 
 def _places(ids: np.ndarray, wanted: np.ndarray) -> pd.Series:

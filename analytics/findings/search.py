@@ -65,10 +65,14 @@ class Search:
         self.inside = runs.between(since, until)
         self.scope = runs.between(since - LOOK_BACK, until)
         self.region = runs.between(since - 2 * LOOK_BACK, until)
-        self.spans = activations(runs.frame.iloc[self.region])
         self.points = movements.of_points(self.level, self.region)
         self.undecided = ""
         self.best: VersionChange | None = None
+
+    @cached_property
+    def spans(self) -> list[Activation]:
+        """When which version was live."""
+        return activations(self.runs.frame.iloc[self.region])
 
     @cached_property
     def changes(self) -> list[VersionChange]:

@@ -136,7 +136,10 @@ class PostMortem:
         )
         # Of failures each is one run.
         frames = (versions, points, runs, None if self.shown.small else failures, durations)
-        forward = self.inquiry.telling if self.shown.incident.kind == "version" else None
+        trial = self.shown.incident.trial
+        forward = (
+            trial.forward if trial is not None and trial.basis == "its runs" and not self.shown.incident.steps else None
+        )
         grown = forward.running if forward is not None else None
         drawn = charts.responsive(
             lambda width: charts.timeline(*frames, overpaid=grown, width=width),
