@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from analytics import api
 from analytics.findings.failure_habit import Habit
 from analytics.findings.failure_scan import densest
 from analytics.findings.family import Family
@@ -20,6 +21,11 @@ from analytics.status import Coverage
 from analytics.stories import advice, failing, verdict
 from tests.failing import experiment, logs
 from tests.failing.logs import SINCE, Cell
+
+if TYPE_CHECKING:
+    from conftest import Table
+
+    from analytics.lake import Lake
 
 FAMILY = Family("acme", "Rides", True, (("s1", 1),), frozenset())
 
@@ -137,6 +143,25 @@ def test_a_steady_rate_without_history_is_told_plainly_and_no_episode_is_made_of
         "outside the rules",
     ):
         assert word not in text
+
+
+def test_a_rate_that_is_steady_is_a_finding_and_no_news(table: Table, fresh: Lake) -> None:
+    table.execute(
+        """insert into strategyexecutionlog (id, created_at, updated_at, "strategyId", "strategyVersion", "strategyType", "realmId",
+             status, "errorCode", points, "durationMs", "nodesExecuted", trace, sampled)
+           select gen_random_uuid(), at, at, 's1', 1, 'DSL_FULL', 'acme', case when bad then 'error' else 'ok' end,
+                  case when bad then 'DSL_UNEXPECTED' end, case when not bad then 5 end, 3, 0, 'null'::jsonb, not bad
+             from generate_series(0, 599) as number,
+                  lateral (select '2026-07-08Z'::timestamptz + number * interval '2 minutes', number % 3 = 0) as one(at, bad)"""
+    )
+    table.extract(fresh)
+    told = api.post_mortem(str(fresh.root), realm="acme", strategy_id="s1", since="2026-07-08", until="2026-07-09")
+    facts = told.summary()
+    assert {name: facts["counts"][name] for name in ("new", "finding", "fixed")} == {"new": 0, "finding": 1, "fixed": 0}
+    assert "steadily" in told.verdict.text
+    assert "Failed runs in the window" in told.strip().text
+    for section in (told.head, told.since, told.changed, told.why, told.how_much, told.who, told.failures, told.sure):
+        assert section().html
 
 
 def test_where_no_ok_row_was_drawn_the_share_is_a_bound() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from analytics.findings.counterfactual import Counterfactual, Replayed
 from analytics.findings.incident import Incident, Side, run_estimate
-from analytics.stories import chat, state_of, verdict, version_story
+from analytics.stories import chat, failing, state_of, verdict, version_story
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
@@ -119,7 +119,9 @@ def _counts(found: Incident) -> dict[str, int]:
     """What a calendar and an alert need: a change that goes on is new, one that is over is fixed."""
     if found.kind not in ("version", "failures", "data", "duration", "window"):
         return {"new": 0, "worse": 0, "finding": 0, "fixed": 0}
-    told = [found, *found.also]
+    told = [one for one in (found, *found.also) if not failing.is_steady(one)]
+    if not told:
+        return {"new": 0, "worse": 0, "finding": 1, "fixed": 0}  # a rate that has always been there is no news
     over = sum(one.is_over for one in told)
     # One page tells several: it is new while one of them goes on.
     return {"new": int(over < len(told)), "worse": 0, "finding": 0, "fixed": int(over == len(told))}

@@ -80,6 +80,11 @@ def is_of_window(found: Incident) -> bool:
     return found.since is None
 
 
+def is_steady(found: Incident) -> bool:
+    """Whether it fails as it always has, as far as the log goes: nobody knows since when."""
+    return found.kind == "failures" and found.since is None and found.before is None
+
+
 def episode(found: Incident) -> str:
     """When the failures of an incident happened, in words."""
     if is_of_window(found) or found.code_since is None:

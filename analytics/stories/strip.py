@@ -26,7 +26,7 @@ def strip(found: Incident, window: pd.DataFrame, parts: Split | None, small: Sma
     where = "in the window"
     if after and found.kind == "version":
         where = f"under {after.label}"
-    elif found.kind in ("failures", "data", "duration"):
+    elif found.kind in ("failures", "data", "duration") and found.since is not None:
         where = "since then"
     return page.strip(
         [
