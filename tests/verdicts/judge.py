@@ -186,7 +186,9 @@ def _percent(story: Story, facts: Facts, truths: Truths) -> dict[str, Stated | N
         best = sorted(known, key=lambda stated: abs(stated.value - stated.true))
         return {"same": best[0]} if best else {}
     spans = [facts[side] and (_moment(facts[side]["since"]), _moment(facts[side]["until"])) for side in _SIDES]
-    raw = truths.change(spans[0], spans[1]) if all(spans) else None
+    # Where a version did its part too, a finding about inputs says what these did by themselves.
+    of_inputs = bool(story.blamed) and heads[0]["cause"] == "inputs"
+    raw = truths.change(spans[0], spans[1], of_inputs=of_inputs) if all(spans) else None
     return {} if raw is None else {"raw": _stated(found, raw)}
 
 

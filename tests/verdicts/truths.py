@@ -77,10 +77,13 @@ class Truths:
         )
         return points / other - 1 if other else None
 
-    def change(self, before: tuple[datetime, datetime], after: tuple[datetime, datetime]) -> float | None:
-        """Points per run in one span against another, as a share: versions, inputs and all."""
+    def change(
+        self, before: tuple[datetime, datetime], after: tuple[datetime, datetime], *, of_inputs: bool = False
+    ) -> float | None:
+        """Points per run in one span against another, as a share: all of it, or what the first version makes of the inputs."""
+        paid = "points_baseline" if of_inputs else "points"
         was, now = (
-            self._one("select avg(points) from runs where ok and created_at between $1 and $2", *span)[0]
+            self._one(f"select avg({paid}) from runs where ok and created_at between $1 and $2", *span)[0]
             for span in (before, after)
         )
         return now / was - 1 if was and now is not None else None
