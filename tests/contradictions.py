@@ -94,13 +94,18 @@ def sentences(text: str) -> list[str]:
 def certain_and_unknown(page: Page) -> Iterator[str]:
     """An interval of a difference without zero, in one sentence with nothing, cannot tell, may be chance."""
     for said in sentences(page.text):
-        if _UNKNOWING.search(said.replace("paid nothing", "").replace("the rest", "")):
-            for found in _INTERVAL.finditer(said):
-                low, high = _value(found[1]), _value(found[2])
-                signed = found[1][0] in "+−-" or found[2][0] in "+−-"
-                is_change = signed or _OF_A_DIFFERENCE.search(said[: found.start()])
-                if is_change and low * high > 0:
-                    yield f"{found[0]} has no zero: {said}"
+        known = said.replace("paid nothing", "").replace("the rest", "")
+        for found in _INTERVAL.finditer(known):
+            low, high = _value(found[1]), _value(found[2])
+            signed = found[1][0] in "+−-" or found[2][0] in "+−-"
+            is_change = signed or _OF_A_DIFFERENCE.search(known[: found.start()])
+            if is_change and low * high > 0 and any(_together(known, found, of) for of in _UNKNOWING.finditer(known)):
+                yield f"{found[0]} has no zero: {said}"
+
+
+def _together(said: str, interval: re.Match[str], unknowing: re.Match[str]) -> bool:
+    """Whether the words are about the interval: what a colon after it introduces is split up, and each part has its own."""
+    return ": " not in said[interval.end() : unknowing.start()]
 
 
 def two_percents(page: Page) -> Iterator[str]:
@@ -220,7 +225,11 @@ def pays_and_gone(page: Page) -> Iterator[str]:
         return
     for said in sentences(page.section("head")):
         for found in _PAYS.finditer(said):
-            if int(found[1]) != page.live and not re.search(r"same (?:runs|inputs)|would", said):
+            # What it pays when it is tried on the runs of another is no claim that it is live.
+            tried = re.search(r"\b(?:what|as|than) $", said[: found.start()]) or said[found.end() :].startswith(
+                " the same"
+            )
+            if int(found[1]) != page.live and not tried and not re.search(r"same (?:runs|inputs)|would", said):
                 yield f"v{found[1]} is not live, v{page.live} is: {said}"
 
 

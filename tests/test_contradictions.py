@@ -32,6 +32,7 @@ def page(sentence: str = "", status: str = "", live: int | None = None, **sectio
         ("Points per run are as before: Rides pays 12 [11 – 13] points.", False),
         ("It fails in 38 % of its runs [21 – 64 %]: 61 runs paid nothing.", False),
         ("It moved by +2 [+1 – +3].\nNothing else is known.", False),
+        ("It moved by +2 [+1 – +3]: the program +2, what clients send 0, which may be chance.", False),
     ],
 )
 def test_an_interval_without_zero_is_not_nothing(sentence: str, is_one: bool) -> None:
@@ -141,6 +142,7 @@ def test_what_is_over_is_not_since(said: Page, is_one: bool) -> None:
         ("Version 2 of Rides paid 12 % more points; v3 pays as much.", 3, False),
         ("Version 2 of Rides paid 12 % more points; v3 still overpays.", 4, True),
         ("On the same inputs v1 pays what v2 paid.", 2, False),
+        ("The log does not tell what v1 pays; v1 pays the same in all runs that were tried.", 2, False),
         ("Version 2 of Rides pays 12 % more points.", None, False),
     ],
 )
