@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 
     from analytics.findings.sides import Floats, Ints
 
+_SHORTLY = timedelta(hours=6)
 _DRIFT = 0.005
 """Largest chance of a drift that no moment of change was found for."""
+_MANY = 0.02
+"""Share of the runs whose failing leaves no sample of the others."""
 _MOST_TRIALS = 12
 """Versions of a window that are tried, the latest ones."""
 
@@ -115,7 +119,8 @@ class Causes:
         taken: set[Activation] = set()
         for change, trial in self.trials:
             began_to_fail = any(item.border == change.span for item in failing)
-            if change.span in taken or (began_to_fail and trial.verdict != "differs"):
+            survivors_are_same = trial.verdict != "differs" and trial.forward is not None and trial.forward.is_telling
+            if change.span in taken or (began_to_fail and survivors_are_same):
                 continue
             found = self._version(change, trial)
             if found is None:
@@ -192,11 +197,12 @@ class Causes:
         if found is None:
             self.search.undecided = self.search.undecided or search.undecided
             return None
-        if any(other.border is not None and not _is_before(found, other) for other in failing):
+        lost = [other for other in failing if other.border is not None and _share(other) >= _MANY]
+        if any(not _is_before(found, other) for other in lost):
             # The failing runs are missing among those that are paid since: the rest is no sample of who plays.
             return None
-        if level is None and found.border is not None:
-            blamed = self._at_border(found)
+        if level is None:
+            blamed = self._near(found)
             if blamed is not None:
                 return None if any(item.border == blamed.border for item in versions) else blamed
         innocent = tuple(
@@ -212,10 +218,17 @@ class Causes:
         """Without one program to look through: the change is there within single versions, or no version is suspected."""
         return search.is_within or not versions
 
-    def _at_border(self, found: Incident) -> Incident | None:
-        """The version that came when points moved, unless it is acquitted."""
+    def _near(self, found: Incident) -> Incident | None:
+        """A version that came when points moved, or shortly before or after, unless it is acquitted.
+
+        Of two things that happen within hours, and of which one could not be tried, the log does not tell which it was.
+        """
+        if found.since_low is None or found.since_high is None:
+            return None
+        reach = max(_SHORTLY, found.since_high - found.since_low)
         for change, trial in self.trials:
-            if change.span == found.border and trial.verdict != "same":
+            is_near = found.since_low - reach <= change.span.first <= found.since_high + reach
+            if is_near and trial.verdict != "same":
                 version = self.search.with_version(change)
                 if trial.verdict == "differs":
                     return replace(version, trial=trial, cause="program", total=trial.difference)
@@ -280,6 +293,14 @@ class Causes:
         if found.kind in ("version", "data") and found.points is not None:
             return replace(found, total=_moved_in_all(found, found.after))
         return found
+
+
+def _share(failing: Incident) -> float:
+    """Share of the runs that fail with its code."""
+    assert failing.after is not None  # noqa: S101  # what fails has runs
+    rows = failing.after.rows
+    runs = run_estimate(rows).value
+    return float(((rows["status"] != "ok") & (rows["error_code"] == failing.code)).sum()) / runs if runs > 0 else 1.0
 
 
 def _is_before(one: Incident, other: Incident) -> bool:

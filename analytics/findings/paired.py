@@ -62,26 +62,31 @@ class Moved:
     amount_now: float
 
 
-def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike) -> Relative | None:
+def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Relative | None:
     """How much more was paid than the other program pays for the same runs, as a share of that.
 
     The ratio ``R = Σw(y − x) / Σwx`` with the interval of the total of its residuals ``(y − x) − R·x`` (linearised ratio
     estimator; Särndal, Swensson & Wretman, *Model Assisted Survey Sampling*, 1992, section 5.6). Where neither pays less than
     nothing it cannot be below −1.
 
+    Args:
+        paid, would: Points of the one and of the other program, run by run.
+        weights: Runs that each row stands for; of ``future`` only their proportions matter.
+        future: Of what the programs do, of which the runs are a sample.
+
     Returns:
         None where the other program pays nothing, or that may be: there is no share of it.
     """
     y, x, w = (np.asarray(values, dtype=float) for values in (paid, would, weights))
     base = float(np.nansum(w * x))
-    known = total_of(x, w)
+    known = estimates.total(x, w, future=True) if future else total_of(x, w)
     if not len(y) or not math.isfinite(known.low) or known.low <= 0 <= known.high or base == 0:
         return None
     ratio = float(np.nansum(w * (y - x))) / abs(base)
     residuals = (y - x) - ratio * x * math.copysign(1.0, base)
     if len(y) >= _ALIKE and np.allclose(residuals, 0.0, atol=1e-9 * float(np.abs(x).max())):
         return Relative(ratio, ratio, ratio)  # one factor for every run: there is nothing to average
-    left = estimates.total(residuals, w)
+    left = estimates.total(residuals, w, future=future)
     if not (math.isfinite(left.low) and math.isfinite(left.high)):
         return Relative(ratio, math.nan, math.nan)
     low, high = ratio + (left.low - left.value) / abs(base), ratio + (left.high - left.value) / abs(base)

@@ -66,7 +66,7 @@ def transported(backward: Replayed, after: Side) -> tuple[Estimate, Relative | N
     total = Estimate(
         value, value - low, value + high, len(rows), per_run.grade, per_run.effective_count
     ).as_difference()
-    return total, relative(now, before, weight)
+    return total, relative(now, before, weight, future=True)
 
 
 def _kinds(rows: pd.DataFrame) -> Ints:

@@ -88,7 +88,7 @@ def is_steady(found: Incident) -> bool:
 def episode(found: Incident) -> str:
     """When the failures of an incident happened, in words."""
     if is_of_window(found) or found.code_since is None:
-        return "steadily" if found.before is None else "in this window as a whole"
+        return "steadily, as far as the log tells" if found.before is None else "in this window as a whole"
     begun = number.when(found.code_since, long=True)
     if found.code_until is None:
         return f"since {begun}"

@@ -91,7 +91,7 @@ def _without(found: Incident, tried: Counterfactual, parts: Split | None) -> Blo
     if beyond is not None:
         said += [" Case by case, beyond the earlier amounts: ", page.est(beyond, sign=True), " points."]
     elif found.kind == "version":
-        said += [" Cases came or went, so amounts by cases do not tell it either."]
+        said += [" Other shares of runs reach its cases, so amounts by cases do not tell it either."]
     less = beyond is not None and beyond.high < 0
     return page.section(
         "much",

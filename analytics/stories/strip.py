@@ -27,7 +27,7 @@ def strip(found: Incident, window: pd.DataFrame, parts: Split | None, small: Sma
     if after and found.kind == "version":
         where = f"under {after.label}"
     elif found.kind in ("failures", "data", "duration") and found.since is not None:
-        where = "since then"
+        where = "in that time" if found.is_over else "since then"
     return page.strip(
         [
             _points(found, rows, parts),

@@ -358,13 +358,15 @@ def is_tried(found: Incident) -> bool:
 def overpaid(found: Incident, parts: Split | None) -> Estimate | None:
     """Points paid beyond the earlier program; negative for too few; None where that cannot be told.
 
-    Without a replay the amounts are compared case by case, which says nothing of runs whose case came or went.
+    Without a replay the amounts are compared case by case, which says nothing of runs whose case came or went, or that were sent
+    to another one.
     """
     if found.kind != "version":
         return None
     if is_tried(found):
         return found.total
-    return parts.overpaid if parts is not None and parts.is_same_cases else None
+    is_whole = parts is not None and parts.is_same_cases and parts.mix.low <= 0 <= parts.mix.high
+    return parts.overpaid if parts is not None and is_whole else None
 
 
 def _status(found: Incident) -> list[Any]:

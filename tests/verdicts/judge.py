@@ -133,7 +133,9 @@ def _wrong(story: Story, told: Mapping[str, Any]) -> str:
         return f"another code is named: {_said(told)}"
     if cause in ("inputs", "built-in") and story.path and told["field"] not in (None, story.path):
         return f"another field is named: {_said(told)}"
-    if (story.ended or story.rollback) and not told["is_over"] and not (story.stalls and kind == "version"):
+    # What has no moment is told of the window as a whole: not that it goes on.
+    goes_on = told["since"] is not None and not told["is_over"]
+    if (story.ended or story.rollback) and goes_on and not (story.stalls and kind == "version"):
         return f"it is said to go on: {_said(told)}"
     return ""
 
