@@ -32,7 +32,8 @@ LOOK_BACK = timedelta(days=7)
 RHYTHM = timedelta(days=28)
 """How far back earlier weeks are looked at, where the lake holds them: to know a weekend when there is one."""
 
-_WEEK = 7 * 86_400_000_000
+_DAY = 86_400_000_000
+_WEEK = 7 * _DAY
 _SAME_KIND = 5
 """Rows of a kind of hour, for its mean to stand for it."""
 
@@ -207,6 +208,24 @@ def same_hours(runs: Runs, start: int, stop: int, labels: Ints) -> Ints:
         span = runs.between(start - week * _WEEK, min(stop - week * _WEEK, start))
         found.append(span.start + np.flatnonzero(np.isin(runs.label[span], labels)))
     return np.concatenate(found)
+
+
+def same_hours_of_days(runs: Runs, start: int, stop: int, labels: Ints) -> Ints:
+    """Rows at the same hours of the days before, weekdays for weekdays and weekends for weekends, of the compared versions.
+
+    Args:
+        runs: All rows.
+        start, stop: Microseconds since 1970: the time to match, less than a day.
+        labels: Numbers of the versions.
+    """
+    kind = is_weekend(np.array([start], dtype=np.int64))[0]
+    found = []
+    for day in range(28, 0, -1):
+        begin = start - day * _DAY
+        if is_weekend(np.array([begin], dtype=np.int64))[0] == kind:
+            span = runs.between(begin, min(stop - day * _DAY, start))
+            found.append(span.start + np.flatnonzero(np.isin(runs.label[span], labels)))
+    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
 
 def weeks_apart(runs: Runs, rows: Ints) -> bool:

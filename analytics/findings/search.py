@@ -11,7 +11,7 @@ import numpy as np
 from analytics import differences
 from analytics.findings import movements
 from analytics.findings.activations import Activation, activations
-from analytics.findings.baseline import LOOK_BACK, comparable, same_hours, weeks_apart
+from analytics.findings.baseline import LOOK_BACK, comparable, same_hours, same_hours_of_days, weeks_apart
 from analytics.findings.change_points import LEAST_ROWS, ChangePoint, plausible_start
 from analytics.findings.failure_growth import Growth, growing_codes
 from analytics.findings.failure_incidents import failing
@@ -186,7 +186,11 @@ class Search:
         if stop - start >= 7 * DAY:
             return True
         after = after[runs.paid[after]]
-        earlier = same_hours(runs, start, stop, np.unique(runs.label[after]))
+        labels = np.unique(runs.label[after])
+        # A night is like the nights before it: days tell that sooner than weeks do.
+        earlier = same_hours_of_days(runs, start, stop, labels) if stop - start < DAY else np.empty(0, dtype=np.int64)
+        if len(earlier) < LEAST_ROWS:
+            earlier = same_hours(runs, start, stop, labels)
         earlier = earlier[runs.paid[earlier]]
         if len(earlier) < LEAST_ROWS:
             return True
