@@ -37,7 +37,8 @@ def sentence(found: Incident, cases: Sequence[Case], parts: Split, name: Any, hi
         told = _open(found, trial, name)
     else:
         told = _tried(found, trial, name, hidden)
-    return Verdict.of([*told, *_amount(found, parts)], _status(found), "fixed" if found.is_over else "finding")
+    in_all = _in_all(found, trial) if trial is not None else []
+    return Verdict.of([*told, *_amount(found, parts), *in_all], _status(found), "fixed" if found.is_over else "finding")
 
 
 def also(found: Incident) -> list[Any]:
@@ -142,7 +143,7 @@ def _tried(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[s
         said += [
             f" That is what both programs would pay for {before}'s runs at the same kinds of hours: {trial.reason}."
         ]
-    return said + _in_all(found, trial)
+    return said
 
 
 def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
@@ -202,20 +203,18 @@ def _per_run(estimate: Estimate) -> str:
 
 
 def _in_all(found: Incident, trial: VersionTrial) -> list[Any]:
-    """The raw change, split: what the program did, and what came with who plays."""
+    """The raw change where the program is not all of it, split: what that did, and what came with who plays."""
     per_run, change, rest = trial.per_run, found.points, inputs_part(found)
     if found.steps or per_run is None or change is None or rest is None:
         return []
-    is_beyond = not rest.low <= 0 <= rest.high
-    if not is_beyond and not change.is_significant:
+    if rest.low <= 0 <= rest.high:  # the section on why has it all the same
         return []
     return [
         " Points per run moved by ",
         page.strong(_per_run(change.change)),
         " in all ",
         page.ci(change.change.low, change.change.high, value=change.change.value, sign=True),
-        f". Of that the program is {_per_run(per_run)}. Who plays and what clients send is {_per_run(rest)}",
-        "." if is_beyond else ", which may be chance.",
+        f": the program is {_per_run(per_run)} of that, who plays and what clients send {_per_run(rest)}.",
     ]
 
 
