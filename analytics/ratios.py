@@ -21,6 +21,13 @@ class Relative:
     low: float
     high: float
 
+    def to_dict(self) -> dict[str, float | None]:
+        """As plain JSON values; what is not finite becomes ``None``."""
+        return {
+            name: value if math.isfinite(value) else None
+            for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
+        }
+
 
 UNKNOWN = Relative(math.nan, math.nan, math.nan)
 

@@ -366,8 +366,8 @@ def test_an_id_with_a_line_break_stays_within_its_comment_of_the_queries():
 
 
 def test_what_was_underpaid_case_by_case_has_its_own_words():
-    less = estimates.Estimate(-40.0, -50.0, -30.0, 20, "good")
-    parts = cases.Split(less, less, less, less)
+    less, nothing = estimates.Estimate(-40.0, -50.0, -30.0, 20, "good"), estimates.Estimate(0.0, -2.0, 2.0, 20, "rough")
+    parts = cases.Split(less, nothing, less, less)
     blocks = [
         overpaid.section(Incident("version", None, None, None), Counterfactual(reason="no definition"), parts),
         affected.users(
@@ -439,3 +439,11 @@ def test_a_report_asked_for_by_a_run_looks_at_the_days_around_it(warehouse, spee
         "since": f"{day - pd.Timedelta('1D'):%Y-%m-%d}",
         "until": f"{day + pd.Timedelta('2D'):%Y-%m-%d}",
     }
+
+
+def test_where_runs_reach_other_cases_an_amount_case_by_case_is_not_given():
+    less = estimates.Estimate(-40.0, -50.0, -30.0, 20, "good")
+    for parts in (cases.Split(less, less, less, less), cases.Split(less, less, less, less, is_same_cases=False)):
+        block = overpaid.section(Incident("version", None, None, None), Counterfactual(reason="no definition"), parts)
+        assert "amounts by cases do not tell it either" in block.text
+        assert "40" not in block.text

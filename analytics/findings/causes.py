@@ -212,7 +212,8 @@ class Causes:
         )
         if innocent or level is not None:
             found = replace(found, border=None)
-        return replace(found, cause="inputs", innocent=innocent, is_one_program=level is not None)
+        means = None if level is None else (level.label, *_means(level.runs, found))
+        return replace(found, cause="inputs", innocent=innocent, is_one_program=level is not None, level=means)
 
     def _is_apart(self, search: Search, versions: list[Incident]) -> bool:
         """Without one program to look through: the change is there within single versions, or no version is suspected."""
@@ -319,6 +320,19 @@ def _rank(found: Incident) -> float:
     if total is None or not math.isfinite(total.value):
         return 0.0 if found.kind == "duration" else -1e-9
     return -abs(total.value)
+
+
+def _means(level: Runs, found: Incident) -> tuple[Estimate, Estimate]:
+    """Points per run under one program, before a change and after it."""
+    from analytics import estimates
+
+    told = []
+    for side in (found.before, found.after):
+        assert side is not None  # noqa: S101  # what moved has both
+        rows = level.where(level.between(side.since, as_number(side.until) + 1))
+        rows = rows[level.paid[rows]]
+        told.append(estimates.mean(level.points[rows], level.weight[rows], future=True))
+    return told[0], told[1]
 
 
 def _moved_in_all(found: Incident, after: Side) -> Estimate | None:

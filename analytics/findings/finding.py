@@ -12,11 +12,12 @@ from analytics.differences import Difference
 from analytics.estimates import Estimate
 from analytics.findings.activations import Activation
 from analytics.findings.alike_inputs import AlikeInputs
-from analytics.findings.paired import Relative, relative
+from analytics.findings.paired import relative
 from analytics.findings.sides import Side
 from analytics.findings.slopes import Slope
 from analytics.findings.timeout_causes import TimeoutCause
 from analytics.findings.trials import VersionTrial
+from analytics.ratios import Relative
 
 Cause = Literal["program", "inputs", "built-in", "failures", "unknown", ""]
 
@@ -69,6 +70,7 @@ class Incident:
         slope: Of points that drift: how fast; None for a change at a moment.
         alike: Of a version whose program could not be tried: whether what came in moved, too.
         is_one_program: Of ``data``: what moved are the points that one program pays for all runs, whichever version was live.
+        level: Of these: label of the program, and its points per run before and after.
         innocent: Versions that began about then and are shown to pay the same.
         open_trials: Of what is quiet: versions of which it cannot be told whether they pay otherwise.
     """
@@ -101,6 +103,7 @@ class Incident:
     slope: Slope | None = None
     alike: AlikeInputs | None = None
     is_one_program: bool = False
+    level: tuple[str, Estimate, Estimate] | None = None
     innocent: tuple[VersionTrial, ...] = ()
     open_trials: tuple[VersionTrial, ...] = ()
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from analytics import estimates
 from analytics.estimates import Estimate
+from analytics.ratios import Relative
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,22 +23,6 @@ _USUAL = 0.9
 """Share of a group's runs with one amount, for it to be the group's amount."""
 
 Way = Literal["amount", "route", "fails"]
-
-
-@dataclass(frozen=True, slots=True)
-class Relative:
-    """A change as a share of what there was, with its 95 % interval: 0.5 is half as much again."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, float | None]:
-        """As plain JSON values; what is not finite becomes ``None``."""
-        return {
-            name: value if math.isfinite(value) else None
-            for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
-        }
 
 
 @dataclass(frozen=True, slots=True)

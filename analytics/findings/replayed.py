@@ -13,10 +13,11 @@ import numpy as np
 from analytics.estimates import Estimate
 from analytics.findings.evidence import Definition
 from analytics.findings.inputs import MOST, Inputs, read_inputs
-from analytics.findings.paired import Moved, Relative, mean_of, moved_cases, relative, total_of, widened
+from analytics.findings.paired import Moved, mean_of, moved_cases, relative, total_of, widened
 from analytics.findings.running import running_total
 from analytics.findings.tried import Trial, Tried
 from analytics.findings.variants import Variants
+from analytics.ratios import Relative
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Replayed:
         failed: Error code → runs on whose inputs the program fails, and pays nothing.
         missing: What the other runs lack → runs.
         open_cases: Case in which they were paid, None for none → runs, the most first.
+        open_paid: Estimated total that they were paid.
         paid, would_pay: Estimated totals over decided runs.
         difference: Paid minus would pay, of all replayed runs: where an undecided run is bounded, the interval holds its bounds.
         per_run: The mean difference of decided runs.
@@ -101,6 +103,7 @@ class Replayed:
     failed: dict[str, int]
     missing: dict[str, int]
     open_cases: dict[str | None, int]
+    open_paid: Estimate
     paid: Estimate
     would_pay: Estimate
     difference: Estimate
@@ -225,6 +228,7 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
         open_cases=dict(
             Counter(name if isinstance(name, str) else None for name in rows["case_name"][rest]).most_common()
         ),
+        open_paid=total_of(rows["points"].where(rest, 0.0), rows["weight"]),
         paid=total_of(decided["points"], decided["weight"]),
         would_pay=total_of(decided["would"], decided["weight"]),
         difference=widened(total, *bounds).as_difference(),

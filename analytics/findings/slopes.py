@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from analytics import estimates
-from analytics.findings.paired import Relative
 from analytics.findings.rank_tests import ranks, strata
+from analytics.ratios import Relative
 
 if TYPE_CHECKING:
     from analytics.findings.sides import Floats, Ints, Runs

@@ -9,10 +9,11 @@ import numpy as np
 
 from analytics import estimates
 from analytics.estimates import Estimate
-from analytics.findings.paired import Relative, relative
+from analytics.findings.paired import relative
 from analytics.findings.rank_tests import strata
 from analytics.findings.replayed import Replayed
 from analytics.findings.sides import Side, paid, run_estimate
+from analytics.ratios import Relative
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,10 +16,11 @@ import numpy as np
 from analytics import estimates
 from analytics.estimates import Estimate
 from analytics.findings.counterfactual import Counterfactual
-from analytics.findings.paired import Moved, Relative
+from analytics.findings.paired import Moved
 from analytics.findings.replayed import Replayed
 from analytics.findings.sides import Side, run_estimate
 from analytics.findings.transported import transported
+from analytics.ratios import Relative
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from analytics import differences, estimates, page
 from analytics.differences import Difference
 from analytics.estimates import Estimate
 from analytics.findings.cases import Case
-from analytics.findings.incident import NO_CASE, Side, run_estimate
+from analytics.findings.incident import NO_CASE, Incident, Side, run_estimate
 from analytics.page import Column, number
 from analytics.stories.small_cells import SmallCells
 from analytics.warehouse import records
@@ -26,15 +26,16 @@ _MOST_NODES = 8
 _WIDEST = 1.5  # the axis of relative changes ends here; a larger change is in the number
 
 
-def table(before: Side, after: Side, cases: Sequence[Case], points: Difference | None) -> Block:
+def table(before: Side, after: Side, cases: Sequence[Case], found: Incident) -> Block:
     """Measures per run on both sides, with the interval of the change.
 
     Args:
         before, after: The two sides.
         cases: What each case paid on both.
-        points: The change of points per run as the verdict has it, which may compare like hours with like.
+        found: What stands out: its change of points per run may compare like hours with like, or one program with itself.
     """
-    rows = [_points_row(before, after, points)]
+    rows = [*_same_runs_row(found), *_one_program_row(found)]
+    rows.append(_points_row(before, after, None if found.is_one_program else found.points))
     is_negative = any((side.paid["points"] < 0).any() for side in (before, after))
     for case in [case for case in cases if case.amount_changed][:3]:
         pays = page.Markup("Points when {} pays").format(page.author(case.name))
@@ -151,6 +152,27 @@ def failures(
         said += f" Others are left out: fewer than {small.least} logged users met them."
     said += f" {refused}" if refused else ""
     return page.section("fail", "What failed?", how, said, [page.table(lines, columns)])
+
+
+def _same_runs_row(found: Incident) -> list[dict[str, Any]]:
+    """Both programs on the later version's own runs; nothing where they were not tried on them."""
+    trial = found.trial
+    forward = trial.forward if trial is not None else None
+    if trial is None or forward is None or trial.basis != "its runs" or forward.relative is None or found.steps:
+        return []
+    rows = forward.rows[forward.rows["decided"].to_numpy(bool)]
+    means = [estimates.mean(rows[name], rows["weight"]) for name in ("would", "points")]
+    sure = trial.pays_more is not None
+    change = differences.told(forward.per_run, forward.relative, is_significant=sure)
+    return [_row("Points per run, on the same runs", means[0], means[1], hot=True, change=change)]
+
+
+def _one_program_row(found: Incident) -> list[dict[str, Any]]:
+    """Points per run as one program pays them, whichever version was live."""
+    if found.level is None or found.points is None:
+        return []
+    label, before, after = found.level
+    return [_row(f"Points per run, as {label} pays all", before, after, hot=True, change=found.points)]
 
 
 def _points_row(before: Side, after: Side, points: Difference | None) -> dict[str, Any]:

@@ -55,7 +55,12 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None, trial: 
             said_same = f"Cannot tell: {why}. Where it can be told, {same}."
         return page.section("much", _question(forward), how, said_same, [*_series(found), *_notes(forward)])
     low, high = forward.difference.low, forward.difference.high
+    whole: list[Any] = []
+    if found.steps and found.total is not None:
+        beyond = page.est(found.total, sign=True)
+        whole = ["All versions of the series together: ", beyond, f" points beyond {other}. Of that, {one}: "]
     said: list[Any] = [
+        *whole,
         f"Points on the same inputs: {other} would have paid ",
         page.est(forward.would_pay),
         f"; {one} paid ",

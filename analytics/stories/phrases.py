@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from analytics import page
 from analytics.differences import Difference
-from analytics.findings.paired import Relative
 from analytics.page import number
 from analytics.page.text import plain
+from analytics.ratios import Relative
 
 if TYPE_CHECKING:
     import pandas as pd

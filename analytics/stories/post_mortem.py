@@ -65,11 +65,16 @@ class PostMortem:
     def verdict(self) -> verdict.Verdict:
         """The sentence on top."""
         asked, incident = self.inquiry, self.shown.incident
-        found = verdict.decide(
-            incident, self.shown.cases, asked.split, asked.family, asked.window, asked.coverage, self.shown.hidden_cases
+        return verdict.decide(
+            incident,
+            self.shown.cases,
+            asked.split,
+            asked.family,
+            asked.window,
+            asked.coverage,
+            self.shown.hidden_cases,
+            self.shown.nodes.frame if incident.kind == "data" and self.shown.nodes else None,
         )
-        # Only where no version explains it are the inputs the answer.
-        return found.with_input(self.shown.nodes.frame) if incident.kind == "data" and self.shown.nodes else found
 
     @cached_property
     def silences(self) -> Silences:
@@ -183,8 +188,20 @@ class PostMortem:
             "What changed?",
             how,
             said,
-            [*body, measures.table(before, after, self.shown.cases, found.points)],
+            [*body, *self._later_diffs(), measures.table(before, after, self.shown.cases, found)],
         )
+
+    def _later_diffs(self) -> list[Block]:
+        """Of a series of versions, what each later one changed in the one before it."""
+        asked, steps = self.inquiry, self.shown.incident.steps
+        told: list[Block] = []
+        for step in steps[1:]:
+            if step.before_it is None:
+                continue
+            earlier, later = step.before_it.before, step.before_it.after
+            said, body = examples.program_diff(asked.lake, asked.family, earlier, later)
+            told.append(page.fold(f"{earlier.label} → {later.label}: {said}", body or [page.note(said)]))
+        return told
 
     def why(self) -> Block:
         """Effect and mix, cases, nodes."""

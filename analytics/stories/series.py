@@ -115,7 +115,7 @@ def roles(spans: Sequence[Activation], found: Incident) -> Any:
 
     def role(span: Activation) -> str:
         if found.kind == "version" and found.after is not None and found.before is not None:
-            if span.label == found.after.label:
+            if span.label == found.after.label or span.label in {step.span.label for step in found.steps}:
                 return "finding"
             return "before" if span.label == found.before.label else "other"
         return "before"

@@ -21,11 +21,15 @@ def strip(found: Incident, window: pd.DataFrame, parts: Split | None, small: Sma
     """Points beyond, runs, users, failures."""
     after = found.after
     rows = after.rows if after else window
+    if found.steps:
+        import pandas as pd
+
+        rows = pd.concat([step.trial.after.rows for step in found.steps])
     users = int(rows["external_user_id"].nunique())
     failed = int((rows["status"] != "ok").sum())
     where = "in the window"
     if after and found.kind == "version":
-        where = f"under {after.label}"
+        where = f"under {after.label}" + (f" to {found.steps[-1].span.label}" if found.steps else "")
     elif found.kind in ("failures", "data", "duration") and found.since is not None:
         where = "in that time" if found.is_over else "since then"
     return page.strip(

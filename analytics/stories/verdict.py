@@ -37,6 +37,7 @@ def decide(
     window: pd.DataFrame,
     held: Coverage,
     hidden: Collection[str] = (),
+    nodes: pd.DataFrame | None = None,
 ) -> Verdict:
     """Choose the sentence that the evidence carries.
 
@@ -47,6 +48,7 @@ def decide(
         window: Logged runs of the window, oldest first.
         held: How much of the window the lake holds.
         hidden: Cases that are not to be named.
+        nodes: Nodes that differ, for where no version explains what moved.
     """
     name = page.author(family.name)
     if found.kind == "nothing":
@@ -63,6 +65,8 @@ def decide(
         )
         return Verdict.of(["No run of ", name, f" was logged in this window. {most}"], None)
     told = _moved(found, cases, parts, name, hidden)
+    if told is not None and found.kind == "data" and nodes is not None:
+        told = told.with_input(nodes)
     if told is not None:
         return Verdict.of([*told.sentence, *moved.also(found)], told.status, told.status_role)
     return Verdict.of([*_quiet(found, window, name), *_tried(found)], None)
@@ -141,6 +145,12 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
     """The answer to "since when?"."""
     if found.kind == "nothing":
         return "No run is logged in the window; what is shown went before it."
+    if found.kind == "version" and found.steps:
+        came = ", ".join(f"{step.span.label} on {number.when(step.span.first)}" for step in found.steps)
+        back = (
+            f", until {found.rollback.label} was back on {number.when(found.rollback.first)}" if found.rollback else ""
+        )
+        return f"Points per run move with the first runs of the series: {came}{back}."
     if found.kind == "version" and found.after:
         ended = ", and it is still live"
         if found.rollback:
@@ -155,6 +165,13 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
     if found.kind in ("data", "duration") and found.since:
         what = "Points per run move" if found.kind == "data" else "Ok runs become slower"
         version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
+        if found.slope is not None and found.kind == "data":
+            how = (
+                "day after day" if found.slope.is_sure else "day after day or in one step, which the log does not tell"
+            )
+            return f"{what} {how}; no version explains it."
+        if found.is_one_program:
+            return f"{what} though all runs are counted as one program pays them: no version explains it. {moved.began(found)}"
         return f"{what}: {version}. {moved.began(found)}"
     if found.kind == "window":
         return f"Not looked for: the window as a whole is compared with {found.baseline}."
@@ -168,6 +185,12 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
 def why_sentence(parts: Split, found: Incident) -> str:
     """The answer to "why?": the program's part on the same runs, and what came with the inputs; by cases where none was tried."""
     change = found.points.change if found.points else None
+    if found.is_one_program and change is not None:
+        whole = number.number(change.value, change.low, change.high, sign=True)
+        return (
+            f"Counted as one program pays all runs, points per run moved by {whole}: that came with who plays and what clients "
+            "send. What the versions pay otherwise is not in it, and stands below, case by case."
+        )
     rest = version_story.inputs_part(found)
     per_run = found.trial.per_run if found.trial is not None and found.trial.verdict == "differs" else None
     if per_run is not None and rest is not None and change is not None:

@@ -109,8 +109,14 @@ def undecided(trials: Sequence[VersionTrial]) -> str:
 def _at_worst(trial: VersionTrial) -> str:
     """The least and the most that the runs which were not tried may change."""
     forward, worst = trial.forward, trial.worst
-    if forward is None or worst is None or (worst.low == 0 and worst.high == 0):
+    if forward is None or (worst is not None and worst.low == 0 and worst.high == 0):
         return ""
+    if worst is None:
+        open_paid = forward.open_paid
+        if not forward.decided_count or not math.isfinite(open_paid.low):
+            return " Nothing bounds what they would have been paid."
+        much = number.number(open_paid.value, open_paid.low, open_paid.high)
+        return f" They were paid {much} points in all, and nothing bounds what they would have been paid."
     low, high = (number.number(end, worst.low, worst.high, sign=True) for end in (worst.low, worst.high))
     share = ""
     if forward.paid.value > 0:
