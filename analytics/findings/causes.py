@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.estimates import Estimate
+from analytics.estimate import GRADES, Estimate, graded
 from analytics.findings.activations import Activation
 from analytics.findings.change_points import LEAST_ROWS
 from analytics.findings.finding import Cause, Incident, Step
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _SHORTLY = timedelta(hours=6)
 _DRIFT = 0.005
 """Largest chance of a drift that no moment of change was found for."""
+_ENOUGH = 100
+"""Logged rows from which on a total of several groups is graded by its width."""
 _MANY = 0.02
 """Share of the runs whose failing leaves no sample of the others."""
 _MOST_TRIALS = 12
@@ -371,5 +373,6 @@ def _sum(parts: list[Estimate | None]) -> Estimate | None:
     value = math.fsum(part.value for part in known)
     low = math.hypot(*(part.value - part.low for part in known))
     high = math.hypot(*(part.high - part.value for part in known))
-    worst = max((part.grade for part in known), key=("good", "rough", "too few").index)
-    return Estimate(value, value - low, value + high, sum(part.logged_count for part in known), worst).as_difference()
+    rows = sum(part.logged_count for part in known)
+    grade = graded((low + high) / 2, abs(value)) if rows >= _ENOUGH else GRADES[2]
+    return Estimate(value, value - low, value + high, rows, grade).as_difference()
