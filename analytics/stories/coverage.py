@@ -41,6 +41,7 @@ def facts(
     sampling: str,
     replayed: str,
     silences: Silences,
+    compared: str = "a week before it is read as baseline",
 ) -> list[tuple[Any, Any]]:
     """The data box: coverage, sampling, truncation, definitions, and what is not known."""
     found = coverage(lake, Window(since, until))
@@ -57,7 +58,7 @@ def facts(
     )
     rate = " and ".join(number.percent(w) for w in weights) or "unknown: no sampled row"
     return [
-        ("Window", f"{number.span(since, until)}, {silent.gaps(gaps, silences)}; a week before it is read as baseline"),
+        ("Window", f"{number.span(since, until)}, {silent.gaps(gaps, silences)}; {compared}"),
         (
             "Rows used",
             f"{len(ok):,} ok rows and {len(rows) - len(ok):,} failures, logged counts; "

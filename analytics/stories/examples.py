@@ -53,7 +53,13 @@ def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> 
 
 
 def three_runs(
-    lake: Warehouse, rows: pd.DataFrame, *, show_users: bool, other: Side | None = None, asked: str = ""
+    lake: Warehouse,
+    rows: pd.DataFrame,
+    *,
+    show_users: bool,
+    other: Side | None = None,
+    called: str = "",
+    asked: str = "",
 ) -> list[Any]:
     """A typical run, the largest and a failing one, each with its receipt and how to reproduce it.
 
@@ -62,6 +68,7 @@ def three_runs(
         rows: The runs to choose from.
         show_users: Show user ids.
         other: The side compared with: where it is one version, what that pays on the same inputs is said.
+        called: What to call that version; its number when empty.
         asked: Id of a run to be explained before them.
     """
     chosen = _choose(rows)
@@ -83,7 +90,7 @@ def three_runs(
             other.strategy_id,
             other.strategy_version,
         )
-        label = f"Version {other.strategy_version}" if other is not None else ""
+        label = called or (f"Version {other.strategy_version}" if other is not None else "")
         told = of_evidence(found, other=None if is_own else sister, label=label, show_users=show_users)
         points = number.exact(run["points"]) if run["status"] == "ok" and run["points"] is not None else "no points"
         line = [

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 _MOST_CASES = 12
 
 
-def section(found: Incident, tried: Counterfactual, parts: Split | None, trial: VersionTrial | None = None) -> Block:
+def section(
+    found: Incident,
+    tried: Counterfactual,
+    parts: Split | None,
+    trial: VersionTrial | None = None,
+    question: str = "",
+) -> Block:
     """The counterfactual by case; without one, why there is none and what can be said instead.
 
     Args:
@@ -29,10 +35,12 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None, trial: 
         tried: Both programs on each other's runs, by the cases that may be shown.
         parts: The change by cases.
         trial: What that proves.
+        question: Where it is another one than how much was overpaid.
     """
     forward = tried.forward
     if forward is None or not forward.decided_count:
-        return _without(found, tried, parts)
+        return _without(found, tried, parts, question)
+    question = question or _question(forward)
     one, other = forward.inputs_label, forward.program_label
     how: list[Any] = [
         f"Replayed: {forward.tried_count:,} of {forward.logged_count:,} logged ok runs"
@@ -53,7 +61,7 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None, trial: 
         else:
             why = trial.reason if trial is not None else "some runs could not be tried"
             said_same = f"Cannot tell: {why}. Where it can be told, {same}."
-        return page.section("much", _question(forward), how, said_same, [*_series(found), *_notes(forward)])
+        return page.section("much", question, how, said_same, [*_series(found), *_notes(forward)])
     low, high = forward.difference.low, forward.difference.high
     whole: list[Any] = []
     if found.steps and found.total is not None:
@@ -82,14 +90,14 @@ def section(found: Incident, tried: Counterfactual, parts: Split | None, trial: 
                 ]
             )
         )
-    return page.section("much", _question(forward), how, said, body)
+    return page.section("much", question, how, said, body)
 
 
 def _question(forward: Replayed) -> str:
     return f"How much was {'under' if forward.difference.high < 0 else 'over'}paid?"
 
 
-def _without(found: Incident, tried: Counterfactual, parts: Split | None) -> Block:
+def _without(found: Incident, tried: Counterfactual, parts: Split | None, question: str) -> Block:
     why = tried.reason or "no run's input decides what the other program pays"
     said: list[Any] = [f"Cannot be replayed: {why}."]
     beyond = version_story.overpaid(found, parts)
@@ -100,7 +108,7 @@ def _without(found: Incident, tried: Counterfactual, parts: Split | None) -> Blo
     less = beyond is not None and beyond.high < 0
     return page.section(
         "much",
-        f"How much was {'under' if less else 'over'}paid?",
+        question or f"How much was {'under' if less else 'over'}paid?",
         ["Without both programs, amounts are compared case by case."],
         said,
     )
