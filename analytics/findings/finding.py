@@ -44,7 +44,8 @@ class Incident:
     Attributes:
         kind: ``version`` (points changed with a version), ``failures`` (a code appeared or grew), ``data`` (points changed
             without a version), ``duration`` (ok runs became slower), ``window`` (points differ from a baseline that was asked
-            for), ``quiet`` (nothing significant), ``single`` (nothing to compare with) or ``nothing`` (no rows).
+            for), ``against`` (two strategies side by side, no before and after), ``quiet`` (nothing significant), ``single``
+            (nothing to compare with) or ``nothing`` (no rows).
         before, after: The two groups; ``None`` where there is none.
         points: Change of points per run.
         rollback: The activation that ended it by going back to an earlier version.

@@ -144,6 +144,7 @@ def _trial(trial: VersionTrial) -> dict[str, Any]:
         "version": trial.after.strategy_version,
         "strategy_id": trial.after.strategy_id,
         "earlier": trial.before.strategy_version,
+        "earlier_strategy_id": trial.before.strategy_id,
         "since": trial.after.since.isoformat(),
         "until": trial.after.until.isoformat(),
         "verdict": trial.verdict,
