@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ def post_mortem(
     since: str | date = "7d",
     until: str | date = "now",
     baseline: str = "",
+    against: str = "",
     execution_id: str = "",
     show_users: bool = False,
     min_users: int = 0,
@@ -46,6 +48,8 @@ def post_mortem(
         since, until: The window in question.
         baseline: What to compare with: a version (``v2``, ``v2@<start of its id>``) or a window
             (``2026-07-01..2026-07-05``); empty to let the report choose.
+        against: Another strategy of the same tenant to compare with in the same window: its name, ``tag:NAME`` for the versions
+            of a strategy that carry an experiment's tag, or an id; ``family`` may be a tag, too. Empty for none.
         execution_id: A run to explain before the three that the report chooses; its first letters do.
         show_users: Show user ids.
         min_users: For a report to be passed on: users that whatever it shows must rest on, and no single runs or users;
@@ -65,6 +69,12 @@ def post_mortem(
     from analytics.findings.lookup import find_run
     from analytics.stories.post_mortem import PostMortem
 
+    if against:
+        return _against(
+            lake, realm, no_realm, strategy_id, family, Window.parse(since, until).of_report(),
+            against=against, clash={"--baseline": baseline, "--execution": execution_id}, show_users=show_users,
+            min_users=min_users, counters=counters, engine=engine,
+        )  # fmt: skip
     small = _small(min_users, show_users)
     tenant, any_realm = tenant_of(realm, no_realm)
     opened = warehouse_of(lake, tenant, any_realm, engine)
@@ -94,6 +104,49 @@ def post_mortem(
         sampling=sampling,
         execution_id=str(run.get("execution_id", "")),
     )
+
+
+def _against(
+    lake: Warehouse | str | Path | None,
+    realm: str | None,
+    no_realm: bool,
+    strategy_id: str,
+    family: str,
+    window: Window,
+    *,
+    against: str,
+    clash: Mapping[str, str],
+    show_users: bool,
+    min_users: int,
+    counters: str,
+    engine: str,
+) -> PostMortem:
+    """One strategy against another."""
+    from analytics.findings.comparison import Comparison
+    from analytics.findings.family import find_family
+    from analytics.findings.groups import find_group, find_other
+    from analytics.stories.against import Against
+
+    if others := [name for name, value in clash.items() if value]:
+        raise UsageError(
+            f"--against with {' and '.join(others)}: two strategies are compared in one window, without a before",
+            hint=f"leave out --against, or {' and '.join(others)}",
+        )
+    small = _small(min_users, show_users)
+    tenant, any_realm = tenant_of(realm, no_realm)
+    opened = warehouse_of(lake, tenant, any_realm, engine)
+    if family and not strategy_id:
+        found = find_group(opened, family, realm=tenant, any_realm=any_realm)
+    else:
+        found = find_family(
+            opened, realm=tenant, any_realm=any_realm, family=family or None, strategy=strategy_id or None
+        )
+    other = find_other(opened, found, against)
+    opened, sampling = audited(opened.scoped([found.realm]) if any_realm else opened, window, counters)
+    inquiry = Comparison(opened, found, other, window.since, window.until)
+    if small:
+        small.refuse([side.rows for side in (inquiry.incident.before, inquiry.incident.after) if side is not None])
+    return Against(inquiry, show_users=show_users, small=small, sampling=sampling)
 
 
 def runaway_rules(

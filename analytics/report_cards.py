@@ -29,7 +29,7 @@ class Card:
         notebook: Which notebook made it.
         realm: The tenant, where it is about one.
         is_scoped: It is about one tenant, or about the runs without one (``realm`` is then None).
-        family: The strategy, where it is about one.
+        family: The strategy, where it is about one; two of them as ``subject`` writes them.
         since, until: Its window, UTC.
         made_at: When, UTC.
         state: One of `STATES`.
@@ -89,6 +89,11 @@ class Card:
         return f"{self.folder}/{'error' if self.is_failed else 'report'}.html"
 
 
+def subject(family: str, against: str | None) -> str:
+    """A strategy, or two that are compared: another report than that of either."""
+    return f"{family} against {against}" if family and against else family
+
+
 def write(card: Card, folder: Path) -> None:
     """Put the card beside a rendering that is not published yet."""
     values = {key: value for key, value in asdict(card).items() if key != "folder"}
@@ -137,7 +142,7 @@ def of_facts(card: Card, facts: Mapping[str, Any]) -> Card:
         card = replace(card, realm=facts["realm_id"], is_scoped=True)
     return replace(
         card,
-        family=str(facts.get("family_name") or card.family),
+        family=subject(str(facts["family_name"]), facts.get("against")) if facts.get("family_name") else card.family,
         state=str(state) if state in STATES else "quiet",
         counts={str(kind): int(count) for kind, count in counts.items()} if isinstance(counts, dict) else {},
         missing_days=[str(day) for day in facts.get("missing_days") or ()],

@@ -217,6 +217,11 @@ def _check(path: Path, made: Definition) -> None:
             f"{path} does not say which strategies the post-mortem is of",
             hint='families = "each" (those that ran in the window), families = ["Speed bonus"], or family under [parameters]',
         )
+    if made.families == "each" and "against" in own:
+        raise UsageError(
+            f"{path} says families = 'each' and against: a strategy would be compared with itself",
+            hint='name those to compare: families = ["Speed bonus"]',
+        )
     if made.families and (not is_post_mortem or names_one):
         raise UsageError(
             f"{path} says families, but its report is {'of one strategy' if is_post_mortem else 'no post-mortem'}",

@@ -30,7 +30,7 @@ def slug(text: str) -> str:
 
 def folder_name(report: str, values: Mapping[str, Any], window: Window) -> str:
     """A name for the report's folder that people can read and no author's text can leave."""
-    subject = [str(values.get(name) or "") for name in ("realm", "family", "strategy_id")]
+    subject = [str(values.get(name) or "") for name in ("realm", "family", "strategy_id", "against")]
     if values.get("no_realm"):
         subject[0] = "no-realm"
     words = "-".join(part for text in subject if (part := slug(text)))

@@ -128,7 +128,7 @@ def plan(
         notebook=Path(definition.notebook).stem,
         realm=realm,
         is_scoped=realm is not None or bool(values.get("no_realm")),
-        family=str(values.get("family") or ""),
+        family=report_cards.subject(str(values.get("family") or ""), values.get("against")),
         since=window.since,
         until=window.until,
         made_at=datetime.now(UTC).replace(microsecond=0),

@@ -29,6 +29,11 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--baseline", metavar="VERSION|WINDOW", help="compare with v2, or with 2026-07-01..2026-07-05 (default: chosen)"
     )
+    parser.add_argument(
+        "--against",
+        metavar="NAME",
+        help="compare with another strategy of the same tenant in the same window, or with an experiment: tag:NAME",
+    )
     parser.add_argument("--execution", metavar="ID", help="a run to explain first; alone, it tells the strategy")
     parser.add_argument(
         "--previous", metavar="FILE", help="summary.json of the last report (default: found in --out), or none"
@@ -92,6 +97,7 @@ def run_report(options: argparse.Namespace) -> int:
         "strategy_id": options.strategy,
         "family": options.family,
         "baseline": options.baseline,
+        "against": options.against,
         "execution_id": options.execution,
         "previous": options.previous,
         "show_users": options.show_users or None,
