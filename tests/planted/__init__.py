@@ -7,6 +7,7 @@ trips          programs and events that change with the hour, the day, or from a
 wrapped        built-ins and programs around them
 causes         what a version does, with its cause; a version that does nothing
 circumstances  what happens around a version: inputs, the built-in, failures
+rivals         two strategies of one tenant side by side
 tried          every version of a family, ready to be tried on any event
 engine         runs the programs, samples the log, keeps the truth
 world          the log in PostgreSQL, extracted into a lake
