@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psycopg
 import pytest
+from contradictions import Page, contradictions
 from planted import world
 from planted.engine import Simulated, simulate
 from planted.rivals import REALM, RIVALS, rival
@@ -182,6 +184,18 @@ def test_of_several_versions_the_one_with_most_runs_is_compared_and_that_is_said
     assert report.summary()["compared"] == {"A": "A v2", "B": "B v1"}
     assert report.summary()["after"]["version"] == 2
     assert "A v1 left out" in report.head().text
+
+
+@pytest.mark.parametrize(
+    ("family", "against"),
+    [("Fifteen", "Ten"), ("Far fifteen", "Ten"), ("Far ten", "Ten"), ("New shop", "Old shop"), ("Climbs", "Ten"),
+     ("Ten", "Climbs"), ("Ten", "Sunday"), ("Grown", "Ten")],
+)  # fmt: skip
+def test_no_page_of_a_pair_says_what_it_also_denies(compared: Any, family: str, against: str) -> None:
+    page = Page.of(compared(family, against))
+    assert contradictions(page) == []
+    # Side by side, nothing came first: the words of an incident have no place.
+    assert not re.search(r"overpaid|rolled? back|baseline|\bnot the version\b", page.text, re.I)
 
 
 def test_users_of_both_are_counted_once(compared: Any) -> None:

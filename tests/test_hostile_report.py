@@ -24,10 +24,13 @@ from conftest import Table
 from analytics import api, reports
 from analytics.charts import svg
 from analytics.cli import main
+from analytics.demo import engine
+from analytics.errors import UsageError
 from analytics.findings.evidence import definition, pieces
 from analytics.lake import Lake
 from analytics.leak_gate import Forbidden, clean
 from analytics.page import Block, visible
+from analytics.program import compile_program
 from analytics.stories import summary_block
 from analytics.stories.explained import of_evidence
 from analytics.warehouse import Warehouse
@@ -159,6 +162,49 @@ def test_nothing_a_log_can_hold_stops_the_report_or_explain_or_reaches_a_page_as
         assert not FORBIDDEN.search(told.document())
         assert not INVISIBLE.search(told.text())
         json.dumps(told.to_dict(), allow_nan=False)
+
+
+def test_two_strategies_of_hostile_names_games_and_fields_are_compared_without_markup(
+    table: Table, fresh: Lake
+) -> None:
+    names = (NASTY, NASTY + "'")
+    for name, (version, amount) in zip(names, ((1, 2), (2, 20)), strict=True):
+        table.execute(
+            'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status, "experimentTag") '
+            "values (gen_random_uuid(), %s, %s, 'DSL_FULL', %s, %s, 'PUBLISHED', %s)",
+            (NASTY, name, json.dumps(ladder(amount)), version, f"{name}tag"),
+        )
+    of = dict(table.execute("select version, id::text from strategydefinition"))
+    programs = [compile_program(ladder(amount)) for amount in (2, 20)]
+    for number in range(120):
+        version, value = number % 2 + 1, number % 5 + 1
+        ran = engine.run(programs[version - 1], None, {f"data.{NASTY}": value}, max_nodes=1000, keep_trace=True)
+        table.insert(
+            strategyId=of[version], strategyVersion=version, realmId=NASTY, externalUserId=f"{NASTY}{number % 7}",
+            externalGameId=f"{LONG}{version if number % 10 else 0}", externalTaskId=NASTY, points=ran.points, caseName=NASTY,
+            created_at=f"2026-07-07 {number // 60 + 3:02}:{number % 60:02}:00+00", nodesExecuted=ran.nodes,
+            trace=json.dumps(ran.trace),
+        )  # fmt: skip
+    table.insert(
+        strategyId=of[1], realmId=NASTY, status=MARKUP, errorCode=NASTY, trace="null", points=None, sampled=False
+    )
+    table.extract(fresh, "2026-07-07", "2026-07-09")
+    lake = Warehouse(fresh)
+    for family, against in (names, names[::-1], (f"tag:{names[1]}tag", f"tag:{names[0]}tag")):
+        report = api.post_mortem(
+            lake, realm=NASTY, family=family, against=against, since="2026-07-07", until="2026-07-09"
+        )
+        json.dumps(report.summary(), allow_nan=False)
+        assert report.summary()["percent"]["value"] in (
+            pytest.approx(9),
+            pytest.approx(-0.9),
+        )  # 20 and 2 times the same
+        assert not INVISIBLE.search(report.verdict.text)
+        for name in SECTIONS:
+            assert not FORBIDDEN.search(str(getattr(report, name)().html)), name
+    with pytest.raises(UsageError) as caught:
+        api.post_mortem(lake, realm=NASTY, family=NASTY, against=f"{NASTY}?", since="2026-07-07", until="2026-07-09")
+    assert not INVISIBLE.search(f"{caught.value} {caught.value.hint}")
 
 
 # ---- thirty-odd payloads, each in every place an author can write to ---------------------------------------------------------

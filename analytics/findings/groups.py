@@ -64,7 +64,7 @@ def find_other(lake: Warehouse, first: Family, name: str) -> Family:
         UnknownNameError: Nothing is called so.
     """
     try:
-        found = find_group(lake, name, realm=first.realm)
+        found = find_group(lake.scoped([first.realm]), name, realm=first.realm)
     except UnknownNameError:
         elsewhere = _elsewhere(lake, name)
         if not elsewhere:
