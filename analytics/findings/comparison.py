@@ -88,20 +88,20 @@ class Comparison(Inquiry):
     @cached_property
     def history(self) -> pd.DataFrame:
         """Logged runs of both in the window, oldest first."""
+        import pandas as pd
+
         both = replace(self.family, members=(*self.family.members, *self.other.members))
         rows = family_runs(self.lake, both, self.since, self.until)
         # An id may have versions that the group does not: those without an experiment's tag.
-        pairs = list(zip(rows["strategy_id"].astype(str), rows["strategy_version"].astype(int), strict=True))
+        codes, pairs = pd.factorize(pd.MultiIndex.from_frame(rows[["strategy_id", "strategy_version"]]))
         labels = np.full(len(rows), None, dtype=object)
         for letter, group in (("A", self.family), ("B", self.other)):
-            members = set(group.members)
-            own = np.fromiter((pair in members for pair in pairs), dtype=bool, count=len(pairs))
-            labels[own] = [f"{letter} {label}" for label in labels_of(rows[own], group)]
-        known = np.array([label is not None for label in labels], dtype=bool)
-        rows = rows[known].reset_index(drop=True)
-        rows["label"] = labels[known]
-        rows["label"] = rows["label"].astype("category")
-        return rows
+            is_member = np.array([(str(strategy), int(version)) in group.members for strategy, version in pairs], bool)
+            own = is_member[codes]
+            named = labels_of(rows[own], group)
+            labels[own] = np.array([f"{letter} {name}" for name in named.categories], dtype=object)[named.codes]
+        rows["label"] = pd.Categorical(labels)
+        return rows[rows["label"].notna().to_numpy(bool)].reset_index(drop=True)
 
     @cached_property
     def spans(self) -> list[Activation]:
@@ -205,7 +205,10 @@ class Comparison(Inquiry):
     def unlike(self) -> tuple[Unlike, ...]:
         """What the groups do not have in common. Hours that both have are no matter: B's runs are weighted to A's."""
         found = unlike(*self._sides)
-        return tuple(one for one in found if one.what != "hours" or not self.is_at_same_hours)
+        left_out = {"hours"} if self.is_at_same_hours else set()
+        if any(one.what == "games" and one.is_disjoint for one in found):
+            left_out.add("tasks")  # those of other games are other ones
+        return tuple(one for one in found if one.what not in left_out)
 
     @cached_property
     def users(self) -> tuple[int, int, int]:
@@ -230,5 +233,6 @@ class Comparison(Inquiry):
         return comparable(self._runs, self._runs.where(everything, b), self._runs.where(everything, a))
 
     def _is_of(self, letter: str) -> np.ndarray:
-        found: np.ndarray = self.history["label"].astype(str).str.startswith(f"{letter} ").to_numpy(bool)
+        names = [name for name in self.history["label"].cat.categories if name.startswith(f"{letter} ")]
+        found: np.ndarray = self.history["label"].isin(names).to_numpy(bool)
         return found

@@ -42,6 +42,11 @@ class Unlike:
     other: float
     p: float
 
+    @property
+    def is_disjoint(self) -> bool:
+        """They have nothing in common."""
+        return self.distance > 1 - 1e-9
+
 
 def unlike(before: Side, after: Side) -> tuple[Unlike, ...]:
     """What the ok runs of two groups do not have in common, beyond chance and by enough to matter."""

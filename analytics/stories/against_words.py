@@ -81,7 +81,7 @@ def unlike_words(found: Unlike, *, is_named: bool = True) -> list[Any]:
     if found.what == "hours":
         return ["They ran at other kinds of hours (weekdays, weekends, quarters of the day)."]
     where, one = ("games", "the game ") if found.what == "games" else ("tasks", "the task ")
-    if found.distance > 1 - 1e-9:
+    if found.is_disjoint:
         return [f"They have none of their {where} in common."]
     if not is_named:
         return [f"Their {where} are others for {number.percent(found.distance)} of their runs."]
