@@ -198,6 +198,16 @@ def test_no_page_of_a_pair_says_what_it_also_denies(compared: Any, family: str, 
     assert not re.search(r"overpaid|rolled? back|baseline|\bnot the version\b", page.text, re.I)
 
 
+def test_codes_of_either_are_counted_on_both_sides(compared: Any) -> None:
+    report = compared("Fifteen", "Ten")
+    before, after = report.sides
+    a, b = (int((side.rows["error_code"] == "DSL_TIMEOUT").sum()) for side in (after, before))
+    assert a != b
+    assert f"DSL_TIMEOUT\t{a}\t{b}" in report.failures().text
+    turned = compared("Ten", "Fifteen").failures().text
+    assert f"DSL_TIMEOUT\t{b}\t{a}" in turned
+
+
 def test_users_of_both_are_counted_once(compared: Any) -> None:
     found = compared("Fifteen", "Ten").inquiry
     rows = found.history.assign(letter=found.history["label"].astype(str).str[0])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import charts, page
 from analytics.estimates import Estimate
+from analytics.findings.family import NO_CODE
 from analytics.page import Column, number
 from analytics.stories import (
     against_words,
@@ -174,8 +175,9 @@ class Against(PostMortem):
 
     def why(self) -> Block:
         """Effect and mix, cases, nodes."""
-        said = against_words.why(self.inquiry)
-        return why.section(self.shown.incident, self.inquiry.split, self.shown.cases, self.shown.nodes, said)
+        question, said = "Why do points per run differ?", against_words.why(self.inquiry)
+        found, nodes = self.shown.incident, self.shown.nodes
+        return why.section(found, self.inquiry.split, self.shown.cases, nodes, question=question, said=said)
 
     def how_much(self) -> Block:
         """B's program on A's runs, and the other way round."""
@@ -218,10 +220,30 @@ class Against(PostMortem):
         return page.section("who", "Who plays which?", how, said, [_games(before, after)])
 
     def failures(self) -> Block:
-        """Codes with first, last and an example."""
+        """Codes of both."""
         before, after = self.sides
-        refused = silent.refused_words(self.refused)
-        return measures.failures(after.rows, before.rows, self.shown.small, refused, (before.label, after.label))
+        how = ["Logged counts. Every failure is meant to be kept; their rates are under “What differs?”."]
+        codes = [side.failed["error_code"].astype(object).fillna(NO_CODE).astype(str) for side in (after, before)]
+        hidden = [
+            self.shown.small.hidden(names, side.failed["external_user_id"])
+            for names, side in zip(codes, (after, before), strict=True)
+        ]
+        counts = [names.value_counts() for names in codes]
+        lines = [
+            {"code": code, "a": int(counts[0].get(code, 0)), "b": int(counts[1].get(code, 0))}
+            for code in sorted({*counts[0].index, *counts[1].index} - hidden[0] - hidden[1])
+        ]
+        lines.sort(key=lambda line: -(line["a"] + line["b"]))
+        said = f"{len(codes[0]):,} failed runs of {after.label} and {len(codes[1]):,} of {before.label}."
+        if hidden[0] or hidden[1]:
+            said += f" Some codes are left out: fewer than {self.shown.small.least} logged users met them."
+        said += f" {refused}" if (refused := silent.refused_words(self.refused)) else ""
+        columns = [
+            Column("code", "Code", kind="mono", role="name"),
+            Column("a", after.label, kind="count"),
+            Column("b", before.label, kind="count"),
+        ]
+        return page.section("fail", "What failed?", how, said, [page.table(lines, columns)] if lines else [])
 
     def actions(self) -> Block:
         """What to do."""

@@ -100,7 +100,7 @@ def todo(asked: Comparison) -> list[page.Todo]:
         items = [
             page.Todo(
                 "Decide which of the two goes on.",
-                "What the programs pay for the same runs decides it, not points per run of the groups.",
+                "What the programs pay is told by the same runs; points per run of the groups also depend on who plays.",
             )
         ]
     elif kinds == ("same", "same"):

@@ -100,11 +100,7 @@ def nodes(frame: pd.DataFrame, before: str, after: str) -> list[Any]:
 
 
 def failures(
-    rows: pd.DataFrame,
-    before: pd.DataFrame | None,
-    small: SmallCells | None = None,
-    refused: str = "",
-    labels: tuple[str, str] = ("before", "logged"),
+    rows: pd.DataFrame, before: pd.DataFrame | None, small: SmallCells | None = None, refused: str = ""
 ) -> Block:
     """Failures by code; without those of few users, and single runs, where the report is to be passed on.
 
@@ -112,7 +108,6 @@ def failures(
         rows, before: Logged runs of both sides.
         small: What may be shown of few users.
         refused: That ok rows may be missing, in a sentence.
-        labels: What to call the failures of either side.
     """
     how = [
         "Logged counts. Every failure is meant to be kept; rows the database refused or the queue dropped are not here."
@@ -143,9 +138,9 @@ def failures(
                 ),
             }
         )
-    columns = [Column("code", "Code", kind="mono", role="name"), Column("count", labels[1], kind="count")]
+    columns = [Column("code", "Code", kind="mono", role="name"), Column("count", "logged", kind="count")]
     if earlier is not None:
-        columns.append(Column("before", labels[0], kind="count"))
+        columns.append(Column("before", "before", kind="count"))
     if not small:
         columns += [
             Column("when", "first – last"),

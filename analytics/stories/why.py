@@ -18,12 +18,18 @@ _QUESTION = "Why did points per run change?"
 
 
 def section(
-    found: Incident, parts: Split | None, cases: Sequence[Case], nodes: NodeChanges | None, said: str | None = None
+    found: Incident,
+    parts: Split | None,
+    cases: Sequence[Case],
+    nodes: NodeChanges | None,
+    *,
+    question: str = _QUESTION,
+    said: str | None = None,
 ) -> Block:
     """The split of the change, and the nodes that differ; ``said`` is the answer where it is not the usual one."""
     how: list[Any] = [["Effect: the case pays another amount."], ["Mix: other shares of runs reach it."]]
     if not (found.before and found.after and parts):
-        return page.section("why", _QUESTION, how, "Cannot tell: nothing to compare with.")
+        return page.section("why", question, how, "Cannot tell: nothing to compare with.")
     before, after = found.before.label, found.after.label
     frame = series.case_frame(cases, before, after)
     drawn = charts.responsive(
@@ -39,4 +45,4 @@ def section(
         body.append(page.note(f"Nodes are not compared one by one: {reason}."))
     else:
         body += measures.nodes(nodes.frame, before, after)
-    return page.section("why", _QUESTION, how, said or verdict.why_sentence(parts, found), body)
+    return page.section("why", question, how, said or verdict.why_sentence(parts, found), body)
