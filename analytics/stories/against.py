@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import charts, page
 from analytics.estimates import Estimate
-from analytics.findings.family import NO_CODE
-from analytics.page import Column, number
+from analytics.page import number
 from analytics.stories import (
+    against_groups,
+    against_tables,
     against_words,
     coverage,
     examples,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from analytics.findings.sides import Side
     from analytics.page import Block
     from analytics.stories.small_cells import SmallCells
-
-_MOST_GAMES = 8
 
 
 class Against(PostMortem):
@@ -208,7 +207,7 @@ class Against(PostMortem):
             else "No user is named in the logged runs of one of them."
         ]
         for one in self.inquiry.unlike:
-            said += [" ", *against_words.unlike_words(one, is_named=not self.shown.small)]
+            said += [" ", *against_groups.unlike_words(one, is_named=not self.shown.small)]
         if not self.inquiry.unlike:
             said.append(" Games, tasks and hours do not tell the groups apart beyond chance.")
         moved = self.shown.incident.alike.moved if self.shown.incident.alike is not None else ()
@@ -217,33 +216,11 @@ class Against(PostMortem):
         how = ["Shares of ok runs, estimated.", "Who gets which strategy is assigned outside."]
         if self.shown.small:
             return page.section("who", "Who plays which?", [*how, self.shown.small.note], said)
-        return page.section("who", "Who plays which?", how, said, [_games(before, after)])
+        return page.section("who", "Who plays which?", how, said, [against_tables.games(before, after)])
 
     def failures(self) -> Block:
         """Codes of both."""
-        before, after = self.sides
-        how = ["Logged counts. Every failure is meant to be kept; their rates are under “What differs?”."]
-        codes = [side.failed["error_code"].astype(object).fillna(NO_CODE).astype(str) for side in (after, before)]
-        hidden = [
-            self.shown.small.hidden(names, side.failed["external_user_id"])
-            for names, side in zip(codes, (after, before), strict=True)
-        ]
-        counts = [names.value_counts() for names in codes]
-        lines = [
-            {"code": code, "a": int(counts[0].get(code, 0)), "b": int(counts[1].get(code, 0))}
-            for code in sorted({*counts[0].index, *counts[1].index} - hidden[0] - hidden[1])
-        ]
-        lines.sort(key=lambda line: -(line["a"] + line["b"]))
-        said = f"{len(codes[0]):,} failed runs of {after.label} and {len(codes[1]):,} of {before.label}."
-        if hidden[0] or hidden[1]:
-            said += f" Some codes are left out: fewer than {self.shown.small.least} logged users met them."
-        said += f" {refused}" if (refused := silent.refused_words(self.refused)) else ""
-        columns = [
-            Column("code", "Code", kind="mono", role="name"),
-            Column("a", after.label, kind="count"),
-            Column("b", before.label, kind="count"),
-        ]
-        return page.section("fail", "What failed?", how, said, [page.table(lines, columns)] if lines else [])
+        return against_tables.failures(*self.sides, self.shown.small, silent.refused_words(self.refused))
 
     def actions(self) -> Block:
         """What to do."""
@@ -313,24 +290,3 @@ class Against(PostMortem):
     @property
     def _is_same(self) -> bool:
         return self.inquiry.verdicts == ("same", "same")
-
-
-def _games(before: Side, after: Side) -> Block:
-    """Shares of the games in either group, the most played first."""
-    shares = []
-    for side in (after, before):
-        rows = side.rows[(side.rows["status"] == "ok").to_numpy(bool)]
-        names = rows["external_game_id"].astype(object).fillna("(none)").astype(str)
-        weights = rows["sample_weight"].astype(float).fillna(1.0)
-        shares.append((weights.groupby(names).sum() / weights.sum()).to_dict())
-    everything = sorted({*shares[0], *shares[1]}, key=lambda name: (-sum(of.get(name, 0.0) for of in shares), name))
-    lines = [
-        {"game": name, "a": number.percent(shares[0].get(name, 0.0)), "b": number.percent(shares[1].get(name, 0.0))}
-        for name in everything[:_MOST_GAMES]
-    ]
-    columns = [
-        Column("game", "Game", kind="author", role="name"),
-        Column("a", after.label, align="right"),
-        Column("b", before.label, align="right"),
-    ]
-    return page.table(lines, columns)

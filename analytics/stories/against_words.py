@@ -7,16 +7,14 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from analytics import page
-from analytics.estimates import Estimate
 from analytics.findings.incident import NO_CASE
 from analytics.page import number
-from analytics.stories import verdict
+from analytics.stories.against_groups import beyond, groups, inputs_part, signed
 from analytics.stories.phrases import Verdict, percent_up, share, share_bounds
 
 if TYPE_CHECKING:
     from analytics.findings.comparison import Comparison, SameRuns
     from analytics.findings.trials import VersionTrial
-    from analytics.findings.unlike import Unlike
 
 _ALL = 0.8
 """Share of the difference that a cause must explain to follow "because"."""
@@ -32,7 +30,7 @@ def sentence(asked: Comparison, hidden: Collection[str] = (), *, is_named: bool 
         is_named: Games and tasks are named.
     """
     a, b = names(asked)
-    said = [*_programs(asked, a, b, hidden), *_groups(asked, is_named)]
+    said = [*_programs(asked, a, b, hidden), *groups(asked, is_named)]
     left = [words for letter in "AB" if (words := _left_out(asked, letter))]
     return Verdict.of([*said, f" Two groups of runs are compared: {_OUTSIDE}."], [" ".join(left)] if left else None)
 
@@ -50,47 +48,19 @@ def why(asked: Comparison) -> str:
     if asked.same_runs and asked.is_at_same_hours:
         same, rest = asked.same_runs[0], inputs_part(asked)
         return (
-            f"On {same.whose}'s runs the programs make {_signed(same.per_run)} points per run of difference. Points per run of "
-            f"the two groups differ by {_signed(points.change)}; the rest, {_signed(rest)}, came with who plays and what "
-            f"clients send, {_beyond(rest)}."
+            f"On {same.whose}'s runs the programs make {signed(same.per_run)} points per run of difference. Points per run of "
+            f"the two groups differ by {signed(points.change)}; the rest, {signed(rest)}, came with who plays and what "
+            f"clients send, {beyond(rest)}."
         )
     if asked.verdicts == ("same", "same"):
         return (
-            f"The programs pay the same, so the difference of {_signed(points.change)} points per run came with who plays and "
-            f"what clients send, {_beyond(points.change)}."
+            f"The programs pay the same, so the difference of {signed(points.change)} points per run came with who plays and "
+            f"what clients send, {beyond(points.change)}."
         )
     return (
-        f"Points per run of the two groups differ by {_signed(points.change)}. What of that the programs do cannot be told; "
+        f"Points per run of the two groups differ by {signed(points.change)}. What of that the programs do cannot be told; "
         "cases alone do not tell whether a program sends runs there or other people play."
     )
-
-
-def inputs_part(asked: Comparison) -> Estimate:
-    """The difference of points per run that the programs do not make, where their part is known."""
-    points = asked.incident.points
-    assert points is not None and asked.same_runs  # noqa: S101  # asked by the callers
-    whole, per_run = points.change, asked.same_runs[0].per_run
-    value = whole.value - per_run.value
-    low = math.hypot(whole.value - whole.low, per_run.high - per_run.value)
-    high = math.hypot(whole.high - whole.value, per_run.value - per_run.low)
-    return Estimate(value, value - low, value + high, whole.logged_count, whole.grade).as_difference()
-
-
-def unlike_words(found: Unlike, *, is_named: bool = True) -> list[Any]:
-    """One way in which the groups are not alike, in a sentence; without the name of a game that few may play."""
-    if found.what == "hours":
-        return ["They ran at other kinds of hours (weekdays, weekends, quarters of the day)."]
-    where, one = ("games", "the game ") if found.what == "games" else ("tasks", "the task ")
-    if found.is_disjoint:
-        return [f"They have none of their {where} in common."]
-    if not is_named:
-        return [f"Their {where} are others for {number.percent(found.distance)} of their runs."]
-    return [
-        f"Their {where} are others: {number.percent(found.share)} of A's runs and {number.percent(found.other)} of B's ",
-        f"are of {one}",
-        page.author(found.name, 40),
-        ".",
-    ]
 
 
 def todo(asked: Comparison) -> list[page.Todo]:
@@ -249,56 +219,9 @@ def _count(trial: VersionTrial, letter: str) -> str:
     return f"{other} would have paid {all_runs} the same{rest}{out}{failed}"
 
 
-# ---- the groups ------------------------------------------------------------------------------------------------------
-
-
-def _groups(asked: Comparison, is_named: bool) -> list[Any]:
-    """Points per run of either group, and what of their difference is not the programs'."""
-    found = asked.incident
-    points, before, after = found.points, found.before, found.after
-    if points is None or before is None or after is None or not math.isfinite(points.change.low):
-        return [" Too few runs are logged to compare points per run."]
-    means = [verdict.mean_points(side.rows) for side in (after, before)]
-    here, there = (number.number(mean.value, mean.low, mean.high) for mean in means)
-    said: list[Any] = [
-        " Points per run are ",
-        page.strong(here),
-        " in A's own runs and ",
-        page.strong(there),
-        " in B's",
-    ]
-    differ = [part for one in asked.unlike for part in (" ", *unlike_words(one, is_named=is_named))]
-    if not asked.is_at_same_hours:
-        return [*said, ".", *differ, " So the two groups cannot be compared with each other."]
-    ends = page.ci(points.change.low, points.change.high, value=points.change.value, sign=True)
-    said += ["; at the same kinds of hours A's are ", page.strong(_signed(points.change)), " ", ends]
-    if asked.same_runs:
-        rest = inputs_part(asked)
-        said += [
-            f". Of that the programs are {_signed(asked.same_runs[0].per_run)}; {_signed(rest)} is left to who plays and what "
-            f"clients send, {_beyond(rest)}."
-        ]
-    elif asked.verdicts == ("same", "same"):
-        said += [f", {_beyond(points.change)}"]
-        said += [": that is who plays and what clients send." if points.is_significant else "."]
-    elif asked.unlike:
-        said += [". Whether that is the programs or who plays cannot be told."]
-    else:
-        said += [f", {_beyond(points.change)}. Whether that is the programs or who plays cannot be told."]
-    return [*said, *differ]
-
-
 def _left_out(asked: Comparison, letter: str) -> str:
     first, *rest = asked.labels[letter].items()
     if not rest:
         return ""
     names = ", ".join(label for label, _ in rest[:4]) + (f" and {len(rest) - 4} more" if len(rest) > 4 else "")
     return f"Of {letter}, {first[0]} is compared, with {number.percent(first[1])} of its runs in the window; {names} left out."
-
-
-def _signed(estimate: Estimate) -> str:
-    return number.number(estimate.value, estimate.low, estimate.high, sign=True)
-
-
-def _beyond(estimate: Estimate) -> str:
-    return "which may be chance" if estimate.low <= 0 <= estimate.high else "beyond chance"
