@@ -18,10 +18,11 @@ from analytics.findings.counterfactual import Counterfactual
 from analytics.findings.family import Family, family_runs, labels_of
 from analytics.findings.finding import Cause, Incident
 from analytics.findings.inquiry import Inquiry
-from analytics.findings.paired import Moved, Relative, relative
+from analytics.findings.paired import Moved, relative
 from analytics.findings.sides import Runs, Side
 from analytics.findings.trials import VersionTrial, judged
 from analytics.findings.unlike import Unlike, unlike
+from analytics.ratios import Relative
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:

@@ -169,7 +169,7 @@ class Against(PostMortem):
             f"From B to A: {len(before.paid):,} ok rows of {before.label} and {len(after.paid):,} of {after.label}.",
             "A line with − is B's, one with + is A's.",
         ]
-        body = [*body, measures.table(before, after, self.shown.cases, self.shown.incident.points)]
+        body = [*body, measures.table(before, after, self.shown.cases, self.shown.incident)]
         return page.section("changed", "What differs?", how, said, body)
 
     def why(self) -> Block:
