@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
     from analytics.findings.sides import Floats, Ints
 
+_TOLD = 3e-4
+"""Largest chance of a moment at which points moved, for it to be told: a page has many stories beside which it may stand."""
 _SHORTLY = timedelta(hours=6)
-_DRIFT = 0.005
+_DRIFT = 0.002
 """Largest chance of a drift that no moment of change was found for."""
 _ENOUGH = 100
 """Logged rows from which on a total of several groups is graded by its width."""
@@ -195,13 +197,14 @@ class Causes:
             search.spans = self.search.spans
         if level is None and len({change.label for change, _ in self.trials}) and not self._is_apart(search, versions):
             return None
-        found = search.data() or self._drifting(search)
+        lost = [other for other in failing if other.border is not None and _share(other) >= _MANY]
+        is_told = search.moved is not None and search.moved.p < _TOLD
+        found = (search.data() if is_told else None) or (None if lost else self._drifting(search))
         if found is None:
             self.search.undecided = self.search.undecided or search.undecided
             return None
-        lost = [other for other in failing if other.border is not None and _share(other) >= _MANY]
+        # The failing runs are missing among those that are paid since: the rest is no sample of who plays.
         if any(not _is_before(found, other) for other in lost):
-            # The failing runs are missing among those that are paid since: the rest is no sample of who plays.
             return None
         if level is None:
             blamed = self._near(found)
@@ -245,10 +248,13 @@ class Causes:
         paid = rows[level.paid[rows]]
         if len(np.unique(level.label[paid])) > 1 or trend_p(level.time[paid], level.points[paid]) >= _DRIFT:
             return None
+        drift = slope(level, rows)
+        if drift is None or shape(level.time[paid], level.points[paid]) == "step":
+            return None
         middle = inside.start if len(paid[paid < inside.start]) >= LEAST_ROWS else int(rows[len(rows) // 2])
         before, after = rows[rows < middle], rows[rows >= middle]
-        change, _, _ = change_of_points(level, before, after)
-        if not change.is_significant:
+        change, is_matched, _ = change_of_points(level, before, after)
+        if not (change.is_significant and is_matched):
             return None
         return Incident(
             "data",
@@ -258,6 +264,7 @@ class Causes:
             since=as_time(level.time[after[0]]),
             since_low=as_time(level.time[rows[0]]),
             since_high=as_time(level.time[after[0]]),
+            slope=drift,
         )
 
     def drift(self, found: Incident, field: tuple[Ints, Floats] | None) -> Incident:

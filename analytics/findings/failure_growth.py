@@ -101,8 +101,8 @@ def _growth(
     held: Kinds,
 ) -> Growth | None:
     """What is to be said of one code."""
-    # Failures of other codes say nothing of this one's odds against ok runs.
-    rows = scope.start + np.flatnonzero(runs.ok[scope] | (runs.code[scope] == number))
+    is_own = runs.code[scope] == number
+    rows = scope.start + np.flatnonzero(runs.ok[scope] | is_own | _as_if_ok(runs, scope, is_own))
     is_failure = runs.code[rows] == number
     needed = int(np.searchsorted(rows, inside.start))
     count = int(is_failure[needed:].sum())
@@ -142,6 +142,23 @@ def _growth(
     if is_new_here and count >= LEAST and rate.low > WORTH_A_WORD:
         return replace(whole, is_steady=True)
     return None
+
+
+def _as_if_ok(runs: Runs, scope: slice, is_own: Bools) -> Bools:
+    """Of the failures of other codes, as many as would be logged had they been ok, evenly.
+
+    They are runs that this code did not fail: left out, a version that fails in another way would seem to fail in this one, too;
+    all of them, each as an ok row, would be too many by one over the sampling rate.
+    """
+    ok = runs.ok[scope]
+    others = np.flatnonzero(~ok & ~is_own)
+    kept = np.zeros(len(ok), dtype=bool)
+    at = np.flatnonzero(ok & (runs.weight[scope] >= 1))
+    if len(others) and len(at):
+        near = np.clip(np.searchsorted(at, others), 0, len(at) - 1)
+        grown = np.cumsum(1 / runs.weight[scope][at[near]])
+        kept[others[np.diff(np.floor(grown), prepend=0.0) > 0]] = True
+    return kept
 
 
 def _episode(

@@ -21,6 +21,7 @@ from analytics.findings.pairs import Pairs
 from analytics.findings.replays import ReplayShare, replay_share
 from analytics.findings.sides import Runs
 from analytics.findings.trials import VersionTrial
+from analytics.findings.tried import wraps
 from analytics.findings.version_changes import strength
 from analytics.status import Coverage
 from analytics.status import coverage as window_coverage
@@ -115,7 +116,13 @@ class Inquiry:
         nodes, sides = self._nodes_of(found), alike(found.before, found.after)
         path = nodes.moved_fields[0] if nodes is not None and nodes.moved_fields else None
         values = field_values(self.lake, self.pairs.ways(*sides), path) if path is not None else None
-        named = replace(found, cause="built-in") if nodes is not None and nodes.is_built_in else found
+        named = found
+        if nodes is not None and nodes.is_built_in:
+            named = replace(found, cause="built-in")
+        elif path is None and any(of is not None and wraps(of.definition) for of in self.pairs.ways(*sides)):
+            named = replace(
+                found, cause="unknown"
+            )  # the inputs, or the built-in: what it answered is not known well enough
         return self.causes.drift(named, values)
 
     def _drifted(self, quiet: Incident) -> Incident:

@@ -34,7 +34,8 @@ _MOST = 20_000
 _LONGEST = 40
 _LEAST_ROWS = 10
 """Rows of one version on both sides, for its nodes to be compared rather than those of two versions."""
-_SURE = 0.01
+_SURE, _SURELY = 0.01, 1e-4
+"""Chance (q) of a field that moved, and of one that did so for certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,11 @@ class NodeChanges:
 
     @property
     def is_built_in(self) -> bool:
-        """What moved is the wrapped built-in's answer, and nothing else that the program reads."""
+        """What moved most is the wrapped built-in's answer, and nothing else that the program reads moved for certain."""
         moved = self.moved_fields
-        return bool(moved) and all(path.startswith("parent.") for path in moved)
+        surely = self.frame[(self.frame["type"] == "field") & (self.frame["q"] < _SURELY)]
+        others = [path for path in surely["path"] if not str(path).startswith("parent.")]
+        return bool(moved) and moved[0].startswith("parent.") and not others
 
 
 def alike(before: Side, after: Side) -> tuple[Side, Side]:

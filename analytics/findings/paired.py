@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _MOST_MOVES = 20
 _ALIKE = 10
 """Runs that must all be alike (paid the same share more, the same difference), for that to be taken for what the programs do."""
+_UNSEEN = 3.0
+"""Of ``n`` rows that are alike, up to 3/n of the runs may be otherwise (95 %; Hanley & Lippman-Hand, *JAMA* 249, 1983)."""
 _USUAL = 0.9
 """Share of a group's runs with one amount, for it to be the group's amount."""
 
@@ -70,7 +72,9 @@ def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike, *, future: b
     ratio = float(np.nansum(w * (y - x))) / abs(base)
     residuals = (y - x) - ratio * x * math.copysign(1.0, base)
     if len(y) >= _ALIKE and np.allclose(residuals, 0.0, atol=1e-9 * float(np.abs(x).max())):
-        return Relative(ratio, ratio, ratio)  # one factor for every run: there is nothing to average
+        # One factor for every run; of the runs that were not logged, up to a few in so many may have another or none.
+        unseen = 0.0 if w.max() <= 1 else abs(ratio) * _UNSEEN * float((w**2).sum()) / float(w.sum()) ** 2
+        return Relative(ratio, ratio - unseen, ratio + unseen)
     left = estimates.total(residuals, w, future=future)
     if not (math.isfinite(left.low) and math.isfinite(left.high)):
         return Relative(ratio, math.nan, math.nan)

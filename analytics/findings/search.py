@@ -39,6 +39,8 @@ _LEAST_SLOW = 2 * LEAST_ROWS
 """Logged runs that slowness must last for."""
 _POINTS = 0.05
 """Share by which points per run must move without a version."""
+_OTHERWISE = 0.01
+"""Chance below which the same hours of other days are held to have been otherwise: of a stretch that was chosen by looking."""
 _COINCIDES = 10 * 60 * 1_000_000
 """Microseconds between a version's first run and a change's plausible range that still count as the same time."""
 
@@ -198,7 +200,7 @@ class Search:
         is_after = np.arange(len(both)) >= len(earlier)
         one_kind = np.zeros(len(both), dtype=np.int64)
         ways = (ranks(runs.points[both]), ranks_within(runs.points[both], runs.case[both]))
-        return any(two_groups_p(way, is_after, one_kind, runs.time[both] // DAY)[1] < 0.05 for way in ways)
+        return any(two_groups_p(way, is_after, one_kind, runs.time[both] // DAY)[1] < _OTHERWISE for way in ways)
 
     def failing(self, growth: Growth) -> Incident:
         """The finding of a code that grew."""
