@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 
 _TOLD = 3e-4
 """Largest chance of a moment at which points moved, for it to be told: a page has many stories beside which it may stand."""
+_WIDE = timedelta(hours=36)
+"""Range of a moment from which on it may have been none."""
 _SHORTLY = timedelta(hours=6)
 _DRIFT = 0.002
 """Largest chance of a drift that no moment of change was found for."""
 _ENOUGH = 100
 """Logged rows from which on a total of several groups is graded by its width."""
 _MANY = 0.02
-"""Share of the runs whose failing leaves no sample of the others."""
+"""Share of the runs whose failing leaves no sample of the others, and that must end in a case for its coming or going to tell."""
 _MOST_TRIALS = 12
 """Versions of a window that are tried, the latest ones."""
 
@@ -150,12 +152,28 @@ class Causes:
     def _not_tried(self, found: Incident, change: VersionChange, trial: VersionTrial) -> Incident:
         """Points moved with a version that could not be tried: its program is the likely cause where nothing else moved.
 
-        A case that pays one other amount in nearly all of its runs is the program's doing whoever plays.
+        A case that pays one other amount in nearly all of its runs is the program's doing whoever plays, and so is one that the
+        program does not have any more, or has anew.
         """
         before, after = found.before, found.after
-        alike = self.pairs.alike(before, after) if before is not None and after is not None else None
-        is_program = change.is_amount or (alike is not None and alike.are_alike)
-        return replace(found, trial=trial, cause="program" if is_program else "unknown", alike=alike)
+        if before is None or after is None:
+            return replace(found, trial=trial, cause="unknown")
+        alike = self.pairs.alike(before, after)
+        gone, new = self._cases_apart(before, after)
+        is_program = change.is_amount or bool(gone or new) or (alike is not None and alike.are_alike)
+        cause: Cause = "program" if is_program else "unknown"
+        return replace(found, trial=trial, cause=cause, alike=alike, gone=gone, new=new)
+
+    def _cases_apart(self, before: Side, after: Side) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Cases that enough runs reached and that the other version's program does not name."""
+        old, new = self.pairs.ways(before, after)
+        if old is None or new is None:
+            return (), ()
+        named = [
+            {node.case_name for node in of.definition.outline.nodes if node.case_name is not None} for of in (old, new)
+        ]
+        gone = tuple(name for name in _reached(before) if name in named[0] and name not in named[1])
+        return gone, tuple(name for name in _reached(after) if name in named[1] and name not in named[0])
 
     def _series(self, found: Incident, change: VersionChange, trial: VersionTrial) -> Incident:
         """The versions that came after it, while the version before the series has not come back."""
@@ -279,8 +297,12 @@ class Causes:
         paid = rows[level.paid[rows]]
         time, values = field if field is not None else (level.time[paid], level.points[paid])
         seen = shape(time, values) if found.until is None else "step"
-        # Points alone vary so much that a step looks like a line now and then: only an input tells that it may have been one.
-        if seen == "step" or (seen == "either" and field is None):
+        # Points alone vary so much that a step looks like a line now and then: only an input tells that it may have been one, and
+        # only where no narrow range holds the moment.
+        is_wide = found.since_low is not None and found.since_high is not None and (
+            found.since_high - found.since_low > _WIDE
+        )  # fmt: skip
+        if seen == "step" or (seen == "either" and (field is None or not is_wide)):
             return found
         drift = slope(level, rows)
         return replace(found, slope=replace(drift, is_sure=seen == "drift")) if drift is not None else found
@@ -303,6 +325,12 @@ class Causes:
         if found.kind in ("version", "data") and found.points is not None:
             return replace(found, total=_moved_in_all(found, found.after))
         return found
+
+
+def _reached(side: Side) -> list[str]:
+    """Cases in which a share of the runs worth a word ended, the most first."""
+    counts = side.paid["case_name"].value_counts()
+    return [str(name) for name, count in counts.items() if count >= _MANY * len(side.paid)]
 
 
 def _share(failing: Incident) -> float:

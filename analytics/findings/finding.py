@@ -70,6 +70,7 @@ class Incident:
         steps: Of a series of versions that one page tells as one: each of them, the first too.
         slope: Of points that drift: how fast; None for a change at a moment.
         alike: Of a version whose program could not be tried: whether what came in moved, too.
+        gone, new: Of such a version: cases that runs reached and that its program does not have any more, or has anew.
         is_one_program: Of ``data``: what moved are the points that one program pays for all runs, whichever version was live.
         level: Of these: label of the program, and its points per run before and after.
         innocent: Versions that began about then and are shown to pay the same.
@@ -103,6 +104,8 @@ class Incident:
     steps: tuple[Step, ...] = ()
     slope: Slope | None = None
     alike: AlikeInputs | None = None
+    gone: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
     is_one_program: bool = False
     level: tuple[str, Estimate, Estimate] | None = None
     innocent: tuple[VersionTrial, ...] = ()

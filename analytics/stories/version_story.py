@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from analytics import page
@@ -32,7 +33,7 @@ def sentence(found: Incident, cases: Sequence[Case], parts: Split, name: Any, hi
     """
     trial = found.trial
     if trial is None or trial.verdict == "cannot tell":
-        told = _compared(found, cases, parts, name)
+        told = _compared(_without(found, hidden), cases, parts, name)
     elif trial.difference is None:
         told = _open(found, trial, name)
     else:
@@ -74,11 +75,23 @@ def paid_the_same(trials: Sequence[VersionTrial]) -> str:
         out = f" {left:,} of its runs could not be tried." if left else ""
         count = trial.failed_count
         failed = f" {count:,} failed run{'s' * (count != 1)} of it left nothing to try." if count else ""
+        failed += _hidden(trial)
         said.append(
             f"{trial.after.label} came, but it is not the version: {trial.before.label} would have paid the same in all "
             f"{forward.decided_count:,} of its logged runs that were tried{_beside(trial)}{rest}.{out}{failed}"
         )
     return " ".join(said)
+
+
+def _hidden(trial: VersionTrial) -> str:
+    """How much what was left out or failed may hide; empty for nothing."""
+    forward, worst = trial.forward, trial.worst
+    if forward is None or worst is None or not forward.paid.value > 0 or (worst.low == 0 and worst.high == 0):
+        return ""
+    ends = [end / forward.paid.value for end in (worst.low, worst.high)]
+    return f" Whatever they would have been paid, it is between {number.percent(ends[0], *ends, sign=True)} and " + (
+        f"{number.percent(ends[1], *ends, sign=True)} of what it paid."
+    )
 
 
 def _beside(trial: VersionTrial) -> str:
@@ -303,12 +316,20 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any) -
     if found.trial is None:
         return [*said, "."]
     alike = found.alike
+    for names, what in ((found.gone, "is not in its program any more"), (found.new, "is new in its program")):
+        said += [f". Case {_listed(names)} {what}"] if names else []
     if alike is not None and alike.are_alike:
         still = (
             f". What all runs of both read ({_listed(alike.fields)}) did not move beyond chance, so its program is the "
         )
         return [*said, still, f"likely cause; it was not tried: {found.trial.reason}."]
     return [*said, f". Its program was not tried: {found.trial.reason}."]
+
+
+def _without(found: Incident, hidden: Collection[str]) -> Incident:
+    """Without the names of cases that are not to be named."""
+    gone, new = (tuple(name for name in names if name not in hidden) for names in (found.gone, found.new))
+    return replace(found, gone=gone, new=new)
 
 
 def _listed(names: Sequence[str]) -> str:
