@@ -1,4 +1,4 @@
-"""What a post-mortem says of planted stories with a cause: whole programs, series, failures of a version, what moved without one."""
+"""What a post-mortem says of planted causes: whole programs, series, failures of a version, what moved without one."""
 
 from __future__ import annotations
 

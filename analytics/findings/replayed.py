@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,8 +28,6 @@ _MOST_CASES = 100
 _LEFT_OUT = 0.05
 """Share of the runs that may be left out for the rest to stand for all."""
 _NEAR = 1e-9
-
-Coverage = Literal["telling", "partial", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,27 +145,20 @@ class Replayed:
 def replayed(
     lake: Warehouse, variants: Variants, program: Definition, label: str, *, most: int = MOST
 ) -> Replayed | None:
-    """Try a program on the inputs of a version's runs; None where no run has a trace that fits its own program."""
-    [found] = replays_of(lake, variants, [(label, program)], most=most)
-    return found
-
-
-def replays_of(
-    lake: Warehouse, variants: Variants, programs: Sequence[tuple[str, Definition]], *, most: int = MOST
-) -> list[Replayed | None]:
-    """Try several programs on the inputs of one version's runs, which are read once.
+    """Try a program on the inputs of a version's runs; None where no run has a trace that fits its own program.
 
     Args:
         lake: Where the runs are.
         variants: The version whose runs they are.
-        programs: Label and program of each version to be tried.
+        program: The program to be tried.
+        label: Of its version.
         most: Runs to replay; of more, an even part is taken.
     """
     inputs = read_inputs(lake, variants, most=most)
     if not len(inputs.rows):
-        return [None for _ in programs]
-    trials = [Trial(program, inputs) for program in (variants.definition, *(program for _, program in programs))]
-    results: list[list[Tried]] = [[] for _ in programs]
+        return None
+    own, other = Trial(variants.definition, inputs), Trial(program, inputs)
+    results: list[Tried] = []
     own_count = own_wrong_count = 0
     rows = inputs.rows
     ids = ("external_game_id", "external_task_id", "external_user_id", "parent_strategy_id")
@@ -177,16 +167,12 @@ def replays_of(
         row = dict(zip(columns, cells, strict=True))
         if not isinstance(row["case_name"], str):
             row["case_name"] = None
-        again = trials[0].run(row, values)
+        again = own.run(row, values)
         is_same = again.low == again.high == row["points"] and again.case_name == row["case_name"]
         own_count += is_same
         own_wrong_count += not is_same and again.missing is None
-        for trial, found in zip(trials[1:], results, strict=True):
-            found.append(trial.run(row, values))
-    return [
-        _summed(inputs, label, found, own_count, own_wrong_count)
-        for (label, _), found in zip(programs, results, strict=True)
-    ]
+        results.append(other.run(row, values))
+    return _summed(inputs, label, results, own_count, own_wrong_count)
 
 
 def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, own_wrong_count: int) -> Replayed:

@@ -71,6 +71,7 @@ def paid_the_same(trials: Sequence[VersionTrial]) -> str:
         if forward is None:
             continue
         rest = f"; at most {percent_up(trial.most_differing)} of its runs can differ" if trial.most_differing else ""
+        rest += f"; {forward.renamed_count:,} of them end in another case" if forward.renamed_count else ""
         left = forward.undecided_count + forward.untried_count
         out = f" {left:,} of its runs could not be tried." if left else ""
         count = trial.failed_count
