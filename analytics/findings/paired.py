@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analytics import estimates
+from analytics import estimate, estimates
 from analytics.estimates import Estimate
 from analytics.ratios import Relative
 
@@ -79,6 +79,8 @@ def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike, *, future: b
     if not (math.isfinite(left.low) and math.isfinite(left.high)):
         return Relative(ratio, math.nan, math.nan)
     low, high = ratio + (left.low - left.value) / abs(base), ratio + (left.high - left.value) / abs(base)
+    if (bounds := _of_few(y - x, w)) is not None:
+        low, high = min(low, bounds[0] / abs(base)), max(high, bounds[1] / abs(base))
     if y.min() >= 0 and x.min() >= 0:
         low = max(low, -1.0)
     return Relative(ratio, min(low, ratio), max(high, ratio))
@@ -91,16 +93,42 @@ def total_of(values: ArrayLike, weights: ArrayLike) -> Estimate:
     """
     found = estimates.total(values, weights)
     if found.logged_count >= _ALIKE and not math.isfinite(found.low):
-        return estimates.total(values, weights, future=True)
-    return found
+        found = estimates.total(values, weights, future=True)
+    return _spread(found, _of_few(values, weights))
 
 
 def mean_of(values: ArrayLike, weights: ArrayLike) -> Estimate:
     """The mean per run, in the same manner."""
     found = estimates.mean(values, weights)
     if found.logged_count >= _ALIKE and not math.isfinite(found.low):
-        return estimates.mean(values, weights, future=True)
-    return found
+        found = estimates.mean(values, weights, future=True)
+    bounds, runs = _of_few(values, weights), float(np.nansum(np.asarray(weights, dtype=float)))
+    return _spread(found, (bounds[0] / runs, bounds[1] / runs) if bounds is not None and runs > 0 else None)
+
+
+def _of_few(values: ArrayLike, weights: ArrayLike) -> tuple[float, float] | None:
+    """The least and the most that a total may be to which few drawn rows add, and each another value; None where many or one do.
+
+    The variance of a handful of values says little of those that were not drawn, on the other side of nothing least of all: as
+    many runs as there may be (exact Poisson limit; Garwood, *Biometrika* 28, 1936) have the largest of them, or its negative.
+    """
+    from scipy import special
+
+    y, w = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
+    counts = np.isfinite(y) & (y != 0) & (w > 1)
+    few, weight = y[counts], w[counts]
+    if not 0 < len(few) < _ALIKE or np.allclose(few, few[0]):
+        return None
+    runs = float(special.gammaincinv(len(few) + 1, 1 - estimate.TAIL)) * float(weight.mean())
+    most = runs * float(np.abs(few).max())
+    return -most, most
+
+
+def _spread(found: Estimate, bounds: tuple[float, float] | None) -> Estimate:
+    """With an interval as wide as the bounds at least."""
+    if bounds is None:
+        return found
+    return replace(found, low=min(found.low, bounds[0]), high=max(found.high, bounds[1]), grade="too few")
 
 
 def widened(total: Estimate, low: float, high: float) -> Estimate:
