@@ -148,10 +148,11 @@ def failure_rate(failed: int, all_runs: Estimate, *, future: bool = False) -> Es
     if future:
         ok = all_runs.value - failed
         drawn = min(effective, ok) if ok > 0 else 0.0
-        if ok > 0:
+        if drawn > 0:
             p = drawn / ok
-        else:  # none was drawn: the rate that ``upper_bound_of_none`` was made of, rounded down
-            p = 1.0 if math.isinf(effective) else -math.expm1(math.log(1 - CONFIDENCE) / (all_runs.high - failed + 1))
+        else:  # none was drawn (others may have failed): the rate that ``upper_bound_of_none`` was made of, rounded down
+            unseen = all_runs.high - max(all_runs.value, failed) + 1
+            p = 1.0 if math.isinf(effective) else -math.expm1(math.log(1 - CONFIDENCE) / unseen)
         # of the logged rows, one in how many failed; then of the runs
         bounds = (
             float(special.betaincinv(failed, drawn + 1, TAIL)) if failed else 0.0,

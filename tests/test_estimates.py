@@ -886,3 +886,11 @@ def test_a_difference_says_in_words_what_it_is():
         "no significant change",
     ]
     assert differences.difference(([1.0], [20]), b).words == "too few to compare"
+
+
+def test_one_run_that_failed_otherwise_does_not_hide_that_all_the_others_fail():
+    # 59 of 60 kept rows have the code and no ok row was drawn at rate 0.05: at most 58 ok runs happened (95 %).
+    runs = estimates.runs(0, 0.0, 0.0, kept=60, rate=0.05)
+    rate = estimates.failure_rate(59, runs, future=True)
+    alone = estimates.failure_rate(60, runs, future=True)
+    assert 0.4 < rate.low <= alone.low
