@@ -13,7 +13,9 @@ from planted.stories import story
 from analytics import api
 from analytics.findings.counterfactual import Counterfactual
 from analytics.findings.paired import moved_cases, relative
-from analytics.findings.trials import MATERIAL, judged
+from analytics.findings.sides import side
+from analytics.findings.trials import MATERIAL, Worst, judged
+from analytics.stories import version_story
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +163,55 @@ def test_what_became_of_the_runs_is_told_by_the_case_of_either_program() -> None
         ("route", "Walk", "Long", 1, 4.0, 12.0),
         ("fails", None, "Any", 1, 0.0, 3.0),
     ]
+
+
+@pytest.mark.parametrize("hits", [2, 4, 8])
+def test_where_few_runs_differ_and_some_are_paid_less_the_interval_still_holds_the_truth(hits: int) -> None:
+    rng = np.random.default_rng(hits)
+    inside = told = 0
+    for _ in range(400):
+        # One run in a few hundred differs: ten points before, two per kilometre now.
+        would, differs = rng.gamma(2, 5, 4000), rng.random(4000) < hits / 800
+        paid = np.where(differs, would + 2 * rng.lognormal(1.6, 0.8, 4000) - 10, would)
+        logged = rng.random(4000) < 0.2
+        found = relative(paid[logged], would[logged], np.full(logged.sum(), 5.0))
+        if (paid != would)[logged].any():
+            told += 1
+            assert found is not None
+            inside += found.low <= (paid - would).sum() / would.sum() <= found.high
+    assert inside >= 0.9 * told
+
+
+def test_runs_of_the_same_hours_that_none_is_paid_otherwise_do_not_make_the_difference_nothing(planted: Any) -> None:
+    [trial] = api.post_mortem(planted.warehouse, **story("veto").ask()).inquiry.trials
+    backward = trial.tried.backward
+    alike = replace(backward, rows=backward.rows.assign(would=backward.rows["points"]))
+    found = judged(trial.before, trial.after, Counterfactual(trial.tried.forward, alike))
+    assert (found.verdict, found.difference, found.relative) == ("differs", None, None)
+
+
+def test_a_share_that_cannot_be_told_is_not_that_of_nothing(guilty: Any) -> None:
+    found, parts = guilty.incident, guilty.split
+    unknown = replace(found.total, low=np.nan, high=np.nan)
+    few = replace(found, trial=replace(found.trial, relative=None, difference=unknown), total=unknown)
+    said = version_story.sentence(few, [], parts, "Rides").text
+    assert "otherwise than v1, by what share of all cannot be told" in said
+    assert "would have paid none" not in said
+    nothing = replace(found.trial.forward, would_pay=replace(found.trial.forward.would_pay, value=0.0))
+    none = replace(few, trial=replace(few.trial, tried=Counterfactual(nothing)))
+    assert "paid points where v1 would have paid none" in version_story.sentence(none, [], parts, "Rides").text
+
+
+def test_the_worst_is_a_share_of_what_all_runs_were_paid_and_not_of_those_that_were_tried(innocent: Any) -> None:
+    [trial] = innocent.trials
+    whole = trial.forward.paid.value
+    part = replace(trial.forward, paid=replace(trial.forward.paid, value=whole / 50))
+    open_one = replace(trial, tried=Counterfactual(part), worst=Worst(-whole / 10, whole / 5), reason="it is not known")
+    assert "(−10 % to +20 % of what it paid)" in version_story.undecided([open_one]).replace("\u00a0", " ")
+
+
+def test_a_version_none_of_whose_runs_was_paid_is_not_said_to_have_left_all_traces(planted: Any) -> None:
+    [trial] = api.post_mortem(planted.warehouse, **story("veto").ask()).inquiry.trials
+    lost = trial.after.rows.assign(status="error", points=np.nan, sampled=False)
+    found = judged(trial.before, side("v2", lost), Counterfactual(None, trial.tried.backward))
+    assert found.reason == "none of its logged runs was paid, and failed runs leave no trace"

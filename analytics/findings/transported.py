@@ -34,7 +34,8 @@ def transported(backward: Replayed, after: Side) -> tuple[Estimate, Relative | N
     send the same things at the same kinds of hours is assumed; what the programs pay for them is computed.
 
     Returns:
-        None where the earlier runs do not hold the later ones' kinds of hours.
+        None where the earlier runs do not hold the later ones' kinds of hours, or none of those that do is paid otherwise: that
+        none of a sample differs does not make the difference nothing.
     """
     rows = backward.rows[backward.rows["decided"].to_numpy(bool)]
     later = paid(after.rows)
@@ -56,6 +57,8 @@ def transported(backward: Replayed, after: Side) -> tuple[Estimate, Relative | N
     rows, weight = rows[usable], (rows["weight"].to_numpy(float) * factor)[usable]
     weight = weight / weight.min()  # only their proportions matter, but a weight below one is taken for none at all
     before, now = rows["points"].to_numpy(float), rows["would"].to_numpy(float)
+    if np.allclose(before, now, rtol=1e-9, atol=1e-9):
+        return None
     per_run = estimates.mean(now - before, weight, future=True)
     runs = run_estimate(later)
     value = per_run.value * runs.value

@@ -135,7 +135,7 @@ def judged(before: Side, after: Side, tried: Counterfactual) -> VersionTrial:
     beside = _beside(backward, after) if forward is not None and not forward.is_different else None
     most = _most_differing(forward, beside) if forward is not None and forward.decided_count else 1.0
     difference, share, basis = _amount(forward, backward, after)
-    against = _reason_against(forward, worst, most) if forward is not None else _left(backward)
+    against = _reason_against(forward, worst, most) if forward is not None else _untraced(after)
     verdict: Verdict = "cannot tell"
     if forward is not None and forward.is_different:
         verdict = "differs"
@@ -144,7 +144,7 @@ def judged(before: Side, after: Side, tried: Counterfactual) -> VersionTrial:
     elif backward is not None and backward.is_different:
         verdict = "differs"
     if verdict == "differs":
-        reason = "" if basis == "its runs" else _left(forward if forward is not None else backward)
+        reason = "" if basis == "its runs" else _left(forward) if forward is not None else _untraced(after)
         return VersionTrial(before, after, tried, verdict, reason, difference, share, basis, worst, most, failed)
     count = len(beside) if beside is not None else 0
     return VersionTrial(before, after, tried, verdict, against, None, None, "", worst, most, failed, count)
@@ -192,10 +192,15 @@ def _reason_against(forward: Replayed, worst: Worst | None, most: float) -> str:
     return ""
 
 
-def _left(found: Replayed | None) -> str:
+def _untraced(after: Side) -> str:
+    """Why no run of a version could be replayed."""
+    if after.paid.empty:
+        return "none of its logged runs was paid, and failed runs leave no trace"
+    return "no logged run of it has a trace that fits its program"
+
+
+def _left(found: Replayed) -> str:
     """What stands in the way of a whole replay."""
-    if found is None:
-        return "no logged run has a trace that fits its program"
     if not found.is_own_right:
         return (
             f"its own program does not give {found.own_wrong_count:,} of {found.tried_count:,} runs of "
@@ -204,7 +209,8 @@ def _left(found: Replayed | None) -> str:
     if found.undecided_count:
         why = next(iter(found.missing), "")
         read = _UNREAD.match(why)
-        why = f"it reads {read['path']}, which they did not" if read else why
+        # They may have read it all the same: a cut trace holds the first entries only.
+        why = f"it reads {read['path']}, which their traces do not hold" if read else why
         more = f" ({why})" if why else ""
         of, cases = found.inputs_label, [case for case in found.open_cases if case is not None]
         paid = f", all of them paid in case {cases[0]}" if len(found.open_cases) == 1 and cases else ""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from analytics import page
+from analytics import estimates, page
 from analytics.estimates import Estimate
 from analytics.findings.cases import Case, Split
 from analytics.findings.finding import Incident, Step
@@ -48,6 +48,14 @@ def also(found: Incident) -> list[Any]:
     who = _versions(found).lower() if found.steps else f"version {found.after.strategy_version}"
     when = _when(found)
     more = found.relative
+    if (
+        found.trial is not None
+        and found.trial.verdict == "differs"
+        and _may_be_nothing(found.total)
+        and not found.steps
+    ):
+        much = f"{_differing(found.trial)} otherwise than {found.trial.before.label}"
+        return [f" Also: {who} paid {much}, {when}; in all that may be nothing."]
     if found.trial is not None and found.trial.verdict == "differs" and more is not None:
         return [
             f" Also: {who} paid ",
@@ -132,9 +140,9 @@ def _at_worst(trial: VersionTrial) -> str:
         much = number.number(open_paid.value, open_paid.low, open_paid.high)
         return f" They were paid {much} points in all, and nothing bounds what they would have been paid."
     low, high = (number.number(end, worst.low, worst.high, sign=True) for end in (worst.low, worst.high))
-    share = ""
-    if forward.paid.value > 0:
-        ends = (worst.low / forward.paid.value, worst.high / forward.paid.value)
+    share, paid = "", estimates.total(*trial.after.values).value  # of all its runs, not only of those that were tried
+    if paid > 0:
+        ends = (worst.low / paid, worst.high / paid)
         share = f" ({number.percent(ends[0], *ends, sign=True)} to {number.percent(ends[1], *ends, sign=True)} of what it paid)"
     return f" At worst it is {low} to {high} points{share}."
 
@@ -147,12 +155,12 @@ def _tried(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[s
     more, total = found.relative, found.total
     before = trial.before.label
     said: list[Any] = [f"{_versions(found)} of ", name]
-    if total is not None and total.low <= 0 <= total.high and (total.low < 0 or total.high > 0):
-        forward = trial.forward
-        count = f"{forward.differing_count:,} of {forward.decided_count:,} logged runs" if forward else "some runs"
-        said += [f" pays {count} otherwise than {before}; in all that may be nothing"]
-    elif more is None:
+    if _may_be_nothing(total):
+        said += [f" pays {_differing(trial)} otherwise than {before}; in all that may be nothing"]
+    elif more is None and _pays_nothing(trial):
         said += [f" paid points where {before} would have paid none for the same runs"]
+    elif more is None:
+        said += [f" pays {_differing(trial)} otherwise than {before}, by what share of all cannot be told"]
     else:
         said += [" paid ", page.finding(share(more)), " for the same runs ", share_bounds(more)]
     if found.steps:
@@ -164,6 +172,27 @@ def _tried(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[s
             f" That is what both programs would pay for {before}'s runs at the same kinds of hours: {trial.reason}."
         ]
     return said
+
+
+def _may_be_nothing(total: Estimate | None) -> bool:
+    """What the programs pay differently may add up to nothing."""
+    return total is not None and total.low <= 0 <= total.high and (total.low < 0 or total.high > 0)
+
+
+def _differing(trial: VersionTrial) -> str:
+    """How many runs are paid otherwise, as far as they were tried."""
+    earlier, forward, backward = trial.basis == "earlier runs", trial.forward, trial.tried.backward
+    found = backward if earlier else forward
+    if found is None:
+        return "some runs"
+    return f"{found.differing_count:,} of {found.decided_count:,} logged runs{' of ' + trial.before.label if earlier else ''}"
+
+
+def _pays_nothing(trial: VersionTrial) -> bool:
+    """The earlier program pays no run anything, of those that were tried."""
+    if trial.basis == "earlier runs":
+        return trial.tried.backward is not None and trial.tried.backward.paid.value == 0
+    return trial.forward is not None and trial.forward.would_pay.value == 0
 
 
 def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
@@ -227,7 +256,8 @@ def _in_all(found: Incident, trial: VersionTrial) -> list[Any]:
     per_run, change, rest = trial.per_run, found.points, inputs_part(found)
     if found.steps or per_run is None or change is None or rest is None:
         return []
-    if rest.low <= 0 <= rest.high:  # the section on why has it all the same
+    # The section on why has it all the same.
+    if not (math.isfinite(rest.low) and math.isfinite(rest.high)) or rest.low <= 0 <= rest.high:
         return []
     return [
         " Points per run moved by ",
@@ -258,16 +288,18 @@ def _open(found: Incident, trial: VersionTrial, name: Any) -> list[Any]:
     """It surely pays some runs otherwise; by how much in all is not known."""
     forward, backward = trial.forward, trial.tried.backward
     count = forward.differing_count + forward.surely_count if forward is not None else 0
+    pays = "pays"
     if count and forward is not None:
         what = f"{count:,} of its {forward.tried_count:,} replayed runs otherwise than {trial.before.label}"
     elif backward is not None:
+        pays = "would pay"
         what = f"{backward.differing_count:,} of {backward.decided_count:,} runs of {trial.before.label} otherwise"
     else:
         what = "some runs otherwise"
     said: list[Any] = [
         f"{_versions(found)} of ",
         name,
-        f" pays {what}; by how much in all cannot be told: {trial.reason}",
+        f" {pays} {what}; by how much in all cannot be told by running both: {trial.reason}",
     ]
     if forward is not None and math.isfinite(forward.undecided_low) and math.isfinite(forward.undecided_high):
         low, high = forward.difference.low, forward.difference.high
@@ -368,8 +400,11 @@ def _amount(found: Incident, parts: Split) -> list[Any]:
     if total is None or not (total.low > 0 or total.high < 0):
         return [f" It was seen{between}"]
     beyond = total if total.value > 0 else total.negated()
+    # Where the replay does not tell it, it is said where the amount comes from.
+    is_by_case = found.trial is not None and found.trial.verdict == "differs" and not is_tried(found)
+    who = "Compared case by case, it" if is_by_case else "They" if found.steps else "It"
     return [
-        f" {'They' if found.steps else 'It'} {'overpaid' if total.value > 0 else 'underpaid'} ",
+        f" {who} {'overpaid' if total.value > 0 else 'underpaid'} ",
         page.finding(f"{number.number(beyond.value, beyond.low, beyond.high)} points"),
         " ",
         page.ci(beyond.low, beyond.high, value=beyond.value),
