@@ -20,6 +20,8 @@ from analytics.findings.change_points import change_point
 from analytics.findings.family import Family
 from analytics.findings.finding import Incident
 from analytics.findings.incident import find_incident
+from analytics.findings.search import Search
+from analytics.findings.sides import Runs
 from analytics.stories import advice, moved, verdict
 
 MONDAY = datetime(2026, 6, 29, tzinfo=UTC)
@@ -107,6 +109,18 @@ def test_activations_are_read_from_the_order_of_the_rows(text, spans):
         assert found in (spans, ["v2×80", "v3×2"])
     else:
         assert found == spans
+
+
+@pytest.mark.parametrize(("later", "back"), [(200, True), (3, False)])
+def test_a_version_seen_twice_is_over_once_enough_runs_of_the_earlier_one_followed(later, back):
+    versions = [2] * 200 + [3, 3] + [2] * later
+    rows = log(np.arange(len(versions)) * 600.0, versions, np.where(np.array(versions) == 3, 30.0, 10.0))
+    search = Search(Runs.of(rows), MONDAY, MONDAY + timedelta(seconds=len(versions) * 600.0))
+    [change] = search.changes
+    found = search.with_version(change)
+    assert (found.rollback is not None) is back is found.is_over
+    if found.rollback:
+        assert (found.rollback.label, found.rollback.first) == ("v2", MONDAY + timedelta(seconds=202 * 600))
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.02])

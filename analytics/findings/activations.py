@@ -97,6 +97,17 @@ def _islands(places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return np.split(places, [cut + 1 for cut in sorted(cuts)])
 
 
+def is_gone(own: int, among: int, later: int) -> bool:
+    """Whether a version that none of the later rows is of would have been seen among them, were it still live.
+
+    Args:
+        own: Its rows.
+        among: Rows of all versions from its first to its last.
+        later: Rows of others since.
+    """
+    return own * _chance_of_gap(own, among, later) < _SURPRISE
+
+
 def _was_away(places: NDArray[np.int64], gap: int, start: int, stop: int, length: int) -> bool:
     left = places[max(start, gap + 1 - _NEIGHBOURS) : gap + 1]
     right = places[gap + 1 : min(stop, gap + 1 + _NEIGHBOURS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from analytics import differences
 from analytics.findings import movements
-from analytics.findings.activations import Activation, activations
+from analytics.findings.activations import Activation, activations, is_gone
 from analytics.findings.baseline import LOOK_BACK, comparable, same_hours, same_hours_of_days, weeks_apart
 from analytics.findings.change_points import LEAST_ROWS, ChangePoint, plausible_start
 from analytics.findings.failure_growth import Growth, growing_codes
@@ -139,18 +140,33 @@ class Search:
     def with_version(self, change: VersionChange) -> Incident:
         """The finding of a version."""
         before = self.runs.side(change.earlier.label, change.before)
+        back = rollback(self.spans, change.span, change.earlier.label)
+        came = successor(self.spans, change.span)
         return Incident(
             "version",
             before,
             self.runs.side(change.label, change.after),
             change.points,
-            rollback=rollback(self.spans, change.span, change.earlier.label),
-            successor=successor(self.spans, change.span),
+            rollback=back if back or came else self._back_after(change),
+            successor=came,
             since=change.span.first,
             since_low=before.until,
             since_high=change.span.first,
             border=change.span,
         )
+
+    def _back_after(self, change: VersionChange) -> Activation | None:
+        """The earlier version again, where the later one is gone but was seen too seldom to part the earlier one's time in two."""
+        runs, span, labels = self.runs, change.span, self.runs.labels
+        first, last = (int(np.searchsorted(runs.time, as_number(when))) for when in (span.first, span.last))
+        later = np.arange(last + 1, self.scope.stop)
+        if change.earlier.label not in labels or not is_gone(span.logged_count, last + 1 - first, len(later)):
+            return None
+        own = later[runs.label[later] == labels.index(change.earlier.label)]
+        if not len(own):
+            return None
+        times = [as_time(runs.time[row]) for row in (own[0], own[-1])]
+        return replace(change.earlier, first=times[0], last=times[1], logged_count=len(own))
 
     def data(self) -> Incident | None:
         """Points per run that moved at a moment nobody named."""
