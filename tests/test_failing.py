@@ -208,3 +208,12 @@ def test_the_advice_follows_the_border() -> None:
     assert "Find what changed outside the rules" in said(same) and "begins with" not in said(same)
     assert "It begins with v2." in said(other) and "Compare the program of v2" in said(other)
     assert "outside the rules" not in said(other)
+
+
+def test_a_strategy_whose_runs_have_all_failed_always_is_not_told_as_quiet() -> None:
+    frame = rows(["DSL_ARITH_TYPE_MISMATCH"] * 3_000)
+    late = frame["created_at"] >= SINCE + timedelta(days=1)
+    told = find_incident(frame, SINCE + timedelta(days=1), SINCE + timedelta(days=3))
+    sentence = verdict.decide(told, [], None, FAMILY, frame[late], Coverage([], [], [], None, [0.05])).text
+    assert f"all {int(late.sum()):,} logged runs failed with DSL_ARITH_TYPE_MISMATCH" in spaced(sentence)
+    assert "at most 58 ok runs happened beside them" in spaced(sentence)

@@ -18,13 +18,14 @@ from analytics.estimate import GRADES, Estimate, graded
 from analytics.findings.activations import Activation
 from analytics.findings.change_points import LEAST_ROWS
 from analytics.findings.finding import Cause, Incident, Step
+from analytics.findings.movements import DAY
 from analytics.findings.one_program import OneProgram, one_program
 from analytics.findings.pairs import Pairs
 from analytics.findings.search import Search
 from analytics.findings.sides import Runs, Side, as_number, as_time, run_estimate
 from analytics.findings.slopes import shape, slope, trend_p
 from analytics.findings.trials import VersionTrial
-from analytics.findings.version_changes import VersionChange, change_of_points, rollback
+from analytics.findings.version_changes import VersionChange, amounts_moved, change_of_points, rollback
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -113,6 +114,21 @@ class Causes:
         for change, trial in self.trials:
             if failing.border is not None and change.span == failing.border:
                 return replace(failing, trial=trial, cause="program")
+        return self._of_one_version(failing)
+
+    def _of_one_version(self, failing: Incident) -> Incident:
+        """Failures that no run before a version had, though the first of them came later: what it newly asks may be rare.
+
+        What happens at midnight only is not seen of a version that came in the morning. A stall hits whatever is live.
+        """
+        runs = self.runs
+        if failing.border is not None or failing.since is None or failing.code in (None, "DSL_TIMEOUT"):
+            return failing
+        failed = runs.code == runs.codes.index(failing.code)
+        labels = np.unique(runs.label[failed])
+        for change, trial in self.trials:
+            if len(labels) == 1 and runs.labels[labels[0]] == change.label and change.span.first <= failing.since:
+                return replace(failing, only_of=change.span, trial=trial, cause="unknown")
         return failing
 
     def _versions(self, failing: list[Incident]) -> list[Incident]:
@@ -224,6 +240,11 @@ class Causes:
         # The failing runs are missing among those that are paid since: the rest is no sample of who plays.
         if any(not _is_before(found, other) for other in lost):
             return None
+        begun = min((when for other in lost if (when := other.since_low or other.since)), default=None)
+        if begun is not None and found.since is not None and (found.until is None or found.until >= begun):
+            found = self._before_failures(search, found, as_number(found.since), as_number(begun))
+            if found is None:
+                return None
         if level is None:
             blamed = self._near(found)
             if blamed is not None:
@@ -237,6 +258,17 @@ class Causes:
             found = replace(found, border=None)
         means = None if level is None else (level.label, *_means(level.runs, found))
         return replace(found, cause="inputs", innocent=innocent, is_one_program=level is not None, level=means)
+
+    def _before_failures(self, search: Search, found: Incident, since: int, begun: int) -> Incident | None:
+        """A change that goes on while runs are lost, by those before the first was lost; None where they do not show it."""
+        level = search.level
+        before, after = (level.where(level.between(*span)) for span in ((since - 7 * DAY, since), (since, begun)))
+        if np.count_nonzero(level.paid[after]) < LEAST_ROWS:
+            return None
+        change, matched, is_amount = change_of_points(level, before, after)
+        if not (change.is_significant and (matched or is_amount)) or found.after is None:
+            return None
+        return replace(found, after=self.runs.side(found.after.label, after), points=change)
 
     def _is_apart(self, search: Search, versions: list[Incident]) -> bool:
         """Without one program to look through: the change is there within single versions, or no version is suspected."""
@@ -306,6 +338,13 @@ class Causes:
             return found
         drift = slope(level, rows)
         return replace(found, slope=replace(drift, is_sure=seen == "drift")) if drift is not None else found
+
+    def is_other_amount(self, found: Incident) -> bool:
+        """Whether a case pays another amount in nearly all of its runs, under one and the same program."""
+        level = self.runs if self.level is None else self.level.runs
+        sides = [side for side in (found.before, found.after) if side is not None]
+        rows = [level.where(level.between(side.since, as_number(side.until) + 1)) for side in sides]
+        return len(rows) == 2 and len(np.unique(level.label[np.concatenate(rows)])) == 1 and amounts_moved(level, *rows)
 
     def moved_by_inputs(self, quiet: Incident) -> Incident:
         """A quiet window whose points differ from those before by more than chance (1 %), and one of whose inputs surely moved."""

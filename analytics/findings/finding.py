@@ -73,6 +73,8 @@ class Incident:
         gone, new: Of such a version: cases that runs reached and that its program does not have any more, or has anew.
         is_one_program: Of ``data``: what moved are the points that one program pays for all runs, whichever version was live.
         level: Of these: label of the program, and its points per run before and after.
+        only_of: Of ``failures`` that did not begin with a version: the one that was live already and alone fails so.
+        wraps_built_in: Of ``data``: the program wraps a built-in, which may be changed without any version.
         innocent: Versions that began about then and are shown to pay the same.
         open_trials: Of what is quiet: versions of which it cannot be told whether they pay otherwise.
     """
@@ -108,6 +110,8 @@ class Incident:
     new: tuple[str, ...] = ()
     is_one_program: bool = False
     level: tuple[str, Estimate, Estimate] | None = None
+    only_of: Activation | None = None
+    wraps_built_in: bool = False
     innocent: tuple[VersionTrial, ...] = ()
     open_trials: tuple[VersionTrial, ...] = ()
 

@@ -15,6 +15,7 @@ from analytics.findings.causes import Causes
 from analytics.findings.counterfactual import Counterfactual, Replayed, Ways
 from analytics.findings.failure_causes import with_causes
 from analytics.findings.family import Family, family_runs
+from analytics.findings.finding import Cause
 from analytics.findings.incident import LOOK_BACK, RHYTHM, Incident, find_incident
 from analytics.findings.node_changes import NodeChanges, alike, field_values, node_changes
 from analytics.findings.pairs import Pairs
@@ -116,13 +117,15 @@ class Inquiry:
         nodes, sides = self._nodes_of(found), alike(found.before, found.after)
         path = nodes.moved_fields[0] if nodes is not None and nodes.moved_fields else None
         values = field_values(self.lake, self.pairs.ways(*sides), path) if path is not None else None
-        named = found
-        if nodes is not None and nodes.is_built_in:
-            named = replace(found, cause="built-in")
-        elif path is None and any(of is not None and wraps(of.definition) for of in self.pairs.ways(*sides)):
-            named = replace(
-                found, cause="unknown"
-            )  # the inputs, or the built-in: what it answered is not known well enough
+        ways = self.pairs.variants(sides[1])
+        is_wrapped = ways is not None and bool(wraps(ways.definition))
+        is_built_in = nodes is not None and nodes.is_built_in
+        if is_wrapped and path is None:
+            # Nobody who plays makes a case pay another amount: neither rules nor what they read have changed.
+            is_built_in = self.causes.is_other_amount(found)
+        # Where no field shows what moved, it is the inputs or the built-in: what that answered is not known well enough.
+        cause: Cause = "built-in" if is_built_in else "unknown" if is_wrapped and path is None else found.cause
+        named = replace(found, cause=cause, wraps_built_in=is_wrapped)
         return self.causes.drift(named, values)
 
     def _drifted(self, quiet: Incident) -> Incident:

@@ -136,7 +136,8 @@ def _inputs(found: Incident) -> list[page.Todo]:
     todo = [
         page.Todo(
             f"Find what clients send otherwise {when}.",
-            "No version explains it: ask for client releases and imports of that time, and compare games and tasks.",
+            "No version explains it: ask for client releases and imports of that time, and compare games and tasks."
+            + (" The wrapped built-in may have been deployed anew, too." if found.wraps_built_in else ""),
         )
     ]
     if found.points is not None and found.points.change.value > 0:

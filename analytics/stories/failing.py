@@ -16,6 +16,8 @@ from analytics.page import number
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.findings.activations import Activation
+
 _NEARLY_ALL = 0.995
 """An upper bound above it is written as 100 %, and nobody has seen that no run went well."""
 
@@ -66,6 +68,8 @@ def since(found: Incident) -> str:
     """The answer to "since when?"."""
     if not is_of_window(found):
         versions = f"{found.border.label} came at that time" if found.border else "no version changed then"
+        if found.only_of is not None:
+            versions = _only_of(found.only_of)
         return f"Failures with {found.code} {episode(found).replace('since', 'begin')}; {versions}."
     if found.before is None:
         return (
@@ -101,6 +105,8 @@ def cause(found: Incident) -> str:
     """What is known of a code's usual cause, and no more than that."""
     code = found.code or ""
     version = f"It begins with {found.border.label}." if found.border else "No version changed at that time."
+    if found.only_of is not None:
+        version = f"No version changed at that time, but {_only_of(found.only_of)}: its program or what clients send may be why."
     if is_of_window(found):
         labels = {str(name) for side in (found.before, found.after) if side for name in side.rows["label"].unique()}
         version = "No version changed in this time." if len(labels) == 1 else ""
@@ -113,9 +119,14 @@ def cause(found: Incident) -> str:
         return timeouts_from(found.timeouts)
     if code in ("DSL_FIELD_NOT_PRECOMPUTED", "DSL_UNKNOWN_STATEMENT"):
         return "A validated program cannot do this: validation was bypassed, and someone may be probing the sandbox."
-    if code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not is_of_window(found) and not found.border:
+    if code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not (is_of_window(found) or found.border or found.only_of):
         return "No version changed at that time, so a client may send something else since."
     return version
+
+
+def _only_of(span: Activation) -> str:
+    """That one version alone fails so."""
+    return f"all of them are runs of {span.label}, live since {number.when(span.first)}, and no run before it failed so"
 
 
 def timeouts_from(cause: TimeoutCause | None) -> str:
@@ -154,6 +165,8 @@ def todo(found: Incident) -> list[page.Todo]:
             f"Compare the program of {found.border.label} with the one before it, or roll back.",
             f"The failures begin with {found.border.label}. {compare}",
         )
+    elif found.only_of is not None:
+        first = page.Todo(f"Compare the program of {found.only_of.label} with the one before it.", said)
     else:
         first = page.Todo(f"Find what changed outside the rules {episode(found)}.", said)
     return [first, page.Todo("Guard the rule in the next version.", "A program that fails pays nothing.")]

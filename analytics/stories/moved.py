@@ -63,8 +63,10 @@ def _where(found: Incident) -> str:
             "What the wrapped built-in answers moved, and no other field that the program reads: the built-in was changed, "
             "or what it alone reads."
         )
-    if found.cause == "unknown":
-        return "Look at who plays, at the data clients send, and at the built-in that the program wraps."
+    if found.wraps_built_in:
+        return (
+            "Look at who plays, at the data clients send, and at the wrapped built-in, which is no part of the program."
+        )
     return "Look at who plays and at the data clients send."
 
 

@@ -74,6 +74,9 @@ def decide(
 
 def _quiet(found: Incident, window: pd.DataFrame, name: Any) -> list[Any]:
     """Nothing stands out: what it pays now, and how that compares."""
+    failed = window[(window["status"] != "ok").to_numpy(bool)]
+    if len(failed) and len(failed) == len(window):
+        return _none_paid(failed, name)
     label, rows = _live(window)
     here = mean_points(rows)
     now = page.strong(number.number(here.value, here.low, here.high))
@@ -94,6 +97,25 @@ def _quiet(found: Incident, window: pd.DataFrame, name: Any) -> list[Any]:
         ]
     few = "Too few runs are logged to compare." if found.before else "There is nothing to compare it with."
     return [name, " paid ", now, f" points per run{who}. {found.reason or few}"]
+
+
+def _none_paid(failed: pd.DataFrame, name: Any) -> list[Any]:
+    """Every logged run failed, and at no moment more than before: no news, but nobody is to read it as all quiet."""
+    codes = failed["error_code"].value_counts()
+    count = len(failed)
+    with_code = ""
+    if len(codes):
+        with_code = f"{'' if codes.iloc[0] == count else f', {int(codes.iloc[0]):,} of them'} with {codes.index[0]}"
+    rate = failed["window_rate"].min() if "window_rate" in failed else None
+    bound = estimates.upper_bound_of_none(float(rate)) if rate is not None and rate == rate else math.inf
+    most = f"; at most {bound:,.0f} ok runs happened beside them" if math.isfinite(bound) else ""
+    return [
+        "No run of ",
+        name,
+        " that was paid is logged in this window: ",
+        page.finding(f"all {count:,} logged runs failed" if count > 1 else "the one logged run failed"),
+        f"{with_code}{most}. No moment is found at which that began.",
+    ]
 
 
 def _live(window: pd.DataFrame) -> tuple[str, pd.DataFrame]:

@@ -113,6 +113,14 @@ GUILTY: Final[tuple[Story, ...]] = (
         code="DSL_ARITH_TYPE_MISMATCH", told=frozenset({"failures"}),
     ),
     _guilty(
+        "fails_by_night",
+        family(_ACQUIT, "Nights", _TRIP, trips.trips(), trips.trips(extra=trips.BY_NIGHT)),
+        "Version 2, published in the morning, divides by the hours past five: it fails at night only.",
+        kinds=frozenset({"failures", "version"}), causes=frozenset({"program", "failures"}),
+        code="DSL_ARITH_DIV_BY_ZERO", told=frozenset({"failures"}), tolerance=timedelta(hours=24),
+        unsaid=("a client may send something else since", "outside the rules"),
+    ),
+    _guilty(
         "weekend_guard",
         family(
             _ACQUIT, "Weekends", _TRIP, trips.weekend(guarded=True), trips.weekend(guarded=False),

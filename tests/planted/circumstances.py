@@ -89,6 +89,15 @@ CIRCUMSTANCES: Final[tuple[Story, ...]] = (
         path="parent.points",
         unsaid=_NO_BOUND,
     ),
+    Story(
+        "built_in_alone",
+        _family("Redeployed alone", wrapped.session_fields, {"post_rules": []}, around=wrapped.redeployed(CHANGE)),
+        "The built-in is deployed anew and pays half as much again; the program around it has no rule, and no run a trace.",
+        _DATA,
+        moment=utc(CHANGE),
+        causes=frozenset({"built-in"}),
+        unsaid=(*_NO_BOUND, "look at who plays and at the data clients send"),
+    ),
     # ---- inputs ----
     _inputs(
         "routed_by_inputs",

@@ -117,6 +117,13 @@ def high_fails(*, fails: bool) -> Node:
     }
 
 
+BY_NIGHT: Node = rule(
+    compare(arith("data.distance", "/", arith(arith("data.hour", "max", 5), "-", 5)), ">", 10_000),
+    assign(100, "Across"),
+    node_id="across",
+)
+
+
 def weekend(*, guarded: bool) -> Node:
     """Half as much again at weekends, or always."""
     guard = field("data.is_weekend") if guarded else lit(True)
