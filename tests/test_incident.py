@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from analytics import differences
 from analytics.errors import UsageError
 from analytics.findings.activations import activations
 from analytics.findings.baseline import Baseline, parse
@@ -509,3 +512,17 @@ if __name__ == "__main__":
     counted = alarms(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, 100_000)
     wolves = sum(counted.values()) - sum(counted[kind] for kind in ("quiet", "single", "nothing"))
     sys.stdout.write(f"{wolves} alarms on {sum(counted.values())} quiet strategies: {dict(counted)}\n")
+
+
+def test_what_one_program_pays_is_not_said_to_be_paid_where_a_version_pays_otherwise():
+    rng = np.random.default_rng(3)
+    change = differences.difference(
+        (rng.gamma(2, 5, 300), np.full(300, 20.0)), (rng.gamma(2, 8, 300), np.full(300, 20.0))
+    )
+    guilty = Incident("version", None, None, None, trial=SimpleNamespace(verdict="differs"))
+    alone = Incident("data", None, None, change, since=MONDAY, is_one_program=True)
+    beside = replace(alone, also=(guilty,))
+    assert moved.data(alone, change, "Rides").text.startswith("Rides pays ")
+    assert moved.data(beside, change, "Rides").text.startswith(
+        "To one and the same program, the runs of Rides are worth "
+    )

@@ -38,15 +38,26 @@ def data(found: Incident, change: Difference, name: Any) -> Verdict:
             + "No version explains it. ",
         ]
         return _told(found, [*sentence, innocent + " " * bool(innocent), _where(found)])
+    # Where a version pays otherwise, too, what was paid in all did not move by that.
+    lead: list[Any] = (
+        ["To one and the same program, the runs of ", name, " were worth " if found.until else " are worth "]
+        if _hides_a_version(found)
+        else [name, " paid " if found.until else " pays "]
+    )
     sentence = [
-        name,
-        " paid " if found.until else " pays ",
+        *lead,
         page.finding(f"{percent(change)} points per run"),
         " ",
         interval(change),
         f"{when}{_beside_versions(found)} {innocent + ' ' if innocent else ''}{began(found)} ",
     ]
     return _told(found, [*sentence, _where(found)])
+
+
+def _hides_a_version(found: Incident) -> bool:
+    """What moved are the points that one program pays, and another version pays other points."""
+    others = (other.trial for other in found.also if other.kind == "version")
+    return found.is_one_program and any(trial is not None and trial.verdict == "differs" for trial in others)
 
 
 def _beside_versions(found: Incident) -> str:
@@ -107,7 +118,9 @@ def also(found: Incident) -> list[Any]:
             said += version_story.also(other)
         elif other.kind == "data" and other.points is not None:
             beside = "no version explains it" if other.innocent or other.is_one_program else versions_then(other)
-            said += [f" Also: {percent(other.points)} points per run ", interval(other.points), f"{since}, {beside}."]
+            program = " under one and the same program" if other.is_one_program else ""
+            moved = f" Also: {percent(other.points)} points per run "
+            said += [moved, interval(other.points), f"{program}{since}, {beside}."]
     return said
 
 
