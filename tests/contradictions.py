@@ -130,7 +130,9 @@ _PERCENTS: Final = {
         rf"(?P<value>{_NUMBER}) %(?: (?P<word>more|fewer|less))?(?: points)?(?: per run)?,? for the same runs"
     ),
 }
-_TABLE_ROW: Final = re.compile(rf"^Points per run\t[^\t]*\t[^\t]*\t(?P<value>{_SIGN}[\d,.]+) %", re.M)
+_TABLE_ROW: Final = re.compile(
+    rf"^Points per run(?:, as v\d+ pays all)?\t[^\t]*\t[^\t]*\t(?P<value>{_SIGN}[\d,.]+) %", re.M
+)
 
 
 def _table_percents(text: str) -> set[float]:

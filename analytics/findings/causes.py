@@ -73,6 +73,26 @@ class Causes:
         return found
 
     @cached_property
+    def failing(self) -> list[Incident]:
+        """Codes that fail more runs than before, with the version that they came with or that alone fails so."""
+        return [self._with_trial(item) for item in self.search.failures()]
+
+    @cached_property
+    def verdicts(self) -> list[VersionTrial]:
+        """The trials, but for versions that pay their runs the same and fail others: those are not the same."""
+        ours = {id(item.trial): item.code for item in self.failing if item.trial is not None}
+        return [
+            replace(
+                trial,
+                verdict="cannot tell",
+                reason=f"runs fail with {ours[id(trial)]} since it came, and leave no trace",
+            )
+            if trial.verdict == "same" and id(trial) in ours
+            else trial
+            for _, trial in self.trials
+        ]
+
+    @cached_property
     def level(self) -> OneProgram | None:
         """All runs as one program pays them; None where no program tells that, or there is one only."""
         programs: dict[str, Side] = {}
@@ -86,7 +106,7 @@ class Causes:
 
     def findings(self) -> list[Incident]:
         """All of them: what began in the window before what began earlier, and of these the most points first."""
-        failing = [self._with_trial(item) for item in self.search.failures()]
+        failing = self.failing
         versions = self._versions(failing)
         found = [*versions, *failing]
         data = self._data(versions, failing)
@@ -102,7 +122,7 @@ class Causes:
         """Nothing stands out: the window against the time before, and which versions stay undecided."""
         self.search.version([change for change, _ in self.trials if change.span.first >= self.since])
         found = self.search.quiet()
-        trials = [trial for _, trial in self.trials]
+        trials = self.verdicts
         return replace(
             found,
             innocent=tuple(trial for trial in trials if trial.verdict == "same"),

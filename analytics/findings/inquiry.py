@@ -146,7 +146,7 @@ class Inquiry:
         """Every version of the window beside the one before it; the one asked for where a baseline was."""
         if self._baseline is not None:
             return [self.incident.trial] if self.incident.trial is not None else []
-        return [] if self.window.empty else [trial for _, trial in self.causes.trials]
+        return [] if self.window.empty else self.causes.verdicts
 
     @property
     def trial_of_sides(self) -> VersionTrial | None:

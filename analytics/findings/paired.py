@@ -74,7 +74,8 @@ def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike, *, future: b
     if len(y) >= _ALIKE and np.allclose(residuals, 0.0, atol=1e-9 * float(np.abs(x).max())):
         # One factor for every run; of the runs that were not logged, up to a few in so many may have another or none.
         unseen = 0.0 if w.max() <= 1 else abs(ratio) * _UNSEEN * float((w**2).sum()) / float(w.sum()) ** 2
-        return Relative(ratio, ratio - unseen, ratio + unseen)
+        low, high = ratio - unseen, ratio + unseen
+        return Relative(ratio, max(low, -1.0) if y.min() >= 0 and x.min() >= 0 else low, high)
     left = estimates.total(residuals, w, future=future)
     if not (math.isfinite(left.low) and math.isfinite(left.high)):
         return Relative(ratio, math.nan, math.nan)

@@ -35,7 +35,10 @@ def table(before: Side, after: Side, cases: Sequence[Case], found: Incident) -> 
         found: What stands out: its change of points per run may compare like hours with like, or one program with itself.
     """
     rows = [*_same_runs_row(found), *_one_program_row(found)]
-    rows.append(_points_row(before, after, None if found.is_one_program else found.points))
+    if found.is_one_program:
+        rows.append(_points_row(before, after, None, "Points per run, as each version paid"))
+    else:
+        rows.append(_points_row(before, after, found.points))
     is_negative = any((side.paid["points"] < 0).any() for side in (before, after))
     for case in [case for case in cases if case.amount_changed][:3]:
         pays = page.Markup("Points when {} pays").format(page.author(case.name))
@@ -175,10 +178,10 @@ def _one_program_row(found: Incident) -> list[dict[str, Any]]:
     return [_row(f"Points per run, as {label} pays all", before, after, hot=True, change=found.points)]
 
 
-def _points_row(before: Side, after: Side, points: Difference | None) -> dict[str, Any]:
+def _points_row(before: Side, after: Side, points: Difference | None, name: str = "Points per run") -> dict[str, Any]:
     means = estimates.mean(*before.values, future=True), estimates.mean(*after.values, future=True)
     points = points or differences.difference(before.values, after.values)
-    return _row("Points per run", *means, hot=True, change=points)
+    return _row(name, *means, hot=True, change=points)
 
 
 def _row(

@@ -40,7 +40,7 @@ def data(found: Incident, change: Difference, name: Any) -> Verdict:
         return _told(found, [*sentence, innocent + " " * bool(innocent), _where(found)])
     # Where a version pays otherwise, too, what was paid in all did not move by that.
     lead: list[Any] = (
-        ["To one and the same program, the runs of ", name, " were worth " if found.until else " are worth "]
+        ["By one and the same program, the runs of ", name, " were worth " if found.until else " are worth "]
         if _hides_a_version(found)
         else [name, " paid " if found.until else " pays "]
     )
