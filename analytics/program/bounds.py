@@ -170,6 +170,11 @@ class _Work:
         if spans is None:
             raise RuleFailure("DSL_ARITH_OP_NOT_ALLOWED", "unknown operator")
         if not all(isinstance(operand, Span | int | float) for operand in operands):
+            if spans in (_equal, _unequal):
+                return _MAYBE
+            self.ended.append(
+                _NOTHING
+            )  # what is known is no number: with most values of the other operand the run fails
             return ANY
         known = [_span(operand) for operand in operands]
         if spans is _over and known[1].low <= 0 <= known[1].high:
