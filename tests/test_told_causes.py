@@ -9,7 +9,6 @@ import pytest
 
 from analytics import api
 from tests.planted.causes import LATER, cause
-from tests.planted.stories import story
 from tests.planted.world import Planted
 
 
@@ -113,12 +112,3 @@ def test_what_cannot_be_tried_is_not_called_nothing_and_its_worst_is_said(key: s
     assert "nothing bounds what they would have been paid" in found.verdict.text
     assert "Nothing to do" not in found.actions().text
     assert "Cannot tell" in found.how_much().text
-
-
-def test_a_baseline_that_is_asked_for_is_tried_too(planted: Planted) -> None:
-    guilty = api.post_mortem(planted.warehouse, baseline="v1", **story("half_more").ask())
-    assert (guilty.inquiry.incident.kind, guilty.inquiry.incident.cause) == ("version", "program")
-    assert "more for the same runs" in guilty.verdict.text
-    innocent = api.post_mortem(planted.warehouse, baseline="v1", **story("renamed").ask())
-    assert innocent.inquiry.incident.kind in ("quiet", "data")
-    assert "it is not the version" in innocent.verdict.text

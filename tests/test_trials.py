@@ -111,6 +111,15 @@ def test_a_version_that_pays_some_more_and_others_less_differs_though_they_cance
     assert "in all that may be nothing" in found.verdict.text
 
 
+def test_a_baseline_that_is_asked_for_is_tried_too(planted: Any) -> None:
+    guilty = api.post_mortem(planted.warehouse, baseline="v1", **story("half_more").ask())
+    assert (guilty.inquiry.incident.kind, guilty.inquiry.incident.cause) == ("version", "program")
+    assert "more for the same runs" in guilty.verdict.text
+    innocent = api.post_mortem(planted.warehouse, baseline="v1", **story("renamed").ask())
+    assert innocent.inquiry.incident.kind in ("quiet", "data")
+    assert "it is not the version" in innocent.verdict.text
+
+
 # ---- the share of the same runs --------------------------------------------------------------------------------------
 
 

@@ -256,10 +256,16 @@ INNOCENT: Final[tuple[Story, ...]] = (
 CAUSES: Final = (*GUILTY, *INNOCENT, *CIRCUMSTANCES)
 _ALWAYS: Final = frozenset(
     (
-        *("other_parent", "parent_bonus", "handed_data", "own_case_name", "renamed_around"),
-        *("night_published_by_day", "unread_field", "half_more_of_more", "lost_branch", "no_change"),
-        *("staircase", "small_cut", "stall_and_version"),
-        *("built_in_redeployed", "shrunk", "steady_0_1", "steady_3", "burst"),
+        *(
+            "other_parent",
+            "parent_bonus",
+            "handed_data",
+            "renamed_around",
+            "unread_field",
+            "half_more_of_more",
+            "no_change",
+        ),
+        *("staircase", "stall_and_version", "built_in_redeployed", "shrunk", "steady_0_1", "steady_3"),
     )
 )
 LATER: Final = frozenset(found.key for found in CAUSES) - _ALWAYS
