@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-time-split prove-scale soak bench clean
+.PHONY: help install demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-scale soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -70,6 +70,15 @@ prove-forecast: $(READY)  ## a quarter of an hour: do the days to the cap hold? 
 
 prove-verdicts: $(READY)  ## an hour: is a post-mortem's verdict ever wrong? writes docs/verdicts.md
 	$(VENV)/bin/python -m tests.verdicts --markdown docs/verdicts.md $(ARGS)
+
+prove-failures: $(READY)  ## an hour: are steady failures ever called an incident, and is a burst found?
+	$(VENV)/bin/python -m tests.failing $(ARGS)
+
+prove-silences: $(READY)  ## ten minutes: is a quiet log ever called silent, and are lost rows named?
+	$(VENV)/bin/python -m tests.silences $(ARGS)
+
+prove-pairs: $(READY)  ## ten minutes: 20,000 pairs of programs around a built-in, tried on each other's runs
+	$(VENV)/bin/python -m tests.whole_program $(ARGS)
 
 prove-time-split: $(READY)  ## five minutes: is the time of runs split as it was planted? writes docs/time-split.md
 	$(VENV)/bin/python -m tests.fields --markdown docs/time-split.md $(ARGS)

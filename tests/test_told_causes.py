@@ -63,6 +63,19 @@ def test_versions_in_a_row_are_one_series_with_its_total(key: str, told: Any, ca
     assert all(label in found.since().text for label in labels)
 
 
+@pytest.mark.parametrize("key", [of("taking_turns")])
+def test_a_version_that_comes_again_is_one_story_with_the_points_of_all_its_times(
+    key: str, told: Any, caused: Planted
+) -> None:
+    found = told(key)
+    incident = found.inquiry.incident
+    assert [one["kind"] for one in found.summary()["stories"]] == ["version"]
+    assert "in the 2 times that it was live" in found.verdict.text
+    true, total = caused.overpaid(cause(key)), incident.total
+    assert total.low - (total.value - total.low) <= true <= total.high + (total.high - total.value)
+    assert not incident.is_over
+
+
 @pytest.mark.parametrize("key", [of("built_in_redeployed"), of("built_in_and_renamed")])
 def test_a_built_in_that_answers_otherwise_is_named_and_no_client(key: str, told: Any) -> None:
     found = told(key)

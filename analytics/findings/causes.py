@@ -114,9 +114,11 @@ class Causes:
         slower = self.search.slower(self.search.changes)
         found += [slower] if slower is not None else []
         found = [self._weighed(item) for item in found]
-        recent = [item for item in found if item.since is None or item.since >= self.since or item.goes_on]
-        earlier = [item for item in found if item not in recent]
-        return [*sorted(recent, key=_rank), *sorted(earlier, key=_rank)]
+        return sorted(found, key=lambda item: (not self.is_recent(item), _rank(item)))
+
+    def is_recent(self, found: Incident) -> bool:
+        """It began in the window, goes on in it, or has no moment."""
+        return found.since is None or found.since >= self.since or found.goes_on
 
     def quiet(self) -> Incident:
         """Nothing stands out: the window against the time before, and which versions stay undecided."""
@@ -169,7 +171,10 @@ class Causes:
                 continue
             series = self._series(found, change, trial)
             taken |= {step.span for step in series.steps}
-            told.append(series)
+            if (at := _same_version(told, series)) is not None:
+                told[at] = _again(told[at], series)
+            else:
+                told.append(series)
         return told
 
     def _version(self, change: VersionChange, trial: VersionTrial) -> Incident | None:
@@ -271,7 +276,7 @@ class Causes:
                 return None if any(item.border == blamed.border for item in versions) else blamed
         innocent = tuple(
             trial
-            for change, trial in self.trials
+            for (change, _), trial in zip(self.trials, self.verdicts, strict=True)
             if trial.verdict == "same" and search.moved is not None and search.coincide(change.span.first, search.moved)
         )
         if innocent or level is not None:
@@ -384,6 +389,28 @@ class Causes:
         if found.kind in ("version", "data") and found.points is not None:
             return replace(found, total=_moved_in_all(found, found.after))
         return found
+
+
+def _same_version(told: list[Incident], found: Incident) -> int | None:
+    """Place of the story of the same version beside the same earlier one: two that take turns are one story."""
+    for at, other in enumerate(told):
+        pairs = [[side.label if side else None for side in (one.before, one.after)] for one in (other, found)]
+        is_pair = pairs[0] == pairs[1] and not (other.steps or found.steps)
+        if is_pair and other.cause == found.cause and None not in (found.total, other.total, found.trial):
+            return at
+    return None
+
+
+def _again(first: Incident, found: Incident) -> Incident:
+    """A version that came again: the points of all its times, over when the last one is."""
+    assert found.border is not None and found.trial is not None  # noqa: S101  # a version that was tried has both
+    return replace(
+        first,
+        total=_sum([first.total, found.total]),
+        rollback=found.rollback,
+        successor=found.successor,
+        again=(*first.again, Step(found.border, found.trial)),
+    )
 
 
 def _reached(side: Side) -> list[str]:

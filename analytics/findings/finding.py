@@ -68,6 +68,7 @@ class Incident:
         total: Points beyond what would have been paid without it, over all of its runs; None where that is not known.
         trial: Of a version: its program beside the one before.
         steps: Of a series of versions that one page tells as one: each of them, the first too.
+        again: Of a version that came more than once: its later times, which ``total`` holds too.
         slope: Of points that drift: how fast; None for a change at a moment.
         alike: Of a version whose program could not be tried: whether what came in moved, too.
         gone, new: Of such a version: cases that runs reached and that its program does not have any more, or has anew.
@@ -104,6 +105,7 @@ class Incident:
     total: Estimate | None = None
     trial: VersionTrial | None = None
     steps: tuple[Step, ...] = ()
+    again: tuple[Step, ...] = ()
     slope: Slope | None = None
     alike: AlikeInputs | None = None
     gone: tuple[str, ...] = ()
@@ -133,11 +135,13 @@ class Incident:
         """What a version, or a series of them, pays beyond the earlier program for the same runs, as a share of what that pays."""
         if self.trial is None or self.trial.verdict != "differs":
             return None
-        if not self.steps:
+        if not (self.steps or self.again):
             return self.trial.relative
-        rows = [
-            of.rows[of.rows["decided"].to_numpy(bool)] for step in self.steps if (of := step.trial.forward) is not None
-        ]
+        trials = [step.trial for step in self.steps] or [self.trial, *(step.trial for step in self.again)]
+        tried = [trial.forward for trial in trials]
+        rows = [of.rows[of.rows["decided"].to_numpy(bool)] for of in tried if of is not None]
+        if not rows:
+            return self.trial.relative
         columns = [
             np.concatenate([part[name].to_numpy(float) for part in rows]) for name in ("points", "would", "weight")
         ]

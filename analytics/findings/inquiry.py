@@ -107,8 +107,7 @@ class Inquiry:
         if not found:
             return self._drifted(self.causes.quiet())
         first, *rest = found
-        recent = [other for other in rest if other.since is None or other.since >= self.since or other.goes_on]
-        return self._named(replace(first, also=tuple(recent)))
+        return self._named(replace(first, also=tuple(other for other in rest if self.causes.is_recent(other))))
 
     def _named(self, found: Incident) -> Incident:
         """What moved points without a version: the built-in where its answers did and no input; a drift where it was no moment."""

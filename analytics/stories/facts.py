@@ -164,7 +164,8 @@ def _trial(trial: VersionTrial) -> dict[str, Any]:
 
 def _story(found: Incident, report: PostMortem) -> dict[str, Any]:
     moved = report.shown.nodes.moved_fields if report.shown.nodes is not None and found is report.shown.incident else []
-    end = max((step.span.last for step in found.steps), default=None) or (found.after.until if found.after else None)
+    times = [step.span.last for step in (*found.steps, *found.again)]
+    end = max(times, default=found.after.until if found.after else None)
     return {
         "kind": found.kind,
         "version": found.after.strategy_version if found.after and found.kind == "version" else None,

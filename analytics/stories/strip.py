@@ -21,10 +21,11 @@ def strip(found: Incident, window: pd.DataFrame, parts: Split | None, small: Sma
     """Points beyond, runs, users, failures."""
     after = found.after
     rows = after.rows if after else window
-    if found.steps:
+    sides = [step.trial.after.rows for step in (*found.steps, *found.again)]
+    if sides:
         import pandas as pd
 
-        rows = pd.concat([step.trial.after.rows for step in found.steps])
+        rows = pd.concat(sides if found.steps else [rows, *sides])
     users = int(rows["external_user_id"].nunique())
     failed = int((rows["status"] != "ok").sum())
     where = "in the window"

@@ -175,7 +175,10 @@ def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
         return f"Points per run move with the first runs of the series: {came}{back}."
     if found.kind == "version" and found.after:
         ended = ", and it is still live"
-        if found.rollback:
+        if found.again:
+            came = " and ".join(number.when(step.span.first) for step in found.again)
+            ended = f", and again {came}" + (f", until {found.rollback.label} was back" if found.rollback else "")
+        elif found.rollback:
             ended = f", until {found.rollback.label} was back on {number.when(found.rollback.first)}"
         elif found.successor:
             ended = f", until {found.successor.label} came on {number.when(found.successor.first)}"

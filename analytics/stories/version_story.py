@@ -394,9 +394,11 @@ def _amount(found: Incident, parts: Split) -> list[Any]:
     """How many points in all, and between which times."""
     assert found.after is not None  # noqa: S101  # a version has runs
     total = overpaid(found, parts)
-    end = max(step.span.last for step in found.steps) if found.steps else found.after.until
+    times = [step.span for step in (*found.steps, *found.again)]
+    end = max((span.last for span in times), default=found.after.until)
     ended = f"and the rollback on {number.when(found.rollback.first, long=True)}" if found.rollback else ""
-    between = f" between {number.when(found.after.since, long=True)} {ended or f'and {number.when(end, long=True)}'}."
+    between = f" between {number.when(found.after.since, long=True)} {ended or f'and {number.when(end, long=True)}'}"
+    between += f", in the {len(found.again) + 1} times that it was live." if found.again else "."
     if total is None or not (total.low > 0 or total.high < 0):
         return [f" It was seen{between}"]
     beyond = total if total.value > 0 else total.negated()

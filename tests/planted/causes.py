@@ -172,6 +172,19 @@ GUILTY: Final[tuple[Story, ...]] = (
         guilty=frozenset({2, 3}), counterfactual=True,
     ),
     _guilty(
+        "taking_turns",
+        Family(
+            _MANY, "Taking turns", 1.0,
+            (
+                Version(1, trips.trips(10), LONG_AGO, back_at="2026-05-14 12:00"),
+                Version(2, trips.trips(15), "2026-05-13 12:00", back_at="2026-05-15 12:00"),
+            ),
+            _TRIP, games=("main", "second"),
+        ),
+        "Version 2 pays 15 instead of 10 for fast trips, for a day and then, a day later, for good.",
+        moment=utc("2026-05-13 12:00"), counterfactual=True,
+    ),
+    _guilty(
         "staircase",
         family(
             _MANY, "Staircase", _TRIP, *(trips.trips(pays) for pays in (10, 11, 12, 13, 14)),
