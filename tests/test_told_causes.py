@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from analytics import api
+from analytics.stories import version_story
 from tests.planted.causes import LATER, cause
 from tests.planted.world import Planted
 
@@ -122,6 +123,10 @@ def test_what_cannot_be_tried_is_not_called_nothing_and_its_worst_is_said(key: s
     [trial] = found.inquiry.trials
     assert (trial.verdict, trial.forward.differing_count) == ("cannot tell", 0)
     assert "all of them paid in case Climb" in found.verdict.text
+    # To be passed on, and reached by too few users to be named.
+    hidden = version_story.undecided(found.inquiry.trials, {"Climb"})
+    assert "cannot be told" in hidden
+    assert "Climb" not in hidden
     assert "nothing bounds what they would have been paid" in found.verdict.text
     assert "Nothing to do" not in found.actions().text
     assert "Cannot tell" in found.how_much().text

@@ -112,6 +112,12 @@ class VersionTrial:
         return self.forward.per_run if self.forward is not None and self.basis else None
 
     @property
+    def open_case(self) -> str | None:
+        """The one case in which all runs were paid that the log does not decide; None for several, or for none."""
+        cases = list(self.forward.open_cases) if self.forward is not None and self.reason else []
+        return cases[0] if len(cases) == 1 else None
+
+    @property
     def pays_more(self) -> bool | None:
         """Whether it pays more in all; None where that may be nothing, or is not known."""
         if self.difference is None or self.difference.low <= 0 <= self.difference.high:
@@ -212,11 +218,9 @@ def _left(found: Replayed) -> str:
         # They may have read it all the same: a cut trace holds the first entries only.
         why = f"it reads {read['path']}, which their traces do not hold" if read else why
         more = f" ({why})" if why else ""
-        of, cases = found.inputs_label, [case for case in found.open_cases if case is not None]
-        paid = f", all of them paid in case {cases[0]}" if len(found.open_cases) == 1 and cases else ""
         return (
-            f"for {found.undecided_count:,} of {found.tried_count:,} replayed runs of {of} the log does not "
-            f"tell what {found.program_label} would have paid{more}{paid}"
+            f"for {found.undecided_count:,} of {found.tried_count:,} replayed runs of {found.inputs_label} the log does not "
+            f"tell what {found.program_label} would have paid{more}"
         )
     return f"{found.untried_count:,} of {found.logged_count:,} runs of {found.inputs_label} left no trace to replay"
 

@@ -148,7 +148,8 @@ def _inputs(found: Incident) -> list[page.Todo]:
 
 
 def _undecided(trial: VersionTrial) -> page.Todo:
+    why = version_story.reason_of(trial)
     return page.Todo(
         f"Whether {trial.after.label} pays otherwise than {trial.before.label} cannot be told from these runs.",
-        f"{trial.reason[:1].upper()}{trial.reason[1:]}. Compare the programs above, and simulate logged runs with both.",
+        f"{why[:1].upper()}{why[1:]}. Compare the programs above, and simulate logged runs with both.",
     )

@@ -11,6 +11,7 @@ from analytics.findings.incident import NO_CASE
 from analytics.page import number
 from analytics.stories.against_groups import beyond, groups, inputs_part, signed
 from analytics.stories.phrases import Verdict, percent_up, share, share_bounds
+from analytics.stories.version_story import reason_of
 
 if TYPE_CHECKING:
     from analytics.findings.comparison import Comparison, SameRuns
@@ -81,7 +82,7 @@ def todo(asked: Comparison) -> list[page.Todo]:
             )
         ]
     else:
-        reason = next(trial.reason for trial in asked.trials if trial.verdict == "cannot tell")
+        reason = next(reason_of(trial) for trial in asked.trials if trial.verdict == "cannot tell")
         items = [
             page.Todo(
                 "Whether A pays otherwise than B cannot be told from these runs.",
@@ -127,7 +128,7 @@ def _programs(asked: Comparison, a: list[Any], b: list[Any], hidden: Collection[
         return [*a, " pays otherwise than ", *b, f"; by how much cannot be told. {_of_one(asked, letter)}"]
     said = ["Whether ", *a, " pays otherwise than ", *b, " for the same runs cannot be told. "]
     if asked.trials[0].reason == asked.trials[1].reason:
-        return [*said[:-1], f" for the same runs cannot be told: {asked.trials[0].reason}."]
+        return [*said[:-1], f" for the same runs cannot be told: {reason_of(asked.trials[0])}."]
     return [*said, _of_one(asked, "A"), " ", _of_one(asked, "B")]
 
 
@@ -186,10 +187,10 @@ def _of_one(asked: Comparison, letter: str) -> str:
         forward = trial.forward
         count = f"{forward.differing_count + forward.surely_count:,} of {forward.tried_count:,}" if forward else "Some"
         return (
-            f"{count} replayed runs of {letter} are paid otherwise by {other}; by how much in all is not known: {trial.reason}."
+            f"{count} replayed runs of {letter} are paid otherwise by {other}; by how much in all is not known: {reason_of(trial)}."
             f"{_bounds(trial, letter)}"
         )
-    return f"For {letter}'s runs it is not known: {trial.reason}."
+    return f"For {letter}'s runs it is not known: {reason_of(trial)}."
 
 
 def _bounds(trial: VersionTrial, letter: str) -> str:

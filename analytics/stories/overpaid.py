@@ -57,9 +57,9 @@ def section(
             )
             said_same = f"Nothing: {same}{rest}."
         elif trial is not None and trial.verdict == "differs":
-            said_same = f"Cannot be told in points: {trial.reason}. Where it can, {same}."
+            said_same = f"Cannot be told in points: {version_story.reason_of(trial)}. Where it can, {same}."
         else:
-            why = trial.reason if trial is not None else "some runs could not be tried"
+            why = version_story.reason_of(trial) if trial is not None else "some runs could not be tried"
             said_same = f"Cannot tell: {why}. Where it can be told, {same}."
         return page.section("much", question, how, said_same, [*_series(found), *_notes(forward)])
     low, high = forward.difference.low, forward.difference.high

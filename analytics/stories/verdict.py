@@ -69,7 +69,7 @@ def decide(
         told = told.with_input(nodes)
     if told is not None:
         return Verdict.of([*told.sentence, *moved.also(found)], told.status, told.status_role)
-    return Verdict.of([*_quiet(found, window, name), *_tried(found)], None)
+    return Verdict.of([*_quiet(found, window, name), *_tried(found, hidden)], None)
 
 
 def _quiet(found: Incident, window: pd.DataFrame, name: Any) -> list[Any]:
@@ -127,11 +127,11 @@ def _live(window: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return last, window[(labels == last).to_numpy(bool)]
 
 
-def _tried(found: Incident) -> list[Any]:
+def _tried(found: Incident, hidden: Collection[str]) -> list[Any]:
     """Of what is quiet: which versions came and are shown to pay the same, and of which that cannot be told."""
     if found.kind not in ("quiet", "single"):
         return []
-    said = [version_story.paid_the_same(found.innocent), version_story.undecided(found.open_trials)]
+    said = [version_story.paid_the_same(found.innocent), version_story.undecided(found.open_trials, hidden)]
     return [f" {sentence}" for sentence in said if sentence]
 
 

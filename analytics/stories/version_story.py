@@ -33,9 +33,9 @@ def sentence(found: Incident, cases: Sequence[Case], parts: Split, name: Any, hi
     """
     trial = found.trial
     if trial is None or trial.verdict == "cannot tell":
-        told = _compared(_without(found, hidden), cases, parts, name)
+        told = _compared(_without(found, hidden), cases, parts, name, hidden)
     elif trial.difference is None:
-        told = _open(found, trial, name)
+        told = _open(found, trial, name, hidden)
     else:
         told = _tried(found, trial, name, hidden)
     in_all = _in_all(found, trial) if trial is not None else []
@@ -120,10 +120,25 @@ def beside_failures(trial: VersionTrial | None) -> str:
     )
 
 
-def undecided(trials: Sequence[VersionTrial]) -> str:
+def reason_of(trial: VersionTrial, hidden: Collection[str] | None = None) -> str:
+    """Why it cannot be told, with what cannot be seen written out.
+
+    Args:
+        trial: Of the version.
+        hidden: Cases that are not to be named; None for no case at all.
+    """
+    case = trial.open_case
+    named = (
+        f", all of them paid in case {case}" if hidden is not None and case is not None and case not in hidden else ""
+    )
+    return page.visible(f"{trial.reason}{named}")
+
+
+def undecided(trials: Sequence[VersionTrial], hidden: Collection[str] | None = None) -> str:
     """What is said of versions of which it cannot be told whether they pay otherwise; empty for none."""
     return " ".join(
-        f"Whether {trial.after.label} pays otherwise than {trial.before.label} cannot be told: {trial.reason}.{_at_worst(trial)}"
+        f"Whether {trial.after.label} pays otherwise than {trial.before.label} cannot be told: "
+        f"{reason_of(trial, hidden)}.{_at_worst(trial)}"
         for trial in trials
     )
 
@@ -169,7 +184,7 @@ def _tried(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[s
         said += [*(_because(trial, hidden) if trial.pays_more is not None else []), "."]
     if trial.basis == "earlier runs":
         said += [
-            f" That is what both programs would pay for {before}'s runs at the same kinds of hours: {trial.reason}."
+            f" That is what both programs would pay for {before}'s runs at the same kinds of hours: {reason_of(trial, hidden)}."
         ]
     return said
 
@@ -284,7 +299,7 @@ def inputs_part(found: Incident) -> Estimate | None:
 # ---- without a replay ------------------------------------------------------------------------------------------------
 
 
-def _open(found: Incident, trial: VersionTrial, name: Any) -> list[Any]:
+def _open(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[str]) -> list[Any]:
     """It surely pays some runs otherwise; by how much in all is not known."""
     forward, backward = trial.forward, trial.tried.backward
     count = forward.differing_count + forward.surely_count if forward is not None else 0
@@ -299,7 +314,7 @@ def _open(found: Incident, trial: VersionTrial, name: Any) -> list[Any]:
     said: list[Any] = [
         f"{_versions(found)} of ",
         name,
-        f" {pays} {what}; by how much in all cannot be told by running both: {trial.reason}",
+        f" {pays} {what}; by how much in all cannot be told by running both: {reason_of(trial, hidden)}",
     ]
     if forward is not None and math.isfinite(forward.undecided_low) and math.isfinite(forward.undecided_high):
         low, high = forward.difference.low, forward.difference.high
@@ -316,7 +331,7 @@ def _open(found: Incident, trial: VersionTrial, name: Any) -> list[Any]:
     return [*said, "."]
 
 
-def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any) -> list[Any]:
+def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any, hidden: Collection[str]) -> list[Any]:
     """Two groups of runs, no program tried: what moved with the version, and that this alone does not tell why."""
     assert found.points is not None and found.after is not None  # noqa: S101  # decided by the caller
     said: list[Any] = [
@@ -328,7 +343,7 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any) -
         interval(found.points),
     ]
     if found.cause == "unknown":
-        why = found.trial.reason if found.trial is not None else "its program was not tried"
+        why = reason_of(found.trial, hidden) if found.trial is not None else "its program was not tried"
         moved = f"; {_listed(found.alike.moved)} moved, too" if found.alike is not None and found.alike.moved else ""
         return [*said, f". Whether its program or its inputs did that cannot be told: {why}{moved}."]
     changed = [case for case in cases if case.amount_changed]
@@ -355,8 +370,8 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any) -
         still = (
             f". What all runs of both read ({_listed(alike.fields)}) did not move beyond chance, so its program is the "
         )
-        return [*said, still, f"likely cause; it was not tried: {found.trial.reason}."]
-    return [*said, f". Its program was not tried: {found.trial.reason}."]
+        return [*said, still, f"likely cause; it was not tried: {reason_of(found.trial, hidden)}."]
+    return [*said, f". Its program was not tried: {reason_of(found.trial, hidden)}."]
 
 
 def _without(found: Incident, hidden: Collection[str]) -> Incident:
@@ -367,7 +382,7 @@ def _without(found: Incident, hidden: Collection[str]) -> Incident:
 
 def _listed(names: Sequence[str]) -> str:
     """A few names; hostile ones are escaped like all text of the page."""
-    shown = ", ".join(names[:3])
+    shown = page.visible(", ".join(names[:3]))
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
