@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from analytics.findings.sides import Floats, Ints
 
-_TOLD = 3e-4
+_TOLD = 3e-5
 """Largest chance of a moment at which points moved, for it to be told: a page has many stories beside which it may stand."""
 _WIDE = timedelta(hours=36)
 """Range of a moment from which on it may have been none."""

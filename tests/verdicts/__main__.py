@@ -44,7 +44,7 @@ def main() -> int:
         for number, found in enumerate(pages, 1):
             told += found
             words = f"{number} of {options.seeds} seeds, {time.monotonic() - started:.0f} s"
-            print(f"{words}, {len(table.mistakes(told))} mistakes", file=sys.stderr, flush=True)
+            print(words, *table.mistakes(found), sep="\n  ", file=sys.stderr, flush=True)
     page = table.page(told, options.seeds)
     print(page)
     print("mistakes:", *table.mistakes(told), sep="\n- ")
