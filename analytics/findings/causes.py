@@ -37,7 +37,7 @@ _TOLD = 3e-5
 _WIDE = timedelta(hours=36)
 """Range of a moment from which on it may have been none."""
 _SHORTLY = timedelta(hours=6)
-_DRIFT = 0.002
+_DRIFT = 3e-5
 """Largest chance of a drift that no moment of change was found for."""
 _ENOUGH = 100
 """Logged rows from which on a total of several groups is graded by its width."""

@@ -116,6 +116,10 @@ def also(found: Incident) -> list[Any]:
             said += [f" Also: the {what} duration of ok runs went up by {grew}{since}."]
         elif other.kind == "version" and other.after is not None:
             said += version_story.also(other)
+        elif other.kind == "data" and other.slope is not None:
+            share, days = other.slope.per_day, other.slope.days
+            much = number.percent(share.value, share.low, share.high, sign=True)
+            said += [f" Also: points per run drift by {much} a day over {days:.0f} days; no version explains it."]
         elif other.kind == "data" and other.points is not None:
             beside = "no version explains it" if other.innocent or other.is_one_program else versions_then(other)
             program = " under one and the same program" if other.is_one_program else ""
