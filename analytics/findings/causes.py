@@ -308,8 +308,11 @@ class Causes:
             return None
         reach = max(_SHORTLY, found.since_high - found.since_low)
         for change, trial in self.trials:
-            is_near = found.since_low - reach <= change.span.first <= found.since_high + reach
-            if is_near and trial.verdict != "same":
+            begun = change.span.first
+            is_near = found.since_low - reach <= begun <= found.since_high + reach
+            # A stretch that ends where a version came is what went before it: the version is the change.
+            is_end = found.until is not None and abs(found.until - begun) <= _SHORTLY
+            if (is_near or is_end) and trial.verdict != "same":
                 version = self.search.with_version(change)
                 if trial.verdict == "differs":
                     return replace(version, trial=trial, cause="program", total=trial.difference)
