@@ -524,5 +524,5 @@ def test_what_one_program_pays_is_not_said_to_be_paid_where_a_version_pays_other
     beside = replace(alone, also=(guilty,))
     assert moved.data(alone, change, "Rides").text.startswith("Rides pays ")
     assert moved.data(beside, change, "Rides").text.startswith(
-        "To one and the same program, the runs of Rides are worth "
+        "By one and the same program, the runs of Rides are worth "
     )

@@ -6,7 +6,6 @@ is left are points under one and the same program: what moves there came with th
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.estimate import GRADES, Estimate, graded
+from analytics.estimate import Estimate
 from analytics.findings.activations import Activation
 from analytics.findings.change_points import LEAST_ROWS
 from analytics.findings.finding import Cause, Incident, Step
@@ -26,6 +25,7 @@ from analytics.findings.sides import Runs, Side, as_number, as_time, run_estimat
 from analytics.findings.slopes import shape, slope, trend_p
 from analytics.findings.trials import VersionTrial
 from analytics.findings.version_changes import VersionChange, amounts_moved, change_of_points, rollback
+from analytics.findings.worth import rank, sum_of, weighed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,8 +39,6 @@ _WIDE = timedelta(hours=36)
 _SHORTLY = timedelta(hours=6)
 _DRIFT = 3e-5
 """Largest chance of a drift that no moment of change was found for."""
-_ENOUGH = 100
-"""Logged rows from which on a total of several groups is graded by its width."""
 _MANY = 0.02
 """Share of the runs whose failing leaves no sample of the others, and that must end in a case for its coming or going to tell."""
 _MOST_TRIALS = 12
@@ -113,8 +111,8 @@ class Causes:
         found += [data] if data is not None else []
         slower = self.search.slower(self.search.changes)
         found += [slower] if slower is not None else []
-        found = [self._weighed(item) for item in found]
-        return sorted(found, key=lambda item: (not self.is_recent(item), _rank(item)))
+        found = [weighed(item) for item in found]
+        return sorted(found, key=lambda item: (not self.is_recent(item), rank(item)))
 
     def is_recent(self, found: Incident) -> bool:
         """It began in the window, goes on in it, or has no moment."""
@@ -240,7 +238,7 @@ class Causes:
             steps.append(Step(later, own, before_it))
         if len(steps) < 2:
             return found
-        total = _sum([step.trial.difference for step in steps])
+        total = sum_of([step.trial.difference for step in steps])
         ended = found.rollback if found.rollback is not None else back
         if ended is None:
             ended = rollback(self.search.spans, steps[-1].span, change.earlier.label)
@@ -382,17 +380,6 @@ class Causes:
             since_low=as_time(self.search.runs.time[self.search.scope.start]),
         )  # fmt: skip
 
-    def _weighed(self, found: Incident) -> Incident:
-        """The points that a finding is about, where no replay has told them."""
-        if found.total is not None or found.after is None:
-            return found
-        if found.kind == "failures":
-            cause: Cause = found.cause or "failures"
-            return replace(found, cause=cause, total=_lost(found))
-        if found.kind in ("version", "data") and found.points is not None:
-            return replace(found, total=_moved_in_all(found, found.after))
-        return found
-
 
 def _same_version(told: list[Incident], found: Incident) -> int | None:
     """Place of the story of the same version beside the same earlier one: two that take turns are one story."""
@@ -409,7 +396,7 @@ def _again(first: Incident, found: Incident) -> Incident:
     assert found.border is not None and found.trial is not None  # noqa: S101  # a version that was tried has both
     return replace(
         first,
-        total=_sum([first.total, found.total]),
+        total=sum_of([first.total, found.total]),
         rollback=found.rollback,
         successor=found.successor,
         again=(*first.again, Step(found.border, found.trial)),
@@ -438,16 +425,6 @@ def _is_before(one: Incident, other: Incident) -> bool:
     return (one.until is not None and one.until < begun) or (one.since_high is not None and one.since_high < begun)
 
 
-def _rank(found: Incident) -> float:
-    """Smallest for the most points; slower runs move none and come last."""
-    total = found.total
-    if found.kind == "failures" and found.since is None:
-        return math.inf  # what fails steadily is no news before what has changed
-    if total is None or not math.isfinite(total.value):
-        return 0.0 if found.kind == "duration" else -1e-9
-    return -abs(total.value)
-
-
 def _means(level: Runs, found: Incident) -> tuple[Estimate, Estimate]:
     """Points per run under one program, before a change and after it."""
     from analytics import estimates
@@ -459,44 +436,3 @@ def _means(level: Runs, found: Incident) -> tuple[Estimate, Estimate]:
         rows = rows[level.paid[rows]]
         told.append(estimates.mean(level.points[rows], level.weight[rows], future=True))
     return told[0], told[1]
-
-
-def _moved_in_all(found: Incident, after: Side) -> Estimate | None:
-    """Change per run times the runs: what the finding is worth, roughly, where only groups are compared."""
-    assert found.points is not None  # noqa: S101  # asked before
-    change, runs = found.points.change, run_estimate(after.paid)
-    if not math.isfinite(change.low) or not len(after.paid):
-        return None
-    value = change.value * runs.value
-    low, high = (
-        math.hypot((change.value - end) * runs.value, change.value * (runs.high - runs.low) / 2)
-        for end in (change.low, change.high)
-    )
-    return Estimate(value, value - low, value + high, change.logged_count, change.grade).as_difference()
-
-
-def _lost(found: Incident) -> Estimate | None:
-    """What the failed runs would have been paid, had they been like those before."""
-    from analytics import estimates
-
-    assert found.after is not None  # noqa: S101  # asked before
-    rows = found.after.rows
-    count = int(((rows["status"] != "ok") & (rows["error_code"] == found.code)).sum())
-    paid = found.before.values if found.before is not None else found.after.values
-    usual = estimates.mean(*paid)
-    if not math.isfinite(usual.value):
-        return None
-    return Estimate(-count * usual.value, -count * usual.high, -count * usual.low, count, usual.grade)
-
-
-def _sum(parts: list[Estimate | None]) -> Estimate | None:
-    """The total of groups that share no run: squares of the half-widths add up."""
-    known = [part for part in parts if part is not None]
-    if not known:
-        return None
-    value = math.fsum(part.value for part in known)
-    low = math.hypot(*(part.value - part.low for part in known))
-    high = math.hypot(*(part.high - part.value for part in known))
-    rows = sum(part.logged_count for part in known)
-    grade = graded((low + high) / 2, abs(value)) if rows >= _ENOUGH else GRADES[2]
-    return Estimate(value, value - low, value + high, rows, grade).as_difference()
