@@ -257,7 +257,7 @@ def test_the_border_of_the_phases_is_found_though_both_generate_the_same_ids() -
 
 
 def test_a_float_that_jsonb_wrote_as_an_integer_is_tried_as_both() -> None:
-    program = {"rules": [{"when": lit(True), "then": [{"type": "assign_points", "value": ADD_ONE}]}]}
+    program = {"rules": [{"when": lit(True), "then": [{"type": "assign_points", "value": ADD_ONE, "case_name": None}]}]}
     outcome = evaluate(program, {"x": 1e22})
     trace = through_the_log(outcome.trace)
     for entry in trace:

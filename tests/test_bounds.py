@@ -98,16 +98,16 @@ def test_products_of_large_whole_numbers_do_not_outgrow_a_float():
 
     product = {"type": "arith", "op": "*", "left": whole("data.a"), "right": whole("data.b")}
     value = {"type": "arith", "op": "+", "left": product, "right": {"type": "literal", "value": 0.5}}
-    rule = {"when": {"type": "literal", "value": True}, "then": [{"type": "assign_points", "value": value}]}
+    rule = {
+        "when": {"type": "literal", "value": True},
+        "then": [{"type": "assign_points", "value": value, "case_name": "a"}],
+    }
     assert points_bounds({"rules": [rule]}, {}) == (0.5, math.inf)
 
 
 def test_an_unknown_field_beside_what_is_no_number_may_fail_the_run():
     compare = {"type": "compare", "left": {"type": "field", "path": "b"}, "right": {"type": "literal", "value": None}}
-    rule = {
-        "when": {"type": "or", "args": []},
-        "else": [{"type": "set_callback_data", "key": "k", "value": {**compare, "op": "<"}}],
-    }
+    rule = {"when": {**compare, "op": "<"}, "then": []}
     assert points_bounds({"post_rules": [rule]}, {}, phase="post", parent_points=2) == (0, 2)
-    rule["else"][0]["value"] = {**compare, "op": "=="}
+    rule["when"] = {**compare, "op": "=="}
     assert points_bounds({"post_rules": [rule]}, {}, phase="post", parent_points=2) == (2, 2)

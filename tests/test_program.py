@@ -35,14 +35,18 @@ def binary(kind: str, left: Any, op: str, right: Any, **more: Any) -> Json:
     return {"type": kind, "op": op, "left": lit(left), "right": lit(right), **more}
 
 
+def assign(value: Json) -> Json:
+    return {"type": "assign_points", "value": value, "case_name": None}
+
+
 def pay(value: Json) -> Json:
     """A program that pays what an expression says."""
-    return {"rules": [{"id": "r", "when": lit(True), "then": [{"type": "assign_points", "value": value}]}]}
+    return {"rules": [{"id": "r", "when": lit(True), "then": [assign(value)]}]}
 
 
 def when(condition: Json, then: int = 1) -> Json:
     """A program that pays when a condition holds."""
-    return {"rules": [{"id": "r", "when": condition, "then": [{"type": "assign_points", "value": lit(then)}]}]}
+    return {"rules": [{"id": "r", "when": condition, "then": [assign(lit(then))]}]}
 
 
 def entries(outcome: Outcome) -> list[tuple[Any, ...]]:
@@ -100,12 +104,12 @@ def test_a_rule_takes_the_first_true_branch_and_says_which() -> None:
             {
                 "id": "r",
                 "when": field("a"),
-                "then": [{"type": "assign_points", "value": lit(1)}],
+                "then": [assign(lit(1))],
                 "else_if": [
-                    {"when": field("b"), "then": [{"type": "assign_points", "value": lit(2)}]},
-                    {"when": field("c"), "then": [{"type": "assign_points", "value": lit(3)}]},
+                    {"when": field("b"), "then": [assign(lit(2))]},
+                    {"when": field("c"), "then": [assign(lit(3))]},
                 ],
-                "else": [{"type": "assign_points", "value": lit(4)}],
+                "else": [assign(lit(4))],
             }
         ]
     }
@@ -118,16 +122,18 @@ def test_a_rule_takes_the_first_true_branch_and_says_which() -> None:
         outcome = both(program, fields)
         assert outcome.points == points
         assert ("r", "rule", value, branch) in entries(outcome)
-    assert both(program, {"a": 0, "b": 0, "c": 1}).visits == 9  # program, rule, 3 conditions, 2 branches, 2 statement
+    assert (
+        both(program, {"a": 0, "b": 0, "c": 1}).visits == 12
+    )  # program, rule, 3 bare fields twice, 2 branches, payment
 
 
 def test_a_rule_without_an_else_is_skipped_and_the_next_one_follows() -> None:
     program = {
         "rules": [
-            {"id": "r1", "when": lit(False), "then": [{"type": "assign_points", "value": lit(1)}]},
+            {"id": "r1", "when": lit(False), "then": [assign(lit(1))]},
             {"id": "r2", "when": lit(True), "then": [{"type": "set_callback_data", "key": "k", "value": lit([1])}]},
             {"id": "r3", "when": lit(True), "then": [{"type": "assign_points", "value": lit(9), "case_name": "End"}]},
-            {"id": "r4", "when": lit(True), "then": [{"type": "assign_points", "value": lit(1)}]},
+            {"id": "r4", "when": lit(True), "then": [assign(lit(1))]},
         ]
     }
     outcome = both(program)
@@ -182,12 +188,6 @@ def test_junctions_stop_at_the_argument_that_decides(
         ({"type": "func_call", "name": "int", "args": [lit("12")]}, 12),
         ({"type": "func_call", "name": "clamp", "args": [lit(9), lit(0), lit(5)]}, 5),
         ({"type": "func_call", "name": "clamp", "args": [lit(-1), lit(0), lit(5)]}, 0),
-        ({"type": "not", "arg": lit([])}, True),
-        (binary("compare", 1, "==", True), True),
-        (binary("compare", 1, "==", "1"), False),
-        (binary("compare", None, "!=", 1), True),
-        (binary("compare", "b", ">=", "a"), True),
-        (binary("compare", [1, 2], "<", [1, 3]), True),
         (lit({"nodeId": "x", "type": "rule"}), {"nodeId": "x", "type": "rule"}),
     ],
 )
@@ -197,6 +197,23 @@ def test_expressions_follow_python(expression: Json, value: Any) -> None:
     assert outcome.ok
     assert json.dumps(outcome.callback_data["k"]) == json.dumps(value)
     assert entries(outcome)[-1] == ("s", "set_callback_data", value)
+
+
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [
+        ({"type": "not", "arg": lit([])}, True),
+        (binary("compare", 1, "==", True), True),
+        (binary("compare", 1, "==", "1"), False),
+        (binary("compare", None, "!=", 1), True),
+        (binary("compare", "b", ">=", "a"), True),
+        (binary("compare", [1, 2], "<", [1, 3]), True),
+    ],
+)
+def test_conditions_follow_python(condition: Json, value: bool) -> None:
+    outcome = both(when({"id": "c", **condition}))
+    assert (outcome.status, outcome.halted) == ("ok", value)
+    assert ("c", condition["type"], value) in entries(outcome)
 
 
 @pytest.mark.parametrize(
@@ -212,15 +229,20 @@ def test_expressions_follow_python(expression: Json, value: Any) -> None:
         ("DSL_ASSIGN_POINTS_NOT_NUMBER", pay(lit(None))),
         ("DSL_FIELD_NOT_PRECOMPUTED", when(field("user.secret"))),
         ("DSL_UNKNOWN_STATEMENT", {"rules": [{"when": lit(1), "then": [{"type": "rm_rf"}]}]}),
-        ("DSL_UNKNOWN_STATEMENT", {"rules": [{"when": lit(1), "then": [7]}]}),
-        ("DSL_UNKNOWN_STATEMENT", {"rules": [{"when": lit(1), "then": [{"type": "set_points", "value": lit(1)}]}]}),
+        ("DSL_UNEXPECTED", {"rules": [{"when": lit(1), "then": [7]}]}),
+        ("DSL_UNEXPECTED", {"rules": [{"when": lit(1), "then": [{"type": "assign_points", "value": lit(1)}]}]}),
+        ("DSL_UNEXPECTED", {"rules": [], "default": [{"type": "return"}]}),
+        ("DSL_UNEXPECTED", when({"type": "literal"})),
         ("DSL_COMPARE_OP_NOT_ALLOWED", when(binary("compare", 1, "is", 1))),
         ("DSL_ARITH_OP_NOT_ALLOWED", pay(binary("arith", 2, "**", 9))),
         ("DSL_FUNC_NAME_NOT_ALLOWED", pay({"type": "func_call", "name": "eval", "args": [lit("1")]})),
         ("DSL_FUNC_ARITY_MISMATCH", pay({"type": "func_call", "name": "clamp", "args": [lit(1)]})),
         ("DslExecutionError", pay({"type": "func_call", "name": "int", "args": [lit("seven")]})),
         ("DslExecutionError", pay({"type": "func_call", "name": "int", "args": [lit(None)]})),
-        ("DSL_UNEXPECTED", pay({"type": "lambda"})),
+        ("DslValidationError", pay({"type": "lambda"})),
+        ("DslValidationError", when({"type": "lambda"})),
+        ("DslValidationError", pay(binary("compare", 1, "<", 2))),
+        ("DslValidationError", when({**binary("compare", 1, "<", 2), "left": {"type": "not", "arg": lit(1)}})),
         ("DSL_UNEXPECTED", pay(binary("arith", 10**400, "/", 3))),
         ("DSL_UNEXPECTED", pay({"type": "func_call", "name": "int", "args": [lit(float("inf"))]})),
         ("DSL_UNEXPECTED", pay(binary("arith", "ab", "*", 10**12))),
@@ -249,11 +271,11 @@ def test_entries_up_to_a_failure_are_kept() -> None:
 
 def test_the_node_cap_counts_visits_so_it_is_hit_before_that_many_entries() -> None:
     program = when({"type": "or", "args": [lit(0)] * 10})
-    assert both(program, max_nodes=13).status == "ok"  # program, rule, or, ten literals
-    outcome = both(program, max_nodes=12)
+    assert both(program, max_nodes=23).status == "ok"  # program, rule, or, ten literals twice
+    outcome = both(program, max_nodes=22)
     assert (outcome.status, outcome.error_code) == ("limit", "DSL_LIMIT_EXCEEDED")
-    assert outcome.nodes == 9 < 12
-    assert outcome.visits == 13
+    assert outcome.nodes == 9 < 22
+    assert outcome.visits == 23
 
 
 def test_the_depth_cap_holds_only_where_the_run_comes_by() -> None:
@@ -338,7 +360,8 @@ def test_a_program_with_neither_phase_passes_the_parents_answer_on_without_a_tra
         ("set_points", "9", "DSL_SET_POINTS_NOT_NUMBER"),
         ("set_points", False, "DSL_SET_POINTS_NOT_NUMBER"),
         ("set_case_name", 9, "DSL_SET_CASE_NAME_NOT_STRING"),
-        ("assign_points", 9, "DSL_UNKNOWN_STATEMENT"),
+        ("assign_points", None, "DSL_ASSIGN_POINTS_NOT_NUMBER"),
+        ("rm_rf", 9, "DSL_UNKNOWN_STATEMENT"),
     ],
 )
 def test_the_post_phase_checks_types_and_statements(kind: str, value: Any, code: str) -> None:
@@ -350,9 +373,9 @@ def test_return_ends_the_program_with_what_it_has() -> None:
     program = {
         "rules": [
             {"when": lit(True), "then": [{"id": "h", "type": "return"}]},
-            {"when": lit(True), "then": [{"type": "assign_points", "value": lit(5)}]},
+            {"when": lit(True), "then": [assign(lit(5))]},
         ],
-        "default": {"type": "assign_points", "value": lit(6)},
+        "default": assign(lit(6)),
     }
     outcome = both(program)
     assert (outcome.points, outcome.case_name, outcome.halted) == (0, None, True)
@@ -369,7 +392,7 @@ def test_missing_ids_name_parent_type_and_index_so_phases_and_branches_share_the
     ids = generate_ids(
         {
             "rules": [
-                {"when": lit(True), "then": [{"type": "assign_points", "value": lit(1)}], "else": [{"type": "return"}]},
+                {"when": lit(True), "then": [assign(lit(1))], "else": [{"type": "return"}]},
                 {"id": "mine", "when": {"type": "and", "args": [lit(1), field("a")]}, "then": []},
             ],
             "pre_rules": [{"when": lit(1), "then": [{"type": "set_data", "key": "k", "value": lit(1)}]}],
@@ -412,9 +435,9 @@ def test_the_walk_tells_nodes_apart_by_position_and_says_where_they_hang() -> No
         (3, 1, 3, "rules", "right", 0, "literal"),
         (4, 0, 2, "rules", "then[0]", 0, "assign_points"),
         (5, 4, 3, "rules", "value", 0, "literal"),
-        (6, 0, 3, "rules", "else_if[0].when", 0, "literal"),
-        (7, 0, 3, "rules", "else_if[0].then[0]", 0, "set_callback_data"),
-        (8, 7, 4, "rules", "value", 0, "literal"),
+        (6, 0, 2, "rules", "else_if[0].when", 0, "literal"),
+        (7, 0, 2, "rules", "else_if[0].then[0]", 0, "set_callback_data"),
+        (8, 7, 3, "rules", "value", 0, "literal"),
         (9, None, 1, "default", "default", None, "return"),
     ]
     nodes = walk(program)
@@ -461,33 +484,48 @@ EXPRESSIONS = st.recursive(
     lambda inner: st.one_of(
         st.fixed_dictionaries(
             {
-                "type": st.sampled_from(["compare", "arith"]),
-                "op": st.sampled_from(["<", "==", "+", "-", "*", "/", "min", "max", "?"]),
+                "type": st.just("arith"),
+                "op": st.sampled_from(["+", "-", "*", "/", "min", "max", "?"]),
                 "left": inner,
                 "right": inner,
             }
         ),
-        st.fixed_dictionaries({"type": st.sampled_from(["and", "or"]), "args": st.lists(inner, max_size=4)}),
-        st.fixed_dictionaries({"type": st.just("not"), "arg": inner}),
         st.fixed_dictionaries(
             {"type": st.just("func_call"), "name": st.sampled_from(["int", "clamp", "x"]), "args": st.lists(inner)}
         ),
     ),
-    max_leaves=12,
+    max_leaves=8,
+)
+COMPARISONS = st.fixed_dictionaries(
+    {
+        "type": st.just("compare"),
+        "op": st.sampled_from(["<", "==", "!=", "?"]),
+        "left": EXPRESSIONS,
+        "right": EXPRESSIONS,
+    }
+)
+CONDITIONS = st.recursive(
+    EXPRESSIONS | COMPARISONS,
+    lambda inner: (
+        st.fixed_dictionaries({"type": st.sampled_from(["and", "or"]), "args": st.lists(inner, max_size=4)})
+        | st.fixed_dictionaries({"type": st.just("not"), "arg": inner})
+    ),
+    max_leaves=6,
 )
 STATEMENTS = st.fixed_dictionaries(
     {
         "type": st.sampled_from(
             ["assign_points", "set_callback_data", "set_data", "set_points", "set_case_name", "veto", "return", "x"]
         ),
-        "value": EXPRESSIONS,
+        "value": EXPRESSIONS | COMPARISONS,
         "key": st.sampled_from(["k", "l"]),
+        "case_name": st.sampled_from(["A", None]),
     }
 )
 BLOCKS = st.lists(STATEMENTS | JSON, max_size=2) | JSON
 RULES = st.fixed_dictionaries(
-    {"when": EXPRESSIONS, "then": BLOCKS},
-    optional={"else": BLOCKS, "else_if": st.lists(st.fixed_dictionaries({"when": EXPRESSIONS, "then": BLOCKS}) | JSON)},
+    {"when": CONDITIONS, "then": BLOCKS},
+    optional={"else": BLOCKS, "else_if": st.lists(st.fixed_dictionaries({"when": CONDITIONS, "then": BLOCKS}) | JSON)},
 )
 RULE_LISTS = st.lists(RULES | JSON, max_size=3) | JSON
 PROGRAMS = st.fixed_dictionaries(

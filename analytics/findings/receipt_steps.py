@@ -126,7 +126,7 @@ class Path:
             yield Step(name, "matched", verdict, "full", (), lines, amount, False, *self._span(spots))
         elif given is not None and given != [] and (self._over or self.ending != "ended"):
             yield self._missed("Otherwise, the default", "default", spots)
-        elif not self._over and self.ending == "ended":
+        elif not self._over and self.ending == "ended" and not (self.is_changed or self.is_renamed):
             name = "No rule paid" if self._matched_any else "No rule matched"
             yield Step(name, "skipped", "0 points and no case", "full")
 
@@ -188,19 +188,28 @@ class Path:
         found, node, kind = self.tell.value_of(spot), spot.node, str(spot.kind)
         source = spot.below.get("value")
         because: Line = ()
+        said: Line
         if source is not None and source.kind != "literal" and self.tell.is_seen(source):
             because = (*self.tell.operand(source), " → ")
         key, shown = words.name(node.get("key")), words.value(found)
+        section = self.program.nodes[spot.position].section
+        if kind == "assign_points" and section == "pre_rules":
+            self._phase_over = "this phase had ended"
+            said = (f"assigns {words.points(found)}, which the built-in's answer replaces: this phase ends here",)
+            return (*because, *said), None, self._phase_over
         if kind == "assign_points":
             self._over = "the run had ended"
-            said: Line = ("assigns ", words.Seen(words.points(found)), f", {words.case(node.get('case_name'))}")
+            said = ("assigns ", words.Seen(words.points(found)), f", {words.case(node.get('case_name'))}")
             return (*because, *said), found, self._over
+        if kind == "veto" and section != "pre_rules":
+            self._over = "the run had ended"
+            return (f"vetoes: 0 points, {words.case(node.get('case_name'))}",), 0, self._over
         if kind == "veto":
             self._over = "vetoed"
             said = (f"vetoes: 0 points, {words.case(node.get('case_name'))}; the built-in does not run",)
             return said, None, self._over
         if kind == "return":
-            if self.program.nodes[spot.position].section in ("rules", "default"):
+            if section in ("rules", "default"):
                 self._over = "the run had ended"
                 return ("returns: the run ends here",), None, self._over
             self._phase_over = "this phase had ended"

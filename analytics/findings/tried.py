@@ -176,8 +176,9 @@ def answer_of(program: Definition, beside: Alignment) -> tuple[bool, bool, bool]
     What a rule has set is the rule's; of a cut trace it is not known whether a later rule has set it.
     """
     nodes = program.outline.nodes
-    wrote = {nodes[position].type for position in beside.positions}
-    passed_on = beside.end == "finished" and not beside.vetoed
+    wrote = {nodes[at].type for at in beside.positions if nodes[at].section == "post_rules"}
+    # Past the validator a payment or a veto may stand behind the built-in: both set points and case.
+    passed_on = beside.end == "finished" and not beside.vetoed and not wrote & {"assign_points", "veto"}
     return beside.vetoed, passed_on and "set_points" not in wrote, passed_on and "set_case_name" not in wrote
 
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from analytics.program.exact import MAX_COMPILED_DEPTH, PHASE_OF
+from analytics.program.exact import CONDITIONS, MAX_COMPILED_DEPTH, items
 from analytics.program.outcome import Phase
 from analytics.program.outline import Outline, Spot
+from analytics.program.rules import listed, section_of
 from analytics.program.values import same_json
 
 End = Literal["finished", "cut", "stopped"]
@@ -36,7 +37,7 @@ class Alignment:
         fields: What was read, path → value. In DSL_EXTEND, what the pre phase read.
         post_fields: What the post phase of a DSL_EXTEND program read, `parent.*` included.
         reached_post: The post phase began: the parent ran in between.
-        vetoed: A `veto` ended the run before the parent.
+        vetoed: A `veto` of the pre phase ended the run before the parent.
         next_position: The node whose entry would come next, where the trace ends before the program; None when unknown.
     """
 
@@ -114,14 +115,14 @@ def _misfit(walk: _Walk, why: str) -> Alignment:
 class _Walk:
     """The state of one walk: the trace, and how far it has been explained."""
 
-    __slots__ = ("at", "next", "phase_read", "positions", "reached_post", "read", "trace", "vetoed")
+    __slots__ = ("at", "has_result", "next", "phase_read", "positions", "reached_post", "read", "trace", "vetoed")
 
     def __init__(self, trace: Sequence[Any]) -> None:
         self.trace, self.at = trace, 0
         self.positions: list[int] = []
         self.read: dict[str, dict[str, Any]] = {"pre": {}, "post": {}}
         self.phase_read = self.read["pre"]
-        self.reached_post = self.vetoed = False
+        self.reached_post = self.vetoed = self.has_result = False
         self.next: Spot | None = None
 
     # ---- phases ----------------------------------------------------------------------------------------------------
@@ -136,17 +137,14 @@ class _Walk:
             self.phase(program, "post")
 
     def phase(self, program: Outline, phase: Phase) -> None:
-        section = "rules" if phase == "full" else f"{phase}_rules"
-        rules = program.program.get(section)
-        if rules is not None and not isinstance(rules, list):
+        section = section_of(phase)
+        rules = listed(program.program.get(section))
+        if rules is None:
             raise _CanOnlyFail("rules are not a list")
-        for index in range(len(rules or ())):
+        for index in range(len(rules)):
             if self.rule(program.tops.get(f"{section}[{index}]"), phase):
                 return
-        default = program.program.get("default") if phase == "full" else None
-        if isinstance(default, list):
-            self.block(program.tops, "default", default, phase)
-        elif default is not None:
+        if phase == "full" and program.program.get("default") is not None and not self.has_result:
             self.statement(program.tops.get("default"), phase)
 
     def rule(self, spot: Spot | None, phase: Phase) -> bool:
@@ -157,8 +155,9 @@ class _Walk:
         if self.value(spot.below.get("when")):
             self.take(spot, "rule", "match")
             return self.block(spot.below, "then", node.get("then"), phase)
-        branches = node.get("else_if")
-        branches = branches if isinstance(branches, list) else []
+        branches = listed(node.get("else_if"))
+        if branches is None:
+            raise _CanOnlyFail("else_if is not a list")
         for index in range(len(branches)):
             if self.value(spot.below.get(f"else_if[{index}].when")):
                 self.take(spot, "rule", f"elseif:{index}")
@@ -168,29 +167,36 @@ class _Walk:
         return self.block(spot.below, "else", node.get("else"), phase)
 
     def block(self, below: Mapping[str, Spot], slot: str, steps: Any, phase: Phase) -> bool:
-        if steps is None:
-            return False
-        if not isinstance(steps, list):
+        found = listed(steps)
+        if found is None:
             raise _CanOnlyFail("statements are not a list")
-        return any(self.statement(below.get(f"{slot}[{index}]"), phase) for index in range(len(steps)))
+        return any(self.statement(below.get(f"{slot}[{index}]"), phase) for index in range(len(found)))
 
     def statement(self, spot: Spot | None, phase: Phase) -> bool:
         kind = spot.kind if spot else None
         self.next = spot
-        if spot is None or kind not in _STATEMENTS or PHASE_OF.get(str(kind), phase) != phase:
-            raise _CanOnlyFail(f"{kind or 'a statement without a type'} is unknown in the {phase} phase")
+        if spot is None or kind not in _STATEMENTS:
+            raise _CanOnlyFail(f"{kind or 'a statement without a type'} is no statement that the engine knows")
         if kind == "veto":
             self.take(spot, kind, "veto")
-            self.vetoed = True
+            self.vetoed = phase == "pre"
             return True
         if kind == "return":
             self.take(spot, kind, "halt")
             return True
-        self.value(spot.below.get("value"))
+        self.operand(spot.below.get("value"))
         self.take(spot, str(kind), "match" if kind == "assign_points" else None)
+        self.has_result |= kind in ("set_points", "set_case_name")
         return kind == "assign_points"
 
     # ---- expressions -----------------------------------------------------------------------------------------------
+
+    def operand(self, spot: Spot | None) -> Any:
+        """Follow an operand, which cannot be a condition."""
+        if spot is not None and spot.kind in CONDITIONS:
+            self.next = spot
+            raise _CanOnlyFail(f"{spot.kind} is a condition and no expression")
+        return self.value(spot)
 
     def value(self, spot: Spot | None) -> Any:
         """Follow an expression; the value its entry recorded."""
@@ -201,13 +207,13 @@ class _Walk:
         if kind in ("and", "or"):
             return self.junction(spot, kind)
         if kind == "func_call":
-            args = spot.node.get("args")
-            if not isinstance(args, list):
+            args = listed(spot.node.get("args"))
+            if args is None:
                 raise _CanOnlyFail("func_call without a list of args")
             for index in range(len(args)):
-                self.value(spot.below.get(f"args[{index}]"))
+                self.operand(spot.below.get(f"args[{index}]"))
         for slot in _OPERANDS[kind]:
-            self.value(spot.below.get(slot))
+            (self.value if kind == "not" else self.operand)(spot.below.get(slot))
         found = self.take(spot, kind, None)
         if kind == "field":
             self.phase_read.setdefault(str(spot.node.get("path")), found)
@@ -218,8 +224,8 @@ class _Walk:
         return found
 
     def junction(self, spot: Spot, kind: str) -> Any:
-        args, cutting = spot.node.get("args"), kind == "or"
-        if not isinstance(args, list):
+        args, cutting = items(spot.node.get("args")), kind == "or"
+        if args is None:
             raise _CanOnlyFail(f"{kind} without a list of args")
         for index in range(len(args)):
             if bool(self.value(spot.below.get(f"args[{index}]"))) is cutting:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analytics.program import operators
-from analytics.program.exact import MAX_COMPILED_DEPTH, PHASE_OF
+from analytics.program.exact import EFFECTS, MAX_COMPILED_DEPTH, items
 from analytics.program.outcome import Phase, RuleFailure
+from analytics.program.rules import listed, section_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,15 @@ class Span:
 ANY: Final = Span()
 _MAYBE: Final = Span(0.0, 1.0)  # a truth value that is not known
 _NOTHING: Final = Span(0.0, 0.0)
+#: What a statement cannot do without.
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "assign_points": ("value", "case_name"),
+    "veto": ("case_name",),
+    "set_points": ("value",),
+    "set_case_name": ("value",),
+    "set_data": ("value", "key"),
+    "set_callback_data": ("value", "key"),
+}
 
 
 def points_bounds(
@@ -47,16 +57,18 @@ def points_bounds(
     """
     work = _Work(fields, phase)
     begin = _NOTHING if phase == "full" else (ANY if parent_points is None else _span(parent_points))
-    rules = program.get("rules" if phase == "full" else f"{phase}_rules")
-    if rules is not None and not isinstance(rules, list):
+    rules = listed(program.get(section_of(phase)))
+    if rules is None:
         return 0.0, 0.0
     state: Span | None = begin
-    for rule in rules or ():
+    for rule in rules:
         if state is not None:
             state = work.rule(rule, state)
     default = program.get("default") if phase == "full" else None
     if default is not None and state is not None:
-        state = work.block(default if isinstance(default, list) else [default], state)
+        # It does not run behind a statement of another phase that has set the result.
+        last = work.block([default], state)
+        state = _hull(last, state) if work.has_set else last
     found = [*work.ended, *([] if state is None else [state])]
     return min(span.low for span in found), max(span.high for span in found)
 
@@ -77,14 +89,15 @@ class _Work:
     def __init__(self, fields: Mapping[str, Any], phase: Phase) -> None:
         self.fields, self.phase = fields, phase
         self.ended: list[Span] = []
+        self.has_set = False
 
     def rule(self, rule: Any, state: Span) -> Span | None:
         """The points after a rule; None when the program has surely ended."""
         if not isinstance(rule, Mapping):
             return self.fail()
-        branches = rule.get("else_if")
+        branches = listed(rule.get("else_if"))
         ways = [(rule.get("when"), rule.get("then"))]
-        for branch in branches if isinstance(branches, list) else []:
+        for branch in [None] if branches is None else branches:
             found = branch if isinstance(branch, Mapping) else {}
             ways.append((found.get("when"), found.get("then")))
         after: Span | None = None
@@ -102,19 +115,24 @@ class _Work:
 
     def block(self, steps: Any, state: Span) -> Span | None:
         """The points after some statements; None when they end the program."""
-        if steps is not None and not isinstance(steps, list):
+        found = listed(steps)
+        if found is None:
             return self.fail()
-        for step in steps or ():
+        for step in found:
             kind = step.get("type") if isinstance(step, Mapping) else None
-            if not isinstance(kind, str) or PHASE_OF.get(kind, self.phase) != self.phase:
+            if not isinstance(kind, str) or kind not in EFFECTS.keys() | {"return", "veto"}:
+                return self.fail()
+            if any(key not in step for key in _NEEDED.get(kind, ())):
                 return self.fail()
             if kind in ("return", "veto"):
                 self.ended.append(_NOTHING if kind == "veto" else state)
                 return None
             try:
-                value = self.value(step.get("value"), 3)
+                value = self.operand(step.get("value"), 3)
                 if kind in ("assign_points", "set_points"):
-                    state = self.points(value)
+                    paid = self.points(value)
+                    state = state if self.phase == "pre" else paid  # the built-in's answer takes its place
+                self.has_set |= kind in ("set_points", "set_case_name")
             except RuleFailure:
                 return self.fail()
             if kind == "assign_points":
@@ -134,13 +152,19 @@ class _Work:
 
     # ---- expressions -----------------------------------------------------------------------------------------------
 
+    def operand(self, node: Any, depth: int) -> Any:
+        """The value of an operand or of a statement, which cannot be a condition."""
+        if isinstance(node, Mapping) and node.get("type") in ("and", "or", "not", "compare"):
+            raise RuleFailure("DslValidationError", "a condition is no expression")
+        return self.value(node, depth)
+
     def value(self, node: Any, depth: int) -> Any:
         """A value, or the span in which an unknown one lies."""
         kind = node.get("type") if isinstance(node, Mapping) else None
         if depth > MAX_COMPILED_DEPTH:
             raise RuleFailure("DSL_LIMIT_EXCEEDED", "too deep")
-        if kind == "literal":
-            return node.get("value")
+        if kind == "literal" and "value" in node:
+            return node["value"]
         if kind == "field":
             path = node.get("path")
             return self.fields.get(path, ANY) if isinstance(path, str) else ANY
@@ -150,13 +174,13 @@ class _Work:
         if kind in ("and", "or"):
             return self.junction(node, kind == "or", depth)
         if kind in ("compare", "arith"):
-            operands = [self.value(node.get(side), depth + 1) for side in ("left", "right")]
+            operands = [self.operand(node.get(side), depth + 1) for side in ("left", "right")]
             name = node.get("op")
             apply, table = (operators.compare, _COMPARE) if kind == "compare" else (operators.arith, _ARITH)
             spans = table.get(name) if isinstance(name, str) else None
             return self.applied(lambda left, right: apply(name, left, right), spans, operands)
         if kind == "func_call" and isinstance(node.get("args"), list):
-            operands = [self.value(arg, depth + 1) for arg in node["args"]]
+            operands = [self.operand(arg, depth + 1) for arg in node["args"]]
             function = operators.check_function(node.get("name"), len(operands))
             return self.applied(
                 lambda *found: operators.call(function, list(found)), _FUNCTIONS.get(str(node.get("name"))), operands
@@ -184,8 +208,8 @@ class _Work:
         return spans(*known)
 
     def junction(self, node: Mapping[str, Any], cutting: bool, depth: int) -> Any:
-        args = node.get("args")
-        if not isinstance(args, list):
+        args = items(node.get("args"))
+        if args is None:
             raise RuleFailure("DSL_UNEXPECTED", "no list of args")
         sure = True
         for arg in args:

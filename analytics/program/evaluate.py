@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from analytics.program import fast, rules
@@ -61,11 +62,12 @@ class Program:
             quick = self._quick(fields, phase, parent, data, max_nodes, max_depth)
             if quick is not None:
                 return quick
-        state = _state(fields, phase, parent, data, max_nodes, max_depth)
+        state = State(fields, dict(data) if data else {}, max_nodes, max_depth)
         if phase not in self._exact:
             self._exact[phase] = rules.phase_runner(self.ast, phase)
         trace = state.trace if keep_trace else None
         try:
+            _begin(state, phase, parent)
             ended = self._exact[phase](state)
         except RuleFailure as failure:
             code, detail = failure.code, failure.detail
@@ -73,7 +75,7 @@ class Program:
         except Exception as error:  # a value no table of ours foresaw must not end a caller's loop over a million runs
             detail = f"{type(error).__name__}: {error}"
             return Outcome("error", "DSL_UNEXPECTED", detail, trace=trace, visits=state.visits, nodes=state.nodes)
-        return _outcome(state, phase, ended, trace, state.visits)
+        return _outcome(state, phase, ended, trace)
 
     def _quick(
         self,
@@ -93,17 +95,17 @@ class Program:
         runner = self._fast[phase]
         if runner is None or self.depth > max_depth:
             return None
-        state = _state(fields, phase, parent, data, max_nodes, max_depth)
+        state = State(fields, dict(data) if data else {}, max_nodes, max_depth)
         try:
+            _begin(state, phase, parent)
             ended = runner(state)
         except Exception:  # whatever it was, the exact closures find it again and name it
             return None
-        visits = state.visits + state.nodes
-        return None if visits > max_nodes else _outcome(state, phase, ended, None, visits)
+        return None if state.visits > max_nodes else _outcome(state, phase, ended, None)
 
     @property
     def depth(self) -> int:
-        """Nesting of the deepest node, by the count that `max_depth` caps."""
+        """Nesting that no node exceeds, by the count that `max_depth` caps."""
         if self._depth is None:
             self._depth = _depth_of(self.ast)
         return self._depth
@@ -126,11 +128,12 @@ class Program:
         """Evaluate a DSL_EXTEND program around its parent.
 
         The trace is the pre phase's entries followed by the post phase's, with nothing between them; nodes and
-        visits are summed, while the caps hold for each phase. A veto leaves 0 points and the parent never runs.
+        visits are summed, while the caps hold for each phase. A veto leaves 0 points and the parent never runs; a
+        `return` or an `assign_points` before the parent only ends the pre phase.
         A program with neither phase leaves no trace and 0 nodes, and passes the parent's answer on.
         """
         if not self.extends:
-            answer = parent(dict(data or {}))
+            answer = _answer(parent, data or {})
             return Outcome(points=answer.points, case_name=answer.case_name, working_data=dict(data or {}))
         before = Outcome(working_data=dict(data or {}), trace=[] if keep_trace else None)
         if self.ast.get("pre_rules"):
@@ -139,9 +142,9 @@ class Program:
             )
             if not before.ok or before.vetoed:
                 return before
-        answer = parent(dict(before.working_data))
+        answer = _answer(parent, before.working_data)
         # The post phase reads the data as the pre phase left it.
-        fields = {**fields, **{f"data.{key}": value for key, value in before.working_data.items()}}
+        fields = {**fields, **before.data_fields()}
         if not self.ast.get("post_rules"):
             return joined(before, Outcome(points=answer.points, case_name=answer.case_name), keep_trace)
         after = self.run(
@@ -156,32 +159,33 @@ class Program:
         return joined(before, after, keep_trace)
 
 
-def _state(
-    fields: Mapping[str, Any],
-    phase: Phase,
-    parent: ParentResult | None,
-    data: Mapping[str, Any] | None,
-    max_nodes: int,
-    max_depth: int,
-) -> State:
-    state = State(fields, dict(data) if data else {}, max_nodes, max_depth)
+def _answer(parent: Parent, data: Mapping[str, Any]) -> ParentResult:
+    """What the built-in answers to the data; no points at all are none."""
+    found = parent(dict(data))
+    return found if found.points is not None else replace(found, points=0)
+
+
+def _begin(state: State, phase: Phase, parent: ParentResult | None) -> None:
+    """What a phase starts from. Points that the parent's answer does not tell stay unknown."""
     if phase == "full":
         state.points = 0
     elif phase == "post" and parent is not None:
-        state.points, state.case = parent.points, parent.case_name
-    return state
+        state.points = None if parent.points is None else float(parent.points)
+        state.case = parent.case_name
 
 
-def _outcome(state: State, phase: Phase, ended: bool, trace: list[dict[str, Any]] | None, visits: int) -> Outcome:
+def _outcome(state: State, phase: Phase, ended: bool, trace: list[dict[str, Any]] | None) -> Outcome:
+    # Whatever the pre phase has set, the parent's answer takes its place unless the parent does not run.
+    is_result = phase != "pre" or state.vetoed
     return Outcome(
-        points=state.points,
-        case_name=state.case,
+        points=state.points if is_result else None,
+        case_name=state.case if is_result else None,
         callback_data=state.callback,
         working_data=state.data,
-        vetoed=phase == "pre" and ended and state.points is not None,
+        vetoed=phase == "pre" and state.vetoed,
         halted=ended,
         trace=trace,
-        visits=visits,
+        visits=state.visits,
         nodes=state.nodes,
     )
 
@@ -194,8 +198,8 @@ def joined(before: Outcome, after: Outcome, keep_trace: bool) -> Outcome:
         error_detail=after.error_detail,
         points=after.points,
         case_name=after.case_name,
-        callback_data={**before.callback_data, **after.callback_data},
-        working_data=after.working_data or before.working_data,
+        callback_data=after.callback_data,
+        working_data=before.working_data,
         halted=before.halted or after.halted,
         trace=[*(before.trace or ()), *(after.trace or ())] if keep_trace else None,
         visits=before.visits + after.visits,
@@ -204,7 +208,10 @@ def joined(before: Outcome, after: Outcome, keep_trace: bool) -> Outcome:
 
 
 def _depth_of(ast: Mapping[str, Any]) -> int:
-    """Nesting of the deepest object outside literals: an upper bound, found without recursion."""
+    """Nesting of the deepest object outside literals: an upper bound, found without recursion.
+
+    A branch of `else_if` stands where its rule does.
+    """
     deepest, stack = 0, [(ast, 0)]
     while stack:
         node, depth = stack.pop()
@@ -214,7 +221,7 @@ def _depth_of(ast: Mapping[str, Any]) -> int:
                 continue
             for child in value if isinstance(value, list) else (value,):
                 if isinstance(child, Mapping):
-                    stack.append((child, depth + 1))
+                    stack.append((child, depth + (key != "else_if")))
     return deepest
 
 

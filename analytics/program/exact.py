@@ -10,20 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from analytics.program import operators
-from analytics.program.outcome import Phase, RuleFailure, State
+from analytics.program.outcome import RuleFailure, State
 
 Expression = Callable[[State], Any]
 Statement = Callable[[State], bool]  # True: the program ends here
 
 #: Deeper programs are refused whatever the caller's cap says: Python's own stack would end first.
 MAX_COMPILED_DEPTH: Final = 100
-#: Statements that only mean something in one phase; the others are allowed everywhere.
-PHASE_OF: Final[Mapping[str, Phase]] = {
-    "assign_points": "full",
-    "veto": "pre",
-    "set_points": "post",
-    "set_case_name": "post",
-}
 
 
 def visit(state: State, depth: int) -> None:
@@ -44,8 +37,11 @@ def enter(state: State, node_id: Any, kind: str, value: Any, branch: str | None 
     state.nodes += 1
 
 
-def broken(code: str, detail: str, depth: int) -> Callable[[State], Any]:
-    """A node that fails when it is reached."""
+# ---- what can only fail ----------------------------------------------------------------------------------------------
+
+
+def unknown(code: str, detail: str, depth: int) -> Callable[[State], Any]:
+    """A node of a type that is not known where it stands: visited, then refused."""
 
     def run(state: State) -> Any:
         visit(state, depth)
@@ -54,51 +50,53 @@ def broken(code: str, detail: str, depth: int) -> Callable[[State], Any]:
     return run
 
 
-def expression(node: Any, depth: int) -> Expression:
-    """Compile an expression or a condition."""
-    kind = node.get("type") if isinstance(node, Mapping) else None
-    build = _EXPRESSIONS.get(kind) if isinstance(kind, str) else None
-    if build is None or depth > MAX_COMPILED_DEPTH:
-        return broken("DSL_UNEXPECTED", f"unknown expression {kind!r}", depth)
-    return build(node, depth)
-
-
-def _literal(node: Mapping[str, Any], depth: int) -> Expression:
-    node_id, value = node.get("id"), node.get("value")
+def no_object(what: str) -> Callable[[State], Any]:
+    """Something else where a node should be: counted before it is looked at, and no cap gets to speak of it."""
 
     def run(state: State) -> Any:
-        visit(state, depth)
-        enter(state, node_id, "literal", value)
-        return value
+        state.visits += 1
+        raise RuleFailure("DSL_UNEXPECTED", f"{what} is not an object")
 
     return run
 
 
-def _field(node: Mapping[str, Any], depth: int) -> Expression:
-    node_id, path = node.get("id"), node.get("path")
+def unusable(detail: str) -> Callable[[State], Any]:
+    """What its owner fails on before anything is visited: a key that is missing, or no list where one is needed."""
 
-    def run(state: State) -> Any:
-        visit(state, depth)
-        if not isinstance(path, str) or path not in state.fields:
-            raise RuleFailure("DSL_FIELD_NOT_PRECOMPUTED", f"field {path!r} was not precomputed")
-        value = state.fields[path]
-        enter(state, node_id, "field", value)
-        return value
+    def run(_state: State) -> Any:
+        raise RuleFailure("DSL_UNEXPECTED", detail)
 
     return run
 
 
-def _binary(node: Mapping[str, Any], depth: int, apply: Callable[[object, Any, Any], Any], kind: str) -> Expression:
-    node_id, name = node.get("id"), node.get("op")
-    left = expression(node.get("left"), depth + 1)
-    right = expression(node.get("right"), depth + 1)
+def under(node: Mapping[str, Any], key: str, build: Callable[[Any, int], Expression], depth: int) -> Expression:
+    """What stands under a key, compiled."""
+    return build(node[key], depth) if key in node else unusable(f"{node.get('type', 'node')} without {key!r}")
+
+
+def items(value: Any) -> list[Any] | None:
+    """What a loop over a value meets: items, characters or keys; None where there is nothing to loop over."""
+    return list(value) if isinstance(value, list | str | Mapping) else None
+
+
+# ---- conditions ------------------------------------------------------------------------------------------------------
+
+
+def condition(node: Any, depth: int) -> Expression:
+    """Compile a condition. One that is a mere expression is visited as a condition first, then again as what it is."""
+    if not isinstance(node, Mapping):
+        return no_object("a condition")
+    if depth > MAX_COMPILED_DEPTH:
+        return unknown("DSL_LIMIT_EXCEEDED", "too deep", depth)
+    kind = node.get("type")
+    build = CONDITIONS.get(kind) if isinstance(kind, str) else None
+    if build is not None:
+        return build(node, depth)
+    bare = expression(node, depth)
 
     def run(state: State) -> Any:
         visit(state, depth)
-        first = left(state)
-        value = apply(name, first, right(state))
-        enter(state, node_id, kind, value)
-        return value
+        return bare(state)
 
     return run
 
@@ -107,12 +105,8 @@ def _compare(node: Mapping[str, Any], depth: int) -> Expression:
     return _binary(node, depth, operators.compare, "compare")
 
 
-def _arith(node: Mapping[str, Any], depth: int) -> Expression:
-    return _binary(node, depth, operators.arith, "arith")
-
-
 def _not(node: Mapping[str, Any], depth: int) -> Expression:
-    node_id, argument = node.get("id"), expression(node.get("arg"), depth + 1)
+    node_id, argument = node.get("id"), under(node, "arg", condition, depth + 1)
 
     def run(state: State) -> bool:
         visit(state, depth)
@@ -124,11 +118,11 @@ def _not(node: Mapping[str, Any], depth: int) -> Expression:
 
 
 def _junction(node: Mapping[str, Any], depth: int) -> Expression:
-    node_id, kind, args = node.get("id"), node["type"], node.get("args")
-    if not isinstance(args, list):
-        return broken("DSL_UNEXPECTED", f"{kind} without a list of args", depth)
+    node_id, kind, args = node.get("id"), node["type"], items(node.get("args"))
     cutting = kind == "or"  # the truth value that decides the whole node
-    compiled = [expression(arg, depth + 1) for arg in args]
+    compiled = (
+        [unusable(f"{kind} without a list of args")] if args is None else [condition(arg, depth + 1) for arg in args]
+    )
 
     def run(state: State) -> bool:
         visit(state, depth)
@@ -142,16 +136,90 @@ def _junction(node: Mapping[str, Any], depth: int) -> Expression:
     return run
 
 
-def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
-    node_id, name, args = node.get("id"), node.get("name"), node.get("args")
-    if not isinstance(args, list):
-        return broken("DSL_UNEXPECTED", "func_call without a list of args", depth)
-    compiled = [expression(arg, depth + 1) for arg in args]
+#: What the engine knows as a condition only: nowhere else may it stand.
+CONDITIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]] = {
+    "compare": _compare,
+    "not": _not,
+    "and": _junction,
+    "or": _junction,
+}
+
+
+# ---- expressions -----------------------------------------------------------------------------------------------------
+
+
+def expression(node: Any, depth: int) -> Expression:
+    """Compile an expression; a condition is none."""
+    if not isinstance(node, Mapping):
+        return no_object("an expression")
+    if depth > MAX_COMPILED_DEPTH:
+        return unknown("DSL_LIMIT_EXCEEDED", "too deep", depth)
+    kind = node.get("type")
+    build = _EXPRESSIONS.get(kind) if isinstance(kind, str) else None
+    if build is None:
+        # The one refusal that carries no code of its own: the log shows the class of the exception.
+        return unknown("DslValidationError", f"unknown expression {kind!r}", depth)
+    return build(node, depth)
+
+
+def _literal(node: Mapping[str, Any], depth: int) -> Expression:
+    node_id, value, is_whole = node.get("id"), node.get("value"), "value" in node
 
     def run(state: State) -> Any:
         visit(state, depth)
-        function = operators.check_function(name, len(compiled))
-        value = operators.call(function, [argument(state) for argument in compiled])
+        if not is_whole:
+            raise RuleFailure("DSL_UNEXPECTED", "literal without 'value'")
+        enter(state, node_id, "literal", value)
+        return value
+
+    return run
+
+
+def _field(node: Mapping[str, Any], depth: int) -> Expression:
+    node_id, path = node.get("id"), node.get("path")
+    is_path = "path" in node and not isinstance(path, list | Mapping)
+
+    def run(state: State) -> Any:
+        visit(state, depth)
+        if not is_path:
+            raise RuleFailure("DSL_UNEXPECTED", "field without a path")
+        if not isinstance(path, str) or path not in state.fields:
+            raise RuleFailure("DSL_FIELD_NOT_PRECOMPUTED", f"field {path!r} was not precomputed")
+        value = state.fields[path]
+        enter(state, node_id, "field", value)
+        return value
+
+    return run
+
+
+def _binary(node: Mapping[str, Any], depth: int, apply: Callable[[object, Any, Any], Any], kind: str) -> Expression:
+    node_id, name, has_name = node.get("id"), node.get("op"), "op" in node
+    left, right = under(node, "left", expression, depth + 1), under(node, "right", expression, depth + 1)
+
+    def run(state: State) -> Any:
+        visit(state, depth)
+        first, second = left(state), right(state)  # the operator is looked at behind its operands
+        if not has_name:
+            raise RuleFailure("DSL_UNEXPECTED", f"{kind} without 'op'")
+        value = apply(name, first, second)
+        enter(state, node_id, kind, value)
+        return value
+
+    return run
+
+
+def _arith(node: Mapping[str, Any], depth: int) -> Expression:
+    return _binary(node, depth, operators.arith, "arith")
+
+
+def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
+    node_id, name, args = node.get("id"), node.get("name"), items(node.get("args") or [])
+    compiled = None if args is None else [expression(arg, depth + 1) for arg in args]
+
+    def run(state: State) -> Any:
+        visit(state, depth)
+        function = operators.check_function(name, None if compiled is None else len(compiled))
+        value = operators.call(function, [argument(state) for argument in compiled or ()])
         enter(state, node_id, "func_call", value)
         return value
 
@@ -161,42 +229,34 @@ def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
 _EXPRESSIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]] = {
     "literal": _literal,
     "field": _field,
-    "compare": _compare,
     "arith": _arith,
-    "not": _not,
-    "and": _junction,
-    "or": _junction,
     "func_call": _func_call,
 }
 
 
-def default_steps(node: Any) -> list[Any]:
-    """What a program does when no rule ended it: a list or a single statement; a null in the list is a broken one."""
-    if node is None:
-        return []
-    return node if isinstance(node, list) else [node]
+# ---- statements ------------------------------------------------------------------------------------------------------
 
 
-def statement(node: Any, depth: int, phase: Phase) -> Statement:
-    """Compile a statement for a phase; one that does not belong to the phase is unknown there."""
-    kind = node.get("type") if isinstance(node, Mapping) else None
-    if not isinstance(kind, str):
-        return broken("DSL_UNKNOWN_STATEMENT", "a statement without a type", depth)
-    if kind in ("veto", "return") and PHASE_OF.get(kind, phase) == phase:
-        return _ending(node, kind, depth)
-    if kind in _EFFECTS and PHASE_OF.get(kind, phase) == phase:
+def statement(node: Any, depth: int) -> Statement:
+    """Compile a statement. In which phase it may stand is the validator's business: whatever stands there runs."""
+    if not isinstance(node, Mapping):
+        return no_object("a statement")
+    kind = node.get("type")
+    if kind in ("veto", "return"):
+        return _ending(node, str(kind), depth)
+    if isinstance(kind, str) and kind in EFFECTS:
         return _effect(node, kind, depth)
-    return broken("DSL_UNKNOWN_STATEMENT", f"unknown statement {kind!r} in the {phase} phase", depth)
+    return unknown("DSL_UNKNOWN_STATEMENT", f"unknown statement {kind!r}", depth)
 
 
 def _ending(node: Mapping[str, Any], kind: str, depth: int) -> Statement:
-    node_id, case = node.get("id"), node.get("case_name")
+    node_id = node.get("id")
 
     def run(state: State) -> bool:
         visit(state, depth)
         if kind == "veto":
-            state.points, state.case = 0, case
-            enter(state, node_id, kind, case, "veto")
+            veto(state, node)
+            enter(state, node_id, kind, state.case, "veto")
         else:
             enter(state, node_id, kind, None, "halt")
         return True
@@ -204,47 +264,50 @@ def _ending(node: Mapping[str, Any], kind: str, depth: int) -> Statement:
     return run
 
 
-def assign_points(state: State, node: Mapping[str, Any], value: Any) -> None:
-    """Set the result of a DSL_FULL program."""
+def veto(state: State, node: Mapping[str, Any]) -> None:
+    """Pay nothing for a case; of the pre phase, that also keeps the parent from running."""
+    state.points, state.case, state.matched, state.vetoed = 0, node["case_name"], True, True
+
+
+def _assign_points(state: State, node: Mapping[str, Any], value: Any) -> None:
     if not operators.is_number(value):
         raise RuleFailure("DSL_ASSIGN_POINTS_NOT_NUMBER", f"points cannot be {type(value).__name__}")
-    state.points, state.case = value, node.get("case_name")
+    state.points, state.case, state.matched = value, node["case_name"], True
 
 
 def _set_points(state: State, _node: Mapping[str, Any], value: Any) -> None:
     if not operators.is_number(value):
         raise RuleFailure("DSL_SET_POINTS_NOT_NUMBER", f"points cannot be {type(value).__name__}")
-    state.points = value
+    state.points, state.matched = value, True
 
 
 def _set_case_name(state: State, _node: Mapping[str, Any], value: Any) -> None:
     if not isinstance(value, str):
         raise RuleFailure("DSL_SET_CASE_NAME_NOT_STRING", f"a case name cannot be {type(value).__name__}")
-    state.case = value
+    state.case, state.matched = value, True
 
 
 def _set_callback_data(state: State, node: Mapping[str, Any], value: Any) -> None:
-    state.callback[str(node.get("key"))] = value
+    state.callback[node["key"]] = value
 
 
 def _set_data(state: State, node: Mapping[str, Any], value: Any) -> None:
-    state.data[str(node.get("key"))] = value
+    state.data[node["key"]] = value
 
 
-_EFFECTS: Final[Mapping[Any, Callable[[State, Mapping[str, Any], Any], None]]] = {
-    "assign_points": assign_points,
+#: What a statement does with its value. A key that is missing is an error like any that nobody foresaw.
+EFFECTS: Final[Mapping[str, Callable[[State, Mapping[str, Any], Any], None]]] = {
+    "assign_points": _assign_points,
     "set_points": _set_points,
     "set_case_name": _set_case_name,
     "set_callback_data": _set_callback_data,
     "set_data": _set_data,
 }
-#: What a statement does with its value, for the path that keeps no trace.
-EFFECTS = _EFFECTS
 
 
 def _effect(node: Mapping[str, Any], kind: str, depth: int) -> Statement:
-    node_id, apply, ends = node.get("id"), _EFFECTS[kind], kind == "assign_points"
-    value = expression(node.get("value"), depth + 1)
+    node_id, apply, ends = node.get("id"), EFFECTS[kind], kind == "assign_points"
+    value = under(node, "value", expression, depth + 1)
 
     def run(state: State) -> bool:
         visit(state, depth)

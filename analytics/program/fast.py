@@ -4,6 +4,9 @@ Counts are added up in lumps: a subtree without `and`/`or` always visits the sam
 compiling and comparisons of a field with a literal become one closure. Nothing is checked on the way. Whoever runs
 these must throw the result away and run the exact closures when anything at all goes wrong, or when the counts end
 above a cap; that way the failure, its code and its counts always come from one place.
+
+While it runs, `state.nodes` holds two counts in one number, so that one addition serves both: entries below, and above them
+the visits that leave no entry (the program, a branch, the first of the two that a bare expression as a condition gets).
 """
 
 from __future__ import annotations
@@ -13,8 +16,13 @@ from typing import Any, Final
 
 from analytics.program import exact, operators
 from analytics.program.outcome import Phase, State
+from analytics.program.rules import section_of
 
-Compiled = tuple[Callable[[State], Any], int | None]  # the closure, and its entries when they are always the same
+Expression = tuple[Callable[[State], Any], int]  # the closure, and its counts, which are always the same
+Condition = tuple[Callable[[State], Any], int | None]  # None: it adds them itself
+
+_ENTRY: Final = 1
+_VISIT: Final = 1 << 32  # no program is that large
 
 
 class Unsupported(Exception):  # noqa: N818 - a signal between two modules of this package
@@ -25,8 +33,8 @@ def _fail(_state: State) -> Any:
     raise Unsupported
 
 
-def _counted(compiled: Compiled) -> Callable[[State], Any]:
-    """A closure that adds its own entries, whether they are fixed or not."""
+def _counted(compiled: Condition) -> Callable[[State], Any]:
+    """A closure that adds its own counts, whether they are fixed or not."""
     run, size = compiled
     if size is None:
         return run
@@ -38,32 +46,29 @@ def _counted(compiled: Compiled) -> Callable[[State], Any]:
     return counted
 
 
-def _sum(own: int, parts: list[Compiled]) -> tuple[int | None, list[Callable[[State], Any]], int]:
-    """Size of a node with these operands: (fixed size or None, operands as closures, entries the node itself adds)."""
-    sizes = [size for _, size in parts]
-    if all(size is not None for size in sizes):
-        return own + sum(size or 0 for size in sizes), [run for run, _ in parts], 0
-    return None, [_counted(part) for part in parts], own
+# ---- expressions -----------------------------------------------------------------------------------------------------
 
 
-def expression(node: Any, depth: int) -> Compiled:
+def expression(node: Any, depth: int) -> Expression:
     """Compile an expression."""
     kind = node.get("type") if isinstance(node, Mapping) else None
     build = _EXPRESSIONS.get(kind) if isinstance(kind, str) else None
     return (_fail, 1) if build is None or depth > exact.MAX_COMPILED_DEPTH else build(node, depth)
 
 
-def _literal(node: Mapping[str, Any], _depth: int) -> Compiled:
-    value = node.get("value")
-    return (lambda _state: value), 1
+def _literal(node: Mapping[str, Any], _depth: int) -> Expression:
+    if "value" not in node:
+        return _fail, 1
+    value = node["value"]
+    return (lambda _state: value), _ENTRY
 
 
-def _field(node: Mapping[str, Any], _depth: int) -> Compiled:
+def _field(node: Mapping[str, Any], _depth: int) -> Expression:
     path = node.get("path")
-    return (lambda state: state.fields[path]), 1
+    return ((lambda state: state.fields[path]), _ENTRY) if isinstance(path, str) else (_fail, 1)
 
 
-def _binary(node: Mapping[str, Any], depth: int) -> Compiled:
+def _binary(node: Mapping[str, Any], depth: int) -> Expression:
     table = operators.COMPARE if node["type"] == "compare" else operators.ARITH
     name = node.get("op")
     apply = table.get(name) if isinstance(name, str) else None
@@ -72,51 +77,88 @@ def _binary(node: Mapping[str, Any], depth: int) -> Compiled:
     left, right = node.get("left"), node.get("right")
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         path, value = left.get("path"), right.get("value")
-        if left.get("type") == "field" and right.get("type") == "literal":
-            return (lambda state: apply(state.fields[path], value)), 3
-    size, (first, second), extra = _sum(1, [expression(left, depth + 1), expression(right, depth + 1)])
+        if (
+            left.get("type") == "field"
+            and right.get("type") == "literal"
+            and "value" in right
+            and isinstance(path, str)
+        ):
+            return (lambda state: apply(state.fields[path], value)), 3 * _ENTRY
+    (first, before), (second, after) = expression(left, depth + 1), expression(right, depth + 1)
+    return (lambda state: apply(first(state), second(state))), _ENTRY + before + after
 
-    def run(state: State) -> Any:
-        state.nodes += extra
-        return apply(first(state), second(state))
 
-    return run, size
+def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
+    name, args = node.get("name"), node.get("args")
+    known = operators.FUNCTIONS.get(name) if isinstance(name, str) else None
+    if known is None or not isinstance(args, list) or len(args) != known[0]:
+        return _fail, 1
+    function = known[1]
+    compiled = [expression(arg, depth + 1) for arg in args]
+    arguments = [run for run, _ in compiled]
+    return (
+        lambda state: function(*[argument(state) for argument in arguments]),
+        _ENTRY + sum(size for _, size in compiled),
+    )
 
 
-def _not(node: Mapping[str, Any], depth: int) -> Compiled:
-    size, (argument,), extra = _sum(1, [expression(node.get("arg"), depth + 1)])
+_EXPRESSIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]] = {
+    "literal": _literal,
+    "field": _field,
+    "arith": _binary,
+    "func_call": _func_call,
+}
+
+
+# ---- conditions ------------------------------------------------------------------------------------------------------
+
+
+def condition(node: Any, depth: int) -> Condition:
+    """Compile a condition."""
+    kind = node.get("type") if isinstance(node, Mapping) else None
+    build = _CONDITIONS.get(kind) if isinstance(kind, str) else None
+    if build is not None and depth <= exact.MAX_COMPILED_DEPTH:
+        return build(node, depth)
+    run, size = expression(node, depth)
+    return run, size + _VISIT
+
+
+def _not(node: Mapping[str, Any], depth: int) -> Condition:
+    argument, size = condition(node.get("arg"), depth + 1)
+    if size is not None:
+        return (lambda state: not argument(state)), size + _ENTRY
 
     def run(state: State) -> bool:
-        state.nodes += extra
+        state.nodes += _ENTRY
         return not argument(state)
 
-    return run, size
+    return run, None
 
 
-def _junction(node: Mapping[str, Any], depth: int) -> Compiled:
+def _junction(node: Mapping[str, Any], depth: int) -> Condition:
     args = node.get("args")
     if not isinstance(args, list):
         return _fail, 1
     cutting = node["type"] == "or"
-    total = 1
+    total = _ENTRY
     steps: list[tuple[Callable[[State], Any], int]] = []
-    for run, size in (expression(arg, depth + 1) for arg in args):
+    for run, size in (condition(arg, depth + 1) for arg in args):
         total += size or 0
         steps.append((run, total))  # what to add when this argument is the one that decides
     complete = total
 
     def run_or(state: State) -> bool:
-        for argument, entries in steps:
+        for argument, counts in steps:
             if argument(state):
-                state.nodes += entries
+                state.nodes += counts
                 return True
         state.nodes += complete
         return False
 
     def run_and(state: State) -> bool:
-        for argument, entries in steps:
+        for argument, counts in steps:
             if not argument(state):
-                state.nodes += entries
+                state.nodes += counts
                 return False
         state.nodes += complete
         return True
@@ -124,103 +166,91 @@ def _junction(node: Mapping[str, Any], depth: int) -> Compiled:
     return (run_or if cutting else run_and), None
 
 
-def _func_call(node: Mapping[str, Any], depth: int) -> Compiled:
-    name, args = node.get("name"), node.get("args")
-    known = operators.FUNCTIONS.get(name) if isinstance(name, str) else None
-    if known is None or not isinstance(args, list) or len(args) != known[0]:
-        return _fail, 1
-    function = known[1]
-    size, arguments, extra = _sum(1, [expression(arg, depth + 1) for arg in args])
-
-    def run(state: State) -> Any:
-        state.nodes += extra
-        return function(*[argument(state) for argument in arguments])
-
-    return run, size
-
-
-_EXPRESSIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Compiled]]] = {
-    "literal": _literal,
-    "field": _field,
+_CONDITIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Condition]]] = {
     "compare": _binary,
-    "arith": _binary,
     "not": _not,
     "and": _junction,
     "or": _junction,
-    "func_call": _func_call,
 }
 
 
-def statement(node: Any, depth: int, phase: Phase) -> exact.Statement:
-    """Compile a statement for a phase."""
+# ---- statements, rules and phases ------------------------------------------------------------------------------------
+
+
+def statement(node: Any, depth: int) -> exact.Statement:
+    """Compile a statement."""
     kind = node.get("type") if isinstance(node, Mapping) else None
-    if not isinstance(kind, str) or exact.PHASE_OF.get(kind, phase) != phase:
-        return _fail
     if kind in ("veto", "return"):
 
         def end(state: State) -> bool:
-            state.nodes += 1
+            state.nodes += _ENTRY
             if kind == "veto":
-                state.points, state.case = 0, node.get("case_name")
+                exact.veto(state, node)
             return True
 
         return end
-    apply = exact.EFFECTS.get(kind)
+    apply = exact.EFFECTS.get(kind) if isinstance(kind, str) else None
     if apply is None:
         return _fail
-    value, ends = _counted(expression(node.get("value"), depth + 1)), kind == "assign_points"
+    run, size = expression(node.get("value"), depth + 1)
+    counts, ends = size + _ENTRY, kind == "assign_points"
 
-    def run(state: State) -> bool:
-        state.nodes += 1
-        apply(state, node, value(state))
+    def effect(state: State) -> bool:
+        state.nodes += counts
+        apply(state, node, run(state))
         return ends
 
-    return run
+    return effect
 
 
 def phase_runner(program: Mapping[str, Any], phase: Phase) -> Callable[[State], bool]:
-    """Compile one phase. `state.visits` ends at the number of visits that leave no entry.
+    """Compile one phase.
 
     Raises:
         Unsupported: The outline of the program is broken.
     """
-    rules = _list(program.get("rules" if phase == "full" else f"{phase}_rules"))
-    compiled = [_rule(rule, phase) for rule in rules]
-    found = program.get("default") if phase == "full" else None
-    default = [statement(step, 1, phase) for step in exact.default_steps(found)]
+    rules = [_rule(rule) for rule in _list(program.get(section_of(phase)))]
+    default = program.get("default") if phase == "full" else None
+    last = None if default is None else statement(default, 1)
 
     def run(state: State) -> bool:
-        state.visits += 1
-        for rule in compiled:
+        state.nodes = _VISIT
+        ended = False
+        for rule in rules:
             if rule(state):
-                return True
-        return any(step(state) for step in default)
+                ended = True
+                break
+        if last is not None and not ended and not state.matched:
+            ended = last(state)
+        unseen, state.nodes = divmod(state.nodes, _VISIT)
+        state.visits = unseen + state.nodes
+        return ended
 
     return run
 
 
 def _list(value: Any) -> list[Any]:
-    if value is not None and not isinstance(value, list):
+    if value and not isinstance(value, list):
         raise Unsupported
     return value or []
 
 
-def _rule(rule: Any, phase: Phase) -> exact.Statement:
+def _rule(rule: Any) -> exact.Statement:
     if not isinstance(rule, Mapping):
         raise Unsupported
-    when = _counted(expression(rule.get("when"), 2))
-    then, otherwise = (_block(rule.get(key), phase) for key in ("then", "else"))
-    branches = [_branch(branch, phase) for branch in _list(rule.get("else_if"))]
+    when = _counted(condition(rule.get("when"), 2))
+    then, otherwise = (_block(rule.get(key)) for key in ("then", "else"))
+    branches = [_branch(branch) for branch in _list(rule.get("else_if"))]
 
     def run(state: State) -> bool:
-        state.nodes += 1
+        state.nodes += _ENTRY
         steps = otherwise
         if when(state):
             steps = then
         else:
-            for condition, block in branches:
-                state.visits += 1
-                if condition(state):
+            for holds, block in branches:
+                state.nodes += _VISIT
+                if holds(state):
                     steps = block
                     break
         return any(step(state) for step in steps)
@@ -228,11 +258,11 @@ def _rule(rule: Any, phase: Phase) -> exact.Statement:
     return run
 
 
-def _block(value: Any, phase: Phase) -> list[exact.Statement]:
-    return [statement(step, 2, phase) for step in _list(value)]
+def _block(value: Any) -> list[exact.Statement]:
+    return [statement(step, 2) for step in _list(value)]
 
 
-def _branch(branch: Any, phase: Phase) -> tuple[Callable[[State], Any], list[exact.Statement]]:
+def _branch(branch: Any) -> tuple[Callable[[State], Any], list[exact.Statement]]:
     if not isinstance(branch, Mapping):
         raise Unsupported
-    return _counted(expression(branch.get("when"), 3)), _block(branch.get("then"), phase)
+    return _counted(condition(branch.get("when"), 2)), _block(branch.get("then"))

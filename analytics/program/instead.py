@@ -139,7 +139,7 @@ class Instead:
                 return Answer(0.0, 0.0, code=before.error_code)
             if before.vetoed:
                 return Answer(0.0, 0.0, before.case_name)
-            changed = {_DATA + key: value for key, value in before.working_data.items()}
+            changed = before.data_fields()
             return self._post(run, {**event, **changed}, self._why_unanswered(run, event, was, changed))
         # What its pre phase sets is not known, nor whether it lets the run go on.
         kept = {path: value for path, value in event.items() if path not in self._sets}
@@ -156,7 +156,7 @@ class Instead:
         if not self._ran_sets:
             return {}
         was = self.ran.run(run.fields, phase="pre", keep_trace=False, max_nodes=_NO_CAP)
-        return {_DATA + key: value for key, value in was.working_data.items()} if was.ok else None
+        return was.data_fields() if was.ok else None
 
     def _event(self, run: Recorded, was: Mapping[str, Any] | None) -> dict[str, Any]:
         """The event's fields, from either phase: what the post phase read of the data is the event's where nothing was set."""

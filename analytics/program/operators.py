@@ -68,13 +68,20 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _known(table: Mapping[str, Any], name: Any) -> Any:
+    try:
+        return table.get(name)
+    except TypeError as error:  # a list or an object for a name: looking it up fails already
+        raise RuleFailure("DSL_UNEXPECTED", str(error)) from error
+
+
 def compare(name: object, left: Any, right: Any) -> bool:
     """Apply a comparison.
 
     Raises:
         RuleFailure: The operator is unknown, or the operands have no order.
     """
-    apply = COMPARE.get(name) if isinstance(name, str) else None
+    apply = _known(COMPARE, name)
     if apply is None:
         raise RuleFailure("DSL_COMPARE_OP_NOT_ALLOWED", f"comparison {name!r} is not allowed")
     try:
@@ -89,7 +96,7 @@ def arith(name: object, left: Any, right: Any) -> Any:
     Raises:
         RuleFailure: The operator is unknown, the types do not fit, or the divisor is zero.
     """
-    apply = ARITH.get(name) if isinstance(name, str) else None
+    apply = _known(ARITH, name)
     if apply is None:
         raise RuleFailure("DSL_ARITH_OP_NOT_ALLOWED", f"arithmetic operator {name!r} is not allowed")
     try:
@@ -102,16 +109,19 @@ def arith(name: object, left: Any, right: Any) -> Any:
         raise RuleFailure("DSL_UNEXPECTED", f"{type(error).__name__}: {error}") from error
 
 
-def check_function(name: object, count: int) -> Callable[..., Any]:
-    """Look a function up by name and number of arguments.
+def check_function(name: object, count: int | None) -> Callable[..., Any]:
+    """Look a function up by name and number of arguments; None where they are no list.
 
     Raises:
         RuleFailure: No such function, or it takes another number of arguments.
     """
-    known = FUNCTIONS.get(name) if isinstance(name, str) else None
+    known = _known(FUNCTIONS, name)
     if known is None:
         raise RuleFailure("DSL_FUNC_NAME_NOT_ALLOWED", f"function {name!r} is not allowed")
-    arity, function = known
+    arity: int = known[0]
+    function: Callable[..., Any] = known[1]
+    if count is None:
+        raise RuleFailure("DSL_UNEXPECTED", f"{name} without a list of args")
     if count != arity:
         raise RuleFailure("DSL_FUNC_ARITY_MISMATCH", f"{name} takes {arity} arguments, not {count}")
     return function

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Phase = Literal["full", "pre", "post"]
 Status = Literal["ok", "error", "limit"]
 TraceEntry = dict[str, Any]
+#: Keys of the event's data that a field can name; what stands under any other is there for the parent only.
+_ADDRESSABLE: Final = re.compile(r"[A-Za-z0-9_]+")
 
 
 class RuleFailure(Exception):  # noqa: N818 - it is control flow inside the evaluator and never reaches a caller
@@ -34,18 +37,18 @@ class Outcome:
 
     Attributes:
         status: `ok`, `error` or `limit`; a timeout is a matter of clocks and never comes from here.
-        error_code: The code the log shows for a failure, None when ok.
+        error_code: The code the log shows for a failure, None when ok; the exception's class name where it carries no code.
         error_detail: The same for a person.
         points: The points emitted; None on failures and after a pre phase that did not veto.
         case_name: The author's name for the case that paid.
-        callback_data: What `set_callback_data` accumulated.
+        callback_data: What `set_callback_data` accumulated; what the pre phase did is lost unless it vetoed.
         working_data: The event data as `set_data` left it: what the parent sees.
-        vetoed: A `veto` ended the run; the parent does not run.
+        vetoed: A `veto` of the pre phase ended the run; the parent does not run.
         halted: An `assign_points`, a `veto` or a `return` ended the program before its last rule.
         trace: The entries exactly as the log shapes them, before any cut, also those before a failure.
             None when no trace was asked for, or when there was nothing to evaluate.
-        visits: The interpreter's own counter, the one the node cap looks at. It also counts the program
-            and `else_if` branches, so it runs ahead of `nodes`.
+        visits: The interpreter's own counter, the one the node cap looks at. It also counts the program and `else_if`
+            branches, and a condition that is no more than an expression twice, so it runs ahead of `nodes`.
         nodes: Number of trace entries, whether or not they were kept.
     """
 
@@ -67,11 +70,19 @@ class Outcome:
         """Whether the run ended without a failure."""
         return self.status == "ok"
 
+    def data_fields(self) -> dict[str, Any]:
+        """Field path → value of the working data: what `data.<key>` reads in the post phase."""
+        keys = (key for key in self.working_data if isinstance(key, str) and _ADDRESSABLE.fullmatch(key))
+        return {f"data.{key}": self.working_data[key] for key in keys}
+
 
 class State:
     """Everything that changes while a program runs. One per phase, thrown away afterwards."""
 
-    __slots__ = ("callback", "case", "data", "fields", "max_depth", "max_nodes", "nodes", "points", "trace", "visits")
+    __slots__ = (
+        "callback", "case", "data", "fields", "matched", "max_depth", "max_nodes", "nodes", "points", "trace", "vetoed",
+        "visits",
+    )  # fmt: skip
 
     def __init__(self, fields: Any, data: dict[str, Any], max_nodes: int, max_depth: int) -> None:
         self.fields = fields
@@ -81,6 +92,8 @@ class State:
         self.callback: dict[str, Any] = {}
         self.points: Any = None
         self.case: Any = None
+        self.matched = False  # a statement has set the result: `default` has nothing to add
+        self.vetoed = False
         self.trace: list[TraceEntry] = []
         self.visits = 0
         self.nodes = 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from analytics.program.bounds import truth_of
-from analytics.program.exact import MAX_COMPILED_DEPTH, PHASE_OF
+from analytics.program.exact import CONDITIONS, MAX_COMPILED_DEPTH, items
 from analytics.program.outcome import Phase, RuleFailure
 from analytics.program.outline import Outline, Spot
+from analytics.program.rules import listed, section_of
 
 Turn: TypeAlias = "bool | str | None"
 """What came of a place: true or false for conditions, the branch for rules; None where it decides nothing."""
@@ -16,8 +17,22 @@ Turn: TypeAlias = "bool | str | None"
 _OPERANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "literal": (), "field": (), "func_call": (), "compare": ("left", "right"), "arith": ("left", "right"),
 }  # fmt: skip
-_STATEMENTS: Final = frozenset({"assign_points", "set_points", "set_case_name", "set_data", "set_callback_data"})
+_SETTING: Final = frozenset({"set_points", "set_case_name"})
+_STATEMENTS: Final = _SETTING | {"assign_points", "set_data", "set_callback_data"}
+_ENDINGS: Final = frozenset({"assign_points", "veto", "return"})
 END, DEAD = 0, 1
+
+
+class _Ways(NamedTuple):
+    """Where the end of a rule's block leads, and a `return`: where no statement has set the result, and where one has."""
+
+    after: int
+    ended: int
+    after_set: int
+    ended_set: int
+
+    def once_set(self) -> _Ways:
+        return _Ways(self.after_set, self.ended_set, self.after_set, self.ended_set)
 
 
 class Graph:
@@ -54,63 +69,79 @@ class Graph:
     def phase(self, phase: Phase, fields: Mapping[str, Any], after: int) -> int:
         """Where a phase begins that leads on to a vertex."""
         self.fields = fields
-        section = "rules" if phase == "full" else f"{phase}_rules"
-        rules = self.program.program.get(section)
+        section = section_of(phase)
+        rules = listed(self.program.program.get(section))
         default = self.program.program.get("default") if phase == "full" else None
-        if not isinstance(rules, list | None):
+        if rules is None:
             return DEAD
-        at = after
-        if phase == "full" and not self.ends_unpaid():
-            at = DEAD
-        if isinstance(default, list):
-            at = self.block(self.program.tops, "default", default, phase, at, at)
-        elif default is not None:
-            at = self.statement(self.program.tops.get("default"), phase, at, at)
-        ended = after if phase != "full" else END if self.ends_unpaid() else DEAD
-        for index in reversed(range(len(rules or ()))):
+        at = ended = after if phase != "full" or self.ends_unpaid() else DEAD
+        if default is not None:
+            spot = self.program.tops.get("default")
+            ways = _Ways(ended, ended, after, after)
+            at = self.statement(spot, phase, ways.once_set() if spot and spot.kind in _SETTING else ways)
+        # Where statements of another phase set the result of a DSL_FULL program, there are two ways through what follows.
+        is_set = phase == "full" and any(
+            node.section == "rules" and node.type in _SETTING for node in self.program.nodes
+        )
+        done = after if is_set else DEAD
+        for index in reversed(range(len(rules))):
             spot = self.program.tops.get(f"{section}[{index}]")
-            at = DEAD if spot is None else self.rule(spot, phase, at, ended)
+            ways = _Ways(at, ended, done, after) if is_set else _Ways(at, ended, at, ended)
+            at = DEAD if spot is None else self.rule(spot, phase, ways)
+            if is_set:
+                done = DEAD if spot is None else self.rule(spot, phase, ways.once_set())
         return at
 
-    def rule(self, spot: Spot, phase: Phase, after: int, ended: int) -> int:
+    def rule(self, spot: Spot, phase: Phase, ways: _Ways) -> int:
         """Where a rule begins: it falls through to one vertex, or ends the phase at another."""
-        steps = self.block(spot.below, "else", spot.node.get("else"), phase, after, ended)
+        steps = self.block(spot.below, "else", spot.node.get("else"), phase, ways)
         no = self.vertex(spot, (steps, "else" if spot.node.get("else") else "skip"))
-        branches = spot.node.get("else_if")
-        branches = branches if isinstance(branches, list) else []
+        branches = listed(spot.node.get("else_if"))
+        if branches is None:  # the run fails there unless the first condition held
+            no, branches = DEAD, []
         for index in reversed(range(len(branches))):
             branch = branches[index] if isinstance(branches[index], Mapping) else {}
-            steps = self.block(spot.below, f"else_if[{index}].then", branch.get("then"), phase, after, ended)
+            steps = self.block(spot.below, f"else_if[{index}].then", branch.get("then"), phase, ways)
             yes = self.vertex(spot, (steps, f"elseif:{index}"))
             no = self.value(spot.below.get(f"else_if[{index}].when"), yes, no)
-        steps = self.block(spot.below, "then", spot.node.get("then"), phase, after, ended)
+        steps = self.block(spot.below, "then", spot.node.get("then"), phase, ways)
         return self.value(spot.below.get("when"), self.vertex(spot, (steps, "match")), no)
 
-    def block(self, below: Mapping[str, Spot], slot: str, steps: Any, phase: Phase, after: int, ended: int) -> int:
+    def block(self, below: Mapping[str, Spot], slot: str, steps: Any, phase: Phase, ways: _Ways) -> int:
         """Where some statements begin."""
-        if not isinstance(steps, list | None):
+        found = listed(steps)
+        if found is None:
             return DEAD
-        for index in reversed(range(len(steps or ()))):
-            after = self.statement(below.get(f"{slot}[{index}]"), phase, after, ended)
+        spots = [below.get(f"{slot}[{index}]") for index in range(len(found))]
+        for spot in spots:
+            if spot is None or spot.kind in _ENDINGS:
+                break
+            if spot.kind in _SETTING:
+                ways = ways.once_set()
+        after = ways.after
+        for spot in reversed(spots):
+            after = self.statement(spot, phase, ways._replace(after=after))
         return after
 
-    def statement(self, spot: Spot | None, phase: Phase, after: int, ended: int) -> int:
+    def statement(self, spot: Spot | None, phase: Phase, ways: _Ways) -> int:
         """Where a statement begins; nowhere, when the run was not paid as it pays."""
-        kind = str(spot.kind) if spot else ""
-        if spot is None or PHASE_OF.get(kind, phase) != phase:
+        kind, after = str(spot.kind) if spot else "", ways.after
+        if spot is None:
             return DEAD
         if kind == "return":
-            return self.vertex(spot, (ended, None))
+            return self.vertex(spot, (ways.ended, None))
         if kind == "veto":
             return self.vertex(spot, (END if self.pays(spot, 0) else DEAD, None))
         if kind not in _STATEMENTS:
             return DEAD
-        if kind == "assign_points":
+        if kind == "assign_points" and phase == "pre":
+            after = ways.ended  # it ends the phase, and the parent's answer takes its place
+        elif kind == "assign_points":
             value = spot.below.get("value")
             amount = value.node.get("value") if value and value.kind == "literal" else None
             after = END if self.pays(spot, amount) else DEAD
         at = self.vertex(spot, (after, None))
-        return self.value(spot.below.get("value"), at, at)
+        return self.operand(spot.below.get("value"), at)
 
     def ends_unpaid(self) -> bool:
         """The run may have ended without a payment."""
@@ -146,11 +177,15 @@ class Graph:
             at = self.vertex(spot, *((end, turn) for end, turn in ((yes, True), (no, False)) if turn in holds))
         slots = _OPERANDS[kind]
         if kind == "func_call":
-            args = spot.node.get("args")
-            slots = tuple(f"args[{index}]" for index in range(len(args))) if isinstance(args, list) else ("",)
+            args = listed(spot.node.get("args"))
+            slots = ("",) if args is None else tuple(f"args[{index}]" for index in range(len(args)))
         for slot in reversed(slots):
-            at = self.value(spot.below.get(slot), at, at)
+            at = self.operand(spot.below.get(slot), at)
         return at
+
+    def operand(self, spot: Spot | None, after: int) -> int:
+        """Where an operand begins; nowhere when it is a condition, on which the run would have failed."""
+        return DEAD if spot is not None and spot.kind in CONDITIONS else self.value(spot, after, after)
 
     def holds(self, spot: Spot) -> tuple[bool, ...]:
         """What may come of a condition: as recorded, as what is known decides, or both."""
@@ -164,8 +199,8 @@ class Graph:
 
     def junction(self, spot: Spot, cutting: bool, yes: int, no: int) -> int:
         """Where `and` or `or` begins; one that is cut short ends elsewhere than one that is not."""
-        args = spot.node.get("args")
-        if not isinstance(args, list):
+        args = items(spot.node.get("args"))
+        if args is None:
             return DEAD
         early, late = (yes, no) if cutting else (no, yes)
         short = self.vertex(spot, (early, cutting))

@@ -118,8 +118,11 @@ def run_again(
         if not before.ok or before.vetoed:
             return before
     # The post phase reads the data as the pre phase left it; what it was seen to read comes first.
-    changed = {f"data.{key}": value for key, value in before.working_data.items()}
-    after_fields = {**fields, **changed, **{path: restore(value) for path, value in found.post_fields.items()}}
+    after_fields = {
+        **fields,
+        **before.data_fields(),
+        **{path: restore(value) for path, value in found.post_fields.items()},
+    }
     answer = ParentResult(after_fields.pop("parent.points", points), after_fields.pop("parent.case_name", case_name))
     if not program.ast.get("post_rules"):
         return Outcome(points=answer.points, case_name=answer.case_name, trace=before.trace, nodes=before.nodes)

@@ -6,50 +6,53 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from analytics.program import exact
-from analytics.program.outcome import Phase, RuleFailure, State
+from analytics.program.outcome import Phase, State
 
 RunPhase = Callable[[State], bool]  # True: a statement ended the program
 
 
+def section_of(phase: Phase) -> str:
+    """The key of a program that holds a phase's rules."""
+    return "rules" if phase == "full" else f"{phase}_rules"
+
+
 def phase_runner(program: Mapping[str, Any], phase: Phase) -> RunPhase:
     """Compile one phase of a program into a closure that keeps the trace."""
-    rules = listed(program.get("rules" if phase == "full" else f"{phase}_rules"))
-    compiled = None if rules is None else [_rule(rule, phase) for rule in rules]
-    default = _default(program.get("default"), phase) if phase == "full" else []
+    found = listed(program.get(section_of(phase)))
+    rules = [exact.unusable("rules are not a list")] if found is None else [_rule(rule) for rule in found]
+    default = program.get("default") if phase == "full" else None
+    last = None if default is None else exact.statement(default, 1)
 
     def run(state: State) -> bool:
         exact.visit(state, 0)
-        if compiled is None:
-            raise RuleFailure("DSL_UNEXPECTED", "rules are not a list")
-        return any(rule(state) for rule in compiled) or any(step(state) for step in default)
+        if any(rule(state) for rule in rules):
+            return True
+        return last is not None and not state.matched and last(state)
 
     return run
 
 
 def listed(value: Any) -> list[Any] | None:
-    """A list, an empty one for a key that is absent or null, None for anything else."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else None
+    """What a rule or a program lists under a key; nothing where it is absent, null or empty, None where it is no list."""
+    return exact.items(value or [])
 
 
-def _default(node: Any, phase: Phase) -> list[exact.Statement]:
-    return [exact.statement(step, 1, phase) for step in exact.default_steps(node)]
-
-
-def _block(value: Any, phase: Phase) -> list[exact.Statement]:
+def _block(value: Any) -> list[exact.Statement]:
     steps = listed(value)
     if steps is None:
-        return [exact.broken("DSL_UNEXPECTED", "statements are not a list", 2)]
-    return [exact.statement(step, 2, phase) for step in steps]
+        return [exact.unusable("statements are not a list")]
+    return [exact.statement(step, 2) for step in steps]
 
 
-def _rule(rule: Any, phase: Phase) -> exact.Statement:
+def _rule(rule: Any) -> exact.Statement:
     if not isinstance(rule, Mapping):
-        return exact.broken("DSL_UNEXPECTED", "a rule is not an object", 1)
-    node_id, when = rule.get("id"), exact.expression(rule.get("when"), 2)
-    then, otherwise, has_else = _block(rule.get("then"), phase), _block(rule.get("else"), phase), bool(rule.get("else"))
-    branches = [_branch(branch, phase) for branch in listed(rule.get("else_if")) or []]
+        return exact.no_object("a rule")
+    node_id, when = rule.get("id"), exact.under(rule, "when", exact.condition, 2)
+    then, otherwise, has_else = _block(rule.get("then")), _block(rule.get("else")), bool(rule.get("else"))
+    found = listed(rule.get("else_if"))
+    branches = (
+        [(exact.unusable("else_if is not a list"), [])] if found is None else [_branch(branch) for branch in found]
+    )
 
     def run(state: State) -> bool:
         exact.visit(state, 1)
@@ -57,7 +60,6 @@ def _rule(rule: Any, phase: Phase) -> exact.Statement:
             exact.enter(state, node_id, "rule", True, "match")
             return any(step(state) for step in then)
         for index, (condition, steps) in enumerate(branches):
-            exact.visit(state, 2)
             if condition(state):
                 exact.enter(state, node_id, "rule", True, f"elseif:{index}")
                 return any(step(state) for step in steps)
@@ -67,6 +69,14 @@ def _rule(rule: Any, phase: Phase) -> exact.Statement:
     return run
 
 
-def _branch(branch: Any, phase: Phase) -> tuple[exact.Expression, list[exact.Statement]]:
-    found = branch if isinstance(branch, Mapping) else {}
-    return exact.expression(found.get("when"), 3), _block(found.get("then"), phase)
+def _branch(branch: Any) -> tuple[exact.Expression, list[exact.Statement]]:
+    """One `else_if`: a visit of its own, and a condition as deep as that of `when`."""
+    if not isinstance(branch, Mapping):
+        return exact.no_object("a branch"), []
+    when = exact.under(branch, "when", exact.condition, 2)
+
+    def condition(state: State) -> Any:
+        exact.visit(state, 1)
+        return when(state)
+
+    return condition, _block(branch.get("then"))

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from analytics.program.exact import PHASE_OF
+from analytics.program.exact import EFFECTS
 from analytics.program.outcome import Phase
-from analytics.program.rules import listed
+from analytics.program.rules import section_of
 
 _ENDINGS: Final = frozenset({"assign_points", "veto", "return"})
 _BARE: Final = frozenset({"veto", "return"})
-_EFFECTS: Final = frozenset({"assign_points", "set_points", "set_case_name", "set_callback_data", "set_data"})
-_OPERANDS: Final[Mapping[str, tuple[str, ...]]] = {
+#: Behind these a DSL_FULL program's `default` does not run.
+_SETTING: Final = frozenset({"set_points", "set_case_name"})
+#: Type → where its operands stand, and whether they are conditions.
+_CONDITIONS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
+    "not": (("arg",), True),
+    "and": (("args",), True),
+    "or": (("args",), True),
+    "compare": (("left", "right"), False),
+}
+_EXPRESSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "literal": (),
     "field": (),
-    "not": ("arg",),
-    "compare": ("left", "right"),
     "arith": ("left", "right"),
-    "and": ("args",),
-    "or": ("args",),
     "func_call": ("args",),
 }
 
@@ -32,10 +36,11 @@ class Size:
     Attributes:
         entries_max: Trace entries of the longest run, both phases of a DSL_EXTEND together; compare with `nodes_executed`.
         visits_max: Visits of the longest phase, the number that the engine's node cap looks at. Besides entries it counts
-            the program and `else_if` branches, so it is somewhat larger.
+            the program, `else_if` branches, and a condition that is a mere expression (a bare literal or field) a second
+            time, so it is somewhat larger.
         depth: Nesting of the deepest node by the count that the engine's depth cap (32) looks at: the program is 0, a rule
-            1, its condition and statements 2, an `else_if`'s condition 3, each operand one more than its operator. Literals'
-            values are data, whatever they look like.
+            1, its conditions, those of `else_if` among them, and statements 2, each operand one more than its operator.
+            Literals' values are data, whatever they look like.
         reason: Why nothing is known; None when all is. Then the others are None.
     """
 
@@ -93,77 +98,98 @@ def size(ast: Any, *, extends: bool | None = None) -> Size:
     )
 
 
+class _Block(NamedTuple):
+    """Statements in a row: what they add, whether they end the program, and whether they set its result."""
+
+    most: _Most
+    ends: bool
+    sets: bool
+
+
 def _phase(ast: Mapping[str, Any], phase: Phase) -> _Most:
-    name = "rules" if phase == "full" else f"{phase}_rules"
+    name = section_of(phase)
     default = ast.get("default") if phase == "full" else None
-    steps = default if isinstance(default, list) else [] if default is None else [default]
-    rest, _ = _block(steps, 1, phase, "default")
+    # What can still come, before any statement has set the result and after one has.
+    unset, done = _NOTHING if default is None else _block([default], 1, "default").most, _NOTHING
     # From the last rule to the first: what can come after a rule is known when its ways out are compared.
     for index, rule in reversed(list(enumerate(_list(ast.get(name), name)))):
-        place = f"{name}[{index}]"
-        longest = _NOTHING
-        for way, ends in _ways(rule, phase, place):
-            longest |= way if ends else way.then(rest)
-        rest = longest
-    return _Most(0, 1, 0).then(rest)
+        ways = _ways(rule, f"{name}[{index}]")
+        unset = _longest(way.most if way.ends else way.most.then(done if way.sets else unset) for way in ways)
+        done = _longest(way.most if way.ends else way.most.then(done) for way in ways)
+    return _Most(0, 1, 0).then(unset)
 
 
-def _ways(rule: Any, phase: Phase, place: str) -> list[tuple[_Most, bool]]:
-    """Every way out of a rule, and whether the program ends there."""
+def _longest(ways: Iterable[_Most]) -> _Most:
+    longest = _NOTHING
+    for way in ways:
+        longest |= way
+    return longest
+
+
+def _ways(rule: Any, place: str) -> list[_Block]:
+    """Every way out of a rule."""
     if not isinstance(rule, Mapping):
         raise _Malformed(f"{place} is not an object")
     # The rule's own entry and visit, which every way leaves.
-    spent = _Most(1, 1, 1).then(_expression(rule.get("when"), 2, f"{place}.when"))
+    spent = _Most(1, 1, 1).then(_condition(rule.get("when"), 2, f"{place}.when"))
     ways = [(spent, rule.get("then"), "then")]
     for index, branch in enumerate(_list(rule.get("else_if"), f"{place}.else_if")):
         within = f"else_if[{index}]"
         if not isinstance(branch, Mapping):
             raise _Malformed(f"{place}.{within} is not an object")
-        tested = _expression(branch.get("when"), 3, f"{place}.{within}.when")
-        spent = spent.then(_Most(0, 1, 2)).then(tested)
+        tested = _condition(branch.get("when"), 2, f"{place}.{within}.when")
+        spent = spent.then(_Most(0, 1, 1)).then(tested)
         ways.append((spent, branch.get("then"), f"{within}.then"))
     ways.append((spent, rule.get("else"), "else"))
     found = []
     for before, steps, within in ways:
-        block, ends = _block(_list(steps, f"{place}.{within}"), 2, phase, f"{place}.{within}")
-        found.append((before.then(block), ends))
+        block = _block(_list(steps, f"{place}.{within}"), 2, f"{place}.{within}")
+        found.append(block._replace(most=before.then(block.most)))
     return found
 
 
-def _block(steps: Sequence[Any], depth: int, phase: Phase, place: str) -> tuple[_Most, bool]:
-    most = _NOTHING
+def _block(steps: Sequence[Any], depth: int, place: str) -> _Block:
+    most, sets = _NOTHING, False
     for index, step in enumerate(steps):
         kind = step.get("type") if isinstance(step, Mapping) else None
-        known = isinstance(kind, str) and kind in _EFFECTS | _BARE and PHASE_OF.get(kind, phase) == phase
-        if not known:
-            raise _Malformed(f"{place}[{index}] is no statement of the {phase} phase")
-        most = most.then(_Most(1, 1, depth))
-        if kind in _EFFECTS:
-            most = most.then(_expression(step.get("value"), depth + 1, f"{place}[{index}].value"))
+        if not isinstance(kind, str) or kind not in EFFECTS.keys() | _BARE:
+            raise _Malformed(f"{place}[{index}] is no statement the engine knows")
+        most, sets = most.then(_Most(1, 1, depth)), sets or kind in _SETTING
+        if kind in EFFECTS:
+            most = most.then(_nodes(step.get("value"), depth + 1, f"{place}[{index}].value", is_condition=False))
         if kind in _ENDINGS:
-            return most, True
-    return most, False
+            return _Block(most, True, sets)
+    return _Block(most, False, sets)
 
 
-def _expression(node: Any, depth: int, place: str) -> _Most:
-    """Nodes of an expression: each is visited once and leaves one entry. Without recursion, for authors nest as they like."""
-    count, deepest, stack = 0, depth, [(node, depth)]
+def _condition(node: Any, depth: int, place: str) -> _Most:
+    return _nodes(node, depth, place, is_condition=True)
+
+
+def _nodes(node: Any, depth: int, place: str, *, is_condition: bool) -> _Most:
+    """Nodes of a condition or an expression; each leaves one entry. Without recursion, for authors nest as they like."""
+    entries, visits, deepest, stack = 0, 0, depth, [(node, depth, is_condition)]
     while stack:
-        found, level = stack.pop()
+        found, level, is_tested = stack.pop()
         kind = found.get("type") if isinstance(found, Mapping) else None
-        if not isinstance(kind, str) or kind not in _OPERANDS:
-            raise _Malformed(f"{place} holds no expression the engine knows")
-        count, deepest = count + 1, max(deepest, level)
-        for slot in _OPERANDS[kind]:
+        if not isinstance(kind, str):
+            raise _Malformed(f"{place} holds no node")
+        if is_tested and kind in _CONDITIONS:
+            slots, are_tested, bare = *_CONDITIONS[kind], 0
+        elif kind in _EXPRESSIONS:
+            slots, are_tested, bare = _EXPRESSIONS[kind], False, int(is_tested)
+        else:
+            raise _Malformed(f"{place} holds no {'condition' if is_tested else 'expression'} the engine knows")
+        entries, visits, deepest = entries + 1, visits + 1 + bare, max(deepest, level)
+        for slot in slots:
             below = found.get(slot)
             if slot == "args" and not isinstance(below, list):
                 raise _Malformed(f"{place} has a {kind} without a list of args")
-            stack.extend((operand, level + 1) for operand in (below if slot == "args" else (below,)))
-    return _Most(count, count, deepest)
+            stack.extend((operand, level + 1, are_tested) for operand in (below if slot == "args" else (below,)))
+    return _Most(entries, visits, deepest)
 
 
 def _list(value: Any, place: str) -> list[Any]:
-    found = listed(value)
-    if found is None:
+    if value and not isinstance(value, list):
         raise _Malformed(f"{place} is not a list")
-    return found
+    return value or []

@@ -36,7 +36,8 @@ class AstNode:
     Attributes:
         position: 0-based place in the walk; unique within the program, unlike `node_id`.
         parent_position: Position of the node it hangs under; None for a rule and for the default statement.
-        depth: Nesting; a rule and the default statement have 1, a rule's condition and statements 2 or more.
+        depth: Nesting; a rule and the default statement have 1, a rule's conditions and statements 2, those of its
+            `else_if` too, an operand one more than its operator.
         section: The list of the program it belongs to.
         slot: Its place within its parent, as `when`, `then[0]`, `else_if[0].when`, `args[1]`, `left`, `rules[2]`.
         rule_index: 0-based index of its rule within the section; None under `default`.
@@ -70,7 +71,6 @@ class Child:
 
     slot: str
     index: int
-    levels: int
     node: Mapping[str, Any]
 
 
@@ -84,8 +84,8 @@ def top_level(program: Mapping[str, Any], section: Section) -> list[Child]:
     """The rules of a section, or the statement(s) of `default`."""
     found = program.get(section)
     if section == "default" and isinstance(found, Mapping):
-        return [Child("default", 0, 1, found)]
-    return [Child(f"{section}[{index}]", index, 1, item) for index, item in _items(found)]
+        return [Child("default", 0, found)]
+    return [Child(f"{section}[{index}]", index, item) for index, item in _items(found)]
 
 
 def children(node: Mapping[str, Any], *, is_rule: bool) -> list[Child]:
@@ -95,19 +95,19 @@ def children(node: Mapping[str, Any], *, is_rule: bool) -> list[Child]:
             return []  # a literal's value is data, even when it looks like a node
         singles = [(slot, node.get(slot)) for slot in _SINGLE]
         found = [
-            Child(slot, 1 if slot == "right" else 0, 1, child) for slot, child in singles if isinstance(child, Mapping)
+            Child(slot, 1 if slot == "right" else 0, child) for slot, child in singles if isinstance(child, Mapping)
         ]
-        return found + [Child(f"args[{index}]", index, 1, child) for index, child in _items(node.get("args"))]
+        return found + [Child(f"args[{index}]", index, child) for index, child in _items(node.get("args"))]
     when = node.get("when")
-    found = [Child("when", 0, 1, when)] if isinstance(when, Mapping) else []
-    found += [Child(f"then[{index}]", index, 1, child) for index, child in _items(node.get("then"))]
+    found = [Child("when", 0, when)] if isinstance(when, Mapping) else []
+    found += [Child(f"then[{index}]", index, child) for index, child in _items(node.get("then"))]
     for branch_index, branch in _items(node.get("else_if")):
         condition = branch.get("when")
         if isinstance(condition, Mapping):
-            found.append(Child(f"else_if[{branch_index}].when", branch_index, 2, condition))
+            found.append(Child(f"else_if[{branch_index}].when", branch_index, condition))
         for index, child in _items(branch.get("then")):
-            found.append(Child(f"else_if[{branch_index}].then[{index}]", index, 2, child))
-    return found + [Child(f"else[{index}]", index, 1, child) for index, child in _items(node.get("else"))]
+            found.append(Child(f"else_if[{branch_index}].then[{index}]", index, child))
+    return found + [Child(f"else[{index}]", index, child) for index, child in _items(node.get("else"))]
 
 
 def walk(program: Any) -> list[AstNode]:
@@ -128,7 +128,7 @@ def walk(program: Any) -> list[AstNode]:
                 position = len(nodes)
                 nodes.append(_node(child, position, parent, depth, section, rule_index, is_rule))
                 below = children(child.node, is_rule=is_rule)
-                stack.extend((found, position, depth + found.levels) for found in reversed(below))
+                stack.extend((found, position, depth + 1) for found in reversed(below))
     return nodes
 
 
