@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from analytics import catalog, checks, day_files, ledger, lockdown, reading, refusals, sql, summary
+from analytics import catalog, checks, codes, day_files, ledger, lockdown, reading, refusals, sql, summary
 from analytics.catalog import VIEWS
 from analytics.checks import CheckResult
 from analytics.errors import QueryError
@@ -226,6 +226,7 @@ class Warehouse:
             connection.register("left_out_versions", self.left_out_versions)
             for table in ("executions", "node_days"):
                 connection.execute(sql.text("people", f"shared_{table}"))
+        connection.register("error_codes", codes.table())
         connection.register("ledger_rows", ledger.table(records, self.in_sight))
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:

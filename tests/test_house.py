@@ -46,6 +46,7 @@ ORDER = (
         "ratios",
         "differences",
         "schema",
+        "codes",
         "sql",
         "catalog",
         "server_errors",

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-LANES = {"limit": "o", "canary": "s", "timeout": "D", "error": "^"}
-_WORDS = {"limit": "limit", "canary": "field not precomputed", "timeout": "timeout", "error": "error"}
+LANES = {"limit": "o", "canary": "s", "unknown": "v", "timeout": "D", "error": "^"}
+_WORDS = {"canary": "sandbox canary", "unknown": "unknown code"}
 MOST_MARKS = 1000
 """In a lane; of more, at most two are drawn within one pixel: they would lie on each other."""
 _ALERT = ("limit", "canary")
@@ -25,7 +25,7 @@ def failure_strip(frame: pd.DataFrame, since: Any = None, until: Any = None, *, 
     """Draws one open mark per failed run, and a sentence per lane.
 
     Args:
-        frame: created_at, lane (limit, canary, timeout, error), label (the strategy), logged_count (one when missing).
+        frame: created_at, lane (limit, canary, unknown, timeout, error), label (the strategy), logged_count (one when missing).
         since: Start of the window; the first row when not given.
         until: End of the window; the last row when not given.
         width: In pixels.

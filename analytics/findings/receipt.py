@@ -7,10 +7,10 @@ a definition, or with one that does not fit, it is told from the trace alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from analytics import codes
 from analytics.findings import receipt_words as words
 from analytics.findings.evidence import Definition, Evidence
 from analytics.findings.receipt_bare import bare_steps
@@ -18,23 +18,6 @@ from analytics.findings.receipt_steps import Ending, Path, Step
 from analytics.findings.simulate import Simulation, simulate
 from analytics.findings.versus import versus
 from analytics.program import Alignment, align
-
-CODES: Final[Mapping[str, str]] = {
-    "DSL_TIMEOUT": "it ran longer than the time limit",
-    "DSL_LIMIT_EXCEEDED": "it visited more nodes, or nested deeper, than is allowed",
-    "DSL_ARITH_DIV_BY_ZERO": "a division by zero",
-    "DSL_ARITH_TYPE_MISMATCH": "a calculation with values that do not go together",
-    "DSL_COMPARE_TYPE_MISMATCH": "a comparison of values that have no order",
-    "DSL_ASSIGN_POINTS_NOT_NUMBER": "points that are no number",
-    "DSL_SET_POINTS_NOT_NUMBER": "points that are no number",
-    "DSL_SET_CASE_NAME_NOT_STRING": "a case name that is no text",
-    "DSL_FIELD_NOT_PRECOMPUTED": "a field that the engine had not prepared",
-    "DSL_UNKNOWN_STATEMENT": "a statement that the engine does not know",
-    "DSL_COMPARE_OP_NOT_ALLOWED": "a comparison that the engine does not know",
-    "DSL_ARITH_OP_NOT_ALLOWED": "a calculation that the engine does not know",
-    "DSL_UNEXPECTED": "something that the engine did not expect",
-}
-"""What the log's codes say, for people."""
 
 _FAILURES: Final = ("error", "timeout", "limit")
 
@@ -191,7 +174,7 @@ def _total(found: Evidence) -> Step:
     run = found.run
     if not found.is_ok:
         code = run["error_code"]
-        said = CODES.get(str(code), "")
+        said = codes.meaning(code)
         named = words.name(code) if code is not None else f"status {words.name(run['status'])}, no code"
         return Step(f"Stopped: {said} ({named})" if said else f"Stopped: {named}", "failed")
     if run["points"] is None:

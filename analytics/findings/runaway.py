@@ -14,11 +14,11 @@ from analytics.findings.passing import passed
 from analytics.findings.run_costs import RunCosts, run_costs
 from analytics.findings.runaway_facts import (
     Finding,
-    canary,
     close,
     fixed,
     growing,
     limit,
+    refused,
     slow,
     stall,
     timeouts,
@@ -50,6 +50,7 @@ __all__ = [
 ]  # fmt: skip
 
 _ORDER = ("new", "worse", "finding", "fixed", "waiting")
+_STOPS = ("limit", "canary", "unknown")
 _NO_SIZE = {"visits_max": None, "depth": None}
 _UNDECIDED = ("growing", "cannot tell", "too few days")
 
@@ -166,7 +167,7 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     known = {(stop.kind, stop.key.family) for stop in evidence.stops_before}
     sizes = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row for row in records(evidence.table)}
     for (kind, key), own in sorted(
-        grouped.items(), key=lambda item: (item[0][0] != "limit", -sum(b.count for b in item[1]))
+        grouped.items(), key=lambda item: (_STOPS.index(item[0][0]), -sum(b.count for b in item[1]))
     ):
         earlier = [stop for stop in evidence.stops_before if stop.kind == kind and stop.key.family == key.family]
         before = stop_count(stop for stop in earlier if stop.key == key)
@@ -180,7 +181,7 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
             found.append(limit(tag, key, own, before, needed, size, limits, others_before=others))
         else:
             stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
-            found.append(canary(tag, key, own, stops, before, others_before=others))
+            found.append(refused(tag, key, own, stops, before, others_before=others))
     return found + [_judged(lake, evidence, one, sizes) for one in timeouts(evidence.stops, evidence.table)]
 
 

@@ -33,7 +33,7 @@ class Finding:
 
     Attributes:
         kind: ``new``, ``worse``, ``finding`` (known, or without history to compare) or ``fixed``.
-        what: ``limit``, ``canary``, ``growing``, ``versions``, ``close``, ``stall``, ``slow`` or ``timeout``.
+        what: ``limit``, ``canary``, ``unknown``, ``growing``, ``versions``, ``close``, ``stall``, ``slow`` or ``timeout``.
         key: Which version; None when it concerns several.
         since, until: When, as far as it has a time.
         count: Logged runs, where runs are stop_count.
@@ -90,14 +90,14 @@ def limit(
     return Finding(kind, "limit", key, own[0].since, own[-1].until, count, count, "runs", facts)
 
 
-def canary(
+def refused(
     kind: str, key: Key, own: Sequence[Burst], stops: Sequence[Stop], before: int, *, others_before: int = 0
 ) -> Finding:
-    """The sandbox refused a field or a statement."""
+    """The sandbox refused what no validated program holds (``canary``), or runs failed with an ``unknown`` code."""
     count, (users, user) = stop_count(stops), users_of(stops)
     codes = sorted({stop.error_code for stop in stops if stop.error_code})
     facts = {"users": users, "user": user, "codes": codes, "before": before, "others_before": others_before}
-    return Finding(kind, "canary", key, own[0].since, own[-1].until, count, count, "runs", facts)
+    return Finding(kind, own[0].kind, key, own[0].since, own[-1].until, count, count, "runs", facts)
 
 
 def growing(row: Mapping[str, Any], versions: Sequence[VersionNodes], next_passes: bool) -> Finding:

@@ -91,7 +91,8 @@ def league(
 
 COLUMNS = (
     "group", "realm_id", "strategy", "strategy_version", "family_name", "strategy_id", "logged_count", "ok_logged_count",
-    "failed_count", "timeout_count", "limit_count", "canary_count", "cut_logged_count", "est_runs", "est_time_share",
+    "failed_count", "timeout_count", "limit_count", "canary_count", "unknown_code_count", "cut_logged_count", "est_runs",
+    "est_time_share",
     "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
     "est_level", "est_days_to_cap", "trend_day", "trend_span", "bounded_by",
     *COST_COLUMNS, "depth", "entries_max", "visits_max", "est_nodes", "est_stored_entries", "nodes_max",

@@ -1,4 +1,4 @@
-"""Runs that a limit stopped and sandbox canaries: which, when, in bursts, and which of them no rule is to blame for."""
+"""Runs that a limit stopped, canaries and unknown codes: which, when, in bursts, and which of them no rule is to blame for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Stop:
 
     Attributes:
         key: Which version.
-        kind: ``limit`` (node or depth cap), ``timeout`` or ``canary`` (the sandbox refused a field or statement).
+        kind: ``limit`` (node or depth cap), ``timeout``, ``canary`` (the sandbox refused what no validated program holds) or
+            ``unknown`` (a code of the engine that is not known here).
         at: End of the run, of several the first; None when the row has no usable time.
         user: Verbatim, personal data; None when not logged, or when there are several.
         error_code: As logged.
@@ -79,7 +80,7 @@ class Burst:
     """Stops close to each other in time.
 
     Attributes:
-        kind: ``limit``, ``timeout``, ``canary``, or ``stall``: a stalled event loop, no rule to blame.
+        kind: ``limit``, ``timeout``, ``canary``, ``unknown``, or ``stall``: a stalled event loop, no rule to blame.
         key: Which version; None for a stall, which concerns several.
         since, until: First and last of them.
         count: Logged runs; all failures are meant to be kept, so this counts runs.
@@ -101,7 +102,7 @@ class Burst:
 def stopped(
     lake: Warehouse, since: datetime | None, until: datetime | None, *, most_listed: int = MOST_LISTED
 ) -> list[Stop]:
-    """Every limit, timeout and canary run of the window, oldest first; timeouts of a stall are marked.
+    """Every limit, timeout and canary run of the window, and those with unknown codes, oldest first; a stall's are marked.
 
     Args:
         lake: Where they are.

@@ -16,7 +16,7 @@ from analytics.findings.previous import Known, Previous, added
 from analytics.findings.runaway_facts import Finding
 from analytics.findings.runaway_keys import Family, Key, key_of
 
-COUNTED = ("limit", "canary", "timeout")
+COUNTED = ("limit", "canary", "unknown", "timeout")
 """Findings that count runs: gone when enough runs went by without one."""
 EVENTS = ("stall",)
 """Findings that happen once and are over: another one is another one."""

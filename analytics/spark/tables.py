@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import day_files, ledger, reading, schema, sql
+from analytics import codes, day_files, ledger, reading, schema, sql
 from analytics.catalog import VIEWS
 from analytics.lake import Lake
 from analytics.spark.dialect import FILES, transpiled
@@ -70,6 +70,7 @@ def _open_tables(spark: SparkSession, lake: Lake, realms: Sequence[str | None] |
     ):
         found = _read(spark, lake.files(table, realms=realms), shape, None)
         _in_sight(found, realms).createOrReplaceTempView(f"{FILES}{table}")
+    register(spark, "error_codes", codes.table())
     register(spark, f"{FILES}partitions", ledger.table(records, realms))
 
 

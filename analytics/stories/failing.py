@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from analytics import estimates, page
+from analytics import codes, estimates, page
 from analytics.config import DEPTH_CAP
 from analytics.estimates import Estimate
 from analytics.findings.failure_causes import LIMIT, TIMEOUT
@@ -117,7 +117,9 @@ def cause(found: Incident) -> str:
         return f"{version} Validation should have refused such a program, or a limit was changed.".lstrip()
     if code == TIMEOUT:
         return timeouts_from(found.timeouts)
-    if code in ("DSL_FIELD_NOT_PRECOMPUTED", "DSL_UNKNOWN_STATEMENT"):
+    if codes.is_unknown(code):
+        return f"This is an unknown code, which a newer engine may have brought. {version}".rstrip()
+    if codes.is_canary(code):
         return "A validated program cannot do this: validation was bypassed, and someone may be probing the sandbox."
     if code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not (is_of_window(found) or found.border or found.only_of):
         return "No version changed at that time, so a client may send something else since."

@@ -17,7 +17,7 @@ from analytics.warehouse import records
 if TYPE_CHECKING:
     import pandas as pd
 
-_KINDS = {"limit": "stopped by the cap", "canary": "sandbox canaries"}
+_KINDS = {"limit": "stopped by the cap", "canary": "sandbox canaries", "unknown": "with an unknown code"}
 
 
 def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
@@ -71,7 +71,7 @@ def when_words(stops: Sequence[Stop], bursts: Sequence[Burst], one_day: bool) ->
         if own:
             count = sum(burst.count for burst in own)
             one = words.rstrip("s") if kind == "canary" and count == 1 else words
-            noun = f"{runs(count)} {one}" if kind == "limit" else f"{count} {one}"
+            noun = f"{count} {one}" if kind == "canary" else f"{runs(count)} {one}"
             several = f" in {len(own)} bursts" if len(own) > 1 else ""
             last = max(
                 burst.until for burst in own

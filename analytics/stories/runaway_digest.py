@@ -69,6 +69,8 @@ def _short(finding: Finding) -> str:
         return f"{name} hit cap{times}"
     if finding.what == "canary":
         return f"canary{times} {_name(realm_name(key.realm))}"
+    if finding.what == "unknown":
+        return f"unknown code{times} {_name(realm_name(key.realm))}"
     if finding.what == "growing" and isinstance(finding.number, Estimate) and math.isfinite(finding.number.value):
         days = finding.number
         ends = write.bounds(days.value, days.low, days.high)

@@ -38,8 +38,8 @@ def league_table(
     """The league, and what of it is folded away."""
     tags: dict[Key, list[str]] = {}
     for finding in found:
-        # A canary says something about a caller, not about how near the rules are to a limit.
-        untold = finding.kind not in TAG_ROLES or finding.what == "canary"
+        # A canary says something about a caller, not about how near the rules are to a limit; an unknown code nothing of it.
+        untold = finding.kind not in TAG_ROLES or finding.what in ("canary", "unknown")
         if finding.key is not None and not untold and finding.kind not in tags.get(finding.key, []):
             tags.setdefault(finding.key, []).append(finding.kind)
     most = max([float(row["est_time_share"]) for row in records(table)], default=1.0) or 1.0

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from analytics import page
+from analytics import codes, page
 from analytics.estimates import Estimate
 from analytics.findings.runaway import Finding, Key
 from analytics.findings.since_last import COUNTED
@@ -16,12 +16,8 @@ from analytics.stories import masked, realm_name
 from analytics.stories.failing import timeouts_from
 from analytics.stories.runaway_slow import why_slow
 
-_CANARIES = {
-    "DSL_FIELD_NOT_PRECOMPUTED": "a field that was not precomputed",
-    "DSL_UNKNOWN_STATEMENT": "a statement the engine does not know",
-}
-
 _MANY = 5
+_MOST_CODES = 3
 
 
 def sentence(finding: Finding) -> Markup:
@@ -29,6 +25,7 @@ def sentence(finding: Finding) -> Markup:
     writers: dict[str, Callable[[Finding], list[Inline]]] = {
         "limit": _limit,
         "canary": _canary,
+        "unknown": _unknown,
         "growing": _growing,
         "versions": _versions,
         "close": _close,
@@ -94,6 +91,7 @@ def _limit(finding: Finding) -> list[Inline]:
 _OVER = {
     "limit": "not stopped by a cap",
     "canary": "no sandbox canary",
+    "unknown": "no unknown code",
     "timeout": "no timeout of its own",
     "growing": "no longer growing towards the cap",
     "versions": "its versions no longer grow towards the cap",
@@ -111,6 +109,7 @@ def _fixed(finding: Finding) -> list[Inline]:
 _LAST = {
     "limit": "last stopped by a cap",
     "canary": "last sandbox canary",
+    "unknown": "an unknown code last seen",
     "timeout": "timeouts too many for chance last seen",
     "growing": "growth towards the cap last seen",
     "versions": "growth from version to version last seen",
@@ -134,14 +133,29 @@ def _waiting(finding: Finding) -> list[Inline]:
 
 def _canary(finding: Finding) -> list[Inline]:
     facts = finding.facts
-    who = f"{facts['users']} users" if facts["users"] else "a user who was not logged"
-    if facts["user"] is not None:
-        who = f"one user ({masked(facts['user'])})"
-    asked = " and ".join(_CANARIES[code] for code in facts["codes"] if code in _CANARIES)
+    who = _who(facts)
+    asked = " and ".join(dict.fromkeys(codes.meaning(code) for code in facts["codes"]))
     when = f", {write.span(finding.since, finding.until)}. "
     # A prober is one or a few; a program with a fault meets whoever runs it.
     why = "May be probing." if facts["users"] < _MANY else "So many users are no probe: the program may hold a fault."
     return [page.strong("Sandbox canary"), f": {who} met {asked} in ", named(finding.key), when, why, _before(facts)]
+
+
+def _unknown(finding: Finding) -> list[Inline]:
+    """What a code that is not known here says, nobody can tell: neither that it is harmless nor that somebody probes."""
+    facts = finding.facts
+    shown, more = facts["codes"][:_MOST_CODES], len(facts["codes"]) - _MOST_CODES
+    title = "An unknown code" if len(facts["codes"]) == 1 else "Unknown codes"
+    met = Markup(", ").join(page.author(code) for code in shown)
+    within = f"{f' and {more} more' if more > 0 else ''} in "
+    why = f", {write.span(finding.since, finding.until)}. A newer engine may have brought it; what it says is not known here."
+    return [page.strong(title), f": {_who(facts)} met ", met, within, named(finding.key), why, _before(facts)]
+
+
+def _who(facts: Mapping[str, Any]) -> str:
+    if facts["user"] is not None:
+        return f"one user ({masked(facts['user'])})"
+    return f"{facts['users']} users" if facts["users"] else "a user who was not logged"
 
 
 def _growing(finding: Finding) -> list[Inline]:

@@ -35,7 +35,8 @@ _QUERIES = (
     "analytics_fields",
 )
 _LEAGUE_FACTS = (
-    "group", "logged_count", "ok_logged_count", "failed_count", "timeout_count", "limit_count", "canary_count", "est_runs",
+    "group", "logged_count", "ok_logged_count", "failed_count", "timeout_count", "limit_count", "canary_count",
+    "unknown_code_count", "est_runs",
     "est_time_share", "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom",
     "trend", "est_slope", "est_days_to_cap", "est_total_ms", "time_share", "est_ms_mean", "ms_dispersion", "est_nodes_total",
     "node_share", "est_nodes_mean", "depth", "entries_max",
@@ -100,9 +101,14 @@ def facts(
     """The data box."""
     limits = evidence.thresholds
     table, since, until = evidence.table, evidence.since, evidence.until
-    counted = ("ok_logged_count", "failed_count", "limit_count", "canary_count", "timeout_count")
-    totals = {name: int(table[name].sum()) for name in counted}
-    others = totals["failed_count"] - totals["limit_count"] - totals["canary_count"] - totals["timeout_count"]
+    kinds = {
+        "limit_count": "limit",
+        "canary_count": "canary",
+        "timeout_count": "timeout",
+        "unknown_code_count": "unknown code",
+    }
+    totals = {name: int(table[name].sum()) for name in ("ok_logged_count", "failed_count", *kinds)}
+    others = totals["failed_count"] - sum(totals[name] for name in kinds)
     rates = " and ".join(write.percent(rate) for rate in coverage(lake, Window(since, until)).sample_rates) or "unknown"
     cut = int(table["cut_logged_count"].sum())
     all_runs = sum(row["est_runs"].value for row in records(table))
@@ -112,7 +118,8 @@ def facts(
     stalled = stop_count(stop for stop in evidence.stops if stop.stalled)
     undefined = int(table["family_name"].isna().sum())
     ok = write.count(totals["ok_logged_count"])
-    failures = f"{totals['limit_count']} limit, {totals['canary_count']} canary, {totals['timeout_count']} timeout, {others} other"
+    told = [f"{totals[name]} {kind}" for name, kind in kinds.items() if totals[name] or name != "unknown_code_count"]
+    failures = ", ".join([*told, f"{others} other"])
     look_back = f"trends and comparisons look {HISTORY.days} days back from its end"
     failed = write.count(totals["failed_count"])
     held = coverage(lake, Window(since, until))

@@ -49,7 +49,13 @@ def stacked(estimate: Estimate) -> Markup:
 
 def burst_table(found: Sequence[Burst]) -> Block:
     """Bursts, each with who and when; strategies named, users only counted."""
-    kinds = {"limit": "limit", "canary": "canary", "stall": "stalled loop", "timeout": "timeout"}
+    kinds = {
+        "limit": "limit",
+        "canary": "canary",
+        "unknown": "unknown code",
+        "stall": "stalled loop",
+        "timeout": "timeout",
+    }
     rows = [
         {
             "kind": kinds[burst.kind],

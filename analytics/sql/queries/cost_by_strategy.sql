@@ -2,6 +2,8 @@
 -- Grain: realm, strategy, version. A strategy is a family name, or a strategy_id where no definition is known.
 -- Durations that cannot be one (NaN, infinite, negative) do not enter est_total_ms, and what is longer than ten seconds counts
 -- as ten: one stuck run, which stands for twenty, shall not hide the fleet.
+-- canary_count: failures whose code no validated program can give; unknown_code_count: whose code begins like one of the engine's
+-- and is not known here. The codes are in error_codes.
 -- Which traces were cut, and to how many entries, is read in the notes: counting entries would read every trace.
 -- Sums of milliseconds are decimal: those of doubles come out another way each time, as threads add in another order.
 -- $since timestamptz: start of the window; NULL for no start.
@@ -18,8 +20,9 @@ with gathered as (
          count(*) filter (where e.status <> 'ok')                           as failed_count,
          count(*) filter (where e.status = 'timeout')                       as timeout_count,
          count(*) filter (where e.status = 'limit')                         as limit_count,
-         count(*) filter (where e.error_code in ('DSL_FIELD_NOT_PRECOMPUTED', 'DSL_UNKNOWN_STATEMENT')
-                            and e.status <> 'ok')                           as canary_count,
+         count(*) filter (where c.is_canary and e.status not in ('ok', 'limit', 'timeout')) as canary_count,
+         count(*) filter (where c.error_code is null and lower(e.error_code) like 'dsl%'
+                            and e.status not in ('ok', 'limit', 'timeout')) as unknown_code_count,
          count(*) filter (where e.status = 'ok' and e.nodes_executed > e.stored_entries) as cut_logged_count,
          sum(e.sample_weight::decimal(38, 9))                               as weights,
          sum(e.sample_weight::decimal(38, 9)) filter (where e.sampled)      as drawn_weights,
@@ -37,6 +40,7 @@ with gathered as (
                                then try_cast(regexp_extract(notes, '-> ([0-9]+) entries', 1) as integer) end,
                           nodes_executed)                                   as stored_entries
             from executions) as e
+    left join error_codes c on c.error_code = e.error_code
    where ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
    group by all
@@ -54,6 +58,7 @@ select g.realm_id,
        sum(g.timeout_count)::bigint                    as timeout_count,
        sum(g.limit_count)::bigint                      as limit_count,
        sum(g.canary_count)::bigint                     as canary_count,
+       sum(g.unknown_code_count)::bigint               as unknown_code_count,
        sum(g.cut_logged_count)::bigint                 as cut_logged_count,
        coalesce(sum(g.weights)::double, 0)             as est_runs,
        coalesce(sum(g.drawn_weights)::double, 0)       as weight_sum,

@@ -1,5 +1,6 @@
--- Every logged run that a limit stopped, or that tripped the sandbox's canary, newest first.
--- Grain: logged run with status limit or timeout, or a failure with code DSL_FIELD_NOT_PRECOMPUTED or DSL_UNKNOWN_STATEMENT.
+-- Every logged run that a limit stopped, that tripped a canary of the sandbox, or that failed with an unknown code, newest first.
+-- Grain: logged run with status limit or timeout, or a failure whose code no validated program can give (kind canary), or whose
+-- code begins like one of the engine's and is not known here (kind unknown). The codes are in error_codes.
 -- All failures are meant to be kept, so these rows count runs. Nodes are not shown: stopped runs log 0, which is not what they did.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
@@ -9,7 +10,7 @@ with gathered as (
          e.realm_id,
          e.strategy_id,
          e.strategy_version,
-         case when e.status in ('limit', 'timeout') then e.status else 'canary' end as kind,
+         case when e.status in ('limit', 'timeout') then e.status when c.is_canary then 'canary' else 'unknown' end as kind,
          e.status,
          e.error_code,
          e.duration_ms,
@@ -18,8 +19,9 @@ with gathered as (
          e.external_user_id,
          e.execution_id
     from executions e
+    left join error_codes c on c.error_code = e.error_code
    where (e.status in ('limit', 'timeout')
-          or (e.status <> 'ok' and e.error_code in ('DSL_FIELD_NOT_PRECOMPUTED', 'DSL_UNKNOWN_STATEMENT')))
+          or (e.status <> 'ok' and coalesce(c.is_canary, lower(e.error_code) like 'dsl%')))
      and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
 )

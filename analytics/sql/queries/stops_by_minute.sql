@@ -1,5 +1,5 @@
 -- What limit_runs lists, counted by minute: for windows in which a limit stopped a million runs.
--- Grain: minute, realm, strategy, version, kind (limit, timeout or canary), error_code. Runs without a time have no minute.
+-- Grain: minute, realm, strategy, version, kind (limit, timeout, canary or unknown), error_code. Runs without a time have no minute.
 -- first_at, last_at: of the minute's runs. users: hashes of their distinct users; only_user: the user, where there is only one.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
@@ -9,7 +9,7 @@ with gathered as (
          e.realm_id,
          e.strategy_id,
          e.strategy_version,
-         case when e.status in ('limit', 'timeout') then e.status else 'canary' end as kind,
+         case when e.status in ('limit', 'timeout') then e.status when c.is_canary then 'canary' else 'unknown' end as kind,
          e.error_code,
          count(*)                                                                   as logged_count,
          min(e.created_at)                                                          as first_at,
@@ -18,8 +18,9 @@ with gathered as (
          min(e.external_user_id)                                                    as first_user,
          max(e.external_user_id)                                                    as last_user
     from executions e
+    left join error_codes c on c.error_code = e.error_code
    where (e.status in ('limit', 'timeout')
-          or (e.status <> 'ok' and e.error_code in ('DSL_FIELD_NOT_PRECOMPUTED', 'DSL_UNKNOWN_STATEMENT')))
+          or (e.status <> 'ok' and coalesce(c.is_canary, lower(e.error_code) like 'dsl%')))
      and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
    group by all
