@@ -14,6 +14,7 @@ from analytics import codes
 from analytics.findings.incident import Incident
 from analytics.lake import Lake
 from analytics.page.text import plain
+from analytics.stories.measures import failures
 from analytics.stories.runaway_sentences import sentence
 from analytics.warehouse import Warehouse
 
@@ -47,7 +48,10 @@ def test_every_code_of_the_engine_is_spelled_in_one_place_only() -> None:
                            capture_output=True, text=True, check=True).stdout  # fmt: skip
     # The language's own evaluator gives them, and the demo plants them; nobody else lists any.
     elsewhere = {str(Path(line).relative_to(root)) for line in found.split()}
-    assert {name for name in elsewhere if not name.startswith(("program/", "demo/"))} == {"codes.py", "findings/simulate.py"}
+    assert {name for name in elsewhere if not name.startswith(("program/", "demo/"))} == {
+        "codes.py",
+        "findings/simulate.py",
+    }
 
 
 def test_canaries_are_counted_and_shown_and_so_is_a_code_that_nobody_knows(table: Table, fresh: Lake) -> None:
@@ -56,7 +60,9 @@ def test_canaries_are_counted_and_shown_and_so_is_a_code_that_nobody_knows(table
         [("DslValidationError", 3), ("DSL_FUNC_NAME_NOT_ALLOWED", 2), ("DSL_FIELD_NOT_PRECOMPUTED", 1),
          ("DSL_NEW_THING", 4), (HOSTILE, 1), ("DSL_ARITH_DIV_BY_ZERO", 5), ("DslExecutionError", 2)]
     ):  # fmt: skip
-        plant(table, count, at=f"2026-07-08 12:{minute:02}:00+00", **failed("error", errorCode=code, externalUserId="u1"))
+        plant(
+            table, count, at=f"2026-07-08 12:{minute:02}:00+00", **failed("error", errorCode=code, externalUserId="u1")
+        )
     # A run that the cap stopped is that, whatever its code; one of a status that nobody knows has failed.
     plant(table, 1, at="2026-07-08 13:00:00+00", **failed("limit", errorCode="DslLimitExceededError"))
     plant(table, 1, at="2026-07-08 13:01:00+00", **failed("aborted", errorCode=None))
@@ -98,3 +104,7 @@ def test_the_post_mortem_says_what_such_a_code_means(code: str, words: str) -> N
     before, after = side("before", frame.iloc[:200]), side("this window", frame.iloc[200:])
     text = said(Incident("failures", before, after, None, code=code))
     assert code in text and words in text
+    table = failures(
+        frame.assign(external_user_id="u1", execution_id="e", external_game_id="g", external_task_id="t"), None
+    )
+    assert code in table.text and ("unknown code" if codes.is_unknown(code) else "sandbox canary") in table.text

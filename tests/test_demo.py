@@ -155,6 +155,7 @@ def test_every_error_code_is_in_the_log(demo: Demo) -> None:
         "DSL_FUNC_ARITY_MISMATCH",
         "DSL_UNEXPECTED",
         "DslExecutionError",
+        "DslValidationError",
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -30,7 +31,14 @@ from analytics.demo.dsl import (
 )
 from analytics.demo.dsl import assign as pays
 from analytics.demo.dsl import veto as vetoes
+from analytics.findings.passing import Passed
+from analytics.findings.runaway_facts import limit
+from analytics.findings.runaway_keys import Key
+from analytics.findings.runaway_stops import Burst
+from analytics.findings.thresholds import Thresholds
+from analytics.page.text import plain
 from analytics.program import Outcome, ParentResult, Program, size
+from analytics.stories.runaway_sentences import sentence
 
 Json = dict[str, Any]
 PAY = pays(1, "x")
@@ -290,3 +298,16 @@ def test_a_random_program_visits_what_the_table_says_and_its_longest_run_is_its_
         assert (found.status, found.visits) == ("ok", visits)
         longest, deepest = max(longest, visits), max(deepest, depth)
     assert (most.visits_max, most.depth) == (longest, deepest)
+
+
+def test_a_program_of_bare_conditions_is_not_said_to_stay_below_a_cap_that_stops_it() -> None:
+    # Each rule: itself, or, three bare fields twice: 8 visits that leave 5 entries. With the program's own 95 of them are 761.
+    program = {"rules": [rule(any_of(*(field(f"data.f{index}") for index in range(3))), PAY)] * 95}
+    stopped = run(program, {f"data.f{index}": 0 for index in range(3)}, max_nodes=700)
+    assert stopped.status == "limit"
+    most, at = size(program), datetime(2026, 7, 8, 12)
+    key, burst = Key("acme", "Ladder", 1), Burst("limit", Key("acme", "Ladder", 1), at, at, 7, 1, 1, "u")
+    about = {"visits_max": most.visits_max, "depth": most.depth}
+    told = limit("new", key, [burst], 0, Passed(None, None, fits_lowered=False), about, Thresholds(node_cap=700))
+    assert most.visits_max is not None and most.visits_max >= 761
+    assert "cannot stop it" not in plain(sentence(told))

@@ -302,6 +302,14 @@ def test_no_run_is_larger_than_its_program_and_the_evaluator_reaches_what_it_can
     assert found.depth == 3 and compile_program(LADDER).depth >= found.depth
 
 
+def test_bare_conditions_meet_the_cap_at_fewer_entries() -> None:
+    # Rule and bare literal leave 2 entries and take 3 visits; with the program's own, 200 of them visit 601 and leave 400.
+    found = size({"rules": [{"when": literal(False)}] * 200})
+    assert (found.entries_max, found.visits_max) == (400, 601)
+    assert found.entries_at(1000) == pytest.approx(1000 * 400 / 601)
+    assert Size(None, None, None, "unknown").entries_at(1000) == 1000
+
+
 def test_what_comes_after_a_statement_that_ends_the_program_is_not_counted() -> None:
     always = {"when": literal(True), "then": [pays(1), TALLY, TALLY]}
     assert size({"rules": [always]}).entries_max == 4  # literal, rule, literal, assign_points

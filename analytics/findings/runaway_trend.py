@@ -123,14 +123,15 @@ def trends(counts: pd.DataFrame, node_cap: float, sizes: Mapping[Key, Size] | No
     Args:
         counts: ``by_day(lake, until)``.
         node_cap: The engine's cap of nodes.
-        sizes: How large each program can get; a version whose program stays below the cap cannot reach it.
+        sizes: How large each program can get; a version whose program stays below the cap cannot reach it, and one that visits
+            more than it leaves entries meets it at fewer of them.
     """
     found: dict[Key, Trend] = {}
     drawn: dict[Key, _Drawn] = {}
     for values, own in levels(counts).items():
         key = key_of(*values)
         size = (sizes or {}).get(key)
-        one = _drawn(own, node_cap)
+        one = _drawn(own, size.entries_at(node_cap) if size else node_cap)
         if size is not None and size.visits_max is not None and size.visits_max <= node_cap:
             base = one.trend if isinstance(one, _Drawn) else one
             found[key] = replace(base, state="bounded", days_to_cap=NOTHING, entries_max=size.entries_max)

@@ -49,6 +49,14 @@ class Size:
     depth: int | None
     reason: str | None = None
 
+    def entries_at(self, cap: float) -> float:
+        """Trace entries with which a run is about to meet a cap on visits: the log has entries, the cap counts visits.
+
+        In proportion to the longest run, which is exact for that one, and holds for both phases of a DSL_EXTEND as well, each
+        of which has the cap to itself. The cap itself where the size is not known.
+        """
+        return cap * self.entries_max / self.visits_max if self.entries_max and self.visits_max else cap
+
 
 class _Most(NamedTuple):
     """The most entries, visits and nesting of a part; of alternatives each is taken by itself: an upper bound."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analytics import differences, estimates, page
+from analytics.codes import is_canary, is_unknown, meaning
 from analytics.differences import Difference
 from analytics.estimates import Estimate
 from analytics.findings.cases import Case
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.page import Block
+    from analytics.page.text import Inline
 
 _MOST_NODES = 8
 _WIDEST = 1.5  # the axis of relative changes ends here; a larger change is in the number
@@ -129,7 +131,7 @@ def failures(
         example = group.iloc[-1]
         lines.append(
             {
-                "code": str(code),
+                "code": _code(str(code)),
                 "count": len(group),
                 "before": int((earlier["error_code"].fillna("(no code)") == code).sum())
                 if earlier is not None
@@ -155,6 +157,12 @@ def failures(
         said += f" Others are left out: fewer than {small.least} logged users met them."
     said += f" {refused}" if refused else ""
     return page.section("fail", "What failed?", how, said, [page.table(lines, columns)])
+
+
+def _code(name: str) -> Inline:
+    """A code, with what it says where that is more than a failure: a canary, or one that nobody here knows."""
+    said = f"sandbox canary: {meaning(name)}" if is_canary(name) else meaning(name) if is_unknown(name) else ""
+    return page.Markup("{}<small>{}</small>").format(page.author(name), said) if said else name
 
 
 def _same_runs_row(found: Incident) -> list[dict[str, Any]]:

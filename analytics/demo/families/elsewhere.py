@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analytics.demo.catalog import Column, Events, Family, Version
-from analytics.demo.dsl import Node, arith, assign, call, compare, field, halt, lit, negate, note, rule
+from analytics.demo.dsl import Node, all_of, arith, assign, call, compare, field, halt, lit, negate, note, rule
 
 HOSTILE_REALM = "evil/../\"<script>alert(1)</script>=%41';--🎈"
 HOSTILE_FAMILY = '</script><img src=x onerror=alert(1)> =HYPERLINK("x";"y") **b** \u202etxt.exe'
@@ -33,23 +33,26 @@ def _imported(points: int) -> dict[str, object]:
     return {"rules": [rule(compare("data.steps", ">", 8000), assign(points, "Imported"), node_id="steps")]}
 
 
-def _probe(number: int, *then: Node) -> Node:
-    return rule(compare("data.probe", "==", number), *then, node_id=f"probe {number} '); DROP TABLE nodes;--")
+def _probe(number: int, what: Node) -> Node:
+    asked = compare("data.probe", "==", number)
+    when, then = (all_of(asked, what), halt()) if what["type"] == "compare" else (asked, what)
+    return rule(when, then, node_id=f"probe {number} '); DROP TABLE nodes;--")
 
 
-#: Probe -> what it trips over. A validated program cannot hold most of these; this one was written past the editor.
+#: Probe -> what it trips over, a statement or a comparison. A validated program cannot hold most of these; this one was written
+#: past the editor.
 PROBES: dict[int, tuple[str, Node]] = {
     1: ("DSL_UNKNOWN_STATEMENT", {"type": "exec_shell"}),
-    2: ("DSL_COMPARE_OP_NOT_ALLOWED", note("x", compare("data.n", "=~", "a"))),
+    2: ("DSL_COMPARE_OP_NOT_ALLOWED", compare("data.n", "=~", "a")),
     3: ("DSL_ARITH_OP_NOT_ALLOWED", note("x", arith("data.n", "**", 9))),
     4: ("DSL_FUNC_NAME_NOT_ALLOWED", note("x", call("eval", "1"))),
     5: ("DSL_FUNC_ARITY_MISMATCH", note("x", call("clamp", 1, 2))),
-    6: ("DSL_UNEXPECTED", {"type": "set_callback_data", "key": "x", "value": {"type": "lambda"}}),
+    6: ("DslValidationError", {"type": "set_callback_data", "key": "x", "value": {"type": "lambda"}}),
     7: ("DslExecutionError", note("x", call("int", "seven"))),
     8: ("DSL_ASSIGN_POINTS_NOT_NUMBER", assign("=1+1", "=1+1")),
     9: ("DSL_ARITH_TYPE_MISMATCH", note("x", arith("data.n", "-", "a"))),
-    10: ("DSL_COMPARE_TYPE_MISMATCH", note("x", compare("data.n", "<", None))),
-    11: ("DSL_ARITH_DIV_BY_ZERO", note("x", arith("data.n", "/", 0))),
+    10: ("DSL_COMPARE_TYPE_MISMATCH", compare("data.n", "<", None)),
+    11: ("DSL_UNEXPECTED", {"type": "set_callback_data", "key": "x"}),
     12: ("DSL_FIELD_NOT_PRECOMPUTED", note("x", field("user.password"))),
 }
 
