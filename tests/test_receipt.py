@@ -474,7 +474,7 @@ def test_a_failed_run_that_kept_its_trace_is_told_up_to_the_node_it_failed_at() 
         ),
         (
             {"status": "error", "error_code": "DslExecutionError", "external_game_id": None},
-            "– Stopped: DslExecutionError",
+            "– Stopped: a function with a value that it cannot take (DslExecutionError)",
             ["A failed run keeps no trace, so no rule can be named.", "Known are: it ran 6 ms, task leg."],
         ),
         (
