@@ -17,6 +17,7 @@ from analytics.program import (
     compile_program,
     evaluate,
     generate_ids,
+    size,
     walk,
 )
 
@@ -549,6 +550,15 @@ def test_no_program_raises_and_the_path_without_a_trace_agrees(
     outcome = both(program, fields, phase=phase, parent=ParentResult(1, "p"), max_nodes=max_nodes, max_depth=max_depth)
     assert outcome.status in ("ok", "error", "limit")
     assert (outcome.error_code is None) == outcome.ok
+    most = size(program, extends=phase != "full")
+    if (
+        most.visits_max is not None
+        and most.entries_max is not None
+        and (phase == "full" or program.get(f"{phase}_rules"))
+    ):
+        assert outcome.visits <= most.visits_max
+        assert outcome.nodes <= most.entries_max
+        assert max_depth < most.depth or outcome.status != "limit" or outcome.visits > max_nodes  # type: ignore[operator]
     positions = [node.position for node in walk(program)]
     assert positions == list(range(len(positions)))
     generate_ids(program)
