@@ -10,7 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from analytics import catalog, checks, codes, day_files, ledger, lockdown, reading, refusals, sql, summary
+from analytics import (
+    catalog,
+    checks,
+    codes,
+    day_files,
+    ledger,
+    lockdown,
+    reading,
+    refusals,
+    rule_verdicts,
+    sql,
+    summary,
+)
 from analytics.catalog import VIEWS
 from analytics.checks import CheckResult
 from analytics.errors import QueryError
@@ -37,6 +49,8 @@ warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop
 
 _ESTIMATED = {"strategy_summary": summary.answer, "points_by_hour": summary.answer_hours}
 """Named queries whose statement only gathers what an estimate needs."""
+_FINISHED = {"dead_rules": rule_verdicts.finish}
+"""Named queries to whose rows something is added that no statement can know."""
 
 
 class Warehouse:
@@ -153,6 +167,11 @@ class Warehouse:
         text = sql.text("queries", name)
 
         def ask() -> duckdb.DuckDBPyRelation:
+            if finish := _FINISHED.get(name):
+                return self.connection.from_arrow(finish(self.connection, plain().to_arrow_table()))
+            return plain()
+
+        def plain() -> duckdb.DuckDBPyRelation:
             if estimated := _ESTIMATED.get(name):
                 return self.connection.from_arrow(estimated(self.connection, text, values))
             if (

@@ -100,6 +100,8 @@ ORDER = (
         "extraction",
         "checks",
         "summary",
+        "looks",
+        "rule_verdicts",
         "refusals",
         "lockdown",
         "warehouse",

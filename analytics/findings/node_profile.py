@@ -22,6 +22,7 @@ from analytics.findings.rule_costs import ELSE, ELSEIF, MATCH, SKIP, RuleCost, r
 from analytics.findings.runaway_keys import Key
 from analytics.findings.variants import CONDITIONS
 from analytics.program import AstNode, words
+from analytics.program.proofs import Proof, proofs
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Looks:
         maybe: Runs that may have come by behind the cut of their trace.
         turns: Turn → runs that took it for certain.
         maybe_turns: Turn → runs that may have taken it.
+        weight: Sum of the weights of the sure ones.
     """
 
     sure: int = 0
@@ -41,6 +43,7 @@ class Looks:
     maybe: int = 0
     turns: Counter[Any] = field(default_factory=Counter)
     maybe_turns: Counter[Any] = field(default_factory=Counter)
+    weight: float = 0.0
 
     def counts(self, wanted: Iterable[Any]) -> tuple[int, int]:
         """Runs that took one of these turns for certain, and those that may have."""
@@ -81,6 +84,7 @@ class Profile:
         unseen: Share of all entries that lie behind the cut.
         places: In walk order.
         rules: In walk order.
+        proven: Position → what the program proves of that place.
     """
 
     sample: Sample
@@ -90,6 +94,7 @@ class Profile:
     unseen: float
     places: tuple[Place, ...]
     rules: tuple[RuleCost, ...]
+    proven: Mapping[int, Proof]
 
     @property
     def key(self) -> Key:
@@ -143,7 +148,7 @@ def profile(sample: Sample) -> Profile | None:
     behind = sum(way.weight * way.unseen for way in ways) / weight
     return Profile(
         sample, is_recent, run_count, stored + behind, behind / (stored + behind), places,
-        rule_costs(ways, places, stored + behind),
+        rule_costs(ways, places, stored + behind), proofs(sample.definition.outline),
     )  # fmt: skip
 
 
@@ -168,12 +173,14 @@ def _looks(sample: Sample, size: int) -> list[Looks]:
     for way in sample.ways:
         for position, turn in way.turns.items():
             found[position].sure += way.logged_count
+            found[position].weight += way.weight
             found[position].turns[_turn(turn)] += way.logged_count
         if way.rest is not None:
             for position in way.rest.visits:
                 sure = position in way.rest.sure
                 found[position].sure += sure
                 found[position].behind += sure
+                found[position].weight += way.weight * sure
                 found[position].maybe += not sure
             for position, turn in way.rest.turns:
                 sure = (position, turn) in way.rest.sure_turns

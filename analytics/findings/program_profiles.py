@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.findings.node_profile import Profile, profile
 from analytics.findings.program_sample import MOST_RUNS, sample_runs
-from analytics.findings.reading import ALWAYS, CANNOT, NEVER, UNREACHED
+from analytics.findings.reading import (
+    ALWAYS,
+    CANNOT,
+    NEVER,
+    PROVEN_ALWAYS,
+    PROVEN_NEVER,
+    PROVEN_UNREACHED,
+    UNREACHED,
+    verdict_of,
+)
 from analytics.findings.rule_readings import readings
 from analytics.findings.runaway_keys import Key, key_of, text_or_none
 from analytics.findings.runaway_league import GROUPS
@@ -22,10 +31,13 @@ if TYPE_CHECKING:
 
 MOST_PROGRAMS = 6
 
-_ORDER = (NEVER, UNREACHED, "always false", "always true", ALWAYS)
+_ORDER = (
+    PROVEN_NEVER, PROVEN_UNREACHED, "cannot be true (proven)", NEVER, UNREACHED, "not seen true", "cannot be false (proven)",
+    "not seen false", PROVEN_ALWAYS, ALWAYS,
+)  # fmt: skip
 _READING_COLUMNS = (
-    "realm_id", "strategy", "strategy_version", "rule_id", "place", "kind", "reading", "match_count", "entry_count", "share_low",
-    "share_high", "grade", "note",
+    "realm_id", "strategy", "strategy_version", "section", "rule_id", "place", "kind", "verdict", "reading", "match_count",
+    "entry_count", "share_low", "share_high", "est_runs_high", "grade", "note",
 )  # fmt: skip
 _HOT_COLUMNS = (
     "realm_id", "strategy", "strategy_version", "rule_id", "place", "est_entries", "est_entry_share", "part", "per_run", "match",
@@ -76,7 +88,7 @@ def profiles(
     Args:
         lake: Where their runs are.
         table: The league.
-        history: From when on older runs add evidence on what never happens.
+        history: From when on older runs add evidence on what was not seen.
         since, until: The window.
         most: Programs.
         runs: Logged runs of each that are read, about.
@@ -147,10 +159,10 @@ def _hot(
 
 
 def idle(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> pd.DataFrame:
-    """What does nothing, or always the same: by place in profiled programs, by id in all others.
+    """What was not seen to do anything, or to do one thing only: by place in profiled programs, by id in all others.
 
     The daily rollup counts every logged look and a profile only those it read. So where a profiled rule has its id for itself and
-    no trace was cut, the rollup's counts and bounds are taken; and one logged match disproves "never" wherever it lies.
+    no trace was cut, the rollup's counts and bounds are taken; and one logged match is a match wherever it lies.
 
     Args:
         rules: ``rule_counts``: every rule of the fleet with its counts.
@@ -162,12 +174,13 @@ def idle(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> pd.DataF
     """
     import pandas as pd
 
-    exact: dict[tuple[Key, str | None], dict[str, Any]] = {}
+    exact: dict[tuple[Key, int], dict[str, Any]] = {}
     found: list[dict[str, Any]] = []
     for row in records(rules):
         key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
         rule = text_or_none(row["rule_id"])
-        exact[key, rule] = row
+        if row["position"] is not None:
+            exact[key, int(row["position"])] = row
         if key in ran and known.of(key) is None and row["reading"]:
             place = rule if rule is not None else "(no id)"
             found.append({**row, "realm_id": key.realm, "rule_id": rule, "place": place, "kind": "rule"})
@@ -175,22 +188,35 @@ def idle(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> pd.DataF
         for reading in readings(one):
             row = {
                 "realm_id": one.key.realm, "strategy": one.key.strategy, "strategy_version": one.key.version,
-                "rule_id": reading.rule_id, "place": reading.words, "kind": reading.kind, "reading": reading.reading,
+                "section": one.places[reading.position].node.section, "rule_id": reading.rule_id, "place": reading.words,
+                "kind": reading.kind, "verdict": verdict_of(reading.reading, reading.grade), "reading": reading.reading,
                 "match_count": reading.match_count, "entry_count": reading.entry_count, "share_low": reading.share_low,
-                "share_high": reading.share_high, "grade": reading.grade, "note": reading.note,
+                "share_high": reading.share_high, "est_runs_high": reading.runs_high, "grade": reading.grade,
+                "note": reading.note,
             }  # fmt: skip
-            counted = exact.get((one.key, reading.rule_id)) if reading.kind == "rule" else None
+            counted = exact.get((one.key, reading.position)) if reading.kind == "rule" else None
             if counted is not None and counted["is_alone"]:
-                if counted["match_count"] and reading.reading in (NEVER, UNREACHED, CANNOT):
+                if counted["match_count"] and reading.reading in (*_UNMATCHED, CANNOT):
                     continue
-                if counted["match_count"] < counted["entry_count"] and reading.reading == ALWAYS:
+                if counted["match_count"] < counted["entry_count"] and reading.reading in (ALWAYS, PROVEN_ALWAYS):
                     continue
                 if counted["reading"] == reading.reading and not counted["cut_count"]:
-                    taken = ("match_count", "entry_count", "share_low", "share_high", "grade")
+                    taken = (
+                        "match_count",
+                        "entry_count",
+                        "share_low",
+                        "share_high",
+                        "est_runs_high",
+                        "grade",
+                        "verdict",
+                    )
                     row |= {name: counted[name] for name in taken}
             found.append(row)
     found.sort(key=lambda row: (_rank(row["reading"]), -row["entry_count"], row["strategy"]))
     return pd.DataFrame(found, columns=list(_READING_COLUMNS))
+
+
+_UNMATCHED = (NEVER, UNREACHED, PROVEN_NEVER, PROVEN_UNREACHED)
 
 
 def _rank(reading: str) -> int:

@@ -76,6 +76,8 @@ class Sample:
         ways: What they did.
         values: Position → how many entries, the least and the most of their JSON texts.
         kept: Of some whole runs: the statement that ended them (None: no statement did), and what they read.
+        most_weight: The largest weight of a run, or of one that stands for others.
+        weekdays: Days of the week with logged runs, as ``looks.weekdays`` has them.
     """
 
     key: Key
@@ -90,6 +92,8 @@ class Sample:
     ways: tuple[Way, ...]
     values: Mapping[int, tuple[int, str, str]]
     kept: tuple[tuple[int | None, Mapping[str, Any]], ...]
+    most_weight: float
+    weekdays: int
 
     @property
     def doubt(self) -> str:
@@ -116,7 +120,7 @@ def sample_runs(
         key: Which version.
         strategy_id: Id of its definition.
         since, recent, until: The window begins at ``recent``; earlier runs, at most those since ``since``, add evidence on what
-            never happens.
+            was not seen.
         most: Runs to read, about.
     """
     program = definition(lake, strategy_id, key.version)
@@ -148,12 +152,16 @@ def sample_runs(
         return None
     lake.connection.register("profile_sample", rows)
     try:
-        return _read(lake, key, program, rows, about["since"] if before else recent, before + now)
+        start = about["since"] if before else recent
+        weekdays = sum({1 << day.weekday() for day, _, _ in days if day >= start.date()})
+        return _read(lake, key, program, rows, start, before + now, weekdays)
     finally:
         lake.connection.unregister("profile_sample")
 
 
-def _read(lake: Warehouse, key: Key, program: Definition, rows: pa.Table, since: datetime, logged: int) -> Sample:
+def _read(
+    lake: Warehouse, key: Key, program: Definition, rows: pa.Table, since: datetime, logged: int, weekdays: int
+) -> Sample:
     import pyarrow.compute as pc
 
     shapes = lake.connection.sql(sql.text("variants", "profile_variants")).to_arrow_table()
@@ -184,6 +192,7 @@ def _read(lake: Warehouse, key: Key, program: Definition, rows: pa.Table, since:
         key, program, since, logged, rows.num_rows, misfits, pc.sum(rows["is_cut"]).as_py() or 0, len(followed),
         sum(way.rest is not None and way.rest.is_complete for way in followed), (*ways, *followed),
         _values(lake, known), tuple(kept),
+        max([pc.max(rows["sample_weight"]).as_py(), *(way.weight for way in followed)]), weekdays,
     )  # fmt: skip
 
 

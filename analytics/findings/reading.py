@@ -1,37 +1,45 @@
-"""What can be said of a place that does nothing, or always the same, and how far logged counts bound it."""
+"""What can be said of a place that was not seen to do anything, or seen to do one thing only, and how far that goes.
+
+Two kinds of words, and they do not mix. *Not seen* is what a sample shows: so many logged looks, and how often it may
+happen all the same. *Cannot* is what the program proves (``program.proofs``), whatever is logged.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics import estimates
+from analytics import looks as seen
 from analytics.findings.evidence import read_json
 
 if TYPE_CHECKING:
     from analytics.findings.node_profile import Looks
 
-FEW, ENOUGH = 30, 300
-"""Logged looks below which "never" and "always" may be chance, and from which they can be acted on."""
-NEVER, UNREACHED, ALWAYS, CANNOT = "never matched", "never reached", "always matches", "cannot tell"
+NEVER, UNREACHED, ALWAYS = "not seen to match", "not seen to be reached", "matched in all looks"
+PROVEN_NEVER, PROVEN_UNREACHED = "cannot match (proven)", "cannot be reached (proven)"
+PROVEN_ALWAYS, CANNOT = "always matches (proven)", "cannot tell"
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One place that does nothing, or always the same.
+    """One place that was not seen to do anything, or seen to do one thing only.
 
     Attributes:
         position: Of the place; of several, the first.
         kind: ``rule``, ``condition`` or ``operand``.
         words: Which place, for a reader.
         rule_id: Id of the place.
-        reading: What is said of it: one of the constants above, or ``always true``, ``always false``, ``always <value>``.
+        reading: What is said of it: one of the constants above; of conditions ``not seen true``, ``not seen false``, ``cannot be
+            true (proven)``, ``cannot be false (proven)``; of operands ``only <value> seen``.
         match_count: Looks in which it matched, was true, or had the value.
-        entry_count: Looks: logged runs that came by; of rules never reached, logged runs that could have.
-        share_low, share_high: Bounds of the share of matches (of other values, for operands).
-        grade: ``good``, ``rough`` or ``too few``.
+        entry_count: Looks: logged runs that came by; of rules not seen to be reached, logged runs that could have.
+        share_low, share_high: Bounds of the share of looks that match (that have the value, for operands), one-sided 95 %, of
+            this place for itself.
+        grade: ``good``, ``rough`` or ``too few``: then it is not judged.
         note: What else is known, in a clause.
+        runs_high: How many runs the exception may be, at most; infinite where nothing bounds them.
     """
 
     position: int
@@ -45,18 +53,25 @@ class Reading:
     share_high: float
     grade: str
     note: str = ""
+    runs_high: float = math.inf
+
+    @property
+    def is_proven(self) -> bool:
+        """The program says so, whatever is logged."""
+        return self.reading.endswith("(proven)")
 
 
-def at_most(hits: int, looks: int) -> float:
-    """Upper bound of a share of which so many hits were seen."""
-    from scipy import special
-
-    return float(special.betaincinv(hits + 1, looks - hits, estimates.CONFIDENCE)) if hits < looks else 1.0
-
-
-def grade_of(looks: int) -> str:
-    """How far to trust that something never happens, by the number of looks."""
-    return "good" if looks >= ENOUGH else "rough" if looks >= FEW else "too few"
+def verdict_of(reading: str, grade: str) -> str:
+    """The verdict of the query dead_rules that a reading amounts to, of conditions and operands as of rules."""
+    if reading in (PROVEN_ALWAYS, "cannot be false (proven)"):
+        return seen.CANNOT_BUT
+    if reading.endswith("(proven)"):
+        return seen.CANNOT_MATCH
+    if reading == CANNOT:
+        return seen.CUT
+    if grade == "too few":
+        return seen.FEW_LOOKS
+    return seen.NOT_SEEN if reading in (NEVER, UNREACHED, "not seen true") else seen.ALL_SEEN
 
 
 def value_words(text: str, limit: int = 40) -> str:

@@ -1,34 +1,37 @@
-"""Rules that do nothing or always the same, conditions that never vary, rules that an earlier one keeps from their turn.
+"""Rules not seen to match, or seen to match in all looks; conditions that did not vary; and what a program proves of them.
 
-A reading rests on counts of logged runs and says how far they bound what was not seen: exact binomial, one-sided 95 % (Clopper
-and Pearson, *Biometrika* 26, 1934). Runs that may have come by behind the cut of their trace count against it. Where that leaves
-nothing to say, the reading is ``cannot tell``; nothing behind a cut is called dead.
+What was not seen rests on counts of logged runs and says how far they bound it: exact binomial, one-sided 95 % (Clopper and
+Pearson, *Biometrika* 26, 1934), over looks of the least sampling rate (``looks.effective``). Runs that may have come by behind the
+cut of their trace count against it. Where that leaves nothing to say, the reading is ``cannot tell``. Runs that leave out a day of
+the week judge nothing, however many they are: see ``rule_verdicts``. Only what the program proves is called impossible.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
+from analytics.findings.bounds_of_looks import Bound, bound_of, denied
 from analytics.findings.constant_readings import conditions, operands, why
 from analytics.findings.node_profile import Place, Profile
 from analytics.findings.reading import (
     ALWAYS,
     CANNOT,
     NEVER,
+    PROVEN_ALWAYS,
+    PROVEN_NEVER,
+    PROVEN_UNREACHED,
     UNREACHED,
     Reading,
-    at_most,
-    grade_of,
     joined,
     unseen_words,
 )
 from analytics.findings.rule_costs import ELSE, ELSEIF, MATCH, SKIP
+from analytics.looks import MOST_HIDDEN
 from analytics.program import AstNode
 from analytics.program.bounds import truth_of
 from analytics.program.outcome import RuleFailure
-
-_MOST_UNSEEN = 0.05
-"""Share of looks that nobody saw, up to which the others still tell."""
+from analytics.program.proofs import Proof
 
 
 def readings(found: Profile) -> list[Reading]:
@@ -49,39 +52,60 @@ def _rule(found: Profile, place: Place, told: dict[int, bool]) -> list[Reading]:
     other, may_other = looks.counts((ELSE, SKIP))
     runs = sum(way.logged_count for way in found.sample.ways)
     when = at + 1 if _is_when(found, at + 1) else None
+    if (proof := found.proven.get(at)) is not None and not denied(proof, matched, other, looks.sure):
+        if when is not None and not looks.turns[ELSEIF]:
+            told[when] = proof.what == "always"
+        return [_proven(place, proof, matched)]
     if not looks.sure and not looks.maybe:
-        row = _row(place, UNREACHED, 0, runs, 0.0, at_most(0, runs), _shadow(found, place.node))
+        bound = bound_of(found, 0, runs, sum(way.weight for way in found.sample.ways))
+        row = _row(found, place, UNREACHED, 0, runs, bound, _instead(found, place.node))
     elif not matched and not looks.sure:
-        row = _row(place, CANNOT, 0, 0, 0.0, 1.0, "behind the cut of every trace")
-    elif not matched and may_match <= _MOST_UNSEEN * looks.sure:
-        note = _shadow(found, place.node) or ("its else branch runs instead" if looks.turns[ELSE] else "")
-        known = looks.sure + may_match
-        row = _row(place, NEVER, 0, looks.sure, 0.0, at_most(may_match, known), joined(note, why(found, place)))
+        row = _row(found, place, CANNOT, 0, 0, None, "behind the cut of every trace")
+    elif not matched and may_match <= MOST_HIDDEN * looks.sure:
+        note = _instead(found, place.node) or ("its else branch runs instead" if looks.turns[ELSE] else "")
+        bound = bound_of(found, may_match, looks.sure, looks.weight)
+        row = _row(found, place, NEVER, 0, looks.sure, bound, joined(note, why(found, place)))
         if when is not None:
             told[when] = False
-    elif not other and may_other <= _MOST_UNSEEN * looks.sure:
-        known = looks.sure + may_other
-        row = _row(place, ALWAYS, matched, looks.sure, 1 - at_most(may_other, known), 1.0, why(found, place))
+    elif not other and may_other <= MOST_HIDDEN * looks.sure:
+        bound = bound_of(found, may_other, looks.sure, looks.weight)
+        row = _row(found, place, ALWAYS, matched, looks.sure, bound, why(found, place))
         if when is not None and not looks.turns[ELSEIF]:
             told[when] = True
     elif not matched and looks.maybe + may_match:
-        row = _row(place, CANNOT, 0, looks.sure, 0.0, 1.0, "too much lies behind the cut")
+        row = _row(found, place, CANNOT, 0, looks.sure, None, "too much lies behind the cut")
     else:
         return []
     return [row]
 
 
-def _row(place: Place, reading: str, hits: int, looks: int, low: float, high: float, note: str = "") -> Reading:
-    grade = "too few" if reading == CANNOT else grade_of(looks)
+def _proven(place: Place, proof: Proof, matched: int) -> Reading:
+    words = {"never": PROVEN_NEVER, "unreachable": PROVEN_UNREACHED, "always": PROVEN_ALWAYS}[proof.what]
+    share = float(proof.what == "always")
+    return Reading(
+        place.node.position, "rule", place.words, place.node.node_id, words, matched, place.looks.sure, share, share, "good",
+        proof.why, 0.0,
+    )  # fmt: skip
+
+
+def _row(
+    found: Profile, place: Place, reading: str, hits: int, looks: int, bound: Bound | None, note: str = ""
+) -> Reading:
+    grade = "too few" if bound is None else bound.grade
     if reading not in (CANNOT, UNREACHED):
         note = joined(note, unseen_words(place.looks))
+    if bound is None:
+        low, high, runs = 0.0, 1.0, math.inf
+    else:
+        low, high = (1 - bound.share, 1.0) if reading == ALWAYS else (0.0, bound.share)
+        runs, note = bound.runs, joined(note, bound.note)
     return Reading(
-        place.node.position, "rule", place.words, place.node.node_id, reading, hits, looks, low, high, grade, note
+        place.node.position, "rule", place.words, place.node.node_id, reading, hits, looks, low, high, grade, note, runs
     )
 
 
-def _shadow(found: Profile, node: AstNode) -> str:
-    """The earlier rule that took the runs: those that would have matched, or else all that came as far as it.
+def _instead(found: Profile, node: AstNode) -> str:
+    """The earlier rule that took the logged runs: those that would have matched, or else all that came as far as it.
 
     Fields that a run did not read are not guessed: what cannot be decided is no evidence.
     """
@@ -103,14 +127,16 @@ def _shadow(found: Profile, node: AstNode) -> str:
     if +would:
         rule, count = would.most_common(1)[0]
         asked = ended[rule]
-        runs = f"{count} of the {asked} runs that ended there" if asked > 1 else "the run that ended there"
-        return f"shadowed by {_rule_words(found, node, rule)}: it would have matched in {runs}"
+        runs = (
+            f"{count} of the {asked} logged runs that ended there" if asked > 1 else "the logged run that ended there"
+        )
+        return f"{_rule_words(found, node, rule)} came first: it would have matched in {runs}"
     place = next((place for place in found.places if place.node.position == node.position), None)
     if place is None or place.looks.sure or not ended:
         return ""
     last = max(ended)
     came = next(p.looks.sure for p in found.places if _is_rule(p.node, node.section, last))
-    return f"shadowed by {_rule_words(found, node, last)}, which ended all {came:,} runs that came by"
+    return f"{_rule_words(found, node, last)} ended all {came:,} logged runs that came by"
 
 
 def _is_rule(node: AstNode, section: str, index: int) -> bool:

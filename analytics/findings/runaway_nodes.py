@@ -1,4 +1,4 @@
-"""Which nodes leave the entries, and which rules do nothing or always the same."""
+"""Which nodes leave the entries, and which rules were not seen to match, or matched whenever they were looked at."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.reading import at_most, grade_of
+from analytics import looks
+from analytics.findings.reading import (
+    ALWAYS,
+    CANNOT,
+    NEVER,
+    PROVEN_ALWAYS,
+    PROVEN_NEVER,
+    PROVEN_UNREACHED,
+    UNREACHED,
+)
 from analytics.findings.runaway_keys import Key, key_of, text_or_none
 from analytics.warehouse import records
 
@@ -15,30 +24,28 @@ if TYPE_CHECKING:
 
     from analytics.warehouse import Warehouse
 
-MOST_HIDDEN = 0.05
-"""Looks that a cut may hide, as a share of those seen, up to which the seen ones still tell."""
-
-_RULE_COLUMNS = ("realm_id", "strategy", "strategy_version", "rule_id", "reading", "match_count", "entry_count",
-                 "share_low", "share_high", "grade", "note")  # fmt: skip
-_COUNT_COLUMNS = (*_RULE_COLUMNS, "is_alone", "cut_count")
+_RULE_COLUMNS = ("realm_id", "strategy", "strategy_version", "section", "rule_id", "verdict", "reading", "match_count",
+                 "entry_count", "share_low", "share_high", "est_runs_high", "grade", "note")  # fmt: skip
+_COUNT_COLUMNS = (*_RULE_COLUMNS, "position", "is_alone", "cut_count")
 
 
 def dead_rules(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFrame:
-    """Rules that never matched, were never reached, or always matched, with what that proves.
+    """Rules that were not seen to match, cannot match, or matched in all looks, with what that proves.
 
     Returns:
-        Grain: realm, strategy, version, rule. ``match_count`` of ``entry_count`` logged evaluations; ``share_low`` and
-        ``share_high`` bound the share of matches (exact binomial, one-sided 95 %; Clopper & Pearson, *Biometrika* 26, 1934).
-        ``reading`` is ``never matched``, ``never reached``, ``always matches`` or ``cannot tell`` (its entries lie behind
-        the cut of the trace). Most evaluations first. Rules that share an id with another are left out.
+        Grain: realm, strategy, version, place in the program. ``verdict`` as in the query dead_rules (see ``rule_verdicts``).
+        ``match_count`` of ``entry_count`` logged looks; ``share_low`` and ``share_high`` bound the share of looks that match (exact
+        binomial, one-sided 95 %, of each row for itself; Clopper & Pearson, *Biometrika* 26, 1934), ``est_runs_high`` how many
+        runs the exception may be. ``reading``: the same in the words of the page. Most looks first. Rules that share an id
+        with another are there too, without counts of their own.
     """
     counts = rule_counts(lake, since, until)
-    found = counts[counts["is_alone"] & (counts["reading"] != "")]
+    found = counts[counts["verdict"] != looks.SEEN]
     return found[list(_RULE_COLUMNS)].reset_index(drop=True)
 
 
 def rule_counts(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFrame:
-    """Every rule by its id, with what its counts prove.
+    """Every rule at its place, with what the counts of its id prove.
 
     Returns:
         As ``dead_rules``, all rules; those of a definition that does not fit the traces are left out. ``reading`` is
@@ -56,48 +63,43 @@ def rule_counts(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFra
     }
     found = []
     for row in rows:
-        if row["entry_count"] or (row["strategy_id"], row["strategy_version"]) not in others:
+        if row["type"] == "rule" and (
+            row["entry_count"] or (row["strategy_id"], row["strategy_version"]) not in others
+        ):
             found.append(_reading(row))
     found.sort(key=lambda row: (_ORDER.index(row["reading"]), -row["entry_count"], row["strategy"]))
     return pd.DataFrame(found, columns=list(_COUNT_COLUMNS))
 
 
-_ORDER = ("never matched", "never reached", "always matches", "cannot tell", "")
+_ORDER = (PROVEN_NEVER, PROVEN_UNREACHED, NEVER, UNREACHED, PROVEN_ALWAYS, ALWAYS, CANNOT, "")
 
 
 def _reading(record: dict[str, Any]) -> dict[str, Any]:
-    entries, matches = int(record["entry_count"]), int(record["match_count"])
-    ok, cut = int(record["ok_logged_count"]), int(record["cut_logged_count"])
-    # A rule is looked at once in a run at most, so cut runs beyond those that show it may hide a look.
-    hidden = cut if record["rule_id"] is None or entries > ok else min(cut, ok - entries)
-    sure = entries or ok - cut
-    few_hidden = hidden <= MOST_HIDDEN * sure
-    note = "" if few_hidden else "too much lies behind the cut"
-    low, high, looks = 0.0, 1.0, sure
-    if not sure:
-        reading, note = "cannot tell", "behind the cut of every trace"
-    elif matches and matches < entries:
-        reading, note = "", ""
-    elif not few_hidden:
-        reading = "cannot tell"
-    elif entries and matches:
-        reading, low = "always matches", 1 - at_most(hidden, sure + hidden)
-    else:
-        reading, high = "never matched" if entries else "never reached", at_most(hidden, sure + hidden)
-        note = "its else branch runs instead" if int(record["else_count"]) else ""
-    is_alone = int(record["places_count"]) == 1
+    """A row of the query in the words of the page."""
+    verdict, matches, high = record["verdict"], int(record["match_count"]), record["est_runs_high"]
+    entries = int(record["entry_count"])
+    is_alone = verdict != looks.SHARED_ID and int(record["places_count"]) == 1
+    unseen = NEVER if entries else UNREACHED
+    reading = {
+        looks.SEEN: "", looks.SHARED_ID: "", looks.CUT: CANNOT, looks.CANNOT_MATCH: PROVEN_NEVER,
+        looks.CANNOT_BUT: PROVEN_ALWAYS, looks.NOT_SEEN: unseen, looks.ALL_SEEN: ALWAYS,
+    }.get(verdict, unseen if not matches else ALWAYS)  # fmt: skip
     return {
         "realm_id": text_or_none(record["realm_id"]),
         "strategy": record["strategy"],
         "strategy_version": int(record["strategy_version"]),
+        "section": record["section"],
         "rule_id": text_or_none(record["rule_id"]),
-        "reading": reading if is_alone else "",
+        "verdict": verdict,
+        "reading": reading,
         "match_count": matches,
-        "entry_count": looks,
-        "share_low": low,
-        "share_high": high,
-        "grade": "too few" if reading == "cannot tell" else grade_of(looks),
-        "note": note,
+        "entry_count": int(record["look_count"] or 0) if is_alone else entries,
+        "share_low": record["share_low"],
+        "share_high": record["share_high"],
+        "est_runs_high": math.inf if high is None else high,
+        "grade": record["grade"],
+        "note": record["why"],
+        "position": None if record["position"] is None else int(record["position"]),
         "is_alone": is_alone,
         "cut_count": int(record["cut_logged_count"]),
     }

@@ -1,4 +1,4 @@
-"""Which rules cost, which do nothing or always the same, and what of it nobody saw."""
+"""Which rules cost, which were not seen to match or cannot, and what of it nobody saw."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 _QUESTION = "Which rules cost?"
 _HOT, _PICTURES = 8, 4
 _HOT_FACTS = ("est_entries", "est_entry_share", "part", "match", "repeats", "unseen", "is_profiled")
-_RULE_FACTS = ("kind", "reading", "match_count", "entry_count", "share_low", "share_high", "grade", "note")
+_RULE_FACTS = ("kind", "reading", "match_count", "entry_count", "share_low", "share_high",
+               "est_runs_high", "grade", "note", "verdict", "section")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Nodes:
         table: The league.
         known: The profiled programs.
         hot: Rules by the entries they leave.
-        idle: Places that do nothing, or always the same.
-        days: Days with logged runs that what never happens rests on.
+        idle: Places that were not seen to do anything, or seen to do one thing only, or cannot do otherwise.
+        days: Days with logged runs that what was not seen rests on.
     """
 
     table: pd.DataFrame
@@ -77,7 +78,7 @@ def section(found: Nodes) -> Block:
     """The section of the page."""
     if found.hot.empty and found.idle.empty:
         return page.section("nodes", _QUESTION, _how(found), "No trace entry is logged in this window.")
-    blocks, never = idle_blocks(found.idle)
+    blocks, unseen, proven = idle_blocks(found.idle)
     body: list[Any] = [hot_table(found.hot.head(_HOT)), page.note(_read(found))]
     pictures = [(one, icicle_picture(one, number)) for number, one in enumerate(found.known.found[:_PICTURES], 1)]
     if pictures:
@@ -90,7 +91,7 @@ def section(found: Nodes) -> Block:
     if found.unseen > 0 and cut:
         body += [page.subhead("What nobody saw"), unseen_table(cut)]
     body += [page.note(note) for note in _doubts(found)]
-    return page.section("nodes", _QUESTION, _how(found), _answer(found, never), body)
+    return page.section("nodes", _QUESTION, _how(found), _answer(found, unseen, proven), body)
 
 
 def _how(found: Nodes) -> list[Inline]:
@@ -108,7 +109,8 @@ def _how(found: Nodes) -> list[Inline]:
         first,
         "Traces are cut, at 200 entries as a rule. How many lie behind is known. Where they were left follows from the program, "
         "what was read before, the case that was paid and the node count, or stays open.",
-        "What never happens: up to two weeks, or the window where that is longer; exact binomial bounds on logged looks.",
+        "What was not seen: up to two weeks, or the window where that is longer; exact binomial bounds on logged looks. What "
+        "cannot happen follows from the program alone.",
     ]  # fmt: skip
 
 
@@ -116,12 +118,15 @@ def _heading(key: Key) -> Inline:
     return Markup("Where {} leaves its entries").format(named(key))
 
 
-def _answer(found: Nodes, never: int) -> Inline:
-    """Which rule leaves most, how many do nothing, and how much of it was not seen."""
+def _answer(found: Nodes, unseen: int, proven: int) -> Inline:
+    """Which rule leaves most, how many were not seen to match or cannot, and how much of it nobody saw."""
     days = (
         "two weeks" if found.days == HISTORY.days else f"{found.days} days" if found.days > 1 else "the one logged day"
     )
-    tail = f" {never} {'rule' if never == 1 else 'rules'} never matched in {days}." if never else ""
+    tail = f" {unseen} {'rule was' if unseen == 1 else 'rules were'} not seen to match in {days}." if unseen else ""
+    if proven:
+        proves = "its program proves it" if proven == 1 else "their programs prove it"
+        tail += f" {proven} {'rule' if proven == 1 else 'rules'} cannot match: {proves}."
     if found.unseen >= 0.005:
         tail += f" {write.percent(round(found.unseen, 2))} of all entries lie after the cut of a trace."
     told = [row for row in records(found.hot) if row["is_profiled"] or isinstance(row["rule_id"], str)]
@@ -154,7 +159,7 @@ def _read(found: Nodes) -> Inline:
         window = "" if one.is_recent else ", none of the window"
         told.append(Markup("{} ({}{})").format(version_name(one.key), of, window))
     return [
-        "Read place by place, the window for shares and earlier days for what never happens: ",
+        "Read place by place, the window for shares and earlier days for what was not seen: ",
         Markup(", ").join(told),
         ". Shares are of the entries of all programs, also of those after the cut.",
     ]

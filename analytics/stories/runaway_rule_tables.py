@@ -1,13 +1,22 @@
-"""Tables of rules: the hot ones, those that do nothing or always the same, and how much of each program nobody saw."""
+"""Tables of rules: the hot ones, those not seen to match or seen to match in all looks, and how much of each program nobody saw."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analytics import page
 from analytics.findings.node_profile import Profile
-from analytics.findings.reading import ALWAYS, CANNOT, NEVER, UNREACHED
+from analytics.findings.reading import (
+    ALWAYS,
+    CANNOT,
+    NEVER,
+    PROVEN_ALWAYS,
+    PROVEN_NEVER,
+    PROVEN_UNREACHED,
+    UNREACHED,
+)
 from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
@@ -92,34 +101,53 @@ def _types(row: Mapping[str, Any]) -> Inline:
     )
 
 
-def idle_blocks(rules: pd.DataFrame) -> tuple[list[Block], int]:
-    """What does nothing, or always the same, as blocks; and how many rules never do anything."""
+def idle_blocks(rules: pd.DataFrame) -> tuple[list[Block], int, int]:
+    """What was not seen to do anything, or to do one thing only, as blocks; how many rules were not seen to match, and cannot."""
     judged = rules[rules["grade"] != "too few"]
-    dead = judged["reading"].isin([NEVER, UNREACHED])
-    constant = ~dead & (judged["kind"] != "rule")
-    always = judged[judged["reading"] == ALWAYS]
-    lead = judged[dead | constant]
+    proven = judged["reading"].isin([PROVEN_NEVER, PROVEN_UNREACHED])
+    unseen = judged["reading"].isin([NEVER, UNREACHED])
+    constant = ~proven & ~unseen & (judged["kind"] != "rule")
+    always = judged[judged["reading"].isin([ALWAYS, PROVEN_ALWAYS])]
+    lead = judged[proven | unseen | constant]
     hidden = int((rules["reading"] == CANNOT).sum())
     blocks: list[Block] = []
     if len(lead) or len(always):
-        blocks.append(page.subhead("Rules that do nothing, or always the same"))
+        blocks.append(page.subhead("Rules and conditions not seen to do anything, or seen to do one thing only"))
     if len(lead):
         shown, folded = _split(lead)
         blocks.append(idle_table(shown))
         blocks += [page.fold(f"{len(folded)} more", idle_table(folded))] if len(folded) else []
     if len(always):
-        word = "rule that always matches" if len(always) == 1 else "rules that always match"
+        word = "rule that matched in all its looks" if len(always) == 1 else "rules that matched in all their looks"
         blocks.append(page.fold(f"{len(always)} {word}", idle_table(always)))
+    bounded = int((~judged["reading"].str.endswith("(proven)")).sum())
+    if bounded:
+        blocks.append(page.note(_bounded(bounded)))
     few = int(((rules["grade"] == "too few") & (rules["reading"] != CANNOT)).sum())
     notes = _left_out(few, hidden)
     blocks += [page.note(notes)] if notes else []
-    return blocks, int(dead.sum())
+    return blocks, int(unseen.sum()), int(proven.sum())
+
+
+def _bounded(count: int) -> str:
+    """What the bounds are of, and that of many some do not hold."""
+    said = (
+        "Not seen is not never: the log is a sample. Bounds are of the looks of a place: the runs that come by it (exact binomial, "
+        "95 %)"
+    )
+    if count == 1:
+        return f"{said}."
+    failing = max(1, math.ceil(count * 0.05))
+    return f"{said}, each for itself: of {count} such bounds about {failing} may not hold. Only what is proven can go unasked."
 
 
 def _left_out(few: int, hidden: int) -> str | None:
     told = []
     if few:
-        told.append(f"{few} more {'place' if few == 1 else 'places'} with fewer than 30 looks, too few to judge")
+        told.append(
+            f"{few} more {'place' if few == 1 else 'places'} with fewer than 30 looks, or with looks that leave out a day of the "
+            "week, too few to judge"
+        )
     if hidden:
         told.append(
             f"{hidden} {'rule' if hidden == 1 else 'rules'} of which too much lies behind the cut, so nobody can tell"
@@ -128,41 +156,49 @@ def _left_out(few: int, hidden: int) -> str | None:
 
 
 def _split(rules: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows to read first, and the rest: one program full of dead rules shall not hide those of the others."""
+    """The rows to read first, and the rest: one program full of such rules shall not hide those of the others."""
     rank = rules.groupby(["realm_id", "strategy", "strategy_version"], dropna=False).cumcount()
     ordered = rules.assign(rank=rank).sort_values("rank", kind="stable")
     return ordered.head(RULES), ordered.iloc[RULES:]
 
 
 def idle_table(rules: pd.DataFrame) -> Block:
-    """Places that do nothing, or always the same."""
+    """Places that were not seen to do anything, or seen to do one thing only: how often they were looked at comes first."""
     rows = []
     for row in records(rules):
-        high = row["share_high"] < 1  # what never happens has an upper bound, what always does a lower one
         looks = "runs" if row["reading"] == UNREACHED else "looks"
-        bound = (
-            write.at_most(rounded(row["share_high"] * 100), unit="%")
-            if high
-            else write.at_least(rounded(row["share_low"] * 100, up=False), unit="%")
-        )
-        note = Markup("<small>{}</small>").format(page.author(row["note"], 160)) if row["note"] else ""
+        note = Markup("<small>{}</small>").format(page.author(row["note"], 200)) if row["note"] else ""
         rows.append(
             {
                 "rule": _place(row),
-                "matched": f"{write.count(row['match_count'])} of {write.count(row['entry_count'])} {looks}",
-                "bound": bound,
+                "looks": f"{write.count(row['entry_count'])} {looks}",
+                "matched": write.count(row["match_count"]),
                 "reading": Markup("{}{}").format(page.author(row["reading"], 60), note),
+                "bound": _bound(row),
                 "grade": row["grade"],
             }
         )
     columns = [
         Column("rule", "Rule", role="name"),
-        Column("matched", "matched, logged", align="right"),
-        Column("bound", "95 % bound", align="right"),
+        Column("looks", "looked at, logged", align="right"),
+        Column("matched", "of them so", align="right"),
         Column("reading", "reading"),
+        Column("bound", "the other way, at most", align="right"),
         Column("grade", kind="grade"),
     ]
     return page.table(rows, columns, empty="Every rule that was looked at matched in some runs and not in others.")
+
+
+def _bound(row: Mapping[str, Any]) -> Inline:
+    """How often it may be otherwise: of looks, and in runs."""
+    if str(row["reading"]).endswith("(proven)"):
+        return page.mute("none")
+    share = row["share_high"] if row["share_high"] < 1 else 1 - row["share_low"]
+    said = write.at_most(rounded(share * 100), unit="%")
+    runs = row["est_runs_high"]
+    if runs is None or not math.isfinite(runs):
+        return said
+    return Markup("{}<small>{} runs</small>").format(said, write.at_most(runs))
 
 
 def unseen_table(found: Sequence[Profile]) -> Block:

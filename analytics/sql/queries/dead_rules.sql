@@ -1,80 +1,110 @@
--- How often each rule was looked at and how often it matched, rules that left no entry included.
--- Grain: realm, strategy, version, rule id; strategies with logged runs in the window. Whole UTC days, from the daily rollup.
--- Counts are of logged entries. places_count above 1: the program has several rules of this id, which share the counts.
--- position is NULL for a rule of the traces that the definition, if there is one, does not have.
+-- How often each rule was looked at and how often it was seen to match, place by place, with a verdict.
+-- Grain: realm, strategy, version, place in the program (rules, and the first statement of its default); strategies with logged
+-- runs in the window. Whole UTC days, from the daily rollup. The log is a sample: a verdict says what was not seen, and what the
+-- program proves; share_high bounds the share of looks in which it matches (exact binomial, one-sided 95 %, each row for itself),
+-- est_runs_high how many runs that may be. Counts are of logged entries. places_count above 1: the program has several rules of
+-- this id, which share the counts. position is NULL for a rule of the traces that the definition, if there is one, does not have.
 -- cut_logged_count: logged ok runs whose trace was cut, as the notes say, so that a rule's entry may be missing.
+-- weekday_mask: days of the week with looks, 1 for Monday to 64 for Sunday, added up. Verdict and bounds are Python's
+-- (analytics.rule_verdicts); this statement gathers what they rest on.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
 with gathered as (
-  -- Of the entries the sums, and beside them the runs that could have left one.
-  select realm_id, day, strategy_id, strategy_version, node_id, true as is_rule,
+  -- Of the entries the sums, and beside them (type NULL) the runs that could have left one.
+  select realm_id, day, strategy_id, strategy_version, type, node_id,
          sum(entry_count)::bigint                                                          as entry_count,
-         coalesce(sum(entry_count) filter (where branch = 'match' or starts_with(branch, 'elseif')), 0)::bigint
+         coalesce(sum(entry_count) filter (where type <> 'rule' or branch = 'match' or starts_with(branch, 'elseif')), 0)::bigint
                                                                                            as match_count,
-         coalesce(sum(entry_count) filter (where branch = 'else'), 0)::bigint              as else_count
+         coalesce(sum(entry_count) filter (where branch = 'else'), 0)::bigint              as else_count,
+         sum(est_entries::decimal(38, 6))                                                  as est_count,
+         null::double as most_weight, 0::bigint as weightless_count, null::bigint as first_hour, null::bigint as last_hour
     from node_days
-   where type = 'rule'
+   where type in ('rule', 'assign_points', 'set_callback_data', 'set_data', 'return')
      and ($since::timestamptz is null or day >= $since::timestamptz::date)
      and ($until::timestamptz is null or day <= ($until::timestamptz - interval 1 microsecond)::date)
    group by all
    union all
-  select realm_id, day, strategy_id, strategy_version, null as node_id, false as is_rule,
+  select realm_id, day, strategy_id, strategy_version, null as type, null as node_id,
          count(*)                                                        as entry_count,
          count(*) filter (where starts_with(notes, 'trace truncated: ')) as match_count,
-         0                                                               as else_count
+         0                                                               as else_count,
+         sum(sample_weight::decimal(38, 6)) filter (where not coalesce(starts_with(notes, 'trace truncated: '), false))
+                                                                         as est_count,
+         max(sample_weight)::double                                      as most_weight,
+         count(*) - count(sample_weight)                                 as weightless_count,
+         min(extract(hour from created_at))::bigint                      as first_hour,
+         max(extract(hour from created_at))::bigint                      as last_hour
     from executions
    where status = 'ok' and nodes_executed > 0
      and ($since::timestamptz is null or day >= $since::timestamptz::date)
      and ($until::timestamptz is null or day <= ($until::timestamptz - interval 1 microsecond)::date)
    group by all
 ), seen as (
-  select realm_id, strategy_id, strategy_version, node_id, sum(entry_count)::bigint as entry_count,
-         sum(match_count)::bigint as match_count, sum(else_count)::bigint as else_count
+  select realm_id, strategy_id, strategy_version, type, node_id, sum(entry_count)::bigint as entry_count,
+         sum(match_count)::bigint as match_count, sum(else_count)::bigint as else_count,
+         sum(est_count)::double as est_count, sum(distinct power(2, isodow(day) - 1))::bigint as weekday_mask
     from gathered
-   where is_rule
+   where type is not null
    group by all
 ), ran as (
   select realm_id, strategy_id, strategy_version, sum(entry_count)::bigint as ok_logged_count,
-         sum(match_count)::bigint as cut_logged_count
+         sum(match_count)::bigint as cut_logged_count, sum(est_count)::double as est_whole,
+         max(most_weight) as most_weight, sum(weightless_count)::bigint as weightless_count,
+         min(first_hour) as first_hour, max(last_hour) as last_hour,
+         sum(distinct power(2, isodow(day) - 1))::bigint as weekday_mask
     from gathered
-   where not is_rule
+   where type is null
    group by all
-), rules as (
-  select strategy_id, strategy_version, node_id, count(*) as places_count, min(position) as position,
-         min(section) as section, min(rule_index) as rule_index
+), named as (
+  select strategy_id, strategy_version, node_id, type, position, section, rule_index, parent_position, slot,
+         count(*) over (partition by strategy_id, strategy_version, type, node_id) as places_count
     from definition_nodes
-   where type = 'rule' and node_id is not null
-   group by all
+), places as (
+  select *
+    from named
+   where type = 'rule' or (parent_position is null and slot in ('default', 'default[0]'))
 ), known as (
-  select r.realm_id, r.strategy_id, r.strategy_version, p.node_id
+  select r.realm_id, r.strategy_id, r.strategy_version, p.type, p.node_id, p.position, p.section, p.rule_index, p.places_count
     from ran r
-    join rules p on p.strategy_id = r.strategy_id and p.strategy_version = r.strategy_version
-  union
-  select realm_id, strategy_id, strategy_version, node_id from seen
+    join places p on p.strategy_id = r.strategy_id and p.strategy_version = r.strategy_version
+  union all
+  select s.realm_id, s.strategy_id, s.strategy_version, s.type, s.node_id, null, null, null, 1
+    from seen s
+    left join places p
+      on p.strategy_id = s.strategy_id and p.strategy_version = s.strategy_version and p.type = s.type
+     and p.node_id is not distinct from s.node_id
+   where s.type = 'rule' and p.position is null
 )
 select k.realm_id,
        coalesce(d.family_name, k.strategy_id)         as strategy,
+       d.family_name,
        k.strategy_version,
+       k.section,
+       k.rule_index,
+       k.position,
        k.node_id                                      as rule_id,
-       p.section,
-       p.rule_index,
-       p.position,
+       k.type,
        coalesce(s.entry_count, 0)                     as entry_count,
        coalesce(s.match_count, 0)                     as match_count,
        coalesce(s.else_count, 0)                      as else_count,
        coalesce(r.ok_logged_count, 0)                 as ok_logged_count,
        coalesce(r.cut_logged_count, 0)                as cut_logged_count,
-       coalesce(p.places_count, 1)                    as places_count,
+       k.places_count,
+       s.est_count,
+       r.est_whole,
+       r.most_weight,
+       coalesce(r.weightless_count, 0)                as weightless_count,
+       r.first_hour,
+       r.last_hour,
+       coalesce(s.weekday_mask, r.weekday_mask, 0)    as weekday_mask,
        k.strategy_id
   from known k
   left join seen s
     on s.realm_id is not distinct from k.realm_id and s.strategy_id = k.strategy_id
-   and s.strategy_version = k.strategy_version and s.node_id is not distinct from k.node_id
+   and s.strategy_version = k.strategy_version and s.type = k.type and s.node_id is not distinct from k.node_id
   left join ran r
     on r.realm_id is not distinct from k.realm_id and r.strategy_id = k.strategy_id
    and r.strategy_version = k.strategy_version
-  left join rules p
-    on p.strategy_id = k.strategy_id and p.strategy_version = k.strategy_version and p.node_id = k.node_id
   left join definitions d
     on d.strategy_id = k.strategy_id and d.strategy_version = k.strategy_version
- order by k.realm_id, strategy, k.strategy_version, p.position, rule_id
+ order by k.realm_id, strategy, k.strategy_version, k.strategy_id, k.position, rule_id
