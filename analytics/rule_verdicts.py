@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 _PROVEN: Final[Mapping[str, str]] = {
     "never": looks.CANNOT_MATCH, "unreachable": looks.CANNOT_MATCH, "always": looks.CANNOT_BUT,
 }  # fmt: skip
-_LEFT_OUT: Final = ("est_count", "est_whole", "most_weight", "weightless_count", "first_hour", "last_hour")
+_COLUMNS: Final = (
+    "realm_id", "strategy", "family_name", "strategy_version", "section", "rule_index", "position", "rule_id", "type",
+    "look_count", "match_count", "verdict", "share_low", "share_high", "est_runs_high", "grade", "why", "weekdays",
+    "entry_count", "else_count", "ok_logged_count", "cut_logged_count", "places_count", "strategy_id",
+)  # fmt: skip
 
 
 def finish(connection: duckdb.DuckDBPyConnection, gathered: pa.Table) -> pa.Table:
@@ -43,6 +47,7 @@ def finish(connection: duckdb.DuckDBPyConnection, gathered: pa.Table) -> pa.Tabl
         Grain: as the statement's. ``verdict``: one of the words of ``looks``; ``why``: a clause. ``look_count``: logged looks that
         it rests on; NULL where they cannot be told apart. ``share_low``, ``share_high``: bounds of the share of looks that match;
         ``est_runs_high``: how many runs of the window that may be at most, NULL where nothing bounds them. ``grade``.
+        ``weekdays``: days of the week with looks.
     """
     import pyarrow as pa
 
@@ -52,16 +57,17 @@ def finish(connection: duckdb.DuckDBPyConnection, gathered: pa.Table) -> pa.Tabl
     foreign = {
         _version(row) for row in rows if row["entry_count"] and row["position"] is None and row["rule_id"] is not None
     }
-    told = [_told(row, _version(row) in foreign, proven.get(_version(row), {}).get(row["position"])) for row in rows]
+    told = [
+        _told(row, _version(row) in foreign, proven.get(_version(row), {}).get(row["position"]))
+        | {"weekdays": looks.weekdays(row["weekday_mask"])}
+        for row in rows
+    ]
     schema = pa.schema(
         [("look_count", pa.int64()), ("verdict", pa.string()), ("why", pa.string()), ("share_low", pa.float64()),
-         ("share_high", pa.float64()), ("est_runs_high", pa.float64()), ("grade", pa.string())]
+         ("share_high", pa.float64()), ("est_runs_high", pa.float64()), ("grade", pa.string()), ("weekdays", pa.string())]
     )  # fmt: skip
     added = pa.Table.from_pylist(told, schema)
-    kept = gathered.drop_columns([*_LEFT_OUT, "strategy_id"])
-    for name in schema.names:
-        kept = kept.append_column(name, added[name])
-    return kept.append_column("strategy_id", gathered["strategy_id"])
+    return pa.table({name: (added if name in schema.names else gathered)[name] for name in _COLUMNS})
 
 
 def _version(row: Mapping[str, Any]) -> tuple[str, int]:

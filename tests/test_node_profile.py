@@ -260,17 +260,17 @@ def test_both_phases_of_a_wrapped_program_are_places_of_their_own(table: Table, 
     assert [place.looks.sure for place in found.places] == [truth[place.node.position] for place in found.places]
     pre, post, last = at(found, "root.rule.0")
     assert (pre.node.section, post.node.section, last.node.section) == ("pre_rules", "post_rules", "post_rules")
-    assert told(found, "after the built-in, rule 1").reading == "always matches"
+    assert told(found, "after the built-in, rule 1").reading == "matched in all looks"
     assert found.rules[0].repeats == pytest.approx(3)
 
 
 # ---- what never happens ----------------------------------------------------------------------------------------------
 
 
-def test_a_rule_that_an_earlier_one_took_all_runs_of_is_shadowed_by_it(table: Table, fresh: Lake) -> None:
+def test_a_rule_that_an_earlier_one_took_all_runs_of_names_it(table: Table, fresh: Lake) -> None:
     program = {
         "rules": [
-            rule(compare("data.km", ">=", 0), assign(1, "Any"), node_id="any-ride"),
+            rule(compare(arith("data.km", "+", field("data.km")), ">=", 0), assign(1, "Any"), node_id="any-ride"),
             rule(compare("data.km", ">", 6), assign(5, "Far"), node_id="far"),
         ]
     }
@@ -279,9 +279,10 @@ def test_a_rule_that_an_earlier_one_took_all_runs_of_is_shadowed_by_it(table: Ta
     row = told(profiled(table, fresh, log(table, program, runs)), "far")
 
     would = sum(run.fields["data.km"] > 6 for run in runs)
-    assert (row.reading, row.match_count, row.entry_count) == ("never reached", 0, 60)
+    assert (row.reading, row.match_count, row.entry_count) == ("not seen to be reached", 0, 60)
     assert (1 - row.share_high) ** 60 == pytest.approx(0.05)
-    assert row.note == f"shadowed by rule 1 any-ride: it would have matched in {would} of the 60 runs that ended there"
+    came_first = f"rule 1 any-ride came first: it would have matched in {would} of the 60 logged runs that ended there"
+    assert row.note == f"{came_first}; looked at on Wed only"
 
 
 def test_a_rule_behind_the_built_in_is_not_tried_on_data_that_were_set_meanwhile(table: Table, fresh: Lake) -> None:
@@ -298,10 +299,10 @@ def test_a_rule_behind_the_built_in_is_not_tried_on_data_that_were_set_meanwhile
     row = told(profiled(table, fresh, log(table, program, runs)), "far")
 
     # Whatever the event sent, behind the built-in it is 0: the rule would have matched in none of them.
-    assert row.note == "shadowed by after the built-in, rule 1 stop, which ended all 60 runs that came by"
+    assert row.note.startswith("after the built-in, rule 1 stop ended all 60 logged runs that came by")
 
 
-def test_a_rule_that_is_reached_only_when_it_cannot_match_is_shadowed_too(table: Table, fresh: Lake) -> None:
+def test_a_rule_that_is_reached_only_when_it_cannot_match_is_proven(table: Table, fresh: Lake) -> None:
     program = {
         "rules": [
             rule(compare("data.km", ">", 3), assign(1, "More"), node_id="more"),
@@ -313,9 +314,8 @@ def test_a_rule_that_is_reached_only_when_it_cannot_match_is_shadowed_too(table:
     row = told(profiled(table, fresh, log(table, program, runs)), "far")
 
     ended = [run for run in runs if run.row[1] == "More"]
-    would = sum(run.fields["data.km"] > 6 for run in ended)
-    assert (row.reading, row.entry_count) == ("never matched", 80 - len(ended))
-    assert row.note.startswith(f"shadowed by rule 1 more: it would have matched in {would} of the {len(ended)} runs")
+    assert (row.reading, row.entry_count, row.grade) == ("cannot match (proven)", 80 - len(ended), "good")
+    assert row.note == "data.km > 6 cannot be true where data.km > 3 is false past rule 1 more"
 
 
 def test_no_shadow_is_claimed_where_the_traces_show_none(table: Table, fresh: Lake) -> None:
@@ -329,8 +329,10 @@ def test_no_shadow_is_claimed_where_the_traces_show_none(table: Table, fresh: La
 
     row = told(profiled(table, fresh, log(table, program, runs)), "rule 2 old")
 
-    assert (row.reading, row.match_count) == ("never matched", 0)
-    assert row.note == "data.legacy is always false"  # the runs that ended before did not read it: no guess
+    assert (row.reading, row.match_count) == ("not seen to match", 0)
+    assert (
+        row.note == "data.legacy was false in all looks; looked at on Wed only"
+    )  # the runs that ended before did not read it: no guess
 
 
 def test_conditions_that_never_vary_are_named_once_and_only_with_enough_looks(table: Table, fresh: Lake) -> None:
@@ -354,12 +356,12 @@ def test_conditions_that_never_vary_are_named_once_and_only_with_enough_looks(ta
     never = [values for values in rungs.values() if len(values) >= 30 and not any(values)]
 
     row = told(found, "of the 12 conditions of an or")
-    assert (row.reading, row.match_count) == ("always false", 0)
+    assert (row.reading, row.match_count) == ("not seen true", 0)
     assert row.words.startswith(f"rule 1 steps › {len(never)} of the 12")
     assert row.entry_count == min(map(len, never))
-    # That the rule always matches says that both of its conditions always hold: they are not said again.
-    assert [(r.kind, r.reading) for r in readings(found)].count(("condition", "always true")) == 0
-    assert [r.reading for r in readings(found) if r.kind == "rule"] == ["always matches"]
+    # That the rule matched in all looks says that both of its conditions held in them: they are not said again.
+    assert [(r.kind, r.reading) for r in readings(found)].count(("condition", "not seen false")) == 0
+    assert [r.reading for r in readings(found) if r.kind == "rule"] == ["matched in all looks"]
 
 
 def test_a_field_that_always_has_one_value_is_told_unless_a_condition_tells_it(table: Table, fresh: Lake) -> None:
@@ -377,7 +379,7 @@ def test_a_field_that_always_has_one_value_is_told_unless_a_condition_tells_it(t
     found = profiled(table, fresh, log(table, program, runs))
 
     [row] = [row for row in readings(found) if row.kind == "operand"]
-    assert (row.words.partition(" › ")[2], row.reading, row.entry_count) == ("data.limit", "always 4", 90)
+    assert (row.words.partition(" › ")[2], row.reading, row.entry_count) == ("data.limit", "only 4 seen", 90)
 
 
 # ---- behind the cut --------------------------------------------------------------------------------------------------
@@ -430,7 +432,7 @@ def test_what_stays_open_behind_the_cut_is_bounded_and_never_called_dead(table: 
     assert sum(place.entries.value for place in found.places) == pytest.approx(found.entries)
     rows = {row.rule_id: row for row in readings(found) if row.kind == "rule"}
     assert (rows["a"].reading, rows["b"].reading) == ("cannot tell", "cannot tell")
-    assert rows["high"].reading == "always matches"
+    assert rows["high"].reading == "matched in all looks"
 
 
 def test_the_case_that_was_paid_tells_that_a_rule_behind_the_cut_did_not_match(table: Table, fresh: Lake) -> None:
@@ -440,7 +442,7 @@ def test_the_case_that_was_paid_tells_that_a_rule_behind_the_cut_did_not_match(t
 
     assert at(found, "legacy")[0].unseen == pytest.approx(1)
     row = told(found, "legacy")
-    assert (row.reading, row.match_count, row.entry_count) == ("never matched", 0, 60)
+    assert (row.reading, row.match_count, row.entry_count) == ("not seen to match", 0, 60)
     assert "worked out behind the cut, not seen in a trace" in row.note
 
 
@@ -596,7 +598,7 @@ def test_the_page_shows_places_the_cut_and_what_is_idle_and_the_summary_says_the
     assert "Ladder v1 (60 of 60 logged runs since Wed 8 July)" in page.text
     assert "What nobody saw" in page.text
     idle = {row["rule_id"]: row for row in summary["rules"] if row["kind"] == "rule"}
-    assert (idle["legacy"]["reading"], idle["legacy"]["entry_count"]) == ("never matched", 60)
+    assert (idle["legacy"]["reading"], idle["legacy"]["entry_count"]) == ("not seen to match", 60)
     assert "rule 3 legacy" in page.text
     truth = visits(runs)
     hot = summary["hot"][0]

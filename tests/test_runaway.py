@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -364,18 +365,34 @@ def test_a_cap_hit_before_is_not_called_new(table: Table, fresh: Lake) -> None:
     assert (found.kind, found.facts["before"]) == ("finding", 3)
 
 
-def test_a_rule_that_never_matched_has_an_exact_bound(table: Table, fresh: Lake) -> None:
-    skip = '[{"nodeId": "never", "type": "rule", "branch": "skip", "value": false}]'
-    plant(table, 40, trace=skip)
-    table.extract(fresh)
+SKIP = '[{"nodeId": "never", "type": "rule", "branch": "skip", "value": false}]'
 
-    day = datetime(2026, 7, 8, tzinfo=UTC)
 
-    [row] = runaway.dead_rules(Warehouse(fresh), day, day + timedelta(days=1)).to_dict("records")
+def test_a_rule_that_was_not_seen_to_match_has_an_exact_bound(table: Table, fresh: Lake) -> None:
+    for number in range(2, 9):
+        plant(table, 6, at=f"2026-07-{number:02} 12:00:00+00", trace=SKIP)
+    table.extract(fresh, "2026-07-01", "2026-07-09")
 
-    assert (row["rule_id"], row["reading"], row["match_count"], row["entry_count"]) == ("never", "never matched", 0, 40)
-    assert (1 - row["share_high"]) ** 40 == pytest.approx(0.05)  # none in 40 is what a share this high gives in 1 of 20
+    until = datetime(2026, 7, 9, tzinfo=UTC)
+
+    [row] = runaway.dead_rules(Warehouse(fresh), until - timedelta(days=7), until).to_dict("records")
+
+    assert (row["rule_id"], row["verdict"], row["reading"]) == ("never", "not seen", "not seen to match")
+    assert (row["match_count"], row["entry_count"]) == (0, 42)
+    assert (1 - row["share_high"]) ** 42 == pytest.approx(0.05)  # none in 42 is what a share this high gives in 1 of 20
+    assert row["est_runs_high"] == math.ceil(row["share_high"] * 42 * 20)  # each stands for twenty
     assert row["grade"] == "rough"
+
+
+def test_a_rule_that_may_wait_for_the_weekend_is_not_judged_on_weekdays(table: Table, fresh: Lake) -> None:
+    for number in range(6, 11):  # Monday to Friday
+        plant(table, 100, at=f"2026-07-{number:02} 12:00:00+00", trace=SKIP)
+    table.extract(fresh, "2026-07-04", "2026-07-12")
+
+    [row] = Warehouse(fresh).run("dead_rules").to_dict("records")
+
+    assert (row["verdict"], row["look_count"]) == ("not judged: few looks", 500)
+    assert row["why"] == "looked at on Mon–Fri only"
 
 
 def test_rules_are_not_judged_by_a_handful_of_looks(table: Table, fresh: Lake) -> None:

@@ -97,8 +97,8 @@ def query(spark: SparkSession, name: str, **parameters: Any) -> DataFrame:
 
     Args:
         spark: A session that ``views`` has been called for.
-        name: As ``strategy-analytics query --list`` tells them. Of ``points_by_hour`` and ``strategy_summary``, whose statement
-            only gathers what an estimate needs, this is what they gather; a report makes the estimates of it.
+        name: As ``strategy-analytics query --list`` tells them. Of ``points_by_hour``, ``strategy_summary`` and
+            ``dead_rules``, whose statement only gathers what an estimate or a verdict needs, this is what they gather.
         **parameters: Values for the query's ``$parameters``, bound and never formatted into the text; those not given are NULL.
             A time without a zone is UTC.
 
