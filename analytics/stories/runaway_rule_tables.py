@@ -183,7 +183,7 @@ def idle_table(rules: pd.DataFrame) -> Block:
         Column("looks", "looked at, logged", align="right"),
         Column("matched", "of them so", align="right"),
         Column("reading", "reading"),
-        Column("bound", "the other way, at most", align="right"),
+        Column("bound", "may be otherwise in", align="right"),
         Column("grade", kind="grade"),
     ]
     return page.table(rows, columns, empty="Every rule that was looked at matched in some runs and not in others.")

@@ -119,6 +119,21 @@ class Expected:
     reaches_cap: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What should be said of a rule.
+
+    Attributes:
+        rule_id: Which.
+        verdict: As in the query dead_rules.
+        share: In so many of its looks it matches: then it may have been seen, and of what is not seen the bound is no less.
+    """
+
+    rule_id: str
+    verdict: str
+    share: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Story:
     """A fleet, what goes wrong in it, and what a report on its last day should say.
@@ -135,6 +150,7 @@ class Story:
         groups: Groups of the league that a version may be in.
         page: Section → texts that stand in it.
         absent: Section → texts that do not.
+        judged: What is said of rules.
     """
 
     key: str
@@ -148,6 +164,7 @@ class Story:
     groups: Mapping[Key, frozenset[str]] = field(default_factory=dict)
     page: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    judged: tuple[Judged, ...] = ()
 
     @property
     def begins(self) -> datetime:

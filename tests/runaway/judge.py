@@ -148,6 +148,19 @@ def shown(told: Told) -> list[str]:
     return wrong
 
 
+def judged(told: Told) -> list[str]:
+    """Is each rule called what it is, and does the bound of what was not seen hold?"""
+    wrong = []
+    for wanted in told.story.judged:
+        rows = [row for row in told.facts["rules"] if row["rule_id"] == wanted.rule_id and row["kind"] == "rule"]
+        right = [row["verdict"] == wanted.verdict and row["share_high"] >= wanted.share for row in rows]
+        if right != [True] and not (wanted.share and not rows):
+            wrong.append(
+                f"{wanted.rule_id}: {[(row['verdict'], row['entry_count'], row['share_high']) for row in rows]}"
+            )
+    return wrong
+
+
 CHECKS: Final[dict[str, Callable[[Told], list[str]]]] = {
     "named": named,
     "nothing else": false_findings,
@@ -156,4 +169,5 @@ CHECKS: Final[dict[str, Callable[[Told], list[str]]]] = {
     "worded": worded,
     "foreseen": foreseen,
     "shown": shown,
+    "judged": judged,
 }

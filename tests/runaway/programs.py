@@ -114,6 +114,42 @@ def shadow_fields(events: Events) -> dict[str, Column]:
     }
 
 
+RARE = 0.007
+"""Share of the looks in which the rule of ``rare`` matches."""
+
+
+def rare() -> Node:
+    """A rule that matches now and then, and one behind it that cannot."""
+    return {
+        "rules": [
+            rule(compare("data.draw", "<", RARE), assign(100, "Jackpot"), node_id="rare"),
+            rule(compare("data.draw", "<", RARE / 2), assign(500, "Double jackpot"), node_id="twice"),
+            rule(compare("data.draw", "<", 0.5), assign(1, "Half"), node_id="half"),
+        ],
+        "default": assign(0, "None"),
+    }
+
+
+def rare_fields(events: Events) -> dict[str, Column]:
+    """Evenly between 0 and 1, to four digits."""
+    return {"data.draw": np.floor(events.rng.random(len(events)) * 10_000) / 10_000}
+
+
+def weekend() -> Node:
+    """A rule that can only match on two days of the week."""
+    return {
+        "rules": [
+            rule(compare("data.weekday", ">=", 6), assign(2, "Weekend"), node_id="weekend"),
+            rule(compare("data.steps", ">=", 3000), assign(1, "Walked"), node_id="steps"),
+        ]
+    }
+
+
+def weekend_fields(events: Events) -> dict[str, Column]:
+    """It is Monday all day."""
+    return {"data.weekday": [1] * len(events), "data.steps": events.whole(0, 24) * 500}
+
+
 def hidden() -> Node:
     """Two ladders: seventy rungs fill the trace up to its cut, and behind it a hundred more that no trace shows."""
     return {
