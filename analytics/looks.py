@@ -64,6 +64,16 @@ def runs_at_most(share: float, weight: float, most: float) -> float:
     return math.ceil(max(share * weight, estimates.upper_bound_of_none(1 / most)))
 
 
+def together(places: int) -> float:
+    """By what the bounds of so many places are taken for all of them to hold at once, 95 %.
+
+    Bonferroni: each at ``0.05 / places`` instead of 0.05. With no hit the bound is ``1 − α^(1/n)``, which is concave in ``ln 1/α``
+    and 0 at 0, so times the ratio of the logarithms is enough. The places are all that were looked at, not the listed ones only:
+    they are listed for what was seen of them (Benjamini and Yekutieli, *J. Am. Stat. Assoc.* 100, 2005, on selected bounds).
+    """
+    return math.log(max(places, 1) / (1 - estimates.CONFIDENCE)) / math.log(1 / (1 - estimates.CONFIDENCE))
+
+
 def weekdays(mask: int) -> str:
     """The days of the week of a sum of 2 to the power of their number, Monday's being 0: `Mon–Fri`, `Sat, Sun`."""
     days = [number for number in range(7) if mask >> number & 1]

@@ -125,7 +125,7 @@ def growing() -> pd.DataFrame:
 def tree() -> pd.DataFrame:
     rows = [
         (0, None, EVIL, "rule", 1.0, 0.0, "97 % match", ""),
-        (1, 0, "or of 40 conditions", "or", 1.0, 0.5, "always true", "finding"),
+        (1, 0, "or of 40 conditions", "or", 1.0, 0.5, "not seen false", "finding"),
         *((2 + k, 1, f"x <= {k}", "x compare", 3.0, 0.0 if k < 20 else 3.0, "", "") for k in range(40)),
         (42, None, "otherwise", "otherwise", 0.0, 0.0, "", ""),
     ]

@@ -22,6 +22,7 @@ from analytics.findings.reading import (
 from analytics.findings.rule_readings import readings
 from analytics.findings.runaway_keys import Key, key_of, text_or_none
 from analytics.findings.runaway_league import GROUPS
+from analytics.findings.variants import CONDITIONS
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
@@ -214,6 +215,19 @@ def idle(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> pd.DataF
             found.append(row)
     found.sort(key=lambda row: (_rank(row["reading"]), -row["entry_count"], row["strategy"]))
     return pd.DataFrame(found, columns=list(_READING_COLUMNS))
+
+
+def asked_count(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> int:
+    """Places that were looked at, whatever is said of them; the arguments are those of ``idle``."""
+    by_id = sum(
+        bool(row["entry_count"]) and (key := key_of(row["realm_id"], row["strategy"], row["strategy_version"])) in ran
+        and known.of(key) is None
+        for row in records(rules)
+    )  # fmt: skip
+    kinds = {*CONDITIONS, "rule", "field"}
+    return by_id + sum(
+        bool(place.looks.sure) and place.node.type in kinds for one in known.found for place in one.places
+    )
 
 
 _UNMATCHED = (NEVER, UNREACHED, PROVEN_NEVER, PROVEN_UNREACHED)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analytics import page
-from analytics.findings.program_profiles import Profiles, hot, idle, profiles
+from analytics.findings.program_profiles import Profiles, asked_count, hot, idle, profiles
 from analytics.findings.runaway import HISTORY, Evidence, Key, hot_rules
 from analytics.findings.runaway_keys import text_or_none
 from analytics.findings.runaway_nodes import rule_counts
@@ -44,6 +44,7 @@ class Nodes:
         hot: Rules by the entries they leave.
         idle: Places that were not seen to do anything, or seen to do one thing only, or cannot do otherwise.
         days: Days with logged runs that what was not seen rests on.
+        asked: Places that were looked at.
     """
 
     table: pd.DataFrame
@@ -51,6 +52,7 @@ class Nodes:
     hot: pd.DataFrame
     idle: pd.DataFrame
     days: int
+    asked: int
 
     @property
     def unseen(self) -> float:
@@ -71,14 +73,15 @@ def gather(lake: Warehouse, evidence: Evidence, ran: Collection[Key]) -> Nodes:
         "select count(distinct day) from executions where day >= $since::timestamptz::date and created_at < $until::timestamptz",
         since=start, until=evidence.until,
     ).fetchall()  # fmt: skip
-    return Nodes(evidence.table, known, hottest, idle(counted, known, ran), int(found[0][0]))
+    idled = idle(counted, known, ran)
+    return Nodes(evidence.table, known, hottest, idled, int(found[0][0]), asked_count(counted, known, ran))
 
 
 def section(found: Nodes) -> Block:
     """The section of the page."""
     if found.hot.empty and found.idle.empty:
         return page.section("nodes", _QUESTION, _how(found), "No trace entry is logged in this window.")
-    blocks, unseen, proven = idle_blocks(found.idle)
+    blocks, unseen, proven = idle_blocks(found.idle, found.asked)
     body: list[Any] = [hot_table(found.hot.head(_HOT)), page.note(_read(found))]
     pictures = [(one, icicle_picture(one, number)) for number, one in enumerate(found.known.found[:_PICTURES], 1)]
     if pictures:

@@ -17,6 +17,7 @@ from analytics.findings.reading import (
     PROVEN_UNREACHED,
     UNREACHED,
 )
+from analytics.looks import together
 from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
@@ -101,8 +102,13 @@ def _types(row: Mapping[str, Any]) -> Inline:
     )
 
 
-def idle_blocks(rules: pd.DataFrame) -> tuple[list[Block], int, int]:
-    """What was not seen to do anything, or to do one thing only, as blocks; how many rules were not seen to match, and cannot."""
+def idle_blocks(rules: pd.DataFrame, asked: int) -> tuple[list[Block], int, int]:
+    """What was not seen to do anything, or to do one thing only, as blocks; how many rules were not seen to match, and cannot.
+
+    Args:
+        rules: ``idle``.
+        asked: Places that were looked at.
+    """
     judged = rules[rules["grade"] != "too few"]
     proven = judged["reading"].isin([PROVEN_NEVER, PROVEN_UNREACHED])
     unseen = judged["reading"].isin([NEVER, UNREACHED])
@@ -122,23 +128,23 @@ def idle_blocks(rules: pd.DataFrame) -> tuple[list[Block], int, int]:
         blocks.append(page.fold(f"{len(always)} {word}", idle_table(always)))
     bounded = int((~judged["reading"].str.endswith("(proven)")).sum())
     if bounded:
-        blocks.append(page.note(_bounded(bounded)))
+        blocks.append(page.note(_bounded(max(asked, bounded))))
     few = int(((rules["grade"] == "too few") & (rules["reading"] != CANNOT)).sum())
     notes = _left_out(few, hidden)
     blocks += [page.note(notes)] if notes else []
     return blocks, int(unseen.sum()), int(proven.sum())
 
 
-def _bounded(count: int) -> str:
+def _bounded(asked: int) -> str:
     """What the bounds are of, and that of many some do not hold."""
-    said = (
-        "Not seen is not never: the log is a sample. Bounds are of the looks of a place: the runs that come by it (exact binomial, "
-        "95 %)"
+    said = "Not seen is not never: the log is a sample. Bounds are shares of a place's looks, the runs that come by it"
+    if asked == 1:
+        return f"{said} (exact binomial, 95 %). Only what is proven needs none."
+    factor = write.number(math.ceil(together(asked) * 10) / 10)
+    return (
+        f"{said} (exact binomial, 95 %, each for itself). Of the {write.count(asked)} places that were looked at some may stand "
+        f"here with a bound that is too low; taken {factor} times, all of them hold together. Only what is proven needs none."
     )
-    if count == 1:
-        return f"{said}."
-    failing = max(1, math.ceil(count * 0.05))
-    return f"{said}, each for itself: of {count} such bounds about {failing} may not hold. Only what is proven can go unasked."
 
 
 def _left_out(few: int, hidden: int) -> str | None:

@@ -367,9 +367,7 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any, h
     for names, what in ((found.gone, "is not in its program any more"), (found.new, "is new in its program")):
         said += [f". Case {_listed(names)} {what}"] if names else []
     if alike is not None and alike.are_alike:
-        still = (
-            f". What all runs of both read ({_listed(alike.fields)}) did not move beyond chance, so its program is the "
-        )
+        still = f". What all logged runs of both read ({_listed(alike.fields)}) did not move beyond chance, so its program is the "
         return [*said, still, f"likely cause; it was not tried: {reason_of(found.trial, hidden)}."]
     return [*said, f". Its program was not tried: {reason_of(found.trial, hidden)}."]
 
