@@ -42,6 +42,7 @@ from analytics.findings.reading import Reading
 from analytics.findings.rule_readings import readings
 from analytics.findings.runaway_keys import Key
 from analytics.program import Outcome, ParentResult, align, compile_program, follow, outline
+from analytics.program.proofs import proofs
 from analytics.stories.runaway_icicle import icicle_frame
 from analytics.stories.runaway_rules import RunawayRules
 from analytics.warehouse import Warehouse
@@ -316,6 +317,18 @@ def test_a_rule_that_is_reached_only_when_it_cannot_match_is_proven(table: Table
     ended = [run for run in runs if run.row[1] == "More"]
     assert (row.reading, row.entry_count, row.grade) == ("cannot match (proven)", 80 - len(ended), "good")
     assert row.note == "data.km > 6 cannot be true where data.km > 3 is false past rule 1 more"
+
+
+def test_a_default_that_no_run_reached_or_can_reach_is_told(table: Table, fresh: Lake) -> None:
+    rules = [rule(compare("data.km", ">=", 0), assign(1, "Any"))]
+    closed = {"when": {"type": "literal", "value": True}, "then": [assign(2, "All")]}
+    runs = play({"rules": rules, "default": assign(0, "None")}, events(40))
+    found = profiled(table, fresh, log(table, {"rules": rules, "default": assign(0, "None")}, runs))
+
+    row = told(found, "otherwise")
+    assert (row.kind, row.reading, row.entry_count) == ("default", "not seen to be reached", 40)
+    program = outline({"rules": [closed], "default": assign(0, "None")})
+    assert proofs(program)[program.tops["default"].position].what == "unreachable"
 
 
 def test_no_shadow_is_claimed_where_the_traces_show_none(table: Table, fresh: Lake) -> None:

@@ -171,7 +171,7 @@ def idle(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> pd.DataF
         ran: Versions that ran in the window.
 
     Returns:
-        Grain: place or rule. As ``dead_rules``, with ``place`` (words) and ``kind`` (``rule``, ``condition``, ``operand``).
+        Grain: place or rule. As ``dead_rules``, with ``place`` (words) and ``kind`` (as of a ``Reading``).
     """
     import pandas as pd
 

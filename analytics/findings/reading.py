@@ -28,7 +28,7 @@ class Reading:
 
     Attributes:
         position: Of the place; of several, the first.
-        kind: ``rule``, ``condition`` or ``operand``.
+        kind: ``rule``, ``default``, ``condition`` or ``operand``.
         words: Which place, for a reader.
         rule_id: Id of the place.
         reading: What is said of it: one of the constants above; of conditions ``not seen true``, ``not seen false``, ``cannot be

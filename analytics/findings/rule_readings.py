@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 from analytics.findings.bounds_of_looks import Bound, bound_of, denied
 from analytics.findings.constant_readings import conditions, operands, why
@@ -40,7 +41,7 @@ def readings(found: Profile) -> list[Reading]:
     rules = [row for place in found.places if place.node.type == "rule" for row in _rule(found, place, told)]
     constant = conditions(found, told)
     fields = operands(found, {row.position for row in constant} | set(told))
-    return sorted([*rules, *constant, *fields], key=lambda row: row.position)
+    return sorted([*rules, *_default(found), *constant, *fields], key=lambda row: row.position)
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------
@@ -77,6 +78,21 @@ def _rule(found: Profile, place: Place, told: dict[int, bool]) -> list[Reading]:
     else:
         return []
     return [row]
+
+
+def _default(found: Profile) -> list[Reading]:
+    """What a program does after its last rule, where no run was seen to come so far, or none can."""
+    for place in found.places:
+        if place.node.section == "default" and place.node.slot in ("default", "default[0]"):
+            proof = found.proven.get(place.node.position)
+            if proof is not None and not place.looks.sure:
+                return [replace(_proven(place, proof, 0), kind="default")]
+            if not place.looks.sure and not place.looks.maybe:
+                ways = found.sample.ways
+                runs = sum(way.logged_count for way in ways)
+                bound = bound_of(found, 0, runs, sum(way.weight for way in ways))
+                return [replace(_row(found, place, UNREACHED, 0, runs, bound), kind="default")]
+    return []
 
 
 def _proven(place: Place, proof: Proof, matched: int) -> Reading:

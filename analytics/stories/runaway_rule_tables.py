@@ -132,7 +132,8 @@ def idle_blocks(rules: pd.DataFrame, asked: int) -> tuple[list[Block], int, int]
     few = int(((rules["grade"] == "too few") & (rules["reading"] != CANNOT)).sum())
     notes = _left_out(few, hidden)
     blocks += [page.note(notes)] if notes else []
-    return blocks, int(unseen.sum()), int(proven.sum())
+    is_rule = judged["kind"] == "rule"
+    return blocks, int((unseen & is_rule).sum()), int((proven & is_rule).sum())
 
 
 def _bounded(asked: int) -> str:

@@ -43,7 +43,8 @@ with gathered as (
 ), seen as (
   select realm_id, strategy_id, strategy_version, type, node_id, sum(entry_count)::bigint as entry_count,
          sum(match_count)::bigint as match_count, sum(else_count)::bigint as else_count,
-         sum(est_count)::double as est_count, sum(distinct power(2, isodow(day) - 1))::bigint as weekday_mask
+         sum(est_count)::double as est_count,
+         sum(distinct power(2, datediff('day', date '0001-01-01', day) % 7))::bigint as weekday_mask
     from gathered
    where type is not null
    group by all
@@ -52,7 +53,7 @@ with gathered as (
          sum(match_count)::bigint as cut_logged_count, sum(est_count)::double as est_whole,
          max(most_weight) as most_weight, sum(weightless_count)::bigint as weightless_count,
          min(first_hour) as first_hour, max(last_hour) as last_hour,
-         sum(distinct power(2, isodow(day) - 1))::bigint as weekday_mask
+         sum(distinct power(2, datediff('day', date '0001-01-01', day) % 7))::bigint as weekday_mask
     from gathered
    where type is null
    group by all
