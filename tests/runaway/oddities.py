@@ -191,7 +191,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
         (*quiet(60), Player(family("hill", "Jackpots", programs.rare_fields, programs.rare()), 1_000)),
         days=8,
         rate=0.05,
-        absent={"nodes": ("never", "dead")},
+        absent={"nodes": ("never matched", "dead")},
         judged=(Judged("rare", "not seen", share=programs.RARE), Judged("twice", "cannot match (proven)")),
     ),
     Story(
