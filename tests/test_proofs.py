@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analytics.program import compile_program, outline
+from analytics.program import ParentResult, compile_program, outline
 from analytics.program.proofs import Proof, proofs
 
 HOSTILE: tuple[Any, ...] = (
@@ -151,7 +151,8 @@ def _condition(rng: random.Random, depth: int = 0) -> Any:
 
 
 def _steps(rng: random.Random) -> Any:
-    found = [rng.choice((PAY, NOTE, NOTE, {"type": "return"}, {"type": "set_data", "key": "x", "value": lit(1)}))]
+    change, veto = {"type": "set_data", "key": "x", "value": lit(1)}, {"type": "veto", "case_name": "No"}
+    found = [rng.choice((PAY, NOTE, NOTE, {"type": "return"}, change, veto))]
     return rng.choice((found, found, [NOTE, *found], [], None))
 
 
@@ -169,7 +170,10 @@ def _program(rng: random.Random) -> dict[str, Any]:
             made["else"] = _steps(rng)
         return made
 
-    return {"rules": [one() for _ in range(rng.randint(1, 5))], "default": rng.choice((PAY, [NOTE, PAY], None))}
+    rules = [one() for _ in range(rng.randint(1, 5))]
+    if rng.random() < 0.2:
+        return {"pre_rules": rules[:2], "post_rules": rules}
+    return {"rules": rules, "default": rng.choice((PAY, [NOTE, PAY], None))}
 
 
 def _numbered(program: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +195,13 @@ def disproofs(seed: int) -> tuple[int, list[str]]:
     wrong = []
     for x in HOSTILE:
         for y in rng.sample(HOSTILE, 5):
-            made = program.run({"data.x": x, "data.y": y}, phase="full")
+            fields = {"data.x": x, "data.y": y}
+            data = {"x": x, "y": y}
+            made = (
+                program.run_extend(fields, lambda _: ParentResult(1), data=data)
+                if program.extends
+                else program.run(fields, data=data)
+            )
             for entry in made.trace or ():
                 proof = proven.get(entry["nodeId"])
                 if proof is None:

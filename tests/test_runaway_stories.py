@@ -26,7 +26,8 @@ def told(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Tell:
     return cache(lambda found, seed=SEED: world.tell(url, tmp_path_factory.mktemp(found.key) / "lake", found, seed))
 
 
-LONG = ("two_realms_time_out", "stall_under_lowered_cap", "own_timeouts_alone", "busy_day", "known_limit", "names")
+LONG = ("two_realms_time_out", "stall_under_lowered_cap", "own_timeouts_alone", "busy_day", "known_limit", "names",
+        "weekend_rule")  # fmt: skip
 """Stories that are told by ``python -m tests.runaway`` only: what they try is tried by another one here too."""
 LATER = (
     "grows_by_day",
@@ -41,6 +42,7 @@ LATER = (
     "stall",
     "busy_day",
     "rules_without_work",
+    "rare_rule",
 )
 """Stories that ``make prove`` has and ``make test`` has not."""
 
@@ -72,6 +74,11 @@ def test_runs_are_counted_and_dated_exactly(found: Story, told: Tell) -> None:
 @each(lambda found: found.leads or found.groups or len(found.expected) > 1)
 def test_who_is_urgent_stands_first(found: Story, told: Tell) -> None:
     assert judge.ordered(told(found)) == [], found.words
+
+
+@each(lambda found: found.judged)
+def test_rules_are_called_what_they_are(found: Story, told: Tell) -> None:
+    assert judge.judged(told(found)) == [], found.words
 
 
 @each(lambda found: any(wanted.words for wanted in found.expected))

@@ -244,7 +244,7 @@ class RunawayRules:
         return page.section("growing", "Who is growing?", how, say, picture)
 
     def nodes(self) -> Block:
-        """Which rules leave the entries, and which do nothing."""
+        """Which rules leave the entries, and which were not seen to match, or cannot."""
         return nodes.section(self._nodes)
 
     def fields(self) -> Block:
