@@ -79,7 +79,10 @@ def _proven(connection: duckdb.DuckDBPyConnection, rows: list[dict[str, Any]]) -
     wanted = {_version(row) for row in rows if row["position"] is not None}
     if not wanted:
         return {}
-    found = connection.execute("select strategy_id, strategy_version, ast_json from definitions").fetchall()
+    found = connection.execute(
+        "select strategy_id, strategy_version, ast_json from definitions where strategy_id in (select unnest($1::varchar[]))",
+        [sorted({name for name, _ in wanted})],
+    ).fetchall()
     return {(name, version): proofs_of(text) for name, version, text in found if (name, version) in wanted and text}
 
 
