@@ -105,7 +105,8 @@ def logged(
         "trace_irregular": trace,
         **columns,
     }
-    return joined(row(**facts), defined(definition or program) if is_defined else None)
+    stored = {"type": "program", "rules": [], **(definition or program)}
+    return joined(row(**facts), defined(stored) if is_defined else None)
 
 
 def told(found: Receipt) -> list[str]:
@@ -123,11 +124,13 @@ def told(found: Receipt) -> list[str]:
 SPEED = {
     "rules": [
         {
+            "type": "rule",
             "id": "new-rider",
             "when": compare(field("user.measurements_count"), "<", lit(2)),
             "then": [pay(1, "JoinedIn")],
         },
         {
+            "type": "rule",
             "id": "bonus",
             "when": {
                 "type": "and",
@@ -138,7 +141,7 @@ SPEED = {
             },
             "then": [pay(15, "PerformanceBonus"), {"type": "return"}],
         },
-        {"id": "steady", "when": lit(True), "then": [pay(3, "Steady")]},
+        {"type": "rule", "id": "steady", "when": lit(True), "then": [pay(3, "Steady")]},
     ],
     "default": pay(0, "None"),
 }

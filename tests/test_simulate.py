@@ -10,7 +10,6 @@ from test_receipt import lit, logged, pay
 from analytics.demo import dsl
 from analytics.findings.simulate import Simulation, fields_of, simulate
 from analytics.program import compile_program
-from analytics.program.validator import refusal
 from analytics.stories.calls import roll_back
 
 Json = dict[str, Any]
@@ -85,41 +84,9 @@ def test_ids_that_the_endpoint_takes_stay_as_they_are(length: int) -> None:
     assert (found.body["externalUserId"], found.notes) == ("y" * length, [])
 
 
-def nested(depth: int) -> Json:
-    """A program whose deepest node stands so deep: the condition of its rule is at 2."""
-    found = lit(True)
-    for _ in range(depth - 2):
-        found = dsl.negate(found)
-    return {"rules": [dsl.rule(found, pay(1))]}
-
-
 def many(rules: int) -> Json:
     """The program itself, and five for each rule: it, its bare condition twice, the statement and its literal."""
     return {"rules": [dsl.rule(lit(False), pay(1)) for _ in range(rules)]}
-
-
-ELSE_IF = {"rules": [dsl.rule(lit(False), pay(1), else_if=[dsl.branch(nested(32)["rules"][0]["when"], pay(2))])]}
-
-
-@pytest.mark.parametrize(
-    ("program", "why"),
-    [
-        (nested(32), ""),
-        (nested(33), "it nests 33 deep, and 32 is the most"),
-        (ELSE_IF, ""),  # its condition stands where that of `when` does
-        (many(199), ""),
-        (many(200), "it has 1,001 nodes, and 1,000 is the most"),
-        ({"rules": [dsl.rule({"type": "exec_shell"}, pay(1))]}, "it holds a node of the unknown type “exec_shell”"),
-        ({"rules": [dsl.rule(lit(1), {"type": "pay"})]}, "it holds a statement of the unknown type “pay”"),
-        ({"rules": [dsl.rule(lit(1), dsl.veto("No"))]}, "veto stands in rules, where it may not"),
-        ({"rules": [], "default": dsl.assign(1, "A")}, ""),
-        ({"pre_rules": [dsl.rule(lit(1), dsl.veto("No"))], "post_rules": []}, ""),
-        ({"rules": [3]}, "a rule is no object"),
-        ([], "it is no object"),
-    ],
-)
-def test_what_the_validator_refuses_is_known_as_far_as_it_can_be(program: Any, why: str) -> None:
-    assert refusal(program) == why
 
 
 def test_a_stored_program_that_the_endpoint_refuses_is_said_before_all_else() -> None:

@@ -81,7 +81,7 @@ def rule(
     otherwise: list[Node] | None = None,
 ) -> Node:
     """A rule; `else_if` takes what `branch` returns."""
-    node: Node = {"when": when, "then": list(then)}
+    node: Node = {"type": "rule", "when": when, "then": list(then)}
     if node_id is not None:
         node["id"] = node_id
     if else_if:

@@ -114,7 +114,8 @@ def _definition(family: Family, version: Version, now: datetime) -> dict[str, An
         "description": f"{family.name}, version {version.number}",
         "type": family.strategy_type,
         "parentStrategyId": family.parent_strategy_id(version.number),
-        "astJson": json.dumps(family.programs[version.number]),
+        # The validator lets no program be stored without its type and its list of rules, empty as that may be.
+        "astJson": json.dumps({"type": "program", "rules": [], **family.programs[version.number]}),
         "blocklyXml": "<xml/>",
         "version": version.number,
         "status": status,
