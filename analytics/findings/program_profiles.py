@@ -66,8 +66,8 @@ class Profiles:
 def chosen(table: pd.DataFrame, most: int = MOST_PROGRAMS) -> list[tuple[Key, str]]:
     """The programs worth a profile, with the ids of their definitions: the urgent ones, then those with the most entries."""
     rows = [row for row in records(table) if float(row["est_nodes"]) > 0]
-    urgent = [row for row in rows if row["group"] != GROUPS[3]]
-    rest = sorted((row for row in rows if row["group"] == GROUPS[3]), key=lambda row: -float(row["est_nodes"]))
+    urgent = [row for row in rows if row["group"] != GROUPS[-1]]
+    rest = sorted((row for row in rows if row["group"] == GROUPS[-1]), key=lambda row: -float(row["est_nodes"]))
     return [
         (key_of(row["realm_id"], row["strategy"], row["strategy_version"]), str(row["strategy_id"]))
         for row in [*urgent, *rest][:most]

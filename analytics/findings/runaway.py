@@ -18,6 +18,7 @@ from analytics.findings.runaway_facts import (
     fixed,
     growing,
     limit,
+    program,
     refused,
     slow,
     stall,
@@ -26,14 +27,15 @@ from analytics.findings.runaway_facts import (
 )
 from analytics.findings.runaway_fields import Times, time_split
 from analytics.findings.runaway_keys import Family, Key, key_of
-from analytics.findings.runaway_league import GROUPS, league, silent
+from analytics.findings.runaway_league import GROUPS, Growth, growth, league, silent
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
 from analytics.findings.runaway_stops import Burst, Stop, bursts, stop_count, stopped, users_of
 from analytics.findings.runaway_trend import HISTORY, Trend, by_day, daily_p99, trends
 from analytics.findings.since_last import EXPECTED, Now, compared
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.findings.timeout_causes import timeout_cause
-from analytics.findings.version_growth import steps_to_cap, version_nodes
+from analytics.findings.version_growth import chains, steps_to_cap
+from analytics.findings.versions_ahead import NOWHERE, Ahead
 from analytics.warehouse import records
 from analytics.window import Window, midnight
 
@@ -66,6 +68,7 @@ class Evidence:
         earlier: The league of the days before it, up to fourteen.
         costs: Nodes and milliseconds of the window's runs.
         counts: Nodes by day, window and history.
+        growth: How programs and their runs grow from version to version.
         stops: Stopped runs of the window.
         stops_before: Those of the history before it.
         times: Where the time of each strategy goes, and which of them is slow.
@@ -79,6 +82,7 @@ class Evidence:
     earlier: pd.DataFrame
     costs: RunCosts
     counts: pd.DataFrame
+    growth: Growth
     stops: list[Stop]
     stops_before: list[Stop]
     times: Times
@@ -89,13 +93,14 @@ def gather(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresh
     """Ask the lake for everything a report on runaway rules needs."""
     counts = by_day(lake, until)
     costs = run_costs(lake, since, until)
-    table = league(lake, since, until, thresholds, counts=counts, costs=costs)
+    leads = growth(lake, until, thresholds, counts)
+    table = league(lake, since, until, thresholds, counts=counts, costs=costs, ahead=leads)
     start = until - HISTORY
     # A window as long as the history leaves nothing to compare with.
-    earlier = league(lake, min(start, since), since, thresholds, counts=counts)
+    earlier = league(lake, min(start, since), since, thresholds, counts=counts, ahead=leads)
     before = stopped(lake, start, since) if start < since else []
     return Evidence(
-        since, until, thresholds, table, earlier, costs, counts, stopped(lake, since, until), before,
+        since, until, thresholds, table, earlier, costs, counts, leads, stopped(lake, since, until), before,
         time_split(
             lake, table, earlier, min(start, since), until,
             extra_ms=thresholds.slow_extra_ms, times=thresholds.slow_times,
@@ -141,19 +146,48 @@ def findings_list(lake: Warehouse, evidence: Evidence, previous: Previous | None
 
 
 def _nearing(evidence: Evidence) -> list[Finding]:
-    """Who grows day by day, who from version to version, who is close without growing: at most one of them for a version."""
-    members = version_nodes(evidence.counts)
-    chains = steps_to_cap(members, evidence.thresholds.node_cap)
+    """Who grows day by day, who from version to version, who is close without growing: at most one of them for a version.
+
+    Beside it a version's program may be close to what the validator takes, which is another limit that no run meets.
+    """
+    limits, versions_of = evidence.thresholds, evidence.growth.versions
+    known = chains(versions_of)
+    passing = steps_to_cap(versions_of, limits.node_cap)
     found = []
     for row in records(evidence.table):
         key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+        leads = evidence.growth.runs.get(key, NOWHERE)
         if row["group"] == GROUPS[1]:
-            found.append(growing(row, members.get(key.family, []), key in chains))
-        elif key in chains:
-            found.append(versions(key, chains[key], evidence.thresholds.node_cap))
+            found.append(growing(row, versions_of.get(key.family, []), key in passing))
+        elif key in passing or _is_soon(leads, limits):
+            found.append(versions(key, known[key], limits.node_cap, key in passing, leads))
         elif row["group"] == GROUPS[2]:
-            found.append(close(row, evidence.thresholds.node_cap))
-    return found
+            found.append(close(row, limits.node_cap))
+    return found + _programs(evidence)
+
+
+def _programs(evidence: Evidence) -> list[Finding]:
+    """Whose program the validator would soon refuse, or would have refused; of each family the live version alone."""
+    limits, found = evidence.thresholds, []
+    near = limits.close * limits.node_cap
+    before = {
+        key_of(row["realm_id"], row["strategy"], 0).family
+        for row in records(evidence.earlier)
+        if row["ast_nodes"] is not None and row["ast_nodes"] >= near
+    }
+    for row in records(evidence.table):
+        own = evidence.growth.programs.get(key_of(row["realm_id"], row["strategy"], row["strategy_version"]))
+        if own is None:
+            continue
+        if own.nodes[-1][1] >= near or own.next_is_refused or _is_soon(own.ahead, limits):
+            kind = "finding" if not _is_new(evidence, own.key) else "worse" if own.key.family in before else "new"
+            found.append(program(kind, row, own, limits))
+    return sorted(found, key=lambda one: one.facts["program"].room)
+
+
+def _is_soon(leads: Ahead, limits: Thresholds) -> bool:
+    """Whether versions meet a limit within the horizon, and nothing says that they may never."""
+    return leads.versions.high < math.inf and leads.days.value <= limits.horizon_days
 
 
 def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
@@ -224,6 +258,8 @@ def _settled(evidence: Evidence, what: str, family: Family) -> bool | None:
         ]
         return (len(own) > 0 and not any(_may_be_slow(row, evidence.thresholds) for row in own)) or None
     own = [row for row in records(evidence.table) if key_of(row["realm_id"], row["strategy"], 0).family == family]
+    if what == "program":
+        return (len(own) > 0 and any(row["is_live"] for row in own)) or None
     if what == "close":
         return (len(own) > 0 and all(row["est_nodes_p99"].grade != "too few" for row in own)) or None
     return (len(own) > 0 and not any(row["trend"] in _UNDECIDED for row in own)) or None

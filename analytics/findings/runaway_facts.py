@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from analytics import differences, estimates
 from analytics.estimates import Estimate
 from analytics.findings.passing import Passed
+from analytics.findings.program_growth import ProgramGrowth
 from analytics.findings.runaway_keys import Key, key_of
 from analytics.findings.runaway_stops import Burst, Stop, stop_count, users_of
 from analytics.findings.thresholds import Thresholds
 from analytics.findings.version_growth import VersionNodes
+from analytics.findings.versions_ahead import Ahead
 from analytics.warehouse import records
 from analytics.window import midnight
 
@@ -33,7 +35,8 @@ class Finding:
 
     Attributes:
         kind: ``new``, ``worse``, ``finding`` (known, or without history to compare) or ``fixed``.
-        what: ``limit``, ``canary``, ``unknown``, ``growing``, ``versions``, ``close``, ``stall``, ``slow`` or ``timeout``.
+        what: ``limit``, ``canary``, ``unknown``, ``growing``, ``versions``, ``close``, ``program``, ``stall``, ``slow`` or
+            ``timeout``.
         key: Which version; None when it concerns several.
         since, until: When, as far as it has a time.
         count: Logged runs, where runs are stop_count.
@@ -125,10 +128,36 @@ def close(row: Mapping[str, Any], node_cap: float) -> Finding:
     return Finding("finding", "close", key, None, None, None, row["est_nodes_p99"], "nodes", facts)
 
 
-def versions(key: Key, chain: Sequence[VersionNodes], node_cap: float) -> Finding:
-    """A family grows from version to version, and one more step like the last passes the cap."""
-    facts = {"versions": _medians(chain), "node_cap": node_cap}
+def versions(key: Key, chain: Sequence[VersionNodes], node_cap: float, next_passes: bool, leads: Ahead) -> Finding:
+    """A family grows from version to version, and will pass the cap soon.
+
+    Args:
+        key: Its newest version.
+        chain: The growing versions.
+        node_cap: The engine's.
+        next_passes: One more step like the last passes the cap.
+        leads: Versions and days until one does, at steps like those so far.
+    """
+    facts = {"versions": _medians(chain), "node_cap": node_cap, "next_passes": next_passes, "ahead": leads}
     return Finding("worse", "versions", key, None, None, None, chain[-1].median, "nodes", facts)
+
+
+def program(kind: str, row: Mapping[str, Any], own: ProgramGrowth, limits: Thresholds) -> Finding:
+    """A program has little room below what the validator takes, none, or grows towards it: another matter than its runs.
+
+    Args:
+        kind: See `Finding`.
+        row: Of the league: the version that is live.
+        own: Its program and how it grew.
+        limits: The engine's; its cap of nodes is also what the validator takes.
+    """
+    count = own.nodes[-1][1]
+    facts = {
+        "program": own, "node_cap": limits.node_cap, "is_close": count >= limits.close * limits.node_cap,
+        "p99": row["est_nodes_p99"], "stopped": int(row["limit_count"]),
+    }  # fmt: skip
+    number = Estimate(float(count), float(count), float(count), 0, "good")
+    return Finding(kind, "program", own.key, None, None, None, number, "nodes", facts)
 
 
 def _medians(chain: Sequence[VersionNodes]) -> list[tuple[int, float]]:

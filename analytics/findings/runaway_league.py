@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import censoring, estimates
 from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
-from analytics.findings.program_sizes import fitting, program_sizes
+from analytics.findings.program_growth import ProgramGrowth, program_growth
+from analytics.findings.program_sizes import Stored, fitting, stored_programs
 from analytics.findings.run_costs import RunCosts, run_costs
-from analytics.findings.runaway_keys import Key, key_of, keyed, text_or_none
+from analytics.findings.runaway_keys import Family, Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import NO_TREND, Trend, by_day, trends
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.findings.version_costs import COST_COLUMNS, per_run, shares, total_ms
+from analytics.findings.version_growth import VersionNodes, chains, version_nodes, versions_to_cap
+from analytics.findings.versions_ahead import NOWHERE, Ahead
 from analytics.status import coverage
 from analytics.warehouse import records
 from analytics.window import Window
@@ -25,7 +30,8 @@ if TYPE_CHECKING:
     from analytics.program import Size
     from analytics.warehouse import Warehouse
 
-GROUPS = ("hit a limit", "heading for the cap", "close to the cap", "not growing")
+GROUPS = ("hit a limit", "heading for the cap", "close to the cap", "program close to the cap", "not growing")
+"""By urgency. The last but one is about programs as the validator counts them, the others about runs."""
 
 
 def league(
@@ -36,6 +42,7 @@ def league(
     *,
     counts: pd.DataFrame | None = None,
     costs: RunCosts | None = None,
+    ahead: Growth | None = None,
 ) -> pd.DataFrame:
     """What each version needs, in the order a reader should see it.
 
@@ -45,6 +52,7 @@ def league(
         thresholds: The engine's limits, and what is called close and soon.
         counts: ``by_day(lake, until)``, when the caller has it.
         costs: ``run_costs`` of the window, when the caller has them.
+        ahead: ``growth`` up to the end of the window, when the caller has it.
 
     Returns:
         Grain: realm, strategy, version. Counts end in ``_count`` and count the log; columns of estimates hold
@@ -55,6 +63,12 @@ def league(
         ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is
         readable, or where it is not the program that ran).
         ``headroom`` is the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time.
+        The other headroom is the program's: ``ast_nodes`` and ``ast_depth`` are what the validator counts of it when it is saved
+        (NaN where no definition is readable), ``ast_headroom`` the part of the same cap that is left, 0 above it,
+        ``smallest_rule`` the nodes of its smallest rule, ``ast_refusal`` why the validator refuses it as it is stored (empty where
+        it does not; None where nothing is readable). ``is_live`` is true of the version of its family that ran last.
+        Where versions grow: ``est_versions_to_cap`` and ``est_version_days_to_cap`` are the versions and days until runs pass the
+        cap, ``est_ast_versions_to_cap`` and ``est_ast_days_to_cap`` until a program is refused (see `Ahead`; NaN otherwise).
         ``group`` is one of `GROUPS`.
     """
     import pandas as pd
@@ -62,7 +76,8 @@ def league(
     totals = lake.run("cost_by_strategy", since=since, until=until)
     costs = run_costs(lake, since, until) if costs is None else costs
     counts = by_day(lake, until) if counts is None else counts
-    sizes = fitting(program_sizes(lake), counts, totals)
+    ahead = growth(lake, until, thresholds, counts) if ahead is None else ahead
+    sizes = fitting({key: one.size for key, one in ahead.stored.items()}, counts, totals)
     moving = trends(counts, thresholds.node_cap, sizes)
     together, times = (dict(keyed(frame)) for frame in (costs.together, costs.times))
     all_ms = float(totals["est_total_ms"].sum())
@@ -79,12 +94,14 @@ def league(
             thresholds,
             rate,
         )
+        | _growing(key, ahead, thresholds)
         for record in records(totals)
         if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
     ]
     for name, totals_of in (("time_share", "est_total_ms"), ("node_share", "est_nodes_total")):
         for row, share in zip(rows, shares([row[totals_of] for row in rows]), strict=True):
             row[name] = share
+    _group_programs(rows, thresholds)
     rows.sort(key=lambda row: (GROUPS.index(row["group"]), _urgency(row), -row["est_time_share"]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -95,12 +112,75 @@ COLUMNS = (
     "est_time_share",
     "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
     "est_level", "est_days_to_cap", "trend_day", "trend_span", "bounded_by",
-    *COST_COLUMNS, "depth", "entries_max", "visits_max", "est_nodes", "est_stored_entries", "nodes_max",
+    *COST_COLUMNS, "depth", "entries_max", "visits_max", "ast_nodes", "ast_depth", "ast_headroom", "smallest_rule", "ast_refusal",
+    "is_live", "est_versions_to_cap", "est_version_days_to_cap", "est_ast_versions_to_cap", "est_ast_days_to_cap",
+    "est_nodes", "est_stored_entries", "nodes_max",
     "first_logged_at", "last_logged_at",
 )  # fmt: skip
 
 
 _SIZES = ("depth", "entries_max", "visits_max")
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What programs and versions are, and where they lead.
+
+    Attributes:
+        stored: The programs that the lake holds.
+        programs: Those that are live, and where their growth leads.
+        versions: What the runs of each family's versions needed.
+        runs: Families whose runs grow by versions: the newest version, and where that leads.
+    """
+
+    stored: Mapping[Key, Stored]
+    programs: Mapping[Key, ProgramGrowth]
+    versions: Mapping[Family, list[VersionNodes]]
+    runs: Mapping[Key, Ahead]
+
+
+def growth(lake: Warehouse, until: datetime, thresholds: Thresholds, counts: pd.DataFrame) -> Growth:
+    """How programs and their runs grow from version to version, up to the end of a window.
+
+    Args:
+        lake: Where the definitions are.
+        until: End of the window, UTC.
+        thresholds: The engine's limits.
+        counts: ``by_day(lake, until)``.
+    """
+    stored = stored_programs(lake, thresholds)
+    versions = version_nodes(counts)
+    cap = thresholds.node_cap
+    runs = {key: versions_to_cap(chain, cap, until) for key, chain in chains(versions).items()}
+    return Growth(stored, program_growth(stored, counts, until, cap), versions, runs)
+
+
+def _growing(key: Key, ahead: Growth, limits: Thresholds) -> dict[str, Any]:
+    """The columns of the program as the validator counts it, and of growth by versions."""
+    stored = ahead.stored.get(key)
+    counted = stored.counted if stored else None
+    program, runs = ahead.programs.get(key), ahead.runs.get(key, NOWHERE)
+    of_program = program.ahead if program else NOWHERE
+    smallest = counted.smallest_rule if counted else None
+    return {
+        "ast_nodes": counted.nodes if counted else math.nan,
+        "ast_depth": counted.depth if counted else math.nan,
+        "ast_headroom": max(0.0, 1 - counted.nodes / limits.node_cap) if counted else math.nan,
+        "smallest_rule": math.nan if smallest is None else smallest,
+        "ast_refusal": counted.refusal if counted else None,
+        "is_live": program is not None,
+        "est_versions_to_cap": runs.versions,
+        "est_version_days_to_cap": runs.days,
+        "est_ast_versions_to_cap": of_program.versions,
+        "est_ast_days_to_cap": of_program.days,
+    }
+
+
+def _group_programs(rows: list[dict[str, Any]], limits: Thresholds) -> None:
+    """Puts versions whose runs are far from any limit where their programs belong."""
+    for row in rows:
+        if row["group"] == GROUPS[-1] and row["is_live"] and row["ast_nodes"] >= limits.close * limits.node_cap:
+            row["group"] = GROUPS[3]
 
 
 def _row(
@@ -200,12 +280,14 @@ def _group(stopped: int, trend: Trend, p99: Estimate, limits: Thresholds) -> str
         return GROUPS[0]
     if trend.state == "growing" and trend.days_to_cap.value <= limits.horizon_days:
         return GROUPS[1]
-    return GROUPS[2] if p99.value >= limits.close * limits.node_cap else GROUPS[3]
+    return GROUPS[2] if p99.value >= limits.close * limits.node_cap else GROUPS[-1]
 
 
 def _urgency(row: dict[str, Any]) -> float:
     if row["group"] == GROUPS[0]:
         return -float(row["limit_count"])
+    if row["group"] == GROUPS[3]:
+        return -float(row["ast_nodes"])
     return float(row["est_days_to_cap"].value) if row["group"] == GROUPS[1] else 0.0
 
 

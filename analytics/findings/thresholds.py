@@ -14,11 +14,13 @@ class Thresholds:
     """The limits of the engine, and from where on something is a finding.
 
     Attributes:
-        node_cap: The engine's ``DSL_MAX_NODES``.
-        depth_cap: The engine's cap of depth.
+        node_cap: The engine's ``DSL_MAX_NODES``. One setting bounds the visits of a run and the nodes of a program when a version
+            is saved, so this moves both headrooms. Where stored programs have more, they were written past the validator or
+            saved when the setting was another; where many have, this is not the engine's.
+        depth_cap: The engine's cap of depth, ``DSL_MAX_DEPTH``, likewise of both.
         time_limit_ms: The engine's ``DSL_EXECUTION_TIMEOUT_MS``, milliseconds of the walk.
         horizon_days: Growth that meets the cap later than this is not called heading for it.
-        close: Part of the cap above which a p99 is close to it, whether it grows or not.
+        close: Part of the cap above which a p99 is close to it, whether it grows or not; and a program as the validator counts it.
         slow_times: Slow is more than so many times what the nodes explain,
         slow_extra_ms: and so many milliseconds above it.
 

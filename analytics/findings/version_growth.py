@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analytics.estimate import Estimate
-from analytics.findings.runaway_keys import Key, keyed
+from analytics.findings.runaway_keys import Family, Key, keyed
+from analytics.findings.versions_ahead import NOWHERE, Ahead, ahead
 from analytics.quantiles import Part, quantiles_of_parts
+from analytics.window import midnight
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,18 +66,14 @@ def _parts(rows: pd.DataFrame) -> list[Part]:
     return parts
 
 
-def steps_to_cap(
-    versions: dict[tuple[str | None, str], list[VersionNodes]], cap: float
-) -> dict[Key, list[VersionNodes]]:
-    """Families whose next version may pass the cap: the newest version, and the growing versions that lead to it.
+def chains(versions: Mapping[Family, list[VersionNodes]]) -> dict[Key, list[VersionNodes]]:
+    """Families that grow from version to version: the newest version, and the growing versions that lead to it.
 
-    The last step must be one that chance does not explain (the intervals of the medians do not meet). The next passes the cap
-    if it is as large as the last, or, after two steps of growth, if it multiplies as the last did. A family that went back to an
-    older version is not on its way.
+    Each step is one that chance does not explain: the intervals of the medians do not meet. A family that went back to an older
+    version is not on its way.
 
     Args:
         versions: ``version_nodes(counts)``.
-        cap: The engine's cap of nodes.
     """
     found = {}
     for own in versions.values():
@@ -83,9 +84,39 @@ def steps_to_cap(
             if not earlier.median.high < chain[0].median.low:
                 break
             chain.insert(0, earlier)
-        if len(chain) > 1 and _next(chain) > cap:
+        if len(chain) > 1:
             found[own[-1].key] = chain
     return found
+
+
+def steps_to_cap(versions: Mapping[Family, list[VersionNodes]], cap: float) -> dict[Key, list[VersionNodes]]:
+    """Those of ``chains`` whose next version may pass the cap.
+
+    It does if it is as large as the last step, or, after two steps of growth, if it multiplies as the last did.
+
+    Args:
+        versions: ``version_nodes(counts)``.
+        cap: The engine's cap of nodes.
+    """
+    return {key: chain for key, chain in chains(versions).items() if _next(chain) > cap}
+
+
+def versions_to_cap(chain: list[VersionNodes], cap: float, until: datetime) -> Ahead:
+    """How many versions, and days from the end of the window, until the large runs of one pass the cap, at steps like those so far.
+
+    Args:
+        chain: Of ``chains``: growing versions of one family, the newest last.
+        cap: The engine's cap of nodes, which counts a little more than a trace holds: runs may be stopped a version earlier.
+        until: End of the window, UTC.
+    """
+    newest = chain[-1]
+    large = newest.median if newest.p99.grade == "too few" else newest.p99
+    if large.is_at_least or not math.isfinite(large.value):
+        return NOWHERE  # runs of it are stopped already
+    steps = [later.median.value - before.median.value for before, later in pairwise(chain)]
+    above, below = max(large.high - large.value, 0.0), max(large.value - large.low, 0.0)
+    days = (until - midnight(chain[0].first)) / timedelta(days=1)
+    return ahead(cap - large.value, steps, days, grain=1.0, above=above, below=below)
 
 
 def _next(chain: list[VersionNodes]) -> float:

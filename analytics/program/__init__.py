@@ -8,6 +8,7 @@ from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.outline import Outline, outline
 from analytics.program.replay import Replay, replay
 from analytics.program.size import Size, size
+from analytics.program.validator import PublishedSize, published_size
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
 from analytics.program.ways import Rest, follow
 
@@ -23,6 +24,7 @@ __all__ = [
     "ParentResult",
     "Phase",
     "Program",
+    "PublishedSize",
     "Replay",
     "Rest",
     "Size",
@@ -35,6 +37,7 @@ __all__ = [
     "follow",
     "generate_ids",
     "outline",
+    "published_size",
     "replay",
     "size",
     "walk",

@@ -38,6 +38,12 @@ def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
         )
     close = sum(row["group"] == GROUPS[2] for row in rows)
     first += f"; {close} {'is' if close == 1 else 'are'} close to it" if close else ""
+    full = sum(row["group"] == GROUPS[3] for row in rows)
+    first += (
+        f"; {full} {'has a program' if full == 1 else 'have programs'} close to what the validator takes"
+        if full
+        else ""
+    )
     most = max(rows, key=lambda row: float(row["est_time_share"]))
     if not float(most["est_time_share"]) > 0:
         return [first, ". No run has a duration that tells who takes the time."]

@@ -44,7 +44,7 @@ def cost_table(table: pd.DataFrame, limits: Thresholds) -> Block:
         Column("spread", "variance / mean, ms", align="right"),
         Column("nodes", "nodes per ok run, est.", align="right"),
         Column("node_share", "share of nodes, est.", align="right"),
-        Column("room", "room: nodes · time · depth", align="right"),
+        Column("room", "room: nodes · time · depth · program", align="right"),
     ]
     return page.table(rows, columns, empty="No run logged in this window.")
 
@@ -72,7 +72,7 @@ def _percent(share: Estimate) -> Markup:
 
 
 def _room(row: dict[str, Any], limits: Thresholds) -> str:
-    """What is left below the caps of nodes and time at p99, and of depth; in percent of each."""
+    """What is left below the caps of nodes and time at p99, of depth, and of the program at the validator; in percent of each."""
     depth = None if row["depth"] is None else 1 - row["depth"] / limits.depth_cap
-    parts = (row["headroom"], row["time_headroom"], depth)
+    parts = (row["headroom"], row["time_headroom"], depth, row["ast_headroom"])
     return " · ".join("?" if part is None else write.percent(round(max(part, 0.0), 2)) for part in parts)

@@ -77,6 +77,7 @@ def _short(finding: Finding) -> str:
         return f"{name}, cap in {write.number(days.value, days.low, days.high)} d{' ' + ends if ends else ''}"
     words = {
         "close": "close to cap",
+        "program": "program near its limit",
         "slow": "slow",
         "timeout": f"timeouts{times}",
         "growing": "growing",

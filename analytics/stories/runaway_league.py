@@ -12,6 +12,7 @@ from analytics.findings.runaway import GROUPS, Finding, Key
 from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Markup
+from analytics.stories.runaway_programs import program_cell
 from analytics.stories.runaway_tables import row_key, stacked, strategy_cell
 from analytics.stories.runaway_words import TAG_ROLES, beyond, share_words
 from analytics.warehouse import records
@@ -19,6 +20,7 @@ from analytics.warehouse import records
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.findings.thresholds import Thresholds
     from analytics.page import Block
 
 MOST = 12
@@ -28,13 +30,12 @@ _TITLES = {
     GROUPS[0]: "Hit a limit",
     GROUPS[1]: "Heading for the cap",
     GROUPS[2]: "Close to the cap",
-    GROUPS[3]: "Not growing, by share of total time",
+    GROUPS[3]: "Runs are far from the cap, the program is close to what the validator takes",
+    GROUPS[-1]: "Not growing, by share of total time",
 }
 
 
-def league_table(
-    table: pd.DataFrame, found: Sequence[Finding], node_cap: float, time_limit_ms: float
-) -> tuple[Block, Block | None]:
+def league_table(table: pd.DataFrame, found: Sequence[Finding], limits: Thresholds) -> tuple[Block, Block | None]:
     """The league, and what of it is folded away."""
     tags: dict[Key, list[str]] = {}
     for finding in found:
@@ -44,8 +45,7 @@ def league_table(
             tags.setdefault(finding.key, []).append(finding.kind)
     most = max([float(row["est_time_share"]) for row in records(table)], default=1.0) or 1.0
     rows = [
-        _league_row(rank, row, tags.get(row_key(row), []), most, node_cap, time_limit_ms)
-        for rank, row in enumerate(records(table), 1)
+        _league_row(rank, row, tags.get(row_key(row), []), most, limits) for rank, row in enumerate(records(table), 1)
     ]
     ahead = [row for row in rows if row["urgent"]]
     rest = [row for row in rows if not row["urgent"]]
@@ -54,8 +54,9 @@ def league_table(
         Column("strategy", "Strategy", role="name"),
         Column("time", "share of time, est."),
         Column("runs", "runs, estimated", align="right"),
-        Column("nodes", f"nodes, est. p50 – p99, cap {write.count(node_cap)}"),
-        Column("ms", f"ms, est. p50 – p99, limit {write.count(time_limit_ms)}"),
+        Column("nodes", f"nodes, est. p50 – p99, cap {write.count(limits.node_cap)}"),
+        Column("ms", f"ms, est. p50 – p99, limit {write.count(limits.time_limit_ms)}"),
+        Column("program", f"program, of {write.count(limits.node_cap)}", align="right"),
         Column("stopped", "P(limit)", align="right"),
         Column("days", "days to cap", align="right"),
     ]
@@ -63,22 +64,21 @@ def league_table(
     return first, page.table(rest[MOST:], columns) if len(rest) > MOST else None
 
 
-def _league_row(
-    rank: int, row: Mapping[str, Any], tags: list[str], most: float, node_cap: float, time_limit_ms: float
-) -> dict[str, Any]:
+def _league_row(rank: int, row: Mapping[str, Any], tags: list[str], most: float, limits: Thresholds) -> dict[str, Any]:
     hit, heading = row["group"] == GROUPS[0], row["group"] == GROUPS[1]
-    role = "finding" if hit else "worse" if row["group"] != GROUPS[3] else None
+    role = "finding" if hit else "worse" if row["group"] in GROUPS[1:3] else None
     nodes50, nodes99, ms50, ms99 = (row[f"est_{name}"] for name in ("nodes_p50", "nodes_p99", "ms_p50", "ms_p99"))
     share = float(row["est_time_share"])
     return {
         "rank": Markup('<span class="nb">{}</span>').format(rank),
-        "urgent": row["group"] != GROUPS[3],
+        "urgent": row["group"] != GROUPS[-1],
         "group": _TITLES[row["group"]],
         "strategy": strategy_cell(row, tags),
         "time": page.share_bar(share, write.percent(round(share, 2)) if share >= 0.005 else "< 1\u00a0%", most),
         "runs": stacked(row["est_runs"]),
-        "nodes": _bar(nodes50, nodes99, node_cap, role),
-        "ms": _bar(ms50, ms99, time_limit_ms, None),
+        "nodes": _bar(nodes50, nodes99, limits.node_cap, role),
+        "ms": _bar(ms50, ms99, limits.time_limit_ms, None),
+        "program": program_cell(row, limits),
         "stopped": share_words(row["limit_share"]),
         "days": _days(row, hit, heading),
     }

@@ -24,7 +24,7 @@ PANELS = 12
 ROWS = 10
 """Logged ok runs below which a strategy gets no curve."""
 
-_ROLES = {GROUPS[0]: "finding", GROUPS[1]: "worse", GROUPS[2]: "worse", GROUPS[3]: ""}
+_ROLES = {GROUPS[0]: "finding", GROUPS[1]: "worse", GROUPS[2]: "worse", GROUPS[3]: "", GROUPS[-1]: ""}
 
 
 def roles(table: pd.DataFrame) -> dict[Key, str]:

@@ -23,6 +23,7 @@ from analytics.stories import runaway_pictures as pictures
 from analytics.stories import runaway_sure as coverage
 from analytics.stories import runaway_tables as tables
 from analytics.stories.runaway_digest import digest
+from analytics.stories.runaway_programs import programs_words
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import ROLE_WORDS, headline, kind_word, number, window_words
 from analytics.stories.small_cells import SmallCells
@@ -175,12 +176,10 @@ class RunawayRules:
             "p99, line at the limit. The p99 of fewer than 200 logged runs is close to the largest of them."
         ]
         depth = costs.depth_words(self.table, self.thresholds.depth_cap)
-        how += [depth] if depth else []
+        how += [words for words in (depth, programs_words(self.table, self.thresholds)) if words]
         if self.table.empty:
             return page.section("league", "Who is near a limit?", how, "No run is logged in this window.", full=True)
-        first, folded = league.league_table(
-            self.table, self.found, self.thresholds.node_cap, self.thresholds.time_limit_ms
-        )
+        first, folded = league.league_table(self.table, self.found, self.thresholds)
         body: list[Any] = [first]
         if folded is not None:
             rest = self._rows()[-(len(self.table) - len(self._urgent()) - league.MOST) :]
@@ -195,7 +194,7 @@ class RunawayRules:
         return page.section("league", "Who is near a limit?", how, answers.league_words(self._rows()), body, full=True)
 
     def _urgent(self) -> list[dict[str, Any]]:
-        return [row for row in self._rows() if row["group"] != GROUPS[3]]
+        return [row for row in self._rows() if row["group"] != GROUPS[-1]]
 
     def when(self) -> Block:
         """When runs were stopped."""

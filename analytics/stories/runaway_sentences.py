@@ -14,6 +14,7 @@ from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.stories import masked, realm_name
 from analytics.stories.failing import timeouts_from
+from analytics.stories.runaway_programs import program_words, versions_ahead
 from analytics.stories.runaway_slow import why_slow
 
 _MANY = 5
@@ -29,6 +30,7 @@ def sentence(finding: Finding) -> Markup:
         "growing": _growing,
         "versions": _versions,
         "close": _close,
+        "program": _program,
         "stall": _stall,
         "slow": _slow,
         "timeout": _timeout,
@@ -96,6 +98,7 @@ _OVER = {
     "growing": "no longer growing towards the cap",
     "versions": "its versions no longer grow towards the cap",
     "close": "no longer close to the cap",
+    "program": "its program is no longer close to what the validator takes",
     "slow": "no longer slower than its nodes explain",
 }
 
@@ -114,6 +117,7 @@ _LAST = {
     "growing": "growth towards the cap last seen",
     "versions": "growth from version to version last seen",
     "close": "last close to the cap",
+    "program": "program last close to what the validator takes",
     "slow": "last slower than its nodes explain",
 }
 
@@ -186,10 +190,22 @@ def _when(days: Estimate) -> str:
 
 
 def _versions(finding: Finding) -> list[Inline]:
-    steps = finding.facts["versions"]
+    facts = finding.facts
+    steps, cap = facts["versions"], write.count(facts["node_cap"])
     told = " → ".join(write.number(median) for _, median in steps)
     text = f" grew from version to version: {told} nodes at the median, v{steps[0][0]} to v{steps[-1][0]}. "
-    return [named(finding.key), text, f"One more such step passes the cap of {write.count(finding.facts['node_cap'])}."]
+    leads = facts["ahead"]
+    if not facts["next_passes"]:
+        return [named(finding.key), text, versions_ahead(leads, f"passes the cap of {cap}")]
+    text += f"One more such step passes the cap of {cap}. "
+    text += (
+        versions_ahead(leads, "passes it") if leads.has_interval else "When it comes cannot be said of two versions."
+    )
+    return [named(finding.key), text.rstrip()]
+
+
+def _program(finding: Finding) -> list[Inline]:
+    return [named(finding.key), *program_words(finding.facts)]
 
 
 def _close(finding: Finding) -> list[Inline]:

@@ -39,7 +39,8 @@ _LEAGUE_FACTS = (
     "unknown_code_count", "est_runs",
     "est_time_share", "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom",
     "trend", "est_slope", "est_days_to_cap", "est_total_ms", "time_share", "est_ms_mean", "ms_dispersion", "est_nodes_total",
-    "node_share", "est_nodes_mean", "depth", "entries_max",
+    "node_share", "est_nodes_mean", "depth", "entries_max", "ast_nodes", "ast_depth", "ast_headroom", "smallest_rule",
+    "ast_refusal", "is_live", "est_versions_to_cap", "est_version_days_to_cap", "est_ast_versions_to_cap", "est_ast_days_to_cap",
 )  # fmt: skip
 
 
@@ -157,13 +158,14 @@ def facts(
         (
             "Limits",
             f"{write.count(limits.node_cap)} nodes, depth {write.count(limits.depth_cap)}, {write.ms(limits.time_limit_ms)}, as "
-            "given to the report. The cap counts a little more than the trace does, so runs are stopped somewhat earlier.",
+            "given to the report. The cap counts a little more than the trace does, so runs are stopped somewhat earlier. The same "
+            "two bound programs when a version is saved: the engine has one setting for both.",
         ),
         (
             "Thresholds",
             f"growing: the cap within {limits.horizon_days:g} days · close: p99 from {write.percent(limits.close)} of "
-            f"the cap · slow: more than {limits.slow_times:g} times and {write.ms(limits.slow_extra_ms)} above what "
-            "the nodes explain",
+            f"the cap, or a program as the validator counts it · slow: more than {limits.slow_times:g} times and "
+            f"{write.ms(limits.slow_extra_ms)} above what the nodes explain",
         ),
         ("Compared with", compared_words(previous)),
         (
