@@ -206,15 +206,19 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
         earlier = [stop for stop in evidence.stops_before if stop.kind == kind and stop.key.family == key.family]
         before = stop_count(stop for stop in earlier if stop.key == key)
         others = stop_count(earlier) - before
-        tag = "new" if evidence.has_history and (kind, key.family) not in known else "finding"
+        is_new = (kind, key.family) not in known
         if kind == "limit":
             start, limits = min(evidence.since, evidence.until - HISTORY), evidence.thresholds
             window = Window(evidence.since, evidence.until)
             needed = passed(lake, key, own, start, window, before=before, node_cap=limits.node_cap)
             size = sizes.get(key, _NO_SIZE)
-            found.append(limit(tag, key, own, before, needed, size, limits, others_before=others))
+            one = limit("finding", key, own, before, needed, size, limits, others_before=others)
+            # What an older version was stopped by was another cap, where this one's runs pass at other times.
+            is_new = is_new or (one.facts["may_be_lowered"] and not before)
+            found.append(replace(one, kind="new") if is_new and evidence.has_history else one)
         else:
             stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
+            tag = "new" if is_new and evidence.has_history else "finding"
             found.append(refused(tag, key, own, stops, before, others_before=others))
     return found + [_judged(lake, evidence, one, sizes) for one in timeouts(evidence.stops, evidence.table)]
 

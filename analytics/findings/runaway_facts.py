@@ -154,7 +154,7 @@ def program(kind: str, row: Mapping[str, Any], own: ProgramGrowth, limits: Thres
     count = own.nodes[-1][1]
     facts = {
         "program": own, "node_cap": limits.node_cap, "is_close": count >= limits.close * limits.node_cap,
-        "p99": row["est_nodes_p99"], "stopped": int(row["limit_count"]),
+        "ok_logged": int(row["ok_logged_count"]), "nodes_max": row["nodes_max"], "stopped": int(row["limit_count"]),
     }  # fmt: skip
     number = Estimate(float(count), float(count), float(count), 0, "good")
     return Finding(kind, "program", own.key, None, None, None, number, "nodes", facts)

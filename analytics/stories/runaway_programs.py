@@ -46,12 +46,12 @@ def program_words(facts: Mapping[str, Any]) -> list[Inline]:
 
 def _runs(facts: Mapping[str, Any]) -> str:
     """What that means for runs: nothing."""
-    p99 = facts["p99"]
     if facts["stopped"]:
         return " That is another limit than the one that stopped runs."
-    if math.isnan(p99.value):
+    if not facts["ok_logged"] or facts["nodes_max"] is None:
         return " It stops no run."
-    return f" It stops no run: runs use {write.number(p99.value)} at p99."
+    logged, most = write.count(facts["ok_logged"]), write.count(facts["nodes_max"])
+    return f" It stops no run: the largest of its {logged} logged ok runs took {most}."
 
 
 def _grew(own: ProgramGrowth) -> list[Inline]:
@@ -75,9 +75,8 @@ def versions_ahead(leads: Ahead, meets: str) -> str:
     versions, days = leads.versions, leads.days
     if not leads.has_interval:
         after = f"the {_nth(versions.value)} version from now would be the first that {meets}"
-        told = (
-            f"Another step like this one {meets}" if versions.value == 1 else f"Were every step like this one, {after}"
-        )
+        told = f"Were every step like this one, {after}"
+        told = f"Another step like this one {meets}" if versions.value == 1 else told
         return f"{told}; two versions give no interval, and cannot tell when."
     first = f"At steps like these the first version that {meets} is"
     if math.isinf(versions.high):
@@ -88,10 +87,12 @@ def versions_ahead(leads: Ahead, meets: str) -> str:
         which += f" [{write.between(versions.low, versions.high)}]"
     if math.isinf(days.high) or math.isnan(days.value):
         return f"{first} {which}; when it comes cannot be said."
-    when = (
-        f"{write.number(days.value, days.low, days.high, unit='days')} {write.bounds(days.value, days.low, days.high)}"
-    )
-    return f"{first} {which}, in about {when.strip()} if versions come as they did."
+    if days.grade == "too few":  # the ends are all that can be said
+        span = write.between(math.floor(days.low), math.ceil(days.high), unit="days")
+        return f"{first} {which}, {span} from now if versions come as they did."
+    about = write.number(days.value, days.low, days.high, unit="days")
+    ends = write.bounds(days.value, days.low, days.high)
+    return f"{first} {which}, in about {f'{about} {ends}'.strip()} if versions come as they did."
 
 
 def _nth(number: float) -> str:
@@ -125,8 +126,8 @@ def program_cell(row: Mapping[str, Any], limits: Thresholds) -> Markup:
     shown = page.finding(write.count(count)) if left < 0 else _coloured(row, count, limits)
     versions = row["est_ast_versions_to_cap"]
     if row["is_live"] and left >= 0 and math.isfinite(versions.value) and versions.high < math.inf:
-        ends = write.bounds(versions.value, versions.low, versions.high)
-        below += f" · {write.count(versions.value)} {'version' if versions.value == 1 else 'versions'} {ends}".rstrip()
+        ends = f" [{write.between(versions.low, versions.high)}]" if versions.high > versions.low else ""
+        below += f" · {write.count(versions.value)} {'version' if versions.value == 1 else 'versions'}{ends}"
     return Markup('{}<br><span class="ci">{}</span>').format(shown, below)
 
 

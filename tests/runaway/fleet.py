@@ -15,6 +15,8 @@ from tests.runaway import programs
 UNTIL: Final = utc("2026-03-17 00:00")
 SINCE: Final = UNTIL - timedelta(days=1)
 EVERYWHERE: Final = "*"
+FAR: Final = frozenset({"not growing", "program close to the cap"})
+"""Groups of versions whose runs are far from any limit; ladders that a cap can stop are programs that no validator takes."""
 
 Key = tuple[str | None, str, int]
 
@@ -96,6 +98,13 @@ class Incident:
         return self.realm in (EVERYWHERE, family.realm) and self.family in (EVERYWHERE, family.name)
 
 
+class Refused(NamedTuple):
+    """When the validator would first refuse a version, if authors go on as planned: which from now, and in how many days."""
+
+    version: int
+    days: float
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """One finding that should be there.
@@ -107,6 +116,7 @@ class Expected:
         runs: The runs of the window it speaks of; their number, the first and the last are compared exactly.
         words: What its sentence says; ``{…}`` is filled from ``told``.
         told: Values for the words, from the truth.
+        refused: What the author has planned, which must lie in the ranges that are told.
         reaches_cap: The growth goes on, and the day on which one run in a hundred is stopped lies in the range that is told.
     """
 
@@ -117,6 +127,7 @@ class Expected:
     words: tuple[str, ...] = ()
     told: Callable[[list[Run]], dict[str, Any]] | None = None
     reaches_cap: bool = False
+    refused: Refused | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,47 @@ def matching(told: Told, wanted: Expected) -> list[dict[str, Any]]:
     return [row for row in told.facts["findings"] if _is(row, wanted)]
 
 
+def programs_near(told: Told) -> dict[Key, int]:
+    """Versions that ran last of their family, and whose whole program has nine tenths of what the validator takes, or more."""
+    found = {}
+    for player in told.story.fleet:
+        last = max(
+            (
+                run
+                for run in told.window
+                if run.family == player.family.name and run.realm == player.family.realm and run.logged
+            ),
+            key=_moment,
+        )
+        nodes = 1 + _nodes(player.family.programs[last.version]["rules"])
+        if nodes >= 0.9 * MOST_NODES:
+            found[last.key] = nodes
+    return found
+
+
+def _nodes(part: Any) -> int:
+    """What the validator counts of a part of these programs, none of which has a bare condition, for short."""
+    if isinstance(part, list):
+        return sum(map(_nodes, part))
+    if not isinstance(part, dict):
+        return 0
+    is_counted = "type" in part or "when" in part
+    return is_counted + sum(_nodes(value) for key, value in part.items() if part.get("type") != "literal")
+
+
+def large_programs(told: Told) -> list[str]:
+    """Is each program that is close to what the validator takes, or above it, found with its count, and no other called close?"""
+    said = {key_of(row): row for row in told.facts["findings"] if row["what"] == "program"}
+    near = programs_near(told)
+    wrong = [f"the program of {key}, {nodes} nodes, is not found" for key, nodes in near.items() if key not in said]
+    for key, row in said.items():
+        true = near.get(key) if key else None
+        told_close = "is close to" in row["sentence"] or "and 1,000 is the most" in row["sentence"]
+        if (true is not None and row["number"]["value"] != true) or told_close != (true is not None):
+            wrong.append(f"{key} has {true}: {row['sentence']}")
+    return wrong
+
+
 def _is(row: dict[str, Any], wanted: Expected) -> bool:
     return row["what"] in wanted.whats and key_of(row) == wanted.key
 
@@ -51,7 +92,13 @@ def named(told: Told) -> list[str]:
 def false_findings(told: Told) -> list[str]:
     """Is anything found that was not planted?"""
     found = told.facts["findings"]
-    return [row["sentence"] for row in found if not any(_is(row, wanted) for wanted in told.story.expected)]
+    near = programs_near(told)  # those are looked at by `large_programs`, in every story
+    return [
+        row["sentence"]
+        for row in found
+        if not any(_is(row, wanted) for wanted in told.story.expected)
+        and not (row["what"] == "program" and key_of(row) in near)
+    ]
 
 
 def counted(told: Told) -> list[str]:
@@ -103,7 +150,7 @@ def worded(told: Told) -> list[str]:
 
 def foreseen(told: Told) -> list[str]:
     """Does the day on which one run in a hundred is stopped lie in the range that was told?"""
-    wrong = []
+    wrong = _refused(told)
     for wanted in told.story.expected:
         if not wanted.reaches_cap:
             continue
@@ -113,6 +160,21 @@ def foreseen(told: Told) -> list[str]:
             high = math.inf if high is None else high
             if not low - _HALF_A_DAY <= true <= high + _HALF_A_DAY:
                 wrong.append(f"{true:.1f} days to the cap, said {low:.1f} – {high:.1f}")
+    return wrong
+
+
+def _refused(told: Told) -> list[str]:
+    """Versions and days until the validator refuses one: does what the author has planned lie in what is told?"""
+    wrong = []
+    league = {key_of(row): row for row in told.facts["league"]}
+    for wanted in told.story.expected:
+        if wanted.refused is None:
+            continue
+        row = league[wanted.key]
+        for name, true in zip(("est_ast_versions_to_cap", "est_ast_days_to_cap"), wanted.refused, strict=True):
+            low, high = row[name]["low"], row[name]["high"]
+            if not low <= true <= (math.inf if high is None else high):
+                wrong.append(f"{name} of {wanted.key}: {true}, said {low} – {high}")
     return wrong
 
 
@@ -164,6 +226,7 @@ def judged(told: Told) -> list[str]:
 CHECKS: Final[dict[str, Callable[[Told], list[str]]]] = {
     "named": named,
     "nothing else": false_findings,
+    "large programs": large_programs,
     "counted": counted,
     "ordered": ordered,
     "worded": worded,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from analytics.demo.families.elsewhere import HOSTILE_FAMILY, HOSTILE_REALM
 from tests.runaway import programs
 from tests.runaway.fleet import (
+    FAR,
     SINCE,
     UNTIL,
     Expected,
@@ -86,7 +87,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
             _stopped(None, words=("Badge ladder v1 (no realm)",)),
             _stopped(HOSTILE_REALM, HOSTILE_FAMILY),
         ),
-        groups={(realm, _LADDER, 1): frozenset({"not growing"}) for realm in ("east", "south")},
+        groups={(realm, _LADDER, 1): FAR for realm in ("east", "south")},
         absent={
             "findings": ("<script", "<img", "\u202e", "may have been lowered"),
             "league": ("<script", "<img", "\u202e"),
@@ -114,7 +115,7 @@ ODDITIES: Final[tuple[Story, ...]] = (
             Expected(kinds("close"), kinds("finding new worse"), ("timeless", _LADDER, 1)),
         ),
         leads=("traced", _LADDER, 1),
-        groups={(realm, _LADDER, 1): frozenset({"not growing"}) for realm in ("aborted", "coded")},
+        groups={(realm, _LADDER, 1): FAR for realm in ("aborted", "coded")},
         absent={"findings": ("may have been lowered",)},
     ),
     Story(

@@ -29,6 +29,34 @@ def tall(*, above: int = 0, rungs: int = 340, odd: bool = False) -> Node:
     }
 
 
+def crowded(rungs: int, later: int, *, from_level: int = 4) -> Node:
+    """A ladder that pays, and rules behind it that a run reads only below a level: 15 + 3 rungs + 6 later nodes in all.
+
+    Args:
+        rungs: Of the ladder, as in ``tall``.
+        later: Rules behind it.
+        from_level: From this level on the ladder pays, and no rule behind it is read.
+    """
+    return {
+        "rules": [
+            rule(all_of(ladder(_LEVEL, 1, rungs), compare(_LEVEL, ">", 0)), note("level", True), node_id="ladder"),
+            rule(compare(_LEVEL, ">=", from_level), assign(3, "Climbed"), node_id="pay"),
+            *(rule(compare(_LEVEL, "<=", -step), assign(1, "Low"), node_id=f"low-{step}") for step in range(later)),
+        ]
+    }
+
+
+def climbers(level: int, *, newcomers: float = 0.02) -> MakeFields:
+    """Levels around a middle, and a few of those who have only begun."""
+
+    def fields(events: Events) -> dict[str, Column]:
+        usual = level + np.clip(events.rng.standard_normal(len(events)), -2, 2) * 2
+        begun = events.rng.random(len(events)) < newcomers
+        return {_LEVEL: np.where(begun, 1, np.rint(usual)).astype(np.int64)}
+
+    return fields
+
+
 def level_of(nodes: int) -> int:
     """The level at which a run leaves so many entries, or a few less."""
     return (nodes - 14) // 3

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tests.runaway import programs
 from tests.runaway.fleet import (
+    FAR,
     SINCE,
     UNTIL,
     Expected,
@@ -55,6 +56,7 @@ _RISING = family("gym", "Step ladder", programs.levels(180, 8, spread=4), progra
 _LEVELS_OFF = family("gym", "Season ladder", programs.levels(80, 22, spread=4, flat_after=8), programs.tall())
 _CHECKOUT = family("tram", "Checkout ladder", programs.levels(230, spread=12), programs.tall())
 _KIOSK = family("tram", "Kiosk ladder", programs.levels(120, spread=8), programs.tall())
+_STAND = family("tram", "Kiosk ladder", programs.levels(120, spread=8), programs.tall(rungs=150))
 _PROBED = family(
     "bay", "Daily quest", programs.quest_fields, programs.quest("user.avg_time", "user.measurements_count")
 )
@@ -97,7 +99,7 @@ STORIES: Final[tuple[Story, ...]] = (
         "A ladder grew for eight days and then stayed where it is, well below the cap, for six.",
         (*quiet(), Player(_LEVELS_OFF, 200)),
         days=14,
-        groups={("gym", "Season ladder", 1): frozenset({"not growing"})},
+        groups={("gym", "Season ladder", 1): FAR},
     ),
     Story(
         "lowered_cap",
@@ -115,7 +117,7 @@ STORIES: Final[tuple[Story, ...]] = (
             ),
         ),
         leads=("tram", "Checkout ladder", 1),
-        groups={("tram", "Kiosk ladder", 1): frozenset({"not growing"})},
+        groups={("tram", "Kiosk ladder", 1): FAR},
     ),
     Story(
         "stall",
@@ -239,7 +241,7 @@ STORIES: Final[tuple[Story, ...]] = (
     Story(
         "quiet",
         "Nothing happens.",
-        (*quiet(), Player(_KIOSK), Player(_PROBED)),
+        (*quiet(), Player(_STAND), Player(_PROBED)),
         days=8,
         page={"head": ("Nothing new",)},
     ),
@@ -269,7 +271,7 @@ STORIES: Final[tuple[Story, ...]] = (
             ),
         ),
         page={"head": ("1 fixed",)},
-        groups={("tram", "Badge ladder", 1): frozenset({"not growing"})},
+        groups={("tram", "Badge ladder", 1): FAR},
     ),
     Story(
         "known_limit",
@@ -306,7 +308,7 @@ STORIES: Final[tuple[Story, ...]] = (
         ),
         expected=(Expected(kinds("limit"), kinds("new"), ("tram", "Badge ladder", 2), _limited),),
         leads=("tram", "Badge ladder", 2),
-        groups={("tram", "Badge ladder", 1): frozenset({"not growing"})},
+        groups={("tram", "Badge ladder", 1): FAR},
         absent={"findings": ("may have been lowered",)},
     ),
 )

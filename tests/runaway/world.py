@@ -21,10 +21,11 @@ from analytics.window import Window
 from tests.runaway.engine import play
 from tests.runaway.fleet import SINCE, UNTIL, Run, Story
 from tests.runaway.oddities import ODDITIES
+from tests.runaway.publishing import PUBLISHING
 from tests.runaway.stories import STORIES
 
 SEED: Final = 20260317
-ALL: Final = (*STORIES, *ODDITIES)
+ALL: Final = (*STORIES, *ODDITIES, *PUBLISHING)
 
 
 @dataclass(frozen=True)
