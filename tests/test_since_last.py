@@ -88,6 +88,24 @@ def test_what_it_had_is_known_though_the_version_changed(tmp_path: Path) -> None
     assert kinds(compared([found(count=31, key=later)], last, now(key=later))) == [("finding", "limit")]
 
 
+@pytest.mark.parametrize(
+    ("version", "before", "lowered", "kind"),
+    [
+        (3, 0, True, "new"),  # never stopped: what stopped version 2 was another cap
+        (3, 5, True, "finding"),
+        (2, 0, True, "finding"),
+        (3, 0, False, "finding"),  # it runs into the cap that version 2 ran into
+    ],
+)
+def test_a_lowered_cap_is_new_to_a_version_that_was_never_stopped(
+    tmp_path: Path, version: int, before: int, lowered: bool, kind: str
+) -> None:
+    last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
+    key = LADDER._replace(version=version)
+    stop = found(count=30, key=key, may_be_lowered=lowered, before=before)
+    assert kinds(compared([stop], last, now(key=key))) == [(kind, "limit")]
+
+
 def test_a_rate_that_rose_by_more_than_chance_is_worse(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
     assert kinds(compared([found(count=120)], last, now())) == [("worse", "limit")]

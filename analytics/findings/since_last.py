@@ -62,7 +62,8 @@ class Now:
 def compared(found: list[Finding], previous: Previous, now: Now) -> list[Finding]:
     """The findings of a window by what became of them since the last report.
 
-    ``new``: the last report did not have it, nor anything nearer to the cap. ``worse``: its rate rose
+    ``new``: the last report did not have it, nor anything nearer to the cap; a cap that may have been lowered is new to each
+    version. ``worse``: its rate rose
     (`differences.rate_change_p`, all versions of the family together), its figure lies beyond the interval of the last one, it
     has grown by another version, or it is growth by the day, which comes nearer every day. ``finding``: known. ``fixed``:
     the last report had it, and the window shows that it holds no more: of what counts runs, at least `EXPECTED` were expected
@@ -100,11 +101,17 @@ def _told(finding: Finding, known: Mapping[tuple[str, Family | None], Known], co
     if what in EVENTS:
         return replace(finding, kind="finding")
     before = known.get((what, family))
-    if before is not None:
+    if before is not None and not _is_another_cap(finding, before):
         return replace(finding, kind="worse" if _is_worse(finding, before, count, now) else "finding")
     # Who was stopped by the cap and is only close to it now is better off: no news to wake anybody for.
     nearer = NEARNESS[NEARNESS.index(what) + 1 :] if what in NEARNESS else ()
     return replace(finding, kind="finding" if any((worse, family) in known for worse in nearer) else "new")
+
+
+def _is_another_cap(finding: Finding, before: Known) -> bool:
+    """Whether a version that was never stopped seems to be by a lowered cap, so that what stopped an older one was another."""
+    facts = finding.facts
+    return bool(facts.get("may_be_lowered")) and not facts.get("before") and finding.key != before.key
 
 
 def _is_worse(finding: Finding, before: Known, count: int, now: Now) -> bool:

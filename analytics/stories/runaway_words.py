@@ -62,7 +62,7 @@ def number(finding: Finding) -> Markup:
         return Markup("{} {}").format(page.strong(words), page.grade("logged")) if words else Markup("")
     if isinstance(value, Estimate) and finding.what == "program":
         told = f"{write.count(value.value)} of {write.count(finding.facts['node_cap'])} nodes"
-        return Markup("{} {}").format(page.strong(told), page.grade("logged"))
+        return Markup("<b>{}</b>").format(told)  # of a definition: counted, and not in the log
     if isinstance(value, Estimate) and finding.unit == "nodes":
         told = write.at_least(value.value) if value.is_at_least else write.number(value.value)
         return Markup("{} {}").format(page.strong(f"{told} nodes"), page.grade(value.grade))
