@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analytics import page
 from analytics.demo import dsl
 from analytics.estimate import NOTHING
 from analytics.findings.program_growth import ProgramGrowth, program_growth
@@ -207,6 +208,13 @@ def test_a_sentence_about_a_program_says_what_is_left_and_no_more_than_its_versi
     program: ProgramGrowth, text: str
 ) -> None:
     assert text in plain(program_words(facts(program)))
+
+
+def test_what_an_author_called_a_node_cannot_attack_the_page() -> None:
+    named = "it holds a node of the unknown type “<script>alert(1)</script>\u202e”"
+    html = str(page.inline(program_words(facts(own(984, refusal=named)))))
+    assert "<script" not in html and "\u202e" not in html
+    assert "refused already: <bdi>it holds a node of the unknown type" in html
 
 
 def test_a_program_of_runs_that_were_stopped_is_not_said_to_stop_none() -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from analytics.findings.thresholds import Thresholds
 
+_WHY = 160
+"""Letters of a reason: an author's word in it has 60 at most."""
 _SHOWN = 5
 """Versions whose counts are told one by one."""
 
@@ -40,7 +42,14 @@ def program_words(facts: Mapping[str, Any]) -> list[Inline]:
     if own.smallest_rule is not None:
         text += f"; the smallest rule of this program has {write.count(own.smallest_rule)}"
     if own.refusal:
-        return [text, f". As it is stored it is refused already: {own.refusal}.", _runs(facts), *_grew(own)]
+        return [
+            text,
+            ". As it is stored it is refused already: ",
+            page.author(own.refusal, _WHY),
+            ".",
+            _runs(facts),
+            *_grew(own),
+        ]
     return [text, ".", _runs(facts), *_grew(own)]
 
 

@@ -125,7 +125,7 @@ PUBLISHING: Final[tuple[Story, ...]] = (
                 kinds("program"),
                 kinds("finding"),
                 ("gym", "Tall rules", 1),
-                words=("981 of 1,000 nodes", "adds more than 19 is refused", "logged ok runs took 93"),
+                words=("981 of 1,000 nodes", "adds more than 19 is refused", "logged ok runs took 9"),
             ),
         ),
         rate=0.05,
