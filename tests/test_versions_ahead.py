@@ -26,6 +26,7 @@ from analytics.findings.versions_ahead import NOWHERE, Ahead, ahead
 from analytics.lake import Lake
 from analytics.page.text import plain
 from analytics.program import PublishedSize, Size
+from analytics.stories.runaway_league import _with_versions
 from analytics.stories.runaway_programs import program_words, versions_ahead
 from analytics.stories.runaway_sentences import sentence
 from tests.forecast.versions import GAPS, STEPS, held
@@ -235,6 +236,14 @@ def test_versions_of_runs_say_what_two_of_them_cannot() -> None:
     [(key, chain)] = chains(version_nodes(ladder(450, 730))).items()
     told = sentence(versions(key, chain, 1000, True, versions_to_cap(chain, 1000, UNTIL))).striptags()
     assert "One more such step passes the cap of 1,000. When it comes cannot be said of two versions." in told
+
+
+def test_versions_to_the_cap_stand_below_the_days_where_an_end_can_be_told() -> None:
+    days = page.mute("not growing")
+    ended = ahead(395, (39.0, 40.0, 41.0), 20).versions
+    assert plain(_with_versions(days, ended)) == "not growing10 versions [9 – 11]"
+    assert _with_versions(days, ahead(395, (40.0,), 20).versions) == days
+    assert _with_versions(days, NOTHING) == days
 
 
 # ---- the report ------------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def _league_row(rank: int, row: Mapping[str, Any], tags: list[str], most: float,
         "ms": _bar(ms50, ms99, limits.time_limit_ms, None),
         "program": program_cell(row, limits),
         "stopped": share_words(row["limit_share"]),
-        "days": _days(row, hit, heading),
+        "days": page.finding("at the cap") if hit else _with_versions(_days(row, heading), row["est_versions_to_cap"]),
     }
 
 
@@ -92,9 +92,16 @@ def _bar(p50: Estimate, p99: Estimate, limit: float, role: str | None) -> Markup
     return page.headroom(ends[0], ends[1], limit, role, beyond(p50, p99))
 
 
-def _days(row: Mapping[str, Any], hit: bool, heading: bool) -> Markup:
-    if hit:
-        return page.finding("at the cap")
+def _with_versions(days: Markup, versions: Estimate) -> Markup:
+    """Days to the cap, and below them versions to it, where runs grow by versions and an end can be told."""
+    if not versions.high < math.inf:
+        return days
+    ends = f" [{write.between(versions.low, versions.high)}]" if versions.high > versions.low else ""
+    told = f"{write.count(versions.value)} {'version' if versions.value == 1 else 'versions'}{ends}"
+    return Markup('{}<br><span class="ci">{}</span>').format(days, told)
+
+
+def _days(row: Mapping[str, Any], heading: bool) -> Markup:
     days, trend = row["est_days_to_cap"], row["trend"]
     if trend == "bounded":
         return Markup('{}<br><span class="ci">at most {} nodes</span>').format(
