@@ -1,0 +1,1 @@
+"""Small lakes of every oddity a log can hold, and reports of them."""
