@@ -118,8 +118,8 @@ def rate_change_p(failed: tuple[int, int], all_runs: tuple[Estimate, Estimate]) 
     """
     from scipy import stats
 
-    if sum(failed) == 0 or min(runs.value for runs in all_runs) <= 0:
-        return 1.0
+    if sum(failed) == 0 or not all(runs.value > 0 for runs in all_runs):
+        return 1.0  # also where nobody knows how many ran
     if min(failed) < 5:
         least = all_runs[1].low / (all_runs[0].high + all_runs[1].low)
         most = all_runs[1].high / (all_runs[0].low + all_runs[1].high) if all_runs[1].high < math.inf else 1.0

@@ -108,7 +108,7 @@ def split(before: Side, after: Side) -> Split:
         excess[here] = rows["points"].to_numpy(float) - earlier.value
         half = (earlier.high - earlier.low) / 2
         if math.isfinite(half):
-            variance_of_means += (float(rows["sample_weight"].sum()) * half / estimates.Z_95) ** 2
+            variance_of_means += _squared(float(rows["sample_weight"].sum()) * half / estimates.Z_95)
     overpaid = _widened(estimates.total(excess, weights), variance_of_means, float(np.nansum(weights * abs(excess))))
     runs = float(weights.sum())
     per_run = estimates.mean(excess, weights, future=True)
@@ -138,7 +138,7 @@ def _overpaid(old: pd.DataFrame, new: pd.DataFrame) -> Estimate:
     earlier = estimates.mean(old["points"], old["sample_weight"], future=True)
     excess = new["points"].to_numpy(float) - earlier.value
     half = (earlier.high - earlier.low) / 2
-    extra = (float(new["sample_weight"].sum()) * half / estimates.Z_95) ** 2 if math.isfinite(half) else 0.0
+    extra = _squared(float(new["sample_weight"].sum()) * half / estimates.Z_95) if math.isfinite(half) else 0.0
     size = float(np.nansum(new["sample_weight"] * abs(excess)))
     return _widened(estimates.total(excess, new["sample_weight"]), extra, size)
 
@@ -158,6 +158,11 @@ def _paid(side: Side) -> pd.DataFrame:
 
 def _names(rows: pd.DataFrame) -> pd.Series:
     return rows["case_name"].fillna(NO_CASE).astype("category")
+
+
+def _squared(value: float) -> float:
+    """Beyond a double it is infinite, which is a wide interval and no failure, as ``**`` would have it."""
+    return value * value
 
 
 def _or_zero(value: float) -> float:

@@ -116,7 +116,8 @@ def hot_rules(nodes: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     groups: dict[tuple[Key, str | None], list[dict[str, Any]]] = {}
-    for record in records(nodes):
+    # Where the sampling rate is 0 nobody knows how many runs an entry stands for.
+    for record in records(nodes[nodes["est_entries"].notna()]):
         key = key_of(record["realm_id"], record["strategy"], record["strategy_version"])
         groups.setdefault((key, text_or_none(record["rule_id"])), []).append(record)
     totals: dict[Key, float] = {}
@@ -127,7 +128,8 @@ def hot_rules(nodes: pd.DataFrame) -> pd.DataFrame:
         entries = math.fsum(record["est_entries"] for record in own)
         by_type: dict[str, float] = {}
         for record in own:
-            by_type[str(record["type"])] = by_type.get(str(record["type"]), 0.0) + record["est_entries"]
+            kind = text_or_none(record["type"]) or "(no type)"
+            by_type[kind] = by_type.get(kind, 0.0) + record["est_entries"]
         found.append(
             {
                 "realm_id": key.realm,

@@ -20,6 +20,7 @@ __all__ = [
 NOTHING = "–"
 _NBSP = "\u00a0"
 _MOST_DIGITS = 3
+_SMALL_LEAD = Decimal("3.55")
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -76,10 +77,11 @@ def step(value: Any, low: Any = None, high: Any = None) -> int | None:
         by_value = math.floor(math.log10(abs(centre))) - (_MOST_DIGITS - 1)
     # One open side: the distance to the other bound is the half-width we know.
     widths = [abs(bound - centre) for bound in (under, over) if bound is not None and centre is not None]
-    half = (over - under) / 2 if under is not None and over is not None else max(widths, default=0.0)
-    if half > 0:
+    half = over / 2 - under / 2 if under is not None and over is not None else max(widths, default=0.0)
+    if 0 < half < math.inf:
         exponent = math.floor(math.log10(half))
-        by_width = exponent - 1 if half / 10**exponent < 3.55 else exponent
+        # in decimals: a power of ten beyond a double, or below the smallest, is one too
+        by_width = exponent - 1 if Decimal(half).scaleb(-exponent) < _SMALL_LEAD else exponent
     known = [candidate for candidate in (by_value, by_width) if candidate is not None]
     if not known:
         return None
@@ -92,7 +94,7 @@ def step(value: Any, low: Any = None, high: Any = None) -> int | None:
 
 
 def _ends_in_zero(value: float, places: int) -> bool:
-    return round(value * 10.0**-places) % 10 == 0
+    return round(Decimal(repr(value)).scaleb(-places)) % 10 == 0
 
 
 def _written(value: Decimal, places: int | None, sign: bool = False) -> str:

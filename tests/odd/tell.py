@@ -83,7 +83,10 @@ def _post_mortems(
     lake: Warehouse, shape: Shape, window: dict[str, Any], is_whole: bool
 ) -> Iterator[tuple[str, list[str]]]:
     strategies = list(shape.strategies) if is_whole else list(shape.strategies)[:1]
+    realms = set(lake.realms)
     for number, one in enumerate(strategies):
+        if one.realm not in realms:
+            continue  # not one run of it
         scoped = lake.scoped([one.realm])
         asked = {"strategy_id": one.strategy_id(1), **window}
         ways: list[dict[str, Any]] = [{}]
