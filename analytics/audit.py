@@ -197,7 +197,8 @@ def _realms(hours: pd.DataFrame, rate: float) -> pd.DataFrame:
 
 def _drawn_at_rate_zero(rows: pd.DataFrame) -> list[str]:
     count = int(rows["unweighted_count"].sum())
-    return [f"{count:,} ok rows were drawn in a time for which a rate of 0 is configured."] if count else []
+    rows = "row was" if count == 1 else "rows were"
+    return [f"{count:,} ok {rows} drawn in a time for which a rate of 0 is configured."] if count else []
 
 
 def _against_counters(realms: pd.DataFrame) -> list[str]:

@@ -62,7 +62,9 @@ def check(lake: Lake, realms: Sequence[str | None] | None) -> None:
     for realm in realms or ():
         if realm not in known:
             raise UnknownNameError(
-                f"the lake holds nothing of realm {realm!r}",
+                f"the lake holds nothing of realm {realm!r}"
+                if realm is not None
+                else "the lake holds no run without a realm",
                 hint="`strategy-analytics status --all-realms` lists them, for who may see them all",
                 realm=realm,
             )

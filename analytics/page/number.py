@@ -13,7 +13,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, Invali
 from typing import Any, Protocol
 
 __all__ = [
-    "NOTHING", "Estimated", "at_least", "at_most", "between", "bounds", "clock", "count", "day", "exact", "finite",
+    "NOTHING", "Estimated", "at_least", "at_most", "between", "bounds", "clock", "count", "counted", "day", "exact", "finite",
     "ms", "number", "percent", "span", "step", "when",
 ]  # fmt: skip
 
@@ -152,6 +152,11 @@ def count(value: Any) -> str:
     """A counted number, exact: "9,786"."""
     found = _decimal(value)
     return NOTHING if found is None else _written(found, 0)
+
+
+def counted(value: int, noun: str) -> str:
+    """So many of something that takes an s: "1 row", "9,786 rows"."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
 
 
 def exact(value: Any, *, sign: bool = False) -> str:

@@ -221,13 +221,14 @@ def _statement(node: Any, indent: str) -> list[str]:
     if not isinstance(node, Mapping):
         return [f"{indent}{_json(node)}"]
     kind, value = node.get("type"), expression(node.get("value"))
+    case = "no case" if node.get("case_name") is None else f"case {node['case_name']}"
     said = {
-        "assign_points": f"assign {value} points, case {node.get('case_name')}",
+        "assign_points": f"assign {value} {'point' if value == '1' else 'points'}, {case}",
         "set_points": f"set points to {value}",
         "set_case_name": f"set case to {value}",
         "set_data": f"set data.{node.get('key')} to {value}",
         "set_callback_data": f"call back with {node.get('key')} = {value}",
-        "veto": f"veto, case {node.get('case_name')}",
+        "veto": f"veto, {case}",
         "return": "return",
     }.get(str(kind))
     return [indent + (said if said is not None else _json(node))]

@@ -64,7 +64,7 @@ def _version(found: Incident, parts: Split | None) -> list[page.Todo]:
         todo.append(
             page.Todo(
                 f"Roll back to {found.rollback.label}: done, {number.when(found.rollback.first)}.",
-                f"The log agrees: {found.rollback.logged_count:,} rows of {found.rollback.label} since.",
+                f"The log agrees: {number.counted(found.rollback.logged_count, 'row')} of {found.rollback.label} since.",
                 call,
                 done=True,
             )

@@ -47,7 +47,7 @@ def users(
     if small:
         return page.section("who", "Who is affected?", [small.note], f"{small.count(counted)} users were logged.")
     said = (
-        f"At least {counted:,} users. Single users are rarely logged often enough to say how much; "
+        f"At least {number.counted(counted, 'user')}. Single users are rarely logged often enough to say how much; "
         "use the points ledger for amounts per person."
     )
     if replayed is not None and replayed.users:

@@ -109,8 +109,14 @@ class Against(PostMortem):
         a, b, both = self.inquiry.users
         return page.strip(
             [
-                page.Cell("Points per run, A", verdict.mean_points(after.rows), f"{len(after.rows):,} logged rows"),
-                page.Cell("Points per run, B", verdict.mean_points(before.rows), f"{len(before.rows):,} logged rows"),
+                page.Cell(
+                    "Points per run, A", verdict.mean_points(after.rows), number.counted(len(after.rows), "logged row")
+                ),
+                page.Cell(
+                    "Points per run, B",
+                    verdict.mean_points(before.rows),
+                    number.counted(len(before.rows), "logged row"),
+                ),
                 page.Cell("A beyond B, same runs", beyond, how if same or self._is_same else "cannot be told"),
                 page.Cell(
                     "Users in both",
@@ -125,7 +131,7 @@ class Against(PostMortem):
         """When both ran."""
         before, after = self.sides
         how = [
-            f"{span.label}: {number.span(span.first, span.last)}, {span.logged_count:,} rows."
+            f"{span.label}: {number.span(span.first, span.last)}, {number.counted(span.logged_count, 'row')}."
             for span in self.inquiry.spans[-6:]
         ]
         hours = (

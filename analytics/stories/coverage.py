@@ -54,15 +54,15 @@ def facts(
     gaps = (
         "no gaps"
         if not missing and not partial
-        else f"{len(missing)} days not extracted{found.of_them_expired}, {len(partial)} not complete"
+        else f"{number.counted(len(missing), 'day')} not extracted{found.of_them_expired}, {len(partial)} not complete"
     )
     rate = " and ".join(number.percent(w) for w in weights) or "unknown: no sampled row"
     return [
         ("Window", f"{number.span(since, until)}, {silent.gaps(gaps, silences)}; {compared}"),
         (
             "Rows used",
-            f"{len(ok):,} ok rows and {len(rows) - len(ok):,} failures, logged counts; "
-            f"{set_aside:,} ok rows set aside (points NULL, NaN or infinite)",
+            f"{number.counted(len(ok), 'ok row')} and {number.counted(len(rows) - len(ok), 'failure')}, logged counts; "
+            f"{number.counted(set_aside, 'ok row')} set aside (points NULL, NaN or infinite)",
         ),
         (
             "Sampling rate",

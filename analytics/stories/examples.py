@@ -99,7 +99,7 @@ def three_runs(
             page.mono(str(run["execution_id"])),
             f" · {number.when(run['created_at'], seconds=True)} · {run['label']} · user ",
             page.author(str(run["external_user_id"]) if show_users else masked(run["external_user_id"])),
-            f" · {int(run['nodes_executed']):,} nodes · {number.ms(run['duration_ms'])}",
+            f" · {number.counted(int(run['nodes_executed']), 'node')} · {number.ms(run['duration_ms'])}",
         ]
         body += [page.note(line), *told.parts()] if not body else [page.fold(line, told.parts())]
     return body

@@ -178,7 +178,7 @@ class Explained:
             f"realm {words.name(realm_name(run['realm_id']))}",
             f"{strategy} v{run['strategy_version']}",
             f"user {words.name(user or '–')}",
-            f"{int(run['nodes_executed']):,} nodes",
+            number.counted(int(run["nodes_executed"]), "node"),
             number.ms(run["duration_ms"]),
         ]
 

@@ -152,7 +152,7 @@ class PostMortem:
             "Version ribbon, points per run, runs per hour, failures and p99 duration on one time axis",
         )
         how += [
-            f"{span.label}: {number.span(span.first, span.last)}, {span.logged_count:,} rows."
+            f"{span.label}: {number.span(span.first, span.last)}, {number.counted(span.logged_count, 'row')}."
             for span in self.inquiry.spans[-5:]
         ]
         return page.section(

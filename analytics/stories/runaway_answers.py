@@ -186,5 +186,5 @@ def growing_words(table: pd.DataFrame, found: Sequence[Finding], horizon_days: f
     if unsure:
         parts.append(f" For {unsure} the days differ too much to tell.")
     if unknown:
-        parts.append(f" {unknown} of {len(versions)} have too few days to tell.")
+        parts.append(f" {unknown} of {len(versions)} {'has' if unknown == 1 else 'have'} too few days to tell.")
     return parts

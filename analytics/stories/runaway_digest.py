@@ -44,7 +44,7 @@ def digest(
             more = f"; {len(own) - MOST} more" if len(own) > MOST else ""
             parts.append(f"{len(own)} {word} ({'; '.join(_short(one) for one in own[:MOST])}{more})")
     if not parts:
-        parts.append(f"nothing new, {versions} versions ran" if versions else "nothing logged")
+        parts.append(f"nothing new, {write.counted(versions, 'version')} ran" if versions else "nothing logged")
     if missing_days:
         parts.insert(0, f"{missing_days} {'day' if missing_days == 1 else 'days'} not extracted")
     return f"runaway {_window(since, until)}: {', '.join(parts)}"

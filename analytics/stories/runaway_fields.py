@@ -39,7 +39,10 @@ def section(times: Times, time_limit_ms: float) -> Block:
     rows = records(times.table)
     if not rows:
         return page.section("fields", question, how, f"Cannot tell: no strategy has {ROWS} logged ok runs.")
-    body: list[Any] = [_picture(rows), page.fold("Milliseconds per node and per field", costs_table(times)),
+    # Where clocks say 0 for every run there is no time to split, and a picture would have no bar.
+    drawn = _picture(rows) if any(part.ms.value > 0 for row in rows for part in row["split"].parts) else None
+    shown = drawn or page.note("No picture: no part of any run's time can be told.")
+    body: list[Any] = [shown, page.fold("Milliseconds per node and per field", costs_table(times)),
             page.fold("Every strategy, and what the time limit covers", split_table(rows, time_limit_ms))]  # fmt: skip
     return page.section("fields", question, how, answer(rows), body)
 
@@ -120,6 +123,8 @@ def _note(one: Split) -> tuple[str, str]:
         part = one.blamed[0]
         value, bounds = page_ms(part.ms)
         return f"{' + '.join(part.names)} {value} {bounds}", "finding"
+    if not one.parts:
+        return "no part of it can be told", ""
     part = max(one.parts, key=lambda part: part.ms.value)
     value, bounds = page_ms(part.ms)
     if part.kind == "walk":

@@ -80,7 +80,9 @@ def gather(lake: Warehouse, evidence: Evidence, ran: Collection[Key]) -> Nodes:
 def section(found: Nodes) -> Block:
     """The section of the page."""
     if found.hot.empty and found.idle.empty:
-        return page.section("nodes", _QUESTION, _how(found), "No trace entry that can be counted is logged in this window.")
+        return page.section(
+            "nodes", _QUESTION, _how(found), "No trace entry that can be counted is logged in this window."
+        )
     blocks, unseen, proven = idle_blocks(found.idle, found.asked)
     body: list[Any] = [hot_table(found.hot.head(_HOT)), page.note(_read(found))]
     pictures = [(one, icicle_picture(one, number)) for number, one in enumerate(found.known.found[:_PICTURES], 1)]

@@ -50,7 +50,8 @@ def realm_words(lake: Warehouse) -> Inline:
     if len(realms) == 1:
         return Markup("realm <b>{}</b>").format(page.author(realm_name(realms[0])))
     named = sum(realm is not None for realm in realms)
-    return f"{named} realms and runs without one" if named < len(realms) else f"{named} realms"
+    told = write.counted(named, "realm")
+    return f"{told} and runs without one" if named < len(realms) else told
 
 
 def complete_words(lake: Warehouse, since: datetime, until: datetime) -> str:
@@ -118,13 +119,12 @@ def facts(
     rounded = f" In so large a window durations are rounded to {DIGITS} digits." if evidence.costs.is_rounded else ""
     stalled = stop_count(stop for stop in evidence.stops if stop.stalled)
     undefined = int(table["family_name"].isna().sum())
-    ok = write.count(totals["ok_logged_count"])
+    ok, failed = totals["ok_logged_count"], totals["failed_count"]
     told = [f"{totals[name]} {kind}" for name, kind in kinds.items() if totals[name] or name != "unknown_code_count"]
     failures = ", ".join([*told, f"{others} other"])
     look_back = f"trends and comparisons look {HISTORY.days} days back from its end"
-    failed = write.count(totals["failed_count"])
     held = coverage(lake, Window(since, until))
-    extent = f"{len(held.missing)} days not extracted{held.of_them_expired}, {len(held.partial)} not complete"
+    extent = f"{write.counted(len(held.missing), 'day')} not extracted{held.of_them_expired}, {len(held.partial)} not complete"
     extent = extent if held.missing or held.partial else "no gaps"
     definitions = (
         f"missing for {undefined} of {len(table)} strategies: those go by their id" if undefined else "all readable"
@@ -133,7 +133,8 @@ def facts(
         ("Window", f"{write.span(since, until)}, {silent.gaps(extent, silences)}; {look_back}"),
         (
             "Rows used",
-            f"{ok} ok rows and {failed} failures ({failures}), for an estimated {write.number(all_runs)} runs",
+            f"{write.counted(ok, 'ok row')} and {write.counted(failed, 'failure')} ({failures}), for an estimated "
+            f"{write.number(all_runs)} {'run' if all_runs == 1 else 'runs'}",
         ),
         (
             "Sampling rate",
@@ -141,18 +142,22 @@ def facts(
         ),
         (
             "Set aside",
-            f"{write.count(cancelled)} cancelled calls (ok, no points, no trace) say nothing about nodes. Failed runs log 0 nodes "
-            "and never enter a quantile; stopped runs count as beyond the limit. For the share of time, a run above 10 s counts "
-            f"as 10 s.{rounded}",
+            f"{write.counted(cancelled, 'cancelled call')} (ok, no points, no trace), whose nodes are not known. "
+            "Failed runs log 0 nodes and never enter a quantile; stopped runs count as beyond the limit. For the share of time, a "
+            f"run above 10 s counts as 10 s.{rounded}",
         ),
         (
             "Timeouts",
             f"{stalled} of {totals['timeout_count']} within a stalled event loop (three strategies or more within two minutes): "
-            "not counted against any rule",
+            "not counted against any rule"
+            if totals["timeout_count"]
+            else "none logged",
         ),
         (
             "Traces",
-            f"{write.count(cut)} of {ok} ok rows cut at the storage limit; node counts are whole, entries are not",
+            f"{write.count(cut)} of {write.counted(ok, 'ok row')} cut at the storage limit; node counts are whole, entries are not"
+            if ok
+            else "no ok row is logged",
         ),
         ("Definitions", definitions),
         (

@@ -36,7 +36,7 @@ def strip(found: Incident, window: pd.DataFrame, parts: Split | None, small: Sma
     return page.strip(
         [
             _points(found, rows, parts),
-            page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {len(rows):,} logged rows"),
+            page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {number.counted(len(rows), 'logged row')}"),
             page.Cell(
                 f"Users {where}",
                 small.count(users) if users else "–",

@@ -10,12 +10,31 @@ from typing import Any
 
 from analytics.page.text import as_json
 
-NO_NUMBER = re.compile(r"(?<![\w.])(nan|NaN(?! or )|NaT|[-−]?inf|[-−]?Infinity|None(?! of )|<NA>|Timestamp\()(?!\w)")
+NO_NUMBER = re.compile(
+    r"(?<![\w.])(nan|NaN(?! or |, inf|, Inf)|NaT|[-−]?inf|[-−]?Infinity(?!, U)|None(?! of )|<NA>|Timestamp\()(?!\w)"
+)
 NOTHING = re.compile(r"(?<![\d.,])0 of 0(?![\d.,])|(?<![\w•.-])[-−]0(?:\.0+)?(?![\d.,])")
 PLURALS = re.compile(r"(?<![\w.,:–/-])(?<!of )1 (?:\w+ )?(?:\w+[^sui]s|entries|queries|people|are|were|have)\b")
 """One of several: 1 rows. What only looks like it is in ``_FINE``; 0 of 1 programs is none either."""
-_FINE = re.compile(r"1 (?:\w+ (?:runs|needs|costs|takes|grows|reads|pays|stands|leaves|has|logs|times|stops|fails)|of \w+)\b")
-_VOID = {"br", "meta", "path", "rect", "use", "line", "img", "hr", "link", "circle", "input", "col", "polyline", "polygon"}
+_FINE = re.compile(
+    r"1 (?:\w+ (?:runs|needs|costs|takes|grows|reads|pays|stands|leaves|has|logs|times|stops|fails)|of \w+)\b"
+)
+_VOID = {
+    "br",
+    "meta",
+    "path",
+    "rect",
+    "use",
+    "line",
+    "img",
+    "hr",
+    "link",
+    "circle",
+    "input",
+    "col",
+    "polyline",
+    "polygon",
+}
 _BAD = {"script", "b-", "iframe", "object", "embed", "form", "base"}
 
 
@@ -54,10 +73,11 @@ class Page(HTMLParser):
             self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        if not self._open or self._open[-1][0] not in ("style", "pre"):
-            self.text += data
-        elif self._open[-1][0] == "pre":
+        within = {tag for tag, _, _ in self._open}
+        if "pre" in within:
             self.text += "\ufffc"  # a query, in which nan and null are words of the language
+        elif "style" not in within:
+            self.text += data
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _VOID:
@@ -67,7 +87,17 @@ class Page(HTMLParser):
             return
         _, named, start = self._open.pop()
         shown = self.text[start:].strip()
-        is_filled = named in ("answer",) or tag in ("section", "table", "tbody", "figure", "details", "h1", "h2", "h3", "summary")
+        is_filled = named in ("answer",) or tag in (
+            "section",
+            "table",
+            "tbody",
+            "figure",
+            "details",
+            "h1",
+            "h2",
+            "h3",
+            "summary",
+        )
         if is_filled and not shown:
             self.empty.append(f"<{tag} {named}>")
         self.text += "\n" if tag in ("p", "div", "section", "tr", "li", "dd", "dt", "summary", "figure", "text") else ""

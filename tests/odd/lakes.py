@@ -138,7 +138,7 @@ def _strategies(draw: st.DrawFn) -> tuple[Strategy, ...]:
         Strategy(
             kind,
             realms[number % len(realms)],
-            "Ride" if one_name else draw(st.sampled_from((f"{kind} {number}", HOSTILE + str(number)))),
+            "Ride" if one_name else draw(st.sampled_from((f"{kind} {'abcd'[number]}", HOSTILE + str(number)))),
             draw(st.integers(1, 3)),
             draw(st.sampled_from((False, False, True))),
         )
@@ -267,11 +267,15 @@ def _success(shape: Shape, one: Strategy, version: int, chance: random.Random) -
         trace = [{**entry, "nodeId": chance.choice((None, "same", entry["nodeId"]))} for entry in trace]
     text: str | None = log.jsonb(trace) if trace else "null"
     if shape.traces == "no list":
-        text = chance.choice(('"text"', "{}", "3", "[]", "[null, 3, []]", '[{"nodeId": [1], "type": {"a": 1}, "value": {}}]'))
+        text = chance.choice(
+            ('"text"', "{}", "3", "[]", "[null, 3, []]", '[{"nodeId": [1], "type": {"a": 1}, "value": {}}]')
+        )
     elif shape.traces in ("null", "json null"):
         text = None if shape.traces == "null" else "null"
     if shape.points != "real" and chance.random() < 0.6:
-        points = {"null": None, "odd": chance.choice(ODD_NUMBERS), "huge": 10 ** chance.randrange(60, 300) / 3}[shape.points]
+        points = {"null": None, "odd": chance.choice(ODD_NUMBERS), "huge": 10 ** chance.randrange(60, 300) / 3}[
+            shape.points
+        ]
     return {
         "trace": text,
         "notes": notes,

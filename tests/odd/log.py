@@ -80,7 +80,9 @@ class Log:
     def executions(self, wanted: Span) -> Iterator[Iterator[Any]]:
         first, last = wanted.first or date.max, wanted.last or date.min
         chosen = [
-            row for row in self._rows if ((day := _day(row)) is None and wanted.undated) or (day and first <= day <= last)
+            row
+            for row in self._rows
+            if ((day := _day(row)) is None and wanted.undated) or (day and first <= day <= last)
         ]
         # the trace as the server sends it: nothing of it was taken apart yet
         sent = [{**row, "trace": None, "trace_irregular": row["trace"]} for row in chosen]

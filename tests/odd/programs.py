@@ -26,7 +26,9 @@ def _plain(amount: int) -> Any:
 
 
 def _data_only(amount: int) -> Any:
-    return {"rules": [rule(compare("data.distance", ">=", 2), assign(amount, "Far")), rule(lit(True), assign(1, "Rest"))]}
+    return {
+        "rules": [rule(compare("data.distance", ">=", 2), assign(amount, "Far")), rule(lit(True), assign(1, "Rest"))]
+    }
 
 
 def _no_field(amount: int) -> Any:
@@ -34,7 +36,9 @@ def _no_field(amount: int) -> Any:
 
 
 def _never(amount: int) -> Any:
-    return {"rules": [rule(lit(False), assign(amount, "Never")), rule(compare("data.distance", ">", 1e9), assign(2, "Far"))]}
+    return {
+        "rules": [rule(lit(False), assign(amount, "Never")), rule(compare("data.distance", ">", 1e9), assign(2, "Far"))]
+    }
 
 
 def _one_field(amount: int) -> Any:
@@ -42,7 +46,9 @@ def _one_field(amount: int) -> Any:
 
 
 def _cut(amount: int) -> Any:
-    return {"rules": [rule(ladder("data.distance", 1, 120, -200), assign(amount, "Rung")), rule(lit(True), note("k", 1))]}
+    return {
+        "rules": [rule(ladder("data.distance", 1, 120, -200), assign(amount, "Rung")), rule(lit(True), note("k", 1))]
+    }
 
 
 def _empty(_: int) -> Any:
