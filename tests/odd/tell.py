@@ -37,21 +37,21 @@ def sections(report: str) -> list[str]:
 SECTIONS = {report: sections(report) for report in ("runaway_rules", "post_mortem")}
 
 
-def faults(shape: Shape, *, is_whole: bool = False) -> Iterator[str]:
+def faults(shape: Shape, *, more: int = 1) -> Iterator[str]:
     """What is wrong with all that is said of a lake of this shape.
 
     Args:
         shape: Of the lake.
-        is_whole: Ask in all ways; without it both reports once, and one way more that the shape's seed chooses.
+        more: Both reports are asked once; in so many ways more, which the shape's seed chooses.
     """
     with tempfile.TemporaryDirectory() as folder:
         lake = Warehouse(make(shape, Path(folder) / "lake"))
-        for where, found in _said(lake, shape, Path(folder), is_whole):
+        for where, found in _said(lake, shape, Path(folder), more):
             yield from (f"{where}: {fault}" for fault in found)
         lake.connection.close()
 
 
-def _said(lake: Warehouse, shape: Shape, folder: Path, is_whole: bool) -> Iterator[Said]:
+def _said(lake: Warehouse, shape: Shape, folder: Path, more: int) -> Iterator[Said]:
     since, until = shape.asked
     window: dict[str, Any] = {"since": since, "until": until}
     yield from _runaway(lake, "all realms", window, folder / "last.json")
@@ -64,10 +64,9 @@ def _said(lake: Warehouse, shape: Shape, folder: Path, is_whole: bool) -> Iterat
         lambda: _queries(lake, shape, window),
     ]
     ways += [functools.partial(_post_mortem, lake, shape, number, window) for number in range(len(shape.strategies))]
-    if not is_whole:
-        chance = random.Random(shape.seed)
-        ways = [ways.pop(chance.randrange(6, len(ways))), chance.choice(ways)]
-    for way in ways:
+    chance = random.Random(shape.seed)
+    yield from ways.pop(chance.randrange(6, len(ways)))()
+    for way in chance.sample(ways, min(more, len(ways))):
         yield from way()
 
 
