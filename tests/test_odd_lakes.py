@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from analytics import api
 from analytics.cli import main
-from analytics.warehouse import Warehouse
+from tests.odd import judge
 from tests.odd.lakes import REALMS, Shape, Strategy, make
 from tests.odd.tell import faults
 
@@ -42,3 +40,17 @@ def test_both_reports_are_made_and_show_nothing_that_is_none(shape: Shape) -> No
 @pytest.mark.parametrize("shape", LAKES.values(), ids=list(LAKES))
 def test_and_in_every_other_way_to_ask(shape: Shape) -> None:
     assert list(faults(replace(shape, seed=7), more=99)) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "name", ["strategies that read no analytics field, of the only tenant, which has no name", "nothing"]
+)
+def test_the_command_renders_them_too(name: str, tmp_path: Path) -> None:
+    shape = LAKES[name]
+    lake = make(shape, tmp_path / "lake")
+    window = ["--since", f"{shape.asked[0]:%Y-%m-%d %H:%M}", "--until", f"{shape.asked[1]:%Y-%m-%d %H:%M}"]
+    asked = ["--lake", str(lake.root), "--all-realms", "--out", str(tmp_path / "out"), *window]
+    assert main(["report", "runaway_rules", *asked]) == 0
+    [page] = (tmp_path / "out").rglob("report.html")
+    assert judge.faults(page.read_text(encoding="utf-8")) == []

@@ -103,7 +103,7 @@ def from_zero(axes: Axes, values: list[float], bounds: list[float], count: int =
 
 def _brief(value: float) -> str:
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
+        if 1e15 > abs(value) >= size:
             return write.number(value / (1e3 if letter == "k" else size)) + letter
     return write.exact(value)
 

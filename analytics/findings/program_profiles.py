@@ -143,6 +143,7 @@ def hot(table: pd.DataFrame, rules: pd.DataFrame, known: Profiles) -> pd.DataFra
             found.append(
                 {**row, "per_run": cost.entries, "match": cost.match, "repeats": cost.repeats, "is_profiled": True}
             )
+    found = [row for row in found if row["est_entries"] > 0]  # a place that no run has come by leaves nothing
     for row in found:
         row["est_entry_share"] = row["est_entries"] / total if total else 0.0
     found.sort(key=lambda row: (-row["est_entries"], row["strategy"], row["place"]))

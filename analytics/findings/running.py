@@ -30,7 +30,10 @@ def running_total(times: pd.Series, values: pd.Series, weights: pd.Series, total
         return pd.DataFrame(columns=columns)
     order = np.argsort(times.to_numpy(), kind="stable")
     x, w = values.to_numpy(float)[order], weights.to_numpy(float)[order]
-    grown, variance = np.cumsum(x * w), np.cumsum(w * np.maximum(w - 1, 0) * x**2)
+    size = (
+        float(np.max(np.abs(x))) or 1.0
+    )  # only shares of the variance are asked for, and squares leave a double early
+    grown, variance = np.cumsum(x * w), np.cumsum(w * np.maximum(w - 1, 0) * (x / size) ** 2)
     at = np.unique(np.linspace(0, len(order) - 1, min(_MOST, len(order))).astype(int))
     share = np.sqrt(variance[at] / variance[-1]) if variance[-1] > 0 else np.zeros(len(at))
     return pd.DataFrame(

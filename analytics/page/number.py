@@ -238,5 +238,7 @@ def span(since: Any, until: Any, *, year: bool = False) -> str:
     """A stretch of time: "Wed 8 July 02:11 – 02:15", or both days when they differ."""
     first, last = _utc(since), _utc(until)
     if first and last and first.date() == last.date():
+        if clock(first) == clock(last):
+            return when(first, year=year)
         return f"{when(first, year=year)} – {clock(last)}"
     return f"{when(since)} – {when(until, year=year)}"

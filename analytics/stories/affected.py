@@ -42,7 +42,7 @@ def users(
         )
     affected = affected[affected["external_user_id"].notna()]
     if affected.empty:
-        return page.section("who", "Who is affected?", how, "No user is named in the logged runs.")
+        return page.section("who", "Who is affected?", how, "No ok run that names a user is logged.")
     counted = int(affected["external_user_id"].nunique())
     if small:
         return page.section("who", "Who is affected?", [small.note], f"{small.count(counted)} users were logged.")

@@ -56,7 +56,7 @@ def failures(before: Side, after: Side, small: SmallCells, refused: str) -> Bloc
         for code in sorted({*counts[0].index, *counts[1].index} - hidden[0] - hidden[1])
     ]
     lines.sort(key=lambda line: -(line["a"] + line["b"]))
-    said = f"{len(codes[0]):,} failed runs of {after.label} and {len(codes[1]):,} of {before.label}."
+    said = f"{number.counted(len(codes[0]), 'failed run')} of {after.label} and {len(codes[1]):,} of {before.label}."
     if hidden[0] or hidden[1]:
         said += f" Some codes are left out: fewer than {small.least} logged users met them."
     said += f" {refused}" if refused else ""

@@ -56,7 +56,7 @@ def facts(
         if not missing and not partial
         else f"{number.counted(len(missing), 'day')} not extracted{found.of_them_expired}, {len(partial)} not complete"
     )
-    rate = " and ".join(number.percent(w) for w in weights) or "unknown: no sampled row"
+    rate = " and ".join(number.percent(w) for w in weights) or "not known, for no drawn row tells it,"
     return [
         ("Window", f"{number.span(since, until)}, {silent.gaps(gaps, silences)}; {compared}"),
         (

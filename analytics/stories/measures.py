@@ -119,7 +119,9 @@ def failures(
     ]
     failed = rows[rows["status"] != "ok"]
     if failed.empty:
-        return page.section("fail", "What failed?", how, "Nothing failed.")
+        return page.section(
+            "fail", "What failed?", how, "No failed run is logged." if len(rows) else "No run is logged."
+        )
     earlier = before[before["status"] != "ok"] if before is not None else None
     lines = []
     codes = failed["error_code"].fillna("(no code)")
@@ -152,7 +154,7 @@ def failures(
             Column("example", "newest example"),
             Column("where", "its game › task"),
         ]
-    said = f"{len(failed):,} failed runs, {len(lines)} code{'s' * (len(lines) != 1)}."
+    said = f"{number.counted(len(failed), 'failed run')}, {number.counted(len(lines), 'code')}."
     if hidden:
         said += f" Others are left out: fewer than {small.least} logged users met them."
     said += f" {refused}" if refused else ""

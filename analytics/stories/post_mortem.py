@@ -171,7 +171,9 @@ class PostMortem:
                 "changed",
                 "What changed?",
                 [],
-                "There is nothing to compare with: only one group of runs is in the log.",
+                "There is nothing to compare with: only one group of runs is in the log."
+                if len(self.inquiry.runs)
+                else "No run of this strategy is in the log for this time.",
             )
         before, after = found.before, found.after
         said, body = examples.program_diff(self.inquiry.lake, self.inquiry.family, before, after)

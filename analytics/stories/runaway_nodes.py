@@ -133,13 +133,14 @@ def _answer(found: Nodes, unseen: int, proven: int) -> Inline:
         proves = "its program proves it" if proven == 1 else "their programs prove it"
         tail += f" {proven} {'rule' if proven == 1 else 'rules'} cannot match: {proves}."
     if found.unseen >= 0.005:
-        tail += f" {write.percent(round(found.unseen, 2))} of all entries lie after the cut of a trace."
+        unseen = round(found.unseen, 2) if found.unseen < 0.995 else found.unseen  # 100 % is said of all of them only
+        tail += f" {write.percent(unseen)} of all entries lie after the cut of a trace."
     told = [row for row in records(found.hot) if row["is_profiled"] or isinstance(row["rule_id"], str)]
     if not told:
         why = "no definition fits the traces" if found.known.doubts else "no definition is readable"
         return f"No rule can be told apart: {why}.{tail}" if len(found.hot) else tail.strip() or None
     first = told[0]
-    share = write.percent(round(float(first["est_entry_share"]), 2))
+    share = write.percent(round(float(first["est_entry_share"]), 2) or first["est_entry_share"])
     place = page.strong(page.author(_capital(first["place"]), 60))
     # What belongs to no single rule may leave more: ids that are null or repeat.
     of_those = "" if first == records(found.hot)[0] else ", of those that can be told apart"

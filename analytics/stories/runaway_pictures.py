@@ -70,6 +70,8 @@ def exceedance_picture(costs: pd.DataFrame, roles_of: Mapping[Key, str], node_ca
         per_node = weights(ok).groupby(ok["nodes_executed"].astype(float)).sum().sort_index()
         # Stopped runs needed more than any of these, so they belong to the whole and to the end of the curve.
         everything = float(per_node.sum() + weights(stopped).sum())
+        if not everything > 0:
+            continue  # drawn at a rate of 0: nobody knows how many runs a row stands for
         left = 1 - np.cumsum(per_node.to_numpy()) / everything
         curves += [
             {"label": names.get(key, key.strategy), "role": roles_of.get(key, ""), "nodes": nodes, "share": share}

@@ -75,7 +75,7 @@ def hot_table(rules: pd.DataFrame) -> Block:
         Column("types", "mostly"),
         Column("hidden", "after the cut", align="right"),
     ]
-    return page.table(rows, columns, empty="No trace entry in this window.")
+    return page.table(rows, columns, empty="No trace entry that can be counted is logged in this window.")
 
 
 def _is_number(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ def realm_words(lake: Warehouse) -> Inline:
     if len(realms) == 1:
         return Markup("realm <b>{}</b>").format(page.author(realm_name(realms[0])))
     named = sum(realm is not None for realm in realms)
+    if not realms:
+        return "no realm"
     told = write.counted(named, "realm")
     return f"{told} and runs without one" if named < len(realms) else told
 
@@ -111,7 +114,10 @@ def facts(
     }
     totals = {name: int(table[name].sum()) for name in ("ok_logged_count", "failed_count", *kinds)}
     others = totals["failed_count"] - sum(totals[name] for name in kinds)
-    rates = " and ".join(write.percent(rate) for rate in coverage(lake, Window(since, until)).sample_rates) or "unknown"
+    rates = (
+        " and ".join(write.percent(rate) for rate in coverage(lake, Window(since, until)).sample_rates)
+        or "An unknown share"
+    )
     cut = int(table["cut_logged_count"].sum())
     all_runs = sum(row["est_runs"].value for row in records(table))
     costs = evidence.costs.together
@@ -134,7 +140,7 @@ def facts(
         (
             "Rows used",
             f"{write.counted(ok, 'ok row')} and {write.counted(failed, 'failure')} ({failures}), for an estimated "
-            f"{write.number(all_runs)} {'run' if all_runs == 1 else 'runs'}",
+            f"{write.number(all_runs) if math.isfinite(all_runs) else 'unknown number of'} {'run' if all_runs == 1 else 'runs'}",
         ),
         (
             "Sampling rate",

@@ -96,6 +96,8 @@ def _quiet(found: Incident, window: pd.DataFrame, name: Any) -> list[Any]:
             ", may be chance.",
         ]
     few = "Too few runs are logged to compare." if found.before else "There is nothing to compare it with."
+    if not math.isfinite(here.value):
+        return ["What ", name, f" paid per run{who} cannot be told. {found.reason or few}"]
     return [name, " paid ", now, f" points per run{who}. {found.reason or few}"]
 
 
@@ -105,7 +107,8 @@ def _none_paid(failed: pd.DataFrame, name: Any) -> list[Any]:
     count = len(failed)
     with_code = ""
     if len(codes):
-        with_code = f"{'' if codes.iloc[0] == count else f', {int(codes.iloc[0]):,} of them'} with {codes.index[0]}"
+        code = "no code" if codes.index[0] == "(no code)" else codes.index[0]
+        with_code = f"{'' if codes.iloc[0] == count else f', {int(codes.iloc[0]):,} of them'} with {code}"
     rate = failed["window_rate"].min() if "window_rate" in failed else None
     bound = estimates.upper_bound_of_none(float(rate)) if rate is not None and rate == rate else math.inf
     most = f"; at most {bound:,.0f} ok runs happened beside them" if math.isfinite(bound) else ""

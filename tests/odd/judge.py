@@ -14,10 +14,12 @@ NO_NUMBER = re.compile(
     r"(?<![\w.])(nan|NaN(?! or |, inf|, Inf)|NaT|[-−]?inf|[-−]?Infinity(?!, U)|None(?! of )|<NA>|Timestamp\()(?!\w)"
 )
 NOTHING = re.compile(r"(?<![\d.,])0 of 0(?![\d.,])|(?<![\w•.-])[-−]0(?:\.0+)?(?![\d.,])")
-PLURALS = re.compile(r"(?<![\w.,:–/-])(?<!of )1 (?:\w+ )?(?:\w+[^sui]s|entries|queries|people|are|were|have)\b(?! (?:stopped|logged))")
+PLURALS = re.compile(
+    r"(?<![\w.,:–/-])(?<!of )(?<!and )1 (?:\w+ )?(?:\w+[^sui]s|entries|queries|people|are|were|have)\b(?! (?:stopped|logged))"
+)
 """One of several: 1 rows. What only looks like it is in ``_FINE``; 0 of 1 programs is none either."""
 _FINE = re.compile(
-    r"1 (?:\w+ (?:runs|needs|costs|takes|grows|reads|pays|stands|leaves|has|logs|times|stops|fails)|of \w+)\b"
+    r"1 (?:\w+ (?:needs|costs|takes|grows|reads|pays|stands|leaves|has|logs|times|stops|fails)|of \w+)\b"
 )
 _VOID = {
     "br",

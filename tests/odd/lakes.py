@@ -138,7 +138,7 @@ def _strategies(draw: st.DrawFn) -> tuple[Strategy, ...]:
         Strategy(
             kind,
             realms[number % len(realms)],
-            "Ride" if one_name else draw(st.sampled_from((f"{kind} {'abcd'[number]}", HOSTILE + 'abcd'[number]))),
+            "Ride" if one_name else draw(st.sampled_from((f"{kind} {'abcd'[number]}", HOSTILE + "abcd"[number]))),
             draw(st.integers(1, 3)),
             draw(st.sampled_from((False, False, True))),
         )
