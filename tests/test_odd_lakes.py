@@ -23,7 +23,9 @@ LAKES = {
     "no table of definitions, and runs whose rate nobody knows": Shape(rows=40, definitions="no table", rate="zero"),
     "cut traces only": Shape(rows=60, traces="cut", strategies=(PLAIN, Strategy("large", "acme", "Large", 1, False))),
     "durations that are all zero": Shape(rows=80, durations="zero", nodes="zero", bursts=True),
-    "durations and points at the ends of a double": Shape(rows=60, durations="odd", points="huge", nodes="huge"),
+    "durations and points at the ends of a double": Shape(
+        seed=7, rows=60, strategies=(Strategy("bare", "acme", "Ride", 2, False),), durations="odd", points="huge", nodes="zero"
+    ),
     "hostile tenants, programs without sense": Shape(rows=60, strategies=HOSTILE, texts="hostile", traces="odd ids"),
     "built-ins and programs that are none": Shape(rows=30, strategies=BUILT_IN, definitions="broken", traces="no list"),
     "nothing": Shape(rows=0, window="minute"),

@@ -98,11 +98,11 @@ def three_runs(
             " · ",
             page.mono(str(run["execution_id"])),
             f" · {number.when(run['created_at'], seconds=True)} · {run['label']} · user ",
-            page.author(str(run["external_user_id"]) if show_users else masked(run["external_user_id"])),
+            page.author(run["external_user_id"] or "–" if show_users else masked(run["external_user_id"])),
             f" · {number.counted(int(run['nodes_executed']), 'node')} · {number.ms(run['duration_ms'])}",
         ]
         body += [page.note(line), *told.parts()] if not body else [page.fold(line, told.parts())]
-    return body
+    return body or [page.note("No logged run can be explained: none has points, and none failed.")]
 
 
 def _choose(rows: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:

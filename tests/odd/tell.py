@@ -101,6 +101,7 @@ def _post_mortem(lake: Warehouse, shape: Shape, number: int, window: dict[str, A
         {"baseline": "v1"},
         {"baseline": "2026-07-05..2026-07-06"},
         {"min_users": 2},
+        {"show_users": True},
         {"against": others[0].strategy_id(1)} if others else {"family": "Nobody knows this", "strategy_id": ""},
     ]
     way = ways[(shape.seed + number) % len(ways)]

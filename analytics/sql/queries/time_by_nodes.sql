@@ -2,7 +2,7 @@
 -- Grain: realm, strategy, version, UTC day, bin of nodes, and up to three rows for the runs of a bin: as they are where there
 -- are one or two, otherwise their quantiles 1/6, 1/2 and 5/6, each of which stands for a third. Ten million runs so become some
 -- hundred thousand rows that have the same medians.
--- Cancelled runs (no points, no node) and durations that cannot be one (NaN, infinite, negative) are left out.
+-- Cancelled runs (no points, no node) and durations that cannot be one (NaN, infinite, negative, decades) are left out.
 -- nodes_executed is the mean of its bin: single nodes up to 64, then steps of about 4 %.
 -- logged_count is the logged runs a row stands for; it need not be whole.
 -- $since timestamptz: start of the window; NULL for no start.
@@ -23,7 +23,7 @@ with gathered as (
    where e.status = 'ok'
      and not (e.points is null and e.nodes_executed = 0)
      and e.day is not null
-     and isfinite(e.duration_ms) and e.duration_ms >= 0
+     and isfinite(e.duration_ms) and e.duration_ms between 0 and 1e12
      and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
      and ($until::timestamptz is null or (e.day <= ($until::timestamptz - interval 1 microsecond)::date and e.created_at < $until::timestamptz))
    group by e.realm_id, coalesce(d.family_name, e.strategy_id), e.strategy_version, e.day,
