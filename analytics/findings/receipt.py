@@ -214,13 +214,16 @@ def _about_the_row(found: Evidence) -> list[str]:
     if not found.is_ok and found.trace is None:
         at_least = "at least " if status in ("timeout", "limit") else ""
         notes.append("A failed run keeps no trace, so no rule can be named.")
-        known = [f"it ran {at_least}{words.value(float(run['duration_ms']))} ms"]
+        took = run["duration_ms"]
+        # A clock that went back or broke says nothing; and 0.0 added makes −0 the 0 it is.
+        known = [f"it ran {at_least}{words.value(took + 0.0)} ms"] if took is not None and 0 <= took < math.inf else []
         known += [
             f"{what} {words.name(run[column])}"
             for what, column in (("game", "external_game_id"), ("task", "external_task_id"))
             if run[column] is not None
         ]
-        notes.append(f"Known are: {', '.join(known)}.")
+        if known:
+            notes.append(f"Known are: {', '.join(known)}.")
     if not found.is_ok and points is not None:
         notes.append(f"The row holds {words.points(points)}, though the run failed.")
     if found.is_ok and points is None and found.trace is None:
