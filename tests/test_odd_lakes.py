@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from analytics.cli import main
+from analytics.differences import rate_change_p
+from analytics.estimate import Estimate
+from analytics.page import number as write
 from tests.odd import judge
 from tests.odd.lakes import REALMS, Shape, Strategy, make
 from tests.odd.tell import faults
@@ -37,6 +41,25 @@ LAKES = {
 @pytest.mark.parametrize("shape", LAKES.values(), ids=list(LAKES))
 def test_both_reports_are_made_and_show_nothing_that_is_none(shape: Shape) -> None:
     assert list(faults(shape, more=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (5e-324, None, None, "5.00e−324"),  # as Python writes the smallest double
+        (0.0, -1.7e308, 1.7e308, "0"),
+        (1e300, 0.0, 1e300, "1.00e300"),
+    ],
+)
+def test_numbers_at_the_ends_of_a_double_are_written(
+    value: float, low: float | None, high: float | None, text: str
+) -> None:
+    assert write.number(value, low, high) == text
+
+
+def test_where_nobody_knows_how_many_ran_chance_is_not_ruled_out() -> None:
+    unknown = Estimate(math.nan, math.nan, math.nan, 20, "too few")
+    assert rate_change_p((1, 19), (unknown, unknown)) == 1.0
 
 
 @pytest.mark.long

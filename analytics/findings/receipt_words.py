@@ -85,7 +85,8 @@ def _integer(found: int) -> str:
 
 def points(found: Any) -> str:
     """An amount with its unit: `1 point`, `12.5 points`."""
-    return f"{value(found)} point" + "s" * (isinstance(found, bool) or found != 1)
+    is_zero = isinstance(found, float) and found == 0  # −0 pays what 0 pays
+    return f"{value(0 if is_zero else found)} point" + "s" * (isinstance(found, bool) or found != 1)
 
 
 def case(found: Any) -> str:

@@ -172,7 +172,8 @@ class Against(PostMortem):
             if side is not None and side.doubt:
                 said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"
         how = [
-            f"From B to A: {len(before.paid):,} ok rows of {before.label} and {len(after.paid):,} of {after.label}.",
+            f"From B to A: {number.counted(len(before.paid), 'ok row')} of {before.label} and "
+            f"{len(after.paid):,} of {after.label}.",
             "A line with − is B's, one with + is A's.",
         ]
         body = [*body, measures.table(before, after, self.shown.cases, self.shown.incident)]

@@ -181,7 +181,7 @@ class PostMortem:
             if side is not None and side.doubt:
                 said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"
         how = [
-            f"Compared: {len(before.paid):,} ok rows of {before.label} and {len(after.paid):,} of {after.label}.",
+            f"Compared: {number.counted(len(before.paid), 'ok row')} of {before.label} and {len(after.paid):,} of {after.label}.",
             f"{before.label}: {number.span(before.since, before.until)}.",
             f"{after.label}: {number.span(after.since, after.until)}.",
         ]
