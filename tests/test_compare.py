@@ -95,7 +95,7 @@ def test_phases_and_the_default_are_compared_each_with_its_own() -> None:
     old = {"pre_rules": [newcomer()], "post_rules": [rider()], "default": dsl.assign(1, None)}
     new = {"pre_rules": [newcomer()], "post_rules": [rider(11)], "default": dsl.assign(2, None)}
     assert said(old, new)[1] == [
-        "otherwise › assign 2 points, case None: literal 1 → 2",
+        "otherwise › assign 2 points, no case: literal 1 → 2",
         "after the built-in, rule 1 › assign 11 points, case Fast: literal 10 → 11",
     ]
 

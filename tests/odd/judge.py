@@ -19,7 +19,7 @@ PLURALS = re.compile(
 )
 """One of several: 1 rows. What only looks like it is in ``_FINE``; 0 of 1 programs is none either."""
 _FINE = re.compile(
-    r"1 (?:\w+ (?:needs|costs|takes|grows|reads|pays|stands|leaves|has|logs|times|stops|fails)|of \w+)\b"
+    r"1 (?:points per|\w+ (?:needs|costs|takes|grows|reads|pays|stands|leaves|has|logs|times|stops|fails)|of \w+)\b"
 )
 _VOID = {
     "br",
