@@ -237,7 +237,7 @@ def test_words_show_what_they_cannot_read_as_json():
     assert words.lines(program) == [
         "rule 1  r",
         "  when data.x < 2",
-        "  then assign 1 points, case C",
+        "  then assign 1 point, case C",
         "  then 7",
         'rule 2: "nonsense"',
     ]
