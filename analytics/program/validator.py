@@ -162,7 +162,7 @@ def _below(place: _Place, kind: Any) -> Iterator[_Place]:
 
 def _of_program(ast: Mapping[str, Any]) -> str:
     if ast.get("type") != "program":
-        return f"its root is of type {_named(ast.get('type'))} and no program"
+        return f"its root is {_typed(ast.get('type'))} and no program"
     if fault := _of_keys("the program", ast, ("rules",), ("pre_rules", "post_rules", "default", "parent_variables")):
         return fault
     for section in ("rules", "pre_rules", "post_rules"):
@@ -183,7 +183,7 @@ def _of_program(ast: Mapping[str, Any]) -> str:
 def _of_rule(place: _Place, kind: Any) -> str:
     node = place.node
     if kind != "rule":
-        return f"a rule is of type {_named(kind)}"
+        return f"a rule is {_typed(kind)}"
     if fault := _of_keys("a rule", node, ("when", "then"), ("else_if", "else")) or _of_steps(node, "then"):
         return fault
     if node.get("else_if") is not None and not isinstance(node["else_if"], list):
@@ -206,7 +206,7 @@ def _of_steps(node: Mapping[str, Any], key: str) -> str:
 def _of_statement(place: _Place, kind: Any) -> str:
     node = place.node
     if not _is_in(kind, _WITHIN):
-        return f"it holds a statement of the unknown type {_named(kind)}"
+        return f"it holds a statement {_typed(kind, 'the unknown ')}"
     sections, keys = _WITHIN[kind]
     if place.section not in sections:
         return f"{kind} stands in {place.section}, where it may not"
@@ -226,7 +226,7 @@ def _of_condition(place: _Place, kind: Any) -> str:
     if _is_in(kind, _EXPRESSIONS) and kind not in _BARE:
         return f"{kind} stands for a condition, which it may not"
     if not _is_in(kind, _CONDITIONS):
-        return f"it holds a node of the unknown type {_named(kind)}"
+        return f"it holds a node {_typed(kind, 'the unknown ')}"
     if kind in _BARE:
         return _of_expression(place, kind)
     if fault := _of_keys(kind, node, _KEYS[kind]):
@@ -239,7 +239,7 @@ def _of_condition(place: _Place, kind: Any) -> str:
 def _of_expression(place: _Place, kind: Any) -> str:
     node = place.node
     if not _is_in(kind, _EXPRESSIONS):
-        return f"it holds a node of the unknown type {_named(kind)}"
+        return f"it holds a node {_typed(kind, 'the unknown ')}"
     if fault := _of_keys(kind, node, _KEYS[kind]):
         return fault
     if kind == "literal":
@@ -295,6 +295,10 @@ def _fits(pattern: re.Pattern[str], text: Any) -> bool:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _typed(kind: Any, what: str = "") -> str:
+    return "without a type" if kind is None else f"of {what}type {_named(kind)}"
 
 
 def _named(kind: Any) -> str:

@@ -133,8 +133,8 @@ def _answer(found: Nodes, unseen: int, proven: int) -> Inline:
         proves = "its program proves it" if proven == 1 else "their programs prove it"
         tail += f" {proven} {'rule' if proven == 1 else 'rules'} cannot match: {proves}."
     if found.unseen >= 0.005:
-        unseen = round(found.unseen, 2) if found.unseen < 0.995 else found.unseen  # 100 % is said of all of them only
-        tail += f" {write.percent(unseen)} of all entries lie after the cut of a trace."
+        cut = round(found.unseen, 2) if found.unseen < 0.995 else found.unseen  # 100 % is said of all of them only
+        tail += f" {write.percent(cut)} of all entries lie after the cut of a trace."
     told = [row for row in records(found.hot) if row["is_profiled"] or isinstance(row["rule_id"], str)]
     if not told:
         why = "no definition fits the traces" if found.known.doubts else "no definition is readable"
