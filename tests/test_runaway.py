@@ -408,9 +408,9 @@ def test_rules_are_not_judged_by_a_handful_of_looks(table: Table, fresh: Lake) -
 # ---- bursts ----------------------------------------------------------------------------------------------------------
 
 
-def stop(at: str, *, kind: str = "limit", strategy: str = "a", user: str | None = "u1", stalled: bool = False) -> Stop:
+def stop(at: str, *, kind: str = "limit", strategy: str = "a", user: str | None = "u1") -> Stop:
     moment = datetime.fromisoformat(f"2026-07-08 {at}+00:00")
-    return Stop(Key("r", strategy, 1), kind, moment, user, None, stalled)
+    return Stop(Key("r", strategy, 1), kind, moment, user, None)
 
 
 def test_a_pause_of_more_than_half_an_hour_ends_a_burst() -> None:

@@ -14,7 +14,8 @@ from analytics.findings import runaway
 from analytics.findings.run_costs import logged, run_costs
 from analytics.findings.runaway import Key, Stop
 from analytics.findings.runaway_league import league
-from analytics.findings.runaway_stops import mark_stalls, stop_count
+from analytics.findings.runaway_stops import stop_count
+from analytics.findings.stalls import mark_stalls
 from analytics.lake import Lake
 from analytics.stories import runaway_pictures
 from analytics.warehouse import Warehouse
@@ -54,7 +55,7 @@ def test_timeouts_that_meet_by_chance_are_no_stall_and_a_real_one_among_them_is(
     assert not any(stop.stalled for stop in alone)
     # The few scattered ones that happen to fall beside it are taken for its own.
     marked = [stop for stop in among if stop.stalled]
-    assert set(stall) <= {replace(stop, stalled=False) for stop in marked}
+    assert set(stall) <= {replace(stop, stall=None) for stop in marked}
     assert len(marked) <= len(stall) + 10
 
 

@@ -64,7 +64,7 @@ def _with_cause(found: Incident, lake: Warehouse, family: Family, since: datetim
             and (key := key_of(row["realm_id"], row["strategy"], row["strategy_version"])).family == name
             and key.version in versions
         ]
-        return replace(found, timeouts=timeout_cause(lake, name, own, nodes_max=max(longest, default=math.nan)))
+        return replace(found, timeouts=timeout_cause(lake, name, own, stops, nodes_max=max(longest, default=math.nan)))
     if found.code == LIMIT:
         failed = rows[(rows["status"] != "ok") & (rows["error_code"] == LIMIT)]
         limited = np.unique(failed["strategy_version"].to_numpy(int)).tolist()

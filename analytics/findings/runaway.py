@@ -113,11 +113,11 @@ def met_by_many(evidence: Evidence, least: int) -> Evidence:
     """The evidence without stops of a kind and version, or of a stall, that fewer users met."""
     kept: dict[str, list[Stop]] = {}
     for name, stops in (("stops", evidence.stops), ("stops_before", evidence.stops_before)):
-        groups: dict[tuple[str, Key | None], list[Stop]] = {}
+        groups: dict[tuple[str, Key | int], list[Stop]] = {}
         for stop in stops:
-            groups.setdefault((stop.kind, None if stop.stalled else stop.key), []).append(stop)
+            groups.setdefault((stop.kind, stop.key if stop.stall is None else stop.stall), []).append(stop)
         many = {group for group, own in groups.items() if users_of(own)[0] >= least}
-        kept[name] = [stop for stop in stops if (stop.kind, None if stop.stalled else stop.key) in many]
+        kept[name] = [stop for stop in stops if (stop.kind, stop.key if stop.stall is None else stop.stall) in many]
     return replace(evidence, stops=kept["stops"], stops_before=kept["stops_before"])
 
 
@@ -229,7 +229,7 @@ def _judged(lake: Warehouse, evidence: Evidence, found: Finding, rows: Mapping[K
     own = [stop for stop in evidence.stops if stop.kind == "timeout" and stop.key == found.key and not stop.stalled]
     row = rows[found.key]
     nodes = float(row["nodes_max"]) if row["nodes_max"] is not None else math.nan
-    cause = timeout_cause(lake, found.key.family, own, nodes_max=nodes, limits=evidence.thresholds)
+    cause = timeout_cause(lake, found.key.family, own, evidence.stops, nodes_max=nodes, limits=evidence.thresholds)
     return replace(found, facts={**found.facts, "cause": cause})
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from analytics.findings.runaway_keys import Key, key_of, text_or_none
+from analytics.findings.stalls import mark_stalls
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
@@ -16,15 +16,8 @@ if TYPE_CHECKING:
 
 GAP = timedelta(minutes=30)
 """A pause longer than this ends a burst."""
-STALL = timedelta(minutes=2)
-"""Timeouts of several strategies within this time are one stalled event loop."""
-STALL_STRATEGIES = 3
 MOST_LISTED = 20_000
 """Stopped runs of a window that are held one by one; of more, those of a minute are held together."""
-_AROUND, _APART = timedelta(hours=3), timedelta(minutes=10)
-"""What is usual is told by so long before and after, leaving out what is so near that it may be of the same stall."""
-_CHANCE = 0.01
-"""That in the whole window so many unrelated timeouts meet by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +31,7 @@ class Stop:
         at: End of the run, of several the first; None when the row has no usable time.
         user: Verbatim, personal data; None when not logged, or when there are several.
         error_code: As logged.
-        stalled: A timeout that is part of a stalled event loop.
+        stall: Of a timeout that is part of a stalled event loop, which of the stalls of its window; else None.
         logged_count: Runs that it stands for.
         last: End of the last of them.
         users: Hashes of their distinct users, where it stands for a minute.
@@ -49,10 +42,15 @@ class Stop:
     at: datetime | None
     user: str | None
     error_code: str | None
-    stalled: bool = False
+    stall: int | None = None
     logged_count: int = 1
     last: datetime | None = None
     users: frozenset[Any] | None = None
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it is part of a stalled event loop."""
+        return self.stall is not None
 
     @property
     def until(self) -> datetime | None:
@@ -123,7 +121,7 @@ def stopped(
         for row in records(minutes if many else lake.run("limit_runs", since=since, until=until))
     ]
     found.sort(key=lambda stop: (stop.at is None, stop.at or datetime.min))
-    return mark_stalls(found)
+    return mark_stalls(found, (since, until) if since and until else None)
 
 
 def _minute(row: dict[str, Any]) -> dict[str, Any]:
@@ -136,16 +134,15 @@ def _minute(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def bursts(stops: Sequence[Stop]) -> list[Burst]:
-    """Stops as bursts: one per version and kind until a pause of 30 minutes, stalls across versions; oldest first."""
+    """Stops as bursts: one per version and kind until a pause of 30 minutes, each stall across versions; oldest first."""
     groups: dict[tuple[Any, ...], list[list[Stop]]] = {}
     for stop in stops:
         if stop.at is None:
             continue
-        lane = ("stall", None) if stop.stalled else (stop.kind, stop.key)
-        gap = STALL if stop.stalled else GAP
+        lane = ("stall", None, stop.stall) if stop.stalled else (stop.kind, stop.key, None)
         runs = groups.setdefault(lane, [])
         before = runs[-1][-1].until if runs else None
-        if before is None or stop.at - before > gap:
+        if before is None or (stop.at - before > GAP and not stop.stalled):
             runs.append([])
         runs[-1].append(stop)
     found = [_burst(lane[0], lane[1], group) for lane, several in groups.items() for group in several]
@@ -158,51 +155,6 @@ def _burst(kind: str, key: Key | None, group: list[Stop]) -> Burst:
     users, alone = users_of(group)
     families = {stop.key.family for stop in group}
     return Burst(kind, key, first, last, stop_count(group), users, len(families), alone)
-
-
-def mark_stalls(stops: list[Stop]) -> list[Stop]:
-    """Marks timeouts of three strategies or more within two minutes: unrelated rules do not run away together.
-
-    Where timeouts are many, some meet by chance. So those beside the strategy that has most of them must be more than a
-    Poisson process of the rate around brings together in one of a hundred such windows (a scan statistic; Naus, *JASA* 60,
-    1965, bounded by the sum over all places where two minutes may begin).
-    """
-    timeouts = [(index, stop) for index, stop in enumerate(stops) if stop.kind == "timeout" and stop.at is not None]
-    chance = _by_chance([stop for _, stop in timeouts])
-    marked: set[int] = set()
-    first = 0
-    families: Counter[tuple[str | None, str]] = Counter()
-    for last, (_, stop) in enumerate(timeouts):
-        families[stop.key.family] += stop.logged_count
-        while _later(stop, timeouts[first][1]) > STALL:
-            families[timeouts[first][1].key.family] -= timeouts[first][1].logged_count
-            first += 1
-        counts = +families
-        if len(counts) >= STALL_STRATEGIES and counts.total() - max(counts.values()) > chance[last]:
-            marked.update(index for index, _ in timeouts[first : last + 1])
-    return [replace(stop, stalled=True) if index in marked else stop for index, stop in enumerate(stops)]
-
-
-def _by_chance(timeouts: list[Stop]) -> list[int]:
-    """How many more may follow within two minutes by chance; of each of these timeouts, in ascending order of time."""
-    import numpy as np
-    from scipy import stats
-
-    if not timeouts:
-        return []
-    at = np.array([stop.at.timestamp() for stop in timeouts if stop.at is not None])
-    before = np.cumsum([0, *(stop.logged_count for stop in timeouts)])
-    far, near = _AROUND.total_seconds(), _APART.total_seconds()
-    around, close = (
-        before[np.searchsorted(at, at + span, "right")] - before[np.searchsorted(at, at - span, "left")]
-        for span in (far, near)
-    )
-    expected = (around - close) * STALL.total_seconds() / (2 * (far - near))
-    return [int(count) for count in stats.poisson.isf(_CHANCE / before[-1], expected)]
-
-
-def _later(stop: Stop, other: Stop) -> timedelta:
-    return stop.at - other.at if stop.at and other.at else timedelta()
 
 
 def _moment(value: Any) -> datetime | None:

@@ -42,7 +42,7 @@ class TimeoutCause:
             others ran, or nobody else ran and its runs are long ones; ``unclear``: neither can be told from the other.
         count: Timeouts judged, logged runs.
         stalled_count: Those of them within a stall.
-        strategies: How many strategies timed out in the same bursts, this one among them.
+        strategies: How many strategies timed out in the same stalls, else in the minutes of these bursts, this one among them.
         others: Estimated runs of others in the same bursts, failed ones too.
         is_alone: Others ran, and were spared more than chance spares them.
         is_long: Some of its ok runs come near the cap of nodes.
@@ -61,6 +61,7 @@ def timeout_cause(
     lake: Warehouse,
     family: Family,
     own: Sequence[Stop],
+    stops: Sequence[Stop],
     *,
     nodes_max: float,
     limits: Thresholds = STANDARD,
@@ -75,13 +76,17 @@ def timeout_cause(
         lake: Who else ran then, of all that is in sight.
         family: Realm and name of the strategy.
         own: Its timeouts, marked by ``mark_stalls`` among those of all.
+        stops: Those of all, so that every page counts the same ones.
         nodes_max: Most nodes of an ok run of it in the window; NaN when none is logged.
         limits: Of the engine.
     """
     from scipy import stats
 
     count, stalled = stop_count(own), stop_count(stop for stop in own if stop.stalled)
-    others_runs, others_late, own_runs, strategies = _beside(lake, family, own)
+    spans = _spans(own)
+    others_runs, own_runs = _beside(lake, family, spans)
+    beside = [stop for stop in stops if stop.kind == "timeout" and _lies_in(stop, spans)]
+    others_late = stop_count(stop for stop in beside if stop.key.family != family)
     # Durations hold the queries of fields, so they say nothing of the walk.
     is_long = nodes_max >= _NEAR * limits.node_cap
     everybody = own_runs.high + others_runs.low
@@ -92,21 +97,19 @@ def timeout_cause(
     kind = RULES if is_alone or (is_long and not others_late) else UNCLEAR
     if count and stalled >= _MOST * count:
         kind = STALL
+        met = {stop.stall for stop in own if stop.stalled}
+        # All that these stalls reached, as a report on runaway rules counts them.
+        beside = [stop for stop in stops if stop.stalled and stop.stall in met]
+    strategies = len({stop.key.family for stop in (*own, *beside)})
     return TimeoutCause(kind, count, stalled, strategies, others_runs, is_alone, is_long)
 
 
-def _beside(lake: Warehouse, family: Family, own: Sequence[Stop]) -> tuple[Estimate, int, Estimate, int]:
-    """Runs and timeouts of others, runs of its own, and how many strategies timed out, all in the bursts of these timeouts."""
+def _beside(lake: Warehouse, family: Family, spans: Sequence[tuple[datetime, datetime]]) -> tuple[Estimate, Estimate]:
+    """Runs of others and of its own in some spans of time."""
     rows: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
-    spans, late = _spans(own), 0
-    timed_out: set[Family] = {family} if own else set()
     for since, until in spans:
         for row in records(lake.run("cost_by_strategy", since=since, until=until)):
-            other = key_of(row["realm_id"], row["strategy"], row["strategy_version"]).family
-            rows[other == family].append(row)
-            if other != family and row["timeout_count"]:
-                late += int(row["timeout_count"])
-                timed_out.add(other)
+            rows[key_of(row["realm_id"], row["strategy"], row["strategy_version"]).family == family].append(row)
     rate = coverage(lake, Window(spans[0][0], spans[-1][1])).smallest_rate if spans else DEFAULT_SAMPLE_RATE
     runs = {
         is_own: estimates.runs(
@@ -118,7 +121,11 @@ def _beside(lake: Warehouse, family: Family, own: Sequence[Stop]) -> tuple[Estim
         )
         for is_own, found in rows.items()
     }
-    return runs[False], late, runs[True], len(timed_out)
+    return runs[False], runs[True]
+
+
+def _lies_in(stop: Stop, spans: Sequence[tuple[datetime, datetime]]) -> bool:
+    return stop.at is not None and any(since <= stop.at < until for since, until in spans)
 
 
 def _spans(own: Sequence[Stop]) -> list[tuple[datetime, datetime]]:

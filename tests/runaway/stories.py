@@ -23,6 +23,7 @@ from tests.runaway.fleet import (
 
 LEVEL_983: Final = programs.level_of(983)
 _DAY: Final = (SINCE, UNTIL)
+STALL_WORDS: Final = ("No rule to blame",)
 
 
 def _limited(run: Run) -> bool:
@@ -124,7 +125,7 @@ STORIES: Final[tuple[Story, ...]] = (
         "The event loop of all stands still for ninety seconds; no rule is to blame.",
         (*quiet(), Player(_HEAVY, 200)),
         (Incident(*_STALL, stall=1.0, extra=3),),
-        (Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, ("No rule to blame",)),),
+        (Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, STALL_WORDS),),
         page={"when": ("stalled event loop",)},
     ),
     Story(
@@ -143,7 +144,7 @@ STORIES: Final[tuple[Story, ...]] = (
                 _limited,
                 ("a limit may have been lowered",),
             ),
-            Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, ("No rule to blame",)),
+            Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, STALL_WORDS),
         ),
         leads=("tram", "Checkout ladder", 1),
     ),

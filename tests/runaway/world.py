@@ -22,10 +22,11 @@ from tests.runaway.engine import play
 from tests.runaway.fleet import SINCE, UNTIL, Run, Story
 from tests.runaway.oddities import ODDITIES
 from tests.runaway.publishing import PUBLISHING
+from tests.runaway.stalls import STALLS
 from tests.runaway.stories import STORIES
 
 SEED: Final = 20260317
-ALL: Final = (*STORIES, *ODDITIES, *PUBLISHING)
+ALL: Final = (*STORIES, *STALLS, *ODDITIES, *PUBLISHING)
 
 
 @dataclass(frozen=True)

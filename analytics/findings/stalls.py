@@ -1,0 +1,186 @@
+"""Stalled event loops: timeouts of several strategies that lie closer together than unrelated ones would."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analytics.findings.runaway_keys import Family
+    from analytics.findings.runaway_stops import Stop
+
+STALL = timedelta(minutes=2)
+"""Timeouts of several strategies within this time are looked at together."""
+STRATEGIES = 3
+APART = timedelta(minutes=10)
+"""A pause longer than this ends a stall: what is nearer may be of the same one."""
+_AROUND = timedelta(hours=3)
+"""What is usual is told by so long before and after."""
+_CHANCE = 0.01
+"""That in the whole window so many unrelated timeouts meet by chance; and that one at the edge of a stall is a stranger."""
+_ROUNDS = 4
+"""What is usual is told anew without the stalls that were found, until no more of them is; that ends within a few rounds."""
+
+Span = tuple[int, int]
+"""First and last of a stall, places among the timeouts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Timeouts:
+    """Timeouts in the order of time.
+
+    Attributes:
+        at: Seconds since the epoch.
+        end: The same of the last run that each stands for.
+        counts: Runs that each stands for.
+        families: Whose.
+        known: The time in which they are all known, seconds.
+        before: Runs before each of them, and of all.
+        own: Of each family the places.
+    """
+
+    at: Sequence[float]
+    end: Sequence[float]
+    counts: Sequence[int]
+    families: Sequence[Family]
+    known: tuple[float, float]
+    before: Sequence[int]
+    own: dict[Family, list[int]]
+
+    @classmethod
+    def of(cls, stops: Sequence[Stop], known: tuple[datetime, datetime] | None) -> _Timeouts:
+        at = [stop.at.timestamp() for stop in stops if stop.at is not None]
+        end = [stop.until.timestamp() for stop in stops if stop.until is not None]
+        counts = [stop.logged_count for stop in stops]
+        families = [stop.key.family for stop in stops]
+        own: dict[Family, list[int]] = {}
+        for place, family in enumerate(families):
+            own.setdefault(family, []).append(place)
+        ends = (known[0].timestamp(), known[1].timestamp()) if known else (min(at), max(at))
+        return cls(at, end, counts, families, ends, [0, *accumulate(counts)], own)
+
+    def within(self, low: float, high: float) -> int:
+        """Runs that timed out in a time."""
+        return self.before[bisect_right(self.at, high)] - self.before[bisect_left(self.at, low)]
+
+    def of_family(self, family: Family, low: float, high: float) -> int:
+        """The same of one strategy."""
+        places = self.own[family]
+        first = bisect_left(places, low, key=self.at.__getitem__)
+        return sum(self.counts[place] for place in places[first : bisect_right(places, high, key=self.at.__getitem__)])
+
+
+def mark_stalls(stops: list[Stop], known: tuple[datetime, datetime] | None = None) -> list[Stop]:
+    """Marks the timeouts of each stall with its number: unrelated rules do not run away together.
+
+    A stall shows where three strategies or more time out within two minutes, and those beside the strategy that has most of
+    them are more than a Poisson process of the usual rate brings together in one of a hundred such windows (a scan statistic;
+    Naus, *JASA* 60, 1965, bounded by the sum over all places where two minutes may begin). Such moments with no more than ten
+    minutes between them are one stall: an event loop may stand still again and again. It begins and ends where the next timeout
+    is so far off that a stranger would be there with a chance of one in a hundred. All timeouts in between are its own, but
+    for those of a strategy that times out about as often around it: they are not excused.
+
+    Args:
+        stops: Oldest first, those without a time last.
+        known: Time in which all of them are known; else that from the first to the last.
+    """
+    places = [place for place, stop in enumerate(stops) if stop.kind == "timeout" and stop.at is not None]
+    if not places:
+        return stops
+    found = _Timeouts.of([stops[place] for place in places], known)
+    spans: list[Span] = []
+    for _ in range(_ROUNDS):
+        again = _joined(found, [*spans, *_dense(found, spans)])
+        again = _joined(found, [_grown(found, span, again) for span in again])
+        if again == spans:
+            break
+        spans = again
+    marked = {
+        places[place]: number for number, span in enumerate(spans) for place in _members(found, span, spans)
+    }  # fmt: skip
+    return [replace(stop, stall=marked[place]) if place in marked else stop for place, stop in enumerate(stops)]
+
+
+def _dense(found: _Timeouts, closed: Sequence[Span]) -> list[Span]:
+    """Two minutes each in which timeouts of several strategies meet more closely than by chance."""
+    from scipy import special
+
+    dense: list[Span] = []
+    first, counts = 0, Counter[object]()
+    chance = _CHANCE / found.before[-1]
+    for last, family in enumerate(found.families):
+        counts[family] += found.counts[last]
+        while found.at[last] - found.at[first] > STALL.total_seconds():
+            counts[found.families[first]] -= found.counts[first]
+            first += 1
+        present = +counts
+        others = present.total() - max(present.values())
+        if len(present) < STRATEGIES:
+            continue
+        usual = _rate(found, found.at[last], closed) * STALL.total_seconds()
+        # The chance of at least so many.
+        if float(special.pdtrc(others - 1, usual)) <= chance:
+            dense.append((first, last))
+    return dense
+
+
+def _rate(found: _Timeouts, moment: float, closed: Sequence[Span], family: Family | None = None) -> float:
+    """Timeouts per second around a moment, stalls and what may be of the same one left out.
+
+    Of a time that is not known, as before the window, nothing is counted and no second either.
+    """
+    far, near = _AROUND.total_seconds(), APART.total_seconds()
+    low, high = max(moment - far, found.known[0]), min(moment + far, found.known[1])
+    left_out = sorted([(moment - near, moment + near), *((found.at[a], found.end[b]) for a, b in closed)])
+    count, seconds, reached = 0, 0.0, low
+    for begin, end in [*left_out, (high, high)]:
+        stop = min(begin, high)
+        if stop > reached:
+            seconds += stop - reached
+            inside = math.nextafter(reached, math.inf), math.nextafter(stop, -math.inf)
+            count += found.within(*inside) if family is None else found.of_family(family, *inside)
+        reached = max(reached, end)
+    return count / seconds if seconds > 0 else 0.0
+
+
+def _joined(found: _Timeouts, spans: Sequence[Span]) -> list[Span]:
+    """Spans with no more than ten minutes between them are one."""
+    joined: list[Span] = []
+    for first, last in sorted(spans):
+        if joined and found.at[first] - found.end[joined[-1][1]] <= APART.total_seconds():
+            joined[-1] = joined[-1][0], max(joined[-1][1], last)
+        else:
+            joined.append((first, last))
+    return joined
+
+
+def _grown(found: _Timeouts, span: Span, closed: Sequence[Span]) -> Span:
+    """A span up to where the next timeout may be a stranger's."""
+    first, last = span
+    usual = _rate(found, (found.at[first] + found.at[last]) / 2, closed)
+    near = min(APART.total_seconds(), -math.log1p(-_CHANCE) / usual if usual else math.inf)
+    while first > 0 and found.at[first] - found.end[first - 1] <= near:
+        first -= 1
+    while last + 1 < len(found.at) and found.at[last + 1] - found.end[last] <= near:
+        last += 1
+    return first, last
+
+
+def _members(found: _Timeouts, span: Span, closed: Sequence[Span]) -> list[int]:
+    """Those of a span, but for strategies of which as many are usual in such a time as are not."""
+    begin, end = found.at[span[0]], found.end[span[1]]
+    counts: Counter[Family] = Counter()
+    for place in range(span[0], span[1] + 1):
+        counts[found.families[place]] += found.counts[place]
+    own = {
+        family
+        for family, count in counts.items()
+        if 2 * (end - begin) * _rate(found, (begin + end) / 2, closed, family) < count
+    }
+    return [place for place in range(span[0], span[1] + 1) if found.families[place] in own]
