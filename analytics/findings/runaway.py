@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from analytics.findings.episodes import ends, is_gone
 from analytics.findings.passing import passed
 from analytics.findings.run_costs import RunCosts, run_costs
 from analytics.findings.runaway_facts import (
@@ -31,7 +32,7 @@ from analytics.findings.runaway_league import GROUPS, Growth, growth, league, si
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
 from analytics.findings.runaway_stops import Burst, Stop, bursts, stop_count, stopped, users_of
 from analytics.findings.runaway_trend import HISTORY, Trend, by_day, daily_p99, trends
-from analytics.findings.since_last import EXPECTED, Now, compared
+from analytics.findings.since_last import Now, compared, runs_without
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.findings.timeout_causes import timeout_cause
 from analytics.findings.version_growth import chains, steps_to_cap
@@ -195,7 +196,7 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     found = []
     for burst in bursts(evidence.stops):
         if burst.key is None:
-            found.append(stall(burst))
+            found.append(stall(burst, ends([burst], evidence.since, evidence.until)))
         elif burst.kind != "timeout":
             grouped.setdefault((burst.kind, burst.key), []).append(burst)
     known = {(stop.kind, stop.key.family) for stop in evidence.stops_before}
@@ -207,19 +208,22 @@ def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
         before = stop_count(stop for stop in earlier if stop.key == key)
         others = stop_count(earlier) - before
         is_new = (kind, key.family) not in known
+        # What went on before the window did not begin in it, and a log that begins with it does not tell.
+        reach = evidence.since if before or not evidence.has_history else min(evidence.since, evidence.until - HISTORY)
+        when = ends(own, reach, evidence.until)
         if kind == "limit":
             start, limits = min(evidence.since, evidence.until - HISTORY), evidence.thresholds
             window = Window(evidence.since, evidence.until)
             needed = passed(lake, key, own, start, window, before=before, node_cap=limits.node_cap)
             size = sizes.get(key, _NO_SIZE)
-            one = limit("finding", key, own, before, needed, size, limits, others_before=others)
+            one = limit("finding", key, own, before, needed, size, limits, when=when, others_before=others)
             # What an older version was stopped by was another cap, where this one's runs pass at other times.
             is_new = is_new or (one.facts["may_be_lowered"] and not before)
             found.append(replace(one, kind="new") if is_new and evidence.has_history else one)
         else:
             stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
             tag = "new" if is_new and evidence.has_history else "finding"
-            found.append(refused(tag, key, own, stops, before, others_before=others))
+            found.append(refused(tag, key, own, stops, before, when=when, others_before=others))
     return found + [_judged(lake, evidence, one, sizes) for one in timeouts(evidence.stops, evidence.table)]
 
 
@@ -286,18 +290,15 @@ def _fixed(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     still = {stop.key.family for stop in evidence.stops if stop.kind == "limit"}
     if not set(recent) - still:
         return []
-    runs_before: dict[tuple[str | None, str], float] = {}
+    runs_before: dict[Family, float] = {}
     for row in records(lake.run("cost_by_strategy", since=start, until=evidence.since)):
-        family = key_of(row["realm_id"], row["strategy"], row["strategy_version"]).family
+        family = key_of(row["realm_id"], row["strategy"], 0).family
         runs_before[family] = runs_before.get(family, 0.0) + float(row["est_runs"])
     found = []
     for family, stops in recent.items():
-        now = [row for row in records(evidence.table) if key_of(row["realm_id"], row["strategy"], 0).family == family]
-        runs_now = sum(row["est_runs"].value for row in now)
-        if (
-            family not in still
-            and runs_before.get(family)
-            and stop_count(stops) / runs_before[family] * runs_now >= EXPECTED
-        ):
-            found.append(fixed(stops))
+        if family in still:
+            continue
+        runs, is_live = runs_without(records(evidence.table), stops[-1].key)
+        if runs is not None and is_gone(stop_count(stops), runs_before.get(family, 0.0), runs.low):
+            found.append(fixed(stops, runs, is_live=is_live))
     return found

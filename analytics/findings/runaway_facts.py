@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import differences, estimates
 from analytics.estimates import Estimate
+from analytics.findings.episodes import Ends
 from analytics.findings.passing import Passed
 from analytics.findings.program_growth import ProgramGrowth
 from analytics.findings.runaway_keys import Key, key_of
@@ -65,6 +66,7 @@ def limit(
     size: Mapping[str, Any],
     limits: Thresholds,
     *,
+    when: Ends,
     others_before: int = 0,
 ) -> Finding:
     """A version ran into the cap of nodes or depth.
@@ -77,6 +79,7 @@ def limit(
         needed: The runs that passed, during the bursts and at other times.
         size: ``visits_max`` and ``depth`` of its program, None where no definition is readable.
         limits: What the caps are said to be.
+        when: Between which moments it began and ended.
         others_before: Stops of other versions of its family in the history.
     """
     count, node_cap = sum(burst.count for burst in own), limits.node_cap
@@ -88,18 +91,32 @@ def limit(
     facts = {
         "bursts": len(own), "before": before, "passed_meanwhile": needed.meanwhile, "passed_otherwise": needed.otherwise,
         "node_cap": node_cap, "may_be_lowered": lowered, "depth_cap": limits.depth_cap, "visits_max": visits, "depth": depth,
-        "fits_the_caps": fits, "others_before": others_before,
+        "fits_the_caps": fits, "others_before": others_before, "when": when,
     }  # fmt: skip
     return Finding(kind, "limit", key, own[0].since, own[-1].until, count, count, "runs", facts)
 
 
 def refused(
-    kind: str, key: Key, own: Sequence[Burst], stops: Sequence[Stop], before: int, *, others_before: int = 0
+    kind: str,
+    key: Key,
+    own: Sequence[Burst],
+    stops: Sequence[Stop],
+    before: int,
+    *,
+    when: Ends,
+    others_before: int = 0,
 ) -> Finding:
     """The sandbox refused what no validated program holds (``canary``), or runs failed with an ``unknown`` code."""
     count, (users, user) = stop_count(stops), users_of(stops)
     codes = sorted({stop.error_code for stop in stops if stop.error_code})
-    facts = {"users": users, "user": user, "codes": codes, "before": before, "others_before": others_before}
+    facts = {
+        "users": users,
+        "user": user,
+        "codes": codes,
+        "before": before,
+        "others_before": others_before,
+        "when": when,
+    }
     return Finding(kind, own[0].kind, key, own[0].since, own[-1].until, count, count, "runs", facts)
 
 
@@ -164,9 +181,10 @@ def _medians(chain: Sequence[VersionNodes]) -> list[tuple[int, float]]:
     return [(one.key.version, one.median.value) for one in chain]
 
 
-def stall(burst: Burst) -> Finding:
+def stall(burst: Burst, when: Ends) -> Finding:
     """Many strategies timed out together."""
-    facts = {"strategies": burst.strategies, "seconds": max(round((burst.until - burst.since).total_seconds()), 1)}
+    seconds = max(round((burst.until - burst.since).total_seconds()), 1)
+    facts = {"strategies": burst.strategies, "seconds": seconds, "when": when}
     return Finding("finding", "stall", None, burst.since, burst.until, burst.count, burst.count, "runs", facts)
 
 
@@ -222,7 +240,13 @@ def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
     return found
 
 
-def fixed(stops: Sequence[Stop]) -> Finding:
-    """A cap that was hit before the window and is not any more."""
-    facts = {"before": stop_count(stops)}
+def fixed(stops: Sequence[Stop], runs_since: Estimate, *, is_live: bool) -> Finding:
+    """A cap that was hit before the window and is not any more.
+
+    Args:
+        stops: Of one family, before the window.
+        runs_since: Runs of the window in which none was stopped.
+        is_live: They are runs of the version that was stopped; otherwise others of its family, and none of it is logged.
+    """
+    facts = {"before": stop_count(stops), "runs_since": runs_since.value, "is_live": is_live}
     return Finding("fixed", "limit", stops[-1].key, None, stops[-1].at, 0, 0, "runs", facts)

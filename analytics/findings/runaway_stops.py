@@ -35,6 +35,7 @@ class Stop:
         logged_count: Runs that it stands for.
         last: End of the last of them.
         users: Hashes of their distinct users, where it stands for a minute.
+        execution_id: Of the run, where it stands for one.
     """
 
     key: Key
@@ -46,6 +47,7 @@ class Stop:
     logged_count: int = 1
     last: datetime | None = None
     users: frozenset[Any] | None = None
+    execution_id: str | None = None
 
     @property
     def stalled(self) -> bool:
@@ -78,7 +80,7 @@ class Burst:
     """Stops close to each other in time.
 
     Attributes:
-        kind: ``limit``, ``timeout``, ``canary``, ``unknown``, or ``stall``: a stalled event loop, no rule to blame.
+        kind: ``limit``, ``timeout``, ``canary``, ``unknown``, or ``stall``: what is taken for a stalled event loop.
         key: Which version; None for a stall, which concerns several.
         since, until: First and last of them.
         count: Logged runs; all failures are meant to be kept, so this counts runs.
@@ -116,7 +118,7 @@ def stopped(
             _moment(row["first_at" if many else "created_at"]),
             text_or_none(row["only_user" if many else "external_user_id"]),
             text_or_none(row["error_code"]),
-            **(_minute(row) if many else {}),
+            **(_minute(row) if many else {"execution_id": str(row["execution_id"])}),
         )
         for row in records(minutes if many else lake.run("limit_runs", since=since, until=until))
     ]

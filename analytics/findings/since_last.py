@@ -12,6 +12,7 @@ from typing import Any
 
 from analytics import differences
 from analytics.estimates import Estimate
+from analytics.findings.episodes import is_gone
 from analytics.findings.previous import Known, Previous, added
 from analytics.findings.runaway_facts import Finding
 from analytics.findings.runaway_keys import Family, Key, key_of
@@ -24,8 +25,6 @@ OVER = ("fixed", "waiting")
 """Kinds of findings that were not found in the window, so that nothing of it is known about them."""
 NEARNESS = ("close", "versions", "growing", "limit")
 """Findings about the cap, the nearest to it last."""
-EXPECTED = 3.0
-"""What was expected this often and did not come is gone (the rule of three)."""
 CHANCE = 0.01
 """Below this probability a rate that rose is not called chance."""
 FORGOTTEN = timedelta(days=14)
@@ -66,9 +65,9 @@ def compared(found: list[Finding], previous: Previous, now: Now) -> list[Finding
     version. ``worse``: its rate rose
     (`differences.rate_change_p`, all versions of the family together), its figure lies beyond the interval of the last one, it
     has grown by another version, or it is growth by the day, which comes nearer every day. ``finding``: known. ``fixed``:
-    the last report had it, and the window shows that it holds no more: of what counts runs, at least `EXPECTED` were expected
-    at the earlier rate and none came. ``waiting``: not seen, but too few runs went by to call it fixed; the next report goes
-    on from there.
+    the last report had it, and the window shows that it holds no more: of what counts runs, none came where at the earlier rate
+    that has a chance of less than one in twenty (`is_gone`). ``waiting``: not seen, but too few runs went by to call it fixed;
+    the next report goes on from there.
 
     Args:
         found: The findings of the window; what they were called before is not looked at, fixed ones are left out.
@@ -84,6 +83,23 @@ def compared(found: list[Finding], previous: Previous, now: Now) -> list[Finding
     seen = {_identity(finding) for finding in present}
     gone = [(one, one.key) for one in known.values() if one.key and one.what not in EVENTS and not _lives_on(one, seen)]
     return told + [later for one, key in gone if (later := _gone(one, key, now, previous.until)) is not None]
+
+
+def runs_without(league: Sequence[Mapping[str, Any]], key: Key) -> tuple[Estimate | None, bool]:
+    """Runs of a window that say whether a version is still stopped: its own, and where it is not live, those of its family.
+
+    Args:
+        league: Of the window, as records.
+        key: Which version.
+
+    Returns:
+        Their number, None when none is logged; and whether they are its own.
+    """
+    of = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row["est_runs"] for row in league}
+    if key in of:
+        return of[key], True
+    others = [runs for other, runs in of.items() if other.family == key.family]
+    return (reduce(added, others) if others else None), False
 
 
 def _identity(finding: Finding) -> tuple[str, Family | None]:
@@ -132,18 +148,19 @@ def _is_worse(finding: Finding, before: Known, count: int, now: Now) -> bool:
 
 
 def _gone(one: Known, key: Key, now: Now, told_until: datetime) -> Finding | None:
-    runs, left = now.runs(key.family), now.left.get((one.what, key.family), 0)
+    runs, is_live = runs_without(now.league, key)
+    left = now.left.get((one.what, key.family), 0)
     # What the last report has counted already is not counted again: of a window that overlaps its own, the rest is news.
     begin = max(now.since, told_until if one.runs_since else min(one.last_seen, told_until))
     fresh = max(min((now.until - begin) / (now.until - now.since), 1.0), 0.0)
-    passed = 0.0 if left else one.runs_since + (runs.value * fresh if runs else 0.0)
+    passed = 0.0 if left else one.runs_since + (runs.low * fresh if runs else 0.0)
     facts: dict[str, Any] = {
         "before": one.count, "number_before": one.number, "last_seen": one.last_seen, "runs_before": one.runs, "runs_since": passed,
-        "left": left,
+        "left": left, "is_live": is_live,
     }  # fmt: skip
     if one.what in COUNTED:
-        rate = one.count / one.runs.value if one.count and one.runs and one.runs.value > 0 else math.nan
-        is_fixed: bool | None = True if rate * passed >= EXPECTED else None
+        known = one.count is not None and one.runs is not None and math.isfinite(one.runs.high)
+        is_fixed: bool | None = (known and is_gone(one.count or 0, one.runs.high if one.runs else 0.0, passed)) or None
     else:
         is_fixed = now.settled(one.what, key.family)
     if is_fixed:

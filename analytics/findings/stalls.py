@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from analytics.findings.episodes import beyond
+
 if TYPE_CHECKING:
     from analytics.findings.runaway_keys import Family
     from analytics.findings.runaway_stops import Stop
@@ -161,13 +163,24 @@ def _joined(found: _Timeouts, spans: Sequence[Span]) -> list[Span]:
 
 
 def _grown(found: _Timeouts, span: Span, closed: Sequence[Span]) -> Span:
-    """A span up to where the next timeout may be a stranger's."""
+    """A span up to where the next timeout may be a stranger's.
+
+    One of a strategy that times out at other times too has to be as near as the stall's own timeouts are to each other.
+    """
     first, last = span
-    usual = _rate(found, (found.at[first] + found.at[last]) / 2, closed)
+    middle = (found.at[first] + found.at[last]) / 2
+    usual = _rate(found, middle, closed)
     near = min(APART.total_seconds(), -math.log1p(-_CHANCE) / usual if usual else math.inf)
-    while first > 0 and found.at[first] - found.end[first - 1] <= near:
+    inside = found.before[last + 1] - found.before[first]
+    reach = beyond(inside, timedelta(seconds=found.end[last] - found.at[first]))
+    nearer = min(near, reach.total_seconds() if reach else 0.0)
+
+    def is_near(place: int, gap: float) -> bool:
+        return gap <= nearer or (gap <= near and not _rate(found, middle, closed, found.families[place]))
+
+    while first > 0 and is_near(first - 1, found.at[first] - found.end[first - 1]):
         first -= 1
-    while last + 1 < len(found.at) and found.at[last + 1] - found.end[last] <= near:
+    while last + 1 < len(found.at) and is_near(last + 1, found.at[last + 1] - found.end[last]):
         last += 1
     return first, last
 

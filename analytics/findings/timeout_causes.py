@@ -85,13 +85,15 @@ def timeout_cause(
     count, stalled = stop_count(own), stop_count(stop for stop in own if stop.stalled)
     spans = _spans(own)
     others_runs, own_runs = _beside(lake, family, spans)
-    beside = [stop for stop in stops if stop.kind == "timeout" and _lies_in(stop, spans)]
+    # Those of a stall say nothing of the timeouts beside it.
+    beside = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled and _lies_in(stop, spans)]
     others_late = stop_count(stop for stop in beside if stop.key.family != family)
     # Durations hold the queries of fields, so they say nothing of the walk.
     is_long = nodes_max >= _NEAR * limits.node_cap
     everybody = own_runs.high + others_runs.low
     part = min(own_runs.high / everybody, 1.0) if 0 < everybody < math.inf else 1.0
-    spared = stats.binomtest(count, count + others_late, part, alternative="greater").pvalue if count else 1.0
+    single = count - stalled
+    spared = stats.binomtest(single, single + others_late, part, alternative="greater").pvalue if single else 1.0
     is_alone = bool(spared < _CHANCE)
     # A second strategy that timed out then speaks against both.
     kind = RULES if is_alone or (is_long and not others_late) else UNCLEAR

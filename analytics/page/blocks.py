@@ -164,21 +164,32 @@ def section(
     Raises:
         ValueError: The id is not a plain name.
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", id):
-        raise ValueError(f"A section id is letters, digits, - and _ only, not {visible(id)[:80]!r}.")
     lines = [how] if isinstance(how, str) else list(how)
     beside = Markup("").join(Markup("<p>{}</p>").format(inline(line)) for line in lines)
     answer = Markup('<p class="say">{}</p>').format(inline(say)) if say else Markup("")
     html = Markup(
-        '<section id="{}"{}><header><h2>{}</h2><div>{}</div></header><div class="answer">{}{}</div></section>'
-    ).format(id, Markup(' class="full"') if full else "", inline(question), beside, answer, html_of(body))
+        '<section{}{}><header><h2>{}</h2><div>{}</div></header><div class="answer">{}{}</div></section>'
+    ).format(_named(id), Markup(' class="full"') if full else "", inline(question), beside, answer, html_of(body))
     text = "\n".join(filter(None, (f"## {plain(question)}", plain(say), text_of(body))))
     return Block(html, text)
 
 
-def subhead(text: Inline) -> Block:
-    """A heading inside a section."""
-    return Block(Markup("<h3>{}</h3>").format(inline(text)), plain(text))
+def subhead(text: Inline, id: str | None = None) -> Block:  # noqa: A002 - the HTML word
+    """A heading inside a section; with an id, links may point to it."""
+    return Block(Markup("<h3{}>{}</h3>").format(_named(id), inline(text)), plain(text))
+
+
+def _named(id: str | None) -> Markup:  # noqa: A002 - the HTML word
+    """The attribute that links point to.
+
+    Raises:
+        ValueError: The id is not a plain name.
+    """
+    if id is None:
+        return Markup("")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", id):
+        raise ValueError(f"An id is letters, digits, - and _ only, not {visible(id)[:80]!r}.")
+    return Markup(' id="{}"').format(id)
 
 
 def note(text: Inline) -> Block:
@@ -225,9 +236,11 @@ def todo(items: Iterable[Todo | Mapping[str, Any] | str]) -> Block:
     )
 
 
-def fold(summary: Inline, body: Body) -> Block:
-    """Something for those who want more: a line that opens."""
-    html = Markup("<details><summary>{}</summary><div>{}</div></details>").format(inline(summary), html_of(body))
+def fold(summary: Inline, body: Body, id: str | None = None) -> Block:  # noqa: A002 - the HTML word
+    """Something for those who want more: a line that opens; with an id, links may point to it."""
+    html = Markup("<details{}><summary>{}</summary><div>{}</div></details>").format(
+        _named(id), inline(summary), html_of(body)
+    )
     return Block(html, f"{plain(summary)}\n{text_of(body)}".rstrip())
 
 

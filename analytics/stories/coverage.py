@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from analytics.findings.family import Family
 from analytics.findings.silences import Silences
 from analytics.page import number
 from analytics.status import coverage
-from analytics.stories import silent
+from analytics.stories import commands, silent
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -89,13 +88,10 @@ def facts(
 def queries(family: Family, since: datetime, until: datetime) -> str:
     """The SQL behind the page, with its parameters, ready for ``strategy-analytics query``."""
     # An author's text in a command that somebody pastes: quoted for the shell, and nothing that cannot be seen.
-    realm = "--no-realm" if family.realm is None else f"--realm {shlex.quote(page.visible(family.realm))}"
-    parts = []
-    for name in ("strategy_runs", "failures", "points_by_hour"):
-        parts.append(
-            f"-- strategy-analytics query --name {name} {realm} --since '{since:%Y-%m-%d %H:%M}' --until '{until:%Y-%m-%d %H:%M}'\n"
-            f"{sql.text('queries', name).strip()}"
-        )
+    parts = [
+        f"-- {commands.query(name, commands.realm(family.realm), since, until)}\n{sql.text('queries', name).strip()}"
+        for name in ("strategy_runs", "failures", "points_by_hour")
+    ]
     # An id with a line break would end the comment: what follows would be run by whoever pastes it.
     ids = page.visible(", ".join(family.strategy_ids))
     return f"-- strategy ids of this family: {ids}\n\n" + "\n\n".join(parts)

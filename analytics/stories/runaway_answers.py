@@ -34,7 +34,7 @@ def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
         first = (
             f"{heading} {all_of_them} {verb} the cap"
             if heading
-            else f"None {all_of_them} hit the cap or is heading for it"
+            else f"None {all_of_them} hit the cap or is seen heading for it"
         )
     close = sum(row["group"] == GROUPS[2] for row in rows)
     first += f"; {close} {'is' if close == 1 else 'are'} close to it" if close else ""
@@ -66,7 +66,7 @@ def when_how(*, is_thinned: bool, is_shared: bool) -> list[str]:
             "All failures are kept, so these are counts of runs. They are too many to mark each: where marks would lie on "
             "each other, few are drawn."
         )
-    return [how, "A pause of 30 minutes ends a burst."]
+    return [how, "A pause of 30 minutes ends a burst, one of ten minutes a stall."]
 
 
 def when_words(stops: Sequence[Stop], bursts: Sequence[Burst], one_day: bool) -> Inline:
@@ -87,8 +87,9 @@ def when_words(stops: Sequence[Stop], bursts: Sequence[Burst], one_day: bool) ->
     if stalls:
         count = sum(burst.count for burst in stalls)
         loops = "a stalled event loop" if len(stalls) == 1 else f"an event loop that stalled {len(stalls)} times"
-        times = _span(stalls[0].since, stalls[-1].since, one_day)
-        told.append(f"{count} timeouts of {loops}, {times}, with no rule to blame")
+        times = _span(stalls[0].since, max(burst.until for burst in stalls), one_day)
+        of = f" of {stalls[0].strategies} strategies together" if len(stalls) == 1 else ""
+        told.append(f"{count} timeouts{of}, likely of {loops}, {times}")
     single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
     if single:
         count = stop_count(single)
@@ -145,7 +146,12 @@ def status_words(found: Sequence[Finding], table: pd.DataFrame) -> str | None:
     if not hits or any(finding.key not in seen or seen[finding.key] <= finding.until for finding in hits):
         return None
     last = max(finding.until for finding in hits if finding.until)
-    return f"No run was stopped by a cap after {write.when(last)}, though runs were logged since."
+    told = f"No run was stopped by a cap after {write.when(last)}, though runs were logged since"
+    ends = [finding.facts["when"].ended_before for finding in hits]
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return f"{told}: too few to say that it is over."
+    return f"{told}: at the rate before, it was over by {write.when(max(known))}."
 
 
 _IS = ("are", "is")

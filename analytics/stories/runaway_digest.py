@@ -60,7 +60,7 @@ def _window(since: datetime, until: datetime) -> str:
 def _short(finding: Finding) -> str:
     key = finding.key
     if key is None:
-        return f"stalled event loop ×{finding.count}"
+        return f"likely a stalled event loop ×{finding.count}"
     name = f"{_name(key.strategy)} v{key.version}"
     if finding.kind == "fixed":
         return name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analytics import charts
 from analytics.findings.run_costs import logged, weights
 from analytics.findings.runaway import GROUPS, Key, Stop, daily_p99, key_of
-from analytics.findings.runaway_keys import keyed
+from analytics.findings.runaway_keys import Family, keyed
 from analytics.findings.runaway_stops import stop_count
 from analytics.stories.runaway_words import labels
 from analytics.warehouse import records
@@ -39,13 +39,25 @@ def stops_picture(stops: Sequence[Stop], since: datetime, until: datetime) -> Ma
     """Every stopped run in time."""
     import pandas as pd
 
-    names = labels(stop.key for stop in stops)
+    names = _family_labels(stops)
     frame = pd.DataFrame(
-        [(stop.at, stop.kind, names[stop.key], stop.logged_count) for stop in stops if stop.at is not None],
+        [(stop.at, stop.kind, names[stop.key.family], stop.logged_count) for stop in stops if stop.at is not None],
         columns=["created_at", "lane", "label", "logged_count"],
     )
     alt = f"{logged(frame)} stopped runs in time, one lane per kind"
     return charts.responsive(lambda width: charts.failure_strip(frame, since, until, width=width), "when", alt)
+
+
+def _family_labels(stops: Sequence[Stop]) -> dict[Family, str]:
+    """Strategies by name, as the sentences count them; with the version where only one of a strategy was stopped."""
+    versions: dict[Family, set[int]] = {}
+    for stop in stops:
+        versions.setdefault(stop.key.family, set()).add(stop.key.version)
+    names = labels((Key(*family, 0) for family in versions), versions=False)
+    return {
+        family: f"{names[Key(*family, 0)]} v{min(own)}" if len(own) == 1 else names[Key(*family, 0)]
+        for family, own in versions.items()
+    }
 
 
 def are_thinned(stops: Sequence[Stop]) -> bool:

@@ -14,6 +14,7 @@ from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup, plain
 from analytics.stories import SummaryBlock, sampling, silent, state_of, summary_block
+from analytics.stories import runaway_advice as advice
 from analytics.stories import runaway_answers as answers
 from analytics.stories import runaway_costs as costs
 from analytics.stories import runaway_fields as time_fields
@@ -58,6 +59,7 @@ class RunawayRules:
         ("#growing", "Growing"),
         ("#nodes", "Nodes and rules"),
         ("#fields", "Rules or fields"),
+        ("#do", "What to do"),
         ("#sure", "How sure"),
     )
 
@@ -114,6 +116,10 @@ class RunawayRules:
     def _nodes(self) -> nodes.Nodes:
         return nodes.gather(self.lake, self.evidence, self._ran)
 
+    @cached_property
+    def _advice(self) -> advice.Advice:
+        return advice.gather(self.lake, self.evidence, self.found, least=self.small.least)
+
     @property
     def table(self) -> pd.DataFrame:
         """The league as a frame."""
@@ -150,7 +156,7 @@ class RunawayRules:
             parts += [", "] if parts else []
             parts.append(page.strong(text) if role is None else ROLE_WORDS[role](text))
         if not parts:
-            return ["Nothing new: no strategy was stopped by a cap, and none is heading for it."]
+            return ["Nothing new: no strategy was stopped by a cap, and none is seen heading for it."]
         return [*parts, ". Everything else is quiet."]
 
     @property
@@ -161,7 +167,10 @@ class RunawayRules:
         """What a person should know."""
         is_compared = self.previous is not None
         items = [
-            page.Finding(kind_word(one, is_compared=is_compared), sentence(one), number(one)) for one in self.found
+            page.Finding(
+                kind_word(one, is_compared=is_compared), [sentence(one), *advice.links(place, one)], number(one)
+            )
+            for place, one in enumerate(self.found, 1)
         ]
         blocks = [page.findings(items), page.key()]
         warning = coverage.warning(self.lake, self.since, self.until)
@@ -250,12 +259,16 @@ class RunawayRules:
         """Is it the rules or the fields they read?"""
         return time_fields.section(self.evidence.times, self.thresholds.time_limit_ms)
 
+    def actions(self) -> Block:
+        """What to do."""
+        return advice.section(self.found, self._advice, is_compared=self.previous is not None)
+
     def sure(self) -> Block:
         """What the numbers rest on."""
         pairs = coverage.facts(self.lake, self.evidence, self.previous, sampling.told(self.sampling), self.silences)
         shown = coverage.queries(self.since, self.until, is_scoped=self.lake.is_scoped)
         pairs = [*pairs, ("Left out", self.small.note)] if self.small else pairs
-        queries = page.fold("Queries behind this page, ready to run", page.code(shown))
+        queries = page.fold("Queries behind this page, ready to run", page.code(shown), id="queries")
         line = page.fold("Digest for a chat", page.code(self.digest))
         return page.section("sure", "How sure are we?", (), None, [page.facts(pairs), line, queries])
 
@@ -285,6 +298,7 @@ class RunawayRules:
             "digest": self.digest,
             "missing_days": missing,
             **nodes.summary(self._nodes),
+            "actions": advice.summary(self.found, self._advice),
             "time_split": time_fields.facts(self.evidence.times),
             "nav": self.nav,
             "verdict": plain(self.verdict),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from analytics import codes, page
 from analytics.estimates import Estimate
+from analytics.findings.episodes import Ends
 from analytics.findings.runaway import Finding, Key
 from analytics.findings.since_last import COUNTED
 from analytics.page import number as write
@@ -54,6 +56,35 @@ def runs(count: float) -> str:
     return f"{write.count(count)} {'run' if count == 1 else 'runs'}"
 
 
+def between(finding: Finding) -> str:
+    """The time in which whatever stopped these runs was there, as far as it can be bounded."""
+    when: Ends = finding.facts["when"]
+    first, last = when.began_after or when.first, when.ended_before or when.last
+    if (last - first).total_seconds() < 60:
+        return f"around {write.when(first)}"
+    return f"between {write.when(first)} and {write.clock(last) if first.date() == last.date() else write.when(last)}"
+
+
+def ends_words(when: Ends) -> str:
+    """Between which moments it began and ended; nothing where the stopped runs tell of neither."""
+    told = []
+    if when.began_after is not None:
+        told.append(f"began {_bounds(when.began_after, when.first)}")
+    if when.ended_before is not None:
+        told.append(f"ended {_bounds(when.last, when.ended_before)}")
+    elif told:
+        told.append("may go on")
+    return f" If at a steady rate, it {' and '.join(told)}." if told else ""
+
+
+def _bounds(low: datetime, high: datetime) -> str:
+    if write.when(low) == write.when(high):
+        return write.clock(low)
+    if low.date() == high.date():
+        return f"between {write.clock(low)} and {write.clock(high)}"
+    return f"between {write.when(low)} and {write.when(high)}"
+
+
 def _before(facts: Mapping[str, Any]) -> str:
     """What the days before show of the same version, else of others of its family."""
     if facts["before"]:
@@ -69,6 +100,7 @@ def _limit(finding: Finding) -> list[Inline]:
     cap = write.count(facts["node_cap"])
     text = f" was stopped by the engine's cap, {write.span(finding.since, finding.until)}"
     text += f", in {facts['bursts']} bursts." if facts["bursts"] > 1 else "."
+    text += ends_words(facts["when"])
     if facts["may_be_lowered"]:
         text += f" At other times it passed with up to {write.count(facts['passed_otherwise'])} of {cap} nodes"
         meanwhile = facts["passed_meanwhile"]
@@ -81,6 +113,8 @@ def _limit(finding: Finding) -> list[Inline]:
     elif facts["depth"] is not None and facts["depth"] > facts["depth_cap"]:
         text += f" Its program is nested {facts['depth']:.0f} deep, above the cap of {facts['depth_cap']:g}: validation should "
         text += "have refused it."
+    elif facts["visits_max"] is None:
+        text += " Its program cannot be read here: it got past the validation, or a limit was changed."
     elif not facts["fits_the_caps"]:
         text += " Validation should have refused it, or a limit was changed."
     if facts["fits_the_caps"]:
@@ -104,9 +138,17 @@ _OVER = {
 
 
 def _fixed(finding: Finding) -> list[Inline]:
+    facts = finding.facts
     text = f": {_OVER[finding.what]} since {write.when(finding.until)}"
-    before = finding.facts["before"]
-    return [named(finding.key), f"{text}; {runs(before)} shortly before." if before else f"{text}."]
+    before, since = facts["before"], facts.get("runs_since")
+    if finding.what in COUNTED and since:
+        of = "" if facts["is_live"] else "; no run of it is logged, these are others of the strategy"
+        text += f", in about {write.number(since)} runs{of}"
+    return [named(finding.key), f"{text}. {_sentence(runs(before))} shortly before." if before else f"{text}."]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 _LAST = {
@@ -141,8 +183,19 @@ def _canary(finding: Finding) -> list[Inline]:
     asked = " and ".join(dict.fromkeys(codes.meaning(code) for code in facts["codes"]))
     when = f", {write.span(finding.since, finding.until)}. "
     # A prober is one or a few; a program with a fault meets whoever runs it.
-    why = "May be probing." if facts["users"] < _MANY else "So many users are no probe: the program may hold a fault."
-    return [page.strong("Sandbox canary"), f": {who} met {asked} in ", named(finding.key), when, why, _before(facts)]
+    why = (
+        "May be probing."
+        if facts["users"] < _MANY
+        else "So many users hardly are a probe: the program may hold a fault."
+    )
+    said = [ends_words(facts["when"]).lstrip(), why, _before(facts).lstrip()]
+    return [
+        page.strong("Sandbox canary"),
+        f": {who} met {asked} in ",
+        named(finding.key),
+        when,
+        " ".join(filter(None, said)),
+    ]
 
 
 def _unknown(finding: Finding) -> list[Inline]:
@@ -223,8 +276,18 @@ def _close(finding: Finding) -> list[Inline]:
 
 def _stall(finding: Finding) -> list[Inline]:
     facts = finding.facts
-    text = f": {runs(finding.count or 0)} of {facts['strategies']} strategies timed out within {facts['seconds']} s, "
-    return [page.strong("Stalled event loop"), text, f"{write.when(finding.since)}. No rule to blame."]
+    text = f": {runs(finding.count or 0)} of {facts['strategies']} strategies timed out within {_lasting(facts['seconds'])}, "
+    when = write.when(finding.since) if facts["seconds"] < 60 else write.span(finding.since, finding.until)
+    return [
+        page.strong("Likely a stalled event loop"),
+        f"{text}{when}: closer together than unrelated ones would.{ends_words(facts['when'])} No rule is named.",
+    ]
+
+
+def _lasting(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{round(seconds / 60)} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _slow(finding: Finding) -> list[Inline]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import page, sql
 from analytics.estimates import upper_bound_of_none
+from analytics.findings.episodes import Ends
 from analytics.findings.run_costs import DIGITS, logged
 from analytics.findings.runaway import HISTORY, Evidence, Finding
 from analytics.findings.runaway_stops import stop_count
+from analytics.findings.since_last import OVER
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.status import coverage
@@ -90,13 +92,13 @@ def compared_words(previous: Previous | None) -> str:
     """What new, worse and fixed are measured by."""
     if previous is None:
         return (
-            f"The {HISTORY.days} days before, as there is no last report. New: not in them. Fixed: at least three stops expected "
-            "at the earlier rate, none came."
+            f"The {HISTORY.days} days before, as there is no last report. New: not in them. Fixed: none came, which at the earlier "
+            "rate has a chance of less than one in twenty."
         )
     return (
         f"The report of {write.span(previous.since, previous.until)}. New: not in it. Worse: its rate rose by more than "
-        "chance, or it still grows. Fixed: at least three runs of it expected at the earlier rate, none came; until then it "
-        "is waiting."
+        "chance, or it still grows. Fixed: none came, which at the earlier rate has a chance of less than one in twenty; until "
+        "then it is waiting."
     )
 
 
@@ -154,8 +156,8 @@ def facts(
         ),
         (
             "Timeouts",
-            f"{stalled} of {totals['timeout_count']} within a stalled event loop (three strategies or more within two minutes): "
-            "not counted against any rule"
+            f"{stalled} of {totals['timeout_count']} lie closer together than those of unrelated strategies would (three or more "
+            "within two minutes, such moments at most ten minutes apart): taken for a stalled event loop, counted against no rule"
             if totals["timeout_count"]
             else "none logged",
         ),
@@ -239,9 +241,24 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "count": finding.count,
         "number": plain_number(finding.number),
         "unit": finding.unit,
+        **_ends(finding),
         **({"waiting": _waiting(finding)} if finding.kind == "waiting" else {}),
         # The page's sentence without its markup: user ids are masked in both.
         "sentence": str(sentence(finding).striptags()),
+    }
+
+
+def _ends(finding: Finding) -> dict[str, Any]:
+    """Between which moments it began and ended (95 %), where its runs tell; null is not known, or not ended."""
+    when: Ends | None = finding.facts.get("when") if finding.kind not in OVER else None
+    if when is None:
+        return {}
+    low, high = when.began_after, when.ended_before
+    return {
+        "began_low": low.isoformat() if low else None,
+        "began_high": when.first.isoformat(),
+        "ended_low": when.last.isoformat(),
+        "ended_high": high.isoformat() if high else None,
     }
 
 

@@ -53,7 +53,7 @@ def burst_table(found: Sequence[Burst]) -> Block:
         "limit": "limit",
         "canary": "canary",
         "unknown": "unknown code",
-        "stall": "stalled loop",
+        "stall": "stall, likely",
         "timeout": "timeout",
     }
     rows = [
@@ -78,7 +78,7 @@ def burst_table(found: Sequence[Burst]) -> Block:
 
 def _burst_name(burst: Burst) -> Inline:
     if burst.key is None:
-        return Markup("<b>{} strategies</b><small>no rule to blame</small>").format(burst.strategies)
+        return Markup("<b>{} strategies</b><small>no rule is named</small>").format(burst.strategies)
     return Markup("{}<small>{}</small>").format(version_name(burst.key), page.author(realm_name(burst.key.realm), 40))
 
 

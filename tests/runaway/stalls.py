@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.runaway import programs
-from tests.runaway.fleet import Expected, Incident, Player, Story, family, kinds, moment
+from tests.runaway.fleet import EVERYWHERE, Expected, Incident, Player, Story, family, kinds, moment
 from tests.runaway.stories import STALL_WORDS
 
 _REALMS: Final = ("acme", "bay", "gym", "hill")
@@ -24,9 +24,9 @@ _SLOW: Final = Player(
 )
 
 
-def _pulse(begin: str, end: str, extra: int, realm: str = "*") -> Incident:
+def _pulse(begin: str, end: str, extra: int, realm: str = EVERYWHERE, name: str = EVERYWHERE) -> Incident:
     """A part of a minute in which every run that ends times out."""
-    return Incident(moment(0, f"13:{begin}"), moment(0, f"13:{end}"), realm, stall=1.0, extra=extra)
+    return Incident(moment(0, f"13:{begin}"), moment(0, f"13:{end}"), realm, name, stall=1.0, extra=extra)
 
 
 STALLS: Final[tuple[Story, ...]] = (
@@ -36,7 +36,7 @@ STALLS: Final[tuple[Story, ...]] = (
         "only: one stall.",
         _SIXTEEN,
         (
-            _pulse("08:10", "08:30", 1, "gym"),
+            _pulse("08:10", "08:30", 1, "gym", "Pages 1"),
             _pulse("11:00", "11:30", 2),
             _pulse("12:50", "13:05", 1, "bay"),
             _pulse("15:50", "16:20", 2),

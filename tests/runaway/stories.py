@@ -23,7 +23,7 @@ from tests.runaway.fleet import (
 
 LEVEL_983: Final = programs.level_of(983)
 _DAY: Final = (SINCE, UNTIL)
-STALL_WORDS: Final = ("No rule to blame",)
+STALL_WORDS: Final = ("Likely a stalled event loop", "No rule is named")
 
 
 def _limited(run: Run) -> bool:
@@ -207,7 +207,7 @@ STORIES: Final[tuple[Story, ...]] = (
                 kinds("new"),
                 ("bay", "Daily quest", 2),
                 lambda run: run.error_code == "DSL_UNKNOWN_STATEMENT",
-                ("{users} users", "a statement the engine does not know", "no probe"),
+                ("{users} users", "a statement the engine does not know", "hardly are a probe"),
                 lambda runs: {"users": len({run.user for run in runs if run.error_code == "DSL_UNKNOWN_STATEMENT"})},
             ),
         ),
