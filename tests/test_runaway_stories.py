@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.runaway import judge, world
+from tests.runaway import agreement, judge, world
 from tests.runaway.fleet import SINCE, UNTIL, Story
 from tests.runaway.world import ALL, SEED, Told, story
 
@@ -40,6 +40,7 @@ LATER = (
     "odd_rows",
     "lowered_cap",
     "stall",
+    "stall_beside_a_slow_one",
     "busy_day",
     "rules_without_work",
     "rare_rule",
@@ -103,6 +104,34 @@ def test_the_day_of_the_cap_lies_in_the_range_that_was_told(found: Story, told: 
 @each(lambda found: found.page or found.absent)
 def test_the_page_says_it_too(found: Story, told: Tell) -> None:
     assert judge.shown(told(found)) == [], found.words
+
+
+@each(lambda found: found.key in ("long_stall", "quiet", "probing") or found.key in LATER)
+def test_every_number_is_the_same_wherever_the_page_tells_it(found: Story, told: Tell) -> None:
+    assert judge.agreed(told(found)) == [], found.words
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "is_one"),
+    [
+        ({"answer": "29 timeouts spread over 9 strategies.", "sure": "(0 limit, 0 canary, 29 timeout, 1 other)"}, False),
+        ({"answer": "26 timeouts spread over 9 strategies.", "sure": "(0 limit, 0 canary, 29 timeout, 1 other)"}, True),
+        ({"answer": "20 timeouts of 9 strategies together, likely of a stalled event loop, 13:00; 9 timeouts of one strategy.",
+          "strip": "29 × timeout, 05:20 – 23:10, 9 strategies"}, False),
+        ({"answer": "20 timeouts of 9 strategies together, likely of a stalled event loop, 13:00",
+          "findings": "finding: Likely a stalled event loop: 20 runs of 10 strategies timed out within 20 s"}, True),
+        ({"answer": "5 runs stopped by the cap, 13:00 – 14:00", "close": "4 runs were stopped by a cap."}, True),
+        ({"headline": "2 new, 1 worse.", "findings": "new: a\nnew: b\nworse: c", "digest": "2 new (a; b), 1 worse (c)"}, False),
+        ({"headline": "3 new, 1 worse.", "findings": "new: a\nnew: b\nworse: c"}, True),
+    ],
+)  # fmt: skip
+def test_a_number_that_differs_is_seen(elsewhere: dict[str, str], is_one: bool) -> None:
+    assert bool([*agreement.disagreements(elsewhere)]) is is_one
+
+
+@each(lambda found: any(wanted.lasted for wanted in found.expected))
+def test_beginning_and_end_lie_in_the_intervals_that_were_told(found: Story, told: Tell) -> None:
+    assert judge.dated(told(found)) == [], found.words
 
 
 def test_a_fleet_in_which_nothing_happens_has_no_finding_whatever_the_chance(told: Any) -> None:

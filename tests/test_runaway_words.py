@@ -44,7 +44,9 @@ def test_two_stalls_are_not_told_as_one(table: Table, fresh: Lake) -> None:
         for strategy in "pqrs":
             plant(table, 3, at=f"2026-07-08 {hour}:00:00+00", strategyId=strategy, **failed("timeout"))
     table.extract(fresh)
-    assert "24 timeouts of an event loop that stalled 2 times, 03:00 – 20:00" in planted_report(fresh).when().text
+    assert (
+        "24 timeouts, likely of an event loop that stalled 2 times, 03:00 – 20:00" in planted_report(fresh).when().text
+    )
 
 
 # ---- growing ---------------------------------------------------------------------------------------------------------

@@ -128,21 +128,43 @@ def test_none_where_thirty_were_expected_is_fixed(tmp_path: Path) -> None:
     assert finding.until == SINCE - timedelta(hours=5)
 
 
-def test_a_rare_stop_waits_until_enough_runs_went_by(tmp_path: Path) -> None:
-    """One stop in 20,000 runs: three are expected in 60,000, so it is fixed on the third day without one, not before."""
-    path = report(tmp_path, [entry(count=1)], {LADDER: 20_000})
-    seen = []
-    for day in range(3):
+@pytest.mark.parametrize(
+    ("count", "seen"),
+    [
+        # In at most 22,000 runs, then at least 18,000 a day without one: (22 / 40) ** 5 is 5.03 %, (22 / 58) ** 5 is 0.8 %.
+        (5, ["waiting", "fixed", "new"]),
+        # (22 / 40) ** 2 is 30 %, (22 / 58) ** 2 is 14 %, (22 / 76) ** 2 is 8 %.
+        (2, ["waiting", "waiting", "waiting"]),
+        (30, ["fixed", "new", "new"]),
+    ],
+)
+def test_a_rare_stop_waits_until_enough_runs_went_by(tmp_path: Path, count: int, seen: list[str]) -> None:
+    path = report(tmp_path, [entry(count=count)], {LADDER: 20_000})
+    for day, wanted in enumerate(seen):
+        if wanted == "new":
+            break
         [finding] = compared([], read(path), now(20_000))
-        seen.append(finding.kind)
+        assert finding.kind == wanted, day
         facts = finding.facts
         waiting = {
             "last_seen": facts["last_seen"].isoformat(),
             "runs": facts["runs_before"].to_dict(),
             "runs_since": facts["runs_since"],
         }
-        path = report(tmp_path / str(day), [entry(count=1, kind=finding.kind, waiting=waiting)], {LADDER: 20_000})
-    assert seen == ["waiting", "waiting", "fixed"]
+        more = {"kind": finding.kind, "waiting": waiting}
+        path = report(tmp_path / str(day), [entry(count=count, **more)], {LADDER: 20_000})
+
+
+def test_a_version_that_hardly_ran_since_is_not_fixed_by_the_runs_of_others(tmp_path: Path) -> None:
+    """Ten stops in at most 22,000 runs of version 2; of 40,000 runs since, at most 60 are its own and the rest version 1's."""
+    last = read(report(tmp_path, [entry(count=10)], {LADDER: 20_000}))
+    rows = [*now(40_000, key=LADDER._replace(version=1)).league, *now(50).league]
+    [finding] = compared([], last, replace(now(), league=rows))
+    assert finding.kind == "waiting"
+    gone = replace(now(), league=rows[:1])
+    [finding] = compared([], last, gone)
+    assert (finding.kind, finding.facts["is_live"]) == ("fixed", False)
+    assert "no run of it is logged, these are others of the strategy" in str(sentence(finding).striptags())
 
 
 def test_a_strategy_that_did_not_run_is_not_fixed_and_forgotten_after_a_fortnight(tmp_path: Path) -> None:
@@ -157,7 +179,7 @@ def test_only_what_lies_after_the_last_report_counts_as_passed(tmp_path: Path) -
     last = read(report(tmp_path, [entry(count=10, kind="waiting", waiting=waiting)], {LADDER: 20_000}))
     week = Now(SINCE - 6 * DAY, SINCE + DAY, now(28_000).league, lambda what, family: None)
     [finding] = compared([], last, week)
-    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", pytest.approx(5_000))
+    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", pytest.approx(1_000 + 0.9 * 28_000 / 7))
 
 
 @pytest.mark.parametrize(("settled", "kind"), [(True, "fixed"), (None, "waiting")])
@@ -253,7 +275,7 @@ def test_a_week_told_every_day_counts_all_runs_since_the_stop(tmp_path: Path) ->
                   since=(SINCE - 7 * DAY).isoformat())  # fmt: skip
     week = Now(SINCE - 6 * DAY, SINCE + DAY, now(28_000).league, lambda what, family: None)
     [finding] = compared([], read(path), week)
-    assert (finding.kind, finding.facts["runs_since"]) == ("fixed", pytest.approx(28_000))
+    assert (finding.kind, finding.facts["runs_since"]) == ("fixed", pytest.approx(0.9 * 28_000))
 
 
 # ---- which report came before -------------------------------------------------------------------------------------------
@@ -441,7 +463,7 @@ def test_a_stall_of_today_is_not_called_known_and_without_a_last_report_nothing_
     stall = Finding("finding", "stall", None, SINCE, SINCE, 40, 40, "runs")
     known = found("limit", 5)
     told = digest([stall, known], SINCE, SINCE + DAY, versions=5, is_compared=True)
-    assert "1 known (Ladder v2 hit cap ×5), 1 to know (stalled event loop ×40)" in told
+    assert "1 known (Ladder v2 hit cap ×5), 1 to know (likely a stalled event loop ×40)" in told
     assert "2 to know (" in digest([stall, known], SINCE, SINCE + DAY, versions=5)
     assert [text for text, _ in headline([stall, known], is_compared=True)] == ["1 known", "1 more to know"]
 

@@ -66,7 +66,7 @@ def limit(
     size: Mapping[str, Any],
     limits: Thresholds,
     *,
-    when: Ends,
+    when: Ends | None = None,
     others_before: int = 0,
 ) -> Finding:
     """A version ran into the cap of nodes or depth.
@@ -79,7 +79,7 @@ def limit(
         needed: The runs that passed, during the bursts and at other times.
         size: ``visits_max`` and ``depth`` of its program, None where no definition is readable.
         limits: What the caps are said to be.
-        when: Between which moments it began and ended.
+        when: Between which moments it began and ended, where that was asked.
         others_before: Stops of other versions of its family in the history.
     """
     count, node_cap = sum(burst.count for burst in own), limits.node_cap
@@ -103,7 +103,7 @@ def refused(
     stops: Sequence[Stop],
     before: int,
     *,
-    when: Ends,
+    when: Ends | None = None,
     others_before: int = 0,
 ) -> Finding:
     """The sandbox refused what no validated program holds (``canary``), or runs failed with an ``unknown`` code."""
@@ -248,5 +248,5 @@ def fixed(stops: Sequence[Stop], runs_since: Estimate, *, is_live: bool) -> Find
         runs_since: Runs of the window in which none was stopped.
         is_live: They are runs of the version that was stopped; otherwise others of its family, and none of it is logged.
     """
-    facts = {"before": stop_count(stops), "runs_since": runs_since.value, "is_live": is_live}
+    facts = {"before": stop_count(stops), "runs_since": runs_since.low, "is_live": is_live}
     return Finding("fixed", "limit", stops[-1].key, None, stops[-1].at, 0, 0, "runs", facts)

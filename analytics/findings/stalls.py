@@ -25,7 +25,9 @@ APART = timedelta(minutes=10)
 _AROUND = timedelta(hours=3)
 """What is usual is told by so long before and after."""
 _CHANCE = 0.01
-"""That in the whole window so many unrelated timeouts meet by chance; and that one at the edge of a stall is a stranger."""
+"""That in the whole window so many unrelated timeouts meet by chance."""
+_EDGE, _STRANGER = timedelta(minutes=5), 0.05
+"""The next timeout before or after a stall is its own if no farther off, and if the chance of a stranger there is smaller."""
 _ROUNDS = 4
 """What is usual is told anew without the stalls that were found, until no more of them is; that ends within a few rounds."""
 
@@ -85,7 +87,7 @@ def mark_stalls(stops: list[Stop], known: tuple[datetime, datetime] | None = Non
     them are more than a Poisson process of the usual rate brings together in one of a hundred such windows (a scan statistic;
     Naus, *JASA* 60, 1965, bounded by the sum over all places where two minutes may begin). Such moments with no more than ten
     minutes between them are one stall: an event loop may stand still again and again. It begins and ends where the next timeout
-    is so far off that a stranger would be there with a chance of one in a hundred. All timeouts in between are its own, but
+    is farther off than five minutes, or than a stranger is with a chance of one in twenty. All timeouts in between are its own, but
     for those of a strategy that times out about as often around it: they are not excused.
 
     Args:
@@ -99,7 +101,7 @@ def mark_stalls(stops: list[Stop], known: tuple[datetime, datetime] | None = Non
     spans: list[Span] = []
     for _ in range(_ROUNDS):
         again = _joined(found, [*spans, *_dense(found, spans)])
-        again = _joined(found, [_grown(found, span, again) for span in again])
+        again = _joined(found, [_fitted(found, span, again) for span in again])
         if again == spans:
             break
         spans = again
@@ -162,25 +164,30 @@ def _joined(found: _Timeouts, spans: Sequence[Span]) -> list[Span]:
     return joined
 
 
-def _grown(found: _Timeouts, span: Span, closed: Sequence[Span]) -> Span:
-    """A span up to where the next timeout may be a stranger's.
+def _fitted(found: _Timeouts, span: Span, closed: Sequence[Span]) -> Span:
+    """A span up to where the next timeout may be a stranger's, and without strangers at its ends.
 
     One of a strategy that times out at other times too has to be as near as the stall's own timeouts are to each other.
     """
     first, last = span
     middle = (found.at[first] + found.at[last]) / 2
     usual = _rate(found, middle, closed)
-    near = min(APART.total_seconds(), -math.log1p(-_CHANCE) / usual if usual else math.inf)
+    near = min(_EDGE.total_seconds(), -math.log1p(-_STRANGER) / usual if usual else math.inf)
     inside = found.before[last + 1] - found.before[first]
     reach = beyond(inside, timedelta(seconds=found.end[last] - found.at[first]))
     nearer = min(near, reach.total_seconds() if reach else 0.0)
 
-    def is_near(place: int, gap: float) -> bool:
+    def is_own(place: int, gap: float) -> bool:
         return gap <= nearer or (gap <= near and not _rate(found, middle, closed, found.families[place]))
 
-    while first > 0 and is_near(first - 1, found.at[first] - found.end[first - 1]):
+    # Two minutes that are dense may begin with a stranger.
+    while first < last and not is_own(first, found.at[first + 1] - found.end[first]):
+        first += 1
+    while first < last and not is_own(last, found.at[last] - found.end[last - 1]):
+        last -= 1
+    while first > 0 and is_own(first - 1, found.at[first] - found.end[first - 1]):
         first -= 1
-    while last + 1 < len(found.at) and is_near(last + 1, found.at[last + 1] - found.end[last]):
+    while last + 1 < len(found.at) and is_own(last + 1, found.at[last + 1] - found.end[last]):
         last += 1
     return first, last
 

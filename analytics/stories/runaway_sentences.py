@@ -65,9 +65,11 @@ def between(finding: Finding) -> str:
     return f"between {write.when(first)} and {write.clock(last) if first.date() == last.date() else write.when(last)}"
 
 
-def ends_words(when: Ends) -> str:
+def ends_words(when: Ends | None) -> str:
     """Between which moments it began and ended; nothing where the stopped runs tell of neither."""
-    told = []
+    told: list[str] = []
+    if when is None:
+        return ""
     if when.began_after is not None:
         told.append(f"began {_bounds(when.began_after, when.first)}")
     if when.ended_before is not None:
@@ -142,8 +144,8 @@ def _fixed(finding: Finding) -> list[Inline]:
     text = f": {_OVER[finding.what]} since {write.when(finding.until)}"
     before, since = facts["before"], facts.get("runs_since")
     if finding.what in COUNTED and since:
-        of = "" if facts["is_live"] else "; no run of it is logged, these are others of the strategy"
-        text += f", in about {write.number(since)} runs{of}"
+        of = "" if facts.get("is_live", True) else "; no run of it is logged, these are others of the strategy"
+        text += f", in at least {write.count(round(since))} runs{of}"
     return [named(finding.key), f"{text}. {_sentence(runs(before))} shortly before." if before else f"{text}."]
 
 

@@ -117,6 +117,7 @@ class Expected:
         words: What its sentence says; ``{…}`` is filled from ``told``.
         told: Values for the words, from the truth.
         refused: What the author has planned, which must lie in the ranges that are told.
+        lasted: When what caused it began and ended; both lie in the intervals that are told, in nineteen of twenty seeds.
         reaches_cap: The growth goes on, and the day on which one run in a hundred is stopped lies in the range that is told.
     """
 
@@ -128,6 +129,7 @@ class Expected:
     told: Callable[[list[Run]], dict[str, Any]] | None = None
     reaches_cap: bool = False
     refused: Refused | None = None
+    lasted: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tests.runaway import agreement
 from tests.runaway.engine import MOST_NODES, play
 from tests.runaway.fleet import UNTIL, Expected, Key, Run
 from tests.runaway.world import Told
@@ -223,6 +224,24 @@ def judged(told: Told) -> list[str]:
     return wrong
 
 
+def agreed(told: Told) -> list[str]:
+    """Does it tell every number the same wherever it tells it?"""
+    return list(agreement.disagreements(agreement.pages(told.report)))
+
+
+def dated(told: Told) -> list[str]:
+    """Do beginning and end of what was planted lie in the intervals that are told?"""
+    wrong = []
+    for wanted in told.story.expected:
+        for row in matching(told, wanted) if wanted.lasted else []:
+            for end, true in zip(("began", "ended"), wanted.lasted or (), strict=True):
+                low, high = (row[f"{end}_{side}"] for side in ("low", "high"))
+                is_after = low is None or datetime.fromisoformat(low) <= true
+                if not (is_after and (high is None or true <= datetime.fromisoformat(high))):
+                    wrong.append(f"{row['what']} {end} {true}, said {low} – {high}")
+    return wrong
+
+
 CHECKS: Final[dict[str, Callable[[Told], list[str]]]] = {
     "named": named,
     "nothing else": false_findings,
@@ -233,4 +252,6 @@ CHECKS: Final[dict[str, Callable[[Told], list[str]]]] = {
     "foreseen": foreseen,
     "shown": shown,
     "judged": judged,
+    "agreed": agreed,
+    "dated": dated,
 }

@@ -20,8 +20,10 @@ _SIXTEEN: Final = tuple(
     for number in range(4)
 )
 _SLOW: Final = Player(
-    family("hill", "Group scores", programs.levels(150, spread=10), programs.tall()), 900, timeouts=0.03
+    family("hill", "Group scores", programs.levels(150, spread=10), programs.tall()), 900, timeouts=0.05
 )
+
+_THREE: Final = (moment(0, "13:10"), moment(0, "13:13"))
 
 
 def _pulse(begin: str, end: str, extra: int, realm: str = EVERYWHERE, name: str = EVERYWHERE) -> Incident:
@@ -61,9 +63,9 @@ STALLS: Final[tuple[Story, ...]] = (
         "The event loop of all stands still for three minutes; one of the strategies times out all day beside, for reasons of its "
         "own, and is told so.",
         (*_SIXTEEN, _SLOW),
-        (Incident(moment(0, "13:10"), moment(0, "13:13"), stall=1.0, extra=4),),
+        (Incident(*_THREE, stall=1.0, extra=4),),
         (
-            Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, STALL_WORDS),
+            Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, STALL_WORDS, lasted=_THREE),
             Expected(
                 kinds("timeout"),
                 kinds("finding new worse"),
