@@ -86,7 +86,7 @@ def test_strategies_that_time_out_together_are_a_stall_on_both_pages(table: Tabl
         ok_runs(table, strategy, nodes=900 if strategy == "s1" else 12)
         timeouts(table, strategy)
     mortem, runaway = pages(table, fresh)
-    assert "4 strategies timed out together: a stalled event loop, not its rules." in mortem.verdict.text
+    assert "4 strategies timed out together: likely a stalled event loop, not its rules." in mortem.verdict.text
     assert "Find what held the event loop" in mortem.actions().text
     assert "Likely a stalled event loop" in runaway.findings().text
     for text in (mortem.verdict.text, mortem.actions().text, runaway.findings().text):

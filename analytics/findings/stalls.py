@@ -22,7 +22,7 @@ STALL = timedelta(minutes=2)
 STRATEGIES = 3
 APART = timedelta(minutes=10)
 """A pause longer than this ends a stall: what is nearer may be of the same one."""
-_AROUND = timedelta(hours=3)
+_FAR = timedelta(hours=3)
 """What is usual is told by so long before and after."""
 _CHANCE = 0.01
 """That in the whole window so many unrelated timeouts meet by chance."""
@@ -116,7 +116,8 @@ def _dense(found: _Timeouts, closed: Sequence[Span]) -> list[Span]:
     from scipy import special
 
     dense: list[Span] = []
-    first, counts = 0, Counter[object]()
+    first = 0
+    counts: Counter[Family] = Counter()
     chance = _CHANCE / found.before[-1]
     for last, family in enumerate(found.families):
         counts[family] += found.counts[last]
@@ -124,10 +125,12 @@ def _dense(found: _Timeouts, closed: Sequence[Span]) -> list[Span]:
             counts[found.families[first]] -= found.counts[first]
             first += 1
         present = +counts
-        others = present.total() - max(present.values())
         if len(present) < STRATEGIES:
             continue
-        usual = _rate(found, found.at[last], closed) * STALL.total_seconds()
+        [(most, count)] = present.most_common(1)
+        others = present.total() - count
+        of_all, of_most = (_rate(found, found.at[last], closed, whose) for whose in (None, most))
+        usual = max(of_all - of_most, 0.0) * STALL.total_seconds()
         # The chance of at least so many.
         if float(special.pdtrc(others - 1, usual)) <= chance:
             dense.append((first, last))
@@ -135,11 +138,23 @@ def _dense(found: _Timeouts, closed: Sequence[Span]) -> list[Span]:
 
 
 def _rate(found: _Timeouts, moment: float, closed: Sequence[Span], family: Family | None = None) -> float:
-    """Timeouts per second around a moment, stalls and what may be of the same one left out.
+    """Timeouts per second around a moment, of all or of one strategy."""
+    count, seconds = _around(found, moment, closed, family)
+    return count / seconds if seconds > 0 else 0.0
+
+
+def _rate_of_new(found: _Timeouts, moment: float, closed: Sequence[Span]) -> float:
+    """The same of strategies that were not seen around it: as many per second as were seen once (Good, *Biometrika* 40, 1953)."""
+    counted = [_around(found, moment, closed, family) for family in found.own]
+    return sum(count == 1 for count, _ in counted) / counted[0][1] if counted[0][1] > 0 else 0.0
+
+
+def _around(found: _Timeouts, moment: float, closed: Sequence[Span], family: Family | None = None) -> tuple[int, float]:
+    """Timeouts around a moment and the seconds they are of, stalls and what may be of the same one left out.
 
     Of a time that is not known, as before the window, nothing is counted and no second either.
     """
-    far, near = _AROUND.total_seconds(), APART.total_seconds()
+    far, near = _FAR.total_seconds(), APART.total_seconds()
     low, high = max(moment - far, found.known[0]), min(moment + far, found.known[1])
     left_out = sorted([(moment - near, moment + near), *((found.at[a], found.end[b]) for a, b in closed)])
     count, seconds, reached = 0, 0.0, low
@@ -150,7 +165,7 @@ def _rate(found: _Timeouts, moment: float, closed: Sequence[Span], family: Famil
             inside = math.nextafter(reached, math.inf), math.nextafter(stop, -math.inf)
             count += found.within(*inside) if family is None else found.of_family(family, *inside)
         reached = max(reached, end)
-    return count / seconds if seconds > 0 else 0.0
+    return count, seconds
 
 
 def _joined(found: _Timeouts, spans: Sequence[Span]) -> list[Span]:
@@ -171,8 +186,8 @@ def _fitted(found: _Timeouts, span: Span, closed: Sequence[Span]) -> Span:
     """
     first, last = span
     middle = (found.at[first] + found.at[last]) / 2
-    usual = _rate(found, middle, closed)
-    near = min(_EDGE.total_seconds(), -math.log1p(-_STRANGER) / usual if usual else math.inf)
+    new = _rate_of_new(found, middle, closed)
+    near = min(_EDGE.total_seconds(), -math.log1p(-_STRANGER) / new if new else math.inf)
     inside = found.before[last + 1] - found.before[first]
     reach = beyond(inside, timedelta(seconds=found.end[last] - found.at[first]))
     nearer = min(near, reach.total_seconds() if reach else 0.0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from analytics import codes, estimates, page
 from analytics.config import DEPTH_CAP
 from analytics.estimates import Estimate
+from analytics.findings.episodes import beyond
 from analytics.findings.failure_causes import LIMIT, TIMEOUT
 from analytics.findings.incident import Incident, run_estimate
 from analytics.findings.timeout_causes import RULES, STALL, UNCLEAR, TimeoutCause
@@ -42,10 +43,22 @@ def told(found: Incident, name: Any) -> tuple[list[Any], list[Any], Literal["fix
     said = cause(found)
     sentence += [f" {said}"] if said else []
     if found.code_until is not None:
-        return sentence, [f"Over since {number.when(found.code_until)}."], "fixed"
+        return sentence, [f"Over since {number.when(found.code_until)}{_at_the_latest(found)}."], "fixed"
     if is_of_window(found):
         return sentence, ["No moment of the window stands out beyond chance."], "finding"
     return sentence, ["Still going on at the end of the window."], "finding"
+
+
+def _at_the_latest(found: Incident) -> str:
+    """By when it was over, for the last failure is not yet the end: another one would have been seen at the rate before."""
+    if found.code_since is None or found.code_until is None or found.after is None:
+        return ""
+    later = beyond(_count(found.after.rows, found.code), found.code_until - found.code_since)
+    if later is None or number.when(found.code_until + later) == number.when(found.code_until):
+        return ""
+    end = found.code_until + later
+    same_day = end.date() == found.code_until.date()
+    return f", at the latest {number.clock(end) if same_day else number.when(end)} if its rate was steady"
 
 
 def also(found: Incident) -> list[Any]:
@@ -145,7 +158,7 @@ def timeouts_from(cause: TimeoutCause | None) -> str:
         return f"{walk}, so this is a stalled event loop or its rules{others}."
     if cause.kind == STALL:
         part = "" if cause.stalled_count == cause.count else f" in {cause.stalled_count} of {cause.count} of them"
-        return f"{cause.strategies} strategies timed out together{part}: a stalled event loop, not its rules."
+        return f"{cause.strategies} strategies timed out together{part}: likely a stalled event loop, not its rules."
     if cause.is_alone:
         return f"{walk}, and others ran meanwhile without timing out, so its rules may be the cause."
     return (

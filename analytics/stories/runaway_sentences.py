@@ -141,9 +141,12 @@ _OVER = {
 
 def _fixed(finding: Finding) -> list[Inline]:
     facts = finding.facts
+    if finding.what not in COUNTED:
+        # Seen in a sample of ok runs: that it was over as soon as the last report ended is more than anybody knows.
+        return [named(finding.key), f": {_OVER[finding.what]}; last seen {write.when(finding.until)}."]
     text = f": {_OVER[finding.what]} since {write.when(finding.until)}"
     before, since = facts["before"], facts.get("runs_since")
-    if finding.what in COUNTED and since:
+    if since:
         of = "" if facts.get("is_live", True) else "; no run of it is logged, these are others of the strategy"
         text += f", in at least {write.count(round(since))} runs{of}"
     return [named(finding.key), f"{text}. {_sentence(runs(before))} shortly before." if before else f"{text}."]
