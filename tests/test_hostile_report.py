@@ -47,7 +47,7 @@ FORBIDDEN = re.compile(f"<script>alert|<img src=x|{INVISIBLE.pattern}")
 SECTIONS = (
     "head", "strip", "key", "since", "changed", "why", "runs_explained", "how_much", "who", "failures", "actions", "sure",
 )  # fmt: skip
-FLEET = ("head", "findings", "league", "when", "close", "growing", "nodes", "fields", "sure")
+FLEET = ("head", "findings", "league", "when", "close", "growing", "nodes", "fields", "actions", "sure")
 
 
 def ladder(amount: Any, identifier: Any = MARKUP) -> dict[str, Any]:

@@ -125,7 +125,8 @@ def test_a_whole_report_is_the_same_to_the_letter(lake: Lake, shares: Path, monk
     monkeypatch.setattr("analytics.partials.Partials", spying)
     merged = analytics.runaway_rules(str(lake.root), since=since, until=until, previous="none", gathered=str(shares))
     assert [merged.summary(), merged.league().html, merged.findings().html] == expected
-    assert spies[0].whole == ["passed_runs"]  # which is asked of what was found
+    # These are asked of what was found.
+    assert spies[0].whole == ["passed_runs", "largest_runs"]
 
 
 def test_a_rounded_question_is_one_of_its_own(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SINCE, UNTIL = datetime(2026, 7, 10, tzinfo=UTC), datetime(2026, 7, 11, tzinfo=UTC)
 FIRST = datetime(2026, 7, 7, tzinfo=UTC)
-SECTIONS = ("head", "findings", "league", "when", "close", "growing", "nodes", "fields", "sure")
+SECTIONS = ("head", "findings", "league", "when", "close", "growing", "nodes", "fields", "actions", "sure")
 
 
 @pytest.fixture(scope="session")

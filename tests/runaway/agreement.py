@@ -20,7 +20,7 @@ TOLD: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     "sandbox canaries": (
         ("answer", rf"{_N} sandbox canar"),
-        ("strip", rf"{_N} × (?:field|statement|canary)"),
+        ("strip", rf"{_N} × sandbox canary"),
         ("sure", rf"limit, {_N} canary,"),
         ("canaries", rf"^{_N}$"),
     ),
@@ -67,7 +67,7 @@ def pages(report: Any) -> dict[str, str]:
     more = {
         "answer": lines[1] if len(lines) > 1 else "",
         # Drawn twice, for wide pages and for phones; the second one is cut less.
-        "strip": _second("\n".join(line for line in lines if "×" in line)),
+        "strip": _second(report.when().html),
         "table": "\n".join(line for line in lines if "\t" in line),
         "headline": said["head"].split("\n")[1],
         "digest": facts["digest"],
@@ -79,9 +79,9 @@ def pages(report: Any) -> dict[str, str]:
     return said | more
 
 
-def _second(text: str) -> str:
+def _second(html: str) -> str:
     """The sentences of the phone's drawing: each lane stands in it once."""
-    found = re.findall(r"[\d,]+ × (?:limit|field|statement|canary|timeout)[^×]*", text)
+    found = re.findall(r">([\d,]+ × [^<]*)<", html)
     return "\n".join(found[len(found) // 2 :])
 
 
