@@ -27,6 +27,7 @@ from analytics.page.text import plain
 from analytics.stories.runaway_rules import RunawayRules
 from analytics.stories.runaway_sentences import sentence
 from analytics.warehouse import Warehouse
+from tests.runaway.agreement import disagreements, pages
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -509,6 +510,10 @@ def test_every_link_of_the_page_leads_to_a_section(report: RunawayRules) -> None
 
     assert [href for href, _ in report.nav if f'id="{href[1:]}"' not in html] == []
     assert len(re.findall(r' id="([^"]+)"', html)) == len(set(re.findall(r' id="([^"]+)"', html)))
+
+
+def test_every_number_of_the_page_is_told_the_same_everywhere(report: RunawayRules) -> None:
+    assert list(disagreements(pages(report))) == []
 
 
 def test_the_summary_is_plain_json_and_agrees_with_the_page(report: RunawayRules) -> None:

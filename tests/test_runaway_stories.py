@@ -115,6 +115,7 @@ def test_every_number_is_the_same_wherever_the_page_tells_it(found: Story, told:
     ("elsewhere", "is_one"),
     [
         ({"answer": "29 timeouts spread over 9 strategies.", "sure": "(0 limit, 0 canary, 29 timeout, 1 other)"}, False),
+        ({"answer": "29 timeouts spread over 9 strategies.", "lane": "29 × timeout, 05:20 – 23:10, 10 strategies"}, True),
         ({"answer": "26 timeouts spread over 9 strategies.", "sure": "(0 limit, 0 canary, 29 timeout, 1 other)"}, True),
         ({"answer": "20 timeouts of 9 strategies together, likely of a stalled event loop, 13:00; 9 timeouts of one strategy.",
           "strip": "29 × timeout, 05:20 – 23:10, 9 strategies"}, False),

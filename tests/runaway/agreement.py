@@ -39,6 +39,7 @@ TOLD: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("answer", rf"{_N} timeouts? (?:spread over|of one strategy)"),
         ("others", rf"^{_N}$"),
     ),
+    "strategies that time out": (("answer", rf"spread over {_N} strategies"), ("lane", rf"{_N} strategies")),
     "strategies of one stall": (
         ("answer", rf"of {_N} strategies together"),
         ("findings", rf"Likely a stalled event loop: [\d,]+ runs? of {_N} strategies"),
@@ -64,10 +65,12 @@ def pages(report: Any) -> dict[str, str]:
     lines = said["when"].split("\n")
     of = {what: [row for row in facts["findings"] if row["what"] == what and row["kind"] not in ("fixed", "waiting")]
           for what in ("limit", "canary", "timeout")}  # fmt: skip
+    answer, strip = lines[1] if len(lines) > 1 else "", _second(report.when().html)
     more = {
-        "answer": lines[1] if len(lines) > 1 else "",
-        # Drawn twice, for wide pages and for phones; the second one is cut less.
-        "strip": _second(report.when().html),
+        "answer": answer,
+        "strip": strip,
+        # A lane of the picture has the timeouts of stalls, too.
+        "lane": "" if "likely of" in answer else "".join(line for line in strip.split("\n") if "× timeout" in line),
         "table": "\n".join(line for line in lines if "\t" in line),
         "headline": said["head"].split("\n")[1],
         "digest": facts["digest"],
