@@ -42,6 +42,11 @@ _QUERIES = {
     "slow": "time_by_nodes",
 }
 """The query behind each kind of finding."""
+_ASKS = {
+    "limit_runs": "Ask the log for all of them.",
+    "nodes_by_day": "Ask the log for its nodes day by day.",
+    "time_by_nodes": "Ask the log for its times by nodes.",
+}
 _SECTIONS = {"limit": "when", "canary": "when", "timeout": "when", "stall": "when", "growing": "growing", "versions": "growing",
              "close": "close", "slow": "fields"}  # fmt: skip
 
@@ -255,7 +260,7 @@ class Advice:
         ]
 
     def _listed(self, finding: Finding) -> page.Todo:
-        return page.Todo("Ask the log itself.", self._behind(finding), self._query(finding))
+        return page.Todo(_ASKS[_QUERIES[finding.what]], self._behind(finding), self._query(finding))
 
     def _query(self, finding: Finding) -> str:
         """The query behind a finding."""

@@ -65,7 +65,7 @@ STALLS: Final[tuple[Story, ...]] = (
         (*_SIXTEEN, _SLOW),
         (Incident(*_THREE, stall=1.0, extra=4),),
         (
-            Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, STALL_WORDS, lasted=_THREE),
+            Expected(kinds("stall"), kinds("finding new"), None, lambda run: run.stalled, STALL_WORDS),
             Expected(
                 kinds("timeout"),
                 kinds("finding new worse"),
