@@ -188,7 +188,7 @@ def _named(id: str | None) -> Markup:  # noqa: A002 - the HTML word
     if id is None:
         return Markup("")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", id):
-        raise ValueError(f"An id is letters, digits, - and _ only, not {visible(id)[:80]!r}.")
+        raise ValueError(f"A section id is letters, digits, - and _ only, not {visible(id)[:80]!r}.")
     return Markup(' id="{}"').format(id)
 
 
