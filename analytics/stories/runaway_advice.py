@@ -34,6 +34,8 @@ _NO_TRACE = "A failed run keeps no trace: its game, task and time are what is kn
 _QUERIES = {
     "limit": "limit_runs",
     "canary": "limit_runs",
+    "unknown": "limit_runs",
+    "program": "definition",
     "timeout": "limit_runs",
     "stall": "limit_runs",
     "growing": "nodes_by_day",
@@ -45,9 +47,10 @@ _QUERIES = {
 _ASKS = {
     "limit_runs": "Ask the log for all of them.",
     "nodes_by_day": "Ask the log for its nodes day by day.",
+    "definition": "Read the program as the lake holds it.",
     "time_by_nodes": "Ask the log for its times by nodes.",
 }
-_SECTIONS = {"limit": "when", "canary": "when", "timeout": "when", "stall": "when", "growing": "growing", "versions": "growing",
+_SECTIONS = {"limit": "when", "canary": "when", "unknown": "when", "program": "league", "timeout": "when", "stall": "when", "growing": "growing", "versions": "growing",
              "close": "close", "slow": "fields"}  # fmt: skip
 
 
@@ -78,7 +81,7 @@ class Advice:
                 page.Todo("Wait: too little was logged since to tell.", self._behind(finding), self._query(finding))
             ]
         writers = {"limit": self._limit, "canary": self._canary, "timeout": self._timeouts, "stall": self._stall,
-                   "growing": self._nearing, "versions": self._nearing, "close": self._nearing, "slow": self._slow}  # fmt: skip
+                   "unknown": self._unknown, "program": self._program, "growing": self._nearing, "versions": self._nearing, "close": self._nearing, "slow": self._slow}  # fmt: skip
         return writers[finding.what](finding)
 
     # ---- by kind -----------------------------------------------------------------------------------------------------
@@ -111,6 +114,26 @@ class Advice:
             self._query(finding),
         )
         return [first, *self._stopped(finding), *self._published(finding), self._story(finding)]
+
+    def _unknown(self, finding: Finding) -> list[page.Todo]:
+        first = page.Todo(
+            "Find what the engine means by this code.",
+            [
+                "This version of the report does not know it: an engine that is newer, or another one. ",
+                self._behind(finding),
+            ],
+            self._query(finding),
+        )
+        return [first, *self._stopped(finding), self._story(finding)]
+
+    def _program(self, finding: Finding) -> list[page.Todo]:
+        cap = write.count(self.evidence.thresholds.node_cap)
+        first = page.Todo(
+            "Decide before the next version whether to shorten the program, to split it, or to raise the limit.",
+            f"DSL_MAX_NODES is taken to be {cap}, for programs when they are saved and for runs: a program beyond it is refused, "
+            "and the version that is live goes on.",
+        )
+        return [first, *self._published(finding), self._listed(finding)]
 
     def _timeouts(self, finding: Finding) -> list[page.Todo]:
         cause = finding.facts["cause"]
@@ -177,7 +200,7 @@ class Advice:
         """The post-mortem of the family, from some days before it."""
         ev = self.evidence
         start = ev.until - HISTORY if finding.what in ("growing", "versions", "close") else ev.since - _BEFORE
-        began = finding.since if finding.what in ("slow", "limit", "canary", "timeout") else None
+        began = finding.since if finding.what in ("slow", "limit", "canary", "unknown", "timeout") else None
         start = min(start, midnight(began.date()) - _BEFORE) if began is not None else start
         command = commands.post_mortem(self._about(finding.key), start, ev.until)
         shared = f" --min-users {self.least}" if self.least > 1 else ""
@@ -265,6 +288,10 @@ class Advice:
     def _query(self, finding: Finding) -> str:
         """The query behind a finding."""
         ev, name = self.evidence, _QUERIES[finding.what]
+        if name == "definition" and finding.key is not None:
+            strategy_id = (self._row(finding.key) or {}).get("strategy_id", finding.key.strategy)
+            whose = self._whose(finding.key)
+            return commands.query(name, whose, strategy=strategy_id, version=finding.key.version)
         # It lists single runs and users.
         if name == "limit_runs" and self.least > 1:
             name = "cost_by_strategy"
@@ -359,6 +386,8 @@ def summary(found: Sequence[Finding], advice: Advice) -> list[dict[str, Any]]:
 _TITLES = {
     "limit": "stopped by a cap",
     "canary": "sandbox canary",
+    "unknown": "a code that is not known",
+    "program": "a program close to what the validator takes",
     "timeout": "timeouts",
     "growing": "growing towards the cap",
     "versions": "growing from version to version",
