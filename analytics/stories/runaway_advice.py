@@ -50,8 +50,18 @@ _ASKS = {
     "definition": "Read the program as the lake holds it.",
     "time_by_nodes": "Ask the log for its times by nodes.",
 }
-_SECTIONS = {"limit": "when", "canary": "when", "unknown": "when", "program": "league", "timeout": "when", "stall": "when", "growing": "growing", "versions": "growing",
-             "close": "close", "slow": "fields"}  # fmt: skip
+_SECTIONS = {
+    "limit": "when",
+    "canary": "when",
+    "unknown": "when",
+    "timeout": "when",
+    "stall": "when",
+    "growing": "growing",
+    "versions": "growing",
+    "close": "close",
+    "program": "league",
+    "slow": "fields",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +90,16 @@ class Advice:
             return [
                 page.Todo("Wait: too little was logged since to tell.", self._behind(finding), self._query(finding))
             ]
-        writers = {"limit": self._limit, "canary": self._canary, "timeout": self._timeouts, "stall": self._stall,
-                   "unknown": self._unknown, "program": self._program, "growing": self._nearing, "versions": self._nearing, "close": self._nearing, "slow": self._slow}  # fmt: skip
-        return writers[finding.what](finding)
+        writers = {
+            "limit": self._limit,
+            "canary": self._canary,
+            "unknown": self._unknown,
+            "timeout": self._timeouts,
+            "stall": self._stall,
+            "program": self._program,
+            "slow": self._slow,
+        }
+        return writers.get(finding.what, self._nearing)(finding)
 
     # ---- by kind -----------------------------------------------------------------------------------------------------
 
