@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from analytics import schema, sql
+from analytics import row_security, schema, sql
 from analytics.config import PATIENCE
 from analytics.connect import NO_TRANSACTION_TIMEOUT, SESSION, connect
 from analytics.copy_stream import copy_blocks
-from analytics.errors import SourceError, SourceSchemaError
+from analytics.errors import SourceAccessError, SourceError, SourceSchemaError
 from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
 from analytics.model import Fingerprint, Partition, RealmFilter, Span
 from analytics.scan_plan import should_avoid_whole_table
@@ -44,7 +44,7 @@ class Source:
     Raises:
         SourceUnavailableError: No connection.
         SourceSchemaError: The log table, or a column of it, is missing or has another type.
-        SourceAccessError: The role may not read it.
+        SourceAccessError: The role may not read it, or not every row of it.
     """
 
     def __init__(self, url: str = "", *, lag: timedelta = COMMIT_LAG, patience: timedelta = PATIENCE) -> None:
@@ -79,6 +79,7 @@ class Source:
                     self._connection.execute(NO_TRANSACTION_TIMEOUT)
                     table = check_log_table(self._rows)
                     self.unread_columns, self.change_column = table.unread_columns, table.change_column
+                self._see_every_run()
             except psycopg.Error as error:
                 raise explain(error) from error
             self._stack = opening.pop_all()
@@ -100,6 +101,15 @@ class Source:
         made.horizon, made.unread_columns = self.horizon, self.unread_columns
         made.change_column = self.change_column
         return made
+
+    def _see_every_run(self) -> None:
+        if hidden := row_security.look(self._connection, self._rows, LOG_TABLE):
+            raise SourceAccessError(
+                f"{hidden.said}: what is hidden would be taken for never logged, or for deleted; nothing was read",
+                hint=hidden.repair,
+                table=LOG_TABLE,
+                role=hidden.reads_as,
+            )
 
     def _take_over(self, snapshot: str) -> None:
         """Make another session's snapshot this one's; the first statement of the transaction."""
@@ -193,7 +203,12 @@ class Source:
         if denied := [c.source for c in schema.DEFINITION_COLUMNS if not columns[c.source]["is_readable"]]:
             grant = column_grant(DEFINITION_TABLE, denied, self.role)
             return f"no right to read {named_columns(denied)} of {DEFINITION_TABLE} ({grant}): families and programs are unknown"
-        return self._rows("definitions")
+        try:
+            if hidden := row_security.look(self._connection, self._rows, DEFINITION_TABLE):
+                return f"{hidden.said} ({hidden.repair}): families and programs are as they were, or unknown"
+            return self._rows("definitions")
+        finally:
+            self._see_every_run()  # what one table needs need not be what the other does
 
     # ---- the rows -------------------------------------------------------------------------------------------------
 

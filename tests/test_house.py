@@ -54,6 +54,7 @@ ORDER = (
         "retry",
         "scan_plan",
         "source_table",
+        "row_security",
         "copy_stream",
         "source",
         "flatten",
