@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from analytics.horizon import Horizon, spans_of
 from analytics.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo, RealmFilter
-from analytics.origin import is_same
+from analytics.origin import is_same, says_more
 from analytics.plan import Plan
 from analytics.rates import described
 from analytics.window import ONE_DAY, Window
@@ -92,8 +92,10 @@ class Bookkeeper:
         if whole and day is not None:
             spans = spans_of(day, self._horizon, spans)
         stays_complete = old is not None and old.is_complete and not here
-        # Another source that was accepted must be remembered, or it would be refused again.
-        if old and stays_complete and spans == old.not_waited_for and is_same(old.source, self._identity):
+        # Another source that was accepted must be remembered, or it would be refused again; so must what an older version of
+        # this package did not ask, or another schema would be no stranger.
+        is_known = old is not None and is_same(old.source, self._identity) and not says_more(old.source, self._identity)
+        if old and stays_complete and spans == old.not_waited_for and is_known:
             return True
         entries = dict(old.partitions) if old else {}
         for realm, info in here.items():

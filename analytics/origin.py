@@ -1,11 +1,14 @@
 """Is the source the one the lake was made from? Another server behind the same URL must not replace its days unasked.
 
-A standby has the system identifier of its primary, also when it is promoted, and a renamed database keeps its oid: neither
-is a stranger. A restored dump, a new server after ``pg_upgrade`` and a logical replica are, and a person has to say that
-they continue the old one.
+Neither must another deployment of the engine, in another schema of the same database. A standby has the system identifier of
+its primary, also when it is promoted, and a renamed database keeps its oid, as a renamed schema does: none is a stranger. Nor
+is a table that was rewritten, or exchanged for a partitioned one of the same name in the same schema. A restored dump, a new
+server after ``pg_upgrade`` and a logical replica are, and a person has to say that they continue the old one.
 """
 
 from __future__ import annotations
+
+import json
 
 from analytics import ledger
 from analytics.errors import SourceIdentityError
@@ -23,7 +26,33 @@ def is_same(known: dict[str, str], found: dict[str, str]) -> bool:
     if not (known.get("system_identifier") and found.get("system_identifier")):
         # Managed servers may hide it; then the names must do.
         keys = ["database_oid", "database"]
-    return all(known[key] == found[key] for key in keys if known.get(key) and found.get(key))
+    if any(known[key] != found[key] for key in keys if known.get(key) and found.get(key)):
+        return False
+    return _is_same_schema(known, found) and _reads_the_same(known, found)
+
+
+def says_more(known: dict[str, str], found: dict[str, str]) -> bool:
+    """An identity tells what the known one, of an older version, does not."""
+    return not known.keys() >= found.keys()
+
+
+def _is_same_schema(known: dict[str, str], found: dict[str, str]) -> bool:
+    keys = [key for key in ("schema", "schema_oid") if known.get(key) and found.get(key)]
+    return not keys or any(known[key] == found[key] for key in keys)
+
+
+def _reads_the_same(known: dict[str, str], found: dict[str, str]) -> bool:
+    """Two views have a table in common, by its oid or by its name; what is no view is compared by its own name."""
+    before, now = _tables(known), _tables(found)
+    return not before or not now or bool(before.keys() & now.keys() or set(before.values()) & set(now.values()))
+
+
+def _tables(identity: dict[str, str]) -> dict[str, str]:
+    try:
+        read = json.loads(identity.get("reads") or "{}")
+    except ValueError:
+        return {}
+    return {str(oid): str(name) for oid, name in read.items()} if isinstance(read, dict) else {}
 
 
 def check(lake: Lake, found: dict[str, str], *, accept: bool) -> list[str]:
@@ -47,8 +76,8 @@ def check(lake: Lake, found: dict[str, str], *, accept: bool) -> list[str]:
         return [f"accepted as the lake's source from now on: {_words(found)}; before, it was {_words(known)}"]
     raise SourceIdentityError(
         f"the lake {lake.root} was made from {_words(known)}, and this is {_words(found)}; nothing was written",
-        hint="check the database URL; if this source continues the old one (restored from a dump, upgraded, moved), give "
-        "--accept-source once",
+        hint="check the database URL and its search_path; if this source continues the old one (restored from a dump, "
+        "upgraded, moved), give --accept-source once",
         known=known,
         found=found,
     )
@@ -72,7 +101,10 @@ def last_known(lake: Lake) -> dict[str, str] | None:
 
 def _words(identity: dict[str, str]) -> str:
     server = identity.get("system_identifier")
+    schema = identity.get("schema")
+    tables = ", ".join(_tables(identity).values())
     return (
         f"database {ascii(identity.get('database', '?'))[1:-1]} (oid {identity.get('database_oid', '?')}"
         f"{f' of server {server}' if server else ''})"
+        f"{f', schema {ascii(schema)[1:-1]}' if schema else ''}{f', a view of {ascii(tables)[1:-1]}' if tables else ''}"
     )

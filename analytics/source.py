@@ -135,9 +135,9 @@ class Source:
     # ---- what is there -------------------------------------------------------------------------------------------
 
     def identity(self) -> dict[str, str]:
-        """Which server, database and table this is, for the ledger."""
+        """Which server, database, schema and table this is, for the ledger."""
         [row] = self._rows("identity")
-        found = {key: str(value) for key, value in row.items()}
+        found = {key: str(value) for key, value in row.items() if value is not None}
         # Managed servers may take this function away; the oids still tell most servers apart.
         with contextlib.suppress(SourceError), self._connection.transaction():
             found["system_identifier"] = str(

@@ -10,13 +10,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analytics.errors import SourceIdentityError
+from analytics.extraction import extract
 from analytics.lake import Lake
+from analytics.model import ExtractResult
 from analytics.origin import is_same, last_known
+from analytics.rates import Rates
+from analytics.window import Window
 
 if TYPE_CHECKING:
     from conftest import Table
 
-ONE = {"system_identifier": "1", "database": "game", "database_oid": "5", "table_oid": "9", "server_version": "17"}
+ONE = {
+    "system_identifier": "1",
+    "database": "game",
+    "database_oid": "5",
+    "table_oid": "9",
+    "schema": "prod",
+    "schema_oid": "20",
+    "server_version": "17",
+}
+VIEW = {**ONE, "reads": '{"31": "prod.live", "32": "prod.archive"}'}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +43,12 @@ ONE = {"system_identifier": "1", "database": "game", "database_oid": "5", "table
         ({**ONE, "database_oid": "6"}, False),
         ({"database": "game", "database_oid": "5"}, True),  # a managed server that hides its identifier
         ({"database": "other", "database_oid": "5"}, False),
+        ({key: ONE[key] for key in ONE if "schema" not in key}, True),  # a ledger of an older version
+        ({**ONE, "schema": "staging", "schema_oid": "21"}, False),
+        ({**ONE, "schema": "renamed"}, True),
+        ({**ONE, "schema_oid": "22"}, True),  # dropped and restored under its name
+        (VIEW, True),  # the table has become a view over what it was
+        ({**VIEW, "schema": "staging", "schema_oid": "21"}, False),
     ],
 )
 def test_what_counts_as_the_same_source(other: dict[str, str], same: bool) -> None:
@@ -37,7 +56,49 @@ def test_what_counts_as_the_same_source(other: dict[str, str], same: bool) -> No
     assert is_same(other, ONE) is same
 
 
-def tamper(lake: Lake, change: Callable[[dict[str, Any]], None]) -> None:
+@pytest.mark.parametrize(
+    ("reads", "same"),
+    [
+        ('{"31": "prod.live"}', True),
+        ('{"31": "prod.renamed"}', True),
+        ('{"99": "prod.live"}', True),  # exchanged for a partitioned one
+        ('{"41": "staging.live", "42": "staging.archive"}', False),
+        ("{}", True),
+        ("no json", True),
+    ],
+)
+def test_a_view_is_the_same_source_as_long_as_it_reads_one_of_its_tables(reads: str, same: bool) -> None:
+    assert is_same(VIEW, {**VIEW, "reads": reads}) is same
+
+
+def test_the_same_table_in_another_schema_is_another_source_unless_the_schema_was_renamed(
+    table: Table, fresh: Lake
+) -> None:
+    for schema in ("prod", "staging"):
+        table.execute(f"create schema {schema}; create table {schema}.strategyexecutionlog (like strategyexecutionlog)")
+    table.execute("drop table strategyexecutionlog")
+
+    def extracted(schema: str) -> ExtractResult:
+        url = f"{table.url}&options=-csearch_path%3D{schema}"
+        return extract(url, fresh, Window.parse("2026-07-08", "2026-07-09"), rates=Rates((), 0.05))
+
+    extracted("prod")
+    tamper(fresh, lambda source: [source.pop(key) for key in ("schema", "schema_oid")])  # as an older version wrote it
+    extracted("prod")
+    with pytest.raises(SourceIdentityError, match=r"schema prod, and this is .* schema staging"):
+        extracted("staging")
+    table.execute("alter schema prod rename to prod_2")
+    assert extracted("prod_2").nothing_to_do
+    table.execute("alter schema prod_2 rename to prod")
+    table.execute("alter table prod.strategyexecutionlog rename to live")
+    table.execute("create view prod.strategyexecutionlog as select * from prod.live")
+    assert extracted("prod").nothing_to_do
+    table.execute("create or replace view prod.strategyexecutionlog as select * from staging.strategyexecutionlog")
+    with pytest.raises(SourceIdentityError, match=r"a view of staging\.strategyexecutionlog"):
+        extracted("prod")
+
+
+def tamper(lake: Lake, change: Callable[[dict[str, Any]], object]) -> None:
     for path in (lake.root / "ledger").iterdir():
         told = json.loads(path.read_text(encoding="utf-8"))
         change(told["source"])
