@@ -173,6 +173,7 @@ def open_tables(
     named = None if realms is None else [realm for realm in realms if realm is not None]
     connection.execute("set variable realms_in_sight = $1", [named])
     connection.execute("set variable null_realm_in_sight = $1", [realms is None or None in realms])
+    connection.execute("set variable root_length = $1", [len(str(lake.root / "_"))])
     found = files(lake, records, realms, whole_days=whole_days)
     for table, table_schema in (
         ("executions", schema.execution_schema()),

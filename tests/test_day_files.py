@@ -44,11 +44,27 @@ from generate_series(1, %s) realm, generate_series(7, 8) day, generate_series(1,
 
 
 @pytest.fixture
-def many(table: Table, fresh: Lake) -> Lake:
-    """A lake of two complete days with 70 small partitions each, the NULL and the empty realm among them."""
+def many(table: Table, tmp_path: Path) -> Lake:
+    """A lake of two complete days with 70 small partitions each, the NULL and the empty realm among them.
+
+    It lies in folders that look like partitions, as backups and buckets have them: they are none of the lake's.
+    """
+    made = Lake(tmp_path / "day=2026-01-01" / "realm=x" / "kind=backup" / "lake")
+    made.root.mkdir(parents=True)
     table.execute(MANY_ROWS, [REALMS])
-    table.extract(fresh)
-    return fresh
+    table.extract(made)
+    return made
+
+
+def test_folders_above_the_lake_are_no_partitions_of_it(many: Lake) -> None:
+    for whole_days in (True, False):
+        opened = Warehouse(many, whole_days=whole_days)
+        assert opened.sql("select day, count(*)::int from executions group by 1 order by 1").fetchall() == [
+            (FIRST, 3 * REALMS),
+            (DAY, 3 * REALMS),
+        ]
+        assert "kind" not in opened.sql("from executions limit 0").columns
+    assert [found.name for found in Warehouse(many).check() if not found.passed and found.severity == "error"] == []
 
 
 def found(lake: Lake) -> list[DayFile]:

@@ -58,7 +58,7 @@ def _sound(store: Store) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def whole(store: Store, database_url: str, request: pytest.FixtureRequest) -> Lake:
     """Everything the demo's log holds, as the lake of the other tests does."""
-    made = Lake("s3://lakes/whole/of it")
+    made = Lake("s3://lakes/day=2026-01-01/whole/of it")
     first = UNTIL - timedelta(days=request.config.getoption("--demo-days") + 1)
     for since, until in (("1969-12-31", "1970-01-02"), (first, UNTIL + timedelta(days=1))):
         extract(database_url, made, Window.parse(since, until), rates=Rates((), RATE))

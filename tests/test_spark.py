@@ -161,7 +161,9 @@ def test_of_a_tenant_nothing_else_is_in_sight(spark: Any, lake: Lake, realms: li
 
 
 @pytest.mark.long
-def test_days_of_small_partitions_are_read_from_their_day_files(spark: Any, table: Any, fresh: Lake) -> None:
+def test_days_of_small_partitions_are_read_from_their_day_files(spark: Any, table: Any, tmp_path: Path) -> None:
+    fresh = Lake(tmp_path / "day=2026-01-01" / "realm=x" / "kind=backup" / "lake")  # no partitions of the lake
+    fresh.root.mkdir(parents=True)
     table.execute(MANY_ROWS, [REALMS])
     hostile = "tenant 3/*{[?\\"
     for _ in range(2):
