@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics import schema
+from analytics.errors import LakeFormatError
 from analytics.lake import Lake
 from analytics.object_store import LakePath, readable
 from analytics.program import walk
@@ -130,7 +131,11 @@ def _replace_if_changed(
 
 
 def _present(path: LakePath, table_schema: pa.Schema) -> pa.Table:
-    """A file as it lies in the lake; a damaged or foreign one counts as empty, and is replaced."""
+    """A file as it lies in the lake; a damaged or foreign one counts as empty, and is replaced.
+
+    Raises:
+        LakeFormatError: It holds everything that is known, and more: a newer version has written it.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -138,4 +143,10 @@ def _present(path: LakePath, table_schema: pa.Schema) -> pa.Table:
         found = pq.ParquetFile(readable(path)).read()
         if found.schema.equals(table_schema):
             return found
+        if set(found.schema.names) > set(table_schema.names):
+            raise LakeFormatError(
+                f"{path} has columns that this version of strategy-analytics does not know: a newer version has written this "
+                "lake; nothing was changed",
+                hint="upgrade this installation to the version that writes the lake: pip install --upgrade strategy-analytics",
+            )
     return table_schema.empty_table()

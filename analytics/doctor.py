@@ -16,7 +16,7 @@ from analytics.diagnosis import Diagnosis, advice, ok, problem
 from analytics.doctor_retention import examine_retention, infer_retention
 from analytics.doctor_server import LARGE_TABLE, examine_server
 from analytics.doctor_volume import examine_growth, examine_weights
-from analytics.errors import LakeError, LakeLockedError, SourceError
+from analytics.errors import LakeError, LakeFormatError, LakeLockedError, SourceError
 from analytics.lake import Lake
 from analytics.lock import NAME as LOCK
 from analytics.object_store import ObjectPath
@@ -44,7 +44,7 @@ _NETWORK = (
 
 
 def examine(settings: Settings) -> Iterator[Diagnosis]:
-    """Look at the source and at the lake.
+    """Look at the source and at the lake; a lake of a newer version is a problem, and the end.
 
     Args:
         settings: Which source, which lake, how patient.
@@ -52,7 +52,13 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
     Yields:
         Findings as they are made, the source's first.
     """
-    lake = Lake(settings.lake)
+    try:
+        yield from _examine(settings, Lake(settings.lake))
+    except LakeFormatError as error:
+        yield problem("lake", error.message, error.hint)
+
+
+def _examine(settings: Settings, lake: Lake) -> Iterator[Diagnosis]:
     try:
         with Source(settings.database_url, patience=settings.patience) as source:
             yield from examine_server(source, lake)

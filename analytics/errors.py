@@ -10,6 +10,7 @@
     │   ├── SourceIdentityError        another server than the one the lake was made from
     │   └── SourceSchemaError          a table or column is missing or has another type
     ├── LakeError             exit 3   the Parquet files
+    │   ├── LakeFormatError            a newer version of this package has written it
     │   ├── VerificationError          what was written is not what the server counted
     │   └── LakeLockedError   exit 75  another run holds the lock
     ├── QueryError            exit 3   DuckDB refused a query
@@ -117,6 +118,10 @@ class SourceSchemaError(SourceError):
 
 class LakeError(AnalyticsError):
     """The Parquet lake cannot be read or written."""
+
+
+class LakeFormatError(LakeError):
+    """A file of the lake is of a newer format than this version knows."""
 
 
 class VerificationError(LakeError):

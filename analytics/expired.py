@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from analytics import formats
 from analytics.errors import LakeError, UsageError
 from analytics.object_store import LakePath
 from analytics.window import ONE_DAY
@@ -58,8 +59,9 @@ def read(root: LakePath) -> Expired | None:
     path = root / NAME
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        formats.refuse_newer(data, FORMAT, path)
         if data["format"] != FORMAT:
-            raise ValueError("of another version")
+            raise ValueError("no known format")
         first = data["first"]
         return Expired(
             date.fromisoformat(data["before"]),

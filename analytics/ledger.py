@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from analytics import formats
 from analytics.horizon import NotWaitedFor, OpenTransaction
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
 from analytics.rates import RateStep
@@ -75,7 +76,8 @@ def from_json(text: str) -> DayRecord:
     """Read a ledger file.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError: It is damaged or of another version.
+        ValueError, KeyError, TypeError, AttributeError: It is damaged.
+        LakeFormatError: A newer version has written it.
     """
     # Tens of thousands of small objects without a cycle: looking for one takes a third of the time.
     collects = gc.isenabled()
@@ -88,8 +90,9 @@ def from_json(text: str) -> DayRecord:
 
 
 def _record(data: dict[str, Any]) -> DayRecord:
+    formats.refuse_newer(data, FORMAT, "the lake's ledger")
     if data["format"] != FORMAT:
-        raise ValueError("a ledger of another version")
+        raise ValueError("no known format of a ledger")
     day = date.fromisoformat(data["day"]) if data["day"] else None
     partitions = [info_of(item, day) for item in data["partitions"]]
     return DayRecord(

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analytics import formats
 from analytics.errors import ConfigurationError, LakeError
 from analytics.object_store import LakePath
 from analytics.people.pseudonyms import PseudonymKey, is_pseudonym
@@ -74,8 +75,9 @@ def read(root: LakePath) -> list[Tombstone]:
     for path in sorted(stones, key=str):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
+            formats.refuse_newer(data, _FORMAT, path)
             if data.pop("format") != _FORMAT:
-                raise ValueError("a tombstone of another version")
+                raise ValueError("no known format of a tombstone")
             realms = data.pop("realms")
             digest, key_id = str(data.pop("digest")), str(data.pop("key_id"))
             found.append(Tombstone(digest, key_id, None if realms is None else tuple(realms), data))

@@ -7,12 +7,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from analytics import formats
 from analytics.config import Settings
-from analytics.errors import ConfigurationError, LakeError
+from analytics.errors import ConfigurationError, LakeError, LakeFormatError
 from analytics.object_store import LakePath
 from analytics.people.pseudonyms import PseudonymKey
 
 FILE = "people.json"
+_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Policy:
     def to_json(self) -> str:
         """The lake's file; without the key."""
         fields = None if self.data_fields is None else sorted(self.data_fields)
-        told: dict[str, Any] = {"format": 1, "key_id": self.key.key_id if self.key else "", "data_fields": fields}
+        told: dict[str, Any] = {"format": _FORMAT, "key_id": self.key.key_id if self.key else "", "data_fields": fields}
         return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -65,7 +67,9 @@ def key_id_of(root: LakePath) -> str:
     """
     path = root / FILE
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["key_id"])
+        data = json.loads(path.read_text(encoding="utf-8"))
+        formats.refuse_newer(data, _FORMAT, path)
+        return str(data["key_id"])
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -93,8 +97,8 @@ def check(root: LakePath, policy: Policy, *, accept: bool) -> list[str]:
     """
     try:
         known = key_id_of(root)
-    except LakeError:
-        if not accept:
+    except LakeError as error:
+        if not accept or isinstance(error, LakeFormatError):
             raise
         known = ""
     fresh = policy.key.key_id if policy.key else ""
