@@ -137,14 +137,10 @@ def _table(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
             f"columns of {LOG_TABLE} that are not carried into the lake: {', '.join(source.unread_columns)}",
             "see whether a newer version of this package carries them",
         )
-    if source.change_column == "xmin":
-        yield ok("updates", "xmin can be read: every update of a row is noticed")
+    if blind := source.changes.blind_spot(session["role"]):
+        yield advice("updates", *blind)
     else:
-        yield advice(
-            "updates",
-            f"xmin cannot be read: an update of a row is noticed only when it moves {source.change_column}",
-            f"grant select (xmin) on {LOG_TABLE} to {quoted_role(session['role'])}; a view has none: have the table read itself",
-        )
+        yield ok("updates", "xmin can be read: every update of a row is noticed")
     definitions = source.definitions()
     if isinstance(definitions, str):
         yield advice("definitions", definitions, "extraction works without them; grant select if the table is there")

@@ -23,7 +23,6 @@ from analytics.rates import Rates
 from analytics.retry import Retries
 from analytics.returned import Keeping
 from analytics.source import Source
-from analytics.source_table import LOG_TABLE, quoted_role
 from analytics.transfer import Progress, Transfer, timed
 from analytics.window import Window
 
@@ -282,9 +281,6 @@ class _Run:
                 f"{self._moved_count} rows have moved to another realm or day at the source; "
                 "where that is outside this run, extract it too"
             )
-        if source.change_column != "xmin":
-            notes.append(
-                f"an updated row is noticed only when it moves {source.change_column}: xmin cannot be read (a view, or "
-                f"column rights without it: grant select (xmin) on {LOG_TABLE} to {quoted_role(source.role)};)"
-            )
+        if blind := source.changes.blind_spot(source.role):
+            notes.append(f"{blind[0]} ({blind[1]})")
         return notes

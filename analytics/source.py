@@ -20,7 +20,14 @@ from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
 from analytics.model import Fingerprint, Partition, RealmFilter, Span
 from analytics.scan_plan import should_avoid_whole_table
 from analytics.server_errors import explain
-from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, check_log_table, column_grant, named_columns
+from analytics.source_table import (
+    DEFINITION_TABLE,
+    LOG_TABLE,
+    Changes,
+    check_log_table,
+    column_grant,
+    named_columns,
+)
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
@@ -38,7 +45,7 @@ class Source:
     Attributes:
         horizon: Up to when rows can be taken as committed.
         unread_columns: Columns of the log table that the lake does not carry.
-        change_column: What shows that a row was updated: ``xmin``, or ``updated_at`` where that cannot be read.
+        changes: What shows that a row was updated.
         role: Whose rights are used.
 
     Raises:
@@ -53,7 +60,7 @@ class Source:
         self._connection: psycopg.Connection[tuple[Any, ...]]
         self._lag, self._patience = lag, patience
         self._shared: str | None = None
-        self.change_column = "xmin"
+        self.changes = Changes()
         self.role = ""
         self.horizon: Horizon
         self.unread_columns: list[str] = []
@@ -78,7 +85,7 @@ class Source:
                     self._connection.execute(SESSION)
                     self._connection.execute(NO_TRANSACTION_TIMEOUT)
                     table = check_log_table(self._rows)
-                    self.unread_columns, self.change_column = table.unread_columns, table.change_column
+                    self.unread_columns, self.changes = table.unread_columns, table.changes
                 self._see_every_run()
             except psycopg.Error as error:
                 raise explain(error) from error
@@ -99,7 +106,7 @@ class Source:
         made = Source(self._url, lag=self._lag, patience=self._patience)
         made._shared = self._query("select pg_export_snapshot() as name")[0]["name"]
         made.horizon, made.unread_columns = self.horizon, self.unread_columns
-        made.change_column = self.change_column
+        made.changes = self.changes
         return made
 
     def _see_every_run(self) -> None:
@@ -149,9 +156,10 @@ class Source:
         """Count, id hash and change hash per partition of the window, and of the rows without a day."""
         from psycopg import sql as composed
 
-        statement = composed.SQL(sql.text("source", "fingerprints")).format(
-            change=composed.Identifier(self.change_column)
-        )
+        moving = composed.SQL(", ").join(map(composed.Identifier, self.changes.columns))
+        if len(self.changes.columns) > 1:
+            moving = composed.SQL("concat_ws(' ', {})").format(moving)
+        statement = composed.SQL(sql.text("source", "fingerprints")).format(change=moving)
         parameters = {"since": window.since, "until": window.until, "undated": True, **realms.parameters()}
         self._choose_scan(parameters)
         rows = self._query(statement, parameters)

@@ -18,16 +18,46 @@ Rows: TypeAlias = "Callable[[str, dict[str, Any] | None], list[dict[str, Any]]]"
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What shows that a row of the log was updated.
+
+    Attributes:
+        columns: ``xmin``, which moves with every update; ``updated_at`` where that cannot be read; both where some parts of the
+            table have no xmin of their own.
+        parts: Those parts.
+    """
+
+    columns: tuple[str, ...] = ("xmin",)
+    parts: tuple[str, ...] = ()
+
+    def blind_spot(self, role: str) -> tuple[str, str] | None:
+        """Which updates are missed, and what would mend that, in words; ``None`` where none is."""
+        if self.parts:
+            some = f"{len(self.parts)} part{'s' * (len(self.parts) != 1)} of {LOG_TABLE} ({', '.join(self.parts[:_MOST_NAMED])}"
+            return (
+                f"{some}{', …' * (len(self.parts) > _MOST_NAMED)}) cannot tell by xmin that a row was updated, as foreign tables "
+                "cannot: there an update is noticed only when it moves updated_at",
+                "have whoever changes rows there set updated_at, or extract those days with --force afterwards",
+            )
+        if "xmin" not in self.columns:
+            return (
+                "xmin cannot be read: an update of a row is noticed only when it moves updated_at",
+                f"grant select (xmin) on {LOG_TABLE} to {quoted_role(role)}; a view has none: have the table read itself",
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class LogTable:
     """What was found.
 
     Attributes:
         unread_columns: Columns that the lake does not carry.
-        change_column: What moves when a row is updated: ``xmin``, or ``updated_at`` where that cannot be read.
+        changes: What shows that a row was updated.
     """
 
     unread_columns: list[str]
-    change_column: str
+    changes: Changes
 
 
 def check_log_table(rows: Rows) -> LogTable:
@@ -73,7 +103,12 @@ def check_log_table(rows: Rows) -> LogTable:
     known = {c.source for c in schema.EXECUTION_COLUMNS} | schema.NEVER_EXTRACTED
     # A view has no xmin, and a grant on columns leaves it out: there, a change is seen only if it moves updated_at.
     has_xmin = next(iter(columns.values()))["has_xmin"]
-    return LogTable(sorted(set(columns) - known), "xmin" if has_xmin else "updated_at")
+    parts = rows("parts", None) if has_xmin else []
+    if not has_xmin or not all(part["is_foreign"] for part in parts):
+        moving: tuple[str, ...] = ("updated_at",)
+    else:
+        moving = ("xmin", "updated_at") if parts else ("xmin",)
+    return LogTable(sorted(set(columns) - known), Changes(moving, tuple(ascii(part["part"])[1:-1] for part in parts)))
 
 
 def column_grant(table: str, columns: Sequence[str], role: str) -> str:

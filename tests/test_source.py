@@ -243,10 +243,10 @@ def test_a_role_that_may_read_all_but_the_credential_column_is_enough(table: Tab
     result = extract(table.as_role(role), fresh, Window.parse("2026-07-08", "2026-07-09"), rates=Rates((), 0.05))
     assert result.row_count == 1
     with Source(table.as_role(role)) as source:
-        assert source.change_column == "updated_at"  # xmin was not granted
+        assert source.changes.columns == ("updated_at",)  # xmin was not granted
     table.execute(f"grant select (xmin) on {LOG} to {role}")
     with Source(table.as_role(role)) as source:
-        assert source.change_column == "xmin"
+        assert source.changes.columns == ("xmin",)
 
 
 def test_missing_columns_are_all_named(table: Table) -> None:
