@@ -72,6 +72,8 @@ def prepare(
         )
     notes += _remember(lake, policy, workspace)
     definitions = source.definitions()
+    if unread := source.unread_of_programs.why:
+        notes.append(f"{unread}: unknown of the programs, or as it was known before; the rest is read")
     payloads = None
     if policy.data_fields is not None:
         programs = [] if isinstance(definitions, str) else definitions

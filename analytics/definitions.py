@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ def write(
     rows: list[dict[str, Any]],
     workspace: Path,
     protect: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    unread: Collection[str] = (),
 ) -> int:
     """Make the lake's definitions equal to ``rows``, keeping versions the source has deleted.
 
@@ -37,6 +38,7 @@ def write(
         rows: As ``Source.definitions`` gives them: every value text, an integer or ``None``.
         workspace: Folder for files on their way.
         protect: A row without ids that the lake may not hold; also applied to versions that only the lake has.
+        unread: Columns that could not be read: what was known of them stays.
 
     Returns:
         How many realms' files were replaced; 0 when nothing changed.
@@ -46,7 +48,9 @@ def write(
     for path in lake.files("definitions"):
         for old in _present(lake.place(path), schema.definition_schema()).to_pylist():
             key = (old["strategy_id"], old["strategy_version"])
-            if key not in current:
+            if key in current:
+                merged[key] = protect({**current[key], **{name: old[name] for name in unread}})
+            else:
                 merged[key] = protect({**old, "is_deleted": True})
     by_realm: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in merged.values():

@@ -81,7 +81,7 @@ def _held(lake: Lake) -> dict[date, int]:
 
 def _oldest_day(source: Source, since: date, small: int) -> date | None:
     """The day of the source's oldest row since a day; by the planner's statistics where asking would read a large table whole."""
-    [layout] = source._rows("layout")
+    layout = source.layout()
     begin = datetime(since.year, since.month, since.day, tzinfo=UTC)
     found = asked_cheaply(source, layout, "oldest", {"since": begin}, small)
     [row] = source._rows("oldest_statistics", {"since": begin}) if found is None else found

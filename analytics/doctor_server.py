@@ -13,7 +13,7 @@ from analytics.errors import SourceError
 from analytics.lake import Lake
 from analytics.model import RealmFilter
 from analytics.scan_plan import LEAST_CORRELATION, nodes, scans_whole_table
-from analytics.source import Source
+from analytics.source import UNKNOWN_BYTES, Source
 from analytics.source_table import LOG_TABLE, quoted_role
 from analytics.window import Window
 
@@ -40,7 +40,7 @@ def examine_server(source: Source, lake: Lake) -> Iterator[Diagnosis]:
     yield from _clock(source)
     yield from _table(source, session)
     yield from _horizon(source, session)
-    yield from _standby(session)
+    yield from _standby(session, source.horizon.is_standby)
     yield from _index(source)
     yield from examine_volume(source, small=LARGE_TABLE)
     yield from _origin(source, lake)
@@ -57,8 +57,9 @@ def _connection(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
             yield ok("second connection", "a second connection sees the same snapshot: --jobs 2 works")
     except SourceError as error:
         yield advice("second connection", f"--jobs 2 will not work: {error.message}", error.hint or "give --jobs 1")
-    free = session["max_connections"] - session["connections"]
-    if free < 5:
+    taken = source._rows_if_told("connections")
+    free = session["max_connections"] - taken[0]["connections"] if taken else None
+    if free is not None and free < 5:
         yield advice("connections", f"the server has {free} free connections", "raise max_connections, or use a pooler")
 
 
@@ -144,6 +145,12 @@ def _table(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
     definitions = source.definitions()
     if isinstance(definitions, str):
         yield advice("definitions", definitions, "extraction works without them; grant select if the table is there")
+    elif unread := source.unread_of_programs.why:
+        yield advice(
+            "definitions",
+            f"{len(definitions):,} versions of programs can be read, but not all of them: {unread}",
+            "the rest of the programs is read all the same; grant select where a right is missing",
+        )
     else:
         yield ok("definitions", f"{len(definitions):,} versions of programs can be read")
 
@@ -164,7 +171,13 @@ def _horizon(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
         )
     if horizon.sees_all:
         yield ok("other sessions", "the transactions of every other session can be seen")
-    elif not session["is_standby"]:
+    elif horizon.not_told:
+        yield advice(
+            "other sessions",
+            f"this server does not tell {', '.join(horizon.not_told)}: only the lag protects against late commits",
+            "a server of your own tells; else extract the last days again, as extract without --since does",
+        )
+    elif not horizon.is_standby:
         yield advice(
             "other sessions",
             "other sessions' transactions are hidden from this role, so only the lag protects against late commits",
@@ -179,8 +192,8 @@ def _ending(pid: int | None, gid: str | None) -> str:
     return f"ask its owner; select pg_terminate_backend({pid}); ends it"
 
 
-def _standby(session: dict[str, Any]) -> Iterator[Diagnosis]:
-    if not session["is_standby"]:
+def _standby(session: dict[str, Any], is_standby: bool) -> Iterator[Diagnosis]:
+    if not is_standby:
         yield ok("primary", "this is the primary; a standby would do as well, and spares it the load")
         return
     if session["hot_standby_feedback"] or session["standby_delay"] == "-1":
@@ -196,13 +209,19 @@ def _standby(session: dict[str, Any]) -> Iterator[Diagnosis]:
 def _index(source: Source) -> Iterator[Diagnosis]:
     window = Window.parse(None, None)
     parameters = {"since": window.since, "until": window.until, "undated": True, **RealmFilter().parameters()}
-    [layout] = source._rows("layout")
+    layout = source.layout()
     source._choose_scan(parameters)
     [row] = source._query("explain (format json) " + sql.text("source", "scan"), parameters)
     whole = any(scans_whole_table(node) for node in nodes(row["QUERY PLAN"][0]["Plan"]))
     size = f"{layout['table_bytes'] / (1 << 20):,.0f} MB"
     if not whole:
         yield ok("index", f"the last three days are found through an index ({LOG_TABLE} has {size})")
+    elif layout["table_bytes"] == UNKNOWN_BYTES:
+        yield advice(
+            "index",
+            f"this server does not tell how large {LOG_TABLE} is, and no index helps to find a window",
+            f"if it is large: create index concurrently on {LOG_TABLE} using brin (created_at);",
+        )
     elif layout["table_bytes"] < LARGE_TABLE:
         yield ok("index", f"no index helps to find a window, and at {size} none is needed")
     elif layout["correlation"] >= LEAST_CORRELATION:

@@ -30,7 +30,7 @@ def examine_volume(source: Source, *, small: int) -> Iterator[Diagnosis]:
         source: Entered.
         small: Bytes below which the table may be read whole.
     """
-    [layout] = source._rows("layout")
+    layout = source.layout()
     [clock] = source._rows("clock")
     until = datetime.combine(clock["server_time"].date(), time(), UTC)
     days = _counted(source, layout, until, small)

@@ -217,7 +217,10 @@ class _Run:
             with timed(seconds, "definitions"):
                 read = admitted.definitions
                 if not isinstance(read, str):
-                    definitions.write(lake, read, workspace, functools.partial(protected, admitted.people))
+                    definitions.write(
+                        *(lake, read, workspace, functools.partial(protected, admitted.people)),
+                        unread=source.unread_of_programs.names,
+                    )
             book.record([*window.days, None], settled)
             with timed(seconds, "day_files"):
                 day_files.write(

@@ -22,7 +22,7 @@ COMMIT_LAG = timedelta(minutes=5)
 """How far behind the server's clock a row is taken as committed when no open transaction says otherwise. The engine
 queues rows and commits them one by one; a drain of a few seconds is normal, minutes are not."""
 
-Rows: TypeAlias = "Callable[[str], list[dict[str, Any]]]"
+Rows: TypeAlias = "Callable[[str], list[dict[str, Any]] | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ class Horizon:
         open: Every open transaction that was seen.
         sees_all: Nothing that could write was hidden.
         seen_at: When the transactions were looked at, UTC.
+        is_standby: Writers are elsewhere, as far as the server tells.
+        not_told: What the server refuses to tell, in words.
     """
 
     until: datetime
@@ -108,37 +110,59 @@ class Horizon:
     open: tuple[OpenTransaction, ...] = ()
     sees_all: bool = True
     seen_at: datetime | None = None
+    is_standby: bool = False
+    not_told: tuple[str, ...] = ()
 
 
 def read_horizon(rows: Rows, lag: timedelta, patience: timedelta) -> Horizon:
     """Look at the server's clock and its open transactions.
 
     Args:
-        rows: Runs a statement of ``sql/source`` by name.
+        rows: Runs a statement of ``sql/source`` by name; ``None`` where the server refuses to tell, as managed ones do.
         lag: How long after its ``created_at`` a row's transaction may begin.
         patience: Transactions older than this are not waited for.
     """
-    [server] = rows("horizon")
+    [server] = rows("horizon") or [{}]
     now = _utc(server["snapshot_at"])
+    recovery, hidden = rows("recovery"), rows("hidden_sessions")
     # Sessions first: a transaction that is prepared in between leaves the one list only after it has entered the other.
-    seen = [*rows("open_transactions"), *rows("prepared_transactions")]
+    sessions, prepared = rows("open_transactions"), rows("prepared_transactions")
+    seen = [*(sessions or ()), *(prepared or ())]
+    is_standby = bool(recovery and recovery[0]["is_standby"])
+    is_hidden = bool(hidden and hidden[0]["hidden_backends"])
+    not_told = [
+        words
+        for words, answer in (
+            ("whether it is a standby", recovery),
+            ("the transactions of other sessions", sessions if hidden is not None else None),
+            ("prepared transactions", prepared),
+        )
+        if answer is None
+    ]
     found = sorted(
         (OpenTransaction(t["role"], _utc(t["began"]), t.get("pid"), t.get("gid")) for t in seen),
         key=lambda transaction: transaction.began,
     )
     waited_for = [transaction for transaction in found if now - transaction.began <= patience]
-    oldest = waited_for[0] if waited_for and not server["is_standby"] else None
+    oldest = waited_for[0] if waited_for and not is_standby else None
 
     base, reasons = now, [f"{lag.total_seconds() / 60:g} min behind the server's clock"]
-    if server["is_standby"]:
+    if is_standby:
         found = []  # readers, all of them: the writers are elsewhere
         reasons.append("this is a standby, where writers cannot be seen")
-        if server["replayed_at"]:
-            base = min(now, _utc(server["replayed_at"]))
+        replay = rows("replay")
+        if replay is None:
+            not_told.append("how far it has replayed")
+        elif replay[0]["replayed_at"]:
+            base = min(now, _utc(replay[0]["replayed_at"]))
             reasons[0] = (
                 f"{lag.total_seconds() / 60:g} min behind what the standby has replayed ({_span(now - base)} ago)"
             )
-    if server["hidden_backends"]:
+    if not_told:
+        reasons.append(
+            f"this server does not tell {', '.join(not_told)}, so the lag alone protects against late commits"
+        )
+    if is_hidden:
         reasons.append(
             f"the role cannot see other sessions' transactions (grant pg_read_all_stats to {server['quoted_role']}; shows them)"
         )
@@ -159,13 +183,23 @@ def read_horizon(rows: Rows, lag: timedelta, patience: timedelta) -> Horizon:
             if transaction not in waited_for
         ),
         open=tuple(found),
-        sees_all=not server["is_standby"] and not server["hidden_backends"],
+        sees_all=not is_standby and not is_hidden and not not_told,
+        is_standby=is_standby,
+        not_told=tuple(not_told),
         seen_at=now,
     )
 
 
 def notes(horizon: Horizon) -> list[str]:
-    """What a person should know about the transactions that were not waited for, in sentences."""
+    """What a person should know about transactions that were not waited for, or that cannot be seen, in sentences."""
+    said = f"this server does not tell {', '.join(horizon.not_told)}: only the lag protects against late commits"
+    return [
+        *([said] if horizon.not_told else []),
+        *_not_waited_for(horizon),
+    ]
+
+
+def _not_waited_for(horizon: Horizon) -> list[str]:
     return [
         f"not waited for: {span.transaction}, open for {span.age_seconds / 3600:.1f} h; rows created since "
         f"{span.since:%Y-%m-%d %H:%M:%S} UTC may still arrive with it: end it, and extract from that day on once more"

@@ -24,11 +24,13 @@ class ColumnSpec:
         source: Name in PostgreSQL.
         lake: Name in the lake.
         types: PostgreSQL types (``format_type`` without a length) that are read without loss; another one is refused.
+        is_optional: Without it the others are read all the same.
     """
 
     source: str
     lake: str
     types: tuple[str, ...]
+    is_optional: bool = False
 
 
 _TEXT = ("character varying", "text", "character")
@@ -65,20 +67,21 @@ NEVER_EXTRACTED = frozenset({"apiKey_used"})
 
 DEFINITION_COLUMNS = (
     ColumnSpec("id", "strategy_id", ("uuid", *_TEXT)),
-    ColumnSpec("realmId", "realm_id", _TEXT),
+    ColumnSpec("realmId", "realm_id", _TEXT, is_optional=True),
     ColumnSpec("name", "name", _TEXT),
-    ColumnSpec("description", "description", _TEXT),
-    ColumnSpec("type", "strategy_type", _TEXT),
-    ColumnSpec("parentStrategyId", "parent_strategy_id", _TEXT),
+    ColumnSpec("description", "description", _TEXT, is_optional=True),
+    ColumnSpec("type", "strategy_type", _TEXT, is_optional=True),
+    ColumnSpec("parentStrategyId", "parent_strategy_id", _TEXT, is_optional=True),
     ColumnSpec("astJson", "ast_json", ("jsonb", "json")),
     ColumnSpec("version", "strategy_version", _INTEGER),
-    ColumnSpec("status", "status", _TEXT),
-    ColumnSpec("createdBy", "created_by", _TEXT),
-    ColumnSpec("publishedAt", "published_at", _TIME),
-    ColumnSpec("created_at", "created_at", _TIME),
-    ColumnSpec("updated_at", "updated_at", _TIME),
-    ColumnSpec("experimentTag", "experiment_tag", _TEXT),
+    ColumnSpec("status", "status", _TEXT, is_optional=True),
+    ColumnSpec("createdBy", "created_by", _TEXT, is_optional=True),
+    ColumnSpec("publishedAt", "published_at", _TIME, is_optional=True),
+    ColumnSpec("created_at", "created_at", _TIME, is_optional=True),
+    ColumnSpec("updated_at", "updated_at", _TIME, is_optional=True),
+    ColumnSpec("experimentTag", "experiment_tag", _TEXT, is_optional=True),
 )
+"""What is read of the programs: older engines lack some columns, and a role may not see them all."""
 
 
 TEXT_COLUMNS = (

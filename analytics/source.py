@@ -20,18 +20,16 @@ from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
 from analytics.model import Fingerprint, Partition, RealmFilter, Span
 from analytics.scan_plan import should_avoid_whole_table
 from analytics.server_errors import explain
-from analytics.source_table import (
-    DEFINITION_TABLE,
-    LOG_TABLE,
-    Changes,
-    check_log_table,
-    column_grant,
-    named_columns,
-)
+from analytics.source_programs import UnreadColumns, select_definitions, unread_columns
+from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, Changes, check_log_table
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
     import psycopg
+
+UNKNOWN_BYTES = 1 << 62
+_REFUSALS = ("0A", "42")
+"""Classes of SQLSTATE: a feature is not supported; a function, view or right is missing."""
 
 
 class Source:
@@ -47,6 +45,7 @@ class Source:
         unread_columns: Columns of the log table that the lake does not carry.
         changes: What shows that a row was updated.
         role: Whose rights are used.
+        unread_of_programs: What ``definitions`` could not read of the programs when it was asked last.
 
     Raises:
         SourceUnavailableError: No connection.
@@ -61,6 +60,7 @@ class Source:
         self._lag, self._patience = lag, patience
         self._shared: str | None = None
         self.changes = Changes()
+        self.unread_of_programs = UnreadColumns()
         self.role = ""
         self.horizon: Horizon
         self.unread_columns: list[str] = []
@@ -74,16 +74,14 @@ class Source:
             try:
                 if self._shared:
                     self._take_over(self._shared)
-                    self._connection.execute(SESSION)
-                    self._connection.execute(NO_TRANSACTION_TIMEOUT)
+                    self._begin()
                 else:
                     self._connection.execute(SESSION)
                     # The horizon first, in a transaction of its own: a writer that commits between the snapshot and a
                     # later look at the open transactions would be in neither.
-                    self.horizon = read_horizon(self._rows, self._lag, self._patience)
+                    self.horizon = read_horizon(self._rows_if_told, self._lag, self._patience)
                     self._connection.rollback()
-                    self._connection.execute(SESSION)
-                    self._connection.execute(NO_TRANSACTION_TIMEOUT)
+                    self._begin()
                     table = check_log_table(self._rows)
                     self.unread_columns, self.changes = table.unread_columns, table.changes
                 self._see_every_run()
@@ -104,10 +102,30 @@ class Source:
             SourceError: The snapshot cannot be shared, here or when the sibling is entered.
         """
         made = Source(self._url, lag=self._lag, patience=self._patience)
-        made._shared = self._query("select pg_export_snapshot() as name")[0]["name"]
+        made._shared = self._exported()
         made.horizon, made.unread_columns = self.horizon, self.unread_columns
         made.changes = self.changes
         return made
+
+    def _begin(self) -> None:
+        self._connection.execute(SESSION)
+        self._connection.execute(NO_TRANSACTION_TIMEOUT)
+
+    def _exported(self) -> str:
+        """The name of this snapshot, for other sessions."""
+        try:
+            return str(self._query("select pg_export_snapshot() as name")[0]["name"])
+        except SourceError as error:
+            if error.is_transient:
+                raise
+            # Not possible behind a savepoint, so the transaction is over: whoever goes on has a new one.
+            self._connection.rollback()
+            self._begin()
+            self._see_every_run()
+            raise SourceError(
+                f"this server shares no snapshot with a second connection: {error.message}",
+                hint="read with one connection (--jobs 1)",
+            ) from error
 
     def _see_every_run(self) -> None:
         if hidden := row_security.look(self._connection, self._rows, LOG_TABLE):
@@ -197,26 +215,23 @@ class Source:
         return {(row["realm_id"], row["user_id"]) for row in self._rows("users", parameters)}
 
     def definitions(self) -> list[dict[str, Any]] | str:
-        """Every row of ``strategydefinition`` as text values, or a sentence that says why it cannot be read."""
+        """Every row of ``strategydefinition`` as text values, or a sentence that says why it cannot be read.
+
+        Columns without which the others still say something are ``None`` where they cannot be read; see ``unread_of_programs``.
+        """
+        self.unread_of_programs = UnreadColumns()
         columns = {row["column_name"]: row for row in self._rows("columns", {"table": DEFINITION_TABLE})}
-        if not columns:
-            return f"table {DEFINITION_TABLE} is not there or not visible: families and programs are unknown"
-        missing = [c.source for c in schema.DEFINITION_COLUMNS if c.source not in columns]
-        if missing:
-            return f"table {DEFINITION_TABLE} lacks {', '.join(missing)}: families and programs are unknown"
-        for column in schema.DEFINITION_COLUMNS:
-            found = columns[column.source]["column_type"]
-            if found not in column.types:
-                return f"table {DEFINITION_TABLE} has {column.source} as {found}: families and programs are unknown"
-        if denied := [c.source for c in schema.DEFINITION_COLUMNS if not columns[c.source]["is_readable"]]:
-            grant = column_grant(DEFINITION_TABLE, denied, self.role)
-            return f"no right to read {named_columns(denied)} of {DEFINITION_TABLE} ({grant}): families and programs are unknown"
+        unread = unread_columns(DEFINITION_TABLE, schema.DEFINITION_COLUMNS, columns, self.role)
+        if unread.is_all:
+            return f"{unread.why}: families and programs are unknown"
         try:
             if hidden := row_security.look(self._connection, self._rows, DEFINITION_TABLE):
                 return f"{hidden.said} ({hidden.repair}): families and programs are as they were, or unknown"
-            return self._rows("definitions")
+            found = self._query(select_definitions(unread.names))
         finally:
             self._see_every_run()  # what one table needs need not be what the other does
+        self.unread_of_programs = unread
+        return found
 
     # ---- the rows -------------------------------------------------------------------------------------------------
 
@@ -251,11 +266,27 @@ class Source:
         try:
             self._connection.execute("set local enable_seqscan to default")
             with self._connection.transaction():
-                avoid = should_avoid_whole_table(explain_scan, lambda: self._rows("layout")[0])
+                avoid = should_avoid_whole_table(explain_scan, self.layout)
             if avoid:
                 self._connection.execute("set local enable_seqscan = off")
         except (psycopg.Error, SourceError):
             pass  # without advice the statement itself still works, or says better what is wrong
+
+    def layout(self) -> dict[str, Any]:
+        """How large the log table is, and how its rows lie; a table of unknown size counts as a large one."""
+        if found := self._rows_if_told("layout"):
+            return found[0]
+        return {"pages": 0, "row_estimate": 0, "bytes_with_values": 0, "table_bytes": UNKNOWN_BYTES, "correlation": 0}
+
+    def _rows_if_told(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]] | None:
+        """The answer to a question that a managed server may refuse; ``None`` where it does, and the transaction goes on."""
+        try:
+            with self._connection.transaction():
+                return self._rows(name, parameters)
+        except SourceError as error:
+            if str(error.facts.get("sqlstate") or "")[:2] in _REFUSALS:
+                return None
+            raise
 
     def _rows(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         return self._query(sql.text("source", name), parameters)

@@ -153,8 +153,8 @@ def test_a_role_that_can_do_more_than_read_is_advised_against_and_one_that_canno
 
 def test_the_primary_is_told_and_a_standby_with_what_it_needs(table: Table, fresh: Lake) -> None:
     assert seen(table.url, fresh)["primary"].level == "ok"
-    standby = {"is_standby": True, "hot_standby_feedback": False, "standby_delay": "30s"}
-    [found] = doctor_server._standby(standby)
+    standby = {"hot_standby_feedback": False, "standby_delay": "30s"}
+    [found] = doctor_server._standby(standby, True)
     assert (found.level, "hot_standby_feedback = on" in found.repair) == ("advice", True)
 
 

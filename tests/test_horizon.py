@@ -55,11 +55,11 @@ def look(
             {
                 "snapshot_at": naive(NOW),
                 "quoted_role": "reader",
-                "is_standby": standby,
-                "replayed_at": naive(NOW - replayed) if replayed is not None else None,
-                "hidden_backends": hidden,
             }
         ],
+        "recovery": [{"is_standby": standby}],
+        "replay": [{"replayed_at": naive(NOW - replayed) if replayed is not None else None}],
+        "hidden_sessions": [{"hidden_backends": hidden}],
         "open_transactions": [{"role": r, "pid": p, "began": naive(NOW - age)} for r, p, age in sessions],
         "prepared_transactions": [{"role": r, "gid": g, "began": naive(NOW - age)} for r, g, age in prepared],
     }

@@ -55,6 +55,7 @@ ORDER = (
         "retry",
         "scan_plan",
         "source_table",
+        "source_programs",
         "row_security",
         "copy_stream",
         "source",

@@ -355,10 +355,6 @@ def test_a_new_column_of_the_engine_is_said_and_does_no_harm(table: Table, fresh
         ("drop table strategydefinition", "table strategydefinition is not there or not visible"),
         ("alter table strategydefinition drop column version cascade", "table strategydefinition lacks version"),
         ("alter table strategydefinition alter version type text", "strategydefinition has version as text"),
-        (
-            'alter table strategydefinition alter "publishedAt" type timestamp without time zone',
-            "strategydefinition has publishedAt as timestamp without time zone",
-        ),
     ],
 )
 def test_definitions_that_cannot_be_read_are_a_note_and_the_work_goes_on(
@@ -377,6 +373,53 @@ def test_definitions_that_cannot_be_read_are_a_note_and_the_work_goes_on(
     assert "families and programs are unknown" in result.notes[0]
     assert result.row_count == 1
     assert Warehouse(fresh).sql("select count(*) from definitions").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            'alter table strategydefinition drop column "experimentTag"',
+            "table strategydefinition lacks experimentTag",
+        ),
+        (
+            'alter table strategydefinition alter "experimentTag" type int using 1',
+            "table strategydefinition has experimentTag as integer",
+        ),
+        (
+            'alter table strategydefinition drop column "realmId" cascade, drop column "publishedAt", '
+            "drop column status, drop column type, drop column description",
+            "table strategydefinition lacks realmId, description, type, status, publishedAt",
+        ),
+    ],
+)
+def test_a_column_that_is_missing_costs_no_program_and_what_was_known_of_it_stays(
+    table: Table, fresh: Lake, change: str, says: str
+) -> None:
+    table.insert()
+    table.execute(
+        """insert into strategydefinition (id, name, type, "astJson", version, status, "experimentTag", "realmId")
+           values (gen_random_uuid(), 'Bonus', 'DSL_FULL', '{}', 1, 'DRAFT', 'spring', 'acme')"""
+    )
+    table.extract(fresh)
+    table.execute("update strategydefinition set name = 'Malus'")
+    table.execute(change)
+    table.execute(
+        """insert into strategydefinition (id, name, "astJson", version) values (gen_random_uuid(), 'New', '{}', 1)"""
+        if "status" in change
+        else """insert into strategydefinition (id, name, type, "astJson", version, status)
+                values (gen_random_uuid(), 'New', 'DSL_FULL', '{}', 1, 'DRAFT')"""
+    )
+    result = table.extract(fresh)
+    assert result.definitions == 2
+    [note] = [note for note in result.notes if says in note]
+    assert "as it was known before" in note
+    assert Warehouse(fresh).sql(
+        "select family_name, realm_id, experiment_tag, is_deleted from definitions order by 1"
+    ).fetchall() == [
+        ("Malus", "acme", "spring", False),
+        ("New", None, None, False),
+    ]
 
 
 def test_definitions_without_a_right_to_read_them_are_a_note(table: Table, role: str) -> None:
