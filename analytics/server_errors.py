@@ -102,6 +102,27 @@ _BY_WORDS = (
         _Meaning(_REFUSED.sentence, "check the names in the URL; psql -l lists the databases", kind=_REFUSED.kind),
     ),
     (
+        (
+            "session is read-only",
+            "session is not read-only",
+            "server is in hot standby mode",
+            "not in hot standby mode",
+        ),
+        _Meaning(
+            "no server of the URL is of the kind that it asks for",
+            "target_session_attrs=any takes the first that answers; reading is all that is needed, so a standby will do",
+            kind=SourceUnavailableError,
+        ),
+    ),
+    (
+        ("unsupported startup parameter",),
+        _Meaning(
+            "the pooler takes no such option with a connection",
+            "leave it out of the URL (behind options=), PGOPTIONS or the service file, and set it for the role: alter role … set …",
+            kind=SourceUnavailableError,
+        ),
+    ),
+    (
         ("name or service not known", "nodename nor servname", "no address associated"),
         _Meaning("there is no such host", _UNREACHABLE.hint, kind=SourceUnavailableError),
     ),

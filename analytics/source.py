@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import row_security, schema, sql
 from analytics.config import PATIENCE
-from analytics.connect import NO_TRANSACTION_TIMEOUT, SESSION, connect
+from analytics.connect import Session, connect
 from analytics.copy_stream import copy_blocks
 from analytics.errors import SourceAccessError, SourceError, SourceSchemaError
 from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
@@ -56,6 +56,7 @@ class Source:
     def __init__(self, url: str = "", *, lag: timedelta = COMMIT_LAG, patience: timedelta = PATIENCE) -> None:
         self._url = url
         self._stack = contextlib.ExitStack()
+        self._session: Session
         self._connection: psycopg.Connection[tuple[Any, ...]]
         self._lag, self._patience = lag, patience
         self._shared: str | None = None
@@ -69,19 +70,20 @@ class Source:
         import psycopg
 
         with contextlib.ExitStack() as opening:
-            self._connection = opening.enter_context(connect(self._url))
+            self._session = opening.enter_context(connect(self._url))
+            self._connection = self._session.connection
             self.role = self._connection.info.user
             try:
                 if self._shared:
                     self._take_over(self._shared)
-                    self._begin()
+                    self._session.begin()
                 else:
-                    self._connection.execute(SESSION)
+                    self._session.begin()
                     # The horizon first, in a transaction of its own: a writer that commits between the snapshot and a
                     # later look at the open transactions would be in neither.
                     self.horizon = read_horizon(self._rows_if_told, self._lag, self._patience)
                     self._connection.rollback()
-                    self._begin()
+                    self._session.begin()
                     table = check_log_table(self._rows)
                     self.unread_columns, self.changes = table.unread_columns, table.changes
                 self._see_every_run()
@@ -107,10 +109,6 @@ class Source:
         made.changes = self.changes
         return made
 
-    def _begin(self) -> None:
-        self._connection.execute(SESSION)
-        self._connection.execute(NO_TRANSACTION_TIMEOUT)
-
     def _exported(self) -> str:
         """The name of this snapshot, for other sessions."""
         try:
@@ -120,7 +118,7 @@ class Source:
                 raise
             # Not possible behind a savepoint, so the transaction is over: whoever goes on has a new one.
             self._connection.rollback()
-            self._begin()
+            self._session.begin()
             self._see_every_run()
             raise SourceError(
                 f"this server shares no snapshot with a second connection: {error.message}",

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import socketserver
+import struct
+import threading
 import time
 import traceback
+from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
+from socket import AF_UNIX, MSG_WAITALL, SHUT_WR
+from socket import socket as Socket  # noqa: N812
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pyarrow.parquet as pq
 import pytest
@@ -62,6 +70,102 @@ def test_urls_of_every_common_driver_are_understood(table: Table, scheme: str) -
 def test_a_libpq_string_is_understood(table: Table) -> None:
     with Source(f"host={socket(table)} dbname={database(table)} user=postgres") as source:
         assert source.identity()["database"] == database(table)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://postgres@{host}/{database}",
+        "postgresql://postgres@127.0.0.1:1,{host}/{database}?target_session_attrs=read-write",
+        "postgresql+psycopg://postgres@127.0.0.1:1,{host}/{database}",
+        "postgres://postgres@{host},[::1]:1/{database}?options=-csearch_path%3Dpublic",
+        "postgresql://postgres@/{database}?host=%2Fnowhere,{host}",
+    ],
+)
+def test_urls_of_several_hosts_and_of_a_socket_in_the_hosts_place_are_read_as_libpq_reads_them(
+    table: Table, url: str
+) -> None:
+    with Source(url.format(host=quote(socket(table), safe=""), database=database(table))) as source:
+        assert source.identity()["database"] == database(table)
+
+
+def test_a_kind_of_server_that_is_not_there_is_told_from_a_server_that_cannot_be_reached(table: Table) -> None:
+    error = refused(f"{table.url}&target_session_attrs=standby")
+    assert type(error) is SourceUnavailableError
+    assert error.message.startswith("no server of the URL is of the kind that it asks for")
+    assert "target_session_attrs=any" in error.hint
+
+
+# ---- behind a pooler -------------------------------------------------------------------------------------------------
+
+
+class Pooler(socketserver.BaseRequestHandler):
+    """Takes no ``options`` with a connection, as PgBouncer does not; the rest it hands on to the server."""
+
+    socket_file = ""
+
+    def handle(self) -> None:
+        while True:
+            size, code = struct.unpack(">ii", self.request.recv(8, MSG_WAITALL))
+            start = self.request.recv(size - 8, MSG_WAITALL)
+            if code == 196_608:  # version 3.0; before it somebody may ask for encryption
+                break
+            self.request.sendall(b"N")
+        if dict(zip(start.split(b"\0")[::2], start.split(b"\0")[1::2], strict=False)).get(b"options"):
+            said = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0"
+            self.request.sendall(b"E" + struct.pack(">i", len(said) + 4) + said)
+            return
+        with Socket(AF_UNIX) as server:
+            server.connect(self.socket_file)
+            server.sendall(struct.pack(">ii", size, code) + start)
+            back = threading.Thread(target=self.pump, args=(server, self.request))
+            back.start()
+            self.pump(self.request, server)
+            back.join()
+
+    @staticmethod
+    def pump(source: Socket, target: Socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(SHUT_WR)
+
+
+@pytest.fixture
+def pooled(table: Table) -> Iterator[str]:
+    """The URL of the table behind a pooler."""
+    [file] = (name for name in Path(socket(table)).glob(".s.PGSQL.*") if name.suffix != ".lock")
+    handler = type("Here", (Pooler,), {"socket_file": str(file)})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"postgresql://postgres@127.0.0.1:{server.server_address[1]}/{database(table)}"
+        server.shutdown()
+
+
+def test_options_that_a_pooler_refuses_are_set_in_each_transaction(
+    table: Table, pooled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.execute("create schema game")
+    table.execute(f"alter table {LOG} set schema game")
+    shown = "select current_setting('search_path') as path, current_setting('work_mem') as memory"
+    with Source(f"{pooled}?options=-csearch_path%3Dgame%20-c%20work_mem%3D3MB") as source:
+        assert source._query(shown) == [{"path": "game", "memory": "3MB"}]
+        with source.sibling() as sibling:
+            assert sibling._query(shown) == [{"path": "game", "memory": "3MB"}]
+        source._connection.rollback()
+        assert (
+            source._query(shown)[0]["path"] != "game"
+        )  # the next client of the pooler's connection finds it as it was
+    monkeypatch.setenv("PGOPTIONS", "--search-path=public,\\ game")
+    with Source(pooled) as source:
+        assert source._query(shown)[0]["path"] == "public, game"
+    error = refused(f"{pooled}?options=-csearch_path%3Dgame%20-B%2012")
+    assert "'-B 12' is not to be set later" in error.message
+    assert error.hint.startswith("leave it out of the URL's options")
+
+
+# ---- libpq's own variables -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("url", ["", "postgresql://"])
@@ -499,7 +603,8 @@ def test_the_server_dying_in_the_middle_is_a_source_error(table: Table, caplog: 
 
 
 def test_a_connection_is_closed_after_use(table: Table) -> None:
-    with connect(table.url) as connection:
+    with connect(table.url) as session:
+        connection = session.connection
         assert connection.info.dbname == database(table)
     assert connection.closed
     assert table.execute("select count(*) from pg_stat_activity where application_name = 'strategy-analytics'") == [
