@@ -166,6 +166,9 @@ class _Run:
                 treatment=self._policy.treatment,
             )
             plan = self._without_settled(plan)
+            if plan.changed:
+                with timed(seconds, "fingerprint"):
+                    source.refuse_ids_twice(window, chosen)
             self._say(strangers.set_aside(lake, plan.records, here))
             day_files.sweep(lake)
             wanted = day_files.worthwhile(plan, source.horizon.until)

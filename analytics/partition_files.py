@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from analytics.people.door import LeftOut
 from analytics.portion import Portion
 from analytics.rates import Rates, RateStep, described
 from analytics.rollup import Rollup
+from analytics.source_table import ids_twice
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,6 +80,7 @@ def write(
     for place, partition in enumerate(partitions):
         start, end = portion.bounds[place], portion.bounds[place + 1]
         fingerprint = fingerprints[partition]
+        _refuse_ids_twice(portion.rows.ids[start:end])
         kept = portion.flagged(tuples.KEPT, start, end)
         kept_count, kept_hash = int(kept.sum()), _id_hash(portion.rows.ids[start:end][kept])
         left = (left_out or {}).get(partition, LeftOut())
@@ -223,6 +226,17 @@ def _irregular(portion: Portion, codes: Any) -> int:
 def _status_counts(portion: Portion, codes: Any) -> dict[str, int]:
     found = zip(*np.unique(codes[:, STATUS], return_counts=True), strict=True)
     return dict(sorted((portion.lexicon.texts[int(code)], int(count)) for code, count in found if code >= 0))
+
+
+def _refuse_ids_twice(halves: Any) -> None:
+    """A unique key may be broken, and the sum over ids does not tell two of one from one of two."""
+    upper = np.sort(halves[:, 0])
+    if not np.any(upper[1:] == upper[:-1]):  # random, so that is nearly always all there is to do
+        return
+    found, counts = np.unique(np.ascontiguousarray(halves), axis=0, return_counts=True)
+    if len(twice := found[counts > 1]):
+        some = [str(uuid.UUID(int=(int(high) << 64) | int(low))) for high, low in twice[:3].view(np.uint64)]
+        raise ids_twice(len(twice), some)
 
 
 def _id_hash(halves: Any) -> int:

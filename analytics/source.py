@@ -21,7 +21,7 @@ from analytics.model import Fingerprint, Partition, RealmFilter, Span
 from analytics.scan_plan import should_avoid_whole_table
 from analytics.server_errors import explain
 from analytics.source_programs import UnreadColumns, select_definitions, unread_columns
-from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, Changes, check_log_table
+from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, Changes, check_log_table, ids_twice
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
@@ -194,6 +194,18 @@ class Source:
             )
             for row in rows
         }
+
+    def refuse_ids_twice(self, window: Window, realms: RealmFilter) -> None:
+        """Stop where one run stands several times in a window; costs nothing where a key keeps it from doing so.
+
+        Raises:
+            SourceSchemaError: Each would be counted as two runs.
+        """
+        if self._rows("unique_id")[0]["is_unique"]:
+            return
+        found = self._rows("twice", {"since": window.since, "until": window.until, **realms.parameters()})
+        if found:
+            raise ids_twice(found[0]["ids"], [row["execution_id"] for row in found])
 
     def cancel(self) -> None:
         """End what the server does for this connection; from another thread, whose statement then fails."""

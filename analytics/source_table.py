@@ -111,6 +111,23 @@ def check_log_table(rows: Rows) -> LogTable:
     return LogTable(sorted(set(columns) - known), Changes(moving, tuple(ascii(part["part"])[1:-1] for part in parts)))
 
 
+def ids_twice(count: int, some: Sequence[str]) -> SourceSchemaError:
+    """One run stands several times in the log, and would be counted as several.
+
+    Args:
+        count: Ids of which that is so.
+        some: A few of them.
+    """
+    return SourceSchemaError(
+        f"{count} id{'s' * (count != 1)} stand{'s' * (count == 1)} more than once in {LOG_TABLE} ({', '.join(some)}"
+        f"{', …' * (count > len(some))}), and each would be counted as several runs; nothing more was written",
+        hint="where the log is a view over live and archived rows, have it leave out of one what is in the other, or extract again "
+        "when the job that moves rows is done; where it is one table, a unique key on id keeps that from happening",
+        table=LOG_TABLE,
+        ids=list(some),
+    )
+
+
 def column_grant(table: str, columns: Sequence[str], role: str) -> str:
     """The statement that lets a role read some columns of a table, and no other: not a credential that lies beside them."""
     return f"grant select ({', '.join(map(_quoted, columns))}) on {table} to {quoted_role(role)};"
