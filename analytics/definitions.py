@@ -6,22 +6,50 @@ marked ``is_deleted``.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any
 
-from analytics import schema
-from analytics.errors import LakeFormatError
+from analytics import program_history, schema
 from analytics.lake import Lake
-from analytics.object_store import LakePath, readable
 from analytics.program import walk
+from analytics.realm_tables import present, replace_if_changed
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the lake's definitions.
+
+    Attributes:
+        replaced: How many realms' files; 0 when nothing changed.
+        edited: Versions whose program is another than the lake had: names and numbers.
+        moved: Versions that belong to another tenant than before.
+    """
+
+    replaced: int
+    edited: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+
+    def notes(self) -> list[str]:
+        """What a person should know, in sentences."""
+        said = []
+        if self.edited:
+            said.append(
+                f"{_versions(self.edited)} edited in place at the source since the last extraction; the program before is kept, "
+                "and a run is explained by the one that gives it again"
+            )
+        if self.moved:
+            said.append(
+                f"{_versions(self.moved)} moved to another realm at the source; runs of the one before keep the program"
+            )
+        return said
 
 
 def write(
@@ -30,8 +58,9 @@ def write(
     workspace: Path,
     protect: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     unread: Collection[str] = (),
-) -> int:
-    """Make the lake's definitions equal to ``rows``, keeping versions the source has deleted.
+    used: Mapping[str | None, Collection[str]] = MappingProxyType({}),
+) -> Written:
+    """Make the lake's definitions equal to ``rows``, keeping versions the source has deleted, and what others were before.
 
     Args:
         lake: Where.
@@ -39,44 +68,59 @@ def write(
         workspace: Folder for files on their way.
         protect: A row without ids that the lake may not hold; also applied to versions that only the lake has.
         unread: Columns that could not be read: what was known of them stays.
-
-    Returns:
-        How many realms' files were replaced; 0 when nothing changed.
+        used: Ids of the strategies that runs of each tenant name, as far as they came in just now.
     """
     current = {(row["strategy_id"], row["strategy_version"]): protect(_typed(row)) for row in rows}
     merged = dict(current)
+    history = program_history.History(lake, protect)
+    happened: dict[str | None, list[str]] = defaultdict(list)
     for path in lake.files("definitions"):
-        for old in _present(lake.place(path), schema.definition_schema()).to_pylist():
+        for old in present(lake.place(path), schema.definition_schema()).to_pylist():
             key = (old["strategy_id"], old["strategy_version"])
             if key in current:
                 merged[key] = protect({**current[key], **{name: old[name] for name in unread}})
+                happened[history.notice(protect(old), merged[key])].append(f"{ascii(old['name'])[1:-1]} v{key[1]}")
             else:
                 merged[key] = protect({**old, "is_deleted": True})
     by_realm: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)
+    by_id: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in merged.values():
         by_realm[row["realm_id"]].append(row)
+        by_id[row["strategy_id"]].append(row)
+    for realm, ids in used.items():
+        for row in (row for strategy in ids for row in by_id.get(strategy, ()) if row["realm_id"] != realm):
+            history.lend(realm, row)
+    history.write(workspace)  # first: a run that dies behind it notices the same again
     replaced = 0
-    for realm, realm_rows in by_realm.items():
-        replaced += _put(lake, realm, realm_rows, workspace)
+    for realm in by_realm.keys() | history.realms:
+        own = by_realm.get(realm, [])
+        replaced += _put(
+            lake, realm, own, workspace, history.lent(realm, {(r["strategy_id"], r["strategy_version"]) for r in own})
+        )
     # A realm whose last program went to another realm.
-    present = {lake.realm_path("definitions", realm) for realm in by_realm}
-    for left in {lake.place(name) for name in lake.files("definitions")} - present:
-        lake.remove(left)
-        lake.remove(lake.root / "definition_nodes" / left.parent.name / left.name)
-    return replaced
+    for table, realms in (("definitions", by_realm.keys()), ("definition_nodes", by_realm.keys() | history.realms)):
+        there = {lake.realm_path(table, realm) for realm in realms}
+        for left in {lake.place(name) for name in lake.files(table)} - there:
+            lake.remove(left)
+    return Written(
+        replaced, tuple(sorted(happened[program_history.EDITED])), tuple(sorted(happened[program_history.MOVED]))
+    )
 
 
 def protect(lake: Lake, realm: str | None, change: Callable[[dict[str, Any]], dict[str, Any]], workspace: Path) -> bool:
-    """Write a tenant's definitions once more, each as ``change`` has it.
+    """Write a tenant's definitions once more, each as ``change`` has it, and what is kept of earlier ones.
 
     Returns:
         Whether one was another then.
     """
+    is_changed = program_history.protect(lake, realm, change, workspace)
+    kept = program_history.History(lake, dict)
     path = lake.realm_path("definitions", realm)
-    if not path.is_file():
-        return False
-    rows = [change(row) for row in _present(path, schema.definition_schema()).to_pylist()]
-    return _put(lake, realm, rows, workspace)
+    rows = [change(row) for row in present(path, schema.definition_schema()).to_pylist()] if path.is_file() else []
+    lent = kept.lent(realm, {(row["strategy_id"], row["strategy_version"]) for row in rows})
+    if not rows and not lent:
+        return is_changed
+    return _put(lake, realm, rows, workspace, lent) or is_changed
 
 
 def flatten_program(definition: dict[str, Any]) -> list[dict[str, Any]]:
@@ -95,12 +139,23 @@ def flatten_program(definition: dict[str, Any]) -> list[dict[str, Any]]:
     return [{name: head[name] if name in head else getattr(node, name) for name in names} for node in walk(program)]
 
 
-def _put(lake: Lake, realm: str | None, rows: list[dict[str, Any]], workspace: Path) -> bool:
-    rows.sort(key=lambda row: (row["name"] or "", row["strategy_version"] or 0, row["strategy_id"]))
-    nodes = [node for row in rows for node in flatten_program(row)]
+def _put(
+    lake: Lake, realm: str | None, rows: list[dict[str, Any]], workspace: Path, lent: list[dict[str, Any]]
+) -> bool:
+    rows.sort(key=_order)
+    nodes = [node for row in sorted([*rows, *lent], key=_order) for node in flatten_program(row)]
     # The nodes first: they are made from the definitions, and whether those have changed is what a next run asks.
-    _replace_if_changed(lake, "definition_nodes", realm, nodes, schema.definition_node_schema(), workspace)
-    return _replace_if_changed(lake, "definitions", realm, rows, schema.definition_schema(), workspace)
+    replace_if_changed(lake, "definition_nodes", realm, nodes, schema.definition_node_schema(), workspace)
+    return bool(rows) and replace_if_changed(lake, "definitions", realm, rows, schema.definition_schema(), workspace)
+
+
+def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["name"] or "", row["strategy_version"] or 0, row["strategy_id"]
+
+
+def _versions(names: Sequence[str]) -> str:
+    some = ", ".join(names[:_MOST_NAMED]) + ", …" * (len(names) > _MOST_NAMED)
+    return f"{len(names)} version{'s' * (len(names) != 1)} of programs ({some}) {'were' if len(names) != 1 else 'was'}"
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
@@ -116,41 +171,3 @@ def _time(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
-
-
-def _replace_if_changed(
-    lake: Lake, table: str, realm: str | None, rows: list[dict[str, Any]], table_schema: pa.Schema, workspace: Path
-) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    target = lake.realm_path(table, realm)
-    fresh = pa.Table.from_pylist(rows, schema=table_schema)
-    if target.is_file() and _present(target, table_schema).equals(fresh):
-        return False
-    staged = workspace / f"{table}.tmp"
-    pq.write_table(fresh, staged, compression="zstd")
-    lake.replace(staged, target)
-    return True
-
-
-def _present(path: LakePath, table_schema: pa.Schema) -> pa.Table:
-    """A file as it lies in the lake; a damaged or foreign one counts as empty, and is replaced.
-
-    Raises:
-        LakeFormatError: It holds everything that is known, and more: a newer version has written it.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with contextlib.suppress(pa.ArrowInvalid, OSError):
-        found = pq.ParquetFile(readable(path)).read()
-        if found.schema.equals(table_schema):
-            return found
-        if set(found.schema.names) > set(table_schema.names):
-            raise LakeFormatError(
-                f"{path} has columns that this version of strategy-analytics does not know: a newer version has written this "
-                "lake; nothing was changed",
-                hint="upgrade this installation to the version that writes the lake: pip install --upgrade strategy-analytics",
-            )
-    return table_schema.empty_table()

@@ -139,6 +139,7 @@ class _Run:
         self._kept: dict[Partition, int] = {}
         self._dropped: dict[Partition, int] = {}
         self._moved_count = 0
+        self._strategies: dict[str | None, set[str]] = {}
         self._said: list[str] = []
 
     def attempt(self, opening: Source) -> ExtractResult:
@@ -220,10 +221,12 @@ class _Run:
             with timed(seconds, "definitions"):
                 read = admitted.definitions
                 if not isinstance(read, str):
-                    definitions.write(
+                    written = definitions.write(
                         *(lake, read, workspace, functools.partial(protected, admitted.people)),
                         unread=source.unread_of_programs.names,
+                        used=self._strategies,
                     )
+                    self._say(written.notes())
             book.record([*window.days, None], settled)
             with timed(seconds, "day_files"):
                 day_files.write(
@@ -273,6 +276,8 @@ class _Run:
         self._kept |= transfer.kept
         self._dropped |= transfer.dropped
         self._moved_count += transfer.moved_count
+        for realm, ids in transfer.strategies.items():
+            self._strategies.setdefault(realm, set()).update(ids)
 
     def _written(self) -> dict[Partition, PartitionInfo]:
         return {partition: info for partition, info in self.settled.items() if info}

@@ -30,6 +30,9 @@ from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.object_store import LakePath, Lease, ObjectPath, break_lease, hold_lease, place
 from analytics.owner import Owner
 
+REALM_TABLES = ("definitions", "definition_nodes", "program_history")
+"""Tables with one file per realm."""
+
 _REQUESTS = 16
 """Side by side, of a bucket."""
 
@@ -82,7 +85,7 @@ class Lake:
         return self.root.bucket.refused() if isinstance(self.root, ObjectPath) else None
 
     def realm_path(self, table: str, realm: str | None) -> LakePath:
-        """Where a realm's ``definitions`` or ``definition_nodes`` live."""
+        """Where a realm's file of one of ``REALM_TABLES`` lives."""
         return self.root / table / realm_directory(realm) / PART
 
     def files(
@@ -91,7 +94,7 @@ class Lake:
         """Explicit paths of a table's files, for readers: a ``**`` glob over a large lake is slow.
 
         Args:
-            table: ``executions``, ``node_days``, ``definitions`` or ``definition_nodes``.
+            table: ``executions``, ``node_days``, or one of ``REALM_TABLES``.
             realms: Only these; all when not given.
             days: Only these; all when not given. Ignored for tables without days.
         """
@@ -99,7 +102,7 @@ class Lake:
         names = (
             [realm_directory(realm) for realm in realms] if realms is not None else subfolders(base, is_realm_directory)
         )
-        if table in ("definitions", "definition_nodes"):
+        if table in REALM_TABLES:
             candidates = [base / name / PART for name in names]
         else:
             wanted = [day_directory(day) for day in days] if days is not None else None

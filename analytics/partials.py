@@ -212,7 +212,11 @@ def _files(lake: Warehouse, question: Question) -> Files:
 
 
 def _about(lake: Warehouse, question: Question, of_files: Mapping[str, Version]) -> _About:
-    programs = versions(lake.lake, lake.files["definitions"]) if question.reads("definitions") else {}
+    programs = (
+        versions(lake.lake, [*lake.files["definitions"], *lake.files["program_history"]])
+        if question.reads("definitions")
+        else {}
+    )
     texts = [{_within(lake, name): version.text for name, version in of.items()} for of in (of_files, programs)]
     return _About(None if lake.in_sight is None else list(lake.in_sight), *texts)
 

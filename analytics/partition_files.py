@@ -35,11 +35,12 @@ ROW_GROUP_ROWS = parquet_writer.ROW_GROUP_ROWS
 
 @dataclass(frozen=True, slots=True)
 class StagedFiles:
-    """A partition's finished files, not yet in their place."""
+    """A partition's finished files, not yet in their place, and the strategies that its runs name."""
 
     executions: Path
     node_days: Path | None
     info: PartitionInfo
+    strategies: frozenset[str]
 
 
 def write(
@@ -120,6 +121,7 @@ def write(
                 erased_count=left.row_count,
                 treatment=treatment,
             ),
+            frozenset(_texts(portion, codes[:, tuples.STRATEGY])),
         )
     return staged
 
@@ -213,6 +215,11 @@ def _node_days(
             if gather:
                 gather("node_days", partition, table, int(portion.bounds[place + 1] - portion.bounds[place]))
     return paths
+
+
+def _texts(portion: Portion, codes: Any) -> list[str]:
+    """The different texts of a column."""
+    return [portion.lexicon.texts[code] for code in np.unique(codes).tolist() if code >= 0]
 
 
 def _irregular(portion: Portion, codes: Any) -> int:

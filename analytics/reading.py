@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from analytics import day_files, expired, schema, sql, strangers
 from analytics.day_files import DayFile
 from analytics.errors import LakeError, UnknownNameError
-from analytics.lake import Lake
+from analytics.lake import REALM_TABLES, Lake
 from analytics.lake_names import (
     PART,
     day_directory,
@@ -97,7 +97,7 @@ def folders(lake: Lake, realms: Sequence[str | None] | None) -> list[LakePath]:
 
     The ledger, tombstones and their secret are in none of them.
     """
-    tables = (*_HIVE_TABLES, "definitions", "definition_nodes")
+    tables = (*_HIVE_TABLES, *REALM_TABLES)
     if realms is None:
         return [lake.root / name for name in (*tables, day_files.FOLDER)]
     return [lake.root / name / realm_directory(realm) for name in tables for realm in realms]
@@ -180,6 +180,7 @@ def open_tables(
         ("node_days", schema.node_day_schema()),
         ("definitions", schema.definition_schema()),
         ("definition_nodes", schema.definition_node_schema()),
+        ("program_history", schema.program_history_schema()),
     ):
         if table not in found:
             found[table] = lake.files(table, realms=realms)

@@ -172,5 +172,5 @@ def fingerprint(planned: Plan, ledger: Sequence[DayRecord]) -> str:
 
 def _definitions(lake: Lake) -> list[list[Any]]:
     """The programs: files that are replaced only when they differ."""
-    paths = [lake.place(name) for name in lake.files("definitions")]
+    paths = [lake.place(name) for name in (*lake.files("definitions"), *lake.files("program_history"))]
     return sorted([path.parent.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths)

@@ -192,6 +192,21 @@ def definition_schema() -> pa.Schema:
 
 
 @functools.cache
+def program_history_schema() -> pa.Schema:
+    """Columns of ``lake/program_history``. Grain: realm, version of a strategy, content it had before, why it is kept."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            *definition_schema(),
+            ("reason", pa.string()),
+            ("replaced_at", pa.timestamp("us", tz="UTC")),
+            ("content_hash", pa.string()),
+        ]
+    )
+
+
+@functools.cache
 def definition_node_schema() -> pa.Schema:
     """Columns of ``lake/definition_nodes``. Grain: one row per node of a program, in walk order."""
     import pyarrow as pa

@@ -17,20 +17,20 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from analytics import disk
 from analytics.errors import LakeError
-from analytics.lake import Lake
+from analytics.lake import REALM_TABLES, Lake
 from analytics.lake_names import PART, day_directory, is_day_directory, is_realm_directory, realm_directory
 from analytics.model import DayRecord
 from analytics.object_store import LakePath, ObjectPath, readable
 
 FOLDER = ".set-aside"
 DAY_TABLES = ("executions", "node_days")
-REALM_TABLES = ("definitions", "definition_nodes")
 
 _KEY_COLUMNS = {
     "executions": {"execution_id", "realm_id", "created_at", "trace", "sample_weight"},
     "node_days": {"realm_id", "strategy_id", "node_id", "entry_count"},
     "definitions": {"strategy_id", "realm_id", "ast_json", "is_deleted"},
     "definition_nodes": {"strategy_id", "realm_id", "position"},
+    "program_history": {"strategy_id", "realm_id", "ast_json", "replaced_at"},
 }
 _UNREADABLE_NOW = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
 _MOST_NAMED = 5

@@ -63,6 +63,7 @@ class Transfer:
         written: Partitions replaced.
         kept, dropped: Rows that are gone at the source.
         moved_count: Rows that are in another partition at the source now.
+        strategies: Ids that the runs of each tenant name, of the partitions replaced.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Transfer:
         self.kept: dict[Partition, int] = {}
         self.dropped: dict[Partition, int] = {}
         self.moved_count = 0
+        self.strategies: dict[str | None, set[str]] = {}
 
     @property
     def settled(self) -> dict[Partition, PartitionInfo | None]:
@@ -206,6 +208,7 @@ class Transfer:
             for partition, info in zip(staged, syncing.map(self._replace, staged.values()), strict=True):
                 with self._telling:
                     self._settled[partition] = info
+                    self.strategies.setdefault(partition.realm, set()).update(staged[partition].strategies)
                     if info:
                         self.written.append(info)
                     self._tell(info)

@@ -456,7 +456,7 @@ def test_a_lost_ledger_costs_a_re_extraction_and_nothing_else(table: Table, fres
         "[]",
         "null",
         "{}",
-        '{"format": 99}',
+        '{"format": 0}',
         '{"format": 1, "day": "2026-07-08"}',
         '{"format": 1, "day": "2026-07-08", "partitions": {"a": 1}}',
         '{"format": 1, "day": "2026-07-08", "partitions": [], "covers_all_realms": true, "complete_until": null, '

@@ -79,6 +79,8 @@ ORDER = (
         "admission",
         "origin",
         "strangers",
+        "realm_tables",
+        "program_history",
         "definitions",
         "lexicon",
         "portion",

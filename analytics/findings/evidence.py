@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from analytics.errors import UnknownNameError
@@ -43,6 +44,8 @@ class Definition:
         family_name: What its author calls it.
         parent_strategy_id: The built-in it wraps; None for a program of its own.
         strategy_type: DSL_FULL or DSL_EXTEND; None when not known.
+        replaced_at: When an extraction noticed that the version was edited in place and has another program now, UTC; None for
+            the program that it has.
     """
 
     ast: Mapping[str, Any]
@@ -51,6 +54,7 @@ class Definition:
     family_name: str | None
     parent_strategy_id: str | None = None
     strategy_type: str | None = None
+    replaced_at: datetime | None = None
 
     @property
     def built_in(self) -> BuiltIn:
@@ -95,13 +99,27 @@ class Evidence:
 def definition(lake: Warehouse, strategy_id: str, version: int) -> Definition | None:
     """The program of a version; None when the lake holds none that can be read."""
     rows = lake.named("definition", {"strategy": strategy_id, "version": version}).fetchall()
-    if not rows or rows[0][0] is None:
-        return None
-    text, family_name, parent_strategy_id, strategy_type = rows[0]
-    ast = read_json(text)
+    return _read(*rows[0]) if rows else None
+
+
+def past_definitions(lake: Warehouse, strategy_id: str, version: int) -> list[Definition]:
+    """Programs that a version had before it was edited in place, the latest first."""
+    rows = lake.named("past_programs", {"strategy": strategy_id, "version": version}).fetchall()
+    return [found for row in rows if (found := _read(*row[:5]))]
+
+
+def _read(
+    text: str | None,
+    family_name: str | None,
+    parent_strategy_id: str | None,
+    strategy_type: str | None,
+    replaced_at: datetime | None = None,
+) -> Definition | None:
+    ast = read_json(text) if text is not None else None
     if not isinstance(ast, Mapping):
         return None
-    return Definition(ast, compile_program(ast), outline(ast), family_name, parent_strategy_id, strategy_type)
+    program, nodes = compile_program(ast), outline(ast)
+    return Definition(ast, program, nodes, family_name, parent_strategy_id, strategy_type, replaced_at)
 
 
 def evidence(lake: Warehouse, execution_id: str) -> Evidence:
@@ -126,6 +144,7 @@ def pieces(lake: Warehouse, execution_ids: Sequence[str]) -> list[Evidence]:
     names = relation.columns
     runs = {row["execution_id"]: row for row in (dict(zip(names, row, strict=True)) for row in relation.fetchall())}
     known: dict[tuple[str, int], Definition | None] = {}
+    past: dict[tuple[str, int], list[Definition]] = {}
     found = []
     for execution_id in dict.fromkeys(execution_ids):
         if execution_id in runs:
@@ -133,8 +152,29 @@ def pieces(lake: Warehouse, execution_ids: Sequence[str]) -> list[Evidence]:
             version = (str(run["strategy_id"]), int(run["strategy_version"]))
             if version not in known:
                 known[version] = definition(lake, *version)
-            found.append(joined(run, known[version]))
+            found.append(_lined_up(lake, run, known[version], past, version))
     return found
+
+
+def _lined_up(
+    lake: Warehouse,
+    run: dict[str, Any],
+    program: Definition | None,
+    past: dict[tuple[str, int], list[Definition]],
+    version: tuple[str, int],
+) -> Evidence:
+    """One run beside the program that gives it again: the version's own, or one that it had before it was edited in place."""
+    now = joined(dict(run), program)
+    if now.trace is None or is_told_by(now):
+        return now
+    if version not in past:
+        past[version] = past_definitions(lake, *version)
+    return next((then for other in past[version] if is_told_by(then := joined(dict(run), other))), now)
+
+
+def is_told_by(found: Evidence) -> bool:
+    """The program leaves this trace, and run again on what the trace recorded gives nothing else."""
+    return found.fits and (found.replay is None or found.replay.verdict != "differs")
 
 
 def joined(run: dict[str, Any], program: Definition | None) -> Evidence:

@@ -253,6 +253,11 @@ def _about_the_trace(found: Evidence) -> list[str]:
     if run.get("is_truncated"):
         total = int(run["nodes_executed"])
         notes.append(f"The stored trace ends after entry {len(found.trace):,} of {total:,}.")
+    if found.definition is not None and found.definition.replaced_at is not None:
+        notes.append(
+            "The version was edited in place after this run: this is the program that it had before, which gives the run again "
+            f"(the lake noticed on {found.definition.replaced_at:%Y-%m-%d})."
+        )
     if found.definition is None:
         notes.append("The definition is not in the lake: paths of fields, operators and rules not reached are unknown.")
     elif not found.fits and found.alignment is not None:

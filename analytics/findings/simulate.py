@@ -88,6 +88,10 @@ def _why_not(found: Evidence) -> str:
         return "Without a trace it is not known what the run read, so no request can be built."
     if found.definition is None:
         return "Without the definition the values of the trace have no paths, so no request can be built."
+    if found.definition.replaced_at is not None:
+        return (
+            "The version was edited in place since, and the endpoint runs what it is now, so no request can be built."
+        )
     if not found.fits:
         return "The definition is not the program that ran, so no request can be built."
     return ""

@@ -67,6 +67,7 @@ def _open_tables(spark: SparkSession, lake: Lake, realms: Sequence[str | None] |
     for table, shape in (
         ("definitions", schema.definition_schema()),
         ("definition_nodes", schema.definition_node_schema()),
+        ("program_history", schema.program_history_schema()),
     ):
         found = _read(spark, lake.files(table, realms=realms), shape, None)
         _in_sight(found, realms).createOrReplaceTempView(f"{FILES}{table}")

@@ -1,6 +1,12 @@
--- One row per node of a program's AST, in walk order.
+-- One row per node of a program's AST, in walk order; of the programs that definitions shows.
 create view definition_nodes as
-select * from files.definition_nodes;
+select n.*
+  from files.definition_nodes n
+ where exists (select 1
+                 from definitions d
+                where d.strategy_id = n.strategy_id
+                  and d.strategy_version = n.strategy_version
+                  and d.realm_id is not distinct from n.realm_id);
 comment on view definition_nodes is 'Programs flattened: one row per AST node in pre-order. Says what a trace does not: paths, operators, literals, order and nesting.';
 comment on column definition_nodes.strategy_id is 'Id of the version.';
 comment on column definition_nodes.strategy_version is 'Version within the family.';
