@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
+
 from analytics import open_lake
 from analytics.erase import erase
 from analytics.extraction import extract
+from analytics.findings.replays import replay_share
 from analytics.lake import Lake
 from analytics.people.policy import Policy
 from analytics.people.pseudonyms import PseudonymKey
@@ -93,6 +96,10 @@ def test_runs_are_explained_by_the_program_that_gives_them_again(table: Table, f
         json.loads(text)["rules"][0]["then"][0]["value"]["value"]
         for text in lake.run("past_programs", strategy=ID, version=1)["ast_json"]
     ] == [12, 15]
+    rows = pd.DataFrame({"execution_id": [early, middle, late], "status": "ok"})
+    share = replay_share(lake, rows)
+    assert (share.looked_at, share.reproduced, share.unfit, share.edited) == (3, 3, 2, 2)
+    assert "2 ran before their version was edited in place" in str(share)
     unlike = ran(table, 99, created_at="2026-07-08 15:00+00")
     table.extract(fresh)
     assert "not the program that ran" in str(open_lake(fresh.root).explain(unlike).to_dict()["notes"])

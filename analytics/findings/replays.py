@@ -24,6 +24,7 @@ class ReplayShare:
         reproduced: Of them, those with every recorded entry, the points and the case the same.
         undecided: Those whose cut trace lacks what the rest of the run read; what is recorded is the same.
         unfit: Those whose definition is not the program that ran.
+        edited: Of these, those that fit the program which their version had before it was edited in place; that one was replayed.
         example: A run that differs or does not fit, and why; empty when there is none.
     """
 
@@ -32,6 +33,7 @@ class ReplayShare:
     undecided: int
     unfit: int
     example: str = ""
+    edited: int = 0
 
     def __str__(self) -> str:
         if not self.looked_at:
@@ -39,8 +41,10 @@ class ReplayShare:
         said = f"replay reproduced every entry of {self.reproduced:,} of {self.looked_at:,} runs looked at"
         if self.undecided:
             said += f"; {self.undecided:,} cut ones as far as they are stored"
-        if self.unfit:
-            said += f"; {self.unfit:,} do not fit their definition"
+        if self.edited:
+            said += f"; {self.edited:,} ran before their version was edited in place, and were replayed with the program it had"
+        if self.unfit > self.edited:
+            said += f"; {self.unfit - self.edited:,} do not fit their definition"
         return f"{said}; {self.example}" if self.example else said
 
 
@@ -56,7 +60,8 @@ def replay_share(lake: Warehouse, rows: pd.DataFrame, *, most: int = MOST) -> Re
     chosen = ids.iloc[:: max(1, -(-len(ids) // most))].tolist()
     tried = [found for found in pieces(lake, chosen) if found.alignment is not None]
     verdicts = [found.replay.verdict if found.replay else "unfit" for found in tried]
-    unfit = sum(not found.fits for found in tried)
+    edited = sum(found.definition is not None and found.definition.replaced_at is not None for found in tried)
+    unfit = edited + sum(not found.fits for found in tried)
     wrong = next(
         (found for found in tried if not found.fits or (found.replay and found.replay.verdict == "differs")), None
     )
@@ -66,6 +71,7 @@ def replay_share(lake: Warehouse, rows: pd.DataFrame, *, most: int = MOST) -> Re
         verdicts.count("undecided"),
         unfit,
         _told(wrong) if wrong is not None else "",
+        edited,
     )
 
 
