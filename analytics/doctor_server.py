@@ -14,7 +14,7 @@ from analytics.lake import Lake
 from analytics.model import RealmFilter
 from analytics.scan_plan import LEAST_CORRELATION, nodes, scans_whole_table
 from analytics.source import UNKNOWN_BYTES, Source
-from analytics.source_table import LOG_TABLE, quoted_role
+from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, quoted_role
 from analytics.window import Window
 
 OLDEST_SERVER = 130_000
@@ -142,6 +142,15 @@ def _table(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
         yield advice("updates", *blind)
     else:
         yield ok("updates", "xmin can be read: every update of a row is noticed")
+    found = {name: source._rows("columns", {"table": name})[:1] for name in (LOG_TABLE, DEFINITION_TABLE)}
+    schemas = {name: rows[0]["schema_name"] for name, rows in found.items() if rows}
+    if len(set(schemas.values())) > 1:
+        yield advice(
+            "schemas",
+            f"the search path finds {' and '.join(f'{name} in schema {schema}' for name, schema in schemas.items())}: are these "
+            "the programs of this log?",
+            f"alter role {quoted_role(session['role'])} set search_path = the schema of the deployment that is meant",
+        )
     definitions = source.definitions()
     if isinstance(definitions, str):
         yield advice("definitions", definitions, "extraction works without them; grant select if the table is there")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analytics.config import Settings
+from analytics.doctor import examine
 from analytics.errors import SourceIdentityError
 from analytics.extraction import extract
 from analytics.lake import Lake
@@ -82,6 +84,10 @@ def test_the_same_table_in_another_schema_is_another_source_unless_the_schema_wa
         url = f"{table.url}&options=-csearch_path%3D{schema}"
         return extract(url, fresh, Window.parse("2026-07-08", "2026-07-09"), rates=Rates((), 0.05))
 
+    table.execute("drop table strategydefinition cascade; create table staging.strategydefinition (id uuid)")
+    url = f"{table.url}&options=-csearch_path%3Dprod,staging"
+    [found] = [one for one in examine(Settings(database_url=url, lake=fresh.root)) if one.name == "schemas"]
+    assert "strategyexecutionlog in schema prod and strategydefinition in schema staging" in found.sentence
     extracted("prod")
     tamper(fresh, lambda source: [source.pop(key) for key in ("schema", "schema_oid")])  # as an older version wrote it
     extracted("prod")

@@ -10,6 +10,7 @@ import pandas as pd
 from analytics import open_lake
 from analytics.erase import erase
 from analytics.extraction import extract
+from analytics.findings.program_sizes import program_sizes
 from analytics.findings.replays import replay_share
 from analytics.lake import Lake
 from analytics.people.policy import Policy
@@ -128,6 +129,7 @@ def test_a_renamed_tenant_keeps_the_programs_of_its_old_runs(table: Table, fresh
     ran(table, 15, realmId="new", created_at="2026-07-08 13:00+00")
     assert table.extract(fresh).notes == []
     old, everything = open_lake(fresh.root, realm="old"), Warehouse(fresh)
+    assert {key.realm for key in program_sizes(everything)} == {"old", "new"}
     question = "select realm_id, family_name, is_deleted from definitions"
     assert old.sql(question).fetchall() == [("old", "Fam", True)]
     assert open_lake(fresh.root, realm="new").sql(question).fetchall() == [("new", "Fam", False)]

@@ -46,7 +46,8 @@ def stored_programs(lake: Warehouse, limits: Thresholds = STANDARD) -> dict[Key,
     """Every program that the lake's definitions hold, deleted ones too; a version without one is not in it.
 
     Grain: realm, family, version. A version also stands under its strategy_id where it has no family name, as in the log.
-    Where a version has several rows (a log of two deployments), the largest counts: a bound must hold for each.
+    Where a version has several rows (a log of two deployments), or had another program before it was edited in place, no run exceeds
+    the largest: a bound must hold for each. A program also stands under a name that its tenant had before.
 
     Args:
         lake: Where they are.
@@ -61,6 +62,20 @@ def stored_programs(lake: Warehouse, limits: Thresholds = STANDARD) -> dict[Key,
         key = key_of(text_or_none(realm), strategy, version)
         own = Stored(*_sizes(text, kind, limits), created_at, published_at, bool(is_draft))
         found[key] = own if key not in found else _larger_of(found[key], own)
+    past = lake.sql(
+        "select realm_id, coalesce(name, strategy_id), strategy_version, strategy_type, ast_json from files.program_history "
+        "where ast_json is not null and strategy_version is not null"
+    ).fetchall()
+    for realm, strategy, version, kind, text in past:
+        key = key_of(text_or_none(realm), strategy, version)
+        bound, counted = _sizes(text, kind, limits)
+        known = found.get(key)
+        # What the validator counts is the program as it is now: of what was before, only the bound on runs.
+        found[key] = (
+            replace(known, size=_larger(known.size, bound))
+            if known
+            else Stored(bound, counted, None, None, is_draft=False)
+        )
     return found
 
 
