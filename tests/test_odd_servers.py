@@ -86,6 +86,7 @@ def test_texts_that_a_collation_takes_for_one_are_told_apart_by_their_bytes(host
         }
 
 
+@pytest.mark.long
 def test_an_update_in_a_partition_that_lies_elsewhere_is_noticed_by_updated_at(host: str, fresh: Lake) -> None:
     far, near = database(host, "far"), database(host, "near")
     for table in (far, near):

@@ -61,13 +61,13 @@ def extracted(table: Table, role: str, lake: Lake, **options: bool) -> ExtractRe
     return extract(table.as_role(role), lake, window, rates=Rates((), 0.05), **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("setting", SEEN.values(), ids=SEEN)
+@pytest.mark.parametrize("setting", one_in(2, SEEN))
 def test_a_reader_of_every_row_reads_every_row(table: Table, role: str, fresh: Lake, setting: str) -> None:
-    under(table, role, setting)
+    under(table, role, SEEN[setting])
     assert extracted(table, role, fresh).row_count == 2
 
 
-@pytest.mark.parametrize("setting", one_in(2, HIDDEN))
+@pytest.mark.parametrize("setting", one_in(3, HIDDEN))
 def test_a_reader_of_some_rows_is_refused_and_loses_nothing(table: Table, role: str, fresh: Lake, setting: str) -> None:
     for realm in ("acme", "harbor"):
         table.insert(realmId=realm)
