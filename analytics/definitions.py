@@ -79,7 +79,7 @@ def write(
             key = (old["strategy_id"], old["strategy_version"])
             if key in current:
                 merged[key] = protect({**current[key], **{name: old[name] for name in unread}})
-                happened[history.notice(protect(old), merged[key])].append(f"{ascii(old['name'])[1:-1]} v{key[1]}")
+                happened[history.notice(old, merged[key])].append(f"{ascii(old['name'])[1:-1]} v{key[1]}")
             else:
                 merged[key] = protect({**old, "is_deleted": True})
     by_realm: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)

@@ -23,6 +23,7 @@ TABLE: Final = "program_history"
 EDITED: Final = "edited"
 MOVED: Final = "moved"
 ELSEWHERE: Final = "elsewhere"
+_CONTENT: Final = ("ast_json", "parent_strategy_id", "strategy_type")
 
 Row: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, int]
@@ -59,13 +60,16 @@ class History:
         """Keep a version as it was where it is another now.
 
         Args:
-            before: As the lake had it.
-            after: As the source has it.
+            before: As the lake has it.
+            after: As the source has it, without ids that the lake may not hold.
 
         Returns:
             What happened to it: ``edited`` or ``moved``; ``None`` for nothing.
         """
         is_moved = before["realm_id"] != after["realm_id"]
+        if not is_moved and all(before[name] == after[name] for name in _CONTENT):
+            return None
+        before = self._protect(before)
         if not is_moved and content_hash(before) == content_hash(after):
             return None
         self._keep(before, MOVED if is_moved else EDITED)
