@@ -46,8 +46,8 @@ def stored_programs(lake: Warehouse, limits: Thresholds = STANDARD) -> dict[Key,
     """Every program that the lake's definitions hold, deleted ones too; a version without one is not in it.
 
     Grain: realm, family, version. A version also stands under its strategy_id where it has no family name, as in the log.
-    Where a version has several rows (a log of two deployments), or had another program before it was edited in place, no run exceeds
-    the largest: a bound must hold for each. A program also stands under a name that its tenant had before.
+    Where a version has several rows (a log of two deployments), or had another program before it was edited in place, the largest
+    bounds its runs: a bound must hold for each. A program also stands under a name that its tenant had before.
 
     Args:
         lake: Where they are.
