@@ -47,22 +47,17 @@ class Bookkeeper:
         self._done: set[date | None] = set()
         self.incomplete_days: list[date] = []
 
-    def record(
-        self, days: Iterable[date | None], settled: Mapping[Partition, PartitionInfo | None], *, again: bool = False
-    ) -> None:
+    def record(self, days: Iterable[date | None], settled: Mapping[Partition, PartitionInfo | None]) -> None:
         """Write the days that changed or became more complete; each day once.
 
         Args:
             days: Whose partitions are all settled or unchanged.
             settled: New entries; ``None`` for a partition that was taken away.
-            again: Also days that were written before.
         """
-        if again:
-            self._done -= set(days)
-            self.incomplete_days = [day for day in self.incomplete_days if day not in set(days)]
         for day in sorted(set(days) - self._done, key=lambda day: day or date.max):
             self._done.add(day)
-            old = self._plan.records[day]
+            # Not as planned: rows may have been taken out of a partition since, see ``duplicates``.
+            old = self._lake.recorded(day) if self._plan.records[day] else None
             here = {partition.realm: info for partition, info in settled.items() if partition.day == day}
             if day is not None and not here and old is None:
                 if day > self._horizon.until.date() + ONE_DAY:

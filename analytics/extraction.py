@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from analytics import admission, day_files, definitions, expire, horizon, origin, strangers
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
+from analytics.duplicates import Duplicates, finish_the_last
 from analytics.errors import UsageError
 from analytics.gathering import Gathering
 from analytics.horizon import COMMIT_LAG
@@ -21,7 +22,6 @@ from analytics.people.programs import protected
 from analytics.plan import Plan, compare
 from analytics.rates import Rates
 from analytics.retry import Retries
-from analytics.returned import Keeping
 from analytics.source import Source
 from analytics.transfer import Progress, Transfer, timed
 from analytics.window import Window
@@ -29,6 +29,7 @@ from analytics.window import Window
 MOST_JOBS = 16
 """Each is a connection and a share of memory; the server's own cores are the limit long before."""
 
+_MOST_NAMED = 3
 _LONGEST_WAIT = 86_400.0
 """Seconds: a run from cron is followed by the next by then."""
 
@@ -140,6 +141,8 @@ class _Run:
         self._dropped: dict[Partition, int] = {}
         self._moved_count = 0
         self._strategies: dict[str | None, set[str]] = {}
+        self._without: dict[Partition, PartitionInfo | None] = {}
+        self._taken: dict[Partition, int] = {}
         self._said: list[str] = []
 
     def attempt(self, opening: Source) -> ExtractResult:
@@ -151,6 +154,7 @@ class _Run:
                 identity = source.identity()
             self._say(origin.check(lake, identity, accept=self._accept_source))
             workspace = stack.enter_context(lake.workspace())
+            finish_the_last(lake, workspace)
             with timed(seconds, "people"):
                 admitted = admission.prepare(
                     *(lake, source, self._policy, window, chosen, workspace), accept_key=self._accept_key
@@ -191,33 +195,20 @@ class _Run:
 
             transfer = transfer_of(plan)
             book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
-            keeping = Keeping(lake, plan, chosen)
-            back: dict[Partition, Fingerprint] = {}
-            waiting: set[date | None] = set()
+            duplicates = Duplicates(lake, plan, window, workspace)
+            taken_out: set[date | None] = set()
             try:
                 # Chunk by chunk, so that a run that dies half-way has not worked for nothing.
                 with timed(seconds, "transfer"):
                     for days in transfer.chunks():
-                        settled = transfer.settled
-                        if met := keeping.met_in(p for p, info in settled.items() if info and p.day in days):
-                            back |= met
-                            waiting |= days
-                            continue
-                        book.record(days, settled)
+                        # Before the days are recorded: after a kill in between they differ still, and are looked at again.
+                        with timed(seconds, "duplicates"):
+                            taken_out |= self._once(duplicates, transfer, days)
+                        book.record(days, {**transfer.settled, **self._without})
                         day_files.write(lake, days, plan.records, gathering, workspace)
             finally:
                 self._keep(transfer)
-            settled = transfer.settled
-            if back:
-                # Recorded together at the end: a run that dies before has these days read again, and finds the same.
-                once_more = transfer_of(replace(plan, changed=back))
-                try:
-                    with timed(seconds, "transfer"):
-                        waiting |= {day for days in once_more.chunks() for day in days}
-                finally:
-                    self._keep(once_more)
-                settled |= once_more.settled
-                book.record(waiting, settled, again=True)
+            settled = {**transfer.settled, **self._without}
             with timed(seconds, "definitions"):
                 read = admitted.definitions
                 if not isinstance(read, str):
@@ -229,9 +220,8 @@ class _Run:
                     self._say(written.notes())
             book.record([*window.days, None], settled)
             with timed(seconds, "day_files"):
-                day_files.write(
-                    lake, [day for day in plan.records if plan.records[day]], plan.records, gathering, workspace
-                )
+                recorded = [day for day in plan.records if plan.records[day]]
+                day_files.write(lake, [*recorded, *(taken_out - set(plan.records))], plan.records, gathering, workspace)
         same = {partition: info for partition, info in plan.same.items() if partition not in self.settled}
         looked_at = same | self._written()
         defaulted = [p for p in looked_at if self._rates.is_defaulted(p.realm, p.day)]
@@ -270,9 +260,23 @@ class _Run:
 
         return replace(plan, changed={p: f for p, f in plan.changed.items() if not is_settled(p, f)})
 
+    def _once(self, duplicates: Duplicates, transfer: Transfer, days: set[date | None]) -> set[date | None]:
+        """Take the runs of days that were just written out of where else they stand; the days that lost some."""
+        settled = {**transfer.settled, **self._without}
+        written = {partition: info for partition, info in settled.items() if info and partition.day in days}
+        taken = duplicates.settle(written, transfer.kept_ids, settled)
+        for one in taken:
+            partition = one.partition
+            if partition in settled:
+                self._without[partition] = one.info
+            self._taken[partition] = self._taken.get(partition, 0) + one.count
+            if one.info and one.info.kept_count:
+                self._kept[partition] = one.info.kept_count
+        return {one.partition.day for one in taken}
+
     def _keep(self, transfer: Transfer) -> None:
         """What an attempt settled stays settled, whether it came to its end or not."""
-        self.settled |= transfer.settled
+        self.settled |= {**transfer.settled, **self._without}
         self._kept |= transfer.kept
         self._dropped |= transfer.dropped
         self._moved_count += transfer.moved_count
@@ -287,6 +291,12 @@ class _Run:
 
     def _notes(self, source: Source) -> list[str]:
         notes = []
+        if self._taken:
+            first = ", ".join(str(partition) for partition in list(self._taken)[:_MOST_NAMED])
+            notes.append(
+                f"{sum(self._taken.values())} runs stood in another realm or day too, and were taken out there: {first}"
+                f"{' …' * (len(self._taken) > _MOST_NAMED)}"
+            )
         if self._moved_count:
             notes.append(
                 f"{self._moved_count} rows have moved to another realm or day at the source; "

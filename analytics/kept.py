@@ -36,13 +36,14 @@ def missing(path: LakePath, loaded: pa.StringArray) -> list[str]:
     return [str(execution_id) for execution_id in gone.to_pylist()]
 
 
-def blocks(path: LakePath, ids: Sequence[str] | None = None) -> Iterator[Any]:
-    """Rows of a file, all or those with these ids, as blocks of a binary COPY."""
+def blocks(path: LakePath, ids: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> Iterator[Any]:
+    """Rows of a file as blocks of a binary COPY: all, or those with these ids; and without those with the other ones."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     wanted = None if ids is None else pa.array(list(ids), pa.string())
+    unwanted = pa.array(list(without), pa.string())
     data = bytearray()
     file = pq.ParquetFile(readable(path))
     for number in range(file.num_row_groups):
@@ -50,6 +51,8 @@ def blocks(path: LakePath, ids: Sequence[str] | None = None) -> Iterator[Any]:
         rows = max(1, min(_ROWS, _BYTES * group.num_rows // max(1, group.total_byte_size)))
         for batch in file.iter_batches(rows, row_groups=[number]):
             chosen = batch if wanted is None else batch.filter(pc.is_in(batch["execution_id"], value_set=wanted))
+            if without:
+                chosen = chosen.filter(pc.invert(pc.is_in(chosen["execution_id"], value_set=unwanted)))
             for row in chosen.to_pylist():
                 data += _tuple(row)
                 if len(data) >= _BLOCK_BYTES:

@@ -225,16 +225,23 @@ class Lake:
 
     def record(self, entry: DayRecord) -> None:
         """Write one day's ledger file, atomically and durably; the partitions it tells of must be in their places."""
-        target = self.ledger_path(entry.day)
+        self.write_text(self.ledger_path(entry.day), ledger.to_json(entry))
+
+    def write_text(self, target: LakePath, text: str) -> None:
+        """Write a small file, atomically and durably.
+
+        Raises:
+            LakeLockedError: The lock was lost: another run may be writing.
+        """
         if isinstance(target, ObjectPath):
             if self._held:
                 self._held.ensure()
-            target.bucket.put(target.key, ledger.to_json(entry).encode())
+            target.bucket.put(target.key, text.encode())
             return
         staged = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         try:
             disk.make_folder(target.parent)
-            staged.write_text(ledger.to_json(entry), encoding="utf-8")
+            staged.write_text(text, encoding="utf-8")
             self.replace(staged, target)
         finally:
             with contextlib.suppress(OSError):

@@ -104,7 +104,8 @@ class PartitionInfo:
         sample_rates: The rates the weights were made with, in order of time; more than one where it changed within the day.
         file_bytes, node_days_bytes: Sizes of the two files, to notice one that was changed or lost; no rollup: 0.
         extracted_at: When it was written, UTC.
-        erased_count: Rows of erased people, left out of those of the source and those kept.
+        erased_count: Rows left out of those of the source and those kept: of erased people, and those that were found in
+            another partition since.
         treatment: What was done to ids and payload values on their way in, see ``people.policy``; empty for nothing.
     """
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from analytics import kept, partition_files
 from analytics.errors import LakeError
 from analytics.lake import Lake
-from analytics.model import PartitionInfo
+from analytics.model import Partition, PartitionInfo
+from analytics.object_store import LakePath
 from analytics.partition_files import StagedFiles
-from analytics.people.door import Door, People
+from analytics.people.door import Door, LeftOut, People
 from analytics.rate_entries import RateEntry
 from analytics.rates import Rates
 from analytics.staging import Stage
@@ -47,6 +51,47 @@ def rewrite(lake: Lake, info: PartitionInfo, people: People, workspace: Path) ->
         LakeError: The file is not as the ledger says.
         VerificationError: The new file does not hold every other row.
     """
+    door = Door(people, is_lake=True)
+    files = _write(lake, info, door.let_in(kept.blocks(_file(lake, info))), door.left_out, workspace)
+    fresh = replace(
+        files.info,
+        fingerprint=info.fingerprint,
+        kept_count=info.kept_count,
+        erased_count=info.erased_count + files.info.erased_count,
+    )
+    return Rewritten(replace(files, info=fresh), files.info.erased_count, door.changed[info.partition])
+
+
+def without(lake: Lake, info: PartitionInfo, ids: Sequence[str], workspace: Path) -> StagedFiles:
+    """A partition's files less the runs with these ids; every other row stays what it was, its weight included.
+
+    Args:
+        lake: Nothing of it is changed.
+        info: The ledger's entry of the partition.
+        ids: Of runs that the partition holds.
+        workspace: Folder for the new files.
+
+    Returns:
+        The files, and an entry for the ledger with the source's fingerprint and the counts of rows kept and left out as before.
+
+    Raises:
+        LakeError: The file is not as the ledger says.
+        VerificationError: The new file does not hold every other row.
+    """
+    gone = {info.partition: LeftOut(len(ids), hash_of(ids))}
+    files = _write(lake, info, kept.blocks(_file(lake, info), without=ids), gone, workspace)
+    fresh = replace(
+        files.info, fingerprint=info.fingerprint, kept_count=info.kept_count, erased_count=info.erased_count
+    )
+    return replace(files, info=fresh)
+
+
+def hash_of(ids: Iterable[str]) -> int:
+    """Sum of the first 60 bits of each id, as in the server's fingerprint."""
+    return sum(uuid.UUID(execution_id).int >> 68 for execution_id in ids)
+
+
+def _file(lake: Lake, info: PartitionInfo) -> LakePath:
     path, partition = lake.path("executions", info.partition), info.partition
     if not path.is_file() or path.stat().st_size != info.file_bytes:
         raise LakeError(
@@ -54,26 +99,25 @@ def rewrite(lake: Lake, info: PartitionInfo, people: People, workspace: Path) ->
             hint=f"extract it again first: strategy-analytics extract --since {partition.day or '1d'}; see "
             "strategy-analytics check",
         )
+    return path
+
+
+def _write(
+    lake: Lake, info: PartitionInfo, blocks: Iterable[Any], left_out: Mapping[Partition, LeftOut], workspace: Path
+) -> StagedFiles:
+    partition = info.partition
     # What the file has stands for what a server counted: every row of it is either in the new one or left out.
     there = replace(info.fingerprint, row_count=info.row_count, id_hash=info.id_hash)
     first, *later = info.sample_rates
     rates = Rates(tuple(RateEntry(step.rate, since=step.since) for step in later), first.rate)
-    door = Door(people, is_lake=True)
     with contextlib.closing(Stage(workspace, {partition: there})) as stage:
-        for _ in stage.load(door.let_in(kept.blocks(path))):
+        for _ in stage.load(blocks):
             pass
-        files = partition_files.write(
+        return partition_files.write(
             *(stage.portion(0, 0), [partition], {partition: there}, workspace, rates),
-            left_out=door.left_out,
+            left_out=left_out,
             treatment=info.treatment,
         )[partition]
-    fresh = replace(
-        files.info,
-        fingerprint=info.fingerprint,
-        kept_count=info.kept_count,
-        erased_count=info.erased_count + files.info.erased_count,
-    )
-    return Rewritten(replace(files, info=fresh), files.info.erased_count, door.changed[partition])
 
 
 def put(lake: Lake, files: StagedFiles) -> None:

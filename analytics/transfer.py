@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analytics import kept, partition_files
 from analytics.errors import LakeError
@@ -24,6 +25,9 @@ from analytics.rates import Rates
 from analytics.side_by_side import side_by_side
 from analytics.source import Source
 from analytics.staging import HELD_BYTES, Stage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SYNCS = 8
 
@@ -62,6 +66,7 @@ class Transfer:
     Attributes:
         written: Partitions replaced.
         kept, dropped: Rows that are gone at the source.
+        kept_ids: Of the rows that were kept.
         moved_count: Rows that are in another partition at the source now.
         strategies: Ids that the runs of each tenant name, of the partitions replaced.
     """
@@ -88,6 +93,7 @@ class Transfer:
         self.written: list[PartitionInfo] = []
         self._settled: dict[Partition, PartitionInfo | None] = {}
         self.kept: dict[Partition, int] = {}
+        self.kept_ids: dict[Partition, pa.Array] = {}
         self.dropped: dict[Partition, int] = {}
         self.moved_count = 0
         self.strategies: dict[str | None, set[str]] = {}
@@ -167,6 +173,8 @@ class Transfer:
 
     def _keep(self, source: Source, stage: Stage, number: int, door: Door) -> None:
         """Carry over the rows of the present file that the source no longer has; those that moved are elsewhere."""
+        import pyarrow as pa
+
         missing = self._missing(stage, number)
         if not missing:
             return
@@ -178,6 +186,7 @@ class Transfer:
             if gone:
                 (self.dropped if self._allow_shrink else self.kept)[partition] = len(gone)
         if gone and not self._allow_shrink:
+            self.kept_ids[partition] = pa.array(gone, pa.string())
             stage.keep(door.let_in(kept.blocks(self._lake.path("executions", partition), gone)))
 
     def _write(

@@ -290,7 +290,7 @@ def test_a_run_killed_before_it_looked_for_kept_rows_elsewhere_does_so_the_next_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("analytics.extraction.Keeping.met_in", killed)
+        patch.setattr("analytics.extraction.Duplicates.settle", killed)
         table.extract(fresh)
     assert len(ids(fresh)) == 2  # the new one is there already
     table.extract(fresh)

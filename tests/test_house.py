@@ -100,7 +100,7 @@ ORDER = (
         "expire",
         "retention",
         "transfer",
-        "returned",
+        "duplicates",
         "bookkeeping",
         "extraction",
         "checks",

@@ -347,6 +347,6 @@ def _shrink(steps: Steps, options: Options) -> None:
 
 @_fault("kept rows stay where they were")
 def _never_met(steps: Steps, _: Options) -> None:
-    from analytics.returned import Keeping
+    from analytics.duplicates import Duplicates
 
-    Keeping.met_in = lambda *_: {}  # type: ignore[method-assign, assignment]
+    Duplicates.settle = lambda *_: []  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ comment on column partitions.day is 'UTC date; NULL for rows without a usable cr
 comment on column partitions.logged_count is 'Rows in the file.';
 comment on column partitions.source_count is 'Rows the server counted.';
 comment on column partitions.kept_count is 'Rows kept though the source has deleted them.';
-comment on column partitions.erased_count is 'Rows of erased people, left out: logged_count is source_count plus kept_count less these.';
+comment on column partitions.erased_count is 'Rows left out, of erased people and those that were found in another partition since: logged_count is source_count plus kept_count less these.';
 comment on column partitions.trace_entries is 'Stored trace entries.';
 comment on column partitions.irregular_count is 'Rows whose trace is kept verbatim besides the list.';
 comment on column partitions.sample_rate is 'Rate the weights were made with; NULL when it changed within the day: see sample_rates.';

@@ -1,0 +1,1 @@
+"""A random walk of a source, and a lake that follows it."""
