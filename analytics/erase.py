@@ -99,8 +99,7 @@ def erase(
         LakeError: A partition is not as the ledger says; the others are done.
         LakeLockedError: Another run is writing this lake.
     """
-    if not lake.root.is_dir():
-        raise LakeError(f"there is no lake {lake.root}", hint="name its folder with --lake or ANALYTICS_LAKE")
+    lake.ensure_there()
     with lake.lock(wait_seconds), lake.workspace() as workspace:
         return _Erasure(lake, Subject(lake, user, policy), tuple(realms), workspace).run(reports)
 

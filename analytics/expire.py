@@ -110,8 +110,7 @@ def survey(lake: Lake, before: date) -> Expiry:
     Raises:
         LakeError: There is no lake, or the disk refused.
     """
-    if not lake.root.is_dir():
-        raise LakeError(f"there is no lake {lake.root}", hint="name its folder with --lake or ANALYTICS_LAKE")
+    lake.ensure_there()
     mark = expired.read(lake.root)
     before = max(before, mark.before) if mark else before
     recorded = [day for day in lake.recorded_days(also_expired=True) if day is not None and day < before]

@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from analytics import disk, expired, ledger
+from analytics.errors import LakeError
 from analytics.lake_names import (
     PART,
     day_directory,
@@ -52,6 +53,31 @@ class Lake:
         self._prefix = str(self.root / "_")[:-1]
         self._held: Held | Lease | None = None
         self._read: dict[date | None, tuple[tuple[int, int, int], DayRecord]] = {}
+
+    def ensure_there(self, *, may_be_empty: bool = False) -> None:
+        """Refuse a folder that holds no lake: "nothing found" in the wrong folder is no answer.
+
+        Args:
+            may_be_empty: A folder without anything in it will do: the lake of somebody who is about to fill it.
+
+        Raises:
+            LakeError: There is no such folder, or none of a lake's own folders in it.
+        """
+        if any((self.root / name).is_dir() for name in ("ledger", "executions", "definitions")):
+            return
+        if (self.root / expired.NAME).is_file():  # a lake that has let everything go
+            return
+        what = f"there is no lake in {self.root}"
+        if self.root.is_dir():
+            if may_be_empty and not any(True for _ in self.root.glob("*")):
+                return
+            what += ": the folder is there, and holds neither ledger nor executions"
+        raise LakeError(
+            what,
+            hint="name its folder with --lake or ANALYTICS_LAKE; `make demo` makes one with invented data, "
+            "`strategy-analytics extract --lake …` one of your own",
+            path=str(self.root),
+        )
 
     # ---- paths -----------------------------------------------------------------------------------------------------
 

@@ -52,12 +52,7 @@ def check(lake: Lake, realms: Sequence[str | None] | None) -> None:
         LakeError: There is no lake in that folder.
         UnknownNameError: The lake holds nothing of a tenant; whoever sees one tenant is not told the others.
     """
-    if not lake.root.is_dir():
-        raise LakeError(
-            f"there is no lake in {lake.root}",
-            hint="run `make demo` for one with invented data, or `strategy-analytics extract --lake …` for your own",
-            path=str(lake.root),
-        )
+    lake.ensure_there(may_be_empty=True)
     known = lake.realms() if realms else []
     for realm in realms or ():
         if realm not in known:

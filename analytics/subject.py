@@ -56,12 +56,14 @@ class Subject:
 
     Raises:
         UsageError: No id was given.
+        LakeError: There is no lake in that folder.
         ConfigurationError: The lake holds pseudonyms, and the key is not there.
     """
 
     def __init__(self, lake: Lake, user: str, policy: Policy) -> None:
         if not user.strip():
             raise UsageError("no user was named", hint="give the id as the log has it, or the pseudonym")
+        lake.ensure_there()
         known = key_id_of(lake.root)
         found = policy.key.key_id if policy.key else ""
         if known and known != found and not is_pseudonym(user):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -228,3 +229,32 @@ def test_reading_finds_the_demos_lake_when_none_is_named(run, lake, tmp_path, mo
     monkeypatch.chdir(tmp_path / "notebooks")  # where a notebook's kernel stands
     code, out, _ = run("query", "--all-realms", "select count(*) > 0 as found from executions", "--format", "json")
     assert (code, json.loads(out)) == (0, [{"found": True}])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "--all-realms"),
+        ("pseudonym", "u1"),
+        ("erase", "--user", "u1"),
+        ("expire", "--older-than", "30d"),
+        ("status", "--all-realms"),
+        ("query", "from executions", "--all-realms"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_folder_that_is_no_lake_is_not_an_empty_one(run, tmp_path, words):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "holiday.jpg").write_bytes(b"\xff\xd8")
+    code, out, err = run(*words, "--lake", folder)
+    assert (code, out) == (3, "")
+    assert f"there is no lake in {folder}: the folder is there, and holds neither ledger nor executions" in err
+    assert [path.name for path in folder.iterdir()] == ["holiday.jpg"]
+
+
+def test_a_lake_that_lost_its_ledger_is_not_called_empty(run, lake, tmp_path):
+    shutil.copytree(lake.root / "executions", tmp_path / "lake" / "executions")
+    code, _, err = run("status", "--all-realms", "--lake", tmp_path / "lake")
+    assert code == 0
+    assert "the ledger is lost: " in err

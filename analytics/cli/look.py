@@ -51,7 +51,13 @@ def run_status(options: argparse.Namespace) -> int:
         return 0
     days = sorted({cell.day for cell in cells if cell.day})[-CALENDAR_DAYS:]
     if not cells:
-        say("the lake is empty: strategy-analytics extract fills it")
+        unknown = len(lake.lake.files("executions"))
+        say(
+            f"the ledger is lost: {unknown} partition files lie there that no day of it knows; strategy-analytics extract of "
+            "their days writes it again"
+            if unknown
+            else "the lake is empty: strategy-analytics extract fills it"
+        )
         return 0
     for line in marks.lines(cells, days):
         put(line)
@@ -75,6 +81,7 @@ def run_status(options: argparse.Namespace) -> int:
 def run_check(options: argparse.Namespace) -> int:
     """Run every check."""
     lake = open_in_sight(options)
+    lake.lake.ensure_there()  # an empty folder is not a sound lake
     results = lake.check()
     failed = [result for result in results if not result.passed and result.severity == "error"]
     if options.json:
