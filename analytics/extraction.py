@@ -196,6 +196,7 @@ class _Run:
             transfer = transfer_of(plan)
             book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
             duplicates = Duplicates(lake, plan, window, workspace)
+            self._without = {}  # an earlier attempt's are settled
             taken_out: set[date | None] = set()
             try:
                 # Chunk by chunk, so that a run that dies half-way has not worked for nothing.
