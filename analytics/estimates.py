@@ -20,6 +20,7 @@ from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimate import CONFIDENCE, GRADES, NOTHING, TAIL, Z_95, Estimate, graded, worse
 from analytics.moments import of_mean, of_total
 from analytics.quantiles import quantile, quantiles, quantiles_of_counts
+from analytics.unseen import REACH
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -166,7 +167,14 @@ def failure_rate(failed: int, all_runs: Estimate, *, future: bool = False) -> Es
     return Estimate(value, low, high, count, grade, effective, is_at_least=False)
 
 
-def mean(values: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Estimate:
+def mean(
+    values: ArrayLike,
+    weights: ArrayLike,
+    *,
+    future: bool = False,
+    ends: tuple[float, float] | None = None,
+    reach: float = REACH,
+) -> Estimate:
     """Mean per run: the ratio ``Σwy / Σw``, linearised (Särndal et al. 1992, section 5.6).
 
     The interval has Student's t, corrected for skewness (see ``moments``).
@@ -175,19 +183,27 @@ def mean(values: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Esti
         values: Of the rows; NULL, NaN and infinite ones are set aside.
         weights: Their ``sample_weight``.
         future: For comparisons: variance with ``w²`` instead of ``w(w − 1)``.
+        ends: The least and the most that a run can come to, where that is known. As many runs as the drawn rows allow may lie
+            there though none was drawn (the rule of three).
+        reach: Without them, of rows that are all alike: times their value that a run may come to which is unlike them.
 
     Returns:
         ``logged_count`` is the rows that were not set aside. Fewer than 60 drawn rows are ``too few``: what one run in
-        twenty does may not be among them, and no method sees what was never drawn. ``good`` from 100 on. Where all are
-        alike it takes 299 rows to be rough (95 % sure that at most 1 % of the runs differ) and 2,994 to be good. Rows of
-        several weights count as Kish's effective ones.
+        twenty does may not be among them. ``good`` from 100 on. Where all are alike, a run that was not drawn may be unlike
+        them: 299 rows at least, and as many as make the interval narrow. Rows of several weights count as Kish's effective
+        ones. Without ``ends``, values that are not all alike are taken for a sample that shows what there is: what is rarer
+        than three among the drawn rows is not in the interval. Durations are never taken so; see `stalls`.
     """
-    return of_mean(values, weights, future=future).estimate()
+    found = of_mean(values, weights, future=future)
+    return found.estimate(reach) if ends is None else found.within(*ends)
 
 
-def total(values: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Estimate:
+def total(
+    values: ArrayLike, weights: ArrayLike, *, future: bool = False, ends: tuple[float, float] | None = None
+) -> Estimate:
     """Sum over all runs: ``Σwy`` with variance ``Σw(w − 1)y²`` (Horvitz & Thompson, *JASA* 47, 1952); otherwise as ``mean``."""
-    return of_total(values, weights, future=future).estimate()
+    found = of_total(values, weights, future=future)
+    return found.estimate() if ends is None else found.within(*ends)
 
 
 def share(hits: float, of: float, *, rows: int | None = None) -> Estimate:

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics.estimate import CONFIDENCE, GRADES, NOTHING, Estimate, graded, worse
+from analytics.estimate import CONFIDENCE, GRADES, NOTHING, TAIL, Estimate, graded, worse
+from analytics.unseen import REACH, unseen_runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 LEAST_ROWS = 60
 """Drawn rows: what one run in twenty does is among them in 95 of 100 cases (``ln 0.05 / ln 0.95``)."""
 _ENOUGH_ROWS = 100
-_ALIKE = (299, 2994)
-"""Where all rows are alike, for rough and for good: 95 % sure that at most 1 % (0.1 %) of the runs differ."""
+_ALIKE = 299
+"""Drawn rows that are all alike: 95 % sure that at most 1 % of the runs differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Moments:
         fourth: Variance of the estimated variance.
         drawn: Rows left to chance.
         drawn_alike: Rows of one weight that would say as much as these (Kish).
+        unseen: Part of the runs that may be unlike every drawn row.
+        runs: Of which it is the sum; 1 for a mean.
         count: Rows that were not set aside.
         effective_count: Kish's.
         scale: Size of what is estimated, to judge a half width by; not zero where signs cancel.
@@ -49,6 +52,8 @@ class Moments:
     fourth: float
     drawn: int
     drawn_alike: float
+    unseen: float
+    runs: float
     count: int
     effective_count: float
     scale: float
@@ -96,8 +101,12 @@ class Moments:
         # At rates near 1 few runs are missing, and no curve describes what they may have been.
         return min(low, self.value) * self.unit, max(high, self.value) * self.unit
 
-    def estimate(self) -> Estimate:
-        """With interval and grade."""
+    def estimate(self, reach: float = REACH) -> Estimate:
+        """With interval and grade.
+
+        Args:
+            reach: Times their value that a run may come to that is unlike rows which are all alike.
+        """
         if self.count == 0:
             return NOTHING
         value = self.value * self.unit
@@ -105,20 +114,50 @@ class Moments:
             return Estimate(value, value, value, self.count, "good", math.inf)
         if self.drawn == 1:
             return Estimate(value, math.nan, math.nan, self.count, "too few", self.effective_count)
-        if self.are_alike and not self.is_process and self.drawn_alike < _ALIKE[0]:
+        low, high = self.interval()
+        if self.are_alike and not self.is_process and self.drawn_alike < _ALIKE:
             # Too few to say that others are alike too.
             return Estimate(value, math.nan, math.nan, self.count, GRADES[2], self.effective_count)
-        low, high = self.interval()
+        if self.are_alike and not self.is_process and self.runs == 1:
+            return self._of_alike(value, reach)
+        return Estimate(value, low, high, self.count, self._grade((high - low) / 2), self.effective_count)
+
+    def _of_alike(self, value: float, reach: float) -> Estimate:
+        """Of rows that are all alike: some runs may have come to nothing, or to many times as much, and none of them been drawn."""
+        size = self.unseen * abs(value)
+        low, high = (value - size, value + reach * size) if value > 0 else (value - reach * size, value + size)
+        grade = self._grade((high - low) / 2) if value else GRADES[2]
+        if grade == GRADES[2]:  # nothing is not known to be nothing, nor how much the others are
+            return Estimate(value, math.nan, math.nan, self.count, grade, self.effective_count)
+        return Estimate(value, low, high, self.count, grade, self.effective_count)
+
+    def within(self, least: float, most: float) -> Estimate:
+        """With interval and grade where it is known what a run may come to: those unlike every drawn row may lie at either end.
+
+        Args:
+            least, most: Of a run.
+        """
+        if self.drawn == 0:
+            return self.estimate()
+        value = self.value * self.unit
+        low, high = self.interval() if self.drawn > 1 else (value, value)
+        unseen, mean = self.unseen * self.runs, value / self.runs
+        low = value - math.hypot(value - low, unseen * max(mean - least, 0.0))
+        high = value + math.hypot(high - value, unseen * max(most - mean, 0.0))
+        low, high = (
+            max(low, min(least * self.runs, value)),
+            min(high, max(most * self.runs, value)) if self.runs == 1 else high,
+        )
         return Estimate(value, low, high, self.count, self._grade((high - low) / 2), self.effective_count)
 
     def _grade(self, half: float) -> str:
         """By rows and width, never by the skewness seen: a sample that missed the few large values looks least skewed."""
-        # What a comparison asks of rows that are alike is their amount, which they give; not what other runs may have been paid.
-        rough, good = _ALIKE if self.are_alike and not self.is_process else (LEAST_ROWS, _ENOUGH_ROWS)
-        if self.drawn_alike < rough:
-            return GRADES[2]
-        grade = graded(half, self.scale * self.unit)
-        return grade if self.drawn_alike >= good else worse(grade, GRADES[1])
+        return worse(graded(half, self.scale * self.unit), row_grade(self.drawn_alike))
+
+
+def row_grade(drawn: float) -> str:
+    """The best grade that so many drawn rows of one weight allow, however narrow the interval is."""
+    return GRADES[2] if drawn < LEAST_ROWS else GRADES[1] if drawn < _ENOUGH_ROWS else GRADES[0]
 
 
 def of_mean(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
@@ -131,7 +170,8 @@ def of_mean(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
     value = float(y[0]) if are_alike else float((w * y).sum()) / whole
     # n/(n − 1), as usual for few rows
     correction = drawn / (drawn - 1) if drawn > 1 else 1.0
-    return _moments(unit, value, y, w, (y - value) / whole, float((w * abs(y)).sum()) / whole, correction, future)
+    scale = float((w * abs(y)).sum()) / whole
+    return _moments(unit, value, y, w, (y - value) / whole, scale, correction, future, 1.0)
 
 
 def of_total(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
@@ -139,18 +179,20 @@ def of_total(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
     y, w, unit = _usable(values, weights)
     if len(y) == 0:
         return EMPTY
-    return _moments(unit, float((w * y).sum()), y, w, y, float((w * abs(y)).sum()), 1.0, future)
+    scale = float((w * abs(y)).sum())
+    return _moments(unit, float((w * y).sum()), y, w, y, scale, 1.0, future, float(w.sum()))
 
 
-EMPTY = Moments(1.0, math.nan, math.nan, math.nan, math.nan, math.nan, 0, 0.0, 0, 0.0, math.nan, False, False)
+EMPTY = Moments(1.0, math.nan, math.nan, math.nan, math.nan, math.nan, 0, 0.0, 0.0, 1.0, 0, 0.0, math.nan, False, False)
 
 
 def _moments(
-    unit: float, value: float, y: Floats, w: Floats, residuals: Floats, scale: float, correction: float, future: bool
-) -> Moments:
+    unit: float, value: float, y: Floats, w: Floats, residuals: Floats, scale: float, correction: float, future: bool, runs: float
+) -> Moments:  # fmt: skip
     """Cumulants of Bernoulli sampling: ``w(w − 1)``, ``w(w − 1)(w − 2)``, and ``w(w − 1)²`` for the covariance."""
     drawn, less = _drawn(w, future), w if future else w - 1
     square = w * less * residuals**2
+    alike = _kish(w if future else w[w > 1])
     return Moments(
         unit,
         value,
@@ -159,7 +201,9 @@ def _moments(
         shared=float((square * residuals * less).sum()),
         fourth=float((square * residuals**2 * less**2).sum()),
         drawn=drawn,
-        drawn_alike=_kish(w if future else w[w > 1]),
+        drawn_alike=alike,
+        unseen=_unseen(w, alike, future),
+        runs=runs,
         count=len(y),
         effective_count=_kish(w) if drawn else math.inf,
         scale=scale,
@@ -176,6 +220,17 @@ def _kish(w: Floats) -> float:
     if len(w) == 0 or (w == w[0]).all():
         return float(len(w))
     return float(w.sum()) ** 2 / float((w**2).sum())
+
+
+def _unseen(w: Floats, alike: float, future: bool) -> float:
+    """Part of the runs that may be unlike every drawn row; of a process they are still to come."""
+    if alike == 0:
+        return 0.0
+    if future:
+        return -math.expm1(math.log(TAIL) / alike)
+    drawn = float(w[w > 1].sum())
+    undrawn = alike * (drawn / int((w > 1).sum()) - 1)
+    return unseen_runs(alike, undrawn) / (alike + undrawn) * drawn / float(w.sum())
 
 
 def _usable(values: ArrayLike, weights: ArrayLike) -> tuple[Floats, Floats, float]:

@@ -416,15 +416,34 @@ def test_the_mean_of_rates_that_changed_covers_the_truth_where_it_is_graded():
     assert hits >= 0.92 * graded
 
 
-def test_rows_that_are_all_alike_need_299_to_say_more_than_themselves():
-    def grade(rows, **kind):
-        return estimates.mean(np.full(rows, 7.0), np.full(rows, 20.0), **kind).grade
+def test_rows_that_are_all_alike_allow_for_one_that_was_not_drawn_of_300_times_as_much():
+    def found(rows, value=7.0, **kind):
+        return estimates.mean(np.full(rows, value), np.full(rows, 20.0), **kind)
 
-    assert [grade(rows) for rows in (60, 298, 299, 2_993, 2_994)] == ["too few", "too few", "rough", "rough", "good"]
+    # Seventy-one of the runs may be unlike the others with a chance of a fortieth: each is left out with 0.95.
+    assert 0.95**71.9 == pytest.approx(1 / 40, rel=0.01)
+    ours = found(4_000)
+    assert ours.value - ours.low == pytest.approx(7 * 71.9 / 80_000, rel=0.01)  # they came to nothing
+    assert ours.high - ours.value == pytest.approx(300 * 7 * 71.9 / 80_000, rel=0.01)
+    grades = ["too few", "too few", "rough", "rough", "good"]
+    assert [found(rows).grade for rows in (299, 1_082, 1_083, 3_608, 3_609)] == grades
+    assert [math.isfinite(found(rows).low) for rows in (299, 1_082, 1_083)] == [False, False, True]
     # a comparison asks for the amount, which they give
-    assert [grade(rows, future=True) for rows in (59, 60, 99, 100)] == ["too few", "rough", "rough", "good"]
-    assert 0.99**299 < 0.05 < 0.99**298  # what one run in a hundred does differently would have been seen
-    assert 0.95**60 < 0.05
+    assert [found(rows, future=True).grade for rows in (59, 60, 99, 100)] == ["too few", "rough", "rough", "good"]
+    # nothing is not known to be nothing: what a run may come to has no size
+    assert [found(rows, value=0.0).grade for rows in (300, 30_000)] == ["too few", "too few"]
+
+
+@pytest.mark.parametrize(("future", "unseen"), [(False, 71.918 / 4_000), (True, 1 - 0.025 ** (1 / 200))])
+def test_where_the_ends_are_known_as_many_runs_as_no_row_tells_of_may_lie_there(future, unseen):
+    y, w = np.full(200, 10.0), np.full(200, 20.0)
+    mean = estimates.mean(y, w, ends=(4.0, 60.0), future=future)
+    assert [mean.low, mean.high] == pytest.approx([10 - 6 * unseen, 10 + 50 * unseen], rel=1e-4)
+    uneven = np.tile([9.0, 11.0], 100)
+    plain = estimates.mean(uneven, w, future=future)
+    known = estimates.mean(uneven, w, ends=(9.0, 60.0), future=future)
+    assert known.high - 10 == pytest.approx(math.hypot(plain.high - 10, 50 * unseen), rel=1e-4)
+    assert estimates.total(y, np.ones(200), ends=(0.0, 99.0)).high == 2_000  # every run is in the log
 
 
 def test_few_rows_are_too_few_however_narrow_and_wide_intervals_however_many():

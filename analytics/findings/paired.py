@@ -100,7 +100,7 @@ def total_of(values: ArrayLike, weights: ArrayLike) -> Estimate:
 
 def mean_of(values: ArrayLike, weights: ArrayLike) -> Estimate:
     """The mean per run, in the same manner."""
-    found = estimates.mean(values, weights)
+    found = estimates.mean(values, weights, reach=1.0)  # two programs differ by another of their amounts, or not
     if found.logged_count >= _ALIKE and not math.isfinite(found.low):
         found = estimates.mean(values, weights, future=True)
     bounds, runs = _of_few(values, weights), float(np.nansum(np.asarray(weights, dtype=float)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -109,11 +108,8 @@ def _per_run(value: NDArray[np.float64], weights: NDArray[np.float64], low: floa
     """Mean entries per run; the interval is widened by what is not seen, and by runs that none of these is like."""
     if not len(value):
         return NOTHING
-    found = estimates.mean(value, weights)
-    if math.isnan(found.low):  # all alike: at most so many runs differ, by no more than the rule has places
-        most = 1 - (1 - estimates.CONFIDENCE) ** (1 / len(value))
-        ends = (found.value * (1 - most), found.value + most * max(size - found.value, 0.0))
-        found = replace(found, low=ends[0], high=ends[1], grade=graded((ends[1] - ends[0]) / 2, found.value))
+    # Runs that none of these is like differ by no more than the rule has places.
+    found = estimates.mean(value, weights, ends=(0.0, float(size)))
     half = (found.high - found.low + high - low) / 2
     grade = estimates.worse(found.grade, graded(half, found.value))
     return replace(found, low=max(found.low + low, 0.0), high=found.high + high, grade=grade)

@@ -95,10 +95,11 @@ def gather(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresh
     counts = by_day(lake, until)
     costs = run_costs(lake, since, until)
     leads = growth(lake, until, thresholds, counts)
-    table = league(lake, since, until, thresholds, counts=counts, costs=costs, ahead=leads)
     start = until - HISTORY
     # A window as long as the history leaves nothing to compare with.
-    earlier = league(lake, min(start, since), since, thresholds, counts=counts, ahead=leads)
+    past = run_costs(lake, min(start, since), since)
+    table = league(lake, since, until, thresholds, counts=counts, costs=costs, past=past, ahead=leads)
+    earlier = league(lake, min(start, since), since, thresholds, counts=counts, costs=past, ahead=leads)
     before = stopped(lake, start, since) if start < since else []
     return Evidence(
         since, until, thresholds, table, earlier, costs, counts, leads, stopped(lake, since, until), before,

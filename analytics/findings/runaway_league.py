@@ -17,7 +17,7 @@ from analytics.findings.run_costs import RunCosts, run_costs
 from analytics.findings.runaway_keys import Family, Key, key_of, keyed, text_or_none
 from analytics.findings.runaway_trend import NO_TREND, Trend, by_day, trends
 from analytics.findings.thresholds import STANDARD, Thresholds
-from analytics.findings.version_costs import COST_COLUMNS, per_run, shares, total_ms
+from analytics.findings.version_costs import COST_COLUMNS, Ran, fleet_costs
 from analytics.findings.version_growth import VersionNodes, chains, version_nodes, versions_to_cap
 from analytics.findings.versions_ahead import NOWHERE, Ahead
 from analytics.status import coverage
@@ -42,6 +42,7 @@ def league(
     *,
     counts: pd.DataFrame | None = None,
     costs: RunCosts | None = None,
+    past: RunCosts | None = None,
     ahead: Growth | None = None,
 ) -> pd.DataFrame:
     """What each version needs, in the order a reader should see it.
@@ -52,6 +53,7 @@ def league(
         thresholds: The engine's limits, and what is called close and soon.
         counts: ``by_day(lake, until)``, when the caller has it.
         costs: ``run_costs`` of the window, when the caller has them.
+        past: Those of the time before it, whose stalls tell of the window's.
         ahead: ``growth`` up to the end of the window, when the caller has it.
 
     Returns:
@@ -59,7 +61,7 @@ def league(
         `Estimate` objects: ``est_runs``, ``est_nodes_p50``, ``est_nodes_p99``, ``est_ms_p50``, ``est_ms_p99``, ``limit_share``,
         ``est_slope`` (nodes per day), ``est_level`` and ``est_days_to_cap`` (both as of ``trend_day``; see `Trend`, whose state
         ``trend`` is). ``est_time_share`` is a plain share of one. What a version costs:
-        ``est_total_ms`` (milliseconds, failures included), ``time_share`` and ``node_share`` of one, and `per_run`'s columns.
+        the columns of `fleet_costs`.
         ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is
         readable, or where it is not the program that ran).
         ``headroom`` is the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time.
@@ -83,11 +85,17 @@ def league(
     all_ms = float(totals["est_total_ms"].sum())
     # An empty span is asked for where the window leaves no history to compare with.
     rate = coverage(lake, Window(since, until)).smallest_rate if since < until else DEFAULT_SAMPLE_RATE
+    ran = {
+        key: Ran(record, together.get(key), times.get(key), _most_nodes(sizes.get(key), thresholds))
+        for record in records(totals)
+        if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
+    }
+    costs_of = fleet_costs(ran, rate, [] if past is None else [frame for _, frame in keyed(past.times)])
     rows = [
         _row(
-            record,
+            one.record,
             _quantiles(together.get(key), times.get(key), rate),
-            per_run(together.get(key), times.get(key)),
+            costs_of[key],
             sizes.get(key),
             moving.get(key, NO_TREND),
             all_ms,
@@ -95,12 +103,8 @@ def league(
             rate,
         )
         | _growing(key, ahead, thresholds)
-        for record in records(totals)
-        if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
+        for key, one in ran.items()
     ]
-    for name, totals_of in (("time_share", "est_total_ms"), ("node_share", "est_nodes_total")):
-        for row, share in zip(rows, shares([row[totals_of] for row in rows]), strict=True):
-            row[name] = share
     _group_programs(rows, thresholds)
     rows.sort(key=lambda row: (GROUPS.index(row["group"]), _urgency(row), -row["est_time_share"]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -184,7 +188,7 @@ def _group_programs(rows: list[dict[str, Any]], limits: Thresholds) -> None:
 
 
 def _row(
-    record: dict[str, Any],
+    record: Mapping[str, Any],
     quantiles: tuple[Estimate, Estimate, Estimate, Estimate],
     costs: dict[str, Any],
     size: Size | None,
@@ -207,7 +211,6 @@ def _row(
         "est_nodes_p99": nodes_p99,
         "est_ms_p50": ms_p50,
         "est_ms_p99": ms_p99,
-        "est_total_ms": total_ms(record),
         **costs,
         **{name: math.nan if (known := getattr(size, name, None)) is None else known for name in _SIZES},
         "limit_share": _limit_share(stopped, est_runs),
@@ -223,7 +226,13 @@ def _row(
     }
 
 
-def _runs(record: dict[str, Any], rate: float) -> Estimate:
+def _most_nodes(size: Size | None, limits: Thresholds) -> float:
+    """Trace entries that a run can leave: the cap's, or those of its program where they are fewer."""
+    entries = getattr(size, "entries_max", None)
+    return limits.node_cap if entries is None else min(float(entries), limits.node_cap)
+
+
+def _runs(record: Mapping[str, Any], rate: float) -> Estimate:
     return estimates.runs(
         int(record["sampled_count"]),
         float(record["weight_sum"]),

@@ -4,53 +4,125 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from analytics import estimates
-from analytics.estimate import Z_95, graded
-from analytics.estimates import NOTHING, Estimate
+from analytics import estimates, stalls
+from analytics.estimate import graded, worse
+from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.findings.runaway_keys import Key
+    from analytics.stalls import Excess, Took
+
 COST_COLUMNS = (
-    "est_total_ms", "time_share", "est_ms_mean", "ms_dispersion", "est_nodes_total", "node_share", "est_nodes_mean",
+    "est_total_ms", "time_share", "est_ms_mean", "ms_dispersion", "stalled_count", "unseen_stalls", "est_nodes_total",
+    "node_share", "est_nodes_mean",
 )  # fmt: skip
 
 
-def per_run(together: pd.DataFrame | None, times: pd.DataFrame | None) -> dict[str, Any]:
-    """Time and nodes of one version's runs.
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What the log says of one version's runs.
 
-    Args:
+    Attributes:
+        record: Its row of the query cost_by_strategy.
         together: Rows of ``nodes_executed`` with ``status``, ``sample_weight`` and ``logged_count``.
         times: Rows of ``duration_ms`` with the same.
+        most_nodes: That a run can leave.
+    """
+
+    record: Mapping[str, Any]
+    together: pd.DataFrame | None
+    times: pd.DataFrame | None
+    most_nodes: float
+
+
+def fleet_costs(ran: Mapping[Key, Ran], rate: float, before: Sequence[pd.DataFrame] = ()) -> dict[Key, dict[str, Any]]:
+    """Time and nodes of every version of a fleet: the stalls of one tell of those that the sample of another has missed.
+
+    Args:
+        ran: The versions.
+        rate: Smallest of the sampler in the time in question.
+        before: Rows of ``duration_ms`` of each version in the time before.
 
     Returns:
-        ``est_ms_mean``, milliseconds per run that came to an end, a limit or a timeout; ``ms_dispersion``, the variance of
-        these milliseconds divided by their mean (the index of dispersion: 0 where all runs take the same time, large where
-        few take most of it); ``est_nodes_mean`` and ``est_nodes_total`` of ok runs (stopped ones log no nodes).
+        ``est_total_ms``, milliseconds in all, failures included, and ``time_share`` of the fleet's; ``est_ms_mean``,
+        milliseconds per run that came to an end, a limit or a timeout; ``ms_dispersion``, the variance of these divided by
+        their mean (the index of dispersion: 0 where all runs take the same time, large where few take most of it);
+        ``stalled_count``, logged ok runs of more than `stalls.TIMES_MEDIAN` times the median; ``unseen_stalls``, what stalls
+        that were not drawn may add to ``est_ms_mean``, as a part of it; ``est_nodes_mean`` and ``est_nodes_total`` of ok runs
+        (stopped ones log no nodes), and ``node_share``.
     """
-    if together is None or times is None:
-        return {
-            "est_ms_mean": NOTHING,
-            "ms_dispersion": math.nan,
-            "est_nodes_mean": NOTHING,
-            "est_nodes_total": NOTHING,
+    rows = {key: _expanded(one.times, "duration_ms") for key, one in ran.items()}
+    whole = [stalls.took(*rows[key]) for key in ran]
+    capped = [stalls.took(*rows[key], most=stalls.LONGEST_MS) for key in ran]
+    past = [stalls.took(*_expanded(frame, "duration_ms")) for frame in before]
+    slowest = max((one.typical for one in capped), default=0.0)
+    # Where no ok run was drawn there may have been some; what they took is not known.
+    is_open = {key: rate < 1 and not int(one.record["ok_logged_count"]) for key, one in ran.items()}
+    found: dict[Key, dict[str, Any]] = {}
+    for key, one, beyond in zip(ran, whole, stalls.excesses(whole, past), strict=True):
+        mean = _mean_ms(one, beyond, is_open[key])
+        found[key] = {
+            "est_ms_mean": mean,
+            "ms_dispersion": _dispersion(*rows[key]),
+            "stalled_count": beyond.stalled,
+            "unseen_stalls": _unseen(one, beyond, mean),
+            **_nodes(ran[key]),
         }
-    took, weights = _expanded(times, "duration_ms")
-    nodes, of_nodes = _expanded(together[together["status"] == "ok"], "nodes_executed")
+    for key, one, beyond in zip(ran, capped, stalls.excesses(capped, past), strict=True):
+        unseen = upper_bound_of_none(rate) * slowest if is_open[key] else 0.0
+        found[key]["est_total_ms"] = _total_ms(ran[key].record, one, beyond, unseen)
+    for name, of in (("time_share", "est_total_ms"), ("node_share", "est_nodes_total")):
+        for key, share in zip(found, shares([row[of] for row in found.values()]), strict=True):
+            found[key][name] = share
+    return found
+
+
+def _mean_ms(one: Took, beyond: Excess, is_open: bool) -> Estimate:
+    found = stalls.mean_of(one, beyond)
+    # Runs that were stopped say nothing of those that came to an end.
+    return replace(found, low=math.nan, high=math.nan, grade="too few") if is_open else found
+
+
+def _total_ms(record: Mapping[str, Any], one: Took, beyond: Excess, unseen: float) -> Estimate:
+    """All the time of a version, failures included, which are all known; ``unseen`` is that of runs of which none was drawn."""
+    value, rows = float(record["est_total_ms"]), int(record["logged_count"])
+    if unseen > 0:
+        return Estimate(value, value, value + unseen, rows, "too few", 0.0)
+    if one.drawn == 0:
+        return Estimate(value, value, value, rows, "good", math.inf)
+    found = stalls.total_of(one, beyond)
+    low, high = max(value - (found.value - found.low), 0.0), value + found.high - found.value
+    grade = worse(found.grade, graded((high - low) / 2, value))
+    return Estimate(value, low, high, rows, grade, found.effective_count)
+
+
+def _unseen(one: Took, beyond: Excess, mean: Estimate) -> float:
+    whole = float(one.weights.sum()) * mean.value
+    return (beyond.high - beyond.value) / whole if whole > 0 and math.isfinite(mean.low) else math.nan
+
+
+def _nodes(one: Ran) -> dict[str, Any]:
+    if one.together is None:
+        return {"est_nodes_mean": NOTHING, "est_nodes_total": NOTHING}
+    nodes, weights = _expanded(one.together[one.together["status"] == "ok"], "nodes_executed")
+    ends = (0.0, one.most_nodes)
     return {
-        "est_ms_mean": estimates.mean(took, weights),
-        "ms_dispersion": _dispersion(took, weights),
-        "est_nodes_mean": estimates.mean(nodes, of_nodes),
-        "est_nodes_total": estimates.total(nodes, of_nodes),
+        "est_nodes_mean": estimates.mean(nodes, weights, ends=ends),
+        "est_nodes_total": estimates.total(nodes, weights, ends=ends),
     }
 
 
-def _expanded(rows: pd.DataFrame, name: str) -> tuple[Any, Any]:
+def _expanded(rows: pd.DataFrame | None, name: str) -> tuple[Any, Any]:
     """One value and one weight per logged run."""
     import numpy as np
 
+    if rows is None:
+        return np.empty(0), np.empty(0)
     values, weights = (rows[each].to_numpy(dtype=float, na_value=math.nan) for each in (name, "sample_weight"))
     counts = rows["logged_count"].to_numpy()
     return np.repeat(values, counts), np.repeat(weights, counts)
@@ -66,40 +138,36 @@ def _dispersion(values: Any, weights: Any) -> float:
     return float((w * (y - mean) ** 2).sum()) / whole / mean if mean > 0 else math.nan
 
 
-def total_ms(record: Mapping[str, Any]) -> Estimate:
-    """All the time of a version, failures included: ``Σwy`` with variance ``Σw(w − 1)y²`` (Horvitz & Thompson, *JASA* 47, 1952).
-
-    Args:
-        record: A row of the query cost_by_strategy.
-    """
-    return _normal(float(record["est_total_ms"]), float(record["est_total_ms_variance"]), int(record["logged_count"]))
-
-
 def shares(parts: Sequence[Estimate]) -> list[Estimate]:
     """Each part of the whole, as a share of one; nothing is said of parts of nothing.
 
-    The error of ``a/(a + b)`` of two independent totals, linearised: ``((1 − s)² Var a + s² Var b)/(a + b)²`` (Särndal, Swensson &
-    Wretman, *Model Assisted Survey Sampling*, 1992, section 5.6).
+    The share ``a/(a + b)`` of two independent totals has the interval that its own ends and those of all others give one at a
+    time, squared and added (MOVER; Zou & Donner, *Statistics in Medicine* 27, 2008): as lopsided as they are, within 0 and 1.
     """
-    variances = [
-        ((part.high - part.low) / (2 * Z_95)) ** 2 if math.isfinite(part.high - part.low) else 0.0 for part in parts
-    ]
-    whole = math.fsum(part.value for part in parts if math.isfinite(part.value))
+    known = [part if math.isfinite(part.low) else replace(part, value=0.0, low=0.0, high=0.0) for part in parts]
+    whole = math.fsum(part.value for part in known)
     if not whole > 0:  # of nothing there are no shares
         return [NOTHING] * len(parts)
-    everything = math.fsum(variances)
+    less = [(part.value - part.low) ** 2 for part in known]
+    more = [(part.high - part.value) ** 2 for part in known]
+    less_of_all, more_of_all = math.fsum(less), math.fsum(square for square in more if square < math.inf)
+    open_count = sum(square == math.inf for square in more)
     found = []
-    for part, variance in zip(parts, variances, strict=True):
-        share = part.value / whole if math.isfinite(part.value) else 0.0
-        error = (1 - share) ** 2 * variance + share**2 * (everything - variance)
-        one = _normal(share, error / whole**2, part.logged_count)
-        found.append(
-            Estimate(share, one.low, min(one.high, 1.0), part.logged_count, estimates.worse(one.grade, part.grade))
-        )
+    for number, part in enumerate(known):
+        others, share = whole - part.value, part.value / whole
+        least = max(others - math.sqrt(max(less_of_all - less[number], 0.0)), 0.0)
+        is_open = more[number] == math.inf
+        spread = max(more_of_all - (0.0 if is_open else more[number]), 0.0)
+        most = math.inf if open_count > is_open else others + math.sqrt(spread)
+        low = share - math.hypot(share - _part(part.low, others), share - _part(part.value, most))
+        high = share + math.hypot(_part(part.high, others) - share, _part(part.value, least) - share)
+        low, high = max(low, 0.0), min(high, 1.0)
+        grade = worse(graded((high - low) / 2, share) if share > 0 else "good", parts[number].grade)
+        found.append(Estimate(share, low, high, part.logged_count, grade, part.effective_count))
     return found
 
 
-def _normal(value: float, variance: float, rows: int) -> Estimate:
-    half = Z_95 * math.sqrt(max(variance, 0.0))
-    grade = graded(half, value) if value > 0 else "good"
-    return Estimate(value, max(value - half, 0.0), value + half, rows, grade)
+def _part(part: float, others: float) -> float:
+    if math.isinf(part):
+        return 1.0
+    return part / (part + others) if part + others > 0 else 1.0

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.runaway import GROUPS, Burst, Finding, Stop, key_of
+from analytics.estimates import Estimate
+from analytics.findings.runaway import GROUPS, Burst, Finding, Key, Stop, key_of
 from analytics.findings.runaway_stops import stop_count
 from analytics.findings.since_last import OVER
 from analytics.page import number as write
@@ -44,16 +45,44 @@ def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
         if full
         else ""
     )
-    most = max(rows, key=lambda row: float(row["est_time_share"]))
+    return [first, ". ", *time_words(rows)]
+
+
+def time_words(rows: Sequence[Mapping[str, Any]]) -> list[Inline]:
+    """Who takes most time, as far as the sample tells: whoever's interval reaches into that of the largest share may."""
+    ranked = sorted(rows, key=lambda row: -float(row["est_time_share"]))
+    most = ranked[0]
     if not float(most["est_time_share"]) > 0:
-        return [first, ". No run has a duration that tells who takes the time."]
-    key = key_of(most["realm_id"], most["strategy"], most["strategy_version"])
+        return ["No run has a duration that tells who takes the time."]
+    rivals = [row for row in ranked[1:] if not row["time_share"].high < most["time_share"].low]
+    name, share = named(_key(most)), _share_words(most["time_share"])
+    if not rivals:
+        return ["Most time goes to ", name, f": {share} of it."]
+    if len(rivals) == 1:
+        other = rivals[0]
+        return [
+            "Most time goes to ",
+            name,
+            " or ",
+            named(_key(other)),
+            f": {share} and {_share_words(other['time_share'])} of it.",
+        ]
     return [
-        first,
-        ". Most time goes to ",
-        named(key),
-        f": {write.percent(round(float(most['est_time_share']), 2))} of it.",
-    ]
+        "Who takes most time cannot be told: it may be ", name, f", with {share} of it, or any of {len(rivals)} others."
+    ]  # fmt: skip
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+
+
+def _share_words(share: Estimate) -> str:
+    bounds = write.bounds(share.value * 100, share.low * 100, share.high * 100)
+    return (
+        f"{write.percent(share.value, share.low, share.high)} {bounds}"
+        if share.low < share.high
+        else write.percent(share.value)
+    )
 
 
 def when_how(*, is_thinned: bool, is_shared: bool) -> list[str]:

@@ -9,7 +9,9 @@ from analytics.estimates import Estimate
 from analytics.page import Column
 from analytics.page import number as write
 from analytics.page.text import Markup
+from analytics.stalls import TIMES_MEDIAN
 from analytics.stories.runaway_tables import stacked, strategy_cell
+from analytics.unseen import REACH
 from analytics.warehouse import records
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def cost_table(table: pd.DataFrame, limits: Thresholds) -> Block:
             "time": _seconds(row["est_total_ms"]),
             "time_share": _percent(row["time_share"]),
             "ms": stacked(row["est_ms_mean"]),
+            "stalls": _stalls(row["unseen_stalls"]),
             "spread": None if row["ms_dispersion"] is None else write.number(float(f"{row['ms_dispersion']:.2g}")),
             "nodes": stacked(row["est_nodes_mean"]),
             "node_share": _percent(row["node_share"]),
@@ -41,6 +44,7 @@ def cost_table(table: pd.DataFrame, limits: Thresholds) -> Block:
         Column("time", "seconds in all, est.", align="right"),
         Column("time_share", "share of time, est.", align="right"),
         Column("ms", "ms per run, est.", align="right"),
+        Column("stalls", "unseen stalls may add", align="right"),
         Column("spread", "variance / mean, ms", align="right"),
         Column("nodes", "nodes per ok run, est.", align="right"),
         Column("node_share", "share of nodes, est.", align="right"),
@@ -59,6 +63,26 @@ def depth_words(table: pd.DataFrame, depth_cap: float) -> str | None:
         return f"Depth: {sum(depth > depth_cap for depth in known)} nested deeper than the cap of {depth_cap:g}."
     some = "" if len(known) == len(table) else f" {len(known)} of {len(table)} programs can be read."
     return f"Depth: nobody above {deepest} of {depth_cap:g}.{some}"
+
+
+def stall_words(table: pd.DataFrame) -> str:
+    """What a stall is, how many the log holds, and what the intervals of time allow for."""
+    rows = records(table)
+    stalled, ok = (sum(int(row[name] or 0) for row in rows) for name in ("stalled_count", "ok_logged_count"))
+    seen = "No logged ok run is a stall"
+    if stalled:
+        often = f"one in {write.number(ok / stalled)}"
+        seen = f"{write.count(stalled)} of {write.count(ok)} logged ok runs are stalls ({often})"
+    return (
+        f"{seen}: runs of more than {TIMES_MEDIAN:g} times the median of their version. A sample holds few of them or none, and "
+        "one weighs much, so intervals of time allow for those that were not drawn: as often and as long as stalls are in the "
+        f"log, and one of {REACH:g} times the mean that nobody saw. How much of the time per run that is at most, stands beside it."
+    )
+
+
+def _stalls(part: float | None) -> str:
+    """Up to so much more, as a share of the time per run."""
+    return "?" if part is None else f"+{write.percent(float(f'{part:.2g}'))}" if part else "0"
 
 
 def _seconds(total: Estimate) -> Markup:

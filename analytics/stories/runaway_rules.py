@@ -194,7 +194,8 @@ class RunawayRules:
             rest = self._rows()[-(len(self.table) - len(self._urgent()) - league.MOST) :]
             share = sum(float(row["est_time_share"]) for row in rest)
             body.append(page.fold(f"{len(rest)} more, together {write.percent(round(share, 3))} of the time", folded))
-        body.append(page.fold("All of them in numbers", costs.cost_table(self.table, self.thresholds)))
+        numbers = [costs.cost_table(self.table, self.thresholds), page.note(costs.stall_words(self.table))]
+        body.append(page.fold("All of them in numbers", numbers))
         # Within hours even a busy strategy may have no sampled run: that is no news.
         if self._silent and self.until - self.since >= timedelta(days=1):
             body.append(

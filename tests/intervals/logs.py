@@ -124,14 +124,14 @@ def _counts(log: Log) -> Iterator[Checked]:
     seen = n + log.failed
     rows = (seen / cell.rate, 1.96 * math.sqrt(seen) / cell.rate)
     yield Checked("runs", runs, cell.runs, (rows[0] - rows[1], rows[0] + rows[1]))
-    naive = _wald(log.failed, seen)
+    naive = wald(log.failed, seen)
     yield Checked("failure rate", estimates.failure_rate(log.failed, runs), log.failed / cell.runs, naive)
     process = estimates.failure_rate(log.failed, runs, future=True)
     yield Checked("failure rate of the process", process, cell.failing, naive)
     for share, has in log.has.items():
         if log.ok:
             found = estimates.share_of_runs(has[log.drawn], log.weights)
-            yield Checked(f"share of {share:g}", found, float(has.mean()), _wald(int(has[log.drawn].sum()), n))
+            yield Checked(f"share of {share:g}", found, float(has.mean()), wald(int(has[log.drawn].sum()), n))
 
 
 def _points(log: Log) -> Iterator[Checked]:
@@ -139,7 +139,7 @@ def _points(log: Log) -> Iterator[Checked]:
         if not log.ok:
             continue
         drawn = values[log.drawn]
-        low, high = _student(drawn)
+        low, high = student(drawn)
         yield Checked(f"mean of {name}", estimates.mean(drawn, log.weights), float(values.mean()), (low, high))
         rows = len(drawn) / log.cell.rate
         naive = (low * rows, high * rows)
@@ -154,37 +154,37 @@ def _quantiles(log: Log) -> Iterator[Checked]:
     values, stopped = censoring.durations(statuses, took)
     qs = (0.5, 0.95, 0.99)
     for q, found in zip(qs, estimates.quantiles(values, weights, qs, censored=stopped, undrawn=undrawn), strict=True):
-        yield Checked(f"duration p{100 * q:g}", found, _at(truth, q), _order(took, q))
+        yield Checked(f"duration p{100 * q:g}", found, at(truth, q), order(took, q))
     found = estimates.quantile(log.took[log.drawn], log.weights, 0.99)
     if log.ok:
-        yield Checked("duration p99 of ok runs", found, _at(np.sort(log.took), 0.99), _order(took, 0.99))
+        yield Checked("duration p99 of ok runs", found, at(np.sort(log.took), 0.99), order(took, 0.99))
     counted = np.sort(np.concatenate([log.nodes, np.full(int((log.statuses == "timeout").sum()), np.inf)]))
     values, stopped = censoring.nodes(statuses, nodes)
     if len(counted):
         for q in (0.5, 0.99):
             found = estimates.quantile(values, weights, q, censored=stopped, undrawn=undrawn)
-            yield Checked(f"nodes p{100 * q:g}", found, _at(counted, q), _order(nodes, q))
+            yield Checked(f"nodes p{100 * q:g}", found, at(counted, q), order(nodes, q))
 
 
 def _comparisons(a: Log, b: Log) -> Iterator[Checked]:
     for name, (_, mean) in POINTS.items():
         first, second = (log.points[name][log.drawn] for log in (a, b))
         found = differences.difference((first, a.weights), (second, b.weights))
-        naive = _welch(first, second)
+        naive = welch(first, second)
         yield Checked(f"change of the mean of {name}", found.change, mean * (LIFT - 1), naive)
         share = replace(found.change, value=found.relative, low=found.relative_low, high=found.relative_high)
         if math.isfinite(share.low):  # else the change itself is told
             known = (naive[0] / first.mean(), naive[1] / first.mean())
             yield Checked(f"relative change of the mean of {name}", share, LIFT - 1, known)
     rates = [estimates.failure_rate(log.failed, log.runs, future=True) for log in (a, b)]
-    shares = [_wald(log.failed, log.failed + len(log.weights)) for log in (a, b)]
+    shares = [wald(log.failed, log.failed + len(log.weights)) for log in (a, b)]
     truth = min(a.cell.failing * LIFT, 1.0) - a.cell.failing
     yield Checked("change of the failure rate", differences.between(*rates).change, truth, _apart(*shares))
     parts = [estimates.share_of_runs(log.has[0.1][log.drawn], log.weights, future=True) for log in (a, b)]
-    shares = [_wald(int(log.has[0.1][log.drawn].sum()), len(log.weights)) for log in (a, b)]
+    shares = [wald(int(log.has[0.1][log.drawn].sum()), len(log.weights)) for log in (a, b)]
     yield Checked("change of a share of 0.1", differences.between(*parts).change, 0.1 * (LIFT - 1), _apart(*shares))
     medians = [estimates.quantile(log.took[log.drawn], log.weights, 0.5, future=True) for log in (a, b)]
-    orders = [_order(log.took[log.drawn], 0.5) for log in (a, b)]
+    orders = [order(log.took[log.drawn], 0.5) for log in (a, b)]
     truth = math.exp(1.5) * (LIFT - 1)
     yield Checked("change of a median", differences.between(*medians).change, truth, _apart(*orders))
 
@@ -192,7 +192,7 @@ def _comparisons(a: Log, b: Log) -> Iterator[Checked]:
 # ---- what somebody does who takes the log for a simple random sample -----------------------------------------------
 
 
-def _wald(hits: int, of: int) -> tuple[float, float]:
+def wald(hits: int, of: int) -> tuple[float, float]:
     if of == 0:
         return math.nan, math.nan
     p = hits / of
@@ -200,15 +200,15 @@ def _wald(hits: int, of: int) -> tuple[float, float]:
     return p - half, p + half
 
 
-def _student(values: Any) -> tuple[float, float]:
+def student(values: Any) -> tuple[float, float]:
     if len(values) < 2:
         return math.nan, math.nan
     half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1)) / math.sqrt(len(values))
     return float(values.mean()) - half, float(values.mean()) + half
 
 
-def _welch(a: Any, b: Any) -> tuple[float, float]:
-    return _apart(_student(a), _student(b))
+def welch(a: Any, b: Any) -> tuple[float, float]:
+    return _apart(student(a), student(b))
 
 
 def _apart(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
@@ -216,7 +216,7 @@ def _apart(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float
     return middle - half, middle + half
 
 
-def _order(values: Any, q: float) -> tuple[float, float]:
+def order(values: Any, q: float) -> tuple[float, float]:
     n = len(values)
     if n == 0:
         return math.nan, math.nan
@@ -224,5 +224,5 @@ def _order(values: Any, q: float) -> tuple[float, float]:
     return float(ranked[max(int(n * q - half), 0)]), float(ranked[min(math.ceil(n * q + half), n - 1)])
 
 
-def _at(ranked: Any, q: float) -> float:
+def at(ranked: Any, q: float) -> float:
     return float(ranked[max(math.ceil(q * len(ranked) - 1e-9) - 1, 0)])
