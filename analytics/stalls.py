@@ -1,6 +1,6 @@
 """Durations with stalls: one run in hundreds or thousands takes a hundred times as long, and a sample holds one of them or none.
 
-A duration is taken apart into what it is up to twenty times its version's median, whose mean behaves, and the excess of a stall.
+Runs up to twenty times their version's median have a mean that behaves; what takes longer is a stall, and its excess counts apart.
 How many stalls were not drawn is predicted from those that were, the version's own and the fleet's: a stalled event loop
 does not choose whom it hits. Counts are gamma-Poisson (negative binomial), with an exponential prior around what the
 other versions show, one stall more than was seen; so a fleet without any has the rule of three, and versions may differ
@@ -40,13 +40,13 @@ class Took:
     """Durations of the logged runs of one version.
 
     Attributes:
-        ordinary: Of each row, a stall cut to what is ordinary at most.
+        ordinary: Of each row, of a drawn stall what is typical: so one more or less of them moves the excess alone.
         weights: Of each row.
         excess: Of each drawn stall beyond that.
         excess_weights: Its weight.
         drawn: Rows left to chance.
         undrawn: Runs that were not drawn, estimated.
-        typical: Mean of what is ordinary among the drawn rows.
+        typical: Mean of the drawn rows without stalls.
         most: What a single run may have taken at most beyond that; `unseen.REACH` times the typical one where nothing tells.
     """
 
@@ -78,10 +78,11 @@ def took(values: ArrayLike, weights: ArrayLike, most: float = math.inf) -> Took:
     middle = (float(np.median(own)) or float(own.mean())) if len(own) else 0.0
     usual = TIMES_MEDIAN * middle if middle > 0 else math.inf
     stalled = is_drawn & (y > usual)
-    ordinary = np.where(stalled, usual, y)
-    typical = float(ordinary[is_drawn].mean()) if len(own) else 0.0
-    limit = max(min(REACH * typical, most - usual), 0.0) if usual < math.inf else 0.0
-    return Took(ordinary, w, y[stalled] - usual, w[stalled], len(own), float((w[is_drawn] - 1).sum()), typical, limit)
+    typical = float(y[is_drawn & ~stalled].mean()) if middle > 0 else 0.0
+    limit = max(min(REACH * typical, most - typical), 0.0)
+    return Took(
+        np.where(stalled, typical, y), w, y[stalled] - typical, w[stalled], len(own), float((w[is_drawn] - 1).sum()), typical, limit
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def fleet_costs(ran: Mapping[Key, Ran], rate: float, before: Sequence[pd.DataFra
             **_nodes(ran[key]),
         }
     for key, one, beyond in zip(ran, capped, stalls.excesses(capped, past), strict=True):
-        unseen = upper_bound_of_none(rate) * slowest if is_open[key] else 0.0
+        unseen = (upper_bound_of_none(rate) * slowest or math.inf) if is_open[key] else 0.0
         found[key]["est_total_ms"] = _total_ms(ran[key].record, one, beyond, unseen)
     for name, of in (("time_share", "est_total_ms"), ("node_share", "est_nodes_total")):
         for key, share in zip(found, shares([row[of] for row in found.values()]), strict=True):

@@ -28,14 +28,22 @@ class Cell:
         families: Programs, of one to three versions each.
         per_day: Logged runs a day of each.
         spread: Of the logarithm of a program's nodes: with little of it, its own runs hardly say what a node costs.
+        stalled: One run in so many stalls.
+        times: So many times the mean of the others, at least and at most; 300 to 1,500 ms where nothing is said.
     """
 
     families: int
     per_day: int
     spread: float = 0.3
+    stalled: float = 250
+    times: tuple[float, float] | None = None
 
 
-CELLS = (Cell(5, 10, 0.05), Cell(5, 25, 0.15), Cell(8, 25), Cell(16, 25), Cell(40, 25), Cell(16, 200))
+_LONG = (40.0, 300.0)
+CELLS = (
+    *(Cell(5, 10, 0.05), Cell(5, 25, 0.15), Cell(8, 25), Cell(16, 25), Cell(40, 25), Cell(16, 200)),
+    *(Cell(5, 25, 0.15, 500, _LONG), Cell(16, 25, 0.3, 500, _LONG), Cell(16, 200, 0.3, 5_000, _LONG), Cell(16, 25, 0.3, 20, _LONG)),
+)  # fmt: skip
 
 
 def experiment(rng: np.random.Generator, cell: Cell, drawn: int = 6_000) -> Counter[str]:
@@ -47,6 +55,7 @@ def experiment(rng: np.random.Generator, cell: Cell, drawn: int = 6_000) -> Coun
         drawn: Runs from which the truth of a field in one program is taken.
     """
     world = random_world(rng, cell.families, cell.per_day, cell.spread)
+    world = replace(world, stalls=1 / cell.stalled, times=cell.times)
     found = taken_apart(world, int(rng.integers(2**31)))
     tally: Counter[str] = Counter()
     truth: dict[str, float] = {}
@@ -112,7 +121,7 @@ def simulate(fleets: int, seed: int, workers: int) -> Iterator[Counter[str]]:
     """The sum of each cell of `CELLS`, then that of the fleets with a slow field."""
     with ProcessPoolExecutor(workers) as pool:
         for cell in CELLS:
-            seeds = [(seed, cell.families, cell.per_day, number) for number in range(fleets)]
+            seeds = [(seed, cell.families, cell.per_day, int(cell.stalled), number) for number in range(fleets)]
             yield sum(pool.map(partial(_one, cell), seeds, chunksize=5), Counter())
         yield sum(pool.map(_one_slow, [(seed, number) for number in range(fleets)], chunksize=5), Counter())
 

@@ -57,7 +57,8 @@ class World:
         slow: (field, realm or "*", first day) whose queries take another median.
         node_ms: Of a typical node.
         rest_ms: Of every run.
-        stalls: Share of runs that take 300 to 1,500 ms more.
+        stalls: Share of runs that stall: they take 300 to 1,500 ms more,
+        times: or so many times the mean of the day, at least and at most, where that is said.
         tails: Share of queries that take 3 to 10 times as long.
     """
 
@@ -68,6 +69,7 @@ class World:
     rest_ms: float = 0.5
     stalls: float = 0.004
     tails: float = 0.01
+    times: tuple[float, float] | None = None
 
     def median(self, name: str, realm: str | None, day: int) -> float:
         """Of one query."""
@@ -93,7 +95,8 @@ def _day(world: World, program: Program, day: int, count: int, rng: np.random.Ge
     for name in (*program.fields, *([program.built_in] if program.built_in else [])):
         query = world.median(name, program.key.realm, day) * np.exp(SIGMA * rng.standard_normal(count))
         took += query * np.where(rng.random(count) < world.tails, rng.uniform(3, 10, count), 1.0)
-    took += np.where(rng.random(count) < world.stalls, rng.uniform(300, 1500, count), 0.0)
+    more = rng.uniform(300, 1500, count) if world.times is None else took.mean() * rng.uniform(*world.times, count)
+    took += np.where(rng.random(count) < world.stalls, more, 0.0)
     return pd.DataFrame(
         {
             "realm_id": program.key.realm, "strategy": program.key.strategy, "strategy_version": program.key.version,

@@ -15,6 +15,7 @@ import numpy as np
 from analytics.demo.population import RATE
 from analytics.demo.population import simulate as simulate_engine
 from tests.intervals import cells, table
+from tests.intervals.fleets import LARGEST, SMALLEST
 from tests.intervals.population import Runs, covered
 
 _SAMPLES = 400
@@ -42,13 +43,13 @@ def main() -> int:
         )
     print(file=sys.stderr)
     lines, held = _population(options.seed)
-    page = table.page(found, lines, options.logs, options.seed)
+    page = table.page(found, lines, options.logs, options.seed, (SMALLEST, LARGEST))
     print("\n".join([*table.summary(found), "", *lines]))
     if options.markdown:
         options.markdown.write_text(page, encoding="utf-8")
     missed = [tally for tally in found if not tally.holds]
     for tally in missed:
-        print(f"missed: {tally.name} in {tally.cell}: {tally.coverage:.3f}", file=sys.stderr)
+        print(f"missed: {tally.name} in {tally.cell.words}: {tally.coverage:.3f}", file=sys.stderr)
     return 1 if missed or not held else 0
 
 

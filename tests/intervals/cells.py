@@ -13,7 +13,10 @@ from statistics import median
 
 import numpy as np
 
+from tests.intervals import fleets, rare
+from tests.intervals.fleets import FleetCell
 from tests.intervals.logs import Cell, Checked, check
+from tests.intervals.rare import UNKNOWN, RareCell
 
 RATES = (0.01, 0.05, 0.2, 1.0)
 RUNS = (20, 60, 200, 1000, 5000, 20_000)
@@ -25,6 +28,8 @@ NOMINAL = (0.93, 0.99)
 
 _ENOUGH = 500
 """Logs: of fewer, all may be covered by chance."""
+_COUNTED = 40
+"""Graded versions of a kind of fleet: of fewer nothing is said."""
 
 
 @dataclass(slots=True)
@@ -42,7 +47,7 @@ class Tally:
         naive_widths: Of the graded.
     """
 
-    cell: Cell
+    cell: Cell | FleetCell
     name: str
     grades: Counter[str] = field(default_factory=Counter)
     hits: int = 0
@@ -77,8 +82,8 @@ class Tally:
 
     @property
     def is_graded(self) -> bool:
-        """Most logs of the cell are."""
-        return self.graded * 2 >= self.logs
+        """Most logs of the cell are; of versions of very different size, enough to count."""
+        return self.graded >= _COUNTED if isinstance(self.cell, FleetCell) else self.graded * 2 >= self.logs
 
     @property
     def grade(self) -> str:
@@ -92,7 +97,9 @@ class Tally:
 
     @property
     def naive_coverage(self) -> float:
-        """Of all logs."""
+        """Of all logs; NaN where there is no textbook interval."""
+        if self.naive_widths and all(math.isnan(width) for width in self.naive_widths):
+            return math.nan
         return self.naive_hits / self.logs
 
     @property
@@ -117,36 +124,55 @@ class Tally:
         """What the estimates of this cell promise is kept.
 
         A lower bound and an exact number must be right as often; an interval has to cover 93 to 99 %. More is none's fault in
-        two cases: where a process never fails, an interval can miss on one side only; and nodes are whole numbers, so that an
-        interval of many rows cannot be as narrow as it might.
+        three cases: where a process never fails, an interval can miss on one side only; nodes are whole numbers, so that an
+        interval of many rows cannot be as narrow as it might; and what allows for a stall that was not drawn is too wide where
+        there is none.
         """
-        if not self.is_graded:
+        if not self.is_graded or self.name.endswith(UNKNOWN):
             return True
         if self.kind != "interval":
             return self.coverage >= NOMINAL[0]
-        cannot_miss = (self.cell.failing == 0 and "failure rate" in self.name) or self.name.startswith("nodes")
+        cannot_miss = (
+            (self.cell.failing == 0 and "failure rate" in self.name)
+            or self.name.startswith("nodes")
+            or self.cell.is_of_what_is_rare
+        )
         # what counting some logs leaves to chance: one in a thousand on each side
         spare = 3.1 * math.sqrt(0.05 * 0.95 / self.graded) - (0.95 - NOMINAL[0])
         too_wide = self.coverage > NOMINAL[1] and self.graded >= _ENOUGH
         return NOMINAL[0] - max(spare, 0) <= self.coverage and (cannot_miss or not too_wide)
 
 
-def cells() -> list[Cell]:
+def cells() -> list[Cell | FleetCell]:
     """All of them."""
-    return [Cell(rate, runs, failing) for rate in RATES for runs in RUNS for failing in FAILING]
+    plain = [Cell(rate, runs, failing) for rate in RATES for runs in RUNS for failing in FAILING]
+    return [*plain, *rare.cells(), *fleets.cells()]
 
 
-def tallies(cell: Cell, logs: int, seed: int) -> list[Tally]:
-    """Simulate one cell; the same seed gives the same."""
+def tallies(cell: Cell | FleetCell, logs: int, seed: int) -> list[Tally]:
+    """Simulate one cell; the same seed gives the same.
+
+    Args:
+        cell: Which.
+        logs: How many; of fleets, of how many versions.
+        seed: Of all chance.
+    """
     chance = np.random.default_rng([seed, zlib.crc32(repr(cell).encode())])
     found: dict[str, Tally] = {}
-    for _ in range(logs):
-        for one in check(cell, chance):
+    times = max(logs // cell.versions, 1) if isinstance(cell, FleetCell) else logs
+    for _ in range(times):
+        for one in _checked(cell, chance):
             found.setdefault(one.name, Tally(cell, one.name)).add(one)
     return list(found.values())
 
 
-def simulate(wanted: Sequence[Cell], logs: int, seed: int, workers: int) -> Iterator[list[Tally]]:
+def _checked(cell: Cell | FleetCell, chance: np.random.Generator) -> Iterator[Checked]:
+    if isinstance(cell, FleetCell):
+        return fleets.check(cell, chance)
+    return rare.check(cell, chance) if isinstance(cell, RareCell) else check(cell, chance)
+
+
+def simulate(wanted: Sequence[Cell | FleetCell], logs: int, seed: int, workers: int) -> Iterator[list[Tally]]:
     """Simulate some cells, side by side."""
     work = partial(tallies, logs=logs, seed=seed)
     if workers <= 1:

@@ -31,6 +31,16 @@ class Cell:
     runs: int
     failing: float
 
+    @property
+    def is_of_what_is_rare(self) -> bool:
+        """What was not drawn is allowed for: an interval may hold more than was nominal."""
+        return False
+
+    @property
+    def words(self) -> str:
+        """The cell in a table."""
+        return f"rate {self.rate:g}, {self.runs:,} runs, {self.failing:g} failing"
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
