@@ -42,6 +42,7 @@ class Took:
     Attributes:
         ordinary: Of each row, of a drawn stall what is typical: so one more or less of them moves the excess alone.
         weights: Of each row.
+        counts: Logged runs that a row stands for.
         excess: Of each drawn stall beyond that.
         excess_weights: Its weight.
         drawn: Rows left to chance.
@@ -52,6 +53,7 @@ class Took:
 
     ordinary: Floats
     weights: Floats
+    counts: NDArray[np.int64]
     excess: Floats
     excess_weights: Floats
     drawn: int
@@ -59,30 +61,50 @@ class Took:
     typical: float
     most: float
 
+    @property
+    def whole(self) -> float:
+        """Runs that the rows stand for."""
+        return float(self.weights @ self.counts)
 
-def took(values: ArrayLike, weights: ArrayLike, most: float = math.inf) -> Took:
+    def rows(self) -> tuple[Floats, Floats]:
+        """What is ordinary, and the weight, of each logged run."""
+        import numpy as np
+
+        return np.repeat(self.ordinary, self.counts), np.repeat(self.weights, self.counts)
+
+
+def took(values: ArrayLike, weights: ArrayLike, counts: ArrayLike | None = None, *, most: float = math.inf) -> Took:
     """Durations of one version.
 
     Args:
         values: Of its rows; NULL, NaN and infinite ones are set aside.
         weights: Their ``sample_weight``.
+        counts: How many logged runs a row stands for; one where nothing is said.
         most: A run counts as so much at most.
     """
     import numpy as np
 
     y, w = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
+    times = np.ones(len(y), dtype=np.int64) if counts is None else np.asarray(counts, dtype=np.int64)
     usable = np.isfinite(y) & (w >= 1)
-    y, w = np.minimum(y[usable], most), w[usable]
+    y, w, times = np.minimum(y[usable], most), w[usable], times[usable]
     is_drawn = w > 1
-    own = y[is_drawn]
+    own = np.repeat(y[is_drawn], times[is_drawn])
     middle = (float(np.median(own)) or float(own.mean())) if len(own) else 0.0
     usual = TIMES_MEDIAN * middle if middle > 0 else math.inf
     stalled = is_drawn & (y > usual)
-    typical = float(y[is_drawn & ~stalled].mean()) if middle > 0 else 0.0
-    limit = max(min(REACH * typical, most - typical), 0.0)
+    typical = float(own[own <= usual].mean()) if middle > 0 else 0.0
     return Took(
-        np.where(stalled, typical, y), w, y[stalled] - typical, w[stalled], len(own), float((w[is_drawn] - 1).sum()), typical, limit
-    )  # fmt: skip
+        ordinary=np.where(stalled, typical, y),
+        weights=w,
+        counts=times,
+        excess=np.repeat(y[stalled] - typical, times[stalled]),
+        excess_weights=np.repeat(w[stalled], times[stalled]),
+        drawn=len(own),
+        undrawn=float(((w - 1) * times)[is_drawn].sum()),
+        typical=typical,
+        most=max(min(REACH * typical, most - typical), 0.0),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +216,16 @@ def _compound(chance: float, shape: Floats, ratio: Floats, size: Floats, square:
 
 def mean_of(one: Took, excess: Excess) -> Estimate:
     """Mean per run."""
-    if one.drawn == 1:
-        found = of_mean(one.ordinary, one.weights, future=False).estimate()
-        return replace(found, value=found.value + excess.value / float(one.weights.sum()))
-    whole = float(one.weights.sum())
-    return _both(one, excess, of_mean(one.ordinary, one.weights, future=False), whole)
+    found = of_mean(*one.rows(), future=False)
+    if found.drawn == 1:
+        alone = found.estimate()
+        return replace(alone, value=alone.value + excess.value / one.whole)
+    return _both(one, excess, found, one.whole)
 
 
 def total_of(one: Took, excess: Excess) -> Estimate:
     """Sum over all runs."""
-    return _both(one, excess, of_total(one.ordinary, one.weights, future=False), 1.0)
+    return _both(one, excess, of_total(*one.rows(), future=False), 1.0)
 
 
 def _both(one: Took, excess: Excess, found: Moments, whole: float) -> Estimate:
@@ -218,7 +240,7 @@ def _both(one: Took, excess: Excess, found: Moments, whole: float) -> Estimate:
         return Estimate(value, math.nan, math.nan, found.count, "too few", found.effective_count)
     low, high = found.interval()
     if low == high:  # all alike: others may have taken nothing, and stalls are in the excess
-        low = usual * (1 - unseen_runs(one.drawn, one.undrawn) / float(one.weights.sum()))
+        low = usual * (1 - unseen_runs(one.drawn, one.undrawn) / one.whole)
     below, above = usual - low, high - usual
     less, more = (abs(end - excess.value) / whole for end in (excess.low, excess.high))
     low = value - (below + less if 0 < excess.stalled < _FEW else math.hypot(below, less))

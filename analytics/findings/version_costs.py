@@ -56,30 +56,43 @@ def fleet_costs(ran: Mapping[Key, Ran], rate: float, before: Sequence[pd.DataFra
         that were not drawn may add to ``est_ms_mean``, as a part of it; ``est_nodes_mean`` and ``est_nodes_total`` of ok runs
         (stopped ones log no nodes), and ``node_share``.
     """
-    rows = {key: _expanded(one.times, "duration_ms") for key, one in ran.items()}
-    whole = [stalls.took(*rows[key]) for key in ran]
-    capped = [stalls.took(*rows[key], most=stalls.LONGEST_MS) for key in ran]
-    past = [stalls.took(*_expanded(frame, "duration_ms")) for frame in before]
+    whole = [_took(one.times) for one in ran.values()]
+    capped = [_took(one.times, stalls.LONGEST_MS) for one in ran.values()]
+    past = [_took(frame) for frame in before]
     slowest = max((one.typical for one in capped), default=0.0)
-    # Where no ok run was drawn there may have been some; what they took is not known.
-    is_open = {key: rate < 1 and not int(one.record["ok_logged_count"]) for key, one in ran.items()}
     found: dict[Key, dict[str, Any]] = {}
-    for key, one, beyond in zip(ran, whole, stalls.excesses(whole, past), strict=True):
-        mean = _mean_ms(one, beyond, is_open[key])
+    for (key, version), one, beyond in zip(ran.items(), whole, stalls.excesses(whole, past), strict=True):
+        mean = _mean_ms(one, beyond, _is_open(version, rate))
         found[key] = {
             "est_ms_mean": mean,
-            "ms_dispersion": _dispersion(*rows[key]),
+            "ms_dispersion": _dispersion(version.times),
             "stalled_count": beyond.stalled,
             "unseen_stalls": _unseen(one, beyond, mean),
-            **_nodes(ran[key]),
+            **_nodes(version),
         }
-    for key, one, beyond in zip(ran, capped, stalls.excesses(capped, past), strict=True):
-        unseen = (upper_bound_of_none(rate) * slowest or math.inf) if is_open[key] else 0.0
-        found[key]["est_total_ms"] = _total_ms(ran[key].record, one, beyond, unseen)
+    for (key, version), one, beyond in zip(ran.items(), capped, stalls.excesses(capped, past), strict=True):
+        unseen = (upper_bound_of_none(rate) * slowest or math.inf) if _is_open(version, rate) else 0.0
+        found[key]["est_total_ms"] = _total_ms(version.record, one, beyond, unseen)
     for name, of in (("time_share", "est_total_ms"), ("node_share", "est_nodes_total")):
         for key, share in zip(found, shares([row[of] for row in found.values()]), strict=True):
             found[key][name] = share
     return found
+
+
+def _is_open(one: Ran, rate: float) -> bool:
+    """No ok run was drawn, so there may have been some, and what they took is not known."""
+    return rate < 1 and not int(one.record["ok_logged_count"])
+
+
+def _took(times: pd.DataFrame | None, most: float = math.inf) -> Took:
+    import numpy as np
+
+    if times is None:
+        return stalls.took(np.empty(0), np.empty(0))
+    values, weights = (
+        times[name].to_numpy(dtype=float, na_value=math.nan) for name in ("duration_ms", "sample_weight")
+    )
+    return stalls.took(values, weights, times["logged_count"].to_numpy(), most=most)
 
 
 def _mean_ms(one: Took, beyond: Excess, is_open: bool) -> Estimate:
@@ -102,7 +115,7 @@ def _total_ms(record: Mapping[str, Any], one: Took, beyond: Excess, unseen: floa
 
 
 def _unseen(one: Took, beyond: Excess, mean: Estimate) -> float:
-    whole = float(one.weights.sum()) * mean.value
+    whole = one.whole * mean.value
     return (beyond.high - beyond.value) / whole if whole > 0 and math.isfinite(mean.low) else math.nan
 
 
@@ -117,20 +130,21 @@ def _nodes(one: Ran) -> dict[str, Any]:
     }
 
 
-def _expanded(rows: pd.DataFrame | None, name: str) -> tuple[Any, Any]:
+def _expanded(rows: pd.DataFrame, name: str) -> tuple[Any, Any]:
     """One value and one weight per logged run."""
     import numpy as np
 
-    if rows is None:
-        return np.empty(0), np.empty(0)
     values, weights = (rows[each].to_numpy(dtype=float, na_value=math.nan) for each in (name, "sample_weight"))
     counts = rows["logged_count"].to_numpy()
     return np.repeat(values, counts), np.repeat(weights, counts)
 
 
-def _dispersion(values: Any, weights: Any) -> float:
+def _dispersion(times: pd.DataFrame | None) -> float:
     import numpy as np
 
+    if times is None:
+        return math.nan
+    values, weights = _expanded(times, "duration_ms")
     usable = np.isfinite(values) & (weights >= 1)
     y, w = values[usable], weights[usable]
     whole = float(w.sum())

@@ -42,6 +42,7 @@ _LEAGUE_FACTS = (
     "unknown_code_count", "est_runs",
     "est_time_share", "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom",
     "trend", "est_slope", "est_days_to_cap", "est_total_ms", "time_share", "est_ms_mean", "ms_dispersion", "est_nodes_total",
+    "stalled_count", "unseen_stalls",
     "node_share", "est_nodes_mean", "depth", "entries_max", "ast_nodes", "ast_depth", "ast_headroom", "smallest_rule",
     "ast_refusal", "is_live", "est_versions_to_cap", "est_version_days_to_cap", "est_ast_versions_to_cap", "est_ast_days_to_cap",
 )  # fmt: skip

@@ -2,6 +2,8 @@
 -- Grain: realm, strategy, version. This statement only gathers, one list of values per weight; analytics/summary.py makes the
 -- estimates of it. logged_count and failed_count count the log, columns named est_ estimate runs: with _low and _high (NULL: open or
 -- unknown), _grade (good, rough, too few), and _is_at_least where the number is a lower bound (stopped runs; a rate of 0).
+-- A jackpot that is rarer than three among the drawn rows may not be one of them, and then is not in the intervals of
+-- est_points_mean and est_points_sum: docs/estimates.md says how often.
 -- points_set_aside_count: ok rows whose points are NULL, NaN or infinite; they are runs, and enter no mean and no sum.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.
