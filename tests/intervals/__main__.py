@@ -42,7 +42,7 @@ def main() -> int:
             flush=True,
         )
     print(file=sys.stderr)
-    lines, held = _population(options.seed)
+    lines, held = _population(options.seed, min(_SAMPLES, options.logs))
     page = table.page(found, lines, options.logs, options.seed, (SMALLEST, LARGEST))
     print("\n".join([*table.summary(found), "", *lines]))
     if options.markdown:
@@ -53,15 +53,15 @@ def main() -> int:
     return 1 if missed or not held else 0
 
 
-def _population(seed: int) -> tuple[list[str], bool]:
+def _population(seed: int, samples: int) -> tuple[list[str], bool]:
     """The demo's population, logged again and again."""
     with tempfile.TemporaryDirectory() as directory:
         engine = simulate_engine(directory=Path(directory))
         runs = Runs(engine.truth_path, RATE)
-    found, truth, naive = covered(runs, _SAMPLES, seed), runs.truth(), runs.naive(seed)
+    found, truth, naive = covered(runs, samples, seed), runs.truth(), runs.naive(seed)
     lines = [
         f"## strategy_summary on the demo's {engine.runs:,} runs, {len(truth)} strategies, "
-        f"logged {_SAMPLES} times at rate {RATE:g}",
+        f"logged {samples} times at rate {RATE:g}",
         "",
         "Naive is what one log gives somebody who takes its rows for the runs: the median over strategies, truth = 1.",
         "",
