@@ -130,8 +130,6 @@ class Tally:
         """
         if not self.is_graded or self.name.endswith(UNKNOWN):
             return True
-        if self.kind != "interval":
-            return self.coverage >= NOMINAL[0]
         cannot_miss = (
             (self.cell.failing == 0 and "failure rate" in self.name)
             or self.name.startswith("nodes")
@@ -139,6 +137,8 @@ class Tally:
         )
         # what counting some logs leaves to chance: one in a thousand on each side
         spare = 3.1 * math.sqrt(0.05 * 0.95 / self.graded) - (0.95 - NOMINAL[0])
+        if self.kind != "interval":
+            return self.coverage >= NOMINAL[0] - max(spare, 0)
         too_wide = self.coverage > NOMINAL[1] and self.graded >= _ENOUGH
         return NOMINAL[0] - max(spare, 0) <= self.coverage and (cannot_miss or not too_wide)
 

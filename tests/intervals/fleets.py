@@ -143,8 +143,10 @@ def check(cell: FleetCell, chance: np.random.Generator) -> Iterator[Checked]:
             yield Checked("share of time", costs["time_share"], every[number] / sum(every), nothing)
             yield Checked("share of nodes", costs["node_share"], walked[number] / sum(walked), nothing)
         mean, total = costs["est_nodes_mean"], costs["est_nodes_total"]
-        yield Checked("nodes per ok run", mean, float(one.nodes.mean()), student(one.nodes[seen]))
-        yield Checked("nodes in all", total, walked[number], student(one.nodes[seen]))
+        low, high = student(one.nodes[seen])
+        whole = int(seen.sum()) * weight
+        yield Checked("nodes per ok run", mean, float(one.nodes.mean()), (low, high))
+        yield Checked("nodes in all", total, walked[number], (low * whole, high * whole))
         ranked, weights = np.sort(one.took), np.full(int(seen.sum()), weight)
         for q, middle in zip((0.5, 0.99), estimates.quantiles(one.took[seen], weights, (0.5, 0.99)), strict=True):
             yield Checked(f"p{100 * q:g} of ok runs", middle, at(ranked, q), order(one.took[seen], q))
