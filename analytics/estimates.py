@@ -34,6 +34,8 @@ __all__ = [
 
 _NEAR = 0.5
 """Of the weight at the smallest rate: rows as heavy as that may have been drawn at it, and their weight been corrected."""
+_FEW = 3
+"""Rows that have something, for which a normal limit is too near to them."""
 _MOST_RATES = 8
 """Rates that have intervals of their own; more are weights of hours."""
 
@@ -209,6 +211,9 @@ def total(
 def share(hits: float, of: float, *, rows: int | None = None) -> Estimate:
     """Share of the runs, from counts of drawn rows of one weight: Wilson's interval (*JASA* 22, 1927).
 
+    Of three rows or fewer the end towards nothing is a Poisson limit, or it would be missed too often where few runs have it
+    (the modified interval of Brown, Cai & DasGupta, *Statistical Science* 16, 2001).
+
     Args:
         hits, of: Drawn rows that have it, and all of them; as effective counts they need not be whole.
         rows: Logged rows behind it; ``of`` when not given.
@@ -221,11 +226,21 @@ def share(hits: float, of: float, *, rows: int | None = None) -> Estimate:
     half = Z_95 / (1 + z) * math.sqrt(p * (1 - p) / of + z / of / 4)
     low = max(middle - half, 0.0) if hits > 0 else 0.0
     high = min(middle + half, 1.0) if hits < of else 1.0
+    low, high = _of_few(hits, of, low), 1 - _of_few(of - hits, of, 1 - high)
     half = (high - low) / 2
     # Few on one side say only that it is rare, which is enough where the other side is many.
     enough = min(hits, of - hits) >= 10 or of >= 300
     grade = "too few" if not enough or half > 0.15 else "good" if half <= 0.05 else "rough"
     return Estimate(p, low, high, count, grade, of)
+
+
+def _of_few(hits: float, of: float, low: float) -> float:
+    """The lower end of a share that few rows have."""
+    from scipy import special
+
+    if not 0 < hits <= _FEW:
+        return low
+    return min(low, float(special.gammaincinv(hits, 1 - CONFIDENCE)) / of)
 
 
 def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Estimate:
