@@ -208,15 +208,14 @@ def total(
     return found.estimate() if ends is None else found.within(*ends)
 
 
-def share(hits: float, of: float, *, rows: int | None = None) -> Estimate:
+def share(hits: float, of: float, *, rows: int | None = None, is_modified: bool = False) -> Estimate:
     """Share of the runs, from counts of drawn rows of one weight: Wilson's interval (*JASA* 22, 1927).
-
-    Of three rows or fewer the end towards nothing is a Poisson limit, or it would be missed too often where few runs have it
-    (the modified interval of Brown, Cai & DasGupta, *Statistical Science* 16, 2001).
 
     Args:
         hits, of: Drawn rows that have it, and all of them; as effective counts they need not be whole.
         rows: Logged rows behind it; ``of`` when not given.
+        is_modified: Of three rows or fewer the end towards nothing is a Poisson limit, or it would be missed too often where few
+            runs have it (Brown, Cai & DasGupta, *Statistical Science* 16, 2001).
     """
     count = int(of) if rows is None else rows
     if not of > 0:
@@ -226,7 +225,8 @@ def share(hits: float, of: float, *, rows: int | None = None) -> Estimate:
     half = Z_95 / (1 + z) * math.sqrt(p * (1 - p) / of + z / of / 4)
     low = max(middle - half, 0.0) if hits > 0 else 0.0
     high = min(middle + half, 1.0) if hits < of else 1.0
-    low, high = _of_few(hits, of, low), 1 - _of_few(of - hits, of, 1 - high)
+    if is_modified:
+        low, high = _of_few(hits, of, low), 1 - _of_few(of - hits, of, 1 - high)
     half = (high - low) / 2
     # Few on one side say only that it is rare, which is enough where the other side is many.
     enough = min(hits, of - hits) >= 10 or of >= 300
@@ -246,7 +246,8 @@ def _of_few(hits: float, of: float, low: float) -> float:
 def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Estimate:
     """Share of the runs that have something: a case, an error code, a branch.
 
-    Wilson's interval with the effective sample size ``p(1 − p)/Var`` (Korn & Graubard, *Survey Methodology* 24, 1998).
+    Wilson's interval with the effective sample size ``p(1 − p)/Var`` (Korn & Graubard, *Survey Methodology* 24, 1998), modified
+    where three rows or fewer have it, or have it not.
 
     Args:
         hits: True for the rows that have it.
@@ -272,4 +273,4 @@ def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, future: bool = False) 
         return Estimate(value, value, value, len(w), "good", math.inf)
     scale = (value * (1 - value) if 0 < value < 1 else heaviest * (1 - heaviest)) if len(w) > 1 else 1.0
     effective = scale / variance
-    return share(value * effective, effective, rows=len(w))
+    return share(value * effective, effective, rows=len(w), is_modified=not future)

@@ -285,7 +285,7 @@ def test_no_failure_among_few_runs_is_not_good_to_know():
 @pytest.mark.parametrize(
     ("hits", "of", "low", "high"),
     # Newcombe, Statistics in Medicine 17, 857 (1998), table I, method 3
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)],
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilsons_intervals_are_those_in_print(hits, of, low, high):
     found = estimates.share(hits, of)
@@ -293,7 +293,7 @@ def test_wilsons_intervals_are_those_in_print(hits, of, low, high):
 
 
 def test_the_share_of_one_row_reaches_down_to_what_makes_it_one_chance_in_twenty():
-    found, mirrored = estimates.share(1, 29), estimates.share(28, 29)
+    found, mirrored = (estimates.share(hits, 29, is_modified=True) for hits in (1, 28))
     assert math.exp(-found.low * 29) == pytest.approx(0.95)  # Brown, Cai & DasGupta (2001), section 4.1.1
     assert round(found.high, 4) == 0.1718  # Newcombe's table, as above
     assert [1 - mirrored.high, 1 - mirrored.low] == pytest.approx([found.low, found.high])
