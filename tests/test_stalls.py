@@ -15,6 +15,7 @@ from analytics.findings.runaway_keys import Key
 from analytics.findings.version_costs import Ran, fleet_costs, shares
 from analytics.page.text import plain
 from analytics.stories.runaway_answers import time_words
+from analytics.stories.runaway_costs import stall_words
 from tests.intervals import cells
 from tests.intervals.fleets import FleetCell
 from tests.intervals.rare import UNKNOWN, RareCell
@@ -181,3 +182,13 @@ def row(name: str, value: float, low: float, high: float) -> dict[str, Any]:
 def test_who_takes_most_time_is_told_no_surer_than_the_intervals_are(others: list[dict[str, Any]], told: str) -> None:
     words = plain([*time_words([row("a", 0.4, 0.3, 0.5), *others])])
     assert words.replace("\u00a0", " ") == told
+
+
+def test_a_reader_is_told_what_a_stall_is_and_how_many_the_log_holds() -> None:
+    table = pd.DataFrame(
+        {"stalled_count": [3, 1], "ok_logged_count": [2_000, 6_000], "unseen_stalls": [0.214, math.nan]}
+    )
+    words = stall_words(table)
+    assert "4 of 8,000 logged ok runs are stalls (one in 2,000): runs of more than 20 times the median" in words
+    assert "one of 300 times the mean that nobody saw" in words
+    assert "No logged ok run is a stall" in stall_words(table.assign(stalled_count=0))
