@@ -69,14 +69,14 @@ def stall_words(table: pd.DataFrame) -> str:
     """What a stall is, how many the log holds, and what the intervals of time allow for."""
     rows = records(table)
     stalled, ok = (sum(int(row[name] or 0) for row in rows) for name in ("stalled_count", "ok_logged_count"))
-    seen = "No logged ok run is a stall"
+    seen = f"none of {write.count(ok)} logged ok runs is one"
     if stalled:
-        often = f"one in {write.number(ok / stalled)}"
-        seen = f"{write.count(stalled)} of {write.count(ok)} logged ok runs are stalls ({often})"
+        are = "is one" if stalled == 1 else "are"
+        seen = f"{write.count(stalled)} of {write.count(ok)} logged ok runs {are} (one in {write.number(ok / stalled)})"
     return (
-        f"{seen}: runs of more than {TIMES_MEDIAN:g} times the median of their version. A sample holds few of them or none, and "
-        "one weighs much, so intervals of time allow for those that were not drawn: as often and as long as stalls are in the "
-        f"log, and one of {REACH:g} times the mean that nobody saw. How much of the time per run that is at most, stands beside it."
+        f"A stall is a run of more than {TIMES_MEDIAN:g} times the median of its version; {seen}. A sample holds few or none, and "
+        "one weighs much, so intervals of time allow for those that were not drawn: as often and as long as stalls are in the log, "
+        f"and one of {REACH:g} times the mean that nobody saw. How much of the time per run that is at most, stands beside it."
     )
 
 
