@@ -154,7 +154,7 @@ def _nearing(evidence: Evidence) -> list[Finding]:
     """
     limits, versions_of = evidence.thresholds, evidence.growth.versions
     known = chains(versions_of)
-    passing = steps_to_cap(versions_of, limits.node_cap)
+    passing = steps_to_cap(versions_of, lambda key: evidence.growth.entries_at(key, limits.node_cap))
     found = []
     for row in records(evidence.table):
         key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,8 @@ def league(
         the columns of `fleet_costs`.
         ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is
         readable, or where it is not the program that ran).
-        ``headroom`` is the part of the cap that p99 leaves, 0 when runs were stopped; ``time_headroom`` the same of time.
+        ``headroom`` is the part of the cap, in trace entries of such runs, that p99 leaves, 0 when runs were stopped;
+        ``time_headroom`` the same of time.
         The other headroom is the program's: ``ast_nodes`` and ``ast_depth`` are what the validator counts of it when it is saved
         (NaN where no definition is readable), ``ast_headroom`` the part of the same cap that is left, 0 above it,
         ``smallest_rule`` the nodes of its smallest rule, ``ast_refusal`` why the validator refuses it as it is stored (empty where
@@ -142,6 +143,10 @@ class Growth:
     versions: Mapping[Family, list[VersionNodes]]
     runs: Mapping[Key, Ahead]
 
+    def entries_at(self, key: Key, cap: float) -> float:
+        """Trace entries with which a run of a version meets a cap on visits; see ``Size.entries_at``."""
+        return self.stored[key].size.entries_at(cap) if key in self.stored else cap
+
 
 def growth(lake: Warehouse, until: datetime, thresholds: Thresholds, counts: pd.DataFrame) -> Growth:
     """How programs and their runs grow from version to version, up to the end of a window.
@@ -155,8 +160,9 @@ def growth(lake: Warehouse, until: datetime, thresholds: Thresholds, counts: pd.
     stored = stored_programs(lake, thresholds)
     versions = version_nodes(counts)
     cap = thresholds.node_cap
-    runs = {key: versions_to_cap(chain, cap, until) for key, chain in chains(versions).items()}
-    return Growth(stored, program_growth(stored, counts, until, cap), versions, runs)
+    found = Growth(stored, program_growth(stored, counts, until, cap), versions, {})
+    runs = {key: versions_to_cap(chain, found.entries_at(key, cap), until) for key, chain in chains(versions).items()}
+    return replace(found, runs=runs)
 
 
 def _growing(key: Key, ahead: Growth, limits: Thresholds) -> dict[str, Any]:
@@ -200,9 +206,11 @@ def _row(
     est_runs = _runs(record, rate)
     nodes_p50, nodes_p99, ms_p50, ms_p99 = quantiles
     stopped = int(record["limit_count"])
+    # The log has entries and the cap counts visits, of which a run has somewhat more.
+    cap = size.entries_at(limits.node_cap) if size else limits.node_cap
     return {
         **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs", "est_total_ms")},
-        "group": _group(stopped, trend, nodes_p99, limits),
+        "group": _group(stopped, trend, nodes_p99, cap, limits),
         "realm_id": text_or_none(record["realm_id"]),
         "family_name": text_or_none(record["family_name"]),
         "est_runs": est_runs,
@@ -214,7 +222,7 @@ def _row(
         **costs,
         **{name: math.nan if (known := getattr(size, name, None)) is None else known for name in _SIZES},
         "limit_share": _limit_share(stopped, est_runs),
-        "headroom": 0.0 if stopped else _headroom(nodes_p99, limits.node_cap),
+        "headroom": 0.0 if stopped else _headroom(nodes_p99, cap),
         "time_headroom": _headroom(ms_p99, limits.time_limit_ms),
         "trend": trend.state,
         "est_slope": trend.slope,
@@ -284,12 +292,12 @@ def _headroom(p99: Estimate, limit: float) -> float:
     return max(0.0, 1 - p99.value / limit)
 
 
-def _group(stopped: int, trend: Trend, p99: Estimate, limits: Thresholds) -> str:
+def _group(stopped: int, trend: Trend, p99: Estimate, cap: float, limits: Thresholds) -> str:
     if stopped:
         return GROUPS[0]
     if trend.state == "growing" and trend.days_to_cap.value <= limits.horizon_days:
         return GROUPS[1]
-    return GROUPS[2] if p99.value >= limits.close * limits.node_cap else GROUPS[-1]
+    return GROUPS[2] if p99.value >= limits.close * cap else GROUPS[-1]
 
 
 def _urgency(row: dict[str, Any]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -89,16 +89,19 @@ def chains(versions: Mapping[Family, list[VersionNodes]]) -> dict[Key, list[Vers
     return found
 
 
-def steps_to_cap(versions: Mapping[Family, list[VersionNodes]], cap: float) -> dict[Key, list[VersionNodes]]:
+def steps_to_cap(
+    versions: Mapping[Family, list[VersionNodes]], cap: float | Callable[[Key], float]
+) -> dict[Key, list[VersionNodes]]:
     """Those of ``chains`` whose next version may pass the cap.
 
     It does if it is as large as the last step, or, after two steps of growth, if it multiplies as the last did.
 
     Args:
         versions: ``version_nodes(counts)``.
-        cap: The engine's cap of nodes.
+        cap: Trace entries with which a run meets the engine's cap, or what tells them of a version.
     """
-    return {key: chain for key, chain in chains(versions).items() if _next(chain) > cap}
+    at = cap if callable(cap) else lambda _: cap
+    return {key: chain for key, chain in chains(versions).items() if _next(chain) > at(key)}
 
 
 def versions_to_cap(chain: list[VersionNodes], cap: float, until: datetime) -> Ahead:
@@ -106,7 +109,7 @@ def versions_to_cap(chain: list[VersionNodes], cap: float, until: datetime) -> A
 
     Args:
         chain: Of ``chains``: growing versions of one family, the newest last.
-        cap: The engine's cap of nodes, which counts a little more than a trace holds: runs may be stopped a version earlier.
+        cap: Trace entries with which a run meets the engine's cap.
         until: End of the window, UTC.
     """
     newest = chain[-1]
