@@ -13,6 +13,7 @@ from analytics.errors import UsageError
 from analytics.lake import Lake
 from analytics.object_store import LakePath, place
 from analytics.opening import open_lake, tenant_of, warehouse_of
+from analytics.parameters import typed
 from analytics.report_builders import post_mortem, runaway_rules, sampling_audit
 from analytics.report_definitions import Definition, find
 from analytics.warehouse import Warehouse
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from analytics.transfer import Progress
 
 
+@typed
 def extract(
     since: str | date | None = None,
     until: str | date | None = None,
@@ -106,6 +108,7 @@ def extract(
     return replace(result, notes=[f"the stale lock of {broken} was broken", *result.notes]) if broken else result
 
 
+@typed
 def gather(
     lake: Warehouse | str | Path | None,
     into: str | LakePath,
@@ -138,12 +141,13 @@ def gather(
     return gather_share(warehouse_of(lake, None, True), window, place(into), share, shares)
 
 
+@typed
 def explain(
     execution_id: str,
     lake: Warehouse | str | Path | None = None,
     *,
     realm: str | None = "",
-    no_realm: bool = False,
+    no_realm: bool | None = None,
     since: str | date | None = None,
     until: str | date | None = None,
     show_users: bool = False,
@@ -170,6 +174,7 @@ def explain(
     return _explain(opened, execution_id, since=since, until=until, show_users=show_users, versus=versus)
 
 
+@typed
 def render(report: str | Definition, *, out: str | Path | None = None, **parameters: Any) -> Rendered:
     """Render a report: executed notebook, self-contained HTML, ``summary.json``.
 

@@ -12,6 +12,7 @@ from analytics.config import Settings
 from analytics.errors import UsageError
 from analytics.lake import Lake
 from analytics.object_store import LakePath, ObjectPath, place
+from analytics.parameters import typed
 from analytics.showing import ipython
 from analytics.warehouse import Gatherer, Warehouse
 
@@ -60,6 +61,7 @@ class OpenLake(Warehouse):
         found = super().queries()
         return listing(found[["name", "parameters", "answers"]])
 
+    @typed
     def explain(
         self,
         execution_id: str,
@@ -116,6 +118,7 @@ ENGINES = ("duckdb", "spark")
 _LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
 
 
+@typed
 def open_lake(
     path: str | LakePath | Warehouse | None = None, *, realm: str | Sequence[str | None] | None = ()
 ) -> OpenLake:
@@ -192,12 +195,18 @@ def _gatherer(engine: str, gathered: str) -> Gatherer | None:
     return None
 
 
-def tenant_of(realm: str | None, no_realm: bool) -> tuple[str | None, bool]:
+def tenant_of(realm: str | None, no_realm: bool | None) -> tuple[str | None, bool]:
     """The realm, and whether any will do.
 
     Raises:
-        UsageError: A realm and none were asked for.
+        UsageError: A realm and none were asked for, or it is ``None`` though the NULL realm was said not to be meant.
     """
+    if realm is None and no_realm is False:
+        # A tenant called None, which papermill's -p made into Python's None.
+        raise UsageError(
+            "the realm is None, and no_realm is False",
+            hint="the rows without a realm are no_realm = True; a tenant of that name is a text: -r realm None",
+        )
     if realm is None or no_realm:
         if realm:
             raise UsageError("either a realm or none", hint="leave out --no-realm, or --realm")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from analytics.config import Settings
 from analytics.errors import UsageError
 from analytics.opening import tenant_of, warehouse_of
+from analytics.parameters import typed
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from analytics.stories.small_cells import SmallCells
 
 
+@typed
 def post_mortem(
     lake: Warehouse | str | Path | None = None,
     *,
     realm: str | None = "",
-    no_realm: bool = False,
+    no_realm: bool | None = None,
     strategy_id: str = "",
     family: str = "",
     since: str | date = "7d",
@@ -109,7 +111,7 @@ def post_mortem(
 def _against(
     lake: Warehouse | str | Path | None,
     realm: str | None,
-    no_realm: bool,
+    no_realm: bool | None,
     strategy_id: str,
     family: str,
     window: Window,
@@ -149,11 +151,12 @@ def _against(
     return Against(inquiry, show_users=show_users, small=small, sampling=sampling)
 
 
+@typed
 def runaway_rules(
     lake: Warehouse | str | Path | None = None,
     *,
     realm: str | None = "",
-    no_realm: bool = False,
+    no_realm: bool | None = None,
     since: str | date = "yesterday",
     until: str | date = "today",
     previous: str | Path = "",
@@ -222,6 +225,7 @@ def _small(min_users: int, show_users: bool) -> SmallCells:
     return small
 
 
+@typed
 def sampling_audit(
     lake: Warehouse | str | Path | None = None,
     *,

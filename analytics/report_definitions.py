@@ -240,6 +240,7 @@ def setting(text: str) -> tuple[str, Any]:
         raise UsageError(f"{text!r} sets nothing", hint="write --set name=value, e.g. --set node_cap=600")
     try:
         read_value = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, ValueError):
         read_value = value  # a word without quotation marks
-    return name.strip(), read_value.isoformat() if hasattr(read_value, "isoformat") else read_value
+    # Whether 7 is a number or a tenant's name is for the parameter to say.
+    return name.strip(), read_value if isinstance(read_value, str | list | dict) else value.strip()

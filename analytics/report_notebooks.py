@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics.errors import ReportError, UnknownNameError, UsageError
+from analytics.parameters import understood
 
 REPORTS = ("post_mortem", "runaway_rules")
 """Notebooks of the package."""
@@ -74,20 +75,17 @@ def checked(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
         raise UsageError(
             f"the report has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(known)}", names=unknown
         )
-    values = dict(known)
-    for name, value in given.items():
-        wanted = type(known[name])
-        is_number = wanted is float and isinstance(value, int) and not isinstance(value, bool)
-        if not (isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))) and not is_number:
-            raise UsageError(
-                f"parameter {name} must be {wanted.__name__}, not {type(value).__name__} ({value!r})",
-                hint=f"its default is {known[name]!r}",
-                name=name,
-            )
-        try:
-            values[name] = wanted(value)
-        except OverflowError:
-            raise UsageError(
-                f"parameter {name} is too large a number", hint=f"its default is {known[name]!r}"
-            ) from None
-    return values
+    return {**known, **{name: _of_kind(name, value, known[name]) for name, value in given.items()}}
+
+
+def _of_kind(name: str, value: Any, default: Any) -> Any:
+    """A value as the type of its default; lists and the like have to be what they are."""
+    if isinstance(default, str | bool | int | float):
+        return understood(name, value, frozenset({type(default).__name__}))
+    if default is not None and not isinstance(value, type(default)):
+        raise UsageError(
+            f"parameter {name} must be {type(default).__name__}, not {type(value).__name__}",
+            hint=f"its default is {default!r}",
+            name=name,
+        )
+    return value

@@ -25,6 +25,7 @@ ORDER = (
         "errors",
         "formats",
         "spelling",
+        "parameters",
         "owner",
         "object_store",
         "window",

@@ -345,9 +345,20 @@ def test_an_unknown_report_is_refused_with_those_there_are(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("node_cap=600", 600), ("since=2026-07-01", "2026-07-01"), ("realm=acme", "acme"), ("realm=a=b", "a=b")],
+    [
+        ("node_cap=600", "600"),
+        ("since=2026-07-01", "2026-07-01"),
+        ("realm=acme", "acme"),
+        ("realm=a=b", "a=b"),
+        ("realm=007", "007"),
+        ("realm=true", "true"),
+        ('realm="7 "', "7 "),
+        ("many=[1, 2]", [1, 2]),
+    ],
 )
-def test_a_parameter_is_typed_as_it_is_written(text: str, value: object) -> None:
+def test_a_parameter_of_the_command_is_what_was_written_until_its_notebook_gives_it_a_type(
+    text: str, value: object
+) -> None:
     assert setting(text)[1] == value
 
 
