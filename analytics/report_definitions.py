@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics.errors import UnknownNameError, UsageError
+from analytics.parameters import understood
 from analytics.report_windows import EVERY, window_of
 
 FAIL_ON = ("new", "any", "never")
@@ -177,7 +178,7 @@ def _definition(path: Path, name: str, told: Mapping[str, Any], notebooks: Seque
         parameters=parameters,
         realms=_names(path, "realms", told.get("realms", "all"), ("all", "each")),
         families=_names(path, "families", told.get("families", ()), ("each",)),
-        says_realms="realms" in told or bool({"realm", "no_realm"} & set(parameters)),
+        says_realms="realms" in told or says_subject(parameters),
         **rest,
     )
     _check(path, made)
@@ -227,6 +228,12 @@ def _check(path: Path, made: Definition) -> None:
             f"{path} says families, but its report is {'of one strategy' if is_post_mortem else 'no post-mortem'}",
             hint="leave out one of them",
         )
+
+
+def says_subject(parameters: Mapping[str, Any]) -> bool:
+    """Whether parameters of a notebook say whose rows it shows; that it is not the NULL realm's does not."""
+    no_realm = understood("no_realm", parameters.get("no_realm", False), frozenset({"bool"}))
+    return bool(no_realm) or parameters.get("realm") is not None
 
 
 def setting(text: str) -> tuple[str, Any]:

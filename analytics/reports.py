@@ -95,11 +95,19 @@ def plan(
         every: When it is due, where it was not asked for by hand.
 
     Raises:
-        UsageError: A parameter is unknown or has another type.
+        UsageError: A parameter is unknown or has another type, or the realm is empty.
     """
     source = notebook_path(definition.notebook)
     known = declared_parameters(source)
-    values = checked(known, {**definition.parameters, **parameters})
+    given = {**definition.parameters, **parameters}
+    values = checked(known, given)
+    if given.get("realm") == "" and not values.get("no_realm"):
+        # An unset variable of a script. The notebook takes an empty name for all tenants.
+        raise UsageError(
+            "the realm is empty",
+            hint="name it; --no-realm for the runs without one, --all-realms (in a definition no realm at all) for all "
+            "side by side, where those of a tenant with an empty name stand, too",
+        )
     # The window is fixed here: "yesterday" must mean the same day in every cell and in the name of the folder.
     if definition.window and not {"since", "until"} & set(parameters):
         window = window_of(definition.window, today or datetime.now(UTC).date())
@@ -154,7 +162,12 @@ def render(planned: Plan) -> Rendered:
     target, values = planned.target, planned.values
     window, show_users = Window(planned.card.since, planned.card.until), bool(values.get("show_users"))
     forbidden = leak_gate.Forbidden.of(
-        values["lake"], target.parent, window=window, show_users=show_users, notebook=planned.notebook
+        values["lake"],
+        target.parent,
+        window=window,
+        show_users=show_users,
+        notebook=planned.notebook,
+        said=[planned.card.name, target.name, *_said(values)],
     )
     with staging(target.parent) as made:
         try:
@@ -185,6 +198,12 @@ def render(planned: Plan) -> Rendered:
     shutil.rmtree(target.with_name(target.name + report_cards.FAILED), ignore_errors=True)
     report_shelf.refresh(target.parent, {target.name})
     return Rendered(target / "report.html", target / "report.ipynb", target / "summary.json", facts, card)
+
+
+def _said(values: Mapping[str, Any]) -> list[str]:
+    """What whoever asked for the report wrote about its subject."""
+    places = ("lake", "previous", "counters", "gathered")
+    return [value for name, value in values.items() if isinstance(value, str) and name not in places]
 
 
 def _counters(where: str) -> str:

@@ -107,6 +107,8 @@ def test_extract_gives_json_to_programs(run, database_url, tmp_path):
             "check host, port",
         ),
         (["extract", "--retries", "-1"], 2, "--retries 5"),
+        (["report", "runaway_rules", "--realm", "", "--since", "2026-07-08"], 2, "the realm is empty"),
+        (["report", "runaway_rules", "--set", "realm=", "--since", "2026-07-08"], 2, "the realm is empty"),
         (["extract", "--patience", "long"], 2, "--patience 24h"),
         (["extract", "--database-url", "mysql://x/y"], 3, "PostgreSQL"),
         (["status", "--lake", "no-such-folder"], 3, "make demo"),

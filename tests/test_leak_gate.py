@@ -186,6 +186,60 @@ def test_a_report_of_one_tenant_names_no_other_and_none_of_its_runs_and_strategi
     assert not refused(None, "like-acme-north-user-1, For acme-user-1"), "programs are shown as they are written"
 
 
+def test_a_word_that_stands_in_reports_anyway_silences_nobody_though_it_is_a_users_id(
+    table: Table, fresh: Lake, folder: Path
+) -> None:
+    # One event of one tenant's client each; "night-owls" is a value in a run of acme, "night-lark" is one of acme's own users.
+    ordinary = (
+        "execution",
+        "metadata",
+        "September",
+        "Wednesday",
+        "strategy-analytics",
+        "python3",
+        "execution_count",
+        "mismatch",
+    )
+    for user in (*ordinary, "acme", "acme-north", "night-owls", "nightly-acme", "bonus for all"):
+        table.insert(realmId="acme-north", externalUserId=user, status="error", errorCode="DSL_ARITH_TYPE_MISMATCH")
+    trace = json.dumps([{"nodeId": "n1", "type": "field", "value": team} for team in ("night-owls", "night-lark")])
+    table.insert(realmId="acme", externalUserId="someone-1", trace=trace)
+    table.insert(realmId="acme", externalUserId="night-lark", status="error", errorCode="DSL_ARITH_TYPE_MISMATCH")
+    table.extract(fresh)
+    window = Window.parse("2026-07-07", "2026-07-10")
+    every = Forbidden.of(fresh.root, window=window, env={}, said=["nightly-acme", "bonus for all"])
+
+    def refused(realms: list[str | None] | None, said: str) -> str:
+        put(folder, "report.html", said)
+        try:
+            leak_gate.check(folder, every.about(realms))
+        except ReportError as error:
+            return error.message
+        return ""
+
+    for realms in (None, ["acme"], ["acme-north"]):
+        for word in (*ordinary, "nightly-acme", "bonus for all"):
+            assert not refused(realms, word), (realms, word)
+    assert not refused(None, "acme-north and acme"), "all tenants may be named"
+    assert not refused(["acme"], "acme")
+    assert not refused(["acme"], "night-owls"), "what acme's own rows say is no user of another tenant"
+    assert "a raw user id" in refused(["acme"], "night-lark"), "its own users are masked, also in values"
+    assert "a raw user id" in refused(None, "night-owls"), "where the tenant is in sight, it is one of its users"
+    assert "a raw user id" in refused(["acme"], "someone-1") and "a raw user id" in refused(["acme-north"], "someone-1")
+    assert "a raw user id" in refused(None, "user acme-north"), "where a user is named, it is the user"
+    assert "another tenant" in refused(["acme"], "acme-north")
+
+
+@pytest.mark.parametrize("name", ["2026", "1012", "Wednesday", "charset", "rect"])
+def test_a_tenant_named_like_a_year_or_a_word_silences_nobody_but_is_found_where_a_tenant_is_named(folder, name):
+    put(folder, "report.html", f"On {name}, in 2026, the realm is quiet.")
+    leak_gate.check(folder, forbidden(realms=frozenset({name})))
+    if name in ("2026", "rect"):
+        put(folder, "summary.json", f"realm {name}")
+        with pytest.raises(ReportError, match="another tenant"):
+            leak_gate.check(folder, forbidden(realms=frozenset({name})))
+
+
 NOTEBOOK = """import os, warnings
 from analytics.page.blocks import note
 print("lake", lake, "at", os.getcwd())

@@ -145,7 +145,7 @@ def test_no_name_leaves_the_folder_of_reports():
 @pytest.mark.parametrize(
     ("given", "said"),
     [({"famly": "x"}, "no parameter famly"), ({"family": 3}, "must be a text"), ({"no_realm": "yes"}, "must be true or false"),
-     ({"since": "soon"}, "is no date"), ({"family": "no such"}, "no strategy")],
+     ({"since": "soon"}, "is no date"), ({"family": "no such"}, "no strategy"), ({"realm": ""}, "the realm is empty")],
 )  # fmt: skip
 def test_wrong_parameters_are_refused_before_anything_runs(lake, tmp_path, given, said):
     with pytest.raises(UsageError, match=said):

@@ -25,7 +25,7 @@ from analytics.findings.thresholds import Thresholds, named
 from analytics.last_report import find_last, scope
 from analytics.page.text import plain
 from analytics.report_cards import Card, alarm
-from analytics.report_definitions import Definition, find, setting
+from analytics.report_definitions import Definition, find, says_subject, setting
 from analytics.reports import Rendered, folder_name
 from analytics.stories.runaway_answers import growing_words
 from analytics.stories.runaway_digest import digest
@@ -360,6 +360,11 @@ def test_a_parameter_of_the_command_is_what_was_written_until_its_notebook_gives
     text: str, value: object
 ) -> None:
     assert setting(text)[1] == value
+
+
+def test_not_the_null_realm_does_not_say_whose_rows_are_shown() -> None:
+    assert not says_subject({}) and not says_subject({"no_realm": False}) and not says_subject({"no_realm": "false"})
+    assert says_subject({"no_realm": "true"}) and says_subject({"realm": "acme"})
 
 
 def test_a_threshold_that_makes_no_sense_is_refused() -> None:

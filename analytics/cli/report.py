@@ -10,7 +10,7 @@ from analytics.cli.sight import must_choose
 from analytics.cli.terminal import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
 from analytics.opening import ENGINES
 from analytics.report_cards import alarm
-from analytics.report_definitions import FAIL_ON, find, setting
+from analytics.report_definitions import FAIL_ON, find, says_subject, setting
 from analytics.report_notebooks import REPORTS
 
 
@@ -84,12 +84,7 @@ def run_report(options: argparse.Namespace) -> int:
     settings = dict(setting(text) for text in options.set)
     definition = replace(definition, parameters={**definition.parameters, **settings})
     # A post-mortem is of one strategy, which is of one tenant.
-    if not (
-        is_chosen
-        or definition.says_realms
-        or {"realm", "no_realm"} & set(settings)
-        or definition.notebook == "post_mortem"
-    ):
+    if not (is_chosen or definition.says_realms or says_subject(settings) or definition.notebook == "post_mortem"):
         must_choose(Lake(find_lake(options.lake)))
     given: dict[str, Any] = {
         "realm": options.realm,

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from analytics import sql
 from analytics.lake import Lake
 from analytics.leak_gate import secrets
-from analytics.leak_gate.ids import key, words_of
+from analytics.leak_gate.ids import key
+from analytics.leak_gate.vocabulary import is_own_word
 from analytics.object_store import LakePath, place
+from analytics.people.telling import is_telling
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 
 _LOOK_BACK = timedelta(days=14)
 """Reports look back so far for what is usual, and may show a run of then."""
-_VOCABULARY = ("page", "charts", "stories", "findings", "program")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,8 @@ class Forbidden:
         own: The tenants it is about; ``None`` for all.
         lake: For what is asked only when something was found.
         window: Which runs it can show.
-        code: What its notebook says before it is run. A name in it was written by whoever wrote the notebook.
+        code: What its notebook says before it is run, and what whoever asked for the report said. A name in it was written by
+            them.
     """
 
     secrets: Mapping[str, str]
@@ -61,6 +61,7 @@ class Forbidden:
         realms: Sequence[str | None] | None = None,
         show_users: bool = False,
         notebook: Path | None = None,
+        said: Iterable[str] = (),
         env: Mapping[str, str] | None = None,
     ) -> Forbidden:
         """What may not be read in a report of this lake.
@@ -72,6 +73,7 @@ class Forbidden:
             realms: The tenants it is about; ``None`` for all.
             show_users: Users may be named in it.
             notebook: What is executed.
+            said: The report's name and parameters.
             env: The environment; that of the process when not given.
 
         Raises:
@@ -81,7 +83,7 @@ class Forbidden:
             secrets.secrets(env),
             frozenset(secrets.hosts(env)),
             secrets.folders(place(lake) if lake else None, Path(out) if out else None),
-            code=notebook.read_text(encoding="utf-8") if notebook else "",
+            code="\n".join([*([notebook.read_text(encoding="utf-8")] if notebook else []), *said]),
         )
         if lake is None or window is None:
             return machine
@@ -98,15 +100,6 @@ class Forbidden:
             return self
         others = frozenset(realm for realm in self.lake.realms if realm and realm not in realms)
         return replace(self, own=tuple(realms), realms=others)
-
-    @staticmethod
-    def is_own_word(text: str) -> bool:
-        """The reports themselves say it, whoever else does: it cannot be told from their words."""
-        made = key(text)
-        if made is None or made.text != text:
-            return False
-        vocabulary, words = _vocabulary()
-        return words.issuperset(made.words) and made.at(vocabulary) >= 0
 
     @functools.cached_property
     def _in_sight(self) -> Warehouse:
@@ -134,7 +127,31 @@ class Forbidden:
             since=self.window.since,
             until=self.window.until,
         )
-        return dict(asked.fetchall())
+        kinds = dict(asked.fetchall())
+        # An id may be a date or a word, where no engine made it.
+        telling = [name for name in kinds if is_telling(name)]
+        return {name: kinds[name] for name in self.without_authors_words(telling, rows=True)}
+
+    def leaked_users(self, found: Sequence[str]) -> list[str]:
+        """Those ids of users that would not stand there if the user did not exist.
+
+        Whoever may call the engine chooses the ids that it logs: an ordinary word, or the name of a tenant. Such a word stands in
+        reports anyway, and may not keep one from being published.
+
+        Args:
+            found: What was found in a report.
+        """
+        shown = () if self.lake is None else self._in_sight.realms
+        left = [word for word in self.without_authors_words(found, rows=False) if word not in shown]
+        if not left or self.lake is None or self.window is None or self.own is None:
+            return left
+        # What the rows of the report's own tenants say is theirs, unless it is one of their own users.
+        asked = self._in_sight.sql(
+            sql.text("leaks", "users_among"), found=left, since=self.window.since, until=self.window.until
+        )
+        own = {word for (word,) in asked.fetchall()}
+        others = self.without_authors_words([word for word in left if word not in own], rows=True)
+        return [word for word in left if word in own or word in others]
 
     def without_authors_words(self, found: Sequence[str], *, rows: bool, own: bool = True) -> list[str]:
         """Those words that neither the reports nor the authors in sight write anyway.
@@ -144,7 +161,7 @@ class Forbidden:
             rows: Words in a tenant's rows are its own, too. Not for ids of users: the rows are where they come from.
             own: Words of the reports themselves, and of the notebook, do not count.
         """
-        left = [word for word in found if not (own and (self.is_own_word(word) or self._is_in_code(word)))]
+        left = [word for word in found if not (own and (is_own_word(word) or self._is_in_code(word)))]
         if not left or self.lake is None or self.window is None:
             return left
         lake = self._in_sight
@@ -173,33 +190,3 @@ def tenants(parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str
     if parameters.get("realm"):
         return [str(parameters["realm"])]
     return [facts["realm_id"]] if "realm_id" in facts else None
-
-
-@functools.cache
-def _vocabulary() -> tuple[str, frozenset[str]]:
-    """The reports' own words: texts and names in the modules that write them, without the docstrings' examples."""
-    package = Path(str(resources.files("analytics")))
-    words: list[str] = []
-    for path in (path for room in _VOCABULARY for path in sorted((package / room).glob("*.py"))):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
-                words.append(node.value)
-            elif name := _name(node):
-                words.append(name)
-    text = "\n".join(words)
-    return text, words_of(text)
-
-
-_NAMES: Mapping[type[ast.AST], Callable[[Any], str | None]] = {
-    ast.Name: lambda node: node.id,
-    ast.Attribute: lambda node: node.attr,
-    ast.arg: lambda node: node.arg,
-    ast.keyword: lambda node: node.arg,
-}
-
-
-def _name(node: ast.AST) -> str:
-    read = _NAMES.get(type(node))
-    return (read(node) if read else None) or ""

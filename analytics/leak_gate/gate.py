@@ -12,6 +12,7 @@ from analytics.errors import ReportError
 from analytics.leak_gate import ids
 from analytics.leak_gate.forbidden import Forbidden
 from analytics.leak_gate.texts import Told, told
+from analytics.leak_gate.vocabulary import is_own_phrase, is_own_word
 from analytics.people.telling import is_telling
 
 _PICTURES = (".png", ".jpg", ".webp")
@@ -21,6 +22,7 @@ _WHO = re.compile(r'<section id="who".*?</section>', re.S)
 _AUTHOR = re.compile(r"<bdi[^>]*>([^<]*)</bdi>")
 _USER, _REALM = "a raw user id", "the name of another tenant"
 _LEAST = {_USER: 8, _REALM: 4}
+_DIGITS = 8
 _MOST = 200
 _IN_A_LINE = 5
 
@@ -89,7 +91,7 @@ def search(file: Told, forbidden: Forbidden) -> Iterator[Leak]:
 
     for secret, what in forbidden.secrets.items():
         at = _stands(secret, file.text)
-        if (at >= 0 or _stands(secret, file.raw) >= 0) and not forbidden.is_own_word(secret):
+        if (at >= 0 or _stands(secret, file.raw) >= 0) and not is_own_word(secret):
             yield leak(what, at) if at >= 0 else Leak(what, file.name, "")
     if (at := _host(file.text, forbidden.hosts)) >= 0:
         yield leak("an address of the database", at)
@@ -141,35 +143,42 @@ def _names(kind: str, names: frozenset[str], file: Told, forbidden: Forbidden) -
     """Where names stand that cannot be there by chance, or stand where such names come."""
     if not names:
         return
-    known = ids.keys(names, lambda text: is_telling(text, _LEAST[kind]))
+    known = ids.keys(names, lambda text: _is_telling(text, _LEAST[kind]))
     found = {known[made]: at for made, at in islice(ids.standing(file.text, known), _MOST)}
+    leaked: list[str] = []
     if found:
-        for name in forbidden.without_authors_words(list(found), rows=kind == _REALM):
+        listed = list(found)
+        leaked = forbidden.leaked_users(listed) if kind == _USER else forbidden.without_authors_words(listed, rows=True)
+        for name in leaked:
             yield file.place(found[name])
     word = "user" if kind == _USER else "realm|tenant"
     for key, text, place in file.keyed:
         if text in names and re.search(word, key, re.IGNORECASE):
             yield place
-    # Short ones count where a user is named: "user 7", "externalUserId": "7", the table of users.
-    telling = set(known.values())
+    # Short ones count where a user is named: "user 7", "externalUserId": "7", the table of users; so does an ordinary word.
     named: dict[str, int] = {}
-    for text, at in _in_context(file.text, word):
-        # Behind "user" come words of the sentence, too.
-        is_word = kind == _USER and not any(map(str.isdigit, text))
-        if text in names and text not in telling and not (is_word and forbidden.is_own_word(text)):
+    for text, at, phrase in _in_context(file.text, word):
+        # Behind "user" and "realm" come words of the sentence, too.
+        is_word = is_own_phrase(phrase) or (kind == _USER and not any(map(str.isdigit, text)) and is_own_word(text))
+        if text in names and text not in leaked and not is_word:
             named.setdefault(text, at)
     for text in forbidden.without_authors_words(list(islice(named, _MOST)), rows=kind == _REALM, own=False):
         yield file.place(named[text])
 
 
-def _in_context(text: str, word: str) -> Iterator[tuple[str, int]]:
-    """What stands where users (or tenants) are named, and where."""
+def _is_telling(text: str, least: int) -> bool:
+    """As for people's ids; a few digits are a year or a count, whosever name they are."""
+    return is_telling(text, max(least, _DIGITS) if text.isdigit() else least)
+
+
+def _in_context(text: str, word: str) -> Iterator[tuple[str, int, str]]:
+    """What stands where users (or tenants) are named, where, and with the word before it."""
     named = re.compile(
         rf"(?:{word})(?:[_ ]?id)?[\"']?[\s:(=]{{1,3}}(?:<[^<>]*>)*[\"']?(?=\w)([^\s\"'<>&,;)]+)", re.IGNORECASE
     )
     for match in named.finditer(text):
-        yield match[1].rstrip(".:"), match.start()
+        yield match[1].rstrip(".:"), match.start(), match[0].rstrip(".:")
     if word == "user":
         for section in _WHO.finditer(text):
             for cell in _AUTHOR.finditer(text, section.start(), section.end()):
-                yield cell[1], cell.start()
+                yield cell[1], cell.start(), cell[0]

@@ -7,8 +7,14 @@ with found as (
     from (select unnest($found::varchar[]) as word, unnest($written::varchar[]) as written)
 ),
 names as (
-  select distinct unnest([case_name, error_code, external_game_id, external_task_id, strategy_id, execution_id]) as word
+  select distinct unnest([
+      case_name, error_code, external_game_id, external_task_id, strategy_id, execution_id, strategy_type, parent_strategy_id
+    ]) as word
     from executions
+   where created_at >= $since and created_at < $until or created_at is null
+  union
+  -- an error's code is also told in words
+  select distinct unnest(string_split(lower(error_code), '_')) from executions
    where created_at >= $since and created_at < $until or created_at is null
   union
   select distinct node_id from node_days
