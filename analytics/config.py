@@ -106,9 +106,10 @@ class Settings:
 
         Raises:
             ConfigurationError: The rate is no number between 0 and 1, the file of rates says something that cannot be, the
-                patience is no duration, the retries no count, the retention no number of days; or a pseudonym key was said twice.
+                patience is no duration, the retries no count, the retention no number of days; a pseudonym key was said twice,
+                or a variable's value stands in quotation marks.
         """
-        source = os.environ if env is None else env
+        source = _unquoted(os.environ if env is None else env)
         rate = sample_rate if sample_rate is not None else source.get("ANALYTICS_SAMPLE_RATE") or None
         otherwise = DEFAULT_SAMPLE_RATE if rate is None else checked_rate(rate)
         file = sample_rates if sample_rates is not None else source.get("ANALYTICS_SAMPLE_RATES")
@@ -122,19 +123,39 @@ class Settings:
             database_url=database_url or source.get("ANALYTICS_DATABASE_URL") or source.get("DATABASE_URL") or "",
             lake=place(lake or source.get("ANALYTICS_LAKE") or "lake"),
             lake_is_default=not (lake or source.get("ANALYTICS_LAKE")),
-            reports=Path(reports or source.get("ANALYTICS_REPORTS") or "reports/out"),
-            rates=Rates.read(file, otherwise=otherwise, otherwise_is_default=rate is None)
+            reports=Path(reports or source.get("ANALYTICS_REPORTS") or "reports/out").expanduser(),
+            rates=Rates.read(Path(file).expanduser(), otherwise=otherwise, otherwise_is_default=rate is None)
             if file
             else Rates((), otherwise, rate is None),
-            counters=counters or source.get("ANALYTICS_COUNTERS") or "",
+            counters=_place_of_counters(counters or source.get("ANALYTICS_COUNTERS") or ""),
             patience=_duration(patience if patience is not None else source.get("ANALYTICS_PATIENCE") or PATIENCE),
             retries=_count(retries if retries is not None else source.get("ANALYTICS_RETRIES") or RETRIES),
             source_retention=_retention(source_retention or source.get("ANALYTICS_SOURCE_RETENTION") or ""),
             pseudonym_key=key,
-            pseudonym_key_file=key_file,
+            pseudonym_key_file=str(Path(key_file).expanduser()) if key_file else "",
             data_fields=_data_fields(source.get("ANALYTICS_DATA_FIELDS") or ""),
             min_users=_users(min_users or source.get("ANALYTICS_MIN_USERS") or 1),
         )
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment for a process of our own, with these variables."""
+    return {**os.environ, **more}
+
+
+def _unquoted(source: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables, none of them in quotation marks, which `docker --env-file` and systemd's cousins hand on as they are."""
+    for name, value in source.items():
+        if name.startswith("ANALYTICS_") and len(value) > 1 and value[0] in "\"'" and value[0] == value[-1]:
+            raise ConfigurationError(
+                f"the value of {name} stands in quotation marks, which are a part of it",
+                hint=f"write {name}=value without them: no shell reads this file",
+            )
+    return source
+
+
+def _place_of_counters(said: str) -> str:
+    return said if "://" in said else os.path.expanduser(said)  # noqa: PTH111  # a Path would change a wrong URL
 
 
 def secret_variables(env: Mapping[str, str] | None = None) -> dict[str, str]:

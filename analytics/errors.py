@@ -63,6 +63,12 @@ class AnalyticsError(Exception):
         return [f"{type(self).__name__}: {self}", *([f"  {line}"] if line else [])]
 
 
+def named(error: BaseException) -> str:
+    """An exception in words: its class where it has none (a bare ``assert``, a ``MemoryError``), and what it says."""
+    said = str(error).strip()
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
 def _line_of_cell(traceback: TracebackType | None) -> str:
     """The line of a notebook's cell that an error came through; empty when the cell has no other, or it was no cell."""
     found = ""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from analytics import lock, report_cards, report_shelf
-from analytics.config import Settings
+from analytics.config import Settings, child_environment
 from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError
 from analytics.lake import Lake
 from analytics.model import DayRecord
@@ -212,13 +212,15 @@ class _Runner:
     def _process(self, job: Job, inputs: str) -> tuple[int | None, str]:
         """Exit code (None when its time was over) and last words of the report's process."""
         limit = time.monotonic() + 60 * job.definition.timeout_minutes
-        with tempfile.TemporaryFile() as said:
+        # What a report's process and its kernel leave in the folder of temporary files goes with them, however they end.
+        with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory(prefix="strategy-analytics-") as temporary:
             child = subprocess.Popen(
                 [sys.executable, "-m", "analytics.report_worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 text=True,
+                env=child_environment(TMPDIR=temporary),
             )
             code: int | None = None
             try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics import report_shelf, reports
-from analytics.errors import AnalyticsError, ReportError, UsageError
+from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.report_definitions import Definition
 from analytics.report_failures import publish
 from analytics.report_jobs import Job
@@ -43,7 +43,7 @@ def work(told: dict[str, Any]) -> int:
     except ReportError:
         return FAILED  # published where it happened
     except (AnalyticsError, OSError, MemoryError) as error:
-        known = error if isinstance(error, AnalyticsError) else ReportError(f"{type(error).__name__}: {error}")
+        known = error if isinstance(error, AnalyticsError) else ReportError(named(error))
         publish(planned.target, planned.card, known)
         report_shelf.refresh(out, {planned.target.name})
         return FAILED

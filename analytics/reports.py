@@ -16,7 +16,7 @@ from typing import Any
 
 from analytics import leak_gate, report_cards, report_shelf
 from analytics.config import Settings
-from analytics.errors import ReportError, UsageError
+from analytics.errors import ReportError, UsageError, named
 from analytics.findings.lookup import days_around
 from analytics.last_report import find_last, scope
 from analytics.object_store import place
@@ -250,13 +250,18 @@ def assemble(notebook: Path, *, made_at: datetime | None = None) -> tuple[str, s
     book = nbformat.read(notebook, as_version=4)
     blocks: list[str] = []
     facts: dict[str, Any] = {}
+    left_out = 0
     for cell in book.cells:
         for output in cell.get("outputs", []):
             marks = output.get("metadata", {})
             if "analytics" in marks.get("text/html", {}):
                 blocks.append(output["data"]["text/html"])
-            if "analytics" in marks.get("application/json", {}):
+            elif "analytics" in marks.get("application/json", {}):
                 facts = output["data"]["application/json"]
+            elif output.output_type in ("display_data", "execute_result") or output.get("name") == "stdout":
+                left_out += 1
+    if left_out or not blocks:
+        blocks.append(_left_out(left_out, is_blank=not blocks))
     title = str(facts.get("title") or facts.get("report") or "Report")
     nav = [(str(href), str(label)) for href, label in facts.pop("nav", [])]
     code = [cell.source for cell in book.cells if cell.cell_type == "code"]
@@ -264,6 +269,19 @@ def assemble(notebook: Path, *, made_at: datetime | None = None) -> tuple[str, s
     footer = f"Made by strategy-analytics from the execution log{when}. Same facts for programs: summary.json"
     nav = [(report_shelf.HOME, "Reports"), *nav]
     return title, page.document(title, blocks, nav=nav, footer=footer, code_cells=code, has_neighbours=True), facts
+
+
+def _left_out(count: int, *, is_blank: bool) -> str:
+    """What a page says of outputs that it does not take: anybody's HTML, pictures that cannot be searched, printed text."""
+    from analytics import page
+
+    are = "1 output of its notebook is" if count == 1 else f"{count} outputs of its notebook are"
+    begin = "This report shows nothing" if is_blank else "This is not all"
+    why = f": {are} in report.ipynb only" if count else ": no cell of its notebook shows anything"
+    return page.note(
+        f"{begin}{why}. A page takes answers of lake.sql() and what analytics and its pages make, such as page.table(), not the "
+        "HTML, pictures and printed text of others."
+    ).in_page
 
 
 def _execute(
@@ -279,6 +297,7 @@ def _execute(
             str(executed),
             parameters=dict(values),
             kernel_name="python3",
+            language="python",  # another editor may have left it out; the kernel is ours, whatever the notebook says
             progress_bar=False,
             log_output=False,
             # The kernel warns about its loopback port on every start; errors still come through.
@@ -287,7 +306,7 @@ def _execute(
     except (PapermillExecutionError, DeadKernelError) as error:
         if executed.is_file():
             leak_gate.clean(executed, forbidden, target)
-        said = error.evalue if isinstance(error, PapermillExecutionError) else str(error)
+        said = (error.evalue or error.ename) if isinstance(error, PapermillExecutionError) else named(error)
         said = leak_gate.clean_text(said, forbidden)
         where = f"cell {error.exec_count}" if isinstance(error, PapermillExecutionError) else "the kernel"
         raise ReportError(f"the notebook failed in {where}: {said}") from None

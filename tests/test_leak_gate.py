@@ -259,7 +259,8 @@ def small(lake, monkeypatch, tmp_path):
         nbformat.v4.new_code_cell(NOTEBOOK),
         nbformat.v4.new_code_cell(STOP),
     ])  # fmt: skip
-    book.metadata = {"language_info": {"name": "python"}, "kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    # As another editor saves it, without a language: the kernel is ours anyway.
+    book.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     nbformat.write(book, tmp_path / "small.ipynb")
     monkeypatch.setattr(reports, "notebook_path", lambda report: tmp_path / "small.ipynb")
     known = {"since": "2026-07-07", "until": "2026-07-10", "lake": str(lake.root)}

@@ -38,7 +38,8 @@ def opened(lake: Lake) -> OpenLake:
 
 
 def html_of(shown: object) -> str:
-    return str(shown._repr_mimebundle_()["text/html"]).partition("</style>")[2]  # type: ignore[attr-defined]
+    made = shown._repr_mimebundle_()  # type: ignore[attr-defined]
+    return str((made[0] if isinstance(made, tuple) else made)["text/html"]).partition("</style>")[2]
 
 
 # ---- the lake --------------------------------------------------------------------------------------------------------

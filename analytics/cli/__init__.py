@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import NoReturn
@@ -28,8 +29,8 @@ from analytics.cli import (
     report_run,
     schedule,
 )
-from analytics.cli.terminal import Priority, say
-from analytics.errors import AnalyticsError, LakeLockedError
+from analytics.cli.terminal import Priority, discard, own_streams, say
+from analytics.errors import AnalyticsError, LakeLockedError, named
 
 __all__ = ["main"]
 
@@ -46,13 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What the embedded server's wheel and the kernel's transport warn about is no concern of the user of a command.
     warnings.filterwarnings("ignore", category=UserWarning)
     warnings.filterwarnings("ignore", category=RuntimeWarning)
-    parser = _parser()
-    options = parser.parse_args(_verb(sys.argv[1:] if arguments is None else list(arguments)))
-    if options.run is None:
-        parser.print_help()
-        return 0
+    own_streams()
     try:
-        code: int = options.run(options)
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
         return code
     except AnalyticsError as error:
@@ -66,14 +63,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("strategy-analytics: interrupted; finished partitions stay", priority=Priority.WARNING)
         return 130
     except BrokenPipeError:
-        # The reader of a pipe left (| head): nothing is wrong, but Python would complain when it flushes at exit.
-        sys.stdout = None
+        # The reader of a pipe left (| head): nothing is wrong.
+        discard(sys.stdout)
         return 0
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         say(f"strategy-analytics: {error.strerror or error}:{where}", priority=Priority.ERROR)
         say("  check that the folder exists, its rights, and the free space (df -h)", priority=Priority.ERROR)
         return 3
+    except MemoryError:
+        say(
+            "strategy-analytics: there is not enough memory\n  give it more, or a shorter window",
+            priority=Priority.ERROR,
+        )
+        return 3
+    except Exception as error:
+        # A fault of ours. Where it came up helps to mend it; its code may not be that of a check that failed.
+        traceback.print_exc(file=sys.stderr)
+        say(f"strategy-analytics: this is a fault of the program: {named(error)}", priority=Priority.ERROR)
+        return 3
+
+
+def _run(words: list[str]) -> int:
+    parser = _parser()
+    try:
+        options = parser.parse_args(_verb(words))
+        if options.run is None:
+            parser.print_help()
+            return 0
+        return int(options.run(options))
+    except SystemExit:
+        sys.stdout.flush()  # --help and --version, into a pipe whose reader may be gone
+        raise
 
 
 class _Parser(argparse.ArgumentParser):

@@ -24,6 +24,7 @@ from analytics.page.text import as_json, visible
 if TYPE_CHECKING:
     from analytics.retention import Alarm
 
+_LAST_STREAM = 2
 _ARENA_MAX = -8  # of malloc.h
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -45,7 +46,10 @@ def say(*words: object, priority: Priority = Priority.INFO) -> None:
     """Words for a person, on stderr. Authors' text cannot move the cursor, nor begin a line of the journal."""
     mark = f"<{priority.value}>" if is_journal(sys.stderr) else ""
     for line in " ".join(map(str, words)).split("\n"):
-        print(mark + visible(line), file=sys.stderr, flush=True)
+        try:
+            print(_in_encoding(mark + visible(line), sys.stderr), file=sys.stderr, flush=True)
+        except (OSError, ValueError):  # nobody reads them any more; the work goes on
+            discard(sys.stderr)
 
 
 def is_journal(stream: TextIO) -> bool:
@@ -62,9 +66,30 @@ def is_journal(stream: TextIO) -> bool:
 
 def put(text: str) -> None:
     """Words as data, on stdout. What cannot be seen, or is not in its encoding (a cron job's may be old), is escaped."""
-    text = visible(text, lines=True)
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    print(_in_encoding(visible(text, lines=True), sys.stdout))
+
+
+def _in_encoding(text: str, stream: TextIO) -> str:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def discard(stream: TextIO) -> None:
+    """What is still to be written there goes nowhere: its reader has left, and Python would complain when it flushes at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+def own_streams() -> None:
+    """Have something at 0, 1 and 2: what is opened first would get their numbers, and be written over by whoever prints there."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STREAM:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def put_json(value: Any) -> None:
@@ -89,7 +114,10 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for row in listed[:_MOST_ROWS]:
         table.add_row(*(Text(_cell(value)) for value in row))
     # Wide results are for a pager or a pipe: folding them into 80 columns would be unreadable.
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000, soft_wrap=True).print(table)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000, soft_wrap=True)
+    with console.capture() as drawn:  # rich would end the process with code 1 when the reader has left
+        console.print(table)
+    sys.stdout.write(drawn.get())
     if len(listed) > _MOST_ROWS:
         say(f"… {len(listed) - _MOST_ROWS:,} more rows; --format csv shows all")
 

@@ -17,8 +17,11 @@ from analytics.people.telling import is_telling
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ADDRESS = re.compile(r"://[^/\s:@]+(?::[^/\s@]*)?@[^\s/?#\"']+")
-_KERNEL_FILE = re.compile(r"\S*ipykernel_\d+/\d+\.py")
-_INSTALLED = re.compile(r"(?:/[\w.+-]+)+/((?:site-packages|python3\.\d+)/[\w./+-]+)")
+# Each begins where a word or a path does: tried at every letter of a long one they would take hours.
+_KERNEL_FILE = re.compile(r"(?<!\S)\S*?ipykernel_\d+/\d+\.py")
+_INSTALLED = re.compile(r"(?<![\w.+/-])(?:/[\w.+-]+)+?/((?:site-packages|python3\.\d+)/[\w./+-]+)")
+_MOST = 50_000
+"""Letters that are kept of what a cell prints: a page does not show it, and nobody reads more."""
 _FRAME = re.compile(r"\s*(?:File )?(\S.*?:\d+|Cell In\[\d+\], line \d+)(?:, in (\w+)|.*)")
 _PLACES = {
     "lake": "the folder of the lake it was made from; empty for $ANALYTICS_LAKE, else lake, else the demo's",
@@ -58,7 +61,11 @@ def clean(notebook: Path, forbidden: Forbidden, published: Path | None = None) -
         if "injected-parameters" in tags:
             cell.source = _portable(cell.source, published or notebook.parent)
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        room = _MOST
         for output in cell.get("outputs", []):
+            if output.output_type == "stream":  # a cell may print any number of times
+                output.text = _bounded(output.text, room)
+                room = max(0, room - len(output.text))
             _clean_output(output, forbidden)
     nbformat.write(book, notebook)
 
@@ -70,7 +77,7 @@ def clean_text(text: str, forbidden: Forbidden) -> str:
         text: Of an error, or what a cell printed.
         forbidden: What may not be in it.
     """
-    text = _CONTROL.sub("", _ANSI.sub("", text))
+    text = _CONTROL.sub("", _ANSI.sub("", _bounded(text, _MOST)))
     for secret in sorted(forbidden.secrets, key=len, reverse=True):
         text = text.replace(secret, "•••")
     text = _ADDRESS.sub("://•••", text)
@@ -86,12 +93,22 @@ def clean_text(text: str, forbidden: Forbidden) -> str:
     return text
 
 
+def _bounded(text: str, room: int) -> str:
+    """A text of so many letters, and what was left out of its middle: a cell may print gigabytes."""
+    if len(text) <= room:
+        return text
+    end = room // 2
+    return f"{text[: room - end]}\n… {len(text) - room:,} letters left out …\n{text[len(text) - end :]}"
+
+
 def _clean_output(output: Any, forbidden: Forbidden) -> None:
     if output.output_type == "stream":
         output.text = clean_text(output.text, forbidden)
     elif output.output_type == "error":
         output.evalue = clean_text(output.evalue, forbidden)
-        output.traceback = [*_frames("\n".join(output.traceback), forbidden), f"{output.ename}: {output.evalue}"]
+        # The frames next to the error are the last ones.
+        frames = _frames("\n".join(output.traceback)[-_MOST:], forbidden)
+        output.traceback = [*frames, f"{output.ename}: {output.evalue}" if output.evalue else output.ename]
     else:
         # The marks of the package's own blocks stay; a display's other notes are the kernel's.
         output.metadata = {

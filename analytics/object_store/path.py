@@ -166,7 +166,7 @@ def place(text: str | os.PathLike[str] | LakePath) -> LakePath:
     """
     if isinstance(text, ObjectPath):
         return text
-    said = os.fspath(text)
+    said = os.path.expanduser(os.fspath(text))  # noqa: PTH111  # a shell has not always seen it: --lake=~/lake, a file of variables
     scheme, colon, rest = said.partition("://")
     if not colon or "/" in scheme:
         return Path(said)

@@ -14,7 +14,7 @@ from analytics.page.text import Inline, Markup, inline, plain
 
 __all__ = ["Block", "Body", "Kind", "html_of", "style", "stylesheet", "text_of"]
 
-Kind: TypeAlias = Literal["head", "body", "foot", "style"]
+Kind: TypeAlias = Literal["head", "body", "foot", "style", "answer"]
 Body: TypeAlias = "Block | Inline | Iterable[Body]"
 
 
@@ -41,7 +41,7 @@ class Block:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         """What a notebook shows. The metadata lets a report find its blocks among the outputs of the cells."""
         # The head brings the style sheet, so that a notebook in JupyterLab looks like the report it becomes.
-        sheet = str(style_tag()) if self.kind in ("head", "style") else ""
+        sheet = str(style_tag()) if self.kind in ("head", "style", "answer") else ""
         shown = sheet + self.in_page
         facts: dict[str, Any] = {} if self.kind == "style" else {"text/html": {"analytics": {"block": self.kind}}}
         return {"text/html": shown, "text/plain": self.text}, facts

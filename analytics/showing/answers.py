@@ -32,12 +32,12 @@ def shown(relation: duckdb.DuckDBPyRelation) -> page.Block:
     except duckdb.Error as error:
         told, _, place = str(error).partition("\n\n")
         parts = [page.banner(f"DuckDB: {told}"), *([page.code(place)] if place else [])]
-        return page.Block(page.Markup("").join(part.html for part in parts), f"DuckDB: {error}", "style")
+        return page.Block(page.Markup("").join(part.html for part in parts), f"DuckDB: {error}", "answer")
     names = list(relation.columns)
     types = [str(kind) for kind in relation.types]
     if not rows:
         note = page.note(f"No rows. Columns: {', '.join(names)}.")
-        return page.Block(note.html, note.text, "style")
+        return page.Block(note.html, note.text, "answer")
     columns = [
         page.Column(
             str(place),
@@ -54,7 +54,7 @@ def shown(relation: duckdb.DuckDBPyRelation) -> page.Block:
         else f"{len(rows)} row{'s' * (len(rows) != 1)}."
     )
     html = page.Markup('<div class="rows">{}</div>{}').format(table.html, page.note(below).html)
-    return page.Block(html, f"{table.text}\n{below}", "style")
+    return page.Block(html, f"{table.text}\n{below}", "answer")
 
 
 def value(cell: Any) -> page.Markup:

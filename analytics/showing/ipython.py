@@ -50,8 +50,8 @@ def _line(shell: Any) -> str:
     return str(completer.line_buffer or "")
 
 
-def _bundle(relation: Any) -> dict[str, str]:
-    return answers.shown(relation)._repr_mimebundle_()[0]
+def _bundle(relation: Any) -> tuple[dict[str, str], dict[str, Any]]:
+    return answers.shown(relation)._repr_mimebundle_()
 
 
 def _shell() -> Any:

@@ -29,12 +29,14 @@ def _kind() -> type[Any]:
     class Listing(pd.DataFrame):  # type: ignore[misc]  # pandas ships no types
         """A frame of names and sentences."""
 
-        def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        def _repr_mimebundle_(
+            self, include: object = None, exclude: object = None
+        ) -> tuple[dict[str, Any], dict[str, Any]]:
             columns = [page.Column(name, name, role="wide" if name == self.columns[-1] else None) for name in self]
             cells = [{name: _shown(name, cell) for name, cell in row.items()} for row in self.to_dict("records")]
             table = page.table(cells, columns)
             html = page.Markup('<div class="rows">{}</div>').format(table.html)
-            return page.Block(html, repr(self), "style")._repr_mimebundle_()[0]
+            return page.Block(html, repr(self), "answer")._repr_mimebundle_()
 
         def __repr__(self) -> str:
             return _text(self)
