@@ -123,16 +123,16 @@ class Settings:
             database_url=database_url or source.get("ANALYTICS_DATABASE_URL") or source.get("DATABASE_URL") or "",
             lake=place(lake or source.get("ANALYTICS_LAKE") or "lake"),
             lake_is_default=not (lake or source.get("ANALYTICS_LAKE")),
-            reports=Path(reports or source.get("ANALYTICS_REPORTS") or "reports/out").expanduser(),
-            rates=Rates.read(Path(file).expanduser(), otherwise=otherwise, otherwise_is_default=rate is None)
+            reports=Path(_at_home(str(reports or source.get("ANALYTICS_REPORTS") or "reports/out"))),
+            rates=Rates.read(_at_home(str(file)), otherwise=otherwise, otherwise_is_default=rate is None)
             if file
             else Rates((), otherwise, rate is None),
-            counters=_place_of_counters(counters or source.get("ANALYTICS_COUNTERS") or ""),
+            counters=_at_home(counters or source.get("ANALYTICS_COUNTERS") or ""),
             patience=_duration(patience if patience is not None else source.get("ANALYTICS_PATIENCE") or PATIENCE),
             retries=_count(retries if retries is not None else source.get("ANALYTICS_RETRIES") or RETRIES),
             source_retention=_retention(source_retention or source.get("ANALYTICS_SOURCE_RETENTION") or ""),
             pseudonym_key=key,
-            pseudonym_key_file=str(Path(key_file).expanduser()) if key_file else "",
+            pseudonym_key_file=_at_home(key_file),
             data_fields=_data_fields(source.get("ANALYTICS_DATA_FIELDS") or ""),
             min_users=_users(min_users or source.get("ANALYTICS_MIN_USERS") or 1),
         )
@@ -154,8 +154,9 @@ def _unquoted(source: Mapping[str, str]) -> Mapping[str, str]:
     return source
 
 
-def _place_of_counters(said: str) -> str:
-    return said if "://" in said else os.path.expanduser(said)  # noqa: PTH111  # a Path would change a wrong URL
+def _at_home(said: str) -> str:
+    """A path without its tilde, where no shell has seen it. Path's own way raises for strangers, and would change an address."""
+    return os.path.expanduser(said)  # noqa: PTH111
 
 
 def secret_variables(env: Mapping[str, str] | None = None) -> dict[str, str]:

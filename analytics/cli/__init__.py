@@ -29,6 +29,7 @@ from analytics.cli import (
     report_run,
     schedule,
 )
+from analytics.cli.arguments import check_paths, check_words
 from analytics.cli.terminal import Priority, discard, own_streams, say
 from analytics.errors import AnalyticsError, LakeLockedError, named
 
@@ -87,7 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     parser = _parser()
     try:
+        check_words(words)
         options = parser.parse_args(_verb(words))
+        check_paths(options)
         if options.run is None:
             parser.print_help()
             return 0

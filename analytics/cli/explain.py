@@ -6,6 +6,7 @@ import argparse
 import shutil
 from pathlib import Path
 
+from analytics.cli.outfile import add_overwrite, ensure_ours
 from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chosen_realms, put, put_json
 
 _WIDEST = 120
@@ -22,6 +23,7 @@ def add(verbs: Verbs) -> None:
     form.add_argument("--json", action="store_true", help="everything, values in full")
     form.add_argument("--html", type=Path, metavar="FILE", help="write a page instead; prints its path")
     parser.add_argument("--show-users", action="store_true", help="show user ids; masked otherwise")
+    add_overwrite(parser)
     parser.add_argument("--versus", type=int, metavar="VERSION", help="what this version pays on the same inputs")
     parser.set_defaults(run=run_explain)
 
@@ -42,6 +44,7 @@ def run_explain(options: argparse.Namespace) -> int:
     if options.json:
         put_json(found.to_dict())
     elif options.html:
+        ensure_ours(options.html, (), overwrite=options.overwrite)
         options.html.write_text(found.document(), encoding="utf-8")
         put(str(options.html))
     else:

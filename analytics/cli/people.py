@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analytics.cli.outfile import add_overwrite, ensure_ours, write_parquet
 from analytics.cli.terminal import (
     Priority,
     Verbs,
@@ -41,6 +42,7 @@ def add(verbs: Verbs) -> None:
         metavar="FILE",
         help="also write their logged runs there, .parquet or .json (one object per line)",
     )
+    add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="the answer as JSON on stdout")
     parser.set_defaults(run=run_pseudonym)
     parser = verbs.add_parser("erase", help="take a person out of the lake, for good; prints a receipt")
@@ -113,17 +115,16 @@ def run_pseudonym(options: argparse.Namespace) -> int:
         )
         say("logged runs are a sample: of ok runs only a fraction is ever written down")
     if options.out:
-        count = _hand_out(subject, realms, options.out)
+        count = _hand_out(subject, realms, options.out, overwrite=options.overwrite)
         say(f"{count:,} logged runs written to {options.out}")
     return 0
 
 
-def _hand_out(subject: Subject, realms: Sequence[str | None], out: Path) -> int:
-    import pyarrow.parquet as pq
-
+def _hand_out(subject: Subject, realms: Sequence[str | None], out: Path, *, overwrite: bool) -> int:
     table = subject.rows(realms).to_arrow_table()
+    ensure_ours(out, table.column_names, overwrite=overwrite)
     if out.suffix == ".parquet":
-        pq.write_table(table, str(out))
+        write_parquet(table, out)
         return int(table.num_rows)
     with out.open("w", encoding="utf-8") as file:
         for batch in table.to_batches(max_chunksize=1000):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics.cli.estimates import folded
+from analytics.cli.outfile import add_overwrite, ensure_ours, write_parquet
 from analytics.cli.separated import put_csv
 from analytics.cli.sight import open_in_sight
 from analytics.cli.terminal import (
@@ -52,6 +53,7 @@ def add(verbs: Verbs) -> None:
         "--raw", action="store_true", help="csv: texts as they are, also those a spreadsheet would run as a formula"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of stdout (csv, parquet)")
+    add_overwrite(parser)
     parser.set_defaults(run=run_query)
 
 
@@ -111,10 +113,10 @@ def _write(answer: Any, options: argparse.Namespace) -> None:
         say("done: the statement returned no rows")
         return
     try:
+        if options.out:
+            ensure_ours(options.out, answer.columns, overwrite=options.overwrite)
         if options.format == "parquet":
-            import pyarrow.parquet as pq
-
-            pq.write_table(answer.to_arrow_table(), str(options.out) if options.out else sys.stdout.buffer)
+            write_parquet(answer.to_arrow_table(), options.out or sys.stdout.buffer)
             return
         columns, rows = answer.columns, answer.fetchall()
     except duckdb.Error as error:

@@ -168,7 +168,7 @@ def place(text: str | os.PathLike[str] | LakePath) -> LakePath:
         return text
     said = os.path.expanduser(os.fspath(text))  # noqa: PTH111  # a shell has not always seen it: --lake=~/lake, a file of variables
     scheme, colon, rest = said.partition("://")
-    if not colon or "/" in scheme:
+    if said[:5].lower() != "file:" and (not colon or "/" in scheme):
         return Path(said)
     bucket, _, prefix = rest.partition("/")
     prefix = prefix.strip("/")

@@ -1,0 +1,151 @@
+"""Whatever stands behind an option: one sentence and code 2 or 3, never a traceback; and no file of others is replaced."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analytics import cli
+from analytics.cli.outfile import ensure_ours, write_parquet
+from analytics.errors import UsageError
+
+NEVER = ("--", "a\0b", "x\udce9y")
+HOSTILE = (
+    " ", "-", "-1", "0", "007", "1e309", "nan", "9" * 40, "1" * 5000, "true", "None", "null", "\u202e", "\n", "a\nb\rc", "\x1b[2J",
+    "é" * 300, "🎈", "../..", "/", "/dev/null/x", "/proc/self/mem", "~", "~nobody-here/x", "file:///tmp/x", "file:x", "s3://",
+    "s3://b/../x", "http://", "https://u:p@h:99999/x", "%2e%2e%2f%00", "'; drop table x; --", "<script>", "${HOME}", "$(id)", "*",
+    "2026-13-45", "9999-12-31", "99999d", "=", "a=", "{}", "[", "C:\\x",
+)  # fmt: skip
+NO_LAKE = ["--lake", "no-lake-here", "--all-realms"]
+ENOUGH = {
+    "extract": ["--database-url", "postgresql://nobody@127.0.0.1:1/none", "--retries", "0", "--lake", "new"],
+    "doctor": ["--database-url", "postgresql://nobody@127.0.0.1:1/none", "--lake", "no-lake-here"],
+    "export": ["nodes", *NO_LAKE, "--out", "exported"],
+    "expire": ["--lake", "no-lake-here", "--older-than", "36500d"],
+    "pseudonym": ["nobody-1", "--lake", "no-lake-here"],
+    "erase": ["--user", "nobody-1", "--lake", "no-lake-here"],
+    "query": ["select 1", *NO_LAKE],
+    "explain": ["abcdef", *NO_LAKE],
+    "report": ["runaway_rules", *NO_LAKE],
+    "gather": [*NO_LAKE, "--into", "gathered", "--share", "1/2"],
+    "report run": ["none.toml"],
+    "schedule": ["none.toml"],
+    "demo": ["--lake-only", "--if-missing"],
+}
+SLOW = {
+    ("extract", "--retries"),
+    ("extract", "--wait"),
+    ("report run", "--wait"),
+    ("erase", "--wait"),
+    ("expire", "--wait"),
+}
+"""What means what it says: it waits."""
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Every verb with each of its options that take a value."""
+    [verbs] = [found for found in cli._parser()._actions if isinstance(found, argparse._SubParsersAction)]
+    for verb, parser in verbs.choices.items():
+        for option in parser._actions:
+            if option.option_strings and option.nargs != 0:
+                yield verb, option.option_strings[-1]
+
+
+def call(verb: str, option: str, value: str) -> tuple[int, str]:
+    """Code and words of a verb with this option; what else it needs is given."""
+    words = [*ENOUGH.get(verb, NO_LAKE)]
+    if option in words:
+        del words[words.index(option) : words.index(option) + 2]
+    if option == "--realm" and "--all-realms" in words:
+        words.remove("--all-realms")
+    told = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(told):
+        try:
+            code = cli.main([*verb.split(), *words, f"{option}={value}"])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return code, told.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def empty_handed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANALYTICS_LAKE", "no-lake-here")
+
+
+def test_what_nobody_can_mean_is_refused_by_every_option():
+    listed = list(options())
+    assert len(listed) > 80
+    for verb, option in listed:
+        for value in (*NEVER, *([""] if option not in ("--realm", "--sample-rates") else [])):
+            code, said = call(verb, option, value)
+            assert (code, len(said.splitlines())) == (2, 2), (verb, option, value, said)
+
+
+def hostile(verb: str, option: str, value: str) -> str:
+    """What is wrong with the answer; empty when nothing is."""
+    code, said = call(verb, option, value)
+    if code not in ((0, 1, 2, 3) if verb == "doctor" else (0, 2, 3)) or "Traceback" in said or "fault of the program" in said:
+        return f"{verb} {option}={value!r}: {code} {said[-300:]}"
+    return f"{verb} {option}={value!r}: {said}" if code and not 1 <= len(said.splitlines()) <= 4 else ""
+
+
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.long), 29])
+def test_a_hostile_value_is_one_sentence_and_a_code(every):
+    cases = [(*pair, value) for pair in options() if pair not in SLOW for value in HOSTILE]
+    assert len(cases) > 3000
+    assert [wrong for case in cases[::every] if (wrong := hostile(*case))] == []
+
+
+def test_a_home_folder_behind_an_equals_sign_is_found(monkeypatch, tmp_path, lake):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["query", "--lake", str(lake.root), "--all-realms", "select 1 as x", "--format", "csv", "--out=~/x.csv"]
+    assert cli.main(words) == 0 and (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines() == ["x", "1"]
+
+
+def test_an_answer_replaces_an_earlier_answer_and_nothing_else_unasked(tmp_path):
+    columns = ["a", "b"]
+    own, other, head, fresh, listed, table, strange = (
+        tmp_path / name for name in ("own.csv", "passwd", "head.csv", "fresh.csv", "own.json", "own.parquet", "strange.parquet")
+    )  # fmt: skip
+    own.write_text("a,b\r\n1,2\r\n", encoding="utf-8")
+    other.write_text("root:x:0:0\n", encoding="utf-8")
+    head.write_text("a,c\n1,2\n", encoding="utf-8")
+    fresh.touch()
+    listed.write_text(json.dumps({"a": 1, "b": 2}) + "\n", encoding="utf-8")
+    write_parquet(pa.table({"a": [1]}), table)
+    pq.write_table(pa.table({"a": [1]}), str(strange))
+    for path in (own, fresh, listed, table, tmp_path / "new", Path("/dev/null")):
+        ensure_ours(path, columns, overwrite=False)
+    for path in (other, head, strange):
+        with pytest.raises(UsageError, match="no earlier answer"):
+            ensure_ours(path, columns, overwrite=False)
+        ensure_ours(path, columns, overwrite=True)
+
+
+def test_the_command_leaves_a_file_of_others_alone(lake, tmp_path, capsys):
+    target = tmp_path / "passwd"
+    target.write_text("root:x:0:0\n", encoding="utf-8")
+    words = [
+        "query",
+        "--lake",
+        str(lake.root),
+        "--all-realms",
+        "select 1 as x",
+        "--format",
+        "csv",
+        "--out",
+        str(target),
+    ]
+    assert cli.main(words) == 2 and target.read_text(encoding="utf-8") == "root:x:0:0\n"
+    assert "--overwrite" in capsys.readouterr().err
+    assert [cli.main([*words, "--overwrite"]), cli.main(words)] == [0, 0]
+    assert target.read_text(encoding="utf-8").splitlines() == ["x", "1"]
