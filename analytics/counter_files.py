@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from analytics.errors import ConfigurationError, SourceError
-from analytics.samples import EXPORT_HINT, NAMES, Samples, add_answer, plain, seconds
+from analytics.samples import EXPORT_HINT, NAMES, NATIVE, RUNS, Samples, add_answer, plain, seconds
 
 if TYPE_CHECKING:
     from analytics.samples import Heap
@@ -26,8 +26,11 @@ _LABEL = re.compile(
     r'(?:=[ \t]*"(?P<value>(?:[^"\\]|\\.)*+)"[ \t]*)?(?:,|(?=\}))'
 )
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?inf|nan", re.IGNORECASE)
-_REST = re.compile(r"(?P<value>[^\s#]\S*)(?:[ \t]+(?P<time>[^\s#]\S*))?(?:[ \t]+#.*)?")
-"""Value, time, and an example that OpenMetrics allows behind them."""
+_REST = re.compile(
+    r"(?P<value>\{[^{}]*\}|[^\s#{]\S*)(?:[ \t]+(?P<time>(?!st@)[^\s#]\S*))?(?:[ \t]+st@[^\s#]+)?(?:[ \t]+#.*)?"
+)
+"""Value or native histogram, time, and what OpenMetrics allows behind them: a start time and an example."""
+_COUNT = re.compile(r"\{(?:[^{}]*,)?\s*count:\s*(?P<count>[^,}\s]+)")
 _OTHER_REST = re.compile(r"[-+]?(?:\d|\.\d|inf\b|nan\b)|\{", re.IGNORECASE)
 """Values of other metrics are not read, but a sentence is none. Native histograms have braces."""
 
@@ -124,6 +127,7 @@ def _read_json(samples: Samples, text: str) -> None:
 
 def _read_lines(samples: Samples, lines: Iterable[str]) -> None:
     heaps: dict[str, Heap | None] = {}
+    natives: set[str] = set()
     for number, raw in enumerate(lines, 1):
         line = raw.strip(" \t\r\n")
         if not line or line.startswith("#"):
@@ -137,10 +141,13 @@ def _read_lines(samples: Samples, lines: Iterable[str]) -> None:
                 if len(heaps) > _REMEMBERED:
                     heaps.clear()
                 name, labels = _name_and_labels(match[1], match[2])
-                heaps[match[0]] = samples.heap(name, labels) if name in NAMES else None
+                heaps[match[0]] = samples.heap(RUNS if name == NATIVE else name, labels) if name in NAMES else None
+                if name == NATIVE:
+                    natives.add(match[0])
             heap = heaps[match[0]]
             rest = line[match.end() :].lstrip(" \t")
-            if heap is not None:
+            # Without braces it is the quantile of a summary, which has the same name.
+            if heap is not None and (match[0] not in natives or rest.startswith("{")):
                 _add_line(heap, rest, f"{samples.where}:{number}")
             elif not _OTHER_REST.match(rest) or (rest.startswith("{") and match[2] is None):
                 raise ValueError("no value follows")
@@ -153,7 +160,11 @@ def _read_lines(samples: Samples, lines: Iterable[str]) -> None:
 
 def _add_line(heap: Heap, rest: str, place: str) -> None:
     match = _REST.fullmatch(rest)
-    if match is None or not _NUMBER.fullmatch(match["value"]):
+    if match is None:
+        raise ValueError("no value follows")
+    inside = _COUNT.match(match["value"])
+    value = inside["count"] if inside else match["value"]
+    if not _NUMBER.fullmatch(value):
         raise ValueError("no value follows")
     if match["time"] is None:
         raise ConfigurationError(
@@ -164,7 +175,7 @@ def _add_line(heap: Heap, rest: str, place: str) -> None:
         raise ValueError("the timestamp is no number")
     times, values = heap
     times.append(seconds(float(match["time"])))
-    values.append(float(match["value"]))
+    values.append(float(value))
 
 
 def _name_and_labels(word: str | None, braces: str | None) -> tuple[str, dict[str, str]]:
@@ -201,8 +212,6 @@ def _unescaped(text: str) -> str:
             if code[0] == "x" and point > 0x7F:
                 raise ValueError("a label is not UTF-8")
             return chr(point)
-        if code not in _ESCAPES:
-            raise ValueError(f"\\{code} is no escape")
-        return _ESCAPES[code]
+        return _ESCAPES.get(code, match[0])  # OpenMetrics: a backslash before any other letter is a backslash
 
     return _ESCAPE.sub(character, text) if "\\" in text else text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from analytics.counter_files import read_file
 from analytics.errors import ConfigurationError, SourceError
 from analytics.increments import Births, Growth, Hours, growth, process_name, restarts, spans_of_hours
 from analytics.prometheus import address, read_server
+from analytics.replicas import OWN_LABELS, Replicas
 from analytics.samples import DROPPED, EXPORT_HINT, RUNS, STARTED
 from analytics.window import Window
 
@@ -112,6 +113,8 @@ def _counters(samples: Samples, window: Window) -> Counters:
     hours = Hours.of(window.since, window.until)
     runs, dropped, started = (samples.series(name) for name in (RUNS, DROPPED, STARTED))
     _require_runs(samples, runs, window)
+    replicas = Replicas.among(runs, started)
+    runs, dropped, started = (replicas.one_of_each(series) for series in (runs, dropped, started))
     first, last = min(s.times[0] for s in runs), max(s.times[-1] for s in runs)
     spans = [(float(s.times[0]), float(s.times[-1])) for s in runs]
     if samples.is_one_window:
@@ -125,7 +128,8 @@ def _counters(samples: Samples, window: Window) -> Counters:
     births_of_drops = births if samples.is_one_window else Births.among(dropped, started, hours)
     table: dict[tuple[str, str, str], Growth] = {}
     for one in runs:
-        key = (one.labels.get("realm", ""), one.labels.get("strategy_type", ""), one.labels.get("status", ""))
+        realm, kind, status = (_own(one.labels, name) for name in OWN_LABELS)
+        key = (realm, kind, status)
         grown = growth(one, births.of(one), hours)
         table[key] = table[key] + grown if key in table else grown
     assumed = dict(births.assumed)  # before the other counter adds to it
@@ -143,11 +147,17 @@ def _counters(samples: Samples, window: Window) -> Counters:
             *_interpolated(hours, table.values()),
             *_late([births, births_of_drops]),
             *_assumed(assumed, sum(float(grown.amount.sum()) for grown in table.values())),
-            *_odd_series(runs),
+            *replicas.sentences,
+            *_odd_series(runs, replicas),
             *_absent(dropped),
             *(f"the server warns: {warning}" for warning in samples.warnings),
         ],
     )
+
+
+def _own(labels: Mapping[str, str], name: str) -> str:
+    """A label of the engine's, also where the server that scrapes it has one of that name itself and moved it aside."""
+    return labels.get(f"exported_{name}", labels.get(name, ""))
 
 
 def _require_runs(samples: Samples, runs: list[Series], window: Window) -> None:
@@ -254,7 +264,7 @@ def _assumed(first_values: dict[str, float], total: float) -> list[str]:
     ]
 
 
-def _odd_series(runs: list[Series]) -> list[str]:
+def _odd_series(runs: list[Series], found: Replicas) -> list[str]:
     sentences = []
     # Worker processes that share an address answer scrapes by turns, and every turn to a lower count looks like a restart.
     falls = Counter[str]()
@@ -266,13 +276,16 @@ def _odd_series(runs: list[Series]) -> list[str]:
             f"the counters of {_some(sorted(falls))} fell {falls.total()} times: several worker processes may answer at one "
             "address, and then totals are far too high; set PROMETHEUS_MULTIPROC_DIR for the engine"
         )
-    if replicas := sorted({name for one in runs for name in _REPLICA_LABELS if name in one.labels}):
+    told = {name for way in found.labels for name in way}
+    if replicas := sorted(
+        {name for one in runs for name in _REPLICA_LABELS if name in one.labels and name not in told}
+    ):
         sentences.append(
             f"series carry the label {replicas[0]}: if two Prometheus servers scrape the same processes, runs are counted "
             "twice; read one of them, or through a querier that removes duplicates"
         )
     if lacking := [
-        name for name in ("realm", "strategy_type", "status") if any(name not in one.labels for one in runs)
+        name for name in OWN_LABELS if any(not {name, f"exported_{name}"} & one.labels.keys() for one in runs)
     ]:
         sentences.append(f"series lack the label {lacking[0]}: their runs are counted under an empty name")
     return sentences

@@ -25,8 +25,8 @@ GAP = 3600.0
 MARGIN = 900.0
 """Seconds within which processes that run already come into sight when reading begins."""
 
-PROCESS_LABELS = ("cluster", "namespace", "job", "pod", "instance")
-"""Labels that tell processes apart."""
+PROCESS_LABELS = ("cluster", "namespace", "job", "pod", "instance", "exported_job", "exported_instance")
+"""Labels that tell processes apart; ``exported_`` are those of the server that another one reads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from analytics.errors import ConfigurationError, SourceError, SourceUnavailableError
-from analytics.samples import DROPPED, RUNS, STARTED, Samples, add_answer, plain
+from analytics.samples import DROPPED, NATIVE, RUNS, STARTED, Samples, add_answer, plain
 
 TIMEOUT = 30.0
 """Seconds a connection may be silent."""
@@ -30,6 +30,9 @@ CHUNK = 1440 * STEP
 
 QUERIES = (RUNS, DROPPED, f"{STARTED} and on (job, instance) {RUNS}")
 """Fixed text: no label, name or argument is ever put into a query."""
+
+NATIVE_QUERIES = (f"histogram_count({NATIVE})", f"{STARTED} and on (job, instance) {NATIVE}")
+"""Where histograms are kept natively; a server older than that knows no such function, and has none."""
 
 _TOO_MUCH = re.compile(r"too many samples|maximum resolution|too many points", re.IGNORECASE)
 _URL_HINT = (
@@ -92,14 +95,16 @@ def read_server(where: Address, since: datetime, until: datetime) -> Samples:
     """
     samples = Samples(where.base)
     first, last = since.timestamp() - LEAD, until.timestamp() + STEP
-    for query in QUERIES:
+    for query in (*QUERIES, *NATIVE_QUERIES):
         at = first
         while at <= last:
             # The end belongs to the answer, so the next chunk begins one step behind it.
             end = min(at + CHUNK - STEP, last)
             for answer in _answers(where, query, at, end):
+                if query in NATIVE_QUERIES and isinstance(answer, dict) and answer.get("status") == "error":
+                    continue
                 with _explained(where):
-                    add_answer(samples, answer, where.base)
+                    add_answer(samples, answer, where.base, RUNS if query == NATIVE_QUERIES[0] else None)
             at = end + STEP
     samples.warnings = list(dict.fromkeys(samples.warnings))
     return samples

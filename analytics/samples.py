@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 RUNS = "dsl_execution_duration_seconds_count"
 """One more at the end of every run. Labels: realm, strategy_type, status, and those of the process."""
+NATIVE = "dsl_execution_duration_seconds"
+"""The same histogram where Prometheus keeps it natively, or has converted it: the count is inside and no series of its own."""
 DROPPED = "dsl_execution_log_dropped_total"
 """One more for every row the full log queue did not take. A series begins with the first row that was dropped."""
 STARTED = "process_start_time_seconds"
 """When a process started, in seconds since 1970: tells a new process from one that was only seen late."""
-NAMES = (RUNS, DROPPED, STARTED)
+NAMES = (RUNS, DROPPED, STARTED, NATIVE)
 
 EXPORT_HINT = (
     "give the URL of the Prometheus server, or a file: the JSON of /api/v1/query_range, or the output of "
@@ -126,13 +128,14 @@ def plain(text: object, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def add_answer(samples: Samples, answer: Any, place: str) -> None:
+def add_answer(samples: Samples, answer: Any, place: str, name: str | None = None) -> None:
     """Add one JSON answer, a list of them, or the bare series ``promtool query range`` prints.
 
     Args:
         samples: Where to.
         answer: Parsed JSON.
         place: File and line, or server, for messages.
+        name: Of the metric, where it was asked for with a function, which leaves no name.
 
     Raises:
         ConfigurationError: The answer is about one moment only.
@@ -141,7 +144,7 @@ def add_answer(samples: Samples, answer: Any, place: str) -> None:
     match answer:
         case list():
             for part in answer:
-                add_answer(samples, part, place)
+                add_answer(samples, part, place, name)
         case {"status": "error"}:
             raise SourceError(
                 f"{place}: Prometheus refused the query: {plain(answer.get('error') or answer.get('errorType') or '')}",
@@ -150,23 +153,23 @@ def add_answer(samples: Samples, answer: Any, place: str) -> None:
         case {"data": data}:
             for words in (answer.get("warnings"), answer.get("infos")):
                 samples.warnings += [plain(word) for word in words if isinstance(word, str)] if words else []
-            add_answer(samples, data, place)
+            add_answer(samples, data, place, name)
         case {"resultType": "matrix", "result": list() as result}:
             samples.answer_count += 1
             for series in result:
-                _add_series(samples, series, place)
+                _add_series(samples, series, place, name)
         case {"resultType": kind}:
             raise _one_moment(f"the result is a {plain(kind, 20)}", place)
         case {"metric": dict()}:
-            _add_series(samples, answer, place)
+            _add_series(samples, answer, place, name)
         case _:
             raise SourceError(f"{place}: this JSON is no answer of Prometheus' query API", hint=EXPORT_HINT)
 
 
-def _add_series(samples: Samples, series: Any, place: str) -> None:
+def _add_series(samples: Samples, series: Any, place: str, asked: str | None) -> None:
     try:
         labels = {str(name): value for name, value in series["metric"].items()}
-        name = labels.pop("__name__", None)
+        name = labels.pop("__name__", asked)
         if name is None:
             raise SourceError(
                 f"{place}: a series has no name, so a function was applied to the counter",
@@ -176,8 +179,14 @@ def _add_series(samples: Samples, series: Any, place: str) -> None:
             return
         if "value" in series:
             raise _one_moment("a series has a single value", place)
-        times, values = samples.heap(name, labels)
-        for time, value in series["values"]:
+        if name == NATIVE:
+            if "histogram" in series:
+                raise _one_moment("a series has a single histogram", place)
+            counts = [(time, found["count"]) for time, found in series.get("histograms", [])]
+        else:
+            counts = series["values"]
+        times, values = samples.heap(RUNS if name == NATIVE else name, labels)
+        for time, value in counts:
             times.append(seconds(float(time)))
             values.append(float(value))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):

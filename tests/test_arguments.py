@@ -93,7 +93,11 @@ def test_what_nobody_can_mean_is_refused_by_every_option():
 def hostile(verb: str, option: str, value: str) -> str:
     """What is wrong with the answer; empty when nothing is."""
     code, said = call(verb, option, value)
-    if code not in ((0, 1, 2, 3) if verb == "doctor" else (0, 2, 3)) or "Traceback" in said or "fault of the program" in said:
+    if (
+        code not in ((0, 1, 2, 3) if verb == "doctor" else (0, 2, 3))
+        or "Traceback" in said
+        or "fault of the program" in said
+    ):
         return f"{verb} {option}={value!r}: {code} {said[-300:]}"
     return f"{verb} {option}={value!r}: {said}" if code and not 1 <= len(said.splitlines()) <= 4 else ""
 

@@ -35,6 +35,7 @@ ORDER = (
         "counter_files",
         "prometheus",
         "increments",
+        "replicas",
         "counters",
         "horizon",
         "model",
