@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from analytics import admission, day_files, definitions, expire, horizon, origin, strangers
+from analytics import admission, clocks, day_files, definitions, expire, horizon, origin, strangers
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
 from analytics.duplicates import Duplicates, finish_the_last
@@ -153,6 +153,7 @@ class _Run:
                 source = stack.enter_context(opening)
                 identity = source.identity()
             self._say(origin.check(lake, identity, accept=self._accept_source))
+            self._say(clocks.sentences(source))
             workspace = stack.enter_context(lake.workspace())
             finish_the_last(lake, workspace)
             with timed(seconds, "people"):

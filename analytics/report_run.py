@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from analytics import lock, report_cards, report_shelf
+from analytics import clocks, lock, report_cards, report_shelf
 from analytics.config import Settings, child_environment
 from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError
 from analytics.lake import Lake
@@ -133,8 +133,11 @@ def run(
                 except BaseException:
                     runner.stop()
                     raise
+            # Nor are renderings old because this machine's clock has jumped.
+            seen = clocks.last_seen(Lake(root))
+            aged_by = min(day, seen + clocks.JUMP) if seen else day
             for definition in own:
-                result.removed += report_shelf.expire(folder, definition.name, definition.keep_days, day)
+                result.removed += report_shelf.expire(folder, definition.name, definition.keep_days, aged_by)
             report_shelf.refresh(folder)
     return result
 

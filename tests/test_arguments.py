@@ -99,7 +99,7 @@ def hostile(verb: str, option: str, value: str) -> str:
         or "fault of the program" in said
     ):
         return f"{verb} {option}={value!r}: {code} {said[-300:]}"
-    return f"{verb} {option}={value!r}: {said}" if code and not 1 <= len(said.splitlines()) <= 4 else ""
+    return f"{verb} {option}={value!r}: {said}" if code > 1 and not 1 <= len(said.splitlines()) <= 4 else ""
 
 
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.long), 29])

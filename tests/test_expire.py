@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from analytics import expired
+from analytics import clocks, expired
 from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UsageError
 from analytics.expire import expire, leave_alone
@@ -18,6 +18,7 @@ from analytics.horizon import NotWaitedFor, OpenTransaction
 from analytics.lake import Lake
 from analytics.showing.card import KINDS
 from analytics.showing.marks import MARKS
+from analytics.source import Source
 from analytics.status import coverage
 from analytics.stories.coverage import in_words
 from analytics.warehouse import Warehouse
@@ -106,6 +107,37 @@ def test_the_future_is_refused_and_young_days_go_only_with_yes(
     assert main(["expire", "--older-than", "0d", "--lake", str(two_days.root)]) == 2
     assert "which every extraction still looks at; nothing was removed" in capsys.readouterr().err
     assert len(_days(two_days)) == 3
+
+
+def test_a_clock_that_is_far_ahead_of_all_the_lake_has_seen_makes_nothing_old(
+    two_days: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = clocks.last_seen(two_days)
+    assert seen is not None and abs(datetime.now(UTC).date() - seen) <= timedelta(days=1), (
+        "the server's, of the extraction"
+    )
+    clocks.ensure_plausible(two_days, seen + clocks.JUMP)
+    with pytest.raises(LakeError, match="nothing was removed") as refused:
+        clocks.ensure_plausible(two_days, seen.replace(year=seen.year + 10, day=1))
+    assert "--accept-clock" in refused.value.hint
+    monkeypatch.setattr(clocks, "JUMP", timedelta(days=-2))  # as if this clock had jumped
+    words = ["expire", "--before", "2026-07-08", "--lake", str(two_days.root)]
+    assert main(words) == 0 and "clock says" in capsys.readouterr().err
+    assert main([*words, "--yes"]) == 3 and len(_days(two_days)) == 3
+    assert main([*words, "--yes", "--accept-clock"]) == 0 and len(_days(two_days)) == 2
+
+
+def test_an_extraction_says_that_a_clock_is_wrong_and_that_rows_are_of_the_future(table: Table, fresh: Lake) -> None:
+    table.insert()
+    assert not any("clock" in note for note in table.extract(fresh).notes)
+    table.insert(created_at="2099-03-01 12:00:00+00")
+    [said] = [note for note in table.extract(fresh).notes if "clock" in note]
+    assert "rows of the future, up to 2099-03-01" in said and "--until 2099-03-02" in said
+    with Source(table.url) as source:
+        for years, word in ((-10, "10 years behind"), (10, "10 years ahead of")):
+            wrong = datetime.now(UTC) + timedelta(days=365.25 * years)
+            [said, *_] = clocks.sentences(source, lambda wrong=wrong: wrong)  # type: ignore[misc]
+            assert f"clock is {word} the database server's" in said
 
 
 def test_no_lake_is_made_to_expire_it(fresh: Lake) -> None:

@@ -80,6 +80,7 @@ ORDER = (
         "expired",
         "lake_names",
         "lake",
+        "clocks",
         "admission",
         "origin",
         "strangers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from analytics.cli.terminal import Priority, Verbs, add_lake, put_json, put_table, say
@@ -23,6 +24,11 @@ def add(verbs: Verbs) -> None:
         help="also days that are not complete, or whose files are not as the ledger says",
     )
     parser.add_argument(
+        "--accept-clock",
+        action="store_true",
+        help="this machine's clock is right, though it is far ahead of the last extraction",
+    )
+    parser.add_argument(
         "--wait", type=float, default=0, metavar="SECONDS", help="wait for another run (default: refuse, exit 75)"
     )
     add_lake(parser)
@@ -32,7 +38,9 @@ def add(verbs: Verbs) -> None:
 
 def run_expire(options: argparse.Namespace) -> int:
     """Show what goes, and let it go where that was said."""
+    from analytics.clocks import ensure_plausible
     from analytics.config import Settings
+    from analytics.errors import LakeError
     from analytics.expire import expire, survey
     from analytics.expired import first_day_to_keep
     from analytics.lake import Lake
@@ -40,6 +48,12 @@ def run_expire(options: argparse.Namespace) -> int:
     before = first_day_to_keep(options.older_than, options.before, accept_young=options.yes)
     lake = Lake(Settings.from_env(lake=options.lake, sample_rates="").lake)
     found = survey(lake, before)  # a lake that is not there is not made by taking its lock
+    try:
+        ensure_plausible(lake, datetime.now(UTC).date(), accept=options.accept_clock or not found.days)
+    except LakeError as error:
+        if options.yes:
+            raise
+        say(f"{error.message}\n  {error.hint}", priority=Priority.WARNING)
     if options.yes:
         found = expire(lake, before, unverified=options.unverified, wait_seconds=options.wait)
     if options.json:
