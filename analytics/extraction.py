@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -12,7 +12,7 @@ from analytics import admission, clocks, day_files, definitions, expire, horizon
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
 from analytics.duplicates import Duplicates, finish_the_last
-from analytics.errors import UsageError
+from analytics.errors import UnknownNameError, UsageError
 from analytics.gathering import Gathering
 from analytics.horizon import COMMIT_LAG
 from analytics.lake import Lake
@@ -23,6 +23,7 @@ from analytics.plan import Plan, compare
 from analytics.rates import Rates
 from analytics.retry import Retries
 from analytics.source import Source
+from analytics.spelling import did_you_mean
 from analytics.transfer import Progress, Transfer, timed
 from analytics.window import Window
 
@@ -86,6 +87,7 @@ def extract(
         LakeLockedError: Another run is writing this lake.
         ConfigurationError: The lake's pseudonyms were made with another key.
         UsageError: Too few or too many jobs; a time to wait that is none; a window of expired days only.
+        UnknownNameError: Neither the source nor the lake has ever had a run of a realm.
     """
     if not 1 <= jobs <= MOST_JOBS:
         raise UsageError(
@@ -163,6 +165,7 @@ class _Run:
             self._say([*admitted.notes])
             with timed(seconds, "fingerprint"):
                 found = source.fingerprints(window, chosen)
+            self._refuse_strangers(source, {partition.realm for partition in found})
             here = strangers.present(lake, [*window.days, None])
             plan = compare(
                 *(lake, window, chosen, found, self._rates),
@@ -251,6 +254,19 @@ class _Run:
             seconds=seconds,
             removed=sum(info is None for info in self.settled.values()),
         )
+
+    def _refuse_strangers(self, source: Source, seen: Iterable[str | None]) -> None:
+        """A tenant that nobody knows is a typing error, which would be "nothing to do" for ever."""
+        unseen = sorted({*self._chosen.realms} - {*seen})
+        known = self._lake.realms() if unseen else []
+        unknown = source.without_runs([realm for realm in unseen if realm not in known]) if unseen else []
+        if unknown:
+            near = did_you_mean(unknown[0], [*known, *seen])
+            raise UnknownNameError(
+                f"neither the source nor the lake has a run of the realm {unknown[0]!r}; nothing was written",
+                hint=f"{near}one whose first run is still to come is extracted then",
+                name=unknown[0],
+            )
 
     def _without_settled(self, plan: Plan) -> Plan:
         """The plan less what ``--force`` wants replaced and an earlier attempt has replaced by the same rows."""

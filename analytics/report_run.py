@@ -10,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from analytics import clocks, lock, report_cards, report_shelf
 from analytics.config import Settings, child_environment
-from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError
+from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError, named
 from analytics.lake import Lake
 from analytics.model import DayRecord
 from analytics.object_store import LakePath
@@ -201,11 +201,16 @@ class _Runner:
             return Outcome(job, "up to date", card, time.monotonic() - began)
         failure = planned.target.with_name(planned.target.name + FAILED)
         earlier = report_cards.read(failure)
-        code, words = self._process(job, inputs)
-        told = report_cards.read(planned.target if code == 0 else failure)
-        if told is None or (code != 0 and earlier is not None and told.made_at <= earlier.made_at):
-            told = self._publish(planned, code, words, job.definition.timeout_minutes)
-        card = told
+        try:
+            code, words = self._process(job, inputs)
+            told = report_cards.read(planned.target if code == 0 else failure)
+            if told is None or (code != 0 and earlier is not None and told.made_at <= earlier.made_at):
+                told = self._publish(planned, code, words, job.definition.timeout_minutes)
+            card = told
+        except OSError as error:
+            # A disk that is full for one report may have room for the others, and a failure's page may not fit either.
+            said = f"{error.strerror or named(error)}, while the report or its failure was written"
+            card = replace(planned.card, state="failed", verdict=said)
         seconds = time.monotonic() - began
         if card.is_failed:
             return Outcome(job, "failed", card, seconds)

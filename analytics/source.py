@@ -218,6 +218,11 @@ class Source:
         """Those of the execution ids that the source still holds, in whatever partition."""
         return {row["execution_id"] for row in self._rows("existing", {"ids": list(ids)})}
 
+    def without_runs(self, realms: Sequence[str]) -> list[str]:
+        """Those of these tenants of whom the log has not a single row, of whatever time."""
+        there = {row["realm_id"] for row in self._rows("realms_there", {"realms": list(realms)})}
+        return [realm for realm in realms if realm not in there]
+
     def users(self, window: Window, realms: RealmFilter, look_back: timedelta) -> set[tuple[str | None, str]]:
         """Tenants and ids of everybody who had a run within a window, or a while before it."""
         parameters = {"since": window.since - look_back, "until": window.until, **realms.parameters()}

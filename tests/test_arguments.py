@@ -102,7 +102,7 @@ def hostile(verb: str, option: str, value: str) -> str:
     return f"{verb} {option}={value!r}: {said}" if code > 1 and not 1 <= len(said.splitlines()) <= 4 else ""
 
 
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.long), 29])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)]), 29])
 def test_a_hostile_value_is_one_sentence_and_a_code(every):
     cases = [(*pair, value) for pair in options() if pair not in SLOW for value in HOSTILE]
     assert len(cases) > 3000

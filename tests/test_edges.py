@@ -15,6 +15,7 @@ from analytics.config import Settings
 from analytics.errors import ConfigurationError, named
 from analytics.leak_gate import Forbidden
 from analytics.object_store import place
+from analytics.people.pseudonyms import PseudonymKey
 
 
 def test_a_home_folder_is_found_where_no_shell_wrote_it_out(monkeypatch, tmp_path):
@@ -101,3 +102,11 @@ def test_a_page_says_what_it_does_not_take_from_its_notebook_and_shows_answers_o
     assert ">zebra-4711<" in pages["both"] and "2 outputs of its notebook are in report.ipynb only" in pages["both"]
     assert "shows nothing: 1 output" in pages["other"] and "<b>plot</b>" not in pages["other"]
     assert "shows nothing: no cell" in pages["none"]
+
+
+def test_a_key_file_that_others_can_read_is_told(tmp_path):
+    path = tmp_path / "key"
+    path.touch(0o600)
+    assert not PseudonymKey.open_to_others(path) and not PseudonymKey.open_to_others(tmp_path / "none")
+    path.chmod(0o640)
+    assert PseudonymKey.open_to_others(path)

@@ -26,7 +26,7 @@ from analytics import copy_stream, partition_files
 from analytics.decode import Decoder
 from analytics.demo import Demo
 from analytics.dictionary import Dictionary
-from analytics.errors import LakeLockedError, UsageError, VerificationError
+from analytics.errors import LakeLockedError, UnknownNameError, UsageError, VerificationError
 from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import Partition, RealmFilter, Span
@@ -975,3 +975,15 @@ def test_extraction_times_are_utc_and_recent(table: Table, fresh: Lake) -> None:
     before = datetime.now(UTC) - timedelta(seconds=2)
     [info] = table.extract(fresh).written
     assert before <= info.extracted_at <= datetime.now(UTC)
+
+
+def test_a_realm_that_nobody_knows_is_refused_and_one_that_was_quiet_is_not(table: Table, fresh: Lake) -> None:
+    table.insert(realmId="acme")
+    table.insert(realmId="birch", created_at="2020-01-01 12:00:00+00")
+    table.extract(fresh)
+    with pytest.raises(UnknownNameError, match="a run of the realm 'acne'") as refused:
+        table.extract(fresh, realms=["acne"])
+    assert "did you mean 'acme'" in refused.value.hint
+    assert table.extract(fresh, realms=["acme", "birch"]).nothing_to_do
+    table.execute("delete from strategyexecutionlog")
+    table.extract(fresh, realms=["acme"])  # the lake knows it

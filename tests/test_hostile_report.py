@@ -540,7 +540,11 @@ def test_a_spreadsheet_runs_no_authors_text_and_a_program_gets_it_back(
     texts = [cell for row in safe for cell in (row[0], row[1], row[4])]
     assert not [cell for cell in texts if FORMULA.match(cell)]
     assert {row[3] for row in safe} == {"-1.0", "-5.0", "-10.0"}, "numbers stay numbers"
-    again = [[re.sub(r"^'(?='*[=+\-@\t\r\n])", "", cell) for cell in row] for row in safe]
+    # Where a spreadsheet's cells end at semicolons or tabs, a quotation mark in the middle of one holds nothing together.
+    parts = [part for cell in texts for part in re.split(r"[;\t\r\n]", cell)]
+    assert not [part for part in parts if FORMULA.match(part)]
+    own = r"(^|(?<=[;\t\r\n]))'(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"
+    again = [[re.sub(own, "", cell) for cell in row] for row in safe]
     assert again == raw
     assert (
         main(["export", "nodes", "--all-realms", "--lake", str(hostile.lake.root), "--out", str(tmp_path / "flat")])

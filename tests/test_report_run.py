@@ -467,3 +467,18 @@ def test_the_state_of_a_report_is_its_worst_finding_and_what_was_not_extracted_i
     assert state_of({"fixed": 1}, ["2026-07-10"]) == "no data"
     assert state_of({"fixed": 1}, []) == "fixed"
     assert state_of({"new": 0}, []) == "quiet"
+
+
+def test_a_disk_that_is_full_for_one_report_ends_not_the_run(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> tuple[int, str]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("analytics.report_run._Runner._process", full)
+    both = [Definition(name, "runaway_rules", window="yesterday", catch_up_days=1) for name in ("a", "b")]
+    result = run(both, lake=str(lake.root), out=tmp_path / "out", today=SATURDAY)
+    assert [(outcome.state, outcome.card.verdict.partition(",")[0]) for outcome in result.outcomes] == [
+        ("failed", "No space left on device")
+    ] * 2
+    assert result.exit_code == 3

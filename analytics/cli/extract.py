@@ -112,9 +112,15 @@ def run_extract(options: argparse.Namespace) -> int:
     from analytics import api, retention
     from analytics.config import Settings
     from analytics.lake import Lake
+    from analytics.people.pseudonyms import PseudonymKey
 
     settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
     lake = Lake(settings.lake)
+    if settings.pseudonym_key_file and PseudonymKey.open_to_others(settings.pseudonym_key_file):
+        say(
+            f"others can read the pseudonym key in {settings.pseudonym_key_file}\n  chmod 600 {settings.pseudonym_key_file}",
+            priority=Priority.WARNING,
+        )
     few_heaps()
     try:
         with _progress() as progress:

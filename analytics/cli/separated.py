@@ -14,6 +14,7 @@ from analytics.cli.terminal import iso, plain_value
 from analytics.page.text import visible
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_INSIDE = re.compile(r"(?<=[;\t\r\n])(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
@@ -22,7 +23,7 @@ def put_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], target: TextI
 
     A text that a spreadsheet would run as a formula gets an apostrophe in front, as OWASP advises ("CSV Injection"); numbers
     written as text stay. The apostrophe can be taken off again without loss, for a text that began with apostrophes
-    and such a sign has one more: ``re.sub(r"^'(?='*[=+\-@\t\r\n])", "", text)``.
+    and such a sign has one more: ``re.sub(r"(^|(?<=[;\t\r\n]))'(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])", "", text)``.
 
     Args:
         columns: Their names.
@@ -53,5 +54,8 @@ def put_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], target: TextI
 
 
 def text_only(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    """A text that no spreadsheet takes for a formula, nor a part of it where cells end at a semicolon, a tab or a line's end."""
+    if _NUMBER.fullmatch(text):
+        return text
+    whole = _INSIDE.sub("'", text) if _INSIDE.search(text) else text
+    return f"'{whole}" if _FORMULA.match(whole) else whole

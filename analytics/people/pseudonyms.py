@@ -69,6 +69,14 @@ class PseudonymKey:
             raise ConfigurationError(f"the pseudonym key file {path} cannot be read: {why}", hint=_MAKE_ONE) from None
         return cls.of(text, str(path))
 
+    @staticmethod
+    def open_to_others(path: str | Path) -> bool:
+        """Whether others than its owner may read the file of a key."""
+        try:
+            return bool(Path(path).stat().st_mode & 0o077)
+        except OSError:
+            return False
+
     @property
     def key_id(self) -> str:
         """Tells keys apart without saying anything about them: 16 hexadecimal digits."""
