@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from analytics import formats
+from analytics import formats, shapes
 from analytics.horizon import NotWaitedFor, OpenTransaction
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
 from analytics.rates import RateStep
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 1
-
-
-def _time(value: str | None) -> datetime | None:
-    return datetime.fromisoformat(value) if value else None
 
 
 def entry(info: PartitionInfo) -> dict[str, Any]:
@@ -84,6 +80,8 @@ def from_json(text: str) -> DayRecord:
     gc.disable()
     try:
         return _record(json.loads(text))
+    except (OverflowError, RecursionError) as error:
+        raise ValueError(f"it says something that no ledger says: {error}") from None
     finally:
         if collects:
             gc.enable()
@@ -98,11 +96,11 @@ def _record(data: dict[str, Any]) -> DayRecord:
     return DayRecord(
         day=day,
         partitions={info.partition.realm: info for info in partitions},
-        covers_all_realms=bool(data["covers_all_realms"]),
-        complete_until=_time(data["complete_until"]),
-        horizon_reason=str(data["horizon_reason"]),
-        source={str(k): str(v) for k, v in data["source"].items()},
-        recorded_at=datetime.fromisoformat(data["recorded_at"]),
+        covers_all_realms=shapes.flag(data["covers_all_realms"]),
+        complete_until=shapes.moment_or_none(data["complete_until"]),
+        horizon_reason=shapes.text(data["horizon_reason"]),
+        source={k: shapes.text(v) for k, v in data["source"].items()},
+        recorded_at=shapes.moment(data["recorded_at"]),
         not_waited_for=tuple(_span(item) for item in data.get("not_waited_for", [])),  # older ledgers lack it
     )
 
@@ -114,43 +112,43 @@ def info_of(item: dict[str, Any], day: date | None) -> PartitionInfo:
         ValueError, KeyError, TypeError, AttributeError: It is damaged.
     """
     return PartitionInfo(
-        partition=Partition(item["realm_id"], day),
+        partition=Partition(shapes.text_or_none(item["realm_id"]), day),
         fingerprint=Fingerprint(
-            row_count=int(item["source"]["row_count"]),
-            id_hash=int(item["source"]["id_hash"]),
-            change_hash=int(item["source"]["change_hash"]),
-            max_created_at=_time(item["source"]["max_created_at"]),
+            row_count=shapes.whole(item["source"]["row_count"]),
+            id_hash=shapes.digits(item["source"]["id_hash"]),
+            change_hash=shapes.digits(item["source"]["change_hash"]),
+            max_created_at=shapes.moment_or_none(item["source"]["max_created_at"]),
         ),
-        row_count=int(item["row_count"]),
-        kept_count=int(item["kept_count"]),
-        id_hash=int(item["id_hash"]),
-        trace_entries=int(item["trace_entries"]),
-        irregular_count=int(item["irregular_count"]),
-        status_counts={str(k): int(v) for k, v in item["status_counts"].items()},
+        row_count=shapes.whole(item["row_count"]),
+        kept_count=shapes.whole(item["kept_count"]),
+        id_hash=shapes.digits(item["id_hash"]),
+        trace_entries=shapes.whole(item["trace_entries"]),
+        irregular_count=shapes.whole(item["irregular_count"]),
+        status_counts={k: shapes.whole(v) for k, v in item["status_counts"].items()},
         sample_rates=_rates(item),
-        file_bytes=int(item["file_bytes"]),
-        node_days_bytes=int(item["node_days_bytes"]),
-        extracted_at=datetime.fromisoformat(item["extracted_at"]),
-        erased_count=int(item.get("erased_count", 0)),  # older ledgers lack both
-        treatment=str(item.get("treatment", "")),
+        file_bytes=shapes.whole(item["file_bytes"]),
+        node_days_bytes=shapes.whole(item["node_days_bytes"]),
+        extracted_at=shapes.moment(item["extracted_at"]),
+        erased_count=shapes.whole(item.get("erased_count", 0)),  # older ledgers lack both
+        treatment=shapes.text(item.get("treatment", "")),
     )
 
 
 def _rates(item: dict[str, Any]) -> tuple[RateStep, ...]:
     if "sample_rates" not in item:  # older ledgers knew one rate for all rows
-        return (RateStep(None, float(item["sample_rate"])),)
-    return tuple(RateStep(_time(step["since"]), float(step["rate"])) for step in item["sample_rates"])
+        return (RateStep(None, shapes.number(item["sample_rate"])),)
+    return tuple(
+        RateStep(shapes.moment_or_none(step["since"]), shapes.number(step["rate"])) for step in item["sample_rates"]
+    )
 
 
 def _span(item: dict[str, Any]) -> NotWaitedFor:
     return NotWaitedFor(
-        since=datetime.fromisoformat(item["since"]),
-        until=datetime.fromisoformat(item["until"]),
-        transaction=OpenTransaction(
-            str(item["role"]), datetime.fromisoformat(item["began"]), pid=item["pid"], gid=item["gid"]
-        ),
-        recorded_at=datetime.fromisoformat(item["recorded_at"]),
-        settled_at=_time(item["settled_at"]),
+        since=shapes.moment(item["since"]),
+        until=shapes.moment(item["until"]),
+        transaction=OpenTransaction(str(item["role"]), shapes.moment(item["began"]), pid=item["pid"], gid=item["gid"]),
+        recorded_at=shapes.moment(item["recorded_at"]),
+        settled_at=shapes.moment_or_none(item["settled_at"]),
     )
 
 

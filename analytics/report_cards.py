@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from analytics import shapes
 
 CARD = "card.json"
 FAILED = ".failed"
@@ -108,9 +110,9 @@ def read(folder: Path) -> Card | None:
     try:
         told = json.loads((folder / CARD).read_text(encoding="utf-8"))
         for key in ("since", "until", "made_at"):
-            told[key] = datetime.fromisoformat(told[key]).astimezone(UTC)
+            told[key] = shapes.moment(told[key])
         card = Card(**{**told, "folder": folder.name})
-        texts = (
+        for said in (
             card.name,
             card.notebook,
             card.family,
@@ -118,12 +120,32 @@ def read(folder: Path) -> Card | None:
             card.hint,
             card.every,
             card.inputs,
-            card.realm or "",
-        )
-        is_sound = all(isinstance(text, str) for text in texts) and isinstance(card.counts, dict)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            card.state,
+        ):
+            shapes.text(said)
+        shapes.text_or_none(card.realm)
+        shapes.flag(card.is_scoped)
+        for count in card.counts.values():
+            shapes.whole(count)
+        for day in card.missing_days:
+            shapes.text(day)
+        _check_size(card.size)
+        is_sound = card.since < card.until and isinstance(card.missing_days, list | tuple)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return card if is_sound and card.state in STATES else None
+
+
+def _check_size(size: Mapping[str, Any] | None) -> None:
+    """An estimate's plain values: a number that is none is written as nothing."""
+    for name, value in (size or {}).items():
+        if name == "logged_count":
+            shapes.whole(value)
+        elif name in ("value", "low", "high"):
+            if value is not None:
+                shapes.number(value)
+        elif value is not None:
+            shapes.text(value)
 
 
 def shelf(out: Path) -> list[Card]:

@@ -26,6 +26,7 @@ ORDER = (
         "formats",
         "spelling",
         "parameters",
+        "shapes",
         "owner",
         "object_store",
         "window",
