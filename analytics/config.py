@@ -138,9 +138,15 @@ class Settings:
         )
 
 
-def child_environment(**more: str) -> dict[str, str]:
-    """The environment for a process of our own, with these variables."""
-    return {**os.environ, **more}
+def child_environment(package: Path, **more: str) -> dict[str, str]:
+    """The environment for a process of our own.
+
+    Args:
+        package: Folder that the package lies in; the process finds it there, wherever it stands itself.
+        **more: Further variables.
+    """
+    found = [str(package), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, **more, "PYTHONPATH": os.pathsep.join(dict.fromkeys(found))}
 
 
 def _unquoted(source: Mapping[str, str]) -> Mapping[str, str]:

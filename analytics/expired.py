@@ -71,7 +71,7 @@ def read(root: LakePath) -> Expired | None:
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise LakeError(
             f"{path} cannot be read ({type(error).__name__}: {error}), so nobody can say which days are expired",
             hint="restore it from a backup, or remove it: then no day counts as expired, and extraction may bring days back",

@@ -223,12 +223,13 @@ class _Runner:
         # What a report's process and its kernel leave in the folder of temporary files goes with them, however they end.
         with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory(prefix="strategy-analytics-") as temporary:
             child = subprocess.Popen(
-                [sys.executable, "-m", "analytics.report_worker"],
+                # Without the working folder among the places of modules: whoever may write there would be run.
+                [sys.executable, "-P", "-m", "analytics.report_worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 text=True,
-                env=child_environment(TMPDIR=temporary),
+                env=child_environment(Path(__file__).parents[1], TMPDIR=temporary),
             )
             code: int | None = None
             try:

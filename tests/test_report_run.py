@@ -472,13 +472,23 @@ def test_the_state_of_a_report_is_its_worst_finding_and_what_was_not_extracted_i
 def test_a_disk_that_is_full_for_one_report_ends_not_the_run(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> tuple[int, str]:
+    told: list[tuple[list[str], dict[str, str]]] = []
+
+    def full(words: list[str], *, env: dict[str, str], **_: object) -> None:
+        assert Path(env["TMPDIR"]).is_dir()
+        told.append((words, env))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("analytics.report_run._Runner._process", full)
+    monkeypatch.setattr("analytics.report_run.subprocess.Popen", full)
     both = [Definition(name, "runaway_rules", window="yesterday", catch_up_days=1) for name in ("a", "b")]
     result = run(both, lake=str(lake.root), out=tmp_path / "out", today=SATURDAY)
     assert [(outcome.state, outcome.card.verdict.partition(",")[0]) for outcome in result.outcomes] == [
         ("failed", "No space left on device")
     ] * 2
     assert result.exit_code == 3
+    package = Path(lock.__file__).parents[1]
+    for words, env in told:
+        assert "-P" in words and env["PYTHONPATH"].split(":")[0] == str(package), (
+            "no module of the working folder is run"
+        )
+        assert not Path(env["TMPDIR"]).exists(), "what a report leaves in the temporary folder goes with it"

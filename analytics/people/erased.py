@@ -81,7 +81,7 @@ def read(root: LakePath) -> list[Tombstone]:
             realms = data.pop("realms")
             digest, key_id = str(data.pop("digest")), str(data.pop("key_id"))
             found.append(Tombstone(digest, key_id, None if realms is None else tuple(realms), data))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise LakeError(
                 f"the tombstone {path} of an erased person cannot be read: {error}",
                 hint="restore it from a backup, or erase the person again and delete this file; until then nothing is extracted, "

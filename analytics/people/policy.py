@@ -72,7 +72,7 @@ def key_id_of(root: LakePath) -> str:
         return str(data["key_id"])
     except FileNotFoundError:
         return ""
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise LakeError(
             f"{path} cannot be read: {error}",
             hint="it says which key the lake's pseudonyms were made with; restore it, or write it again with one "
