@@ -141,11 +141,10 @@ def _check_size(size: Mapping[str, Any] | None) -> None:
     for name, value in (size or {}).items():
         if name == "logged_count":
             shapes.whole(value)
-        elif name in ("value", "low", "high"):
-            if value is not None:
-                shapes.number(value)
-        elif value is not None:
+        elif name == "grade":
             shapes.text(value)
+        elif name in ("value", "low", "high") and value is not None:
+            shapes.number(value)
 
 
 def shelf(out: Path) -> list[Card]:

@@ -49,6 +49,7 @@ def test_days_that_go_soon_and_are_not_complete_are_named_with_the_command(table
 
 
 def test_a_day_of_some_realms_only_is_not_complete(table: Table, fresh: Lake) -> None:
+    table.insert()  # the realm is known
     table.extract(fresh, "2026-07-10", "2026-07-12", realms=["acme"])
     assert days(retention.alarm(fresh, TEN_DAYS, NOW)) == ["2026-07-10", "2026-07-11"]
 
