@@ -33,14 +33,14 @@ def programs_near(told: Told) -> dict[Key, int]:
     """Versions that ran last of their family, and whose whole program has nine tenths of what the validator takes, or more."""
     found = {}
     for player in told.story.fleet:
-        last = max(
-            (
-                run
-                for run in told.window
-                if run.family == player.family.name and run.realm == player.family.realm and run.logged
-            ),
-            key=_moment,
-        )
+        own = [
+            run
+            for run in told.window
+            if run.family == player.family.name and run.realm == player.family.realm and run.logged
+        ]
+        if not own:
+            continue  # a version that no row shows is not told of
+        last = max(own, key=_moment)
         nodes = 1 + _nodes(player.family.programs[last.version]["rules"])
         if nodes >= 0.9 * MOST_NODES:
             found[last.key] = nodes
