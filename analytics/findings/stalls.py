@@ -26,7 +26,7 @@ _FAR = timedelta(hours=3)
 """What is usual is told by so long before and after."""
 _CHANCE = 0.01
 """That in the whole window so many unrelated timeouts meet by chance."""
-_EDGE, _STRANGER = timedelta(minutes=5), 0.05
+_EDGE, _STRANGER = timedelta(minutes=3), 0.05
 """The next timeout before or after a stall is its own if no farther off, and if the chance of a stranger there is smaller."""
 _ROUNDS = 4
 """What is usual is told anew without the stalls that were found, until no more of them is; that ends within a few rounds."""
@@ -87,8 +87,8 @@ def mark_stalls(stops: list[Stop], known: tuple[datetime, datetime] | None = Non
     them are more than a Poisson process of the usual rate brings together in one of a hundred such windows (a scan statistic;
     Naus, *JASA* 60, 1965, bounded by the sum over all places where two minutes may begin). Such moments with no more than ten
     minutes between them are one stall: an event loop may stand still again and again. It begins and ends where the next timeout
-    is farther off than five minutes, or than a stranger is with a chance of one in twenty. All timeouts in between are its own, but
-    for those of a strategy that times out about as often around it: they are not excused.
+    is farther off than three minutes, or than a stranger is with a chance of one in twenty. All timeouts in between are its own,
+    but for those of a strategy that times out about as often around it: they are not excused.
 
     Args:
         stops: Oldest first, those without a time last.

@@ -16,6 +16,8 @@ from analytics.horizon import Horizon
 from analytics.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Partition, RealmFilter, Span
 from analytics.rates import Rates
+from analytics.source_programs import UnreadColumns
+from analytics.source_table import Changes
 from analytics.window import Window
 
 Rows = Sequence[Mapping[str, Any]]
@@ -31,11 +33,12 @@ class Log:
         definitions: By the lake's column names, or why they cannot be read.
     """
 
-    change_column = "xmin"
     role = "reader"
     unread_columns: Sequence[str] = ()
 
     def __init__(self, rows: Rows, definitions: Rows | str) -> None:
+        self.changes = Changes()
+        self.unread_of_programs = UnreadColumns()
         self._rows = [{**_NOTHING, **row} for row in rows]
         self._definitions = definitions
         self.horizon = Horizon(datetime(2026, 9, 1, tzinfo=UTC), "of the test")
@@ -48,6 +51,9 @@ class Log:
 
     def identity(self) -> dict[str, str]:
         return {"database": "odd", "database_oid": "1", "system_identifier": "1"}
+
+    def refuse_ids_twice(self, *_: object) -> None:
+        """Each id is a uuid of its own."""
 
     def users(self, window: Window, realms: RealmFilter, look_back: timedelta) -> set[tuple[str | None, str]]:
         return set()
