@@ -58,9 +58,8 @@ def sentences(source: Source, now: Callable[[], datetime] = lambda: datetime.now
         now: This machine's clock.
     """
     found: list[str] = []
-    # Inside of a savepoint: a server that refuses one of these questions must not end the extraction.
-    with contextlib.suppress(SourceError), source._connection.transaction():
-        [row] = source._rows("clock")
+    with contextlib.suppress(SourceError):  # a server that does not tell its time
+        [row] = source.ask("clock")
         server: datetime = row["server_time"].replace(tzinfo=UTC)
         ahead = now() - server
         if abs(ahead) > _APART:
@@ -78,9 +77,9 @@ def sentences(source: Source, now: Callable[[], datetime] = lambda: datetime.now
 
 
 def _newest(source: Source, after: datetime) -> datetime | None:
-    [layout] = source._rows("layout")
+    [layout] = source.ask("layout")
     small = 0 < layout["table_bytes"] <= _SMALL
-    [row] = source._rows("newest" if small else "newest_statistics", {"after": after})
+    [row] = source.ask("newest" if small else "newest_statistics", {"after": after})
     newest: datetime | None = row["newest"]
     return newest
 

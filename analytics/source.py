@@ -293,11 +293,19 @@ class Source:
             return found[0]
         return {"pages": 0, "row_estimate": 0, "bytes_with_values": 0, "table_bytes": UNKNOWN_BYTES, "correlation": 0}
 
+    def ask(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The answer to a question of ``sql/source``, in a savepoint: where the server refuses it, the run goes on.
+
+        Raises:
+            SourceError: It does.
+        """
+        with self._connection.transaction():
+            return self._rows(name, parameters)
+
     def _rows_if_told(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]] | None:
         """The answer to a question that a managed server may refuse; ``None`` where it does, and the transaction goes on."""
         try:
-            with self._connection.transaction():
-                return self._rows(name, parameters)
+            return self.ask(name, parameters)
         except SourceError as error:
             if str(error.facts.get("sqlstate") or "")[:2] in _REFUSALS:
                 return None

@@ -437,7 +437,7 @@ def test_nothing_was_gathered(
     assert main([*words, "--gathered", str(none)]) == 2
     assert f"nothing was gathered in {none}: the report asks everything itself" in capsys.readouterr().err
     assert main(["gather", "--share", "1/1", "--into", "", "--lake", str(lake.root), "--all-realms"]) == 2
-    assert "there is no folder to gather into" in capsys.readouterr().err
+    assert "--into is empty" in capsys.readouterr().err
     with pytest.raises(UsageError, match="there is no engine 'flink'"):
         analytics.runaway_rules(str(lake.root), engine="flink")
     with pytest.raises(UsageError, match="Spark asks by itself"):

@@ -12,6 +12,7 @@ from unittest import mock
 
 from analytics import extraction, kept, schema
 from analytics.decode import padded
+from analytics.errors import SourceError
 from analytics.horizon import Horizon
 from analytics.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Partition, RealmFilter, Span
@@ -51,6 +52,13 @@ class Log:
 
     def identity(self) -> dict[str, str]:
         return {"database": "odd", "database_oid": "1", "system_identifier": "1"}
+
+    def ask(self, name: str, parameters: object = None) -> list[dict[str, Any]]:
+        raise SourceError(f"there is no server to be asked for {name}")
+
+    def without_runs(self, realms: Sequence[str]) -> list[str]:
+        """Every tenant is known."""
+        return []
 
     def refuse_ids_twice(self, *_: object) -> None:
         """Each id is a uuid of its own."""

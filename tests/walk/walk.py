@@ -137,7 +137,8 @@ class Walk:
     def _extract(self) -> None:
         first = self.random.randrange(len(DAYS))
         last = self.random.randrange(first, min(len(DAYS), first + 3))
-        realms = self.random.choice(((), (), (), (self.random.choice(REALMS),)))
+        known = sorted({place[0] for place, _ in self.source.values()} | {None}, key=str)  # others are refused
+        realms = self.random.choice(((), (), (), (self.random.choice(known),)))
         options = {
             "realms": realms,
             "jobs": self.random.choice((1, 1, 2)),
