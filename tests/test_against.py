@@ -81,7 +81,8 @@ def truth_of(found: Simulated, other: Simulated) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("family", "against"), [("Fifteen", "Ten"), ("Ten", "Fifteen"), ("Far fifteen", "Ten"), ("Far fifteen", "Far ten")]
+    ("family", "against"),
+    one_in(2, [("Fifteen", "Ten"), ("Ten", "Fifteen"), ("Far fifteen", "Ten"), ("Far fifteen", "Far ten")]),
 )
 def test_the_headline_is_the_same_runs_and_holds_the_engines_truth(
     compared: Any, simulated: dict[str, Simulated], family: str, against: str

@@ -26,6 +26,7 @@ from analytics.errors import ReportError
 from analytics.report_cards import Card
 from analytics.report_failures import publish
 from analytics.warehouse import Warehouse
+from tests.fewer import one_in
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -175,7 +176,7 @@ PALE = """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", one_in(2, WIDTHS))
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_is_whole_readable_and_asks_nobody(
     browser: Browser, folder: Path, name: str, width: str, scheme: str

@@ -30,6 +30,8 @@ LONG = ("two_realms_time_out", "stall_under_lowered_cap", "own_timeouts_alone", 
         "weekend_rule")  # fmt: skip
 """Stories that are told by ``python -m tests.runaway`` only: what they try is tried by another one here too."""
 LATER = (
+    "always_limited",
+    "grows_by_version",
     "grows_by_day",
     "levels_off",
     "unknown_statement",
