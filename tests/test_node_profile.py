@@ -377,6 +377,16 @@ def test_conditions_that_never_vary_are_named_once_and_only_with_enough_looks(ta
     assert [r.reading for r in readings(found) if r.kind == "rule"] == ["matched in all looks"]
 
 
+def test_of_conditions_in_one_row_those_with_fewest_looks_say_what_is_behind_the_cut(table: Table, fresh: Lake) -> None:
+    steps = any_of(compare("data.km", "<=", -3), compare("data.km", "<=", 4), compare("data.wet", "==", 7))
+    program = {"rules": [rule(steps, assign(1, "All"), node_id="steps")]}
+    found = profiled(table, fresh, log(table, program, play(program, events(200)), limit=3))
+
+    row = told(found, "2 of the 3 conditions of an or")
+    assert 0 < row.entry_count < 200
+    assert row.note.startswith("worked out behind the cut, not seen in a trace")  # the first condition is before it
+
+
 def test_a_field_that_always_has_one_value_is_told_unless_a_condition_tells_it(table: Table, fresh: Lake) -> None:
     program = {
         "rules": [

@@ -61,7 +61,8 @@ def _proof(found: Profile, place: Place) -> Proof | None:
 
 def _condition(found: Profile, alike: list[tuple[Place, bool]]) -> Reading:
     place, value = alike[0]
-    looks = min(other.looks.sure for other, _ in alike)
+    fewest = min((other.looks for other, _ in alike), key=lambda one: one.sure)
+    looks = fewest.sure
     node = place.node
     count = sum(other.node.parent_position == node.position for other in found.places)
     # Spelt out, a ladder of many conditions would say less than their number.
@@ -85,7 +86,7 @@ def _condition(found: Profile, alike: list[tuple[Place, bool]]) -> Reading:
     reading = "not seen false" if value else "not seen true"
     low, high = (1 - bound.share, 1.0) if value else (0.0, bound.share)
     note = why(found, place) if len(alike) == 1 else ""
-    note = joined(note, unseen_words(place.looks), bound.note)
+    note = joined(note, unseen_words(fewest), bound.note)
     return Reading(
         node.position, "condition", said, node.node_id, reading, looks if value else 0, looks, low, high, bound.grade, note,
         bound.runs,
