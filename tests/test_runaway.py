@@ -282,6 +282,9 @@ def test_stopped_runs_count_as_beyond_the_cap(table: Table, fresh: Lake) -> None
     assert row["est_nodes_p50"].value == 100
     assert (row["est_nodes_p99"].value, row["est_nodes_p99"].is_at_least) == (100, True)
     assert row["headroom"] == 0
+    assert row["est_ms_p99"].is_at_least and math.isnan(
+        row["time_headroom"]
+    )  # the cap stopped them, not the time limit
     assert row["limit_share"].value == pytest.approx(10 / 410)
 
 

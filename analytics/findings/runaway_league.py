@@ -65,7 +65,7 @@ def league(
         ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is
         readable, or where it is not the program that ran).
         ``headroom`` is the part of the cap, in trace entries of such runs, that p99 leaves, 0 when runs were stopped;
-        ``time_headroom`` the same of time.
+        ``time_headroom`` the same of time. NaN where p99 lies among runs that were stopped before they came to that limit.
         The other headroom is the program's: ``ast_nodes`` and ``ast_depth`` are what the validator counts of it when it is saved
         (NaN where no definition is readable), ``ast_headroom`` the part of the same cap that is left, 0 above it,
         ``smallest_rule`` the nodes of its smallest rule, ``ast_refusal`` why the validator refuses it as it is stored (empty where
@@ -285,8 +285,8 @@ def _limit_share(stopped: int, runs: Estimate) -> Estimate:
 
 
 def _headroom(p99: Estimate, limit: float) -> float:
-    if p99.is_at_least:
-        return 0.0
+    if p99.is_at_least:  # of what was stopped earlier, as time is by the cap, nobody knows how much more it took
+        return 0.0 if p99.value >= limit else math.nan
     if not math.isfinite(p99.value) or limit <= 0:
         return math.nan
     return max(0.0, 1 - p99.value / limit)
