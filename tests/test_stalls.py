@@ -121,6 +121,11 @@ def ran(ok: int, timeouts: int = 0, ms: float = 5.0) -> Ran:
     return Ran(record, frame, frame, 100.0)
 
 
+def test_no_run_takes_less_than_nothing() -> None:
+    (found,) = fleet_costs({Key("r", "a", 1): ran(6, 1, ms=1.5)}, 0.5).values()
+    assert found["est_ms_mean"].low >= 0
+
+
 def test_a_version_of_which_only_failures_were_logged_may_have_taken_more() -> None:
     found = fleet_costs({Key("r", "a", 1): ran(0, 3), Key("r", "b", 1): ran(4_000)}, 0.05)
     failed, other = found.values()

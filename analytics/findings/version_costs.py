@@ -98,7 +98,9 @@ def _took(times: pd.DataFrame | None, most: float = math.inf) -> Took:
 def _mean_ms(one: Took, beyond: Excess, is_open: bool) -> Estimate:
     found = stalls.mean_of(one, beyond)
     # Runs that were stopped say nothing of those that came to an end.
-    return replace(found, low=math.nan, high=math.nan, grade="too few") if is_open else found
+    if is_open:
+        return replace(found, low=math.nan, high=math.nan, grade="too few")
+    return replace(found, low=max(found.low, 0.0)) if found.low < 0 else found  # no run takes less than nothing
 
 
 def _total_ms(record: Mapping[str, Any], one: Took, beyond: Excess, unseen: float) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -140,11 +141,18 @@ def _answer(found: Nodes, unseen: int, proven: int) -> Inline:
         why = "no definition fits the traces" if found.known.doubts else "no definition is readable"
         return f"No rule can be told apart: {why}.{tail}" if len(found.hot) else tail.strip() or None
     first = told[0]
-    share = write.percent(round(float(first["est_entry_share"]), 2) or first["est_entry_share"])
+    share = write.percent(float(f"{first['est_entry_share']:.2g}"))
+    alike = sum(math.isclose(row["est_entry_share"], first["est_entry_share"], rel_tol=1e-9) for row in told) - 1
+    leave = f" and {write.count(alike)} more leave" if alike else " leaves"
     place = page.strong(page.author(_capital(first["place"]), 60))
     # What belongs to no single rule may leave more: ids that are null or repeat.
     of_those = "" if first == records(found.hot)[0] else ", of those that can be told apart"
-    return [place, " of ", named(row_key(first)), f" leaves most entries{of_those}: {share} of all.{tail}"]
+    return [
+        place,
+        " of ",
+        named(row_key(first)),
+        f"{leave} most entries{of_those}: {share} of all{' each' if alike else ''}.{tail}",
+    ]
 
 
 def _capital(text: str) -> str:
