@@ -286,4 +286,5 @@ def test_the_reports_cap_moves_both_headrooms_and_many_above_it_say_so(table: Ta
     assert (row["headroom"], row["ast_headroom"]) == (pytest.approx(1 - 100 / (300 * 242 / 243)), 0)
     assert row["ast_refusal"] == "it has 361 nodes, and 300 is the most"
     assert "stored past the validator or under another limit" in report.findings().text
+    assert "a program larger than the validator takes" in report.actions().text
     assert "that the report was given another limit than the engine has" in report.league().html

@@ -416,7 +416,14 @@ _TITLES = {
 def _title(finding: Finding) -> Inline:
     if finding.key is None:
         return [f"Timeouts of {finding.facts['strategies']} strategies together"]
-    return [named(finding.key), f": {_TITLES[finding.what]}"]
+    return [named(finding.key), f": {_program(finding) if finding.what == 'program' else _TITLES[finding.what]}"]
+
+
+def _program(finding: Finding) -> str:
+    """As its sentence has it."""
+    if finding.facts["program"].room < 0:
+        return "a program larger than the validator takes"
+    return _TITLES["program"] if finding.facts["is_close"] else "a program growing towards what the validator takes"
 
 
 def _around(finding: Finding, beside: timedelta) -> tuple[datetime, datetime]:
