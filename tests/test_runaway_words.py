@@ -73,7 +73,9 @@ def test_growth_of_the_last_report_has_no_slope_in_this_one(table: Table, fresh:
     plant(table, 12)
     table.extract(fresh)
     over = Finding("fixed", "growing", Key("acme", "s1", 1), None, datetime(2026, 7, 7, tzinfo=UTC), 0, 0, "runs", {})
-    assert "No strategy is seen heading for the cap." in plain(growing_words(planted_report(fresh).table, [over], 30))
+    assert "Day by day no strategy is seen heading for the cap." in plain(
+        growing_words(planted_report(fresh).table, [over], 30)
+    )
 
 
 # ---- how close -------------------------------------------------------------------------------------------------------

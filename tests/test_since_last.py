@@ -497,7 +497,7 @@ def test_growth_that_is_over_is_not_asked_for_its_slope(tmp_path: Path, settled:
     last = read(report(tmp_path, [entry("growing", None, number=5.0, unit="days")], {LADDER: 20_000}))
     over = compared([], last, now(settled=settled))
     table = pd.DataFrame({"trend": ["not growing"], "group": ["others"]})
-    assert plain(growing_words(table, over, 30)) == "No strategy is seen heading for the cap."
+    assert plain(growing_words(table, over, 30)) == "Day by day no strategy is seen heading for the cap."
 
 
 def test_a_page_about_one_tenant_does_not_name_what_the_last_report_had_of_others(tmp_path: Path) -> None:

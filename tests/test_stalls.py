@@ -173,10 +173,10 @@ def row(name: str, value: float, low: float, high: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("others", "told"),
     [
-        ([row("b", 0.2, 0.1, 0.25)], "Most time goes to a v1 (acme): 40 % [30 – 50] of it."),
+        ([row("b", 0.2, 0.1, 0.25)], "The largest share of time goes to a v1 (acme): 40 % [30 – 50] of it."),
         (
             [row("b", 0.35, 0.25, 0.45)],
-            "Most time goes to a v1 (acme) or b v1 (acme): 40 % [30 – 50] and 35 % [25 – 45] of it.",
+            "The largest share of time goes to a v1 (acme) or b v1 (acme): 40 % [30 – 50] and 35 % [25 – 45] of it.",
         ),
         (
             [row("b", 0.35, 0.25, 0.45), row("c", 0.1, 0.01, 0.6), row("d", 0.01, 0.01, 0.02)],

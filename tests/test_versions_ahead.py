@@ -194,7 +194,7 @@ def own(*nodes: int, rule: int | None = 12, refusal: str = "", exposure: float =
          "adds more than 16 is refused when it is saved, so it cannot be published; the smallest rule of this program has 12. It "
          "stops no run: the largest of its 12 logged ok runs took 548."),
         (own(1212), "has a program of 1,212 nodes as the validator counts them, and 1,000 is the most it takes: stored past the "
-         "validator or under another limit. A next version is refused unless it has no more. It stops no run: the largest of its "
+         "validator or under another limit. A next version with more than 1,000 is refused. It stops no run: the largest of its "
          "12 logged ok runs took 548."),
         (own(700, 984), "It grew from version to version: 700 → 984, v1 to v2. Another step like this one is refused; two versions "
          "give no interval, and cannot tell when."),

@@ -57,11 +57,11 @@ def time_words(rows: Sequence[Mapping[str, Any]]) -> list[Inline]:
     rivals = [row for row in ranked[1:] if not row["time_share"].high < most["time_share"].low]
     name, share = named(_key(most)), _share_words(most["time_share"])
     if not rivals:
-        return ["Most time goes to ", name, f": {share} of it."]
+        return ["The largest share of time goes to ", name, f": {share} of it."]
     if len(rivals) == 1:
         other = rivals[0]
         return [
-            "Most time goes to ",
+            "The largest share of time goes to ",
             name,
             " or ",
             named(_key(other)),
@@ -204,7 +204,7 @@ def growing_words(table: pd.DataFrame, found: Sequence[Finding], horizon_days: f
         each = f"{write.number(slope.value, slope.low, slope.high)} nodes more each day"
         parts += [", " if parts else "Only " if len(growing) == len(grow) == 1 else "", named(finding.key), f": {each}"]
     more = f", and {len(growing) - 3} more" if len(growing) > 3 else ""
-    parts.append(f"{more}." if growing else "No strategy is seen heading for the cap.")
+    parts.append(f"{more}." if growing else "Day by day no strategy is seen heading for the cap.")
     if slowly:
         when = f"not likely to meet the cap within {horizon_days:g} days"
         parts.append(f" {slowly} {'grows' if slowly == 1 else 'grow'}, {when}.")

@@ -77,7 +77,7 @@ def _short(finding: Finding) -> str:
         return f"{name}, cap in {write.number(days.value, days.low, days.high)} d{' ' + ends if ends else ''}"
     words = {
         "close": "close to cap",
-        "program": "program near its limit",
+        "program": "program near its limit" if finding.facts.get("is_close", True) else "program grows",
         "slow": "slow",
         "timeout": f"timeouts{times}",
         "growing": "growing",

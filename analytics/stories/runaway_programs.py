@@ -30,7 +30,7 @@ def program_words(facts: Mapping[str, Any]) -> list[Inline]:
     cap, count, room = write.count(facts["node_cap"]), own.nodes[-1][1], own.room
     if room < 0:
         text = f" has a program of {write.count(count)} nodes as the validator counts them, and {cap} is the most it takes: stored "
-        text += "past the validator or under another limit. A next version is refused unless it has no more."
+        text += f"past the validator or under another limit. A next version with more than {cap} is refused."
         return [text, _runs(facts)]
     what = (
         "is close to the most that the validator takes"
