@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from analytics.findings.episodes import beyond, ends, is_gone
+from analytics.findings.loop_stalls import mark_stalls
 from analytics.findings.runaway import Burst, Key, Stop
-from analytics.findings.stalls import mark_stalls
 
 NOON = datetime(2026, 7, 8, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

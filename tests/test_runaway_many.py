@@ -11,11 +11,11 @@ import pytest
 
 from analytics.charts.density import MOST_MARKS as MOST_CIRCLES
 from analytics.findings import runaway
+from analytics.findings.loop_stalls import mark_stalls
 from analytics.findings.run_costs import logged, run_costs
 from analytics.findings.runaway import Key, Stop
 from analytics.findings.runaway_league import league
 from analytics.findings.runaway_stops import stop_count
-from analytics.findings.stalls import mark_stalls
 from analytics.lake import Lake
 from analytics.stories import runaway_pictures
 from analytics.warehouse import Warehouse

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from analytics.findings.loop_stalls import mark_stalls
 from analytics.findings.runaway_keys import Key, key_of, text_or_none
-from analytics.findings.stalls import mark_stalls
 from analytics.warehouse import records
 
 if TYPE_CHECKING:

@@ -17,6 +17,10 @@ Statement = Callable[[State], bool]  # True: the program ends here
 
 #: Deeper programs are refused whatever the caller's cap says: Python's own stack would end first.
 MAX_COMPILED_DEPTH: Final = 100
+#: Statements that end their phase.
+ENDINGS: Final = frozenset({"assign_points", "veto", "return"})
+#: Statements that set the result and go on: behind them a DSL_FULL program's `default` does not run.
+SETTING: Final = frozenset({"set_points", "set_case_name"})
 
 
 def visit(state: State, depth: int) -> None:

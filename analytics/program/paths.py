@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from analytics.program.bounds import truth_of
-from analytics.program.exact import CONDITIONS, MAX_COMPILED_DEPTH, items
+from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH, SETTING, items
 from analytics.program.outcome import Phase, RuleFailure
 from analytics.program.outline import Outline, Spot
 from analytics.program.rules import listed, section_of
@@ -17,9 +17,7 @@ Turn: TypeAlias = "bool | str | None"
 _OPERANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "literal": (), "field": (), "func_call": (), "compare": ("left", "right"), "arith": ("left", "right"),
 }  # fmt: skip
-_SETTING: Final = frozenset({"set_points", "set_case_name"})
-_STATEMENTS: Final = _SETTING | {"assign_points", "set_data", "set_callback_data"}
-_ENDINGS: Final = frozenset({"assign_points", "veto", "return"})
+_STATEMENTS: Final = SETTING | {"assign_points", "set_data", "set_callback_data"}
 END, DEAD = 0, 1
 
 
@@ -78,10 +76,10 @@ class Graph:
         if default is not None:
             spot = self.program.tops.get("default")
             ways = _Ways(ended, ended, after, after)
-            at = self.statement(spot, phase, ways.once_set() if spot and spot.kind in _SETTING else ways)
+            at = self.statement(spot, phase, ways.once_set() if spot and spot.kind in SETTING else ways)
         # Where statements of another phase set the result of a DSL_FULL program, there are two ways through what follows.
         is_set = phase == "full" and any(
-            node.section == "rules" and node.type in _SETTING for node in self.program.nodes
+            node.section == "rules" and node.type in SETTING for node in self.program.nodes
         )
         done = after if is_set else DEAD
         for index in reversed(range(len(rules))):
@@ -114,9 +112,9 @@ class Graph:
             return DEAD
         spots = [below.get(f"{slot}[{index}]") for index in range(len(found))]
         for spot in spots:
-            if spot is None or spot.kind in _ENDINGS:
+            if spot is None or spot.kind in ENDINGS:
                 break
-            if spot.kind in _SETTING:
+            if spot.kind in SETTING:
                 ways = ways.once_set()
         after = ways.after
         for spot in reversed(spots):

@@ -15,14 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from analytics.program import words
-from analytics.program.exact import MAX_COMPILED_DEPTH
+from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH
 from analytics.program.facts import Fact, Facts, Test, common, constant, is_possible, key_of, question
 from analytics.program.outline import Outline, Spot
 
 What: TypeAlias = Literal["unreachable", "never", "always"]
 
-_ENDS: Final = frozenset({"assign_points", "veto", "return"})
-_CONDITIONS: Final = frozenset({"compare", "and", "or", "not"})
 _MOST_STEPS: Final = 20_000
 """Conditions that are judged; a program that needs more is not followed to its end."""
 _LONGEST: Final = 70
@@ -141,7 +139,7 @@ class _Work:
         found = self.compound(spot, facts, depth) if kind in ("and", "or", "not") else self.atom(node, facts, not depth)
         if kind in ("and", "or", "not") or not depth:
             found = self.settled(node, found, facts, not depth)
-        if kind in _CONDITIONS and (found.yes is None) != (found.no is None):
+        if kind in CONDITIONS and (found.yes is None) != (found.no is None):
             self.prove(spot, "never" if found.yes is None else "always", found.why)
         return found
 
@@ -316,7 +314,7 @@ class _Work:
 
 def _ends(steps: Any) -> bool:
     """No run goes on behind these statements."""
-    return isinstance(steps, list) and any(isinstance(step, Mapping) and step.get("type") in _ENDS for step in steps)
+    return isinstance(steps, list) and any(isinstance(step, Mapping) and step.get("type") in ENDINGS for step in steps)
 
 
 def _word(truth: bool) -> str:

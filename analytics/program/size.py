@@ -6,14 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from analytics.program.exact import EFFECTS
+from analytics.program.exact import EFFECTS, ENDINGS, SETTING
 from analytics.program.outcome import Phase
 from analytics.program.rules import section_of
 
-_ENDINGS: Final = frozenset({"assign_points", "veto", "return"})
 _BARE: Final = frozenset({"veto", "return"})
-#: Behind these a DSL_FULL program's `default` does not run.
-_SETTING: Final = frozenset({"set_points", "set_case_name"})
 #: Type → where its operands stand, and whether they are conditions.
 _CONDITIONS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
     "not": (("arg",), True),
@@ -162,10 +159,10 @@ def _block(steps: Sequence[Any], depth: int, place: str) -> _Block:
         kind = step.get("type") if isinstance(step, Mapping) else None
         if not isinstance(kind, str) or kind not in EFFECTS.keys() | _BARE:
             raise _Malformed(f"{place}[{index}] is no statement the engine knows")
-        most, sets = most.then(_Most(1, 1, depth)), sets or kind in _SETTING
+        most, sets = most.then(_Most(1, 1, depth)), sets or kind in SETTING
         if kind in EFFECTS:
             most = most.then(_nodes(step.get("value"), depth + 1, f"{place}[{index}].value", is_condition=False))
-        if kind in _ENDINGS:
+        if kind in ENDINGS:
             return _Block(most, True, sets)
     return _Block(most, False, sets)
 
