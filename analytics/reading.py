@@ -165,10 +165,10 @@ def open_tables(
         Paths of the files of every table.
     """
     connection.execute("create schema if not exists files")
+    connection.execute(sql.text("files", "folders"))
     named = None if realms is None else [realm for realm in realms if realm is not None]
     connection.execute("set variable realms_in_sight = $1", [named])
     connection.execute("set variable null_realm_in_sight = $1", [realms is None or None in realms])
-    connection.execute("set variable root_length = $1", [len(str(lake.root / "_"))])
     found = files(lake, records, realms, whole_days=whole_days)
     for table, table_schema in (
         ("executions", schema.execution_schema()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -65,6 +66,15 @@ def test_folders_above_the_lake_are_no_partitions_of_it(many: Lake) -> None:
         ]
         assert "kind" not in opened.sql("from executions limit 0").columns
     assert [found.name for found in Warehouse(many).check() if not found.passed and found.severity == "error"] == []
+
+
+@pytest.mark.parametrize("view", ["executions", "node_days"])
+def test_a_day_is_read_from_its_own_files_and_no_other_is_opened(many: Lake, view: str) -> None:
+    opened = Warehouse(many, whole_days=False)
+    [(_, plan)] = opened.connection.execute(
+        f"explain analyze select count(distinct strategy_id) from {view} where day = date '{DAY}'"
+    ).fetchall()
+    assert re.findall(r"Scanning Files: (\d+)/(\d+)", plan) == [(str(REALMS), str(2 * REALMS))]
 
 
 def found(lake: Lake) -> list[DayFile]:
