@@ -101,6 +101,17 @@ def test_a_partition_is_one_put_and_the_ledger_comes_last(store: Store, source: 
     assert store.puts() == []
 
 
+def test_a_run_that_moved_to_another_tenant_stands_once_in_a_bucket_too(store: Store, source: Table) -> None:
+    lake = Lake("s3://lakes/moved")
+    source.extract(lake)
+    before = rows(lake)
+    source.execute("""update strategyexecutionlog set "realmId" = 'birch' where "realmId" = 'acme'""")
+    source.extract(lake, realms=["birch"])
+    assert sorted(count for _, count in rows(lake)) == sorted(count for _, count in before)
+    assert {realm for realm, _ in rows(lake)} == {realm for realm, _ in before} - {"acme"} | {"birch"}
+    assert not list((lake.root / "ledger").glob("taking-out.json"))
+
+
 def test_a_partition_without_rows_goes_with_one_delete(store: Store, source: Table) -> None:
     lake = Lake("s3://lakes/gone")
     source.extract(lake)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from analytics.duplicates import Duplicates
 from analytics.lake import Lake
+from analytics.warehouse import Warehouse
 from tests.fewer import one_in
 from tests.walk.walk import WalkError, walk
 
@@ -29,8 +31,6 @@ def test_the_walk_notices_runs_that_stand_twice(table: Table, tmp_path: Path, mo
 
 
 def rows(lake: Lake) -> list[tuple[object, ...]]:
-    from analytics.warehouse import Warehouse
-
     return sorted(Warehouse(lake).sql("select execution_id, realm_id, day::varchar from executions").fetchall())
 
 
@@ -77,3 +77,26 @@ def test_rows_that_an_older_version_left_twice_are_mended_by_force(
     assert len(rows(fresh)) == 2
     table.extract(fresh, force=True)
     assert rows(fresh) == [(moved, "acme", "2026-07-09")]
+
+
+@pytest.mark.parametrize(
+    ("day", "is_first", "places"),
+    [("2026-07-09", True, 1), ("2026-08-20", False, 1), ("2026-08-20", True, 2)],
+    ids=["near the window", "a day that was complete", "far off, and its day is new"],
+)
+def test_in_a_large_lake_a_run_is_looked_for_where_it_may_be(
+    table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch, day: str, is_first: bool, places: int
+) -> None:
+    """The last case is the price of not reading a large lake at every run, and `check` names it."""
+    monkeypatch.setattr("analytics.duplicates.MOST_ROWS", 0)
+    moved = table.insert()
+    table.extract(fresh)
+    after = str(date.fromisoformat(day) + timedelta(days=1))
+    if not is_first:
+        table.extract(fresh, day, after)
+    table.execute("update strategyexecutionlog set created_at = %s", [f"{day} 01:00:00+00"])
+    table.extract(fresh, day, after)
+    assert (moved, "acme", day) in rows(fresh)
+    assert len(rows(fresh)) == places
+    failed = {check.name for check in Warehouse(fresh).check() if not check.passed and check.severity == "error"}
+    assert ("execution_ids_unique" in failed) == (places == 2)

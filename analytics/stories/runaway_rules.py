@@ -157,7 +157,7 @@ class RunawayRules:
             parts.append(page.strong(text) if role is None else ROLE_WORDS[role](text))
         if not parts:
             return ["Nothing new: no strategy was stopped by a cap, and none is seen heading for it."]
-        return [*parts, ". Everything else is quiet."]
+        return [*parts, ". Nothing else was seen."]
 
     @property
     def _headline(self) -> list[tuple[str, str | None]]:
