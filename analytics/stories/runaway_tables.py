@@ -92,5 +92,5 @@ def silent_words(keys: Sequence[Key], bound: float) -> Inline:
         "Published, and nothing logged: ",
         named,
         more,
-        f". Each at most {runs(bound)}, else the sampler would have drawn one.",
+        f". Each at most {runs(bound)} (95 %): of more the sampler had probably drawn one.",
     ]
