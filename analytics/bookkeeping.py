@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
-from analytics.horizon import Horizon, spans_of
+from analytics.horizon import spans_of
 from analytics.lake import Lake
-from analytics.model import DayRecord, Partition, PartitionInfo, RealmFilter
+from analytics.model import DayRecord, Horizon, Partition, PartitionInfo, RealmFilter
 from analytics.origin import is_same, says_more
 from analytics.plan import Plan
 from analytics.rates import described

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analytics import sql
-from analytics.errors import UnknownNameError
-from analytics.spelling import did_you_mean
+from analytics.errors import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     import duckdb

@@ -12,10 +12,7 @@ from pathlib import Path
 from analytics.errors import ConfigurationError
 from analytics.object_store import LakePath, place
 from analytics.rate_entries import checked_rate
-from analytics.rates import Rates
-
-DEFAULT_SAMPLE_RATE = 0.05
-"""The engine's own default of ``DSL_EXECUTION_LOG_SAMPLE_RATE``."""
+from analytics.rates import DEFAULT_SAMPLE_RATE, Rates
 
 _UNSAID = Rates((), DEFAULT_SAMPLE_RATE, otherwise_is_default=True)
 

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from analytics import __version__, day_files, definitions, ledger
+from analytics import day_files, definitions, ledger
 from analytics.errors import LakeError, UnknownNameError
 from analytics.gathering import Gathering
 from analytics.lake import Lake
@@ -31,6 +31,7 @@ from analytics.people.programs import protected
 from analytics.people.pseudonyms import PseudonymKey
 from analytics.rewriting import Rewritten, put, rewrite
 from analytics.subject import Found, Subject
+from analytics.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

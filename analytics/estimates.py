@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimate import CONFIDENCE, GRADES, NOTHING, TAIL, Z_95, Estimate, graded, worse
 from analytics.moments import of_mean, of_total
 from analytics.quantiles import quantile, quantiles, quantiles_of_counts
+from analytics.rates import DEFAULT_SAMPLE_RATE
 from analytics.unseen import REACH
 
 if TYPE_CHECKING:

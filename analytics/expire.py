@@ -7,21 +7,19 @@ killed anywhere in between is finished by the next.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import date
 from typing import Any
 
-from analytics import __version__, day_files, expired, strangers
-from analytics.errors import LakeError, UsageError
+from analytics import day_files, expired, expired_days, strangers
+from analytics.errors import LakeError
 from analytics.expired import Expired
 from analytics.lake import Lake
 from analytics.lake_names import day_of
 from analytics.model import DayRecord
 from analytics.object_store import LakePath
-from analytics.window import ONE_DAY, Window
+from analytics.window import ONE_DAY
 
 _MOST_NAMED = 5
 
@@ -187,7 +185,7 @@ def expire(lake: Lake, before: date, *, unverified: bool = False, wait_seconds: 
         mark = expired.read(lake.root)
         firsts = [going.day for going in found.days[:1]] + ([mark.first] if mark and mark.first else [])
         if mark is None or found.before > mark.before:
-            _write(lake, found.before, min(firsts, default=None), workspace)
+            expired_days.write_mark(lake, found.before, min(firsts, default=None), workspace)
         here = strangers.present(lake, [going.day for going in found.days])
         notes = strangers.set_aside(lake, {going.day: lake.recorded(going.day) for going in found.days}, here)
         for going in found.days:
@@ -208,49 +206,3 @@ def refusal(found: Expiry) -> LakeError:
         "--unverified",
         days=[going.day for going in doubtful],
     )
-
-
-def leave_alone(lake: Lake, window: Window, *, also_expired: bool) -> tuple[Window, list[str]]:
-    """What of a window an extraction may write; only under the lock.
-
-    Args:
-        lake: Where.
-        window: Whole UTC days.
-        also_expired: Expired days of the window are wanted back: days from its first one on are expired no more.
-
-    Returns:
-        The window without its expired days, and what a person should know, in sentences.
-
-    Raises:
-        UsageError: All of its days are expired.
-        LakeError: They are wanted back while a killed run has left some of them half dropped.
-    """
-    mark = expired.read(lake.root)
-    if mark is None or window.since.date() >= mark.before:
-        return window, []
-    if also_expired:
-        left = [day for day in lake.recorded_days(also_expired=True) if expired.is_expired(mark, day)]
-        if left:
-            raise LakeError(
-                f"{len(left)} expired days, {left[0]} the first, were not removed to their end; nothing was written",
-                hint=f"finish that first: strategy-analytics expire --before {mark.before} --yes",
-            )
-        first = mark.first if mark.first and mark.first < window.since.date() else None
-        with lake.workspace() as workspace:
-            _write(lake, window.since.date(), first, workspace)
-        return window, [
-            f"expired are the days before {window.since:%Y-%m-%d} from now on, no longer those before {mark.before}"
-        ]
-    cut = min(window.until.date(), mark.before)
-    said = f"the days from {window.since:%Y-%m-%d} to {cut - ONE_DAY} are expired (strategy-analytics expire) and were left alone"
-    if window.until.date() <= mark.before:
-        raise UsageError(f"{said}: nothing remains of the window", hint="--also-expired brings them back")
-    rest = Window(datetime(mark.before.year, mark.before.month, mark.before.day, tzinfo=UTC), window.until)
-    return rest, [f"{said}; --also-expired brings them back"]
-
-
-def _write(lake: Lake, before: date, first: date | None, workspace: Path) -> None:
-    mark = Expired(before, first, datetime.now(UTC).replace(microsecond=0), __version__)
-    staged = workspace / f"{expired.NAME}.tmp"
-    staged.write_text(json.dumps(mark.to_dict(), indent=1) + "\n", encoding="utf-8")
-    lake.replace(staged, lake.root / expired.NAME)

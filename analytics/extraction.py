@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from analytics import admission, clocks, day_files, definitions, expire, horizon, origin, strangers
+from analytics import admission, clocks, day_files, definitions, expired_days, horizon, origin, strangers
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
 from analytics.duplicates import Duplicates, finish_the_last
-from analytics.errors import UnknownNameError, UsageError
+from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.gathering import Gathering
 from analytics.horizon import COMMIT_LAG
 from analytics.lake import Lake
@@ -23,7 +23,6 @@ from analytics.plan import Plan, compare
 from analytics.rates import Rates
 from analytics.retry import Retries
 from analytics.source import Source
-from analytics.spelling import did_you_mean
 from analytics.transfer import Progress, Transfer, timed
 from analytics.window import Window
 
@@ -107,7 +106,7 @@ def extract(
         lock.__enter__()
     with contextlib.ExitStack() as stack:
         stack.push(lock)
-        window, said = expire.leave_alone(lake, window, also_expired=also_expired)
+        window, said = expired_days.exclude_expired(lake, window, also_expired=also_expired)
         people = (policy or Policy(), accept_key)
         run = _Run(
             lake, window, RealmFilter.of(realms), rates, people, force, allow_shrink, accept_source, jobs, progress

@@ -9,8 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from analytics import formats, shapes
-from analytics.horizon import NotWaitedFor, OpenTransaction
-from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
+from analytics.model import DayRecord, Fingerprint, NotWaitedFor, OpenTransaction, Partition, PartitionInfo
 from analytics.rates import RateStep
 
 if TYPE_CHECKING:

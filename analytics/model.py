@@ -7,9 +7,97 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from analytics.horizon import Horizon, NotWaitedFor
 from analytics.rates import RateStep
 from analytics.window import ONE_DAY, Window
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A transaction of the source that may still commit rows.
+
+    Attributes:
+        role: Of its session or owner.
+        began: UTC; of a prepared one when it was prepared, because the server keeps nothing older.
+        pid: Of its session; ``None`` when prepared.
+        gid: Its name when prepared.
+    """
+
+    role: str
+    began: datetime
+    pid: int | None = None
+    gid: str | None = None
+
+    def __str__(self) -> str:
+        if self.gid is not None:
+            return f"a prepared transaction {self.gid!a} of role {self.role}"
+        return f"a transaction of role {self.role} (pid {self.pid})"
+
+
+@dataclass(frozen=True, slots=True)
+class NotWaitedFor:
+    """A span that counts as complete although an old transaction, still open, may bring rows into it.
+
+    Attributes:
+        since, until: Of ``created_at``, UTC.
+        transaction: The one that was not waited for.
+        recorded_at: When that was decided, UTC.
+        settled_at: When a later run saw that it had ended and compared the day again, UTC; ``None`` before.
+    """
+
+    since: datetime
+    until: datetime
+    transaction: OpenTransaction
+    recorded_at: datetime
+    settled_at: datetime | None = None
+
+    @property
+    def age_seconds(self) -> float:
+        """The transaction's age when it was not waited for."""
+        return (self.recorded_at - self.transaction.began).total_seconds()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same facts as plain JSON values."""
+        return {
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "pid": self.transaction.pid,
+            "gid": self.transaction.gid,
+            "role": self.transaction.role,
+            "began": self.transaction.began.isoformat(),
+            "age_seconds": round(self.age_seconds),
+            "recorded_at": self.recorded_at.isoformat(),
+            "settled_at": self.settled_at.isoformat() if self.settled_at else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Up to when rows can be taken as committed.
+
+    Attributes:
+        until: Rows created before this are expected to be visible, UTC.
+        reason: What set it, in words: a lag, or the transaction that is still open.
+        pid, gid, role, age_seconds: Of the transaction that holds it back, where one does.
+        not_waited_for: Older transactions that were left out of account, and the spans they may still touch.
+        open: Every open transaction that was seen.
+        sees_all: Nothing that could write was hidden.
+        seen_at: When the transactions were looked at, UTC.
+        is_standby: Writers are elsewhere, as far as the server tells.
+        not_told: What the server refuses to tell, in words.
+    """
+
+    until: datetime
+    reason: str
+    pid: int | None = None
+    role: str | None = None
+    age_seconds: float | None = None
+    gid: str | None = None
+    not_waited_for: tuple[NotWaitedFor, ...] = ()
+    open: tuple[OpenTransaction, ...] = ()
+    sees_all: bool = True
+    seen_at: datetime | None = None
+    is_standby: bool = False
+    not_told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

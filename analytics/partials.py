@@ -17,11 +17,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import __version__, reading, sql
+from analytics import reading, sql
 from analytics.errors import LakeError, UsageError
 from analytics.lake import Lake
 from analytics.lake_names import day_of
 from analytics.object_store import LakePath, readable
+from analytics.version import __version__
 from analytics.versions import Version, versions
 from analytics.warehouse import Warehouse
 from analytics.window import ONE_DAY, midnight

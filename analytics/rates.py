@@ -18,6 +18,9 @@ from analytics import rate_entries
 from analytics.rate_entries import EPOCH, EVER, MICROSECOND, RateEntry, checked_rate, microseconds, spelled
 from analytics.window import ONE_DAY
 
+DEFAULT_SAMPLE_RATE = 0.05
+"""The engine's own default of ``DSL_EXECUTION_LOG_SAMPLE_RATE``."""
+
 
 @dataclass(frozen=True, slots=True)
 class RateStep:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analytics import sql
-from analytics.errors import QueryError, UnknownNameError
-from analytics.spelling import did_you_mean
+from analytics.errors import QueryError, UnknownNameError, did_you_mean
 
 _TABLE = re.compile(r"Table with name (\S+) does not exist")
 _COLUMN = re.compile(r'(?:Referenced column|does not have a column named) "([^"]+)"')

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from analytics import __version__, report_cards, reports
+from analytics import report_cards, reports
 from analytics.lake import Lake
 from analytics.model import DayRecord
 from analytics.object_store import LakePath
@@ -19,6 +19,7 @@ from analytics.report_cards import FAILED
 from analytics.report_definitions import Definition
 from analytics.report_windows import due_days
 from analytics.reports import Plan
+from analytics.version import __version__
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 

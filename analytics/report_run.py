@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
@@ -229,7 +230,7 @@ class _Runner:
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 text=True,
-                env=child_environment(Path(__file__).parents[1], TMPDIR=temporary),
+                env=child_environment(Path(str(resources.files("analytics"))).parent, TMPDIR=temporary),
             )
             code: int | None = None
             try:

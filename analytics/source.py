@@ -16,8 +16,8 @@ from analytics.config import PATIENCE
 from analytics.connect import Session, connect
 from analytics.copy_stream import copy_blocks
 from analytics.errors import SourceAccessError, SourceError, SourceSchemaError
-from analytics.horizon import COMMIT_LAG, Horizon, read_horizon
-from analytics.model import Fingerprint, Partition, RealmFilter, Span
+from analytics.horizon import COMMIT_LAG, read_horizon
+from analytics.model import Fingerprint, Horizon, Partition, RealmFilter, Span
 from analytics.scan_plan import should_avoid_whole_table
 from analytics.server_errors import explain
 from analytics.source_programs import UnreadColumns, select_definitions, unread_columns

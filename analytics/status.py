@@ -8,9 +8,8 @@ from datetime import date, datetime
 from typing import Any
 
 from analytics import expired
-from analytics.config import DEFAULT_SAMPLE_RATE
-from analytics.horizon import NotWaitedFor
-from analytics.model import DayRecord, PartitionInfo
+from analytics.model import DayRecord, NotWaitedFor, PartitionInfo
+from analytics.rates import DEFAULT_SAMPLE_RATE
 from analytics.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
 

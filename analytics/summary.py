@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from analytics import censoring, estimates
-from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimate import Estimate
 from analytics.quantiles import Part, quantiles_of_parts
+from analytics.rates import DEFAULT_SAMPLE_RATE
 
 if TYPE_CHECKING:
     import duckdb

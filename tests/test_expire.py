@@ -12,10 +12,11 @@ import pytest
 from analytics import clocks, expired
 from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UsageError
-from analytics.expire import expire, leave_alone
+from analytics.expire import expire
 from analytics.expired import first_day_to_keep
-from analytics.horizon import NotWaitedFor, OpenTransaction
+from analytics.expired_days import exclude_expired
 from analytics.lake import Lake
+from analytics.model import NotWaitedFor, OpenTransaction
 from analytics.showing.card import KINDS
 from analytics.showing.marks import MARKS
 from analytics.source import Source
@@ -201,7 +202,7 @@ def test_an_expiry_that_lost_its_lock_stops_and_is_finished_by_the_next(
     assert Warehouse(reader).sql("select count(*) from executions").fetchall() == [(3,)]
     assert reader.recorded_days() == [date(2026, 7, 8), date(2026, 7, 9), None]
     with pytest.raises(LakeError, match="were not removed to their end"):
-        leave_alone(reader, Window.parse("2026-07-07", "2026-07-09"), also_expired=True)
+        exclude_expired(reader, Window.parse("2026-07-07", "2026-07-09"), also_expired=True)
     again = expire(reader, date(2026, 7, 1))  # an earlier day does not take back what was said
     assert [(going.day, going.is_leftover) for going in again.days] == [(date(2026, 7, 7), True)]
     assert _days(two_days) == ["day=2026-07-08", "day=__HIVE_DEFAULT_PARTITION__"]

@@ -20,9 +20,9 @@ import pytest
 from analytics.cli import main
 from analytics.demo.server import EmbeddedServer
 from analytics.extraction import extract
-from analytics.horizon import Horizon, NotWaitedFor, OpenTransaction, read_horizon, spans_of
+from analytics.horizon import read_horizon, spans_of
 from analytics.lake import Lake
-from analytics.model import ExtractResult
+from analytics.model import ExtractResult, Horizon, NotWaitedFor, OpenTransaction
 from analytics.rates import Rates
 from analytics.source import Source
 from analytics.status import calendar

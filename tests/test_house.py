@@ -23,8 +23,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     *(
         "errors",
+        "version",
         "formats",
-        "spelling",
         "parameters",
         "shapes",
         "owner",
@@ -38,8 +38,8 @@ ORDER = (
         "increments",
         "replicas",
         "counters",
-        "horizon",
         "model",
+        "horizon",
         "config",
         "estimate",
         "ranks",
@@ -81,6 +81,7 @@ ORDER = (
         "expired",
         "lake_names",
         "lake",
+        "expired_days",
         "clocks",
         "admission",
         "origin",

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from analytics import api, day_files, ledger
 from analytics.cli import main
-from analytics.config import DEFAULT_SAMPLE_RATE, Settings
+from analytics.config import Settings
 from analytics.doctor import examine
 from analytics.errors import ConfigurationError
 from analytics.lake import Lake
 from analytics.model import Partition
-from analytics.rates import RateEntry, Rates, RateStep, described
+from analytics.rates import DEFAULT_SAMPLE_RATE, RateEntry, Rates, RateStep, described
 from analytics.status import coverage
 from analytics.warehouse import Warehouse
 from analytics.window import Window

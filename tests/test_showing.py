@@ -17,12 +17,11 @@ from nbclient import NotebookClient
 import analytics
 from analytics import sql
 from analytics.catalog import VIEWS
-from analytics.errors import QueryError, UnknownNameError, UsageError
+from analytics.errors import QueryError, UnknownNameError, UsageError, did_you_mean
 from analytics.lake import Lake
 from analytics.opening import OpenLake, find_lake
 from analytics.showing import answers, ipython
 from analytics.showing.card import card
-from analytics.spelling import did_you_mean
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:

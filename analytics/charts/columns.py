@@ -8,8 +8,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from analytics.errors import UsageError
-from analytics.spelling import did_you_mean
+from analytics.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from analytics import __version__
 from analytics.cli import (
     audit,
     demo,
@@ -32,6 +31,7 @@ from analytics.cli import (
 from analytics.cli.arguments import check_paths, check_words
 from analytics.cli.terminal import Priority, discard, own_streams, say
 from analytics.errors import AnalyticsError, LakeLockedError, named
+from analytics.version import __version__
 
 __all__ = ["main"]
 

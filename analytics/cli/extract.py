@@ -192,7 +192,7 @@ def report(result: ExtractResult) -> None:
 
 def _report_rates(result: ExtractResult) -> None:
     """Say the rates where they are several, and a default wherever it stood in."""
-    from analytics.config import DEFAULT_SAMPLE_RATE
+    from analytics.rates import DEFAULT_SAMPLE_RATE
 
     if len(result.sample_rates) > 1:
         say(f"sampling rates {', '.join(f'{rate:g}' for rate in result.sample_rates)}")

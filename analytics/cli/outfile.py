@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from analytics import __version__
 from analytics.errors import UsageError
+from analytics.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa

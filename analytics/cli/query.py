@@ -26,8 +26,7 @@ from analytics.cli.terminal import (
     say,
 )
 from analytics.config import Settings
-from analytics.errors import QueryError, UsageError
-from analytics.spelling import did_you_mean
+from analytics.errors import QueryError, UsageError, did_you_mean
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from analytics.errors import UnknownNameError, UsageError
-from analytics.spelling import did_you_mean
+from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.status import coverage
 from analytics.warehouse import Warehouse, records
 from analytics.window import Window

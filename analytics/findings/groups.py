@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analytics.errors import UnknownNameError, UsageError
+from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.findings.family import Family, find_family
-from analytics.spelling import did_you_mean
 from analytics.warehouse import Warehouse, records
 
 TAG = "tag:"

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import censoring, estimates
-from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import NOTHING, Estimate, upper_bound_of_none
 from analytics.findings.program_growth import ProgramGrowth, program_growth
 from analytics.findings.program_sizes import Stored, fitting, stored_programs
@@ -20,6 +19,7 @@ from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.findings.version_costs import COST_COLUMNS, Ran, fleet_costs
 from analytics.findings.version_growth import VersionNodes, chains, version_nodes, versions_to_cap
 from analytics.findings.versions_ahead import NOWHERE, Ahead
+from analytics.rates import DEFAULT_SAMPLE_RATE
 from analytics.status import coverage
 from analytics.warehouse import records
 from analytics.window import Window

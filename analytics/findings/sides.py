@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics import estimates
-from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import Estimate
+from analytics.rates import DEFAULT_SAMPLE_RATE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from analytics import estimates
-from analytics.config import DEFAULT_SAMPLE_RATE
 from analytics.estimates import Estimate
 from analytics.findings.runaway_keys import Family, key_of
 from analytics.findings.runaway_stops import GAP, Stop, bursts, stop_count
 from analytics.findings.thresholds import STANDARD, Thresholds
+from analytics.rates import DEFAULT_SAMPLE_RATE
 from analytics.status import coverage
 from analytics.warehouse import records
 from analytics.window import Window

@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
 
@@ -69,7 +70,7 @@ def folders(lake: LakePath | None, out: Path | None) -> dict[str, str]:
         (Path.cwd(), "the working folder"),
         (Path.home(), "the home folder"),
         (Path(sys.prefix), "the folder of Python"),
-        (Path(__file__).parents[2], "the folder of the package"),
+        (Path(str(resources.files("analytics"))).parent, "the folder of the package"),
         (Path(tempfile.gettempdir()), "the folder of temporary files"),
     ]
     found: dict[str, str] = {}

@@ -6,8 +6,7 @@ import functools
 import re
 from importlib import resources
 
-from analytics.errors import UnknownNameError
-from analytics.spelling import did_you_mean
+from analytics.errors import UnknownNameError, did_you_mean
 
 _ROOT = resources.files("analytics.sql")
 _HALVES = re.compile(r"^with gathered as \(\n(?P<gathered>.*?)^\)", re.MULTILINE | re.DOTALL)

@@ -13,9 +13,8 @@ from unittest import mock
 from analytics import extraction, kept, schema
 from analytics.decode import padded
 from analytics.errors import SourceError
-from analytics.horizon import Horizon
 from analytics.lake import Lake
-from analytics.model import ExtractResult, Fingerprint, Partition, RealmFilter, Span
+from analytics.model import ExtractResult, Fingerprint, Horizon, Partition, RealmFilter, Span
 from analytics.rates import Rates
 from analytics.source_programs import UnreadColumns
 from analytics.source_table import Changes
