@@ -34,7 +34,7 @@ from analytics.demo.dsl import veto as vetoes
 from analytics.findings.passing import Passed
 from analytics.findings.runaway_facts import limit
 from analytics.findings.runaway_keys import Key
-from analytics.findings.runaway_stops import Burst
+from analytics.findings.stopped_runs import Burst
 from analytics.findings.thresholds import Thresholds
 from analytics.page.text import plain
 from analytics.program import Outcome, ParentResult, Program, size

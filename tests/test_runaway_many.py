@@ -15,7 +15,7 @@ from analytics.findings.loop_stalls import mark_stalls
 from analytics.findings.run_costs import logged, run_costs
 from analytics.findings.runaway import Key, Stop
 from analytics.findings.runaway_league import league
-from analytics.findings.runaway_stops import stop_count
+from analytics.findings.stopped_runs import stop_count
 from analytics.lake import Lake
 from analytics.stories import runaway_pictures
 from analytics.warehouse import Warehouse

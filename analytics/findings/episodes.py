@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analytics.findings.runaway_stops import Burst
+    from analytics.findings.stopped_runs import Burst
 
 CONFIDENCE = 0.95
 """With which a beginning, and an end, lies in its interval."""

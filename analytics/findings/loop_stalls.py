@@ -15,7 +15,7 @@ from analytics.findings.episodes import beyond
 
 if TYPE_CHECKING:
     from analytics.findings.runaway_keys import Family
-    from analytics.findings.runaway_stops import Stop
+    from analytics.findings.stopped_runs import Stop
 
 STALL = timedelta(minutes=2)
 """Timeouts of several strategies within this time are looked at together."""

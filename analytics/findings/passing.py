@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from analytics.findings.runaway_keys import Key
-from analytics.findings.runaway_stops import Burst
+from analytics.findings.stopped_runs import Burst
 from analytics.warehouse import records
 from analytics.window import Window
 

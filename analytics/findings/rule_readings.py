@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from analytics.findings.bounds_of_looks import Bound, bound_of, denied
 from analytics.findings.constant_readings import conditions, operands, why
-from analytics.findings.node_profile import Place, Profile
+from analytics.findings.node_profile import ELSE, ELSEIF, MATCH, SKIP, Place, Profile
 from analytics.findings.reading import (
     ALWAYS,
     CANNOT,
@@ -27,7 +27,6 @@ from analytics.findings.reading import (
     joined,
     unseen_words,
 )
-from analytics.findings.rule_costs import ELSE, ELSEIF, MATCH, SKIP
 from analytics.looks import MOST_HIDDEN
 from analytics.program import AstNode
 from analytics.program.bounds import truth_of

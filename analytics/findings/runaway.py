@@ -30,9 +30,10 @@ from analytics.findings.runaway_fields import Times, time_split
 from analytics.findings.runaway_keys import Family, Key, key_of
 from analytics.findings.runaway_league import GROUPS, Growth, growth, league, silent
 from analytics.findings.runaway_nodes import dead_rules, hot_rules
-from analytics.findings.runaway_stops import Burst, Stop, bursts, stop_count, stopped, users_of
+from analytics.findings.runaway_stops import bursts, stopped
 from analytics.findings.runaway_trend import HISTORY, Trend, by_day, daily_p99, trends
 from analytics.findings.since_last import Now, compared, runs_without
+from analytics.findings.stopped_runs import Burst, Stop, stop_count, users_of
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.findings.timeout_causes import timeout_cause
 from analytics.findings.version_growth import chains, steps_to_cap

@@ -13,7 +13,7 @@ from analytics.findings.episodes import Ends
 from analytics.findings.passing import Passed
 from analytics.findings.program_growth import ProgramGrowth
 from analytics.findings.runaway_keys import Key, key_of
-from analytics.findings.runaway_stops import Burst, Stop, stop_count, users_of
+from analytics.findings.stopped_runs import Burst, Stop, stop_count, users_of
 from analytics.findings.thresholds import Thresholds
 from analytics.findings.version_growth import VersionNodes
 from analytics.findings.versions_ahead import Ahead

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from analytics import estimates
 from analytics.estimates import Estimate
 from analytics.findings.runaway_keys import Family, key_of
-from analytics.findings.runaway_stops import GAP, Stop, bursts, stop_count
+from analytics.findings.runaway_stops import GAP, bursts
+from analytics.findings.stopped_runs import Stop, stop_count
 from analytics.findings.thresholds import STANDARD, Thresholds
 from analytics.rates import DEFAULT_SAMPLE_RATE
 from analytics.status import coverage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,22 @@ from analytics.warehouse import records
 if TYPE_CHECKING:
     from analytics.findings.inquiry import Inquiry
     from analytics.findings.trials import VersionTrial
-    from analytics.stories.post_mortem import PostMortem
+    from analytics.stories.shown import Shown
 
 _MOST_NODES = 10
 
 
-def summary(report: PostMortem) -> dict[str, Any]:
-    """Plain JSON values: what ``summary.json`` holds."""
-    asked = report.inquiry
-    found, parts = report.shown.incident, asked.split
+def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Plain JSON values: what ``summary.json`` holds.
+
+    Args:
+        asked: What was looked for, and where.
+        shown: What of it the readers may see.
+        title: Of the page.
+        said: The verdict's sentence.
+        nav: Links to the page's sections, with their words.
+    """
+    found, parts = shown.incident, asked.split
     missing = [str(day) for day in asked.coverage.missing]
     counts = _counts(found)
     return {
@@ -31,15 +39,15 @@ def summary(report: PostMortem) -> dict[str, Any]:
         "state": state_of(counts, missing),
         "counts": counts,
         "missing_days": missing,
-        "digest": chat.sentence(f"{report.title}: {report.verdict.text}"),
-        "title": report.title,
-        "nav": report.nav,
+        "digest": chat.sentence(f"{title}: {said}"),
+        "title": title,
+        "nav": nav,
         "realm_id": asked.family.realm,
         "family_name": asked.family.name,
         "since": asked.since.isoformat(),
         "until": asked.until.isoformat(),
         "kind": found.kind,
-        "verdict": report.verdict.text,
+        "verdict": said,
         "before": _side(found.before),
         "after": _side(found.after),
         "points_per_run_change": found.points.change.to_dict() if found.points else None,
@@ -55,17 +63,17 @@ def summary(report: PostMortem) -> dict[str, Any]:
         "percent": _percent(found),
         "versions": [_trial(trial) for trial in asked.trials],
         "stories": [
-            _story(one, report) for one in (found, *found.also) if one.kind not in ("quiet", "single", "nothing")
+            _story(one, shown) for one in (found, *found.also) if one.kind not in ("quiet", "single", "nothing")
         ],
         "live_version": _live(asked),
-        "counterfactual": _tried(report.shown.counterfactual),
+        "counterfactual": _tried(shown.counterfactual),
         "replay": {
             "looked_at": asked.replays.looked_at,
             "reproduced": asked.replays.reproduced,
             "undecided": asked.replays.undecided,
             "unfit": asked.replays.unfit,
         },
-        "nodes": _nodes(report),
+        "nodes": _nodes(shown),
         "change_since": _moment(found.since),
         "change_since_low": _moment(found.since_low),
         "change_since_high": _moment(found.since_high),
@@ -97,7 +105,7 @@ def summary(report: PostMortem) -> dict[str, Any]:
                 "amount_changed": case.amount_changed,
                 "overpaid": case.overpaid.to_dict(),
             }
-            for case in report.shown.cases
+            for case in shown.cases
         ],
         "activations": [
             {
@@ -109,7 +117,7 @@ def summary(report: PostMortem) -> dict[str, Any]:
             }
             for span in asked.spans
         ],
-        "min_users": report.shown.small.least,
+        "min_users": shown.small.least,
         "logged_count": len(asked.window),
         "est_runs": run_estimate(asked.window).to_dict(),
     }
@@ -162,8 +170,8 @@ def _trial(trial: VersionTrial) -> dict[str, Any]:
     }
 
 
-def _story(found: Incident, report: PostMortem) -> dict[str, Any]:
-    moved = report.shown.nodes.moved_fields if report.shown.nodes is not None and found is report.shown.incident else []
+def _story(found: Incident, shown: Shown) -> dict[str, Any]:
+    moved = shown.nodes.moved_fields if shown.nodes is not None and found is shown.incident else []
     times = [step.span.last for step in (*found.steps, *found.again)]
     end = max(times, default=found.after.until if found.after else None)
     return {
@@ -189,8 +197,8 @@ def _moment(when: datetime | None) -> str | None:
     return when.isoformat() if when else None
 
 
-def _nodes(report: PostMortem) -> list[dict[str, Any]]:
-    found = report.shown.nodes
+def _nodes(shown: Shown) -> list[dict[str, Any]]:
+    found = shown.nodes
     return records(found.frame.head(_MOST_NODES)) if found is not None else []
 
 

@@ -288,7 +288,8 @@ class PostMortem:
     def summary(self) -> dict[str, Any]:
         """The same facts for programs."""
         told = {"refused_possibly": [one.to_dict() for one in self.refused]}
-        return sampling.marked(silent.marked({**facts.summary(self), **told}, self.silences), self.sampling)
+        said = facts.summary(self.inquiry, self.shown, title=self.title, said=self.verdict.text, nav=self.nav)
+        return sampling.marked(silent.marked({**said, **told}, self.silences), self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The summary, for the last cell of the notebook."""

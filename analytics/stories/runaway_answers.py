@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.estimates import Estimate
 from analytics.findings.runaway import GROUPS, Burst, Finding, Key, Stop, key_of
-from analytics.findings.runaway_stops import stop_count
 from analytics.findings.since_last import OVER
+from analytics.findings.stopped_runs import stop_count
 from analytics.page import number as write
 from analytics.page.text import Inline
 from analytics.stories.runaway_sentences import named, runs

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analytics import charts
-from analytics.findings.node_profile import Place, Profile
+from analytics.findings.node_profile import ELSEIF, MATCH, Place, Profile
 from analytics.findings.reading import CANNOT, Reading
-from analytics.findings.rule_costs import ELSEIF, MATCH
 from analytics.findings.rule_readings import readings
 from analytics.page import number as write
 from analytics.page.text import Markup

@@ -10,7 +10,7 @@ from analytics import charts
 from analytics.findings.run_costs import logged, weights
 from analytics.findings.runaway import GROUPS, Key, Stop, daily_p99, key_of
 from analytics.findings.runaway_keys import Family, keyed
-from analytics.findings.runaway_stops import stop_count
+from analytics.findings.stopped_runs import stop_count
 from analytics.stories.runaway_words import labels
 from analytics.warehouse import records
 

@@ -12,8 +12,8 @@ from analytics.estimates import upper_bound_of_none
 from analytics.findings.episodes import Ends
 from analytics.findings.run_costs import DIGITS, logged
 from analytics.findings.runaway import HISTORY, Evidence, Finding
-from analytics.findings.runaway_stops import stop_count
 from analytics.findings.since_last import OVER
+from analytics.findings.stopped_runs import stop_count
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
 from analytics.status import coverage
