@@ -95,14 +95,14 @@ def _add(found: dict[str, str], secret: str, what: str, *, is_password: bool = T
             found.setdefault(form, what)
         return
     for form in {secret, quote(secret, safe="")} if is_password and secret else ():
-        for place in (
+        for setting in (
             f":{form}@",
             f"password={form}",
             f"password='{form}'",
             f"PGPASSWORD={form}",
             f'password": "{form}"',
         ):
-            found.setdefault(place, what)
+            found.setdefault(setting, what)
 
 
 def _parts(address: str) -> tuple[str, str, str]:
