@@ -36,7 +36,8 @@ class Card:
         made_at: When, UTC.
         state: One of `STATES`.
         counts: Findings by kind.
-        missing_days: Of the window, as far as its findings depend on them: not extracted.
+        missing_days: Of the window, as far as its findings depend on them: not extracted, or with files that are lost.
+        lost_days: Of these, the lost ones.
         verdict: Its sentence; of a failure, what happened.
         hint: Of a failure: what repairs it.
         size: How much was overpaid, as an estimate's plain values; None where that is not the question.
@@ -56,6 +57,7 @@ class Card:
     state: str
     counts: Mapping[str, int] = field(default_factory=dict)
     missing_days: Sequence[str] = ()
+    lost_days: Sequence[str] = ()
     verdict: str = ""
     hint: str = ""
     size: Mapping[str, Any] | None = None
@@ -127,7 +129,7 @@ def read(folder: Path) -> Card | None:
         shapes.flag(card.is_scoped)
         for count in card.counts.values():
             shapes.whole(count)
-        for day in card.missing_days:
+        for day in (*card.missing_days, *card.lost_days):
             shapes.text(day)
         _check_size(card.size)
         is_sound = card.since < card.until and isinstance(card.missing_days, list | tuple)
@@ -167,6 +169,7 @@ def of_facts(card: Card, facts: Mapping[str, Any]) -> Card:
         state=str(state) if state in STATES else "quiet",
         counts={str(kind): int(count) for kind, count in counts.items()} if isinstance(counts, dict) else {},
         missing_days=[str(day) for day in facts.get("missing_days") or ()],
+        lost_days=[str(day) for day in facts.get("lost_days") or ()],
         verdict=str(facts.get("verdict") or facts.get("title") or ""),
         size=facts["overpaid"] if isinstance(facts.get("overpaid"), dict) else None,
     )
@@ -175,7 +178,7 @@ def of_facts(card: Card, facts: Mapping[str, Any]) -> Card:
 def alarm(card: Card, fail_on: str) -> str:
     """Why a report's findings fail a job; empty when they do not.
 
-    A day that was not extracted fails too: nothing found in it is not the same as nothing new.
+    A day that was not extracted fails too, and one of which files are lost: nothing found in it is not the same as nothing new.
 
     Args:
         card: Of the report.
@@ -187,4 +190,7 @@ def alarm(card: Card, fail_on: str) -> str:
     count = sum(card.counts.get(kind, 0) for kind in kinds)
     if count:
         return f"{count} {'finding' if count == 1 else 'findings'}"
-    return f"not extracted: {', '.join(card.missing_days)}" if card.missing_days else ""
+    never = [day for day in card.missing_days if day not in card.lost_days]
+    said = [f"not extracted: {', '.join(never)}"] * bool(never)
+    said += [f"lost in the lake: {', '.join(card.lost_days)}"] * bool(card.lost_days)
+    return "; ".join(said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from analytics import report_cards, reports
 from analytics.lake import Lake
+from analytics.losses import Loss
 from analytics.model import DayRecord
 from analytics.object_store import LakePath
 from analytics.opening import open_lake
@@ -138,20 +139,27 @@ def _is_logged(realm: str | None, records: Sequence[DayRecord], window: Window) 
     )
 
 
-def is_current(planned: Plan, inputs: str) -> bool:
-    """The report is there, made from the same rows, program, parameters and predecessor; no failure stands beside it."""
+def is_current(planned: Plan, inputs: Collection[str]) -> bool:
+    """The report is there, made from the same rows, program, parameters and predecessor; no failure stands beside it.
+
+    Args:
+        planned: The report.
+        inputs: Fingerprints, of which it may have any: of what is there, and of what should be. A report that was made before
+            the lake lost something is better than one made now.
+    """
     card = report_cards.read(planned.target)
-    if card is None or card.is_failed or card.inputs != inputs:
+    if card is None or card.is_failed or card.inputs not in inputs:
         return False
     return not planned.target.with_name(planned.target.name + FAILED).exists()
 
 
-def fingerprint(planned: Plan, ledger: Sequence[DayRecord]) -> str:
+def fingerprint(planned: Plan, ledger: Sequence[DayRecord], lost: Sequence[Loss] = ()) -> str:
     """Of all that a report is made from; another one means that it would say something else, or might.
 
     Args:
         planned: The report.
-        ledger: What the lake holds.
+        ledger: What the lake should hold.
+        lost: What of that it does not.
     """
     first, last = (planned.card.since - LOOK_BACK).date(), planned.card.day
     told: list[Any] = [__version__, hashlib.sha256(planned.notebook.read_bytes()).hexdigest()]
@@ -167,6 +175,9 @@ def fingerprint(planned: Plan, ledger: Sequence[DayRecord]) -> str:
             if not planned.card.is_scoped or realm == planned.card.realm
         ]
         told.append([str(record.day), record.is_complete, record.covers_all_realms, sorted(partitions)])
+    gone = [loss.partition for loss in lost if loss.partition.day and first <= loss.partition.day <= last]
+    if gone := [one for one in gone if not planned.card.is_scoped or one.realm == planned.card.realm]:
+        told.append(sorted([repr(one.realm), str(one.day)] for one in gone))
     told.append(_definitions(Lake(planned.values["lake"])))
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 

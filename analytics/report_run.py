@@ -16,10 +16,11 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
-from analytics import clocks, lock, report_cards, report_shelf
+from analytics import clocks, lock, losses, report_cards, report_shelf
 from analytics.config import Settings, child_environment
 from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError, named
 from analytics.lake import Lake
+from analytics.losses import Loss
 from analytics.model import DayRecord
 from analytics.object_store import LakePath
 from analytics.opening import find_lake
@@ -125,7 +126,8 @@ def run(
             result.out.append(folder)
             due = [(definition, jobs(definition, root, folder, given, day)) for definition in own]
             ledger = _ledger(root)
-            runner = _Runner(folder, given, ledger, force, fail_on, progress, held)
+            lost = losses.of_days(Lake(root), ledger, None)
+            runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held)
             chains = [chain for _, some in due for chain in some]
             with ThreadPoolExecutor(workers) as pool:
                 try:
@@ -170,6 +172,7 @@ class _Runner:
     out: Path
     parameters: dict[str, Any]
     ledger: Sequence[DayRecord]
+    lost: Sequence[Loss]
     force: bool
     fail_on: str | None
     progress: Callable[[Outcome], None] | None
@@ -196,8 +199,8 @@ class _Runner:
     def _one(self, job: Job) -> Outcome:
         began = time.monotonic()
         planned = job.plan(self.out, self.parameters)
-        inputs = fingerprint(planned, self.ledger)
-        if not self.force and is_current(planned, inputs):
+        inputs = fingerprint(planned, self.ledger, self.lost)
+        if not self.force and is_current(planned, {inputs, fingerprint(planned, self.ledger)}):
             card = report_cards.read(planned.target) or planned.card
             return Outcome(job, "up to date", card, time.monotonic() - began)
         failure = planned.target.with_name(planned.target.name + FAILED)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from analytics import expired
-from analytics.model import DayRecord, NotWaitedFor, PartitionInfo
+from analytics import expired, losses
+from analytics.losses import Loss
+from analytics.model import DayRecord, NotWaitedFor
 from analytics.rates import DEFAULT_SAMPLE_RATE
 from analytics.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
@@ -87,6 +88,7 @@ def cells(
     """
     by_day = {record.day: record for record in records}
     wanted, found = list(days), []
+    lost = {loss.partition for loss in lake.lost(wanted)}
     mark = expired.read(lake.lake.root)
     for realm in realms:
         for day in wanted:
@@ -98,7 +100,7 @@ def cells(
                 state = "expired"
             elif record is None or (info is None and not record.covers_all_realms):
                 state = "missing"
-            elif info is not None and not _is_there(lake, info):
+            elif info is not None and info.partition in lost:
                 state = "stale"
             elif day is not None and not record.is_complete:
                 state = "partial"
@@ -110,34 +112,37 @@ def cells(
     return found
 
 
-def _is_there(lake: Warehouse, info: PartitionInfo) -> bool:
-    try:
-        return lake.lake.path("executions", info.partition).stat().st_size == info.file_bytes
-    except FileNotFoundError:
-        return False
-
-
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """How much of a window the lake holds.
 
     Attributes:
-        missing: Days that the lake does not hold for the realms in sight: never extracted, or expired.
+        missing: Days that the lake does not hold whole for the realms in sight: never extracted, expired, or lost.
         expired: Of these, the ones that were dropped on purpose.
+        lost: Of these, the ones with partitions that the ledger tells of and whose files are gone or other ones.
         partial: Days extracted while rows could still arrive.
         complete_until: Up to when the partial days are complete, UTC.
         sample_rates: Rates the window's weights were made with, smallest first.
+        losses: What is lost of the days.
     """
 
     missing: list[date]
     expired: list[date]
+    lost: list[date]
     partial: list[date]
     complete_until: datetime | None
     sample_rates: list[float]
 
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def never(self) -> list[date]:
+        """Missing days that were never extracted, or are expired."""
+        return [day for day in self.missing if day not in self.lost]
+
     @property
     def of_them_expired(self) -> str:
-        """What to add where missing days are counted; empty where none is expired."""
+        """What to add where those are counted; empty where none is expired."""
         return f" ({len(self.expired)} of them expired)" if self.expired else ""
 
     @property
@@ -152,12 +157,17 @@ def coverage(lake: Warehouse, window: Window) -> Coverage:
     missing, partial, complete = [], [], None
     rates: set[float] = set()
     realms = set(lake.realms)
+    gone = lake.lost(window.days)
+    lost = set(losses.days_of(gone))
     for day in window.days:
         record = records.get(day)
         if record is None or not (record.covers_all_realms or realms <= set(record.partitions)):
             missing.append(day)
             continue
         rates |= {s.rate for realm, info in record.partitions.items() if realm in realms for s in info.sample_rates}
+        if day in lost:
+            missing.append(day)
+            continue
         if not record.is_complete and not (record.complete_until and record.complete_until >= window.until):
             partial.append(day)
             ends = [moment for moment in (complete, record.complete_until) if moment is not None]
@@ -166,5 +176,5 @@ def coverage(lake: Warehouse, window: Window) -> Coverage:
         everything = [info for record in records.values() for info in record.partitions.values()]
         rates = {step.rate for info in everything for step in info.sample_rates}
     mark = expired.read(lake.lake.root)
-    gone = [day for day in missing if expired.is_expired(mark, day)]
-    return Coverage(missing, gone, partial, complete, sorted(rates))
+    dropped = [day for day in missing if expired.is_expired(mark, day)]
+    return Coverage(missing, dropped, sorted(lost), partial, complete, sorted(rates), tuple(gone))

@@ -6,7 +6,8 @@ The connection reads the folders of the tenants in sight and nothing else, see `
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -17,6 +18,7 @@ from analytics import (
     day_files,
     ledger,
     lockdown,
+    losses,
     reading,
     refusals,
     rule_verdicts,
@@ -27,6 +29,7 @@ from analytics.catalog import VIEWS
 from analytics.checks import CheckResult
 from analytics.errors import QueryError
 from analytics.lake import Lake
+from analytics.losses import Loss
 from analytics.model import DayRecord
 
 if TYPE_CHECKING:
@@ -85,6 +88,7 @@ class Warehouse:
         self.lake = lake
         self.gatherer = gatherer
         self.files: dict[str, list[str]] = {}
+        self._lost: dict[date | None, tuple[DayRecord, list[Loss]]] = {}
         self.in_sight = None if realms is None else tuple(realms)
         self._whole_days = whole_days
         self.counted_weights, self.left_out_versions = counted_weights, left_out_versions
@@ -235,9 +239,27 @@ class Warehouse:
         """The ledger, day by day."""
         return [record for day in self.lake.recorded_days() if (record := self.lake.recorded(day))]
 
+    def lost(self, days: Iterable[date | None] | None = None) -> list[Loss]:
+        """Partitions in sight that the ledger tells of and the lake does not hold as it tells.
+
+        Args:
+            days: Only of these; of all when not given.
+        """
+        wanted = None if days is None else set(days)
+        found: list[Loss] = []
+        for record in self.records():
+            if wanted is not None and record.day not in wanted:
+                continue
+            known = self._lost.get(record.day)
+            if known is None or known[0] is not record:  # looked at once, as long as the ledger says the same
+                known = self._lost[record.day] = record, losses.of_days(self.lake, [record], self.in_sight)
+            found += known[1]
+        return found
+
     def refresh(self) -> None:
         """Look at the lake's files again, after an extraction."""
         connection = self.connection
+        self._lost = {}
         self.lake.look_again()
         records = self.records()
         self.files = reading.open_tables(connection, self.lake, records, self.in_sight, whole_days=self._whole_days)
@@ -306,7 +328,9 @@ class Warehouse:
         )
         span = f"{min(days)} to {max(days)}" if days else "no days yet"
         missing = sum(not record.is_complete for record in records if record.day)
-        complete = "all complete" if not missing else f"{missing} not complete yet"
+        gone = len(losses.days_of(self.lost()))
+        told = [f"{missing} not complete yet"] * bool(missing) + [f"{gone} with lost files"] * bool(gone)
+        complete = ", ".join(told) or "all complete"
         realms = len(self.realms)
         return (
             f"<lake {self.lake.root}: {realms} realm{'s' * (realms != 1)}, {span} ({complete}), {rows:,} logged runs; "

@@ -82,6 +82,7 @@ ORDER = (
         "lake_names",
         "lake",
         "expired_days",
+        "losses",
         "clocks",
         "admission",
         "origin",

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -28,6 +28,7 @@ from analytics.lake import Lake
 from analytics.lake_names import realm_directory
 from analytics.object_store import Bucket, ObjectPath, break_lease, bucket, holder, lease, place
 from analytics.rates import Rates
+from analytics.status import coverage
 from analytics.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import RATE, Table
@@ -86,6 +87,19 @@ def source(table: Table) -> Table:
         for realm in ("acme", "other/../realm"):
             table.insert(realmId=realm, created_at=f"2026-07-0{day} 12:00:00+00")
     return table
+
+
+def test_what_a_lifecycle_rule_has_taken_away_is_known_from_listings(store: Store, source: Table) -> None:
+    source.extract(Lake("s3://lakes/lifecycle"))
+    bucket_of = Bucket("lakes", "lifecycle")
+    for day in (7, 8):
+        bucket_of.remove(f"executions/realm=acme/day=2026-07-0{day}/part.parquet")
+    store.begin()
+    opened = Warehouse(Lake("s3://lakes/lifecycle"))
+    assert [str(loss.partition) for loss in opened.lost()] == ["acme · 2026-07-07", "acme · 2026-07-08"]
+    assert coverage(opened, Window.parse("2026-07-08", "2026-07-09")).lost == [date(2026, 7, 8)]
+    asked = [one for one in store.requests if "part.parquet" in one.key and one.method == "HEAD"]
+    assert (asked, sum(one.is_listing for one in store.requests) < 12) == ([], True)
 
 
 def test_a_partition_is_one_put_and_the_ledger_comes_last(store: Store, source: Table) -> None:

@@ -86,7 +86,7 @@ def test_what_is_not_complete_is_said_with_the_command_that_mends_it(table: Tabl
     fresh.path("executions", next(iter(fresh.recorded(date(2026, 7, 7)).partitions.values())).partition).write_bytes(
         b""
     )
-    assert "1 file changed since" in card(Warehouse(fresh)).text(NOW)
+    assert "1 day with lost files (2026-07-07)" in card(Warehouse(fresh)).text(NOW)
 
 
 def test_an_empty_lake_says_how_to_fill_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from analytics.cli.outfile import add_overwrite, ensure_ours
-from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chosen_realms, put, put_json
+from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chosen_realms, put, put_json, warn_of_losses
 
 _WIDEST = 120
 
@@ -33,9 +33,11 @@ def run_explain(options: argparse.Namespace) -> int:
     from analytics import api
 
     chosen_realms(options)  # refuses --realm together with --no-realm
+    lake = api.open_lake(options.lake, realm=chosen_realms(options))
+    warn_of_losses(lake.lost())
     found = api.explain(
         options.execution,
-        api.open_lake(options.lake, realm=chosen_realms(options)),
+        lake,
         since=options.since,
         until=options.until,
         show_users=options.show_users,

@@ -20,6 +20,7 @@ from analytics.cli.terminal import (
     put_json,
     put_table,
     say,
+    warn_of_losses,
 )
 from analytics.errors import UsageError
 
@@ -75,6 +76,7 @@ def _user(options: argparse.Namespace) -> str:
 
 def run_pseudonym(options: argparse.Namespace) -> int:
     """Say under which names the lake holds a person, where and since when; hand their runs out."""
+    from analytics import losses
     from analytics.config import Settings
     from analytics.lake import Lake
     from analytics.people.policy import Policy
@@ -86,6 +88,8 @@ def run_pseudonym(options: argparse.Namespace) -> int:
     lake = Lake(settings.lake)
     subject = Subject(lake, _user(options), Policy.of(settings))
     realms = chosen_realms(options) or lake.realms()
+    records = (record for day in lake.recorded_days() if (record := lake.recorded(day)))
+    warn_of_losses(losses.of_days(lake, records, realms))
     everywhere, told = subject.find(realms), []
     for realm in realms:
         found = [hit for hit in everywhere if hit.realm == realm]

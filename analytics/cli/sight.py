@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from analytics.cli.terminal import chosen_realms
+from analytics.cli.terminal import chosen_realms, warn_of_losses
 from analytics.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def open_in_sight(options: argparse.Namespace) -> OpenLake:
-    """The lake, with the tenants in sight that were chosen.
+    """The lake, with the tenants in sight that were chosen; what it has lost of theirs is said.
 
     Raises:
         UsageError: It holds several, and none was chosen.
@@ -26,6 +26,7 @@ def open_in_sight(options: argparse.Namespace) -> OpenLake:
     opened = api.open_lake(options.lake, realm=realms)
     if not realms and not options.all_realms:
         must_choose(opened.lake)
+    warn_of_losses(opened.lost())
     return opened
 
 

@@ -22,6 +22,7 @@ from analytics.errors import UsageError
 from analytics.page.text import as_json, visible
 
 if TYPE_CHECKING:
+    from analytics.losses import Loss
     from analytics.retention import Alarm
 
 _LAST_STREAM = 2
@@ -163,6 +164,15 @@ def warn_of_deletion(alarm: Alarm | None) -> None:
     """Say which days the source deletes before they are in the lake."""
     if alarm:
         say(f"warning: {alarm.sentence}\n  {alarm.command}", priority=Priority.WARNING)
+
+
+def warn_of_losses(lost: Sequence[Loss]) -> None:
+    """Say which partitions the lake has lost: what is asked of it next does not count them."""
+    if lost:
+        from analytics import losses
+
+        said, repair = losses.words(lost), losses.repair(lost)
+        say(f"warning: {said}; no answer counts what was in there\n  {repair}", priority=Priority.WARNING)
 
 
 def add_counters(parser: argparse.ArgumentParser, default: str = "$ANALYTICS_COUNTERS") -> None:

@@ -81,7 +81,7 @@ class Comparison(Inquiry):
                 days = len(self.coverage.missing)
                 raise UsageError(
                     f"no run of {group.name!r} is logged in this window, so there is nothing to compare",
-                    hint=f"{days} of its days were not extracted: strategy-analytics extract"
+                    hint=f"{days} of its days were not extracted, or lost files since: strategy-analytics extract"
                     if days
                     else "choose a window in which both ran, with --since and --until",
                 )

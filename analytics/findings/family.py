@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from analytics import losses
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.status import coverage
 from analytics.warehouse import Warehouse, records
@@ -82,7 +83,7 @@ def find_family(
         nameless = "none, for names come from definitions and the lake holds none of them: give --strategy ID"
         raise UnknownNameError(
             f"no strategy {wanted!r} in this realm of the lake",
-            hint=f"{did_you_mean(wanted, known)}known: {listed or nameless}",
+            hint=f"{losses.perhaps(lake.lost())}{did_you_mean(wanted, known)}known: {listed or nameless}",
             name=wanted,
         )
     realms = {row["realm_id"] for row in rows}

@@ -24,6 +24,7 @@ from analytics.findings.sides import Runs
 from analytics.findings.trials import VersionTrial
 from analytics.findings.tried import wraps
 from analytics.findings.version_changes import strength
+from analytics.losses import Loss
 from analytics.status import Coverage
 from analytics.status import coverage as window_coverage
 from analytics.warehouse import Warehouse
@@ -71,6 +72,11 @@ class Inquiry:
     def coverage(self) -> Coverage:
         """How much of the window the lake holds."""
         return window_coverage(self.lake, Window(self.since, self.until))
+
+    @cached_property
+    def lost(self) -> list[Loss]:
+        """What the lake has lost of the window and of what it is compared with."""
+        return self.lake.lost(Window(self.since - LOOK_BACK, self.until).days)
 
     @cached_property
     def spans(self) -> list[Activation]:

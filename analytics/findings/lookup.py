@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from analytics import losses
 from analytics.errors import UnknownNameError, UsageError
 from analytics.findings.evidence import Definition, Evidence, definition, evidence
 from analytics.warehouse import Warehouse
@@ -40,7 +41,7 @@ def find_run(lake: Warehouse, prefix: str, window: Window | None = None) -> str:
         where = "in this window of the lake" if window else "in this lake"
         raise UnknownNameError(
             f"no run {prefix!r} {where}",
-            hint="only a sample of the ok runs is logged; if this one was, extract its day first",
+            hint=f"{losses.perhaps(lake.lost())}only a sample of the ok runs is logged; if this one was, extract its day first",
             name=prefix,
         )
     ids = list(dict.fromkeys(str(row[0]) for row in rows))

@@ -98,8 +98,14 @@ class Bucket:
             known = self.ask(key)
         return known
 
+    def listed(self, key: str) -> Entry | None:
+        """An object as a listing of its folder tells, which is made where there is none; ``None`` where it shows none."""
+        with self._lock:
+            self._list(key.rpartition("/")[0])
+            return self._listing.entries.get(key)
+
     def ask(self, key: str) -> Entry | None:
-        """The same, of the store itself."""
+        """The same as ``entry``, of the store itself."""
         answer = self._head(key)
         found = Entry.of(answer) if answer else None
         self._know(key, found)

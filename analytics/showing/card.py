@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from analytics import page
+from analytics import losses, page
+from analytics.losses import Loss
 from analytics.page import number
 from analytics.page.calendar import Kind
 from analytics.showing import marks
@@ -30,7 +31,7 @@ KINDS: Final[dict[str, Kind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the ledger says of a lake; nothing but the sizes of the files in the calendar is looked at besides.
+    """What the ledger says of a lake; nothing but the sizes of its files is looked at besides.
 
     Attributes:
         root: The lake's folder.
@@ -46,6 +47,7 @@ class Card:
         cells: The calendar, of the first realms.
         gaps: Days of the calendar that were never extracted, for one of the realms at least.
         partial: Days whose rows may still arrive.
+        lost: Partitions whose files are gone or not the ledger's.
     """
 
     root: str
@@ -61,6 +63,7 @@ class Card:
     cells: tuple[Cell, ...]
     gaps: tuple[date, ...]
     partial: tuple[date, ...]
+    lost: tuple[Loss, ...]
 
     # ---- in a terminal ---------------------------------------------------------------------------------------------
 
@@ -124,21 +127,24 @@ class Card:
         if self.extracted:
             told.append(f"Extracted {number.when(self.extracted, year=True)} UTC, {_ago(now - self.extracted)}.")
         told += [self._completeness()] if self.days else []
+        if self.lost:
+            said = losses.words(self.lost)
+            told.append(f"{said[0].upper()}{said[1:]}: {losses.repair(self.lost)}.")
         if self.undated:
             told.append(f"{_many(self.undated, 'row')} without a usable created_at: they belong to no day.")
         return told
 
     def _completeness(self) -> str:
-        stale = sum(cell.state == "stale" for cell in self.cells)
+        lost = losses.days_of(self.lost)
         wrong = [
             f"{_many(len(self.partial), 'day')} not complete yet ({_listed(self.partial)})" if self.partial else "",
             f"{_many(len(self.gaps), 'day')} never extracted ({_listed(self.gaps)})" if self.gaps else "",
-            f"{_many(stale, 'file')} changed since" if stale else "",
+            f"{_many(len(lost), 'day')} with lost files ({_listed(tuple(lost))})" if lost else "",
         ]
         if not any(wrong):
-            return "Every day is complete."
-        first = min((*self.partial, *self.gaps), default=self.days[0])
-        last = max((*self.partial, *self.gaps), default=self.days[-1]) + ONE_DAY
+            return "Every day is complete." if not self.lost else "Rows without a day have lost their files."
+        first = min((*self.partial, *self.gaps, *lost))
+        last = max((*self.partial, *self.gaps, *lost)) + ONE_DAY
         said = "; ".join(filter(None, wrong))
         return f"{said[0].upper()}{said[1:]}: strategy-analytics extract --since {first} --until {last}"
 
@@ -200,6 +206,7 @@ def card(lake: Warehouse) -> Card:
         cells=tuple(cells(lake, order[:_MOST_REALMS], shown, records)),
         gaps=tuple(day for day in shown if day not in covered),
         partial=tuple(r.day for r in records if r.day and r.day in covered and not r.is_complete),
+        lost=tuple(lake.lost()),
     )
 
 

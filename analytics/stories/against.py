@@ -97,7 +97,7 @@ class Against(PostMortem):
             " · times in UTC · ",
             silent.complete_words(coverage.in_words(asked.lake, asked.since, asked.until), self.silences),
         ]
-        doubt = silent.doubt(sampling.doubt(self.sampling), self.silences)
+        doubt = silent.doubt(sampling.doubt(self.sampling), self.silences, asked.lost)
         return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, doubt)
 
     def strip(self) -> Block:

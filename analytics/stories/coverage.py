@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
     """One clause: is the log complete for the window?"""
     found = coverage(lake, Window(since, until))
-    missing, partial, complete_until = found.missing, found.partial, found.complete_until
-    if missing:
-        return f"log not extracted for {len(missing)} of the window's days{found.of_them_expired}"
+    partial, complete_until = found.partial, found.complete_until
+    gone = f"log lost in the lake for {len(found.lost)} of the window's days" if found.lost else ""
+    if found.never:
+        never = f"log not extracted for {len(found.never)} of the window's days{found.of_them_expired}"
+        return f"{never}; {gone}" if gone else never
+    if gone:
+        return gone
     if partial:
         return f"log complete through {number.when(complete_until)}" if complete_until else "log not complete yet"
     return "log complete for the window"
@@ -44,17 +48,12 @@ def facts(
 ) -> list[tuple[Any, Any]]:
     """The data box: coverage, sampling, truncation, definitions, and what is not known."""
     found = coverage(lake, Window(since, until))
-    missing, partial = found.missing, found.partial
     ok = rows["points"][rows["status"] == "ok"]
     set_aside = int((~np.isfinite(ok.astype(float))).sum())
     weights = sorted({round(1 / w, 6) for w in rows["sample_weight"].unique() if w > 1})
     cut = int(rows["is_truncated"].sum())
     undefined = [f"v{version}" for strategy, version in family.members if (strategy, version) not in family.defined]
-    gaps = (
-        "no gaps"
-        if not missing and not partial
-        else f"{number.counted(len(missing), 'day')} not extracted{found.of_them_expired}, {len(partial)} not complete"
-    )
+    gaps = silent.extent(found)
     rate = " and ".join(number.percent(w) for w in weights) or "not known, for no drawn row tells it,"
     return [
         ("Window", f"{number.span(since, until)}, {silent.gaps(gaps, silences)}; {compared}"),

@@ -39,6 +39,7 @@ def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequenc
         "state": state_of(counts, missing),
         "counts": counts,
         "missing_days": missing,
+        "lost_days": [str(day) for day in asked.coverage.lost],
         "digest": chat.sentence(f"{title}: {said}"),
         "title": title,
         "nav": nav,

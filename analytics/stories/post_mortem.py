@@ -114,7 +114,7 @@ class PostMortem:
                 coverage.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until), self.silences
             ),
         ]
-        doubt = silent.doubt(sampling.doubt(self.sampling), self.silences)
+        doubt = silent.doubt(sampling.doubt(self.sampling), self.silences, self.inquiry.lost)
         return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, doubt)
 
     def strip(self) -> Block:

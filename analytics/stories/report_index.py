@@ -76,7 +76,9 @@ def _title(cards: Sequence[Card], newest: date) -> page.Markup:
     said.append(".")
     blind = sum(card.state == "no data" for card in told)
     if blind:
-        said.append(f" {_counted(blind, 'report has', 'reports have')} days that were not extracted.")
+        said.append(
+            f" {_counted(blind, 'report has', 'reports have')} days that were not extracted, or lost files since."
+        )
     failed = sum(card.is_failed for card in today)
     if failed:
         said.append(f" {_counted(failed, 'report', 'reports')} failed.")

@@ -26,6 +26,7 @@ def digest(
     *,
     versions: int,
     missing_days: int = 0,
+    lost_days: int = 0,
     is_compared: bool = False,
 ) -> str:
     """One line of plain text: what is new, worse, known and fixed, named.
@@ -35,6 +36,7 @@ def digest(
         since, until: The window, UTC.
         versions: How many versions ran; 0 where nothing is logged.
         missing_days: Days of the window that were not extracted.
+        lost_days: Days of the window with partitions whose files are lost.
         is_compared: There is a last report, so what is not new is known.
     """
     parts = []
@@ -44,7 +46,10 @@ def digest(
             more = f"; {len(own) - MOST} more" if len(own) > MOST else ""
             parts.append(f"{len(own)} {word} ({'; '.join(_short(one) for one in own[:MOST])}{more})")
     if not parts:
-        parts.append(f"nothing new, {write.counted(versions, 'version')} ran" if versions else "nothing logged")
+        held = " in what is held" if missing_days or lost_days else ""
+        parts.append(f"nothing new{held}, {write.counted(versions, 'version')} ran" if versions else "nothing logged")
+    if lost_days:
+        parts.insert(0, f"{lost_days} {'day' if lost_days == 1 else 'days'} with lost files")
     if missing_days:
         parts.insert(0, f"{missing_days} {'day' if missing_days == 1 else 'days'} not extracted")
     return f"runaway {_window(since, until)}: {', '.join(parts)}"

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from analytics.audit import Audit
     from analytics.findings.previous import Previous
     from analytics.page import Block
+    from analytics.status import Coverage
     from analytics.warehouse import Warehouse
 
 
@@ -104,6 +105,11 @@ class RunawayRules:
         return silences(self.lake, self.since, self.until)
 
     @cached_property
+    def held(self) -> Coverage:
+        """How much of the window the lake holds."""
+        return coverage.held(self.lake, self.since, self.until)
+
+    @cached_property
     def _silent(self) -> list[Key]:
         # Those that are left out are not silent.
         return [] if self.small else runaway.silent(self.lake, self.table)
@@ -134,6 +140,7 @@ class RunawayRules:
     def title(self) -> str:
         """For the window of a browser and the list of reports."""
         quiet = "nothing logged" if self.table.empty else "nothing new"
+        quiet = f"{quiet} in what is held" if coverage.not_seen(self.held) else quiet
         told = ", ".join(text for text, _ in self._headline) or quiet
         return f"{told}: runaway rules, {window_words(self.since, self.until, long=False)}"
 
@@ -144,20 +151,26 @@ class RunawayRules:
             silent.complete_words(coverage.complete_words(self.lake, self.since, self.until), self.silences),
         )  # fmt: skip
         status = answers.status_words(self.found, self.table) if self._headline else None
-        return page.head(kick, self.verdict, status, doubt=silent.doubt(sampling.doubt(self.sampling), self.silences))
+        looked_at = Window(min(self.since, self.until - runaway.HISTORY), self.until)
+        doubt = silent.doubt(sampling.doubt(self.sampling), self.silences, self.lake.lost(looked_at.days))
+        return page.head(kick, self.verdict, status, doubt=doubt)
 
     @property
     def verdict(self) -> list[Inline]:
         """The sentence on top."""
+        unseen = coverage.not_seen(self.held)
         if self.table.empty:
-            return ["No runs logged in this window, so nothing can be said about it."]
+            held = f" in what the lake holds of it ({unseen})" if unseen else ""
+            return [f"No runs logged in this window{held}, so nothing can be said about it."]
         parts: list[Inline] = []
         for text, role in self._headline:
             parts += [", "] if parts else []
             parts.append(page.strong(text) if role is None else ROLE_WORDS[role](text))
         if not parts:
-            return ["Nothing new: no strategy was stopped by a cap, and none is seen heading for it."]
-        return [*parts, ". Nothing else was seen."]
+            held = f" in what the lake holds of this window ({unseen})" if unseen else ""
+            return [f"Nothing new{held}: no strategy was stopped by a cap, and none is seen heading for it."]
+        rest = f"What else there was cannot be told: {unseen}." if unseen else "Nothing else was seen."
+        return [*parts, f". {rest}"]
 
     @property
     def _headline(self) -> list[tuple[str, str | None]]:
@@ -276,13 +289,13 @@ class RunawayRules:
     @cached_property
     def digest(self) -> str:
         """The report in one line of plain text."""
-        missing = coverage.missing_days(self.lake, self.since, self.until)
         return digest(
             self.found,
             self.since,
             self.until,
             versions=len(self.table),
-            missing_days=len(missing),
+            missing_days=len(self.held.never),
+            lost_days=len(self.held.lost),
             is_compared=self.previous is not None,
         )
 
@@ -291,13 +304,14 @@ class RunawayRules:
     def summary(self) -> dict[str, Any]:
         """The same facts as plain JSON values."""
         told = coverage.summary(self.evidence, self.found, self.previous)
-        missing = [str(day) for day in coverage.missing_days(self.lake, self.since, self.until)]
+        missing = [str(day) for day in self.held.missing]
         facts = {
             **told,
             "state": state_of(told["counts"], missing),
             "title": self.title,
             "digest": self.digest,
             "missing_days": missing,
+            "lost_days": [str(day) for day in self.held.lost],
             **nodes.summary(self._nodes),
             "actions": advice.summary(self.found, self._advice),
             "time_split": time_fields.facts(self.evidence.times),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import page, sql
@@ -16,7 +16,7 @@ from analytics.findings.since_last import OVER
 from analytics.findings.stopped_runs import stop_count
 from analytics.page import number as write
 from analytics.page.text import Inline, Markup
-from analytics.status import coverage
+from analytics.status import Coverage, coverage
 from analytics.stories import realm_name, silent
 from analytics.stories.runaway_sentences import sentence
 from analytics.stories.runaway_words import plain_number
@@ -63,9 +63,13 @@ def realm_words(lake: Warehouse) -> Inline:
 def complete_words(lake: Warehouse, since: datetime, until: datetime) -> str:
     """One clause: is the log complete for the window?"""
     found = coverage(lake, Window(since, until))
-    missing, partial, complete_until = found.missing, found.partial, found.complete_until
-    if missing:
-        return f"log not extracted for {len(missing)} of {len(Window(since, until).days)} days{found.of_them_expired}"
+    partial, complete_until, days = found.partial, found.complete_until, len(Window(since, until).days)
+    gone = f"log lost in the lake for {len(found.lost)} of {days} days" if found.lost else ""
+    if found.never:
+        never = f"log not extracted for {len(found.never)} of {days} days{found.of_them_expired}"
+        return f"{never}; {gone}" if gone else never
+    if gone:
+        return gone
     if partial:
         return f"log complete up to {write.when(complete_until)}" if complete_until else "log not complete yet"
     return "log complete for the window"
@@ -74,8 +78,10 @@ def complete_words(lake: Warehouse, since: datetime, until: datetime) -> str:
 def warning(lake: Warehouse, since: datetime, until: datetime) -> str | None:
     """What belongs above everything else: counts of an incomplete log are too low."""
     found = coverage(lake, Window(since, until))
-    missing, partial, complete_until = found.missing, found.partial, found.complete_until
-    told = []
+    missing, partial, complete_until = found.never, found.partial, found.complete_until
+    told = [f"lost in the lake for {', '.join(map(write.day, found.lost[:3]))}{' …' * (len(found.lost) > 3)}"] * bool(
+        found.lost
+    )
     if missing:
         days = ", ".join(write.day(day) for day in missing[:3]) + (" …" if len(missing) > 3 else "")
         told.append(f"not extracted: {days}{found.of_them_expired}")
@@ -133,13 +139,11 @@ def facts(
     failures = ", ".join([*told, f"{others} other"])
     look_back = f"trends and comparisons look {HISTORY.days} days back from its end"
     held = coverage(lake, Window(since, until))
-    extent = f"{write.counted(len(held.missing), 'day')} not extracted{held.of_them_expired}, {len(held.partial)} not complete"
-    extent = extent if held.missing or held.partial else "no gaps"
     definitions = (
         f"missing for {undefined} of {len(table)} strategies: those go by their id" if undefined else "all readable"
     )
     return [
-        ("Window", f"{write.span(since, until)}, {silent.gaps(extent, silences)}; {look_back}"),
+        ("Window", f"{write.span(since, until)}, {silent.gaps(silent.extent(held), silences)}; {look_back}"),
         (
             "Rows used",
             f"{write.counted(ok, 'ok row')} and {write.counted(failed, 'failure')} ({failures}), for an estimated "
@@ -199,9 +203,16 @@ def queries(since: datetime, until: datetime, *, is_scoped: bool) -> str:
     return "\n\n".join(shown)
 
 
-def missing_days(lake: Warehouse, since: datetime, until: datetime) -> list[date]:
-    """Days of the window that were never extracted."""
-    return list(coverage(lake, Window(since, until)).missing)
+def held(lake: Warehouse, since: datetime, until: datetime) -> Coverage:
+    """How much of the window the lake holds."""
+    return coverage(lake, Window(since, until))
+
+
+def not_seen(held: Coverage) -> str:
+    """What a sentence that says "nothing" has not looked at; empty where it has looked at all of the window."""
+    said = [f"{write.counted(len(held.never), 'day')} not extracted"] * bool(held.never)
+    said += [f"{write.counted(len(held.lost), 'day')} with lost files"] * bool(held.lost)
+    return " and ".join(said)
 
 
 def summary(evidence: Evidence, found: list[Finding], previous: Previous | None) -> dict[str, Any]:

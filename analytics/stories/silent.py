@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from analytics import losses
 from analytics.page import number as write
 
 if TYPE_CHECKING:
     from analytics.findings.refused import Refused
     from analytics.findings.silences import Silences
+    from analytics.losses import Loss
+    from analytics.status import Coverage
 
 _MOST_NAMED = 3
 _COMPLETE, _NO_GAPS = "log complete for the window", "no gaps"
 """What the extraction says; it knows nothing of rows that never came."""
 _TOTALS = ("est_runs", "est_total_ms", "est_nodes_total", "overpaid", "paid", "would_pay", "difference")
 """Facts that are sums over all runs of a window."""
+
+
+def extent(held: Coverage) -> str:
+    """The data box's word for how much of the window was extracted, is complete, and is still there."""
+    if not held.missing and not held.partial:
+        return _NO_GAPS
+    lost = (
+        f", {write.counted(len(held.lost), 'day')} with lost files ({losses.words(held.losses)})" if held.lost else ""
+    )
+    return f"{write.counted(len(held.never), 'day')} not extracted{held.of_them_expired}, {len(held.partial)} not complete{lost}"
 
 
 def complete_words(words: str, found: Silences) -> str:
@@ -27,8 +40,10 @@ def complete_words(words: str, found: Silences) -> str:
     return said if words == _COMPLETE else f"{words}; {said}"
 
 
-def doubt(said: str | None, found: Silences) -> str | None:
-    """What stands above a report: the audit's words, and which totals miss rows."""
+def doubt(said: str | None, found: Silences, lost: Sequence[Loss] = ()) -> str | None:
+    """What stands above a report: what the lake has lost, the audit's words, and which totals miss rows."""
+    if lost:
+        return " ".join(filter(None, [losses.above(lost), doubt(said, found)]))
     if not found.found:
         return said
     days = list(dict.fromkeys(write.day(one.since) for one in found.found))

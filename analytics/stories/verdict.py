@@ -52,6 +52,9 @@ def decide(
     """
     name = page.author(family.name)
     if found.kind == "nothing":
+        if held.lost:
+            days = f"{len(held.lost)} day{'s' * (len(held.lost) != 1)}"
+            return Verdict.of(["Cannot tell: the lake has lost files of ", days, " of this window."], None)
         if held.missing:
             days = f"{len(held.missing)} day{'s' * (len(held.missing) != 1)}"
             which = f" of this window{held.of_them_expired}."

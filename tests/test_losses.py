@@ -1,0 +1,107 @@
+"""What the ledger tells of and the lake has lost: every reader says so, and nothing of it is called complete or quiet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+import analytics
+from analytics.cli import main
+from analytics.doctor import examine_lake
+from analytics.lake import Lake
+from analytics.model import Partition
+from analytics.status import coverage
+from analytics.warehouse import Warehouse
+from analytics.window import Window
+from tests.conftest import Table
+
+DAY = date(2026, 7, 8)
+ACME = Partition("acme", DAY)
+WINDOW = Window.parse("2026-07-07", "2026-07-10")
+ASKED = ("--since", "2026-07-07", "--until", "2026-07-10")
+
+
+LOST: dict[str, Callable[[Path], None]] = {
+    "gone": Path.unlink,
+    "of zero bytes": lambda path: path.write_bytes(b""),
+    "gone with its day's folder": lambda path: shutil.rmtree(path.parent),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(module_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Two tenants, two runs each on one of three days, and one on the last."""
+    module_table.insert(created_at="2026-07-09 12:00:00+00")
+    for realm in ("acme", "other"):
+        for _ in range(2):
+            module_table.insert(realmId=realm)
+    made = Lake(tmp_path_factory.mktemp("sound") / "lake")
+    module_table.extract(made)
+    return made
+
+
+@pytest.fixture
+def lake(sound: Lake, tmp_path: Path) -> Lake:
+    shutil.copytree(str(sound.root), tmp_path / "lake")
+    return Lake(tmp_path / "lake")
+
+
+@pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
+def test_a_partition_whose_file_is_lost_is_neither_complete_nor_quiet(
+    lake: Lake, lose: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lose(Path(lake.name("executions", ACME)))
+    here = ("--lake", str(lake.root), "--all-realms")
+    lost = "the file of a partition is gone or empty: acme · 2026-07-08, with 2 logged runs by the ledger"
+    repair = "strategy-analytics extract --since 2026-07-08 --until 2026-07-09"
+
+    held = coverage(Warehouse(lake), WINDOW)
+    assert (held.missing, held.lost) == ([DAY], [DAY])
+    # another tenant's window is what it was
+    assert coverage(Warehouse(lake, realms=["other"]), WINDOW).missing == []
+
+    assert main(["status", *here, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [(c["realm_id"], c["state"]) for c in json.loads(out) if c["day"] == "2026-07-08"] == [
+        ("acme", "stale"),
+        ("other", "complete"),
+    ]
+    assert lost in err
+    assert repair in err
+    assert main(["query", *here, "select 1"]) == 0
+    assert lost in capsys.readouterr().err
+    assert main(["check", *here]) == 1
+    assert lost in capsys.readouterr().err
+    assert (lost, "problem") in [(found.sentence, found.level) for found in examine_lake(lake)]
+
+    card = repr(analytics.open_lake(lake.root))
+    assert lost.replace("the file", "The file", 1) in card
+    assert "Every day is complete" not in card
+    assert "1 day with lost files (2026-07-08)" in card
+    assert "1 with lost files" in Warehouse.__repr__(Warehouse(lake))
+
+
+def test_the_reports_say_what_is_lost_and_never_that_nothing_else_was_seen(lake: Lake) -> None:
+    lake.remove(lake.path("executions", ACME))
+    runaway = analytics.runaway_rules(lake.root, since=ASKED[1], until=ASKED[3])
+    facts = runaway.summary()
+    assert (facts["state"], facts["missing_days"], facts["lost_days"]) == ("no data", ["2026-07-08"], ["2026-07-08"])
+    assert facts["verdict"].startswith("Nothing new in what the lake holds of this window (1 day with lost files)")
+    assert facts["title"].startswith("nothing new in what is held")
+    assert "1 day with lost files, nothing new in what is held, 2 versions ran" in facts["digest"]
+    head = runaway.head().text
+    assert "log lost in the lake for 1 of 3 days" in head
+    assert "The file of a partition is gone or empty: acme · 2026-07-08" in head
+    assert "1 day with lost files (the file of a partition is gone or empty: acme" in runaway.sure().text
+    incident = analytics.post_mortem(lake.root, realm="other", strategy_id="s1", since=ASKED[1], until=ASKED[3])
+    assert incident.summary()["lost_days"] == []
+    assert "is gone" not in incident.head().text
+    # a week before its window is what it is compared with
+    later = analytics.post_mortem(lake.root, realm="acme", strategy_id="s1", since="2026-07-09", until="2026-07-10")
+    assert later.summary()["lost_days"] == []
+    assert "The file of a partition is gone or empty: acme · 2026-07-08" in later.head().text
