@@ -8,14 +8,16 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from analytics import lake_keys
 from analytics.lake import Lake
+from analytics.lake_keys import Keys
 from analytics.model import RealmFilter
 from analytics.people import erased
 from analytics.people.door import People
 from analytics.people.erased import Erased
 from analytics.people.mentions import KnownIds
 from analytics.people.payloads import Payloads
-from analytics.people.policy import FILE, Policy, check
+from analytics.people.policy import FILE, Policy
 from analytics.source import Source
 from analytics.window import Window
 
@@ -63,14 +65,14 @@ def prepare(
         ConfigurationError: Pseudonyms would end, or be others, unasked; or an erased person could not be recognised.
         LakeError: The lake's own file, or a tombstone, cannot be read.
     """
-    notes = check(lake.root, policy, accept=accept_key)
+    keys, notes = lake_keys.check(lake, policy, accept=accept_key)
     stones = erased.read(lake.root)
     gone = Erased(stones, policy.key, erased.own_secret(lake.root))
     if any(not stone.is_finished for stone in stones):
         notes.append(
             "the erasure of a person was not finished, and rows of theirs may still be there: run the same erase again"
         )
-    notes += _remember(lake, policy, workspace)
+    notes += _remember(lake, policy, keys, workspace)
     definitions = source.definitions()
     if unread := source.unread_of_programs.why:
         notes.append(f"{unread}: unknown of the programs, or as it was known before; the rest is read")
@@ -90,12 +92,18 @@ def prepare(
     return Admission(People(policy, gone, KnownIds(users), payloads), definitions, notes)
 
 
-def _remember(lake: Lake, policy: Policy, workspace: Path) -> list[str]:
+def _remember(lake: Lake, policy: Policy, keys: Keys, workspace: Path) -> list[str]:
     """Write the policy into the lake where it is a new one."""
-    path = lake.root / FILE
-    text = policy.to_json()
-    before = path.read_text(encoding="utf-8") if path.is_file() else Policy().to_json()
-    if text == before:
+    path, old = lake.root / FILE, keys.file
+    before = old.keys_before if old.key_id in ("", policy.key_id) else {*(old.keys_before or ()), old.key_id}
+    if old.is_there and old.keys_before is None and before is not None:
+        before = None  # nobody knows which were before that
+    elif not old.is_there or keys.problem:
+        before = {*(before or ()), *keys.used}
+    text = policy.to_json(None if before is None else {*before} - {policy.key_id})
+    is_nothing = policy == Policy() and not before
+    present = path.read_text(encoding="utf-8") if path.is_file() else text if is_nothing else ""
+    if text == present:
         return []
     staged = workspace / f"{FILE}.tmp"
     staged.write_text(text, encoding="utf-8")

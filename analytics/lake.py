@@ -319,6 +319,16 @@ class Lake:
             self._read_ahead(found)
         return sorted(found, key=lambda day: (day is None, day or date.max))
 
+    def recorded_last(self) -> date | None:
+        """The day of the ledger file that was written last and tells of partitions; ``None`` also where there is none."""
+        files: list[LakePath] = [*(self.root / "ledger").glob("day=*.json")]
+        for path in sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+            if is_day_directory(name := path.name.removesuffix(".json")):
+                record = self.recorded(day := day_of(name))
+                if record and record.partitions:
+                    return day
+        return None
+
     def _read_ahead(self, days: Iterable[date | None]) -> None:
         """Ask for a bucket's ledger files side by side: one after the other they take a second for every few dozen days."""
         with ThreadPoolExecutor(_REQUESTS) as pool:

@@ -70,7 +70,8 @@ def write(
     """
     steps = [rates.of_day(partition.realm, partition.day) for partition in partitions]
     footers = [
-        _footer(partition, fingerprints[partition], some) for partition, some in zip(partitions, steps, strict=True)
+        _footer(partition, fingerprints[partition], some, treatment)
+        for partition, some in zip(partitions, steps, strict=True)
     ]
     row_weights = weights(portion, partitions, rates)
     with ThreadPoolExecutor(1) as other:
@@ -265,11 +266,14 @@ def _read_back(path: Path) -> tuple[int, int]:
     return count, hashed
 
 
-def _footer(partition: Partition, fingerprint: Fingerprint, steps: Sequence[RateStep]) -> dict[str, str]:
+def _footer(
+    partition: Partition, fingerprint: Fingerprint, steps: Sequence[RateStep], treatment: str
+) -> dict[str, str]:
     return {
         "strategy_analytics.day": partition.day.isoformat() if partition.day else "",
         "strategy_analytics.source_row_count": str(fingerprint.row_count),
         "strategy_analytics.source_id_hash": str(fingerprint.id_hash),
         "strategy_analytics.source_change_hash": str(fingerprint.change_hash),
         "strategy_analytics.sample_rate": described(steps),
+        "strategy_analytics.treatment": treatment,  # so that a lake that lost its ledger still knows its key
     }

@@ -136,7 +136,8 @@ def _of_table(
         if (file := whole[record.day]) and not absent:
             chosen.append(str(file.path))
             told = [info for info in told if not day_files.is_small(info)]
-        chosen += [name for info in told if lake.is_file(name := lake.name(table, info.partition))]
+        # An empty file is one that is lost, too; what is lost is said, see ``losses``.
+        chosen += [name for info in told if lake.size(name := lake.name(table, info.partition))]
     strays = [f"{base}/{folder}/{day}/{PART}" for folder, days in unknown.items() for day in sorted(days)]
     return sorted([*chosen, *strangers.without(lake, [name for name in strays if lake.is_file(name)], {})])
 

@@ -8,12 +8,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import sql
+from analytics import lake_keys, sql
 from analytics.errors import ConfigurationError, UsageError
 from analytics.lake import Lake
 from analytics.object_store import LakePath, ObjectPath, readable
 from analytics.people.mentions import spelled
-from analytics.people.policy import Policy, key_id_of
+from analytics.people.policy import Policy
 from analytics.people.pseudonyms import is_pseudonym
 from analytics.people.telling import is_telling
 from analytics.strangers import FOLDER as SET_ASIDE
@@ -64,7 +64,8 @@ class Subject:
         if not user.strip():
             raise UsageError("no user was named", hint="give the id as the log has it, or the pseudonym")
         lake.ensure_there()
-        known = key_id_of(lake.root)
+        keys = lake_keys.known(lake)
+        known = keys.used[0] if keys.problem else keys.key_id
         found = policy.key.key_id if policy.key else ""
         if known and known != found and not is_pseudonym(user):
             raise ConfigurationError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from analytics.cli import main
 from analytics.errors import ConfigurationError
 from analytics.lake import Lake
 from analytics.people.payloads import DROPPED
-from analytics.people.policy import Policy
+from analytics.people.policy import FILE, Policy
 from analytics.people.pseudonyms import PseudonymKey, is_pseudonym
+from analytics.subject import Subject
 from analytics.warehouse import Warehouse
 from tests.conftest import Table
 
@@ -168,6 +171,57 @@ def test_another_key_is_refused_before_anything_is_written(table: Table, fresh: 
     assert {user for (user,) in rows(fresh, "select external_user_id from executions")} == {
         OTHER.pseudonym("acme", name) for name in ("anna-4711", "bob-4711")
     }
+
+
+def _key_of_another(root: Path) -> None:
+    (root / FILE).write_text(Policy(OTHER).to_json())
+
+
+def _no_key(root: Path) -> None:
+    (root / FILE).write_text(Policy(data_fields=frozenset({"level"})).to_json())
+
+
+def _no_ledger_either(root: Path) -> None:
+    (root / FILE).unlink()
+    shutil.rmtree(root / "ledger")
+
+
+@pytest.mark.parametrize(
+    ("harm", "configured"),
+    [
+        (lambda root: (root / FILE).unlink(), None),
+        (lambda root: (root / FILE).unlink(), OTHER),
+        (_no_ledger_either, None),
+        (_key_of_another, OTHER),
+        (_no_key, None),
+    ],
+    ids=["lost, no key", "lost, another key", "lost with the ledger", "that of another lake", "of before the key"],
+)
+def test_a_lake_that_lost_its_memory_of_the_key_asks_its_partitions(
+    table: Table, fresh: Lake, harm: Callable[[Path], None], configured: PseudonymKey | None
+) -> None:
+    table.insert(externalUserId="anna-4711")
+    table.extract(fresh, policy=Policy(KEY))
+    root = Path(str(fresh.root))
+    harm(root)
+    before = everything_in(fresh)
+    table.insert(externalUserId="bob-4711")
+    with pytest.raises(ConfigurationError, match=f"made with the key {KEY.key_id}.*nothing was written") as refused:
+        table.extract(fresh, policy=Policy(configured))
+    assert f"put {FILE} back from a backup" in refused.value.hint
+    assert everything_in(fresh) == before
+    if configured is None:
+        with pytest.raises(ConfigurationError, match="nobody can say which is theirs"):
+            Subject(fresh, "anna-4711", Policy())
+    # with the right key a lost file is written again
+    (root / FILE).unlink(missing_ok=True)
+    result = table.extract(fresh, policy=Policy(KEY))
+    assert any(note.startswith(f"{FILE} was lost; ") for note in result.notes)
+    assert (root / FILE).read_text() == Policy(KEY).to_json()
+    # and whoever wants another one says so once
+    table.extract(fresh, policy=Policy(OTHER), accept_key=True)
+    table.insert(externalUserId="cleo-4711")
+    assert len(table.extract(fresh, policy=Policy(OTHER)).written) == 1
 
 
 def test_only_allowed_event_fields_reach_the_lake(table: Table, fresh: Lake) -> None:

@@ -83,6 +83,7 @@ ORDER = (
         "lake",
         "expired_days",
         "losses",
+        "lake_keys",
         "clocks",
         "admission",
         "origin",

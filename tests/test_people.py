@@ -11,10 +11,12 @@ import pytest
 
 from analytics.errors import ConfigurationError
 from analytics.flatten import read, spell
+from analytics.lake import Lake
+from analytics.lake_keys import check
 from analytics.people.erased import Erased, Tombstone, digest_of
 from analytics.people.mentions import KnownIds, Mentions
 from analytics.people.payloads import DROPPED, Payloads
-from analytics.people.policy import FILE, Policy, check
+from analytics.people.policy import FILE, Policy
 from analytics.people.pseudonyms import PseudonymKey, is_pseudonym
 
 KEY = PseudonymKey.of("0123456789abcdef0123456789abcdef", "a test")
@@ -127,7 +129,8 @@ def test_a_lake_of_pseudonyms_takes_no_verbatim_ids_unasked(tmp_path: Path) -> N
     text = Policy(KEY).to_json()
     assert "0123456789abcdef" not in text
     (tmp_path / FILE).write_text(text)
-    assert check(tmp_path, Policy(KEY), accept=False) == []
+    lake = Lake(tmp_path)
+    assert check(lake, Policy(KEY), accept=False)[1] == []
     with pytest.raises(ConfigurationError, match="none is configured"):
-        check(tmp_path, Policy(), accept=False)
-    assert "accepted" in check(tmp_path, Policy(), accept=True)[0]
+        check(lake, Policy(), accept=False)
+    assert "accepted" in check(lake, Policy(), accept=True)[1][0]

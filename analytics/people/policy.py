@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from analytics import formats
 from analytics.config import Settings
-from analytics.errors import ConfigurationError, LakeError, LakeFormatError
+from analytics.errors import LakeError
 from analytics.object_store import LakePath
 from analytics.people.pseudonyms import PseudonymKey
 
@@ -44,6 +46,11 @@ class Policy:
         return cls(key, settings.data_fields)
 
     @property
+    def key_id(self) -> str:
+        """Of the key; empty for none."""
+        return self.key.key_id if self.key else ""
+
+    @property
     def treatment(self) -> str:
         """Tells in a word what was done to the rows of a partition; empty for nothing."""
         parts = [f"key {self.key.key_id}"] if self.key else []
@@ -52,15 +59,36 @@ class Policy:
             parts.append(f"fields {hashlib.sha256(listed).hexdigest()[:16]}")
         return ", ".join(parts)
 
-    def to_json(self) -> str:
-        """The lake's file; without the key."""
+    def to_json(self, keys_before: Collection[str] | None = ()) -> str:
+        """The lake's file; without the key.
+
+        Args:
+            keys_before: Other keys that the lake's pseudonyms were made with before; ``None`` where nobody knows.
+        """
         fields = None if self.data_fields is None else sorted(self.data_fields)
         told: dict[str, Any] = {"format": _FORMAT, "key_id": self.key.key_id if self.key else "", "data_fields": fields}
+        if keys_before is not None:
+            told["keys_before"] = sorted(keys_before)
         return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
 
 
-def key_id_of(root: LakePath) -> str:
-    """The key that a lake's pseudonyms were made with; empty where its ids are as the log has them.
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a lake's file says.
+
+    Attributes:
+        is_there: There is one.
+        key_id: The key that new pseudonyms are made with; empty for none.
+        keys_before: Other keys that were accepted before; ``None`` where an older version has written it, which did not say.
+    """
+
+    is_there: bool = False
+    key_id: str = ""
+    keys_before: frozenset[str] | None = frozenset()
+
+
+def remembered(root: LakePath) -> Remembered:
+    """What the lake in ``root`` remembers of its policy.
 
     Raises:
         LakeError: The lake's file cannot be read.
@@ -69,10 +97,11 @@ def key_id_of(root: LakePath) -> str:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         formats.refuse_newer(data, _FORMAT, path)
-        return str(data["key_id"])
+        before = data.get("keys_before")
+        return Remembered(True, str(data["key_id"]), None if before is None else frozenset(map(str, before)))
     except FileNotFoundError:
-        return ""
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return Remembered()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LakeError(
             f"{path} cannot be read: {error}",
             hint="it says which key the lake's pseudonyms were made with; restore it, or write it again with one "
@@ -81,44 +110,7 @@ def key_id_of(root: LakePath) -> str:
         ) from error
 
 
-def check(root: LakePath, policy: Policy, *, accept: bool) -> list[str]:
-    """Compare a policy with the one a lake was made under.
-
-    Args:
-        root: Folder of the lake.
-        policy: For the next rows.
-        accept: Another key, or none, is wanted.
-
-    Returns:
-        What a person should know, in sentences.
-
-    Raises:
-        ConfigurationError: Pseudonyms would end, or be others, unasked.
-    """
-    try:
-        known = key_id_of(root)
-    except LakeError as error:
-        if not accept or isinstance(error, LakeFormatError):
-            raise
-        known = ""
-    fresh = policy.key.key_id if policy.key else ""
-    if not known or known == fresh:
-        return []
-    if accept:
-        new = f"pseudonyms of the key {fresh}" if fresh else "the ids themselves"
-        return [
-            f"accepted: from now on rows carry {new} where they carried pseudonyms of the key {known}; days that are not "
-            "extracted again keep theirs, and a user has two names"
-        ]
-    what = (
-        f"the one configured is {fresh}"
-        if fresh
-        else "none is configured, so that people's ids would be stored as they are"
-    )
-    raise ConfigurationError(
-        f"the lake {root} holds pseudonyms of the key {known}, and {what}; nothing was written",
-        hint="set ANALYTICS_PSEUDONYM_KEY_FILE to that key's file; if it is to change, give --accept-key once and extract "
-        "all days again",
-        known=known,
-        found=fresh,
-    )
+def key_of(treatment: str) -> str:
+    """The key that a partition's pseudonyms were made with, by the ledger's word for it; empty for none."""
+    found = re.match(r"key ([^ ,]+)", treatment)
+    return found[1] if found else ""
