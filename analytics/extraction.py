@@ -20,6 +20,7 @@ from analytics.model import ExtractResult, Fingerprint, Partition, PartitionInfo
 from analytics.people.policy import Policy
 from analytics.people.programs import protected
 from analytics.plan import Plan, compare
+from analytics.plan import notes as file_notes
 from analytics.rates import Rates
 from analytics.retry import Retries
 from analytics.source import Source
@@ -223,6 +224,7 @@ class _Run:
                     )
                     self._say(written.notes())
             book.record([*window.days, None], settled)
+            self._say(file_notes(plan, settled))
             with timed(seconds, "day_files"):
                 recorded = [day for day in plan.records if plan.records[day]]
                 day_files.write(lake, [*recorded, *(taken_out - set(plan.records))], plan.records, gathering, workspace)

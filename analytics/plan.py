@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from analytics.lake import Lake
@@ -17,6 +17,7 @@ MOST_ROWS_AT_ONCE = 2_000_000
 """Days are read together up to this many rows: without an index on created_at every statement scans the whole table, and
 with too many rows in one statement a killed run loses too much work."""
 
+_MOST_NAMED = 3
 _GONE = Fingerprint(row_count=0, id_hash=0, change_hash=0)
 
 
@@ -29,12 +30,17 @@ class Plan:
         same: The others, as the ledger knows them.
         other_rates: Of these, those weighed with other rates than are said now; with the latter.
         records: The ledger of the window's days.
+        lost: Partitions whose file is gone while the source has fewer rows than the ledger tells of. They are left alone: a backup
+            may still have them, and once the ledger tells of less nobody would look for it.
+        other_files: Of the changed ones, those whose file was gone or another one than the ledger's, as the ledger knows them.
     """
 
     changed: dict[Partition, Fingerprint]
     same: dict[Partition, PartitionInfo]
     other_rates: dict[Partition, tuple[RateStep, ...]]
     records: dict[date | None, DayRecord | None]
+    lost: dict[Partition, PartitionInfo] = field(default_factory=dict)
+    other_files: dict[Partition, PartitionInfo] = field(default_factory=dict)
 
 
 def compare(
@@ -58,7 +64,7 @@ def compare(
         found: What the source has.
         rates: The sampling rates weights are made with.
         force: Everything differs.
-        allow_shrink: What was kept though the source has lost it differs.
+        allow_shrink: What was kept though the source has lost it differs; so does what both have lost.
         sizes: Of the window's partition files, by name.
         treatment: What is done to ids and payload values now: a partition that had another one differs.
     """
@@ -75,20 +81,67 @@ def compare(
         if chosen.holds(partition.realm)
     }
     known |= {p for p in _orphans(lake, sizes, known | set(found)) if chosen.holds(p.realm)}
+    lost: dict[Partition, PartitionInfo] = {}
+    other_files: dict[Partition, PartitionInfo] = {}
     for partition in sorted(known | set(found), key=_order):
         fingerprint = found.get(partition, _GONE)
         record = records.get(partition.day)
         info = record.partitions.get(partition.realm) if record else None
+        if info is not None and not lake.holds(info, sizes):
+            is_gone = bool(info.row_count) and not sizes.get(lake.name("executions", partition))
+            if is_gone and fingerprint.row_count < info.row_count and not allow_shrink:
+                lost[partition] = info
+                continue
+            other_files[partition] = info
         follows = force or (allow_shrink and info is not None and info.kept_count > 0)
         follows |= info is not None and info.treatment != treatment
-        if info is None or follows or info.fingerprint != fingerprint or not lake.holds(info, sizes):
+        if info is None or follows or info.fingerprint != fingerprint or partition in other_files:
             changed[partition] = fingerprint
             continue
         same[partition] = info
         steps = rates.of_day(partition.realm, partition.day)
         if info.sample_rates != steps:
             other_rates[partition] = steps
-    return Plan(changed, same, other_rates, records)
+    return Plan(changed, same, other_rates, records, lost, other_files)
+
+
+def notes(plan: Plan, settled: Mapping[Partition, PartitionInfo | None]) -> list[str]:
+    """What a person should know of files that were not as the ledger says, in sentences.
+
+    Args:
+        plan: What was compared.
+        settled: What became of the partitions that differed.
+    """
+    said = []
+    if plan.lost:
+        some, rows = _named([*plan.lost]), sum(info.row_count for info in plan.lost.values())
+        count = len(plan.lost)
+        are = "file of a partition is" if count == 1 else f"files of {count} partitions are"
+        said.append(
+            f"the {are} gone, and the source has fewer than the {rows:,} rows that the ledger tells of "
+            f"({some}): nothing was written there; put the files back from a backup, or give --allow-shrink once to go on with "
+            "what the source has"
+        )
+    less = {
+        partition: (info.row_count, left.row_count if (left := settled.get(partition)) else 0)
+        for partition, info in plan.other_files.items()
+        if partition in settled
+    }
+    short = {partition: before - now for partition, (before, now) in less.items() if now < before}
+    if short:
+        said.append(
+            f"the files of {len(short)} partitions were not those of the ledger ({_named([*short])}); they and the source have "
+            f"{sum(short.values()):,} rows fewer than the ledger told of: a backup may have them, unless they have moved"
+        )
+    if whole := [partition for partition in less if partition not in short]:
+        said.append(
+            f"the files of {len(whole)} partitions were lost or other ones ({_named(whole)}), and were made again"
+        )
+    return said
+
+
+def _named(partitions: list[Partition]) -> str:
+    return ", ".join(map(str, partitions[:_MOST_NAMED])) + " …" * (len(partitions) > _MOST_NAMED)
 
 
 def _orphans(lake: Lake, names: Iterable[str], placed: set[Partition]) -> Iterator[Partition]:

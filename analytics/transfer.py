@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import threading
 import time
@@ -212,6 +213,7 @@ class Transfer:
                 f"the rows of {names}{' …' * (len(partitions) > 3)} cannot be written: {error}",
                 hint="nothing of them was replaced; gigabytes of values in one realm and day are more than a writer can hold",
             ) from error
+        self._forget([partition for partition, files in staged.items() if not files.info.row_count])
         # Several at a time: a disk that makes files durable one by one is mostly waiting.
         with ThreadPoolExecutor(min(_SYNCS, len(staged))) as syncing:
             for partition, info in zip(staged, syncing.map(self._replace, staged.values()), strict=True):
@@ -222,6 +224,21 @@ class Transfer:
                         self.written.append(info)
                     self._tell(info)
         return list(staged)
+
+    def _forget(self, emptied: Sequence[Partition]) -> None:
+        """Take partitions of which nothing is left out of the ledger, before their files go.
+
+        A run that is killed in between leaves a file that the ledger does not know, which the next run looks at again. The other
+        way round it would leave an entry without a file, as a half-restored backup does: see ``plan.Plan.lost``.
+        """
+        with self._telling:
+            for day in {partition.day for partition in emptied}:
+                realms = {partition.realm for partition in emptied if partition.day == day}
+                if (record := self._lake.recorded(day)) and any(
+                    realm in realms and info.file_bytes for realm, info in record.partitions.items()
+                ):
+                    left = {realm: info for realm, info in record.partitions.items() if realm not in realms}
+                    self._lake.record(dataclasses.replace(record, partitions=left))
 
     def _replace(self, finished: partition_files.StagedFiles) -> PartitionInfo | None:
         partition = finished.info.partition

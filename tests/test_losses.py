@@ -105,3 +105,42 @@ def test_the_reports_say_what_is_lost_and_never_that_nothing_else_was_seen(lake:
     later = analytics.post_mortem(lake.root, realm="acme", strategy_id="s1", since="2026-07-09", until="2026-07-10")
     assert later.summary()["lost_days"] == []
     assert "The file of a partition is gone or empty: acme · 2026-07-08" in later.head().text
+
+
+@pytest.mark.parametrize("left_at_the_source", [1, 2], ids=["the source has half of it", "the source has all of it"])
+def test_what_source_and_lake_have_lost_is_not_forgotten_by_the_next_extraction(
+    table: Table, fresh: Lake, left_at_the_source: int
+) -> None:
+    for _ in range(2):
+        table.insert()
+    table.insert(realmId="other")
+    table.extract(fresh)
+    whole = fresh.recorded(DAY)
+    part = Path(fresh.name("executions", ACME))
+    backup = part.read_bytes()
+    part.unlink()
+    table.execute(
+        'delete from strategyexecutionlog where "realmId" = %s and id <> all (array(select id from strategyexecutionlog '
+        'where "realmId" = %s limit %s))',
+        ["acme", "acme", left_at_the_source],
+    )
+    table.insert(realmId="other")
+    result = table.extract(fresh)
+    assert [info.partition.realm for info in result.written] == (["acme"] * (left_at_the_source == 2) + ["other"])
+    said = "the file of a partition is gone, and the source has fewer than the 2 rows that the ledger tells of"
+    if left_at_the_source == 2:
+        assert any("(acme · 2026-07-08), and were made again" in note for note in result.notes)
+        assert Warehouse(fresh).lost() == []
+        return
+    assert [note for note in result.notes if note.startswith(said)]
+    assert [loss.partition for loss in Warehouse(fresh).lost()] == [ACME]
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(backup)  # it is put back: nothing was forgotten
+    assert whole is not None
+    told = fresh.recorded(DAY)
+    assert told is not None and told.partitions["acme"] == whole.partitions["acme"]
+    assert sum(table.extract(fresh).kept.values()) == 1
+    assert len(Warehouse(fresh).sql("from executions where realm_id = 'acme'").fetchall()) == 2
+    part.unlink()
+    assert [info.row_count for info in table.extract(fresh, allow_shrink=True).written] == [1]
+    assert Warehouse(fresh).lost() == []
