@@ -19,6 +19,7 @@ from analytics.lake import Lake
 from analytics.lake_names import day_of
 from analytics.model import DayRecord
 from analytics.object_store import LakePath
+from analytics.version import __version__
 from analytics.window import ONE_DAY
 
 _MOST_NAMED = 5
@@ -178,20 +179,22 @@ def expire(lake: Lake, before: date, *, unverified: bool = False, wait_seconds: 
         LakeError: A day is not verified; nothing was removed. Or the disk refused.
         LakeLockedError: Another run is writing this lake, or took over while this one slept.
     """
-    with lake.lock(wait_seconds), lake.workspace() as workspace:
+    with lake.lock(wait_seconds), lake.workspace():
         found = survey(lake, before)
         if found.doubtful and not unverified:
             raise refusal(found)
-        mark = expired.read(lake.root)
+        mark, said = expired_days.read_mark(lake)
         firsts = [going.day for going in found.days[:1]] + ([mark.first] if mark and mark.first else [])
         if mark is None or found.before > mark.before:
-            expired_days.write_mark(lake, found.before, min(firsts, default=None), workspace)
+            expired_days.write_mark(
+                lake, Expired(found.before, min(firsts, default=None), expired_days.now(), __version__)
+            )
         here = strangers.present(lake, [going.day for going in found.days])
         notes = strangers.set_aside(lake, {going.day: lake.recorded(going.day) for going in found.days}, here)
         for going in found.days:
             for path in going.files:
                 lake.remove(path)
-    return Expiry(found.before, found.days, found.undated_rows, True, tuple(notes))
+    return Expiry(found.before, found.days, found.undated_rows, True, (*said, *notes))
 
 
 def refusal(found: Expiry) -> LakeError:

@@ -53,10 +53,32 @@ class Expired:
 def read(root: LakePath) -> Expired | None:
     """What the lake in ``root`` has let go; ``None`` when nothing.
 
+    It is written twice, so that a lost file does not bring days back; of two that differ the later one counts.
+
     Raises:
         LakeError: The file is damaged: nobody can say which days are to stay away.
     """
-    path = root / NAME
+    found = [mark for mark in both(root) if mark]
+    return max(
+        found, key=lambda mark: mark.expired_at, default=None
+    )  # of two of one second the first, which is written first
+
+
+def both(root: LakePath) -> tuple[Expired | None, Expired | None]:
+    """What ``expired.json`` says, and what its copy in the ledger's folder does.
+
+    Raises:
+        LakeError: The file is damaged.
+    """
+    copies = [*(root / "ledger").glob(NAME)]  # a look at the folder, which is known: there is seldom one
+    try:
+        copy = _read(copies[0]) if copies else None
+    except LakeError:
+        copy = None  # the next extraction writes it again
+    return _read(root / NAME), copy
+
+
+def _read(path: LakePath) -> Expired | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         formats.refuse_newer(data, FORMAT, path)

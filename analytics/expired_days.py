@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 
 from analytics import expired
 from analytics.errors import LakeError, UsageError
@@ -29,9 +28,9 @@ def exclude_expired(lake: Lake, window: Window, *, also_expired: bool) -> tuple[
         UsageError: All of its days are expired.
         LakeError: They are wanted back while a killed run has left some of them half dropped.
     """
-    mark = expired.read(lake.root)
+    mark, said = read_mark(lake)
     if mark is None or window.since.date() >= mark.before:
-        return window, []
+        return window, said
     if also_expired:
         left = [day for day in lake.recorded_days(also_expired=True) if expired.is_expired(mark, day)]
         if left:
@@ -40,29 +39,39 @@ def exclude_expired(lake: Lake, window: Window, *, also_expired: bool) -> tuple[
                 hint=f"finish that first: strategy-analytics expire --before {mark.before} --yes",
             )
         first = mark.first if mark.first and mark.first < window.since.date() else None
-        with lake.workspace() as workspace:
-            write_mark(lake, window.since.date(), first, workspace)
+        write_mark(lake, Expired(window.since.date(), first, now(), __version__))
         return window, [
-            f"expired are the days before {window.since:%Y-%m-%d} from now on, no longer those before {mark.before}"
+            *said,
+            f"expired are the days before {window.since:%Y-%m-%d} from now on, no longer those before {mark.before}",
         ]
     cut = min(window.until.date(), mark.before)
-    said = f"the days from {window.since:%Y-%m-%d} to {cut - ONE_DAY} are expired (strategy-analytics expire) and were left alone"
+    told = f"the days from {window.since:%Y-%m-%d} to {cut - ONE_DAY} are expired (strategy-analytics expire) and were left alone"
     if window.until.date() <= mark.before:
-        raise UsageError(f"{said}: nothing remains of the window", hint="--also-expired brings them back")
+        raise UsageError(f"{told}: nothing remains of the window", hint="--also-expired brings them back")
     rest = Window(datetime(mark.before.year, mark.before.month, mark.before.day, tzinfo=UTC), window.until)
-    return rest, [f"{said}; --also-expired brings them back"]
+    return rest, [*said, f"{told}; --also-expired brings them back"]
 
 
-def write_mark(lake: Lake, before: date, first: date | None, workspace: Path) -> None:
-    """Write which days are expired, durably: those before a day, from a first one on where some are wanted back.
+def read_mark(lake: Lake) -> tuple[Expired | None, list[str]]:
+    """What was let go; written again where one of its two files was lost or is an older one."""
+    mark, (first, copy) = expired.read(lake.root), expired.both(lake.root)
+    if mark is None or first == copy:
+        return mark, []
+    write_mark(lake, mark)
+    if first == mark:
+        return mark, []  # of an older version, which wrote one file
+    was = "was lost" if first is None else "was an older one"
+    return mark, [
+        f"{expired.NAME} {was}; by its copy the days before {mark.before} are expired, so it was written again"
+    ]
 
-    Args:
-        lake: Whose mark.
-        before: Days before this one are expired.
-        first: The first expired day; ``None``: all before.
-        workspace: A folder for the file until it is complete.
-    """
-    mark = Expired(before, first, datetime.now(UTC).replace(microsecond=0), __version__)
-    staged = workspace / f"{expired.NAME}.tmp"
-    staged.write_text(json.dumps(mark.to_dict(), indent=1) + "\n", encoding="utf-8")
-    lake.replace(staged, lake.root / expired.NAME)
+
+def write_mark(lake: Lake, mark: Expired) -> None:
+    """Write which days are expired, the file first: whoever is killed before the copy is written leaves the later one."""
+    for path in (lake.root / expired.NAME, lake.root / "ledger" / expired.NAME):
+        lake.write_text(path, json.dumps(mark.to_dict(), indent=1) + "\n")
+
+
+def now() -> datetime:
+    """In whole seconds, UTC."""
+    return datetime.now(UTC).replace(microsecond=0)

@@ -64,6 +64,31 @@ def test_an_expired_day_is_gone_and_an_extraction_leaves_it_alone(table: Table, 
     assert all(check.passed for check in Warehouse(two_days).check() if check.severity == "error")
 
 
+def test_expired_days_stay_away_though_one_of_the_files_that_say_so_is_lost(table: Table, two_days: Lake) -> None:
+    table.insert(created_at="2026-07-06 12:00:00+00")
+    table.extract(two_days, "2026-07-06")
+    expire(two_days, date(2026, 7, 7))
+    said = two_days.root / expired.NAME
+    earlier = said.read_text().replace('expired_at": "2', 'expired_at": "1')  # not of the same second
+    expire(two_days, date(2026, 7, 8))
+    later = said.read_text()
+    for harm, was in ((said.unlink, "was lost"), (lambda: said.write_text(earlier), "was an older one")):
+        harm()
+        assert coverage(Warehouse(two_days), Window.parse("2026-07-06", "2026-07-09")).expired == [
+            date(2026, 7, 6),
+            date(2026, 7, 7),
+        ]
+        result = table.extract(two_days, "2026-07-06")
+        assert any(
+            note.startswith(f"expired.json {was}; by its copy the days before 2026-07-08") for note in result.notes
+        )
+        assert (said.read_text(), _days(two_days)[0]) == (later, "day=2026-07-08")
+    copy = two_days.root / "ledger" / expired.NAME
+    copy.unlink()  # a lake of an older version
+    assert not any("expired.json was" in note for note in table.extract(two_days, "2026-07-06").notes)
+    assert copy.read_text() == later
+
+
 def test_a_day_that_is_not_verified_stays_until_it_is_said(two_days: Lake) -> None:
     path = next(two_days.root.glob("executions/realm=acme/day=2026-07-07/part.parquet"))
     path.write_bytes(path.read_bytes() + b"x")
