@@ -1,8 +1,9 @@
 """Is the lake sound? Runs the files of ``sql/checks``: each finds the rows that break its promise.
 
 Besides the views they can ask tables that exist only while they run: ``lake_files`` (what lies in the tables' folders),
-``ledger_files`` (whether the ledger can be read), ``day_files`` and ``day_file_partitions`` (what day files there are, and what
-they should hold; their rows are in ``files.day_executions`` and ``files.day_node_days``).
+``ledger_files`` (whether the ledger can be read), ``file_problems`` (what does not agree with the rest), ``day_files`` and
+``day_file_partitions`` (what day files there are, and what they should hold; their rows are in ``files.day_executions`` and
+``files.day_node_days``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analytics import day_files, reading, schema, sql, strangers
+from analytics import cross_checks, day_files, program_files, reading, schema, sql, strangers
 from analytics.lake import Lake
 from analytics.lake_names import realm_directory
 from analytics.model import DayRecord
@@ -48,6 +49,7 @@ class CheckResult:
 
 _OF_FILES = (
     "day_files_agree_with_partitions",
+    "files_agree_with_each_other",
     "files_have_their_size",
     "ledger_can_be_read",
     "no_strangers_in_the_lake",
@@ -113,6 +115,7 @@ def _on_disk(connection: duckdb.DuckDBPyConnection, lake: Lake, realms: Sequence
     current = [file for file in whole if file.is_whole and _is_current(file, records.get(file.day))]
     tables = {
         "lake_files": _table("path, is_stranger:bool, bytes_on_disk:int64, bytes_in_ledger:int64", found),
+        "file_problems": _table("file, says, repair", _problems(lake, realms)),
         "ledger_files": _table("name, problem", list(lake.ledger_problems().items())),
         "day_files": _table(
             "table_name, day:date32, path, bytes_in_name:int64, bytes_on_disk:int64",
@@ -146,6 +149,14 @@ def _on_disk(connection: duckdb.DuckDBPyConnection, lake: Lake, realms: Sequence
     finally:
         for name in tables:
             connection.unregister(name)
+
+
+def _problems(lake: Lake, realms: Sequence[str | None] | None) -> list[tuple[str, str, str]]:
+    """Whoever looks at some tenants is not told of the others' files."""
+    if realms is None:
+        return [(one.file, one.says, one.repair) for one in cross_checks.problems(lake)]
+    gone = program_files.lost(lake, realms)
+    return [(program_files.NAME, program_files.words(gone), program_files.REPAIR)] if gone else []
 
 
 def _is_current(file: day_files.DayFile, record: DayRecord | None) -> bool:

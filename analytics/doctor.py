@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from analytics import disk, losses
+from analytics import cross_checks, disk, losses
 from analytics.config import Settings
 from analytics.diagnosis import Diagnosis, advice, ok, problem
 from analytics.doctor_retention import examine_retention, infer_retention
@@ -212,6 +212,8 @@ def _ledger(lake: Lake) -> Iterator[Diagnosis]:
     records = [record for day in lake.recorded_days() if (record := lake.recorded(day))]
     if lost := losses.of_days(lake, records, None):
         yield problem("partitions", losses.words(lost), losses.repair(lost))
+    for found in cross_checks.problems(lake):
+        yield problem("files", found.says, found.repair)
     broken = lake.ledger_problems()
     if broken:
         name, why = next(iter(broken.items()))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from analytics import admission, clocks, day_files, definitions, expired_days, horizon, origin, strangers
+from analytics import admission, clocks, day_files, definitions, expired_days, horizon, origin, program_files, strangers
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
 from analytics.duplicates import Duplicates, finish_the_last
@@ -216,6 +216,8 @@ class _Run:
             settled = {**transfer.settled, **self._without}
             with timed(seconds, "definitions"):
                 read = admitted.definitions
+                if gone := program_files.lost(lake):
+                    self._say([f"{program_files.words(gone)}: {program_files.REPAIR}"])
                 if not isinstance(read, str):
                     written = definitions.write(
                         *(lake, read, workspace, functools.partial(protected, admitted.people)),
@@ -223,6 +225,7 @@ class _Run:
                         used=self._strategies,
                     )
                     self._say(written.notes())
+                    program_files.remember(lake)
             book.record([*window.days, None], settled)
             self._say(file_notes(plan, settled))
             with timed(seconds, "day_files"):

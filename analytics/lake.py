@@ -111,6 +111,11 @@ class Lake:
         except (FileNotFoundError, NotADirectoryError):
             return 0
 
+    def look_into(self, table: str) -> None:
+        """Before many sizes of a table are asked for: of a bucket one listing then does for all tenants."""
+        if isinstance(self.root, ObjectPath):
+            self.root.bucket.names(table)
+
     def look_again(self) -> None:
         """Forget what is remembered of the files' names: other runs may have changed them."""
         if isinstance(self.root, ObjectPath):

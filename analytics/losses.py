@@ -62,6 +62,9 @@ def of_days(lake: Lake, records: Iterable[DayRecord], realms: Collection[str | N
         records: The ledger.
         realms: Which tenants; ``None`` for all.
     """
+    if realms is None:
+        for table in ("executions", "node_days"):
+            lake.look_into(table)
     infos = (info for record in records for info in record.partitions.values())
     return of(lake, (info for info in infos if realms is None or info.partition.realm in realms))
 

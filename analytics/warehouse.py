@@ -19,6 +19,7 @@ from analytics import (
     ledger,
     lockdown,
     losses,
+    program_files,
     reading,
     refusals,
     rule_verdicts,
@@ -255,6 +256,10 @@ class Warehouse:
                 known = self._lost[record.day] = record, losses.of_days(self.lake, [record], self.in_sight)
             found += known[1]
         return found
+
+    def lost_programs(self) -> list[str]:
+        """Files of programs, of the tenants in sight, that should be there and are not."""
+        return program_files.lost(self.lake, self.in_sight)
 
     def refresh(self) -> None:
         """Look at the lake's files again, after an extraction."""

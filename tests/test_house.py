@@ -84,6 +84,8 @@ ORDER = (
         "expired_days",
         "losses",
         "lake_keys",
+        "program_files",
+        "cross_checks",
         "clocks",
         "admission",
         "origin",

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 import analytics
+from analytics import cross_checks
 from analytics.cli import main
 from analytics.doctor import examine_lake
 from analytics.lake import Lake
 from analytics.model import Partition
+from analytics.people.policy import Policy
+from analytics.people.pseudonyms import PseudonymKey
 from analytics.status import coverage
 from analytics.warehouse import Warehouse
 from analytics.window import Window
@@ -144,3 +147,47 @@ def test_what_source_and_lake_have_lost_is_not_forgotten_by_the_next_extraction(
     part.unlink()
     assert [info.row_count for info in table.extract(fresh, allow_shrink=True).written] == [1]
     assert Warehouse(fresh).lost() == []
+
+
+def test_programs_that_are_lost_are_said_and_merged_when_they_are_put_back(
+    table: Table, fresh: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.insert()
+    for name in ("Stays", "Deleted at the source"):
+        table.execute(
+            'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
+            "values (gen_random_uuid(), 'acme', %s, 'DSL_FULL', '{\"rules\": []}', 1, 'PUBLISHED')",
+            [name],
+        )
+    table.extract(fresh)
+    assert list(cross_checks.problems(fresh)) == []
+    table.execute("delete from strategydefinition where name like 'Deleted%%'")
+    file = Path(str(fresh.realm_path("definitions", "acme")))
+    backup = file.read_bytes()
+    file.unlink()
+    said = "1 file of programs is lost, definitions/realm=acme/part.parquet the first"
+    assert main(["query", "--lake", str(fresh.root), "--all-realms", "select 1"]) == 0
+    assert said in capsys.readouterr().err
+    assert [one.says for one in cross_checks.problems(fresh) if one.says.startswith(said)]
+    [failed] = [one for one in Warehouse(fresh).check() if one.name == "files_agree_with_each_other"]
+    assert (failed.passed, failed.failures) == (False, 1)
+    assert said in analytics.runaway_rules(fresh.root, since=ASKED[1], until=ASKED[3]).sure().text
+    assert any(note.startswith(said) for note in table.extract(fresh).notes)
+    assert list(cross_checks.problems(fresh)) == []
+    file.write_bytes(backup)
+    table.extract(fresh)
+    known = Warehouse(fresh).sql("select family_name, is_deleted from definitions order by 1").fetchall()
+    assert known == [("Deleted at the source", True), ("Stays", False)]
+
+
+def test_the_doctor_and_check_name_files_that_do_not_agree(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh, policy=Policy(PseudonymKey.of("0123456789abcdef" * 4, "a test")))
+    assert list(cross_checks.problems(fresh)) == []
+    (fresh.root / "people.json").unlink()
+    assert [one.file for one in cross_checks.problems(fresh)] == ["people.json"]
+    assert [found.name for found in examine_lake(fresh) if found.level == "problem"] == ["files"]
+    shutil.rmtree(fresh.root / "ledger")
+    assert [one.file for one in cross_checks.problems(Lake(fresh.root))] == ["people.json", "ledger"]
+    [failed] = [one for one in Warehouse(fresh).check() if one.name == "files_agree_with_each_other"]
+    assert failed.failures == 2

@@ -298,6 +298,7 @@ PLANTED: dict[str, Callable[[Lake], None]] = {
     "day_files_agree_with_partitions": cut_day_file,
     "execution_ids_unique": in_executions(lambda rows: rows.append(rows[0])),
     "failures_carry_no_trace": in_executions(lambda rows: ok_with_trace(rows).update(status="error")),
+    "files_agree_with_each_other": lambda lake: shutil.rmtree(lake.root / "ledger"),
     "files_have_their_size": lambda lake: lake.path("node_days", ACME).unlink(),
     "ledger_agrees_with_files": in_executions(lambda rows: rows.pop() and None),
     "ledger_can_be_read": lambda lake: (

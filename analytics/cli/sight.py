@@ -26,7 +26,7 @@ def open_in_sight(options: argparse.Namespace) -> OpenLake:
     opened = api.open_lake(options.lake, realm=realms)
     if not realms and not options.all_realms:
         must_choose(opened.lake)
-    warn_of_losses(opened.lost())
+    warn_of_losses(opened.lost(), opened.lost_programs())
     return opened
 
 

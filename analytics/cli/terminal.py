@@ -166,8 +166,13 @@ def warn_of_deletion(alarm: Alarm | None) -> None:
         say(f"warning: {alarm.sentence}\n  {alarm.command}", priority=Priority.WARNING)
 
 
-def warn_of_losses(lost: Sequence[Loss]) -> None:
-    """Say which partitions the lake has lost: what is asked of it next does not count them."""
+def warn_of_losses(lost: Sequence[Loss], programs: Sequence[str] = ()) -> None:
+    """Say which partitions and programs the lake has lost: what is asked of it next does not count them."""
+    if programs:
+        from analytics import program_files
+
+        said = f"warning: {program_files.words(programs)}\n  {program_files.REPAIR}"
+        say(said, priority=Priority.WARNING)
     if lost:
         from analytics import losses
 

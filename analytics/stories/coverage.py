@@ -70,11 +70,14 @@ def facts(
         ("Traces", f"{cut:,} cut at the storage limit; {replayed}"),
         (
             "Definitions",
-            "all versions readable"
-            if family.defined and not undefined
-            else f"missing for {', '.join(undefined)}"
-            if family.defined
-            else "none readable: families are by strategy id",
+            silent.programs(lake)
+            + (
+                "all versions readable"
+                if family.defined and not undefined
+                else f"missing for {', '.join(undefined)}"
+                if family.defined
+                else "none readable: families are by strategy id"
+            ),
         ),
         (
             "Not known",

@@ -172,7 +172,7 @@ def facts(
             if ok
             else "no ok row is logged",
         ),
-        ("Definitions", definitions),
+        ("Definitions", f"{silent.programs(lake)}{definitions}"),
         (
             "Limits",
             f"{write.count(limits.node_cap)} nodes, depth {write.count(limits.depth_cap)}, {write.ms(limits.time_limit_ms)}, as "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from analytics import losses
+from analytics import losses, program_files
 from analytics.page import number as write
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from analytics.findings.silences import Silences
     from analytics.losses import Loss
     from analytics.status import Coverage
+    from analytics.warehouse import Warehouse
 
 _MOST_NAMED = 3
 _COMPLETE, _NO_GAPS = "log complete for the window", "no gaps"
@@ -29,6 +30,12 @@ def extent(held: Coverage) -> str:
         f", {write.counted(len(held.lost), 'day')} with lost files ({losses.words(held.losses)})" if held.lost else ""
     )
     return f"{write.counted(len(held.never), 'day')} not extracted{held.of_them_expired}, {len(held.partial)} not complete{lost}"
+
+
+def programs(lake: Warehouse) -> str:
+    """What stands before the data box's word on definitions where files of them are lost."""
+    gone = lake.lost_programs()
+    return f"{program_files.words(gone)}; of what is there: " if gone else ""
 
 
 def complete_words(words: str, found: Silences) -> str:
