@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from analytics import formats
-from analytics.errors import LakeError, UsageError
+from analytics.errors import LakeError, LakeFormatError, UsageError
 from analytics.object_store import LakePath
 from analytics.window import ONE_DAY
 
@@ -71,11 +71,14 @@ def both(root: LakePath) -> tuple[Expired | None, Expired | None]:
         LakeError: The file is damaged.
     """
     copies = [*(root / "ledger").glob(NAME)]  # a look at the folder, which is known: there is seldom one
+    first = _read(root / NAME)
     try:
         copy = _read(copies[0]) if copies else None
-    except LakeError:
+    except LakeError as error:
+        if first is None or isinstance(error, LakeFormatError):
+            raise
         copy = None  # the next extraction writes it again
-    return _read(root / NAME), copy
+    return first, copy
 
 
 def _read(path: LakePath) -> Expired | None:

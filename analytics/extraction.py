@@ -156,6 +156,8 @@ class _Run:
                 identity = source.identity()
             self._say(origin.check(lake, identity, accept=self._accept_source))
             self._say(clocks.sentences(source))
+            if gone := program_files.lost(lake):
+                self._say([f"{program_files.words(gone)}: {program_files.REPAIR}"])
             workspace = stack.enter_context(lake.workspace())
             finish_the_last(lake, workspace)
             with timed(seconds, "people"):
@@ -216,8 +218,6 @@ class _Run:
             settled = {**transfer.settled, **self._without}
             with timed(seconds, "definitions"):
                 read = admitted.definitions
-                if gone := program_files.lost(lake):
-                    self._say([f"{program_files.words(gone)}: {program_files.REPAIR}"])
                 if not isinstance(read, str):
                     written = definitions.write(
                         *(lake, read, workspace, functools.partial(protected, admitted.people)),
@@ -228,6 +228,7 @@ class _Run:
                     program_files.remember(lake)
             book.record([*window.days, None], settled)
             self._say(file_notes(plan, settled))
+            origin.remember(lake, identity)
             with timed(seconds, "day_files"):
                 recorded = [day for day in plan.records if plan.records[day]]
                 day_files.write(lake, [*recorded, *(taken_out - set(plan.records))], plan.records, gathering, workspace)

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 
-from analytics import ledger
+from analytics import formats, ledger, shapes
 from analytics.errors import SourceIdentityError
 from analytics.lake import Lake
 from analytics.object_store import LakePath
+
+NAME = "source.json"
+FORMAT = 1
 
 
 def is_same(known: dict[str, str], found: dict[str, str]) -> bool:
@@ -69,6 +72,7 @@ def check(lake: Lake, found: dict[str, str], *, accept: bool) -> list[str]:
     Raises:
         SourceIdentityError: It is another one, and was not accepted.
     """
+    _remembered(lake)  # a newer version's is refused before anything is written
     known = last_known(lake)
     if known is None or is_same(known, found):
         return []
@@ -83,8 +87,25 @@ def check(lake: Lake, found: dict[str, str], *, accept: bool) -> list[str]:
     )
 
 
+def remember(lake: Lake, identity: dict[str, str]) -> None:
+    """Write the source down once more, for the day the ledger is lost; only under the lock."""
+    if _remembered(lake) != identity:
+        text = json.dumps({"format": FORMAT, "source": identity}, ensure_ascii=False, indent=1)
+        lake.write_text(lake.root / NAME, text + "\n")
+
+
+def _remembered(lake: Lake) -> dict[str, str] | None:
+    path = lake.root / NAME
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        formats.refuse_newer(data, FORMAT, path)
+        return {shapes.text(key): shapes.text(value) for key, value in data["source"].items()}
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # damaged: the ledger knows, and the next extraction writes it again
+
+
 def last_known(lake: Lake) -> dict[str, str] | None:
-    """The source of the ledger file that was written last; ``None`` when none can be read.
+    """The source of the ledger file that was written last; of a lost ledger what was written down beside it; ``None`` for neither.
 
     One file is read, however many days the lake has.
     """
@@ -96,7 +117,7 @@ def last_known(lake: Lake) -> dict[str, str] | None:
             return ledger.from_json(path.read_text(encoding="utf-8")).source
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # damaged: that day is read again
-    return None
+    return _remembered(lake)
 
 
 def _words(identity: dict[str, str]) -> str:

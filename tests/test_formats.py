@@ -27,6 +27,9 @@ COMMANDS = (
 READ_BY = {
     "ledger/day=2026-07-08.json": COMMANDS,
     "expired.json": COMMANDS,
+    "ledger/expired.json": COMMANDS,
+    "source.json": COMMANDS[:2],
+    "ledger/programs.json": COMMANDS[:2],
     "people.json": COMMANDS[:2],
     "erased/one.json": COMMANDS[:2],
 }

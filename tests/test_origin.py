@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from analytics.errors import SourceIdentityError
 from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import ExtractResult
-from analytics.origin import is_same, last_known
+from analytics.origin import NAME, is_same, last_known
 from analytics.rates import Rates
 from analytics.window import Window
 
@@ -156,3 +157,16 @@ def test_the_ledger_file_written_last_counts_and_a_damaged_one_does_not(table: T
     newest.write_text("{", encoding="utf-8")
     os.utime(newest, (4e9, 4e9))
     assert last_known(fresh) == known
+
+
+def test_a_lake_that_lost_its_ledger_still_knows_its_source(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh)
+    known = last_known(fresh)
+    shutil.rmtree(fresh.root / "ledger")
+    assert last_known(fresh) == known
+    assert known is not None
+    (fresh.root / NAME).write_text((fresh.root / NAME).read_text().replace(known["database_oid"], "1"))
+    with pytest.raises(SourceIdentityError, match="nothing was written"):
+        table.extract(fresh)
+    assert not (fresh.root / "ledger").exists()
