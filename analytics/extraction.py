@@ -24,6 +24,7 @@ from analytics.plan import notes as file_notes
 from analytics.rates import Rates
 from analytics.retry import Retries
 from analytics.source import Source
+from analytics.transaction_ids import may_repeat
 from analytics.transfer import Progress, Transfer, timed
 from analytics.window import Window
 
@@ -175,6 +176,15 @@ class _Run:
                 allow_shrink=self._allow_shrink,
                 sizes=here.places,
                 treatment=self._policy.treatment,
+                ids=source.transaction_ids(),
+                is_standby=source.horizon.is_standby,
+            )
+            self._say(
+                [
+                    f"{count} partitions are read again in which nothing seems to differ, because transaction ids may repeat and "
+                    f"hide an update: {why}; days outside this run are, when one covers them"
+                    for why, count in plan.repeated.items()
+                ]
             )
             plan = self._without_settled(plan)
             if plan.changed:
@@ -279,7 +289,13 @@ class _Run:
         def is_settled(partition: Partition, fingerprint: Fingerprint) -> bool:
             info, record = self.settled.get(partition), plan.records.get(partition.day)
             known = record.partitions.get(partition.realm) if record else None
-            return info is not None and info == known and info.fingerprint == fingerprint and self._lake.holds(info)
+            return (
+                info is not None
+                and info == known
+                and info.fingerprint == fingerprint
+                and not may_repeat(info.fingerprint.ids, fingerprint.ids)
+                and self._lake.holds(info)
+            )
 
         return replace(plan, changed={p: f for p, f in plan.changed.items() if not is_settled(p, f)})
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from analytics import formats, shapes
+from analytics import formats, shapes, transaction_ids
 from analytics.model import DayRecord, Fingerprint, NotWaitedFor, OpenTransaction, Partition, PartitionInfo
 from analytics.rates import RateStep
+from analytics.transaction_ids import TransactionIds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +42,7 @@ def entry(info: PartitionInfo) -> dict[str, Any]:
             "id_hash": str(info.fingerprint.id_hash),  # text: JSON numbers end at 2^53 in many readers
             "change_hash": str(info.fingerprint.change_hash),
             "max_created_at": info.fingerprint.max_created_at.isoformat() if info.fingerprint.max_created_at else None,
+            **({"transaction_ids": str(info.fingerprint.ids)} if info.fingerprint.ids else {}),
         },
     }
 
@@ -117,6 +119,7 @@ def info_of(item: dict[str, Any], day: date | None) -> PartitionInfo:
             id_hash=shapes.digits(item["source"]["id_hash"]),
             change_hash=shapes.digits(item["source"]["change_hash"]),
             max_created_at=shapes.moment_or_none(item["source"]["max_created_at"]),
+            ids=_ids(item["source"]),
         ),
         row_count=shapes.whole(item["row_count"]),
         kept_count=shapes.whole(item["kept_count"]),
@@ -139,6 +142,11 @@ def _rates(item: dict[str, Any]) -> tuple[RateStep, ...]:
     return tuple(
         RateStep(shapes.moment_or_none(step["since"]), shapes.number(step["rate"])) for step in item["sample_rates"]
     )
+
+
+def _ids(source: dict[str, Any]) -> TransactionIds | None:
+    said = shapes.text_or_none(source.get("transaction_ids"))  # older ledgers lack it
+    return None if said is None else transaction_ids.parse(said)
 
 
 def _span(item: dict[str, Any]) -> NotWaitedFor:

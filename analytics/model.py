@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from analytics.rates import RateStep
+from analytics.transaction_ids import TransactionIds
 from analytics.window import ONE_DAY, Window
 
 
@@ -168,12 +169,15 @@ class Fingerprint:
         id_hash: Sum over rows of the first 60 bits of the id: order-free, and computable on both sides.
         change_hash: Sum over rows of a server-side hash that moves when a row is updated; compared only with itself.
         max_created_at: Newest row, UTC; ``None`` when there is none or it is not finite.
+        ids: What the transaction ids in ``change_hash`` were counted by; ``None`` where there are none, or an older version of this
+            package has not written it down. No part of a comparison: see ``transaction_ids.may_repeat``.
     """
 
     row_count: int
     id_hash: int
     change_hash: int
     max_created_at: datetime | None = None
+    ids: TransactionIds | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

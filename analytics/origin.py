@@ -9,10 +9,12 @@ server after ``pg_upgrade`` and a logical replica are, and a person has to say t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from analytics import formats, ledger, shapes
 from analytics.errors import SourceIdentityError
 from analytics.lake import Lake
+from analytics.model import DayRecord
 from analytics.object_store import LakePath
 
 NAME = "source.json"
@@ -109,15 +111,20 @@ def last_known(lake: Lake) -> dict[str, str] | None:
 
     One file is read, however many days the lake has.
     """
+    record = next(records_by_age(lake), None)
+    return record.source if record is not None else _remembered(lake)
+
+
+def records_by_age(lake: Lake) -> Iterator[DayRecord]:
+    """The ledger's files that can be read, the one that was written last first."""
     folder = lake.root / "ledger"
     files: list[LakePath] = [*folder.glob("day=*.json")]
     files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in files:
         try:
-            return ledger.from_json(path.read_text(encoding="utf-8")).source
+            yield ledger.from_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # damaged: that day is read again
-    return _remembered(lake)
 
 
 def _words(identity: dict[str, str]) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
+from analytics import origin
 from analytics.lake import Lake
 from analytics.lake_names import day_of
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter, Span
 from analytics.object_store import readable
 from analytics.rates import Rates, RateStep
+from analytics.transaction_ids import TransactionIds, may_repeat
 from analytics.window import Window
 
 MOST_ROWS_AT_ONCE = 2_000_000
@@ -33,6 +36,7 @@ class Plan:
         lost: Partitions whose file is gone while the source has fewer rows than the ledger tells of. They are left alone: a backup
             may still have them, and once the ledger tells of less nobody would look for it.
         other_files: Of the changed ones, those whose file was gone or another one than the ledger's, as the ledger knows them.
+        repeated: Why partitions are read again in which nothing seems to differ, and how many for each reason.
     """
 
     changed: dict[Partition, Fingerprint]
@@ -41,6 +45,7 @@ class Plan:
     records: dict[date | None, DayRecord | None]
     lost: dict[Partition, PartitionInfo] = field(default_factory=dict)
     other_files: dict[Partition, PartitionInfo] = field(default_factory=dict)
+    repeated: Mapping[str, int] = field(default_factory=dict)
 
 
 def compare(
@@ -54,6 +59,8 @@ def compare(
     allow_shrink: bool,
     sizes: Mapping[str, int],
     treatment: str = "",
+    ids: TransactionIds | None = None,
+    is_standby: bool = False,
 ) -> Plan:
     """Which partitions differ from what the ledger and the files say.
 
@@ -67,6 +74,8 @@ def compare(
         allow_shrink: What was kept though the source has lost it differs; so does what both have lost.
         sizes: Of the window's partition files, by name.
         treatment: What is done to ids and payload values now: a partition that had another one differs.
+        ids: What the source counts transactions by: where they may repeat, equal fingerprints are no proof.
+        is_standby: The source is one.
     """
     remembered = set(lake.recorded_days())  # one look at the folder: a window may have a million days
     records = {day: lake.recorded(day) if day in remembered else None for day in [*window.days, None]}
@@ -83,8 +92,11 @@ def compare(
     known |= {p for p in _orphans(lake, sizes, known | set(found)) if chosen.holds(p.realm)}
     lost: dict[Partition, PartitionInfo] = {}
     other_files: dict[Partition, PartitionInfo] = {}
+    if ids:
+        ids = ids.following(_remembered_ids(lake, records), is_standby=is_standby)
+    repeated: Counter[str] = Counter()
     for partition in sorted(known | set(found), key=_order):
-        fingerprint = found.get(partition, _GONE)
+        fingerprint = replace(found.get(partition, _GONE), ids=ids)
         record = records.get(partition.day)
         info = record.partitions.get(partition.realm) if record else None
         if info is not None and not lake.holds(info, sizes):
@@ -98,11 +110,15 @@ def compare(
         if info is None or follows or info.fingerprint != fingerprint or partition in other_files:
             changed[partition] = fingerprint
             continue
+        if fingerprint.row_count and record and (why := may_repeat(ids_of(info, record), ids)):
+            changed[partition] = fingerprint
+            repeated[why] += 1
+            continue
         same[partition] = info
         steps = rates.of_day(partition.realm, partition.day)
         if info.sample_rates != steps:
             other_rates[partition] = steps
-    return Plan(changed, same, other_rates, records, lost, other_files)
+    return Plan(changed, same, other_rates, records, lost, other_files, repeated)
 
 
 def notes(plan: Plan, settled: Mapping[Partition, PartitionInfo | None]) -> list[str]:
@@ -142,6 +158,23 @@ def notes(plan: Plan, settled: Mapping[Partition, PartitionInfo | None]) -> list
 
 def _named(partitions: list[Partition]) -> str:
     return ", ".join(map(str, partitions[:_MOST_NAMED])) + " …" * (len(partitions) > _MOST_NAMED)
+
+
+def ids_of(info: PartitionInfo, record: DayRecord) -> TransactionIds | None:
+    """What a partition's transaction ids were counted by, as far as the ledger tells."""
+    server = record.source.get("system_identifier")
+    return info.fingerprint.ids or (TransactionIds(server) if server else None)
+
+
+def _remembered_ids(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> Iterator[TransactionIds | None]:
+    """Of the window, and of what was written last."""
+    for record in records.values():
+        yield from (info.fingerprint.ids for info in (record.partitions.values() if record else ()))
+    for record in origin.records_by_age(lake):
+        found = [info.fingerprint.ids for info in record.partitions.values()]
+        if any(found):
+            yield from found
+            return
 
 
 def _orphans(lake: Lake, names: Iterable[str], placed: set[Partition]) -> Iterator[Partition]:

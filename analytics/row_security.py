@@ -7,6 +7,7 @@ that the lake has would be taken for deleted.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -45,6 +46,14 @@ class Hidden:
             f"alter role {role} bypassrls; or, where that is not yours to give: "
             f"create policy reads_all on {self.table} for select to {role} using (true); a policy for some tenants is not enough"
         )
+
+
+def hold(connection: psycopg.Connection[Any], table: str) -> None:
+    """Lock a table as any reader does, until the transaction ends; not where it may not be read, or is not there."""
+    import psycopg
+
+    with contextlib.suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable):
+        _probe(connection, table)
 
 
 def look(connection: psycopg.Connection[Any], rows: Rows, table: str) -> Hidden | None:
@@ -91,11 +100,16 @@ def _switch(connection: psycopg.Connection[Any], value: str) -> bool:
 
 def _can_read(connection: psycopg.Connection[Any], table: str) -> bool:
     import psycopg
-    from psycopg import sql as composed
 
     try:
-        with connection.transaction():
-            connection.execute(composed.SQL(sql.text("source", "probe")).format(table=composed.Identifier(table)))
+        _probe(connection, table)
     except psycopg.errors.InsufficientPrivilege:
         return False
     return True
+
+
+def _probe(connection: psycopg.Connection[Any], table: str) -> None:
+    from psycopg import sql as composed
+
+    with connection.transaction():
+        connection.execute(composed.SQL(sql.text("source", "probe")).format(table=composed.Identifier(table)))

@@ -22,12 +22,14 @@ from analytics.scan_plan import should_avoid_whole_table
 from analytics.server_errors import explain
 from analytics.source_programs import UnreadColumns, select_definitions, unread_columns
 from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, Changes, check_log_table, ids_twice
+from analytics.transaction_ids import TransactionIds
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
     import psycopg
 
 UNKNOWN_BYTES = 1 << 62
+_SNAPSHOTS = 5
 _REFUSALS = ("0A", "42")
 """Classes of SQLSTATE: a feature is not supported; a function, view or right is missing."""
 
@@ -77,16 +79,14 @@ class Source:
                 if self._shared:
                     self._take_over(self._shared)
                     self._session.begin()
+                    self._see_every_run()
                 else:
                     self._session.begin()
                     # The horizon first, in a transaction of its own: a writer that commits between the snapshot and a
                     # later look at the open transactions would be in neither.
                     self.horizon = read_horizon(self._rows_if_told, self._lag, self._patience)
                     self._connection.rollback()
-                    self._session.begin()
-                    table = check_log_table(self._rows)
-                    self.unread_columns, self.changes = table.unread_columns, table.changes
-                self._see_every_run()
+                    self._take_snapshot()
             except psycopg.Error as error:
                 raise explain(error) from error
             self._stack = opening.pop_all()
@@ -94,6 +94,35 @@ class Source:
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
+
+    def _take_snapshot(self) -> None:
+        """Begin a transaction whose snapshot sees the tables as they are, and keep them so.
+
+        The snapshot is taken by the first statement, a table is locked by the first that reads it. What is truncated, rewritten or
+        exchanged in between looks empty to the snapshot, for good: then another one is taken.
+        """
+        import psycopg
+
+        refused = psycopg.errors
+        for _ in range(_SNAPSHOTS):
+            self._session.begin()
+            try:
+                table = check_log_table(self._rows)
+                self.unread_columns, self.changes = table.unread_columns, table.changes
+                self._see_every_run()
+                row_security.hold(self._connection, LOG_TABLE)
+                row_security.hold(self._connection, DEFINITION_TABLE)
+                moved = [self._rows_if_told("moved", {"table": name}) for name in (LOG_TABLE, DEFINITION_TABLE)]
+            except (refused.UndefinedTable, refused.UndefinedColumn):
+                moved = [[{}]]
+            if not any(moved):
+                return
+            self._connection.rollback()
+        raise SourceError(
+            f"{LOG_TABLE} or {DEFINITION_TABLE} is exchanged, truncated or changed faster than it can be read",
+            hint="run again when whoever changes the tables is done",
+            is_transient=True,
+        )
 
     def sibling(self) -> Source:
         """A second connection that sees exactly what this one sees; enter it while this one is open and idle.
@@ -168,6 +197,18 @@ class Source:
             )
         return found
 
+    def transaction_ids(self) -> TransactionIds | None:
+        """What rows' transaction ids are counted by; ``None`` where updates are not told by them."""
+        if "xmin" not in self.changes.columns:
+            return None
+        reached = self._rows_if_told("transaction_ids")
+        timeline = self._rows_if_told("timeline_standby" if self.horizon.is_standby else "timeline")
+        return TransactionIds(
+            self.identity().get("system_identifier"),
+            int(timeline[0]["timeline"]) if timeline and timeline[0]["timeline"] else None,
+            reached=int(reached[0]["reached"]) if reached else None,
+        )
+
     def fingerprints(self, window: Window, realms: RealmFilter) -> dict[Partition, Fingerprint]:
         """Count, id hash and change hash per partition of the window, and of the rows without a day."""
         from psycopg import sql as composed
@@ -179,6 +220,7 @@ class Source:
         parameters = {"since": window.since, "until": window.until, "undated": True, **realms.parameters()}
         self._choose_scan(parameters)
         rows = self._query(statement, parameters)
+        self._see_every_run()  # no longer, where a policy is for a role that was taken away meanwhile
         if without := sum(int(row["without_id"]) for row in rows):
             raise SourceSchemaError(
                 f"{without} rows of {LOG_TABLE} have no id, so nobody could tell them apart",
@@ -216,7 +258,9 @@ class Source:
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         """Those of the execution ids that the source still holds, in whatever partition."""
-        return {row["execution_id"] for row in self._rows("existing", {"ids": list(ids)})}
+        found = {row["execution_id"] for row in self._rows("existing", {"ids": list(ids)})}
+        self._see_every_run()
+        return found
 
     def without_runs(self, realms: Sequence[str]) -> list[str]:
         """Those of these tenants of whom the log has not a single row, of whatever time."""
@@ -239,12 +283,13 @@ class Source:
         unread = unread_columns(DEFINITION_TABLE, schema.DEFINITION_COLUMNS, columns, self.role)
         if unread.is_all:
             return f"{unread.why}: families and programs are unknown"
-        try:
-            if hidden := row_security.look(self._connection, self._rows, DEFINITION_TABLE):
-                return f"{hidden.said} ({hidden.repair}): families and programs are as they were, or unknown"
-            found = self._query(select_definitions(unread.names))
-        finally:
-            self._see_every_run()  # what one table needs need not be what the other does
+        hidden = row_security.look(self._connection, self._rows, DEFINITION_TABLE)
+        found = [] if hidden else self._query(select_definitions(unread.names))
+        # Also behind it: a right that is given by a role may have been taken away.
+        hidden = hidden or row_security.look(self._connection, self._rows, DEFINITION_TABLE)
+        self._see_every_run()  # what one table needs need not be what the other does
+        if hidden:
+            return f"{hidden.said} ({hidden.repair}): families and programs are as they were, or unknown"
         self.unread_of_programs = unread
         return found
 

@@ -38,6 +38,8 @@ ORDER = (
         "increments",
         "replicas",
         "counters",
+        "horizon",
+        "transaction_ids",
         "model",
         "horizon",
         "config",
