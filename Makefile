@@ -59,6 +59,7 @@ types: $(READY)  ## mypy, strict
 prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
 	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \
 	$(VENV)/bin/python -m tests.expire_kills && $(VENV)/bin/python -m tests.erase_kills && $(VENV)/bin/python -m tests.walk --seeds 60 && \
+	$(VENV)/bin/python -m tests.midrun && \
 	$(VENV)/bin/python -m pytest -q --long -m long --timeout 1800 && \
 	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800
 

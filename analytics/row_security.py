@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analytics import sql
+from analytics.scan_plan import nodes
 from analytics.source_table import quoted_role
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def look(connection: psycopg.Connection[Any], rows: Rows, table: str) -> Hidden 
     elif not any(found["is_active"] for found in rows("row_security", {"table": table})):
         return None  # a server that knows no such setting; behind a view nothing can be asked
     [found] = rows("row_security", {"table": table})
-    if found["is_active"] and found["is_open"]:
+    # The catalog is seen as of the snapshot; a plan is made with the policies that there are now.
+    if found["is_active"] and found["is_open"] and not _is_filtered(connection, table):
         return None
     if is_off:
         _switch(connection, "off")
@@ -106,6 +108,16 @@ def _can_read(connection: psycopg.Connection[Any], table: str) -> bool:
     except psycopg.errors.InsufficientPrivilege:
         return False
     return True
+
+
+def _is_filtered(connection: psycopg.Connection[Any], table: str) -> bool:
+    """A plan that reads the whole table leaves rows out: a policy that is ``true`` leaves nothing behind in it."""
+    from psycopg import sql as composed
+
+    statement = composed.SQL("explain (format json) " + sql.text("source", "probe").replace("limit 0", ""))
+    found = connection.execute(statement.format(table=composed.Identifier(table))).fetchone()
+    plan = found[0][0]["Plan"] if found else {}
+    return any(key.endswith(("Filter", "Cond")) for node in nodes(plan) for key in node)
 
 
 def _probe(connection: psycopg.Connection[Any], table: str) -> None:

@@ -1,0 +1,1 @@
+"""Changes of the source in the middle of an extraction."""
