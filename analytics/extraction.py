@@ -181,8 +181,8 @@ class _Run:
             )
             self._say(
                 [
-                    f"{count} partitions are read again in which nothing seems to differ, because transaction ids may repeat and "
-                    f"hide an update: {why}; days outside this run are, when one covers them"
+                    f"{count} partitions are read again in which nothing seems to differ, because transaction ids may hide a "
+                    f"change: {why}; days outside this run are, when one covers them"
                     for why, count in plan.repeated.items()
                 ]
             )

@@ -7,6 +7,7 @@ are of the same moment.
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,7 @@ class Source:
         self._connection: psycopg.Connection[tuple[Any, ...]]
         self._lag, self._patience = lag, patience
         self._shared: str | None = None
+        self._numbers = ""
         self.changes = Changes()
         self.unread_of_programs = UnreadColumns()
         self.role = ""
@@ -108,7 +110,7 @@ class Source:
             self._session.begin()
             try:
                 table = check_log_table(self._rows)
-                self.unread_columns, self.changes = table.unread_columns, table.changes
+                self.unread_columns, self.changes, self._numbers = table.unread_columns, table.changes, table.numbers
                 self._see_every_run()
                 row_security.hold(self._connection, LOG_TABLE)
                 row_security.hold(self._connection, DEFINITION_TABLE)
@@ -207,6 +209,7 @@ class Source:
             self.identity().get("system_identifier"),
             int(timeline[0]["timeline"]) if timeline and timeline[0]["timeline"] else None,
             reached=int(reached[0]["reached"]) if reached else None,
+            columns=f"{zlib.crc32(self._numbers.encode()):08x}",
         )
 
     def fingerprints(self, window: Window, realms: RealmFilter) -> dict[Partition, Fingerprint]:

@@ -54,10 +54,12 @@ class LogTable:
     Attributes:
         unread_columns: Columns that the lake does not carry.
         changes: What shows that a row was updated.
+        numbers: Of the columns that are read, in the server's catalog: a column that is dropped and added again has another one.
     """
 
     unread_columns: list[str]
     changes: Changes
+    numbers: str = ""
 
 
 def check_log_table(rows: Rows) -> LogTable:
@@ -108,7 +110,10 @@ def check_log_table(rows: Rows) -> LogTable:
         moving: tuple[str, ...] = ("updated_at",)
     else:
         moving = ("xmin", "updated_at") if parts else ("xmin",)
-    return LogTable(sorted(set(columns) - known), Changes(moving, tuple(ascii(part["part"])[1:-1] for part in parts)))
+    numbers = ".".join(str(columns[c.source]["column_number"]) for c in schema.EXECUTION_COLUMNS)
+    return LogTable(
+        sorted(set(columns) - known), Changes(moving, tuple(ascii(part["part"])[1:-1] for part in parts)), numbers
+    )
 
 
 def ids_twice(count: int, some: Sequence[str]) -> SourceSchemaError:

@@ -20,7 +20,7 @@ from analytics.warehouse import Warehouse
 if TYPE_CHECKING:
     from conftest import Table
 
-ONE = TransactionIds("7", 1, 0, 1_000)
+ONE = TransactionIds("7", 1, 0, 1_000, "0f")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ ONE = TransactionIds("7", 1, 0, 1_000)
         (TransactionIds("7", 2, reached=2_000), True, "timeline 1 to 2"),
         (TransactionIds("8", 1, reached=2_000), False, "server 7 before"),
         (TransactionIds(None, None, reached=2_000), False, None),  # a managed server that tells neither
+        (TransactionIds("7", 1, reached=1_000, columns="0a"), False, "dropped and added"),
         (TransactionIds(), False, None),
     ],
 )
@@ -52,7 +53,7 @@ def test_a_counter_that_went_back_once_is_remembered_when_it_has_passed_its_old_
     assert not may_repeat(back, later)
 
 
-@pytest.mark.parametrize("text", ["", "7/1/0", "x/1/0/5", "7/1//5", "7/1/0/5/6", "7/-1/0/5"])
+@pytest.mark.parametrize("text", ["", "7/1/0/5", "x/1/0/5/", "7/1//5/", "7/1/0/5/6/", "7/-1/0/5/"])
 def test_a_ledger_that_says_something_else_is_damaged(text: str) -> None:
     with pytest.raises(ValueError, match="no transaction ids"):
         parse(text)
@@ -86,17 +87,22 @@ def test_an_update_whose_transaction_has_the_id_of_the_one_before_is_found_where
 
     repeated(old)
     assert table.extract(fresh).nothing_to_do  # what cannot be seen
-    server, timeline, era, reached = old.split("/")
-    repeated(f"{server}/{int(timeline) + 1}/{era}/{reached}")
+    server, timeline, era, reached, columns = old.split("/")
+    repeated(f"{server}/{int(timeline) + 1}/{era}/{reached}/{columns}")
     result = table.extract(fresh)
     assert points(fresh) == [("2026-07-08", 2.0)]
     [note] = [note for note in result.notes if "transaction ids" in note]
     assert note.startswith("1 partitions are read again") and "promoted or restored" in note
     assert table.extract(fresh).nothing_to_do
 
-    tell(fresh, lambda source: source.update(transaction_ids=f"{server}/{timeline}/0/{int(reached) + 10**6}"))
+    tell(fresh, lambda source: source.update(transaction_ids=f"{server}/{timeline}/0/{int(reached) + 10**6}/"))
     assert "went back" in " ".join(table.extract(fresh).notes)
     assert table.extract(fresh).nothing_to_do
+    table.execute('alter table strategyexecutionlog rename column "caseName" to notes_2')
+    table.execute('alter table strategyexecutionlog rename column notes to "caseName"')
+    table.execute("alter table strategyexecutionlog rename column notes_2 to notes")
+    assert "exchanged" in " ".join(table.extract(fresh).notes)
+    assert Warehouse(fresh).sql("select case_name, notes from executions").fetchall() == [(None, "Case")]
     tell(fresh, lambda source: source.pop("transaction_ids"))  # as an older version wrote it
     assert table.extract(fresh).nothing_to_do
 
