@@ -106,7 +106,7 @@ class Source:
         import psycopg
 
         refused = psycopg.errors
-        for _ in range(_SNAPSHOTS):
+        for attempt in range(_SNAPSHOTS):
             self._session.begin()
             try:
                 table = check_log_table(self._rows)
@@ -117,6 +117,10 @@ class Source:
                 moved = [self._rows_if_told("moved", {"table": name}) for name in (LOG_TABLE, DEFINITION_TABLE)]
             except (refused.UndefinedTable, refused.UndefinedColumn):
                 moved = [[{}]]
+            except (SourceAccessError, SourceSchemaError):
+                if attempt:
+                    raise
+                moved = [[{}]]  # what the snapshot says and what is there now may be mixed in it: ask once more
             if not any(moved):
                 return
             self._connection.rollback()
