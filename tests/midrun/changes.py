@@ -207,8 +207,8 @@ CHANGES = (
     Change(
         "timeouts of the server",
         (
-            "alter system set idle_in_transaction_session_timeout = 1",
-            "alter system set idle_session_timeout = 1",
+            "alter system set idle_in_transaction_session_timeout = 100",
+            "alter system set idle_session_timeout = 100",
             "alter system set lock_timeout = 1",
             "select pg_reload_conf()",
         ),

@@ -37,6 +37,7 @@ WINDOW = Window.parse("2026-07-01", "2026-07-10")
 DAYS = ("2026-07-01", "2026-07-02", "2026-07-05", "2026-07-09")
 PATIENCE = 40.0
 """Seconds within which a run has ended, and what waited for it."""
+_PATIENT = "-c idle_session_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
 _numbers = itertools.count(1)
 _ROWS = f"""select id::text, "realmId", (created_at at time zone 'UTC')::date::text, points::float8, "caseName", status, notes,
                    "strategyVersion"::int from {LOG}"""
@@ -259,14 +260,14 @@ class Cell:
 
     def _as_owner(self, *statements: str, away: bool = False) -> None:
         url = self.server if away else self.url
-        with psycopg.connect(url, autocommit=len(statements) == 1) as connection:
+        with psycopg.connect(url, autocommit=len(statements) == 1, options=_PATIENT) as connection:
             for statement in statements:
                 text = statement.replace("{role}", self.role).replace("{database}", self.database)
                 connection.execute(text)  # type: ignore[call-overload]
 
     def _source(self, statement: str) -> list[tuple[Any, ...]] | None:
         try:
-            with psycopg.connect(self.url) as connection:
+            with psycopg.connect(self.url, options=_PATIENT) as connection:
                 return connection.execute(statement).fetchall()  # type: ignore[call-overload,no-any-return]
         except psycopg.Error:
             return None  # as it is now, nobody can read it
