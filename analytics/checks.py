@@ -1,9 +1,9 @@
 """Is the lake sound? Runs the files of ``sql/checks``: each finds the rows that break its promise.
 
 Besides the views they can ask tables that exist only while they run: ``lake_files`` (what lies in the tables' folders),
-``ledger_files`` (whether the ledger can be read), ``file_problems`` (what does not agree with the rest), ``day_files`` and
-``day_file_partitions`` (what day files there are, and what they should hold; their rows are in ``files.day_executions`` and
-``files.day_node_days``).
+``ledger_files`` (whether the ledger can be read), ``file_problems`` (what does not agree with the rest), ``erased_files`` (which
+hold somebody who was erased), ``day_files`` and ``day_file_partitions`` (what day files there are, and what they should hold; their
+rows are in ``files.day_executions`` and ``files.day_node_days``).
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analytics import cross_checks, day_files, program_files, reading, schema, sql, strangers
+from analytics import cross_checks, day_files, program_files, reading, resurfaced, schema, sql, strangers
 from analytics.lake import Lake
 from analytics.lake_names import realm_directory
 from analytics.model import DayRecord
+from analytics.people.pseudonyms import PseudonymKey
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,6 +51,7 @@ class CheckResult:
 _OF_FILES = (
     "day_files_agree_with_partitions",
     "files_agree_with_each_other",
+    "erased_stay_erased",
     "files_have_their_size",
     "ledger_can_be_read",
     "no_strangers_in_the_lake",
@@ -64,6 +66,7 @@ def run(
     realms: Sequence[str | None] | None = None,
     *,
     quick: duckdb.DuckDBPyConnection | None = None,
+    key: PseudonymKey | None = None,
 ) -> list[CheckResult]:
     """Run every check of ``sql/checks``; those that failed with severity ``error`` first.
 
@@ -72,8 +75,9 @@ def run(
         lake: Its files.
         realms: Look only at the files of these; at all when not given.
         quick: With views that use day files. Once these are proved to hold the same rows, the rest is asked there.
+        key: Of the lake's pseudonyms: erased people are recognised by it.
     """
-    with _on_disk(connection, lake, realms):
+    with _on_disk(connection, lake, realms, key):
         results = [_one(connection, name) for name in _OF_FILES]
         asked = quick if quick and results[0].passed else connection
         results += [_one(asked, name) for name in sql.names("checks") if name not in _OF_FILES]
@@ -101,7 +105,9 @@ def _one(connection: duckdb.DuckDBPyConnection, name: str) -> CheckResult:
 
 
 @contextlib.contextmanager
-def _on_disk(connection: duckdb.DuckDBPyConnection, lake: Lake, realms: Sequence[str | None] | None) -> Iterator[None]:
+def _on_disk(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, realms: Sequence[str | None] | None, key: PseudonymKey | None
+) -> Iterator[None]:
     """The tables that are not views over the lake, for as long as checks run."""
     records = {day: lake.recorded(day) for day in lake.recorded_days()}
     folders = None if realms is None else {realm_directory(realm) for realm in realms}
@@ -117,6 +123,10 @@ def _on_disk(connection: duckdb.DuckDBPyConnection, lake: Lake, realms: Sequence
         "lake_files": _table("path, is_stranger:bool, bytes_on_disk:int64, bytes_in_ledger:int64", found),
         "file_problems": _table("file, says, repair", _problems(lake, realms)),
         "ledger_files": _table("name, problem", list(lake.ledger_problems().items())),
+        "erased_files": _table(
+            "path, problem, repair",
+            [(one.name, one.problem, one.repair) for one in resurfaced.held(lake, key, realms)],
+        ),
         "day_files": _table(
             "table_name, day:date32, path, bytes_in_name:int64, bytes_on_disk:int64",
             [

@@ -16,8 +16,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from analytics import day_files, definitions, ledger
-from analytics.errors import LakeError, UnknownNameError
+from analytics import day_files, definitions, ledger, resurfaced
+from analytics.errors import ConfigurationError, LakeError, UnknownNameError
 from analytics.gathering import Gathering
 from analytics.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
@@ -28,7 +28,7 @@ from analytics.people.erased import Erased, Tombstone, digest_of
 from analytics.people.mentions import KnownIds
 from analytics.people.policy import Policy
 from analytics.people.programs import protected
-from analytics.people.pseudonyms import PseudonymKey
+from analytics.people.pseudonyms import PseudonymKey, is_pseudonym
 from analytics.rewriting import Rewritten, put, rewrite
 from analytics.subject import Found, Subject
 from analytics.version import __version__
@@ -116,6 +116,12 @@ class _Erasure:
         self._lake, self._subject, self._workspace = lake, subject, workspace
         self._realms = realms or tuple(known)
         own = erased.own_secret(lake.root)
+        stones = erased.read(lake.root, may_lack=True)
+        if own is None and (old := [stone for stone in stones if not stone.key_id and "secret_id" not in stone.data]):
+            raise ConfigurationError(
+                f"the secret of the lake's tombstones is lost, so that nobody can say whom {erased.FOLDER}/{old[0].name} is about",
+                hint="restore the folder from a backup; if it is lost, delete that file, and erase each of those people again",
+            )
         secret = subject.key or own or self._new_secret()
         stone = Tombstone(
             digest_of(secret, subject.user),
@@ -123,8 +129,16 @@ class _Erasure:
             realms or None,
             {"partitions": []},
         )
-        same = [old for old in erased.read(lake.root) if old.name == stone.name]
+        same = [old for old in stones if old.name == stone.name]
         self._stone = same[0] if same else replace(stone, data=_begun())
+        if not subject.key:
+            self._stone.data["secret_id"] = secret.key_id
+        if not is_pseudonym(subject.user):
+            self._stone.data["length"] = len(subject.user)
+        pseudonyms = {name for realm in self._realms for name in subject.names(realm)} - {subject.user}
+        self._stone.data["names"] = sorted(
+            {*self._stone.data.get("names", ()), *(digest_of(secret, name) for name in pseudonyms)}
+        )
         # The lake may call them by a pseudonym, which the tombstone's hash of the id does not tell.
         named = [
             replace(self._stone, digest=digest_of(secret, name), realms=(realm,))
@@ -156,6 +170,7 @@ class _Erasure:
         self._stone.data["definitions"] += changed
         self._stone.data["finished_at"] = _now()
         self._record()
+        resurfaced.take_out(lake, self._subject.key, self._workspace)
         elsewhere, unread = self._subject.elsewhere(self._realms, reports)
         return Receipt(
             lake.root / erased.FOLDER / self._stone.name,

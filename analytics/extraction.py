@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from analytics import admission, clocks, day_files, definitions, expired_days, horizon, origin, program_files, strangers
+from analytics import (
+    admission,
+    clocks,
+    day_files,
+    definitions,
+    expired_days,
+    horizon,
+    origin,
+    program_files,
+    resurfaced,
+    strangers,
+)
 from analytics.bookkeeping import Bookkeeper
 from analytics.config import PATIENCE, RETRIES
 from analytics.duplicates import Duplicates, finish_the_last
@@ -166,6 +177,8 @@ class _Run:
                     *(lake, source, self._policy, window, chosen, workspace), accept_key=self._accept_key
                 )
             self._say([*admitted.notes])
+            with timed(seconds, "erased"):
+                self._say(resurfaced.take_out(lake, self._policy.key, workspace))
             with timed(seconds, "fingerprint"):
                 found = source.fingerprints(window, chosen)
             self._refuse_strangers(source, {partition.realm for partition in found})
@@ -242,6 +255,8 @@ class _Run:
             with timed(seconds, "day_files"):
                 recorded = [day for day in plan.records if plan.records[day]]
                 day_files.write(lake, [*recorded, *(taken_out - set(plan.records))], plan.records, gathering, workspace)
+            with timed(seconds, "erased"):
+                self._say(resurfaced.take_out(lake, self._policy.key, workspace, self._written()))
         same = {partition: info for partition, info in plan.same.items() if partition not in self.settled}
         looked_at = same | self._written()
         defaulted = [p for p in looked_at if self._rates.is_defaulted(p.realm, p.day)]

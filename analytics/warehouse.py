@@ -32,6 +32,7 @@ from analytics.errors import QueryError
 from analytics.lake import Lake
 from analytics.losses import Loss
 from analytics.model import DayRecord
+from analytics.people.pseudonyms import PseudonymKey
 
 if TYPE_CHECKING:
     import duckdb
@@ -212,12 +213,16 @@ class Warehouse:
         """
         return catalog.views(self.connection) if view is None else catalog.columns(self.connection, view)
 
-    def check(self) -> list[CheckResult]:
-        """Run every check of ``sql/checks``; those that failed with severity ``error`` first."""
+    def check(self, key: PseudonymKey | None = None) -> list[CheckResult]:
+        """Run every check of ``sql/checks``; those that failed with severity ``error`` first.
+
+        Args:
+            key: Of the lake's pseudonyms: erased people are recognised by it in files that were put back.
+        """
         if self.in_sight is None and self._whole_days and any(day_files.everywhere(self.lake)):
             exact, quick = Warehouse(self.lake, whole_days=False), Warehouse(self.lake)
-            return checks.run(exact.connection, self.lake, quick=quick.connection)
-        return checks.run(self.connection, self.lake, self.in_sight)
+            return checks.run(exact.connection, self.lake, quick=quick.connection, key=key)
+        return checks.run(self.connection, self.lake, self.in_sight, key=key)
 
     # ---- what is here ----------------------------------------------------------------------------------------------
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from analytics import resurfaced
 from analytics.cli import main
 from analytics.erase import erase
-from analytics.errors import ConfigurationError, UnknownNameError, UsageError
+from analytics.errors import ConfigurationError, LakeError, UnknownNameError, UsageError
 from analytics.lake import Lake
 from analytics.model import Partition
 from analytics.people.erased import MARK
 from analytics.people.policy import Policy
 from analytics.rate_entries import RateEntry
 from analytics.rates import Rates
+from analytics.warehouse import Warehouse
 from tests import erase_kills, kills
 from tests.conftest import Table
 from tests.test_admission import IDS, KEY, SECRET, everything_in, passes, people_table, rows, trace
@@ -227,3 +230,133 @@ def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Pa
     ]
     kills.at(job, tmp_path / "lake", chosen[len(chosen) // 2], checks=False)  # make prove has every step
     kills.at(job, tmp_path / "lake", stops[-1], checks=True)
+
+
+CARL = "carl@example.org"
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(KEY)], ids=["ids", "pseudonyms"])
+def test_whoever_is_gone_at_the_source_is_still_known_in_others_texts(
+    table: Table, fresh: Lake, policy: Policy
+) -> None:
+    table.insert(externalUserId=CARL)
+    table.insert(externalUserId="0049301234567")
+    table.extract(fresh, policy=policy)
+    erase(fresh, CARL, policy)
+    erase(fresh, "0049301234567", policy)
+    table.execute("delete from strategyexecutionlog")
+    said = f"see {CARL}, and not x{CARL}"
+    table.insert(notes=said, caseName=f"({CARL})", errorCode=CARL, trace=trace(said, [{CARL: "0049301234567"}], CARL))
+    table.insert(trace=json.dumps({"odd": f'"{CARL}"'}))
+    table.execute(
+        'insert into strategydefinition (id, "realmId", name, description, type, "astJson", version, status) '
+        "values (gen_random_uuid(), 'acme', 'Bonus', %s, 'DSL_FULL', %s, 1, 'PUBLISHED')",
+        [f"for {CARL}", json.dumps({"rules": [], "note": f"for {CARL}"})],
+    )
+    table.extract(fresh, policy=policy, allow_shrink=True)
+    found = everything_in(fresh).replace(f"x{CARL}", "")
+    assert CARL not in found
+    assert "0049301234567" not in found
+    assert rows(fresh, "select notes, case_name, error_code from executions where notes is not null") == [
+        (f"see {MARK}, and not x{CARL}", f"({MARK})", MARK)
+    ]
+    assert rows(fresh, "select description from definitions") == [(f"for {MARK}",)]
+
+
+def put_back(lake: Lake, saved: Path, what: str) -> None:
+    """A part of a backup."""
+    root = Path(str(lake.root))
+    for path in sorted(saved.glob(what)):
+        target = root / path.relative_to(saved)
+        if path.is_dir():
+            shutil.copytree(path, target, dirs_exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "executions/*/day=2026-07-07/part.parquet",  # of a day that is not extracted again
+        "executions/*/day=2026-07-08/part.parquet",
+        "definitions",
+        "*s",  # all of the tables, not the ledger
+        "[!e]*",  # the ledger too
+    ],
+)
+@pytest.mark.parametrize("policy", [Policy(), Policy(KEY)], ids=["ids", "pseudonyms"])
+def test_a_backup_that_is_put_back_brings_nobody_back(
+    people_table: Table, fresh: Lake, tmp_path: Path, policy: Policy, what: str
+) -> None:
+    people_table.extract(fresh, policy=policy)
+    count = rows(fresh, "select count(*) from executions")[0][0]
+    shutil.copytree(fresh.root, tmp_path / "saved")  # type: ignore[arg-type]
+    names = {name for one in (ANNA, "author-77x") for name in (one, KEY.pseudonym("acme", one))}
+    for one in (ANNA, "author-77x"):
+        erase(fresh, one, policy)
+    assert passes(fresh)
+    put_back(fresh, tmp_path / "saved", what)
+    if what == "[!e]*":
+        put_back(fresh, tmp_path / "saved", "executions")
+    [found] = [check for check in Warehouse(fresh).check(policy.key) if check.name == "erased_stay_erased"]
+    assert found.failures
+    assert found.example
+    assert found.example["path"].split("/")[0] in ("executions", "definitions")
+    assert "extract" in found.example["repair"]
+    people_table.extract(fresh, "2026-07-08", policy=policy)
+    assert not [name for name in names if name in everything_in(fresh)]
+    assert rows(fresh, "select count(*) from executions")[0][0] == count - 4
+    assert passes(fresh)
+
+
+def test_what_an_older_version_wrote_is_searched(people_table: Table, fresh: Lake, monkeypatch: Any) -> None:
+    people_table.extract(fresh)
+    erase(fresh, ANNA, Policy())
+    with monkeypatch.context() as older:
+        older.setattr("analytics.people.erased.read", lambda *_, **__: [])
+        older.setattr("analytics.people.erased.searched", lambda _: ([], {}))
+        people_table.extract(fresh, force=True)
+    assert ANNA in everything_in(fresh)
+    assert not passes(fresh)
+    result = people_table.extract(fresh, "2026-07-09")
+    assert any("somebody who was erased" in note for note in result.notes)
+    assert ANNA not in everything_in(fresh)
+    assert passes(fresh)
+    assert people_table.extract(fresh).nothing_to_do
+
+
+def test_a_tombstone_that_is_lost_lets_nobody_back_in(people_table: Table, fresh: Lake) -> None:
+    people_table.extract(fresh)
+    stone = Path(str(erase(fresh, ANNA, Policy()).tombstone))
+    text = stone.read_text()
+    stone.unlink()
+    with pytest.raises(LakeError, match="is gone"):
+        people_table.extract(fresh, force=True)
+    assert not passes(fresh)
+    erase(fresh, ANNA, Policy())
+    assert json.loads(stone.read_text())["digest"] == json.loads(text)["digest"]
+    people_table.extract(fresh, force=True)
+    assert ANNA not in everything_in(fresh)
+    (fresh.root / "ledger" / "tombstones.json").write_text("[]")  # type: ignore[union-attr]
+    with pytest.raises(LakeError, match="is damaged"):
+        people_table.extract(fresh)
+    assert not passes(fresh)
+
+
+def test_files_that_were_searched_are_not_read_again(
+    people_table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people_table.extract(fresh)
+    erase(fresh, ANNA, Policy())
+    people_table.extract(fresh)
+    read: list[str] = []
+    real = resurfaced._Search.look
+    monkeypatch.setattr(resurfaced._Search, "look", lambda self, name: read.append(name) or real(self, name))
+    people_table.insert(created_at="2026-07-09 12:00:00+00")
+    people_table.extract(fresh)
+    assert read == []
+    path = fresh.root / "executions" / "realm=acme" / "day=2026-07-07" / "part.parquet"
+    path.write_bytes(path.read_bytes())  # type: ignore[union-attr]
+    people_table.extract(fresh, "2026-07-09")
+    assert read == [str(path)]

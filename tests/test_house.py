@@ -114,6 +114,7 @@ ORDER = (
         "retention",
         "transfer",
         "duplicates",
+        "resurfaced",
         "bookkeeping",
         "extraction",
         "checks",

@@ -80,9 +80,12 @@ def run_status(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """Run every check."""
+    from analytics.config import Settings
+    from analytics.people.policy import Policy
+
     lake = open_in_sight(options)
     lake.lake.ensure_there()  # an empty folder is not a sound lake
-    results = lake.check()
+    results = lake.check(Policy.of(Settings.from_env(lake=options.lake, sample_rates="")).key)
     failed = [result for result in results if not result.passed and result.severity == "error"]
     if options.json:
         put_json(

@@ -21,7 +21,7 @@ from analytics.flatten import read, spell
 from analytics.model import Partition
 from analytics.native import tuples
 from analytics.people.erased import MARK, Erased
-from analytics.people.mentions import KnownIds, Mentions, spelled
+from analytics.people.mentions import KnownIds, Mentions, spelled, unspelled
 from analytics.people.payloads import DROPPED, Payloads
 from analytics.people.policy import Policy
 from analytics.people.pseudonyms import is_pseudonym
@@ -39,7 +39,7 @@ _POSTGRES_EPOCH = date(2000, 1, 1)
 _NULL = _LENGTH.pack(-1)
 _LEAST_INSIDE = 5  # characters of an own id that is looked for inside texts
 _ANY_STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"')
-_VALUE = re.compile(rb'"value": "((?:[^"\\]|\\.)*)"')
+_LONG_NUMBER = re.compile(rb"(?<![\w.])[0-9]{8,}(?![\w.])")
 _MOST_REMEMBERED = 200_000
 
 
@@ -161,7 +161,7 @@ class Door:
         people = self._people
         sought = [name for name in dict.fromkeys(own) if people.instead(realm, name) is not None]
         needles = [_needles(name) for name in sought]
-        mentions = Mentions(realm, sought, people.known, people.instead, people.erased.holds if people.erased else None)
+        mentions = Mentions(realm, sought, people.known, people.instead, people.erased)
         for place in (*_FREE, _TRACE):
             field = fields[place]
             if field is None:
@@ -177,11 +177,12 @@ class Door:
                 yield place, b"\x01" * (place == _TRACE) + _encoded(after)
 
     def _is_harmless(self, realm: str | None, text: bytes) -> bool:
-        """A text, as JSON spells it, is not the id of somebody who was erased."""
+        """A text, as JSON spells it, names nobody who was erased."""
         harmless = self._harmless[realm]
         if text in harmless:
             return True
-        if self._people.erased.holds(realm, _decoded(text)):
+        plain = _decoded(text)
+        if any(self._people.erased.standing(realm, form) for form in {plain, unspelled(plain)}):
             return False
         if len(harmless) > _MOST_REMEMBERED:
             harmless.clear()
@@ -262,8 +263,8 @@ def _encoded(text: str) -> bytes:
 
 
 def _strings(trace: bytes) -> set[bytes]:
-    """What a trace recorded as texts; of lists and objects, every text in the trace."""
-    return set((_ANY_STRING if b'"value": [' in trace or b'"value": {' in trace else _VALUE).findall(trace))
+    """Every text of a trace, of whatever shape, and numbers that may be ids."""
+    return {*_ANY_STRING.findall(trace), *_LONG_NUMBER.findall(trace)}
 
 
 def _may_hold(field: bytes, quote: bytes, needle: tuple[bytes, bytes]) -> bool:

@@ -4,28 +4,43 @@ A tombstone keeps a keyed hash of the id: with the pseudonym key where there is 
 lies beside it. So the next extraction knows whom to leave out, and whoever reads the tombstone does not learn who it was. With
 the lake's own secret at hand, however, ids can be tried one after the other: like the rows beside it, which then hold ids as they
 are, it is protected by the file permissions of the lake.
+
+Beside the hash stands how long the id is: so it is found inside others' texts when nobody knows it any more, by hashing whatever
+stands there by itself and is of that length. And the ledger knows which tombstones there are, ``ledger/tombstones.json``: one that
+is lost is noticed, and lets nobody back in.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analytics import formats
+from analytics import formats, shapes
 from analytics.errors import ConfigurationError, LakeError
 from analytics.object_store import LakePath
-from analytics.people.pseudonyms import PseudonymKey, is_pseudonym
+from analytics.people.pseudonyms import FORM, PseudonymKey, is_pseudonym
+from analytics.people.telling import is_telling
 
 FOLDER = "erased"
+LEDGER = "ledger/tombstones.json"
+"""Which tombstones there are, and which files were searched with them."""
 MARK = "(erased)"
 """Stands where others' rows named the person."""
 
 _OWN = "own-key"
 _FORMAT = 1
+
+_START = re.compile(r"(?<!\w)(?<!\w[-.@])(?=\S)")
+"""Where an id can begin that is no part of a longer one, as ``mentions`` replaces them."""
+_END = re.compile(r"(?!\w|[-.@]\w)")
+_WORD = re.compile(r"\w+(?:[-.@]\w+)*")
+_MOST_WORDS = 4
+"""Of an id whose length is not known: of a tombstone that an older version wrote, or of a pseudonym's owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,16 @@ class Tombstone:
         return bool(self.data.get("finished_at"))
 
     @property
+    def length(self) -> int | None:
+        """Characters of the id; ``None`` where nobody has said."""
+        return self.data.get("length")
+
+    @property
+    def digests(self) -> list[str]:
+        """Hashes of all they are known by: the id, and the pseudonyms that the lake had of them."""
+        return [self.digest, *self.data.get("names", ())]
+
+    @property
     def name(self) -> str:
         """Of its file: a person may be erased from several tenants, one after the other."""
         about = json.dumps([self.digest, self.realms])
@@ -61,14 +86,15 @@ class Tombstone:
         return json.dumps({**told, **self.data}, ensure_ascii=False, indent=1) + "\n"
 
 
-def read(root: LakePath) -> list[Tombstone]:
+def read(root: LakePath, *, may_lack: bool = False) -> list[Tombstone]:
     """The tombstones of a lake.
 
     Args:
         root: Folder of the lake.
+        may_lack: Also when one is gone that the ledger knows: somebody is about to be erased again.
 
     Raises:
-        LakeError: One cannot be read. Whom it is about cannot be known, so nothing may be extracted.
+        LakeError: One cannot be read, or is gone. Whom it is about cannot be known, so nothing may be extracted.
     """
     found = []
     stones: list[LakePath] = [*(root / FOLDER).glob("*.json")]
@@ -80,6 +106,10 @@ def read(root: LakePath) -> list[Tombstone]:
                 raise ValueError("no known format of a tombstone")
             realms = data.pop("realms")
             digest, key_id = str(data.pop("digest")), str(data.pop("key_id"))
+            if data.get("length") is not None:
+                shapes.whole(data["length"])
+            if not all(isinstance(name, str) for name in data.get("names", [])):
+                raise ValueError("its names are no texts")
             found.append(Tombstone(digest, key_id, None if realms is None else tuple(realms), data))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise LakeError(
@@ -88,7 +118,45 @@ def read(root: LakePath) -> list[Tombstone]:
                 "because the person's rows would come back",
                 path=str(path),
             ) from error
+    lost = [] if may_lack else sorted({*searched(root)[0]} - {stone.name for stone in found})
+    if lost:
+        raise LakeError(
+            f"the tombstone {FOLDER}/{lost[0]} of an erased person is gone, and the ledger knows that it was there"
+            + (f" (so are {len(lost) - 1} more)" if lost[1:] else ""),
+            hint=f"restore it from a backup, or erase the person again; where it is meant to be gone, take its name out of "
+            f"{LEDGER}. Until then nothing is extracted, because the person's rows would come back",
+            path=str(root / FOLDER / lost[0]),
+        )
     return found
+
+
+def searched(root: LakePath) -> tuple[list[str], dict[str, str]]:
+    """What the ledger knows: the tombstones' names; and which files hold none of them, each with what tells it from another.
+
+    Raises:
+        LakeError: The file is damaged.
+    """
+    path = root / LEDGER
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        formats.refuse_newer(data, _FORMAT, path)
+        stones = [shapes.text(name) for name in data["tombstones"]]
+        return stones, {shapes.text(name): shapes.text(mark) for name, mark in data["files"].items()}
+    except FileNotFoundError:
+        return [], {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise LakeError(
+            f"{path} is damaged: {error}",
+            hint="it says which people were erased; restore it from a backup. Where all files of "
+            f"{root / FOLDER} are there, delete it: every file is searched once more, and it is written again",
+            path=str(path),
+        ) from error
+
+
+def searched_json(stones: Iterable[Tombstone], files: dict[str, str]) -> str:
+    """What ``searched`` reads."""
+    told = {"format": _FORMAT, "tombstones": sorted(stone.name for stone in stones), "files": files}
+    return json.dumps(told, ensure_ascii=False, indent=0) + "\n"
 
 
 def own_secret(root: LakePath) -> PseudonymKey | None:
@@ -129,6 +197,8 @@ class Erased:
         self._secrets: list[PseudonymKey] = []
         for stone in tombstones:
             secret = own if not stone.key_id else key if key and key.key_id == stone.key_id else None
+            if not stone.key_id and own and stone.data.get("secret_id", own.key_id) != own.key_id:
+                secret = None  # of another secret, which was lost
             if secret is None:
                 which = f"the pseudonym key {stone.key_id}" if stone.key_id else f"the secret {FOLDER}/{_OWN}"
                 raise ConfigurationError(
@@ -139,11 +209,36 @@ class Erased:
                 )
             if secret not in self._secrets:
                 self._secrets.append(secret)
-            self._by_digest.setdefault(stone.digest, []).append(stone)
+            for digest in stone.digests:
+                self._by_digest.setdefault(digest, []).append(stone)
+        lengths = {stone.length for stone in tombstones}
+        self._lengths = sorted(length for length in lengths if length)
+        self._any_length = None in lengths
         self.holds = functools.lru_cache(maxsize=500_000)(self._holds)
 
     def __bool__(self) -> bool:
         return bool(self._by_digest)
+
+    def standing(self, realm: str | None, text: str) -> set[str]:
+        """Erased people's ids that stand in a text by themselves and cannot stand there by chance."""
+        return {name for name in {*self._candidates(text)} if is_telling(name) and self.holds(realm, name)}
+
+    def _candidates(self, text: str) -> Iterator[str]:
+        if not self._by_digest:
+            return
+        yield text
+        yield from (match[0] for match in FORM.finditer(text))
+        if self._lengths and len(text) >= self._lengths[0]:
+            for match in _START.finditer(text):
+                for length in self._lengths:
+                    end = match.start() + length
+                    if end <= len(text) and _END.match(text, end):
+                        yield text[match.start() : end]
+        if self._any_length:
+            words = [match.span() for match in _WORD.finditer(text)]
+            for place, (start, _) in enumerate(words):
+                for _, end in words[place : place + _MOST_WORDS]:
+                    yield text[start:end]
 
     def _holds(self, realm: str | None, user: str) -> bool:
         """The user was erased from this tenant.

@@ -11,10 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analytics.flatten import Number, read, spell
 from analytics.people.telling import is_telling
+
+if TYPE_CHECKING:
+    from analytics.people.erased import Erased
 
 Replace: TypeAlias = "Callable[[str | None, str], str | None]"
 
@@ -29,6 +32,17 @@ _AFTER = re.compile(r"\w|[-.@]\w")
 def spelled(text: str) -> bytes:
     """A text as it stands within JSON's quotes, in UTF-8."""
     return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
+
+
+def unspelled(text: str) -> str:
+    """The text that stands so within JSON's quotes; itself where it is no such."""
+    if "\\" not in text:
+        return text
+    try:
+        found = json.loads(f'"{text}"', strict=False)
+    except ValueError:
+        return text
+    return found if isinstance(found, str) else text
 
 
 class KnownIds:
@@ -81,7 +95,7 @@ class Mentions:
         own: Whom the row is about.
         known: Other users.
         replace: What stands for a user of a tenant from now on; ``None`` leaves the id.
-        is_erased: Texts that are nothing but the id of somebody who was erased, whom nobody else knows any more.
+        erased: Who was erased, whom nobody else knows any more: found by their tombstones.
     """
 
     def __init__(
@@ -90,9 +104,9 @@ class Mentions:
         own: Iterable[str],
         known: KnownIds,
         replace: Replace,
-        is_erased: Callable[[str | None, str], bool] | None = None,
+        erased: Erased | None = None,
     ) -> None:
-        self._realm, self._known, self._replace, self._is_erased = realm, known, replace, is_erased
+        self._realm, self._known, self._replace, self._erased = realm, known, replace, erased
         self._own = frozenset(filter(None, own))
 
     def text(self, text: str) -> str:
@@ -100,7 +114,7 @@ class Mentions:
         if self._is_id(text):
             return self._put(text)
         ids = {name for name in self._own if len(name) > _SHORT and name in text}
-        for name in sorted({*ids, *self._known.standing(self._realm, text)}, key=len, reverse=True):
+        for name in sorted({*ids, *self._standing(text)}, key=len, reverse=True):
             text = self._without(text, name)
         return text
 
@@ -110,7 +124,7 @@ class Mentions:
             return spell(self._entries(read(text)))
         except (ValueError, RecursionError):
             # No list can hold it and no parser reads it: the ids go all the same, and the JSON stays JSON.
-            for name in {*self._own, *self._known.standing(self._realm, text)}:
+            for name in {*self._own, *self._standing(text)}:
                 quoted, put = json.dumps(name, ensure_ascii=False), self._put(name)
                 text = text.replace(quoted, json.dumps(put))
                 if len(name) > _SHORT:
@@ -140,7 +154,8 @@ class Mentions:
         """A JSON value, as ``flatten.read`` gives it, without ids in any of its texts."""
         if isinstance(found, Number):
             is_own = found in self._own and len(found) > _SHORT
-            return self._put(str(found)) if is_own or found in self._known.of(self._realm) else found
+            is_other = found in self._known.of(self._realm) or self._was_erased(found)
+            return self._put(str(found)) if is_own or is_other else found
         if isinstance(found, str):
             return self.text(found)
         if isinstance(found, dict):
@@ -150,7 +165,16 @@ class Mentions:
     def _is_id(self, text: str) -> bool:
         if text in self._own or text in self._known.of(self._realm):
             return True
-        return self._is_erased is not None and is_telling(text) and self._is_erased(self._realm, text)
+        return self._was_erased(text)
+
+    def _was_erased(self, text: str) -> bool:
+        return self._erased is not None and is_telling(text) and self._erased.holds(self._realm, text)
+
+    def _standing(self, text: str) -> set[str]:
+        """Whoever stands in a text besides the run's own user."""
+        return {*self._known.standing(self._realm, text)} | (
+            self._erased.standing(self._realm, text) if self._erased else set()
+        )
 
     def _put(self, name: str) -> str:
         put = self._replace(self._realm, name)

@@ -26,7 +26,7 @@ def protected(people: People, row: Mapping[str, Any]) -> dict[str, Any]:
         [author] if author else [],
         people.known,
         people.instead,
-        people.erased.holds if people.erased else None,
+        people.erased,
     )
     fresh = dict(row)
     if author:

@@ -19,7 +19,8 @@ PREFIX = "psn_"
 LEAST_KEY = 32
 """Characters: 32 random hexadecimal digits are 128 bits."""
 
-_FORM = re.compile(rf"{PREFIX}[0-9a-f]{{32}}")
+FORM = re.compile(rf"{PREFIX}[0-9a-f]{{32}}")
+"""Of a pseudonym."""
 _MAKE_ONE = (
     "make one with `openssl rand -hex 32`, in a file that only the extraction's user can read (chmod 600), and keep a copy: "
     "without it nobody can say whose a pseudonym is"
@@ -95,4 +96,4 @@ class PseudonymKey:
 
 def is_pseudonym(text: str) -> bool:
     """It has the form of one."""
-    return _FORM.fullmatch(text) is not None
+    return FORM.fullmatch(text) is not None
