@@ -104,10 +104,11 @@ def take_out(lake: Lake, key: PseudonymKey | None, workspace: Path, written: Col
         elif holds and name.startswith(str(lake.root / "executions")):
             infos = infos or _infos(lake)
             info = infos.get(name)
-            if info is None or not _rewritten(lake, info, people, workspace):
-                left.append(name)
-            if info is not None:
+            changed = _rewritten(lake, info, people, workspace) if info else None
+            if changed:
                 taken.append(name)
+            elif changed is None:
+                left.append(name)
         elif holds:
             definitions.protect(lake, realm, functools.partial(protected, people), workspace)
             taken.append(name)
@@ -253,18 +254,21 @@ def _infos(lake: Lake) -> dict[str, PartitionInfo]:
     }
 
 
-def _rewritten(lake: Lake, info: PartitionInfo, people: People, workspace: Path) -> bool:
-    """Take them out of one partition; whether nothing is left to do."""
+def _rewritten(lake: Lake, info: PartitionInfo, people: People, workspace: Path) -> int | None:
+    """Take them out of one partition; how many rows named them, ``None`` where the file cannot be read."""
     path = lake.path("executions", info.partition)
     there = _there(path, info)
     if there is None:
-        return False
+        return None
     done = rewrite(lake, there, people, workspace)
+    count = done.left_out + done.changed
+    if not count:
+        return 0  # the letters of the id, across what separates two values
     fresh, files = done.files.info, done.files
     if (there.row_count, there.id_hash) != (info.row_count, info.id_hash):
         if (fresh.row_count, fresh.id_hash) != (info.row_count, info.id_hash):
             put(lake, files)
-            return True  # as little as the ledger says as it was before: the day's next extraction compares it
+            return count  # as little as the ledger says as it was before: the day's next extraction compares it
         fresh = replace(fresh, kept_count=info.kept_count, erased_count=info.erased_count)
     told = {"day": info.partition.day.isoformat() if info.partition.day else None}
     text = json.dumps({**told, "before": ledger.entry(info), "after": ledger.entry(fresh)}, ensure_ascii=False)
@@ -272,7 +276,7 @@ def _rewritten(lake: Lake, info: PartitionInfo, people: People, workspace: Path)
     put(lake, files)
     _settle(lake, fresh)
     lake.remove(lake.root / _JOURNAL)
-    return True
+    return count
 
 
 def _there(path: LakePath, info: PartitionInfo) -> PartitionInfo | None:

@@ -15,14 +15,17 @@ import pytest
 from analytics import resurfaced
 from analytics.cli import main
 from analytics.erase import erase
-from analytics.errors import ConfigurationError, LakeError, UnknownNameError, UsageError
+from analytics.errors import ConfigurationError, LakeError, ReportError, UnknownNameError, UsageError
 from analytics.lake import Lake
+from analytics.leak_gate.forbidden import Forbidden
+from analytics.leak_gate.gate import check
 from analytics.model import Partition
 from analytics.people.erased import MARK
 from analytics.people.policy import Policy
 from analytics.rate_entries import RateEntry
 from analytics.rates import Rates
 from analytics.warehouse import Warehouse
+from analytics.window import Window
 from tests import erase_kills, kills
 from tests.conftest import Table
 from tests.test_admission import IDS, KEY, SECRET, everything_in, passes, people_table, rows, trace
@@ -360,3 +363,40 @@ def test_files_that_were_searched_are_not_read_again(
     path.write_bytes(path.read_bytes())  # type: ignore[union-attr]
     people_table.extract(fresh, "2026-07-09")
     assert read == [str(path)]
+
+
+def test_a_taking_out_that_is_killed_before_the_ledger_is_written_is_finished_by_the_next(
+    people_table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people_table.extract(fresh)
+    path = fresh.path("executions", Partition("acme", date(2026, 7, 7)))
+    before = path.read_bytes()
+    erase(fresh, ANNA, Policy())
+    Path(str(path)).write_bytes(before)
+    with monkeypatch.context() as killed:
+        killed.setattr(resurfaced, "_settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            people_table.extract(fresh, "2026-07-09")
+    people_table.extract(fresh, "2026-07-09")
+    assert ANNA not in everything_in(fresh)
+    assert passes(fresh)
+    assert not [*fresh.root.rglob("taking-out*")]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(KEY)], ids=["ids", "pseudonyms"])
+def test_the_gate_refuses_a_report_that_names_somebody_who_was_erased(
+    table: Table, fresh: Lake, tmp_path: Path, policy: Policy
+) -> None:
+    table.insert(externalUserId="somebody")
+    table.extract(fresh, policy=policy)
+    erase(fresh, CARL, policy)
+    name = KEY.pseudonym("acme", CARL) if policy.key else CARL
+    window = Window(datetime(2026, 7, 8, tzinfo=UTC), datetime(2026, 7, 9, tzinfo=UTC))
+    forbidden = Forbidden.of(fresh.root, window=window, show_users=True, env={"ANALYTICS_PSEUDONYM_KEY": SECRET})
+    (tmp_path / "out").mkdir()
+    page = tmp_path / "out" / "report.html"
+    page.write_text(f"<p>Nothing of x{name} and {name}0.</p>")
+    check(tmp_path / "out", forbidden)
+    page.write_text(f"<p>It was {name}.</p>")
+    with pytest.raises(ReportError, match="somebody who was erased"):
+        check(tmp_path / "out", forbidden)

@@ -22,11 +22,14 @@ import analytics
 from analytics.catalog import VIEWS
 from analytics.cli import main
 from analytics.demo import UNTIL
+from analytics.erase import erase
 from analytics.errors import ConfigurationError, LakeError, LakeLockedError, UnknownNameError
 from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.lake_names import realm_directory
+from analytics.model import Partition
 from analytics.object_store import Bucket, ObjectPath, break_lease, bucket, holder, lease, place
+from analytics.people.policy import Policy
 from analytics.rates import Rates
 from analytics.status import coverage
 from analytics.warehouse import Warehouse
@@ -124,6 +127,24 @@ def test_a_run_that_moved_to_another_tenant_stands_once_in_a_bucket_too(store: S
     assert sorted(count for _, count in rows(lake)) == sorted(count for _, count in before)
     assert {realm for realm, _ in rows(lake)} == {realm for realm, _ in before} - {"acme"} | {"birch"}
     assert not list((lake.root / "ledger").glob("taking-out.json"))
+
+
+def test_whoever_was_erased_is_taken_out_of_a_partition_that_is_put_back_in_a_bucket(source: Table) -> None:
+    lake = Lake("s3://lakes/erased")
+    source.insert(externalUserId="anna-4711")
+    source.extract(lake)
+    path = lake.path("executions", Partition("acme", date(2026, 7, 8)))
+    assert isinstance(path, ObjectPath)
+    before = path.read_bytes()
+    erase(lake, "anna-4711", Policy())
+    there = "from executions where external_user_id = 'anna-4711'"
+    assert not Warehouse(lake).sql(there).fetchall()
+    path.bucket.put(path.key, before)
+    assert Warehouse(Lake("s3://lakes/erased")).sql(there).fetchall()
+    assert [check.name for check in Warehouse(lake).check() if check.name == "erased_stay_erased" and not check.passed]
+    source.extract(lake, "2026-07-09", "2026-07-10")
+    assert not Warehouse(lake).sql(there).fetchall()
+    assert all(check.passed for check in Warehouse(lake).check() if check.severity == "error")
 
 
 def test_a_partition_without_rows_goes_with_one_delete(store: Store, source: Table) -> None:

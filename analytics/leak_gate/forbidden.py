@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from analytics import sql
+from analytics.config import Settings
+from analytics.errors import ConfigurationError
 from analytics.lake import Lake
 from analytics.leak_gate import secrets
 from analytics.leak_gate.ids import key
 from analytics.leak_gate.vocabulary import is_own_word
 from analytics.object_store import LakePath, place
+from analytics.people.erased import Erased, recognised
+from analytics.people.policy import Policy
+from analytics.people.pseudonyms import PseudonymKey
 from analytics.people.telling import is_telling
 from analytics.warehouse import Warehouse
 from analytics.window import Window
@@ -39,6 +44,7 @@ class Forbidden:
         window: Which runs it can show.
         code: What its notebook says before it is run, and what whoever asked for the report said. A name in it was written by
             them.
+        erased: People who may not be named, whoever may be shown.
     """
 
     secrets: Mapping[str, str]
@@ -50,6 +56,7 @@ class Forbidden:
     lake: Warehouse | None = field(default=None, repr=False)
     window: Window | None = None
     code: str = ""
+    erased: Erased | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -92,7 +99,9 @@ class Forbidden:
         if not show_users:
             asked = opened.sql(sql.text("leaks", "users"), since=wide.since, until=wide.until)
             users = asked.to_arrow_table().column(0).to_pylist()
-        return replace(machine, users=frozenset(filter(None, users)), lake=opened, window=wide).about(realms)
+        gone = recognised(opened.lake.root, _key(env))
+        found = replace(machine, users=frozenset(filter(None, users)), lake=opened, window=wide, erased=gone)
+        return found.about(realms)
 
     def about(self, realms: Sequence[str | None] | None) -> Forbidden:
         """The same for a report of these tenants; ``None`` for all."""
@@ -190,3 +199,11 @@ def tenants(parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str
     if parameters.get("realm"):
         return [str(parameters["realm"])]
     return [facts["realm_id"]] if "realm_id" in facts else None
+
+
+def _key(env: Mapping[str, str] | None) -> PseudonymKey | None:
+    """The pseudonym key, where this machine has it: most that render reports have not."""
+    try:
+        return Policy.of(Settings.from_env(env, sample_rates="")).key
+    except ConfigurationError:
+        return None

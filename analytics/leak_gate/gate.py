@@ -21,6 +21,7 @@ _LONG_ID = re.compile(r"(?<![\w-])(?=[\w-]*\d)[\w-]{8,80}(?![\w-])")
 _WHO = re.compile(r'<section id="who".*?</section>', re.S)
 _AUTHOR = re.compile(r"<bdi[^>]*>([^<]*)</bdi>")
 _USER, _REALM = "a raw user id", "the name of another tenant"
+_ERASED = "an id of somebody who was erased"
 _LEAST = {_USER: 8, _REALM: 4}
 _DIGITS = 8
 _MOST = 200
@@ -76,6 +77,10 @@ def is_clean(file: Path, forbidden: Forbidden) -> bool:
 
 
 def _repair(kinds: Sequence[str]) -> str:
+    if kinds == [_ERASED]:
+        return (
+            "a backup or an older version has brought it back; the next `strategy-analytics extract` takes it out again"
+        )
     if kinds == [_USER]:
         return "where its readers may know the users, render it with --show-users"
     if kinds == [_REALM]:
@@ -97,6 +102,10 @@ def search(file: Told, forbidden: Forbidden) -> Iterator[Leak]:
         yield leak("an address of the database", at)
     for what, at in _folders(file.text, forbidden):
         yield leak(what, at)
+    if forbidden.erased:
+        for name in sorted(forbidden.erased.standing_anywhere(file.text, forbidden.own)):
+            if not is_own_word(name):
+                yield leak(_ERASED, file.text.find(name))
     for kind, names in ((_USER, forbidden.users), (_REALM, forbidden.realms)):
         for place in _names(kind, names, file, forbidden):
             yield Leak(kind, file.name, place)

@@ -12,6 +12,7 @@ is lost is noticed, and lets nobody back in.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -38,6 +39,7 @@ _FORMAT = 1
 _START = re.compile(r"(?<!\w)(?<!\w[-.@])(?=\S)")
 """Where an id can begin that is no part of a longer one, as ``mentions`` replaces them."""
 _END = re.compile(r"(?!\w|[-.@]\w)")
+_PSEUDONYM = re.compile(rf"(?<!\w)(?<!\w[-.@]){FORM.pattern}(?!\w|[-.@]\w)")
 _WORD = re.compile(r"\w+(?:[-.@]\w+)*")
 _MOST_WORDS = 4
 """Of an id whose length is not known: of a tombstone that an older version wrote, or of a pseudonym's owner."""
@@ -185,6 +187,9 @@ class Erased:
         key: The configured pseudonym key.
         own: The lake's own secret.
 
+    Attributes:
+        tombstones: They.
+
     Raises:
         ConfigurationError: A tombstone was made with a key that is not configured.
     """
@@ -192,7 +197,7 @@ class Erased:
     def __init__(
         self, tombstones: Sequence[Tombstone], key: PseudonymKey | None = None, own: PseudonymKey | None = None
     ) -> None:
-        self._key = key
+        self._key, self.tombstones = key, tuple(tombstones)
         self._by_digest: dict[str, list[Tombstone]] = {}
         self._secrets: list[PseudonymKey] = []
         for stone in tombstones:
@@ -223,11 +228,24 @@ class Erased:
         """Erased people's ids that stand in a text by themselves and cannot stand there by chance."""
         return {name for name in {*self._candidates(text)} if is_telling(name) and self.holds(realm, name)}
 
+    def standing_anywhere(self, text: str, realms: Iterable[str | None] | None) -> set[str]:
+        """The same of a text that is nobody's row: as ids and pseudonyms, of these tenants or of all."""
+        chosen = None if realms is None else {*realms}
+
+        def is_erased(name: str) -> bool:
+            return any(
+                stone.realms is None or chosen is None or chosen & {*stone.realms}
+                for secret in self._secrets
+                for stone in self._by_digest.get(digest_of(secret, name), ())
+            )
+
+        return {name for name in {*self._candidates(text)} if is_telling(name) and is_erased(name)}
+
     def _candidates(self, text: str) -> Iterator[str]:
         if not self._by_digest:
             return
         yield text
-        yield from (match[0] for match in FORM.finditer(text))
+        yield from (match[0] for match in _PSEUDONYM.finditer(text))
         if self._lengths and len(text) >= self._lengths[0]:
             for match in _START.finditer(text):
                 for length in self._lengths:
@@ -257,6 +275,23 @@ class Erased:
             for stone in self._by_digest.get(digest_of(secret, name), ())
         )
         return any(stone.realms is None or realm in stone.realms for stone in stones)
+
+
+def recognised(root: LakePath, key: PseudonymKey | None) -> Erased | None:
+    """Erased people as far as they can be recognised, for readers; ``None`` where there is nobody.
+
+    What is lost or damaged is for extraction and ``check`` to refuse.
+    """
+    try:
+        stones, own = read(root, may_lack=True), own_secret(root)
+    except LakeError:
+        return None
+    found = Erased([], key, own)
+    for stone in stones:
+        with contextlib.suppress(ConfigurationError):
+            Erased([stone], key, own)
+            found = Erased([*found.tombstones, stone], key, own)
+    return found or None
 
 
 def digest_of(secret: PseudonymKey, name: str) -> str:
