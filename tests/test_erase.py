@@ -279,16 +279,14 @@ def put_back(lake: Lake, saved: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "what",
+    ("policy", "what"),
     [
-        "executions/*/day=2026-07-07/part.parquet",  # of a day that is not extracted again
-        "executions/*/day=2026-07-08/part.parquet",
-        "definitions",
-        "*s",  # all of the tables, not the ledger
-        "[!e]*",  # the ledger too
+        (Policy(), "executions/*/day=2026-07-07/part.parquet"),  # of a day that is not extracted again
+        (Policy(), "definitions"),
+        (Policy(KEY), "*s"),  # all of the tables, not the ledger
+        (Policy(KEY), "[!e]*"),  # the ledger too
     ],
 )
-@pytest.mark.parametrize("policy", [Policy(), Policy(KEY)], ids=["ids", "pseudonyms"])
 def test_a_backup_that_is_put_back_brings_nobody_back(
     people_table: Table, fresh: Lake, tmp_path: Path, policy: Policy, what: str
 ) -> None:
