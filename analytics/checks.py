@@ -9,7 +9,7 @@ rows are in ``files.day_executions`` and ``files.day_node_days``).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,9 @@ class CheckResult:
         return self.failures == 0
 
 
+UNREADABLE = "unreadable"
+"""Key of the example of a check that could not read."""
+
 _OF_FILES = (
     "day_files_agree_with_partitions",
     "files_agree_with_each_other",
@@ -67,6 +70,7 @@ def run(
     *,
     quick: duckdb.DuckDBPyConnection | None = None,
     key: PseudonymKey | None = None,
+    told: Callable[[duckdb.Error], str] = str,
 ) -> list[CheckResult]:
     """Run every check of ``sql/checks``; those that failed with severity ``error`` first.
 
@@ -76,15 +80,16 @@ def run(
         realms: Look only at the files of these; at all when not given.
         quick: With views that use day files. Once these are proved to hold the same rows, the rest is asked there.
         key: Of the lake's pseudonyms: erased people are recognised by it.
+        told: What kept a check from reading, in words.
     """
     with _on_disk(connection, lake, realms, key):
-        results = [_one(connection, name) for name in _OF_FILES]
+        results = [_one(connection, name, told) for name in _OF_FILES]
         asked = quick if quick and results[0].passed else connection
-        results += [_one(asked, name) for name in sql.names("checks") if name not in _OF_FILES]
+        results += [_one(asked, name, told) for name in sql.names("checks") if name not in _OF_FILES]
     return sorted(results, key=lambda r: (r.passed, r.severity, r.name))
 
 
-def _one(connection: duckdb.DuckDBPyConnection, name: str) -> CheckResult:
+def _one(connection: duckdb.DuckDBPyConnection, name: str, told: Callable[[duckdb.Error], str]) -> CheckResult:
     import duckdb
 
     text = sql.text("checks", name)
@@ -94,7 +99,7 @@ def _one(connection: duckdb.DuckDBPyConnection, name: str) -> CheckResult:
         first = cursor.fetchone()
         rest = cursor.fetchall() if first else []
     except duckdb.Error as error:  # a damaged file fails every check that reads it
-        columns, first, rest = ["unreadable"], (" ".join(str(error).split()),), []
+        columns, first, rest = [UNREADABLE], (" ".join(told(error).split()),), []
     return CheckResult(
         name=name,
         severity=sql.severity(text),

@@ -16,8 +16,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from analytics import day_files, definitions, ledger, resurfaced
-from analytics.errors import ConfigurationError, LakeError, UnknownNameError
+from analytics import damage, day_files, definitions, ledger, resurfaced
+from analytics.damage import Damaged
+from analytics.errors import ConfigurationError, DamagedFileError, LakeError, UnknownNameError
 from analytics.gathering import Gathering
 from analytics.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
@@ -45,6 +46,7 @@ class Receipt:
         definitions: Tenants whose definitions named them.
         elsewhere: Files that still name them and are not the lake's data: rendered reports, files set aside.
         not_looked_into: How many files set aside could not be searched.
+        unread: Files of the lake that could not be read: they may still hold the person, and the erasure is not finished.
     """
 
     tombstone: LakePath
@@ -52,6 +54,7 @@ class Receipt:
     definitions: int
     elsewhere: tuple[LakePath, ...]
     not_looked_into: int
+    unread: tuple[Damaged, ...] = ()
 
     @property
     def rows_erased(self) -> int:
@@ -73,6 +76,7 @@ class Receipt:
             "realms_with_definitions_changed": self.definitions,
             "files_that_still_name_them": [str(path) for path in self.elsewhere],
             "set_aside_files_not_looked_into": self.not_looked_into,
+            "files_that_could_not_be_read": [one.name for one in self.unread],
         }
 
 
@@ -153,14 +157,21 @@ class _Erasure:
         self._stone.data["finished_at"] = None
         self._record()
         self._finish_the_last()
+        stuck: dict[Partition, Damaged] = {}
         for info in [self._info(hit) for hit in self._subject.find(self._realms)]:
-            self._rewrite(info)
+            try:
+                self._rewrite(info)
+            except DamagedFileError as error:
+                name = self._lake.name("executions", info.partition)
+                stuck[info.partition] = damage.of(self._lake, name, error.message)
+        broken = {realm: self._broken_programs(realm) for realm in self._realms}
         self._day_files()
         changed = 0
-        for realm in self._realms:
+        for realm in (realm for realm in self._realms if not broken[realm]):
             without = functools.partial(protected, self._people(realm))
             changed += definitions.protect(lake, realm, without, self._workspace)
-        left = [hit for hit in self._subject.find(self._realms) if hit.theirs or hit.as_caller]
+        hits = [hit for hit in self._subject.find(self._realms) if hit.theirs or hit.as_caller]
+        left = [hit for hit in hits if Partition(hit.realm, hit.day) not in stuck]
         if left:
             raise LakeError(
                 f"{Partition(left[0].realm, left[0].day)} still holds rows of the person",
@@ -168,15 +179,18 @@ class _Erasure:
             )
         self._stone.data.setdefault("definitions", 0)
         self._stone.data["definitions"] += changed
-        self._stone.data["finished_at"] = _now()
+        unread = (*self._subject.unread, *stuck.values(), *(one for found in broken.values() for one in found))
+        if not unread:
+            self._stone.data["finished_at"] = _now()
         self._record()
         resurfaced.take_out(lake, self._subject.key, self._workspace)
-        elsewhere, unread = self._subject.elsewhere(self._realms, reports)
+        elsewhere, closed = self._subject.elsewhere(self._realms, reports)
         return Receipt(
             lake.root / erased.FOLDER / self._stone.name,
             tuple(_told(entry) for entry in self._entries),
             int(self._stone.data["definitions"]),
             tuple(elsewhere),
+            closed,
             unread,
         )
 
@@ -242,6 +256,12 @@ class _Erasure:
                 hint=f"extract that day again, and then erase again: strategy-analytics extract --since {hit.day or '1d'}",
             )
         return info
+
+    def _broken_programs(self, realm: str | None) -> list[Damaged]:
+        """Files of a tenant's programs that cannot be read, and so cannot be made anew without the person."""
+        tables = ("definitions", "program_history")
+        places = {table: self._lake.realm_path(table, realm) for table in tables}
+        return damage.look(self._lake, {table: [str(path)] for table, path in places.items() if path.exists()})
 
     # ---- the whole lake --------------------------------------------------------------------------------------------
 

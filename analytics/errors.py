@@ -11,6 +11,7 @@
     │   └── SourceSchemaError          a table or column is missing or has another type
     ├── LakeError             exit 3   the Parquet files
     │   ├── LakeFormatError            a newer version of this package has written it
+    │   ├── DamagedFileError           a file cannot be read, or says what it cannot say
     │   ├── VerificationError          what was written is not what the server counted
     │   └── LakeLockedError   exit 75  another run holds the lock
     ├── QueryError            exit 3   DuckDB refused a query
@@ -130,6 +131,10 @@ class LakeError(AnalyticsError):
 
 class LakeFormatError(LakeError):
     """A file of the lake is of a newer format than this version knows."""
+
+
+class DamagedFileError(LakeError):
+    """A file of the lake cannot be read, or says what no such file can say."""
 
 
 class VerificationError(LakeError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import schema
 from analytics.decode import padded
+from analytics.errors import DamagedFileError
 from analytics.flatten import rebuild
 from analytics.native import tuples
 from analytics.object_store import LakePath, readable
@@ -40,26 +41,39 @@ def blocks(path: LakePath, ids: Sequence[str] | None = None, *, without: Sequenc
     """Rows of a file as blocks of a binary COPY: all, or those with these ids; and without those with the other ones."""
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     wanted = None if ids is None else pa.array(list(ids), pa.string())
     unwanted = pa.array(list(without), pa.string())
     data = bytearray()
-    file = pq.ParquetFile(readable(path))
-    for number in range(file.num_row_groups):
-        group = file.metadata.row_group(number)
-        rows = max(1, min(_ROWS, _BYTES * group.num_rows // max(1, group.total_byte_size)))
-        for batch in file.iter_batches(rows, row_groups=[number]):
-            chosen = batch if wanted is None else batch.filter(pc.is_in(batch["execution_id"], value_set=wanted))
-            if without:
-                chosen = chosen.filter(pc.invert(pc.is_in(chosen["execution_id"], value_set=unwanted)))
-            for row in chosen.to_pylist():
-                data += _tuple(row)
-                if len(data) >= _BLOCK_BYTES:
-                    yield padded(data)
-                    data.clear()
+    for batch in _batches(path):
+        chosen = batch if wanted is None else batch.filter(pc.is_in(batch["execution_id"], value_set=wanted))
+        if without:
+            chosen = chosen.filter(pc.invert(pc.is_in(chosen["execution_id"], value_set=unwanted)))
+        for row in chosen.to_pylist():
+            data += _tuple(row)
+            if len(data) >= _BLOCK_BYTES:
+                yield padded(data)
+                data.clear()
     if data:
         yield padded(data)
+
+
+def _batches(path: LakePath) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(readable(path))
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            rows = max(1, min(_ROWS, _BYTES * group.num_rows // max(1, group.total_byte_size)))
+            yield from file.iter_batches(rows, row_groups=[number])
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFileError(
+            f"{path} is damaged: {' '.join(str(error).split())}",
+            hint="restore it from a backup; or move it away and extract its day again: what only the lake still held is lost then",
+            paths=[str(path)],
+        ) from error
 
 
 def _tuple(row: dict[str, Any]) -> bytes:

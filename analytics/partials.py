@@ -138,7 +138,7 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
         window = {"since": midnight(question.since), "until": midnight(question.until)}
         return _ask(lake, question, chosen, {**question.values, **window}), about
 
-    answer = reading.asked(ask, lake.refresh, lake.lake.refused)
+    answer = lake.asked(ask)
     if answer is None:
         return None
     rows, about = answer

@@ -148,40 +148,35 @@ def _infos(record: DayRecord, realms: Sequence[str | None] | None) -> list[Parti
     return [info for realm in realms if (info := record.partitions.get(realm))]
 
 
-def open_tables(
-    connection: duckdb.DuckDBPyConnection,
-    lake: Lake,
-    records: Sequence[DayRecord],
-    realms: Sequence[str | None] | None,
-    *,
-    whole_days: bool,
+def tables(
+    lake: Lake, records: Sequence[DayRecord], realms: Sequence[str | None] | None, *, whole_days: bool
 ) -> dict[str, list[str]]:
-    """Make the views of the schema ``files``, of the rows of these tenants.
+    """Paths of the files of every table.
+
+    Args:
+        lake, records, realms, whole_days: See ``files``.
+    """
+    found = files(lake, records, realms, whole_days=whole_days)
+    return found | {table: lake.files(table, realms=realms) for table in REALM_TABLES}
+
+
+def open_tables(
+    connection: duckdb.DuckDBPyConnection, found: Mapping[str, list[str]], realms: Sequence[str | None] | None
+) -> None:
+    """Make the views of the schema ``files``.
 
     Args:
         connection: May read ``folders``.
-        lake, records, realms, whole_days: See ``files``.
-
-    Returns:
-        Paths of the files of every table.
+        found: Paths of the files of every table.
+        realms: Only the rows of these tenants; all when ``None``.
     """
     connection.execute("create schema if not exists files")
     connection.execute(sql.text("files", "folders"))
     named = None if realms is None else [realm for realm in realms if realm is not None]
     connection.execute("set variable realms_in_sight = $1", [named])
     connection.execute("set variable null_realm_in_sight = $1", [realms is None or None in realms])
-    found = files(lake, records, realms, whole_days=whole_days)
-    for table, table_schema in (
-        ("executions", schema.execution_schema()),
-        ("node_days", schema.node_day_schema()),
-        ("definitions", schema.definition_schema()),
-        ("definition_nodes", schema.definition_node_schema()),
-        ("program_history", schema.program_history_schema()),
-    ):
-        if table not in found:
-            found[table] = lake.files(table, realms=realms)
+    for table, table_schema in schema.of_tables().items():
         register(connection, table, table_schema, found[table])
-    return found
 
 
 @contextlib.contextmanager
@@ -195,7 +190,7 @@ def only(
         chosen: Names of files by their table; other tables stay as they are.
         all_files: As ``open_tables`` gave them.
     """
-    shapes = {"executions": schema.execution_schema(), "node_days": schema.node_day_schema()}
+    shapes = schema.of_tables()
     try:
         for table, names in chosen.items():
             if names:

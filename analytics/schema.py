@@ -232,3 +232,14 @@ def definition_node_schema() -> pa.Schema:
             ("key", pa.string()),
         ]
     )
+
+
+def of_tables() -> dict[str, pa.Schema]:
+    """Columns of every table of the lake, by its name."""
+    return {
+        "executions": execution_schema(),
+        "node_days": node_day_schema(),
+        "definitions": definition_schema(),
+        "definition_nodes": definition_node_schema(),
+        "program_history": program_history_schema(),
+    }

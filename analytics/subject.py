@@ -8,8 +8,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import lake_keys, sql
-from analytics.errors import ConfigurationError, UsageError
+from analytics import damage, lake_keys, sql
+from analytics.damage import Damaged
+from analytics.errors import ConfigurationError, DamagedFileError, UsageError
 from analytics.lake import Lake
 from analytics.object_store import LakePath, ObjectPath, readable
 from analytics.people.mentions import spelled
@@ -20,7 +21,7 @@ from analytics.strangers import FOLDER as SET_ASIDE
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    import duckdb
+    import pyarrow as pa
 
 _REPORT_SUFFIXES = (".html", ".ipynb", ".json", ".csv", ".txt")
 
@@ -54,6 +55,9 @@ class Subject:
         user: Their id as the log has it, or a pseudonym.
         policy: With the key that the lake's pseudonyms were made with, where there is one.
 
+    Attributes:
+        unread: Files that the last answer does not know, because they cannot be read: it is no complete one.
+
     Raises:
         UsageError: No id was given.
         LakeError: There is no lake in that folder.
@@ -75,6 +79,7 @@ class Subject:
                 hint="set ANALYTICS_PSEUDONYM_KEY_FILE to that key's file, or give the pseudonym itself",
             )
         self.lake, self.user, self.key = lake, user, policy.key
+        self.unread: tuple[Damaged, ...] = ()
 
     def names(self, realm: str | None) -> list[str]:
         """What the lake's rows of a tenant may call them: the id, and its pseudonym where there is a key."""
@@ -90,10 +95,9 @@ class Subject:
         """The partitions that hold something of them, each looked at row by row."""
         if not realms:
             return []
-        rows = self._ask("found", realms).fetchall()
-        return [Found(*row) for row in rows]
+        return [Found(*row.values()) for row in self._ask("found", realms).to_pylist()]
 
-    def rows(self, realms: Sequence[str | None]) -> duckdb.DuckDBPyRelation:
+    def rows(self, realms: Sequence[str | None]) -> pa.Table:
         """Their logged runs, with every column of ``executions``."""
         return self._ask("rows", realms)
 
@@ -120,10 +124,11 @@ class Subject:
                 found.append(path)
         return found, unread
 
-    def _ask(self, name: str, realms: Sequence[str | None]) -> duckdb.DuckDBPyRelation:
+    def _ask(self, name: str, realms: Sequence[str | None]) -> pa.Table:
         import pyarrow as pa
 
-        opened = Warehouse(self.lake)
+        everybody = set(realms) >= set(self.lake.realms())
+        opened = Warehouse(self.lake, realms=None if everybody else list(realms))
         rows: list[Mapping[str, Any]] = [
             {
                 "realm_id": realm,
@@ -134,8 +139,23 @@ class Subject:
         ]
         listed = pa.list_(pa.string())
         shape = pa.schema([("realm_id", pa.string()), ("names", listed), ("needles", listed)])
-        opened.connection.register("sought", pa.Table.from_pylist(rows, shape))
-        return opened.connection.sql(sql.text("people", name))
+        sought = pa.Table.from_pylist(rows, shape)
+
+        def found(lake: Warehouse) -> pa.Table:
+            lake.connection.register("sought", sought)
+            return lake.asked(lambda: lake.connection.sql(sql.text("people", name)).to_arrow_table())
+
+        gone, unread = (
+            damage.not_there(self.lake, opened.records(), realms, opened.files["executions"]),
+            list[Damaged](),
+        )
+        try:
+            answer = found(opened)
+        except DamagedFileError:
+            sound, unread = opened.sound()
+            answer = found(sound)
+        self.unread = (*gone, *unread)
+        return answer
 
 
 def _files(folder: LakePath) -> Iterator[LakePath]:

@@ -15,6 +15,7 @@ from analytics import (
     catalog,
     checks,
     codes,
+    damage,
     day_files,
     ledger,
     lockdown,
@@ -26,8 +27,10 @@ from analytics import (
     sql,
     summary,
 )
+from analytics.answer import answer
 from analytics.catalog import VIEWS
 from analytics.checks import CheckResult
+from analytics.damage import Damaged
 from analytics.errors import QueryError
 from analytics.lake import Lake
 from analytics.losses import Loss
@@ -69,6 +72,7 @@ class Warehouse:
         left_out_versions: See ``without``.
         writes_into: Folders besides the lake's that the package's own statements write to.
         gatherer: Who else may be asked.
+        left_out_files: See ``sound``.
 
     Raises:
         LakeError: There is no lake in that folder.
@@ -85,6 +89,7 @@ class Warehouse:
         writes_into: Sequence[Path] = (),
         left_out_versions: pa.Table | None = None,
         gatherer: Gatherer | None = None,
+        left_out_files: frozenset[str] = frozenset(),
     ) -> None:
         reading.check(lake, realms)
         self.lake = lake
@@ -92,10 +97,10 @@ class Warehouse:
         self.files: dict[str, list[str]] = {}
         self._lost: dict[date | None, tuple[DayRecord, list[Loss]]] = {}
         self.in_sight = None if realms is None else tuple(realms)
-        self._whole_days = whole_days
+        self._whole_days, self._writes_into, self._left_out_files = whole_days, tuple(writes_into), left_out_files
         self.counted_weights, self.left_out_versions = counted_weights, left_out_versions
         self.connection = lockdown.connect([*reading.folders(lake, self.in_sight), *writes_into])
-        self.refresh()
+        self._whole(self.refresh)
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
@@ -122,7 +127,7 @@ class Warehouse:
                     "DuckDB: only one statement, and one that only reads, is allowed",
                     hint=f"views to read: {', '.join(VIEWS)}",
                 )
-            return self._asked(lambda: self.connection.sql(query, params=parameters or None))
+            return answer(self.asked(lambda: self.connection.sql(query, params=parameters or None)), self.asked)
         except (duckdb.Error, ValueError) as error:
             raise refusals.of_statement(
                 error, query, VIEWS, lambda view: list(self.describe(view)["column"])
@@ -153,7 +158,7 @@ class Warehouse:
 
         values = {key: parameters.get(key) for key in refusals.check_parameters(name, parameters)}
         try:
-            return self._asked(lambda: fetch(self.named(name, values)))
+            return self.asked(lambda: fetch(self._named(name, values)))
         except duckdb.Error as error:
             raise refusals.of_query(error, name) from error
 
@@ -170,12 +175,13 @@ class Warehouse:
         """
         import duckdb
 
-        text = sql.text("queries", name)
+        try:
+            return answer(self.asked(lambda: self._named(name, values)), self.asked)
+        except duckdb.Error as error:
+            raise refusals.of_query(error, name) from error
 
-        def ask() -> duckdb.DuckDBPyRelation:
-            if finish := _FINISHED.get(name):
-                return self.connection.from_arrow(finish(self.connection, plain().to_arrow_table()))
-            return plain()
+    def _named(self, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        text = sql.text("queries", name)
 
         def plain() -> duckdb.DuckDBPyRelation:
             if estimated := _ESTIMATED.get(name):
@@ -188,10 +194,9 @@ class Warehouse:
                 return self._merged(sql.merging(text), rows, values)
             return self.connection.sql(text, params=dict(values) or None)
 
-        try:
-            return self._asked(ask)
-        except duckdb.Error as error:
-            raise refusals.of_query(error, name) from error
+        if finish := _FINISHED.get(name):
+            return self.connection.from_arrow(finish(self.connection, plain().to_arrow_table()))
+        return plain()
 
     def _merged(self, statement: str, rows: pa.Table, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         wanted = {key: values[key] for key in sql.parameters(statement)}
@@ -221,8 +226,12 @@ class Warehouse:
         """
         if self.in_sight is None and self._whole_days and any(day_files.everywhere(self.lake)):
             exact, quick = Warehouse(self.lake, whole_days=False), Warehouse(self.lake)
-            return checks.run(exact.connection, self.lake, quick=quick.connection, key=key)
-        return checks.run(self.connection, self.lake, self.in_sight, key=key)
+            return checks.run(exact.connection, self.lake, quick=quick.connection, key=key, told=exact.damage_behind)
+        return checks.run(self.connection, self.lake, self.in_sight, key=key, told=self.damage_behind)
+
+    def damage_behind(self, error: duckdb.Error) -> str:
+        """What kept DuckDB from reading, in words: the file where one is damaged, else what it said."""
+        return str(damage.behind(error, self.connection, self.lake, self.files) or error)
 
     # ---- what is here ----------------------------------------------------------------------------------------------
 
@@ -272,7 +281,9 @@ class Warehouse:
         self._lost = {}
         self.lake.look_again()
         records = self.records()
-        self.files = reading.open_tables(connection, self.lake, records, self.in_sight, whole_days=self._whole_days)
+        found = reading.tables(self.lake, records, self.in_sight, whole_days=self._whole_days)
+        self.files = {table: [name for name in of if name not in self._left_out_files] for table, of in found.items()}
+        reading.open_tables(connection, self.files, self.in_sight)
         if self.left_out_versions is not None:
             connection.register("left_out_versions", self.left_out_versions)
             for table in ("executions", "node_days"):
@@ -314,6 +325,12 @@ class Warehouse:
         """The same lake with somebody else to ask."""
         return self._with(gatherer=gatherer)
 
+    def sound(self) -> tuple[Self, list[Damaged]]:
+        """The same lake without those files of its runs that cannot be read, and which these are: it does not hold all then."""
+        every = self._with(whole_days=False)
+        found = damage.look(self.lake, {"executions": every.files["executions"]})
+        return every._with(left_out_files=frozenset(f"{self.lake.root}/{one.name}" for one in found)), found
+
     def _with(self, **other: Any) -> Self:
         same = {
             "realms": self.in_sight,
@@ -321,11 +338,32 @@ class Warehouse:
             "counted_weights": self.counted_weights,
             "left_out_versions": self.left_out_versions,
             "gatherer": self.gatherer,
+            "writes_into": self._writes_into,
+            "left_out_files": self._left_out_files,
         }
         return type(self)(self.lake, **{**same, **other})
 
-    def _asked(self, ask: Callable[[], T]) -> T:
-        return reading.asked(ask, self.refresh, self.lake.refused)
+    def asked(self, ask: Callable[[], T]) -> T:
+        """What a question of the package's own finds; asked again where a file was replaced in between.
+
+        Args:
+            ask: The question, from the beginning.
+
+        Raises:
+            DamagedFileError: A file cannot be read.
+            duckdb.Error: The statement is at fault.
+        """
+        return self._whole(lambda: reading.asked(ask, self.refresh, self.lake.refused))
+
+    def _whole(self, read: Callable[[], T]) -> T:
+        import duckdb
+
+        try:
+            return read()
+        except duckdb.Error as error:
+            if damaged := damage.behind(error, self.connection, self.lake, self.files):
+                raise damaged from error
+            raise
 
     def __repr__(self) -> str:
         records = self.records()

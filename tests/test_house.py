@@ -123,6 +123,8 @@ ORDER = (
         "rule_verdicts",
         "refusals",
         "lockdown",
+        "damage",
+        "answer",
         "warehouse",
         "spark",
         "partials",

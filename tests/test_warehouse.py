@@ -17,7 +17,7 @@ import pytest
 from analytics import sql, summary
 from analytics.catalog import VIEWS
 from analytics.demo import Demo
-from analytics.errors import QueryError, UnknownNameError, UsageError
+from analytics.errors import DamagedFileError, QueryError, UnknownNameError, UsageError
 from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import Partition
@@ -442,5 +442,5 @@ def test_a_damaged_file_is_an_error_however_often_it_is_read(table: Table, fresh
     opened = Warehouse(fresh)
     path = Path(fresh.files("executions")[0])
     path.write_bytes(path.read_bytes()[:-20] + bytes(20))
-    with pytest.raises(QueryError):
+    with pytest.raises(DamagedFileError, match=r"part\.parquet is damaged"):
         opened.run("failures")

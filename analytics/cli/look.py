@@ -80,6 +80,7 @@ def run_status(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """Run every check."""
+    from analytics.checks import UNREADABLE
     from analytics.config import Settings
     from analytics.people.policy import Policy
 
@@ -107,7 +108,9 @@ def run_check(options: argparse.Namespace) -> int:
             put(f"{mark}  {result.name}: {result.says}.")
             if not result.passed:
                 example = ", ".join(
-                    f"{key}={visible(str(value))[:80]}" for key, value in (result.example or {}).items()
+                    # what kept a check from reading names a file and its repair
+                    f"{key}={visible(str(value))[: None if key == UNREADABLE else 80]}"
+                    for key, value in (result.example or {}).items()
                 )
                 put(f"         {result.failures:,} found, for example {example}")
     return 1 if failed else 0

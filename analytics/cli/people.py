@@ -22,13 +22,16 @@ from analytics.cli.terminal import (
     say,
     warn_of_losses,
 )
-from analytics.errors import UsageError
+from analytics.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
+    from analytics.damage import Damaged
     from analytics.erase import Receipt
+    from analytics.lake import Lake
     from analytics.subject import Subject
 
 _DIGITS = 16  # of a hash, in a table
+_MOST_NAMED = 5
 
 
 def add(verbs: Verbs) -> None:
@@ -107,12 +110,13 @@ def run_pseudonym(options: argparse.Namespace) -> int:
                 "last_day": max(days, default=None),
             }
         )
+    unread = subject.unread
     if options.json:
         put_json(told)
-    else:
-        if not told:
-            say(f"the lake holds nothing of them in any of {len(realms)} realms")
-            return 0
+    elif not told and not unread:
+        say(f"the lake holds nothing of them in any of {len(realms)} realms")
+        return 0
+    elif told:
         put_table(
             ("realm", "known there as", "logged runs", "as caller", "named in", "first day", "last day"),
             [list(row.values()) for row in told],
@@ -121,11 +125,23 @@ def run_pseudonym(options: argparse.Namespace) -> int:
     if options.out:
         count = _hand_out(subject, realms, options.out, overwrite=options.overwrite)
         say(f"{count:,} logged runs written to {options.out}")
-    return 0
+    return _incomplete(lake, unread, "this answer is not complete, and what they hold is not in it")
+
+
+def _incomplete(lake: Lake, unread: Sequence[Damaged], what: str) -> int:
+    """Say which files an answer does not know, and end as what failed."""
+    if not unread:
+        return 0
+    from analytics import damage
+
+    say(f"{damage.words(lake, unread)}: {what}", priority=Priority.ERROR)
+    for one in unread[:_MOST_NAMED]:
+        say(f"  {one.name}: {one.why}\n  {one.repair}", priority=Priority.ERROR)
+    return LakeError.exit_code
 
 
 def _hand_out(subject: Subject, realms: Sequence[str | None], out: Path, *, overwrite: bool) -> int:
-    table = subject.rows(realms).to_arrow_table()
+    table = subject.rows(realms)
     ensure_ours(out, table.column_names, overwrite=overwrite)
     if out.suffix == ".parquet":
         write_parquet(table, out)
@@ -144,8 +160,9 @@ def run_erase(options: argparse.Namespace) -> int:
     from analytics.people.policy import Policy
 
     settings = Settings.from_env(lake=options.lake, reports=options.reports, sample_rates="")
+    lake = Lake(settings.lake)
     receipt = erase(
-        Lake(settings.lake),
+        lake,
         _user(options),
         Policy.of(settings),
         realms=chosen_realms(options),
@@ -170,7 +187,9 @@ def run_erase(options: argparse.Namespace) -> int:
             ],
         )
     _report(receipt)
-    return 0
+    return _incomplete(
+        lake, receipt.unread, "they may still hold the person; repair them, and then erase again with the same words"
+    )
 
 
 def _short(digest: str | None) -> str:

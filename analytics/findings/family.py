@@ -78,7 +78,7 @@ def find_family(
     rows = records(lake.run("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
     wanted = family or strategy
     if not rows:
-        known = [row[0] for row in lake.connection.execute(_NAMES).fetchall()]
+        known = [row[0] for row in lake.asked(lambda: lake.connection.execute(_NAMES).fetchall())]
         listed = ", ".join(repr(name) for name in known[:_MOST_NAMES])
         nameless = "none, for names come from definitions and the lake holds none of them: give --strategy ID"
         raise UnknownNameError(

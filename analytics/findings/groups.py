@@ -126,4 +126,4 @@ def _realm(realm: str | None) -> str:
 
 
 def _first(lake: Warehouse, statement: str) -> Iterable[str]:
-    return (str(row[0]) for row in lake.connection.execute(statement).fetchall())
+    return (str(row[0]) for row in lake.asked(lambda: lake.connection.execute(statement).fetchall()))

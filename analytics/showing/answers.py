@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics import page
+from analytics.errors import DamagedFileError
 from analytics.page import number
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def shown(relation: duckdb.DuckDBPyRelation) -> page.Block:
 
     try:
         rows = relation.limit(MOST_ROWS + 1).fetchall()
+    except DamagedFileError as error:
+        told = f"{error.message}. Repair: {error.hint}"
+        return page.Block(page.banner(told).html, told, "answer")
     except duckdb.Error as error:
         told, _, place = str(error).partition("\n\n")
         parts = [page.banner(f"DuckDB: {told}"), *([page.code(place)] if place else [])]

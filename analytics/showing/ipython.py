@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from analytics import sql
+from analytics.answer import Answer
 from analytics.catalog import VIEWS
 from analytics.showing import answers
 
@@ -24,9 +25,10 @@ def teach() -> None:
     if hasattr(shell, "kernel"):  # a terminal has DuckDB's own tables, which are good
         import duckdb
 
-        shell.display_formatter.mimebundle_formatter.for_type(
-            duckdb.DuckDBPyRelation, lambda relation, include=None, exclude=None: _bundle(relation)
-        )
+        for kind in (duckdb.DuckDBPyRelation, Answer):
+            shell.display_formatter.mimebundle_formatter.for_type(
+                kind, lambda relation, include=None, exclude=None: _bundle(relation)
+            )
 
 
 def complete(line: str) -> list[str]:

@@ -59,7 +59,8 @@ class SmallCells:
         if not self:
             return lake
         values = {"least": self.least, "start": start, "since": since, "until": until}
-        few = lake.connection.sql(sql.text("people", "small_versions"), params=values).to_arrow_table()
+        statement = sql.text("people", "small_versions")
+        few = lake.asked(lambda: lake.connection.sql(statement, params=values).to_arrow_table())
         return lake.without(few)
 
     def hidden(self, names: pd.Series[str], users: pd.Series[str]) -> frozenset[str]:

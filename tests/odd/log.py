@@ -102,10 +102,12 @@ class Log:
         yield iter([padded(b"".join(map(kept._tuple, sent)))])
 
 
-def fill(lake: Lake, rows: Rows, definitions: Rows | str, since: date, until: date, rates: Rates) -> ExtractResult:
+def fill(
+    lake: Lake, rows: Rows, definitions: Rows | str, since: date, until: date, rates: Rates, **options: Any
+) -> ExtractResult:
     """Extract such a log into a lake."""
     with mock.patch.object(extraction, "Source", lambda *_, **__: Log(rows, definitions)):
-        return extraction.extract("", lake, Window.parse(since, until), rates=rates)
+        return extraction.extract("", lake, Window.parse(since, until), rates=rates, **options)
 
 
 def jsonb(value: Any) -> str:
