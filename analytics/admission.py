@@ -102,8 +102,8 @@ def _remember(lake: Lake, policy: Policy, keys: Keys, workspace: Path) -> list[s
         before = {*(before or ()), *keys.used}
     text = policy.to_json(None if before is None else {*before} - {policy.key_id})
     is_nothing = policy == Policy() and not before
-    present = path.read_text(encoding="utf-8") if path.is_file() else text if is_nothing else ""
-    if text == present:
+    present = path.read_bytes() if path.is_file() else text.encode() if is_nothing else b""
+    if text.encode() == present:
         return []
     staged = workspace / f"{FILE}.tmp"
     staged.write_text(text, encoding="utf-8")

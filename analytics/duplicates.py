@@ -12,11 +12,11 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import day_files, ledger
+from analytics import day_files, ledger, shapes
 from analytics.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.object_store import LakePath, ObjectPath, readable
@@ -241,7 +241,7 @@ def finish_the_last(lake: Lake, workspace: Path) -> None:
         journal = _Journal.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
-    except (ValueError, KeyError, TypeError):
+    except shapes.WRONG:
         lake.remove(path)  # not ours; a partition that is not as the ledger says is named by check
         return
     partition = journal.info.partition
@@ -301,9 +301,9 @@ class _Journal:
 
     @classmethod
     def from_json(cls, text: str) -> _Journal:
-        told = json.loads(text)
-        day = date.fromisoformat(told["day"]) if told["day"] else None
-        return cls(ledger.info_of(told["before"], day), list(told["ids"]), bool(told["were_kept"]))
+        told = shapes.document(text)
+        day = shapes.day_or_none(told["day"])
+        return cls(ledger.info_of(told["before"], day), shapes.texts(told["ids"]), shapes.flag(told["were_kept"]))
 
     def carry_out(self, lake: Lake, there: PartitionInfo, ids: list[str], workspace: Path) -> PartitionInfo | None:
         """Take out the ids that are still there, record it, and forget the journal.

@@ -5,14 +5,13 @@ For readers those days are gone from that moment on, whatever a killed run has l
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from analytics import formats
-from analytics.errors import LakeError, LakeFormatError, UsageError
+from analytics import formats, shapes
+from analytics.errors import DamagedFileError, LakeError, LakeFormatError, UsageError
 from analytics.object_store import LakePath
 from analytics.window import ONE_DAY
 
@@ -56,7 +55,7 @@ def read(root: LakePath) -> Expired | None:
     It is written twice, so that a lost file does not bring days back; of two that differ the later one counts.
 
     Raises:
-        LakeError: The file is damaged: nobody can say which days are to stay away.
+        DamagedFileError: The file is damaged: nobody can say which days are to stay away.
     """
     found = [mark for mark in both(root) if mark]
     return max(
@@ -83,22 +82,21 @@ def both(root: LakePath) -> tuple[Expired | None, Expired | None]:
 
 def _read(path: LakePath) -> Expired | None:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = shapes.document(path.read_text(encoding="utf-8"))
         formats.refuse_newer(data, FORMAT, path)
         if data["format"] != FORMAT:
             raise ValueError("no known format")
-        first = data["first"]
         return Expired(
-            date.fromisoformat(data["before"]),
-            date.fromisoformat(first) if first else None,
-            datetime.fromisoformat(data["expired_at"]),
-            str(data["version"]),
+            shapes.day(data["before"]),
+            shapes.day_or_none(data["first"]),
+            shapes.moment(data["expired_at"]),
+            shapes.text(data["version"]),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise LakeError(
-            f"{path} cannot be read ({type(error).__name__}: {error}), so nobody can say which days are expired",
+    except (OSError, *shapes.WRONG) as error:
+        raise DamagedFileError(
+            f"{path} is damaged ({shapes.said(error)}), so nobody can say which days are expired",
             hint="restore it from a backup, or remove it: then no day counts as expired, and extraction may bring days back",
             path=str(path),
         ) from error

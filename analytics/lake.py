@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
-from analytics import disk, expired, ledger
+from analytics import disk, expired, ledger, shapes
 from analytics.errors import LakeError
 from analytics.lake_names import (
     PART,
@@ -299,9 +299,9 @@ class Lake:
             same = (about.st_ino, about.st_mtime_ns, about.st_size)
             known = self._read.get(day)
             if known is None or known[0] != same:
-                known = self._read[day] = (same, ledger.from_json(path.read_text(encoding="utf-8")))
+                known = self._read[day] = (same, ledger.read(path, day))
             return known[1]
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def ledger_problems(self) -> dict[str, str]:
@@ -310,9 +310,9 @@ class Lake:
         for day in self.recorded_days():
             path = self.ledger_path(day)
             try:
-                ledger.from_json(path.read_text(encoding="utf-8"))
+                ledger.read(path, day)
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                problems[path.name] = f"{type(error).__name__}: {error}"
+                problems[path.name] = shapes.said(error)
         return problems
 
     def recorded_days(self, *, also_expired: bool = False) -> list[date | None]:

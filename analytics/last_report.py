@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from analytics import shapes
 from analytics.errors import UsageError
 from analytics.findings import previous
 from analytics.window import Window
@@ -57,11 +57,11 @@ def _until(path: Path, about: Mapping[str, Any], window: Window) -> datetime | N
     A file that was half-written or edited by hand is none: it must not stop every later report.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = shapes.document(path.read_text(encoding="utf-8"))
         if told["scope"] != dict(about):
             return None
         last = previous.read(path)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError):
+    except (OSError, UsageError, *shapes.WRONG):
         return None
     if last.since >= window.since or last.until > window.until:
         return None

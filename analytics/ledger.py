@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import formats, shapes, transaction_ids
 from analytics.model import DayRecord, Fingerprint, NotWaitedFor, OpenTransaction, Partition, PartitionInfo
+from analytics.object_store import LakePath
 from analytics.rates import RateStep
 from analytics.transaction_ids import TransactionIds
 
@@ -80,23 +81,40 @@ def from_json(text: str) -> DayRecord:
     collects = gc.isenabled()
     gc.disable()
     try:
-        return _record(json.loads(text))
-    except (OverflowError, RecursionError) as error:
-        raise ValueError(f"it says something that no ledger says: {error}") from None
+        return _record(shapes.document(text))
+    except (ArithmeticError, LookupError, RecursionError) as error:
+        raise ValueError(shapes.said(error)) from None
     finally:
         if collects:
             gc.enable()
+
+
+def read(path: LakePath, day: date | None) -> DayRecord:
+    """The ledger file of a day.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError, KeyError, TypeError, AttributeError: It is damaged, or another day's.
+        LakeFormatError: A newer version has written it.
+    """
+    record = from_json(path.read_text(encoding="utf-8"))
+    if record.day != day:
+        raise ValueError(f"it tells of {record.day or 'rows without a day'}")
+    return record
 
 
 def _record(data: dict[str, Any]) -> DayRecord:
     formats.refuse_newer(data, FORMAT, "the lake's ledger")
     if data["format"] != FORMAT:
         raise ValueError("no known format of a ledger")
-    day = date.fromisoformat(data["day"]) if data["day"] else None
+    day = shapes.day_or_none(data["day"])
     partitions = [info_of(item, day) for item in data["partitions"]]
+    by_realm = {info.partition.realm: info for info in partitions}
+    if len(by_realm) != len(partitions):
+        raise ValueError("it tells of a realm twice")
     return DayRecord(
         day=day,
-        partitions={info.partition.realm: info for info in partitions},
+        partitions=by_realm,
         covers_all_realms=shapes.flag(data["covers_all_realms"]),
         complete_until=shapes.moment_or_none(data["complete_until"]),
         horizon_reason=shapes.text(data["horizon_reason"]),
@@ -138,10 +156,15 @@ def info_of(item: dict[str, Any], day: date | None) -> PartitionInfo:
 
 def _rates(item: dict[str, Any]) -> tuple[RateStep, ...]:
     if "sample_rates" not in item:  # older ledgers knew one rate for all rows
-        return (RateStep(None, shapes.number(item["sample_rate"])),)
-    return tuple(
-        RateStep(shapes.moment_or_none(step["since"]), shapes.number(step["rate"])) for step in item["sample_rates"]
-    )
+        return (RateStep(None, _rate(item["sample_rate"])),)
+    return tuple(RateStep(shapes.moment_or_none(step["since"]), _rate(step["rate"])) for step in item["sample_rates"])
+
+
+def _rate(value: Any) -> float:
+    rate = shapes.number(value)
+    if not 0 <= rate <= 1:
+        raise ValueError(f"{rate} is no share of runs")
+    return rate
 
 
 def _ids(source: dict[str, Any]) -> TransactionIds | None:
@@ -153,7 +176,12 @@ def _span(item: dict[str, Any]) -> NotWaitedFor:
     return NotWaitedFor(
         since=shapes.moment(item["since"]),
         until=shapes.moment(item["until"]),
-        transaction=OpenTransaction(str(item["role"]), shapes.moment(item["began"]), pid=item["pid"], gid=item["gid"]),
+        transaction=OpenTransaction(
+            str(item["role"]),
+            shapes.moment(item["began"]),
+            pid=None if item["pid"] is None else shapes.whole(item["pid"]),
+            gid=shapes.text_or_none(item["gid"]),
+        ),
         recorded_at=shapes.moment(item["recorded_at"]),
         settled_at=shapes.moment_or_none(item["settled_at"]),
     )

@@ -55,7 +55,7 @@ def _reads_the_same(known: dict[str, str], found: dict[str, str]) -> bool:
 def _tables(identity: dict[str, str]) -> dict[str, str]:
     try:
         read = json.loads(identity.get("reads") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(oid): str(name) for oid, name in read.items()} if isinstance(read, dict) else {}
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from analytics import shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,12 @@ class Owner:
     def read(cls, text: str) -> Owner | None:
         """The owner a lock file names; ``None`` when it names none."""
         try:
-            told = json.loads(text)
-            return cls(**{key: kind(told[key]) for key, kind in _FIELDS.items()})
-        except (ValueError, KeyError, TypeError):
+            told = shapes.document(text)
+            found = cls(**{key: kind(told[key]) for key, kind in _FIELDS.items()})
+            shapes.moment(found.since)
+        except shapes.WRONG:
             return None
+        return found if 0 < found.pid <= _MOST_PID else None
 
     @property
     def age(self) -> timedelta:
@@ -77,7 +82,15 @@ class Owner:
         return f"pid {self.pid}, since {since}, {span(self.age)} ago, {self.command} on {self.host}"
 
 
-_FIELDS = {"pid": int, "host": str, "command": str, "since": str, "machine": str, "started": int}
+_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "pid": shapes.whole,
+    "host": shapes.text,
+    "command": shapes.text,
+    "since": shapes.text,
+    "machine": shapes.text,
+    "started": shapes.whole,
+}
+_MOST_PID = (1 << 31) - 1
 
 
 def span(age: timedelta) -> str:

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import reading, sql
+from analytics import reading, shapes, sql
 from analytics.errors import LakeError, UsageError
 from analytics.lake import Lake
 from analytics.lake_names import day_of
@@ -189,8 +189,11 @@ class Partials:
         now = _about(lake, whole, versions(lake.lake, [one for names in files.values() for one in names]))
         parts: list[pa.Table] = []
         covered: set[str] = set()
-        for part in sorted(path.name for path in self._folder.glob(f"{whole.name}{_whose(now)}-*{_SUFFIX}")):
-            own, rows = _fitting(self._folder / part, whole, now)
+        here = sorted(path.name for path in self._folder.glob(f"{whole.name}{_whose(now)}-*{_SUFFIX}"))
+        nothing: Files = {table: [] for table in files}
+        shape = _ask(lake, whole, nothing, values).schema.remove_metadata() if here else None
+        for part in here:
+            own, rows = _fitting(self._folder / part, whole, now, shape)
             if rows is not None and not own & covered:
                 parts.append(rows)
                 covered |= own
@@ -261,19 +264,20 @@ def _days_around(moment: datetime) -> tuple[date, date]:
     return day, day if utc == midnight(day) or day == date.max else day + ONE_DAY
 
 
-def _fitting(path: LakePath, question: Question, now: _About) -> tuple[set[str], pa.Table | None]:
+def _fitting(path: LakePath, question: Question, now: _About, shape: pa.Schema) -> tuple[set[str], pa.Table | None]:
     """The question's files of a part, and its rows; none when it does not fit, or cannot be read: the report then asks itself."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(readable(path)) as part:
-            about = _About(**json.loads(part.schema_arrow.metadata[_ABOUT]))
+            about = _About(**shapes.document(part.schema_arrow.metadata[_ABOUT].decode()))
             own = {one for one in about.files if question.holds(one)}
             if not own or not about.fits(question, now):
                 return set(), None
-            return own, _of_days(part.read().replace_schema_metadata(), question)
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError):
+            rows = part.read().replace_schema_metadata()
+            return (own, _of_days(rows, question)) if rows.schema.equals(shape) else (set(), None)
+    except (pa.ArrowException, OSError, *shapes.WRONG):
         return set(), None
 
 

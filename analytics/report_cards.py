@@ -110,7 +110,7 @@ def write(card: Card, folder: Path) -> None:
 def read(folder: Path) -> Card | None:
     """The card of a rendering; None where there is none that can be read: somebody's own folder, or one half removed."""
     try:
-        told = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        told = shapes.document((folder / CARD).read_text(encoding="utf-8"))
         for key in ("since", "until", "made_at"):
             told[key] = shapes.moment(told[key])
         card = Card(**{**told, "folder": folder.name})
@@ -133,7 +133,7 @@ def read(folder: Path) -> Card | None:
             shapes.text(day)
         _check_size(card.size)
         is_sound = card.since < card.until and isinstance(card.missing_days, list | tuple)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, *shapes.WRONG):
         return None
     return card if is_sound and card.state in STATES else None
 

@@ -116,7 +116,7 @@ def read(path: Path, notebooks: Sequence[str]) -> list[Definition]:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"there is no report definition {path}", hint="reports/nightly.toml is one to copy") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # also no UTF-8, endless digits, endless brackets
         raise UsageError(f"the report definition {path} cannot be read: {error}", hint="it is a TOML file") from None
     several = told.pop("report", None)
     if several is None:
@@ -247,7 +247,7 @@ def setting(text: str) -> tuple[str, Any]:
         raise UsageError(f"{text!r} sets nothing", hint="write --set name=value, e.g. --set node_cap=600")
     try:
         read_value = tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, ValueError):
+    except (ValueError, RecursionError):
         read_value = value  # a word without quotation marks
     # Whether 7 is a number or a tenant's name is for the parameter to say.
     return name.strip(), read_value if isinstance(read_value, str | list | dict) else value.strip()

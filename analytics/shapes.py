@@ -5,15 +5,40 @@ Each of these gives the value back, or a ValueError that says what it is instead
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
+
+WRONG = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What reading a file may raise that is none of its kind: one of these, and no other."""
 
 _MOST = (1 << 63) - 1
 """Counts beyond are no counts: neither DuckDB's nor Arrow's integers hold them."""
 _DIGITS = re.compile(r"-?[0-9]{1,60}")
 _LONGEST = 40
+
+
+def document(text: str) -> dict[str, Any]:
+    """A JSON object, and nothing that JSON does not know (NaN) or that says one thing twice.
+
+    Args:
+        text: Of a file; what some editors put before it, to say that it is UTF-8, is no part of it.
+    """
+    found = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant, object_pairs_hook=_once)
+    if not isinstance(found, dict):
+        raise _wrong(found, "an object of JSON")
+    return found
+
+
+def said(error: Exception) -> str:
+    """What was wrong, in words."""
+    if isinstance(error, KeyError):
+        return f"it does not say {error.args[0]!r}" if error.args else "it does not say all"
+    if isinstance(error, RecursionError):
+        return "its brackets are nested too deep to read"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def whole(value: Any) -> int:
@@ -45,6 +70,31 @@ def text(value: Any) -> str:
     return value
 
 
+def texts(value: Any) -> list[str]:
+    """A list of texts."""
+    return [text(item) for item in listed(value)]
+
+
+def listed(value: Any) -> list[Any]:
+    """A list."""
+    if not isinstance(value, list):
+        raise _wrong(value, "a list")
+    return value
+
+
+def day(value: Any) -> date:
+    """A day."""
+    try:
+        return date.fromisoformat(text(value))
+    except ValueError:
+        raise _wrong(value, "a day") from None
+
+
+def day_or_none(value: Any) -> date | None:
+    """A day, or nothing."""
+    return None if value is None else day(value)
+
+
 def text_or_none(value: Any) -> str | None:
     """A text, or nothing."""
     return None if value is None else text(value)
@@ -71,6 +121,19 @@ def moment(value: Any) -> datetime:
 def moment_or_none(value: Any) -> datetime | None:
     """The same, or nothing (also an empty text)."""
     return None if value in (None, "") else moment(value)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it says {twice!a} twice")
+    return found
 
 
 def _wrong(value: Any, wanted: str) -> ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,7 +38,10 @@ from analytics.window import Window
 from tests.conftest import RATE, Table
 from tests.faults import FAULTS, Fault, address, play, rows
 from tests.fewer import one_in
+from tests.odd import lakes
+from tests.odd.lakes import Shape, Strategy
 from tests.store import Request, Store, serving
+from tests.test_damaged import pages, short
 
 
 @pytest.fixture(scope="module")
@@ -535,3 +539,26 @@ def test_shares_are_gathered_in_the_bucket_by_who_can_reach_it(store: Store, who
     assert pages[0] == pages[1]
     parts = [one.key for one in store.requests if one.method == "GET" and "-of-00002" in one.key]
     assert {key.rpartition("/")[2].partition("-")[0] for key in parts} >= {"cost_by_strategy", "hot_nodes", "run_costs"}
+
+
+@pytest.mark.long
+def test_a_damaged_object_is_named_and_nobody_is_told_that_nothing_is_theirs(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strategies = tuple(Strategy("plain", realm, "Ride", 1, False) for realm in ("acme", "other"))
+    made = Path(str(lakes.make(Shape(seed=3, rows=20, days=1, strategies=strategies), tmp_path / "lake").root))
+    root, broken = place("s3://lakes/damaged"), "executions/realm=acme/day=2026-07-06/part.parquet"
+    assert isinstance(root, ObjectPath)
+    for damage in (pages, short):
+        for path in (path for path in made.rglob("*") if path.is_file() and path.stat().st_size):
+            key = str(path.relative_to(made))
+            copy = Path(shutil.copy(path, tmp_path / "object"))
+            if key == broken:
+                damage(copy)
+            root.bucket.put(key, copy)
+        for words in (["pseudonym", "nobody"], ["query", "from executions", "--all-realms"]):
+            code = main([*words, "--lake", "s3://lakes/damaged"])
+            err = capsys.readouterr().err
+            assert code == 3 and f"s3://lakes/damaged/{broken} is damaged" in err and "--force" in err, err
+        assert main(["query", "from executions", "--realm", "other", "--lake", "s3://lakes/damaged"]) == 0
+        capsys.readouterr()

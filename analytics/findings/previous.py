@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,11 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from analytics import shapes
 from analytics.errors import UsageError
 from analytics.estimates import Estimate
 from analytics.findings.runaway_keys import Family, Key, key_of
 
 REPORT = "runaway_rules"
+_GRADES = ("good", "rough", "too few")
 _HINT = "name the summary.json of an earlier report on runaway rules, or none to compare with the lake's own history"
 
 
@@ -82,40 +83,42 @@ def read(path: Path | str) -> Previous:
         UsageError: The file cannot be read, or is not that of a report on runaway rules.
     """
     try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"the last report {path} cannot be read: {error}", hint=_HINT) from None
-    if not isinstance(told, dict) or told.get("report") != REPORT:
+        told = shapes.document(Path(path).read_text(encoding="utf-8"))
+    except (OSError, *shapes.WRONG) as error:
+        raise UsageError(f"the last report {path} cannot be read: {shapes.said(error)}", hint=_HINT) from None
+    if told.get("report") != REPORT:
         raise UsageError(f"{path} is not the summary of a report on runaway rules", hint=_HINT)
     try:
-        since, until = _moment(told["since"]), _moment(told["until"])
-        runs = _runs(told["league"])
-        known = _by_identity(_known(one, until, runs) for one in told["findings"] if one["kind"] != "fixed")
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        raise UsageError(f"{path} lacks something every summary has: {error!r}", hint=_HINT) from None
-    return Previous(since, until, known, _tenant(told.get("scope")))
+        since, until = shapes.moment(told["since"]), shapes.moment(told["until"])
+        runs = _runs(shapes.listed(told["league"]))
+        findings = [one for one in shapes.listed(told["findings"]) if shapes.text(one["kind"]) != "fixed"]
+        known = _by_identity(_known(one, until, runs) for one in findings)
+        tenant = _tenant(told.get("scope"))
+    except shapes.WRONG as error:
+        raise UsageError(f"{path} is damaged, or no such summary: {shapes.said(error)}", hint=_HINT) from None
+    return Previous(since, until, known, tenant)
 
 
 def _tenant(scope: Any) -> str | None:
     """Which tenant a report was about; summaries of old do not say, and are taken for all."""
     about = scope if isinstance(scope, dict) else {}
-    return None if about.get("no_realm") is True else str(about.get("realm") or "")
+    return None if about.get("no_realm") is True else shapes.text_or_none(about.get("realm")) or ""
 
 
 def _known(told: Mapping[str, Any], until: datetime, runs: Mapping[Family, Estimate]) -> Known:
-    what = str(told["what"])
-    key = None if told["family"] is None else key_of(told["realm"], told["family"], told["version"])
+    what = shapes.text(told["what"])
+    key = None if told["family"] is None else _key(told)
     number = told["number"]
     waiting = told.get("waiting") or {}
     return Known(
         what,
         key,
-        None if told["count"] is None else int(told["count"]),
-        _estimate(number) if isinstance(number, dict) else None if number is None else float(number),
-        str(told["unit"]),
-        _moment(waiting.get("last_seen") or told["until"] or until.isoformat()),
+        None if told["count"] is None else shapes.whole(told["count"]),
+        _estimate(number) if isinstance(number, dict) else None if number is None else _finite(number),
+        shapes.text(told["unit"]),
+        shapes.moment(waiting.get("last_seen") or told["until"] or until.isoformat()),
         _estimate(waiting["runs"]) if waiting.get("runs") else runs.get(key.family) if key else None,
-        float(waiting.get("runs_since") or 0.0),
+        _finite(waiting.get("runs_since") or 0.0),
     )
 
 
@@ -150,7 +153,7 @@ def _runs(league: list[Mapping[str, Any]]) -> dict[Family, Estimate]:
     """Runs of each family: its versions together, their intervals as if each erred the same way, which is wide enough."""
     found: dict[Family, Estimate] = {}
     for row in league:
-        family = key_of(row["realm"], row["family"], row["version"]).family
+        family = _key(row).family
         own = _estimate(row["est_runs"])
         found[family] = added(found[family], own) if family in found else own
     return found
@@ -158,19 +161,22 @@ def _runs(league: list[Mapping[str, Any]]) -> dict[Family, Estimate]:
 
 def added(a: Estimate, b: Estimate) -> Estimate:
     """Two estimated numbers of runs together, never surer than they are."""
-    grade = max(a.grade, b.grade, key=("good", "rough", "too few").index)
+    grade = max(a.grade, b.grade, key=_GRADES.index)
     return Estimate(a.value + b.value, a.low + b.low, a.high + b.high, a.logged_count + b.logged_count, grade)
 
 
 def _estimate(told: Mapping[str, Any]) -> Estimate:
-    value, low, high = (math.nan if told[name] is None else float(told[name]) for name in ("value", "low", "high"))
+    value, low, high = (math.nan if told[name] is None else _finite(told[name]) for name in ("value", "low", "high"))
     # JSON knows no infinity: an upper end that is missing where there is a lower one is open.
     high = math.inf if math.isnan(high) and not math.isnan(low) else high
-    return Estimate(value, low, high, int(told["logged_count"]), str(told["grade"]))
+    return Estimate(value, low, high, shapes.whole(told["logged_count"]), _GRADES[_GRADES.index(told["grade"])])
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return moment
+def _key(told: Mapping[str, Any]) -> Key:
+    return key_of(shapes.text_or_none(told["realm"]), shapes.text(told["family"]), shapes.whole(told["version"]))
+
+
+def _finite(value: Any) -> float:
+    """A number, also one that is larger than any count."""
+    found = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    return found if math.isfinite(found) else shapes.number(value)

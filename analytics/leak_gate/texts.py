@@ -95,7 +95,7 @@ def _pieces(suffix: str, raw: str) -> Iterator[tuple[str, str, str]]:
         return
     try:
         value = json.loads(raw)
-    except ValueError:  # half a file is still read
+    except (ValueError, RecursionError):  # half a file is still read
         yield "", "", raw
         return
     yield from _notebook(value) if suffix == ".ipynb" else _texts(value, "", "")

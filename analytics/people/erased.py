@@ -17,12 +17,12 @@ import functools
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analytics import formats, shapes
-from analytics.errors import ConfigurationError, LakeError
+from analytics.errors import ConfigurationError, DamagedFileError, LakeError
 from analytics.object_store import LakePath
 from analytics.people.pseudonyms import FORM, PseudonymKey, is_pseudonym
 from analytics.people.telling import is_telling
@@ -96,26 +96,25 @@ def read(root: LakePath, *, may_lack: bool = False) -> list[Tombstone]:
         may_lack: Also when one is gone that the ledger knows: somebody is about to be erased again.
 
     Raises:
-        LakeError: One cannot be read, or is gone. Whom it is about cannot be known, so nothing may be extracted.
+        DamagedFileError: One cannot be read. Whom it is about cannot be known, so nothing may be extracted.
+        LakeError: One is gone.
     """
     found = []
     stones: list[LakePath] = [*(root / FOLDER).glob("*.json")]
     for path in sorted(stones, key=str):
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = shapes.document(path.read_text(encoding="utf-8"))
             formats.refuse_newer(data, _FORMAT, path)
             if data.pop("format") != _FORMAT:
                 raise ValueError("no known format of a tombstone")
             realms = data.pop("realms")
-            digest, key_id = str(data.pop("digest")), str(data.pop("key_id"))
-            if data.get("length") is not None:
-                shapes.whole(data["length"])
-            if not all(isinstance(name, str) for name in data.get("names", [])):
-                raise ValueError("its names are no texts")
-            found.append(Tombstone(digest, key_id, None if realms is None else tuple(realms), data))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise LakeError(
-                f"the tombstone {path} of an erased person cannot be read: {error}",
+            digest, key_id = shapes.text(data.pop("digest")), shapes.text(data.pop("key_id"))
+            tenants = None if realms is None else tuple(shapes.text_or_none(realm) for realm in shapes.listed(realms))
+            _check(data)
+            found.append(Tombstone(digest, key_id, tenants, data))
+        except (OSError, *shapes.WRONG) as error:
+            raise DamagedFileError(
+                f"the tombstone {path} of an erased person is damaged: {shapes.said(error)}",
                 hint="restore it from a backup, or erase the person again and delete this file; until then nothing is extracted, "
                 "because the person's rows would come back",
                 path=str(path),
@@ -136,19 +135,19 @@ def searched(root: LakePath) -> tuple[list[str], dict[str, str]]:
     """What the ledger knows: the tombstones' names; and which files hold none of them, each with what tells it from another.
 
     Raises:
-        LakeError: The file is damaged.
+        DamagedFileError: The file is damaged.
     """
     path = root / LEDGER
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = shapes.document(path.read_text(encoding="utf-8"))
         formats.refuse_newer(data, _FORMAT, path)
         stones = [shapes.text(name) for name in data["tombstones"]]
         return stones, {shapes.text(name): shapes.text(mark) for name, mark in data["files"].items()}
     except FileNotFoundError:
         return [], {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise LakeError(
-            f"{path} is damaged: {error}",
+    except (OSError, *shapes.WRONG) as error:
+        raise DamagedFileError(
+            f"{path} is damaged: {shapes.said(error)}",
             hint="it says which people were erased; restore it from a backup. Where all files of "
             f"{root / FOLDER} are there, delete it: every file is searched once more, and it is written again",
             path=str(path),
@@ -159,6 +158,26 @@ def searched_json(stones: Iterable[Tombstone], files: dict[str, str]) -> str:
     """What ``searched`` reads."""
     told = {"format": _FORMAT, "tombstones": sorted(stone.name for stone in stones), "files": files}
     return json.dumps(told, ensure_ascii=False, indent=0) + "\n"
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    """What a tombstone tells of the erasure has its shape, as far as it is told."""
+    for name in ("version", "asked_at"):
+        shapes.text(data.get(name, ""))
+    shapes.moment_or_none(data.get("finished_at"))
+    shapes.whole(data.get("definitions", 0))
+    if data.get("length") is not None:
+        shapes.whole(data["length"])
+    shapes.texts(data.get("names", []))
+    for entry in shapes.listed(data["partitions"]):
+        shapes.text_or_none(entry["realm_id"])
+        shapes.day_or_none(entry["day"])
+        shapes.whole(entry["rows_erased"])
+        shapes.whole(entry["rows_changed"])
+        for files in (entry["before"], entry["after"]):
+            for name in ("executions", "node_days"):
+                shapes.text_or_none(files[name])
+        shapes.flag(entry["is_done"])
 
 
 def own_secret(root: LakePath) -> PseudonymKey | None:

@@ -9,9 +9,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from analytics import formats
+from analytics import formats, shapes
 from analytics.config import Settings
-from analytics.errors import LakeError
+from analytics.errors import DamagedFileError
 from analytics.object_store import LakePath
 from analytics.people.pseudonyms import PseudonymKey
 
@@ -91,19 +91,26 @@ def remembered(root: LakePath) -> Remembered:
     """What the lake in ``root`` remembers of its policy.
 
     Raises:
-        LakeError: The lake's file cannot be read.
+        DamagedFileError: The lake's file is damaged.
     """
     path = root / FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = shapes.document(path.read_text(encoding="utf-8"))
         formats.refuse_newer(data, _FORMAT, path)
+        if data["format"] != _FORMAT:
+            raise ValueError("no known format")
+        fields = data["data_fields"]
+        if fields is not None:
+            shapes.texts(fields)
         before = data.get("keys_before")
-        return Remembered(True, str(data["key_id"]), None if before is None else frozenset(map(str, before)))
+        return Remembered(
+            True, shapes.text(data["key_id"]), None if before is None else frozenset(shapes.texts(before))
+        )
     except FileNotFoundError:
         return Remembered()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise LakeError(
-            f"{path} cannot be read: {error}",
+    except (OSError, *shapes.WRONG) as error:
+        raise DamagedFileError(
+            f"{path} is damaged: {shapes.said(error)}",
             hint="it says which key the lake's pseudonyms were made with; restore it, or write it again with one "
             "`strategy-analytics extract --accept-key` under the right key",
             path=str(path),
