@@ -263,7 +263,7 @@ def test_status_calls_expired_days_expired(two_days: Lake, capsys: pytest.Captur
 
 def test_a_damaged_mark_is_an_error_with_its_repair(two_days: Lake) -> None:
     (two_days.root / expired.NAME).write_text("{}")
-    with pytest.raises(LakeError, match=r"expired\.json cannot be read") as refused:
+    with pytest.raises(LakeError, match=r"expired\.json is damaged") as refused:
         expire(two_days, date(2026, 7, 8))
     assert "restore it from a backup" in refused.value.hint
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import analytics
-from analytics import duplicates, expired, ledger, origin, report_definitions
+from analytics import definitions, duplicates, expired, ledger, origin, report_definitions, rule_verdicts, schema
 from analytics.cli import main
 from analytics.errors import AnalyticsError, DamagedFileError, LakeFormatError, UsageError
 from analytics.expired import Expired
@@ -24,7 +24,7 @@ from analytics.lake import Lake
 from analytics.owner import Owner
 from analytics.partials import _ABOUT, Partials, Question, gather
 from analytics.people import erased, policy
-from tests.odd import lakes
+from tests.odd import lakes, log
 from tests.odd.lakes import Shape, Strategy
 from tests.test_shapes import leaves
 
@@ -245,3 +245,38 @@ def test_gathered_rows_of_another_type_make_an_answer_slower_and_no_number_anoth
     for text in random.Random(7).sample(list(hostile(json.loads(about))), 40):
         pq.write_table(rows.replace_schema_metadata({_ABOUT: text.encode("utf-8", "replace")}), path)
         assert asking.table(question.query, **values).to_pylist() == alone, text
+
+
+def literal(value: int) -> dict[str, Any]:
+    return {"type": "literal", "value": value}
+
+
+ENDING = {"type": "assign_points", "value": literal(1), "case_name": "A"}
+BELOW = {"type": "compare", "op": "<", "left": {"type": "field", "path": "data.km"}, "right": literal(2)}
+PROGRAM = {
+    "rules": [{"id": "first", "type": "rule", "when": BELOW, "then": [ENDING]}, {"type": "rule", "when": literal(0)}]
+}
+
+
+def test_a_program_of_any_shape_is_read_as_far_as_it_is_one() -> None:
+    row = dict.fromkeys(schema.definition_schema().names, "x")
+    proven = 0
+    for text in random.Random(7).sample(list(hostile(PROGRAM)), 500):
+        assert isinstance(definitions.flatten_program({**row, "ast_json": text}), list)
+        proven += bool(rule_verdicts.proofs_of(text))
+    assert proven
+
+
+def test_a_case_that_is_no_text_is_one_that_no_run_can_have(tmp_path: Path) -> None:
+    shape = Shape(seed=3, rows=30, days=1, strategies=(Strategy("plain", "acme", "Ride", 2, False),))
+    chance = random.Random(shape.seed)
+    rows, known = [lakes._row(shape, chance) for _ in range(shape.rows)], lakes._definitions(shape, chance)
+    assert not isinstance(known, str)
+    ast = json.loads(known[0]["ast_json"])
+    ast["rules"][0]["then"][0]["case_name"] = [[1]]
+    known[0]["ast_json"] = json.dumps(ast)
+    log.fill(Lake(tmp_path / "lake"), rows, known, date(2026, 7, 5), date(2026, 7, 8), shape.rates)
+    report = analytics.post_mortem(
+        str(tmp_path / "lake"), realm="acme", family="Ride", since="2026-07-06", until="2026-07-08"
+    )
+    assert report.summary()["report"] == "post_mortem"

@@ -181,7 +181,8 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
     low, high = (np.array([getattr(result, name) for result in results], dtype=float) for name in ("low", "high"))
     rows = rows.assign(
         would=low,
-        would_case=[result.case_name for result in results],
+        # A case that is no text is one that the log cannot hold.
+        would_case=[name if isinstance(name := result.case_name, str) else None for result in results],
         knows_case=[result.knows_case for result in results],
         code=[result.code for result in results],
         decided=np.array([r.missing is None for r in results]) & np.isfinite(low),

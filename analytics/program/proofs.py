@@ -314,7 +314,10 @@ class _Work:
 
 def _ends(steps: Any) -> bool:
     """No run goes on behind these statements."""
-    return isinstance(steps, list) and any(isinstance(step, Mapping) and step.get("type") in ENDINGS for step in steps)
+    # A list: a type may be anything that JSON has, also what has no hash.
+    return isinstance(steps, list) and any(
+        isinstance(step, Mapping) and step.get("type") in [*ENDINGS] for step in steps
+    )
 
 
 def _word(truth: bool) -> str:
