@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
-from analytics import disk, expired, ledger, shapes
+from analytics import disk, expired, ledger, scratch, shapes
 from analytics.errors import LakeError
 from analytics.lake_names import (
     PART,
@@ -212,11 +211,11 @@ class Lake:
         runs are removed. Of a lake in a bucket it is below the system's folder for temporary files (``TMPDIR``).
         """
         if isinstance(self.root, ObjectPath):
-            with tempfile.TemporaryDirectory(prefix="strategy-analytics-") as private:
+            with scratch.folder() as private:
                 try:
-                    yield Path(private)
+                    yield private
                 except OSError as error:
-                    raise disk.failure(error, Path(private)) from error
+                    raise disk.failure(error, private) from error
             return
         base = self.root / ".tmp"
         shutil.rmtree(base, ignore_errors=True)

@@ -6,13 +6,13 @@ What SQL may still do is write within these folders; who lets others type SQL ta
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from analytics import scratch
 from analytics.object_store import LakePath, ObjectPath
 
 if TYPE_CHECKING:
@@ -32,9 +32,12 @@ def connect(folders: Iterable[LakePath]) -> duckdb.DuckDBPyConnection:
     """
     import duckdb
 
-    spill = tempfile.mkdtemp(prefix="strategy-analytics-")
     connection = duckdb.connect()
-    weakref.finalize(connection, shutil.rmtree, spill, ignore_errors=True)
+    spill = ""  # a container may have no folder for temporary files: then nothing can wait on disk
+    with contextlib.suppress(OSError):
+        claimed = scratch.claim()
+        weakref.finalize(connection, claimed.release)
+        spill = str(claimed.path)
     # Absolute, and each with an end: "lake/executions" must not allow "lake/executions-of-others".
     folders = list(folders)
     allowed = [

@@ -10,14 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics import reading, shapes, sql
+from analytics import reading, scratch, shapes, sql
 from analytics.errors import LakeError, UsageError
 from analytics.lake import Lake
 from analytics.lake_names import day_of
@@ -144,8 +142,8 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
     rows, about = answer
     days = f"{question.since}-{question.until}"
     target = into / f"{question.name}{_whose(about)}-{days}-{share:05}-of-{shares:05}{_SUFFIX}"
-    with tempfile.TemporaryDirectory(prefix="strategy-analytics-") as folder:
-        staged = Path(folder, "part")
+    with scratch.folder() as folder:
+        staged = folder / "part"
         pq.write_table(rows.replace_schema_metadata({_ABOUT: json.dumps(asdict(about))}), staged, compression="zstd")
         Lake(into).replace(staged, target)
     return target

@@ -8,12 +8,12 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from analytics import scratch
 from analytics.last_report import ELSEWHERE
 from analytics.window import Window
 
@@ -45,24 +45,25 @@ def folder_name(report: str, values: Mapping[str, Any], window: Window) -> str:
 
 @contextlib.contextmanager
 def staging(out: Path) -> Iterator[Path]:
-    """A folder to make a rendering in, beside where it will lie; gone afterwards, whatever happens."""
+    """A folder to make a rendering in, beside where it will lie; gone afterwards, whatever happens.
+
+    Until it is searched and put in its place nobody else may look into it.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=_STAGING, dir=out))
-    made.chmod(0o777 & ~_umask())  # mkdtemp's is for the owner alone; what is published may be read as any other file
+    made = scratch.claim(out, _STAGING)
     try:
-        yield made
+        yield made.path
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        made.release()
 
 
 def put_in_place(made: Path, target: Path) -> None:
     """Swap the finished folder in; the old one stays until the new one is there."""
-    finished = made.with_name(f"{made.name}-done")
-    made.replace(finished)
+    made.chmod(0o777 & ~_umask())  # what is published may be read as any other file
     if target.exists():
-        remove(target, finished)
+        remove(target, made)
     else:
-        finished.replace(target)
+        made.replace(target)
 
 
 def remove(target: Path, successor: Path | None = None) -> None:
@@ -75,18 +76,20 @@ def remove(target: Path, successor: Path | None = None) -> None:
 
 
 def sweep(out: Path) -> None:
-    """Take away what a killed run left behind a day ago or earlier, and put back a rendering that it had taken away last."""
-    for left in [*out.glob(f"{_STAGING}*"), *out.glob(".*.old-*")]:
+    """Take away what killed runs left behind, and put back a rendering that one had taken away last."""
+    scratch.sweep(out, _STAGING)
+    scratch.sweep(out, f".{scratch.PREFIX}")
+    for left in out.glob(".*.old-*"):
         target = out / left.name[1:].rpartition(".old-")[0]
         with contextlib.suppress(OSError):  # another run may be sweeping too
             age = time.time() - left.stat().st_ctime
-            if ".old-" in left.name and not target.exists() and age > _SWAP_SECONDS:
+            if not target.exists() and age > _SWAP_SECONDS:
                 left.replace(target)
             elif age > _ABANDONED_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
 
 
 def _umask() -> int:
-    mask = os.umask(0o022)
+    mask = os.umask(0o077)  # what another thread makes meanwhile is for the owner alone
     os.umask(mask)
     return mask

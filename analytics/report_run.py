@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
-from analytics import clocks, lock, losses, report_cards, report_shelf
+from analytics import clocks, lock, losses, report_cards, report_shelf, scratch
 from analytics.config import Settings, child_environment
 from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError, named
 from analytics.lake import Lake
@@ -27,8 +26,9 @@ from analytics.opening import find_lake
 from analytics.report_cards import FAILED, Card
 from analytics.report_definitions import Definition
 from analytics.report_failures import publish
+from analytics.report_folders import sweep
 from analytics.report_jobs import Job, fingerprint, is_current, jobs
-from analytics.report_worker import order
+from analytics.report_worker import LET_GO_SECONDS, order
 from analytics.reports import Plan
 
 _LAST_WORDS = 400
@@ -124,6 +124,7 @@ def run(
     for folder, own in by_out.items():
         with _hold(folder, wait_seconds) as held:
             result.out.append(folder)
+            sweep(folder)
             due = [(definition, jobs(definition, root, folder, given, day)) for definition in own]
             ledger = _ledger(root)
             lost = losses.of_days(Lake(root), ledger, None)
@@ -225,7 +226,7 @@ class _Runner:
         """Exit code (None when its time was over) and last words of the report's process."""
         limit = time.monotonic() + 60 * job.definition.timeout_minutes
         # What a report's process and its kernel leave in the folder of temporary files goes with them, however they end.
-        with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory(prefix="strategy-analytics-") as temporary:
+        with scratch.folder(otherwise=self.out) as temporary, (temporary / "said").open("w+b") as said:
             child = subprocess.Popen(
                 # Without the working folder among the places of modules: whoever may write there would be run.
                 [sys.executable, "-P", "-m", "analytics.report_worker"],
@@ -233,7 +234,7 @@ class _Runner:
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 text=True,
-                env=child_environment(Path(str(resources.files("analytics"))).parent, TMPDIR=temporary),
+                env=child_environment(Path(str(resources.files("analytics"))).parent, TMPDIR=str(temporary)),
             )
             code: int | None = None
             try:
@@ -245,10 +246,13 @@ class _Runner:
             except BrokenPipeError:
                 code = child.wait()
             finally:
-                child.kill()
-                child.wait()
+                # It ends when its input does, and takes its kernel and its unfinished pages with it.
                 if child.stdin is not None:
                     _close(child.stdin)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(LET_GO_SECONDS)
+                child.kill()
+                child.wait()
             said.seek(0)
             lines = said.read().decode("utf-8", "replace").split("\n")
         return code, next((line.strip()[:_LAST_WORDS] for line in reversed(lines) if line.strip()), "")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
+import time
 import warnings
 from dataclasses import asdict, replace
 from datetime import date
@@ -20,9 +22,14 @@ from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.report_definitions import Definition
 from analytics.report_failures import publish
 from analytics.report_jobs import Job
+from analytics.signals import unwinding
 
 FAILED = 3
 """Exit code: the failure is published."""
+STOPPED = 130
+"""It was asked to end."""
+LET_GO_SECONDS = 10.0
+"""For taking away what a report that is stopped has made so far, and its kernel."""
 
 
 def order(job: Job, out: Path, parameters: dict[str, Any], inputs: str) -> str:
@@ -51,9 +58,11 @@ def work(told: dict[str, Any]) -> int:
 
 
 def _end_with_parent() -> None:
-    """The parent holds the other end of stdin; when it is gone, however it went, nobody waits for this report."""
+    """The parent holds the other end of stdin; when it is closed, or gone with it, nobody waits for this report."""
     sys.stdin.read()
-    os._exit(130)
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(LET_GO_SECONDS)
+    os._exit(STOPPED)
 
 
 if __name__ == "__main__":
@@ -63,7 +72,11 @@ if __name__ == "__main__":
     if not line:
         raise UsageError("a report's process is started by `strategy-analytics report run`")
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    code = work(json.loads(line))
+    try:
+        with unwinding():
+            code = work(json.loads(line))
+    except KeyboardInterrupt:
+        code = STOPPED
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # not waiting for the thread that waits for stdin

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from analytics import leak_gate, report_cards, report_shelf
+from analytics import leak_gate, report_cards, report_kernel, report_shelf
 from analytics.config import Settings
 from analytics.errors import ReportError, UsageError, named
 from analytics.findings.lookup import days_around
@@ -287,22 +287,11 @@ def _left_out(count: int, *, is_blank: bool) -> str:
 def _execute(
     source: Path, executed: Path, values: Mapping[str, Any], target: Path, forbidden: leak_gate.Forbidden
 ) -> Path:
-    import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     try:
-        papermill.execute_notebook(
-            str(source),
-            str(executed),
-            parameters=dict(values),
-            kernel_name="python3",
-            language="python",  # another editor may have left it out; the kernel is ours, whatever the notebook says
-            progress_bar=False,
-            log_output=False,
-            # The kernel warns about its loopback port on every start; errors still come through.
-            extra_arguments=["--IPKernelApp.log_level=40"],
-        )
+        report_kernel.execute(source, executed, values)
     except (PapermillExecutionError, DeadKernelError) as error:
         if executed.is_file():
             leak_gate.clean(executed, forbidden, target)

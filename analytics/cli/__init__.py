@@ -2,6 +2,7 @@
 
 Human words go to stderr, data to stdout. Exit codes: 0 ok · 1 a check failed or the doctor found a problem · 2 usage or
 configuration · 3 source, lake or report failed · 75 another run holds the lock.
+SIGTERM and SIGHUP end it as any other process, once what it held is let go.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from analytics.cli import (
 from analytics.cli.arguments import check_paths, check_words
 from analytics.cli.terminal import Priority, discard, own_streams, say
 from analytics.errors import AnalyticsError, LakeLockedError, named
+from analytics.signals import Stopped, end, unwinding
 from analytics.version import __version__
 
 __all__ = ["main"]
@@ -50,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", category=RuntimeWarning)
     own_streams()
     try:
-        code = _run(sys.argv[1:] if arguments is None else list(arguments))
-        sys.stdout.flush()
+        with unwinding():
+            code = _run(sys.argv[1:] if arguments is None else list(arguments))
+            sys.stdout.flush()
         return code
     except AnalyticsError as error:
         # Another run at work is no error: it is there that the work is done.
@@ -60,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.hint:
             say(f"  {error.hint}", priority=priority)
         return error.exit_code
+    except Stopped as stopped:
+        say(f"strategy-analytics: ended by {stopped}; what was finished stays, run it again", priority=Priority.WARNING)
+        return end(stopped)
     except KeyboardInterrupt:
         say("strategy-analytics: interrupted; finished partitions stay", priority=Priority.WARNING)
         return 130
