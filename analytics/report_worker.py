@@ -29,7 +29,7 @@ FAILED = 3
 STOPPED = 130
 """It was asked to end."""
 LET_GO_SECONDS = 10.0
-"""For taking away what a report that is stopped has made so far, and its kernel."""
+"""For taking away what a report that is stopped has made so far, and its kernel; less than what its parent has."""
 
 
 def order(job: Job, out: Path, parameters: dict[str, Any], inputs: str) -> str:

@@ -38,9 +38,20 @@ class Claimed:
     descriptor: int
 
     def release(self) -> None:
-        """Take it away."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self.descriptor)
+        """Take it away; once."""
+        if _HELD.pop(self.descriptor, None) is not None:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self.descriptor)
+
+
+_HELD: dict[int, Claimed] = {}
+"""By descriptor."""
+
+
+def let_go() -> None:
+    """Take away all that this process holds: it ends without coming back to where it does so itself."""
+    for claimed in list(_HELD.values()):
+        claimed.release()
 
 
 def claim(parent: Path | None = None, prefix: str = PREFIX) -> Claimed:
@@ -62,7 +73,9 @@ def claim(parent: Path | None = None, prefix: str = PREFIX) -> Claimed:
     descriptor = os.open(made, os.O_RDONLY)
     with contextlib.suppress(OSError):  # no locks there: then its age tells
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return Claimed(made.rename(parent / f"{prefix}{made.name.removeprefix(_BEING_MADE)}"), descriptor)
+    path = made.rename(parent / f"{prefix}{made.name.removeprefix(_BEING_MADE)}")
+    claimed = _HELD[descriptor] = Claimed(path, descriptor)
+    return claimed
 
 
 @contextlib.contextmanager

@@ -1,18 +1,25 @@
-"""Being asked to end: what is held is let go first, as at Ctrl-C."""
+"""Being asked to end: what is held is let go first, as at Ctrl-C, but not for ever."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from analytics import scratch
+
 _ASKED = (signal.SIGTERM, signal.SIGHUP)
+_BLOCKED_SECONDS = 5.0
+"""The main thread has not come back by then: it is in the midst of a long query, and Python hands it no signal."""
+LET_GO_SECONDS = 20.0
+"""For letting go. A container is killed thirty seconds after it was asked to end."""
 
 
-class Stopped(KeyboardInterrupt):  # no error: somebody wanted it
+class Stopped(KeyboardInterrupt):
     """The process was asked to end.
 
     Attributes:
@@ -30,26 +37,49 @@ def unwinding() -> Iterator[None]:
 
     One that is ignored (nohup) stays so, and whoever embeds this package and handles them keeps their way.
     """
-    changed = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in _ASKED:
-            if signal.getsignal(number) is signal.SIG_DFL:
-                changed[number] = signal.signal(number, _stop)
+    own = [number for number in _ASKED if signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread() or not own:
+        yield
+        return
+    began, over = threading.Event(), threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        began.set()
+        for again in own:  # a terminal that closes sends both
+            signal.signal(again, signal.SIG_IGN)
+        raise Stopped(number)
+
+    ours, pythons = socket.socketpair()
+    pythons.setblocking(False)
+    # The number is written when the signal comes, also while the main thread is in no Python code.
+    before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+    for number in own:
+        signal.signal(number, stop)
+    threading.Thread(target=_watch, args=(ours, began, over), name="signals", daemon=True).start()
     try:
         yield
     finally:
-        for number, before in changed.items():
-            signal.signal(number, before)
+        over.set()
+        signal.set_wakeup_fd(before)
+        for number in own:
+            signal.signal(number, signal.SIG_DFL)
+        pythons.close()
 
 
 def end(stopped: Stopped) -> int:
     """End as the signal would have ended it, so that whoever waits sees why; the code where that is not possible."""
+    scratch.let_go()
     signal.signal(stopped.number, signal.SIG_DFL)
     os.kill(os.getpid(), stopped.number)  # does nothing to the first process of a container
     return 128 + stopped.number
 
 
-def _stop(number: int, _: FrameType | None) -> None:
-    for again in _ASKED:  # a terminal that closes sends both
-        signal.signal(again, signal.SIG_IGN)
-    raise Stopped(number)
+def _watch(ours: socket.socket, began: threading.Event, over: threading.Event) -> None:
+    with ours:
+        while came := ours.recv(1):
+            if came[0] not in _ASKED:
+                continue
+            if not began.wait(_BLOCKED_SECONDS) or not over.wait(LET_GO_SECONDS):
+                scratch.let_go()
+                os._exit(128 + came[0])
+            return
