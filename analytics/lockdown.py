@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from analytics import scratch
+from analytics import scratch, signals
 from analytics.object_store import LakePath, ObjectPath
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def connect(folders: Iterable[LakePath]) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect()
+    signals.interrupt(connection)
     spill = ""  # a container may have no folder for temporary files: then nothing can wait on disk
     with contextlib.suppress(OSError):
         claimed = scratch.claim()

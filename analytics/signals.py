@@ -9,6 +9,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Protocol
+from weakref import WeakSet
 
 from analytics import scratch
 
@@ -17,6 +19,16 @@ _BLOCKED_SECONDS = 5.0
 """The main thread has not come back by then: it is in the midst of a long query, and Python hands it no signal."""
 LET_GO_SECONDS = 20.0
 """For letting go. A container is killed thirty seconds after it was asked to end."""
+
+
+class Query(Protocol):
+    """A connection that may be at work."""
+
+    def interrupt(self) -> None:
+        """End what runs."""
+
+
+_QUERIES: WeakSet[Query] = WeakSet()
 
 
 class Stopped(KeyboardInterrupt):
@@ -41,9 +53,11 @@ def unwinding() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not own:
         yield
         return
+    asked: list[int] = []
     began, over = threading.Event(), threading.Event()
 
     def stop(number: int, _: FrameType | None) -> None:
+        asked.append(number)
         began.set()
         for again in own:  # a terminal that closes sends both
             signal.signal(again, signal.SIG_IGN)
@@ -55,15 +69,22 @@ def unwinding() -> Iterator[None]:
     before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
     for number in own:
         signal.signal(number, stop)
-    threading.Thread(target=_watch, args=(ours, began, over), name="signals", daemon=True).start()
+    watcher = threading.Thread(target=_watch, args=(ours, asked, began, over), name="signals", daemon=True)
+    watcher.start()
     try:
         yield
+    except BaseException as error:
+        # DuckDB tells of its own what the signal has interrupted.
+        if asked and not isinstance(error, KeyboardInterrupt):
+            raise Stopped(asked[0]) if asked[0] in own else KeyboardInterrupt from error
+        raise
     finally:
         over.set()
         signal.set_wakeup_fd(before)
         for number in own:
             signal.signal(number, signal.SIG_DFL)
         pythons.close()
+        watcher.join(1)  # it may not be within DuckDB when the interpreter ends
 
 
 def end(stopped: Stopped) -> int:
@@ -74,10 +95,20 @@ def end(stopped: Stopped) -> int:
     return 128 + stopped.number
 
 
-def _watch(ours: socket.socket, began: threading.Event, over: threading.Event) -> None:
+def interrupt(query: Query) -> None:
+    """Have this connection's query end when the process is asked to: Python hands no signal to what runs in C."""
+    _QUERIES.add(query)
+
+
+def _watch(ours: socket.socket, asked: list[int], began: threading.Event, over: threading.Event) -> None:
     with ours:
         while came := ours.recv(1):
-            if came[0] not in _ASKED:
+            if came[0] not in (*_ASKED, signal.SIGINT):
+                continue
+            asked.append(came[0])
+            for query in list(_QUERIES):
+                query.interrupt()
+            if came[0] == signal.SIGINT:
                 continue
             if not began.wait(_BLOCKED_SECONDS) or not over.wait(LET_GO_SECONDS):
                 scratch.let_go()
