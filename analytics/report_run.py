@@ -25,11 +25,10 @@ from analytics.object_store import LakePath
 from analytics.opening import find_lake
 from analytics.report_cards import FAILED, Card
 from analytics.report_definitions import Definition
-from analytics.report_failures import publish
 from analytics.report_folders import sweep
 from analytics.report_jobs import Job, fingerprint, is_current, jobs
 from analytics.report_worker import LET_GO_SECONDS, order
-from analytics.reports import Plan
+from analytics.reports import Plan, publish_failure
 
 _LAST_WORDS = 400
 _POLL_SECONDS = 0.5
@@ -45,6 +44,7 @@ class Outcome:
         card: What it says; of a failure, what happened.
         seconds: How long it took.
         alarm: Why its findings fail the job; empty when they do not, or when it was there before.
+        said: Of a failure, for the log: the last words of its process, also what its page may not show.
     """
 
     job: Job
@@ -52,6 +52,7 @@ class Outcome:
     card: Card
     seconds: float
     alarm: str = ""
+    said: str = ""
 
 
 @dataclass(slots=True)
@@ -205,7 +206,7 @@ class _Runner:
             card = report_cards.read(planned.target) or planned.card
             return Outcome(job, "up to date", card, time.monotonic() - began)
         failure = planned.target.with_name(planned.target.name + FAILED)
-        earlier = report_cards.read(failure)
+        earlier, words = report_cards.read(failure), ""
         try:
             code, words = self._process(job, inputs)
             told = report_cards.read(planned.target if code == 0 else failure)
@@ -218,7 +219,7 @@ class _Runner:
             card = replace(planned.card, state="failed", verdict=said)
         seconds = time.monotonic() - began
         if card.is_failed:
-            return Outcome(job, "failed", card, seconds)
+            return Outcome(job, "failed", card, seconds, said=words)
         alarm = report_cards.alarm(card, self.fail_on or job.definition.fail_on)
         return Outcome(job, "rendered", card, seconds, alarm)
 
@@ -279,8 +280,7 @@ class _Runner:
             error = ReportError(killed, hint=hint)
         else:
             error = ReportError(f"the report's process ended with exit code {code}: {words}")
-        publish(planned.target, planned.card, error)
-        report_shelf.refresh(self.out, {planned.target.name})
+        publish_failure(planned, error)
         made = report_cards.read(planned.target.with_name(planned.target.name + FAILED))
         return made or planned.card
 

@@ -17,10 +17,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from analytics import report_shelf, reports
+from analytics import reports
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.report_definitions import Definition
-from analytics.report_failures import publish
 from analytics.report_jobs import Job
 from analytics.signals import unwinding
 
@@ -47,14 +46,21 @@ def work(told: dict[str, Any]) -> int:
     planned = replace(planned, card=replace(planned.card, inputs=told["inputs"]))
     try:
         reports.render(planned)
-    except ReportError:
-        return FAILED  # published where it happened
+    except ReportError as error:  # published where it happened
+        _log(error)
+        return FAILED
     except (AnalyticsError, OSError, MemoryError) as error:
         known = error if isinstance(error, AnalyticsError) else ReportError(named(error))
-        publish(planned.target, planned.card, known)
-        report_shelf.refresh(out, {planned.target.name})
+        _log(known)
+        reports.publish_failure(planned, known)
         return FAILED
     return 0
+
+
+def _log(error: AnalyticsError) -> None:
+    """For whoever reads the run's log: on the page some of it may be left out."""
+    sys.stderr.write(" ".join(error.message.split()) + "\n")
+    sys.stderr.flush()
 
 
 def _end_with_parent() -> None:

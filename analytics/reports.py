@@ -16,7 +16,7 @@ from typing import Any
 
 from analytics import leak_gate, report_cards, report_kernel, report_shelf
 from analytics.config import Settings
-from analytics.errors import ReportError, UsageError, named
+from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.findings.lookup import days_around
 from analytics.last_report import find_last, scope
 from analytics.object_store import place
@@ -30,7 +30,17 @@ from analytics.report_notebooks import REPORTS, checked, declared_parameters, no
 from analytics.report_windows import window_of
 from analytics.window import Window, midnight
 
-__all__ = ["REPORTS", "Plan", "Rendered", "assemble", "folder_name", "notebook_path", "plan", "render"]
+__all__ = [
+    "REPORTS",
+    "Plan",
+    "Rendered",
+    "assemble",
+    "folder_name",
+    "notebook_path",
+    "plan",
+    "publish_failure",
+    "render",
+]
 
 
 _BUILDERS: Mapping[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
@@ -160,15 +170,7 @@ def render(planned: Plan) -> Rendered:
     if planned.build is not None:
         planned.build(**planned.values)
     target, values = planned.target, planned.values
-    window, show_users = Window(planned.card.since, planned.card.until), bool(values.get("show_users"))
-    forbidden = leak_gate.Forbidden.of(
-        values["lake"],
-        target.parent,
-        window=window,
-        show_users=show_users,
-        notebook=planned.notebook,
-        said=[planned.card.name, target.name, *_said(values)],
-    )
+    forbidden = _forbidden(planned)
     with staging(target.parent) as made:
         try:
             executed = _execute(planned.notebook, made / "report.ipynb", values, target, forbidden)
@@ -185,10 +187,7 @@ def render(planned: Plan) -> Rendered:
             report_cards.write(card, made)
             leak_gate.check(made, forbidden.about(leak_gate.tenants(values, facts)))
         except ReportError as error:
-            # What leaks must not be published as the half-run notebook either.
-            half_run = made / "report.ipynb"
-            is_clean = leak_gate.is_clean(half_run, forbidden.about(leak_gate.tenants(values, {})))
-            kept = publish(target, planned.card, error, half_run if is_clean else None, forbidden)
+            kept = publish(target, planned.card, error, made / "report.ipynb", forbidden)
             report_shelf.refresh(target.parent, {target.name})
             repair = f"{error.hint}. " if error.hint else ""
             raise ReportError(
@@ -198,6 +197,35 @@ def render(planned: Plan) -> Rendered:
     shutil.rmtree(target.with_name(target.name + report_cards.FAILED), ignore_errors=True)
     report_shelf.refresh(target.parent, {target.name})
     return Rendered(target / "report.html", target / "report.ipynb", target / "summary.json", facts, card)
+
+
+def publish_failure(planned: Plan, error: AnalyticsError) -> Path:
+    """Publish why a report was not made, where it has not come so far as to do that itself.
+
+    Returns:
+        The page.
+    """
+    try:
+        forbidden = _forbidden(planned)
+    except (AnalyticsError, OSError, MemoryError):
+        forbidden = None  # a lake that cannot be read is often what happened
+    kept = publish(planned.target, planned.card, error, None, forbidden)
+    report_shelf.refresh(planned.target.parent, {planned.target.name})
+    return kept
+
+
+def _forbidden(planned: Plan) -> leak_gate.Forbidden:
+    """What may not be read in a report, as far as it is known before that is made."""
+    values = planned.values
+    return leak_gate.Forbidden.of(
+        values["lake"],
+        planned.target.parent,
+        window=Window(planned.card.since, planned.card.until),
+        realms=leak_gate.tenants(values, {}),
+        show_users=bool(values.get("show_users")),
+        notebook=planned.notebook,
+        said=[planned.card.name, planned.target.name, *_said(values)],
+    )
 
 
 def _said(values: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from analytics import leak_gate, reports
-from analytics.errors import ReportError
+from analytics.errors import LakeError, ReportError
 from analytics.leak_gate import Forbidden
 from analytics.report_definitions import Definition
 from analytics.window import Window
@@ -184,6 +184,63 @@ def test_a_report_of_one_tenant_names_no_other_and_none_of_its_runs_and_strategi
     assert "another tenant's strategy" in refused(["acme"], "0d1f-for-acme-north")
     assert "a raw user id" in refused(None, "zoo & co-user-1")
     assert not refused(None, "like-acme-north-user-1, For acme-user-1"), "programs are shown as they are written"
+
+
+def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategies_are_found(
+    table: Table, fresh: Lake, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {realm: table.insert(realmId=realm, externalUserId=f"{realm}-user-1") for realm in ("acme", "beta-park")}
+    # Names that another tenant has chosen, and whether they can be told from a report's own words.
+    names = {
+        "Moonlit marathon": True,
+        "report": False,
+        "10 July 2026, quiet runs": False,
+        "Harvest": False,
+        "acme": False,
+    }
+    for realm, name in [("acme", "Harvest"), *(("beta-park", name) for name in names)]:
+        table.execute(
+            'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
+            "values (gen_random_uuid(), %s, %s, 'DSL_FULL', '{}', 1, 'PUBLISHED')",
+            (realm, name),
+        )
+    table.extract(fresh)
+    known = Forbidden.of(fresh.root, window=Window.parse("2026-07-07", "2026-07-10"), realms=["acme"], env={})
+
+    def found(text: str) -> bool:
+        (folder / "summary.json").write_text(text, encoding="utf-8")
+        return not leak_gate.is_clean(folder / "summary.json", known)
+
+    assert {name: found(json.dumps({"sentence": f"it met {name} twice"})) for name in names} == names
+    assert found('{"family_name": "10 July 2026, quiet runs"}'), "no other strategy of this name is in sight"
+    assert not found('{"family_name": "Harvest"}'), "it has one of this name, too"
+
+    planned = reports.plan(
+        Definition("nightly", "runaway_rules"), tmp_path / "out",
+        {"realm": "acme", "since": "2026-07-07", "until": "2026-07-10", "lake": str(fresh.root)},
+    )  # fmt: skip
+    secret = ("beta-park", "Moonlit marathon", ids["beta-park"], "acme-user-1")
+    error = ReportError(f"in rule 7 after {ids['acme']}: {', '.join(secret)}", hint="look at Moonlit marathon")
+
+    def published() -> tuple[str, str]:
+        page = reports.publish_failure(planned, error)
+        files = [page, page.with_name("card.json"), page.parents[1] / "index.html"]
+        return page.read_text(encoding="utf-8"), "".join(path.read_text(encoding="utf-8") for path in files)
+
+    page, every = published()
+    assert "in rule 7" in page and ids["acme"] in page, "its own run may be named"
+    assert not [text for text in secret if text in every]
+    # What cannot be searched is published without its words, not left out.
+    monkeypatch.setattr("analytics.leak_gate.Forbidden.of", Exploding.of)
+    page, every = published()
+    assert "ReportError: its words are not shown" in page and "strategy-analytics report" in page
+    assert not [text for text in ("rule 7", *secret) if text in every]
+
+
+class Exploding:
+    @staticmethod
+    def of(*_: object, **__: object) -> Forbidden:
+        raise LakeError("a file is damaged", hint="")
 
 
 def test_a_word_that_stands_in_reports_anyway_silences_nobody_though_it_is_a_users_id(

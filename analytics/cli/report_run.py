@@ -98,7 +98,7 @@ def _progress(outcome: Outcome) -> None:
 
 
 def _why(outcome: Outcome) -> str:
-    return f": {visible(outcome.card.verdict)}" if outcome.state == "failed" else ""
+    return f": {visible(outcome.said or outcome.card.verdict)}" if outcome.state == "failed" else ""
 
 
 def _row(outcome: Outcome) -> tuple[str, str, str, str, float, str]:

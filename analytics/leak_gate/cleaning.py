@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from analytics.leak_gate.forbidden import Forbidden
-from analytics.leak_gate.ids import keys, standing
+from analytics.leak_gate.gate import strategy_keys
+from analytics.leak_gate.ids import LONG, keys, standing
 from analytics.people.telling import is_telling
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
@@ -71,7 +72,9 @@ def clean(notebook: Path, forbidden: Forbidden, published: Path | None = None) -
 
 
 def clean_text(text: str, forbidden: Forbidden) -> str:
-    """A message without secrets, users' ids, folders of this machine and control characters; the rest stays readable.
+    """A message without secrets, users' ids, other tenants, folders of this machine and control characters.
+
+    The rest stays readable.
 
     Args:
         text: Of an error, or what a cell printed.
@@ -86,10 +89,20 @@ def clean_text(text: str, forbidden: Forbidden) -> str:
         end = r"(?![\w-])" if folder.count("/") > 1 else r"(?=/)"
         text = re.sub(rf"(?<![\w.~-]){re.escape(folder)}{end}", f"<{what.removeprefix('the ')}>", text)
     text = _INSTALLED.sub(r"\1", text)
-    for names, least in ((forbidden.users, 8), (forbidden.realms, 4)):
-        known = keys(names, lambda found, least=least: is_telling(found, least))  # type: ignore[misc]
-        for made, _ in list(standing(text, known)):
-            text = re.sub(rf"(?<!\w){re.escape(made.text)}", "•••", text)
+    for known, leaked in (
+        (keys(forbidden.users, lambda found: is_telling(found, 8)), forbidden.leaked_users),
+        (
+            keys(forbidden.realms, lambda found: is_telling(found, 4)),
+            lambda found: forbidden.without_authors_words(found, rows=True),
+        ),
+        (strategy_keys(forbidden.strategies), forbidden.strategies_among),
+    ):
+        found = {known[made]: made for made, _ in standing(text, known)}
+        for name in leaked(list(found)) if found else ():
+            text = re.sub(rf"(?<!\w){re.escape(found[name].text)}", "•••", text)
+    others = forbidden.ids_of_others({match[0] for match in LONG.finditer(text)}) if forbidden.own is not None else ()
+    for name in sorted(others, key=len, reverse=True):
+        text = text.replace(name, "•••")
     return text
 
 

@@ -39,6 +39,7 @@ class Forbidden:
         folders: Absolute paths of this machine, and what each is.
         users: Ids of users; empty when they may be shown.
         realms: Other tenants; empty for a report of all of them.
+        strategies: Names of their strategies.
         own: The tenants it is about; ``None`` for all.
         lake: For what is asked only when something was found.
         window: Which runs it can show.
@@ -52,6 +53,7 @@ class Forbidden:
     folders: Mapping[str, str]
     users: frozenset[str] = frozenset()
     realms: frozenset[str] = frozenset()
+    strategies: frozenset[str] = frozenset()
     own: tuple[str | None, ...] | None = None
     lake: Warehouse | None = field(default=None, repr=False)
     window: Window | None = None
@@ -108,7 +110,14 @@ class Forbidden:
         if realms is None or self.lake is None:
             return self
         others = frozenset(realm for realm in self.lake.realms if realm and realm not in realms)
-        return replace(self, own=tuple(realms), realms=others)
+        named = self.lake.sql(
+            sql.text("leaks", "strategies_of_others"),
+            own=[realm for realm in realms if realm is not None],
+            null_is_own=None in realms,
+        )
+        return replace(
+            self, own=tuple(realms), realms=others, strategies=frozenset(name for (name,) in named.fetchall())
+        )
 
     @functools.cached_property
     def _in_sight(self) -> Warehouse:
@@ -161,6 +170,11 @@ class Forbidden:
         own = {word for (word,) in asked.fetchall()}
         others = self.without_authors_words([word for word in left if word not in own], rows=True)
         return [word for word in left if word in own or word in others]
+
+    def strategies_among(self, found: Sequence[str]) -> list[str]:
+        """Those names of others' strategies that neither the reports nor the authors in sight write anyway."""
+        shown = () if self.lake is None else self._in_sight.realms
+        return self.without_authors_words([name for name in found if name not in shown], rows=True)
 
     def without_authors_words(self, found: Sequence[str], *, rows: bool, own: bool = True) -> list[str]:
         """Those words that neither the reports nor the authors in sight write anyway.

@@ -12,16 +12,17 @@ from analytics.errors import ReportError
 from analytics.leak_gate import ids
 from analytics.leak_gate.forbidden import Forbidden
 from analytics.leak_gate.texts import Told, told
-from analytics.leak_gate.vocabulary import is_own_phrase, is_own_word
+from analytics.leak_gate.vocabulary import are_own_words, is_own_phrase, is_own_word
 from analytics.people.telling import is_telling
 
 _PICTURES = (".png", ".jpg", ".webp")
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://([^\s\"'<>/?#]+)", re.IGNORECASE)
-_LONG_ID = re.compile(r"(?<![\w-])(?=[\w-]*\d)[\w-]{8,80}(?![\w-])")
 _WHO = re.compile(r'<section id="who".*?</section>', re.S)
 _AUTHOR = re.compile(r"<bdi[^>]*>([^<]*)</bdi>")
 _USER, _REALM = "a raw user id", "the name of another tenant"
 _ERASED = "an id of somebody who was erased"
+_STRATEGY = "the name of another tenant's strategy"
+_OF_STRATEGY = re.compile(r"family(_?name)?|strategy(_?name)?|against", re.IGNORECASE)
 _LEAST = {_USER: 8, _REALM: 4}
 _DIGITS = 8
 _MOST = 200
@@ -83,7 +84,7 @@ def _repair(kinds: Sequence[str]) -> str:
         )
     if kinds == [_USER]:
         return "where its readers may know the users, render it with --show-users"
-    if kinds == [_REALM]:
+    if set(kinds) <= {_REALM, _STRATEGY}:
         return "where its readers may know all tenants, render it without --realm"
     return "look there for who wrote it; change a secret that others have seen"
 
@@ -109,8 +110,10 @@ def search(file: Told, forbidden: Forbidden) -> Iterator[Leak]:
     for kind, names in ((_USER, forbidden.users), (_REALM, forbidden.realms)):
         for place in _names(kind, names, file, forbidden):
             yield Leak(kind, file.name, place)
+    for place in _strategies(file, forbidden):
+        yield Leak(_STRATEGY, file.name, place)
     if forbidden.own is not None:
-        there = {match[0]: match.start() for match in _LONG_ID.finditer(file.text)}
+        there = {match[0]: match.start() for match in ids.LONG.finditer(file.text)}
         for name, of in forbidden.ids_of_others(there).items():
             yield leak(f"the id of another tenant's {of}", there[name])
 
@@ -173,6 +176,31 @@ def _names(kind: str, names: frozenset[str], file: Told, forbidden: Forbidden) -
             named.setdefault(text, at)
     for text in forbidden.without_authors_words(list(islice(named, _MOST)), rows=kind == _REALM, own=False):
         yield file.place(named[text])
+
+
+def _strategies(file: Told, forbidden: Forbidden) -> Iterator[str]:
+    """Where names of others' strategies stand. One made of the reports' own words counts only where it is a whole value."""
+    if not forbidden.strategies:
+        return
+    known = strategy_keys(forbidden.strategies)
+    found = {known[made]: file.place(at) for made, at in islice(ids.standing(file.text, known), _MOST)}
+    for cell in _AUTHOR.finditer(file.text):
+        if cell[1] in forbidden.strategies and not is_own_word(cell[1]):
+            found.setdefault(cell[1], file.place(cell.start()))
+    for name in forbidden.strategies_among(list(found)) if found else ():
+        yield found[name]
+    named = {
+        text: place
+        for key, text, place in file.keyed
+        if text in forbidden.strategies and text not in found and _OF_STRATEGY.fullmatch(key)
+    }
+    for name in forbidden.without_authors_words(list(islice(named, _MOST)), rows=True, own=False):
+        yield named[name]
+
+
+def strategy_keys(names: Iterable[str]) -> dict[ids.Key, str]:
+    """Those names of strategies that cannot stand in a report by chance, as they are looked for."""
+    return ids.keys(names, lambda text: is_telling(text) and not are_own_words(text))
 
 
 def _is_telling(text: str, least: int) -> bool:

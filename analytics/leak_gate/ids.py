@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 _WORD = re.compile(r"\w+")
+LONG = re.compile(r"(?<![\w-])(?=[\w-]*\d)[\w-]{8,80}(?![\w-])")
+"""What may be the id of a run or a strategy."""
 _HEAD = 40
 """A page shortens long names; so many of their letters are there."""
 _FEW = 50

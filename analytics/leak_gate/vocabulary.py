@@ -38,6 +38,12 @@ def is_own_word(text: str) -> bool:
     return words.issuperset(made.words) and made.at(vocabulary) >= 0
 
 
+def are_own_words(text: str) -> bool:
+    """Each of its words stands in some report, or is a number: together they may stand in one, whoever else says them."""
+    words = _vocabulary()[1]
+    return all(word.isdigit() or word in words for word in words_of(text))
+
+
 def is_own_phrase(text: str) -> bool:
     """Several words that stand beside each other in a text of the reports."""
     return text in _vocabulary()[0]
