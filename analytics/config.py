@@ -157,6 +157,12 @@ def _unquoted(source: Mapping[str, str]) -> Mapping[str, str]:
     return source
 
 
+def home() -> Path | None:
+    """The user's own folder; None for a number without an entry among the users, as a container's is."""
+    found = _at_home("~")
+    return None if found == "~" else Path(found)
+
+
 def _at_home(said: str) -> str:
     """A path without its tilde, where no shell has seen it. Path's own way raises for strangers, and would change an address."""
     return os.path.expanduser(said)  # noqa: PTH111

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics import scratch
-from analytics.config import child_environment
+from analytics.config import child_environment, home
+from analytics.errors import ReportError
+
+_HINT = "its own words are on stderr: a package that is missing, no memory, no loopback network"
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -26,6 +29,7 @@ def execute(notebook: Path, executed: Path, values: Mapping[str, Any]) -> None:
     Raises:
         papermill.exceptions.PapermillExecutionError: A cell failed.
         nbclient.exceptions.DeadKernelError: The kernel did.
+        ReportError: It did not start.
     """
     from jupyter_core.utils import ensure_event_loop
 
@@ -36,6 +40,10 @@ def execute(notebook: Path, executed: Path, values: Mapping[str, Any]) -> None:
         def run() -> None:
             try:
                 _papermill(notebook, executed, values, _manager(private, kernels))
+            except RuntimeError as error:
+                # The client's word for a kernel that ended, or was silent, before the first cell; later ones have a class.
+                is_start = type(error) is RuntimeError and str(error).startswith("Kernel ")
+                failures.append(ReportError(f"no kernel started: {error}", hint=_HINT) if is_start else error)
             except BaseException as error:  # raised again below
                 failures.append(error)
             finally:
@@ -77,13 +85,15 @@ def _manager(private: Path, kernels: list[AsyncKernelManager]) -> type[AsyncKern
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager as Manager
 
-    package = Path(__file__).parents[1]
+    package, own = Path(__file__).parents[1], home()
     spec = KernelSpec(
         # Without the working folder among the places of modules: whoever may write there would be run.
         argv=[sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         # Files of settings and of starts in somebody's home folder are for their own sessions.
+        # That folder may not be there at all, nor be writable: a container's user has none.
         env={
-            "IPYTHONDIR": str(private / "ipython"),
+            **{name: str(private / "jupyter") for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")},
+            **({} if own is not None and own.is_dir() else {"HOME": str(private)}),
             "TMPDIR": str(private),
             "PYTHONPATH": child_environment(package)["PYTHONPATH"],
         },

@@ -27,7 +27,7 @@ from analytics.report_cards import FAILED, Card
 from analytics.report_definitions import Definition
 from analytics.report_folders import sweep
 from analytics.report_jobs import Job, fingerprint, is_current, jobs
-from analytics.report_worker import LET_GO_SECONDS, order
+from analytics.report_worker import LET_GO_SECONDS, STOPPED, order
 from analytics.reports import Plan, publish_failure
 
 _LAST_WORDS = 400
@@ -266,7 +266,7 @@ class _Runner:
 
     def _publish(self, planned: Plan, code: int | None, words: str, minutes: float) -> Card:
         """A failure that the process could not tell itself."""
-        if code is None and self.stopped.is_set():
+        if code == STOPPED or (code is None and self.stopped.is_set()):  # systemd asks every process of a unit to end
             error = ReportError("the run was interrupted", hint="run it again")
         elif code is None:
             error = ReportError(

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
 
-from analytics.config import secret_variables
+from analytics.config import home, secret_variables
 from analytics.object_store import LakePath
 
 _TELLING, _LONG = 6, 12
@@ -68,10 +68,10 @@ def folders(lake: LakePath | None, out: Path | None) -> dict[str, str]:
         (lake if isinstance(lake, Path) else None, "the lake's folder"),
         (out, "the folder of reports"),
         (Path.cwd(), "the working folder"),
-        (Path.home(), "the home folder"),
+        (home(), "the home folder"),
         (Path(sys.prefix), "the folder of Python"),
         (Path(str(resources.files("analytics"))).parent, "the folder of the package"),
-        (Path(tempfile.gettempdir()), "the folder of temporary files"),
+        (_temporary(), "the folder of temporary files"),
     ]
     found: dict[str, str] = {}
     for path, what in named:
@@ -80,6 +80,13 @@ def folders(lake: LakePath | None, out: Path | None) -> dict[str, str]:
                 found.setdefault(str(form), what)
     # The longest first: a lake in the home folder is named as the lake.
     return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+
+
+def _temporary() -> Path | None:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # a container may have none
+        return None
 
 
 def is_telling(text: str) -> bool:
@@ -124,11 +131,12 @@ def _passwords(value: str) -> list[str]:
 
 
 def _files(variables: Mapping[str, str]) -> list[tuple[Path, str]]:
-    home = Path.home()
-    return [
-        (Path(variables.get("PGPASSFILE") or home / ".pgpass"), "the password file"),
-        (Path(variables.get("PGSERVICEFILE") or home / ".pg_service.conf"), "the service file"),
+    own = home()
+    named = [
+        (variables.get("PGPASSFILE") or (own and own / ".pgpass"), "the password file"),
+        (variables.get("PGSERVICEFILE") or (own and own / ".pg_service.conf"), "the service file"),
     ]
+    return [(Path(path), what) for path, what in named if path]
 
 
 def _kept(path: Path) -> list[str]:
