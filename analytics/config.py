@@ -120,7 +120,7 @@ class Settings:
             database_url=database_url or source.get("ANALYTICS_DATABASE_URL") or source.get("DATABASE_URL") or "",
             lake=place(lake or source.get("ANALYTICS_LAKE") or "lake"),
             lake_is_default=not (lake or source.get("ANALYTICS_LAKE")),
-            reports=Path(_at_home(str(reports or source.get("ANALYTICS_REPORTS") or "reports/out"))),
+            reports=_folder(str(reports or source.get("ANALYTICS_REPORTS") or "reports/out")),
             rates=Rates.read(_at_home(str(file)), otherwise=otherwise, otherwise_is_default=rate is None)
             if file
             else Rates((), otherwise, rate is None),
@@ -155,6 +155,16 @@ def _unquoted(source: Mapping[str, str]) -> Mapping[str, str]:
                 hint=f"write {name}=value without them: no shell reads this file",
             )
     return source
+
+
+def _folder(said: str) -> Path:
+    """A folder of this machine."""
+    if re.match(r"[a-z][a-z0-9+.-]+:/", said, re.IGNORECASE):
+        raise ConfigurationError(
+            f"the folder of reports is an address: {said!r}",
+            hint="reports are written to a disk: name a folder, and copy it to the bucket afterwards",
+        )
+    return Path(_at_home(said))
 
 
 def home() -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -60,10 +61,11 @@ def staging(out: Path) -> Iterator[Path]:
 def put_in_place(made: Path, target: Path) -> None:
     """Swap the finished folder in; the old one stays until the new one is there."""
     made.chmod(0o777 & ~_umask())  # what is published may be read as any other file
-    if target.exists():
-        remove(target, made)
-    else:
-        made.replace(target)
+    with turn(target.parent):
+        if target.exists():
+            remove(target, made)
+        else:
+            made.replace(target)
 
 
 def remove(target: Path, successor: Path | None = None) -> None:
@@ -93,3 +95,18 @@ def _umask() -> int:
     mask = os.umask(0o077)  # what another thread makes meanwhile is for the owner alone
     os.umask(mask)
     return mask
+
+
+@contextlib.contextmanager
+def turn(out: Path) -> Iterator[None]:
+    """One at a time: of two reports that end together, the later must see the earlier."""
+    out.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        with contextlib.suppress(
+            OSError
+        ):  # some network file systems lock no folders: then the next report mends the index
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from analytics import page, report_cards
 from analytics.page import number as write
 from analytics.report_cards import Card
-from analytics.report_folders import remove, sweep
+from analytics.report_folders import remove, sweep, turn
 from analytics.stories import report_index
 from analytics.window import ONE_DAY, midnight
 
@@ -28,7 +27,7 @@ def refresh(out: Path, changed: Collection[str] = ()) -> None:
         out: Folder of reports.
         changed: Names of folders that came or changed.
     """
-    with _turn(out):
+    with turn(out):
         cards = report_cards.shelf(out)
         _link(out, cards, changed)
         _write(out / "index.html", report_index.document(cards, made_at=datetime.now(UTC)))
@@ -51,7 +50,7 @@ def expire(out: Path, name: str, keep_days: int, today: date) -> list[str]:
     if not keep_days:
         return []
     limit = midnight(today - keep_days * ONE_DAY)
-    with _turn(out):
+    with turn(out):
         sweep(out)
         cards = [card for card in report_cards.shelf(out) if card.name == name and card.every]
         last = {card.row: card.folder for card in cards if not card.is_failed}
@@ -92,18 +91,3 @@ def _write(path: Path, text: str) -> None:
     staged = path.with_name(f".{path.name}.{os.getpid()}")
     staged.write_text(text, encoding="utf-8")
     staged.replace(path)
-
-
-@contextlib.contextmanager
-def _turn(out: Path) -> Iterator[None]:
-    """One at a time: of two reports that end together, the later must see the earlier."""
-    out.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(out, os.O_RDONLY)
-    try:
-        with contextlib.suppress(
-            OSError
-        ):  # some network file systems lock no folders: then the next report mends the index
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analytics import report_folders, report_kernel, scratch
-from analytics.errors import ReportError
+from analytics.config import Settings
+from analytics.errors import ConfigurationError, ReportError
 from analytics.leak_gate import Forbidden
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def test_a_command_that_is_asked_to_end_in_the_midst_of_a_query_ends_at_once_and
 ) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     endless = "select count(*) from range(10000000000000) t(i) where i % 7 = 3"
-    words = [sys.executable, "-m", "analytics", "query", "--lake", str(lake.root), endless]
+    words = [sys.executable, "-m", "analytics", "query", "--lake", str(lake.root), "--all-realms", endless]
     child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         while child.poll() is None and not list(tmp_path.glob(f"{scratch.PREFIX}*")):
@@ -97,6 +98,11 @@ def test_a_user_without_a_home_and_a_system_without_temporary_files_are_no_fault
         assert private.parent == tmp_path
     with pytest.raises(FileNotFoundError), scratch.folder():
         pass
+
+
+def test_reports_are_not_written_into_a_folder_named_like_an_address() -> None:
+    with pytest.raises(ConfigurationError, match="is an address"):
+        Settings.from_env({"ANALYTICS_REPORTS": "s3://bucket/reports"})
 
 
 def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(

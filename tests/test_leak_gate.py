@@ -303,6 +303,7 @@ print("lake", lake, "at", os.getcwd())
 warnings.warn("from " + os.path.expanduser("~") + "/x")
 note(said)"""
 STOP = """import sys
+assert "" not in sys.path and sys.flags.safe_path, "a module of the working folder would be run"
 if said == "stop":
     raise ValueError(f"no {lake} for {sys.prefix}/x, \\x1b[31mred")"""
 
