@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def _manager(private: Path, kernels: list[AsyncKernelManager]) -> type[AsyncKern
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager as Manager
 
-    package, own = Path(__file__).parents[1], home()
+    package, own = Path(str(resources.files("analytics"))).parent, home()
     spec = KernelSpec(
         # Without the working folder among the places of modules: whoever may write there would be run.
         argv=[sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
