@@ -40,7 +40,6 @@ ORDER = (
         "increments",
         "replicas",
         "counters",
-        "horizon",
         "transaction_ids",
         "model",
         "horizon",
