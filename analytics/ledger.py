@@ -8,11 +8,18 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from analytics import formats, shapes, transaction_ids
-from analytics.model import DayRecord, Fingerprint, NotWaitedFor, OpenTransaction, Partition, PartitionInfo
+from analytics import formats, shapes
+from analytics.model import (
+    DayRecord,
+    Fingerprint,
+    NotWaitedFor,
+    OpenTransaction,
+    Partition,
+    PartitionInfo,
+    TransactionIds,
+)
 from analytics.object_store import LakePath
 from analytics.rates import RateStep
-from analytics.transaction_ids import TransactionIds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -169,7 +176,7 @@ def _rate(value: Any) -> float:
 
 def _ids(source: dict[str, Any]) -> TransactionIds | None:
     said = shapes.text_or_none(source.get("transaction_ids"))  # older ledgers lack it
-    return None if said is None else transaction_ids.parse(said)
+    return None if said is None else TransactionIds.parse(said)
 
 
 def _span(item: dict[str, Any]) -> NotWaitedFor:

@@ -10,10 +10,10 @@ from datetime import date, timedelta
 from analytics import origin
 from analytics.lake import Lake
 from analytics.lake_names import day_of
-from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter, Span
+from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter, Span, TransactionIds
 from analytics.object_store import readable
 from analytics.rates import Rates, RateStep
-from analytics.transaction_ids import TransactionIds, may_repeat
+from analytics.transaction_ids import may_repeat
 from analytics.window import Window
 
 MOST_ROWS_AT_ONCE = 2_000_000

@@ -18,12 +18,11 @@ from analytics.connect import Session, connect
 from analytics.copy_stream import copy_blocks
 from analytics.errors import SourceAccessError, SourceError, SourceSchemaError
 from analytics.horizon import COMMIT_LAG, read_horizon
-from analytics.model import Fingerprint, Horizon, Partition, RealmFilter, Span
+from analytics.model import Fingerprint, Horizon, Partition, RealmFilter, Span, TransactionIds
 from analytics.scan_plan import should_avoid_whole_table
 from analytics.server_errors import explain
 from analytics.source_programs import UnreadColumns, select_definitions, unread_columns
 from analytics.source_table import DEFINITION_TABLE, LOG_TABLE, Changes, check_log_table, ids_twice
-from analytics.transaction_ids import TransactionIds
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:

@@ -12,74 +12,11 @@ A counter that went back and has passed its old place before the next run looks 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from analytics.model import TransactionIds
 
 FAR = 2**31
 """Transactions after which a partition is read again. A row's own id is at most 2^31 older than the transaction that reads it, or
 it is frozen; so none comes twice before 2^32."""
-
-_TEXT = re.compile(r"(\d*)/(\d*)/(\d+)/(\d*)/([0-9a-f]*)", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionIds:
-    """What the transaction ids of a fingerprint were counted by.
-
-    Attributes:
-        server: The system identifier; ``None`` where it is not told.
-        timeline: Of the server's write-ahead log; ``None`` where it is not told.
-        era: How often the lake has seen the counter go back.
-        reached: The next id, in 64 bits; ``None`` where it is not told.
-        columns: Which columns of the table the rows' values are of, as a hash; empty where it is not told.
-    """
-
-    server: str | None = None
-    timeline: int | None = None
-    era: int = 0
-    reached: int | None = None
-    columns: str = ""
-
-    def __str__(self) -> str:
-        def said(value: object) -> str:
-            return "" if value is None else str(value)
-
-        return f"{said(self.server)}/{said(self.timeline)}/{self.era}/{said(self.reached)}/{self.columns}"
-
-    def following(self, known: Iterable[TransactionIds | None], *, is_standby: bool) -> TransactionIds:
-        """The same in the era it belongs to.
-
-        Args:
-            known: What the lake remembers.
-            is_standby: One may lag behind what was read from the primary, so that it says less is no sign.
-        """
-        here = [k for k in known if k and (k.server, k.timeline) == (self.server, self.timeline)]
-        era = max((k.era for k in here), default=0)
-        before = max((k.reached or 0 for k in here if k.era == era), default=0)
-        went_back = not is_standby and self.reached is not None and self.reached < before
-        return replace(self, era=era + went_back)
-
-
-def parse(text: str) -> TransactionIds:
-    """What ``str`` made of it.
-
-    Raises:
-        ValueError: It is damaged.
-    """
-    return _parsed(text)
-
-
-@lru_cache(maxsize=1024)
-def _parsed(text: str) -> TransactionIds:
-    found = _TEXT.fullmatch(text)
-    if not found:
-        raise ValueError("no transaction ids")
-    server, timeline, era, reached, columns = found.groups()
-    return TransactionIds(
-        server or None, int(timeline) if timeline else None, int(era), int(reached) if reached else None, columns
-    )
 
 
 def may_repeat(known: TransactionIds | None, found: TransactionIds | None) -> str | None:

@@ -14,7 +14,8 @@ import pytest
 
 from analytics.demo.server import EmbeddedServer
 from analytics.lake import Lake
-from analytics.transaction_ids import FAR, TransactionIds, may_repeat, parse
+from analytics.model import TransactionIds
+from analytics.transaction_ids import FAR, may_repeat
 from analytics.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ ONE = TransactionIds("7", 1, 0, 1_000, "0f")
 def test_what_may_repeat_and_what_cannot(found: TransactionIds, is_standby: bool, says: str | None) -> None:
     why = may_repeat(ONE, found.following([ONE, None], is_standby=is_standby))
     assert (says is None and why is None) or (says and why and says in why)
-    assert parse(str(found)) == found
+    assert TransactionIds.parse(str(found)) == found
 
 
 def test_a_counter_that_went_back_once_is_remembered_when_it_has_passed_its_old_place() -> None:
@@ -56,7 +57,7 @@ def test_a_counter_that_went_back_once_is_remembered_when_it_has_passed_its_old_
 @pytest.mark.parametrize("text", ["", "7/1/0/5", "x/1/0/5/", "7/1//5/", "7/1/0/5/6/", "7/-1/0/5/"])
 def test_a_ledger_that_says_something_else_is_damaged(text: str) -> None:
     with pytest.raises(ValueError, match="no transaction ids"):
-        parse(text)
+        TransactionIds.parse(text)
 
 
 def points(lake: Lake) -> list[tuple[Any, ...]]:
