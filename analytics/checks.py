@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analytics import cross_checks, day_files, program_files, reading, resurfaced, schema, sql, strangers
+from analytics import cross_checks, day_files, program_files, reading, schema, sql, strangers
 from analytics.lake import Lake
 from analytics.lake_names import realm_directory
 from analytics.model import DayRecord
@@ -114,6 +114,8 @@ def _on_disk(
     connection: duckdb.DuckDBPyConnection, lake: Lake, realms: Sequence[str | None] | None, key: PseudonymKey | None
 ) -> Iterator[None]:
     """The tables that are not views over the lake, for as long as checks run."""
+    from analytics import resurfaced  # it can write as well, with compilers: who opens a lake needs neither
+
     records = {day: lake.recorded(day) for day in lake.recorded_days()}
     folders = None if realms is None else {realm_directory(realm) for realm in realms}
     found = [

@@ -37,7 +37,7 @@ def found(frame: pd.DataFrame, days: int = logs.WINDOW_DAYS) -> Incident:
 def said(incident: Incident) -> str:
     """Everything the page says of it in sentences."""
     window = incident.after.rows if incident.after else pd.DataFrame()
-    told = verdict.decide(incident, [], None, FAMILY, window, Coverage([], [], [], None, [0.05]))
+    told = verdict.decide(incident, [], None, FAMILY, window, Coverage([], [], [], [], None, [0.05]))
     todo = [f"{plain(todo.text)} {plain(todo.note or '')}" for todo in advice.actions(incident, FAMILY, None)]
     return spaced("\n".join([told.text, plain(told.status or ""), verdict.since_sentence(incident, []), *todo]))
 
@@ -214,6 +214,6 @@ def test_a_strategy_whose_runs_have_all_failed_always_is_not_told_as_quiet() -> 
     frame = rows(["DSL_ARITH_TYPE_MISMATCH"] * 3_000)
     late = frame["created_at"] >= SINCE + timedelta(days=1)
     told = find_incident(frame, SINCE + timedelta(days=1), SINCE + timedelta(days=3))
-    sentence = verdict.decide(told, [], None, FAMILY, frame[late], Coverage([], [], [], None, [0.05])).text
+    sentence = verdict.decide(told, [], None, FAMILY, frame[late], Coverage([], [], [], [], None, [0.05])).text
     assert f"all {int(late.sum()):,} logged runs failed with DSL_ARITH_TYPE_MISMATCH" in spaced(sentence)
     assert "at most 58 ok runs happened beside them" in spaced(sentence)

@@ -87,7 +87,8 @@ def marked(lake: Lake) -> object:
 
 
 def keyed(lake: Lake) -> object:
-    return policy.key_id_of(lake.root).upper()
+    found = policy.remembered(lake.root)
+    return found.key_id.upper(), sorted(found.keys_before or ())
 
 
 def buried(lake: Lake) -> object:

@@ -459,7 +459,7 @@ def verdict_of(found: Incident) -> str:
     window = found.after.rows if found.after else log([], 2, 1.0)
     assert advice.actions(found, FAMILY, None)
     assert verdict.since_sentence(found, activations(window))
-    return verdict.decide(found, [], None, FAMILY, window, Coverage([], [], [], None, [0.05])).text
+    return verdict.decide(found, [], None, FAMILY, window, Coverage([], [], [], [], None, [0.05])).text
 
 
 # ---- wolves --------------------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ from analytics.extraction import extract
 from analytics.lake import Lake
 from analytics.model import Partition
 from analytics.opening import open_lake
+from analytics.people import erased
+from analytics.people.pseudonyms import PseudonymKey
 from analytics.rates import Rates
 from analytics.warehouse import Warehouse
 from analytics.window import Window
@@ -294,8 +296,20 @@ def cut_day_file(lake: Lake) -> None:
     path.write_bytes(b"PAR1")
 
 
+def bury(lake: Lake) -> None:
+    """Somebody whose rows are in the lake is in a tombstone as well: what a backup put back looks like."""
+    user = pq.read_table(lake.path("executions", ACME), columns=["external_user_id"])[0].drop_null()[0].as_py()
+    name, secret = erased.new_secret()
+    key = PseudonymKey(bytes.fromhex(secret.strip()))
+    stone = erased.Tombstone(erased.digest_of(key, user), "", None, {"partitions": [], "length": len(user)})
+    for file, text in ((name, secret), (stone.name, stone.to_json())):
+        (lake.root / erased.FOLDER).mkdir(exist_ok=True)
+        (lake.root / erased.FOLDER / file).write_text(text, encoding="utf-8")
+
+
 PLANTED: dict[str, Callable[[Lake], None]] = {
     "day_files_agree_with_partitions": cut_day_file,
+    "erased_stay_erased": bury,
     "execution_ids_unique": in_executions(lambda rows: rows.append(rows[0])),
     "failures_carry_no_trace": in_executions(lambda rows: ok_with_trace(rows).update(status="error")),
     "files_agree_with_each_other": lambda lake: shutil.rmtree(lake.root / "ledger"),

@@ -52,6 +52,9 @@ class Log:
     def identity(self) -> dict[str, str]:
         return {"database": "odd", "database_oid": "1", "system_identifier": "1"}
 
+    def transaction_ids(self) -> None:
+        """They are not told."""
+
     def ask(self, name: str, parameters: object = None) -> list[dict[str, Any]]:
         raise SourceError(f"there is no server to be asked for {name}")
 

@@ -154,7 +154,7 @@ def _ask(connection: duckdb.DuckDBPyConnection, lake: Path, table: str, what: st
 def ledger_of(lake: Path) -> Ledger:
     """(rows, sum of the ids' beginnings) that the ledger tells of every partition; its files are whole or not there."""
     told: Ledger = {}
-    for path in (lake / "ledger").glob("*.json"):
+    for path in (lake / "ledger").glob("day=*.json"):
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -223,7 +223,7 @@ def leftovers(lake: Path) -> list[str]:
         str(path.relative_to(lake))
         for path in lake.rglob("*")
         if path.is_file()
-        and path.name != ".lock"
+        and path.name not in (".lock", "source.json")
         and path.relative_to(lake).parts[0] not in (".set-aside", "days")
         and not (path.name == "part.parquet" or (path.parent.name == "ledger" and path.suffix == ".json"))
     ) + ([".tmp"] if (lake / ".tmp").exists() else [])
