@@ -38,7 +38,11 @@ class Answer:
 
         @functools.wraps(value)
         def called(*args: Any, **options: Any) -> Any:
-            return self._made(lambda: getattr(self._relation, name)(*map(_plain, args), **options))
+            return self._made(
+                lambda: getattr(self._relation, name)(
+                    *map(_plain, args), **{key: _plain(option) for key, option in options.items()}
+                )
+            )
 
         return called
 
@@ -47,6 +51,9 @@ class Answer:
 
         found = self._asked(ask)
         return Answer(found, self._asked) if isinstance(found, duckdb.DuckDBPyRelation) else found
+
+    def __dir__(self) -> list[str]:
+        return dir(self._relation)  # what a notebook completes
 
     def __getitem__(self, columns: Any) -> Any:
         return self._made(lambda: self._relation[columns])

@@ -181,6 +181,12 @@ def test_no_rows_and_a_refusal_while_reading_are_said_too(opened: OpenLake) -> N
 # ---- IPython ---------------------------------------------------------------------------------------------------------
 
 
+def test_an_answer_can_and_completes_what_duckdbs_relation_can(lake: Lake) -> None:
+    answer = analytics.open_lake(lake.root).sql("select 1 as a, 2 as b")
+    assert {"df", "filter", "join", "columns"} <= set(dir(answer))
+    assert answer.join(other_rel=answer.set_alias("other"), condition="a").fetchall() == [(1, 2, 2)]
+
+
 @pytest.mark.parametrize(
     ("line", "names"),
     [
