@@ -17,12 +17,12 @@ from analytics.version import __version__ as __version__
 if TYPE_CHECKING:
     from analytics.api import explain, extract, gather, open_lake, post_mortem, render, runaway_rules, sampling_audit
     from analytics.errors import AnalyticsError
-    from analytics.warehouse import Warehouse
+    from analytics.warehouse.warehouse import Warehouse
     from analytics.window import Window
 
 _HOMES = {
     "AnalyticsError": "analytics.errors",
-    "Warehouse": "analytics.warehouse",
+    "Warehouse": "analytics.warehouse.warehouse",
     "Window": "analytics.window",
     "explain": "analytics.api",
     "extract": "analytics.api",
@@ -33,6 +33,12 @@ _HOMES = {
     "runaway_rules": "analytics.api",
     "sampling_audit": "analytics.api",
 }
+_MODULES = {
+    "charts": "analytics.reports.charts",
+    "page": "analytics.reports.page",
+    "spark": "analytics.warehouse.spark",
+}
+"""What notebooks and jobs of others import from here; they need not know the room."""
 
 __all__ = [
     "AnalyticsError",
@@ -52,6 +58,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'analytics' has no attribute {name!r}")
 
 

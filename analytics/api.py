@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.config import Settings
 from analytics.errors import UsageError
-from analytics.lake import Lake
-from analytics.object_store import LakePath, place
-from analytics.opening import open_lake, tenant_of, warehouse_of
-from analytics.parameters import typed
-from analytics.report_builders import post_mortem, runaway_rules, sampling_audit
-from analytics.report_definitions import Definition, find
-from analytics.warehouse import Warehouse
+from analytics.lake.lake import Lake
+from analytics.reports.explore.open_lake import open_lake, tenant_of, warehouse_of
+from analytics.reports.parameters import typed
+from analytics.reports.render.builders import post_mortem, runaway_rules, sampling_audit
+from analytics.reports.schedule.definition import Definition, find
+from analytics.storage import LakePath, place
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
+    from analytics.extraction.transfer import Progress
     from analytics.model import ExtractResult
-    from analytics.reports import Rendered
-    from analytics.stories.explained import Explained
-    from analytics.transfer import Progress
+    from analytics.reports.receipt.receipt import Explained
+    from analytics.reports.render.rendering import Rendered
 
 
 @typed
@@ -73,8 +73,8 @@ def extract(
     Raises:
         AnalyticsError: See ``analytics.errors``.
     """
-    from analytics.extraction import extract as _extract  # compilers and a database's client: readers need neither
-    from analytics.people.policy import Policy
+    from analytics.extraction.job import extract as _extract  # compilers and a database's client: readers need neither
+    from analytics.extraction.privacy.policy import Policy
 
     settings = Settings.from_env(
         database_url=database_url,
@@ -133,7 +133,7 @@ def gather(
         UsageError: There is no such share or window, or no folder is named.
         LakeError: There is no lake, or the folder cannot be written.
     """
-    from analytics.fan_out import gather_share
+    from analytics.reports.runaway_shares import gather_share
 
     if str(into) in ("", "."):  # what Path makes of nothing
         raise UsageError("there is no folder to gather into", hint="name one, or s3://bucket/prefix")
@@ -168,7 +168,7 @@ def explain(
         UsageError: Several runs have such an id.
         UnknownNameError: No run has it, or the lake holds no program of that version.
     """
-    from analytics.stories.explained import explain as _explain
+    from analytics.reports.receipt.receipt import explain as _explain
 
     opened = warehouse_of(lake, *tenant_of(realm, no_realm))
     return _explain(opened, execution_id, since=since, until=until, show_users=show_users, versus=versus)
@@ -188,11 +188,11 @@ def render(report: str | Definition, *, out: str | Path | None = None, **paramet
         UsageError: An unknown or mistyped parameter; nothing was run.
         ReportError: The notebook failed; the half-run notebook is kept and the last good report is left alone.
     """
-    from analytics import reports
+    from analytics.reports.render import rendering
 
-    definition = report if isinstance(report, Definition) else find(report, reports.REPORTS)
+    definition = report if isinstance(report, Definition) else find(report, rendering.REPORTS)
     folder = Settings.from_env(reports=out or definition.out or None, sample_rates="").reports
-    return reports.render(reports.plan(definition, folder, parameters))
+    return rendering.render(rendering.plan(definition, folder, parameters))
 
 
 __all__ = ["explain", "extract", "open_lake", "post_mortem", "render", "runaway_rules", "sampling_audit"]

@@ -10,9 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from analytics.errors import ConfigurationError
-from analytics.object_store import LakePath, place
-from analytics.rate_entries import checked_rate
-from analytics.rates import DEFAULT_SAMPLE_RATE, Rates
+from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE, Rates, checked_rate
+from analytics.storage import LakePath, place
 
 _UNSAID = Rates((), DEFAULT_SAMPLE_RATE, otherwise_is_default=True)
 
@@ -94,7 +93,7 @@ class Settings:
             lake: Before ``ANALYTICS_LAKE``, before ``lake``; a folder or ``s3://bucket/prefix``.
             reports: Before ``ANALYTICS_REPORTS``, before ``reports/out``.
             sample_rate: Where the file says none. Before ``ANALYTICS_SAMPLE_RATE``, before 0.05.
-            sample_rates: File of rates, see ``rate_entries``. Before ``ANALYTICS_SAMPLE_RATES``; empty for no file at all.
+            sample_rates: File of rates, see ``sampling_rates``. Before ``ANALYTICS_SAMPLE_RATES``; empty for no file at all.
             counters: Before ``ANALYTICS_COUNTERS``, before none.
             patience: Before ``ANALYTICS_PATIENCE``, before 24 hours; as text ``90s``, ``45m``, ``24h`` or ``2d``.
             retries: Before ``ANALYTICS_RETRIES``, before 5.

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
-from analytics.rates import RateStep
+from analytics.estimates.sampling_rates import RateStep
 from analytics.window import ONE_DAY, Window
 
 _TRANSACTION_IDS = re.compile(r"(\d*)/(\d*)/(\d+)/(\d*)/([0-9a-f]*)", re.ASCII)

@@ -74,8 +74,9 @@ def ours(task: dict[str, Any]) -> Work:
     """The lake's rows; times and traces put together from the columns that hold them."""
     import pyarrow.parquet as pq
 
-    from analytics import api, schema
-    from analytics.flatten import rebuild
+    from analytics import api
+    from analytics.extraction.encode.trace_json import rebuild
+    from analytics.lake import schema
 
     names = {column.source: column.lake for column in schema.EXECUTION_COLUMNS}
 
@@ -146,7 +147,7 @@ def dlt_connectorx(task: dict[str, Any]) -> Work:
     """Read with dlt and its connectorx backend; its own names for the columns are turned back."""
     import pyarrow.parquet as pq
 
-    from analytics import schema
+    from analytics.lake import schema
 
     load = dlt_loader(Path(task["folder"]), "connectorx")
     names = {column.source.lower(): column.source for column in schema.EXECUTION_COLUMNS}

@@ -17,8 +17,8 @@ lake = analytics.open_lake(sys.argv[1])
 print(len(lake._repr_mimebundle_()["text/html"]))
 """
 _SHOW = """
-from analytics.showing import answers
-print(len(answers.shown(lake.sql("{}")).html))
+from analytics.reports.explore import results
+print(len(results.shown(lake.sql("{}")).html))
 """
 _RUN = """
 print(len(lake.run("strategy_summary", since=sys.argv[2], until=sys.argv[3])._repr_html_()))

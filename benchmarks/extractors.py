@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from analytics import schema
+from analytics.lake import schema
 from benchmarks import UnavailableError
 
 Work = Callable[[], dict[str, Any]]
@@ -93,11 +93,11 @@ def ours_jobs_2(task: dict[str, Any]) -> Work:
 
 def ours(task: dict[str, Any], jobs: int = 1) -> Work:
     """Into ``task["lake"]`` where that is given, else into a new lake."""
-    import analytics.transfer  # noqa: F401  # imported ahead, as the peers' libraries are
-    from analytics import extraction
-    from analytics.cli.terminal import few_heaps
-    from analytics.lake import Lake
-    from analytics.rates import Rates
+    import analytics.extraction.transfer  # noqa: F401  # imported ahead, as the peers' libraries are
+    from analytics.cli.output import few_heaps
+    from analytics.estimates.sampling_rates import Rates
+    from analytics.extraction import job
+    from analytics.lake.lake import Lake
     from analytics.window import Window
 
     few_heaps()  # as the command does
@@ -105,7 +105,7 @@ def ours(task: dict[str, Any], jobs: int = 1) -> Work:
     lake = Lake(task.get("lake") or Path(task["folder"]) / "lake")
 
     def work() -> dict[str, Any]:
-        found = extraction.extract(task["url"], lake, Window.parse(task["since"], task["until"]), **options)
+        found = job.extract(task["url"], lake, Window.parse(task["since"], task["until"]), **options)
         steps = {name: round(value, 2) for name, value in found.seconds.items()}
         return {
             "rows": found.row_count,

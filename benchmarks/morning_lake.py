@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from analytics import definitions, parquet_writer, schema
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import RateStep
+from analytics.extraction.encode import parquet_writer
+from analytics.lake import definitions, schema
+from analytics.lake.lake import Lake
 from analytics.model import Fingerprint, Partition, PartitionInfo
-from analytics.rates import RateStep
 from benchmarks import morning_events, post_mortem_events
 from benchmarks.morning_events import CAPPED, GROWING, STORED, Version, fleet, play
 from benchmarks.post_mortem_events import Pool

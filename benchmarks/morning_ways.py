@@ -32,8 +32,9 @@ def sections(task: dict[str, Any]) -> Work:
     import pandas  # noqa: F401  # imports come before the clock
     import scipy.stats  # noqa: F401
 
-    from analytics import api, page
-    from analytics.stories.runaway_rules import RunawayRules
+    from analytics import api
+    from analytics.reports import page
+    from analytics.reports.runaway.report import RunawayRules
 
     def work() -> dict[str, Any]:
         clock = Clock()
@@ -52,7 +53,7 @@ def sections(task: dict[str, Any]) -> Work:
 
 @contextmanager
 def _queries(clock: Clock) -> Iterator[None]:
-    from analytics.warehouse import Warehouse
+    from analytics.warehouse.warehouse import Warehouse
 
     plain = Warehouse.run
 

@@ -20,11 +20,12 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from analytics import definitions, parquet_writer, schema
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import RateStep
+from analytics.extraction.encode import parquet_writer
+from analytics.lake import definitions, schema
+from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
 from analytics.program import generate_ids
-from analytics.rates import RateStep
 from analytics.window import ONE_DAY
 from benchmarks import post_mortem_events
 from benchmarks.post_mortem_events import AMOUNT, Pool, play, program
@@ -172,7 +173,7 @@ def _rows(pool: Pool, version: int, times: Any, chance: np.random.Generator) -> 
 
 
 def rolled_up(table: Any) -> Any:
-    """The day's per-node rollup, as ``analytics.rollup`` has it."""
+    """The day's per-node rollup, as ``analytics.extraction.encode.node_rollup`` has it."""
     with duckdb.connect() as connection:
         connection.register("rows", table)
         return connection.sql(_ROLLUP).to_arrow_table().cast(schema.node_day_schema())

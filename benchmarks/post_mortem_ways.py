@@ -16,7 +16,8 @@ from typing import Any
 
 import duckdb
 
-from analytics import flatten, reports
+from analytics.extraction.encode import trace_json
+from analytics.reports.render import rendering
 from benchmarks import child
 
 Work = Callable[[], dict[str, Any]]
@@ -29,9 +30,10 @@ def sections(task: dict[str, Any]) -> Work:
     import pandas  # noqa: F401  # imports come before the clock
     import scipy.stats  # noqa: F401
 
-    from analytics import api, page
-    from analytics.findings.inquiry import Inquiry
-    from analytics.stories.post_mortem import PostMortem
+    from analytics import api
+    from analytics.findings.post_mortem.post_mortem import Inquiry
+    from analytics.reports import page
+    from analytics.reports.post_mortem.report import PostMortem
 
     def work() -> dict[str, Any]:
         clock = Clock()
@@ -98,7 +100,7 @@ def json_normalize(task: dict[str, Any]) -> Work:
     asked = "select trace, trace_irregular from executions where hash(execution_id) % $modulus = 0"
     rows = lake.sql(asked, modulus=task["one_in"]).fetchall()
     all_rows = lake.sql("select count(*) from executions").fetchall()[0][0]
-    texts = pd.Series([flatten.rebuild(*row) for row in rows])
+    texts = pd.Series([trace_json.rebuild(*row) for row in rows])
 
     def work() -> dict[str, Any]:
         before = child.peak_mb()
@@ -119,7 +121,7 @@ def json_normalize(task: dict[str, Any]) -> Work:
 
 def cells(report: str = "post_mortem") -> list[str]:
     """Names of the methods that a notebook's cells show, in their order: sections added later are timed too."""
-    book = json.loads(reports.notebook_path(report).read_text(encoding="utf-8"))
+    book = json.loads(rendering.notebook_path(report).read_text(encoding="utf-8"))
     found = []
     for cell in book["cells"]:
         source = "".join(cell["source"]) if cell["cell_type"] == "code" else ""

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from analytics import parquet_writer, schema
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import RateStep
+from analytics.extraction.encode import parquet_writer
+from analytics.lake import schema
+from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
-from analytics.rates import RateStep
 from analytics.window import ONE_DAY
 
 FIRST_DAY = date(2026, 6, 1)

@@ -18,11 +18,11 @@ import pytest
 from psycopg import sql
 
 from analytics.demo import UNTIL, Demo, build
-from analytics.extraction import extract
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
-from analytics.rates import Rates
-from analytics.warehouse import Warehouse
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.planted import world
 from tests.planted.causes import CAUSES, LATER

@@ -19,14 +19,14 @@ from typing import Any
 import psycopg
 import pyarrow.parquet as pq
 
-from analytics import day_files
-from analytics.erase import erase
-from analytics.extraction import extract
-from analytics.lake import Lake
-from analytics.people.erased import MARK
-from analytics.people.policy import Policy
-from analytics.rates import Rates
-from analytics.warehouse import Warehouse
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction import day_files
+from analytics.extraction.job import extract
+from analytics.extraction.privacy.policy import Policy
+from analytics.extraction.privacy.tombstones import MARK
+from analytics.lake.lake import Lake
+from analytics.operations.erase import erase
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 from .kills import BrokenPromiseError, Job, prove

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import psycopg
 
-from analytics import day_files
-from analytics.expire import expire
-from analytics.extraction import extract
-from analytics.lake import Lake
-from analytics.rates import Rates
-from analytics.warehouse import Warehouse
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction import day_files
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
+from analytics.operations.expire import expire
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 from .kills import BrokenPromiseError, Job, digests, prove

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from analytics.errors import AnalyticsError, LakeError, LakeLockedError
-from analytics.lake import Lake
-from analytics.object_store import ObjectPath, holder
-from analytics.warehouse import Warehouse
+from analytics.lake.lake import Lake
+from analytics.storage import ObjectPath, holder
+from analytics.warehouse.warehouse import Warehouse
 from tests.store import Request, Spoil, Store
 
 _numbers = itertools.count(1)

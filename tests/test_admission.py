@@ -13,12 +13,12 @@ import pytest
 
 from analytics.cli import main
 from analytics.errors import ConfigurationError
-from analytics.lake import Lake
-from analytics.people.payloads import DROPPED
-from analytics.people.policy import FILE, Policy
-from analytics.people.pseudonyms import PseudonymKey, is_pseudonym
-from analytics.subject import Subject
-from analytics.warehouse import Warehouse
+from analytics.extraction.privacy.field_allowlist import DROPPED
+from analytics.extraction.privacy.policy import FILE, Policy
+from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
+from analytics.lake.lake import Lake
+from analytics.operations.person import Subject
+from analytics.warehouse.warehouse import Warehouse
 from tests.conftest import Table
 
 SECRET = "6f1d0c5be2a94783aa10d2f4c7e85b39"  # noqa: S105  # of these tests

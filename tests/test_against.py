@@ -15,13 +15,14 @@ from planted import world
 from planted.engine import Simulated, simulate
 from planted.rivals import REALM, RIVALS, rival
 
-from analytics import api, report_cards
+from analytics import api
 from analytics.cli import main
 from analytics.errors import UnknownNameError, UsageError
-from analytics.extraction import extract
-from analytics.findings.unlike import unlike
-from analytics.opening import open_lake
-from analytics.rates import Rates
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.findings.post_mortem.comparison import unlike_groups
+from analytics.reports.explore.open_lake import open_lake
+from analytics.reports.schedule import cards
 from analytics.window import Window
 from tests.fewer import one_in
 
@@ -296,7 +297,7 @@ def test_the_command_renders_a_pair_with_its_summary(rivals: Any, compared: Any,
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "When did both run?" in page
     assert "overpaid" not in page.split("<body")[1].lower()
-    card = report_cards.read(folder)
+    card = cards.read(folder)
     assert card is not None
     assert card.family == "Fifteen against Ten"  # another row of the calendar than either's own post-mortem
 
@@ -321,10 +322,10 @@ def test_a_report_to_be_passed_on_names_no_game_and_no_single_run(rivals: Any) -
 
 def test_shares_of_games_are_told_apart_beyond_chance_and_by_enough(compared: Any) -> None:
     before, after = compared("Fifteen", "Ten").sides
-    assert unlike(before, after) == ()
+    assert unlike_groups(before, after) == ()
     rng = np.random.default_rng(5)
     moved = after.rows.assign(external_game_id=rng.choice(["main", "second"], len(after.rows), p=[0.1, 0.9]))
-    [found] = unlike(before, type(after)(after.label, "s", 1, after.since, after.until, moved))
+    [found] = unlike_groups(before, type(after)(after.label, "s", 1, after.since, after.until, moved))
     assert found.what == "games"
     # Half the sum of the absolute differences of the shares, by hand.
     shares = [

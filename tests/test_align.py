@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from test_program import JSON, PROGRAMS, field, lit
 
 from analytics.program import Outcome, ParentResult, align, compile_program, evaluate, generate_ids, outline, replay
-from analytics.program.values import as_written, same_json
+from analytics.program.outcome import as_written, same_json
 
 Json = dict[str, Any]
 FIELDS = st.fixed_dictionaries({"a": JSON, "b": JSON})

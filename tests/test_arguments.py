@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics import cli
-from analytics.cli.outfile import ensure_ours, write_parquet
+from analytics.cli.output import ensure_ours, write_parquet
 from analytics.errors import UsageError
 
 NEVER = ("--", "a\0b", "x\udce9y")

@@ -13,12 +13,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from analytics import api, audit, audit_steps
+from analytics import api
 from analytics.cli import main
 from analytics.errors import UsageError
-from analytics.lake import Lake
-from analytics.rates import RateEntry, Rates
-from analytics.warehouse import Warehouse
+from analytics.estimates.sampling_rates import RateEntry, Rates
+from analytics.lake.lake import Lake
+from analytics.operations import sampling_audit
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def counters(
     return path
 
 
-def audited(table: Table, lake: Lake, where: Path | str = "", rate: float = 0.05) -> audit.Audit:
+def audited(table: Table, lake: Lake, where: Path | str = "", rate: float = 0.05) -> sampling_audit.Audit:
     table.extract(lake, sample_rate=rate)
-    return audit.audit(Warehouse(lake), DAY, str(where))
+    return sampling_audit.audit(Warehouse(lake), DAY, str(where))
 
 
 def test_a_log_that_agrees_with_the_counters_is_not_contradicted(table: Table, fresh: Lake, tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_a_change_of_the_rate_stays_one_under_the_counters(table: Table, fresh: 
             table.insert(created_at=(first + timedelta(seconds=5 * i)).isoformat(), points=points)
     table.extract(fresh, rates=Rates((RateEntry(0.05), RateEntry(0.5, since=evening)), 0.05))
     where = counters(tmp_path / "c", {("acme", "ok"): 600}, also=(evening, 600))
-    found = audit.audit(Warehouse(fresh), DAY, str(where))
+    found = sampling_audit.audit(Warehouse(fresh), DAY, str(where))
 
     assert not found.contradictions
     row = Warehouse(fresh).reweighed(found.weights).run("strategy_summary").iloc[0]
@@ -172,7 +173,7 @@ def test_a_tenant_whose_log_is_missing_is_named(table: Table, fresh: Lake, tmp_p
     )
     assert "Of 5,000 ok runs that the engine counted in realm 'ghost', 0 were logged" in found.contradictions[0]
     assert found.losses == ["The engine counted 90 failures in realm 'ghost', the log holds 0."]
-    scoped = audit.audit(Warehouse(fresh, realms=["acme"]), DAY, str(tmp_path / "c"))
+    scoped = sampling_audit.audit(Warehouse(fresh, realms=["acme"]), DAY, str(tmp_path / "c"))
     assert not scoped.contradictions and not scoped.losses
 
 
@@ -183,7 +184,7 @@ def test_labels_that_two_tenants_share_are_not_compared_with_one_of_them(
     plant(table, 60, realmId="")
     where = counters(tmp_path / "c", {("unknown", "ok"): 2000})
     assert not audited(table, fresh, where).contradictions
-    alone = audit.audit(Warehouse(fresh, realms=[None]), DAY, str(where))
+    alone = sampling_audit.audit(Warehouse(fresh, realms=[None]), DAY, str(where))
     assert not alone.contradictions and any("counted together" in note for note in alone.notes)
     assert Warehouse(fresh, realms=[None]).reweighed(alone.weights).run("strategy_summary").iloc[0]["est_runs"] == 800
 
@@ -227,21 +228,21 @@ def late(factor: float) -> Any:
 
 
 def test_an_unchanged_rate_is_not_suspected(demo: Demo) -> None:
-    assert all(audit_steps.steps(hours(demo, 0.05, 0.05, seed)) == [] for seed in range(5))
+    assert all(sampling_audit.rate_steps(hours(demo, 0.05, 0.05, seed)) == [] for seed in range(5))
 
 
 @pytest.mark.parametrize(("factor", "times"), [(4, (3, 5)), (0.2, (0.15, 0.27))])
 def test_a_change_that_nobody_configured_is_found_at_its_hour(
     demo: Demo, factor: float, times: tuple[float, float]
 ) -> None:
-    [sentence] = audit_steps.steps(hours(demo, late(factor), 0.05, 1))
+    [sentence] = sampling_audit.rate_steps(hours(demo, late(factor), 0.05, 1))
     assert re.search(r"Since about 2026-07-09 1\d:00 UTC", sentence)
     told = re.search(r"strategies log ([\d.]+) times as many ok rows", sentence)
     assert told and times[0] <= float(told[1]) <= times[1]
 
 
 def test_a_change_that_was_configured_is_none(demo: Demo) -> None:
-    assert audit_steps.steps(hours(demo, late(4), late(4), 1)) == []
+    assert sampling_audit.rate_steps(hours(demo, late(4), late(4), 1)) == []
 
 
 def test_a_campaign_of_one_strategy_is_none(demo: Demo) -> None:
@@ -249,7 +250,7 @@ def test_a_campaign_of_one_strategy_is_none(demo: Demo) -> None:
     largest = rows.groupby("strategy_id")["drawn_count"].sum().idxmax()
     later = (rows["strategy_id"] == largest) & (rows["hour"] >= pd.Timestamp("2026-07-09 12:00", tz="UTC"))
     rows.loc[later, ["drawn_count", "est_ok_runs"]] *= 5
-    assert audit_steps.steps(rows) == []
+    assert sampling_audit.rate_steps(rows) == []
 
 
 def of_few(
@@ -278,7 +279,7 @@ def of_few(
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("factor", [4.0, 0.2])
 def test_two_or_three_strategies_tell_a_change_of_the_rate_where_their_errors_do(count: int, factor: float) -> None:
-    [sentence] = audit_steps.steps(of_few(count, errors=40, factor=factor))
+    [sentence] = sampling_audit.rate_steps(of_few(count, errors=40, factor=factor))
     assert re.search(rf"Since about 2026-07-0[78] \d\d:00 UTC {count} of {count} strategies log", sentence)
     assert "but not so of errors" in sentence
 
@@ -286,13 +287,13 @@ def test_two_or_three_strategies_tell_a_change_of_the_rate_where_their_errors_do
 @pytest.mark.parametrize("count", [2, 3])
 def test_traffic_that_moves_the_errors_too_is_no_change_of_the_rate(count: int) -> None:
     for seed in range(20):
-        found = audit_steps.judged(of_few(count, errors=40, traffic=4.0, seed=seed))
+        found = sampling_audit.judge_rates(of_few(count, errors=40, traffic=4.0, seed=seed))
         assert (found.contradictions, found.undecided, found.reason) == ([], [], "")
 
 
 def test_without_errors_three_strategies_cannot_tell_a_change_of_the_rate_from_one_of_the_traffic() -> None:
     for rows in (of_few(3, errors=1, factor=4.0), of_few(3, errors=1, traffic=4.0)):
-        found = audit_steps.judged(rows)
+        found = sampling_audit.judge_rates(rows)
         assert found.contradictions == []
         [sentence] = found.undecided
         assert "or the traffic of all at once. Too few errors are logged to tell." in sentence
@@ -300,19 +301,21 @@ def test_without_errors_three_strategies_cannot_tell_a_change_of_the_rate_from_o
 
 
 def test_a_quiet_log_of_few_strategies_says_whether_it_could_have_told() -> None:
-    assert audit_steps.judged(of_few(3, errors=40)) == audit_steps.Judged([], [], "")
-    assert audit_steps.judged(of_few(2, errors=1, traffic=4.0)).undecided == []
-    unable = audit_steps.judged(of_few(3, errors=1))
+    assert sampling_audit.judge_rates(of_few(3, errors=40)) == sampling_audit.Judged([], [], "")
+    assert sampling_audit.judge_rates(of_few(2, errors=1, traffic=4.0)).undecided == []
+    unable = sampling_audit.judge_rates(of_few(3, errors=1))
     assert (unable.contradictions, unable.undecided) == ([], [])
     assert "unless errors tell" in unable.reason
-    assert audit_steps.judged(of_few(1, errors=40, factor=4.0)).reason.startswith(
+    assert sampling_audit.judge_rates(of_few(1, errors=40, factor=4.0)).reason.startswith(
         "two days with rows of two strategies"
     )
 
 
 @pytest.mark.parametrize("count", [3, 6])
 def test_a_weekend_without_errors_is_no_step(count: int) -> None:
-    found = audit_steps.judged(of_few(count, errors=1, traffic=0.2, first="2026-07-09"))  # from Saturday 11 July on
+    found = sampling_audit.judge_rates(
+        of_few(count, errors=1, traffic=0.2, first="2026-07-09")
+    )  # from Saturday 11 July on
     assert (found.contradictions, found.undecided) == ([], [])
 
 

@@ -21,11 +21,13 @@ from typing import Any
 import pytest
 import websocket
 
-from analytics import api, page, report_cards, report_shelf
+from analytics import api
 from analytics.errors import ReportError
-from analytics.report_cards import Card
-from analytics.report_failures import publish
-from analytics.warehouse import Warehouse
+from analytics.reports import page
+from analytics.reports.render.failure_page import publish
+from analytics.reports.schedule import archive, cards
+from analytics.reports.schedule.cards import Card
+from analytics.warehouse.warehouse import Warehouse
 from tests.fewer import one_in
 
 FLAGS = (
@@ -134,9 +136,9 @@ def folder(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Pa
     card = Card("runaway_rules", "runaway_rules", evil, True, "", end - timedelta(days=1), end, end, "new", every="day")
     shelved = out / "runaway_rules_x"
     shelved.mkdir(parents=True)
-    report_cards.write(card, shelved)
+    cards.write(card, shelved)
     error = publish(out / "runaway_rules_y", card, ReportError("no memory <b>", hint="give it more"))
-    report_shelf.refresh(out)
+    archive.refresh(out)
     shutil.copy(error, made / "error.html")
     shutil.copy(out / "index.html", made / "index.html")
     return made

@@ -10,13 +10,13 @@ from conftest import Table
 from test_failing import rows, said, side
 from test_runaway import failed, plant, planted_report
 
-from analytics import codes
-from analytics.findings.incident import Incident
-from analytics.lake import Lake
-from analytics.page.text import plain
-from analytics.stories.measures import failures
-from analytics.stories.runaway_sentences import sentence
-from analytics.warehouse import Warehouse
+from analytics.findings.post_mortem.incident import Incident
+from analytics.lake.lake import Lake
+from analytics.program import error_codes
+from analytics.reports.page.escape import plain
+from analytics.reports.post_mortem.comparison_tables import failures
+from analytics.reports.runaway.finding_sentences import sentence
+from analytics.warehouse.warehouse import Warehouse
 
 # By the engine's own checks: what its validator refuses, and what values alone can bring about.
 CANARIES = (
@@ -34,23 +34,22 @@ HOSTILE = "DSL_<script>alert(1)</script>"
 
 @pytest.mark.parametrize("name", CANARIES)
 def test_what_no_validated_program_can_give_is_a_canary(name: str) -> None:
-    assert codes.is_canary(name) and not codes.is_unknown(name) and codes.meaning(name)
+    assert error_codes.is_canary(name) and not error_codes.is_unknown(name) and error_codes.meaning(name)
 
 
 @pytest.mark.parametrize("name", [*OTHERS, "ValueError", "", None])
 def test_what_values_can_bring_about_is_no_canary(name: str | None) -> None:
-    assert not codes.is_canary(name) and not codes.is_unknown(name)
+    assert not error_codes.is_canary(name) and not error_codes.is_unknown(name)
 
 
 def test_every_code_of_the_engine_is_spelled_in_one_place_only() -> None:
-    root = Path(codes.__file__).parent
+    root = Path(error_codes.__file__).parents[1]
     found = subprocess.run(["grep", "-rlE", "|".join(CANARIES), root, "--include=*.py", "--include=*.sql"],
                            capture_output=True, text=True, check=True).stdout  # fmt: skip
     # The language's own evaluator gives them, and the demo plants them; nobody else lists any.
     elsewhere = {str(Path(line).relative_to(root)) for line in found.split()}
     assert {name for name in elsewhere if not name.startswith(("program/", "demo/"))} == {
-        "codes.py",
-        "findings/simulate.py",
+        "findings/receipt/simulate_request.py",
     }
 
 
@@ -107,4 +106,4 @@ def test_the_post_mortem_says_what_such_a_code_means(code: str, words: str) -> N
     table = failures(
         frame.assign(external_user_id="u1", execution_id="e", external_game_id="g", external_task_id="t"), None
     )
-    assert code in table.text and ("unknown code" if codes.is_unknown(code) else "sandbox canary") in table.text
+    assert code in table.text and ("unknown code" if error_codes.is_unknown(code) else "sandbox canary") in table.text

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analytics import charts
 from analytics.errors import UsageError
-from analytics.page.palette import LIGHT
-from analytics.warehouse import Warehouse
+from analytics.reports import charts
+from analytics.reports.page.palette import LIGHT
+from analytics.warehouse.warehouse import Warehouse
 from tests.fewer import one_in
 
 EVIL = "$x^2$ <b> \u202e&\x00 שלום " + "w" * 5000
@@ -370,7 +370,9 @@ def test_a_figure_shows_itself_in_a_notebook() -> None:
 
 
 def test_importing_the_charts_loads_no_plotting_library() -> None:
-    code = "import sys, analytics.charts, analytics.page; print(*sorted({*sys.modules} & {*sys.argv[1:]}))"
+    code = (
+        "import sys, analytics.reports.charts, analytics.reports.page; print(*sorted({*sys.modules} & {*sys.argv[1:]}))"
+    )
     heavy = ["matplotlib", "numpy", "pandas", "jinja2"]
     found = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""

@@ -11,11 +11,11 @@ from planted.stories import story
 from planted.world import Planted
 
 from analytics import api
-from analytics.findings.counterfactual import Counterfactual, counterfactual
-from analytics.findings.evidence import definition
-from analytics.findings.inputs import Inputs, read_inputs
-from analytics.findings.tried import Trial, Tried
-from analytics.findings.variants import find_variants
+from analytics.findings.replay.counterfactual import Counterfactual, counterfactual
+from analytics.findings.replay.recorded_inputs import Inputs, read_inputs
+from analytics.findings.replay.replay_run import Trial, Tried
+from analytics.findings.replay.run_evidence import definition
+from analytics.findings.replay.trace_variants import find_variants
 
 #: Stories whose two versions both have definitions.
 PAIRS = (

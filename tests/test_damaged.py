@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import analytics
-from analytics import schema
 from analytics.cli import main
 from analytics.errors import AnalyticsError, DamagedFileError
-from analytics.lake import Lake
+from analytics.lake import schema
+from analytics.lake.lake import Lake
 from tests.fewer import one_in
 from tests.odd import lakes, log
 from tests.odd.lakes import Shape, Strategy

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
-from analytics import day_files, gathering, ledger
-from analytics.catalog import VIEWS
-from analytics.day_files import DayFile
-from analytics.lake import Lake
-from analytics.lake_names import day_directory, realm_directory
+from analytics.extraction import day_files
+from analytics.extraction.day_files import DayFile
+from analytics.lake import ledger
+from analytics.lake.lake import Lake
+from analytics.lake.paths import day_directory, realm_directory
 from analytics.model import Partition
-from analytics.opening import open_lake
-from analytics.warehouse import Warehouse
+from analytics.reports.explore.open_lake import open_lake
+from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -128,7 +129,7 @@ def test_rows_lie_in_the_order_of_their_realms_and_of_the_partitions(many: Lake)
 
 def test_large_partitions_stay_out(table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(day_files, "SMALL_ROWS", 4)
-    monkeypatch.setattr(gathering, "SMALL_ROWS", 4)
+    monkeypatch.setattr(day_files, "SMALL_ROWS", 4)
     table.execute(MANY_ROWS, [REALMS])
     table.insert(realmId="tenant-9")
     table.extract(fresh)
@@ -372,7 +373,7 @@ def test_partitions_that_are_not_as_the_ledger_tells_are_not_copied(many: Lake, 
     else:
         path.unlink()
     with many.lock(), many.workspace() as workspace:
-        day_files.write(many, [DAY], {}, gathering.Gathering(workspace, []), workspace)
+        day_files.write(many, [DAY], {}, day_files.Gathering(workspace, []), workspace)
     assert [file.table for file in found(many)] == ["node_days"]
 
 
@@ -418,14 +419,14 @@ def test_rows_gathered_out_of_order_are_given_up_and_read_again(
     table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[Path | None] = []
-    real = gathering.Gathering.take
+    real = day_files.Gathering.take
 
-    def take(self: gathering.Gathering, name: str, infos: Any) -> Path | None:
+    def take(self: day_files.Gathering, name: str, infos: Any) -> Path | None:
         taken.append(real(self, name, infos))
         return taken[-1]
 
-    monkeypatch.setattr(gathering.Gathering, "take", take)
-    monkeypatch.setattr(gathering, "order", lambda realm: (realm is not None, realm or ""))
+    monkeypatch.setattr(day_files.Gathering, "take", take)
+    monkeypatch.setattr(day_files, "order", lambda realm: (realm is not None, realm or ""))
     table.execute(MANY_ROWS, [REALMS])
     table.extract(fresh)
     assert taken == [None] * 4

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from analytics import looks, rule_verdicts
-from analytics.warehouse import Warehouse
+from analytics.estimates import looks
+from analytics.warehouse import rule_verdicts
+from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table
 
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
 ONE = "00000000-0000-4000-8000-000000000001"
 WEEK = [f"2026-07-{number:02} 12:00:00+00" for number in range(2, 9)]

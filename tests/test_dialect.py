@@ -7,8 +7,8 @@ import sqlglot
 from sqlglot import exp
 
 from analytics import sql
-from analytics.catalog import VIEWS
-from analytics.spark.dialect import transpiled
+from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.spark.dialect import transpiled
 
 STATEMENTS = [
     *(("queries", name) for name in sql.names("queries")),

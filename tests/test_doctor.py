@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from analytics import doctor, doctor_server
 from analytics.cli import main
 from analytics.config import Settings
-from analytics.diagnosis import Diagnosis
-from analytics.doctor import examine, examine_lake, file_system
-from analytics.doctor_server import clock_offset
-from analytics.doctor_volume import examine_growth
-from analytics.lake import Lake
-from analytics.rates import Rates
+from analytics.estimates.sampling_rates import Rates
+from analytics.lake.lake import Lake
+from analytics.operations.doctor import doctor, server
+from analytics.operations.doctor.diagnosis import Diagnosis
+from analytics.operations.doctor.doctor import examine, examine_lake, file_system
+from analytics.operations.doctor.server import clock_offset
+from analytics.operations.doctor.volume import examine_growth
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -85,7 +85,7 @@ def test_rights_that_are_missing_are_advice_with_the_statement_that_grants_them(
 def test_an_old_transaction_is_named_with_what_ends_it(
     table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor_server, "LONG", timedelta(0))
+    monkeypatch.setattr(server, "LONG", timedelta(0))
     with psycopg.connect(table.url) as writer:
         [(pid,)] = writer.execute("select pg_backend_pid()").fetchall()
         held = seen(table.url, fresh)["horizon"]
@@ -94,7 +94,7 @@ def test_an_old_transaction_is_named_with_what_ends_it(
         left = seen(table.url, fresh, patience=timedelta(0))["patience"]
         assert f"(pid {pid})" in left.sentence
         assert "is not waited for" in left.sentence
-    assert doctor_server._ending(None, "o'clock") == (
+    assert server._ending(None, "o'clock") == (
         "commit prepared 'o''clock'; or rollback prepared 'o''clock'; whichever its owner says"
     )
 
@@ -116,7 +116,7 @@ def test_an_index_is_advised_only_where_it_is_missed(
     )
     table.execute(f"analyze {LOG}")
     assert "none is needed" in seen(table.url, fresh)["index"].sentence
-    monkeypatch.setattr(doctor_server, "LARGE_TABLE", 0)
+    monkeypatch.setattr(server, "LARGE_TABLE", 0)
     advised = seen(table.url, fresh)["index"]
     assert advised.level == "advice"
     statement = advised.repair.split(";")[0]
@@ -154,7 +154,7 @@ def test_a_role_that_can_do_more_than_read_is_advised_against_and_one_that_canno
 def test_the_primary_is_told_and_a_standby_with_what_it_needs(table: Table, fresh: Lake) -> None:
     assert seen(table.url, fresh)["primary"].level == "ok"
     standby = {"hot_standby_feedback": False, "standby_delay": "30s"}
-    [found] = doctor_server._standby(standby, True)
+    [found] = server._standby(standby, True)
     assert (found.level, "hot_standby_feedback = on" in found.repair) == ("advice", True)
 
 
@@ -170,7 +170,7 @@ def test_the_clocks_offset_is_that_of_the_quickest_answer_and_says_how_far_it_ca
 def test_clocks_that_differ_are_advised_about(table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     found = seen(table.url, fresh)["clock"]
     assert (found.level, "give or take" in found.sentence) == ("ok", True)  # server and test share a machine
-    monkeypatch.setattr(doctor_server, "clock_offset", lambda _: (timedelta(seconds=-90), timedelta(seconds=1)))
+    monkeypatch.setattr(server, "clock_offset", lambda _: (timedelta(seconds=-90), timedelta(seconds=1)))
     found = seen(table.url, fresh)["clock"]
     assert (found.level, "90.0 s behind" in found.sentence) == ("advice", True)
     assert "timedatectl" in found.repair
@@ -198,7 +198,7 @@ def test_the_volume_of_a_day_is_counted_or_estimated_without_reading_a_large_tab
     assert found["sampled"].sentence.startswith(
         "36 of 740 rows"
     )  # of the 40 four are failures, flagged as they should be
-    monkeypatch.setattr(doctor_server, "LARGE_TABLE", 0)
+    monkeypatch.setattr(server, "LARGE_TABLE", 0)
     table.execute(f'drop index if exists "ix_{LOG}_strategy_status_created"')
     found = seen(table.url, fresh)
     assert found["volume"].sentence.endswith("a day in the table")

@@ -10,12 +10,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from analytics import cli, leak_gate, reports
+from analytics import cli
 from analytics.config import Settings
 from analytics.errors import ConfigurationError, named
-from analytics.leak_gate import Forbidden
-from analytics.object_store import place
-from analytics.people.pseudonyms import PseudonymKey
+from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.reports import leak_gate
+from analytics.reports.leak_gate import Forbidden
+from analytics.reports.render import rendering
+from analytics.storage import place
 
 
 def test_a_home_folder_is_found_where_no_shell_wrote_it_out(monkeypatch, tmp_path):
@@ -88,14 +90,14 @@ def test_what_a_cell_prints_is_cleaned_in_bounded_time_and_size(text, tmp_path):
 
 
 def test_a_page_says_what_it_does_not_take_from_its_notebook_and_shows_answers_of_the_lake(tmp_path, warehouse):
-    from analytics.showing import answers
+    from analytics.reports.explore import results
 
-    data, marks = answers.shown(warehouse.sql("select 'zebra-4711' as answer"))._repr_mimebundle_()
+    data, marks = results.shown(warehouse.sql("select 'zebra-4711' as answer"))._repr_mimebundle_()
     own = {"output_type": "execute_result", "data": data, "metadata": marks}
     other = {"output_type": "display_data", "data": {"text/html": "<b>plot</b>"}}
     printed = {"output_type": "stream", "name": "stdout", "text": "hello"}
     pages = {
-        name: reports.assemble(book_of(tmp_path, *outputs))[1]
+        name: rendering.assemble(book_of(tmp_path, *outputs))[1]
         for name, outputs in {"own": [own], "both": [own, other, printed], "other": [other], "none": []}.items()
     }
     assert ">zebra-4711<" in pages["own"] and "in report.ipynb only" not in pages["own"]

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analytics import report_folders, report_kernel, scratch
 from analytics.config import Settings
 from analytics.errors import ConfigurationError, ReportError
-from analytics.leak_gate import Forbidden
+from analytics.reports.leak_gate import Forbidden
+from analytics.reports.render import kernel, publish_folder
+from analytics.storage import scratch
 
 if TYPE_CHECKING:
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
 ROOT = Path(__file__).parents[1]
 HOLDS = """import sys, time
 from pathlib import Path
-from analytics.report_folders import staging
+from analytics.reports.render.publish_folder import staging
 with staging(Path(sys.argv[1])) as made:
     (made / "report.html").write_text("half")
     print(made, flush=True)
@@ -51,9 +52,9 @@ def test_what_a_killed_run_has_left_is_cleared_by_the_next_and_what_another_work
         killed.kill()
         killed.wait()
         assert left.is_dir()
-        with report_folders.staging(tmp_path) as made:
+        with publish_folder.staging(tmp_path) as made:
             assert not left.exists() and held.is_dir() and foreign.is_dir()
-            report_folders.put_in_place(made, tmp_path / "published")
+            publish_folder.put_in_place(made, tmp_path / "published")
         assert stat.S_IMODE((tmp_path / "published").stat().st_mode) == 0o755
     finally:
         os.umask(mask)
@@ -111,7 +112,7 @@ def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(
     def dies(*_: object) -> None:
         raise RuntimeError("Kernel died before replying to kernel_info")
 
-    monkeypatch.setattr(report_kernel, "_papermill", dies)
+    monkeypatch.setattr(kernel, "_papermill", dies)
     (tmp_path / "made").mkdir()
     with pytest.raises(ReportError, match="no kernel started: Kernel died"):
-        report_kernel.execute(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})
+        kernel.execute(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})

@@ -31,14 +31,14 @@ from analytics.demo.dsl import (
 )
 from analytics.demo.dsl import assign as pays
 from analytics.demo.dsl import veto as vetoes
-from analytics.findings.passing import Passed
-from analytics.findings.runaway_facts import limit
-from analytics.findings.runaway_keys import Key
-from analytics.findings.stopped_runs import Burst
-from analytics.findings.thresholds import Thresholds
-from analytics.page.text import plain
+from analytics.findings.failures.stopped_runs import Burst
+from analytics.findings.runaway.finding import limit
+from analytics.findings.runaway.keys import Key
+from analytics.findings.runaway.lowered_cap import Passed
+from analytics.findings.runaway.thresholds import Thresholds
 from analytics.program import Outcome, ParentResult, Program, size
-from analytics.stories.runaway_sentences import sentence
+from analytics.reports.page.escape import plain
+from analytics.reports.runaway.finding_sentences import sentence
 
 Json = dict[str, Any]
 PAY = pays(1, "x")

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from analytics.findings.episodes import beyond, ends, is_gone
-from analytics.findings.loop_stalls import mark_stalls
-from analytics.findings.runaway import Burst, Key, Stop
+from analytics.findings.failures.stopped_runs import burst_ends, is_gone, reach_beyond
+from analytics.findings.failures.stops import mark_stalls
+from analytics.findings.runaway.runaway import Burst, Key, Stop
 
 NOON = datetime(2026, 7, 8, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -30,12 +30,12 @@ def burst(count: int, since: float, until: float) -> Burst:
     ],
 )
 def test_a_range_reaches_so_far_beyond_its_outermost_event(count: int, hours: float) -> None:
-    found = beyond(count, HOUR)
+    found = reach_beyond(count, HOUR)
     assert found is not None and found / HOUR == pytest.approx(hours)
 
 
 def test_one_moment_tells_no_rate() -> None:
-    assert beyond(1, timedelta()) is None and beyond(7, timedelta()) is None
+    assert reach_beyond(1, timedelta()) is None and reach_beyond(7, timedelta()) is None
 
 
 @pytest.mark.parametrize("count", [2, 5, 40])
@@ -43,22 +43,22 @@ def test_the_end_of_a_steady_process_lies_in_the_interval_nineteen_times_in_twen
     drawn = np.sort(np.random.default_rng(count).random((4000, count)), axis=1)
     held = 0
     for moments in drawn:
-        reach = beyond(count, timedelta(hours=float(moments[-1] - moments[0])))
+        reach = reach_beyond(count, timedelta(hours=float(moments[-1] - moments[0])))
         held += reach is not None and moments[-1] + reach / HOUR >= 1
     assert held / len(drawn) == pytest.approx(0.95, abs=0.012)  # three standard errors
 
 
 def test_a_beginning_before_the_log_and_an_end_after_it_are_not_known() -> None:
     short, long = burst(11, 0, 1), burst(3, 0, 1)
-    told = ends([short], NOON - HOUR, NOON + 2 * HOUR)
+    told = burst_ends([short], NOON - HOUR, NOON + 2 * HOUR)
     assert told.began_after is not None and (NOON - told.began_after) / HOUR == pytest.approx(20**0.1 - 1)
     assert told.ended_before == NOON + HOUR + (NOON - told.began_after)
-    told = ends([long], NOON - HOUR, NOON + 2 * HOUR)
+    told = burst_ends([long], NOON - HOUR, NOON + 2 * HOUR)
     assert (told.began_after, told.ended_before) == (None, None)
 
 
 def test_the_first_burst_tells_the_beginning_and_the_last_one_the_end() -> None:
-    told = ends([burst(11, -8, -7), burst(11, 0, 1)], NOON - 24 * HOUR, NOON + 24 * HOUR)
+    told = burst_ends([burst(11, -8, -7), burst(11, 0, 1)], NOON - 24 * HOUR, NOON + 24 * HOUR)
     assert (told.first, told.last) == (NOON - 8 * HOUR, NOON + HOUR)
 
 

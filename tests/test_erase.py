@@ -12,19 +12,18 @@ from typing import Any
 
 import pytest
 
-from analytics import resurfaced
 from analytics.cli import main
-from analytics.erase import erase
 from analytics.errors import ConfigurationError, LakeError, ReportError, UnknownNameError, UsageError
-from analytics.lake import Lake
-from analytics.leak_gate.forbidden import Forbidden
-from analytics.leak_gate.gate import check
+from analytics.estimates.sampling_rates import RateEntry, Rates
+from analytics.extraction import resurfaced
+from analytics.extraction.privacy.policy import Policy
+from analytics.extraction.privacy.tombstones import MARK
+from analytics.lake.lake import Lake
 from analytics.model import Partition
-from analytics.people.erased import MARK
-from analytics.people.policy import Policy
-from analytics.rate_entries import RateEntry
-from analytics.rates import Rates
-from analytics.warehouse import Warehouse
+from analytics.operations.erase import erase
+from analytics.reports.leak_gate.forbidden import Forbidden
+from analytics.reports.leak_gate.scan import check
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests import erase_kills, kills
 from tests.conftest import Table
@@ -315,8 +314,8 @@ def test_what_an_older_version_wrote_is_searched(people_table: Table, fresh: Lak
     people_table.extract(fresh)
     erase(fresh, ANNA, Policy())
     with monkeypatch.context() as older:
-        older.setattr("analytics.people.erased.read", lambda *_, **__: [])
-        older.setattr("analytics.people.erased.searched", lambda _: ([], {}))
+        older.setattr("analytics.extraction.privacy.tombstones.read", lambda *_, **__: [])
+        older.setattr("analytics.extraction.privacy.tombstones.searched", lambda _: ([], {}))
         people_table.extract(fresh, force=True)
     assert ANNA in everything_in(fresh)
     assert not passes(fresh)

@@ -11,29 +11,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analytics import censoring, differences, estimates
-from analytics.estimate import graded
-from analytics.moments import of_mean, of_total
-from analytics.page import est
-from analytics.quantiles import Part, quantiles_of_parts
+from analytics.estimates import censoring, comparisons, estimators
+from analytics.estimates.estimate import graded
+from analytics.estimates.moments import of_mean, of_total
+from analytics.estimates.quantiles import Part, quantiles_of_parts
+from analytics.reports.page import est
 
 
 def test_zero_sampled_rows_bound_the_runs_at_58_at_the_default_rate():
     # 0.95 ** 58 = 0.0510, 0.95 ** 59 = 0.0485: with 59 runs a row would have been seen in 95 of 100 cases
-    assert estimates.upper_bound_of_none(0.05) == 58
-    assert estimates.upper_bound_of_none(1.0) == 0
-    assert estimates.upper_bound_of_none(0.0) == math.inf
-    assert estimates.runs(0, 0.0, 0.0).high == 58
+    assert estimators.upper_bound_of_none(0.05) == 58
+    assert estimators.upper_bound_of_none(1.0) == 0
+    assert estimators.upper_bound_of_none(0.0) == math.inf
+    assert estimators.runs(0, 0.0, 0.0).high == 58
 
 
 def test_at_rate_one_the_runs_are_counted():
-    found = estimates.runs(40, 40.0, 40.0, kept=2)
+    found = estimators.runs(40, 40.0, 40.0, kept=2)
     assert (found.value, found.low, found.high, found.grade) == (42, 42, 42, "good")
 
 
 def test_failures_have_weight_one_and_add_no_variance():
-    without = estimates.runs(100, 2000.0, 40000.0)
-    with_failures = estimates.runs(100, 2000.0, 40000.0, kept=300)
+    without = estimators.runs(100, 2000.0, 40000.0)
+    with_failures = estimators.runs(100, 2000.0, 40000.0, kept=300)
     assert with_failures.value == 2300
     assert with_failures.high - with_failures.low == without.high - without.low
 
@@ -42,7 +42,7 @@ def test_failures_have_weight_one_and_add_no_variance():
 def test_the_interval_of_runs_covers_the_truth_about_95_times_in_100(runs, rate):
     random = np.random.default_rng(7)
     drawn = random.binomial(runs, rate, size=1_500)
-    covered = [(found := estimates.runs(int(n), n / rate, n / rate**2)).low <= runs <= found.high for n in drawn]
+    covered = [(found := estimators.runs(int(n), n / rate, n / rate**2)).low <= runs <= found.high for n in drawn]
     assert 0.93 <= np.mean(covered) <= 1.0
 
 
@@ -53,28 +53,28 @@ def test_the_interval_of_a_mean_covers_the_population_mean_about_95_times_in_100
     hits = 0
     for _ in range(800):
         drawn = population[random.random(len(population)) < 0.05]
-        found = estimates.mean(drawn, np.full(len(drawn), 20.0))
+        found = estimators.mean(drawn, np.full(len(drawn), 20.0))
         hits += found.low <= truth <= found.high
     assert 0.92 <= hits / 800 <= 0.99
 
 
 def test_nan_and_infinite_points_are_left_out_of_every_sum():
-    found = estimates.mean([1.0, math.nan, math.inf, 3.0], [20, 20, 20, 20])
+    found = estimators.mean([1.0, math.nan, math.inf, 3.0], [20, 20, 20, 20])
     assert (found.value, found.logged_count) == (2.0, 2)
-    assert estimates.total([1.0, math.nan, -math.inf], [20, 20, 20]).value == 20
+    assert estimators.total([1.0, math.nan, -math.inf], [20, 20, 20]).value == 20
 
 
 def test_a_failure_rate_counts_failures_and_estimates_only_the_runs():
-    rate = estimates.failure_rate(13, estimates.runs(100, 2000.0, 40000.0, kept=13))
+    rate = estimators.failure_rate(13, estimators.runs(100, 2000.0, 40000.0, kept=13))
     assert rate.value == pytest.approx(13 / 2013)
     assert rate.low < rate.value < rate.high
 
 
 def test_a_quantile_among_stopped_runs_lies_beyond_the_limit():
     values = [100.0] * 90 + [math.inf] * 20
-    found = estimates.quantile(values, [1] * 110, 0.99)
+    found = estimators.quantile(values, [1] * 110, 0.99)
     assert (found.value, found.high, found.is_at_least) == (100, math.inf, True)
-    assert estimates.quantile(values, [1] * 110, 0.5).value == 100
+    assert estimators.quantile(values, [1] * 110, 0.5).value == 100
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_quantiles_of_sorted_parts_are_those_of_their_rows_to_the_last_bit(weigh
         rows = np.concatenate([*values, np.full(unknown[2], math.inf)])
         counts = [part.count for part in parts]
         undrawn = 58.0 * (number % 5 == 0)
-        expected = estimates.quantiles(
+        expected = estimators.quantiles(
             rows, np.repeat(weights, counts), qs, censored=np.repeat(stopped, counts), undrawn=undrawn
         )
         assert list(map(repr, quantiles_of_parts(parts, qs, undrawn=undrawn))) == list(map(repr, expected))
@@ -109,8 +109,8 @@ def test_rows_that_are_counted_say_what_listed_rows_say():
         values[chance.random(size) < 0.1] = math.nan
         counts, undrawn = chance.integers(1, 9, size), 58.0 * (number % 5 == 0)
         rows = [np.repeat(column, counts) for column in (values, weights, stopped)]
-        expected = estimates.quantiles(rows[0], rows[1], (0.5, 0.99), censored=rows[2], undrawn=undrawn)
-        found = estimates.quantiles_of_counts(values, weights, counts, (0.5, 0.99), censored=stopped, undrawn=undrawn)
+        expected = estimators.quantiles(rows[0], rows[1], (0.5, 0.99), censored=rows[2], undrawn=undrawn)
+        found = estimators.quantiles_of_counts(values, weights, counts, (0.5, 0.99), censored=stopped, undrawn=undrawn)
         assert list(map(repr, found)) == list(map(repr, expected))
 
 
@@ -121,7 +121,7 @@ def test_equal_rows_of_different_weight_give_the_same_quantile_in_any_order():
     for q in (0.1, 0.5, 0.9):
         [found], [mirrored] = quantiles_of_parts(parts, (q,)), quantiles_of_parts(parts[::-1], (q,))
         assert found == mirrored
-        assert found.value == estimates.quantile(rows, weights, q).value
+        assert found.value == estimators.quantile(rows, weights, q).value
 
 
 def test_a_change_that_chance_explains_is_not_significant():
@@ -129,12 +129,12 @@ def test_a_change_that_chance_explains_is_not_significant():
     significant = 0
     for _ in range(300):
         a, b = random.normal(10, 4, 60), random.normal(10, 4, 40)
-        significant += differences.difference((a, np.full(60, 20)), (b, np.full(40, 20))).is_significant
+        significant += comparisons.difference((a, np.full(60, 20)), (b, np.full(40, 20))).is_significant
     assert significant <= 27  # 15 expected at 5 %; 27 is beyond three standard deviations
 
 
 def test_a_real_change_is_found_with_its_size():
-    found = differences.difference(([10.0, 10, 10, 9, 11] * 10, [20] * 50), ([15.0, 15, 14, 16, 15] * 10, [20] * 50))
+    found = comparisons.difference(([10.0, 10, 10, 9, 11] * 10, [20] * 50), ([15.0, 15, 14, 16, 15] * 10, [20] * 50))
     assert found.is_significant
     assert found.change.value == pytest.approx(5.0)
     assert found.relative == pytest.approx(0.5)
@@ -142,20 +142,20 @@ def test_a_real_change_is_found_with_its_size():
 
 def test_shares_use_wilsons_interval():
     # Wilson for 0 of 10: upper 0.2775 (Wilson 1927; Newcombe 1998, table I)
-    found = estimates.share(0, 10)
+    found = estimators.share(0, 10)
     assert (found.low, round(found.high, 4)) == (0.0, 0.2775)
 
 
 def test_grades_say_when_not_to_use_a_number():
-    assert estimates.share(1, 3).grade == "too few"
-    assert estimates.mean([5.0], [20]).grade == "too few"
-    assert estimates.runs(400, 8000.0, 160_000.0).grade == "good"
+    assert estimators.share(1, 3).grade == "too few"
+    assert estimators.mean([5.0], [20]).grade == "too few"
+    assert estimators.runs(400, 8000.0, 160_000.0).grade == "good"
 
 
 def test_looking_at_many_corrects_for_it():
     # Benjamini & Hochberg by hand: 0.01·3/1, 0.02·3/2, 0.5·3/3, made monotone
-    assert differences.adjusted([0.01, 0.02, 0.5]) == pytest.approx([0.03, 0.03, 0.5])
-    assert differences.adjusted([]) == []
+    assert comparisons.adjusted([0.01, 0.02, 0.5]) == pytest.approx([0.03, 0.03, 0.5])
+    assert comparisons.adjusted([]) == []
 
 
 # ---- runs: exact bounds ----------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def at_most(drawn: int, runs: int, rate: Fraction) -> Fraction:
 
 @pytest.mark.parametrize(("drawn", "one_in"), [(1, 20), (2, 5), (7, 20), (30, 5), (60, 2)])
 def test_the_bounds_of_runs_are_those_of_binomial_tails_counted_out(drawn, one_in):
-    found = estimates.runs(drawn, drawn * one_in, drawn * one_in**2, kept=4)
+    found = estimators.runs(drawn, drawn * one_in, drawn * one_in**2, kept=4)
     low, high = int(found.low) - 4, int(found.high) - 4
     rate, tail = Fraction(1, one_in), Fraction(1, 40)
     # low: the fewest runs of which as many drawn rows are not too many; high: the most of which they are not too few
@@ -180,39 +180,39 @@ def test_the_bounds_of_runs_are_those_of_binomial_tails_counted_out(drawn, one_i
 
 @pytest.mark.parametrize("rate", [0.001, 0.01, 0.05, 0.2, 0.5, 0.9, 0.99])
 def test_no_row_drawn_bounds_the_runs_where_that_is_one_chance_in_twenty(rate):
-    bound = estimates.upper_bound_of_none(rate)
+    bound = estimators.upper_bound_of_none(rate)
     assert (1 - rate) ** bound >= 0.05 > (1 - rate) ** (bound + 1)
 
 
 def test_rows_of_several_rates_have_the_variance_of_bernoulli_sampling():
     # 50 rows of weight 20 and 100 of weight 5: Σw(w−1) = 50·380 + 100·20 = 21,000, a standard error of 145
-    found = estimates.runs(150, 1_500.0, 22_500.0)
+    found = estimators.runs(150, 1_500.0, 22_500.0)
     assert found.value == 1_500
     assert found.effective_count == pytest.approx(100)
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * math.sqrt(21_000), rel=0.03)
 
 
 def test_at_rate_0_failures_are_at_least_the_runs():
-    found = estimates.runs(0, 0.0, 0.0, kept=7, rate=0.0)
+    found = estimators.runs(0, 0.0, 0.0, kept=7, rate=0.0)
     assert (found.value, found.low, found.high, found.grade, found.is_at_least) == (7, 7, math.inf, "too few", True)
     assert found.to_dict()["high"] is None
     assert est(found).striptags().startswith("≥")
-    assert "≥" not in est(estimates.runs(50, 1000.0, 20_000.0)).striptags()
+    assert "≥" not in est(estimators.runs(50, 1000.0, 20_000.0)).striptags()
 
 
 def test_rows_drawn_though_the_rate_is_0_say_nothing():
-    assert estimates.runs(3, 0.0, 0.0, kept=2, rate=0.0) == estimates.NOTHING
-    assert estimates.failure_rate(2, estimates.NOTHING) == estimates.NOTHING
+    assert estimators.runs(3, 0.0, 0.0, kept=2, rate=0.0) == estimators.NOTHING
+    assert estimators.failure_rate(2, estimators.NOTHING) == estimators.NOTHING
 
 
 def test_the_runs_are_never_fewer_than_those_that_were_seen_for_sure():
     for drawn in range(40):
-        assert estimates.runs(drawn, drawn * 20.0, drawn * 400.0, kept=9).low >= drawn + 9
+        assert estimators.runs(drawn, drawn * 20.0, drawn * 400.0, kept=9).low >= drawn + 9
 
 
 def test_at_a_rate_of_almost_one_the_value_is_in_its_interval():
     weight = 1 / 0.9999
-    found = estimates.runs(74, 74 * weight, 74 * weight**2, kept=163)
+    found = estimators.runs(74, 74 * weight, 74 * weight**2, kept=163)
     assert found.low <= found.value <= found.high
 
 
@@ -231,14 +231,14 @@ def test_at_a_rate_of_almost_one_the_value_is_in_its_interval():
 )
 def test_where_all_runs_are_logged_the_process_fails_as_clopper_and_pearson_say(failed, of, low, high):
     ok = of - failed
-    found = estimates.failure_rate(failed, estimates.runs(ok, ok, ok, kept=failed, rate=1.0), future=True)
+    found = estimators.failure_rate(failed, estimators.runs(ok, ok, ok, kept=failed, rate=1.0), future=True)
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
 
 
 def test_the_process_fails_as_often_as_makes_its_part_of_the_log_likely():
     failed, drawn, rate = 8, 90, 0.05
-    found = estimates.failure_rate(
-        failed, estimates.runs(drawn, drawn / rate, drawn / rate**2, kept=failed), future=True
+    found = estimators.failure_rate(
+        failed, estimators.runs(drawn, drawn / rate, drawn / rate**2, kept=failed), future=True
     )
     logged = [p / (p + (1 - p) * rate) for p in (found.low, found.high)]  # of the logged rows, one in how many failed
     assert stats.binom.sf(failed - 1, failed + drawn, logged[0]) == pytest.approx(0.025)
@@ -248,12 +248,12 @@ def test_the_process_fails_as_often_as_makes_its_part_of_the_log_likely():
 
 def test_where_only_failures_were_logged_the_process_may_still_have_ok_runs():
     # 0.025 ** (1/501) = 0.9927 of the logged rows, and of the runs 0.9927·p / (1 − 0.9927 + 0.9927·p) with p = 0.05
-    found = estimates.failure_rate(500, estimates.runs(0, 0.0, 0.0, kept=500), future=True)
+    found = estimators.failure_rate(500, estimators.runs(0, 0.0, 0.0, kept=500), future=True)
     assert found.low == pytest.approx(0.870, abs=0.002)
     assert found.high == 1.0
-    every = estimates.failure_rate(500, estimates.runs(0, 0.0, 0.0, kept=500, rate=1.0), future=True)
+    every = estimators.failure_rate(500, estimators.runs(0, 0.0, 0.0, kept=500, rate=1.0), future=True)
     assert every.low == pytest.approx(0.025 ** (1 / 500), rel=1e-3)
-    assert estimates.failure_rate(500, estimates.runs(0, 0.0, 0.0, kept=500, rate=0.0), future=True).low == 0.0
+    assert estimators.failure_rate(500, estimators.runs(0, 0.0, 0.0, kept=500, rate=0.0), future=True).low == 0.0
 
 
 @pytest.mark.parametrize(("runs", "failing"), [(500, 0.95), (500, 0.98), (2_000, 0.99)])
@@ -263,16 +263,16 @@ def test_the_interval_of_a_process_that_nearly_always_fails_covers_it(runs, fail
     for _ in range(400):
         failed = int(random.binomial(runs, failing))
         drawn = int(random.binomial(runs - failed, 0.05))
-        logged = estimates.runs(drawn, drawn * 20.0, drawn * 400.0, kept=failed)
-        found = estimates.failure_rate(failed, logged, future=True)
+        logged = estimators.runs(drawn, drawn * 20.0, drawn * 400.0, kept=failed)
+        found = estimators.failure_rate(failed, logged, future=True)
         hits += found.low <= failing <= found.high
     assert hits >= 0.93 * 400
 
 
 def test_no_failure_among_few_runs_is_not_good_to_know():
     def none_of(drawn):
-        runs = estimates.runs(drawn, drawn * 20.0, drawn * 400.0)
-        return estimates.failure_rate(0, runs, future=True)
+        runs = estimators.runs(drawn, drawn * 20.0, drawn * 400.0)
+        return estimators.failure_rate(0, runs, future=True)
 
     assert [none_of(drawn).grade for drawn in (3, 40, 400)] == ["too few", "rough", "good"]
     assert none_of(400).value == 0.0
@@ -288,12 +288,12 @@ def test_no_failure_among_few_runs_is_not_good_to_know():
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilsons_intervals_are_those_in_print(hits, of, low, high):
-    found = estimates.share(hits, of)
+    found = estimators.share(hits, of)
     assert (round(found.low, 4), round(found.high, 4)) == (low, high)
 
 
 def test_the_share_of_one_row_reaches_down_to_what_makes_it_one_chance_in_twenty():
-    found, mirrored = (estimates.share(hits, 29, is_modified=True) for hits in (1, 28))
+    found, mirrored = (estimators.share(hits, 29, is_modified=True) for hits in (1, 28))
     assert math.exp(-found.low * 29) == pytest.approx(0.95)  # Brown, Cai & DasGupta (2001), section 4.1.1
     assert round(found.high, 4) == 0.1718  # Newcombe's table, as above
     assert [1 - mirrored.high, 1 - mirrored.low] == pytest.approx([found.low, found.high])
@@ -301,24 +301,26 @@ def test_the_share_of_one_row_reaches_down_to_what_makes_it_one_chance_in_twenty
 
 def test_a_share_of_runs_with_tiny_rate_is_wilsons_share_of_rows():
     has = np.arange(263) < 81
-    found = estimates.share_of_runs(has, np.full(263, 1e6))
+    found = estimators.share_of_runs(has, np.full(263, 1e6))
     assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
-    assert estimates.share_of_runs(has, np.ones(263)).low == 81 / 263 == estimates.share_of_runs(has, np.ones(263)).high
+    assert (
+        estimators.share_of_runs(has, np.ones(263)).low == 81 / 263 == estimators.share_of_runs(has, np.ones(263)).high
+    )
 
 
 def test_what_no_drawn_row_has_may_be_in_as_many_runs_as_few_rows_allow_however_many_failures_there_are():
     # 10 rows of weight 20 beside 1,000 failures: of 200 ok runs a tenth (20) goes unseen in 35 of 100 logs
-    found = estimates.share_of_runs(np.zeros(1_010, bool), [20] * 10 + [1] * 1_000)
+    found = estimators.share_of_runs(np.zeros(1_010, bool), [20] * 10 + [1] * 1_000)
     assert found.value == 0
     assert found.high * 1_200 > 40
-    every = estimates.share_of_runs(np.ones(1_010, bool), [20] * 10 + [1] * 1_000)
+    every = estimators.share_of_runs(np.ones(1_010, bool), [20] * 10 + [1] * 1_000)
     assert (1 - every.low) * 1_200 > 40
 
 
 def test_what_only_light_rows_have_may_be_in_a_heavy_one_that_was_not_drawn():
     weights = np.array([100.0] * 20 + [5.0] * 100)
-    assert estimates.share_of_runs(weights == 5, weights).high < 0.5  # every heavy row was seen, and has it not
-    rare = estimates.share_of_runs(np.arange(120) == 119, weights)
+    assert estimators.share_of_runs(weights == 5, weights).high < 0.5  # every heavy row was seen, and has it not
+    rare = estimators.share_of_runs(np.arange(120) == 119, weights)
     assert rare.value == 5 / 2_500
     assert rare.high > 0.05
     assert rare.grade == "too few"
@@ -326,7 +328,7 @@ def test_what_only_light_rows_have_may_be_in_a_heavy_one_that_was_not_drawn():
 
 def test_an_error_code_is_counted_not_drawn():
     weights = np.array([20.0] * 100 + [1.0] * 13)
-    found = estimates.share_of_runs(weights == 1, weights)
+    found = estimators.share_of_runs(weights == 1, weights)
     assert found.low == pytest.approx(13 / 2_013, rel=0.25)
     assert found.high == pytest.approx(13 / 2_013, rel=0.25)
 
@@ -339,7 +341,7 @@ def test_the_interval_of_a_share_covers_it_where_failures_are_many(kept, ok, sha
         has = random.random(ok) < share
         drawn = has[random.random(ok) < 0.05]
         weights = np.concatenate([np.full(len(drawn), 20.0), np.ones(kept)])
-        found = estimates.share_of_runs(np.concatenate([drawn, np.zeros(kept, bool)]), weights)
+        found = estimators.share_of_runs(np.concatenate([drawn, np.zeros(kept, bool)]), weights)
         graded += found.grade != "too few"
         hits += found.grade != "too few" and found.low <= has.sum() / (ok + kept) <= found.high
     assert hits >= 0.93 * graded
@@ -350,7 +352,7 @@ def test_the_interval_of_a_share_covers_it_where_failures_are_many(kept, ok, sha
 
 def test_of_symmetric_rows_the_interval_is_students():
     values = np.linspace(-5.0, 9.0, 81)
-    found = estimates.mean(values, np.full(81, 20.0), future=True)
+    found = estimators.mean(values, np.full(81, 20.0), future=True)
     expected = stats.t.interval(0.95, 80, loc=values.mean(), scale=stats.sem(values))
     assert (found.low, found.high) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
 
@@ -358,7 +360,7 @@ def test_of_symmetric_rows_the_interval_is_students():
 def test_the_interval_of_skewed_rows_solves_halls_cubic():
     values = np.concatenate([np.full(90, 1.0), np.full(25, 6.0), np.full(5, 20.0)])
     n, weight = 120, 20.0
-    found = estimates.mean(values, np.full(n, weight))
+    found = estimators.mean(values, np.full(n, weight))
     # by hand, in rows: Var = w(w − 1), third cumulant w(w − 1)(w − 2), covariance with the variance w(w − 1)²
     r = (values - values.mean()) / (n * weight)
     error = math.sqrt(weight * (weight - 1) * (r**2).sum() * n / (n - 1))
@@ -402,7 +404,7 @@ def test_rows_of_which_few_stand_for_most_are_too_few():
     random = np.random.default_rng(13)
     values, weights = random.exponential(10, 120), np.array([100.0] * 4 + [5.0] * 116)
     # Kish: (400 + 580)² / (40,000 + 2,900) = 22 rows
-    assert estimates.mean(values, weights).grade == estimates.total(values, weights).grade == "too few"
+    assert estimators.mean(values, weights).grade == estimators.total(values, weights).grade == "too few"
     assert of_mean(values, weights, future=False).drawn_alike == pytest.approx(22.4, abs=0.1)
 
 
@@ -412,7 +414,7 @@ def test_the_mean_of_rates_that_changed_covers_the_truth_where_it_is_graded():
     for _ in range(400):
         parts = [(random.exponential(10, size), rate) for size, rate in ((2_000, 0.01), (500, 0.2), (2_500, 0.05))]
         drawn = [(values[random.random(len(values)) < rate], rate) for values, rate in parts]
-        found = estimates.mean(
+        found = estimators.mean(
             np.concatenate([values for values, _ in drawn]),
             np.concatenate([np.full(len(values), 1 / rate) for values, rate in drawn]),
         )
@@ -425,7 +427,7 @@ def test_the_mean_of_rates_that_changed_covers_the_truth_where_it_is_graded():
 
 def test_rows_that_are_all_alike_allow_for_one_that_was_not_drawn_of_300_times_as_much():
     def found(rows, value=7.0, **kind):
-        return estimates.mean(np.full(rows, value), np.full(rows, 20.0), **kind)
+        return estimators.mean(np.full(rows, value), np.full(rows, 20.0), **kind)
 
     # Seventy-one of the runs may be unlike the others with a chance of a fortieth: each is left out with 0.95.
     assert 0.95**72 < 1 / 40 < 0.95**71
@@ -444,20 +446,20 @@ def test_rows_that_are_all_alike_allow_for_one_that_was_not_drawn_of_300_times_a
 @pytest.mark.parametrize(("future", "unseen"), [(False, 71.918 / 4_000), (True, 1 - 0.025 ** (1 / 200))])
 def test_where_the_ends_are_known_as_many_runs_as_no_row_tells_of_may_lie_there(future, unseen):
     y, w = np.full(200, 10.0), np.full(200, 20.0)
-    mean = estimates.mean(y, w, ends=(4.0, 60.0), future=future)
+    mean = estimators.mean(y, w, ends=(4.0, 60.0), future=future)
     assert [mean.low, mean.high] == pytest.approx([10 - 6 * unseen, 10 + 50 * unseen], rel=1e-4)
     uneven = np.tile([9.0, 11.0], 100)
-    plain = estimates.mean(uneven, w, future=future)
-    known = estimates.mean(uneven, w, ends=(9.0, 60.0), future=future)
+    plain = estimators.mean(uneven, w, future=future)
+    known = estimators.mean(uneven, w, ends=(9.0, 60.0), future=future)
     assert known.high - 10 == pytest.approx(math.hypot(plain.high - 10, 50 * unseen), rel=1e-4)
-    assert estimates.total(y, np.ones(200), ends=(0.0, 99.0)).high == 2_000  # every run is in the log
+    assert estimators.total(y, np.ones(200), ends=(0.0, 99.0)).high == 2_000  # every run is in the log
 
 
 def test_few_rows_are_too_few_however_narrow_and_wide_intervals_however_many():
-    assert estimates.mean(np.tile([9.0, 11.0], 29), np.full(58, 20.0)).grade == "too few"
-    assert estimates.mean(np.tile([9.0, 11.0], 40), np.full(80, 20.0)).grade == "rough"
-    assert estimates.mean(np.tile([9.0, 11.0], 60), np.full(120, 20.0)).grade == "good"
-    assert estimates.mean(np.repeat([0.0, 1000.0], [197, 3]), np.full(200, 20.0)).grade == "too few"
+    assert estimators.mean(np.tile([9.0, 11.0], 29), np.full(58, 20.0)).grade == "too few"
+    assert estimators.mean(np.tile([9.0, 11.0], 40), np.full(80, 20.0)).grade == "rough"
+    assert estimators.mean(np.tile([9.0, 11.0], 60), np.full(120, 20.0)).grade == "good"
+    assert estimators.mean(np.repeat([0.0, 1000.0], [197, 3]), np.full(200, 20.0)).grade == "too few"
 
 
 # ---- quantiles -------------------------------------------------------------------------------------------------------
@@ -469,7 +471,7 @@ def test_few_rows_are_too_few_however_narrow_and_wide_intervals_however_many():
     [(10, 0.5, 2, 9), (20, 0.5, 6, 15), (100, 0.5, 40, 61)],
 )
 def test_a_median_lies_between_the_ranks_in_print(n, q, low, high):
-    found = estimates.quantile(np.arange(1.0, n + 1), np.full(n, 20.0), q, future=True)
+    found = estimators.quantile(np.arange(1.0, n + 1), np.full(n, 20.0), q, future=True)
     assert (found.low, found.high) == (low, high)
 
 
@@ -477,7 +479,7 @@ def test_a_median_lies_between_the_ranks_in_print(n, q, low, high):
 @pytest.mark.parametrize("q", [0.05, 0.5, 0.95, 0.99])
 def test_ranks_of_a_quantile_are_the_narrowest_whose_binomial_tails_are_a_fortieth(q, weight):
     for n in (120, 333, 1_000):
-        found = estimates.quantile(np.arange(1.0, n + 1), np.full(n, weight), q, future=True)
+        found = estimators.quantile(np.arange(1.0, n + 1), np.full(n, weight), q, future=True)
         assert found.effective_count == pytest.approx(n)
         below = stats.binom(n, q)
         if math.isfinite(found.low):  # P(the row at this rank lies above the quantile)
@@ -492,21 +494,21 @@ def test_ranks_of_a_quantile_are_the_narrowest_whose_binomial_tails_are_a_fortie
 
 def test_failures_add_rows_and_no_doubt_to_a_quantile():
     # of 200 runs, 10 drawn at 0.05; with 1,000 failures known, 1,200 runs whose median is among the failures
-    found = estimates.quantile([50.0] * 10 + list(range(1_000)), [20.0] * 10 + [1.0] * 1_000, 0.5)
+    found = estimators.quantile([50.0] * 10 + list(range(1_000)), [20.0] * 10 + [1.0] * 1_000, 0.5)
     assert found.low <= 399 <= found.value <= found.high
     assert found.high - found.low < 300
-    alone = estimates.quantile(np.arange(1_000.0), np.ones(1_000), 0.5)
+    alone = estimators.quantile(np.arange(1_000.0), np.ones(1_000), 0.5)
     assert (alone.value, alone.low, alone.high, alone.grade) == (499, 499, 499, "good")
 
 
 def test_stopped_runs_rank_above_all_others_whatever_time_they_took():
     took, stopped = np.array([1.0, 2, 3, 4, 5, 6, 7, 8, 9, 10]), np.zeros(10, bool)
     stopped[0] = True  # stopped after 1 ms: it would have gone on
-    assert estimates.quantile(took, np.ones(10), 0.5, censored=stopped).value == 6
-    among = estimates.quantile(took, np.ones(10), 1.0, censored=stopped)
+    assert estimators.quantile(took, np.ones(10), 0.5, censored=stopped).value == 6
+    among = estimators.quantile(took, np.ones(10), 1.0, censored=stopped)
     assert (among.value, among.high, among.is_at_least) == (10, math.inf, True)
     assert est(among).striptags().startswith("≥")
-    ordinary = estimates.quantile(took, np.ones(10), 1.0)
+    ordinary = estimators.quantile(took, np.ones(10), 1.0)
     assert (ordinary.value, ordinary.is_at_least) == (10, False)
 
 
@@ -515,7 +517,7 @@ def test_nodes_of_failed_runs_never_enter_and_stopped_ones_are_beyond_any_number
     values, stopped = censoring.nodes(status, counts)
     np.testing.assert_array_equal(values, [5, math.nan, math.inf, math.inf, math.nan, 7])
     np.testing.assert_array_equal(stopped, [False, False, True, True, False, False])
-    assert estimates.quantile(values, np.ones(6), 0.5, censored=stopped).value == 7  # the second of four
+    assert estimators.quantile(values, np.ones(6), 0.5, censored=stopped).value == 7  # the second of four
     other, _ = censoring.nodes(status, [5, 900, 900, 900, 900, 7])
     np.testing.assert_array_equal(values, other)
 
@@ -528,13 +530,13 @@ def test_durations_of_stopped_runs_are_at_least_and_impossible_ones_are_left_out
 
 
 def test_only_stopped_runs_of_which_nothing_is_known_say_nothing():
-    found = estimates.quantile([math.inf] * 5, [1.0] * 5, 0.5)
+    found = estimators.quantile([math.inf] * 5, [1.0] * 5, 0.5)
     assert math.isnan(found.value)
     assert found.grade == "too few"
 
 
 def test_where_no_ok_run_was_drawn_failures_say_nothing_of_a_quantile_of_all_runs():
-    found = estimates.quantile(np.arange(100.0), np.ones(100), 0.5, undrawn=58)
+    found = estimators.quantile(np.arange(100.0), np.ones(100), 0.5, undrawn=58)
     assert (found.value, found.grade) == (49, "too few")
     assert math.isnan(found.low)
     assert math.isnan(found.high)
@@ -548,11 +550,11 @@ ROWS = st.lists(st.tuples(POINTS, WEIGHTS), min_size=1, max_size=150)
 FUTURE = st.booleans()
 ODD = st.sampled_from([math.nan, math.inf, -math.inf, None])
 ESTIMATORS = (
-    lambda y, w, future: estimates.mean(y, w, future=future),
-    lambda y, w, future: estimates.total(y, w, future=future),
-    lambda y, w, future: estimates.quantile(y, w, 0.5, future=future),
-    lambda y, w, future: estimates.quantile(y, w, 0.99, future=future),
-    lambda y, w, future: estimates.share_of_runs(np.array(y, dtype=float) > 0, w, future=future),
+    lambda y, w, future: estimators.mean(y, w, future=future),
+    lambda y, w, future: estimators.total(y, w, future=future),
+    lambda y, w, future: estimators.quantile(y, w, 0.5, future=future),
+    lambda y, w, future: estimators.quantile(y, w, 0.99, future=future),
+    lambda y, w, future: estimators.share_of_runs(np.array(y, dtype=float) > 0, w, future=future),
 )
 few = settings(max_examples=60, deadline=None)
 
@@ -583,7 +585,7 @@ def test_the_order_of_rows_of_one_value_and_several_weights_makes_no_difference(
     for _ in range(200):
         n = int(random.integers(5, 200))
         y, w, other = random.integers(0, 6, n), random.choice([1.0, 5.0, 20.0], n), random.permutation(n)
-        assert estimates.quantile(y, w, 0.5) == estimates.quantile(y[other], w[other], 0.5)
+        assert estimators.quantile(y, w, 0.5) == estimators.quantile(y[other], w[other], 0.5)
 
 
 @few
@@ -624,9 +626,9 @@ def test_where_every_run_is_logged_everything_is_counted(rows):
         found = estimator(y, ones, False)
         assert found.low == found.value == found.high
         assert found.effective_count == math.inf
-    assert estimates.mean(y, ones).value == pytest.approx(y.mean())
-    assert estimates.total(y, ones).value == pytest.approx(y.sum(), abs=1e-9)
-    assert estimates.quantile(y, ones, 0.5).value == np.sort(y)[math.ceil(len(y) / 2) - 1]
+    assert estimators.mean(y, ones).value == pytest.approx(y.mean())
+    assert estimators.total(y, ones).value == pytest.approx(y.sum(), abs=1e-9)
+    assert estimators.quantile(y, ones, 0.5).value == np.sort(y)[math.ceil(len(y) / 2) - 1]
 
 
 @few
@@ -635,7 +637,7 @@ def test_points_that_are_no_numbers_change_nothing(rows, odd, future):
     mixed = [*odd[: len(odd) // 2], *rows, *odd[len(odd) // 2 :]]
     for estimator in ESTIMATORS[:2]:
         assert estimator(*split(mixed), future) == estimator(*split(rows), future)
-    assert estimates.mean([y for y, _ in odd], [w for _, w in odd]) == estimates.NOTHING
+    assert estimators.mean([y for y, _ in odd], [w for _, w in odd]) == estimators.NOTHING
 
 
 @few
@@ -650,10 +652,10 @@ def test_rows_of_unknown_weight_are_dropped(rows, unknown, future):
 @few
 @given(st.integers(0, 300), st.integers(0, 5_000), st.sampled_from([2, 5, 20, 100]))
 def test_failures_widen_no_interval_of_runs(drawn, failed, weight):
-    alone = estimates.runs(drawn, drawn * weight, drawn * weight**2)
-    beside = estimates.runs(drawn, drawn * weight, drawn * weight**2, kept=failed)
+    alone = estimators.runs(drawn, drawn * weight, drawn * weight**2)
+    beside = estimators.runs(drawn, drawn * weight, drawn * weight**2, kept=failed)
     np.testing.assert_allclose(np.array(ends(alone)) + failed, ends(beside))
-    assert estimates.GRADES.index(beside.grade) <= estimates.GRADES.index(alone.grade) or drawn == failed == 0
+    assert estimators.GRADES.index(beside.grade) <= estimators.GRADES.index(alone.grade) or drawn == failed == 0
 
 
 @few
@@ -661,11 +663,11 @@ def test_failures_widen_no_interval_of_runs(drawn, failed, weight):
 def test_a_failure_rate_is_a_share_within_its_interval(drawn, failed, rate, future):
     drawn = drawn if rate else 0
     weight = 1 / rate if rate else 0.0
-    found = estimates.failure_rate(
-        failed, estimates.runs(drawn, drawn * weight, drawn * weight**2, failed, rate), future=future
+    found = estimators.failure_rate(
+        failed, estimators.runs(drawn, drawn * weight, drawn * weight**2, failed, rate), future=future
     )
     if drawn + failed == 0:
-        assert found == estimates.NOTHING
+        assert found == estimators.NOTHING
     else:
         assert 0 <= found.low <= found.value <= found.high <= 1
 
@@ -677,12 +679,12 @@ def test_huge_and_tiny_points_are_numbers_like_others(size, future):
     w = np.full(150, 20.0)
     for estimator in ESTIMATORS[:4]:
         same(estimator(y / size, w, future), shrunk(estimator(y, w, future), size))
-    ones = estimates.total(np.array([1.0, -1.0]) * size, [1.0, 1.0])
+    ones = estimators.total(np.array([1.0, -1.0]) * size, [1.0, 1.0])
     assert ends(ones) == [0, 0, 0]
 
 
 def shrunk(found, size):
-    return estimates.Estimate(
+    return estimators.Estimate(
         found.value / size, found.low / size, found.high / size, found.logged_count, found.grade, found.effective_count
     )
 
@@ -698,24 +700,24 @@ def test_points_of_every_size_at_once_are_no_trouble():
 
 def test_at_a_rate_of_almost_one_the_mean_and_the_total_lie_in_their_intervals():
     y, w = np.where(np.arange(300) == 7, 1_000.0, 1.0), np.full(300, 1 / 0.999)
-    for found in (estimates.mean(y, w), estimates.total(y, w)):
+    for found in (estimators.mean(y, w), estimators.total(y, w)):
         assert found.low <= found.value <= found.high
 
 
 def test_one_row_and_no_row_have_no_interval():
     for estimator in ESTIMATORS:
-        assert estimator([], [], False) == estimates.NOTHING
+        assert estimator([], [], False) == estimators.NOTHING
         one = estimator([3.0], [20.0], False)
         assert one.grade == "too few"
         assert one.logged_count == 1
-    assert math.isnan(estimates.mean([3.0], [20.0]).low)
-    assert estimates.mean([3.0], [20.0]).to_dict()["low"] is None
-    assert estimates.share(0, 0) == estimates.NOTHING
+    assert math.isnan(estimators.mean([3.0], [20.0]).low)
+    assert estimators.mean([3.0], [20.0]).to_dict()["low"] is None
+    assert estimators.share(0, 0) == estimators.NOTHING
 
 
 def test_the_worse_of_two_grades_is_the_one_to_trust():
-    assert estimates.worse("good", "too few") == estimates.worse("too few", "rough") == "too few"
-    assert estimates.worse("rough", "good") == "rough"
+    assert estimators.worse("good", "too few") == estimators.worse("too few", "rough") == "too few"
+    assert estimators.worse("rough", "good") == "rough"
     assert [graded(half, 100.0) for half in (15, 15.1, 50, 50.1, math.nan)] == [
         "good",
         "rough",
@@ -740,14 +742,14 @@ def test_the_worse_of_two_grades_is_the_one_to_trust():
     ],
 )
 def test_the_difference_of_shares_is_newcombes_tenth_method(a, b, low, high):
-    found = differences.between(estimates.share(*b), estimates.share(*a)).change
+    found = comparisons.between(estimators.share(*b), estimators.share(*a)).change
     assert (round(found.low, 4), round(min(found.high, 1.0), 4)) == (low, high)
 
 
 def test_a_difference_squares_the_ends_that_face_each_other():
-    a = estimates.Estimate(10.0, 7.0, 14.0, 100, "good", 100.0)
-    b = estimates.Estimate(30.0, 25.0, 42.0, 100, "rough", 100.0)
-    found = differences.between(a, b)
+    a = estimators.Estimate(10.0, 7.0, 14.0, 100, "good", 100.0)
+    b = estimators.Estimate(30.0, 25.0, 42.0, 100, "rough", 100.0)
+    found = comparisons.between(a, b)
     assert found.change.value == 20
     assert found.change.low == 20 - math.hypot(30 - 25, 14 - 10)
     assert found.change.high == 20 + math.hypot(42 - 30, 10 - 7)
@@ -755,15 +757,15 @@ def test_a_difference_squares_the_ends_that_face_each_other():
     low, high = 1 + found.relative_low, 1 + found.relative_high
     assert 30 - low * 10 == pytest.approx(math.hypot(30 - 25, low * (14 - 10)))
     assert high * 10 - 30 == pytest.approx(math.hypot(42 - 30, high * (10 - 7)))
-    back = differences.between(b, a).change
+    back = comparisons.between(b, a).change
     assert (back.low, back.high) == (-found.change.high, -found.change.low)
 
 
 @pytest.mark.parametrize("before", [10.0, -10.0])
 @pytest.mark.parametrize("after", [-40.0, -5.0, 0.0, 4.0, 11.0, 35.0])
 def test_of_symmetric_intervals_a_relative_change_is_fiellers(before, after):
-    a, b = (estimates.Estimate(x, x - half, x + half, 80, "good", 80.0) for x, half in ((before, 4.0), (after, 7.0)))
-    found = differences.between(a, b)
+    a, b = (estimators.Estimate(x, x - half, x + half, 80, "good", 80.0) for x, half in ((before, 4.0), (after, 7.0)))
+    found = comparisons.between(a, b)
     # Fieller, JRSS B 16 (1954): of the ratio of two independent normal means, g = (half of the divisor / divisor)²
     ratio, g = after / before, 16.0 / 100.0
     half = math.sqrt((1 - g) * 49.0 + ratio**2 * 16.0) / abs(before)
@@ -778,16 +780,22 @@ def test_what_cannot_be_negative_does_not_fall_by_more_than_all_of_it():
     for _ in range(40):
         much = np.where(random.random(200) < 0.5, 10.0, 0.0)
         little = np.where(random.random(25) < 0.1, 10.0, 0.0)
-        found = differences.difference((much, np.full(200, 20)), (little, np.full(25, 20)))
+        found = comparisons.difference((much, np.full(200, 20)), (little, np.full(25, 20)))
         assert -1 <= found.relative_low <= found.relative <= found.relative_high
-    a, b = estimates.Estimate(10.0, 8.0, 12.0, 80, "good", 80.0), estimates.Estimate(1.0, -3.0, 5.0, 80, "rough", 80.0)
-    assert differences.between(a, b).relative_low < -1
-    assert differences.between(a, b, is_negative_possible=False).relative_low == -1
+    a, b = (
+        estimators.Estimate(10.0, 8.0, 12.0, 80, "good", 80.0),
+        estimators.Estimate(1.0, -3.0, 5.0, 80, "rough", 80.0),
+    )
+    assert comparisons.between(a, b).relative_low < -1
+    assert comparisons.between(a, b, is_negative_possible=False).relative_low == -1
 
 
 def test_there_is_no_share_of_what_may_have_been_nothing():
-    a, b = estimates.Estimate(2.0, -0.5, 4.5, 80, "rough", 80.0), estimates.Estimate(30.0, 25.0, 35.0, 80, "good", 80.0)
-    found = differences.between(a, b)
+    a, b = (
+        estimators.Estimate(2.0, -0.5, 4.5, 80, "rough", 80.0),
+        estimators.Estimate(30.0, 25.0, 35.0, 80, "good", 80.0),
+    )
+    found = comparisons.between(a, b)
     assert found.is_significant
     assert found.change.value == 28
     assert all(map(math.isnan, (found.relative, found.relative_low, found.relative_high)))
@@ -805,23 +813,23 @@ def test_there_is_no_share_of_what_may_have_been_nothing():
     ],
 )
 def test_an_amount_whose_sign_is_not_known_is_never_good(low, high, grade):
-    found = estimates.Estimate((low + high) / 2, low, high, 5_000, "good", 5_000.0)
+    found = estimators.Estimate((low + high) / 2, low, high, 5_000, "good", 5_000.0)
     assert found.as_difference().grade == grade
     assert found.negated().as_difference().grade == grade
 
 
 def test_a_side_that_is_open_or_unknown_has_no_difference():
-    known = estimates.Estimate(10.0, 7.0, 14.0, 100, "good", 100.0)
-    for other in (estimates.NOTHING, estimates.Estimate(5.0, 5.0, math.inf, 50, "good", 50.0, True)):
-        found = differences.between(known, other)
+    known = estimators.Estimate(10.0, 7.0, 14.0, 100, "good", 100.0)
+    for other in (estimators.NOTHING, estimators.Estimate(5.0, 5.0, math.inf, 50, "good", 50.0, True)):
+        found = comparisons.between(known, other)
         assert found.change.grade == "too few"
         assert math.isnan(found.change.low)
         assert not found.is_significant
 
 
 def test_no_failure_on_either_side_is_no_change_and_not_graded():
-    none = estimates.failure_rate(0, estimates.runs(400, 8_000.0, 160_000.0), future=True)
-    found = differences.between(none, none)
+    none = estimators.failure_rate(0, estimators.runs(400, 8_000.0, 160_000.0), future=True)
+    found = comparisons.between(none, none)
     assert found.change.value == 0
     assert found.change.low < 0 < found.change.high
     assert found.change.grade == "too few"
@@ -836,15 +844,15 @@ def test_rows_alike_by_chance_are_no_change_beside_many_that_are_not(few_rows, m
     for _ in range(300):
         few_paid, many_paid = (np.where(random.random(rows) < 0.03, 100.0, 0.0) for rows in (few_rows, many_rows))
         sides = (few_paid, np.full(few_rows, 20)), (many_paid, np.full(many_rows, 20))
-        significant += differences.difference(*sides).is_significant
+        significant += comparisons.difference(*sides).is_significant
     assert significant <= 27  # as above
 
 
 def test_rows_all_alike_on_both_sides_differ_when_their_values_do():
-    found = differences.difference((np.full(20, 10.0), np.full(20, 20)), (np.full(20, 15.0), np.full(20, 20)))
+    found = comparisons.difference((np.full(20, 10.0), np.full(20, 20)), (np.full(20, 15.0), np.full(20, 20)))
     assert found.is_significant
     assert (found.change.low, found.change.high) == (5, 5)
-    huge = differences.difference((np.full(20, 1e300), np.full(20, 20)), (np.arange(20.0), np.full(20, 20)))
+    huge = comparisons.difference((np.full(20, 1e300), np.full(20, 20)), (np.arange(20.0), np.full(20, 20)))
     assert huge.change.value == -1e300
 
 
@@ -852,44 +860,44 @@ def test_rows_all_alike_on_both_sides_differ_when_their_values_do():
 
 
 def counted(runs):
-    return estimates.runs(runs, runs, runs, rate=1.0)
+    return estimators.runs(runs, runs, runs, rate=1.0)
 
 
 def test_few_failures_are_tested_exactly():
     # 1 of 9 failures on one half of the runs: 2·(1 + 9)/2⁹
-    assert differences.rate_change_p((1, 8), (counted(500), counted(500))) == pytest.approx(20 / 512)
-    assert differences.rate_change_p((0, 0), (counted(500), counted(500))) == 1.0
+    assert comparisons.rate_change_p((1, 8), (counted(500), counted(500))) == pytest.approx(20 / 512)
+    assert comparisons.rate_change_p((0, 0), (counted(500), counted(500))) == 1.0
 
 
 def test_many_failures_are_tested_by_the_ratio_of_their_rates():
     z = math.log(2) / math.sqrt((1 - 0.05) / 50 + (1 - 0.1) / 100)
-    assert differences.rate_change_p((50, 100), (counted(1_000), counted(1_000))) == pytest.approx(2 * stats.norm.sf(z))
+    assert comparisons.rate_change_p((50, 100), (counted(1_000), counted(1_000))) == pytest.approx(2 * stats.norm.sf(z))
 
 
 def test_a_share_of_failures_that_the_runs_allow_is_chance():
-    none_drawn, some = estimates.runs(0, 0.0, 0.0, kept=3), estimates.runs(2, 40.0, 800.0, kept=8)
+    none_drawn, some = estimators.runs(0, 0.0, 0.0, kept=3), estimators.runs(2, 40.0, 800.0, kept=8)
     # 3 to 61 runs against 10 to about 150: 8 of 11 failures there are what any ratio in between gives
-    assert differences.rate_change_p((3, 8), (none_drawn, some)) == 1.0
+    assert comparisons.rate_change_p((3, 8), (none_drawn, some)) == 1.0
 
 
 @pytest.mark.parametrize("failed", [(3, 3), (0, 3), (3, 30), (30, 3), (30, 30), (0, 0)])
 def test_runs_without_an_upper_bound_never_show_a_change(failed):
-    unknown, known = estimates.runs(0, 0.0, 0.0, kept=3, rate=0.0), estimates.runs(100, 2000.0, 40000.0, kept=3)
+    unknown, known = estimators.runs(0, 0.0, 0.0, kept=3, rate=0.0), estimators.runs(100, 2000.0, 40000.0, kept=3)
     for sides in ((unknown, known), (known, unknown), (unknown, unknown)):
-        assert 0 <= differences.rate_change_p(failed, sides) <= 1
-    assert differences.rate_change_p(failed, (unknown, unknown)) == 1.0
+        assert 0 <= comparisons.rate_change_p(failed, sides) <= 1
+    assert comparisons.rate_change_p(failed, (unknown, unknown)) == 1.0
 
 
 def test_each_rate_has_an_interval_of_its_own_and_a_rate_without_rows_its_bound():
-    pooled = estimates.runs(340, 40 * 20 + 300, 40 * 400 + 300, rate=0.05)
-    apart = estimates.runs_of_rates({20.0: 40, 1.0: 300}, rate=0.05)
-    few = estimates.runs(40, 800.0, 16_000.0)
+    pooled = estimators.runs(340, 40 * 20 + 300, 40 * 400 + 300, rate=0.05)
+    apart = estimators.runs_of_rates({20.0: 40, 1.0: 300}, rate=0.05)
+    few = estimators.runs(40, 800.0, 16_000.0)
     assert apart.value == pooled.value == 1_100
     assert (apart.low, apart.high) == (pytest.approx(300 + few.low), pytest.approx(300 + few.high))
-    unseen = estimates.runs_of_rates({1.0: 300}, rate=0.05)
+    unseen = estimators.runs_of_rates({1.0: 300}, rate=0.05)
     assert (unseen.value, unseen.low, unseen.high) == (300, 300, 358)
-    assert math.isnan(estimates.runs_of_rates({math.nan: 3}, rate=0.0).value)
-    assert estimates.runs_of_rates({math.nan: 3, 20.0: 5}, rate=0.0).is_at_least
+    assert math.isnan(estimators.runs_of_rates({math.nan: 3}, rate=0.0).value)
+    assert estimators.runs_of_rates({math.nan: 3, 20.0: 5}, rate=0.0).is_at_least
 
 
 def test_runs_of_two_rates_are_covered_where_pooling_them_is_not():
@@ -897,8 +905,8 @@ def test_runs_of_two_rates_are_covered_where_pooling_them_is_not():
     hits = pooled = 0
     for _ in range(600):
         n, m = int(chance.binomial(400, 0.05)), 300
-        found = estimates.runs_of_rates({20.0: n, 1.0: m} if n else {1.0: m}, rate=0.05)
-        other = estimates.runs(n + m, n * 20.0 + m, n * 400.0 + m, rate=0.05)
+        found = estimators.runs_of_rates({20.0: n, 1.0: m} if n else {1.0: m}, rate=0.05)
+        other = estimators.runs(n + m, n * 20.0 + m, n * 400.0 + m, rate=0.05)
         hits += found.low <= 700 <= found.high
         pooled += other.low <= 700 <= other.high
     assert hits >= 0.93 * 600 and pooled < hits
@@ -906,17 +914,17 @@ def test_runs_of_two_rates_are_covered_where_pooling_them_is_not():
 
 def test_a_difference_says_in_words_what_it_is():
     a, b = ([10.0, 11.0, 9.0] * 40, [20] * 120), ([14.0, 15.0, 16.0] * 40, [20] * 120)
-    assert [differences.difference(*pair).words for pair in ((a, b), (b, a), (a, a))] == [
+    assert [comparisons.difference(*pair).words for pair in ((a, b), (b, a), (a, a))] == [
         "more",
         "less",
         "no significant change",
     ]
-    assert differences.difference(([1.0], [20]), b).words == "too few to compare"
+    assert comparisons.difference(([1.0], [20]), b).words == "too few to compare"
 
 
 def test_one_run_that_failed_otherwise_does_not_hide_that_all_the_others_fail():
     # 59 of 60 kept rows have the code and no ok row was drawn at rate 0.05: at most 58 ok runs happened (95 %).
-    runs = estimates.runs(0, 0.0, 0.0, kept=60, rate=0.05)
-    rate = estimates.failure_rate(59, runs, future=True)
-    alone = estimates.failure_rate(60, runs, future=True)
+    runs = estimators.runs(0, 0.0, 0.0, kept=60, rate=0.05)
+    rate = estimators.failure_rate(59, runs, future=True)
+    alone = estimators.failure_rate(60, runs, future=True)
     assert 0.4 < rate.low <= alone.low

@@ -9,20 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from analytics import clocks, expired
 from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UsageError
-from analytics.expire import expire
-from analytics.expired import first_day_to_keep
-from analytics.expired_days import exclude_expired
-from analytics.lake import Lake
+from analytics.extraction import clocks
+from analytics.extraction.expired_days import exclude_expired
+from analytics.lake import expiry_mark
+from analytics.lake.expiry_mark import first_day_to_keep
+from analytics.lake.lake import Lake
 from analytics.model import NotWaitedFor, OpenTransaction
-from analytics.showing.card import KINDS
-from analytics.showing.marks import MARKS
-from analytics.source import Source
-from analytics.status import coverage
-from analytics.stories.coverage import in_words
-from analytics.warehouse import Warehouse
+from analytics.operations.expire import expire
+from analytics.reports.explore.lake_card import KINDS
+from analytics.reports.explore.results import MARKS
+from analytics.reports.post_mortem.data_box import in_words
+from analytics.source.source import Source
+from analytics.warehouse.coverage import coverage
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests import expire_kills, kills
 from tests.conftest import Table
@@ -68,7 +69,7 @@ def test_expired_days_stay_away_though_one_of_the_files_that_say_so_is_lost(tabl
     table.insert(created_at="2026-07-06 12:00:00+00")
     table.extract(two_days, "2026-07-06")
     expire(two_days, date(2026, 7, 7))
-    said = two_days.root / expired.NAME
+    said = two_days.root / expiry_mark.NAME
     earlier = said.read_text().replace('expired_at": "2', 'expired_at": "1')  # not of the same second
     expire(two_days, date(2026, 7, 8))
     later = said.read_text()
@@ -83,7 +84,7 @@ def test_expired_days_stay_away_though_one_of_the_files_that_say_so_is_lost(tabl
             note.startswith(f"expired.json {was}; by its copy the days before 2026-07-08") for note in result.notes
         )
         assert (said.read_text(), _days(two_days)[0]) == (later, "day=2026-07-08")
-    copy = two_days.root / "ledger" / expired.NAME
+    copy = two_days.root / "ledger" / expiry_mark.NAME
     copy.unlink()  # a lake of an older version
     assert not any("expired.json was" in note for note in table.extract(two_days, "2026-07-06").notes)
     assert copy.read_text() == later
@@ -240,7 +241,7 @@ def test_a_window_of_expired_days_only_is_refused_with_what_brings_them_back(tab
     assert "--also-expired" in refused.value.hint
     table.extract(two_days, "2026-07-08", "2026-07-09", also_expired=True)
     assert _days(two_days) == ["day=2026-07-08", "day=__HIVE_DEFAULT_PARTITION__"]
-    mark = expired.read(two_days.root)
+    mark = expiry_mark.read(two_days.root)
     assert mark
     assert mark.before == date(2026, 7, 8)
 
@@ -262,7 +263,7 @@ def test_status_calls_expired_days_expired(two_days: Lake, capsys: pytest.Captur
 
 
 def test_a_damaged_mark_is_an_error_with_its_repair(two_days: Lake) -> None:
-    (two_days.root / expired.NAME).write_text("{}")
+    (two_days.root / expiry_mark.NAME).write_text("{}")
     with pytest.raises(LakeError, match=r"expired\.json is damaged") as refused:
         expire(two_days, date(2026, 7, 8))
     assert "restore it from a backup" in refused.value.hint

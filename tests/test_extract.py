@@ -22,18 +22,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analytics import copy_stream, partition_files
-from analytics.decode import Decoder
 from analytics.demo import Demo
-from analytics.dictionary import Dictionary
 from analytics.errors import LakeLockedError, UnknownNameError, UsageError, VerificationError
-from analytics.extraction import extract
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import Rates, RateStep
+from analytics.extraction.encode import partition_files
+from analytics.extraction.encode.coded_rows import Run
+from analytics.extraction.encode.copy_decoder import Decoder
+from analytics.extraction.encode.dictionaries import Dictionary
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
 from analytics.model import Partition, RealmFilter, Span
-from analytics.rates import Rates, RateStep
-from analytics.runs import Run
-from analytics.source import Source
-from analytics.warehouse import Warehouse
+from analytics.source import copy_stream
+from analytics.source.source import Source
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.fewer import one_in
 
@@ -290,7 +291,7 @@ def test_a_run_killed_before_it_looked_for_kept_rows_elsewhere_does_so_the_next_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("analytics.extraction.Duplicates.settle", killed)
+        patch.setattr("analytics.extraction.job.Duplicates.settle", killed)
         table.extract(fresh)
     assert len(ids(fresh)) == 2  # the new one is there already
     table.extract(fresh)
@@ -321,7 +322,7 @@ def test_a_number_of_connections_that_makes_no_sense_is_refused(table: Table, fr
 def test_row_groups_are_bounded_by_bytes_and_hold_the_same_rows(
     table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr("analytics.partition_files.ROW_GROUP_BYTES", most)
+    monkeypatch.setattr("analytics.extraction.encode.partition_files.ROW_GROUP_BYTES", most)
     made = {}
     for number in range(20):
         text = f"{number:02}" * 5_000
@@ -662,11 +663,11 @@ def test_many_runs_on_disk_of_many_dictionaries_give_the_same_lake_as_one_in_mem
 
     monkeypatch.setattr(Run, "spill", spill)
     monkeypatch.setattr(Dictionary, "__init__", start)
-    monkeypatch.setattr("analytics.transfer.HELD_BYTES", 0)
-    monkeypatch.setattr("analytics.decode.ROWS", rows)
+    monkeypatch.setattr("analytics.extraction.transfer.HELD_BYTES", 0)
+    monkeypatch.setattr("analytics.extraction.encode.copy_decoder.ROWS", rows)
     for name in ("TEXTS", "VALUES", "HEADS"):
-        monkeypatch.setattr(f"analytics.dictionary.{name}", 100_000)
-    monkeypatch.setattr("analytics.dictionary.HEAD_BYTES", 60_000)
+        monkeypatch.setattr(f"analytics.extraction.encode.dictionaries.{name}", 100_000)
+    monkeypatch.setattr("analytics.extraction.encode.dictionaries.HEAD_BYTES", 60_000)
     monkeypatch.setattr(copy_stream, "BLOCK_BYTES", 100_000)
     other = Lake(tmp_path / "lake")
     extract(demo.url, other, Window.parse("2026-07-06", "2026-07-12"), rates=Rates((), 0.05), jobs=jobs)
@@ -832,7 +833,7 @@ def test_a_failed_run_releases_the_lock(table: Table, fresh: Lake) -> None:
 
 KILL = {
     "after the first of three partitions": """
-        from analytics.lake import Lake
+        from analytics.lake.lake import Lake
         real, done = Lake.replace, []
         def replace(self, staged, target):
             real(self, staged, target)
@@ -842,11 +843,11 @@ KILL = {
         Lake.replace = replace
         """,
     "before the ledger is written": """
-        from analytics.lake import Lake
+        from analytics.lake.lake import Lake
         Lake.record = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         """,
     "while files are written": """
-        from analytics import partition_files
+        from analytics.extraction.encode import partition_files
         partition_files._read_back = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         """,
 }
@@ -860,8 +861,8 @@ def test_a_kill_in_the_middle_leaves_whole_files_and_the_next_run_completes_them
     program = (
         "import os, signal\n"
         + textwrap.dedent(point)
-        + "from analytics.extraction import extract\nfrom analytics.lake import Lake\n"
-        "from analytics.model import Window\nfrom analytics.rates import Rates\n"
+        + "from analytics.extraction.job import extract\nfrom analytics.lake.lake import Lake\n"
+        "from analytics.model import Window\nfrom analytics.estimates.sampling_rates import Rates\n"
         + f"extract({table.url!r}, Lake({str(fresh.root)!r}), Window.parse('2026-07-08', '2026-07-09'), rates=Rates((), 0.05))\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

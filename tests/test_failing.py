@@ -10,22 +10,21 @@ import pandas as pd
 import pytest
 
 from analytics import api
-from analytics.findings.failure_habit import Habit
-from analytics.findings.failure_scan import densest
-from analytics.findings.family import Family
-from analytics.findings.finding import Incident
-from analytics.findings.incident import find_incident
-from analytics.findings.sides import side
-from analytics.page.text import plain
-from analytics.status import Coverage
-from analytics.stories import advice, failing, verdict
+from analytics.findings.failures.scan import Habit, densest
+from analytics.findings.post_mortem.family import Family
+from analytics.findings.post_mortem.finding import Incident
+from analytics.findings.post_mortem.groups import side
+from analytics.findings.post_mortem.incident import find_incident
+from analytics.reports.page.escape import plain
+from analytics.reports.post_mortem import advice, failing, verdict
+from analytics.warehouse.coverage import Coverage
 from tests.failing import experiment, logs
 from tests.failing.logs import SINCE, Cell
 
 if TYPE_CHECKING:
     from conftest import Table
 
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
 FAMILY = Family("acme", "Rides", True, (("s1", 1),), frozenset())
 

@@ -18,7 +18,7 @@ import yaml
 import analytics
 from analytics.cli import _parser, _verb
 from analytics.demo import UNTIL
-from analytics.lake import Lake
+from analytics.lake.lake import Lake
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "fan_out"

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analytics.findings import forecast, runaway_trend
-from analytics.findings.day_levels import levels
-from analytics.findings.forecast import Line, days_until, line
-from analytics.findings.runaway_keys import Key
-from analytics.findings.runaway_trend import trends
-from analytics.findings.version_growth import steps_to_cap, version_nodes
+from analytics.findings.runaway import forecast
+from analytics.findings.runaway import trend as runaway_trend
+from analytics.findings.runaway.forecast import Line, days_until, line
+from analytics.findings.runaway.keys import Key
+from analytics.findings.runaway.trend import daily_levels, trends
+from analytics.findings.runaway.version_growth import steps_to_cap, version_nodes
 from analytics.program import Program, Size, compile_program, size
 from tests.forecast.cells import SEED, Cell, Tally, fleet, tally
 from tests.forecast.growth import CAP, FIRST, SCENARIOS
@@ -154,7 +154,7 @@ def test_the_quantile_of_a_day_is_that_of_its_rows_one_by_one() -> None:
     seen, times = np.unique(nodes, return_counts=True)
     frame = by_day({1: [(int(n), 20.0, int(t)) for n, t in zip(seen, times, strict=True)]})
 
-    [own] = levels(frame).values()
+    [own] = daily_levels(frame).values()
 
     assert own.p99[0] == pytest.approx(np.quantile(nodes, 0.99, method="median_unbiased"))
     assert own.p90[0] == pytest.approx(np.quantile(nodes, 0.9, method="median_unbiased"))

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics.cli import main
-from analytics.lake import Lake
-from analytics.people import erased
+from analytics.extraction.privacy import tombstones
+from analytics.lake.lake import Lake
 from tests.conftest import Table
 
 COMMANDS = (
@@ -113,4 +113,4 @@ def test_the_formats_that_are_known_are_those_that_are_written(written: Lake) ->
     assert {
         json.loads(path.read_text(encoding="utf-8"))["format"] for path in (written.root / "ledger").glob("*.json")
     } == {1}
-    assert erased.read(written.root) == []
+    assert tombstones.read(written.root) == []

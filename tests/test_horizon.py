@@ -19,14 +19,14 @@ import pytest
 
 from analytics.cli import main
 from analytics.demo.server import EmbeddedServer
-from analytics.extraction import extract
-from analytics.horizon import read_horizon, spans_of
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
 from analytics.model import ExtractResult, Horizon, NotWaitedFor, OpenTransaction
-from analytics.rates import Rates
-from analytics.source import Source
-from analytics.status import calendar
-from analytics.warehouse import Warehouse
+from analytics.source.source import Source
+from analytics.source.watermark import read_horizon, spans_of
+from analytics.warehouse.coverage import calendar
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -336,7 +336,7 @@ def test_a_standby_can_share_its_snapshot(pair: Pair) -> None:
 def test_a_snapshot_that_the_standby_cancels_is_taken_again(
     pair: Pair, fresh: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analytics.retry.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("analytics.source.retry.FIRST_PAUSE", 0.05)
     insert(pair.primary)
     replayed(pair)
     with psycopg.connect(pair.standby, autocommit=True) as standby:

@@ -15,15 +15,18 @@ import pyarrow.parquet as pq
 import pytest
 
 import analytics
-from analytics import definitions, duplicates, expired, ledger, origin, report_definitions, rule_verdicts, schema
 from analytics.cli import main
 from analytics.errors import AnalyticsError, DamagedFileError, LakeFormatError, UsageError
-from analytics.expired import Expired
-from analytics.findings import previous
-from analytics.lake import Lake
-from analytics.owner import Owner
-from analytics.partials import _ABOUT, Partials, Question, gather
-from analytics.people import erased, policy
+from analytics.extraction import duplicates
+from analytics.extraction.privacy import policy, tombstones
+from analytics.findings.runaway import previous_report
+from analytics.lake import definitions, expiry_mark, ledger, schema, source_identity
+from analytics.lake.expiry_mark import Expired
+from analytics.lake.lake import Lake
+from analytics.reports.schedule import definition
+from analytics.storage.lock_owner import Owner
+from analytics.warehouse import rule_verdicts
+from analytics.warehouse.partial_results import _ABOUT, Partials, Question, gather
 from tests.odd import lakes, log
 from tests.odd.lakes import Shape, Strategy
 from tests.test_shapes import leaves
@@ -77,13 +80,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     about = {"version": "0.1.0", "asked_at": "2026-07-08T00:00:00+00:00", "partitions": [entry], "finished_at": None}
     (root / "erased").mkdir()
     (root / "erased" / "one.json").write_text(
-        erased.Tombstone("ab", "", ("acme", None), about).to_json(), encoding="utf-8"
+        tombstones.Tombstone("ab", "", ("acme", None), about).to_json(), encoding="utf-8"
     )
     return made
 
 
 def marked(lake: Lake) -> object:
-    return expired.is_expired(expired.read(lake.root), date(2026, 7, 5))
+    return expiry_mark.is_expired(expiry_mark.read(lake.root), date(2026, 7, 5))
 
 
 def keyed(lake: Lake) -> object:
@@ -92,13 +95,13 @@ def keyed(lake: Lake) -> object:
 
 
 def buried(lake: Lake) -> object:
-    stones = erased.read(lake.root)
+    stones = tombstones.read(lake.root)
     return [(stone.name, stone.to_json(), stone.is_finished) for stone in stones]
 
 
 def recorded(lake: Lake) -> object:
     days = [record for day in lake.recorded_days() if (record := Lake(lake.root).recorded(day))]
-    told = [ledger.to_json(record) for record in days], lake.ledger_problems(), origin.last_known(lake)
+    told = [ledger.to_json(record) for record in days], lake.ledger_problems(), source_identity.last_known(lake)
     return ledger.table(days, None), told, [str(record) for record in days]
 
 
@@ -159,7 +162,7 @@ def test_commands_go_on_or_say_which_file_is_damaged(small: Lake, capsys: Any) -
 
 ESTIMATE = {"value": 5.0, "low": 1, "high": None, "logged_count": 3, "grade": "good"}
 SUMMARY = {
-    "report": previous.REPORT,
+    "report": previous_report.REPORT,
     "since": "2026-07-06T00:00:00+00:00",
     "until": "2026-07-07T00:00:00+00:00",
     "scope": {"realm": "acme", "no_realm": False},
@@ -179,7 +182,7 @@ def test_the_last_report_is_read_or_refused(tmp_path: Path) -> None:
     for text in random.Random(7).sample(list(hostile(SUMMARY)), 400):
         path.write_text(text, encoding="utf-8")
         try:
-            found = previous.read(path)
+            found = previous_report.read(path)
         except UsageError as error:
             assert "summary.json" in error.message and len(error.message) < 600
             outcomes.add("refused")
@@ -225,10 +228,10 @@ def test_a_definition_of_reports_is_read_or_refused(tmp_path: Path) -> None:
     ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(UsageError, match=r"nightly\.toml"):
-            report_definitions.read(path, ["runaway_rules"])
+            definition.read(path, ["runaway_rules"])
     path.write_bytes("notebook = 'x'".encode("utf-16"))
     with pytest.raises(UsageError, match=r"nightly\.toml"):
-        report_definitions.read(path, ["runaway_rules"])
+        definition.read(path, ["runaway_rules"])
 
 
 def test_gathered_rows_of_another_type_make_an_answer_slower_and_no_number_another(tmp_path: Path) -> None:

@@ -21,19 +21,20 @@ import psycopg
 import pytest
 from conftest import Table
 
-from analytics import api, reports
-from analytics.charts import svg
+from analytics import api
 from analytics.cli import main
 from analytics.demo import engine
 from analytics.errors import UsageError
-from analytics.findings.evidence import definition, pieces
-from analytics.lake import Lake
-from analytics.leak_gate import Forbidden, clean
-from analytics.page import Block, visible
+from analytics.findings.replay.run_evidence import definition, pieces
+from analytics.lake.lake import Lake
 from analytics.program import compile_program
-from analytics.stories import summary_block
-from analytics.stories.explained import of_evidence
-from analytics.warehouse import Warehouse
+from analytics.reports.charts import svg
+from analytics.reports.common import summary_block
+from analytics.reports.leak_gate import Forbidden, clean
+from analytics.reports.page import Block, visible
+from analytics.reports.receipt.receipt import of_evidence
+from analytics.reports.render import rendering
+from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -487,8 +488,8 @@ def test_an_authors_text_is_text_in_the_published_page_and_in_its_notebook(
         clean(executed, forbidden, target)
         return executed
 
-    monkeypatch.setattr(reports, "_execute", execute)
-    monkeypatch.setattr(reports, "_BUILDERS", {})
+    monkeypatch.setattr(rendering, "_execute", execute)
+    monkeypatch.setattr(rendering, "_BUILDERS", {})
     made = api.render("runaway_rules", out=tmp_path, lake=str(hostile.lake.root), **WINDOW)
     html = made.html.read_text(encoding="utf-8")
     assert set(MARK.findall(sure(html))) == set(NAMES)

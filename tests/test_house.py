@@ -16,161 +16,12 @@ import pytest
 
 import analytics
 from analytics import errors
+from tests.house import FLOORS, PACKAGE, ROOT, House, tree
+from tests.house import room as room_of
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "analytics"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ORDER = (
-    *(
-        "errors",
-        "version",
-        "formats",
-        "parameters",
-        "shapes",
-        "owner",
-        "scratch",
-        "signals",
-        "object_store",
-        "window",
-        "rate_entries",
-        "rates",
-        "samples",
-        "counter_files",
-        "prometheus",
-        "increments",
-        "replicas",
-        "counters",
-        "model",
-        "transaction_ids",
-        "horizon",
-        "config",
-        "estimate",
-        "ranks",
-        "quantiles",
-        "censoring",
-        "unseen",
-        "moments",
-        "estimates",
-        "stalls",
-        "ratios",
-        "differences",
-        "schema",
-        "codes",
-        "sql",
-        "catalog",
-        "server_errors",
-        "connect",
-        "retry",
-        "scan_plan",
-        "source_table",
-        "source_programs",
-        "row_security",
-        "copy_stream",
-        "source",
-        "flatten",
-        "arrays",
-        "native",
-        "spill",
-        "dictionary",
-        "runs",
-        "decode",
-        "program",
-        "people",
-        "ledger",
-    ),
-    *(
-        "disk",
-        "lock",
-        "expired",
-        "lake_names",
-        "lake",
-        "expired_days",
-        "losses",
-        "lake_keys",
-        "program_files",
-        "cross_checks",
-        "clocks",
-        "admission",
-        "origin",
-        "strangers",
-        "realm_tables",
-        "program_history",
-        "definitions",
-        "lexicon",
-        "portion",
-        "columns",
-        "rollup",
-        "kept",
-        "staging",
-        "parquet_writer",
-        "partition_files",
-        "rewriting",
-        "plan",
-        "gathering",
-        "versions",
-        "day_files",
-        "reading",
-        "side_by_side",
-        "expire",
-        "retention",
-        "transfer",
-        "duplicates",
-        "resurfaced",
-        "bookkeeping",
-        "extraction",
-        "checks",
-        "summary",
-        "looks",
-        "rule_verdicts",
-        "refusals",
-        "lockdown",
-        "damage",
-        "answer",
-        "warehouse",
-        "spark",
-        "partials",
-        "export",
-        "subject",
-        "erase",
-        "status",
-        "audit_steps",
-        "audit_weights",
-        "audit",
-        "diagnosis",
-        "doctor_volume",
-        "doctor_server",
-        "doctor_retention",
-        "doctor",
-    ),
-    *(
-        "findings",
-        "fan_out",
-        "page",
-        "charts",
-        "report_windows",
-        "report_definitions",
-        "report_cards",
-        "stories",
-        "showing",
-        "opening",
-        "report_builders",
-        "last_report",
-        "leak_gate",
-        "report_notebooks",
-        "report_folders",
-        "report_failures",
-        "report_kernel",
-        "report_shelf",
-        "reports",
-        "report_jobs",
-        "report_worker",
-        "report_run",
-        "api",
-        "demo",
-        "cli",
-    ),
-)
-"""A module may import those before it, so every question has one place where its answer can be."""
+MOST_LINES = 500
+MOST_FILES_BESIDE_THE_ROOMS = 8
 
 HEAVY = (
     "numba",
@@ -197,39 +48,55 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def house() -> House:
+    return House.read()
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Parts of the package a file imports, wherever in the file it does."""
-    found = set()
-    for node in ast.walk(tree(path)):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name_of(path)} imports relatively"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "analytics" and len(parts) > 1 and not parts[1].startswith("__"):
-                found.add(parts[1])
-    return found
+def test_every_part_of_the_package_has_its_floor() -> None:
+    assert {room(path) for path in MODULES} - {"__init__", "__main__"} == set(FLOORS)
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_FILES_BESIDE_THE_ROOMS
 
 
-def test_every_part_of_the_package_has_its_place_in_the_order() -> None:
-    assert {room(path) for path in MODULES} - {"__init__", "__main__"} == set(ORDER)
+def test_imports_between_rooms_go_down(house: House) -> None:
+    assert house.upward() == []
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if room(p) in ORDER], ids=name_of)
-def test_imports_go_one_way(path: Path) -> None:
-    allowed = set(ORDER[: ORDER.index(room(path)) + 1])
-    assert imported_rooms(path) <= allowed
+def test_no_modules_import_each_other(house: House) -> None:
+    assert house.circles() == []
 
 
-def test_only_the_command_imports_the_demo() -> None:
-    assert {room(path) for path in MODULES if "demo" in imported_rooms(path)} - {"demo"} == {"cli"}
+def test_nothing_is_imported_relatively() -> None:
+    assert [
+        name_of(path)
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ] == []
+
+
+def test_a_defect_of_each_kind_would_be_noticed(tmp_path: Path) -> None:
+    package = tmp_path / "analytics"
+    for name, text in {
+        "errors.py": "from analytics.lake import ledger",
+        "lake/__init__.py": "",
+        "lake/ledger.py": "def late():\n    from analytics.lake import lake",
+        "lake/lake.py": "from analytics.lake.ledger import late",
+    }.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    planted = House.read(package)
+    assert planted.upward() == ["analytics.errors imports analytics.lake.ledger"]
+    assert planted.circles() == [["analytics.lake.lake", "analytics.lake.ledger"]]
+
+
+def test_only_the_command_imports_the_demo(house: House) -> None:
+    assert [
+        name
+        for name, others in house.imports.items()
+        if any(room_of(one) == "demo" for one in others) and room_of(name) not in ("demo", "cli")
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -249,16 +116,15 @@ def test_the_public_names_are_sorted_and_all_of_them_exist() -> None:
         _ = analytics.nothing  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_can_be_read_in_one_sitting_and_says_what_it_is(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 500
-    assert ast.get_docstring(tree(path))
+def test_a_module_can_be_read_in_one_sitting_and_says_what_it_is() -> None:
+    assert [name_of(path) for path in MODULES if len(path.read_text(encoding="utf-8").splitlines()) > MOST_LINES] == []
+    assert [name_of(path) for path in MODULES if not ast.get_docstring(tree(path))] == []
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.sql")), ids=name_of)
-def test_every_sql_file_starts_with_a_comment(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").startswith("-- ")
+def test_every_sql_file_starts_with_a_comment() -> None:
+    files = sorted(PACKAGE.rglob("*.sql"))
+    assert files
+    assert [name_of(path) for path in files if not path.read_text(encoding="utf-8").startswith("-- ")] == []
 
 
 def calls(path: Path, name: str) -> list[int]:
@@ -287,12 +153,16 @@ def test_nothing_is_evaluated_from_text() -> None:
     assert [(name_of(path), word) for path in MODULES for word in words if calls(path, word)] == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=name_of)
-def test_notebooks_are_kept_without_outputs(path: Path) -> None:
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
+def test_notebooks_are_kept_without_outputs() -> None:
+    notebooks = {path: json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "notebooks").glob("*.ipynb")}
+    code = {path: [cell for cell in one["cells"] if cell["cell_type"] == "code"] for path, one in notebooks.items()}
     assert code
-    assert [cell["source"] for cell in code if cell["outputs"] or cell["execution_count"] is not None] == []
+    assert [name_of(path) for path, cells in code.items() if not cells] == []
+    assert [
+        name_of(path)
+        for path, cells in code.items()
+        if any(cell["outputs"] or cell["execution_count"] is not None for cell in cells)
+    ] == []
 
 
 def tracked() -> list[Path]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analytics import partition_files
 from analytics.errors import SourceSchemaError
-from analytics.lake import Lake
+from analytics.extraction.encode import partition_files
+from analytics.lake.lake import Lake
 from analytics.model import RealmFilter
-from analytics.source import Source
-from analytics.warehouse import Warehouse
+from analytics.source.source import Source
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
 from tests.fewer import one_in

@@ -15,17 +15,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analytics import differences
 from analytics.errors import UsageError
-from analytics.findings.activations import activations
-from analytics.findings.baseline import Baseline, parse
-from analytics.findings.change_points import change_point
-from analytics.findings.family import Family
-from analytics.findings.finding import Incident
-from analytics.findings.incident import find_incident
-from analytics.findings.search import Search
-from analytics.findings.sides import Runs
-from analytics.stories import advice, moved, verdict
+from analytics.estimates import comparisons
+from analytics.findings.post_mortem.activations import activations
+from analytics.findings.post_mortem.baseline import Baseline, parse
+from analytics.findings.post_mortem.change_points import change_point
+from analytics.findings.post_mortem.family import Family
+from analytics.findings.post_mortem.finding import Incident
+from analytics.findings.post_mortem.groups import Runs
+from analytics.findings.post_mortem.incident import find_incident
+from analytics.findings.post_mortem.search import Search
+from analytics.reports.post_mortem import advice, verdict
 
 MONDAY = datetime(2026, 6, 29, tzinfo=UTC)
 FAMILY = Family("acme", "Rides", True, (("s2", 2), ("s3", 3)), frozenset())
@@ -322,7 +322,7 @@ def test_a_second_finding_is_told_in_a_sentence_of_its_own():
     found = ask(log(t, np.where(t >= 9.5 * DAY, 3, 2), points, cases=case, codes=codes), 8, 14)
     assert (found.kind, found.after.label) == ("version", "v3")
     assert [(other.kind, other.code) for other in found.also] == [("failures", "DSL_ARITH_DIV_BY_ZERO")]
-    said = "".join(str(part) for part in moved.also(found))
+    said = "".join(str(part) for part in verdict.also_sentence(found))
     assert "of runs fail with" in said and "DSL_ARITH_DIV_BY_ZERO" in said
 
 
@@ -454,7 +454,7 @@ def test_ten_rows_one_version_only_failures_and_nothing_each_have_their_sentence
 
 def verdict_of(found: Incident) -> str:
     """The verdict's text, where it needs no split of the points; the advice must stand too."""
-    from analytics.status import Coverage
+    from analytics.warehouse.coverage import Coverage
 
     window = found.after.rows if found.after else log([], 2, 1.0)
     assert advice.actions(found, FAMILY, None)
@@ -516,13 +516,13 @@ if __name__ == "__main__":
 
 def test_what_one_program_pays_is_not_said_to_be_paid_where_a_version_pays_otherwise():
     rng = np.random.default_rng(3)
-    change = differences.difference(
+    change = comparisons.difference(
         (rng.gamma(2, 5, 300), np.full(300, 20.0)), (rng.gamma(2, 8, 300), np.full(300, 20.0))
     )
     guilty = Incident("version", None, None, None, trial=SimpleNamespace(verdict="differs"))
     alone = Incident("data", None, None, change, since=MONDAY, is_one_program=True)
     beside = replace(alone, also=(guilty,))
-    assert moved.data(alone, change, "Rides").text.startswith("Rides pays ")
-    assert moved.data(beside, change, "Rides").text.startswith(
+    assert verdict.data_sentence(alone, change, "Rides").text.startswith("Rides pays ")
+    assert verdict.data_sentence(beside, change, "Rides").text.startswith(
         "By one and the same program, the runs of Rides are worth "
     )

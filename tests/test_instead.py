@@ -11,14 +11,14 @@ import pytest
 from conftest import Table
 
 from analytics.demo import dsl
-from analytics.findings.counterfactual import Counterfactual, counterfactual
-from analytics.findings.family import family_runs, find_family
-from analytics.findings.sides import Side, side
-from analytics.findings.variants import find_variants
-from analytics.lake import Lake
+from analytics.findings.post_mortem.family import family_runs, find_family
+from analytics.findings.post_mortem.groups import Side, side
+from analytics.findings.replay.counterfactual import Counterfactual, counterfactual
+from analytics.findings.replay.trace_variants import find_variants
+from analytics.lake.lake import Lake
 from analytics.program import ParentResult, compile_program, evaluate, generate_ids
 from analytics.program.instead import Answer, Instead, Recorded
-from analytics.warehouse import Warehouse
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 Json = dict[str, Any]

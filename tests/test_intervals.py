@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from analytics import differences, estimates, moments, quantiles, summary
 from analytics.demo import simulate
+from analytics.estimates import comparisons, estimators, moments, quantiles
+from analytics.warehouse import strategy_summary
 from tests.intervals.cells import Tally, tallies
 from tests.intervals.logs import Cell
 from tests.intervals.population import Runs, covered
@@ -40,11 +41,11 @@ def test_the_naive_interval_is_noticed() -> None:
 
 
 def _wrong_z(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(estimates, "Z_95", 1.0)
+    patch.setattr(estimators, "Z_95", 1.0)
 
 
 def _wrong_tail(patch: pytest.MonkeyPatch) -> None:
-    for module in (estimates, quantiles):
+    for module in (estimators, quantiles):
         patch.setattr(module, "TAIL", 0.16)
 
 
@@ -59,9 +60,9 @@ def _no_factor(patch: pytest.MonkeyPatch) -> None:
 
 
 def _failures_are_drawn(patch: pytest.MonkeyPatch) -> None:
-    real = estimates.runs
+    real = estimators.runs
     patch.setattr(
-        estimates,
+        estimators,
         "runs",
         lambda sampled, weights, squares, kept=0, rate=0.05: real(
             sampled + kept, weights + kept / rate, squares + kept / rate**2, 0, rate
@@ -70,12 +71,12 @@ def _failures_are_drawn(patch: pytest.MonkeyPatch) -> None:
 
 
 def _ends_are_swapped(patch: pytest.MonkeyPatch) -> None:
-    real = differences._apart
+    real = comparisons._apart
 
-    def broken(a: Any, b: Any, **how: Any) -> differences.Difference:
+    def broken(a: Any, b: Any, **how: Any) -> comparisons.Difference:
         return real(replace(a, low=a.value, high=a.value), replace(b, low=b.value), **how)
 
-    patch.setattr(differences, "_apart", broken)
+    patch.setattr(comparisons, "_apart", broken)
 
 
 PLANTED: dict[str, tuple[Break, str]] = {
@@ -122,11 +123,11 @@ def test_the_summary_covers_the_truth_of_the_demos_strategies(population: Runs) 
 def test_a_summary_that_forgets_the_weights_of_its_quantiles_is_found(
     population: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = summary.quantiles_of_parts
+    real = strategy_summary.quantiles_of_parts
 
     def broken(parts: Any, *rest: Any, **more: Any) -> Any:
         return real([replace(part, weight=1.0) for part in parts], *rest, **more)
 
-    monkeypatch.setattr(summary, "quantiles_of_parts", broken)
+    monkeypatch.setattr(strategy_summary, "quantiles_of_parts", broken)
     graded, hits = covered(population, 5, SEED)["est_duration_p50_ms"]
     assert hits < 0.5 * graded

@@ -30,15 +30,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analytics import strangers
-from analytics.catalog import VIEWS
 from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UnknownNameError
-from analytics.lake import Lake
-from analytics.lake_names import day_directory, realm_directory
+from analytics.lake import foreign_files
+from analytics.lake.lake import Lake
+from analytics.lake.paths import day_directory, realm_directory
 from analytics.model import Partition
-from analytics.opening import open_lake
-from analytics.warehouse import Warehouse
+from analytics.reports.explore.open_lake import open_lake
+from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.warehouse import Warehouse
 from tests.fewer import one_in
 
 if TYPE_CHECKING:
@@ -395,7 +395,7 @@ def test_what_a_killed_owner_left_in_the_file_keeps_nobody_out(tmp_path: Path) -
 
 ORPHAN = """
 import os, signal, subprocess, sys
-from analytics.lake import Lake
+from analytics.lake.lake import Lake
 lake = Lake(sys.argv[1])
 with lake.lock():
     heir = subprocess.Popen(["sleep", "60"], pass_fds=[lake._held._handle.fileno()], stdout=subprocess.DEVNULL)
@@ -495,7 +495,7 @@ def test_a_silent_owner_loses_its_lock_and_stops_when_it_wakes(tmp_path: Path) -
 
 
 def test_a_holder_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analytics.lock.HEARTBEAT", timedelta(milliseconds=1))
+    monkeypatch.setattr("analytics.storage.lock.HEARTBEAT", timedelta(milliseconds=1))
     path = tmp_path / ".lock"
     with Lake(tmp_path).lock():
         os.utime(path, (0, 0))
@@ -690,7 +690,7 @@ def test_files_of_a_lake_that_lost_its_ledger_are_its_own(table: Table, fresh: L
         table.insert(realmId=realm, created_at=None)
     table.extract(fresh)
     shutil.rmtree(fresh.root / "ledger")
-    found = list(strangers.look(fresh, {DAY: None, None: None}, strangers.present(fresh)))
+    found = list(foreign_files.look(fresh, {DAY: None, None: None}, foreign_files.present(fresh)))
     assert len(found) == 16
     assert [one for one in found if one.is_stranger] == []
 

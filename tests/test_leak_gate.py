@@ -11,16 +11,17 @@ from urllib.parse import quote
 import nbformat
 import pytest
 
-from analytics import leak_gate, reports
 from analytics.errors import LakeError, ReportError
-from analytics.leak_gate import Forbidden
-from analytics.report_definitions import Definition
+from analytics.reports import leak_gate
+from analytics.reports.leak_gate import Forbidden
+from analytics.reports.render import rendering
+from analytics.reports.schedule.definition import Definition
 from analytics.window import Window
 
 if TYPE_CHECKING:
     from conftest import Table
 
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
 ENV = {
     "DATABASE_URL": "postgresql+psycopg://reader:p%40ss/w0rd%3C@db.example:5432/game",
@@ -215,7 +216,7 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
     assert found('{"family_name": "10 July 2026, quiet runs"}'), "no other strategy of this name is in sight"
     assert not found('{"family_name": "Harvest"}'), "it has one of this name, too"
 
-    planned = reports.plan(
+    planned = rendering.plan(
         Definition("nightly", "runaway_rules"), tmp_path / "out",
         {"realm": "acme", "since": "2026-07-07", "until": "2026-07-10", "lake": str(fresh.root)},
     )  # fmt: skip
@@ -223,7 +224,7 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
     error = ReportError(f"in rule 7 after {ids['acme']}: {', '.join(secret)}", hint="look at Moonlit marathon")
 
     def published() -> tuple[str, str]:
-        page = reports.publish_failure(planned, error)
+        page = rendering.publish_failure(planned, error)
         files = [page, page.with_name("card.json"), page.parents[1] / "index.html"]
         return page.read_text(encoding="utf-8"), "".join(path.read_text(encoding="utf-8") for path in files)
 
@@ -231,7 +232,7 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
     assert "in rule 7" in page and ids["acme"] in page, "its own run may be named"
     assert not [text for text in secret if text in every]
     # What cannot be searched is published without its words, not left out.
-    monkeypatch.setattr("analytics.leak_gate.Forbidden.of", Exploding.of)
+    monkeypatch.setattr("analytics.reports.leak_gate.Forbidden.of", Exploding.of)
     page, every = published()
     assert "ReportError: its words are not shown" in page and "strategy-analytics report" in page
     assert not [text for text in ("rule 7", *secret) if text in every]
@@ -298,7 +299,7 @@ def test_a_tenant_named_like_a_year_or_a_word_silences_nobody_but_is_found_where
 
 
 NOTEBOOK = """import os, warnings
-from analytics.page.blocks import note
+from analytics.reports.page.blocks import note
 print("lake", lake, "at", os.getcwd())
 warnings.warn("from " + os.path.expanduser("~") + "/x")
 note(said)"""
@@ -320,12 +321,12 @@ def small(lake, monkeypatch, tmp_path):
     # As another editor saves it, without a language: the kernel is ours anyway.
     book.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     nbformat.write(book, tmp_path / "small.ipynb")
-    monkeypatch.setattr(reports, "notebook_path", lambda report: tmp_path / "small.ipynb")
+    monkeypatch.setattr(rendering, "notebook_path", lambda report: tmp_path / "small.ipynb")
     known = {"since": "2026-07-07", "until": "2026-07-10", "lake": str(lake.root)}
 
-    def render(said: str) -> reports.Rendered:
-        planned = reports.plan(Definition("small", "small"), tmp_path / "out", {**known, "said": said})
-        return reports.render(planned)
+    def render(said: str) -> rendering.Rendered:
+        planned = rendering.plan(Definition("small", "small"), tmp_path / "out", {**known, "said": said})
+        return rendering.render(planned)
 
     return render
 
@@ -345,7 +346,7 @@ def test_a_report_that_leaks_is_not_published_and_the_last_good_one_stays(lake, 
     leak_gate.clean(good.notebook, Forbidden.of(lake.root), good.html.parent)
     assert good.notebook.read_bytes() == before["report.ipynb"], "cleaning again changes nothing"
     # What it was told is part of the folder's name, so the same folder is asked for.
-    monkeypatch.setattr(reports, "folder_name", lambda *_: good.html.parent.name)
+    monkeypatch.setattr(rendering, "folder_name", lambda *_: good.html.parent.name)
     with pytest.raises(ReportError, match=r"not published.*the password in DATABASE_URL in report\.html") as caught:
         small("p@ss/w0rd<")
     failed = Path(str(caught.value.page)).parent

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 import analytics
-from analytics import cross_checks
 from analytics.cli import main
-from analytics.doctor import examine_lake
-from analytics.lake import Lake
+from analytics.extraction.privacy.policy import Policy
+from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.lake.lake import Lake
 from analytics.model import Partition
-from analytics.people.policy import Policy
-from analytics.people.pseudonyms import PseudonymKey
-from analytics.status import coverage
-from analytics.warehouse import Warehouse
+from analytics.operations.doctor.doctor import examine_lake
+from analytics.warehouse import cross_checks
+from analytics.warehouse.coverage import coverage
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
 

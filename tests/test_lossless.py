@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from analytics import flatten
-from analytics.lake import Lake
-from analytics.warehouse import Warehouse
+from analytics.extraction.encode import trace_json
+from analytics.lake.lake import Lake
+from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -52,7 +52,7 @@ def with_traces_rebuilt(connection: psycopg.Connection[Any], rows: Rows) -> None
     connection.execute("create temp table rebuilt (id uuid primary key, trace jsonb) on commit drop")
     with connection.cursor() as cursor, cursor.copy("copy rebuilt from stdin") as copy:
         for row in rows:
-            copy.write_row([row["execution_id"], flatten.rebuild(row["trace"], row["trace_irregular"])])
+            copy.write_row([row["execution_id"], trace_json.rebuild(row["trace"], row["trace_irregular"])])
 
 
 # As text, because jsonb takes 1.10 and 1.1 for equal; coalesce tells SQL NULL from the JSON null.

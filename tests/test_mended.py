@@ -11,22 +11,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analytics import api, differences, estimates, partition_files
-from analytics.bookkeeping import Bookkeeper
+from analytics import api
 from analytics.errors import QueryError
-from analytics.extraction import extract
-from analytics.lake_names import realm_directory
+from analytics.estimates import comparisons, estimators
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.encode import partition_files
+from analytics.extraction.job import Bookkeeper, extract
+from analytics.lake.paths import realm_directory
 from analytics.model import RealmFilter
-from analytics.rates import Rates
-from analytics.stories import measures
-from analytics.warehouse import Warehouse
+from analytics.reports.post_mortem import comparison_tables
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 
 def test_every_public_name_stays_callable_whatever_is_used_first():
     code = (
         "import analytics\n"
-        "import analytics.extraction\n"
+        "import analytics.extraction.job\n"
         "for name in analytics.__all__:\n"
         "    assert callable(getattr(analytics, name)), name\n"
         "assert all(callable(getattr(analytics, name)) for name in analytics.__all__)\n"
@@ -141,21 +142,21 @@ def test_rates_that_do_not_differ_are_rarely_called_different():
                 f = random.binomial(runs, rate)
                 n = random.binomial(runs - f, 0.05)
                 failed.append(int(f))
-                totals.append(estimates.runs(int(n), n * 20.0, n * 400.0, kept=int(f)))
-            sure += differences.rate_change_p((failed[0], failed[1]), (totals[0], totals[1])) < 0.01
+                totals.append(estimators.runs(int(n), n * 20.0, n * 400.0, kept=int(f)))
+            sure += comparisons.rate_change_p((failed[0], failed[1]), (totals[0], totals[1])) < 0.01
         assert sure <= 14, (runs, rate)  # 4 expected at 1 %; 14 is beyond four standard deviations
 
 
 def test_a_rate_that_rose_is_called_so():
-    runs = estimates.runs(500, 10_000.0, 200_000.0)
-    assert differences.rate_change_p((10, 100), (runs, runs)) < 1e-6
-    assert differences.rate_change_p((0, 40), (runs, runs)) < 1e-6
-    assert differences.rate_change_p((0, 0), (runs, runs)) == 1.0
+    runs = estimators.runs(500, 10_000.0, 200_000.0)
+    assert comparisons.rate_change_p((10, 100), (runs, runs)) < 1e-6
+    assert comparisons.rate_change_p((0, 40), (runs, runs)) < 1e-6
+    assert comparisons.rate_change_p((0, 0), (runs, runs)) == 1.0
 
 
 def test_at_rate_one_runs_are_exact_and_at_rate_zero_unknown(table, fresh):
     rows = pd.DataFrame({"sampled": [True] * 60, "status": ["ok"] * 60, "sample_weight": [1.0] * 60})
-    found = measures.run_estimate(rows)
+    found = comparison_tables.run_estimate(rows)
     assert (found.value, found.low, found.high, found.grade) == (60, 60, 60, "good")
     table.insert()
     table.extract(fresh, sample_rate=0)
@@ -210,8 +211,8 @@ def test_the_ledger_writes_each_day_of_a_run_once():
 
     from datetime import UTC, date, datetime
 
+    from analytics.extraction.plan import Plan
     from analytics.model import Horizon
-    from analytics.plan import Plan
 
     window = Window.parse("2026-07-01", "2026-07-04")
     lake = Counting()

@@ -17,23 +17,22 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analytics import dictionary as dictionary_module
-from analytics import kept
-from analytics.columns import Columns, texts_of_ids, weights
-from analytics.decode import Decoder, padded
-from analytics.dictionary import Dictionary
 from analytics.errors import SourceError
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction import retained_rows
+from analytics.extraction.encode import dictionaries as dictionary_module
+from analytics.extraction.encode.arrow_columns import Columns, texts_of_ids, weights
+from analytics.extraction.encode.coded_rows import Portion, Run
+from analytics.extraction.encode.copy_decoder import Decoder, padded
+from analytics.extraction.encode.dictionaries import Dictionary
+from analytics.extraction.encode.native import copy_tuples
+from analytics.extraction.encode.native.names import Names
+from analytics.extraction.encode.native.trace_parser import LITERALS, scan
+from analytics.extraction.encode.node_rollup import Rollup
+from analytics.extraction.encode.spill import Spill
+from analytics.extraction.plan import shares
+from analytics.extraction.transfer import side_by_side
 from analytics.model import Fingerprint, Partition
-from analytics.native import ids, tuples
-from analytics.native.names import Names
-from analytics.native.traces import LITERALS, scan
-from analytics.plan import shares
-from analytics.portion import Portion
-from analytics.rates import Rates
-from analytics.rollup import Rollup
-from analytics.runs import Run
-from analytics.side_by_side import side_by_side
-from analytics.spill import Spill
 
 ROW: dict[str, Any] = {
     "execution_id": "00000000-0000-4000-8000-000000000001",
@@ -71,8 +70,8 @@ def _small_dictionaries() -> Iterator[None]:
             patch.setattr(dictionary_module, name, 5_000)
         for name in ("TEXT_BYTES", "VALUE_BYTES", "HEAD_BYTES"):
             patch.setattr(dictionary_module, name, 1 << 20)
-        patch.setattr("analytics.decode.ROWS", 1_000)
-        patch.setattr("analytics.decode.ENTRIES", 100_000)
+        patch.setattr("analytics.extraction.encode.copy_decoder.ROWS", 1_000)
+        patch.setattr("analytics.extraction.encode.copy_decoder.ENTRIES", 100_000)
         yield
 
 
@@ -223,7 +222,7 @@ def test_ids_are_spelled_and_hashed_as_python_does(found: list[uuid.UUID]) -> No
     spelled = texts_of_ids(halves)
     assert spelled.to_pylist() == [str(one) for one in found]
     data = np.frombuffer(spelled.buffers()[2] or b"", np.uint8)
-    upper, lower, well_formed = ids.hash_of_texts(data, np.arange(len(found) + 1, dtype=np.int32) * 36)
+    upper, lower, well_formed = copy_tuples.hash_of_texts(data, np.arange(len(found) + 1, dtype=np.int32) * 36)
     assert well_formed
     assert (int(upper) << 30) + int(lower) == sum(one.int >> 68 for one in found)
 
@@ -231,7 +230,7 @@ def test_ids_are_spelled_and_hashed_as_python_does(found: list[uuid.UUID]) -> No
 @pytest.mark.parametrize("text", ["00000000-0000-4000-8000-00000000000", "0000000G-0000-4000-8000-000000000001"])
 def test_what_is_no_id_is_noticed(text: str) -> None:
     data = np.frombuffer(text.encode(), np.uint8)
-    assert not ids.hash_of_texts(data, np.array([0, len(text)], np.int32))[2]
+    assert not copy_tuples.hash_of_texts(data, np.array([0, len(text)], np.int32))[2]
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -240,7 +239,12 @@ def test_what_is_no_id_is_noticed(text: str) -> None:
 def read(rows: Sequence[dict[str, Any]], *, pieces: int = 1) -> list[dict[str, Any]]:
     """Rows through the decoder and back, in file order."""
     decoder = Decoder({PARTITION: 0}.get)
-    found = [made for row in rows for made in decoder.read(padded(kept._tuple(row) * pieces)) if isinstance(made, Run)]
+    found = [
+        made
+        for row in rows
+        for made in decoder.read(padded(retained_rows._tuple(row) * pieces))
+        if isinstance(made, Run)
+    ]
     if decoder.has_rows:
         found.append(decoder.finish())
     portion = Portion(0, 0, found)
@@ -304,7 +308,7 @@ def test_numbers_are_kept_as_spelled_and_rounded_as_python_rounds(number: str) -
 
 
 def test_a_stream_that_ends_within_a_row_is_an_error_and_so_is_another_format() -> None:
-    whole = kept._tuple(ROW)
+    whole = retained_rows._tuple(ROW)
     for size in (1, 2, 5, 40, len(whole) - 1):
         with pytest.raises(SourceError, match="ended within a row"):
             list(Decoder({PARTITION: 0}.get).read(padded(whole[:size])))
@@ -355,7 +359,9 @@ def test_a_trace_of_many_tiny_elements_fits_although_each_becomes_an_entry() -> 
 def test_text_that_is_not_utf_8_is_refused_with_the_repair(where: str) -> None:
     text = "\udcff"  # as a database with encoding SQL_ASCII may send it
     data = {**ROW, "notes": text} if where == "notes" else {**ROW, "trace_irregular": f"[{entry('t', text, 'n')}]"}
-    raw = kept._tuple({**ROW, **{k: (v.replace(text, "@") if isinstance(v, str) else v) for k, v in data.items()}})
+    raw = retained_rows._tuple(
+        {**ROW, **{k: (v.replace(text, "@") if isinstance(v, str) else v) for k, v in data.items()}}
+    )
     decoder = Decoder({PARTITION: 0}.get)
     list(decoder.read(padded(raw.replace(b"@", b"\xff"))))
     with pytest.raises(SourceError, match="not UTF-8") as caught:
@@ -367,16 +373,16 @@ def test_a_kept_row_is_sent_as_it_was(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from analytics.schema import execution_schema
+    from analytics.lake.schema import execution_schema
 
     trace = [{"node_id": 'a"b', "type": "field", "branch": None, "value": '{"k": [1, "x"]}', "value_number": None}]
     rows = [{**ROW, "trace": trace, "trace_irregular": None, "sample_weight": 20.0}]
     pq.write_table(pa.Table.from_pylist(rows, schema=execution_schema()), tmp_path / "part")
     decoder = Decoder({PARTITION: 0}.get)
-    for block in kept.blocks(tmp_path / "part", [ROW["execution_id"]]):
+    for block in retained_rows.blocks(tmp_path / "part", [ROW["execution_id"]]):
         list(decoder.read(block, is_kept=True))
     run = decoder.finish()
-    assert (run.rows.codes[:, tuples.FLAGS] & tuples.KEPT != 0).tolist() == [True]
+    assert (run.rows.codes[:, copy_tuples.FLAGS] & copy_tuples.KEPT != 0).tolist() == [True]
     portion = Portion(0, 0, [run])
     assert Columns(portion, weights(portion, [PARTITION], Rates((), 0.05))).table(0, 1, coded=False).to_pylist() == rows
 
@@ -467,7 +473,7 @@ def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pyte
         for number in range(60)
     ]
     decoder = Decoder({PARTITION: 0}.get, Spill(tmp_path))
-    runs = [made for row in rows for made in decoder.read(padded(kept._tuple(row))) if isinstance(made, Run)]
+    runs = [made for row in rows for made in decoder.read(padded(retained_rows._tuple(row))) if isinstance(made, Run)]
     portion = Portion(0, 0, [*runs, decoder.finish()])
     assert len({id(run.dictionary) for run in runs}) > 3
     assert not list(tmp_path.iterdir())  # what waits on disk has no name there

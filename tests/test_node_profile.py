@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from analytics import charts
 from analytics.demo.dsl import (
     all_of,
     any_of,
@@ -36,21 +35,21 @@ from analytics.demo.dsl import (
     note,
     rule,
 )
-from analytics.findings.node_profile import Place, Profile, profile
-from analytics.findings.program_sample import sample_runs
-from analytics.findings.reading import Reading
-from analytics.findings.rule_readings import readings
-from analytics.findings.runaway_keys import Key
+from analytics.findings.rules.node_profile import Place, Profile, profile
+from analytics.findings.rules.rule_findings import Reading, readings
+from analytics.findings.rules.trace_sample import sample_runs
+from analytics.findings.runaway.keys import Key
 from analytics.program import Outcome, ParentResult, align, compile_program, follow, outline
 from analytics.program.proofs import proofs
-from analytics.stories.runaway_icicle import icicle_frame
-from analytics.stories.runaway_rules import RunawayRules
-from analytics.warehouse import Warehouse
+from analytics.reports import charts
+from analytics.reports.runaway.report import RunawayRules
+from analytics.reports.runaway.rules import icicle_frame
+from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table
 
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
 Json = dict[str, Any]
 START = datetime(2026, 7, 8, tzinfo=UTC)

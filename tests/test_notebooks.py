@@ -13,8 +13,10 @@ import nbformat
 import papermill
 import pytest
 
-from analytics import api, charts, reports
+from analytics import api
 from analytics.errors import ReportError, UnknownNameError, UsageError
+from analytics.reports import charts
+from analytics.reports.render import rendering
 from analytics.window import Window
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
@@ -78,7 +80,7 @@ def test_the_gallery_shows_every_chart(lake, tmp_path):
     # One file per picture: a new one wants a place in the gallery.
     files = {path.stem for path in Path(charts.__file__).parent.glob("*.py")} - {"__init__", "failures"}
     assert names - {"failure_strip"} <= files
-    assert files - names == {"cap", "columns", "days", "lanes", "stage", "svg", "theme"}, "parts of pictures"
+    assert files - names == {"columns", "svg", "theme", "time_axis", "time_panels"}, "parts of pictures"
 
 
 def test_the_notebooks_have_parameters_of_the_same_names():
@@ -95,7 +97,7 @@ def test_a_post_mortem_renders_under_plain_papermill_too(lake, tmp_path):
         str(notebook), str(out), {"lake": str(lake.root), "realm": "acme-cycling", "family": "Speed bonus", **WINDOW},
         progress_bar=False, kernel_name="python3",
     )  # fmt: skip
-    _, page, facts = reports.assemble(out)
+    _, page, facts = rendering.assemble(out)
     assert facts["after"]["version"] == 3
     assert "because case" in page
 
@@ -139,7 +141,7 @@ def test_rendering_again_gives_the_same_bytes_but_for_the_stamp_and_leaves_nothi
 def test_no_name_leaves_the_folder_of_reports():
     window = Window.parse("2026-07-07", "2026-07-11")
     values = {"realm": "../../etc/<script>", "family": "\u202e..\\x\n", "no_realm": False}
-    assert re.fullmatch(r"[a-z0-9_-]+", reports.folder_name("../night", values, window))
+    assert re.fullmatch(r"[a-z0-9_-]+", rendering.folder_name("../night", values, window))
 
 
 @pytest.mark.parametrize(
@@ -160,12 +162,12 @@ def test_an_unknown_report_is_refused():
 
 def test_a_failing_run_keeps_the_half_run_notebook_and_the_last_good_report(rendered, lake, monkeypatch):
     before = rendered.html.read_bytes()
-    source = reports.notebook_path("post_mortem")
+    source = rendering.notebook_path("post_mortem")
     book = nbformat.read(source, as_version=4)
     book.cells.insert(4, nbformat.v4.new_code_cell("raise RuntimeError('planted')"))
     broken = rendered.html.parent.parent / "broken-source.ipynb"
     nbformat.write(book, broken)
-    monkeypatch.setattr(reports, "notebook_path", lambda report: broken)
+    monkeypatch.setattr(rendering, "notebook_path", lambda report: broken)
     with pytest.raises(ReportError, match="planted") as caught:
         api.render(
             "post_mortem",

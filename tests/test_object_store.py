@@ -20,20 +20,20 @@ import psycopg
 import pytest
 
 import analytics
-from analytics.catalog import VIEWS
 from analytics.cli import main
 from analytics.demo import UNTIL
-from analytics.erase import erase
 from analytics.errors import ConfigurationError, LakeError, LakeLockedError, UnknownNameError
-from analytics.extraction import extract
-from analytics.lake import Lake
-from analytics.lake_names import realm_directory
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.extraction.privacy.policy import Policy
+from analytics.lake.lake import Lake
+from analytics.lake.paths import realm_directory
 from analytics.model import Partition
-from analytics.object_store import Bucket, ObjectPath, break_lease, bucket, holder, lease, place
-from analytics.people.policy import Policy
-from analytics.rates import Rates
-from analytics.status import coverage
-from analytics.warehouse import Warehouse
+from analytics.operations.erase import erase
+from analytics.storage import Bucket, ObjectPath, break_lease, bucket, holder, lease, place
+from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.coverage import coverage
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import RATE, Table
 from tests.faults import FAULTS, Fault, address, play, rows
@@ -199,10 +199,10 @@ def test_no_fault_leaves_anything_half(
 RUN = """
 import sys
 from datetime import timedelta
-from analytics.extraction import extract
-from analytics.lake import Lake
-from analytics.object_store import lease
-from analytics.rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
+from analytics.storage import lease
+from analytics.estimates.sampling_rates import Rates
 from analytics.window import Window
 
 lease.LEASE, lease.HEARTBEAT = timedelta(seconds=float(sys.argv[3])), timedelta(seconds=0.2)
@@ -478,7 +478,7 @@ def test_what_the_store_refuses_is_said_in_words(
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(sys.modules, "analytics.object_store.client", raising=False)
+    monkeypatch.delitem(sys.modules, "analytics.storage.client", raising=False)
     with pytest.raises(ConfigurationError, match="needs the package s3fs") as raised:
         Lake("s3://lakes/x").root.is_dir()
     assert "strategy-analytics[s3]" in (raised.value.hint or "")

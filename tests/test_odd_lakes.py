@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from analytics.cli import main
-from analytics.differences import rate_change_p
-from analytics.estimate import Estimate
-from analytics.page import number as write
+from analytics.estimates.comparisons import rate_change_p
+from analytics.estimates.estimate import Estimate
+from analytics.reports.page import number as write
 from tests.fewer import one_in
 from tests.odd import judge
 from tests.odd.lakes import REALMS, Shape, Strategy, make

@@ -17,11 +17,11 @@ import psycopg
 import pytest
 
 from analytics.config import Settings
-from analytics.doctor import examine
-from analytics.lake import Lake
+from analytics.lake.lake import Lake
 from analytics.model import RealmFilter
-from analytics.source import Source
-from analytics.warehouse import Warehouse
+from analytics.operations.doctor.doctor import examine
+from analytics.source.source import Source
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
 

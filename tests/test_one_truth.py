@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analytics import api
-from analytics.lake import Lake
-from analytics.stories.failing import timeouts_from
+from analytics.lake.lake import Lake
+from analytics.reports.post_mortem.failing import timeouts_from
 
 if TYPE_CHECKING:
     from conftest import Table

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analytics.config import Settings
-from analytics.doctor import examine
 from analytics.errors import SourceIdentityError
-from analytics.extraction import extract
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
+from analytics.lake.source_identity import NAME, is_same, last_known
 from analytics.model import ExtractResult
-from analytics.origin import NAME, is_same, last_known
-from analytics.rates import Rates
+from analytics.operations.doctor.doctor import examine
 from analytics.window import Window
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from analytics import charts, page
-from analytics.page import number
-from analytics.page.palette import DARK, LIGHT, PRINT
-from analytics.page.text import shorten
+from analytics.reports import charts, page
+from analytics.reports.page import number
+from analytics.reports.page.escape import shorten
+from analytics.reports.page.palette import DARK, LIGHT, PRINT
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -308,7 +308,7 @@ def test_blocks_tell_a_report_what_they_are() -> None:
 
 
 def test_the_style_sheet_stays_inside_its_blocks() -> None:
-    from analytics.page.block import stylesheet
+    from analytics.reports.page.block import stylesheet
 
     sheet = re.sub(r"@media[^{]*\{|@page\{[^}]*\}", "", stylesheet())
     for selectors in re.findall(r"(?:^|\})\s*([^{}@]+)\{", sheet):

@@ -6,8 +6,8 @@ import pytest
 
 import analytics
 from analytics.errors import UsageError
-from analytics.parameters import typed, understood
-from analytics.report_notebooks import checked
+from analytics.reports.parameters import typed, understood
+from analytics.reports.render.notebooks import checked
 
 
 @pytest.mark.parametrize(

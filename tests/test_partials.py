@@ -16,15 +16,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import analytics
-from analytics import partials, sql
+from analytics import sql
 from analytics.cli import main
 from analytics.errors import LakeError, UsageError
-from analytics.fan_out import gather_share, questions
-from analytics.findings import run_costs
-from analytics.lake import Lake
-from analytics.partials import Partials, Question, gather
-from analytics.versions import Version
-from analytics.warehouse import Warehouse
+from analytics.findings.runaway import run_costs
+from analytics.lake.lake import Lake, Version
+from analytics.reports.runaway_shares import gather_share, questions
+from analytics.warehouse import partial_results
+from analytics.warehouse.partial_results import Partials, Question, gather
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window, midnight
 from tests.conftest import UNTIL
 from tests.fewer import one_in
@@ -122,7 +122,7 @@ def test_a_whole_report_is_the_same_to_the_letter(lake: Lake, shares: Path, monk
     since, until = WINDOW.since.isoformat(), WINDOW.until.isoformat()
     alone = analytics.runaway_rules(str(lake.root), since=since, until=until, previous="none")
     expected = [alone.summary(), alone.league().html, alone.findings().html]
-    monkeypatch.setattr("analytics.partials.Partials", spying)
+    monkeypatch.setattr("analytics.warehouse.partial_results.Partials", spying)
     merged = analytics.runaway_rules(str(lake.root), since=since, until=until, previous="none", gathered=str(shares))
     assert [merged.summary(), merged.league().html, merged.findings().html] == expected
     # These are asked of what was found.
@@ -132,7 +132,7 @@ def test_a_whole_report_is_the_same_to_the_letter(lake: Lake, shares: Path, monk
 def test_a_rounded_question_is_one_of_its_own(
     warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analytics.fan_out.MOST_EXACT", 0)
+    monkeypatch.setattr("analytics.reports.runaway_shares.MOST_EXACT", 0)
     for share in (1, 2):
         gather_share(warehouse, WINDOW, tmp_path / "g", share, 2)
     merged = warehouse.asking(Partials(tmp_path / "g"))
@@ -352,8 +352,8 @@ def test_a_window_without_a_run_can_be_gathered_too(warehouse: Warehouse, tmp_pa
 
 def test_files_are_dealt_by_size() -> None:
     versions = {name: Version(size, "") for name, size in (("a", 9), ("b", 8), ("c", 2), ("d", 1), ("e", 1))}
-    assert partials._dealt(versions, 2) == [{"a", "d", "e"}, {"b", "c"}]
-    assert partials._dealt(versions, 7)[5:] == [set(), set()]
+    assert partial_results._dealt(versions, 2) == [{"a", "d", "e"}, {"b", "c"}]
+    assert partial_results._dealt(versions, 7)[5:] == [set(), set()]
 
 
 @pytest.mark.parametrize("name", HALVED)

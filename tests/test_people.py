@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from analytics.errors import ConfigurationError
-from analytics.flatten import read, spell
-from analytics.lake import Lake
-from analytics.lake_keys import check
-from analytics.people.erased import Erased, Tombstone, digest_of
-from analytics.people.mentions import KnownIds, Mentions
-from analytics.people.payloads import DROPPED, Payloads
-from analytics.people.policy import FILE, Policy
-from analytics.people.pseudonyms import PseudonymKey, is_pseudonym
+from analytics.extraction.encode.trace_json import read, spell
+from analytics.extraction.privacy.field_allowlist import DROPPED, Payloads
+from analytics.extraction.privacy.id_mentions import KnownIds, Mentions
+from analytics.extraction.privacy.lake_keys import check
+from analytics.extraction.privacy.policy import FILE, Policy
+from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
+from analytics.extraction.privacy.tombstones import Erased, Tombstone, digest_of
+from analytics.lake.lake import Lake
 
 KEY = PseudonymKey.of("0123456789abcdef0123456789abcdef", "a test")
 

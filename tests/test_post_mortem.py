@@ -15,18 +15,20 @@ import pyarrow.parquet as pq
 import pytest
 from planted.stories import story
 
-from analytics import api, estimates
+from analytics import api
 from analytics.errors import UnknownNameError, UsageError
-from analytics.findings import cases
-from analytics.findings.activations import activations
-from analytics.findings.counterfactual import Counterfactual
-from analytics.findings.evidence import pieces
-from analytics.findings.family import Family, family_runs, find_family, labels_of
-from analytics.findings.incident import Incident, find_incident
-from analytics.findings.lookup import days_around
+from analytics.estimates import estimators
+from analytics.findings.post_mortem import case_split
+from analytics.findings.post_mortem.activations import activations
+from analytics.findings.post_mortem.family import Family, family_runs, find_family, labels_of
+from analytics.findings.post_mortem.incident import Incident, find_incident
+from analytics.findings.receipt.find_run import days_around
+from analytics.findings.replay.counterfactual import Counterfactual
+from analytics.findings.replay.run_evidence import pieces
 from analytics.program import words
-from analytics.stories import advice, affected, coverage, overpaid
-from analytics.warehouse import Warehouse, records
+from analytics.reports.post_mortem import advice, data_box, overpaid
+from analytics.reports.post_mortem import overpaid as affected
+from analytics.warehouse.warehouse import Warehouse, records
 from tests.fewer import one_in
 
 
@@ -289,7 +291,7 @@ def test_the_users_that_are_shown_are_those_seen_most(speed_bonus):
     after = speed_bonus.inquiry.incident.after.rows
     seen = Counter(after[(after["status"] == "ok") & (after["case_name"] == "PerformanceBonus")]["external_user_id"])
     most = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:5]
-    shown = affected.users(after, speed_bonus.inquiry.cases, None, show_users=True).text
+    shown = affected.affected_users(after, speed_bonus.inquiry.cases, None, show_users=True).text
     places = [shown.index(user) for user, _ in most]
     assert places == sorted(places)
     assert sum(user in shown for user in seen) == 5
@@ -361,18 +363,21 @@ def test_a_run_can_be_asked_for_and_alone_tells_its_strategy(warehouse, speed_bo
 
 def test_an_id_with_a_line_break_stays_within_its_comment_of_the_queries():
     family = Family("acme", "Rides", True, (("a\ndrop table runs; --", 1),), frozenset())
-    text = coverage.queries(family, datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC))
+    text = data_box.queries(family, datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC))
     assert not any(line.startswith("drop") for line in text.splitlines())
 
 
 def test_what_was_underpaid_case_by_case_has_its_own_words():
-    less, nothing = estimates.Estimate(-40.0, -50.0, -30.0, 20, "good"), estimates.Estimate(0.0, -2.0, 2.0, 20, "rough")
-    parts = cases.Split(less, nothing, less, less)
+    less, nothing = (
+        estimators.Estimate(-40.0, -50.0, -30.0, 20, "good"),
+        estimators.Estimate(0.0, -2.0, 2.0, 20, "rough"),
+    )
+    parts = case_split.Split(less, nothing, less, less)
     blocks = [
         overpaid.section(Incident("version", None, None, None), Counterfactual(reason="no definition"), parts),
-        affected.users(
+        affected.affected_users(
             frame([(i, 3, 4.0, "ok", None) for i in range(20)]),
-            [cases.Case("Case", less, less, estimates.mean([10.0] * 20, [20.0] * 20), less, less, less)],
+            [case_split.Case("Case", less, less, estimators.mean([10.0] * 20, [20.0] * 20), less, less, less)],
             None,
             show_users=False,
         ),
@@ -383,7 +388,7 @@ def test_what_was_underpaid_case_by_case_has_its_own_words():
 
 def test_points_that_may_be_none_are_nothing_to_decide_on(speed_bonus):
     found = speed_bonus.inquiry
-    nothing = estimates.Estimate(0.0, -5.0, 5.0, 20, "good")
+    nothing = estimators.Estimate(0.0, -5.0, 5.0, 20, "good")
     told = [
         advice.actions(found.incident, found.family, found.split),
         advice.actions(replace(found.incident, total=nothing), found.family, found.split),
@@ -442,8 +447,11 @@ def test_a_report_asked_for_by_a_run_looks_at_the_days_around_it(warehouse, spee
 
 
 def test_where_runs_reach_other_cases_an_amount_case_by_case_is_not_given():
-    less = estimates.Estimate(-40.0, -50.0, -30.0, 20, "good")
-    for parts in (cases.Split(less, less, less, less), cases.Split(less, less, less, less, is_same_cases=False)):
+    less = estimators.Estimate(-40.0, -50.0, -30.0, 20, "good")
+    for parts in (
+        case_split.Split(less, less, less, less),
+        case_split.Split(less, less, less, less, is_same_cases=False),
+    ):
         block = overpaid.section(Incident("version", None, None, None), Counterfactual(reason="no definition"), parts)
         assert "amounts by cases do not tell it either" in block.text
         assert "40" not in block.text

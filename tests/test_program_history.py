@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 
 from analytics import open_lake
-from analytics.erase import erase
-from analytics.extraction import extract
-from analytics.findings.program_sizes import program_sizes
-from analytics.findings.replays import replay_share
-from analytics.lake import Lake
-from analytics.people.policy import Policy
-from analytics.people.pseudonyms import PseudonymKey
-from analytics.rates import Rates
-from analytics.warehouse import Warehouse
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.extraction.privacy.policy import Policy
+from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.findings.replay.replay_run import replay_share
+from analytics.findings.runaway.program_sizes import program_sizes
+from analytics.lake.lake import Lake
+from analytics.operations.erase import erase
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
 

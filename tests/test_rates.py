@@ -16,16 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics import api, day_files, ledger
+from analytics import api
 from analytics.cli import main
 from analytics.config import Settings
-from analytics.doctor import examine
 from analytics.errors import ConfigurationError
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE, RateEntry, Rates, RateStep, described
+from analytics.extraction import day_files
+from analytics.lake import ledger
+from analytics.lake.lake import Lake
 from analytics.model import Partition
-from analytics.rates import DEFAULT_SAMPLE_RATE, RateEntry, Rates, RateStep, described
-from analytics.status import coverage
-from analytics.warehouse import Warehouse
+from analytics.operations.doctor.doctor import examine
+from analytics.warehouse.coverage import coverage
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:

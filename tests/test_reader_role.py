@@ -10,16 +10,17 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from analytics import api, schema, sql
+from analytics import api, sql
 from analytics.cli import main
 from analytics.config import Settings
-from analytics.doctor import examine
 from analytics.errors import SourceAccessError, SourceUnavailableError
-from analytics.extraction import extract
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake import schema
+from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
-from analytics.rates import Rates
-from analytics.source import Source
+from analytics.operations.doctor.doctor import examine
+from analytics.source.source import Source
 from analytics.window import Window
 from tests.conftest import Table
 

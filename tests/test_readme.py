@@ -13,14 +13,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from analytics import rate_entries, reports
 from analytics.cli import main
 from analytics.demo import Demo
-from analytics.lake import Lake
-from analytics.report_jobs import jobs
-from analytics.report_run import RunResult
-from analytics.reports import Plan, Rendered
-from analytics.warehouse import Warehouse
+from analytics.estimates import sampling_rates
+from analytics.lake.lake import Lake
+from analytics.reports.render import rendering
+from analytics.reports.render.rendering import Plan, Rendered
+from analytics.reports.schedule.due import jobs
+from analytics.reports.schedule.run import RunResult
+from analytics.warehouse.warehouse import Warehouse
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
@@ -82,7 +83,7 @@ def test_a_command_of_the_readme_runs(
         assert chains and all(chains)
         return RunResult([checkout / "out"])
 
-    monkeypatch.setattr(reports, "render", render)
+    monkeypatch.setattr(rendering, "render", render)
     monkeypatch.setattr("analytics.cli.report_run.run", run)
     # What only the reader's own log has is asked of the demo's.
     [(run_id,)] = warehouse.sql(
@@ -121,7 +122,7 @@ def test_the_ten_lines_run(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_file_of_rates_is_read(tmp_path: Path) -> None:
     [text] = blocks("toml")
     (tmp_path / "rates.toml").write_text(text, encoding="utf-8")
-    found = rate_entries.read(tmp_path / "rates.toml")
+    found = sampling_rates.read_rate_entries(tmp_path / "rates.toml")
     assert [entry.rate for entry in found] == [0.05, 0.2, 1.0]
     assert found[1].since == datetime(2026, 7, 8, 14, 30, tzinfo=UTC)
 

@@ -15,11 +15,11 @@ from test_program import JSON, PROGRAMS, field, lit
 import analytics
 from analytics.cli import main
 from analytics.errors import UnknownNameError, UsageError
-from analytics.findings import receipt_words as words
-from analytics.findings.evidence import Definition, Evidence, joined, pieces
-from analytics.findings.receipt import Receipt, receipt
+from analytics.findings.receipt import wording as words
+from analytics.findings.receipt.receipt import Receipt, receipt
+from analytics.findings.replay.run_evidence import Definition, Evidence, joined, pieces
 from analytics.program import Outcome, ParentResult, compile_program, outline
-from analytics.stories.explained import Explained, of_evidence
+from analytics.reports.receipt.receipt import Explained, of_evidence
 
 Json = dict[str, Any]
 BUILT_IN = ParentResult(8, "Base")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analytics.findings.refused import refused
-from analytics.stories import silent
+from analytics.findings.failures.refused import refused
+from analytics.reports import silent
 from tests.fewer import one_in
 
 MONDAY = pd.Timestamp("2026-07-06", tz="UTC")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from analytics.counters import Counters, read
-from analytics.samples import NATIVE, RUNS, STARTED, Samples, add_answer
+from analytics.source.counters.counters import Counters, read
+from analytics.source.counters.series import NATIVE, RUNS, STARTED, Samples, add_answer
 from tests.test_counters import SINCE, T0, UNTIL, Data, Points, answer, braces, exposed, hourly, labels, saved, steady
 
 SPAN = (-1200, 6 * 3600 + 600)

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
-from analytics import lock, page, report_cards, report_shelf
 from analytics.cli import main
 from analytics.errors import ReportsLockedError, UsageError
-from analytics.lake import Lake
-from analytics.report_cards import Card
-from analytics.report_definitions import Definition, read
-from analytics.report_jobs import jobs
-from analytics.report_run import RunResult, run
-from analytics.report_windows import due_days, window_of
-from analytics.stories import report_index, state_of
+from analytics.lake.lake import Lake
+from analytics.reports import page
+from analytics.reports.common import state_of
+from analytics.reports.schedule import archive
+from analytics.reports.schedule import cards as report_cards
+from analytics.reports.schedule.cards import Card
+from analytics.reports.schedule.definition import Definition, due_days, read, window_of
+from analytics.reports.schedule.due import jobs
+from analytics.reports.schedule.run import RunResult, run
+from analytics.storage import lock
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -183,7 +185,7 @@ def notebook(folder: Path, *cells: str) -> Path:
 
 
 COUNT = """import analytics
-from analytics.stories import summary_block
+from analytics.reports.common import summary_block
 opened = analytics.open_lake(lake, realm=realm or ())
 [(count,)] = opened.sql("select count(*) from executions where day = $day::date", day=since[:10]).fetchall()
 summary_block({"title": "Rows", "verdict": f"{count} rows", "state": "quiet"})"""
@@ -325,11 +327,11 @@ def test_old_scheduled_renderings_go_and_the_last_good_one_a_hand_made_one_and_f
     shelved(tmp_path, card(1), card(2), card(2, "failed"), card(9), silent, by_hand, other)
     (tmp_path / "lake" / "executions").mkdir(parents=True)
     (tmp_path / "old").symlink_to(tmp_path / card(1).folder)
-    gone = report_shelf.expire(tmp_path, "runaway_rules", 7, SATURDAY)
+    gone = archive.expire(tmp_path, "runaway_rules", 7, SATURDAY)
     assert sorted(gone) == sorted([card(1).folder, card(2).folder, card(2, "failed").folder])
     kept = {path.name for path in tmp_path.iterdir() if path.is_dir()}
     assert kept == {card(9).folder, silent.folder, by_hand.folder, other.folder, "lake"}
-    assert report_shelf.expire(tmp_path, "runaway_rules", 0, date(2036, 1, 1)) == []
+    assert archive.expire(tmp_path, "runaway_rules", 0, date(2036, 1, 1)) == []
 
 
 def test_a_folder_with_a_card_that_cannot_be_read_is_left_out_and_left_alone(tmp_path: Path) -> None:
@@ -338,21 +340,21 @@ def test_a_folder_with_a_card_that_cannot_be_read_is_left_out_and_left_alone(tmp
         (tmp_path / name).mkdir()
         (tmp_path / name / "card.json").write_text(text)
     assert [one.folder for one in report_cards.shelf(tmp_path)] == [card(9).folder]
-    report_shelf.refresh(tmp_path)
-    report_shelf.expire(tmp_path, "runaway_rules", 1, date(2036, 1, 1))
+    archive.refresh(tmp_path)
+    archive.expire(tmp_path, "runaway_rules", 1, date(2036, 1, 1))
     assert {"half", "other", "odd"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_neighbours_are_linked_over_a_failed_day_and_mended_when_one_goes(tmp_path: Path) -> None:
     shelved(tmp_path, card(8), card(9, "failed"), card(10))
-    report_shelf.refresh(tmp_path, {card(10).folder})
+    archive.refresh(tmp_path, {card(10).folder})
     first, last = (tmp_path / card(day).folder / "report.html" for day in (8, 10))
     assert f'rel="next" href="../{card(10).folder}/report.html">Fri 10 July →' in first.read_text(encoding="utf-8")
     assert f'rel="prev" href="../{card(8).folder}/report.html">← Wed 8 July' in last.read_text(encoding="utf-8")
     before = last.read_bytes()
-    report_shelf.refresh(tmp_path, {card(10).folder})
+    archive.refresh(tmp_path, {card(10).folder})
     assert last.read_bytes() == before
-    report_shelf.expire(tmp_path, "runaway_rules", 1, SATURDAY)
+    archive.expire(tmp_path, "runaway_rules", 1, SATURDAY)
     assert "rel=" not in last.read_text(encoding="utf-8")
 
 
@@ -386,7 +388,7 @@ class Page(HTMLParser):
 
 
 def index_of(*cards: Card) -> Page:
-    return Page(report_index.document(sorted(cards, key=lambda one: one.until), made_at=at(11, 6)))
+    return Page(archive.index_document(sorted(cards, key=lambda one: one.until), made_at=at(11, 6)))
 
 
 def test_the_newest_day_is_told_without_counting_a_finding_for_its_tenant_again() -> None:
@@ -451,7 +453,7 @@ def test_a_thousand_quiet_tenants_are_folded_and_one_that_is_not_stays_in_sight(
         card(10, "new" if place == 7 else "quiet", realm=f"r{place}", is_scoped=True, folder=f"r{place}")
         for place in range(1000)
     ]
-    html = report_index.document(cards, made_at=at(11))
+    html = archive.index_document(cards, made_at=at(11))
     assert len(html) < 2 << 20
     assert html.index(">r7<") < html.index("999 more, all quiet") < html.index(">r8<")
 
@@ -479,14 +481,14 @@ def test_a_disk_that_is_full_for_one_report_ends_not_the_run(
         told.append((words, env))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("analytics.report_run.subprocess.Popen", full)
+    monkeypatch.setattr("analytics.reports.schedule.run.subprocess.Popen", full)
     both = [Definition(name, "runaway_rules", window="yesterday", catch_up_days=1) for name in ("a", "b")]
     result = run(both, lake=str(lake.root), out=tmp_path / "out", today=SATURDAY)
     assert [(outcome.state, outcome.card.verdict.partition(",")[0]) for outcome in result.outcomes] == [
         ("failed", "No space left on device")
     ] * 2
     assert result.exit_code == 3
-    package = Path(lock.__file__).parents[1]
+    package = Path(lock.__file__).parents[2]
     for words, env in told:
         assert "-P" in words and env["PYTHONPATH"].split(":")[0] == str(package), (
             "no module of the working folder is run"

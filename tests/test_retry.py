@@ -10,16 +10,16 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from analytics import retry
 from analytics.demo.server import EmbeddedServer
 from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
-from analytics.extraction import extract
-from analytics.lake import Lake
-from analytics.rates import Rates
-from analytics.retry import Retries, pause
-from analytics.server_errors import explain
-from analytics.source import Source
-from analytics.warehouse import Warehouse
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
+from analytics.source import retry
+from analytics.source.connection import explain_server_error
+from analytics.source.retry import Retries, pause
+from analytics.source.source import Source
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_an_error_is_explained(error: psycopg.Error, is_transient: bool, says: str) -> None:
-    found = explain(error)
+    found = explain_server_error(error)
     assert (found.is_transient, says in found.message) == (is_transient, True)
     assert str(error) in found.message
     assert found.hint or isinstance(error, errors.UndefinedTable)
@@ -88,7 +88,7 @@ def test_an_error_is_explained(error: psycopg.Error, is_transient: bool, says: s
     ],
 )
 def test_a_refused_connection_is_explained(words: str, is_transient: bool, says: str) -> None:
-    found = explain(psycopg.OperationalError(f"connection failed: {words}"), connecting=True)
+    found = explain_server_error(psycopg.OperationalError(f"connection failed: {words}"), connecting=True)
     assert type(found) is SourceUnavailableError
     assert (found.is_transient, says in found.message, bool(found.hint)) == (is_transient, True, True)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from analytics.config import Settings
-from analytics.doctor import examine
 from analytics.errors import SourceAccessError
-from analytics.extraction import extract
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
-from analytics.rates import Rates
-from analytics.warehouse import Warehouse
+from analytics.operations.doctor.doctor import examine
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
 from tests.fewer import one_in

@@ -14,19 +14,19 @@ import pytest
 
 from analytics.demo import Demo
 from analytics.demo.stories import CANARY, LOWERED_CAP, SLOW_FIELD, STALL, TIER_LADDER, Story
-from analytics.estimates import Estimate
-from analytics.findings import runaway
-from analytics.findings.passing import Passed
-from analytics.findings.runaway import Burst, Finding, Key, Stop
-from analytics.findings.runaway_facts import limit
-from analytics.findings.thresholds import STANDARD
-from analytics.findings.version_costs import shares
-from analytics.lake import Lake
-from analytics.opening import open_lake
-from analytics.page.text import plain
-from analytics.stories.runaway_rules import RunawayRules
-from analytics.stories.runaway_sentences import sentence
-from analytics.warehouse import Warehouse
+from analytics.estimates.estimators import Estimate
+from analytics.findings.runaway import runaway
+from analytics.findings.runaway.finding import limit
+from analytics.findings.runaway.lowered_cap import Passed
+from analytics.findings.runaway.run_costs import cost_shares
+from analytics.findings.runaway.runaway import Burst, Finding, Key, Stop
+from analytics.findings.runaway.thresholds import STANDARD
+from analytics.lake.lake import Lake
+from analytics.reports.explore.open_lake import open_lake
+from analytics.reports.page.escape import plain
+from analytics.reports.runaway.finding_sentences import sentence
+from analytics.reports.runaway.report import RunawayRules
+from analytics.warehouse.warehouse import Warehouse
 from tests.runaway.agreement import disagreements, pages
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def test_what_versions_cost_agrees_with_the_truth(demo: Demo, warehouse: Warehou
             missed[name] += not row[name].low <= value <= row[name].high
     # Shares among these: the lake also holds rows that the population does not have.
     everything = sum(true[0] for _, true in compared)
-    of_time = shares([row["est_total_ms"] for row, _ in compared])
+    of_time = cost_shares([row["est_total_ms"] for row, _ in compared])
     missed["share"] = sum(
         not share.low <= true[0] / everything <= share.high for share, (_, true) in zip(of_time, compared, strict=True)
     )

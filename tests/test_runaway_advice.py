@@ -15,12 +15,13 @@ import pytest
 from conftest import Table
 
 import analytics
-from analytics import api, reports
+from analytics import api
 from analytics.cli import main
 from analytics.demo.families.elsewhere import HOSTILE_FAMILY, HOSTILE_REALM
-from analytics.lake import Lake
-from analytics.stories import commands
-from analytics.stories.runaway_rules import RunawayRules
+from analytics.lake.lake import Lake
+from analytics.reports import commands
+from analytics.reports.render import rendering
+from analytics.reports.runaway.report import RunawayRules
 from tests.runaway import world
 from tests.runaway.world import ALL
 
@@ -40,14 +41,14 @@ def words_of(command: str) -> list[str]:
 def test_a_shell_reads_an_authors_text_as_it_is_and_nothing_hidden_is_pasted(text: str) -> None:
     written = commands.word(text)
     assert words_of(written) == [text]
-    assert analytics.page.visible(written) == written
+    assert analytics.reports.page.visible(written) == written
 
 
 def printed(report: RunawayRules) -> list[str]:
     """Every command on the page and in the summary, which are the same; calls of the engine's interface aside."""
     steps = [step["command"] for one in report.summary()["actions"] for step in one["steps"] if step["command"]]
     shown = report.actions().html
-    assert [step for step in steps if str(analytics.page.Markup("{}").format(step)) not in shown] == []
+    assert [step for step in steps if str(analytics.reports.page.Markup("{}").format(step)) not in shown] == []
     return list(dict.fromkeys(step for step in steps if not step.startswith("POST ")))
 
 
@@ -74,7 +75,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> None:
         facts = report.summary()
         return SimpleNamespace(html="page", facts=facts, card=SimpleNamespace(state="quiet"))
 
-    monkeypatch.setattr(reports, "render", render)
+    monkeypatch.setattr(rendering, "render", render)
     monkeypatch.setattr("analytics.cli.report.alarm", lambda card, fail_on: "")
 
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from analytics.charts.density import MOST_MARKS as MOST_CIRCLES
-from analytics.findings import runaway
-from analytics.findings.loop_stalls import mark_stalls
-from analytics.findings.run_costs import logged, run_costs
-from analytics.findings.runaway import Key, Stop
-from analytics.findings.runaway_league import league
-from analytics.findings.stopped_runs import stop_count
-from analytics.lake import Lake
-from analytics.stories import runaway_pictures
-from analytics.warehouse import Warehouse
+from analytics.findings.failures.stopped_runs import stop_count
+from analytics.findings.failures.stops import mark_stalls
+from analytics.findings.runaway import runaway
+from analytics.findings.runaway.ranking import league
+from analytics.findings.runaway.run_costs import logged, run_costs
+from analytics.findings.runaway.runaway import Key, Stop
+from analytics.lake.lake import Lake
+from analytics.reports.charts.density import MOST_MARKS as MOST_CIRCLES
+from analytics.reports.runaway import charts
+from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -108,16 +108,16 @@ def test_a_million_stops_are_counted_and_not_drawn_one_by_one() -> None:
     ]
     single = [Stop(key, "limit", DAY + timedelta(seconds=n), "u", None) for n in range(20_000)]
 
-    picture = str(runaway_pictures.stops_picture(minutes, DAY, DAY + timedelta(days=1)))
-    listed = str(runaway_pictures.stops_picture(single, DAY, DAY + timedelta(days=1)))
+    picture = str(charts.stops_picture(minutes, DAY, DAY + timedelta(days=1)))
+    listed = str(charts.stops_picture(single, DAY, DAY + timedelta(days=1)))
 
     assert stop_count(minutes) == 1_000_000
     assert "1000000 stopped runs" in picture
     assert "1,000,000 ×" in picture
     assert "20,000 ×" in listed
     assert len(listed) < 250_000
-    assert runaway_pictures.are_thinned(minutes) and runaway_pictures.are_thinned(single)
-    assert not runaway_pictures.are_thinned(single[:50])
+    assert charts.are_thinned(minutes) and charts.are_thinned(single)
+    assert not charts.are_thinned(single[:50])
 
 
 # ---- costs -----------------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_the_picture_of_counted_runs_is_that_of_single_ones(table: Table, fresh:
     single = costs.loc[costs.index.repeat(costs["logged_count"])].drop(columns="logged_count")
 
     counted, listed = (
-        str(runaway_pictures.density_picture(rows, 1000, 500, None)) for rows in (costs, single.assign(logged_count=1))
+        str(charts.density_picture(rows, 1000, 500, None)) for rows in (costs, single.assign(logged_count=1))
     )
 
     assert len(costs) < len(single) / 10

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from analytics import charts
-from analytics.findings.runaway import Finding, Key
-from analytics.findings.thresholds import STANDARD
-from analytics.lake import Lake
-from analytics.page.text import plain
-from analytics.stories.runaway_answers import growing_words
+from analytics.findings.runaway.runaway import Finding, Key
+from analytics.findings.runaway.thresholds import STANDARD
+from analytics.lake.lake import Lake
+from analytics.reports import charts
+from analytics.reports.page.escape import plain
+from analytics.reports.runaway.answers import growing_words
 from tests.test_runaway import failed, one, plant, planted_report
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pytest
 from analytics import sql
 from analytics.errors import SourceError
 from analytics.model import RealmFilter
-from analytics.scan_plan import nodes, should_avoid_whole_table
-from analytics.source import Source
+from analytics.source.scan_plan import plan_nodes, should_avoid_whole_table
+from analytics.source.source import Source
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def parameters(window: Window) -> dict[str, Any]:
 def kinds(source: Source, window: Window) -> set[str]:
     """The kinds of scan that the next statement would use."""
     [row] = source._query("explain (format json) " + sql.text("source", "scan"), parameters(window))
-    return {node["Node Type"] for node in nodes(row["QUERY PLAN"][0]["Plan"])}
+    return {node["Node Type"] for node in plan_nodes(row["QUERY PLAN"][0]["Plan"])}
 
 
 def days(first: int, count: int) -> Window:
@@ -139,7 +139,7 @@ def test_a_server_that_will_not_explain_is_no_reason_to_fail(table: Table, monke
         raise SourceError("permission denied for view pg_stats")
 
     table.insert()
-    monkeypatch.setattr("analytics.source.should_avoid_whole_table", refuse)
+    monkeypatch.setattr("analytics.source.source.should_avoid_whole_table", refuse)
     with Source(table.url) as source:
         assert len(source.fingerprints(Window.parse("2026-07-08", "2026-07-09"), RealmFilter())) == 1
 
@@ -153,7 +153,7 @@ def test_the_fingerprint_reads_no_trace(table: Table) -> None:
         window = Window.parse("2026-07-08", "2026-07-09")
         [row] = source._query(composed.SQL("explain (verbose, format json) ") + statement, parameters(window))
         # What leaves the scan: the columns that are fetched, and so detoasted where they are large.
-        fetched = [node["Output"] for node in nodes(row["QUERY PLAN"][0]["Plan"]) if "Relation Name" in node]
+        fetched = [node["Output"] for node in plan_nodes(row["QUERY PLAN"][0]["Plan"]) if "Relation Name" in node]
         assert fetched
         assert not [column for columns in fetched for column in columns if "trace" in column or "notes" in column]
         assert "trace" not in sql.text("source", "fingerprints").split("select", 1)[1]

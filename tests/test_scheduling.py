@@ -20,7 +20,7 @@ import yaml
 from cronsim import CronSim
 
 from analytics.cli import _parser, _verb, main
-from analytics.lake import Lake
+from analytics.lake.lake import Lake
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "scheduling"

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from analytics import ledger, report_cards, shapes
 from analytics.cli import main
 from analytics.errors import LakeFormatError
-from analytics.lake import Lake
-from analytics.report_cards import Card
-from analytics.stories import report_index
+from analytics.lake import ledger
+from analytics.lake.lake import Lake
+from analytics.reports.schedule import archive, cards
+from analytics.reports.schedule.cards import Card
+from analytics.storage import shapes
 from tests.conftest import Table
 
 WRONG = (
@@ -110,19 +111,19 @@ def test_commands_say_which_file_of_the_ledger_is_damaged(small: Lake, name: str
 def test_a_card_is_shown_as_it_is_or_is_none(tmp_path: Any) -> None:
     at = datetime(2026, 7, 8, tzinfo=UTC)
     size = {"value": 5.0, "low": None, "high": 7, "logged_count": 3, "grade": "good"}
-    report_cards.write(
+    cards.write(
         Card("n", "n", "r", True, "f", at, at.replace(day=9), at, "new", {"new": 1}, ["2026-07-08"], size=size),
         tmp_path,
     )
-    path = tmp_path / report_cards.CARD
+    path = tmp_path / cards.CARD
     good = json.loads(path.read_text(encoding="utf-8"))
-    assert report_cards.read(tmp_path) is not None
+    assert cards.read(tmp_path) is not None
     for way, wrong, told in damaged(good):
         path.write_text(json.dumps(told), encoding="utf-8")
-        card = report_cards.read(tmp_path)
+        card = cards.read(tmp_path)
         if card is not None:
-            assert report_index.document([card], made_at=at), (way, wrong)
-            report_cards.alarm(card, "any")
+            assert archive.index_document([card], made_at=at), (way, wrong)
+            cards.alarm(card, "any")
 
 
 @pytest.mark.parametrize("wrong", [10**30, -1, True, 1.5, "5", None, float("nan")])

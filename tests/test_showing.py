@@ -16,13 +16,13 @@ from nbclient import NotebookClient
 
 import analytics
 from analytics import sql
-from analytics.catalog import VIEWS
 from analytics.errors import QueryError, UnknownNameError, UsageError, did_you_mean
-from analytics.lake import Lake
-from analytics.opening import OpenLake, find_lake
-from analytics.showing import answers, ipython
-from analytics.showing.card import card
-from analytics.warehouse import Warehouse
+from analytics.lake.lake import Lake
+from analytics.reports.explore import results
+from analytics.reports.explore.lake_card import card
+from analytics.reports.explore.open_lake import OpenLake, find_lake
+from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -144,7 +144,7 @@ def test_a_query_is_described_by_its_parameters(opened: OpenLake) -> None:
 
 
 def test_values_are_shown_as_they_are(opened: OpenLake) -> None:
-    block = answers.shown(
+    block = results.shown(
         opened.sql(
             """select null as missing, 1234567 as whole, 0.05::double as share, 'nan'::double as nan, true as yes,
                       timestamptz '2026-07-08 02:00:00.5+02' as moment, date '2026-07-08' as day, $evil as text, '' as empty,
@@ -168,14 +168,14 @@ def test_values_are_shown_as_they_are(opened: OpenLake) -> None:
     ("rows", "said"), [(1, "1 row."), (20, "20 rows."), (21, "The first 20 rows; there are more.")]
 )
 def test_it_is_said_whether_there_are_more_rows(opened: OpenLake, rows: int, said: str) -> None:
-    block = answers.shown(opened.sql(f"from range({rows})"))
+    block = results.shown(opened.sql(f"from range({rows})"))
     assert said in block.html
     assert block.html.count("<tr>") == min(rows, 20) + 1
 
 
 def test_no_rows_and_a_refusal_while_reading_are_said_too(opened: OpenLake) -> None:
-    assert "No rows. Columns: a." in answers.shown(opened.sql("select 1 as a where false")).html
-    assert "DuckDB: Conversion Error" in answers.shown(opened.sql("select 'x'::int as a")).html
+    assert "No rows. Columns: a." in results.shown(opened.sql("select 1 as a where false")).html
+    assert "DuckDB: Conversion Error" in results.shown(opened.sql("select 'x'::int as a")).html
 
 
 # ---- IPython ---------------------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_an_answer_can_and_completes_what_duckdbs_relation_can(lake: Lake) -> No
     ],
 )
 def test_names_are_completed(line: str, names: list[str]) -> None:
-    assert ipython.complete(line) == names
+    assert results.complete_names(line) == names
 
 
 def test_a_kernel_shows_tables_completes_names_and_errors_are_a_paragraph(lake: Lake) -> None:

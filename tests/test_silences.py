@@ -10,9 +10,9 @@ import pytest
 
 import analytics
 from analytics.demo.traffic import RHYTHMS
-from analytics.findings.silences import silences
-from analytics.lake import Lake
-from analytics.warehouse import Warehouse
+from analytics.findings.failures.silences import silences
+from analytics.lake.lake import Lake
+from analytics.warehouse.warehouse import Warehouse
 from tests.silences.arrivals import FLEETS, Fleet, arrivals, judged, robbed, tally
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 from test_receipt import lit, logged, pay
 
 from analytics.demo import dsl
-from analytics.findings.simulate import Simulation, fields_of, simulate
+from analytics.findings.receipt.simulate_request import Simulation, fields_of, simulate
 from analytics.program import compile_program
-from analytics.stories.calls import roll_back
+from analytics.reports.commands import roll_back
 
 Json = dict[str, Any]
 PATHS = {

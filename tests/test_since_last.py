@@ -13,25 +13,24 @@ from typing import Any
 import pytest
 
 from analytics.cli import main
-from analytics.cli.terminal import put
+from analytics.cli.output import put
 from analytics.errors import UnknownNameError, UsageError
-from analytics.estimates import Estimate
-from analytics.findings.previous import read
-from analytics.findings.runaway import _settled
-from analytics.findings.runaway_facts import Finding
-from analytics.findings.runaway_keys import Key
-from analytics.findings.since_last import Now, compared
-from analytics.findings.thresholds import Thresholds, named
-from analytics.last_report import find_last, scope
-from analytics.page.text import plain
-from analytics.report_cards import Card, alarm
-from analytics.report_definitions import Definition, find, says_subject, setting
-from analytics.reports import Rendered, folder_name
-from analytics.stories.runaway_answers import growing_words
-from analytics.stories.runaway_digest import digest
-from analytics.stories.runaway_sentences import sentence
-from analytics.stories.runaway_sure import _finding
-from analytics.stories.runaway_words import headline
+from analytics.estimates.estimators import Estimate
+from analytics.findings.runaway.finding import Finding
+from analytics.findings.runaway.keys import Key
+from analytics.findings.runaway.previous_report import Now, compared, read
+from analytics.findings.runaway.runaway import _settled
+from analytics.findings.runaway.thresholds import Thresholds, named
+from analytics.reports.page.escape import plain
+from analytics.reports.render.publish_folder import find_last, scope_of_previous
+from analytics.reports.render.rendering import Rendered, folder_name
+from analytics.reports.runaway.answers import growing_words
+from analytics.reports.runaway.data_box import _finding
+from analytics.reports.runaway.digest import digest
+from analytics.reports.runaway.finding_sentences import sentence
+from analytics.reports.runaway.wording import headline
+from analytics.reports.schedule.cards import Card, alarm
+from analytics.reports.schedule.definition import Definition, find, says_subject, setting
 from analytics.window import Window
 
 DAY = timedelta(days=1)
@@ -289,8 +288,8 @@ def rendered(out: Path, day: int, about: dict, *, hours: int = 24) -> Path:
 
 
 def test_the_last_report_is_the_newest_of_the_same_scope_and_length_before_this_one(tmp_path: Path) -> None:
-    about = scope("runaway_rules", {"lake": "lake", "realm": "a", "no_realm": False})
-    other = scope("runaway_rules", {"lake": "demo/lake", "realm": "a", "no_realm": False})
+    about = scope_of_previous("runaway_rules", {"lake": "lake", "realm": "a", "no_realm": False})
+    other = scope_of_previous("runaway_rules", {"lake": "demo/lake", "realm": "a", "no_realm": False})
     wanted = rendered(tmp_path, 3, about)
     rendered(tmp_path, 4, about)
     rendered(tmp_path, 1, other)  # another lake
@@ -302,7 +301,7 @@ def test_the_last_report_is_the_newest_of_the_same_scope_and_length_before_this_
 
 
 def test_without_a_report_before_there_is_none(tmp_path: Path) -> None:
-    about = scope("runaway_rules", {"lake": "lake"})
+    about = scope_of_previous("runaway_rules", {"lake": "lake"})
     assert find_last(tmp_path / "nowhere", "runaway_rules", about, Window(SINCE, SINCE + DAY)) is None
 
 
@@ -425,8 +424,8 @@ def test_the_digest_of_a_quiet_day_says_so_and_of_a_missing_one_too() -> None:
 
 def test_a_report_with_other_limits_is_not_the_last_one(tmp_path: Path) -> None:
     """``--set node_cap=600`` is for once: what it found or missed says nothing about the next morning's."""
-    usual = scope("runaway_rules", {"lake": "lake", "realm": "a", "node_cap": 1000, "since": "yesterday"})
-    once = scope("runaway_rules", {"lake": "lake", "realm": "a", "node_cap": 600, "since": "yesterday"})
+    usual = scope_of_previous("runaway_rules", {"lake": "lake", "realm": "a", "node_cap": 1000, "since": "yesterday"})
+    once = scope_of_previous("runaway_rules", {"lake": "lake", "realm": "a", "node_cap": 600, "since": "yesterday"})
     wanted = rendered(tmp_path, 2, usual)
     rendered(tmp_path, 1, once)
     assert find_last(tmp_path, "runaway_rules", usual, Window(SINCE, SINCE + DAY)) == wanted
@@ -438,7 +437,7 @@ def test_a_report_with_other_limits_is_not_the_last_one(tmp_path: Path) -> None:
     ids=["half", "list", "deep", "no league", "naive times", "odd grade"],
 )
 def test_a_broken_last_report_is_passed_over_and_the_one_before_it_is_taken(tmp_path: Path, broken: str) -> None:
-    about = scope("runaway_rules", {"lake": "lake"})
+    about = scope_of_previous("runaway_rules", {"lake": "lake"})
     wanted, bad = rendered(tmp_path, 2, about), rendered(tmp_path, 1, about)
     told = json.loads(bad.read_text())
     changed = {
@@ -452,7 +451,7 @@ def test_a_broken_last_report_is_passed_over_and_the_one_before_it_is_taken(tmp_
 
 def test_a_name_without_latin_letters_finds_its_last_report(tmp_path: Path) -> None:
     window, values = Window(SINCE - DAY, SINCE), {"lake": "lake", "realm": ""}
-    about, name = scope("日報", values), folder_name("日報", values, window)
+    about, name = scope_of_previous("日報", values), folder_name("日報", values, window)
     assert name != folder_name("週報", values, window), "two definitions, one folder"
     wanted = report(tmp_path / name, [], {}, scope=about)
     assert find_last(tmp_path, "", about, Window(SINCE, SINCE + DAY)) == wanted

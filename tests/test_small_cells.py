@@ -11,9 +11,9 @@ import pytest
 from analytics import api
 from analytics.cli import main
 from analytics.errors import ConfigurationError, UsageError
-from analytics.lake import Lake
-from analytics.report_builders import post_mortem, runaway_rules
-from analytics.stories.small_cells import SmallCells
+from analytics.lake.lake import Lake
+from analytics.reports.render.builders import post_mortem, runaway_rules
+from analytics.reports.small_cells import SmallCells
 from tests.conftest import Table
 
 LEAST = 5

@@ -19,7 +19,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pyarrow.parquet as pq
 import pytest
 
-from analytics.connect import connect
 from analytics.errors import (
     AnalyticsError,
     SourceAccessError,
@@ -27,12 +26,13 @@ from analytics.errors import (
     SourceSchemaError,
     SourceUnavailableError,
 )
-from analytics.extraction import extract
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
 from analytics.model import RealmFilter, Span
-from analytics.rates import Rates
-from analytics.source import Source
-from analytics.warehouse import Warehouse
+from analytics.source.connection import connect
+from analytics.source.source import Source
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:

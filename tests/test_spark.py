@@ -14,14 +14,15 @@ import pyarrow as pa
 import pytest
 
 import analytics
-from analytics import spark as lake_spark
-from analytics import sql, summary
-from analytics.catalog import VIEWS
+from analytics import sql
 from analytics.errors import ConfigurationError, LakeError, QueryError, UnknownNameError
-from analytics.lake import Lake
-from analytics.opening import OpenLake
-from analytics.spark.engine import SparkEngine
-from analytics.warehouse import Warehouse
+from analytics.lake.lake import Lake
+from analytics.reports.explore.open_lake import OpenLake
+from analytics.warehouse import spark as lake_spark
+from analytics.warehouse import strategy_summary
+from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.spark.engine import SparkEngine
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import midnight
 from tests.conftest import UNTIL
 from tests.fewer import one_in
@@ -38,8 +39,8 @@ SINCE, TILL = midnight(UNTIL) - timedelta(days=2, hours=-5), midnight(UNTIL) - t
 LISTS = {"strategy_summary": ("points", "durations", "nodes"), "points_by_hour": ("points", "weights", "drawn")}
 """Columns of lists whose order says nothing: estimates are made of them."""
 FINISH: dict[str, Callable[[pa.Table], pa.Table]] = {
-    "strategy_summary": summary.finish,
-    "points_by_hour": summary.finish_hours,
+    "strategy_summary": strategy_summary.finish,
+    "points_by_hour": strategy_summary.finish_hours,
 }
 
 
@@ -333,7 +334,9 @@ def test_names_that_are_not_there(opened: Any, spark: Any, lake: Lake, tmp_path:
 
 @pytest.mark.parametrize("package", ["sqlglot", "pyspark"])
 def test_a_package_that_is_missing_is_named(package: str, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == package or name.startswith("analytics.spark.")]:
+    for name in [
+        name for name in sys.modules if name.split(".")[0] == package or name.startswith("analytics.warehouse.spark.")
+    ]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("tables", "dialect", "engine"):
         monkeypatch.delattr(lake_spark, name, raising=False)

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analytics import stalls
-from analytics.estimate import Estimate
-from analytics.findings.runaway_keys import Key
-from analytics.findings.version_costs import Ran, fleet_costs, shares
-from analytics.page.text import plain
-from analytics.stories.runaway_answers import time_words
-from analytics.stories.runaway_costs import stall_words
+from analytics.estimates import stalls
+from analytics.estimates.estimate import Estimate
+from analytics.findings.runaway.keys import Key
+from analytics.findings.runaway.run_costs import Ran, cost_shares, fleet_costs
+from analytics.reports.page.escape import plain
+from analytics.reports.runaway.answers import time_words
+from analytics.reports.runaway.ranking import stall_words
 from tests.intervals import cells
 from tests.intervals.fleets import FleetCell
 from tests.intervals.rare import UNKNOWN, RareCell
@@ -148,14 +148,14 @@ def estimate(value: float, low: float, high: float) -> Estimate:
 
 
 def test_a_share_is_as_lopsided_as_what_it_is_made_of() -> None:
-    one, other = shares([estimate(100, 90, 160), estimate(300, 280, 400)])
+    one, other = cost_shares([estimate(100, 90, 160), estimate(300, 280, 400)])
     assert one.value == 0.25
     assert one.low == pytest.approx(0.25 - math.hypot(0.25 - 90 / 390, 0.25 - 100 / 500))
     assert one.high == pytest.approx(0.25 + math.hypot(160 / 460 - 0.25, 100 / 380 - 0.25))
     assert [1 - other.high, 1 - other.low] == pytest.approx([one.low, one.high])
-    (alone,) = shares([estimate(100, 90, 160)])
+    (alone,) = cost_shares([estimate(100, 90, 160)])
     assert alone.low == alone.value == alone.high == 1
-    beside_open, is_open = shares([estimate(100, 90, 160), estimate(1, 1, math.inf)])
+    beside_open, is_open = cost_shares([estimate(100, 90, 160), estimate(1, 1, math.inf)])
     assert beside_open.low == 0
     assert is_open.high == 1
 

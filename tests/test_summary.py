@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from analytics import censoring, estimates, summary
 from analytics.cli import main
-from analytics.estimate import Estimate
-from analytics.lake import Lake
-from analytics.rates import RateEntry, Rates
-from analytics.warehouse import Warehouse, records
+from analytics.estimates import censoring, estimators
+from analytics.estimates.estimate import Estimate
+from analytics.estimates.sampling_rates import RateEntry, Rates
+from analytics.lake.lake import Lake
+from analytics.warehouse import strategy_summary
+from analytics.warehouse.warehouse import Warehouse, records
 
 if TYPE_CHECKING:
     from conftest import Table
@@ -49,8 +50,8 @@ def test_the_columns_are_those_that_were_promised(warehouse: Warehouse) -> None:
         "est_duration_p95_ms", "est_duration_p99_ms", "est_duration_ok_p99_ms", "est_nodes_p50", "est_nodes_p99",
     ):  # fmt: skip
         expected += [name, f"{name}_low", f"{name}_high", f"{name}_grade", f"{name}_is_at_least"]
-    assert list(warehouse.run("strategy_summary").columns) == expected == summary.schema().names
-    assert [name for name in expected if f"{name}_low" in expected] == list(summary.ESTIMATES)
+    assert list(warehouse.run("strategy_summary").columns) == expected == strategy_summary.schema().names
+    assert [name for name in expected if f"{name}_low" in expected] == list(strategy_summary.ESTIMATES)
 
 
 # ---- the numbers, from every row -------------------------------------------------------------------------------------
@@ -70,25 +71,25 @@ def by_hand(rows: list[Row], rate: float) -> dict[str, Estimate]:
     """Each estimate from the rows themselves, one by one."""
     drawn = [row for row in rows if row["status"] == "ok" and row["sampled"]]
     weights = column(drawn, "sample_weight")
-    runs = estimates.runs_of_rows(weights, len(rows) - len(drawn), rate)
+    runs = estimators.runs_of_rows(weights, len(rows) - len(drawn), rate)
     failed = sum(row["status"] != "ok" for row in rows)
     ok = [row for row in rows if row["status"] == "ok"]
     paid = column(ok, "points"), column(ok, "sample_weight")
-    undrawn = 0.0 if drawn else estimates.upper_bound_of_none(rate)
+    undrawn = 0.0 if drawn else estimators.upper_bound_of_none(rate)
     statuses, weights = [row["status"] for row in rows], column(rows, "sample_weight")
     took, longer = censoring.durations(statuses, column(rows, "duration_ms"))
-    p50, p95, p99 = estimates.quantiles(took, weights, (0.5, 0.95, 0.99), censored=longer, undrawn=undrawn)
+    p50, p95, p99 = estimators.quantiles(took, weights, (0.5, 0.95, 0.99), censored=longer, undrawn=undrawn)
     ok_took, _ = censoring.durations(["ok"] * len(ok), column(ok, "duration_ms"))
-    ok_p99 = estimates.quantile(ok_took, paid[1], 0.99, undrawn=undrawn) if ok else estimates.NOTHING
+    ok_p99 = estimators.quantile(ok_took, paid[1], 0.99, undrawn=undrawn) if ok else estimators.NOTHING
     nodes, more = censoring.nodes(statuses, column(rows, "nodes_executed"))
     cancelled = np.array(
         [row["status"] == "ok" and row["points"] is None and row["nodes_executed"] == 0 for row in rows]
     )
     nodes[cancelled] = math.nan
-    nodes50, nodes99 = estimates.quantiles(nodes, weights, (0.5, 0.99), censored=more, undrawn=undrawn)
-    found = (runs, estimates.failure_rate(failed, runs), estimates.mean(*paid), estimates.total(*paid), p50, p95, p99,
+    nodes50, nodes99 = estimators.quantiles(nodes, weights, (0.5, 0.99), censored=more, undrawn=undrawn)
+    found = (runs, estimators.failure_rate(failed, runs), estimators.mean(*paid), estimators.total(*paid), p50, p95, p99,
              ok_p99, nodes50, nodes99)  # fmt: skip
-    return dict(zip(summary.ESTIMATES, found, strict=True))
+    return dict(zip(strategy_summary.ESTIMATES, found, strict=True))
 
 
 def assert_same(row: Row, name: str, expected: Estimate) -> None:
@@ -167,7 +168,7 @@ def test_a_rate_that_changes_at_noon_weighs_each_row_by_its_own_time(table: Tabl
     opened = Warehouse(fresh)
     row = one_row(opened)
     weights = np.array([20.0] * 30 + [5.0] * 200)
-    expected = estimates.runs_of_rows(weights, kept=7, rate=0.05)
+    expected = estimators.runs_of_rows(weights, kept=7, rate=0.05)
     assert row["est_runs"] == 30 * 20 + 200 * 5 + 7 == expected.value
     assert_same(row, "est_runs", expected)
     assert row["est_points_sum"] == 30 * 20 * 2 + 200 * 5 * 4
@@ -191,7 +192,7 @@ def test_only_failures_are_at_most_58_runs_more(table: Table, fresh: Lake) -> No
     assert row["est_points_mean"] is None
     assert row["est_points_sum"] is None
     assert row["est_nodes_p50"] is None
-    for name in summary.ESTIMATES:
+    for name in strategy_summary.ESTIMATES:
         assert row[f"{name}_grade"] == "too few"
 
 
@@ -233,7 +234,7 @@ def test_at_rate_1_everything_is_counted(table: Table, fresh: Lake) -> None:
     put(table, 100, status="error", nodes=0)
     table.extract(fresh, sample_rate=1.0)
     row = one_row(Warehouse(fresh))
-    for name in summary.ESTIMATES:
+    for name in strategy_summary.ESTIMATES:
         assert row[f"{name}_low"] == row[name] == row[f"{name}_high"], name
         assert row[f"{name}_grade"] != "too few"
     assert (row["est_runs"], row["est_failure_rate"], row["est_points_sum"]) == (400, 0.25, 300)
@@ -321,7 +322,7 @@ def test_a_strategy_seen_once_is_too_few_for_everything_but_its_count(table: Tab
     table.extract(fresh)
     row = one_row(Warehouse(fresh))
     assert (row["logged_count"], row["failed_count"], row["est_runs"]) == (1, 0, 20)
-    assert {row[f"{name}_grade"] for name in summary.ESTIMATES} == {"too few"}
+    assert {row[f"{name}_grade"] for name in strategy_summary.ESTIMATES} == {"too few"}
     assert row["est_points_mean_low"] is None
 
 
@@ -350,11 +351,11 @@ def test_json_and_csv_hold_what_the_library_gives(run: Run, warehouse: Warehouse
     code, out, _ = run(*WINDOW, "--format", "csv")
     lines = list(csv.DictReader(io.StringIO(out)))
     assert code == 0
-    assert list(lines[0]) == summary.schema().names
+    assert list(lines[0]) == strategy_summary.schema().names
     assert len(lines) == len(expected)
     for line, row in zip(lines, expected, strict=True):
         assert int(line["logged_count"]) == row["logged_count"]
-        for name in summary.ESTIMATES:
+        for name in strategy_summary.ESTIMATES:
             high = line[f"{name}_high"]
             assert (float(high) if high else None) == row[f"{name}_high"]
             assert line[f"{name}_grade"] == row[f"{name}_grade"]
@@ -391,10 +392,10 @@ def test_an_empty_window_has_the_columns_and_no_rows(run: Run, warehouse: Wareho
     words = ("--since", "1990-01-01", "--until", "1990-01-02")
     assert run(*words, "--format", "json")[:2] == (0, "[]\n")
     code, out, _ = run(*words, "--format", "csv")
-    assert (code, out.split()) == (0, [",".join(summary.schema().names)])
+    assert (code, out.split()) == (0, [",".join(strategy_summary.schema().names)])
     assert run(*words)[0] == 0
     found = warehouse.run(
         "strategy_summary", since=datetime(1990, 1, 1, tzinfo=UTC), until=datetime(1990, 1, 2, tzinfo=UTC)
     )
     assert found.empty
-    assert list(found.columns) == summary.schema().names
+    assert list(found.columns) == strategy_summary.schema().names

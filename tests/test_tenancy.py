@@ -23,17 +23,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics import sql
-from analytics.catalog import VIEWS
 from analytics.cli import main
-from analytics.erase import erase
 from analytics.errors import AnalyticsError, QueryError, UnknownNameError
-from analytics.lake import Lake
-from analytics.lake_names import realm_directory
+from analytics.extraction.privacy.policy import Policy
+from analytics.lake.lake import Lake
+from analytics.lake.paths import realm_directory
 from analytics.model import Partition
-from analytics.opening import open_lake
-from analytics.people.policy import Policy
-from analytics.report_folders import folder_name
-from analytics.warehouse import Warehouse
+from analytics.operations.erase import erase
+from analytics.reports.explore.open_lake import open_lake
+from analytics.reports.render.publish_folder import folder_name
+from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
 

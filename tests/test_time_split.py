@@ -15,23 +15,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analytics import charts
 from analytics.demo import simulate
 from analytics.demo.stories import SLOW_FIELD
-from analytics.estimate import Estimate
-from analytics.findings import time_regression as regression
-from analytics.findings import time_verdict
-from analytics.findings.runaway_fields import Times, became_slow
-from analytics.findings.runaway_keys import Key
-from analytics.findings.time_causes import Read
-from analytics.findings.time_levels import levels
-from analytics.findings.time_medians import medians, pool, slopes
-from analytics.findings.time_split import Fleet, Split, split
-from analytics.findings.time_verdict import Part
-from analytics.stories import runaway_fields
-from analytics.stories.runaway_rules import RunawayRules
-from analytics.stories.runaway_slow import why_slow
-from analytics.warehouse import Warehouse
+from analytics.estimates.estimate import Estimate
+from analytics.findings.runaway.keys import Key
+from analytics.findings.timing import robust_nnls as regression
+from analytics.findings.timing import time_split as split_verdict
+from analytics.findings.timing.cost_model import Read
+from analytics.findings.timing.levels import levels, medians, pool, slopes
+from analytics.findings.timing.time_split import Fleet, Part, Split, split
+from analytics.findings.timing.time_split_report import Times, became_slow
+from analytics.reports import charts
+from analytics.reports.runaway import time_split
+from analytics.reports.runaway.finding_sentences import why_slow
+from analytics.reports.runaway.report import RunawayRules
+from analytics.warehouse.warehouse import Warehouse
 from tests.fields.coverage import Cell, experiment
 from tests.fields.fleet import FIRST, Program, World, reads, runs, taken_apart, wanted
 
@@ -262,7 +260,7 @@ def test_what_cannot_be_told_from_nodes_is_said_so() -> None:
 
     assert "nodes may take up to" in text
     assert "time of its own" not in text
-    answer = runaway_fields.section(table(fleet), 500.0).text
+    answer = time_split.section(table(fleet), 500.0).text
     assert "ladder v1 (d) takes long, and the log cannot tell whether its nodes explain it." in answer
 
 
@@ -292,9 +290,11 @@ def estimate(value: float) -> Estimate:
 )
 def test_a_verdict_holds_over_the_whole_interval(took: float, walk: tuple[float, float, float], said: str) -> None:
     nodes, rest = Estimate(*walk, 200, "rough"), Estimate(1.0, 0.8, 1.2, 900, "good")
-    due = time_verdict.explained(nodes, rest)
+    due = split_verdict.explained_by(nodes, rest)
 
-    assert time_verdict.verdict(estimate(took), due, nodes, [Part("walk", (), nodes)], 5.0, 10.0, 3.0)[0] == said
+    assert (
+        split_verdict.decide_verdict(estimate(took), due, nodes, [Part("walk", (), nodes)], 5.0, 10.0, 3.0)[0] == said
+    )
 
 
 @pytest.mark.parametrize(
@@ -305,9 +305,9 @@ def test_a_field_is_blamed_where_it_takes_most_of_it_over_its_whole_interval(
 ) -> None:
     nodes, rest = Estimate(2.0, 1.8, 2.2, 200, "good"), Estimate(1.0, 0.8, 1.2, 900, "good")
     parts = [Part("walk", (), nodes), Part("field", (AVG,), Estimate(*ms, 300, "rough")), Part("rest", (), rest)]
-    due = time_verdict.explained(nodes, rest)
+    due = split_verdict.explained_by(nodes, rest)
 
-    assert time_verdict.verdict(estimate(63.0), due, nodes, parts, 5.0, 10.0, 3.0)[0] == named
+    assert split_verdict.decide_verdict(estimate(63.0), due, nodes, parts, 5.0, 10.0, 3.0)[0] == named
 
 
 @pytest.mark.parametrize(
@@ -437,12 +437,12 @@ def test_the_section_says_who_is_slow_because_of_what() -> None:
     )  # fmt: skip
     times = table(taken_apart(world, 16))
 
-    text = runaway_fields.section(times, 500.0).text
+    text = time_split.section(times, 500.0).text
 
     assert "also reads avg v1 (b) and reads avg too v1 (b) are slow because of the field all.avg_time in b." in text
     assert "ladder v1 (a) is slow because of its nodes." in text
     assert "odd v1 (c) is slow, and the log cannot tell why." in text
-    told = json.loads(json.dumps(runaway_fields.facts(times), allow_nan=False))
+    told = json.loads(json.dumps(time_split.facts(times), allow_nan=False))
     assert {one["verdict"] for one in told["strategies"]} == {"field", "rules", "cannot tell", "fine"}
     assert any(cost["names"] == [AVG] and cost["realm"] == "b" for cost in told["costs"])
 
@@ -451,14 +451,14 @@ def test_names_that_others_wrote_cannot_become_markup() -> None:
     bad = "<img src=x onerror=alert(1)>"
     paths = {f"user.{bad}": 60.0}
     readers = [program(bad, f"{bad} {n}", 1, *paths) for n in range(3)]
-    html = runaway_fields.section(table(taken_apart(World((*PLAIN, *readers), paths), 17)), 500.0).html
+    html = time_split.section(table(taken_apart(World((*PLAIN, *readers), paths), 17)), 500.0).html
 
     assert "<img" not in html
     assert "&lt;img" in html
 
 
 def test_a_quiet_fleet_has_nobody_slow() -> None:
-    answer = runaway_fields.section(table(taken_apart(World((*PLAIN, *READERS), QUERY), 1)), 500.0).text
+    answer = time_split.section(table(taken_apart(World((*PLAIN, *READERS), QUERY), 1)), 500.0).text
     assert "No strategy is slow" in answer
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analytics import api
-from analytics.stories import version_story
+from analytics.reports.post_mortem import version_story
 from tests.planted.causes import LATER, cause
 from tests.planted.world import Planted
 

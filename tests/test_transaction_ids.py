@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analytics.demo.server import EmbeddedServer
-from analytics.lake import Lake
+from analytics.lake.lake import Lake
+from analytics.lake.transaction_ids import FAR, may_repeat
 from analytics.model import TransactionIds
-from analytics.transaction_ids import FAR, may_repeat
-from analytics.warehouse import Warehouse
+from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from conftest import Table

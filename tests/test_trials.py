@@ -11,11 +11,11 @@ import pytest
 from planted.stories import story
 
 from analytics import api
-from analytics.findings.counterfactual import Counterfactual
-from analytics.findings.paired import moved_cases, relative
-from analytics.findings.sides import side
-from analytics.findings.trials import MATERIAL, Worst, judged
-from analytics.stories import version_story
+from analytics.findings.post_mortem.groups import side
+from analytics.findings.replay.counterfactual import Counterfactual
+from analytics.findings.replay.paired import moved_cases, relative
+from analytics.findings.replay.trials import MATERIAL, Worst, judged
+from analytics.reports.post_mortem import version_story
 
 
 @pytest.fixture(scope="module")

@@ -13,22 +13,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analytics import page
 from analytics.demo import dsl
-from analytics.estimate import NOTHING
-from analytics.findings.program_growth import ProgramGrowth, program_growth
-from analytics.findings.program_sizes import Stored
-from analytics.findings.runaway_facts import versions
-from analytics.findings.runaway_keys import Key
-from analytics.findings.thresholds import STANDARD
-from analytics.findings.version_growth import chains, version_nodes, versions_to_cap
-from analytics.findings.versions_ahead import NOWHERE, Ahead, ahead
-from analytics.lake import Lake
-from analytics.page.text import plain
+from analytics.estimates.estimate import NOTHING
+from analytics.findings.runaway.finding import versions
+from analytics.findings.runaway.keys import Key
+from analytics.findings.runaway.program_sizes import ProgramGrowth, Stored, program_growth
+from analytics.findings.runaway.thresholds import STANDARD
+from analytics.findings.runaway.version_growth import NOWHERE, Ahead, ahead, chains, version_nodes, versions_to_cap
+from analytics.lake.lake import Lake
 from analytics.program import PublishedSize, Size
-from analytics.stories.runaway_league import _with_versions
-from analytics.stories.runaway_programs import program_words, versions_ahead
-from analytics.stories.runaway_sentences import sentence
+from analytics.reports import page
+from analytics.reports.page.escape import plain
+from analytics.reports.runaway.finding_sentences import sentence
+from analytics.reports.runaway.programs import program_words, versions_ahead
+from analytics.reports.runaway.ranking import _with_versions
 from tests.forecast.versions import GAPS, STEPS, held
 from tests.test_forecast import ladder
 from tests.test_runaway import plant, planted_report

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analytics.duplicates import Duplicates
-from analytics.lake import Lake
-from analytics.warehouse import Warehouse
+from analytics.extraction.duplicates import Duplicates
+from analytics.lake.lake import Lake
+from analytics.warehouse.warehouse import Warehouse
 from tests.fewer import one_in
 from tests.walk.walk import WalkError, walk
 
@@ -88,7 +88,7 @@ def test_in_a_large_lake_a_run_is_looked_for_where_it_may_be(
     table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch, day: str, is_first: bool, places: int
 ) -> None:
     """The last case is the price of not reading a large lake at every run, and `check` names it."""
-    monkeypatch.setattr("analytics.duplicates.MOST_ROWS", 0)
+    monkeypatch.setattr("analytics.extraction.duplicates.MOST_ROWS", 0)
     moved = table.insert()
     table.extract(fresh)
     after = str(date.fromisoformat(day) + timedelta(days=1))

@@ -14,18 +14,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analytics import sql, summary
-from analytics.catalog import VIEWS
+from analytics import sql
 from analytics.demo import Demo
 from analytics.errors import DamagedFileError, QueryError, UnknownNameError, UsageError
-from analytics.extraction import extract
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.extraction.privacy import tombstones
+from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.lake.lake import Lake
 from analytics.model import Partition
-from analytics.opening import open_lake
-from analytics.people import erased
-from analytics.people.pseudonyms import PseudonymKey
-from analytics.rates import Rates
-from analytics.warehouse import Warehouse
+from analytics.reports.explore.open_lake import open_lake
+from analytics.warehouse import strategy_summary
+from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def test_a_summary_in_portions_is_the_summary(warehouse: Warehouse, monkeypatch:
     whole = warehouse.run("strategy_summary", since="2026-07-01")
     assert {None, "acme-cycling"} < set(whole["realm_id"].astype(object).where(whole["realm_id"].notna(), None))
     for rows in (300, 1):
-        monkeypatch.setattr(summary, "PORTION_ROWS", rows)
+        monkeypatch.setattr(strategy_summary, "PORTION_ROWS", rows)
         found = warehouse.run("strategy_summary", since="2026-07-01")
         pd.testing.assert_frame_equal(found, whole, rtol=1e-12)  # sums depend on the order of the rows
     left = warehouse.sql("select getvariable('realm_above'), getvariable('realm_to'), getvariable('no_realm')")
@@ -299,12 +300,12 @@ def cut_day_file(lake: Lake) -> None:
 def bury(lake: Lake) -> None:
     """Somebody whose rows are in the lake is in a tombstone as well: what a backup put back looks like."""
     user = pq.read_table(lake.path("executions", ACME), columns=["external_user_id"])[0].drop_null()[0].as_py()
-    name, secret = erased.new_secret()
+    name, secret = tombstones.new_secret()
     key = PseudonymKey(bytes.fromhex(secret.strip()))
-    stone = erased.Tombstone(erased.digest_of(key, user), "", None, {"partitions": [], "length": len(user)})
+    stone = tombstones.Tombstone(tombstones.digest_of(key, user), "", None, {"partitions": [], "length": len(user)})
     for file, text in ((name, secret), (stone.name, stone.to_json())):
-        (lake.root / erased.FOLDER).mkdir(exist_ok=True)
-        (lake.root / erased.FOLDER / file).write_text(text, encoding="utf-8")
+        (lake.root / tombstones.FOLDER).mkdir(exist_ok=True)
+        (lake.root / tombstones.FOLDER / file).write_text(text, encoding="utf-8")
 
 
 PLANTED: dict[str, Callable[[Lake], None]] = {

@@ -12,11 +12,11 @@ from conftest import Table
 from test_instead import Log
 
 from analytics.demo import dsl
-from analytics.findings.counterfactual import Replayed, counterfactual
-from analytics.findings.family import find_family
-from analytics.lake import Lake
+from analytics.findings.post_mortem.family import find_family
+from analytics.findings.replay.counterfactual import Replayed, counterfactual
+from analytics.lake.lake import Lake
 from analytics.program import ParentResult
-from analytics.stories.examples import program_diff
+from analytics.reports.post_mortem.example_runs import program_diff
 from tests.whole_program import draw, judge
 
 Json = dict[str, Any]

@@ -22,17 +22,17 @@ from analytics.cli import (
     explain,
     extract,
     gather,
-    look,
     people,
     query,
     report,
     report_run,
     schedule,
+    status,
 )
 from analytics.cli.arguments import check_paths, check_words
-from analytics.cli.terminal import Priority, discard, own_streams, say
+from analytics.cli.output import Priority, discard, own_streams, say
 from analytics.errors import AnalyticsError, LakeLockedError, named
-from analytics.signals import Stopped, end, unwinding
+from analytics.storage.signals import Stopped, end, unwinding
 from analytics.version import __version__
 
 __all__ = ["main"]
@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     for module in (
         extract,
         doctor,
-        look,
+        status,
         expire,
         people,
         query,

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from analytics.audit import Audit
-from analytics.cli.sight import open_in_sight
-from analytics.cli.terminal import (
-    Verbs,
-    add_counters,
-    add_lake,
-    add_realm,
-    add_window,
-    put_json,
-    put_table,
-    say,
-)
-from analytics.warehouse import records
+from analytics.cli.output import Verbs, add_counters, add_lake, add_realm, add_window, put_json, put_table, say
+from analytics.cli.realms import open_in_sight
+from analytics.operations.sampling_audit import Audit
+from analytics.warehouse.warehouse import records
 
 
 def add(verbs: Verbs) -> None:

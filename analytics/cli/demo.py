@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from analytics.cli import extract as extracting
-from analytics.cli.terminal import Verbs, put, say
+from analytics.cli.output import Verbs, put, say
 from analytics.config import Settings
 from analytics.errors import UsageError
-from analytics.opening import find_lake
+from analytics.reports.explore.open_lake import find_lake
 
 
 def add(verbs: Verbs) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 
-from analytics.cli.terminal import Verbs, add_lake, add_source_retention, put, put_json
+from analytics.cli.output import Verbs, add_lake, add_source_retention, put, put_json
 from analytics.errors import UsageError
-from analytics.page.text import visible
+from analytics.reports.page.escape import visible
 
 READER = "strategy_reader"
 """The role's name in ``sql/role/reader.sql``."""
@@ -35,7 +35,7 @@ def add(verbs: Verbs) -> None:
 def run_doctor(options: argparse.Namespace) -> int:
     """Look at source and lake, and say what to repair."""
     from analytics.config import Settings
-    from analytics.doctor import examine
+    from analytics.operations.doctor.doctor import examine
 
     if options.role_sql is not None:
         put(_role_sql(options.role_sql))

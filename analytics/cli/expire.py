@@ -6,10 +6,10 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from analytics.cli.terminal import Priority, Verbs, add_lake, put_json, put_table, say
+from analytics.cli.output import Priority, Verbs, add_lake, put_json, put_table, say
 
 if TYPE_CHECKING:
-    from analytics.expire import Expiry
+    from analytics.operations.expire import Expiry
 
 
 def add(verbs: Verbs) -> None:
@@ -38,12 +38,12 @@ def add(verbs: Verbs) -> None:
 
 def run_expire(options: argparse.Namespace) -> int:
     """Show what goes, and let it go where that was said."""
-    from analytics.clocks import ensure_plausible
     from analytics.config import Settings
     from analytics.errors import LakeError
-    from analytics.expire import expire, survey
-    from analytics.expired import first_day_to_keep
-    from analytics.lake import Lake
+    from analytics.extraction.clocks import ensure_plausible
+    from analytics.lake.expiry_mark import first_day_to_keep
+    from analytics.lake.lake import Lake
+    from analytics.operations.expire import expire, survey
 
     before = first_day_to_keep(options.older_than, options.before, accept_young=options.yes)
     lake = Lake(Settings.from_env(lake=options.lake, sample_rates="").lake)

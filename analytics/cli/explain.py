@@ -6,8 +6,18 @@ import argparse
 import shutil
 from pathlib import Path
 
-from analytics.cli.outfile import add_overwrite, ensure_ours
-from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, chosen_realms, put, put_json, warn_of_losses
+from analytics.cli.output import (
+    Verbs,
+    add_lake,
+    add_overwrite,
+    add_realm,
+    add_window,
+    chosen_realms,
+    ensure_ours,
+    put,
+    put_json,
+    warn_of_losses,
+)
 
 _WIDEST = 120
 

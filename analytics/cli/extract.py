@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analytics.cli.sight import open_in_sight
-from analytics.cli.terminal import (
+from analytics.cli.output import (
     Priority,
     Verbs,
     add_lake,
@@ -24,11 +23,12 @@ from analytics.cli.terminal import (
     say,
     warn_of_deletion,
 )
+from analytics.cli.realms import open_in_sight
 from analytics.errors import LakeError, SourceError
 
 if TYPE_CHECKING:
+    from analytics.extraction.transfer import Progress
     from analytics.model import ExtractResult
-    from analytics.transfer import Progress
 
 
 def add(verbs: Verbs) -> None:
@@ -109,10 +109,11 @@ def add(verbs: Verbs) -> None:
 
 def run_extract(options: argparse.Namespace) -> int:
     """Extract, with progress on stderr."""
-    from analytics import api, retention
+    from analytics import api
     from analytics.config import Settings
-    from analytics.lake import Lake
-    from analytics.people.pseudonyms import PseudonymKey
+    from analytics.extraction.privacy.pseudonyms import PseudonymKey
+    from analytics.lake.lake import Lake
+    from analytics.operations import source_retention
 
     settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
     lake = Lake(settings.lake)
@@ -147,10 +148,10 @@ def run_extract(options: argparse.Namespace) -> int:
                 progress=progress,
             )
     except (SourceError, LakeError):
-        warn_of_deletion(retention.alarm(lake, settings.source_retention))  # the more so when extractions fail
+        warn_of_deletion(source_retention.alarm(lake, settings.source_retention))  # the more so when extractions fail
         raise
     report(result)
-    at_risk = retention.alarm(lake, settings.source_retention)
+    at_risk = source_retention.alarm(lake, settings.source_retention)
     warn_of_deletion(at_risk)
     if options.json:
         put_json(result.to_dict() | {"source_deletes_soon": at_risk.to_dict() if at_risk else None})
@@ -192,7 +193,7 @@ def report(result: ExtractResult) -> None:
 
 def _report_rates(result: ExtractResult) -> None:
     """Say the rates where they are several, and a default wherever it stood in."""
-    from analytics.rates import DEFAULT_SAMPLE_RATE
+    from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 
     if len(result.sample_rates) > 1:
         say(f"sampling rates {', '.join(f'{rate:g}' for rate in result.sample_rates)}")
@@ -239,7 +240,7 @@ def _line(progress: Progress) -> None:
 
 def run_export(options: argparse.Namespace) -> int:
     """Write the flat per-node table, one Parquet file per realm and day."""
-    from analytics.export import export_nodes
+    from analytics.operations.export import export_nodes
     from analytics.window import Window
 
     window = Window.parse(options.since, options.until) if options.since or options.until else None

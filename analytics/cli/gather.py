@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
-from analytics.cli.sight import open_in_sight
-from analytics.cli.terminal import Verbs, add_lake, add_realm, add_window, put, say
+from analytics.cli.output import Verbs, add_lake, add_realm, add_window, put, say
+from analytics.cli.realms import open_in_sight
 from analytics.errors import UsageError
 
 

@@ -9,26 +9,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analytics.cli.outfile import add_overwrite, ensure_ours, write_parquet
-from analytics.cli.terminal import (
+from analytics.cli.output import (
     Priority,
     Verbs,
     add_lake,
+    add_overwrite,
     add_realm,
     chosen_realms,
+    ensure_ours,
     plain_value,
     put_json,
     put_table,
     say,
     warn_of_losses,
+    write_parquet,
 )
 from analytics.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
-    from analytics.damage import Damaged
-    from analytics.erase import Receipt
-    from analytics.lake import Lake
-    from analytics.subject import Subject
+    from analytics.lake.lake import Lake
+    from analytics.operations.erase import Receipt
+    from analytics.operations.person import Subject
+    from analytics.warehouse.damage import Damaged
 
 _DIGITS = 16  # of a hash, in a table
 _MOST_NAMED = 5
@@ -79,11 +81,11 @@ def _user(options: argparse.Namespace) -> str:
 
 def run_pseudonym(options: argparse.Namespace) -> int:
     """Say under which names the lake holds a person, where and since when; hand their runs out."""
-    from analytics import losses
     from analytics.config import Settings
-    from analytics.lake import Lake
-    from analytics.people.policy import Policy
-    from analytics.subject import Subject
+    from analytics.extraction.privacy.policy import Policy
+    from analytics.lake import losses
+    from analytics.lake.lake import Lake
+    from analytics.operations.person import Subject
 
     if options.out and options.out.suffix not in (".parquet", ".json"):
         raise UsageError(f"{options.out} has no format", hint="name a file that ends in .parquet or .json")
@@ -132,7 +134,7 @@ def _incomplete(lake: Lake, unread: Sequence[Damaged], what: str) -> int:
     """Say which files an answer does not know, and end as what failed."""
     if not unread:
         return 0
-    from analytics import damage
+    from analytics.warehouse import damage
 
     say(f"{damage.words(lake, unread)}: {what}", priority=Priority.ERROR)
     for one in unread[:_MOST_NAMED]:
@@ -155,9 +157,9 @@ def _hand_out(subject: Subject, realms: Sequence[str | None], out: Path, *, over
 def run_erase(options: argparse.Namespace) -> int:
     """Erase, and print the receipt."""
     from analytics.config import Settings
-    from analytics.erase import erase
-    from analytics.lake import Lake
-    from analytics.people.policy import Policy
+    from analytics.extraction.privacy.policy import Policy
+    from analytics.lake.lake import Lake
+    from analytics.operations.erase import erase
 
     settings = Settings.from_env(lake=options.lake, reports=options.reports, sample_rates="")
     lake = Lake(settings.lake)

@@ -3,32 +3,116 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
+import itertools
+import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from analytics.cli.estimates import folded
-from analytics.cli.outfile import add_overwrite, ensure_ours, write_parquet
-from analytics.cli.separated import put_csv
-from analytics.cli.sight import open_in_sight
-from analytics.cli.terminal import (
+from analytics.cli.output import (
     Verbs,
     add_counters,
     add_lake,
+    add_overwrite,
     add_realm,
     add_window,
     chosen_realms,
+    ensure_ours,
+    iso,
+    plain_value,
     put_json,
     put_table,
     say,
+    write_parquet,
 )
+from analytics.cli.realms import open_in_sight
 from analytics.config import Settings
 from analytics.errors import QueryError, UsageError, did_you_mean
-from analytics.warehouse import Warehouse
+from analytics.reports.page import number as write
+from analytics.reports.page.escape import visible
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_INSIDE = re.compile(r"(?<=[;\t\r\n])(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+
+
+def put_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], target: TextIO, *, raw: bool = False) -> int:
+    r"""Comma-separated values: NULL is empty, times ISO 8601, lists and structs JSON, numbers as they are.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, as OWASP advises ("CSV Injection"); numbers
+    written as text stay. The apostrophe can be taken off again without loss, for a text that began with apostrophes
+    and such a sign has one more: ``re.sub(r"(^|(?<=[;\t\r\n]))'(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])", "", text)``.
+
+    Args:
+        columns: Their names.
+        rows: Their values.
+        target: Where to. On a terminal, control characters are written out.
+        raw: Write texts as they are.
+
+    Returns:
+        How many texts got an apostrophe.
+    """
+    # Python quotes a carriage return only where it may end a line; without quotes it would end one for every reader.
+    line = io.StringIO(newline="")
+    writer = csv.writer(line, lineterminator="\r\n")
+    changed, shown = 0, target.isatty()
+    for row in itertools.chain([columns], rows):
+        written = []
+        for value in row:
+            cell = json.dumps(plain_value(value), ensure_ascii=False) if isinstance(value, list | dict) else iso(value)
+            if isinstance(cell, str):
+                safe = cell if raw else text_only(cell)
+                changed += safe is not cell
+                cell = visible(safe, lines=True) if shown else safe
+            written.append(cell)
+        writer.writerow(written)
+        target.write(line.getvalue()[:-2] + "\n")
+        line.seek(line.truncate(0))
+    return changed
+
+
+def text_only(text: str) -> str:
+    """A text that no spreadsheet takes for a formula, nor a part of it where cells end at a semicolon, a tab or a line's end."""
+    if _NUMBER.fullmatch(text):
+        return text
+    whole = _INSIDE.sub("'", text) if _INSIDE.search(text) else text
+    return f"'{whole}" if _FORMULA.match(whole) else whole
+
+
+_ENDS = ("_low", "_high", "_grade", "_is_at_least")
+
+
+def folded(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> tuple[list[str], list[list[Any]]]:
+    """Fold the columns of each estimate (``est_runs``, ``est_runs_low`` …) into one; others stay as they are."""
+    whole = [name for name in columns if all(f"{name}{end}" in columns for end in _ENDS)]
+    if not whole:
+        return list(columns), [list(row) for row in rows]
+    kept = [name for name in columns if not any(name == f"{of}{end}" for of in whole for end in _ENDS)]
+    found = []
+    for row in rows:
+        value = dict(zip(columns, row, strict=True))
+        found.append([_cell(value, name) if name in whole else value[name] for name in kept])
+    return kept, found
+
+
+def _cell(row: dict[str, Any], name: str) -> str | None:
+    value, low, high, grade, is_at_least = (row[f"{name}{end}"] for end in ("", *_ENDS))
+    if value is None:
+        return None
+    if is_at_least:
+        return f"{write.at_least(value)} {grade}"
+    if name.endswith("_rate"):
+        scaled = [None if part is None else 100 * part for part in (value, low, high)]
+        return f"{write.number(*scaled, unit='%')} {write.bounds(*scaled)} {grade}"
+    return f"{write.number(value, low, high)} {write.bounds(value, low, high)} {grade}"
+
 
 AUDITED = ("strategy_summary", "points_by_hour")
 """Named queries of estimates: whoever asks them hears when the sampling rate is contradicted."""
@@ -58,7 +142,8 @@ def add(verbs: Verbs) -> None:
 
 def run_query(options: argparse.Namespace) -> int:
     """Ask, and write the answer."""
-    from analytics import api, report_builders, sql
+    from analytics import api, sql
+    from analytics.reports.render import builders
 
     if sum((options.sql is not None, options.name is not None, options.list)) != 1:
         raise UsageError(
@@ -91,7 +176,7 @@ def run_query(options: argparse.Namespace) -> int:
     where = Settings.from_env(sample_rates="").counters if audited and not options.counters else options.counters or ""
     if where or audited:
         window = Window.parse(values.get("since") or window.since, values.get("until") or window.until)
-        lake, found = report_builders.audited(lake, window, where)
+        lake, found = builders.audited(lake, window, where)
         in_doubt = found.is_contradicted
         for sentence in [*found.contradictions, *found.losses]:
             say(f"the sampling is in doubt: {sentence}")

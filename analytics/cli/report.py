@@ -6,12 +6,12 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from analytics.cli.sight import must_choose
-from analytics.cli.terminal import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
-from analytics.opening import ENGINES
-from analytics.report_cards import alarm
-from analytics.report_definitions import FAIL_ON, find, says_subject, setting
-from analytics.report_notebooks import REPORTS
+from analytics.cli.output import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
+from analytics.cli.realms import must_choose
+from analytics.reports.explore.open_lake import ENGINES
+from analytics.reports.render.notebooks import REPORTS
+from analytics.reports.schedule.cards import alarm
+from analytics.reports.schedule.definition import FAIL_ON, find, says_subject, setting
 
 
 def add(verbs: Verbs) -> None:
@@ -73,10 +73,10 @@ def add(verbs: Verbs) -> None:
 def run_report(options: argparse.Namespace) -> int:
     """Render."""
     from analytics import api
-    from analytics.lake import Lake
-    from analytics.object_store import place
-    from analytics.opening import find_lake
-    from analytics.partials import Partials
+    from analytics.lake.lake import Lake
+    from analytics.reports.explore.open_lake import find_lake
+    from analytics.storage import place
+    from analytics.warehouse.partial_results import Partials
 
     is_chosen = bool(chosen_realms(options)) or options.all_realms
     definition = find(options.report, REPORTS)

@@ -6,12 +6,12 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from analytics.cli.terminal import Verbs, add_counters, add_lake, put, put_json, put_table, say
+from analytics.cli.output import Verbs, add_counters, add_lake, put, put_json, put_table, say
 from analytics.errors import UsageError
-from analytics.page.text import visible
-from analytics.report_definitions import FAIL_ON, read, setting
-from analytics.report_notebooks import REPORTS
-from analytics.report_run import Outcome, run
+from analytics.reports.page.escape import visible
+from analytics.reports.render.notebooks import REPORTS
+from analytics.reports.schedule.definition import FAIL_ON, read, setting
+from analytics.reports.schedule.run import Outcome, run
 
 NAME = "report run"
 _LONGEST = 100

@@ -8,9 +8,9 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from analytics.cli.terminal import Priority, Verbs, add_lake, put, say
+from analytics.cli.output import Priority, Verbs, add_lake, put, say
 from analytics.errors import UsageError
-from analytics.object_store import LakePath
+from analytics.storage import LakePath
 
 EXTRACT_MINUTE = 15
 """Rows commit some minutes after their time, so the day that ended at midnight is complete then."""

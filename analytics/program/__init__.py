@@ -3,14 +3,12 @@
 from analytics.program.align import Alignment, align
 from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.evaluate import MAX_DEPTH, MAX_NODES, Program, compile_program, evaluate
-from analytics.program.ids import generate_ids
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
-from analytics.program.outline import Outline, outline
+from analytics.program.paths import Rest, follow
 from analytics.program.replay import Replay, replay
 from analytics.program.size import Size, size
 from analytics.program.validator import PublishedSize, published_size
-from analytics.program.walk import ANALYTICS_PATHS, AstNode, analytics_paths, walk
-from analytics.program.ways import Rest, follow
+from analytics.program.walk import ANALYTICS_PATHS, AstNode, Outline, analytics_paths, generate_ids, outline, walk
 
 __all__ = [
     "ANALYTICS_PATHS",

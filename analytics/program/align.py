@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from analytics.program.exact import CONDITIONS, MAX_COMPILED_DEPTH, items
-from analytics.program.outcome import Phase
-from analytics.program.outline import Outline, Spot
+from analytics.program.outcome import Phase, same_json
 from analytics.program.rules import listed, section_of
-from analytics.program.values import same_json
+from analytics.program.walk import Outline, Spot
 
 End = Literal["finished", "cut", "stopped"]
 

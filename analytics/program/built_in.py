@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analytics.program.values import same_json
+from analytics.program.outcome import same_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
 from analytics.program.built_in import BuiltIn, built_in
-from analytics.program.outline import Outline, Spot
-from analytics.program.values import same_json
+from analytics.program.outcome import same_json
+from analytics.program.walk import Outline, Spot
 
 EditKind = Literal["changed", "replaced", "added", "removed", "moved"]
 

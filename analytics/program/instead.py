@@ -14,9 +14,8 @@ from typing import Any, Final, NamedTuple
 from analytics.program.bounds import points_bounds
 from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.evaluate import MAX_NODES, Program
-from analytics.program.outcome import Outcome
-from analytics.program.outline import outline
-from analytics.program.values import as_written, same_json
+from analytics.program.outcome import Outcome, as_written, same_json
+from analytics.program.walk import outline
 
 MISSING: Final = "DSL_FIELD_NOT_PRECOMPUTED"
 NOT_ASKED: Final = "the built-in was not asked"

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 from analytics.program import words
 from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH
 from analytics.program.facts import Fact, Facts, Test, common, constant, is_possible, key_of, question
-from analytics.program.outline import Outline, Spot
+from analytics.program.walk import Outline, Spot
 
 What: TypeAlias = Literal["unreachable", "never", "always"]
 

@@ -8,9 +8,8 @@ from typing import Any, Final, Literal
 
 from analytics.program.align import Alignment, align
 from analytics.program.evaluate import Program, joined
-from analytics.program.outcome import Outcome, ParentResult
-from analytics.program.outline import outline
-from analytics.program.values import as_written, same_json
+from analytics.program.outcome import Outcome, ParentResult, as_written, same_json
+from analytics.program.walk import outline
 
 Verdict = Literal["reproduced", "differs", "undecided"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 Section = Literal["rules", "default", "pre_rules", "post_rules"]
@@ -168,3 +168,104 @@ def _json(value: Any) -> str | None:
 def analytics_paths(program: Any) -> tuple[str, ...]:
     """The distinct analytics paths a program reads, sorted: each costs one database query per run."""
     return tuple(sorted({node.path for node in walk(program) if node.path in ANALYTICS_PATHS and node.path}))
+
+
+ROOT = "root"
+
+
+def generate_ids(program: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the program in which every node has an id; the author's own ids stay."""
+    copy: dict[str, Any] = _copied(program)
+    for section in SECTIONS:
+        for top in top_level(copy, section):
+            stack = [(top, ROOT, section != "default")]
+            while stack:
+                child, parent_id, is_rule = stack.pop()
+                node = child.node
+                kind = "rule" if is_rule else node.get("type")
+                node_id = node.get("id")
+                if not isinstance(node_id, str):
+                    node_id = f"{parent_id}.{kind}.{child.index}"
+                    if isinstance(node, dict):
+                        node["id"] = node_id
+                stack.extend((found, node_id, False) for found in children(node, is_rule=is_rule))
+    return copy
+
+
+def _copied(value: Any) -> Any:
+    """A deep copy of JSON data without recursion, as an author's nesting has no bound."""
+    root: list[Any] = [value]
+    stack: list[tuple[Any, Any]] = [(root, 0)]
+    while stack:
+        holder, key = stack.pop()
+        found = holder[key]
+        if isinstance(found, Mapping):
+            holder[key] = dict(found)
+            stack.extend((holder[key], inner) for inner in holder[key])
+        elif isinstance(found, list):
+            holder[key] = list(found)
+            stack.extend((holder[key], inner) for inner in range(len(found)))
+    return root[0]
+
+
+@dataclass(slots=True)
+class Spot:
+    """One node of the AST at its place.
+
+    Attributes:
+        position: As in `walk`: unique within the program, unlike the node's id.
+        node: The author's object.
+        kind: Its type; `rule` for rules, None where the author gave none.
+        depth: Nesting, as in `walk`.
+        below: What hangs under it, by slot (`when`, `then[0]`, `left`, `args[1]`, …).
+    """
+
+    position: int
+    node: Mapping[str, Any]
+    kind: str | None
+    depth: int
+    below: dict[str, Spot] = field(default_factory=dict, repr=False)
+
+    @property
+    def node_id(self) -> Any:
+        """The id that its trace entries carry."""
+        return self.node.get("id")
+
+
+@dataclass(slots=True)
+class Outline:
+    """A program ready to be followed. Build it with `outline`.
+
+    Attributes:
+        program: The AST.
+        nodes: Its nodes in walk order; the index is the position.
+        spots: The same, linked.
+        tops: Rules and the statements of `default`, by slot (`rules[0]`, `default`, …), as far as they are objects.
+    """
+
+    program: Mapping[str, Any]
+    nodes: list[AstNode]
+    spots: list[Spot]
+    tops: dict[str, Spot]
+
+
+def outline(program: Any) -> Outline:
+    """Link the nodes of a program. Never raises on an odd shape: what is no object has no place, as in `walk`."""
+    source: Mapping[str, Any] = program if isinstance(program, Mapping) else {}
+    spots: list[Spot] = []
+    tops: dict[str, Spot] = {}
+    nodes = walk(source)
+    for section in SECTIONS:
+        for top in top_level(source, section):
+            # The same order as in `walk`: parents first, children from the left.
+            stack: list[tuple[Mapping[str, Any], str, dict[str, Spot] | None]] = [(top.node, top.slot, None)]
+            while stack:
+                node, slot, siblings = stack.pop()
+                spot = Spot(len(spots), node, nodes[len(spots)].type, nodes[len(spots)].depth)
+                spots.append(spot)
+                (tops if siblings is None else siblings)[slot] = spot
+                is_rule = siblings is None and section != "default"
+                stack.extend(
+                    (child.node, child.slot, spot.below) for child in reversed(children(node, is_rule=is_rule))
+                )
+    return Outline(source, nodes, spots, tops)

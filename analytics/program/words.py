@@ -9,7 +9,7 @@ from typing import Any
 
 from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.compare import Comparison, Edit
-from analytics.program.outline import Outline
+from analytics.program.walk import Outline
 
 _ARITH = {"+", "-", "*", "/"}
 _DEEPEST = 40  # far beyond the engine's depth cap of 32

@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from analytics.findings.failure_growth import Growth, growing_codes
-from analytics.findings.sides import Runs
+from analytics.findings.failures.growth import Growth, growing_codes
+from analytics.findings.post_mortem.groups import Runs
 from tests.failing import logs
 from tests.failing.logs import CODES, SINCE, Cell, Incident
 

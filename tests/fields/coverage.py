@@ -10,8 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from analytics.findings.time_split import Split
-from analytics.findings.time_verdict import EXTRA_MS, TIMES
+from analytics.findings.timing.time_split import EXTRA_MS, TIMES, Split
 from tests.fields.fleet import Program, World, contribution, random_world, taken_apart
 
 SEED = 20260711

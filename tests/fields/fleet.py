@@ -9,10 +9,10 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from analytics.estimate import Estimate
-from analytics.findings.runaway_keys import Key
-from analytics.findings.time_causes import Read
-from analytics.findings.time_split import Fleet, split
+from analytics.estimates.estimate import Estimate
+from analytics.findings.runaway.keys import Key
+from analytics.findings.timing.cost_model import Read
+from analytics.findings.timing.time_split import Fleet, split
 
 FIRST = date(2026, 7, 1)
 SIGMA = 0.45

@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from analytics.findings.runaway_trend import trends
+from analytics.findings.runaway.trend import trends
 from tests.forecast.growth import CAP, SCENARIOS, Growth, log
 
 ROWS = (12, 50, 200, 1000, 10_000)

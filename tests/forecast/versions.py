@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from analytics.findings.versions_ahead import ahead
+from analytics.findings.runaway.version_growth import ahead
 
 RULE: Final = 7
 """Nodes of a rule of these programs."""

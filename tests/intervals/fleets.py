@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analytics import estimates
-from analytics.findings.runaway_keys import Key
-from analytics.findings.version_costs import Ran, fleet_costs
-from analytics.stalls import LONGEST_MS
+from analytics.estimates import estimators
+from analytics.estimates.stalls import LONGEST_MS
+from analytics.findings.runaway.keys import Key
+from analytics.findings.runaway.run_costs import Ran, fleet_costs
 from tests.intervals.logs import Checked, at, order, student
 
 RATES = (0.01, 0.05, 0.2)
@@ -148,7 +148,7 @@ def check(cell: FleetCell, chance: np.random.Generator) -> Iterator[Checked]:
         yield Checked("nodes per ok run", mean, float(one.nodes.mean()), (low, high))
         yield Checked("nodes in all", total, walked[number], (low * whole, high * whole))
         ranked, weights = np.sort(one.took), np.full(int(seen.sum()), weight)
-        for q, middle in zip((0.5, 0.99), estimates.quantiles(one.took[seen], weights, (0.5, 0.99)), strict=True):
+        for q, middle in zip((0.5, 0.99), estimators.quantiles(one.took[seen], weights, (0.5, 0.99)), strict=True):
             yield Checked(f"p{100 * q:g} of ok runs", middle, at(ranked, q), order(one.took[seen], q))
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from analytics import censoring, differences, estimates
-from analytics.estimate import Estimate
+from analytics.estimates import censoring, comparisons, estimators
+from analytics.estimates.estimate import Estimate
 
 LIFT = 1.3
 """How much more the second of two compared groups pays, takes and fails."""
@@ -107,7 +107,7 @@ class Log:
     def runs(self) -> Estimate:
         """Estimated runs."""
         weights = self.weights
-        return estimates.runs(len(weights), weights.sum(), (weights**2).sum(), self.failed, self.cell.rate)
+        return estimators.runs(len(weights), weights.sum(), (weights**2).sum(), self.failed, self.cell.rate)
 
     def logged(self) -> tuple[Any, Any, Any, Any]:
         """Statuses, milliseconds, nodes and weights of the rows in the log."""
@@ -135,12 +135,12 @@ def _counts(log: Log) -> Iterator[Checked]:
     rows = (seen / cell.rate, 1.96 * math.sqrt(seen) / cell.rate)
     yield Checked("runs", runs, cell.runs, (rows[0] - rows[1], rows[0] + rows[1]))
     naive = wald(log.failed, seen)
-    yield Checked("failure rate", estimates.failure_rate(log.failed, runs), log.failed / cell.runs, naive)
-    process = estimates.failure_rate(log.failed, runs, future=True)
+    yield Checked("failure rate", estimators.failure_rate(log.failed, runs), log.failed / cell.runs, naive)
+    process = estimators.failure_rate(log.failed, runs, future=True)
     yield Checked("failure rate of the process", process, cell.failing, naive)
     for share, has in log.has.items():
         if log.ok:
-            found = estimates.share_of_runs(has[log.drawn], log.weights)
+            found = estimators.share_of_runs(has[log.drawn], log.weights)
             yield Checked(f"share of {share:g}", found, float(has.mean()), wald(int(has[log.drawn].sum()), n))
 
 
@@ -150,53 +150,53 @@ def _points(log: Log) -> Iterator[Checked]:
             continue
         drawn = values[log.drawn]
         low, high = student(drawn)
-        yield Checked(f"mean of {name}", estimates.mean(drawn, log.weights), float(values.mean()), (low, high))
+        yield Checked(f"mean of {name}", estimators.mean(drawn, log.weights), float(values.mean()), (low, high))
         rows = len(drawn) / log.cell.rate
         naive = (low * rows, high * rows)
-        yield Checked(f"sum of {name}", estimates.total(drawn, log.weights), float(values.sum()), naive)
+        yield Checked(f"sum of {name}", estimators.total(drawn, log.weights), float(values.sum()), naive)
 
 
 def _quantiles(log: Log) -> Iterator[Checked]:
     statuses, took, nodes, weights = log.logged()
     # A stopped run would have gone on: longer, and over more nodes, than any that was not.
     truth = np.sort(np.concatenate([log.took, np.where(log.statuses == "timeout", np.inf, log.failed_took)]))
-    undrawn = 0.0 if len(log.weights) else estimates.upper_bound_of_none(log.cell.rate)
+    undrawn = 0.0 if len(log.weights) else estimators.upper_bound_of_none(log.cell.rate)
     values, stopped = censoring.durations(statuses, took)
     qs = (0.5, 0.95, 0.99)
-    for q, found in zip(qs, estimates.quantiles(values, weights, qs, censored=stopped, undrawn=undrawn), strict=True):
+    for q, found in zip(qs, estimators.quantiles(values, weights, qs, censored=stopped, undrawn=undrawn), strict=True):
         yield Checked(f"duration p{100 * q:g}", found, at(truth, q), order(took, q))
-    found = estimates.quantile(log.took[log.drawn], log.weights, 0.99)
+    found = estimators.quantile(log.took[log.drawn], log.weights, 0.99)
     if log.ok:
         yield Checked("duration p99 of ok runs", found, at(np.sort(log.took), 0.99), order(took, 0.99))
     counted = np.sort(np.concatenate([log.nodes, np.full(int((log.statuses == "timeout").sum()), np.inf)]))
     values, stopped = censoring.nodes(statuses, nodes)
     if len(counted):
         for q in (0.5, 0.99):
-            found = estimates.quantile(values, weights, q, censored=stopped, undrawn=undrawn)
+            found = estimators.quantile(values, weights, q, censored=stopped, undrawn=undrawn)
             yield Checked(f"nodes p{100 * q:g}", found, at(counted, q), order(nodes, q))
 
 
 def _comparisons(a: Log, b: Log) -> Iterator[Checked]:
     for name, (_, mean) in POINTS.items():
         first, second = (log.points[name][log.drawn] for log in (a, b))
-        found = differences.difference((first, a.weights), (second, b.weights))
+        found = comparisons.difference((first, a.weights), (second, b.weights))
         naive = welch(first, second)
         yield Checked(f"change of the mean of {name}", found.change, mean * (LIFT - 1), naive)
         share = replace(found.change, value=found.relative, low=found.relative_low, high=found.relative_high)
         if math.isfinite(share.low):  # else the change itself is told
             known = (naive[0] / first.mean(), naive[1] / first.mean())
             yield Checked(f"relative change of the mean of {name}", share, LIFT - 1, known)
-    rates = [estimates.failure_rate(log.failed, log.runs, future=True) for log in (a, b)]
+    rates = [estimators.failure_rate(log.failed, log.runs, future=True) for log in (a, b)]
     shares = [wald(log.failed, log.failed + len(log.weights)) for log in (a, b)]
     truth = min(a.cell.failing * LIFT, 1.0) - a.cell.failing
-    yield Checked("change of the failure rate", differences.between(*rates).change, truth, _apart(*shares))
-    parts = [estimates.share_of_runs(log.has[0.1][log.drawn], log.weights, future=True) for log in (a, b)]
+    yield Checked("change of the failure rate", comparisons.between(*rates).change, truth, _apart(*shares))
+    parts = [estimators.share_of_runs(log.has[0.1][log.drawn], log.weights, future=True) for log in (a, b)]
     shares = [wald(int(log.has[0.1][log.drawn].sum()), len(log.weights)) for log in (a, b)]
-    yield Checked("change of a share of 0.1", differences.between(*parts).change, 0.1 * (LIFT - 1), _apart(*shares))
-    medians = [estimates.quantile(log.took[log.drawn], log.weights, 0.5, future=True) for log in (a, b)]
+    yield Checked("change of a share of 0.1", comparisons.between(*parts).change, 0.1 * (LIFT - 1), _apart(*shares))
+    medians = [estimators.quantile(log.took[log.drawn], log.weights, 0.5, future=True) for log in (a, b)]
     orders = [order(log.took[log.drawn], 0.5) for log in (a, b)]
     truth = math.exp(1.5) * (LIFT - 1)
-    yield Checked("change of a median", differences.between(*medians).change, truth, _apart(*orders))
+    yield Checked("change of a median", comparisons.between(*medians).change, truth, _apart(*orders))
 
 
 # ---- what somebody does who takes the log for a simple random sample -----------------------------------------------

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analytics import summary
+from analytics.warehouse import strategy_summary
 
 _STOPPED = ("limit", "timeout")
-ESTIMATES = summary.ESTIMATES
+ESTIMATES = strategy_summary.ESTIMATES
 
 
 class Runs:
@@ -86,7 +86,7 @@ class Runs:
         ok = self._status == "ok"
         for _ in range(times):
             logged = ~ok | (chance.random(len(ok)) < self.rate)
-            yield summary.finish(self._gathered(logged)).to_pylist()
+            yield strategy_summary.finish(self._gathered(logged)).to_pylist()
 
     def _gathered(self, logged: Any) -> pa.Table:
         """What the statement of strategy_summary gives for these rows."""

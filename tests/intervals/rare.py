@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analytics import differences, estimates
+from analytics.estimates import comparisons, estimators
 from tests.intervals.logs import LIFT, Cell, Checked, at, order, student, wald, welch
 
 RATES = (0.01, 0.05, 0.2)
@@ -67,19 +67,19 @@ def check(cell: Cell, chance: np.random.Generator) -> Iterator[Checked]:
         seen, beside = paid[drawn], also[other]
         low, high = student(seen)
         ends, rows = (0.0, 10 * times), len(seen) / cell.rate
-        yield Checked(f"mean, {name}", estimates.mean(seen, weights, ends=ends), float(paid.mean()), (low, high))
-        found = estimates.total(seen, weights, ends=ends)
+        yield Checked(f"mean, {name}", estimators.mean(seen, weights, ends=ends), float(paid.mean()), (low, high))
+        found = estimators.total(seen, weights, ends=ends)
         yield Checked(f"sum, {name}", found, float(paid.sum()), (low * rows, high * rows))
-        yield Checked(f"mean, {name}{UNKNOWN}", estimates.mean(seen, weights), float(paid.mean()), (low, high))
-        change = differences.difference((seen, weights), (beside, others)).change
+        yield Checked(f"mean, {name}{UNKNOWN}", estimators.mean(seen, weights), float(paid.mean()), (low, high))
+        change = comparisons.difference((seen, weights), (beside, others)).change
         truth = (10 * times / one_in + 10 * (1 - 1 / one_in)) * (LIFT - 1)
         yield Checked(f"change, {name}{UNKNOWN}", change, truth, welch(seen, beside))
         ranked = np.sort(paid)
-        for q, found in zip((0.5, 0.99), estimates.quantiles(seen, weights, (0.5, 0.99)), strict=True):
+        for q, found in zip((0.5, 0.99), estimators.quantiles(seen, weights, (0.5, 0.99)), strict=True):
             yield Checked(f"p{100 * q:g}, {name}", found, at(ranked, q), order(seen, q))
     for (one_in, times), name in ALIKE.items():
         paid = _alike(one_in, times)(chance, cell.runs)
-        yield Checked(f"mean, {name}", estimates.mean(paid[drawn], weights), float(paid.mean()), student(paid[drawn]))
+        yield Checked(f"mean, {name}", estimators.mean(paid[drawn], weights), float(paid.mean()), student(paid[drawn]))
     has = chance.random(cell.runs) < RARE_SHARE
-    found = estimates.share_of_runs(has[drawn], weights)
+    found = estimators.share_of_runs(has[drawn], weights)
     yield Checked("share of 1 in 2,000", found, float(has.mean()), wald(int(has[drawn].sum()), len(weights)))

@@ -22,13 +22,16 @@ from unittest import mock
 
 import psycopg
 
-from analytics import connect, copy_stream, definitions, extraction, retry, source
 from analytics.errors import AnalyticsError
-from analytics.extraction import extract
-from analytics.lake import Lake
-from analytics.rates import Rates
-from analytics.source import Source
-from analytics.warehouse import Warehouse
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction import job
+from analytics.extraction.job import extract
+from analytics.lake import definitions
+from analytics.lake.lake import Lake
+from analytics.source import connection as connect
+from analytics.source import copy_stream, retry, source
+from analytics.source.source import Source
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.midrun.changes import DEFINITIONS, LOG, Change
 
@@ -95,7 +98,7 @@ MOMENTS = (
     Moment("between the programs' columns and rows", (source, "select_definitions")),
     Moment("before the fingerprints", (Source, "fingerprints")),
     Moment("behind the fingerprints", (Source, "fingerprints"), after=True),
-    Moment("behind the plan", (extraction, "compare"), after=True),
+    Moment("behind the plan", (job, "compare"), after=True),
     Moment("before the first COPY", (Source, "executions")),
     Moment("in the middle of a COPY", (copy_stream, "_next"), after=True, number=4),
     Moment("before the next COPY", (Source, "executions"), number=2),

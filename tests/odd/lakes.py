@@ -13,10 +13,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from analytics.demo import engine
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import RateEntry, Rates
+from analytics.lake.lake import Lake
 from analytics.program import ParentResult, compile_program
-from analytics.rate_entries import RateEntry
-from analytics.rates import Rates
 from tests.odd import log, programs
 from tests.odd.programs import BUILT_IN, EXTENDING, HOSTILE, KINDS
 

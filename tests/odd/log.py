@@ -10,14 +10,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from unittest import mock
 
-from analytics import extraction, kept, schema
-from analytics.decode import padded
 from analytics.errors import SourceError
-from analytics.lake import Lake
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction import job, retained_rows
+from analytics.extraction.encode.copy_decoder import padded
+from analytics.lake import schema
+from analytics.lake.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Horizon, Partition, RealmFilter, Span
-from analytics.rates import Rates
-from analytics.source_programs import UnreadColumns
-from analytics.source_table import Changes
+from analytics.source.table_check import Changes, UnreadColumns
 from analytics.window import Window
 
 Rows = Sequence[Mapping[str, Any]]
@@ -26,7 +26,7 @@ _NO_PROGRAM = {column.lake: None for column in schema.DEFINITION_COLUMNS}
 
 
 class Log:
-    """Stands for ``analytics.source.Source``: answers what an extraction asks.
+    """Stands for ``analytics.source.source.Source``: answers what an extraction asks.
 
     Args:
         rows: By the lake's column names; a ``trace`` is JSON text or ``None``.
@@ -102,15 +102,15 @@ class Log:
         ]
         # the trace as the server sends it: nothing of it was taken apart yet
         sent = [{**row, "trace": None, "trace_irregular": row["trace"]} for row in chosen]
-        yield iter([padded(b"".join(map(kept._tuple, sent)))])
+        yield iter([padded(b"".join(map(retained_rows._tuple, sent)))])
 
 
 def fill(
     lake: Lake, rows: Rows, definitions: Rows | str, since: date, until: date, rates: Rates, **options: Any
 ) -> ExtractResult:
     """Extract such a log into a lake."""
-    with mock.patch.object(extraction, "Source", lambda *_, **__: Log(rows, definitions)):
-        return extraction.extract("", lake, Window.parse(since, until), rates=rates, **options)
+    with mock.patch.object(job, "Source", lambda *_, **__: Log(rows, definitions)):
+        return job.extract("", lake, Window.parse(since, until), rates=rates, **options)
 
 
 def jsonb(value: Any) -> str:

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 
 from analytics import api, sql
 from analytics.errors import UnknownNameError, UsageError
-from analytics.findings.evidence import pieces
-from analytics.page.text import as_json
-from analytics.report_notebooks import notebook_path
-from analytics.stories.explained import of_evidence
-from analytics.warehouse import Warehouse
+from analytics.findings.replay.run_evidence import pieces
+from analytics.reports.page.escape import as_json
+from analytics.reports.receipt.receipt import of_evidence
+from analytics.reports.render.notebooks import notebook_path
+from analytics.warehouse.warehouse import Warehouse
 from tests.odd import judge
 from tests.odd.lakes import Shape, make
 

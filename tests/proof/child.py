@@ -174,10 +174,11 @@ def _main(job: Job, pipe: Connection, progress: Path) -> None:
         pipe.send(("paused", where))
         pipe.recv()
 
-    from analytics import copy_stream, extraction, retry
     from analytics.errors import AnalyticsError
-    from analytics.lake import Lake
-    from analytics.rates import Rates
+    from analytics.estimates.sampling_rates import Rates
+    from analytics.extraction import job as extraction
+    from analytics.lake.lake import Lake
+    from analytics.source import copy_stream, retry
     from analytics.window import Window
 
     retry.FIRST_PAUSE = 0.1  # the pauses are real, only shorter

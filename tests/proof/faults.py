@@ -90,7 +90,7 @@ def _skip_sync(skipped: Callable[[int], bool]) -> None:
 
 @_fault("ledger first")
 def _ledger_first(steps: Steps, _: Options) -> None:
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
     waiting: list[tuple[Any, ...]] = []
     turn = threading.Lock()
@@ -116,7 +116,7 @@ def _ledger_first(steps: Steps, _: Options) -> None:
 
 @_fault("written in place")
 def _in_place(steps: Steps, _: Options) -> None:
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
     def replace(self: Lake, staged: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def _in_place(steps: Steps, _: Options) -> None:
 
 @_fault("temporary name ends in .parquet")
 def _visible_temporary(steps: Steps, _: Options) -> None:
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
     real = Lake.replace
 
@@ -149,7 +149,7 @@ def _visible_temporary(steps: Steps, _: Options) -> None:
 
 @_fault("leftovers stay")
 def _leftovers(steps: Steps, _: Options) -> None:
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
     @contextlib.contextmanager
     def workspace(self: Lake) -> Iterator[Path]:
@@ -168,7 +168,7 @@ def _append(steps: Steps, _: Options) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
     real = Lake.replace
 
@@ -184,10 +184,10 @@ def _append(steps: Steps, _: Options) -> None:
 @_fault("a full disk taken for success")
 @_fault("a read-only disk taken for success")
 def _success_anyway(steps: Steps, _: Options) -> None:
-    from analytics import extraction
     from analytics.errors import LakeError, LakeLockedError
+    from analytics.extraction import job
 
-    real = extraction.extract
+    real = job.extract
 
     def extract(*args: Any, **options: Any) -> Any:
         try:
@@ -197,19 +197,19 @@ def _success_anyway(steps: Steps, _: Options) -> None:
         except LakeError:
             return SimpleNamespace(to_dict=dict)
 
-    extraction.extract = extract
+    job.extract = extract
 
 
 @_fault("strangers stay")
 def _strangers(steps: Steps, _: Options) -> None:
-    from analytics import strangers
+    from analytics.lake import foreign_files
 
-    strangers.set_aside = lambda *_: []
+    foreign_files.set_aside = lambda *_: []
 
 
 @_fault("a day file of older rows")
 def _stale_day_file(steps: Steps, _: Options) -> None:
-    from analytics import day_files
+    from analytics.extraction import day_files
 
     real = day_files._rows
 
@@ -223,7 +223,7 @@ def _stale_day_file(steps: Steps, _: Options) -> None:
 
 @_fault("sizes not looked at")
 def _sizes(steps: Steps, _: Options) -> None:
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
     Lake.holds = lambda *_: True  # type: ignore[method-assign, assignment]
 
@@ -233,7 +233,7 @@ def _sizes(steps: Steps, _: Options) -> None:
 
 @_fault("no lock")
 def _no_lock(steps: Steps, _: Options) -> None:
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
     @contextlib.contextmanager
     def lock(self: Lake, wait_seconds: float = 0) -> Iterator[None]:
@@ -245,14 +245,14 @@ def _no_lock(steps: Steps, _: Options) -> None:
 
 @_fault("lock broken without proof")
 def _break_any(steps: Steps, _: Options) -> None:
-    from analytics.owner import Owner
+    from analytics.storage.lock_owner import Owner
 
     Owner.is_gone = True  # type: ignore[method-assign, assignment]
 
 
 @_fault("a broken lock goes unnoticed")
 def _no_fencing(steps: Steps, _: Options) -> None:
-    from analytics.lock import Held
+    from analytics.storage.lock import Held
 
     Held.ensure = lambda _: None  # type: ignore[method-assign, assignment]
 
@@ -265,8 +265,8 @@ def _no_fencing(steps: Steps, _: Options) -> None:
 @_fault("a cancelled statement taken for the end of the rows")
 def _cut_is_end(steps: Steps, _: Options) -> None:
     """An error of the stream is its end, and what is written is compared with nothing."""
-    from analytics import copy_stream
-    from analytics.source import Source
+    from analytics.source import copy_stream
+    from analytics.source.source import Source
 
     class Deaf(queue.SimpleQueue):  # type: ignore[type-arg]
         def put(self, item: Any, *rest: Any, **more: Any) -> None:
@@ -313,9 +313,9 @@ def _no_updates(steps: Steps, _: Options) -> None:
 
 def _pretend(is_same: Callable[[Any, Any], bool]) -> None:
     """Partitions of which ``is_same`` says so are found as they were."""
-    from analytics import extraction
+    from analytics.extraction import job
 
-    real = extraction.compare
+    real = job.compare
 
     def compare(lake: Any, window: Any, chosen: Any, found: Any, *rest: Any, **options: Any) -> Any:
         for partition, mark in list(found.items()):
@@ -325,12 +325,12 @@ def _pretend(is_same: Callable[[Any, Any], bool]) -> None:
                 found[partition] = info.fingerprint
         return real(lake, window, chosen, found, *rest, **options)
 
-    extraction.compare = compare
+    job.compare = compare
 
 
 @_fault("horizon ignores open transactions")
 def _horizon(steps: Steps, _: Options) -> None:
-    from analytics.lake import Lake
+    from analytics.lake.lake import Lake
 
     real = Lake.record
 
@@ -347,6 +347,6 @@ def _shrink(steps: Steps, options: Options) -> None:
 
 @_fault("kept rows stay where they were")
 def _never_met(steps: Steps, _: Options) -> None:
-    from analytics.duplicates import Duplicates
+    from analytics.extraction.duplicates import Duplicates
 
     Duplicates.settle = lambda *_: []  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from analytics.lake import Lake
+from analytics.lake.lake import Lake
 
 from . import child, truth
 from .origin import DAYS, FIRST

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analytics.day_files import LEAST
-from analytics.lake import Lake
-from analytics.warehouse import Warehouse
+from analytics.extraction.day_files import LEAST
+from analytics.lake.lake import Lake
+from analytics.warehouse.warehouse import Warehouse
 
 from . import truth
 from .origin import FIRST, Origin, Place

@@ -239,8 +239,8 @@ def at_rest(origin: Origin, lake: Path, *, also: dict[str, Any] | None = None, c
     if left := leftovers(lake):
         raise BrokenPromiseError(f"left over: {left[:5]}")
     if checks:
-        from analytics.lake import Lake
-        from analytics.warehouse import Warehouse
+        from analytics.lake.lake import Lake
+        from analytics.warehouse.warehouse import Warehouse
 
         failed = [one for one in Warehouse(Lake(lake)).check() if not one.passed and one.severity == "error"]
         if failed:

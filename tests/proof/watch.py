@@ -81,8 +81,8 @@ def watching(lake: Path) -> Iterator[list[Watch]]:
 def _look(lake: Path, pipe: Connection) -> None:
     import duckdb
 
-    from analytics.lake import Lake
-    from analytics.warehouse import Warehouse
+    from analytics.lake.lake import Lake
+    from analytics.warehouse.warehouse import Warehouse
 
     looks = again = in_a_row = 0
     seen: list[Any] = []

@@ -14,9 +14,9 @@ from typing import Any
 from unittest import mock
 
 from analytics import Window, open_lake
-from analytics.extraction import extract
-from analytics.lake import Lake
-from analytics.rates import Rates
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
 from benchmarks import data, server
 from benchmarks.data import Shape, Table
 from benchmarks.report import progress

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analytics.demo.traffic import RHYTHMS
-from analytics.findings.pauses import DAY, Minutes, Pause, pauses
+from analytics.findings.failures.silences import DAY, Minutes, Pause, pauses
 
 LOST = (29, 27, 39)
 """Minutes of a first pause, of rows between, and of a second pause."""

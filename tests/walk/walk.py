@@ -19,10 +19,10 @@ from typing import Any
 
 import psycopg
 
-from analytics.extraction import extract
-from analytics.lake import Lake
-from analytics.rates import Rates
-from analytics.warehouse import Warehouse
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction.job import extract
+from analytics.lake.lake import Lake
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 DAYS = tuple(f"2026-07-{day:02}" for day in range(1, 7))

@@ -5,7 +5,7 @@
 -- est_runs_high how many runs that may be. Counts are of logged entries. places_count above 1: the program has several rules of
 -- this id, which share the counts. position is NULL for a rule of the traces that the definition, if there is one, does not have.
 -- cut_logged_count: logged ok runs whose trace was cut, as the notes say, so that a rule's entry may be missing.
--- Verdict, bounds and weekdays are Python's (analytics.rule_verdicts); this statement gathers what they rest on: est_count and
+-- Verdict, bounds and weekdays are Python's (analytics.warehouse.rule_verdicts); this statement gathers what they rest on: est_count and
 -- est_whole (runs estimated from a rule's looks, and from whole traces), weights, hours, and weekday_mask (1 for Monday to 64 for
 -- Sunday, added up).
 -- $since timestamptz: start of the window; NULL for no start.

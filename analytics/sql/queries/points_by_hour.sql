@@ -1,5 +1,5 @@
 -- Points per run by hour and version, estimated with 95 % intervals.
--- Grain: hour (UTC), realm, strategy, version; ok runs with finite points only. This statement only gathers; analytics/summary.py makes
+-- Grain: hour (UTC), realm, strategy, version; ok runs with finite points only. This statement only gathers; analytics/warehouse/strategy_summary.py makes
 -- the estimates of it: est_runs and est_points_mean, each with _low, _high, _grade and _is_at_least as in strategy_summary.
 -- $since timestamptz: start of the window; NULL for no start.
 -- $until timestamptz: end of the window, not in it; NULL for no end.

@@ -1,5 +1,5 @@
 -- What each strategy did: runs, failures, points, durations and nodes, estimated with 95 % intervals.
--- Grain: realm, strategy, version. This statement only gathers, one list of values per weight; analytics/summary.py makes the
+-- Grain: realm, strategy, version. This statement only gathers, one list of values per weight; analytics/warehouse/strategy_summary.py makes the
 -- estimates of it. logged_count and failed_count count the log, columns named est_ estimate runs: with _low and _high (NULL: open or
 -- unknown), _grade (good, rough, too few), and _is_at_least where the number is a lower bound (stopped runs; a rate of 0).
 -- A jackpot that is rarer than three among the drawn rows may not be one of them, and then is not in the intervals of

@@ -1,0 +1,329 @@
+"""What a person sees, what a program reads, and the files that a command writes.
+
+Where words go to systemd's journal each line begins with its priority, as sd-daemon(3) has it, so that `journalctl -p warning`
+and whoever watches the journal find what matters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TextIO, TypeAlias
+
+from analytics.config import journal_stream
+from analytics.errors import UsageError
+from analytics.reports.page.escape import as_json, visible
+from analytics.version import __version__
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from analytics.lake.losses import Loss
+    from analytics.operations.source_retention import Alarm
+
+MARK = b"strategy-analytics"
+"""Key in a Parquet file's own metadata."""
+_HEAD = 1 << 20
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """``--overwrite``."""
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the file also where it does not hold an earlier answer of this command",
+    )
+
+
+def write_parquet(table: pa.Table, target: Path | IO[bytes]) -> None:
+    """A table as a Parquet file that says who wrote it."""
+    import pyarrow.parquet as pq
+
+    marked = table.replace_schema_metadata({**(table.schema.metadata or {}), MARK: __version__.encode()})
+    pq.write_table(marked, str(target) if isinstance(target, Path) else target)
+
+
+def ensure_ours(path: Path, columns: Sequence[str], *, overwrite: bool) -> None:
+    """Refuse to replace a file that is not an earlier answer.
+
+    One is known by what a Parquet file says of itself, by the header of a CSV file, and by the keys of a JSON file's first object.
+    An empty file holds nothing to lose; a pipe or device is not replaced.
+
+    Args:
+        path: What would be written.
+        columns: Of the answer.
+        overwrite: Whoever asks has said so.
+
+    Raises:
+        UsageError: It holds something else.
+    """
+    if overwrite or not path.is_file() or path.stat().st_size == 0 or _is_ours(path, columns):
+        return
+    raise UsageError(
+        f"{path} is there already, and is no earlier answer with these columns: it was left alone",
+        hint="name another file, or say --overwrite",
+    )
+
+
+def _is_ours(path: Path, columns: Sequence[str]) -> bool:
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return MARK in (pq.read_metadata(path).metadata or {})
+        except (pa.ArrowException, OSError, ValueError):
+            return False
+    with path.open("rb") as file:
+        head = file.read(_HEAD).decode("utf-8", "replace")
+    if path.suffix == ".json":
+        first, end, _ = head.partition("\n")
+        try:
+            found = json.loads(first)
+        except (ValueError, RecursionError):
+            return False
+        return bool(end) and isinstance(found, dict) and list(found) == list(columns)
+    if "<html" in head[:200]:
+        return 'class="sa-page"' in head[:200]
+    return next(csv.reader(head.splitlines()), None) == list(columns)
+
+
+_LAST_STREAM = 2
+_ARENA_MAX = -8  # of malloc.h
+
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+_MOST_ROWS = 500
+_WIDEST_CELL = 100
+
+
+class Priority(IntEnum):
+    """How much a line matters, in syslog's numbers."""
+
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+
+
+def say(*words: object, priority: Priority = Priority.INFO) -> None:
+    """Words for a person, on stderr. Authors' text cannot move the cursor, nor begin a line of the journal."""
+    mark = f"<{priority.value}>" if is_journal(sys.stderr) else ""
+    for line in " ".join(map(str, words)).split("\n"):
+        try:
+            print(_in_encoding(mark + visible(line), sys.stderr), file=sys.stderr, flush=True)
+        except (OSError, ValueError):  # nobody reads them any more; the work goes on
+            discard(sys.stderr)
+
+
+def is_journal(stream: TextIO) -> bool:
+    """The stream goes to systemd's journal, see systemd.exec(5).
+
+    The variable alone proves nothing: a child inherits it, and may write to a file.
+    """
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # no file at all, or closed
+        return False
+    return f"{found.st_dev}:{found.st_ino}" == journal_stream()
+
+
+def put(text: str) -> None:
+    """Words as data, on stdout. What cannot be seen, or is not in its encoding (a cron job's may be old), is escaped."""
+    print(_in_encoding(visible(text, lines=True), sys.stdout))
+
+
+def _in_encoding(text: str, stream: TextIO) -> str:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def discard(stream: TextIO) -> None:
+    """What is still to be written there goes nowhere: its reader has left, and Python would complain when it flushes at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+def own_streams() -> None:
+    """Have something at 0, 1 and 2: what is opened first would get their numbers, and be written over by whoever prints there."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STREAM:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def put_json(value: Any) -> None:
+    """Data for programs, on stdout. NaN and infinities have no JSON: they become null.
+
+    Control and bidi characters are written as JSON's escapes: the same value, and safe to look at.
+    """
+    print(as_json(plain_value(value)))
+
+
+def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table for people, on stdout. Authors' text cannot move the cursor: control characters are written out."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    listed = list(rows)
+    for name, number in zip(columns, _are_numbers(columns, listed), strict=True):
+        table.add_column(Text(name), justify="right" if number else "left", no_wrap=True)
+    for row in listed[:_MOST_ROWS]:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    # Wide results are for a pager or a pipe: folding them into 80 columns would be unreadable.
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000, soft_wrap=True)
+    with console.capture() as drawn:  # rich would end the process with code 1 when the reader has left
+        console.print(table)
+    sys.stdout.write(drawn.get())
+    if len(listed) > _MOST_ROWS:
+        say(f"… {len(listed) - _MOST_ROWS:,} more rows; --format csv shows all")
+
+
+def add_realm(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
+    """``--realm``, ``--no-realm`` and, where one tenant is chosen or all are shown, ``--all-realms``."""
+    if many:
+        parser.add_argument(
+            "--realm", action="append", default=[], metavar="R", help="only this tenant (may be repeated)"
+        )
+    else:
+        parser.add_argument("--realm", metavar="R", help="only this tenant")
+        parser.add_argument(
+            "--all-realms", action="store_true", help="all tenants side by side; has to be said where there are several"
+        )
+    parser.add_argument("--no-realm", action="store_true", help="the rows without a realm (NULL)")
+
+
+def add_window(parser: argparse.ArgumentParser, default: str, until: str = "the end of today") -> None:
+    """``--since`` and ``--until``."""
+    parser.add_argument("--since", metavar="WHEN", help=f"2026-07-08, today, yesterday, 7d … ({default})")
+    parser.add_argument("--until", metavar="WHEN", help=f"the same, exclusive (default: {until})")
+
+
+def add_lake(parser: argparse.ArgumentParser) -> None:
+    """``--lake``."""
+    parser.add_argument(
+        "--lake", metavar="DIR", help="folder of the lake, or s3://bucket/prefix (default: $ANALYTICS_LAKE)"
+    )
+
+
+def add_source_retention(parser: argparse.ArgumentParser) -> None:
+    """``--source-retention``."""
+    parser.add_argument(
+        "--source-retention",
+        metavar="AGE",
+        help="the source deletes rows that are older, 30d or 26w: warn of days it deletes before they are extracted "
+        "(default: $ANALYTICS_SOURCE_RETENTION, else nothing is known)",
+    )
+
+
+def warn_of_deletion(alarm: Alarm | None) -> None:
+    """Say which days the source deletes before they are in the lake."""
+    if alarm:
+        say(f"warning: {alarm.sentence}\n  {alarm.command}", priority=Priority.WARNING)
+
+
+def warn_of_losses(lost: Sequence[Loss], programs: Sequence[str] = ()) -> None:
+    """Say which partitions and programs the lake has lost: what is asked of it next does not count them."""
+    if programs:
+        from analytics.lake import program_files
+
+        said = f"warning: {program_files.words(programs)}\n  {program_files.REPAIR}"
+        say(said, priority=Priority.WARNING)
+    if lost:
+        from analytics.lake import losses
+
+        said, repair = losses.words(lost), losses.repair(lost)
+        say(f"warning: {said}; no answer counts what was in there\n  {repair}", priority=Priority.WARNING)
+
+
+def add_counters(parser: argparse.ArgumentParser, default: str = "$ANALYTICS_COUNTERS") -> None:
+    """``--counters``."""
+    parser.add_argument(
+        "--counters",
+        metavar="URL|FILE",
+        help=f"Prometheus server or exported file with the engine's counters (default: {default}, else none)",
+    )
+
+
+def chosen_realms(options: argparse.Namespace) -> list[str | None]:
+    """The realms named on the command line; empty for all."""
+    given = options.realm if isinstance(options.realm, list) else [options.realm] if options.realm is not None else []
+    if given and options.no_realm and not isinstance(options.realm, list):
+        raise UsageError("either --realm or --no-realm", hint="the NULL realm has no name")
+    if getattr(options, "all_realms", False) and (given or options.no_realm):
+        raise UsageError("either all realms or one of them", hint="leave out --all-realms")
+    return [*given, *([None] if options.no_realm else [])]
+
+
+def iso(value: Any) -> Any:
+    """A time or day as ISO 8601; anything else as it is."""
+    return value.isoformat() if isinstance(value, datetime | date) else value
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is math.nan:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.6g}" if math.isfinite(value) else str(value)
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    text = visible(
+        value
+        if isinstance(value, str)
+        else json.dumps(plain_value(value), ensure_ascii=False)
+        if isinstance(value, list | dict)
+        else str(value)
+    )
+    return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
+
+
+def _are_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[bool]:
+    return [
+        any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows[:20])
+        for i in range(len(columns))
+    ]
+
+
+def plain_value(value: Any) -> Any:
+    """A value that JSON has; NaN and infinities are ``None``."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def few_heaps() -> None:
+    """Let threads share their heaps, where the C library is GNU's, and Arrow use them too.
+
+    The C library gives every thread a heap of its own, and keeps what each has freed: with two connections 100 MB for nothing.
+    Arrow's own allocator keeps another 100 MB. This is a matter of the whole process, so the command decides it and not the
+    library.
+    """
+    import ctypes
+
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
+    with contextlib.suppress(AttributeError, OSError):  # another C library has no such call, and no such habit
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)

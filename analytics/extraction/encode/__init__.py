@@ -1,0 +1,1 @@
+"""From the server's binary rows to Parquet: decoding, flattening of traces, dictionaries, sorting, writing."""

@@ -1,0 +1,279 @@
+"""From a portion of rows to finished, verified partition files."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from analytics.errors import VerificationError
+from analytics.estimates.sampling_rates import Rates, RateStep, described
+from analytics.extraction.encode import parquet_writer
+from analytics.extraction.encode.arrow_columns import STATUS, Columns, weights
+from analytics.extraction.encode.coded_rows import Portion
+from analytics.extraction.encode.native import copy_tuples
+from analytics.extraction.encode.node_rollup import Rollup
+from analytics.extraction.encode.parquet_writer import ROW_GROUP_BYTES, ROW_GROUP_ENTRIES, SMALL_ROWS
+from analytics.extraction.privacy.row_filter import LeftOut
+from analytics.model import Fingerprint, Partition, PartitionInfo
+from analytics.source.table_check import ids_twice
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Gather: TypeAlias = "Callable[[str, Partition, pa.Table, int], None]"
+
+ROW_GROUP_ROWS = parquet_writer.ROW_GROUP_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFiles:
+    """A partition's finished files, not yet in their place, and the strategies that its runs name."""
+
+    executions: Path
+    node_days: Path | None
+    info: PartitionInfo
+    strategies: frozenset[str]
+
+
+def write(
+    portion: Portion,
+    partitions: Sequence[Partition],
+    fingerprints: Mapping[Partition, Fingerprint],
+    workspace: Path,
+    rates: Rates,
+    gather: Gather | None = None,
+    left_out: Mapping[Partition, LeftOut] | None = None,
+    treatment: str = "",
+) -> dict[Partition, StagedFiles]:
+    """Write the files of the portion's partitions, read them back, and compare with what the server counted.
+
+    Args:
+        portion: The rows.
+        partitions: Of the portion, first to last.
+        fingerprints: What the server counted of each.
+        workspace: Folder for files on their way.
+        rates: Fractions of ok runs that were logged.
+        gather: Told of each table, partition, its rows and its number of runs, as they are written; by two threads.
+        left_out: What the server counted and may not be in the lake.
+        treatment: What was done to the rows on their way in, for the ledger.
+
+    Raises:
+        VerificationError: A count or hash differs; nothing has been replaced.
+    """
+    steps = [rates.of_day(partition.realm, partition.day) for partition in partitions]
+    footers = [
+        _footer(partition, fingerprints[partition], some, treatment)
+        for partition, some in zip(partitions, steps, strict=True)
+    ]
+    row_weights = weights(portion, partitions, rates)
+    with ThreadPoolExecutor(1) as other:
+        rollups = other.submit(_node_days, portion, partitions, footers, workspace, row_weights, gather)
+        executions = _executions(portion, partitions, footers, workspace, row_weights, gather)
+        node_days = rollups.result()
+    staged: dict[Partition, StagedFiles] = {}
+    for place, partition in enumerate(partitions):
+        start, end = portion.bounds[place], portion.bounds[place + 1]
+        fingerprint = fingerprints[partition]
+        _refuse_ids_twice(portion.rows.ids[start:end])
+        kept = portion.flagged(copy_tuples.KEPT, start, end)
+        kept_count, kept_hash = int(kept.sum()), _id_hash(portion.rows.ids[start:end][kept])
+        left = (left_out or {}).get(partition, LeftOut())
+        path = executions.get(place)
+        count, id_hash = _read_back(path) if path else (0, 0)
+        if (count - kept_count + left.row_count, id_hash - kept_hash + left.id_hash) != (
+            fingerprint.row_count,
+            fingerprint.id_hash,
+        ):
+            raise VerificationError(
+                f"{partition}: the server counted {fingerprint.row_count} rows (id hash {fingerprint.id_hash}), the file on its "
+                f"way holds {count - kept_count} (id hash {id_hash - kept_hash})"
+                f"{f' and {left.row_count} were left out' * bool(left.row_count)}; nothing was replaced",
+                hint="run again; if it stays, report it with this message",
+                partition=partition,
+                expected=fingerprint.row_count,
+                found=count - kept_count + left.row_count,
+            )
+        rollup = node_days.get(place)
+        codes = portion.rows.codes[start:end]
+        staged[partition] = StagedFiles(
+            path or workspace / "none",
+            rollup,
+            PartitionInfo(
+                partition=partition,
+                fingerprint=fingerprint,
+                row_count=count,
+                kept_count=kept_count,
+                id_hash=id_hash,
+                trace_entries=int(codes[:, copy_tuples.ENTRIES].sum(dtype=np.int64)),
+                irregular_count=_irregular(portion, codes),
+                status_counts=_status_counts(portion, codes),
+                sample_rates=steps[place],
+                file_bytes=path.stat().st_size if path else 0,
+                node_days_bytes=rollup.stat().st_size if rollup else 0,
+                extracted_at=datetime.now(UTC).replace(microsecond=0),
+                erased_count=left.row_count,
+                treatment=treatment,
+            ),
+            frozenset(_texts(portion, codes[:, copy_tuples.STRATEGY])),
+        )
+    return staged
+
+
+def _executions(
+    portion: Portion,
+    partitions: Sequence[Partition],
+    footers: Sequence[Mapping[str, str]],
+    workspace: Path,
+    row_weights: Any,
+    gather: Gather | None,
+) -> dict[int, Path]:
+    """One file per partition that has rows, by its place in the portion."""
+    columns = Columns(portion, row_weights)
+    paths: dict[int, Path] = {}
+    shared: tuple[int, int, pa.Table] | None = None  # plain rows of several small partitions
+    came_in = np.concatenate([[0], np.cumsum(portion.rows.codes[:, copy_tuples.SIZE], dtype=np.int64)])
+    for place, footer in enumerate(footers):
+        start, end = int(portion.bounds[place]), int(portion.bounds[place + 1])
+        if start == end:
+            continue
+        paths[place] = workspace / f"executions-{portion.first + place}.tmp"
+        if end - start < min(SMALL_ROWS, ROW_GROUP_ROWS) and came_in[end] - came_in[start] <= ROW_GROUP_BYTES:
+            if shared is None or end > shared[1]:
+                until = _small_until(portion.bounds, came_in, place)
+                shared = (start, until, columns.table(start, until, coded=False))
+                portion.forget_pages()
+            table = shared[2].slice(start - shared[0], end - start)
+            with contextlib.closing(parquet_writer.create(paths[place], table.schema, footer, small=True)) as writer:
+                writer.write_table(table)
+            if gather:
+                gather("executions", partitions[place], table, end - start)
+            continue
+        writer = None
+        for first, last in _row_groups(portion, came_in, start, end):
+            table = columns.table(first, last, coded=True)
+            writer = writer or parquet_writer.create(paths[place], table.schema, footer, small=False)
+            writer.write_table(table, row_group_size=last - first)
+            portion.forget_pages()
+        writer.close()
+    return paths
+
+
+def _small_until(bounds: Any, came_in: Any, place: int) -> int:
+    """Where the rows end of the small partitions that can be made into one table, from ``place`` on."""
+    start = until = int(bounds[place])
+    for end in bounds[place + 1 :].tolist():
+        is_much = end - start > ROW_GROUP_ROWS or came_in[end] - came_in[start] > ROW_GROUP_BYTES
+        if end - until >= SMALL_ROWS or (is_much and until > start):
+            break
+        until = end
+    return until
+
+
+def _row_groups(portion: Portion, came_in: Any, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut the rows of a partition: few enough rows, and few enough entries and bytes unless a single row has more."""
+    entries = np.concatenate([[0], np.cumsum(portion.rows.codes[start:end, copy_tuples.ENTRIES], dtype=np.int64)])
+    sizes = came_in[start : end + 1]
+    first = 0
+    while first < end - start:
+        last = min(
+            end - start,
+            first + ROW_GROUP_ROWS,
+            int(np.searchsorted(entries, entries[first] + ROW_GROUP_ENTRIES, side="right")) - 1,
+            int(np.searchsorted(sizes, sizes[first] + ROW_GROUP_BYTES, side="right")) - 1,
+        )
+        last = max(last, first + 1)
+        yield start + first, start + last
+        first = last
+
+
+def _node_days(
+    portion: Portion,
+    partitions: Sequence[Partition],
+    footers: Sequence[Mapping[str, str]],
+    workspace: Path,
+    row_weights: Any,
+    gather: Gather | None,
+) -> dict[int, Path]:
+    """One rollup per partition that has trace entries."""
+    rollup = Rollup(portion, row_weights)
+    paths: dict[int, Path] = {}
+    for place, (partition, footer) in enumerate(zip(partitions, footers, strict=True)):
+        count = int(rollup.bounds[place + 1] - rollup.bounds[place])
+        if count:
+            table = rollup.table(place, partition.realm)
+            paths[place] = workspace / f"node_days-{portion.first + place}.tmp"
+            writer = parquet_writer.create(paths[place], table.schema, footer, small=count < SMALL_ROWS)
+            with contextlib.closing(writer):
+                writer.write_table(table)
+            if gather:
+                gather("node_days", partition, table, int(portion.bounds[place + 1] - portion.bounds[place]))
+    return paths
+
+
+def _texts(portion: Portion, codes: Any) -> list[str]:
+    """The different texts of a column."""
+    return [portion.lexicon.texts[code] for code in np.unique(codes).tolist() if code >= 0]
+
+
+def _irregular(portion: Portion, codes: Any) -> int:
+    """Rows whose trace is kept verbatim; the JSON null of a failed run is nothing unusual."""
+    texts = codes[:, copy_tuples.IRREGULAR]
+    kept = texts[texts >= 0]
+    nulls = [code for code in np.unique(kept).tolist() if portion.lexicon.texts[code] == "null"]
+    return int(np.count_nonzero(~np.isin(kept, nulls)))
+
+
+def _status_counts(portion: Portion, codes: Any) -> dict[str, int]:
+    found = zip(*np.unique(codes[:, STATUS], return_counts=True), strict=True)
+    return dict(sorted((portion.lexicon.texts[int(code)], int(count)) for code, count in found if code >= 0))
+
+
+def _refuse_ids_twice(halves: Any) -> None:
+    """A unique key may be broken, and the sum over ids does not tell two of one from one of two."""
+    upper = np.sort(halves[:, 0])
+    if not np.any(upper[1:] == upper[:-1]):  # random, so that is nearly always all there is to do
+        return
+    found, counts = np.unique(np.ascontiguousarray(halves), axis=0, return_counts=True)
+    if len(twice := found[counts > 1]):
+        some = [str(uuid.UUID(int=(int(high) << 64) | int(low))) for high, low in twice[:3].view(np.uint64)]
+        raise ids_twice(len(twice), some)
+
+
+def _id_hash(halves: Any) -> int:
+    return sum(int(high) >> 4 for high in halves[:, 0].view(np.uint64))
+
+
+def _read_back(path: Path) -> tuple[int, int]:
+    """Rows and id hash of a file as it lies on disk."""
+    import pyarrow.parquet as pq
+
+    count = hashed = 0
+    for chunk in pq.ParquetFile(path).read(columns=["execution_id"])["execution_id"].chunks:
+        ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        upper, lower, well_formed = copy_tuples.hash_of_texts(np.frombuffer(chunk.buffers()[2], np.uint8), ends)
+        if not well_formed:
+            raise VerificationError(f"{path.name} holds an execution id that is no uuid; nothing was replaced")
+        count += len(chunk)
+        hashed += (int(upper) << 30) + int(lower)
+    return count, hashed
+
+
+def _footer(
+    partition: Partition, fingerprint: Fingerprint, steps: Sequence[RateStep], treatment: str
+) -> dict[str, str]:
+    return {
+        "strategy_analytics.day": partition.day.isoformat() if partition.day else "",
+        "strategy_analytics.source_row_count": str(fingerprint.row_count),
+        "strategy_analytics.source_id_hash": str(fingerprint.id_hash),
+        "strategy_analytics.source_change_hash": str(fingerprint.change_hash),
+        "strategy_analytics.sample_rate": described(steps),
+        "strategy_analytics.treatment": treatment,  # so that a lake that lost its ledger still knows its key
+    }

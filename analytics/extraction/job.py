@@ -1,0 +1,455 @@
+"""The job: find what differs between source and lake, make those partitions equal to the source, record what was done."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from analytics.config import PATIENCE, RETRIES
+from analytics.errors import UnknownNameError, UsageError, did_you_mean
+from analytics.estimates.sampling_rates import Rates, described
+from analytics.extraction import clocks, day_files, expired_days, resurfaced
+from analytics.extraction.day_files import Gathering
+from analytics.extraction.duplicates import Duplicates, finish_the_last
+from analytics.extraction.plan import Plan, compare
+from analytics.extraction.plan import notes as file_notes
+from analytics.extraction.privacy import prepare
+from analytics.extraction.privacy.policy import Policy
+from analytics.extraction.privacy.row_filter import protected
+from analytics.extraction.transfer import Progress, Transfer, timed
+from analytics.lake import definitions, foreign_files, program_files, source_identity
+from analytics.lake.lake import Lake
+from analytics.lake.source_identity import is_same, says_more
+from analytics.lake.transaction_ids import may_repeat
+from analytics.model import DayRecord, ExtractResult, Fingerprint, Horizon, Partition, PartitionInfo, RealmFilter
+from analytics.source import watermark
+from analytics.source.retry import Retries
+from analytics.source.source import Source
+from analytics.source.watermark import COMMIT_LAG, spans_of
+from analytics.window import ONE_DAY, Window
+
+_MOST_SAID = 3
+_REMEMBERED = timedelta(days=400)
+"""Days without a row are written into the ledger only for this long before the window's end."""
+
+
+class Bookkeeper:
+    """Writes the ledger of a run, day by day.
+
+    Args:
+        lake: Where.
+        window: Of the run.
+        chosen: Its realms: a run over some says nothing about the others.
+        plan: With the ledger as it was.
+        horizon: Up to when the source was complete.
+        identity: Of the source.
+
+    Attributes:
+        incomplete_days: Days of the window for which rows may still arrive.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        window: Window,
+        chosen: RealmFilter,
+        plan: Plan,
+        horizon: Horizon,
+        identity: dict[str, str],
+    ) -> None:
+        self._lake, self._window, self._chosen, self._plan = lake, window, chosen, plan
+        self._horizon, self._identity = horizon, identity
+        self._done: set[date | None] = set()
+        self.incomplete_days: list[date] = []
+
+    def record(self, days: Iterable[date | None], settled: Mapping[Partition, PartitionInfo | None]) -> None:
+        """Write the days that changed or became more complete; each day once.
+
+        Args:
+            days: Whose partitions are all settled or unchanged.
+            settled: New entries; ``None`` for a partition that was taken away.
+        """
+        for day in sorted(set(days) - self._done, key=lambda day: day or date.max):
+            self._done.add(day)
+            # Not as planned: rows may have been taken out of a partition since, see ``duplicates``.
+            old = self._lake.recorded(day) if self._plan.records[day] else None
+            here = {partition.realm: info for partition, info in settled.items() if partition.day == day}
+            if day is not None and not here and old is None:
+                if day > self._horizon.until.date() + ONE_DAY:
+                    continue  # the future: nothing was looked for
+                if self._window.until.date() - day > _REMEMBERED:
+                    continue  # "since 1970": thousands of empty days say nothing
+            is_complete = self._write(day, old, here)
+            if day is not None and not is_complete:
+                self.incomplete_days.append(day)
+
+    def notes(self) -> list[str]:
+        """What a person should know about the ledger's entries, in sentences."""
+        other = self._plan.other_rates
+        if not other:
+            return []
+        said = list(dict.fromkeys(described(steps) for steps in other.values()))
+        more = f" (and {len(said) - _MOST_SAID} more)" if len(said) > _MOST_SAID else ""
+        return [
+            f"{len(other)} unchanged partitions were weighted with another sampling rate than "
+            f"{' or '.join(said[:_MOST_SAID])}{more}; --force weighs them again"
+        ]
+
+    def _write(self, day: date | None, old: DayRecord | None, here: Mapping[str | None, PartitionInfo | None]) -> bool:
+        # A run over some realms says nothing about the others: the day's completeness stays as it was.
+        whole = self._chosen.all_realms
+        spans = old.not_waited_for if old else ()
+        if whole and day is not None:
+            spans = spans_of(day, self._horizon, spans)
+        stays_complete = old is not None and old.is_complete and not here
+        # Another source that was accepted must be remembered, or it would be refused again; so must what an older version of
+        # this package did not ask, or another schema would be no stranger.
+        is_known = old is not None and is_same(old.source, self._identity) and not says_more(old.source, self._identity)
+        if old and stays_complete and spans == old.not_waited_for and is_known:
+            return True
+        entries = dict(old.partitions) if old else {}
+        for realm, info in here.items():
+            if info is None:
+                entries.pop(realm, None)
+            else:
+                entries[realm] = info
+        if day is None and not entries and old is None:
+            return False
+        moves = whole and not stays_complete
+        fresh = DayRecord(
+            day=day,
+            partitions=entries,
+            covers_all_realms=whole or bool(old and old.covers_all_realms),
+            complete_until=self._horizon.until if moves else (old.complete_until if old else None),
+            horizon_reason=self._horizon.reason if moves or not old else old.horizon_reason,
+            source=self._identity,
+            recorded_at=datetime.now(UTC).replace(microsecond=0),
+            not_waited_for=spans,
+        )
+        self._lake.record(fresh)
+        return fresh.is_complete
+
+
+MOST_JOBS = 16
+"""Each is a connection and a share of memory; the server's own cores are the limit long before."""
+
+_MOST_NAMED = 3
+_LONGEST_WAIT = 86_400.0
+"""Seconds: a run from cron is followed by the next by then."""
+
+
+def extract(
+    url: str,
+    lake: Lake,
+    window: Window,
+    *,
+    realms: Sequence[str | None] = (),
+    rates: Rates,
+    policy: Policy | None = None,
+    force: bool = False,
+    allow_shrink: bool = False,
+    wait_seconds: float = 0,
+    jobs: int = 1,
+    lag: timedelta = COMMIT_LAG,
+    patience: timedelta = PATIENCE,
+    retries: int = RETRIES,
+    accept_source: bool = False,
+    also_expired: bool = False,
+    accept_key: bool = False,
+    notice: Callable[[str], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> ExtractResult:
+    """Make the lake equal to the source for a window of whole UTC days.
+
+    Args:
+        url: Of the database; empty for libpq's own variables.
+        lake: Where to write.
+        window: Whole UTC days.
+        realms: Only these tenants (``None`` is the NULL realm); all when empty.
+        rates: Fractions of ok runs the engine logs; they fix each row's ``sample_weight``. Where nobody has said one the
+            result tells so: a default is never silent.
+        policy: What is done with people's ids and with event fields; nothing when not given.
+        force: Replace every partition of the window, whether it differs or not.
+        allow_shrink: Follow the source when it has lost rows; without it such rows are kept and said.
+        wait_seconds: How long to wait for another run to release the lake, a day at most.
+        jobs: Connections to read with, side by side, all of one snapshot; at most ``MOST_JOBS``.
+        lag: How long after its ``created_at`` a row's transaction may begin.
+        patience: Open transactions of the source older than this are not waited for; their spans are said and recorded.
+        retries: How often in a row to try again when the source failed for a moment.
+        accept_source: Another server or database than the one the lake was made from is meant.
+        also_expired: Days of the window that were expired are wanted back; without it they are left alone, and said.
+        accept_key: Another pseudonym key than the lake's, or none, is meant.
+        notice: Told what cannot wait for the result's notes: that the source failed and is tried again.
+        progress: Called once with the plan and after each partition, in each attempt.
+
+    Returns:
+        What was written, kept and left alone. A second run in a row has ``nothing_to_do``.
+
+    Raises:
+        SourceError, LakeError: Nothing is half-written; partitions that were finished stay.
+        LakeLockedError: Another run is writing this lake.
+        ConfigurationError: The lake's pseudonyms were made with another key.
+        UsageError: Too few or too many jobs; a time to wait that is none; a window of expired days only.
+        UnknownNameError: Neither the source nor the lake has ever had a run of a realm.
+    """
+    if not 1 <= jobs <= MOST_JOBS:
+        raise UsageError(
+            f"{jobs} connections are {'none to read with' if jobs < 1 else 'more than a server likes'}",
+            hint=f"--jobs 1 reads with one, --jobs 2 with two; at most {MOST_JOBS}",
+        )
+    if not 0 <= wait_seconds <= _LONGEST_WAIT:
+        raise UsageError(
+            f"{wait_seconds:g} seconds is no time to wait for another run",
+            hint="--wait takes 0 to a day of seconds (86400)",
+        )
+    window = window.whole_days()
+    waited: dict[str, float] = {}
+    again = Retries(retries, notice)
+    with timed(waited, "wait"):
+        lock = lake.lock(wait_seconds)
+        lock.__enter__()
+    with contextlib.ExitStack() as stack:
+        stack.push(lock)
+        window, said = expired_days.exclude_expired(lake, window, also_expired=also_expired)
+        people = (policy or Policy(), accept_key)
+        run = _Run(
+            lake, window, RealmFilter.of(realms), rates, people, force, allow_shrink, accept_source, jobs, progress
+        )
+        run.seconds |= waited
+        result = again.run(lambda: run.attempt(Source(url, lag=lag, patience=patience)), lambda: len(run.settled))
+    return replace(result, notes=[*said, *result.notes, *again.notes()])
+
+
+class _Run:
+    """What the attempts of one run have settled together."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        window: Window,
+        chosen: RealmFilter,
+        rates: Rates,
+        people: tuple[Policy, bool],
+        force: bool,
+        allow_shrink: bool,
+        accept_source: bool,
+        jobs: int,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._lake, self._window, self._chosen, self._rates = lake, window, chosen, rates
+        self._force, self._allow_shrink, self._accept_source = force, allow_shrink, accept_source
+        self._jobs, self._progress = jobs, progress
+        self._policy, self._accept_key = people
+        self.seconds: dict[str, float] = {}
+        self.settled: dict[Partition, PartitionInfo | None] = {}
+        self._kept: dict[Partition, int] = {}
+        self._dropped: dict[Partition, int] = {}
+        self._moved_count = 0
+        self._strategies: dict[str | None, set[str]] = {}
+        self._without: dict[Partition, PartitionInfo | None] = {}
+        self._taken: dict[Partition, int] = {}
+        self._said: list[str] = []
+
+    def attempt(self, opening: Source) -> ExtractResult:
+        """Make the lake equal to one snapshot of the source."""
+        lake, window, chosen, seconds = self._lake, self._window, self._chosen, self.seconds
+        with contextlib.ExitStack() as stack:
+            with timed(seconds, "connect"):
+                source = stack.enter_context(opening)
+                identity = source.identity()
+            self._say(source_identity.check(lake, identity, accept=self._accept_source))
+            self._say(clocks.sentences(source))
+            if gone := program_files.lost(lake):
+                self._say([f"{program_files.words(gone)}: {program_files.REPAIR}"])
+            workspace = stack.enter_context(lake.workspace())
+            finish_the_last(lake, workspace)
+            with timed(seconds, "people"):
+                admitted = prepare.prepare(
+                    *(lake, source, self._policy, window, chosen, workspace), accept_key=self._accept_key
+                )
+            self._say([*admitted.notes])
+            with timed(seconds, "erased"):
+                self._say(resurfaced.take_out(lake, self._policy.key, workspace))
+            with timed(seconds, "fingerprint"):
+                found = source.fingerprints(window, chosen)
+            self._refuse_strangers(source, {partition.realm for partition in found})
+            here = foreign_files.present(lake, [*window.days, None])
+            plan = compare(
+                *(lake, window, chosen, found, self._rates),
+                force=self._force,
+                allow_shrink=self._allow_shrink,
+                sizes=here.places,
+                treatment=self._policy.treatment,
+                ids=source.transaction_ids(),
+                is_standby=source.horizon.is_standby,
+            )
+            self._say(
+                [
+                    f"{count} partitions are read again in which nothing seems to differ, because transaction ids may hide a "
+                    f"change: {why}; days outside this run are, when one covers them"
+                    for why, count in plan.repeated.items()
+                ]
+            )
+            plan = self._without_settled(plan)
+            if plan.changed:
+                with timed(seconds, "fingerprint"):
+                    source.refuse_ids_twice(window, chosen)
+            self._say(foreign_files.set_aside(lake, plan.records, here))
+            day_files.sweep(lake)
+            wanted = day_files.worthwhile(plan, source.horizon.until)
+            gathering = stack.enter_context(contextlib.closing(Gathering(workspace, wanted)))
+
+            def transfer_of(part: Plan) -> Transfer:
+                return Transfer(
+                    source,
+                    lake,
+                    workspace,
+                    part,
+                    rates=self._rates,
+                    people=admitted.people,
+                    allow_shrink=self._allow_shrink,
+                    jobs=self._jobs,
+                    progress=self._progress,
+                    gather=gathering.add,
+                )
+
+            transfer = transfer_of(plan)
+            book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
+            duplicates = Duplicates(lake, plan, window, workspace)
+            self._without = {}  # an earlier attempt's are settled
+            taken_out: set[date | None] = set()
+            try:
+                # Chunk by chunk, so that a run that dies half-way has not worked for nothing.
+                with timed(seconds, "transfer"):
+                    for days in transfer.chunks():
+                        # Before the days are recorded: after a kill in between they differ still, and are looked at again.
+                        with timed(seconds, "duplicates"):
+                            taken_out |= self._once(duplicates, transfer, days)
+                        book.record(days, {**transfer.settled, **self._without})
+                        day_files.write(lake, days, plan.records, gathering, workspace)
+            finally:
+                self._keep(transfer)
+            settled = {**transfer.settled, **self._without}
+            with timed(seconds, "definitions"):
+                read = admitted.definitions
+                if not isinstance(read, str):
+                    written = definitions.write(
+                        *(lake, read, workspace, functools.partial(protected, admitted.people)),
+                        unread=source.unread_of_programs.names,
+                        used=self._strategies,
+                    )
+                    self._say(written.notes())
+                    program_files.remember(lake)
+            book.record([*window.days, None], settled)
+            self._say(file_notes(plan, settled))
+            source_identity.remember(lake, identity)
+            with timed(seconds, "day_files"):
+                recorded = [day for day in plan.records if plan.records[day]]
+                day_files.write(lake, [*recorded, *(taken_out - set(plan.records))], plan.records, gathering, workspace)
+            with timed(seconds, "erased"):
+                self._say(resurfaced.take_out(lake, self._policy.key, workspace, self._written()))
+        same = {partition: info for partition, info in plan.same.items() if partition not in self.settled}
+        looked_at = same | self._written()
+        defaulted = [p for p in looked_at if self._rates.is_defaulted(p.realm, p.day)]
+        steps = [step for info in looked_at.values() for step in info.sample_rates]
+        return ExtractResult(
+            window=window,
+            written=list(self._written().values()),
+            unchanged=len(same),
+            kept=self._kept,
+            dropped=self._dropped,
+            horizon=source.horizon,
+            incomplete_days=book.incomplete_days,
+            unread_columns=source.unread_columns,
+            sample_rates=sorted({step.rate for step in steps}) or [self._rates.otherwise],
+            sample_rate_is_default=bool(defaulted) or (self._rates.otherwise_is_default and not self._rates.entries),
+            defaulted=defaulted,
+            definitions=None if isinstance(read, str) else len(read),
+            notes=[
+                *([read] if isinstance(read, str) else []),
+                *self._said,
+                *watermark.notes(source.horizon),
+                *book.notes(),
+                *self._notes(source),
+            ],
+            seconds=seconds,
+            removed=sum(info is None for info in self.settled.values()),
+        )
+
+    def _refuse_strangers(self, source: Source, seen: Iterable[str | None]) -> None:
+        """A tenant that nobody knows is a typing error, which would be "nothing to do" for ever."""
+        unseen = sorted({*self._chosen.realms} - {*seen})
+        known = self._lake.realms() if unseen else []
+        unknown = source.without_runs([realm for realm in unseen if realm not in known]) if unseen else []
+        if unknown:
+            near = did_you_mean(unknown[0], [*known, *seen])
+            raise UnknownNameError(
+                f"neither the source nor the lake has a run of the realm {unknown[0]!r}; nothing was written",
+                hint=f"{near}one whose first run is still to come is extracted then",
+                name=unknown[0],
+            )
+
+    def _without_settled(self, plan: Plan) -> Plan:
+        """The plan less what ``--force`` wants replaced and an earlier attempt has replaced by the same rows."""
+
+        def is_settled(partition: Partition, fingerprint: Fingerprint) -> bool:
+            info, record = self.settled.get(partition), plan.records.get(partition.day)
+            known = record.partitions.get(partition.realm) if record else None
+            return (
+                info is not None
+                and info == known
+                and info.fingerprint == fingerprint
+                and not may_repeat(info.fingerprint.ids, fingerprint.ids)
+                and self._lake.holds(info)
+            )
+
+        return replace(plan, changed={p: f for p, f in plan.changed.items() if not is_settled(p, f)})
+
+    def _once(self, duplicates: Duplicates, transfer: Transfer, days: set[date | None]) -> set[date | None]:
+        """Take the runs of days that were just written out of where else they stand; the days that lost some."""
+        settled = {**transfer.settled, **self._without}
+        written = {partition: info for partition, info in settled.items() if info and partition.day in days}
+        taken = duplicates.settle(written, transfer.kept_ids, settled)
+        for one in taken:
+            partition = one.partition
+            if partition in settled:
+                self._without[partition] = one.info
+            self._taken[partition] = self._taken.get(partition, 0) + one.count
+            if one.info and one.info.kept_count:
+                self._kept[partition] = one.info.kept_count
+        return {one.partition.day for one in taken}
+
+    def _keep(self, transfer: Transfer) -> None:
+        """What an attempt settled stays settled, whether it came to its end or not."""
+        self.settled |= {**transfer.settled, **self._without}
+        self._kept |= transfer.kept
+        self._dropped |= transfer.dropped
+        self._moved_count += transfer.moved_count
+        for realm, ids in transfer.strategies.items():
+            self._strategies.setdefault(realm, set()).update(ids)
+
+    def _written(self) -> dict[Partition, PartitionInfo]:
+        return {partition: info for partition, info in self.settled.items() if info}
+
+    def _say(self, sentences: list[str]) -> None:
+        self._said += [sentence for sentence in sentences if sentence not in self._said]
+
+    def _notes(self, source: Source) -> list[str]:
+        notes = []
+        if self._taken:
+            first = ", ".join(str(partition) for partition in list(self._taken)[:_MOST_NAMED])
+            notes.append(
+                f"{sum(self._taken.values())} runs stood in another realm or day too, and were taken out there: {first}"
+                f"{' …' * (len(self._taken) > _MOST_NAMED)}"
+            )
+        if self._moved_count:
+            notes.append(
+                f"{self._moved_count} rows have moved to another realm or day at the source; "
+                "where that is outside this run, extract it too"
+            )
+        if blind := source.changes.blind_spot(source.role):
+            notes.append(f"{blind[0]} ({blind[1]})")
+        return notes

@@ -1,0 +1,330 @@
+"""Erased people whose rows or ids are in the lake again: found in files that the ledger does not know as searched, and taken out.
+
+A backup that is put back, or an older version that does not know of tombstones, brings them in past the door. So the ledger
+remembers of every file what tells it from another (size, times, the object's version) once it was made or searched with all
+tombstones there are; a file that is another, and every file after another erasure, is searched again, of whatever day.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analytics.errors import ConfigurationError, LakeError
+from analytics.extraction.privacy import tombstones
+from analytics.extraction.privacy.id_mentions import KnownIds, unspelled
+from analytics.extraction.privacy.policy import Policy
+from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.extraction.privacy.row_filter import People, protected
+from analytics.extraction.privacy.tombstones import Erased, Tombstone
+from analytics.extraction.rewrite_partition import hash_of, put, rewrite
+from analytics.lake import definitions, foreign_files, ledger
+from analytics.lake.lake import REALM_TABLES, Lake
+from analytics.lake.paths import day_of
+from analytics.model import Partition, PartitionInfo
+from analytics.storage import LakePath, ObjectPath, readable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PEOPLE = ("external_user_id", "oauth_user_id")
+_TEXTS = ("external_game_id", "external_task_id", "error_code", "case_name", "notes", "trace_irregular")
+_OF_PROGRAMS = (
+    "name",
+    "family_name",
+    "description",
+    "experiment_tag",
+    "created_by",
+    "ast_json",
+    "literal",
+    "case_name",
+)
+_JOURNAL = "ledger/taking-out-erased.json"
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file that holds somebody who was erased, or may.
+
+    Attributes:
+        name: Its path in the lake.
+        problem: What is wrong, in words.
+        repair: What mends it.
+    """
+
+    name: str
+    problem: str
+    repair: str
+
+
+def take_out(lake: Lake, key: PseudonymKey | None, workspace: Path, written: Collection[Partition] = ()) -> list[str]:
+    """Search every file that the ledger does not know as searched, and take erased people out; only under the lock.
+
+    Args:
+        lake: All of it, whatever is extracted.
+        key: The configured pseudonym key.
+        workspace: Folder for files on their way.
+        written: Partitions whose files this run has made.
+
+    Returns:
+        What a person should know, in sentences.
+
+    Raises:
+        LakeError: What the ledger knows of tombstones cannot be read.
+    """
+    stones = tombstones.read(lake.root, may_lack=True)
+    if not stones and not tombstones.searched(lake.root)[0]:
+        return []
+    try:
+        gone = Erased(stones, key, tombstones.own_secret(lake.root))
+    except ConfigurationError:  # somebody erases by a pseudonym, without the key: the next extraction has it
+        lake.write_text(lake.root / tombstones.LEDGER, tombstones.searched_json(stones, {}))
+        return []
+    _finish_the_last(lake)
+    before = tombstones.searched(lake.root)
+    made = {lake.name("executions", partition) for partition in written}
+    search, people = _Search(lake, gone, stones), People(Policy(), gone, KnownIds({}))
+    infos: dict[str, PartitionInfo] = {}
+    taken: list[str] = []
+    left: list[str] = []
+    for name in search.unknown():
+        if name in made:
+            continue
+        realm, holds = search.look(name)
+        if holds is None:
+            left.append(name)  # unreadable: other checks say so
+        elif holds and name.startswith(str(lake.root / "executions")):
+            infos = infos or _infos(lake)
+            info = infos.get(name)
+            changed = _rewritten(lake, info, people, workspace) if info else None
+            if changed:
+                taken.append(name)
+            elif changed is None:
+                left.append(name)
+        elif holds:
+            definitions.protect(lake, realm, functools.partial(protected, people), workspace)
+            taken.append(name)
+            if search.look(name)[1]:
+                left.append(name)
+    files = {search.relative(name): mark for name, mark in search.marks().items() if name not in left}
+    if before != ([stone.name for stone in sorted(stones, key=lambda s: s.name)], files):
+        lake.write_text(lake.root / tombstones.LEDGER, tombstones.searched_json(stones, files))
+    notes = []
+    if taken:
+        notes.append(
+            f"somebody who was erased was in {_named(search, taken)} again, from a backup or an older version, and was taken out"
+        )
+    if orphans := [name for name in left if name not in taken and search.look(name)[1]]:
+        notes.append(
+            f"{_named(search, orphans)} holds somebody who was erased, and the ledger does not know it: extract that day"
+        )
+    return notes
+
+
+def held(lake: Lake, key: PseudonymKey | None, realms: Sequence[str | None] | None = None) -> Iterator[Held]:
+    """Files that hold somebody who was erased; for ``check``, nothing is changed.
+
+    Args:
+        lake: Where.
+        key: The pseudonym key, where it is configured.
+        realms: Only files of these; all when not given.
+    """
+    try:
+        stones = tombstones.read(lake.root)
+        if not stones:
+            return
+        search = _Search(lake, None, stones)
+        unknown = search.unknown(realms)
+    except LakeError as error:
+        yield Held(tombstones.FOLDER, str(error), error.hint or "")
+        return
+    if not unknown:
+        return
+    try:
+        search.erased = Erased(stones, key, tombstones.own_secret(lake.root))
+    except (ConfigurationError, LakeError) as error:
+        for name in unknown:
+            problem = (
+                "may hold somebody who was erased: it was put here after the last extraction, and cannot be searched"
+            )
+            yield Held(search.relative(name), problem, f"extract once more; {error.hint}")
+        return
+    for name in unknown:
+        if search.look(name)[1]:
+            yield Held(
+                search.relative(name),
+                "holds an id of somebody who was erased",
+                "strategy-analytics extract, of whatever window, takes it out again",
+            )
+
+
+class _Search:
+    """Looks into files for erased people."""
+
+    def __init__(self, lake: Lake, gone: Erased | None, stones: Sequence[Tombstone]) -> None:
+        self._lake, self.erased = lake, gone
+        listed, files = tombstones.searched(lake.root)
+        self._known = files if set(listed) == {stone.name for stone in stones} else {}
+        self._seen: dict[tuple[str | None, str], bool] = {}
+
+    def unknown(self, realms: Sequence[str | None] | None = None) -> list[str]:
+        """Files that the ledger does not know as searched."""
+        found = [name for name, mark in self.marks().items() if self._known.get(self.relative(name)) != mark]
+        if realms is None:
+            return found
+        folders = {self._lake.realm_path("definitions", realm).parent.name for realm in realms}
+        return [name for name in found if self.relative(name).split("/")[1] in folders]
+
+    def marks(self) -> dict[str, str]:
+        """Every file that is searched, and what tells it from another."""
+        tables = ("executions", *REALM_TABLES)
+        names = [n for n in foreign_files.present(self._lake).places if self.relative(n).partition("/")[0] in tables]
+        return {name: mark for name in sorted(names) if (mark := _mark(self._lake.place(name)))}
+
+    def relative(self, name: str) -> str:
+        """A file's path in the lake."""
+        return foreign_files.inside(self._lake, self._lake.place(name)).as_posix()
+
+    def look(self, name: str) -> tuple[str | None, bool | None]:
+        """A file's tenant, and whether it holds somebody; ``None`` where it cannot be read."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            with pq.ParquetFile(readable(self._lake.place(name))) as file:
+                wanted = [c for c in (*_PEOPLE, *_TEXTS, *_OF_PROGRAMS, "trace") if c in file.schema_arrow.names]
+                realm = None
+                for number in range(file.num_row_groups):
+                    table = file.read_row_group(number, columns=["realm_id", *wanted])
+                    realm = table["realm_id"].slice(0, 1).to_pylist()[0] if len(table) else None
+                    if any(self._holds(realm, column, table[column]) for column in wanted):
+                        return realm, True
+                return realm, False
+        except (OSError, KeyError, pa.ArrowException):
+            return None, None
+
+    def _holds(self, realm: str | None, column: str, values: pa.ChunkedArray) -> bool:
+        import pyarrow.compute as pc
+
+        if self.erased is None:
+            return False
+        if column == "trace":
+            values = pc.struct_field(pc.list_flatten(values), "value")
+        texts = filter(None, pc.unique(values).to_pylist())
+        if column in _PEOPLE:
+            return any(self.erased.holds(realm, text) for text in texts)
+        return any(self._names(realm, text) for text in texts)
+
+    def _names(self, realm: str | None, text: str) -> bool:
+        seen = self._seen.get((realm, text))
+        if seen is None:
+            forms = {text, text.strip('"'), unspelled(text.strip('"'))}
+            seen = any(self.erased.standing(realm, form) for form in forms) if self.erased else False
+            self._seen[realm, text] = seen
+        return seen
+
+
+def _mark(path: LakePath) -> str | None:
+    """What tells a file from every other that may come to lie there."""
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return None
+    if isinstance(path, ObjectPath):
+        return f"{about.st_size}-{about.st_ino}"
+    # A copy can be given an old time of change; when the inode was changed is the system's own.
+    return f"{about.st_size}-{about.st_ino}-{path.stat().st_ctime_ns}"
+
+
+def _infos(lake: Lake) -> dict[str, PartitionInfo]:
+    records = (lake.recorded(day) for day in lake.recorded_days())
+    return {
+        lake.name("executions", info.partition): info
+        for record in records
+        if record
+        for info in record.partitions.values()
+    }
+
+
+def _rewritten(lake: Lake, info: PartitionInfo, people: People, workspace: Path) -> int | None:
+    """Take them out of one partition; how many rows named them, ``None`` where the file cannot be read."""
+    path = lake.path("executions", info.partition)
+    there = _there(path, info)
+    if there is None:
+        return None
+    done = rewrite(lake, there, people, workspace)
+    count = done.left_out + done.changed
+    if not count:
+        return 0  # the letters of the id, across what separates two values
+    fresh, files = done.files.info, done.files
+    if (there.row_count, there.id_hash) != (info.row_count, info.id_hash):
+        if (fresh.row_count, fresh.id_hash) != (info.row_count, info.id_hash):
+            put(lake, files)
+            return count  # as little as the ledger says as it was before: the day's next extraction compares it
+        fresh = replace(fresh, kept_count=info.kept_count, erased_count=info.erased_count)
+    told = {"day": info.partition.day.isoformat() if info.partition.day else None}
+    text = json.dumps({**told, "before": ledger.entry(info), "after": ledger.entry(fresh)}, ensure_ascii=False)
+    lake.write_text(lake.root / _JOURNAL, text + "\n")
+    put(lake, files)
+    _settle(lake, fresh)
+    lake.remove(lake.root / _JOURNAL)
+    return count
+
+
+def _there(path: LakePath, info: PartitionInfo) -> PartitionInfo | None:
+    """The ledger's entry with what the file holds, whatever the ledger says."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with suppress(OSError, KeyError, ValueError, pa.ArrowException), pq.ParquetFile(readable(path)) as file:
+        ids = file.read(columns=["execution_id"])["execution_id"].to_pylist()
+        return replace(info, row_count=len(ids), id_hash=hash_of(ids), file_bytes=path.stat().st_size)
+    return None
+
+
+def _settle(lake: Lake, fresh: PartitionInfo) -> None:
+    if record := lake.recorded(fresh.partition.day):
+        lake.record(replace(record, partitions={**record.partitions, fresh.partition.realm: fresh}))
+
+
+def _finish_the_last(lake: Lake) -> None:
+    """A killed run may have replaced one partition's files and not said so in the ledger."""
+    path = lake.root / _JOURNAL
+    try:
+        told: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        day = date.fromisoformat(told["day"]) if told["day"] else None
+        before, after = (ledger.info_of(told[name], day) for name in ("before", "after"))
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError, AttributeError):
+        lake.remove(path)  # not ours; check names a partition that is not as the ledger says
+        return
+    record, place = lake.recorded(day), lake.path("executions", before.partition)
+    known = record.partitions.get(before.partition.realm) if record else None
+    size = place.stat().st_size if place.is_file() else 0
+    if known == before and size == after.file_bytes and (not size or _is(place, after)):
+        _settle(lake, after)
+    lake.remove(path)
+
+
+def _is(path: LakePath, info: PartitionInfo) -> bool:
+    there = _there(path, info)
+    return there is not None and (there.row_count, there.id_hash) == (info.row_count, info.id_hash)
+
+
+def _named(search: _Search, names: Iterable[str]) -> str:
+    each = [_partition_of(search.relative(name)) for name in names]
+    return ", ".join(each[:_MOST_NAMED]) + (f" and {len(each) - _MOST_NAMED} more" if len(each) > _MOST_NAMED else "")
+
+
+def _partition_of(relative: str) -> str:
+    parts = relative.split("/")
+    day = day_of(parts[2]) if len(parts) > 3 else None
+    return f"{parts[0]} of {parts[1]}" + (f", {day}" if day else "")

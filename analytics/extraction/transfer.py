@@ -1,0 +1,334 @@
+"""The writing part of one extraction: read the partitions that differ, chunk by chunk, and replace them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from analytics.errors import LakeError
+from analytics.estimates.sampling_rates import Rates
+from analytics.extraction import retained_rows
+from analytics.extraction.encode import partition_files
+from analytics.extraction.encode.coded_rows import Portion
+from analytics.extraction.encode.row_buffer import HELD_BYTES, Stage
+from analytics.extraction.plan import Plan, chunks, shares, span
+from analytics.extraction.privacy.row_filter import Door, People
+from analytics.lake.lake import Lake
+from analytics.model import Fingerprint, Partition, PartitionInfo
+from analytics.source.source import Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+
+def side_by_side(
+    tasks: Sequence[Callable[[], Generator[T]]], cancel: Callable[[], None] = lambda: None
+) -> Generator[T]:
+    """What the tasks yield, as it comes.
+
+    The first error stops the others at their next item and is raised when all have ended, so nothing of theirs is still
+    running when the caller hears of it. The same where the caller stops listening.
+
+    Args:
+        tasks: To do.
+        cancel: Called when the others have to stop: ends what they wait for.
+    """
+    heard: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=4)
+    stop = threading.Event()
+
+    def work(task: Callable[[], Generator[T]]) -> None:
+        last: tuple[str, BaseException | None] = ("ended", None)
+        try:
+            with closing(task()) as items:  # it is told when nobody listens
+                for item in items:
+                    heard.put(("item", item))
+                    if stop.is_set():
+                        break
+        except BaseException as error:  # raised again where the caller listens
+            last = ("failed", error)
+        heard.put(last)
+
+    threads = [threading.Thread(target=work, args=(task,), daemon=True) for task in tasks]
+    for thread in threads:
+        thread.start()
+    running = len(threads)
+    failure: BaseException | None = None
+    try:
+        while running:
+            kind, what = heard.get()
+            running -= kind != "item"
+            if kind == "item" and failure is None:
+                yield what  # type: ignore[misc]  # an item of theirs
+            elif kind == "failed":
+                if failure is None and running:
+                    stop.set()
+                    cancel()
+                failure = failure or what  # type: ignore[assignment]
+    finally:
+        stop.set()
+        if running:
+            cancel()
+        while running:  # the caller stopped listening: let them end
+            running -= heard.get()[0] != "item"
+        for thread in threads:
+            thread.join()
+    if failure is not None:
+        raise failure
+
+
+_SYNCS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Told to the caller while a run goes on.
+
+    Attributes:
+        partitions_done, partitions_total: Of those that differ.
+        rows_total: Rows to read in all.
+        written: The partition that was just replaced; ``None`` once at the start.
+    """
+
+    partitions_done: int
+    partitions_total: int
+    rows_total: int
+    written: PartitionInfo | None
+
+
+class Transfer:
+    """The writing part of one extraction, chunk by chunk.
+
+    Args:
+        source: The snapshot.
+        lake: Where to write.
+        workspace: Folder for files on their way.
+        plan: What differs.
+        rates: Fractions of ok runs that were logged.
+        people: What is done to rows on their way.
+        allow_shrink: Follow the source when it has lost rows.
+        jobs: Connections to read with, side by side.
+        progress: Told of every partition.
+        gather: Told of the rows, see ``partition_files.write``.
+
+    Attributes:
+        written: Partitions replaced.
+        kept, dropped: Rows that are gone at the source.
+        kept_ids: Of the rows that were kept.
+        moved_count: Rows that are in another partition at the source now.
+        strategies: Ids that the runs of each tenant name, of the partitions replaced.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        lake: Lake,
+        workspace: Path,
+        plan: Plan,
+        *,
+        rates: Rates,
+        people: People,
+        allow_shrink: bool,
+        jobs: int = 1,
+        progress: Callable[[Progress], None] | None = None,
+        gather: partition_files.Gather | None = None,
+    ) -> None:
+        self._gather, self._people = gather, people
+        self._source, self._lake, self._workspace, self._plan = source, lake, workspace, plan
+        self._rates, self._allow_shrink, self._jobs, self._progress = rates, allow_shrink, jobs, progress
+        self._rows_total = sum(fingerprint.row_count for fingerprint in plan.changed.values())
+        self._telling = threading.Lock()
+        self.written: list[PartitionInfo] = []
+        self._settled: dict[Partition, PartitionInfo | None] = {}
+        self.kept: dict[Partition, int] = {}
+        self.kept_ids: dict[Partition, pa.Array] = {}
+        self.dropped: dict[Partition, int] = {}
+        self.moved_count = 0
+        self.strategies: dict[str | None, set[str]] = {}
+
+    @property
+    def settled(self) -> dict[Partition, PartitionInfo | None]:
+        """Ledger entries so far; ``None`` for a partition that was taken away. A copy: other threads go on."""
+        with self._telling:
+            return dict(self._settled)
+
+    def chunks(self) -> Iterator[set[date | None]]:
+        """Do one chunk after the other; yields days as they are settled."""
+        self._tell(None)
+        for chunk in chunks(self._plan.changed):
+            parts = shares(chunk, self._jobs)
+            # Over all shares: a single day is cut by tenants, and is only done when all of them are.
+            open_days = Counter(partition.day for partition in chunk)
+            if len(parts) == 1:
+                yield from self._share(self._source, parts[0], self._workspace, open_days)
+                continue
+            with contextlib.ExitStack() as stack:
+                sources = [self._source, *(stack.enter_context(self._source.sibling()) for _ in parts[1:])]
+                tasks = []
+                for number, (source, part) in enumerate(zip(sources, parts, strict=True)):
+                    workspace = self._workspace / f"job-{number}"
+                    workspace.mkdir(exist_ok=True)
+                    tasks.append(functools.partial(self._share, source, part, workspace, open_days))
+                yield from side_by_side(tasks, functools.partial(_cancel, sources))
+
+    def _share(
+        self, source: Source, share: dict[Partition, Fingerprint], workspace: Path, open_days: Counter[date | None]
+    ) -> Generator[set[date | None]]:
+        """Read and write what one connection reads."""
+        with (
+            contextlib.closing(Stage(workspace, share, held_bytes=HELD_BYTES // self._jobs)) as stage,
+            ThreadPoolExecutor(1) as writer,
+        ):
+            waiting: list[Future[list[Partition]]] = []
+            door, side_door = Door(self._people), Door(self._people, is_lake=True)
+
+            def write(first: int, last: int) -> None:
+                partitions = stage.partitions[first : last + 1]
+                portion = stage.portion(first, last)
+                waiting.append(writer.submit(self._write, portion, partitions, share, workspace, door))
+
+            def settled() -> Iterator[set[date | None]]:
+                """Days that are done when the portion before is: two at once would take twice the memory."""
+                while waiting:
+                    days = Counter(partition.day for partition in waiting.pop().result())
+                    with self._telling:
+                        open_days.subtract(days)
+                        whole = {day for day in days if not open_days[day]}
+                    if whole:
+                        yield whole
+
+            done: set[int] = set()
+            if any(fingerprint.row_count for fingerprint in share.values()):
+                with source.executions(span(share)) as blocks:
+                    for first, last in stage.load(door.let_in(blocks)):
+                        # What the source has lost can only be asked when the connection is free again.
+                        if not any(self._missing(stage, number) for number in range(first, last + 1)):
+                            done.add(first)
+                            yield from settled()
+                            write(first, last)
+            for first, last in stage.groups():
+                if first not in done:
+                    for number in range(first, last + 1):
+                        self._keep(source, stage, number, side_door)
+                    yield from settled()
+                    write(first, last)
+            yield from settled()
+
+    def _missing(self, stage: Stage, number: int) -> list[str]:
+        """Ids of a partition's present file that the source did not send."""
+        path = self._lake.path("executions", stage.partitions[number])
+        return retained_rows.missing(path, stage.ids(number)) if path.is_file() else []
+
+    def _keep(self, source: Source, stage: Stage, number: int, door: Door) -> None:
+        """Carry over the rows of the present file that the source no longer has; those that moved are elsewhere."""
+        import pyarrow as pa
+
+        missing = self._missing(stage, number)
+        if not missing:
+            return
+        elsewhere = source.existing(missing)
+        gone = [execution_id for execution_id in missing if execution_id not in elsewhere]
+        partition = stage.partitions[number]
+        with self._telling:
+            self.moved_count += len(missing) - len(gone)
+            if gone:
+                (self.dropped if self._allow_shrink else self.kept)[partition] = len(gone)
+        if gone and not self._allow_shrink:
+            self.kept_ids[partition] = pa.array(gone, pa.string())
+            stage.keep(door.let_in(retained_rows.blocks(self._lake.path("executions", partition), gone)))
+
+    def _write(
+        self,
+        portion: Portion,
+        partitions: Sequence[Partition],
+        fingerprints: Mapping[Partition, Fingerprint],
+        workspace: Path,
+        door: Door,
+    ) -> list[Partition]:
+        """Write the portion's files and put them in their places."""
+        import pyarrow as pa
+
+        try:
+            staged = partition_files.write(
+                *(portion, partitions, fingerprints, workspace, self._rates, self._gather),
+                left_out=door.left_out,
+                treatment=self._people.policy.treatment,
+            )
+        except pa.ArrowException as error:
+            names = ", ".join(str(partition) for partition in partitions[:3])
+            raise LakeError(
+                f"the rows of {names}{' …' * (len(partitions) > 3)} cannot be written: {error}",
+                hint="nothing of them was replaced; gigabytes of values in one realm and day are more than a writer can hold",
+            ) from error
+        self._forget([partition for partition, files in staged.items() if not files.info.row_count])
+        # Several at a time: a disk that makes files durable one by one is mostly waiting.
+        with ThreadPoolExecutor(min(_SYNCS, len(staged))) as syncing:
+            for partition, info in zip(staged, syncing.map(self._replace, staged.values()), strict=True):
+                with self._telling:
+                    self._settled[partition] = info
+                    self.strategies.setdefault(partition.realm, set()).update(staged[partition].strategies)
+                    if info:
+                        self.written.append(info)
+                    self._tell(info)
+        return list(staged)
+
+    def _forget(self, emptied: Sequence[Partition]) -> None:
+        """Take partitions of which nothing is left out of the ledger, before their files go.
+
+        A run that is killed in between leaves a file that the ledger does not know, which the next run looks at again. The other
+        way round it would leave an entry without a file, as a half-restored backup does: see ``plan.Plan.lost``.
+        """
+        with self._telling:
+            for day in {partition.day for partition in emptied}:
+                realms = {partition.realm for partition in emptied if partition.day == day}
+                if (record := self._lake.recorded(day)) and any(
+                    realm in realms and info.file_bytes for realm, info in record.partitions.items()
+                ):
+                    left = {realm: info for realm, info in record.partitions.items() if realm not in realms}
+                    self._lake.record(dataclasses.replace(record, partitions=left))
+
+    def _replace(self, finished: partition_files.StagedFiles) -> PartitionInfo | None:
+        partition = finished.info.partition
+        executions, node_days = (self._lake.path(table, partition) for table in ("executions", "node_days"))
+        if finished.info.row_count:
+            self._lake.replace(finished.executions, executions)
+        else:
+            self._lake.remove(executions)
+        if finished.node_days:
+            self._lake.replace(finished.node_days, node_days)
+        else:
+            self._lake.remove(node_days)
+        # Rows that are there at the source and may not be here: without an entry each run would look at them again.
+        return finished.info if finished.info.row_count or finished.info.erased_count else None
+
+    def _tell(self, written: PartitionInfo | None) -> None:
+        if self._progress:
+            self._progress(Progress(len(self._settled), len(self._plan.changed), self._rows_total, written))
+
+
+def _cancel(sources: Sequence[Source]) -> None:
+    for source in sources:
+        source.cancel()
+
+
+@contextlib.contextmanager
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Add the block's wall clock to ``seconds[step]``."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start

@@ -1,0 +1,295 @@
+"""Runs that a limit stopped, canaries, unknown codes: which, when, in bursts; and stalls that no rule is to blame for."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from analytics.findings.failures.stopped_runs import Burst, Stop, reach_beyond, stop_count, users_of
+from analytics.findings.runaway.keys import Key, key_of, text_or_none
+from analytics.warehouse.warehouse import records
+
+if TYPE_CHECKING:
+    from analytics.findings.failures.stopped_runs import Stop
+    from analytics.findings.runaway.keys import Family
+    from analytics.warehouse.warehouse import Warehouse
+
+STALL = timedelta(minutes=2)
+"""Timeouts of several strategies within this time are looked at together."""
+STRATEGIES = 3
+APART = timedelta(minutes=10)
+"""A pause longer than this ends a stall: what is nearer may be of the same one."""
+_FAR = timedelta(hours=3)
+"""What is usual is told by so long before and after."""
+_CHANCE = 0.01
+"""That in the whole window so many unrelated timeouts meet by chance."""
+_EDGE, _STRANGER = timedelta(minutes=3), 0.05
+"""The next timeout before or after a stall is its own if no farther off, and if the chance of a stranger there is smaller."""
+_ROUNDS = 4
+"""What is usual is told anew without the stalls that were found, until no more of them is; that ends within a few rounds."""
+
+Span = tuple[int, int]
+"""First and last of a stall, places among the timeouts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Timeouts:
+    """Timeouts in the order of time.
+
+    Attributes:
+        at: Seconds since the epoch.
+        end: The same of the last run that each stands for.
+        counts: Runs that each stands for.
+        families: Whose.
+        known: The time in which they are all known, seconds.
+        before: Runs before each of them, and of all.
+        own: Of each family the places.
+    """
+
+    at: Sequence[float]
+    end: Sequence[float]
+    counts: Sequence[int]
+    families: Sequence[Family]
+    known: tuple[float, float]
+    before: Sequence[int]
+    own: dict[Family, list[int]]
+
+    @classmethod
+    def of(cls, stops: Sequence[Stop], known: tuple[datetime, datetime] | None) -> _Timeouts:
+        at = [stop.at.timestamp() for stop in stops if stop.at is not None]
+        end = [stop.until.timestamp() for stop in stops if stop.until is not None]
+        counts = [stop.logged_count for stop in stops]
+        families = [stop.key.family for stop in stops]
+        own: dict[Family, list[int]] = {}
+        for place, family in enumerate(families):
+            own.setdefault(family, []).append(place)
+        ends = (known[0].timestamp(), known[1].timestamp()) if known else (min(at), max(at))
+        return cls(at, end, counts, families, ends, [0, *accumulate(counts)], own)
+
+    def within(self, low: float, high: float) -> int:
+        """Runs that timed out in a time."""
+        return self.before[bisect_right(self.at, high)] - self.before[bisect_left(self.at, low)]
+
+    def of_family(self, family: Family, low: float, high: float) -> int:
+        """The same of one strategy."""
+        places = self.own[family]
+        first = bisect_left(places, low, key=self.at.__getitem__)
+        return sum(self.counts[place] for place in places[first : bisect_right(places, high, key=self.at.__getitem__)])
+
+
+def mark_stalls(stops: list[Stop], known: tuple[datetime, datetime] | None = None) -> list[Stop]:
+    """Marks the timeouts of each stall with its number: unrelated rules do not run away together.
+
+    A stall shows where three strategies or more time out within two minutes, and those beside the strategy that has most of
+    them are more than a Poisson process of the usual rate brings together in one of a hundred such windows (a scan statistic;
+    Naus, *JASA* 60, 1965, bounded by the sum over all places where two minutes may begin). Such moments with no more than ten
+    minutes between them are one stall: an event loop may stand still again and again. It begins and ends where the next timeout
+    is farther off than three minutes, or than a stranger is with a chance of one in twenty. All timeouts in between are its own,
+    but for those of a strategy that times out about as often around it: they are not excused.
+
+    Args:
+        stops: Oldest first, those without a time last.
+        known: Time in which all of them are known; else that from the first to the last.
+    """
+    places = [place for place, stop in enumerate(stops) if stop.kind == "timeout" and stop.at is not None]
+    if not places:
+        return stops
+    found = _Timeouts.of([stops[place] for place in places], known)
+    spans: list[Span] = []
+    for _ in range(_ROUNDS):
+        again = _joined(found, [*spans, *_dense(found, spans)])
+        again = _joined(found, [_fitted(found, span, again) for span in again])
+        if again == spans:
+            break
+        spans = again
+    marked = {
+        places[place]: number for number, span in enumerate(spans) for place in _members(found, span, spans)
+    }  # fmt: skip
+    return [replace(stop, stall=marked[place]) if place in marked else stop for place, stop in enumerate(stops)]
+
+
+def _dense(found: _Timeouts, closed: Sequence[Span]) -> list[Span]:
+    """Two minutes each in which timeouts of several strategies meet more closely than by chance."""
+    from scipy import special
+
+    dense: list[Span] = []
+    first = 0
+    counts: Counter[Family] = Counter()
+    chance = _CHANCE / found.before[-1]
+    for last, family in enumerate(found.families):
+        counts[family] += found.counts[last]
+        while found.at[last] - found.at[first] > STALL.total_seconds():
+            counts[found.families[first]] -= found.counts[first]
+            first += 1
+        present = +counts
+        if len(present) < STRATEGIES:
+            continue
+        [(most, count)] = present.most_common(1)
+        others = present.total() - count
+        of_all, of_most = (_rate(found, found.at[last], closed, whose) for whose in (None, most))
+        usual = max(of_all - of_most, 0.0) * STALL.total_seconds()
+        # The chance of at least so many.
+        if float(special.pdtrc(others - 1, usual)) <= chance:
+            dense.append((first, last))
+    return dense
+
+
+def _rate(found: _Timeouts, moment: float, closed: Sequence[Span], family: Family | None = None) -> float:
+    """Timeouts per second around a moment, of all or of one strategy."""
+    count, seconds = _around(found, moment, closed, family)
+    return count / seconds if seconds > 0 else 0.0
+
+
+def _rate_of_new(found: _Timeouts, moment: float, closed: Sequence[Span]) -> float:
+    """The same of strategies that were not seen around it: as many per second as were seen once (Good, *Biometrika* 40, 1953)."""
+    counted = [_around(found, moment, closed, family) for family in found.own]
+    return sum(count == 1 for count, _ in counted) / counted[0][1] if counted[0][1] > 0 else 0.0
+
+
+def _around(found: _Timeouts, moment: float, closed: Sequence[Span], family: Family | None = None) -> tuple[int, float]:
+    """Timeouts around a moment and the seconds they are of, stalls and what may be of the same one left out.
+
+    Of a time that is not known, as before the window, nothing is counted and no second either.
+    """
+    far, near = _FAR.total_seconds(), APART.total_seconds()
+    low, high = max(moment - far, found.known[0]), min(moment + far, found.known[1])
+    left_out = sorted([(moment - near, moment + near), *((found.at[a], found.end[b]) for a, b in closed)])
+    count, seconds, reached = 0, 0.0, low
+    for begin, end in [*left_out, (high, high)]:
+        stop = min(begin, high)
+        if stop > reached:
+            seconds += stop - reached
+            inside = math.nextafter(reached, math.inf), math.nextafter(stop, -math.inf)
+            count += found.within(*inside) if family is None else found.of_family(family, *inside)
+        reached = max(reached, end)
+    return count, seconds
+
+
+def _joined(found: _Timeouts, spans: Sequence[Span]) -> list[Span]:
+    """Spans with no more than ten minutes between them are one."""
+    joined: list[Span] = []
+    for first, last in sorted(spans):
+        if joined and found.at[first] - found.end[joined[-1][1]] <= APART.total_seconds():
+            joined[-1] = joined[-1][0], max(joined[-1][1], last)
+        else:
+            joined.append((first, last))
+    return joined
+
+
+def _fitted(found: _Timeouts, span: Span, closed: Sequence[Span]) -> Span:
+    """A span up to where the next timeout may be a stranger's, and without strangers at its ends.
+
+    One of a strategy that times out at other times too has to be as near as the stall's own timeouts are to each other.
+    """
+    first, last = span
+    middle = (found.at[first] + found.at[last]) / 2
+    new = _rate_of_new(found, middle, closed)
+    near = min(_EDGE.total_seconds(), -math.log1p(-_STRANGER) / new if new else math.inf)
+    inside = found.before[last + 1] - found.before[first]
+    reach = reach_beyond(inside, timedelta(seconds=found.end[last] - found.at[first]))
+    nearer = min(near, reach.total_seconds() if reach else 0.0)
+
+    def is_own(place: int, gap: float) -> bool:
+        return gap <= nearer or (gap <= near and not _rate(found, middle, closed, found.families[place]))
+
+    # Two minutes that are dense may begin with a stranger.
+    while first < last and not is_own(first, found.at[first + 1] - found.end[first]):
+        first += 1
+    while first < last and not is_own(last, found.at[last] - found.end[last - 1]):
+        last -= 1
+    while first > 0 and is_own(first - 1, found.at[first] - found.end[first - 1]):
+        first -= 1
+    while last + 1 < len(found.at) and is_own(last + 1, found.at[last + 1] - found.end[last]):
+        last += 1
+    return first, last
+
+
+def _members(found: _Timeouts, span: Span, closed: Sequence[Span]) -> list[int]:
+    """Those of a span, but for strategies of which as many are usual in such a time as are not."""
+    begin, end = found.at[span[0]], found.end[span[1]]
+    counts: Counter[Family] = Counter()
+    for place in range(span[0], span[1] + 1):
+        counts[found.families[place]] += found.counts[place]
+    own = {
+        family
+        for family, count in counts.items()
+        if 2 * (end - begin) * _rate(found, (begin + end) / 2, closed, family) < count
+    }
+    return [place for place in range(span[0], span[1] + 1) if found.families[place] in own]
+
+
+GAP = timedelta(minutes=30)
+"""A pause longer than this ends a burst."""
+MOST_LISTED = 20_000
+"""Stopped runs of a window that are held one by one; of more, those of a minute are held together."""
+
+
+def stopped(
+    lake: Warehouse, since: datetime | None, until: datetime | None, *, most_listed: int = MOST_LISTED
+) -> list[Stop]:
+    """Every limit, timeout and canary run of the window, and those with unknown codes, oldest first; a stall's are marked.
+
+    Args:
+        lake: Where they are.
+        since, until: The window, UTC.
+        most_listed: Above so many, those of a version within one minute are one `Stop`.
+    """
+    minutes = lake.run("stops_by_minute", since=since, until=until)
+    many = len(minutes) > 0 and int(minutes["logged_count"].sum()) > most_listed
+    found = [
+        Stop(
+            key_of(row["realm_id"], row["strategy"], row["strategy_version"]),
+            row["kind"],
+            _moment(row["first_at" if many else "created_at"]),
+            text_or_none(row["only_user" if many else "external_user_id"]),
+            text_or_none(row["error_code"]),
+            **(_minute(row) if many else {"execution_id": str(row["execution_id"])}),
+        )
+        for row in records(minutes if many else lake.run("limit_runs", since=since, until=until))
+    ]
+    found.sort(key=lambda stop: (stop.at is None, stop.at or datetime.min))
+    return mark_stalls(found, (since, until) if since and until else None)
+
+
+def _minute(row: dict[str, Any]) -> dict[str, Any]:
+    users = row["users"]
+    return {
+        "logged_count": int(row["logged_count"]),
+        "last": _moment(row["last_at"]),
+        "users": frozenset(users if users is not None else ()),
+    }
+
+
+def bursts(stops: Sequence[Stop]) -> list[Burst]:
+    """Stops as bursts: one per version and kind until a pause of 30 minutes, each stall across versions; oldest first."""
+    groups: dict[tuple[Any, ...], list[list[Stop]]] = {}
+    for stop in stops:
+        if stop.at is None:
+            continue
+        lane = ("stall", None, stop.stall) if stop.stalled else (stop.kind, stop.key, None)
+        runs = groups.setdefault(lane, [])
+        before = runs[-1][-1].until if runs else None
+        if before is None or (stop.at - before > GAP and not stop.stalled):
+            runs.append([])
+        runs[-1].append(stop)
+    found = [_burst(lane[0], lane[1], group) for lane, several in groups.items() for group in several]
+    return sorted(found, key=lambda burst: (burst.since, burst.kind))
+
+
+def _burst(kind: str, key: Key | None, group: list[Stop]) -> Burst:
+    first = min(stop.at for stop in group if stop.at)
+    last = max(stop.until for stop in group if stop.until)
+    users, alone = users_of(group)
+    families = {stop.key.family for stop in group}
+    return Burst(kind, key, first, last, stop_count(group), users, len(families), alone)
+
+
+def _moment(value: Any) -> datetime | None:
+    # NaT, which stands for NULL in a frame, differs from itself.
+    return value.to_pydatetime() if value is not None and value == value else None

@@ -1,0 +1,1 @@
+"""What moved points: search of a window, versions and their trials, groups, baselines."""

@@ -1,0 +1,435 @@
+"""Everything that happened to a strategy in a window, each with what caused it, in the order of the points it moved.
+
+A version is blamed or acquitted by trying the program before it on what its runs read, not by comparing two groups of runs. What
+is left are points under one and the same program: what moves there came with the inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics.estimates.estimate import Estimate
+from analytics.findings.post_mortem.activations import Activation
+from analytics.findings.post_mortem.change_points import DAY, LEAST_ROWS, slope, slope_or_step, trend_p
+from analytics.findings.post_mortem.finding import Cause, Incident, Step, rank_findings, sum_of, weighed_by_points
+from analytics.findings.post_mortem.groups import Runs, Side, as_number, as_time, run_estimate
+from analytics.findings.post_mortem.one_program import OneProgram, one_program
+from analytics.findings.post_mortem.search import Search
+from analytics.findings.post_mortem.version_changes import VersionChange, amounts_moved, change_of_points, rollback
+from analytics.findings.replay.trials import VersionTrial
+from analytics.findings.replay.version_pairs import Pairs
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from analytics.findings.post_mortem.groups import Floats, Ints
+
+_TOLD = 3e-5
+"""Largest chance of a moment at which points moved, for it to be told: a page has many stories beside which it may stand."""
+_WIDE = timedelta(hours=36)
+"""Range of a moment from which on it may have been none."""
+_SHORTLY = timedelta(hours=6)
+_DRIFT = 3e-5
+"""Largest chance of a drift that no moment of change was found for."""
+_MANY = 0.02
+"""Share of the runs whose failing leaves no sample of the others, and that must end in a case for its coming or going to tell."""
+_MOST_TRIALS = 12
+"""Versions of a window that are tried, the latest ones."""
+
+
+class Causes:
+    """The findings of a window, with programs.
+
+    Args:
+        runs: The family's logged runs to ``until``.
+        since, until: The window in question.
+        pairs: Tries versions on each other.
+    """
+
+    def __init__(self, runs: Runs, since: datetime, until: datetime, pairs: Pairs) -> None:
+        self.runs, self.since, self.until, self.pairs = runs, since, until, pairs
+        self.search = Search(runs, since, until)
+
+    # ---- evidence --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def trials(self) -> list[tuple[VersionChange, VersionTrial]]:
+        """Every version that ran in the window and began in it or in the week before, on trial; oldest first."""
+        live = [change for change in self.search.changes if change.span.last >= self.since]
+        found = []
+        for change in live[-_MOST_TRIALS:]:
+            before = self.runs.side(change.earlier.label, change.before)
+            found.append((change, self.pairs.trial(before, self.runs.side(change.label, change.after))))
+        return found
+
+    @cached_property
+    def failing(self) -> list[Incident]:
+        """Codes that fail more runs than before, with the version that they came with or that alone fails so."""
+        return [self._with_trial(item) for item in self.search.failures()]
+
+    @cached_property
+    def verdicts(self) -> list[VersionTrial]:
+        """The trials, but for versions that pay their runs the same and fail others: those are not the same."""
+        ours = {id(item.trial): item.code for item in self.failing if item.trial is not None}
+        return [
+            replace(
+                trial,
+                verdict="cannot tell",
+                reason=f"runs fail with {ours[id(trial)]} since it came, and leave no trace",
+            )
+            if trial.verdict == "same" and id(trial) in ours
+            else trial
+            for _, trial in self.trials
+        ]
+
+    @cached_property
+    def level(self) -> OneProgram | None:
+        """All runs as one program pays them; None where no program tells that, or there is one only."""
+        programs: dict[str, Side] = {}
+        for _, trial in self.trials:
+            programs.setdefault(trial.before.label, trial.before)
+        for _, trial in reversed(self.trials):
+            programs.setdefault(trial.after.label, trial.after)
+        return one_program(self.runs, self.search.scope, self.pairs, programs)
+
+    # ---- stories ---------------------------------------------------------------------------------------------------
+
+    def findings(self) -> list[Incident]:
+        """All of them: what began in the window before what began earlier, and of these the most points first."""
+        failing = self.failing
+        versions = self._versions(failing)
+        found = [*versions, *failing]
+        data = self._data(versions, failing)
+        found += [data] if data is not None else []
+        slower = self.search.slower(self.search.changes)
+        found += [slower] if slower is not None else []
+        found = [weighed_by_points(item) for item in found]
+        return sorted(found, key=lambda item: (not self.is_recent(item), rank_findings(item)))
+
+    def is_recent(self, found: Incident) -> bool:
+        """It began in the window, goes on in it, or has no moment."""
+        return found.since is None or found.since >= self.since or found.goes_on
+
+    def quiet(self) -> Incident:
+        """Nothing stands out: the window against the time before, and which versions stay undecided."""
+        self.search.version([change for change, _ in self.trials if change.span.first >= self.since])
+        found = self.search.quiet()
+        trials = self.verdicts
+        return replace(
+            found,
+            innocent=tuple(trial for trial in trials if trial.verdict == "same"),
+            open_trials=tuple(trial for trial in trials if trial.verdict == "cannot tell"),
+        )
+
+    def _with_trial(self, failing: Incident) -> Incident:
+        """Failures that began with a version, and what that pays for the runs that do not fail."""
+        for change, trial in self.trials:
+            if failing.border is not None and change.span == failing.border:
+                return replace(failing, trial=trial, cause="program")
+        return self._of_one_version(failing)
+
+    def _of_one_version(self, failing: Incident) -> Incident:
+        """Failures that no run before a version had, though the first of them came later: what it newly asks may be rare.
+
+        What happens at midnight only is not seen of a version that came in the morning. A stall hits whatever is live.
+        """
+        runs = self.runs
+        if failing.border is not None or failing.since is None or failing.code in (None, "DSL_TIMEOUT"):
+            return failing
+        failed = runs.code == runs.codes.index(failing.code)
+        labels = np.unique(runs.label[failed])
+        for change, trial in self.trials:
+            if len(labels) == 1 and runs.labels[labels[0]] == change.label and change.span.first <= failing.since:
+                return replace(failing, only_of=change.span, trial=trial, cause="unknown")
+        return failing
+
+    def _versions(self, failing: list[Incident]) -> list[Incident]:
+        """The versions that pay otherwise; those of one series as one.
+
+        Where failures came with a version that pays the other runs as before, they are the story: the runs that are left are no
+        sample of who plays.
+        """
+        told: list[Incident] = []
+        taken: set[Activation] = set()
+        for change, trial in self.trials:
+            began_to_fail = any(item.border == change.span for item in failing)
+            survivors_are_same = trial.verdict != "differs" and trial.forward is not None and trial.forward.is_telling
+            if change.span in taken or (began_to_fail and survivors_are_same):
+                continue
+            found = self._version(change, trial)
+            if found is None:
+                continue
+            series = self._series(found, change, trial)
+            taken |= {step.span for step in series.steps}
+            if (at := _same_version(told, series)) is not None:
+                told[at] = _again(told[at], series)
+            else:
+                told.append(series)
+        return told
+
+    def _version(self, change: VersionChange, trial: VersionTrial) -> Incident | None:
+        if trial.verdict == "same":
+            return None
+        if trial.verdict == "differs":
+            found = self.search.with_version(change)
+            cause: Cause = "program"
+        else:
+            known = self.search.version([change])
+            if known is None:
+                return None
+            return self._not_tried(known, change, trial)
+        return replace(found, trial=trial, cause=cause, total=trial.difference)
+
+    def _not_tried(self, found: Incident, change: VersionChange, trial: VersionTrial) -> Incident:
+        """Points moved with a version that could not be tried: its program is the likely cause where nothing else moved.
+
+        A case that pays one other amount in nearly all of its runs is the program's doing whoever plays, and so is one that the
+        program does not have any more, or has anew.
+        """
+        before, after = found.before, found.after
+        if before is None or after is None:
+            return replace(found, trial=trial, cause="unknown")
+        alike = self.pairs.alike(before, after)
+        gone, new = self._cases_apart(before, after)
+        is_program = change.is_amount or bool(gone or new) or (alike is not None and alike.are_alike)
+        cause: Cause = "program" if is_program else "unknown"
+        return replace(found, trial=trial, cause=cause, alike=alike, gone=gone, new=new)
+
+    def _cases_apart(self, before: Side, after: Side) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Cases that enough runs reached and that the other version's program does not name."""
+        old, new = self.pairs.ways(before, after)
+        if old is None or new is None:
+            return (), ()
+        named = [
+            {node.case_name for node in of.definition.outline.nodes if node.case_name is not None} for of in (old, new)
+        ]
+        gone = tuple(name for name in _reached(before) if name in named[0] and name not in named[1])
+        return gone, tuple(name for name in _reached(after) if name in named[1] and name not in named[0])
+
+    def _series(self, found: Incident, change: VersionChange, trial: VersionTrial) -> Incident:
+        """The versions that came after it, while the version before the series has not come back."""
+        if trial.verdict != "differs" or trial.basis != "its runs" or found.before is None:
+            return found
+        steps = [Step(change.span, trial)]
+        back: Activation | None = None
+        for later in self.search.spans:
+            if later.first <= change.span.first or later.label == change.label or later.first >= self.until:
+                continue
+            if later.label == change.earlier.label:
+                if later.first >= change.span.last or later.last > change.span.last:
+                    back = later
+                    break
+                continue
+            rows = self.runs.where(
+                self.runs.between(later.first, as_number(min(later.last, self.until)) + 1), later.label
+            )
+            own = self.pairs.trial(found.before, self.runs.side(later.label, rows))
+            if own.verdict == "cannot tell":
+                break
+            before_it = next((of for other, of in self.trials if other.span == later), None)
+            steps.append(Step(later, own, before_it))
+        if len(steps) < 2:
+            return found
+        total = sum_of([step.trial.difference for step in steps])
+        ended = found.rollback if found.rollback is not None else back
+        if ended is None:
+            ended = rollback(self.search.spans, steps[-1].span, change.earlier.label)
+            ended = ended if ended is not None and ended.label == change.earlier.label else None
+        return replace(found, steps=tuple(steps), total=total, rollback=ended)
+
+    def _data(self, versions: list[Incident], failing: list[Incident]) -> Incident | None:
+        """Points that moved without a version, as far as that can be told apart."""
+        level = self.level
+        search = self.search
+        if level is not None:
+            search = Search(self.runs, self.since, self.until, level=level.runs)
+            search.spans = self.search.spans
+        if level is None and len({change.label for change, _ in self.trials}) and not self._is_apart(search, versions):
+            return None
+        lost = [other for other in failing if other.border is not None and _share(other) >= _MANY]
+        is_told = search.moved is not None and search.moved.p < _TOLD
+        found = (search.data() if is_told else None) or (None if lost else self._drifting(search))
+        if found is None:
+            self.search.undecided = self.search.undecided or search.undecided
+            return None
+        # The failing runs are missing among those that are paid since: the rest is no sample of who plays.
+        if any(not _is_before(found, other) for other in lost):
+            return None
+        begun = min((when for other in lost if (when := other.since_low or other.since)), default=None)
+        if begun is not None and found.since is not None and (found.until is None or found.until >= begun):
+            found = self._before_failures(search, found, as_number(found.since), as_number(begun))
+            if found is None:
+                return None
+        if level is None:
+            blamed = self._near(found)
+            if blamed is not None:
+                return None if any(item.border == blamed.border for item in versions) else blamed
+        innocent = tuple(
+            trial
+            for (change, _), trial in zip(self.trials, self.verdicts, strict=True)
+            if trial.verdict == "same" and search.moved is not None and search.coincide(change.span.first, search.moved)
+        )
+        if innocent or level is not None:
+            found = replace(found, border=None)
+        means = None if level is None else (level.label, *_means(level.runs, found))
+        return replace(found, cause="inputs", innocent=innocent, is_one_program=level is not None, level=means)
+
+    def _before_failures(self, search: Search, found: Incident, since: int, begun: int) -> Incident | None:
+        """A change that goes on while runs are lost, by those before the first was lost; None where they do not show it."""
+        level = search.level
+        before, after = (level.where(level.between(*span)) for span in ((since - 7 * DAY, since), (since, begun)))
+        if np.count_nonzero(level.paid[after]) < LEAST_ROWS:
+            return None
+        change, matched, is_amount = change_of_points(level, before, after)
+        if not (change.is_significant and (matched or is_amount)) or found.after is None:
+            return None
+        return replace(found, after=self.runs.side(found.after.label, after), points=change)
+
+    def _is_apart(self, search: Search, versions: list[Incident]) -> bool:
+        """Without one program to look through: the change is there within single versions, or no version is suspected."""
+        return search.is_within or not versions
+
+    def _near(self, found: Incident) -> Incident | None:
+        """A version that came when points moved, or shortly before or after, unless it is acquitted.
+
+        Of two things that happen within hours, and of which one could not be tried, the log does not tell which it was.
+        """
+        if found.since_low is None or found.since_high is None:
+            return None
+        reach = max(_SHORTLY, found.since_high - found.since_low)
+        for change, trial in self.trials:
+            begun = change.span.first
+            is_near = found.since_low - reach <= begun <= found.since_high + reach
+            # A stretch that ends where a version came is what went before it: the version is the change.
+            is_end = found.until is not None and abs(found.until - begun) <= _SHORTLY
+            if (is_near or is_end) and trial.verdict != "same":
+                version = self.search.with_version(change)
+                if trial.verdict == "differs":
+                    return replace(version, trial=trial, cause="program", total=trial.difference)
+                return self._not_tried(version, change, trial)
+        return None
+
+    def _drifting(self, search: Search) -> Incident | None:
+        """Points that moved at no moment, but day after day, under one program."""
+        level, inside = search.level, search.inside
+        rows = np.arange(search.scope.start, search.scope.stop)
+        paid = rows[level.paid[rows]]
+        if len(np.unique(level.label[paid])) > 1 or trend_p(level.time[paid], level.points[paid]) >= _DRIFT:
+            return None
+        drift = slope(level, rows)
+        if drift is None or slope_or_step(level.time[paid], level.points[paid]) == "step":
+            return None
+        middle = inside.start if len(paid[paid < inside.start]) >= LEAST_ROWS else int(rows[len(rows) // 2])
+        before, after = rows[rows < middle], rows[rows >= middle]
+        change, is_matched, _ = change_of_points(level, before, after)
+        if not (change.is_significant and is_matched):
+            return None
+        return Incident(
+            "data",
+            self.runs.side("before", before),
+            self.runs.side("this window" if middle == inside.start else "since then", after),
+            change,
+            since=as_time(level.time[after[0]]),
+            since_low=as_time(level.time[rows[0]]),
+            since_high=as_time(level.time[after[0]]),
+            slope=drift,
+        )
+
+    def drift(self, found: Incident, field: tuple[Ints, Floats] | None) -> Incident:
+        """Points that moved little by little have no moment: what is told is how fast.
+
+        Args:
+            found: Points that moved without a version.
+            field: Times and values of the input that moved most, which shows it more clearly than points; None for none.
+        """
+        level = self.runs if self.level is None else self.level.runs
+        rows = np.arange(self.search.scope.start, self.search.scope.stop)
+        paid = rows[level.paid[rows]]
+        time, values = field if field is not None else (level.time[paid], level.points[paid])
+        seen = slope_or_step(time, values) if found.until is None else "step"
+        # Points alone vary so much that a step looks like a line now and then: only an input tells that it may have been one, and
+        # only where no narrow range holds the moment.
+        is_wide = found.since_low is not None and found.since_high is not None and (
+            found.since_high - found.since_low > _WIDE
+        )  # fmt: skip
+        if seen == "step" or (seen == "either" and (field is None or not is_wide)):
+            return found
+        drift = slope(level, rows)
+        return replace(found, slope=replace(drift, is_sure=seen == "drift")) if drift is not None else found
+
+    def is_other_amount(self, found: Incident) -> bool:
+        """Whether a case pays another amount in nearly all of its runs, under one and the same program."""
+        level = self.runs if self.level is None else self.level.runs
+        sides = [side for side in (found.before, found.after) if side is not None]
+        rows = [level.where(level.between(side.since, as_number(side.until) + 1)) for side in sides]
+        return len(rows) == 2 and len(np.unique(level.label[np.concatenate(rows)])) == 1 and amounts_moved(level, *rows)
+
+    def moved_by_inputs(self, quiet: Incident) -> Incident:
+        """A quiet window whose points differ from those before by more than chance (1 %), and one of whose inputs surely moved."""
+        start = self.search.level.time[self.search.inside.start]
+        return replace(
+            quiet, kind="data", cause="inputs", since=as_time(start), since_high=as_time(start), reason="",
+            since_low=as_time(self.search.runs.time[self.search.scope.start]),
+        )  # fmt: skip
+
+
+def _same_version(told: list[Incident], found: Incident) -> int | None:
+    """Place of the story of the same version beside the same earlier one: two that take turns are one story."""
+    for at, other in enumerate(told):
+        pairs = [[side.label if side else None for side in (one.before, one.after)] for one in (other, found)]
+        is_pair = pairs[0] == pairs[1] and not (other.steps or found.steps)
+        if is_pair and other.cause == found.cause and None not in (found.total, other.total, found.trial):
+            return at
+    return None
+
+
+def _again(first: Incident, found: Incident) -> Incident:
+    """A version that came again: the points of all its times, over when the last one is."""
+    assert found.border is not None and found.trial is not None  # noqa: S101  # a version that was tried has both
+    return replace(
+        first,
+        total=sum_of([first.total, found.total]),
+        rollback=found.rollback,
+        successor=found.successor,
+        again=(*first.again, Step(found.border, found.trial)),
+    )
+
+
+def _reached(side: Side) -> list[str]:
+    """Cases in which a share of the runs worth a word ended, the most first."""
+    counts = side.paid["case_name"].value_counts()
+    return [str(name) for name, count in counts.items() if count >= _MANY * len(side.paid)]
+
+
+def _share(failing: Incident) -> float:
+    """Share of the runs that fail with its code."""
+    assert failing.after is not None  # noqa: S101  # what fails has runs
+    rows = failing.after.rows
+    runs = run_estimate(rows).value
+    return float(((rows["status"] != "ok") & (rows["error_code"] == failing.code)).sum()) / runs if runs > 0 else 1.0
+
+
+def _is_before(one: Incident, other: Incident) -> bool:
+    """Whether one was over, or clearly began, before the other."""
+    begun = other.since_low or other.since
+    if begun is None or one.since is None:
+        return False
+    return (one.until is not None and one.until < begun) or (one.since_high is not None and one.since_high < begun)
+
+
+def _means(level: Runs, found: Incident) -> tuple[Estimate, Estimate]:
+    """Points per run under one program, before a change and after it."""
+    from analytics.estimates import estimators
+
+    told = []
+    for side in (found.before, found.after):
+        assert side is not None  # noqa: S101  # what moved has both
+        rows = level.where(level.between(side.since, as_number(side.until) + 1))
+        rows = rows[level.paid[rows]]
+        told.append(estimators.mean(level.points[rows], level.weight[rows], future=True))
+    return told[0], told[1]

@@ -1,0 +1,267 @@
+"""Which strategy is meant, by its name or a tag, and its logged runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from analytics.errors import UnknownNameError, UsageError, did_you_mean
+from analytics.lake import losses
+from analytics.warehouse.coverage import coverage
+from analytics.warehouse.warehouse import Warehouse, records
+from analytics.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_CODE = "(no code)"
+"""Stands for a failure whose ``errorCode`` is NULL."""
+
+_NAMES = "select distinct family_name from strategy_days where family_name is not null order by 1"
+_MOST_NAMES = 30
+
+_REPEATED = ("strategy_id", "status", "error_code", "external_game_id", "external_task_id", "external_user_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One strategy as people speak of it: all its versions.
+
+    Attributes:
+        realm: Tenant; ``None`` is the NULL realm.
+        name: Family name; the strategy id where no definition tells one.
+        is_named: The name comes from a definition.
+        members: (strategy id, version), oldest version first.
+        defined: Those of them whose definition the lake holds.
+    """
+
+    realm: str | None
+    name: str
+    is_named: bool
+    members: tuple[tuple[str, int], ...]
+    defined: frozenset[tuple[str, int]]
+
+    @property
+    def strategy_ids(self) -> list[str]:
+        """Ids of all versions."""
+        return sorted({strategy for strategy, _ in self.members})
+
+
+def find_family(
+    lake: Warehouse,
+    *,
+    realm: str | None,
+    any_realm: bool = False,
+    family: str | None = None,
+    strategy: str | None = None,
+) -> Family:
+    """The strategy of a name or id.
+
+    Args:
+        lake: Where to look.
+        realm: Tenant; ``None`` is the NULL realm.
+        any_realm: Look in every realm; the name must then be in one only.
+        family: Name of the strategy.
+        strategy: Id of any of its versions.
+
+    Raises:
+        UsageError: Neither name nor id, or the name is in several realms.
+        UnknownNameError: Nothing of that name was ever logged or defined.
+    """
+    if not family and not strategy:
+        raise UsageError(
+            "which strategy?",
+            hint="give --family NAME or --strategy ID; this lists them: "
+            'strategy-analytics query --all-realms "select distinct realm_id, family_name from strategy_days"',
+        )
+    rows = records(lake.run("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
+    wanted = family or strategy
+    if not rows:
+        known = [row[0] for row in lake.asked(lambda: lake.connection.execute(_NAMES).fetchall())]
+        listed = ", ".join(repr(name) for name in known[:_MOST_NAMES])
+        nameless = "none, for names come from definitions and the lake holds none of them: give --strategy ID"
+        raise UnknownNameError(
+            f"no strategy {wanted!r} in this realm of the lake",
+            hint=f"{losses.perhaps(lake.lost())}{did_you_mean(wanted, known)}known: {listed or nameless}",
+            name=wanted,
+        )
+    realms = {row["realm_id"] for row in rows}
+    if len(realms) > 1:
+        raise UsageError(
+            f"{wanted!r} is the name of a strategy in {len(realms)} realms",
+            hint="say which: --realm NAME, or --no-realm",
+        )
+    names = [row["family_name"] for row in rows if row["family_name"] is not None]
+    members = [(str(row["strategy_id"]), int(row["strategy_version"])) for row in rows]
+    return Family(
+        realm=next(iter(realms)),
+        name=names[0] if names else str(wanted),
+        is_named=bool(names),
+        members=tuple(sorted(set(members), key=lambda member: (member[1], member[0]))),
+        defined=frozenset(m for m, row in zip(members, rows, strict=True) if row["has_definition"]),
+    )
+
+
+def family_runs(lake: Warehouse, family: Family, since: datetime, until: datetime) -> pd.DataFrame:
+    """Logged runs of a family in a window, oldest first, with ``label`` (``v3``) and ``window_rate``. Grain: logged run.
+
+    Texts that repeat are categoricals: a selection then copies a small number for each row and not its text.
+    """
+    asked = {"realm": family.realm, "strategy_ids": family.strategy_ids, "since": since, "until": until}
+    table = lake.table("strategy_runs", **asked)
+    for name in _REPEATED:
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].dictionary_encode())
+    rows: pd.DataFrame = table.to_pandas()
+    # Categories in the order of text, so that a group by names groups in the order it would have for texts.
+    for name in _REPEATED:
+        rows[name] = rows[name].cat.set_categories(sorted(rows[name].cat.categories))
+    rows["label"] = labels_of(rows, family)
+    codes = rows["error_code"].cat
+    if NO_CODE not in codes.categories:
+        rows["error_code"] = codes.set_categories(sorted([*codes.categories, NO_CODE]))
+    rows["error_code"] = rows["error_code"].where(rows["error_code"].notna() | (rows["status"] == "ok"), NO_CODE)
+    window = Window(since, until)
+    rows["window_rate"] = coverage(lake, window).smallest_rate
+    return rows
+
+
+def labels_of(rows: pd.DataFrame, family: Family) -> pd.Categorical:
+    """``v3`` for each row; with the beginning of the id where two ids have the same version number.
+
+    Args:
+        rows: ``strategy_id`` (categorical), ``strategy_version``.
+        family: Knows which ids there are.
+    """
+    import numpy as np
+    import pandas as pd
+
+    # Two ids may carry the same version number, after an import: then the number alone would mix two programs.
+    doubled = {v for v in {v for _, v in family.members} if sum(version == v for _, version in family.members) > 1}
+    ids, (numbers, versions) = rows["strategy_id"].cat, pd.factorize(rows["strategy_version"])
+    pairs, places = np.unique(ids.codes.to_numpy(np.int64) * max(len(versions), 1) + numbers, return_inverse=True)
+    names = []
+    for pair in pairs.tolist():
+        strategy, version = ids.categories[pair // len(versions)], versions[pair % len(versions)]
+        names.append(f"v{version} ({str(strategy)[:8]})" if version in doubled else f"v{version}")
+    return pd.Categorical(names, categories=sorted(set(names))).take(places)
+
+
+TAG = "tag:"
+"""Stands before the name of an experiment's tag, for it not to be taken for a strategy's name."""
+
+_TAGS = "select distinct experiment_tag from definitions where experiment_tag is not null order by 1"
+
+
+def find_group(lake: Warehouse, name: str, *, realm: str | None, any_realm: bool = False) -> Family:
+    """The strategy of a name, or the versions of one strategy that carry an experiment's tag.
+
+    Args:
+        lake: Where to look.
+        name: Of a strategy; of a tag, where no strategy has that name or ``tag:`` stands before it; or an id of any version.
+        realm: Tenant; ``None`` is the NULL realm.
+        any_realm: Look in every realm; the name must then be in one only.
+
+    Raises:
+        UsageError: It is the name of a strategy and a tag in one, the tag is on several strategies, or it is in several realms.
+        UnknownNameError: Nothing is called so.
+    """
+    named = _named(lake, name, realm, any_realm)
+    tagged = _tagged(lake, name.removeprefix(TAG), realm, any_realm) if named is None or name.startswith(TAG) else None
+    if named is not None and tagged is not None:
+        raise UsageError(
+            f"{name!r} is the name of a strategy, and {tagged.name!r} an experiment's tag",
+            hint=f"say which by the id of any version: {named.strategy_ids[0]} or {tagged.strategy_ids[0]}",
+        )
+    if found := named or tagged:
+        return found
+    try:
+        return find_family(lake, realm=realm, any_realm=any_realm, strategy=name)
+    except UnknownNameError:
+        known = [*_first(lake, _NAMES), *(f"{TAG}{tag}" for tag in _first(lake, _TAGS))]
+        listed = ", ".join(repr(one) for one in known[:_MOST_NAMES])
+        raise UnknownNameError(
+            f"no strategy and no experiment tag {name!r} in this realm of the lake",
+            hint=f"{did_you_mean(name, known)}known: {listed or 'none, for names come from definitions: give an id'}",
+            name=name,
+        ) from None
+
+
+def find_other(lake: Warehouse, first: Family, name: str) -> Family:
+    """What a strategy is to be compared with, of the same tenant.
+
+    Args:
+        lake: Where to look; where it shows other tenants, theirs are told from names that nobody has.
+        first: The strategy.
+        name: As ``find_group`` takes it.
+
+    Raises:
+        UsageError: It is the same strategy, shares a version with it, or is another tenant's.
+        UnknownNameError: Nothing is called so.
+    """
+    try:
+        found = find_group(lake.scoped([first.realm]), name, realm=first.realm)
+    except UnknownNameError:
+        elsewhere = _elsewhere(lake, name)
+        if not elsewhere:
+            raise
+        raise UsageError(
+            f"{first.name!r} and {name!r} are strategies of different tenants: {_realm(first.realm)} and "
+            f"{', '.join(_realm(realm) for realm in elsewhere)}",
+            hint="who plays and what is sent is another matter there: compare two strategies of one tenant",
+        ) from None
+    shared = set(first.members) & set(found.members)
+    if shared == set(first.members) == set(found.members):
+        raise UsageError(
+            f"{first.name!r} would be compared with itself",
+            hint="name another strategy, or its versions with --baseline v1",
+        )
+    if shared:
+        raise UsageError(
+            f"{first.name!r} and {found.name!r} share {', '.join(f'v{version}' for _, version in sorted(shared))}: the same "
+            "runs would be on both sides",
+            hint="versions of one strategy are compared with --baseline v1",
+        )
+    return found
+
+
+def _named(lake: Warehouse, name: str, realm: str | None, any_realm: bool) -> Family | None:
+    try:
+        return find_family(lake, realm=realm, any_realm=any_realm, family=name)
+    except UnknownNameError:
+        return None
+
+
+def _tagged(lake: Warehouse, tag: str, realm: str | None, any_realm: bool) -> Family | None:
+    rows = records(lake.run("tagged_members", realm=realm, any_realm=any_realm, tag=tag))
+    if not rows:
+        return None
+    if len({row["realm_id"] for row in rows}) > 1:
+        raise UsageError(
+            f"the experiment tag {tag!r} is in {len({row['realm_id'] for row in rows})} realms",
+            hint="say which: --realm NAME, or --no-realm",
+        )
+    names = list(dict.fromkeys(str(row["family_name"]) for row in rows))
+    if len(names) > 1:
+        raise UsageError(
+            f"the experiment tag {tag!r} is on {len(names)} strategies: {', '.join(map(repr, names))}",
+            hint=f"compare them with each other: --family {names[0]!r} --against {names[1]!r}",
+        )
+    members = sorted({(str(row["strategy_id"]), int(row["strategy_version"])) for row in rows}, key=lambda m: m[::-1])
+    return Family(rows[0]["realm_id"], f"{TAG}{tag}", True, tuple(members), frozenset(members))
+
+
+def _elsewhere(lake: Warehouse, name: str) -> list[str | None]:
+    """Tenants in sight of whom a strategy or tag is called so."""
+    rows = records(lake.run("family_members", any_realm=True, family=name, strategy=name))
+    rows += records(lake.run("tagged_members", any_realm=True, tag=name.removeprefix(TAG)))
+    return list(dict.fromkeys(row["realm_id"] for row in rows))
+
+
+def _realm(realm: str | None) -> str:
+    return "no realm" if realm is None else f"realm {realm!r}"
+
+
+def _first(lake: Warehouse, statement: str) -> Iterable[str]:
+    return (str(row[0]) for row in lake.asked(lambda: lake.connection.execute(statement).fetchall()))

@@ -1,0 +1,174 @@
+"""The logged runs that are compared: two groups of rows, and their columns as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics.estimates import estimators
+from analytics.estimates.estimators import Estimate
+from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two groups of runs that are compared.
+
+    Attributes:
+        label: ``v2``, or "before".
+        strategy_id, strategy_version: The version; ``None`` when the group holds several.
+        since, until: First and last logged row, UTC.
+        rows: Its logged runs.
+    """
+
+    label: str
+    strategy_id: str | None
+    strategy_version: int | None
+    since: datetime
+    until: datetime
+    rows: pd.DataFrame
+
+    @property
+    def paid(self) -> pd.DataFrame:
+        """Ok runs whose points can be added up."""
+        return paid(self.rows)
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """Failed runs: all that there were."""
+        return self.rows[self.rows["status"] != "ok"]
+
+    @property
+    def values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Points and weights of ``paid``."""
+        rows = self.paid
+        return rows["points"].to_numpy(float), rows["sample_weight"].to_numpy(float)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Logged runs as arrays, oldest first: a million rows are looked at many times. Grain of every array: logged run.
+
+    Attributes:
+        frame: The rows themselves.
+        time: Microseconds since 1970, UTC.
+        points, weight, duration: As logged; NaN where there is none.
+        ok: The run did not fail.
+        paid: Ok, and its points can be added up.
+        label: Number of the version's label in ``labels``.
+        case: Number of the case; -1 for none.
+        code: Number of the error code in ``codes``; -1 for ok runs.
+    """
+
+    frame: pd.DataFrame
+    time: Ints
+    points: Floats
+    weight: Floats
+    duration: Floats
+    ok: Bools
+    paid: Bools
+    label: Ints
+    labels: tuple[str, ...]
+    case: Ints
+    code: Ints
+    codes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Runs:
+        """The arrays of some rows, as ``family_runs`` gives them."""
+        import pandas as pd
+
+        points = frame["points"].to_numpy(float, na_value=np.nan)
+        ok = (frame["status"] == "ok").to_numpy(bool)
+        label, labels = pd.factorize(frame["label"])
+        case, _ = pd.factorize(frame["case_name"])
+        failed = np.flatnonzero(~ok)
+        numbers, codes = pd.factorize(frame["error_code"].iloc[failed])
+        code = np.full(len(frame), -1, dtype=np.int64)
+        code[failed] = numbers
+        return cls(
+            frame,
+            frame["created_at"].dt.as_unit("us").astype("int64").to_numpy(),
+            points,
+            frame["sample_weight"].to_numpy(float, na_value=np.nan),
+            frame["duration_ms"].to_numpy(float, na_value=np.nan),
+            ok,
+            ok & np.isfinite(points),
+            label.astype(np.int64),
+            tuple(str(name) for name in labels),
+            case.astype(np.int64),
+            code,
+            tuple(str(name) for name in codes),
+        )
+
+    def between(self, since: datetime | int, until: datetime | int) -> slice:
+        """The rows of ``since <= t < until``."""
+        low, high = np.searchsorted(self.time, [as_number(since), as_number(until)])
+        return slice(int(low), int(high))
+
+    def where(self, span: slice, label: str | None = None) -> Ints:
+        """Row numbers of a slice, of one version if one is given."""
+        if label is None:
+            return np.arange(span.start, span.stop)
+        if label not in self.labels:
+            return np.empty(0, dtype=np.int64)
+        found: Ints = span.start + np.flatnonzero(self.label[span] == self.labels.index(label))
+        return found
+
+    def side(self, label: str, rows: Ints) -> Side:
+        """A group of rows."""
+        # A slice of the frame copies nothing; most groups are one.
+        whole = len(rows) > 0 and int(rows[-1]) - int(rows[0]) + 1 == len(rows)
+        return side(label, self.frame.iloc[int(rows[0]) : int(rows[-1]) + 1] if whole else self.frame.iloc[rows])
+
+
+def as_number(moment: datetime | int) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // MICROSECOND if isinstance(moment, datetime) else moment
+
+
+def as_time(number: int | np.integer) -> datetime:
+    """The moment of so many microseconds since 1970, UTC."""
+    return _EPOCH + int(number) * MICROSECOND
+
+
+def side(label: str, rows: pd.DataFrame) -> Side:
+    """A group of rows, with its version if it holds one only."""
+    pairs = rows[["strategy_id", "strategy_version"]].drop_duplicates()
+    known = [(str(strategy), int(version)) for strategy, version in pairs.itertuples(index=False)]
+    strategy, version = known[0] if len(known) == 1 else (None, None)
+    first, last = rows["created_at"].iloc[0], rows["created_at"].iloc[-1]
+    return Side(label, strategy, version, first.to_pydatetime(), last.to_pydatetime(), rows)
+
+
+def paid(rows: pd.DataFrame) -> pd.DataFrame:
+    """Ok rows with finite points."""
+    return rows[(rows["status"] == "ok") & np.isfinite(rows["points"].astype(float))]
+
+
+def run_estimate(rows: pd.DataFrame) -> Estimate:
+    """Estimated runs behind some logged rows: weights for those drawn, one for those kept.
+
+    Args:
+        rows: As ``family_runs`` gives them; ``window_rate`` bounds the runs when none was drawn.
+    """
+    drawn = rows["sample_weight"].to_numpy(float)[(rows["sampled"].astype(bool) & (rows["status"] == "ok")).to_numpy()]
+    if len(rows) and "window_rate" in rows:
+        rate = float(rows["window_rate"].min())
+    else:
+        rate = 1 / float(np.nanmax(drawn)) if np.isfinite(drawn).any() else DEFAULT_SAMPLE_RATE
+    return estimators.runs_of_rows(drawn, kept=len(rows) - len(drawn), rate=rate)

@@ -1,0 +1,245 @@
+"""Nodes whose outcome or values differ most between two groups of runs, corrected for looking at many.
+
+A node is one place in the program, found by alignment: an id that repeats is as many nodes as it has places, and a rule that
+an inserted one has shifted is still the same rule. A run comes by a place at most once, so its values are independent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics.estimates import comparisons
+from analytics.findings.post_mortem.groups import Side, side
+from analytics.findings.replay.recorded_inputs import Inputs, read_inputs
+from analytics.findings.replay.replay_run import answer_of, wraps
+from analytics.findings.replay.trace_variants import CONDITIONS, Variants, read
+from analytics.program import words
+from analytics.program.compare import compare
+from analytics.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+_COLUMNS = ("place", "type", "path", "what", "before_value", "after_value", "before_count", "after_count", "q")
+_NUMBERS = ("arith", "func_call", "assign_points", "set_points")
+_MOST = 20_000
+"""Runs of each side whose values are compared; more would tell ever smaller differences."""
+_LONGEST = 40
+_LEAST_ROWS = 10
+"""Rows of one version on both sides, for its nodes to be compared rather than those of two versions."""
+_SURE, _SURELY = 0.01, 1e-4
+"""Chance (q) of a field that moved, and of one that did so for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChanges:
+    """The nodes that both groups came by.
+
+    Attributes:
+        frame: Grain: node. ``place`` (in words), ``type``, ``path`` (of fields), ``what`` (``true``, ``median`` or
+            ``is <value>``), ``before_value, after_value`` (a share, or the median), ``before_count, after_count`` (logged runs
+            that came by), ``q`` (chance alone, Benjamini–Hochberg); most different first.
+        reason: Why there are none, in a sentence; empty otherwise.
+    """
+
+    frame: pd.DataFrame
+    reason: str = ""
+
+    @property
+    def moved_fields(self) -> list[str]:
+        """Fields whose values moved beyond chance, the clearest first."""
+        rows = self.frame[(self.frame["type"] == "field") & (self.frame["q"] < _SURE)]
+        return [str(path) for path in rows["path"]]
+
+    @property
+    def is_built_in(self) -> bool:
+        """What moved most is the wrapped built-in's answer, and nothing else that the program reads moved for certain."""
+        moved = self.moved_fields
+        surely = self.frame[(self.frame["type"] == "field") & (self.frame["q"] < _SURELY)]
+        others = [path for path in surely["path"] if not str(path).startswith("parent.")]
+        return bool(moved) and moved[0].startswith("parent.") and not others
+
+
+def alike(before: Side, after: Side) -> tuple[Side, Side]:
+    """The groups narrowed to one version each, where one holds several: nodes can only be compared between programs.
+
+    The version with enough rows on both sides that has most; without one the usual version of each side.
+    """
+    if before.strategy_id is not None and after.strategy_id is not None:
+        return before, after
+    counts = [group.rows["label"].astype(str).value_counts() for group in (before, after)]
+    both = {
+        str(name): min(int(count), int(counts[1][name])) for name, count in counts[0].items() if name in counts[1].index
+    }
+    best = max(both, key=lambda name: both[name], default=None)
+    usual = str(counts[0].index[0]), str(counts[1].index[0])
+    names = (best, best) if best is not None and both[best] >= _LEAST_ROWS else usual
+    old, new = (
+        side(whole.label, whole.rows[(whole.rows["label"] == name).to_numpy(bool)])
+        for whole, name in zip((before, after), names, strict=True)
+    )
+    return old, new
+
+
+def node_changes(lake: Warehouse, before: Side, after: Side, old: Variants | None, new: Variants | None) -> NodeChanges:
+    """Compare conditions by how often they hold, fields and amounts by their values.
+
+    Args:
+        lake: Where the runs are.
+        before, after: The two groups.
+        old, new: Their variants; None where a group holds several versions, or the lake lacks the program.
+    """
+    import pandas as pd
+
+    if old is None or new is None:
+        several = [side.label for side in (before, after) if side.strategy_id is None]
+        why = f"several versions ran in {' and '.join(several)}" if several else "a definition is not in the lake"
+        return NodeChanges(pd.DataFrame(columns=list(_COLUMNS)), why)
+    if doubts := [side.doubt for side in (old, new) if side.doubt]:
+        # The runs that do fit are those that took other ways: their values differ for that reason alone.
+        return NodeChanges(pd.DataFrame(columns=list(_COLUMNS)), " and ".join(doubts))
+    pairs = compare(old.definition.outline, new.definition.outline).pairs
+    found = [*_conditions(old, new, pairs), *_fields(lake, old, new), *_amounts(lake, old, new, pairs)]
+    frame = pd.DataFrame(found, columns=[*_COLUMNS[:-1], "p", "distance"])
+    frame["q"] = comparisons.adjusted(frame.pop("p").tolist())
+    frame = frame.sort_values(["q", "distance"], ascending=[True, False], kind="stable", ignore_index=True)
+    return NodeChanges(frame[list(_COLUMNS)], "" if len(frame) else "no node was come by in both groups")
+
+
+def _conditions(old: Variants, new: Variants, pairs: dict[int, int]) -> list[tuple[Any, ...]]:
+    from scipy import stats
+
+    counts = [_outcomes(side) for side in (old, new)]
+    found = []
+    for here, there in pairs.items():
+        (k0, n0), (k1, n1) = counts[0].get(here, (0, 0)), counts[1].get(there, (0, 0))
+        node = new.definition.outline.nodes[there]
+        if node.type in CONDITIONS and n0 and n1:
+            p = float(stats.fisher_exact([[k0, n0 - k0], [k1, n1 - k1]]).pvalue)
+            place = words.place(new.definition.outline, there)
+            found.append((place, node.type, None, "true", k0 / n0, k1 / n1, n0, n1, p, abs(k1 / n1 - k0 / n0)))
+    return found
+
+
+def _outcomes(side: Variants) -> dict[int, tuple[int, int]]:
+    """Position → logged runs in which it was true, and that came by."""
+    true: Counter[int] = Counter()
+    seen: Counter[int] = Counter()
+    for variant in side.found:
+        for position in variant.beside.positions:
+            seen[position] += variant.logged_count
+            true[position] += variant.logged_count * (position in variant.true)
+    return {position: (true[position], count) for position, count in seen.items()}
+
+
+def _fields(lake: Warehouse, old: Variants, new: Variants) -> list[tuple[Any, ...]]:
+    """Every field that both versions read, by its values; and what the wrapped built-in answered, where no rule read that."""
+    inputs = [read_inputs(lake, side, most=_MOST) for side in (old, new)]
+    found = []
+    if ("post", "parent.points") not in inputs[0].fields or ("post", "parent.points") not in inputs[1].fields:
+        answers = [_answered(group) for group in inputs]
+        tested = compared_values(answers[0], answers[1])
+        if tested:
+            found.append(("parent.points", "field", "parent.points", *tested))
+    for key in inputs[0].fields:
+        if key in inputs[1].fields:
+            at = [side.fields.index(key) for side in inputs]
+            texts = [[values[place] for values in side.values] for side, place in zip(inputs, at, strict=True)]
+            tested = compared_values(texts[0], texts[1])
+            if tested:
+                found.append((key[1], "field", key[1], *tested))
+    return found
+
+
+def field_values(
+    lake: Warehouse, ways: tuple[Variants | None, Variants | None], path: str
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Times (microseconds since 1970) and numbers of a field of both groups, oldest first; None where it holds no numbers."""
+    times: list[int] = []
+    numbers: list[float] = []
+    for group in ways:
+        inputs = read_inputs(lake, group, most=_MOST) if group is not None else None
+        at = [number for number, key in enumerate(inputs.fields) if key[1] == path] if inputs is not None else []
+        if inputs is None or not at:
+            return None
+        when = inputs.rows["created_at"].dt.as_unit("us").astype("int64").tolist()
+        for moment, row in zip(when, inputs.values, strict=True):
+            value = _number(row[at[0]] or "")
+            if value is not None:
+                times.append(moment)
+                numbers.append(value)
+    order = np.argsort(times, kind="stable")
+    return np.array(times, dtype=np.int64)[order], np.array(numbers)[order]
+
+
+def _answered(inputs: Inputs) -> list[str | None]:
+    """The built-in's points, where the runs were paid just that: no rule set others, none vetoed."""
+    if not wraps(inputs.variants.definition):
+        return []
+    passed = [answer_of(inputs.variants.definition, variant.beside)[1] for variant in inputs.used]
+    numbers = zip(inputs.rows["variant"].tolist(), inputs.rows["points"].tolist(), strict=True)
+    return [repr(points) for variant, points in numbers if passed[variant]]
+
+
+def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int]) -> list[tuple[Any, ...]]:
+    """Calculations and payments, by their values."""
+    nodes = new.definition.outline.nodes
+    both = [(here, there) for here, there in pairs.items() if nodes[there].type in _NUMBERS]
+    if not both:
+        return []
+    columns = [_read_places(lake, side, [pair[number] for pair in both]) for number, side in enumerate((old, new))]
+    found = []
+    for number, (_, there) in enumerate(both):
+        tested = compared_values([row[number] for row in columns[0]], [row[number] for row in columns[1]])
+        if tested:
+            found.append((words.place(new.definition.outline, there), nodes[there].type, None, *tested))
+    return found
+
+
+def _read_places(lake: Warehouse, side: Variants, positions: Sequence[int]) -> list[list[str | None]]:
+    """Of some runs, the JSON texts that the entries at some positions hold."""
+    wanted = {}
+    for variant in side.found:
+        entries = {position: entry for entry, position in enumerate(variant.beside.positions)}
+        if variant.beside.fits:
+            wanted[variant.key] = [entries.get(position) for position in positions]
+    share = min(1.0, _MOST / max(1, side.logged_count))
+    rows: list[list[str | None]] = read(lake, side, wanted, share=share)["field_values"].to_pylist()
+    return rows
+
+
+def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> tuple[Any, ...] | None:
+    """What, both values, both counts, p and distance; None when a side has too few."""
+    from scipy import stats
+
+    known = [[text for text in side if text is not None] for side in (old, new)]
+    counts = [len(side) for side in known]
+    if min(counts) < 2:
+        return None
+    numbers = [np.array([number for text in side if (number := _number(text)) is not None]) for side in known]
+    if all(len(side) >= 0.95 * count for side, count in zip(numbers, counts, strict=True)):
+        p = float(stats.ks_2samp(*numbers, method="asymp").pvalue)
+        middle = [float(np.median(side)) for side in numbers]
+        distance = abs(middle[1] - middle[0]) / max(abs(middle[0]), 1e-9)
+        return ("median", *middle, *counts, p, distance)
+    [(usual, _)] = Counter(known[0]).most_common(1)
+    hits = [side.count(usual) for side in known]
+    p = float(stats.fisher_exact([[hit, count - hit] for hit, count in zip(hits, counts, strict=True)]).pvalue)
+    shares = [hit / count for hit, count in zip(hits, counts, strict=True)]
+    said = usual if len(usual) <= _LONGEST else usual[: _LONGEST - 1] + "…"
+    return (f"is {said}", *shares, *counts, p, abs(shares[1] - shares[0]))
+
+
+def _number(text: str) -> float | None:
+    """A JSON number; None for any other value, and for one that no float holds."""
+    if text[:1] not in "-0123456789" or not text:
+        return None
+    number = float(json.loads(text, parse_int=float))
+    return number if np.isfinite(number) else None

@@ -1,0 +1,221 @@
+"""All that a post-mortem finds out about one strategy, each fact once: what the page, the summary and a notebook tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from analytics.findings.failures.causes import with_causes
+from analytics.findings.post_mortem import case_split as case_findings
+from analytics.findings.post_mortem.activations import Activation, activations
+from analytics.findings.post_mortem.baseline import Baseline, with_rows
+from analytics.findings.post_mortem.causes import Causes
+from analytics.findings.post_mortem.family import Family, family_runs
+from analytics.findings.post_mortem.finding import Cause
+from analytics.findings.post_mortem.groups import Runs
+from analytics.findings.post_mortem.incident import LOOK_BACK, RHYTHM, Incident, against_program, find_incident
+from analytics.findings.post_mortem.node_changes import NodeChanges, alike, field_values, node_changes
+from analytics.findings.post_mortem.version_changes import strength
+from analytics.findings.replay.counterfactual import Counterfactual, Replayed, Ways
+from analytics.findings.replay.replay_run import ReplayShare, replay_share, wraps
+from analytics.findings.replay.trials import VersionTrial
+from analytics.findings.replay.version_pairs import Pairs
+from analytics.lake.losses import Loss
+from analytics.warehouse.coverage import Coverage
+from analytics.warehouse.coverage import coverage as window_coverage
+from analytics.warehouse.warehouse import Warehouse
+from analytics.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SURE, _NO_CHANCE = 1.3, 1e-4
+"""Half-widths of the interval of a change (a chance of about 0.01), and the chance (q) of an input's, for a drift to be told."""
+
+
+class Inquiry:
+    """What happened to one strategy in a window.
+
+    Args:
+        lake: Where to look.
+        family: The strategy.
+        since, until: The window in question, UTC.
+        baseline: What to compare with; chosen when ``None``.
+    """
+
+    def __init__(
+        self, lake: Warehouse, family: Family, since: datetime, until: datetime, baseline: Baseline | None = None
+    ) -> None:
+        self.lake, self.family, self.since, self.until, self._baseline = lake, family, since, until, baseline
+        self._nodes: dict[tuple[int, int], NodeChanges] = {}  # sides are kept by the incidents that this object holds
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Logged runs of the family, from four weeks before the window to its end: earlier weekends tell a weekend."""
+        return family_runs(self.lake, self.family, self.since - RHYTHM, self.until)
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Logged runs of the family, from a week before the window to its end."""
+        return self.history[self.history["created_at"] >= self.since - LOOK_BACK]
+
+    @cached_property
+    def window(self) -> pd.DataFrame:
+        """Logged runs within the window."""
+        return self.runs[self.runs["created_at"] >= self.since]
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """How much of the window the lake holds."""
+        return window_coverage(self.lake, Window(self.since, self.until))
+
+    @cached_property
+    def lost(self) -> list[Loss]:
+        """What the lake has lost of the window and of what it is compared with."""
+        return self.lake.lost(Window(self.since - LOOK_BACK, self.until).days)
+
+    @cached_property
+    def spans(self) -> list[Activation]:
+        """When which version was live."""
+        return activations(self.runs)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """Versions tried on each other's runs."""
+        return Pairs(self.lake, self.family.realm)
+
+    @cached_property
+    def compared(self) -> Incident:
+        """What comparing groups of runs says, whatever their programs say."""
+        asked = with_rows(self._baseline, self.lake, self.family, self.history) if self._baseline else None
+        return find_incident(self.history, self.since, self.until, baseline=asked)
+
+    @cached_property
+    def causes(self) -> Causes:
+        """Everything that happened in the window, with the programs tried."""
+        return Causes(Runs.of(self.history), self.since, self.until, self.pairs)
+
+    @cached_property
+    def incident(self) -> Incident:
+        """What stands out: with a baseline that was asked for what differs from it, else what moved most points."""
+        if self.window.empty:
+            return Incident("nothing", None, None, None)
+        return with_causes(self._told(), self.lake, self.family, self.since, self.until)
+
+    def _told(self) -> Incident:
+        if self._baseline is not None:
+            return against_program(self.compared, self.pairs)
+        found = self.causes.findings()
+        if not found:
+            return self._drifted(self.causes.quiet())
+        first, *rest = found
+        return self._named(replace(first, also=tuple(other for other in rest if self.causes.is_recent(other))))
+
+    def _named(self, found: Incident) -> Incident:
+        """What moved points without a version: the built-in where its answers did and no input; a drift where it was no moment."""
+        if found.kind != "data" or not (found.before and found.after):
+            return found
+        nodes, sides = self._nodes_of(found), alike(found.before, found.after)
+        path = nodes.moved_fields[0] if nodes is not None and nodes.moved_fields else None
+        values = field_values(self.lake, self.pairs.ways(*sides), path) if path is not None else None
+        ways = self.pairs.variants(sides[1])
+        is_wrapped = ways is not None and bool(wraps(ways.definition))
+        is_built_in = nodes is not None and nodes.is_built_in
+        if is_wrapped and path is None:
+            # Nobody who plays makes a case pay another amount: neither rules nor what they read have changed.
+            is_built_in = self.causes.is_other_amount(found)
+        # Where no field shows what moved, it is the inputs or the built-in: what that answered is not known well enough.
+        cause: Cause = "built-in" if is_built_in else "unknown" if is_wrapped and path is None else found.cause
+        named = replace(found, cause=cause, wraps_built_in=is_wrapped)
+        return self.causes.drift(named, values)
+
+    def _drifted(self, quiet: Incident) -> Incident:
+        """What moved too slowly for any moment to stand out: points differ, under one version, and so does what came in."""
+        before, after = quiet.before, quiet.after
+        if before is None or after is None or quiet.points is None or strength(quiet.points) < _SURE:
+            return quiet
+        same = (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version)
+        if before.strategy_id is None or not same:
+            return quiet
+        nodes = self._nodes_of(quiet)
+        if nodes is None or not nodes.moved_fields or float(nodes.frame["q"].min()) > _NO_CHANCE:
+            return quiet
+        return self._named(self.causes.moved_by_inputs(quiet))
+
+    @property
+    def trials(self) -> list[VersionTrial]:
+        """Every version of the window beside the one before it; the one asked for where a baseline was."""
+        if self._baseline is not None:
+            return [self.incident.trial] if self.incident.trial is not None else []
+        return [] if self.window.empty else self.causes.verdicts
+
+    @property
+    def trial_of_sides(self) -> VersionTrial | None:
+        """Of the two versions that are compared; ``None`` where they are none."""
+        found = self.incident
+        if found.trial is not None or found.before is None or found.after is None:
+            return found.trial
+        sides = [(side.strategy_id, side.strategy_version) for side in (found.before, found.after)]
+        return next(
+            (
+                trial
+                for trial in self.trials
+                if sides == [(side.strategy_id, side.strategy_version) for side in (trial.before, trial.after)]
+            ),
+            None,
+        )
+
+    @cached_property
+    def cases(self) -> list[case_findings.Case]:
+        """Cases of both sides; none when there are no two sides."""
+        found = self.incident
+        return case_findings.compare_cases(found.before, found.after) if found.before and found.after else []
+
+    @cached_property
+    def split(self) -> case_findings.Split | None:
+        """Effect and mix, and what was overpaid: as the programs have it where they were tried; ``None`` without two sides."""
+        found = self.incident
+        if not (found.before and found.after):
+            return None
+        parts = case_findings.split(found.before, found.after)
+        if found.total is not None and found.kind == "version" and found.trial and found.trial.difference is not None:
+            return replace(parts, overpaid=found.total)
+        return parts
+
+    @property
+    def ways(self) -> Ways:
+        """How the runs of both sides went through their programs."""
+        return self.pairs.ways(self.incident.before, self.incident.after)
+
+    @cached_property
+    def counterfactual(self) -> Counterfactual:
+        """Each version's program on the other's inputs."""
+        return self.pairs.tried(self.incident.before, self.incident.after, both=True)
+
+    @property
+    def telling(self) -> Replayed | None:
+        """The counterfactual, where it covers enough of the runs to say how much was overpaid."""
+        forward = self.counterfactual.forward
+        return forward if forward is not None and forward.is_telling else None
+
+    @cached_property
+    def replays(self) -> ReplayShare:
+        """Whether the definitions give the logged runs again."""
+        return replay_share(self.lake, self.runs)
+
+    @cached_property
+    def nodes(self) -> NodeChanges | None:
+        """Conditions, fields and amounts that differ; ``None`` when there are no two sides."""
+        return self._nodes_of(self.incident)
+
+    def _nodes_of(self, found: Incident) -> NodeChanges | None:
+        """Mixed groups are compared by the version that both hold, or by the usual one of each."""
+        if not (found.before and found.after):
+            return None
+        before, after = alike(found.before, found.after)
+        key = (id(found.before), id(found.after))
+        if key not in self._nodes:
+            self._nodes[key] = node_changes(self.lake, before, after, *self.pairs.ways(before, after))
+        return self._nodes[key]

@@ -1,0 +1,337 @@
+"""The search for what stands out in a window: each kind of finding, with its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics.estimates import comparisons
+from analytics.findings.failures.growth import Growth, failing, growing_codes
+from analytics.findings.post_mortem import change_points
+from analytics.findings.post_mortem.activations import Activation, activations, is_gone
+from analytics.findings.post_mortem.baseline import LOOK_BACK, comparable, same_hours, same_hours_of_days, weeks_apart
+from analytics.findings.post_mortem.change_points import (
+    DAY,
+    LEAST_ROWS,
+    ChangePoint,
+    Measure,
+    plausible_start,
+    typical_and_slow,
+)
+from analytics.findings.post_mortem.finding import Incident
+from analytics.findings.post_mortem.groups import Runs, Side, as_number, as_time
+from analytics.findings.post_mortem.rank_tests import ranks, ranks_within, two_groups_p
+from analytics.findings.post_mortem.version_changes import (
+    VersionChange,
+    change_of_points,
+    rollback,
+    strength,
+    successor,
+    version_changes,
+)
+
+if TYPE_CHECKING:
+    from analytics.findings.post_mortem.groups import Ints
+
+_CHANCE = 0.002
+"""Largest chance of a change at a moment nobody named, per measure; versions are known moments."""
+_SLOWER = ((0.25, 5.0), (0.5, 20.0))
+"""Share and milliseconds by which the median, or the tail, must grow to be worth a word: people are paged at 250 ms."""
+_LEAST_SLOW = 2 * LEAST_ROWS
+"""Logged runs that slowness must last for."""
+_POINTS = 0.05
+"""Share by which points per run must move without a version."""
+_OTHERWISE = 0.01
+"""Chance below which the same hours of other days are held to have been otherwise: of a stretch that was chosen by looking."""
+_COINCIDES = 10 * 60 * 1_000_000
+"""Microseconds between a version's first run and a change's plausible range that still count as the same time."""
+
+_SHORTLY = timedelta(days=5)
+"""How long before the window a change may have begun that still shapes it: the days before that are what it changed from."""
+_IN_ALL = "Single runs are paid otherwise, beyond chance; whether points per run moved in all cannot be told."
+_SAME_HOURS = "At the same hours of the day and week, points per run are as before."
+_NOT_BEYOND = "At no moment do points per run change more than chance makes them change at some moment."
+
+
+class Search:
+    """One search for an incident.
+
+    Args:
+        runs: The family's logged runs to ``until``.
+        since, until: The window in question.
+        level: The same rows with the points that one program pays for all of them: what moves there is no version's doing. The
+            runs themselves when ``None``.
+    """
+
+    def __init__(self, runs: Runs, since: datetime, until: datetime, *, level: Runs | None = None) -> None:
+        self.runs, self.since, self.until = runs, since, until
+        self.level = runs if level is None else level
+        self.inside = runs.between(since, until)
+        self.scope = runs.between(since - LOOK_BACK, until)
+        self.region = runs.between(since - 2 * LOOK_BACK, until)
+        self.points = change_points.of_points(self.level, self.region)
+        self.undecided = ""
+        self.best: VersionChange | None = None
+
+    @cached_property
+    def spans(self) -> list[Activation]:
+        """When which version was live."""
+        return activations(self.runs.frame.iloc[self.region])
+
+    @cached_property
+    def changes(self) -> list[VersionChange]:
+        """Every version first seen in the window or in the week before it, beside the one that went before it."""
+        return version_changes(self.runs, self.spans, self.points, self.since - LOOK_BACK, self.until)
+
+    @cached_property
+    def moved(self) -> ChangePoint | None:
+        """Where points per run move most, whatever the reason."""
+        return self._moment(self.points, _CHANCE)
+
+    @cached_property
+    def is_within(self) -> bool:
+        """They move there within single versions too: a change that does not is the versions' own."""
+        moved = self.moved
+        return moved is not None and change_points.holds_within(self.points, self.scope, moved, self.level.label)
+
+    # ---- findings --------------------------------------------------------------------------------------------------
+
+    def findings(self) -> list[Incident]:
+        """All of them, the most important first."""
+        version = self.version([v for v in self.changes if v.span.first >= self.since])
+        earlier = self.version([v for v in self.changes if v.span.first < self.since])
+        known = version or earlier
+        data = self.data() if self.is_within or not known else None
+        at_border = [v for v in self.changes if data is not None and v.span == data.border and v.points.is_significant]
+        if at_border and not known:
+            # It moved at a moment nobody named, and a version came at that moment.
+            version, data = self.with_version(at_border[0]), None
+        # What fails steadily is told, but no news before what has changed.
+        failing = self.failures()
+        grown, steady = [f for f in failing if f.since], [f for f in failing if not f.since]
+        found = [version, *grown, data, self.slower(self.changes), earlier, *steady]
+        return [item for item in found if item is not None]
+
+    def failures(self) -> list[Incident]:
+        """Codes that fail more runs than before, the one with the most failures first."""
+        return [self.failing(growth) for growth in growing_codes(self.runs, self.scope, self.inside, self.until)]
+
+    def version(self, changes: list[VersionChange]) -> Incident | None:
+        """The version that moved points most, unless a change at another moment explains it."""
+        moved = self.moved if self.is_within else None
+        changes = sorted(changes, key=lambda change: -strength(change.points))
+        if changes and self.best is None:
+            self.best = changes[0]
+        for change in changes:
+            if not change.is_matched and not change.is_amount and change.points.is_significant:
+                self.undecided = _weekend_words(self.runs, self.scope)
+            if not change.points.is_significant and change.p < _CHANCE / 10:
+                self.undecided = _IN_ALL
+            if not change.is_beyond_chance:
+                continue
+            held = change
+            if moved is not None and not self.coincide(change.span.first, moved):
+                kept = change.without(self.runs, self.points, moved)
+                if kept is None:
+                    continue
+                held = kept
+            return self.with_version(held)
+        return None
+
+    def with_version(self, change: VersionChange) -> Incident:
+        """The finding of a version."""
+        before = self.runs.side(change.earlier.label, change.before)
+        back = rollback(self.spans, change.span, change.earlier.label)
+        came = successor(self.spans, change.span)
+        return Incident(
+            "version",
+            before,
+            self.runs.side(change.label, change.after),
+            change.points,
+            rollback=back if back or came else self._back_after(change),
+            successor=came,
+            since=change.span.first,
+            since_low=before.until,
+            since_high=change.span.first,
+            border=change.span,
+        )
+
+    def _back_after(self, change: VersionChange) -> Activation | None:
+        """The earlier version again, where the later one is gone but was seen too seldom to part the earlier one's time in two."""
+        runs, span, labels = self.runs, change.span, self.runs.labels
+        first, last = (int(np.searchsorted(runs.time, as_number(when))) for when in (span.first, span.last))
+        later = np.arange(last + 1, self.scope.stop)
+        if change.earlier.label not in labels or not is_gone(span.logged_count, last + 1 - first, len(later)):
+            return None
+        own = later[runs.label[later] == labels.index(change.earlier.label)]
+        if not len(own):
+            return None
+        times = [as_time(runs.time[row]) for row in (own[0], own[-1])]
+        return replace(change.earlier, first=times[0], last=times[1], logged_count=len(own))
+
+    def data(self) -> Incident | None:
+        """Points per run that moved at a moment nobody named."""
+        moved, runs = self.moved, self.level
+        if moved is None:
+            return None
+        start, stop = int(runs.time[moved.start]), int(runs.time[moved.stop - 1])
+        before = runs.where(runs.between(start - 7 * DAY, start))
+        after = np.arange(moved.start, moved.stop)
+        change, matched, is_amount = change_of_points(runs, before, after)
+        if not matched:
+            self.undecided = _weekend_words(runs, self.scope)
+        if matched and not change.is_significant:
+            self.undecided = _IN_ALL
+        is_large = abs(change.relative) >= _POINTS or not np.isfinite(change.relative)
+        beyond = (matched or is_amount) and change.is_significant and is_large
+        if not (beyond and self._unlike_other_weeks(after, start, stop)):
+            return None
+        low, high = plausible_start(runs.time, moved)
+        return Incident(
+            "data",
+            self.runs.side("before", before),
+            self.runs.side("since then", after),
+            change,
+            since=as_time(start),
+            since_low=as_time(low),
+            since_high=as_time(high),
+            until=as_time(stop) if moved.stop < self.scope.stop else None,
+            border=self._border(low, high),
+        )
+
+    def _unlike_other_weeks(self, after: Ints, start: int, stop: int) -> bool:
+        """Whether the same hours of earlier weeks were otherwise, where the log shows them."""
+        runs = self.level
+        if stop - start >= 7 * DAY:
+            return True
+        after = after[runs.paid[after]]
+        labels = np.unique(runs.label[after])
+        # A night is like the nights before it: days tell that sooner than weeks do.
+        earlier = same_hours_of_days(runs, start, stop, labels) if stop - start < DAY else np.empty(0, dtype=np.int64)
+        if len(earlier) < LEAST_ROWS:
+            earlier = same_hours(runs, start, stop, labels)
+        earlier = earlier[runs.paid[earlier]]
+        if len(earlier) < LEAST_ROWS:
+            return True
+        both = np.concatenate([earlier, after])
+        is_after = np.arange(len(both)) >= len(earlier)
+        one_kind = np.zeros(len(both), dtype=np.int64)
+        ways = (ranks(runs.points[both]), ranks_within(runs.points[both], runs.case[both]))
+        return any(two_groups_p(way, is_after, one_kind, runs.time[both] // DAY)[1] < _OTHERWISE for way in ways)
+
+    def failing(self, growth: Growth) -> Incident:
+        """The finding of a code that grew."""
+        return failing(self.runs, self.scope, self.inside, growth, self._border)
+
+    def slower(self, versions: list[VersionChange]) -> Incident | None:
+        """Ok runs that became slower, with a version or at a moment without one."""
+        measure = change_points.of_duration(self.runs, self.region)
+        moved = self._moment(measure, _CHANCE / 2)
+        found: list[tuple[float, Incident]] = []
+        for change in versions:
+            z, p = change_points.moved_p(measure, change.before, change.after)
+            if z <= 0 or p * len(versions) >= _CHANCE:
+                continue
+            if moved is not None and not self.coincide(change.span.first, moved):
+                continue  # it changed at another moment
+            left = self.runs.side(change.earlier.label, change.before)
+            right = self.runs.side(change.label, change.after)
+            first = change.span.first
+            slow = self.slow(left, right, since=first, since_low=left.until, since_high=first, border=change.span)
+            found += [(z, slow)] if slow else []
+        if found:
+            return max(found, key=lambda item: item[0])[1]
+        if moved is None:
+            return None
+        start = int(self.runs.time[moved.start])
+        before = self.runs.where(self.runs.between(start - 7 * DAY, start))
+        if not len(before):
+            return None
+        low, high = plausible_start(self.runs.time, moved)
+        return self.slow(
+            self.runs.side("before", before),
+            self.runs.side("since then", np.arange(moved.start, moved.stop)),
+            since=as_time(start),
+            since_low=as_time(low),
+            since_high=as_time(high),
+            until=as_time(self.runs.time[moved.stop - 1]) if moved.stop < self.scope.stop else None,
+            border=self._border(low, high),
+        )
+
+    def slow(self, before: Side, after: Side, **when: Any) -> Incident | None:
+        """The finding, if the median or the tail grew by enough to be worth a word."""
+        pairs = [typical_and_slow(before.rows), typical_and_slow(after.rows)]
+        median, tail = (comparisons.between(pairs[0][i], pairs[1][i]) for i in (0, 1))
+        grew = [
+            change.is_significant and change.relative >= share and change.change.value >= least
+            for change, (share, least) in zip((median, tail), _SLOWER, strict=True)
+        ]
+        if not any(grew) or len(after.rows) < _LEAST_SLOW:
+            return None
+        points = comparisons.difference(before.values, after.values)
+        return Incident("duration", before, after, points, median=median, tail=tail, **when)
+
+    # ---- without a finding -----------------------------------------------------------------------------------------
+
+    def quiet(self) -> Incident:
+        """The window against the time before it, and why nothing is made of it."""
+        runs, best = self.runs, self.best
+        if best is not None and best.span.first >= self.since:
+            before, after = runs.side(best.earlier.label, best.before), runs.side(best.label, best.after)
+            reason = self.undecided or (_NOT_BEYOND if best.points.is_significant else "")
+            return Incident("quiet", before, after, best.points, reason=reason)
+        inside = np.arange(self.inside.start, self.inside.stop)
+        earlier = np.arange(self.scope.start, self.inside.start)
+        if runs.paid[earlier].sum() < 2:
+            return Incident("single", None, runs.side("this window", inside), None)
+        points, is_matched = comparable(runs, earlier, inside)
+        left, right = runs.side("before", earlier), runs.side("this window", inside)
+        plain = comparisons.difference(left.values, right.values)
+        reason = self.undecided
+        if not reason and plain.is_significant and not (is_matched and points.is_significant):
+            reason = _SAME_HOURS if is_matched else _weekend_words(runs, self.scope)
+        elif not reason and points.is_significant:
+            reason = _NOT_BEYOND
+        return Incident("quiet", left, right, points if is_matched else plain, reason=reason)
+
+    # ---- places ----------------------------------------------------------------------------------------------------
+
+    def _moment(self, measure: Measure, alpha: float) -> ChangePoint | None:
+        """Where the measure moves beyond its rhythm, in the window or shortly before it."""
+        earliest = self.runs.between(self.since - _SHORTLY, self.until).start
+        found = change_points.change_moment(measure, self.scope, earliest, self.inside.start, alpha=alpha)
+        if (
+            found is None
+            and measure is self.points
+            and not weeks_apart(self.runs, np.arange(self.scope.start, self.scope.stop))
+        ):
+            plain = change_points.change_moment(
+                measure, self.scope, earliest, self.inside.start, alpha=alpha, rhythm=False
+            )
+            if plain is not None:
+                self.undecided = _weekend_words(self.runs, self.scope)
+        return found
+
+    def coincide(self, time: datetime, moved: ChangePoint) -> bool:
+        """Whether something happened where a change may have begun."""
+        low, high = plausible_start(self.runs.time, moved)
+        return low - _COINCIDES <= as_number(time) <= high + _COINCIDES
+
+    def _border(self, low: int, high: int) -> Activation | None:
+        """The version that came between two times, if one did."""
+        spans = [
+            span
+            for span in self.spans[1:]
+            if low - _COINCIDES <= as_number(span.first) <= high + _COINCIDES
+        ]  # fmt: skip
+        return max(spans, key=lambda span: span.logged_count, default=None)
+
+
+def _weekend_words(runs: Runs, scope: slice) -> str:
+    days = max(round((int(runs.time[scope.stop - 1]) - int(runs.time[scope.start])) / DAY), 1)
+    held = f"Only {days} day{'s' * (days != 1)} of runs {'are' if days != 1 else 'is'} logged"
+    return f"{held}, with no earlier hours of the same kind: a weekend or a night cannot be told from a change."

@@ -1,0 +1,209 @@
+"""Whether points per run moved with a version: its runs against those of the version before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics.estimates.comparisons import Difference
+from analytics.findings.post_mortem.activations import STRAGGLERS, Activation
+from analytics.findings.post_mortem.baseline import LOOK_BACK, comparable, other_amounts
+from analytics.findings.post_mortem.change_points import LEAST_ROWS, ChangePoint, Measure, moved_p
+from analytics.findings.post_mortem.groups import Runs, as_number
+
+if TYPE_CHECKING:
+    from analytics.findings.post_mortem.groups import Ints
+
+_CHANCE = 0.005
+"""Largest chance at which a version that someone published is held to have changed points, by ranks."""
+_STRONG = 1.75
+"""Half-widths of the interval that do without ranks: a jackpot moves few of them."""
+_JUST_BEFORE = 50
+"""Rows before a version that say which version it followed."""
+_USUAL = 0.9
+"""Share of a case's runs with one amount, for it to be the case's amount."""
+_LEAST = 5
+_OTHER_MIX = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class VersionChange:
+    """A version and the one before it.
+
+    Attributes:
+        earlier, span: Their activations.
+        before, after: Their rows.
+        points: Change of points per run, at the same kinds of hours where they matter.
+        is_matched: Both sides hold the same kinds of hours.
+        p: Chance that nothing changed, by ranks, corrected for the number of versions.
+        is_amount: A case pays another amount in nearly all of its runs, which no weekend does.
+    """
+
+    earlier: Activation
+    span: Activation
+    before: Ints
+    after: Ints
+    points: Difference
+    is_matched: bool
+    p: float
+    is_amount: bool
+
+    @property
+    def label(self) -> str:
+        """Of the later version."""
+        return self.span.label
+
+    @property
+    def is_beyond_chance(self) -> bool:
+        """The mean moved, and so did the runs: a mean of heavy-tailed amounts alone is easily off."""
+        if not self.points.is_significant:
+            return False
+        if self.is_amount:
+            return True
+        return self.is_matched and (self.p < _CHANCE or strength(self.points) > _STRONG)
+
+    def without(self, runs: Runs, measure: Measure, moved: ChangePoint) -> VersionChange | None:
+        """The change of the version alone, where points moved at another moment too; ``None`` if that explains it."""
+        before, after = self.before, self.after
+        if moved.start > int(after[0]):
+            after = after[after < moved.start]
+        elif moved.stop > int(after[0]):
+            before = before[before >= moved.start]
+        else:
+            before = before[(before < moved.start) | (before >= moved.stop)]
+        if min(int(runs.paid[rows].sum()) for rows in (before, after)) < LEAST_ROWS:
+            return None
+        points, is_matched, is_amount = change_of_points(runs, before, after)
+        held = replace(
+            self,
+            before=before,
+            after=after,
+            points=points,
+            is_matched=is_matched,
+            p=moved_p(measure, before, after)[1],
+            is_amount=is_amount,
+        )
+        return held if held.is_beyond_chance else None
+
+
+def strength(change: Difference) -> float:
+    """The change in half-widths of its interval; zero when nothing can be said."""
+    half = (change.change.high - change.change.low) / 2
+    if not np.isfinite(half):
+        return 0.0
+    return abs(change.change.value) / half if half > 0 else (np.inf if change.change.value else 0.0)
+
+
+def version_changes(
+    runs: Runs, spans: Sequence[Activation], measure: Measure, since: datetime, until: datetime
+) -> list[VersionChange]:
+    """Every version first seen in a window, with the version that went before it.
+
+    Going back to an earlier version undoes a change. It is the change's end, not another one, unless there is no other.
+    """
+    found = []
+    for number, span in enumerate(spans):
+        if number == 0 or not since <= span.first < until:
+            continue
+        earlier = _before(runs, spans[:number], span)
+        if earlier is None:
+            continue
+        before = runs.where(runs.between(span.first - LOOK_BACK, span.first), earlier.label)
+        after = runs.where(runs.between(span.first, as_number(min(span.last, until)) + 1), span.label)
+        if len(before) and len(after):
+            points, is_matched, amount = change_of_points(runs, before, after)
+            _, p = moved_p(measure, before, after)
+            found.append(VersionChange(earlier, span, before, after, points, is_matched, p, amount))
+    forward = [item for item in found if is_forward(item.earlier, item.span, spans)]
+    kept = forward or found
+    return [replace(item, p=min(1.0, item.p * len(kept))) for item in kept]
+
+
+def is_forward(earlier: Activation, span: Activation, spans: Sequence[Activation]) -> bool:
+    """Whether a version is newer than the one before it; equal numbers are told apart by which was seen first."""
+    if span.strategy_version != earlier.strategy_version:
+        return span.strategy_version > earlier.strategy_version
+    return not any(other.label == span.label and other.first < earlier.first for other in spans)
+
+
+def change_of_points(runs: Runs, before: Ints, after: Ints) -> tuple[Difference, bool, bool]:
+    """Change of points per run, whether its hours could be matched, and whether a case pays another amount.
+
+    Where a case pays another amount, as many runs reach each case as before, and too few are logged for the mean of all to
+    show it, the change is that of the amounts alone.
+    """
+    points, is_matched = comparable(runs, before, after)
+    is_amount = amounts_moved(runs, before, after)
+    if is_amount and not points.is_significant and _same_mix(runs, before, after):
+        amounts = other_amounts(runs, before, after)
+        points = amounts if amounts.is_significant else points
+    return points, is_matched, is_amount
+
+
+def _same_mix(runs: Runs, before: Ints, after: Ints) -> bool:
+    """Whether the same shares of runs reach the cases, as far as chi-square tells (Pearson, 1900)."""
+    from scipy import stats
+
+    sides = [np.bincount(runs.case[rows[runs.paid[rows]]] + 1, minlength=2) for rows in (before, after)]
+    size = max(len(side) for side in sides)
+    table = np.array([np.pad(side, (0, size - len(side))) for side in sides])
+    table = table[:, table.sum(axis=0) > 0]
+    return table.shape[1] < 2 or float(stats.chi2_contingency(table).pvalue) > _OTHER_MIX
+
+
+def amounts_moved(runs: Runs, before: Ints, after: Ints) -> bool:
+    """Whether a case that paid one amount in nearly all of its runs now pays another one in nearly all."""
+    before, after = before[runs.paid[before]], after[runs.paid[after]]
+    for case in np.intersect1d(runs.case[before], runs.case[after]).tolist():
+        old, new = runs.points[before[runs.case[before] == case]], runs.points[after[runs.case[after] == case]]
+        if len(old) < _LEAST or len(new) < _LEAST:
+            continue
+        was, now = float(np.median(old)), float(np.median(new))
+        if was != now and (old == was).mean() >= _USUAL and (new == now).mean() >= _USUAL:
+            return True
+    return False
+
+
+def _before(runs: Runs, earlier: Sequence[Activation], span: Activation) -> Activation | None:
+    """The version live before a version came: the one with most of the rows just before it."""
+    stop = runs.between(span.first, span.first).start
+    just_before = runs.label[max(stop - 10 * _JUST_BEFORE, 0) : stop]
+    names = [runs.labels[code] for code in just_before.tolist()]
+    counted = [name for name in names if name != span.label][-_JUST_BEFORE:]
+    choices = [other for other in earlier if other.label != span.label]
+    # Of one version that came twice, the later activation.
+    return max(choices, key=lambda other: (counted.count(other.label), other.first), default=None)
+
+
+def rollback(spans: Sequence[Activation], span: Activation, earlier: str) -> Activation | None:
+    """The activation that ended a version by going back.
+
+    Args:
+        spans: All of them, the earliest first.
+        span: The version's.
+        earlier: Label of the version it is compared with; going back to that one is a rollback whatever its number.
+    """
+    later = [
+        other
+        for other in _after(spans, span)
+        if other.label == earlier or other.strategy_version < span.strategy_version
+    ]
+    return later[0] if later else None
+
+
+def successor(spans: Sequence[Activation], span: Activation) -> Activation | None:
+    """The version that came when this one was gone; ``None`` while it is live."""
+    return next((other for other in _after(spans, span) if other.first >= span.last), None)
+
+
+def _after(spans: Sequence[Activation], span: Activation) -> list[Activation]:
+    """Activations that came later and outlasted one; stragglers do not count."""
+    return [
+        other
+        for other in spans
+        if other.first > span.first and other.last > span.last and other.logged_count > STRAGGLERS
+    ]

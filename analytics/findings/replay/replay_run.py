@@ -1,0 +1,261 @@
+"""A program tried on the inputs that recorded runs read: run by run, and how many of a log can be given again at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from analytics.findings.replay.recorded_inputs import Decoder, Inputs, event_ids
+from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evidence, event_fields, pieces
+from analytics.program import MAX_NODES, Alignment
+from analytics.program.instead import Answer, Instead, Recorded
+from analytics.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST = 200
+"""Runs that are replayed with every entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayShare:
+    """Logged ok runs replayed with all their entries, evenly spread over the time.
+
+    Attributes:
+        looked_at: Runs that have a trace and a definition.
+        reproduced: Of them, those with every recorded entry, the points and the case the same.
+        undecided: Those whose cut trace lacks what the rest of the run read; what is recorded is the same.
+        unfit: Those whose definition is not the program that ran.
+        edited: Of these, those that fit the program which their version had before it was edited in place; that one was replayed.
+        example: A run that differs or does not fit, and why; empty when there is none.
+    """
+
+    looked_at: int
+    reproduced: int
+    undecided: int
+    unfit: int
+    example: str = ""
+    edited: int = 0
+
+    def __str__(self) -> str:
+        if not self.looked_at:
+            return "none could be replayed: no trace, or no definition in the lake"
+        said = f"replay reproduced every entry of {self.reproduced:,} of {self.looked_at:,} runs looked at"
+        if self.undecided:
+            said += f"; {self.undecided:,} cut ones as far as they are stored"
+        if self.edited:
+            said += f"; {self.edited:,} ran before their version was edited in place, and were replayed with the program it had"
+        if self.unfit > self.edited:
+            said += f"; {self.unfit - self.edited:,} do not fit their definition"
+        return f"{said}; {self.example}" if self.example else said
+
+
+def replay_share(lake: Warehouse, rows: pd.DataFrame, *, most: int = MOST) -> ReplayShare:
+    """Replay some of the ok runs.
+
+    Args:
+        lake: Where their traces and definitions are.
+        rows: As ``family_runs`` gives them.
+        most: How many; of more, every so-manieth is taken.
+    """
+    ids = rows["execution_id"][(rows["status"] == "ok").to_numpy()]
+    chosen = ids.iloc[:: max(1, -(-len(ids) // most))].tolist()
+    tried = [found for found in pieces(lake, chosen) if found.alignment is not None]
+    verdicts = [found.replay.verdict if found.replay else "unfit" for found in tried]
+    edited = sum(found.definition is not None and found.definition.replaced_at is not None for found in tried)
+    unfit = edited + sum(not found.fits for found in tried)
+    wrong = next(
+        (found for found in tried if not found.fits or (found.replay and found.replay.verdict == "differs")), None
+    )
+    return ReplayShare(
+        len(tried),
+        verdicts.count("reproduced"),
+        verdicts.count("undecided"),
+        unfit,
+        _told(wrong) if wrong is not None else "",
+        edited,
+    )
+
+
+def _told(found: Evidence) -> str:
+    why = found.replay.says if found.replay else found.alignment.misfit if found.alignment else ""
+    return f"for example {found.run['execution_id']} {why}"
+
+
+#: The run did end, so whatever its cap was, it is not what ended it.
+_NO_CAP: Final = 10**9
+_LARGE: Final = re.compile(r"(?<![\d.])\d{17,}(?![\d.])")
+"""A whole number that may have been a float when it was logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a program pays on one run's inputs.
+
+    Attributes:
+        low, high: Its points, twice the same when they are decided; else the least and the most.
+        case_name: The case; None when none is or when it is not decided.
+        code: Error code when the program fails there: it then pays nothing.
+        missing: What it needs and the trace does not hold, in words; None when decided.
+        knows_case: Whether the case is decided, too: points may be where the case is not.
+    """
+
+    low: float
+    high: float
+    case_name: Any = None
+    code: str | None = None
+    missing: str | None = None
+    knows_case: bool = True
+
+
+def wraps(program: Definition) -> bool | None:
+    """Whether a program wraps a built-in; None for one without a type and without any rules, which may be either."""
+    if (known := {"DSL_FULL": False, "DSL_EXTEND": True}.get(program.strategy_type or "")) is not None:
+        return known
+    if program.ast.get("pre_rules") or program.ast.get("post_rules"):
+        return True
+    return False if program.ast.get("rules") or program.ast.get("default") else None
+
+
+class Trial:
+    """One program on many inputs; equal inputs are tried once.
+
+    Args:
+        program: To be tried.
+        inputs: What the runs of some version read.
+    """
+
+    def __init__(self, program: Definition, inputs: Inputs) -> None:
+        ran = inputs.variants.definition
+        self._inputs, self._decoder = inputs, Decoder()
+        self._done: dict[Any, Tried] = {}
+        self._plain: dict[Any, Tried] = {}  # those that depend on nothing but what was read: a million runs ask for few
+        kind = wraps(ran)
+        self._is_extend = bool(wraps(program) if kind is None else kind)
+        self._own = instead_of(ran, ran, is_extend=self._is_extend)
+        self._instead = instead_of(program, ran, is_extend=self._is_extend)
+        self._answers = [answer_of(inputs.variants.definition, variant.beside) for variant in inputs.used]
+        # Only where the program asks for the event's ids do equal inputs need equal ids.
+        asked = {node.path for node in program.outline.nodes}
+        self._ids = not asked.isdisjoint(EVENT_FIELDS)
+
+    def run(self, row: Mapping[str, Any], values: tuple[str | None, ...]) -> Tried:
+        """Try the program on one run's inputs."""
+        read = (row["variant"], values)
+        if (known := self._plain.get(read)) is not None:
+            return known
+        ids = event_ids(row) if self._ids else {}
+        is_large = any(text is not None and len(text) > 16 and _LARGE.search(text) is not None for text in values)
+        paid = (row["points"], row["case_name"], _parent(row)) if self._is_extend or is_large else None
+        key = (*read, paid, tuple(ids.items()))
+        found = self._done.get(key)
+        if found is None:
+            recorded = self._recorded(row, values, ids)
+            if is_large:
+                recorded = as_it_ran(self._own, recorded, row["points"], row["case_name"])
+            said = self._instead.pays(recorded)
+            missing = None if said.is_decided else said.missing or "points that are no number"
+            found = self._done[key] = Tried(said.low, said.high, said.case_name, said.code, missing, said.knows_case)
+            if paid is None and not self._ids:
+                self._plain[read] = found
+        return found
+
+    def _recorded(self, row: Mapping[str, Any], values: tuple[str | None, ...], ids: Mapping[str, Any]) -> Recorded:
+        fields = {**ids, **self._decoder.fields(self._inputs, values, "pre")}
+        if not self._is_extend:
+            return Recorded(fields)
+        read = self._decoder.fields(self._inputs, values, "post")
+        paid = (row["points"], row["case_name"])
+        return _around_built_in(fields, read, self._answers[int(row["variant"])], paid, _parent(row))
+
+
+def instead_of(program: Definition, ran: Definition, *, is_extend: bool) -> Instead:
+    """One version to be run instead of another, with the built-ins of both.
+
+    Args:
+        program: This one.
+        ran: The one that ran.
+        is_extend: The one that ran wraps a built-in.
+    """
+    kind = None if program is ran else wraps(program)
+    return Instead(
+        program.program,
+        ran.program,
+        is_extend=is_extend if kind is None else kind,
+        ran_is_extend=is_extend,
+        max_nodes=_NO_CAP if program is ran else MAX_NODES,
+        wraps=program.built_in,
+        ran_wraps=ran.built_in,
+    )
+
+
+def recorded(found: Evidence) -> Recorded | None:
+    """What one run left that another program can be tried on; None where it is not known what it read."""
+    beside, run = found.alignment, found.run
+    if found.definition is None or beside is None or not beside.fits:
+        return None
+    fields = {**event_fields(run), **beside.fields}
+    if not found.is_extend:
+        return Recorded(fields)
+    answer = answer_of(found.definition, beside) if found.is_ok else (beside.vetoed, False, False)
+    return _around_built_in(fields, beside.post_fields, answer, (run["points"], run["case_name"]), _parent(run))
+
+
+def as_it_ran(own: Instead, found: Recorded, points: Any, case_name: Any) -> Recorded:
+    """Large whole numbers as floats, where the program that ran only then gives what was paid.
+
+    Args:
+        own: The program that ran, instead of itself.
+        found: What the run left.
+        points, case_name: What it was paid.
+    """
+
+    def is_paid(said: Answer) -> bool:
+        return bool(said.low == said.high == points and said.case_name == case_name)
+
+    restored = found.as_written()
+    same = is_paid(own.pays(found)) or not is_paid(own.pays(restored))
+    return found if same else restored
+
+
+def _around_built_in(
+    fields: Mapping[str, Any],
+    read: Mapping[str, Any],
+    answer: tuple[bool, bool, bool],
+    paid: tuple[Any, Any],
+    parent_id: str | None,
+) -> Recorded:
+    """What a run around a built-in left: what the built-in answered was read by the post phase, or is what was paid."""
+    vetoed, points_are_paid, case_is_paid = answer
+    rest = {path: value for path, value in read.items() if path not in ("parent.points", "parent.case_name")}
+    return Recorded(
+        fields,
+        rest,
+        read.get("parent.points", paid[0]),
+        read.get("parent.case_name", paid[1]),
+        knows_points=points_are_paid or "parent.points" in read,
+        knows_case=case_is_paid or "parent.case_name" in read,
+        vetoed=vetoed,
+        parent_id=parent_id,
+    )
+
+
+def answer_of(program: Definition, beside: Alignment) -> tuple[bool, bool, bool]:
+    """Whether a veto ended a run; whether what it paid, and for which case, is the built-in's answer.
+
+    What a rule has set is the rule's; of a cut trace it is not known whether a later rule has set it.
+    """
+    nodes = program.outline.nodes
+    wrote = {nodes[at].type for at in beside.positions if nodes[at].section == "post_rules"}
+    # Past the validator a payment or a veto may stand behind the built-in: both set points and case.
+    passed_on = beside.end == "finished" and not beside.vetoed and not wrote & {"assign_points", "veto"}
+    return beside.vetoed, passed_on and "set_points" not in wrote, passed_on and "set_case_name" not in wrote
+
+
+def _parent(row: Mapping[str, Any]) -> str | None:
+    """The built-in that a run's row names."""
+    named = row.get("parent_strategy_id")
+    return named if isinstance(named, str) else None

@@ -1,0 +1,291 @@
+"""One program on the inputs of another version's runs: what it would have paid for each, and what that adds up to."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics.estimates.comparisons import Relative
+from analytics.estimates.estimators import Estimate
+from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of, widened
+from analytics.findings.replay.recorded_inputs import MOST, Inputs, read_inputs
+from analytics.findings.replay.replay_run import Trial, Tried
+from analytics.findings.replay.run_evidence import Definition
+from analytics.findings.replay.trace_variants import Variants
+from analytics.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST = 120
+
+
+def running_total(times: pd.Series, values: pd.Series, weights: pd.Series, total: Estimate) -> pd.DataFrame:
+    """The estimated total of the rows up to each of some moments.
+
+    The variance of such a total is ``Σ w (w − 1) x²`` (Horvitz and Thompson, *J. Am. Stat. Assoc.* 47, 1952, for draws that do
+    not depend on each other). Here it says only how the interval widens; at the end it is the one given.
+
+    Returns:
+        ``until``, ``est_overpaid``, ``est_overpaid_low``, ``est_overpaid_high``; at most so many moments, evenly among the rows.
+    """
+    import pandas as pd
+
+    columns = ["until", "est_overpaid", "est_overpaid_low", "est_overpaid_high"]
+    if not len(times):
+        return pd.DataFrame(columns=columns)
+    order = np.argsort(times.to_numpy(), kind="stable")
+    x, w = values.to_numpy(float)[order], weights.to_numpy(float)[order]
+    size = (
+        float(np.max(np.abs(x))) or 1.0
+    )  # only shares of the variance are asked for, and squares leave a double early
+    grown, variance = np.cumsum(x * w), np.cumsum(w * np.maximum(w - 1, 0) * (x / size) ** 2)
+    at = np.unique(np.linspace(0, len(order) - 1, min(_MOST, len(order))).astype(int))
+    share = np.sqrt(variance[at] / variance[-1]) if variance[-1] > 0 else np.zeros(len(at))
+    return pd.DataFrame(
+        {
+            "until": times.iloc[order[at]].to_numpy(),
+            "est_overpaid": grown[at],
+            "est_overpaid_low": grown[at] - share * (total.value - total.low),
+            "est_overpaid_high": grown[at] + share * (total.high - total.value),
+        }
+    )
+
+
+_MOST_USERS = 5
+_MOST_CASES = 100
+"""An author may give every run a case of its own."""
+_LEFT_OUT = 0.05
+"""Share of the runs that may be left out for the rest to stand for all."""
+_NEAR = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part of the replayed runs: a case, or a user.
+
+    Attributes:
+        name: Of the case that was paid, None for no case; or the user's id.
+        logged_count: Replayed logged runs.
+        logged_difference: Points paid beyond what the other program pays, over those rows.
+        paid, would_pay, difference: Estimated totals over the runs they stand for, decided runs only.
+    """
+
+    name: str | None
+    logged_count: int
+    logged_difference: float
+    paid: Estimate
+    would_pay: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One program on the inputs of another version's runs.
+
+    The estimates are Horvitz–Thompson totals of paired differences (Horvitz and Thompson, *J. Am. Stat. Assoc.* 47, 1952):
+    both programs see the same run, so who reached which case that day cancels out.
+
+    Attributes:
+        inputs_label: Version whose runs were recorded, ``v3``.
+        program_label: Version that was tried on them.
+        logged_count: Logged ok runs with finite points in the group, with a trace or without.
+        tried_count: Of them, those that were replayed; less when a part was taken, or where a trace is missing or does not fit.
+        misfit_count: Logged runs whose trace the definition cannot have left.
+        share: The part of the runs that was taken, 1 for all.
+        own_count: Runs whose points and case their own program gives again.
+        own_wrong_count: Runs for which it gives others; the rest read what their cut trace does not hold.
+        decided_count: Runs for which it is certain what the program pays.
+        differing_count: Of those, runs that the two programs pay differently.
+        renamed_count: Of those that are paid the same, runs that end in another case.
+        surely_count: Undecided runs that were paid what the program cannot pay.
+        failed: Error code → runs on whose inputs the program fails, and pays nothing.
+        missing: What the other runs lack → runs.
+        open_cases: Case in which they were paid, None for none → runs, the most first.
+        open_paid: Estimated total that they were paid.
+        paid, would_pay: Estimated totals over decided runs.
+        difference: Paid minus would pay, of all replayed runs: where an undecided run is bounded, the interval holds its bounds.
+        per_run: The mean difference of decided runs.
+        relative: The difference as a share of what the program would have paid for the same runs; None where that is nothing.
+        undecided_low, undecided_high: Difference of the undecided runs in total: the least and the most, may be infinite.
+        running: The difference as it grew: ``until``, ``est_overpaid`` and its interval, at most 120 rows.
+        cases, users: The parts with the largest difference first.
+        moved: What became of the runs that are paid differently, the largest difference first.
+        rows: Grain: replayed run. ``execution_id``, ``created_at``, ``points``, ``case_name``, ``weight``, ``would``,
+            ``would_case``, ``decided``.
+    """
+
+    inputs_label: str
+    program_label: str
+    logged_count: int
+    tried_count: int
+    misfit_count: int
+    share: float
+    own_count: int
+    own_wrong_count: int
+    decided_count: int
+    differing_count: int
+    renamed_count: int
+    surely_count: int
+    failed: dict[str, int]
+    missing: dict[str, int]
+    open_cases: dict[str | None, int]
+    open_paid: Estimate
+    paid: Estimate
+    would_pay: Estimate
+    difference: Estimate
+    per_run: Estimate
+    relative: Relative | None
+    undecided_low: float
+    undecided_high: float
+    running: pd.DataFrame
+    cases: list[Group]
+    users: list[Group]
+    moved: list[Moved]
+    rows: pd.DataFrame
+
+    @property
+    def undecided_count(self) -> int:
+        """Replayed runs that need what their trace does not hold."""
+        return self.tried_count - self.decided_count
+
+    @property
+    def untried_count(self) -> int:
+        """Logged runs that were not replayed, though they were to be: no trace, or one that does not fit."""
+        return max(0, round(self.share * self.logged_count) - self.tried_count)
+
+    @property
+    def is_own_right(self) -> bool:
+        """The version's own program gives its runs again: what is said of the other one can be believed."""
+        return bool(self.tried_count) and self.own_wrong_count <= 0.01 * self.tried_count
+
+    @property
+    def is_telling(self) -> bool:
+        """It covers nearly all runs: what it leaves out is less than one in twenty, and its own replay comes out right."""
+        left_out = self.undecided_count / max(1, self.tried_count)
+        covered = self.tried_count >= (1 - _LEFT_OUT) * self.share * self.logged_count
+        return self.is_own_right and left_out <= _LEFT_OUT and covered
+
+    @property
+    def is_different(self) -> bool:
+        """Some logged run was surely paid what the other program does not pay."""
+        return self.is_own_right and bool(self.differing_count or self.surely_count)
+
+
+def replayed(
+    lake: Warehouse, variants: Variants, program: Definition, label: str, *, most: int = MOST
+) -> Replayed | None:
+    """Try a program on the inputs of a version's runs; None where no run has a trace that fits its own program.
+
+    Args:
+        lake: Where the runs are.
+        variants: The version whose runs they are.
+        program: The program to be tried.
+        label: Of its version.
+        most: Runs to replay; of more, an even part is taken.
+    """
+    inputs = read_inputs(lake, variants, most=most)
+    if not len(inputs.rows):
+        return None
+    own, other = Trial(variants.definition, inputs), Trial(program, inputs)
+    results: list[Tried] = []
+    own_count = own_wrong_count = 0
+    rows = inputs.rows
+    ids = ("external_game_id", "external_task_id", "external_user_id", "parent_strategy_id")
+    columns = ("points", "case_name", "variant", *ids)
+    for values, *cells in zip(inputs.values, *(rows[name].tolist() for name in columns), strict=True):
+        row = dict(zip(columns, cells, strict=True))
+        if not isinstance(row["case_name"], str):
+            row["case_name"] = None
+        again = own.run(row, values)
+        is_same = again.low == again.high == row["points"] and again.case_name == row["case_name"]
+        own_count += is_same
+        own_wrong_count += not is_same and again.missing is None
+        results.append(other.run(row, values))
+    return _summed(inputs, label, results, own_count, own_wrong_count)
+
+
+def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, own_wrong_count: int) -> Replayed:
+    variants, side = inputs.variants, inputs.variants.side
+    rows = inputs.rows
+    low, high = (np.array([getattr(result, name) for result in results], dtype=float) for name in ("low", "high"))
+    rows = rows.assign(
+        would=low,
+        # A case that is no text is one that the log cannot hold.
+        would_case=[name if isinstance(name := result.case_name, str) else None for result in results],
+        knows_case=[result.knows_case for result in results],
+        code=[result.code for result in results],
+        decided=np.array([r.missing is None for r in results]) & np.isfinite(low),
+    )
+    decided, rest = rows[rows["decided"]], ~rows["decided"].to_numpy(bool)
+    points, weight = rows["points"].to_numpy(float), rows["weight"].to_numpy(float)
+    with np.errstate(invalid="ignore"):
+        least, most = np.sum(weight[rest] * (points - high)[rest]), np.sum(weight[rest] * (points - low)[rest])
+        outside = rest & ((points < low - _NEAR * (1 + abs(low))) | (points > high + _NEAR * (1 + abs(high))))
+    difference = decided["points"] - decided["would"]
+    total = total_of(difference, decided["weight"])
+    differs = ~np.isclose(decided["points"], decided["would"], rtol=_NEAR, atol=_NEAR)
+    is_renamed = decided["knows_case"] & (decided["case_name"].fillna("") != decided["would_case"].fillna(""))
+    bounds = (float(least), float(most)) if rest.any() else (0.0, 0.0)
+    return Replayed(
+        inputs_label=side.label,
+        program_label=label,
+        logged_count=len(side.paid),
+        tried_count=len(rows),
+        misfit_count=sum(variant.logged_count for variant in variants.misfits),
+        share=inputs.share,
+        own_count=own_count,
+        own_wrong_count=own_wrong_count,
+        decided_count=len(decided),
+        differing_count=int(differs.sum()),
+        renamed_count=int((is_renamed.to_numpy(bool) & ~differs).sum()),
+        surely_count=int(outside.sum()),
+        failed=dict(Counter(r.code for r in results if r.code is not None).most_common()),
+        missing=dict(Counter(r.missing for r in results if r.missing is not None).most_common()),
+        open_cases=dict(
+            Counter(name if isinstance(name, str) else None for name in rows["case_name"][rest]).most_common()
+        ),
+        open_paid=total_of(rows["points"].where(rest, 0.0), rows["weight"]),
+        paid=total_of(decided["points"], decided["weight"]),
+        would_pay=total_of(decided["would"], decided["weight"]),
+        difference=widened(total, *bounds).as_difference(),
+        per_run=mean_of(difference, decided["weight"]).as_difference(),
+        relative=relative(decided["points"], decided["would"], decided["weight"]),
+        undecided_low=bounds[0],
+        undecided_high=bounds[1],
+        cases=_groups(decided, "case_name", _MOST_CASES),
+        running=running_total(decided["created_at"], difference, decided["weight"], total),
+        users=_groups(decided[decided["external_user_id"].notna()], "external_user_id", _MOST_USERS, only_moved=True),
+        moved=moved_cases(decided[differs]),
+        rows=rows[
+            ["execution_id", "created_at", "points", "case_name", "weight", "would", "would_case", "decided"]
+        ].reset_index(drop=True),
+    )
+
+
+def _groups(decided: pd.DataFrame, column: str, most: int, *, only_moved: bool = False) -> list[Group]:
+    """Parts of the runs, those with the largest difference first."""
+    if decided.empty:
+        return []
+    frame = decided.assign(difference=decided["points"] - decided["would"])
+    sums = (frame["difference"] * frame["weight"]).abs().groupby(frame[column], dropna=False).sum()
+    largest = sums.sort_values(ascending=False, kind="stable")
+    chosen: list[Any] = largest.index[:most].tolist()
+    found = []
+    for name in chosen:
+        # A part's total is that of all rows with nothing for the others: how many of them are of the part is chance, too.
+        of_part = frame[column].isna().to_numpy() if not isinstance(name, str) else (frame[column] == name).to_numpy()
+        part = frame[of_part]
+        if only_moved and math.isclose(float(largest[name]), 0.0):
+            continue
+        paid, would, beyond = (
+            total_of(np.where(of_part, frame[measure], 0.0), frame["weight"])
+            for measure in ("points", "would", "difference")
+        )
+        known = name if isinstance(name, str) else None
+        found.append(Group(known, len(part), float(part["difference"].sum()), paid, would, beyond.as_difference()))
+    return found

@@ -1,0 +1,223 @@
+"""Everything the lake knows about one run: its row, its trace, the program that left it, and whether the two agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from analytics.errors import UnknownNameError
+from analytics.extraction.encode.trace_json import rebuild
+from analytics.program import (
+    Alignment,
+    BuiltIn,
+    Outline,
+    Program,
+    Replay,
+    align,
+    built_in,
+    compile_program,
+    outline,
+    replay,
+)
+from analytics.warehouse.warehouse import Warehouse
+
+#: Fields that the row itself holds, whether or not the program read them.
+EVENT_FIELDS: Final[Mapping[str, str]] = {
+    "externalGameId": "external_game_id",
+    "externalTaskId": "external_task_id",
+    "externalUserId": "external_user_id",
+}
+_LONGEST_INTEGER: Final = 4000  # digits; Python refuses more than 4,300
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A version's program.
+
+    Attributes:
+        ast: The author's JSON.
+        program: Compiled.
+        outline: Its nodes, linked.
+        family_name: What its author calls it.
+        parent_strategy_id: The built-in it wraps; None for a program of its own.
+        strategy_type: DSL_FULL or DSL_EXTEND; None when not known.
+        replaced_at: When an extraction noticed that the version was edited in place and has another program now, UTC; None for
+            the program that it has.
+    """
+
+    ast: Mapping[str, Any]
+    program: Program
+    outline: Outline
+    family_name: str | None
+    parent_strategy_id: str | None = None
+    strategy_type: str | None = None
+    replaced_at: datetime | None = None
+
+    @property
+    def built_in(self) -> BuiltIn:
+        """The built-in it wraps, with the variables it is asked with: as much part of the version as its rules."""
+        return built_in(self.ast, self.parent_strategy_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one run.
+
+    Attributes:
+        run: Columns of ``executions``, and ``is_truncated``.
+        trace: Its entries as the log held them (``nodeId``, ``type``, ``value``, ``branch``); None when there is none.
+        definition: The program; None when the lake does not hold it.
+        alignment: The trace beside the program; None without either.
+        replay: The program run again on what the trace recorded; None without either.
+    """
+
+    run: dict[str, Any]
+    trace: list[Any] | None
+    definition: Definition | None
+    alignment: Alignment | None
+    replay: Replay | None
+
+    @property
+    def is_ok(self) -> bool:
+        """The run did not fail."""
+        return bool(self.run["status"] == "ok")
+
+    @property
+    def is_extend(self) -> bool:
+        """The program wraps a built-in."""
+        return bool(self.run["strategy_type"] == "DSL_EXTEND")
+
+    @property
+    def fits(self) -> bool:
+        """There is a program, and the trace is one that it leaves."""
+        return self.alignment is not None and self.alignment.fits
+
+
+def definition(lake: Warehouse, strategy_id: str, version: int) -> Definition | None:
+    """The program of a version; None when the lake holds none that can be read."""
+    rows = lake.named("definition", {"strategy": strategy_id, "version": version}).fetchall()
+    return _read(*rows[0]) if rows else None
+
+
+def past_definitions(lake: Warehouse, strategy_id: str, version: int) -> list[Definition]:
+    """Programs that a version had before it was edited in place, the latest first."""
+    rows = lake.named("past_programs", {"strategy": strategy_id, "version": version}).fetchall()
+    return [found for row in rows if (found := _read(*row[:5]))]
+
+
+def _read(
+    text: str | None,
+    family_name: str | None,
+    parent_strategy_id: str | None,
+    strategy_type: str | None,
+    replaced_at: datetime | None = None,
+) -> Definition | None:
+    ast = read_json(text) if text is not None else None
+    if not isinstance(ast, Mapping):
+        return None
+    program, nodes = compile_program(ast), outline(ast)
+    return Definition(ast, program, nodes, family_name, parent_strategy_id, strategy_type, replaced_at)
+
+
+def evidence(lake: Warehouse, execution_id: str) -> Evidence:
+    """Load one run with all that is known of it.
+
+    Raises:
+        UnknownNameError: The lake holds no such run (of the realms in sight).
+    """
+    found = pieces(lake, [execution_id])
+    if not found:
+        raise UnknownNameError(
+            f"no run {execution_id!r} in this lake",
+            hint="only a sample of the ok runs is logged; if it was, extract its day first",
+            name=execution_id,
+        )
+    return found[0]
+
+
+def pieces(lake: Warehouse, execution_ids: Sequence[str]) -> list[Evidence]:
+    """The same for several runs, in the order of their ids' first mention; ids that are not there are left out."""
+    relation = lake.named("run_trace", {"executions": list(execution_ids)})
+    names = relation.columns
+    runs = {row["execution_id"]: row for row in (dict(zip(names, row, strict=True)) for row in relation.fetchall())}
+    known: dict[tuple[str, int], Definition | None] = {}
+    past: dict[tuple[str, int], list[Definition]] = {}
+    found = []
+    for execution_id in dict.fromkeys(execution_ids):
+        if execution_id in runs:
+            run = runs[execution_id]
+            version = (str(run["strategy_id"]), int(run["strategy_version"]))
+            if version not in known:
+                known[version] = definition(lake, *version)
+            found.append(_lined_up(lake, run, known[version], past, version))
+    return found
+
+
+def _lined_up(
+    lake: Warehouse,
+    run: dict[str, Any],
+    program: Definition | None,
+    past: dict[tuple[str, int], list[Definition]],
+    version: tuple[str, int],
+) -> Evidence:
+    """One run beside the program that gives it again: the version's own, or one that it had before it was edited in place."""
+    now = joined(dict(run), program)
+    if now.trace is None or is_told_by(now):
+        return now
+    if version not in past:
+        past[version] = past_definitions(lake, *version)
+    return next((then for other in past[version] if is_told_by(then := joined(dict(run), other))), now)
+
+
+def is_told_by(found: Evidence) -> bool:
+    """The program leaves this trace, and run again on what the trace recorded gives nothing else."""
+    return found.fits and (found.replay is None or found.replay.verdict != "differs")
+
+
+def joined(run: dict[str, Any], program: Definition | None) -> Evidence:
+    """One run beside its program.
+
+    Args:
+        run: A row of the query ``run_trace``; its columns ``trace`` and ``trace_irregular`` are taken out of it.
+        program: Its version's program.
+    """
+    text = rebuild(run.pop("trace"), run.pop("trace_irregular"))
+    trace = read_json(text) if text is not None else None
+    if not isinstance(trace, list):
+        return Evidence(run, None, program, None, None)
+    if program is None:
+        return Evidence(run, trace, None, None, None)
+    is_extend, is_ok = run["strategy_type"] == "DSL_EXTEND", run["status"] == "ok"
+    whole = is_ok and not run["is_truncated"]
+    beside = align(program.outline, trace, is_extend=is_extend, is_whole=whole)
+    if not is_ok or not beside.fits:
+        return Evidence(run, trace, program, beside, None)
+    again = replay(
+        program.program,
+        beside,
+        trace,
+        is_extend=is_extend,
+        points=run["points"],
+        case_name=run["case_name"],
+        node_count=int(run["nodes_executed"]),
+        known=event_fields(run),
+    )
+    return Evidence(run, trace, program, beside, again)
+
+
+def event_fields(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The ids of a run's event as fields; those that are NULL are left out, for NULL may also mean not logged."""
+    return {path: run[column] for path, column in EVENT_FIELDS.items() if run.get(column) is not None}
+
+
+def read_json(text: str) -> Any:
+    """A JSON text of the log; None when it cannot be read (nested beyond Python's stack)."""
+    try:
+        return json.loads(
+            text, parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_INTEGER else float(digits)
+        )
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,178 @@
+"""The ways that runs of one version took through its program: each is lined up with the AST once, for all its runs.
+
+A *variant* is process mining's word for the traces of one shape (van der Aalst, *Process Mining*, 2016). Traces of one shape
+take the same turns, so the node behind their n-th entry is the same: aligning a thousand variants explains a million runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from analytics import sql
+from analytics.findings.post_mortem.groups import Side
+from analytics.findings.replay.run_evidence import Definition, definition, read_json
+from analytics.program import Alignment, align
+from analytics.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CONDITIONS: Final = frozenset({"rule", "compare", "not", "and", "or"})
+"""Types whose value is true or false, and thereby the same in all runs of a variant."""
+
+_FEW_MISFITS: Final = 0.05
+"""Share of traces that a program may not fit and still be the one that ran: what is left out is as much as an undecided run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way through a program.
+
+    Attributes:
+        key: The shape's name, as the macro ``run_shape`` gives it.
+        logged_count: Logged runs that took it.
+        weight: Runs they stand for.
+        is_whole: Of ok runs whose trace was not cut.
+        beside: The shape beside the program. Its values are those of one of the runs.
+        true: Positions of the conditions and rules that came out true, in all of its runs.
+    """
+
+    key: str
+    logged_count: int
+    weight: float
+    is_whole: bool
+    beside: Alignment
+    true: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """All ways through one version's program, in some window.
+
+    Attributes:
+        realm: Tenant.
+        side: The runs' version and window.
+        definition: The program.
+        found: The variants, in the order of their first run.
+    """
+
+    realm: str | None
+    side: Side
+    definition: Definition
+    found: tuple[Variant, ...]
+
+    @property
+    def logged_count(self) -> int:
+        """Logged runs with a trace."""
+        return sum(variant.logged_count for variant in self.found)
+
+    @property
+    def misfits(self) -> list[Variant]:
+        """Those that the program cannot have left."""
+        return [variant for variant in self.found if not variant.beside.fits]
+
+    @property
+    def doubt(self) -> str:
+        """Why the program cannot stand for the version, in a clause; empty when it can: it was edited under the same version."""
+        misfit = sum(variant.logged_count for variant in self.misfits)
+        if misfit <= _FEW_MISFITS * self.logged_count:
+            return ""
+        return (
+            f"the definition of {self.side.label} in the lake does not fit {misfit:,} of {self.logged_count:,} traces"
+        )
+
+
+def find_variants(lake: Warehouse, realm: str | None, side: Side) -> Variants | None:
+    """Line up every variant of one version; None when the group holds several versions or the lake lacks the program.
+
+    Traces that no typed list can give back (``trace_irregular``) are left out.
+    """
+    if side.strategy_id is None or side.strategy_version is None:
+        return None
+    program = definition(lake, side.strategy_id, side.strategy_version)
+    if program is None:
+        return None
+    prepare(lake)
+    found = []
+    asked = lake.sql(sql.text("variants", "trace_variants"), **parameters(realm, side)).to_arrow_table()
+    for batch in asked.to_batches(max_chunksize=2_000):  # all entries of many variants as Python objects would be large
+        for row in batch.to_pylist():
+            trace = entries(row["trace"])
+            beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=row["is_whole"])
+            true = frozenset(
+                position
+                for position, entry in zip(beside.positions, trace, strict=False)
+                if entry["type"] in CONDITIONS and entry["value"]
+            )
+            found.append(
+                Variant(row["variant"], row["logged_count"], row["weight"] or 0.0, row["is_whole"], beside, true)
+            )
+    return Variants(realm, side, program, tuple(found))
+
+
+def prepare(lake: Warehouse) -> None:
+    """Teach the lake's connection the macros that number shapes."""
+    for name in ("trace_shape", "run_shape"):
+        lake.connection.execute(sql.text("variants", name))
+
+
+def parameters(realm: str | None, side: Side) -> dict[str, Any]:
+    """The parameters that pick a side's runs."""
+    until: datetime = side.until + timedelta(microseconds=1)  # the last row is one of the side's
+    return {
+        "realm": realm,
+        "strategy": side.strategy_id,
+        "version": side.strategy_version,
+        "since": side.since,
+        "until": until,
+    }
+
+
+def read(
+    lake: Warehouse, found: Variants, wanted: Mapping[str, Sequence[int | None]], *, share: float = 1.0
+) -> pa.Table:
+    """Rows of ``run_fields``: what each run read, by one SQL statement.
+
+    Args:
+        lake: Where the runs are.
+        found: Their variants.
+        wanted: Variant's key → for each field the entry that read it, None where it was not read. Other variants are left out.
+        share: Part of the runs to take, an even one that does not depend on chance.
+
+    Returns:
+        Grain: logged ok run with finite points. ``variant`` is the variant's place in ``wanted``, ``field_values`` JSON texts.
+    """
+    import pyarrow as pa
+
+    prepare(lake)
+    lake.connection.register(
+        "variant_places",
+        pa.table(
+            {
+                "variant": pa.array(list(wanted), pa.string()),
+                "number": pa.array(range(len(wanted)), pa.int32()),
+                "entries": pa.array([list(entries) for entries in wanted.values()], pa.list_(pa.int32())),
+            }
+        ),
+    )
+    try:
+        asked = lake.sql(sql.text("variants", "run_fields"), share=float(share), **parameters(found.realm, found.side))
+        return asked.to_arrow_table()
+    finally:
+        lake.connection.unregister("variant_places")
+
+
+def entries(trace: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lake's entries as the log held them."""
+    return [
+        {
+            "nodeId": entry["node_id"],
+            "type": entry["type"],
+            "value": None if entry["value"] is None else read_json(entry["value"]),
+            "branch": entry["branch"],
+        }
+        for entry in trace
+    ]

@@ -1,0 +1,238 @@
+"""The few programs that matter, profiled place by place, and the whole fleet's rules with what these profiles correct."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from analytics.findings.replay.trace_variants import CONDITIONS
+from analytics.findings.rules.node_profile import Profile, profile
+from analytics.findings.rules.rule_findings import (
+    ALWAYS,
+    CANNOT,
+    NEVER,
+    PROVEN_ALWAYS,
+    PROVEN_NEVER,
+    PROVEN_UNREACHED,
+    UNREACHED,
+    readings,
+    verdict_of,
+)
+from analytics.findings.rules.trace_sample import MOST_RUNS, sample_runs
+from analytics.findings.runaway.keys import Key, key_of, text_or_none
+from analytics.findings.runaway.ranking import GROUPS
+from analytics.warehouse.warehouse import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.warehouse.warehouse import Warehouse
+
+MOST_PROGRAMS = 6
+
+_ORDER = (
+    PROVEN_NEVER, PROVEN_UNREACHED, "cannot be true (proven)", NEVER, UNREACHED, "not seen true", "cannot be false (proven)",
+    "not seen false", PROVEN_ALWAYS, ALWAYS,
+)  # fmt: skip
+_READING_COLUMNS = (
+    "realm_id", "strategy", "strategy_version", "section", "rule_id", "place", "kind", "verdict", "reading", "match_count",
+    "entry_count", "share_low", "share_high", "est_runs_high", "grade", "note",
+)  # fmt: skip
+_HOT_COLUMNS = (
+    "realm_id", "strategy", "strategy_version", "rule_id", "place", "est_entries", "est_entry_share", "part", "per_run", "match",
+    "repeats", "unseen", "types", "is_profiled",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """Profiled programs.
+
+    Attributes:
+        found: Most urgent first, then those with the most entries.
+        doubts: Programs whose definition does not fit their traces, and why.
+    """
+
+    found: tuple[Profile, ...]
+    doubts: tuple[tuple[Key, str], ...]
+
+    def of(self, key: Key) -> Profile | None:
+        """The profile of a version."""
+        return next((one for one in self.found if one.key == key), None)
+
+
+def chosen(table: pd.DataFrame, most: int = MOST_PROGRAMS) -> list[tuple[Key, str]]:
+    """The programs worth a profile, with the ids of their definitions: the urgent ones, then those with the most entries."""
+    rows = [row for row in records(table) if float(row["est_nodes"]) > 0]
+    urgent = [row for row in rows if row["group"] != GROUPS[-1]]
+    rest = sorted((row for row in rows if row["group"] == GROUPS[-1]), key=lambda row: -float(row["est_nodes"]))
+    return [
+        (key_of(row["realm_id"], row["strategy"], row["strategy_version"]), str(row["strategy_id"]))
+        for row in [*urgent, *rest][:most]
+    ]
+
+
+def profiles(
+    lake: Warehouse,
+    table: pd.DataFrame,
+    history: datetime,
+    since: datetime,
+    until: datetime,
+    *,
+    most: int = MOST_PROGRAMS,
+    runs: int = MOST_RUNS,
+) -> Profiles:
+    """Profile the programs that matter most.
+
+    Args:
+        lake: Where their runs are.
+        table: The league.
+        history: From when on older runs add evidence on what was not seen.
+        since, until: The window.
+        most: Programs.
+        runs: Logged runs of each that are read, about.
+    """
+    found, doubts = [], []
+    for key, strategy_id in chosen(table, most):
+        sample = sample_runs(lake, key, strategy_id, min(history, since), since, until, most=runs)
+        if sample is None:
+            continue
+        made = None if sample.doubt else profile(sample)
+        if made is not None:
+            found.append(made)
+        elif sample.doubt:
+            doubts.append((key, sample.doubt))
+    return Profiles(tuple(found), tuple(doubts))
+
+
+def hot(table: pd.DataFrame, rules: pd.DataFrame, known: Profiles) -> pd.DataFrame:
+    """Rules by the entries they leave; of profiled programs with those behind the cut.
+
+    Args:
+        table: The league.
+        rules: ``hot_rules`` of the window.
+        known: The profiled programs.
+
+    Returns:
+        Grain: realm, strategy, version, rule (by place where it is profiled, else by id). ``est_entries`` of the window,
+        ``est_entry_share`` of all entries of all programs (``nodes_executed``, so with what is cut), ``part`` of its program's;
+        ``per_run`` an `Estimate` of entries per run, ``match`` the share of looks that match, ``repeats`` entries of one id
+        in a run, ``unseen`` the part behind the cut; None where not profiled, and ``unseen`` is then the program's. Most first.
+    """
+    import pandas as pd
+
+    league = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row for row in records(table)}
+    total = sum(float(row["est_nodes"]) for row in league.values())
+    found: list[dict[str, Any]] = []
+    for row in records(rules):
+        key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+        if key not in league or known.of(key) is not None:
+            continue
+        nodes, stored = (float(league[key][name]) for name in ("est_nodes", "est_stored_entries"))
+        rule = text_or_none(row["rule_id"])
+        hidden = max(0.0, 1 - stored / nodes) if nodes > 0 else 0.0
+        place = rule if rule is not None else "no single rule"
+        found.append(_hot(key, rule, place, row["part"] * stored, row["part"], hidden, row["types"]))
+    for one in known.found:
+        nodes = float(league[one.key]["est_nodes"])
+        for cost in one.rules:
+            hidden = cost.unseen / cost.entries.value if cost.entries.value else 0.0
+            row = _hot(one.key, cost.rule_id, cost.words, cost.share * nodes, cost.share, hidden, cost.types)
+            found.append(
+                {**row, "per_run": cost.entries, "match": cost.match, "repeats": cost.repeats, "is_profiled": True}
+            )
+    found = [row for row in found if row["est_entries"] > 0]  # a place that no run has come by leaves nothing
+    for row in found:
+        row["est_entry_share"] = row["est_entries"] / total if total else 0.0
+    found.sort(key=lambda row: (-row["est_entries"], row["strategy"], row["place"]))
+    return pd.DataFrame(found, columns=list(_HOT_COLUMNS))
+
+
+def _hot(
+    key: Key, rule: str | None, place: str, entries: float, part: float, unseen: float, types: str
+) -> dict[str, Any]:
+    return {
+        "realm_id": key.realm, "strategy": key.strategy, "strategy_version": key.version, "rule_id": rule, "place": place,
+        "est_entries": entries, "part": part, "per_run": None, "match": None, "repeats": None, "unseen": unseen,
+        "types": types, "is_profiled": False,
+    }  # fmt: skip
+
+
+def idle(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> pd.DataFrame:
+    """What was not seen to do anything, or to do one thing only: by place in profiled programs, by id in all others.
+
+    The daily rollup counts every logged look and a profile only those it read. So where a profiled rule has its id for itself and
+    no trace was cut, the rollup's counts and bounds are taken; and one logged match is a match wherever it lies.
+
+    Args:
+        rules: ``rule_counts``: every rule of the fleet with its counts.
+        known: The profiled programs.
+        ran: Versions that ran in the window.
+
+    Returns:
+        Grain: place or rule. As ``dead_rules``, with ``place`` (words) and ``kind`` (as of a ``Reading``).
+    """
+    import pandas as pd
+
+    exact: dict[tuple[Key, int], dict[str, Any]] = {}
+    found: list[dict[str, Any]] = []
+    for row in records(rules):
+        key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+        rule = text_or_none(row["rule_id"])
+        if row["position"] is not None:
+            exact[key, int(row["position"])] = row
+        if key in ran and known.of(key) is None and row["reading"]:
+            place = rule if rule is not None else "(no id)"
+            found.append({**row, "realm_id": key.realm, "rule_id": rule, "place": place, "kind": "rule"})
+    for one in known.found:
+        for reading in readings(one):
+            row = {
+                "realm_id": one.key.realm, "strategy": one.key.strategy, "strategy_version": one.key.version,
+                "section": one.places[reading.position].node.section, "rule_id": reading.rule_id, "place": reading.words,
+                "kind": reading.kind, "verdict": verdict_of(reading.reading, reading.grade), "reading": reading.reading,
+                "match_count": reading.match_count, "entry_count": reading.entry_count, "share_low": reading.share_low,
+                "share_high": reading.share_high, "est_runs_high": reading.runs_high, "grade": reading.grade,
+                "note": reading.note,
+            }  # fmt: skip
+            counted = exact.get((one.key, reading.position)) if reading.kind == "rule" else None
+            if counted is not None and counted["is_alone"]:
+                if counted["match_count"] and reading.reading in (*_UNMATCHED, CANNOT):
+                    continue
+                if counted["match_count"] < counted["entry_count"] and reading.reading in (ALWAYS, PROVEN_ALWAYS):
+                    continue
+                if counted["reading"] == reading.reading and not counted["cut_count"]:
+                    taken = (
+                        "match_count",
+                        "entry_count",
+                        "share_low",
+                        "share_high",
+                        "est_runs_high",
+                        "grade",
+                        "verdict",
+                    )
+                    row |= {name: counted[name] for name in taken}
+            found.append(row)
+    found.sort(key=lambda row: (_rank(row["reading"]), -row["entry_count"], row["strategy"]))
+    return pd.DataFrame(found, columns=list(_READING_COLUMNS))
+
+
+def asked_count(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> int:
+    """Places that were looked at, whatever is said of them; the arguments are those of ``idle``."""
+    by_id = sum(
+        bool(row["entry_count"]) and (key := key_of(row["realm_id"], row["strategy"], row["strategy_version"])) in ran
+        and known.of(key) is None
+        for row in records(rules)
+    )  # fmt: skip
+    kinds = {*CONDITIONS, "rule", "field"}
+    return by_id + sum(
+        bool(place.looks.sure) and place.node.type in kinds for one in known.found for place in one.places
+    )
+
+
+_UNMATCHED = (NEVER, UNREACHED, PROVEN_NEVER, PROVEN_UNREACHED)
+
+
+def _rank(reading: str) -> int:
+    return _ORDER.index(reading) if reading in _ORDER else len(_ORDER) + (reading == CANNOT)

@@ -1,0 +1,289 @@
+"""Some logged runs of one version beside its program: enough to tell what each place of it does, few enough for every morning.
+
+The runs are an even part by a hash of their ids, each weighed for those left out (Horvitz and Thompson, *J. Am. Stat. Assoc.* 47,
+1952). Runs of one shape are lined up with the program once. Of the runs whose trace was cut, some are followed to their end;
+they stand for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from analytics import sql
+from analytics.findings.replay.run_evidence import Definition, definition, event_fields, read_json
+from analytics.findings.replay.trace_variants import CONDITIONS, entries, prepare
+from analytics.findings.runaway.keys import Key
+from analytics.program import Alignment, Rest, align, follow
+from analytics.program.instead import set_paths
+from analytics.program.paths import Turn
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from analytics.warehouse.warehouse import Warehouse
+
+MOST_RUNS = 5_000
+"""Logged runs of a version that are read."""
+MOST_FOLLOWED = 100
+"""Cut runs that are followed to their end, in the window and before it."""
+MOST_KEPT = 300
+"""Whole runs whose fields are kept, to try other rules on them."""
+_ENOUGH_DAYS = 2
+"""Days before the window are taken, the latest first, until they have so many times the runs that are read of them."""
+_FEW_MISFITS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Runs that took the same way through the program, or one cut run.
+
+    Attributes:
+        logged_count: How many were read.
+        weight, weight_square: Sums of the weights of these rows, and of their squares.
+        is_recent: They are of the window, not of the days before.
+        turns: Position → turn, of the places that the trace shows.
+        rest: What one cut run did behind the cut; None for whole runs, and where nothing can be said.
+        unseen: Entries of one cut run behind the cut.
+        ended: The statement that ended the program; None when it ran out of rules, or when that is not seen.
+    """
+
+    logged_count: int
+    weight: float
+    weight_square: float
+    is_recent: bool
+    turns: Mapping[int, Turn]
+    rest: Rest | None = None
+    unseen: int = 0
+    ended: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The runs that a profile rests on.
+
+    Attributes:
+        key: Which version.
+        definition: Its program.
+        since: From when on.
+        logged_count: Logged ok runs since then that left entries.
+        read_count: Runs that were read.
+        misfit_count: Of them, those that the program cannot have left; they are set aside.
+        cut_count: Of those read, those with a cut trace.
+        followed_count, complete_count: Cut runs that were followed behind the cut, and those for which one way fits.
+        ways: What they did.
+        values: Position → how many entries, the least and the most of their JSON texts.
+        kept: Of some whole runs: the statement that ended them (None: no statement did), and what they read.
+        most_weight: The largest weight of a run, or of one that stands for others.
+        weekdays: Days of the week with logged runs, as ``looks.weekdays`` has them.
+    """
+
+    key: Key
+    definition: Definition
+    since: datetime
+    logged_count: int
+    read_count: int
+    misfit_count: int
+    cut_count: int
+    followed_count: int
+    complete_count: int
+    ways: tuple[Way, ...]
+    values: Mapping[int, tuple[int, str, str]]
+    kept: tuple[tuple[int | None, Mapping[str, Any]], ...]
+    most_weight: float
+    weekdays: int
+
+    @property
+    def doubt(self) -> str:
+        """Why the program cannot stand for the version, in a clause; empty when it can."""
+        if self.misfit_count <= _FEW_MISFITS * self.read_count:
+            return ""
+        return f"the definition in the lake does not fit {self.misfit_count:,} of {self.read_count:,} traces"
+
+
+def sample_runs(
+    lake: Warehouse,
+    key: Key,
+    strategy_id: str,
+    since: datetime,
+    recent: datetime,
+    until: datetime,
+    *,
+    most: int = MOST_RUNS,
+) -> Sample | None:
+    """Read some runs of one version and line them up with its program; None when the lake lacks the program or the runs.
+
+    Args:
+        lake: Where they are.
+        key: Which version.
+        strategy_id: Id of its definition.
+        since, recent, until: The window begins at ``recent``; earlier runs, at most those since ``since``, add evidence on what
+            was not seen.
+        most: Runs to read, about.
+    """
+    program = definition(lake, strategy_id, key.version)
+    if program is None:
+        return None
+    prepare(lake)
+    about: dict[str, Any] = {
+        "realm": key.realm,
+        "strategy": strategy_id,
+        "version": key.version,
+        "since": since,
+        "until": until,
+    }
+    about["recent"] = recent
+    days = lake.sql(sql.text("variants", "profile_count"), **about).fetchall()
+    now = sum(count for _, is_recent, count in days if is_recent)
+    room = most - min(now, most // 2)
+    before = 0
+    for day, is_recent, count in reversed(days):
+        if is_recent or before >= _ENOUGH_DAYS * room:  # older days would cost reading and tell no more
+            continue
+        before += count
+        about["since"] = max(since, datetime(day.year, day.month, day.day, tzinfo=UTC))
+    # What the days before leave room for, the window takes.
+    shares = {"share": min(1.0, (most - min(before, room)) / now) if now else 1.0}
+    shares["share_before"] = min(1.0, room / before) if before else 1.0
+    rows = lake.sql(sql.text("variants", "profile_sample"), **about, **shares).to_arrow_table()
+    if not rows.num_rows:
+        return None
+    lake.connection.register("profile_sample", rows)
+    try:
+        start = about["since"] if before else recent
+        weekdays = sum({1 << day.weekday() for day, _, _ in days if day >= start.date()})
+        return _read(lake, key, program, rows, start, before + now, weekdays)
+    finally:
+        lake.connection.unregister("profile_sample")
+
+
+def _read(
+    lake: Warehouse, key: Key, program: Definition, rows: pa.Table, since: datetime, logged: int, weekdays: int
+) -> Sample:
+    import pyarrow.compute as pc
+
+    shapes = lake.connection.sql(sql.text("variants", "profile_variants")).to_arrow_table()
+    known: dict[str, _Shape] = {}
+    ways, misfits = [], 0
+    cut_weight: dict[bool, float] = {}
+    for row in _records(shapes):
+        if row["variant"] not in known:
+            known[row["variant"]] = _shape(program, row)
+        shape = known[row["variant"]]
+        if not shape.beside.fits:
+            misfits += row["logged_count"]
+        elif row["is_cut"]:
+            cut_weight[row["is_recent"]] = cut_weight.get(row["is_recent"], 0.0) + row["weight"]
+        else:
+            sums = (row["logged_count"], row["weight"], row["weight_square"])
+            ways.append(Way(*sums, row["is_recent"], shape.turns, ended=shape.ended))
+    followed = _followed(program, rows.filter(rows["is_cut"]), known, cut_weight)
+    whole = _records(rows.filter(pc.invert(rows["is_cut"])).slice(0, MOST_KEPT))
+    changed = set_paths(program.program)
+    kept = [
+        (shape.ended, {**event_fields(row), **_left(fields, shape.beside, changed), **post})
+        for row in whole
+        if (shape := known[row["variant"]]).beside.fits
+        for fields, post in [_fields(program, shape.beside, row["trace"])]
+    ]
+    return Sample(
+        key, program, since, logged, rows.num_rows, misfits, pc.sum(rows["is_cut"]).as_py() or 0, len(followed),
+        sum(way.rest is not None and way.rest.is_complete for way in followed), (*ways, *followed),
+        _values(lake, known), tuple(kept),
+        max([pc.max(rows["sample_weight"]).as_py(), *(way.weight for way in followed)]), weekdays,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    beside: Alignment
+    turns: Mapping[int, Turn]
+    ended: int | None
+    is_extend: bool
+
+
+def _shape(program: Definition, row: Mapping[str, Any]) -> _Shape:
+    trace = entries(row["trace"])
+    beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=not row["is_cut"])
+    turns: dict[int, Turn] = {}
+    for position, entry in zip(beside.positions, trace, strict=False):
+        kind = entry["type"]
+        turns[position] = entry["branch"] if kind == "rule" else bool(entry["value"]) if kind in CONDITIONS else None
+    last = trace[-1]["type"] if beside.fits and not row["is_cut"] else None
+    ended = beside.positions[-1] if last in ("assign_points", "return", "veto") else None
+    return _Shape(beside, turns, ended, row["is_extend"])
+
+
+def _followed(
+    program: Definition, rows: pa.Table, known: Mapping[str, _Shape], weights: Mapping[bool, float]
+) -> list[Way]:
+    """Some of the cut runs, each to its end, weighed for all of them."""
+    import pyarrow.compute as pc
+
+    found: list[Way] = []
+    done: dict[tuple[Any, ...], Rest | None] = {}
+    asked = {node.path for node in program.outline.nodes}
+    for is_recent in (True, False):
+        own = rows.filter(pc.equal(rows["is_recent"], is_recent)).slice(0, MOST_FOLLOWED)
+        fitting = [row for row in _records(own) if known[row["variant"]].beside.fits]
+        total = sum(row["sample_weight"] for row in fitting)
+        factor = weights.get(is_recent, 0.0) / total if total else 0.0
+        for row in fitting:
+            shape = known[row["variant"]]
+            fields, post = _fields(program, shape.beside, row["trace"])
+            paid = (row["nodes_executed"], row["points"], row["case_name"])
+            ids = {path: value for path, value in event_fields(row).items() if path in asked}
+            same = (row["variant"], repr((fields, post)), *paid, *ids.values())
+            if same not in done:
+                beside = replace(shape.beside, fields=fields, post_fields=post)
+                count, points, case = paid
+                done[same] = follow(
+                    program.outline, beside, entries(row["trace"]), is_extend=shape.is_extend, count=count,
+                    points=points, case_name=case, known=ids,
+                )  # fmt: skip
+            weight = row["sample_weight"] * factor
+            unseen = row["nodes_executed"] - len(row["trace"])
+            found.append(Way(1, weight, weight**2, is_recent, shape.turns, done[same], unseen))
+    return found
+
+
+def _fields(
+    program: Definition, beside: Alignment, trace: list[dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What one run read before the built-in of DSL_EXTEND, and behind it."""
+    read: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    for position, entry in zip(beside.positions, trace, strict=False):
+        node = program.outline.nodes[position]
+        if node.type == "field" and node.path is not None and entry["value"] is not None:
+            read[node.section == "post_rules"].setdefault(node.path, read_json(entry["value"]))
+    return read
+
+
+def _left(fields: dict[str, Any], beside: Alignment, changed: frozenset[str]) -> dict[str, Any]:
+    """What the phase that a run ended in sees of what was read before: in the post phase not what may have been set meanwhile."""
+    return {path: value for path, value in fields.items() if not (beside.reached_post and path in changed)}
+
+
+def _values(lake: Warehouse, known: Mapping[str, _Shape]) -> dict[int, tuple[int, str, str]]:
+    import pyarrow as pa
+
+    fitting = {name: shape for name, shape in known.items() if shape.beside.fits}
+    places = pa.table(
+        {
+            "variant": pa.array(list(fitting), pa.string()),
+            "positions": pa.array([shape.beside.positions for shape in fitting.values()], pa.list_(pa.int32())),
+        }
+    )
+    lake.connection.register("profile_places", places)
+    try:
+        found = lake.connection.execute(sql.text("variants", "profile_values")).fetchall()
+    finally:
+        lake.connection.unregister("profile_places")
+    return {position: (count, least, most) for position, count, least, most in found}
+
+
+def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in rows.to_batches(max_chunksize=1_000):  # all entries as Python objects at once would be large
+        yield from batch.to_pylist()

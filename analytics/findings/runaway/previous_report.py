@@ -1,0 +1,341 @@
+"""The last report on runaway rules, as its ``summary.json`` tells it, and what is new, worse or fixed since."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from analytics.errors import UsageError
+from analytics.estimates import comparisons
+from analytics.estimates.estimators import Estimate
+from analytics.findings.failures.stopped_runs import is_gone
+from analytics.findings.runaway.finding import Finding
+from analytics.findings.runaway.keys import Family, Key, key_of
+from analytics.storage import shapes
+
+REPORT = "runaway_rules"
+_GRADES = ("good", "rough", "too few")
+_HINT = "name the summary.json of an earlier report on runaway rules, or none to compare with the lake's own history"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A finding that was open in the last report.
+
+    Attributes:
+        what: See `Finding`.
+        key: Which version, of several the latest; None when it concerned several families.
+        count: Logged runs, where it counts runs; of all versions of the family.
+        number: Its figure, of several versions the largest.
+        unit: Of the number.
+        last_seen: When it was last seen.
+        runs: Runs of the family among which ``count`` was counted; None when not known.
+        runs_since: Runs of the family since then in which it was not seen any more.
+    """
+
+    what: str
+    key: Key | None
+    count: int | None
+    number: Estimate | float | None
+    unit: str
+    last_seen: datetime
+    runs: Estimate | None
+    runs_since: float
+
+    @property
+    def identity(self) -> tuple[str, Family | None]:
+        """What makes it the same finding in another report: versions change, the family stays."""
+        return self.what, self.key.family if self.key else None
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """A report of earlier times.
+
+    Attributes:
+        since, until: Its window, UTC.
+        known: Its findings that were open: all but what it called fixed.
+        realm: The tenant it was about; empty for all, None for the NULL realm.
+    """
+
+    since: datetime
+    until: datetime
+    known: tuple[Known, ...]
+    realm: str | None = ""
+
+    def of(self, realms: Collection[str | None]) -> Previous:
+        """The same of these tenants only: a page about one must not name others.
+
+        Raises:
+            UsageError: The report was about another tenant alone, so that it can say nothing of these.
+        """
+        if self.realm != "" and set(realms) != {self.realm}:
+            raise UsageError("the last report is about another tenant, or about one of them only", hint=_HINT)
+        own = tuple(one for one in self.known if one.key is None or one.key.realm in realms)
+        return replace(self, known=own)
+
+
+def read(path: Path | str) -> Previous:
+    """A report from its ``summary.json``.
+
+    Raises:
+        UsageError: The file cannot be read, or is not that of a report on runaway rules.
+    """
+    try:
+        told = shapes.document(Path(path).read_text(encoding="utf-8"))
+    except (OSError, *shapes.WRONG) as error:
+        raise UsageError(f"the last report {path} cannot be read: {shapes.said(error)}", hint=_HINT) from None
+    if told.get("report") != REPORT:
+        raise UsageError(f"{path} is not the summary of a report on runaway rules", hint=_HINT)
+    try:
+        since, until = shapes.moment(told["since"]), shapes.moment(told["until"])
+        runs = _runs(shapes.listed(told["league"]))
+        findings = [one for one in shapes.listed(told["findings"]) if shapes.text(one["kind"]) != "fixed"]
+        known = _by_identity(_known(one, until, runs) for one in findings)
+        tenant = _tenant(told.get("scope"))
+    except shapes.WRONG as error:
+        raise UsageError(f"{path} is damaged, or no such summary: {shapes.said(error)}", hint=_HINT) from None
+    return Previous(since, until, known, tenant)
+
+
+def _tenant(scope: Any) -> str | None:
+    """Which tenant a report was about; summaries of old do not say, and are taken for all."""
+    about = scope if isinstance(scope, dict) else {}
+    return None if about.get("no_realm") is True else shapes.text_or_none(about.get("realm")) or ""
+
+
+def _known(told: Mapping[str, Any], until: datetime, runs: Mapping[Family, Estimate]) -> Known:
+    what = shapes.text(told["what"])
+    key = None if told["family"] is None else _key(told)
+    number = told["number"]
+    waiting = told.get("waiting") or {}
+    return Known(
+        what,
+        key,
+        None if told["count"] is None else shapes.whole(told["count"]),
+        _estimate(number) if isinstance(number, dict) else None if number is None else _finite(number),
+        shapes.text(told["unit"]),
+        shapes.moment(waiting.get("last_seen") or told["until"] or until.isoformat()),
+        _estimate(waiting["runs"]) if waiting.get("runs") else runs.get(key.family) if key else None,
+        _finite(waiting.get("runs_since") or 0.0),
+    )
+
+
+def _by_identity(told: Iterable[Known]) -> tuple[Known, ...]:
+    """What several versions of a family had is one thing: their runs are counted together, as those of the family are."""
+    found: dict[tuple[str, Family | None], Known] = {}
+    for one in told:
+        other = found.get(one.identity)
+        found[one.identity] = _together(other, one) if other else one
+    return tuple(found.values())
+
+
+def _together(a: Known, b: Known) -> Known:
+    later = max(a, b, key=lambda one: one.key.version if one.key else 0)
+    counts = [one.count for one in (a, b) if one.count is not None]
+    numbers = [one.number for one in (a, b) if one.number is not None]
+    return replace(
+        later,
+        count=sum(counts) if counts else None,
+        number=max(numbers, key=_size) if numbers else None,
+        last_seen=max(a.last_seen, b.last_seen),
+        runs_since=min(a.runs_since, b.runs_since),
+    )
+
+
+def _size(number: Estimate | float) -> float:
+    value = number.value if isinstance(number, Estimate) else number
+    return value if math.isfinite(value) else -math.inf
+
+
+def _runs(league: list[Mapping[str, Any]]) -> dict[Family, Estimate]:
+    """Runs of each family: its versions together, their intervals as if each erred the same way, which is wide enough."""
+    found: dict[Family, Estimate] = {}
+    for row in league:
+        family = _key(row).family
+        own = _estimate(row["est_runs"])
+        found[family] = added(found[family], own) if family in found else own
+    return found
+
+
+def added(a: Estimate, b: Estimate) -> Estimate:
+    """Two estimated numbers of runs together, never surer than they are."""
+    grade = max(a.grade, b.grade, key=_GRADES.index)
+    return Estimate(a.value + b.value, a.low + b.low, a.high + b.high, a.logged_count + b.logged_count, grade)
+
+
+def _estimate(told: Mapping[str, Any]) -> Estimate:
+    value, low, high = (math.nan if told[name] is None else _finite(told[name]) for name in ("value", "low", "high"))
+    # JSON knows no infinity: an upper end that is missing where there is a lower one is open.
+    high = math.inf if math.isnan(high) and not math.isnan(low) else high
+    return Estimate(value, low, high, shapes.whole(told["logged_count"]), _GRADES[_GRADES.index(told["grade"])])
+
+
+def _key(told: Mapping[str, Any]) -> Key:
+    return key_of(shapes.text_or_none(told["realm"]), shapes.text(told["family"]), shapes.whole(told["version"]))
+
+
+def _finite(value: Any) -> float:
+    """A number, also one that is larger than any count."""
+    found = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    return found if math.isfinite(found) else shapes.number(value)
+
+
+COUNTED = ("limit", "canary", "unknown", "timeout")
+"""Findings that count runs: gone when enough runs went by without one."""
+EVENTS = ("stall",)
+"""Findings that happen once and are over: another one is another one."""
+OVER = ("fixed", "waiting")
+"""Kinds of findings that were not found in the window, so that nothing of it is known about them."""
+NEARNESS = ("close", "versions", "growing", "limit")
+"""Findings about the cap, the nearest to it last."""
+CHANCE = 0.01
+"""Below this probability a rate that rose is not called chance."""
+FORGOTTEN = timedelta(days=14)
+"""What was not seen for so long, or for two windows, without runs enough to call it fixed, is not carried on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What the present window says about families, beside its findings.
+
+    Attributes:
+        since, until: The window, UTC.
+        league: Its rows, as records.
+        settled: Whether what was found of a family can be said to hold no more; None when nobody can tell.
+        left: Runs of a kind that a family still has in the window, though too few to be a finding: how many.
+    """
+
+    since: datetime
+    until: datetime
+    league: Sequence[Mapping[str, Any]]
+    settled: Callable[[str, Family], bool | None]
+    left: Mapping[tuple[str, Family], int] = field(default_factory=dict)
+
+    def runs(self, family: Family) -> Estimate | None:
+        """Runs of the family in the window; None when none is logged."""
+        own = [
+            row["est_runs"]
+            for row in self.league
+            if key_of(row["realm_id"], row["strategy"], row["strategy_version"]).family == family
+        ]
+        return reduce(added, own) if own else None
+
+
+def compared(found: list[Finding], previous: Previous, now: Now) -> list[Finding]:
+    """The findings of a window by what became of them since the last report.
+
+    ``new``: the last report did not have it, nor anything nearer to the cap; a cap that may have been lowered is new to each
+    version. ``worse``: its rate rose
+    (`differences.rate_change_p`, all versions of the family together), its figure lies beyond the interval of the last one, it
+    has grown by another version, or it is growth by the day, which comes nearer every day. ``finding``: known. ``fixed``:
+    the last report had it, and the window shows that it holds no more: of what counts runs, none came where at the earlier rate
+    that has a chance of less than one in twenty (`is_gone`). ``waiting``: not seen, but too few runs went by to call it fixed;
+    the next report goes on from there.
+
+    Args:
+        found: The findings of the window; what they were called before is not looked at, fixed ones are left out.
+        previous: The last report.
+        now: What the window says otherwise.
+    """
+    known = {one.identity: one for one in previous.known}
+    present = [finding for finding in found if finding.kind != "fixed"]
+    counts: Counter[tuple[str, Family | None]] = Counter()
+    for finding in present:
+        counts[_identity(finding)] += finding.count or 0
+    told = [_told(finding, known, counts[_identity(finding)], now) for finding in present]
+    seen = {_identity(finding) for finding in present}
+    gone = [(one, one.key) for one in known.values() if one.key and one.what not in EVENTS and not _lives_on(one, seen)]
+    return told + [later for one, key in gone if (later := _gone(one, key, now, previous.until)) is not None]
+
+
+def runs_without(league: Sequence[Mapping[str, Any]], key: Key) -> tuple[Estimate | None, bool]:
+    """Runs of a window that say whether a version is still stopped: its own, and where it is not live, those of its family.
+
+    Args:
+        league: Of the window, as records.
+        key: Which version.
+
+    Returns:
+        Their number, None when none is logged; and whether they are its own.
+    """
+    of = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row["est_runs"] for row in league}
+    if key in of:
+        return of[key], True
+    others = [runs for other, runs in of.items() if other.family == key.family]
+    return (reduce(added, others) if others else None), False
+
+
+def _identity(finding: Finding) -> tuple[str, Family | None]:
+    return finding.what, finding.key.family if finding.key else None
+
+
+def _lives_on(one: Known, seen: set[tuple[str, Family | None]]) -> bool:
+    """Whether it is still found, or something worse of its kind is: what was close to the cap and now hits it is not fixed."""
+    nearer = NEARNESS[NEARNESS.index(one.what) :] if one.what in NEARNESS else (one.what,)
+    return any((what, one.identity[1]) in seen for what in nearer)
+
+
+def _told(finding: Finding, known: Mapping[tuple[str, Family | None], Known], count: int, now: Now) -> Finding:
+    what, family = _identity(finding)
+    if what in EVENTS:
+        return replace(finding, kind="finding")
+    before = known.get((what, family))
+    if before is not None and not _is_another_cap(finding, before):
+        return replace(finding, kind="worse" if _is_worse(finding, before, count, now) else "finding")
+    # Who was stopped by the cap and is only close to it now is better off: no news to wake anybody for.
+    nearer = NEARNESS[NEARNESS.index(what) + 1 :] if what in NEARNESS else ()
+    return replace(finding, kind="finding" if any((worse, family) in known for worse in nearer) else "new")
+
+
+def _is_another_cap(finding: Finding, before: Known) -> bool:
+    """Whether a version that was never stopped seems to be by a lowered cap, so that what stopped an older one was another."""
+    facts = finding.facts
+    return bool(facts.get("may_be_lowered")) and not facts.get("before") and finding.key != before.key
+
+
+def _is_worse(finding: Finding, before: Known, count: int, now: Now) -> bool:
+    if finding.what in COUNTED:
+        runs = now.runs(finding.key.family) if finding.key else None
+        if runs is None or before.runs is None or not before.count or not min(runs.value, before.runs.value) > 0:
+            return False
+        rose = count / runs.value > before.count / before.runs.value
+        return rose and comparisons.rate_change_p((before.count, count), (before.runs, runs)) < CHANCE
+    if finding.what == "growing":
+        return True
+    if finding.what == "versions":
+        return bool(finding.key and before.key and finding.key.version > before.key.version)
+    # Milliseconds or nodes: worse only where both intervals say so.
+    if isinstance(finding.number, Estimate) and isinstance(before.number, Estimate):
+        return finding.number.low > before.number.high
+    return False
+
+
+def _gone(one: Known, key: Key, now: Now, told_until: datetime) -> Finding | None:
+    runs, is_live = runs_without(now.league, key)
+    left = now.left.get((one.what, key.family), 0)
+    # What the last report has counted already is not counted again: of a window that overlaps its own, the rest is news.
+    begin = max(now.since, told_until if one.runs_since else min(one.last_seen, told_until))
+    fresh = max(min((now.until - begin) / (now.until - now.since), 1.0), 0.0)
+    passed = 0.0 if left else one.runs_since + (runs.low * fresh if runs else 0.0)
+    facts: dict[str, Any] = {
+        "before": one.count, "number_before": one.number, "last_seen": one.last_seen, "runs_before": one.runs, "runs_since": passed,
+        "left": left, "is_live": is_live,
+    }  # fmt: skip
+    if one.what in COUNTED:
+        known = one.count is not None and one.runs is not None and math.isfinite(one.runs.high)
+        is_fixed: bool | None = (known and is_gone(one.count or 0, one.runs.high if one.runs else 0.0, passed)) or None
+    else:
+        is_fixed = now.settled(one.what, key.family)
+    if is_fixed:
+        return Finding("fixed", one.what, key, now.since, one.last_seen, 0, 0, "runs", facts)
+    if now.until - one.last_seen > max(FORGOTTEN, 2 * (now.until - now.since)):
+        return None
+    number = one.number if one.number is not None else math.nan
+    return Finding("waiting", one.what, key, None, one.last_seen, one.count, number, one.unit, facts)

@@ -1,0 +1,252 @@
+"""How versions of a strategy grow, and how many more there is room for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from analytics.estimates.estimate import NOTHING, TAIL, Estimate, graded
+from analytics.estimates.quantiles import Part, quantiles_of_parts
+from analytics.findings.runaway.keys import Family, Key, keyed
+from analytics.window import midnight
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SURE_STEPS = 2
+"""Steps from which on a spread can be estimated: one alone has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Where the growth of a family leads, if it goes on as it did.
+
+    Attributes:
+        steps: What each version added to the one before, in nodes, oldest first.
+        versions: The next version to be above the limit, counted from the newest: 1 is the next one. The upper end is infinite
+            where the steps may as well be none. Of one step alone there is no interval: from 1 to infinite, ``too few``.
+        days: When that version comes, from the end of the window on, if versions come as they did. Of one publication alone
+            nothing is said.
+    """
+
+    steps: tuple[float, ...]
+    versions: Estimate
+    days: Estimate
+
+    @property
+    def has_interval(self) -> bool:
+        """There are steps enough for one."""
+        return len(self.steps) >= _SURE_STEPS
+
+
+NOWHERE = Ahead((), NOTHING, NOTHING)
+"""Of what does not grow."""
+
+
+def ahead(
+    room: float,
+    steps: Sequence[float],
+    exposure_days: float,
+    *,
+    grain: float = 0.0,
+    above: float = 0.0,
+    below: float = 0.0,
+) -> Ahead:
+    """Versions and days until steps like these use up the room.
+
+    The steps are taken for draws from one distribution, so the sum of the next h of them has mean h m and variance
+    s² h (1 + h / n), as in the drift method of forecasting (Hyndman & Athanasopoulos, *Forecasting: Principles and Practice*, 3rd
+    ed., section 5.2 and its table of variances in 5.5), with Student's quantile for n - 1 degrees of freedom. Publications are
+    taken for a Poisson process: of n in a time T, the next h take between T h / (n + 1) F and T h / n F', F of 2h and 2n + 2
+    degrees of freedom and F' of 2h and 2n (Nelson, *Applied Life Data Analysis*, 1982, chapter 10). Each is asked at half the
+    chance: for days, which err in both, and because few and skewed steps are a little worse than Student's quantile allows.
+
+    Args:
+        room: Nodes left below the limit; the limit itself is allowed.
+        steps: What each version added to the one before it, oldest first.
+        exposure_days: From the first of these versions until now.
+        grain: Nodes by which programs grow at least. Steps that happen to be all alike are known to half of it, no better:
+            its square over twelve is added to their variance.
+        above, below: How far the newest may be above and below what is taken for it, at 95 %.
+
+    Returns:
+        `NOWHERE` where the steps do not lead up.
+    """
+    mean = sum(steps) / len(steps) if steps else 0.0
+    if not mean > 0 or not math.isfinite(room):
+        return NOWHERE
+    count = len(steps)
+    if room < 0:
+        zero = Estimate(0.0, 0.0, 0.0, count, "good")
+        return Ahead(tuple(steps), zero, zero)
+    value = float(_first_above(mean, room))
+    if count < _SURE_STEPS:
+        open_ended = Estimate(value, 1.0, math.inf, count, "too few")
+        return Ahead(tuple(steps), open_ended, Estimate(math.nan, 0.0, math.inf, count, "too few"))
+    low, high = _span(room, steps, grain, above, below)
+    versions = Estimate(value, low, high, count, graded((high - low) / 2, value))
+    return Ahead(tuple(steps), versions, _days(value, (low, high), count, exposure_days))
+
+
+def _first_above(mean: float, room: float) -> int:
+    """The first number of steps that is more than the room; one at least."""
+    return max(math.floor(room / mean + 1e-9) + 1, 1)
+
+
+def _span(room: float, steps: Sequence[float], grain: float, above: float, below: float) -> tuple[float, float]:
+    from scipy import special
+
+    count, mean = len(steps), sum(steps) / len(steps)
+    spread = sum((step - mean) ** 2 for step in steps) / (count - 1) + grain**2 / 12
+    squared = float(special.stdtrit(count - 1, 1 - TAIL / 2)) ** 2 * spread
+
+    def reach(number: float, side: int) -> float:
+        """The edge of what so many more steps add."""
+        other = above if side > 0 else below
+        return number * mean + side * math.sqrt(squared * number * (1 + number / count) + other**2)
+
+    most = _first_above(mean, room)
+    low = next((number for number in range(1, most) if reach(number, 1) > room), most)
+    # Beyond all bounds the lower edge rises with the number of steps by this much each; not at all where it is negative.
+    if not mean > math.sqrt(squared / count):
+        return float(low), math.inf
+    # The lower edge falls at first and rises then: where it is above the room, it stays so. Doubling, then halving.
+    before, high = most - 1, most
+    while reach(high, -1) <= room:
+        before, high = high, 2 * high
+    while high - before > 1:
+        middle = (before + high) // 2
+        before, high = (before, middle) if reach(middle, -1) > room else (middle, high)
+    return float(low), float(high)
+
+
+def _days(value: float, versions: tuple[float, float], count: int, exposure: float) -> Estimate:
+    """When that version comes: the next publications of a Poisson process, with what is not known of how many they are."""
+    from scipy import special
+
+    if not exposure > 0:
+        return Estimate(math.nan, 0.0, math.inf, count, "too few")
+    fewest, most = versions
+    low = exposure * fewest / (count + 1) * float(special.fdtri(2 * fewest, 2 * count + 2, TAIL / 2))
+    high = (
+        exposure * most / count * float(special.fdtri(2 * most, 2 * count, 1 - TAIL / 2))
+        if math.isfinite(most)
+        else math.inf
+    )
+    days = exposure * value / count
+    return Estimate(days, low, high, count, graded((high - low) / 2, days))
+
+
+@dataclass(frozen=True, slots=True)
+class VersionNodes:
+    """What the runs of one version needed.
+
+    Attributes:
+        key: Which version.
+        first, last: Its first and last day in the log, as the frame holds them.
+        median, p99: Of nodes; runs that a cap stopped count as beyond.
+    """
+
+    key: Key
+    first: pd.Timestamp
+    last: pd.Timestamp
+    median: Estimate
+    p99: Estimate
+
+
+def version_nodes(counts: pd.DataFrame) -> dict[tuple[str | None, str], list[VersionNodes]]:
+    """Versions of every family in the order in which the log first shows them; those with too few rows for a median are left out.
+
+    Args:
+        counts: The query nodes_by_day.
+    """
+    found: dict[tuple[str | None, str], list[VersionNodes]] = {}
+    for key, rows in keyed(counts):
+        median, p99 = quantiles_of_parts(_parts(rows), (0.5, 0.99))
+        if median.grade != "too few":
+            own = VersionNodes(key, rows["day"].min(), rows["day"].max(), median, p99)
+            found.setdefault(key.family, []).append(own)
+    return {family: sorted(own, key=lambda one: (one.first, one.key.version)) for family, own in found.items()}
+
+
+def _parts(rows: pd.DataFrame) -> list[Part]:
+    """Runs by their weight, in the order of their nodes; stopped runs, which have none, apart."""
+    import numpy as np
+
+    parts = []
+    for weight, own in rows.groupby("sample_weight"):
+        nodes = own["nodes_executed"].to_numpy(dtype=float, na_value=math.inf)
+        times = own["logged_count"].to_numpy()
+        order, stopped = np.argsort(nodes, kind="stable"), int(times[np.isinf(nodes)].sum())
+        order = order[np.isfinite(nodes[order])]
+        parts.append(Part(np.repeat(nodes[order], times[order]), float(weight)))
+        parts.append(Part(np.empty(0), float(weight), stopped=True, unknown=stopped))
+    return parts
+
+
+def chains(versions: Mapping[Family, list[VersionNodes]]) -> dict[Key, list[VersionNodes]]:
+    """Families that grow from version to version: the newest version, and the growing versions that lead to it.
+
+    Each step is one that chance does not explain: the intervals of the medians do not meet. A family that went back to an older
+    version is not on its way.
+
+    Args:
+        versions: ``version_nodes(counts)``.
+    """
+    found = {}
+    for own in versions.values():
+        if own[-1].last < max(one.last for one in own):
+            continue
+        chain = own[-1:]
+        for earlier in reversed(own[:-1]):
+            if not earlier.median.high < chain[0].median.low:
+                break
+            chain.insert(0, earlier)
+        if len(chain) > 1:
+            found[own[-1].key] = chain
+    return found
+
+
+def steps_to_cap(
+    versions: Mapping[Family, list[VersionNodes]], cap: float | Callable[[Key], float]
+) -> dict[Key, list[VersionNodes]]:
+    """Those of ``chains`` whose next version may pass the cap.
+
+    It does if it is as large as the last step, or, after two steps of growth, if it multiplies as the last did.
+
+    Args:
+        versions: ``version_nodes(counts)``.
+        cap: Trace entries with which a run meets the engine's cap, or what tells them of a version.
+    """
+    at = cap if callable(cap) else lambda _: cap
+    return {key: chain for key, chain in chains(versions).items() if _next(chain) > at(key)}
+
+
+def versions_to_cap(chain: list[VersionNodes], cap: float, until: datetime) -> Ahead:
+    """How many versions, and days from the end of the window, until the large runs of one pass the cap, at steps like those so far.
+
+    Args:
+        chain: Of ``chains``: growing versions of one family, the newest last.
+        cap: Trace entries with which a run meets the engine's cap.
+        until: End of the window, UTC.
+    """
+    newest = chain[-1]
+    large = newest.median if newest.p99.grade == "too few" else newest.p99
+    if large.is_at_least or not math.isfinite(large.value):
+        return NOWHERE  # runs of it are stopped already
+    steps = [later.median.value - before.median.value for before, later in pairwise(chain)]
+    above, below = max(large.high - large.value, 0.0), max(large.value - large.low, 0.0)
+    days = (until - midnight(chain[0].first)) / timedelta(days=1)
+    return ahead(cap - large.value, steps, days, grain=1.0, above=above, below=below)
+
+
+def _next(chain: list[VersionNodes]) -> float:
+    """Nodes of the large runs of another version, were it to the newest as that is to the one before."""
+    before, newest = chain[-2].median.value, chain[-1].median.value
+    large = newest if chain[-1].p99.grade == "too few" else chain[-1].p99.value
+    by_size = large + newest - before
+    return max(by_size, large * newest / before) if len(chain) > 2 and before > 0 else by_size

@@ -1,0 +1,1 @@
+"""Which rule or which field a run's time goes to."""

@@ -1,0 +1,279 @@
+"""Files in the tables' folders that are not the lake's own: found, named, and set aside; never read as data, never deleted.
+
+A bare glob reads whatever ends in ``.parquet``, so a copy, a half download or another program's file beside a partition is
+counted as rows. An extraction moves such files of its days out of the way, into ``.set-aside`` and under a name that no glob
+matches; ``check`` names them everywhere. A partition's file is taken for the lake's own when it has the size the ledger
+remembers, or else (a killed run, a lost ledger) when its inside says that it belongs where it lies.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePath, PurePosixPath
+
+from analytics.errors import LakeError
+from analytics.lake.lake import REALM_TABLES, Lake
+from analytics.lake.paths import PART, day_directory, is_day_directory, is_realm_directory, realm_directory
+from analytics.model import DayRecord
+from analytics.storage import LakePath, ObjectPath, disk, readable
+
+FOLDER = ".set-aside"
+DAY_TABLES = ("executions", "node_days")
+
+_KEY_COLUMNS = {
+    "executions": {"execution_id", "realm_id", "created_at", "trace", "sample_weight"},
+    "node_days": {"realm_id", "strategy_id", "node_id", "entry_count"},
+    "definitions": {"strategy_id", "realm_id", "ast_json", "is_deleted"},
+    "definition_nodes": {"strategy_id", "realm_id", "position"},
+    "program_history": {"strategy_id", "realm_id", "ast_json", "replaced_at"},
+}
+_UNREADABLE_NOW = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file or folder in a table's folder.
+
+    Attributes:
+        path: Of it.
+        is_stranger: It is not the lake's own.
+        bytes_on_disk: Its size.
+        bytes_in_ledger: What the ledger remembers; ``None`` where it knows of no such file.
+    """
+
+    path: LakePath
+    is_stranger: bool
+    bytes_on_disk: int
+    bytes_in_ledger: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What a glob over the tables' folders would read.
+
+    Attributes:
+        places: Files where a partition's file may lie, and their sizes.
+        strays: Everything else.
+    """
+
+    places: dict[str, int]
+    strays: list[str]
+
+
+def present(lake: Lake, days: Iterable[date | None] | None = None) -> Present:
+    """Look into every folder once.
+
+    Args:
+        lake: Where.
+        days: Only the folders of these; of all when not given.
+
+    Raises:
+        LakeError: The disk refused.
+    """
+    found = Present({}, [])
+    try:
+        wanted = None if days is None else {day_directory(day) for day in days}
+        root = lake.root
+        for name, size in _walk_bucket(root, wanted) if isinstance(root, ObjectPath) else _walk(root, wanted):
+            if size is not None:
+                found.places[name] = size
+            else:
+                found.strays.append(name)
+    except OSError as error:
+        raise disk.failure(error, lake.root) from error
+    return found
+
+
+def look(
+    lake: Lake, records: Mapping[date | None, DayRecord | None], here: Present, *, every_size: bool = False
+) -> Iterator[Found]:
+    """Files that are not as the ledger says, strangers among them.
+
+    Args:
+        lake: Where.
+        records: The ledger of these days.
+        here: What is there.
+        every_size: Also those of the right size.
+    """
+    sizes = _sizes(lake, records)
+    for name, size in here.places.items():
+        told = sizes.pop(name, None)
+        if told != size:
+            yield Found(lake.place(name), not _is_ours(lake, lake.place(name), told is not None), size, told)
+        elif every_size:
+            yield Found(lake.place(name), False, size, told)
+    for name in here.strays:
+        path = lake.place(name)
+        yield Found(path, True, path.lstat().st_size, sizes.pop(name, None))
+    for name, told in sizes.items():  # the ledger knows a file that is not there
+        yield Found(lake.place(name), False, 0, told)
+
+
+def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None], here: Present) -> list[str]:
+    """Move strangers out of the folders of these days; only under the lock.
+
+    Args:
+        lake: Where.
+        records: The ledger of these days.
+        here: What is there.
+
+    Returns:
+        A sentence that names them and where they are now, for a person; none when there were none.
+
+    Raises:
+        LakeError: The disk refused.
+    """
+    try:
+        strangers = [found.path for found in look(lake, records, here) if found.is_stranger]
+        target = lake.root / FOLDER / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
+        for number, path in enumerate(strangers):
+            _move(path, target / str(inside(lake, path).parent), number, lake.root)
+    except OSError as error:
+        raise disk.failure(error, lake.root) from error
+    if not strangers:
+        return []
+    names = [ascii(str(inside(lake, path)))[1:-1] for path in strangers]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return [
+        f"{len(names)} file{'s' * (len(names) != 1)} that the lake did not write {'were' if len(names) != 1 else 'was'} set aside "
+        f"in {target}: {', '.join(names[:_MOST_NAMED])}{more}"
+    ]
+
+
+def without(lake: Lake, files: Sequence[str], records: Mapping[date | None, DayRecord | None]) -> list[str]:
+    """Those of some partition files that are the lake's own, for readers; cheap where the ledger knows them.
+
+    Raises:
+        LakeError: A file that the ledger does not know cannot be looked into.
+    """
+    known = _sizes(lake, records)
+    try:
+        return [name for name in files if name in known or _is_ours(lake, lake.place(name), False)]
+    except OSError as error:
+        message, hint = disk.why(error)
+        raise LakeError(f"the lake {lake.root} cannot be read: {message}", hint=hint, path=str(lake.root)) from error
+
+
+def _sizes(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> dict[str, int]:
+    return {
+        lake.name(table, info.partition): size
+        for record in records.values()
+        if record
+        for info in record.partitions.values()
+        for table, size in (("executions", info.file_bytes), ("node_days", info.node_days_bytes))
+        if size
+    }
+
+
+def _walk(root: Path, days: set[str] | None) -> Iterator[tuple[str, int | None]]:
+    """What a glob would read, and its size where it lies where a partition's file may lie."""
+    for table in (*DAY_TABLES, *REALM_TABLES):
+        for realm in _entries(root / table):
+            if not is_realm_directory(realm.name) or not realm.is_dir(follow_symlinks=False):
+                yield from _strays(realm)
+                continue
+            for entry in _entries(realm.path):
+                if table in REALM_TABLES and _is_part(entry):
+                    yield entry.path, entry.stat(follow_symlinks=False).st_size
+                elif table in DAY_TABLES and is_day_directory(entry.name) and entry.is_dir(follow_symlinks=False):
+                    if days is None or entry.name in days:
+                        for file in _entries(entry.path):
+                            if _is_part(file):
+                                yield file.path, file.stat(follow_symlinks=False).st_size
+                            else:
+                                yield from _strays(file)
+                else:
+                    yield from _strays(entry)
+
+
+def _walk_bucket(root: ObjectPath, days: set[str] | None) -> Iterator[tuple[str, int | None]]:
+    """The same of a bucket, which has no folders."""
+    for table in (*DAY_TABLES, *REALM_TABLES):
+        for key, entry in root.bucket.below(table):
+            _, realm, *rest = key.split("/")
+            is_in_day = (
+                table in DAY_TABLES and is_realm_directory(realm) and len(rest) > 1 and is_day_directory(rest[0])
+            )
+            if is_in_day and days is not None and rest[0] not in days:
+                continue
+            if rest[-1:] == [PART] and (
+                (is_in_day and len(rest) == 2)
+                or (table in REALM_TABLES and len(rest) == 1 and is_realm_directory(realm))
+            ):
+                yield str(root / key), entry.size
+            elif key.lower().endswith(".parquet"):
+                yield str(root / key), None
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _strays(entry: os.DirEntry[str]) -> Iterator[tuple[str, None]]:
+    """An entry whose name ends in .parquet, or whatever lies below a folder and does."""
+    if entry.name.lower().endswith(".parquet"):
+        yield entry.path, None
+    elif entry.is_dir(follow_symlinks=False):
+        for below in _entries(entry.path):
+            yield from _strays(below)
+
+
+def _is_part(entry: os.DirEntry[str]) -> bool:
+    return entry.name == PART and entry.is_file(follow_symlinks=False)
+
+
+def _is_ours(lake: Lake, path: LakePath, is_known: bool) -> bool:
+    """What is inside the file belongs where it lies."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table, realm_folder = inside(lake, path).parts[:2]
+    try:
+        with pq.ParquetFile(readable(path)) as file:
+            if not _KEY_COLUMNS[table] <= set(file.schema_arrow.names):
+                return False
+            footer = file.metadata.metadata or {}
+            realms = file.read(columns=["realm_id"])["realm_id"].slice(0, 1).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _UNREADABLE_NOW:
+            raise  # it may well be ours
+        return False
+    if table in DAY_TABLES:
+        day = footer.get(b"strategy_analytics.day", b"?").decode(errors="replace")
+        if path.parent.name != (f"day={day}" if day else day_directory(None)):
+            return False
+        executions = lake.root / "executions" / realm_folder / path.parent.name / PART
+        if table == "node_days" and not is_known and not executions.is_file():
+            return False  # a rollup of rows that are not there
+    elif not realms:
+        return True  # definitions without a program have no nodes
+    return bool(realms) and realm_directory(realms[0]) == realm_folder
+
+
+def inside(lake: Lake, path: LakePath) -> PurePath:
+    """The way to a file of the lake from its root."""
+    if isinstance(path, ObjectPath):
+        return PurePosixPath(path.key)
+    return path.relative_to(str(lake.root))
+
+
+def _move(path: LakePath, folder: LakePath, number: int, root: LakePath) -> None:
+    name = os.fsdecode(os.fsencode(path.name)[:200])  # a longer one would not fit with what is added
+    target = folder / f"{name}.{number}.aside"
+    if isinstance(path, ObjectPath):
+        path.bucket.move(path.key, str(target).removeprefix(f"{root}/"))
+        return
+    folder, root = Path(str(folder)), Path(str(root))
+    disk.make_folder(folder)
+    path.rename(str(target))
+    disk.sync(folder)
+    disk.prune(path.parent, root=root)

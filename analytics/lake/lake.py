@@ -1,0 +1,375 @@
+"""The Parquet files: where a partition lives, how it is replaced, what the ledger remembers.
+
+The lake is the state. A partition is one file, replaced by one rename, so any reader that lists the folder sees whole
+partitions only, also after a kill. The ledger (one JSON file per day) is written last; losing it costs a re-extraction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from analytics.errors import LakeError
+from analytics.lake import expiry_mark, ledger
+from analytics.lake.paths import (
+    PART,
+    day_directory,
+    day_of,
+    is_day_directory,
+    is_realm_directory,
+    realm_directory,
+    subfolders,
+)
+from analytics.model import DayRecord, Partition, PartitionInfo
+from analytics.storage import LakePath, Lease, ObjectPath, break_lease, disk, hold_lease, place, scratch, shapes
+from analytics.storage.lock import STALE_AFTER, Held, break_lock, hold
+from analytics.storage.lock_owner import Owner
+
+REALM_TABLES = ("definitions", "definition_nodes", "program_history")
+"""Tables with one file per realm."""
+
+_REQUESTS = 16
+"""Side by side, of a bucket."""
+
+
+class Lake:
+    """The files of one lake.
+
+    Args:
+        root: Its folder, or ``s3://bucket/prefix``; need not exist yet.
+
+    Raises:
+        ConfigurationError: The root is the address of something else.
+    """
+
+    def __init__(self, root: str | os.PathLike[str] | LakePath) -> None:
+        self.root = place(root)
+        self._prefix = str(self.root / "_")[:-1]
+        self._held: Held | Lease | None = None
+        self._read: dict[date | None, tuple[tuple[int, int, int], DayRecord]] = {}
+
+    def ensure_there(self, *, may_be_empty: bool = False) -> None:
+        """Refuse a folder that holds no lake: "nothing found" in the wrong folder is no answer.
+
+        Args:
+            may_be_empty: A folder without anything in it will do: the lake of somebody who is about to fill it.
+
+        Raises:
+            LakeError: There is no such folder, or none of a lake's own folders in it.
+        """
+        if any((self.root / name).is_dir() for name in ("ledger", "executions", "definitions")):
+            return
+        if (self.root / expiry_mark.NAME).is_file():  # a lake that has let everything go
+            return
+        what = f"there is no lake in {self.root}"
+        if self.root.is_dir():
+            if may_be_empty and not any(True for _ in self.root.glob("*")):
+                return
+            what += ": the folder is there, and holds neither ledger nor executions"
+        raise LakeError(
+            what,
+            hint="name its folder with --lake or ANALYTICS_LAKE; `make demo` makes one with invented data, "
+            "`strategy-analytics extract --lake …` one of your own",
+            path=str(self.root),
+        )
+
+    # ---- paths -----------------------------------------------------------------------------------------------------
+
+    def path(self, table: str, partition: Partition) -> LakePath:
+        """Where a partition of ``executions`` or ``node_days`` lives."""
+        return self.root / table / realm_directory(partition.realm) / day_directory(partition.day) / PART
+
+    def name(self, table: str, partition: Partition) -> str:
+        """``path`` as text, for tens of thousands of partitions."""
+        return f"{self._prefix}{table}/{realm_directory(partition.realm)}/{day_directory(partition.day)}/{PART}"
+
+    def place(self, name: str) -> LakePath:
+        """The path that ``name`` and its like give as text."""
+        if isinstance(self.root, ObjectPath):
+            return self.root / name.removeprefix(self._prefix)
+        return Path(name)
+
+    def is_file(self, name: str) -> bool:
+        """There is such a file; by its path as text, because a Path for each of 60,000 takes three times as long."""
+        if isinstance(self.root, ObjectPath):  # a listing tells; thousands that are gone are not asked for one by one
+            return self.root.bucket.listed(name.removeprefix(self._prefix)) is not None
+        return os.path.isfile(name)  # noqa: PTH113
+
+    def size(self, name: str) -> int:
+        """Bytes of such a file, 0 where there is none; of a bucket by a listing, which is asked once for tens of thousands."""
+        if isinstance(self.root, ObjectPath):
+            entry = self.root.bucket.listed(name.removeprefix(self._prefix))
+            return entry.size if entry else 0
+        try:
+            return os.stat(name).st_size  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+
+    def look_into(self, table: str) -> None:
+        """Before many sizes of a table are asked for: of a bucket one listing then does for all tenants."""
+        if isinstance(self.root, ObjectPath):
+            self.root.bucket.names(table)
+
+    def look_again(self) -> None:
+        """Forget what is remembered of the files' names: other runs may have changed them."""
+        if isinstance(self.root, ObjectPath):
+            self.root.bucket.refresh()
+
+    def refused(self) -> Exception | None:
+        """What kept a piece of an object from being read since this was asked last; ``None`` on a file system."""
+        return self.root.bucket.refused() if isinstance(self.root, ObjectPath) else None
+
+    def realm_path(self, table: str, realm: str | None) -> LakePath:
+        """Where a realm's file of one of ``REALM_TABLES`` lives."""
+        return self.root / table / realm_directory(realm) / PART
+
+    def files(
+        self, table: str, *, realms: Iterable[str | None] | None = None, days: Iterable[date | None] | None = None
+    ) -> list[str]:
+        """Explicit paths of a table's files, for readers: a ``**`` glob over a large lake is slow.
+
+        Args:
+            table: ``executions``, ``node_days``, or one of ``REALM_TABLES``.
+            realms: Only these; all when not given.
+            days: Only these; all when not given. Ignored for tables without days.
+        """
+        base = self.root / table
+        names = (
+            [realm_directory(realm) for realm in realms] if realms is not None else subfolders(base, is_realm_directory)
+        )
+        if table in REALM_TABLES:
+            candidates = [base / name / PART for name in names]
+        else:
+            wanted = [day_directory(day) for day in days] if days is not None else None
+            candidates = [
+                base / name / day / PART
+                for name in names
+                for day in (wanted if wanted is not None else subfolders(base / name, is_day_directory))
+            ]
+        return [str(path) for path in candidates if path.is_file()]
+
+    def holds(self, info: PartitionInfo, sizes: Mapping[str, int] | None = None) -> bool:
+        """The partition's files are there, with the sizes the ledger remembers.
+
+        Args:
+            info: What the ledger remembers.
+            sizes: Of all files that are there, by name, where somebody has looked already.
+        """
+        for table, told in (("executions", info.file_bytes), ("node_days", info.node_days_bytes)):
+            name = self.name(table, info.partition)
+            try:
+                size = sizes.get(name, 0) if sizes is not None else self.place(name).stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                size = 0
+            if size != told:
+                return False
+        return True
+
+    # ---- writing ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self, wait_seconds: float = 0) -> Iterator[None]:
+        """Hold the lake's lock, and stop writing when it is lost; see ``analytics.storage.lock``.
+
+        Raises:
+            LakeLockedError: Another run holds it, still after ``wait_seconds``.
+        """
+        root = self.root
+        with (
+            hold_lease(root.bucket, wait_seconds) if isinstance(root, ObjectPath) else hold(root, wait_seconds) as held
+        ):
+            self._held = held
+            self.look_again()
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def break_lock(self, *, stale_after: timedelta = STALE_AFTER) -> Owner | None:
+        """Break the lock of a run that is provably gone, or has shown no sign of life for ``stale_after``.
+
+        Returns:
+            Whose it was; ``None`` when nobody held it, or the owner is unknown.
+
+        Raises:
+            LakeLockedError: Its owner is alive.
+        """
+        if isinstance(self.root, ObjectPath):
+            return break_lease(self.root.bucket, stale_after=stale_after)
+        return break_lock(self.root, stale_after=stale_after)
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A private folder for files on their way; gone afterwards. Only called under the lock.
+
+        It is inside the lake, on the same file system as the partitions, so a rename out of it is atomic; leftovers of killed
+        runs are removed. Of a lake in a bucket it is below the system's folder for temporary files (``TMPDIR``).
+        """
+        if isinstance(self.root, ObjectPath):
+            with scratch.folder() as private:
+                try:
+                    yield private
+                except OSError as error:
+                    raise disk.failure(error, private) from error
+            return
+        base = self.root / ".tmp"
+        shutil.rmtree(base, ignore_errors=True)
+        folder = base / f"run-{os.getpid()}"
+        try:
+            for leftover in (self.root / "ledger").glob("*.tmp"):
+                leftover.unlink(missing_ok=True)
+            folder.mkdir(parents=True)
+            yield folder
+        except OSError as error:
+            if self._held:
+                self._held.ensure()  # whoever broke the lock has cleaned up: that is what happened, and not a missing file
+            raise disk.failure(error, self.root) from error
+        finally:
+            shutil.rmtree(base, ignore_errors=True)
+
+    def replace(self, staged: Path, target: LakePath) -> None:
+        """Put a finished file in its place with one rename, durably: the data first, then the name; or with one PUT.
+
+        Several threads may do so at once, each for partitions of its own.
+
+        Raises:
+            LakeLockedError: The lock was lost: another run may be writing.
+        """
+        if self._held:
+            self._held.ensure()
+        if isinstance(target, ObjectPath):
+            target.bucket.put(target.key, staged)
+            staged.unlink()
+        else:
+            disk.replace(staged, target)
+
+    def remove(self, target: LakePath) -> None:
+        """Take a partition's file away, and its folders when they are empty.
+
+        Raises:
+            LakeLockedError: The lock was lost: another run may be writing.
+        """
+        if self._held:
+            self._held.ensure()
+        if isinstance(target, ObjectPath):
+            target.bucket.remove(target.key)
+        else:
+            disk.remove(target, root=Path(str(self.root)))
+
+    # ---- the ledger ------------------------------------------------------------------------------------------------
+
+    def record(self, entry: DayRecord) -> None:
+        """Write one day's ledger file, atomically and durably; the partitions it tells of must be in their places."""
+        self.write_text(self.ledger_path(entry.day), ledger.to_json(entry))
+
+    def write_text(self, target: LakePath, text: str) -> None:
+        """Write a small file, atomically and durably.
+
+        Raises:
+            LakeLockedError: The lock was lost: another run may be writing.
+        """
+        if isinstance(target, ObjectPath):
+            if self._held:
+                self._held.ensure()
+            target.bucket.put(target.key, text.encode())
+            return
+        staged = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+        try:
+            disk.make_folder(target.parent)
+            staged.write_text(text, encoding="utf-8")
+            self.replace(staged, target)
+        finally:
+            with contextlib.suppress(OSError):
+                staged.unlink(missing_ok=True)
+
+    def recorded(self, day: date | None) -> DayRecord | None:
+        """What the ledger remembers of a day; ``None`` when nothing, or when the file is damaged (then the day is read again).
+
+        A file is read once, as long as it is the same.
+        """
+        path = self.ledger_path(day)
+        try:
+            about = path.stat()
+            same = (about.st_ino, about.st_mtime_ns, about.st_size)
+            known = self._read.get(day)
+            if known is None or known[0] != same:
+                known = self._read[day] = (same, ledger.read(path, day))
+            return known[1]
+        except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def ledger_problems(self) -> dict[str, str]:
+        """What is wrong with files of the ledger: their names, and why they cannot be read."""
+        problems: dict[str, str] = {}
+        for day in self.recorded_days():
+            path = self.ledger_path(day)
+            try:
+                ledger.read(path, day)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                problems[path.name] = shapes.said(error)
+        return problems
+
+    def recorded_days(self, *, also_expired: bool = False) -> list[date | None]:
+        """Days with a ledger file, oldest first, the undated partition last; those that are expired only when asked for."""
+        mark = None if also_expired else expiry_mark.read(self.root)
+        names = [path.name.removesuffix(".json") for path in (self.root / "ledger").glob("day=*.json")]
+        found = [
+            day for name in names if is_day_directory(name) and not expiry_mark.is_expired(mark, day := day_of(name))
+        ]
+        if isinstance(self.root, ObjectPath):
+            self._read_ahead(found)
+        return sorted(found, key=lambda day: (day is None, day or date.max))
+
+    def recorded_last(self) -> date | None:
+        """The day of the ledger file that was written last and tells of partitions; ``None`` also where there is none."""
+        files: list[LakePath] = [*(self.root / "ledger").glob("day=*.json")]
+        for path in sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+            if is_day_directory(name := path.name.removesuffix(".json")):
+                record = self.recorded(day := day_of(name))
+                if record and record.partitions:
+                    return day
+        return None
+
+    def _read_ahead(self, days: Iterable[date | None]) -> None:
+        """Ask for a bucket's ledger files side by side: one after the other they take a second for every few dozen days."""
+        with ThreadPoolExecutor(_REQUESTS) as pool:
+            list(pool.map(self.recorded, days))
+
+    def realms(self) -> list[str | None]:
+        """Every realm the ledger knows; shortened folder names are resolved by it too."""
+        seen = {realm for day in self.recorded_days() if (entry := self.recorded(day)) for realm in entry.partitions}
+        return sorted(seen, key=lambda realm: (realm is None, realm or ""))
+
+    def ledger_path(self, day: date | None) -> LakePath:
+        """Where a day's ledger file lies."""
+        return self.root / "ledger" / f"{day_directory(day)}.json"
+
+
+class Version(NamedTuple):
+    """What tells a file from those before and after it under the same name.
+
+    Attributes:
+        size: Bytes.
+        text: Size, time and number of the file, or of the bucket's object.
+    """
+
+    size: int
+    text: str
+
+
+def versions(lake: Lake, names: Iterable[str]) -> dict[str, Version]:
+    """Of some of the lake's files; those that are gone are not in it."""
+    found = {}
+    for name in names:
+        try:
+            about = lake.place(name).stat()
+        except FileNotFoundError:
+            continue
+        found[name] = Version(about.st_size, f"{about.st_size}-{about.st_mtime_ns}-{about.st_ino}")
+    return found

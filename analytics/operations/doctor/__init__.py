@@ -1,0 +1,1 @@
+"""Is this deployment well? Checks of server, log, volume and retention, each with its repair."""

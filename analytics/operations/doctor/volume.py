@@ -1,0 +1,180 @@
+"""How much is logged and kept per day, and do the weights in the lake still agree with what is said of the sampling rate?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from analytics import sql
+from analytics.errors import SourceError
+from analytics.estimates.sampling_rates import Rates, described
+from analytics.lake.lake import Lake
+from analytics.model import DayRecord, RealmFilter
+from analytics.operations.doctor.diagnosis import Diagnosis, advice, ok
+from analytics.source.scan_plan import plan_nodes, scans_whole_table
+from analytics.source.source import Source
+
+DAYS = 7
+PATIENCE_MS = 5_000
+"""A count that takes longer is given up for the planner's statistics."""
+
+FEW_DAYS = 60
+"""A disk that is full so soon is worth a word."""
+
+
+def examine_volume(source: Source, *, small: int) -> Iterator[Diagnosis]:
+    """Rows and bytes that the log table grows by per day.
+
+    Args:
+        source: Entered.
+        small: Bytes below which the table may be read whole.
+    """
+    layout = source.layout()
+    [clock] = source._rows("clock")
+    until = datetime.combine(clock["server_time"].date(), time(), UTC)
+    days = _counted(source, layout, until, small)
+    if days is None:
+        yield from _by_statistics(source, layout)
+        return
+    total = sum(day["logged_count"] for day in days)
+    if not total:
+        yield advice(
+            "volume",
+            f"no row was logged in the {DAYS} days before today",
+            "does the engine write to this database, and is its log switched on?",
+        )
+        return
+    most = max(days, key=lambda day: day["logged_count"])
+    failed = sum(day["failed_count"] for day in days)
+    yield ok(
+        "volume",
+        f"{total / DAYS:,.0f} rows a day were logged in the {DAYS} days before today, most on {most['day']} "
+        f"({most['logged_count']:,}); {failed / total:.1%} of the rows are failures, which are all logged"
+        + _bytes(layout, total / DAYS),
+    )
+    if odd := sum(day["odd_count"] for day in days):
+        yield advice(
+            "sampled",
+            f"{odd:,} of {total:,} rows are flagged otherwise than the engine does: ok runs as sampled, failures as not",
+            "ask who else writes this table; their weights may be wrong: strategy-analytics check",
+        )
+
+
+def _counted(source: Source, layout: dict[str, Any], until: datetime, small: int) -> list[dict[str, Any]] | None:
+    """Days with their counts; ``None`` where counting would read all of a large table, or takes too long."""
+    parameters = {"since": until - timedelta(days=DAYS), "until": until, "undated": False}
+    source._choose_scan({**parameters, **RealmFilter().parameters()})
+    return asked_cheaply(source, layout, "volume", parameters, small)
+
+
+def asked_cheaply(
+    source: Source, layout: dict[str, Any], name: str, parameters: dict[str, Any], small: int
+) -> list[dict[str, Any]] | None:
+    """The answer of a statement; ``None`` where it would read all of a large table, or takes too long.
+
+    Args:
+        source: Entered.
+        layout: Of the log table.
+        name: Of the statement in ``sql/source``.
+        parameters: Its values.
+        small: Bytes below which the table may be read whole.
+    """
+    try:
+        with source._connection.transaction():
+            [row] = source._query("explain (format json) " + sql.text("source", name), parameters)
+            whole = any(scans_whole_table(node) for node in plan_nodes(row["QUERY PLAN"][0]["Plan"]))
+            if whole and layout["table_bytes"] >= small:
+                return None
+            source._connection.execute(f"set local statement_timeout = {PATIENCE_MS:d}".encode())
+            found = source._rows(name, parameters)
+            source._connection.execute("set local statement_timeout to default")
+            return found
+    except SourceError:
+        return None  # the statistics are asked instead, and fail where something is really wrong
+
+
+def _by_statistics(source: Source, layout: dict[str, Any]) -> Iterator[Diagnosis]:
+    found = source._rows("volume_statistics")
+    if not found or not layout["row_estimate"]:
+        yield advice(
+            "volume",
+            "how much is logged per day is not known: counting would read the whole table, and it was never analyzed",
+            "analyze strategyexecutionlog;",
+        )
+        return
+    rows = found[0]["share"] * layout["row_estimate"] / DAYS
+    yield ok(
+        "volume",
+        f"about {rows:,.0f} rows a day were logged in the week before {found[0]['newest']:%Y-%m-%d}, by the planner's statistics"
+        + _bytes(layout, rows),
+    )
+
+
+def _bytes(layout: dict[str, Any], rows: float) -> str:
+    if not layout["row_estimate"]:
+        return ""
+    return (
+        f"; about {rows * layout['bytes_with_values'] / layout['row_estimate'] / (1 << 20):,.1f} MB a day in the table"
+    )
+
+
+# ---- the lake --------------------------------------------------------------------------------------------------------
+
+
+def examine_growth(lake: Lake, free: int) -> Iterator[Diagnosis]:
+    """What the lake grows by per day, and how long the disk lasts.
+
+    Args:
+        lake: Its ledger is read, no data.
+        free: Bytes that are free on its disk.
+    """
+    days = _last_days(lake)
+    grown = sum(info.file_bytes + info.node_days_bytes for day in days for info in day.partitions.values())
+    if not grown:
+        return
+    per_day = grown / len(days)
+    left = free / per_day
+    said = f"a day takes {per_day / (1 << 20):,.1f} MB in the lake (mean of the last {len(days)})"
+    if left < FEW_DAYS:
+        yield advice("growth", f"{said}: the disk is full in about {left:,.0f} days", "move the lake to a larger disk")
+    else:
+        yield ok(
+            "growth",
+            f"{said}: the free space lasts for {'more than ten years' if left > 3650 else f'{left:,.0f} days'}",
+        )
+
+
+def examine_weights(lake: Lake, rates: Rates) -> Iterator[Diagnosis]:
+    """Do the rates that the lake's last days were weighed with agree with what is said now? What do they imply?
+
+    The log does not hold its rate, so nothing here proves one; only the engine's own counters do.
+    """
+    infos = [info for day in _last_days(lake) for info in day.partitions.values()]
+    other = [info for info in infos if info.sample_rates != rates.of_day(info.partition.realm, info.partition.day)]
+    if other:
+        first = min(info.partition.day for info in other if info.partition.day)
+        now = described(rates.of_day(other[0].partition.realm, other[0].partition.day))
+        yield advice(
+            "weights",
+            f"{len(other)} of the lake's last {len(infos)} partitions were weighed otherwise than the settings say now: "
+            f"{other[0].partition} with {described(other[0].sample_rates)}, not {now}",
+            f"if the settings are right: strategy-analytics extract --since {first} --force",
+        )
+    steady = [info for info in infos if len(info.sample_rates) == 1 and info.sample_rates[0].rate]
+    ok_count = sum(info.status_counts.get("ok", 0) for info in steady)
+    failed = sum(info.row_count for info in steady) - ok_count
+    runs = failed + sum(info.status_counts.get("ok", 0) / info.sample_rates[0].rate for info in steady)
+    if runs:
+        yield ok(
+            "failures",
+            f"{failed / (failed + ok_count):.2%} of the last days' rows in the lake are failures, which at the rates used is about "
+            f"{failed / runs:.2%} of the runs; if the engine's own counters say otherwise, so does: strategy-analytics audit "
+            "--counters URL",
+        )
+
+
+def _last_days(lake: Lake) -> list[DayRecord]:
+    """The newest days of the ledger that can be read, without the undated partition."""
+    days = [day for day in lake.recorded_days() if day is not None][-DAYS:]
+    return [record for day in days if (record := lake.recorded(day)) is not None]

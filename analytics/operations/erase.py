@@ -1,0 +1,316 @@
+"""Erase a person: rewrite exactly the partitions that hold them, and keep them from coming back.
+
+The tombstone is written first (see ``people.erased``): from then on no extraction brings a row of theirs. It is the journal too:
+before a partition's files are replaced it says what they were, what they become and the ledger's new entry. Rollup, rows, ledger
+follow in this order, so that whatever a killed run has left, the next one can tell by the rows' file how far it came.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from analytics.errors import ConfigurationError, DamagedFileError, LakeError, UnknownNameError
+from analytics.extraction import day_files, resurfaced
+from analytics.extraction.day_files import Gathering
+from analytics.extraction.privacy import tombstones
+from analytics.extraction.privacy.id_mentions import KnownIds
+from analytics.extraction.privacy.policy import Policy
+from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
+from analytics.extraction.privacy.row_filter import People, protected
+from analytics.extraction.privacy.tombstones import Erased, Tombstone, digest_of
+from analytics.extraction.rewrite_partition import Rewritten, put, rewrite
+from analytics.lake import definitions, ledger
+from analytics.lake.lake import Lake
+from analytics.model import DayRecord, Partition, PartitionInfo
+from analytics.operations.person import Found, Subject
+from analytics.storage import LakePath
+from analytics.version import __version__
+from analytics.warehouse import damage
+from analytics.warehouse.damage import Damaged
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an erasure did, over all its runs.
+
+    Attributes:
+        tombstone: File in the lake that keeps them from coming back.
+        partitions: Each that was rewritten, as plain values: ``realm_id``, ``day``, ``rows_erased``, ``rows_changed``, and the
+            SHA-256 of its files ``before`` and ``after``; ``None`` for a file that there is not.
+        definitions: Tenants whose definitions named them.
+        elsewhere: Files that still name them and are not the lake's data: rendered reports, files set aside.
+        not_looked_into: How many files set aside could not be searched.
+        unread: Files of the lake that could not be read: they may still hold the person, and the erasure is not finished.
+    """
+
+    tombstone: LakePath
+    partitions: tuple[dict[str, Any], ...]
+    definitions: int
+    elsewhere: tuple[LakePath, ...]
+    not_looked_into: int
+    unread: tuple[Damaged, ...] = ()
+
+    @property
+    def rows_erased(self) -> int:
+        """Rows of theirs that were in the lake."""
+        return sum(int(entry["rows_erased"]) for entry in self.partitions)
+
+    @property
+    def rows_changed(self) -> int:
+        """Rows of others that named them."""
+        return sum(int(entry["rows_changed"]) for entry in self.partitions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same facts as plain JSON values."""
+        return {
+            "tombstone": str(self.tombstone),
+            "rows_erased": self.rows_erased,
+            "rows_changed": self.rows_changed,
+            "partitions": list(self.partitions),
+            "realms_with_definitions_changed": self.definitions,
+            "files_that_still_name_them": [str(path) for path in self.elsewhere],
+            "set_aside_files_not_looked_into": self.not_looked_into,
+            "files_that_could_not_be_read": [one.name for one in self.unread],
+        }
+
+
+def erase(
+    lake: Lake,
+    user: str,
+    policy: Policy,
+    *,
+    realms: Sequence[str | None] = (),
+    reports: Path | None = None,
+    wait_seconds: float = 0,
+) -> Receipt:
+    """Take every row of a person out of the lake, and their id out of the others. Killed at any point, the next call finishes.
+
+    Args:
+        lake: One that is there.
+        user: Their id as the log has it, or a pseudonym.
+        policy: With the lake's pseudonym key, where there is one.
+        realms: Only in these tenants; in all, also those that come later, when empty.
+        reports: Folder of rendered reports, which is searched and not changed.
+        wait_seconds: How long to wait for another run to release the lake.
+
+    Raises:
+        UnknownNameError: The lake holds nothing of that tenant.
+        LakeError: A partition is not as the ledger says; the others are done.
+        LakeLockedError: Another run is writing this lake.
+    """
+    lake.ensure_there()
+    with lake.lock(wait_seconds), lake.workspace() as workspace:
+        return _Erasure(lake, Subject(lake, user, policy), tuple(realms), workspace).run(reports)
+
+
+class _Erasure:
+    def __init__(self, lake: Lake, subject: Subject, realms: tuple[str | None, ...], workspace: Path) -> None:
+        known = lake.realms()
+        if unknown := [realm for realm in realms if realm not in known]:
+            raise UnknownNameError(
+                f"the lake holds nothing of realm {unknown[0]!r}",
+                hint="strategy-analytics status --all-realms lists them",
+            )
+        self._lake, self._subject, self._workspace = lake, subject, workspace
+        self._realms = realms or tuple(known)
+        own = tombstones.own_secret(lake.root)
+        stones = tombstones.read(lake.root, may_lack=True)
+        if own is None and (old := [stone for stone in stones if not stone.key_id and "secret_id" not in stone.data]):
+            raise ConfigurationError(
+                "the secret of the lake's tombstones is lost, so that nobody can say whom "
+                f"{tombstones.FOLDER}/{old[0].name} is about",
+                hint="restore the folder from a backup; if it is lost, delete that file, and erase each of those people again",
+            )
+        secret = subject.key or own or self._new_secret()
+        stone = Tombstone(
+            digest_of(secret, subject.user),
+            subject.key.key_id if subject.key else "",
+            realms or None,
+            {"partitions": []},
+        )
+        same = [old for old in stones if old.name == stone.name]
+        self._stone = same[0] if same else replace(stone, data=_begun())
+        if not subject.key:
+            self._stone.data["secret_id"] = secret.key_id
+        if not is_pseudonym(subject.user):
+            self._stone.data["length"] = len(subject.user)
+        pseudonyms = {name for realm in self._realms for name in subject.names(realm)} - {subject.user}
+        self._stone.data["names"] = sorted(
+            {*self._stone.data.get("names", ()), *(digest_of(secret, name) for name in pseudonyms)}
+        )
+        # The lake may call them by a pseudonym, which the tombstone's hash of the id does not tell.
+        named = [
+            replace(self._stone, digest=digest_of(secret, name), realms=(realm,))
+            for realm in self._realms
+            for name in subject.names(realm)
+        ]
+        self._erased = Erased(named, subject.key, own or secret)
+        self._entries: list[dict[str, Any]] = list(self._stone.data["partitions"])
+
+    def run(self, reports: Path | None) -> Receipt:
+        lake = self._lake
+        self._stone.data["finished_at"] = None
+        self._record()
+        self._finish_the_last()
+        stuck: dict[Partition, Damaged] = {}
+        for info in [self._info(hit) for hit in self._subject.find(self._realms)]:
+            try:
+                self._rewrite(info)
+            except DamagedFileError as error:
+                name = self._lake.name("executions", info.partition)
+                stuck[info.partition] = damage.of(self._lake, name, error.message)
+        broken = {realm: self._broken_programs(realm) for realm in self._realms}
+        self._day_files()
+        changed = 0
+        for realm in (realm for realm in self._realms if not broken[realm]):
+            without = functools.partial(protected, self._people(realm))
+            changed += definitions.protect(lake, realm, without, self._workspace)
+        hits = [hit for hit in self._subject.find(self._realms) if hit.theirs or hit.as_caller]
+        left = [hit for hit in hits if Partition(hit.realm, hit.day) not in stuck]
+        if left:
+            raise LakeError(
+                f"{Partition(left[0].realm, left[0].day)} still holds rows of the person",
+                hint="run the same erase again; if it stays, report it with this message",
+            )
+        self._stone.data.setdefault("definitions", 0)
+        self._stone.data["definitions"] += changed
+        unread = (*self._subject.unread, *stuck.values(), *(one for found in broken.values() for one in found))
+        if not unread:
+            self._stone.data["finished_at"] = _now()
+        self._record()
+        resurfaced.take_out(lake, self._subject.key, self._workspace)
+        elsewhere, closed = self._subject.elsewhere(self._realms, reports)
+        return Receipt(
+            lake.root / tombstones.FOLDER / self._stone.name,
+            tuple(_told(entry) for entry in self._entries),
+            int(self._stone.data["definitions"]),
+            tuple(elsewhere),
+            closed,
+            unread,
+        )
+
+    # ---- one partition ---------------------------------------------------------------------------------------------
+
+    def _rewrite(self, info: PartitionInfo) -> None:
+        done = rewrite(self._lake, info, self._people(info.partition.realm), self._workspace)
+        if not done.left_out and not done.changed:
+            return  # the letters of the id, as a part of something else
+        self._entries.append(self._entry(info, done))
+        self._record()
+        put(self._lake, done.files)
+        self._settle(self._entries[-1])
+
+    def _entry(self, info: PartitionInfo, done: Rewritten) -> dict[str, Any]:
+        executions, node_days = (self._lake.path(table, info.partition) for table in ("executions", "node_days"))
+        fresh = done.files
+        return {
+            "realm_id": info.partition.realm,
+            "day": info.partition.day.isoformat() if info.partition.day else None,
+            "rows_erased": done.left_out,
+            "rows_changed": done.changed,
+            "before": {"executions": _sha256(executions), "node_days": _sha256(node_days)},
+            "after": {
+                "executions": _sha256(fresh.executions) if fresh.info.row_count else None,
+                "node_days": _sha256(fresh.node_days) if fresh.info.row_count and fresh.node_days else None,
+            },
+            "ledger": ledger.entry(fresh.info),
+            "is_done": False,
+        }
+
+    def _finish_the_last(self) -> None:
+        """A killed run was in the middle of one partition at most, and the file of its rows tells in which half."""
+        if not self._entries or self._entries[-1]["is_done"]:
+            return
+        entry = self._entries[-1]
+        partition = Partition(entry["realm_id"], date.fromisoformat(entry["day"]) if entry["day"] else None)
+        reached = _sha256(self._lake.path("executions", partition)) == entry["after"]["executions"]
+        if reached and self._lake.recorded(partition.day):
+            self._settle(entry)
+        else:
+            self._entries.pop()  # it was not begun, or an extraction has been here since: it is looked at again
+
+    def _settle(self, entry: dict[str, Any]) -> None:
+        """Write the ledger's new entry of a partition whose files are in their places."""
+        day = date.fromisoformat(entry["day"]) if entry["day"] else None
+        info = ledger.info_of(entry["ledger"], day)
+        if record := self._lake.recorded(day):
+            self._lake.record(replace(record, partitions={**record.partitions, info.partition.realm: info}))
+        entry["is_done"] = True  # durable with the next entry, or at the end
+
+    def _people(self, realm: str | None) -> People:
+        known = KnownIds({realm: self._subject.names(realm)})
+        return People(Policy(), self._erased, known)
+
+    def _info(self, hit: Found) -> PartitionInfo:
+        record = self._lake.recorded(hit.day)
+        info = record.partitions.get(hit.realm) if record else None
+        if info is None:
+            raise LakeError(
+                f"the ledger does not know {Partition(hit.realm, hit.day)}, which holds something of the person; nothing more "
+                "was rewritten",
+                hint=f"extract that day again, and then erase again: strategy-analytics extract --since {hit.day or '1d'}",
+            )
+        return info
+
+    def _broken_programs(self, realm: str | None) -> list[Damaged]:
+        """Files of a tenant's programs that cannot be read, and so cannot be made anew without the person."""
+        tables = ("definitions", "program_history")
+        places = {table: self._lake.realm_path(table, realm) for table in tables}
+        return damage.look(self._lake, {table: [str(path)] for table, path in places.items() if path.exists()})
+
+    # ---- the whole lake --------------------------------------------------------------------------------------------
+
+    def _record(self) -> None:
+        """Write the tombstone."""
+        self._stone.data["partitions"] = self._entries
+        self._write(self._stone.name, self._stone.to_json())
+
+    def _new_secret(self) -> PseudonymKey:
+        name, text = tombstones.new_secret()
+        self._write(name, text)
+        return PseudonymKey(bytes.fromhex(text.strip()))
+
+    def _write(self, name: str, text: str) -> None:
+        staged = self._workspace / f"{name}.tmp"
+        staged.touch(mode=0o600)
+        staged.write_text(text, encoding="utf-8")
+        self._lake.replace(staged, self._lake.root / tombstones.FOLDER / name)
+
+    def _day_files(self) -> None:
+        """Take away every day file that no longer tells what the ledger tells, and make those of the days anew."""
+        for file in list(day_files.everywhere(self._lake)):
+            record = self._lake.recorded(file.day)
+            now = day_files.current(self._lake, record) if record else {}
+            if now.get(file.table) != file:
+                self._lake.remove(file.path)
+        days = {date.fromisoformat(entry["day"]) for entry in self._entries if entry["day"]}
+        before: Mapping[date | None, DayRecord | None] = {}
+        with closing(Gathering(self._workspace, set())) as gathering:
+            day_files.write(self._lake, sorted(days), before, gathering, self._workspace)
+
+
+def _begun() -> dict[str, Any]:
+    return {"version": __version__, "asked_at": _now(), "partitions": []}
+
+
+def _now() -> str:
+    return datetime.now(UTC).replace(microsecond=0).isoformat()
+
+
+def _told(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in ("realm_id", "day", "rows_erased", "rows_changed", "before", "after")}
+
+
+def _sha256(path: LakePath) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,135 @@
+"""When did it happen: each failure once, in the lane of its kind."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from analytics.reports.charts.columns import as_seconds, known, moments, need, numbers, words
+from analytics.reports.charts.theme import SMALL, TEXT, WIDE, board, colour, fit, nothing, panel, pixels, tied
+from analytics.reports.charts.time_axis import extent, time_axis, utc
+from analytics.reports.page import number as write
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+LANES = {"limit": "o", "canary": "s", "unknown": "v", "timeout": "D", "error": "^"}
+_WORDS = {"canary": "sandbox canary", "unknown": "unknown code"}
+MOST_MARKS = 1000
+"""In a lane; of more, at most two are drawn within one pixel: they would lie on each other."""
+_ALERT = ("limit", "canary")
+
+
+def failure_strip(frame: pd.DataFrame, since: Any = None, until: Any = None, *, width: int = WIDE) -> Figure:
+    """Draws one open mark per failed run, and a sentence per lane.
+
+    Args:
+        frame: created_at, lane (limit, canary, unknown, timeout, error), label (the strategy), logged_count (one when missing).
+        since: Start of the window; the first row when not given.
+        until: End of the window; the last row when not given.
+        width: In pixels.
+
+    Only created_at and lane are needed.
+
+    Example:
+        frame = lake.sql('''
+            select e.created_at, d.family_name as label,
+                   case when e.status in ('limit', 'timeout') then e.status else 'error' end as lane
+              from executions e join definitions d using (strategy_id, strategy_version)
+             where e.status <> 'ok'
+        ''').df()
+        charts.failure_strip(frame)
+
+    Raises:
+        UsageError: A column is missing.
+    """
+    need(failure_strip, frame, "created_at lane")
+    lanes = words(frame, "lane", "error")
+    counts = [int(count) if known(count) else 1 for count in numbers(frame, "logged_count", 1.0)]
+    rows = list(zip(moments(frame, "created_at"), lanes, words(frame, "label", "no strategy"), counts, strict=True))
+    present = [*(lane for lane in LANES if lane in lanes), *sorted(set(lanes) - set(LANES))]
+    window = extent([as_seconds(since), as_seconds(until)]) or extent(moment for moment, *_ in rows)
+    if not present or window is None:
+        return nothing(width, "No failed run logged in this window.")
+    phone = width < 0.7 * WIDE
+    row = 46.0 if phone else 29.0
+    left = 0.0 if phone else 70.0
+    room = width - left - 10
+    figure = board(width, row * len(present) + 26)
+    axes = panel(figure, left, 0, room, row * len(present))
+    axes.set_ylim(len(present) * row, 0)
+    axes.set_xlim(*window)
+    for index, lane in enumerate(present):
+        own = [(moment, label, count) for moment, found, label, count in rows if found == lane]
+        y = index * row + (32 if phone else row / 2)
+        name = "finding" if lane in _ALERT else "ink"
+        axes.plot(window, [y, y], color=colour("rule"), lw=1, zorder=1)
+        known_moments = sorted(moment for moment, *_ in own if known(moment))
+        if len(known_moments) > MOST_MARKS:
+            known_moments = _thinned(known_moments, (window[1] - window[0]) / room)
+        # Marks of a burst lie on each other; a small fixed shake shows that they are many.
+        shake = [((k * 0.618) % 1 - 0.5) * (8 if len(known_moments) > 1 else 0) for k in range(len(known_moments))]
+        axes.plot(
+            known_moments, [y + shift for shift in shake], LANES.get(lane, "x"), ms=5, mfc="none",
+            mec=colour(name), mew=1, ls="none", zorder=3, clip_on=False,
+        )  # fmt: skip
+        text = _sentence(lane, own)
+        if phone:
+            tied(axes, (window[0], y), fit(text, room, SMALL), offset=(0, 17), name=name, size=SMALL)
+            continue
+        tied(axes, (window[0], y), fit(lane, left - 8, bold=True), offset=(-left, 0), name=name, bold=True)
+        _beside_marks(axes, window, room, y, known_moments, text, name)
+    time_axis(axes, *window, room)
+    return figure
+
+
+def _thinned(marks: list[float], pixel: float) -> list[float]:
+    """At most two of them within one pixel."""
+    shown: list[float] = []
+    for mark in marks:
+        if len(shown) < 2 or mark - shown[-2] >= pixel:
+            shown.append(mark)
+    return shown
+
+
+def _beside_marks(
+    axes: Any, window: tuple[float, float], room: float, y: float, marks: list[float], text: str, name: str
+) -> None:
+    """Puts the sentence into the widest gap between the marks; the line behind it is interrupted."""
+    pixel = room / (window[1] - window[0])
+    places = [0.0, *((mark - window[0]) * pixel for mark in marks), room]
+    gaps = [(after - before, before, after) for before, after in pairwise(places)]
+    size, before, after = max(gaps)
+    text = fit(text, size - 24)
+    wide = pixels(text)
+    # Close to the marks it speaks of: at the end of the gap that has marks.
+    right_of = before > 0 or after >= room
+    edge = before + 12 if right_of else after - 12
+    # The reader's fonts are narrower than the estimate, which is made for cutting.
+    cut = (edge - 5, edge + 0.84 * wide) if right_of else (edge - 0.84 * wide, edge + 5)
+    axes.plot(
+        [window[0] + place / pixel for place in cut], [y, y], color=colour("bg"), lw=6, zorder=2,
+        solid_capstyle="butt",
+    )  # fmt: skip
+    tied(axes, (window[0] + edge / pixel, y), text, name=name, size=TEXT, ha="left" if right_of else "right")
+
+
+def _sentence(lane: str, own: list[tuple[float, str, int]]) -> str:
+    found = sorted(moment for moment, *_ in own if known(moment))
+    names = sorted({label for _, label, _ in own})
+    what = f"{write.count(sum(count for *_, count in own))} × {_WORDS.get(lane, lane)}"
+    when = ""
+    if found:
+        first, last = utc(found[0]), utc(found[-1])
+        length = found[-1] - found[0]
+        if len(found) > 1 and length < 60:
+            when = f" within {max(round(length), 1)} s at {write.clock(first)}"
+        elif write.clock(first) == write.clock(last) and length < 60:
+            when = f" at {write.clock(first)}"
+        elif first.date() == last.date():
+            when = f", {write.clock(first)} – {write.clock(last)}"
+        else:
+            when = f", {write.when(first)[:-6]} – {write.when(last)[:-6]}"
+    who = f"all {fit(names[0], 160)}" if len(names) == 1 and len(own) > 1 else fit(names[0], 160)
+    return f"{what}{when}, {who if len(names) == 1 else f'{len(names)} strategies'}"

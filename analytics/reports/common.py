@@ -1,0 +1,50 @@
+"""A report as an object: each section a method that returns a page block; notebooks only call them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analytics.reports.page.escape import as_json
+
+
+class SummaryBlock:
+    """A report's facts for programs. Shown in a notebook as JSON, and collected by the renderer into ``summary.json``."""
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.facts = dict(facts)
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"application/json": self.facts, "text/plain": as_json(self.facts)}, {
+            "application/json": {"analytics": {"block": "summary"}, "expanded": False}
+        }
+
+
+def summary_block(facts: Mapping[str, Any]) -> SummaryBlock:
+    """Wrap a report's facts for the last cell of its notebook."""
+    return SummaryBlock(facts)
+
+
+def realm_name(realm: str | None) -> str:
+    """A tenant's name for a person: NULL and the empty string have one too."""
+    return "(no realm)" if realm is None else realm or "(empty realm)"
+
+
+def masked(user: object) -> str:
+    """A user id of which only the end can be read; ids of up to four letters are hidden whole."""
+    if not isinstance(user, str):
+        return "–"
+    return "••••" + (user[-2:] if len(user) > 4 else "")
+
+
+def state_of(counts: Mapping[str, int], missing_days: Sequence[str]) -> str:
+    """The worst of a report's findings in a word, one of ``schedule.cards.STATES``.
+
+    Nothing found in days that were not extracted is not quiet.
+    """
+    for kind, state in (("new", "new"), ("worse", "worse"), ("finding", "known")):
+        if counts.get(kind):
+            return state
+    return "no data" if missing_days else "fixed" if counts.get("fixed") else "quiet"

@@ -1,0 +1,327 @@
+"""The blocks of a report: verdict, four numbers, findings, sections and what stands in them.
+
+Every function takes plain text (escaped), Markup (passed through) or a sequence of both, and returns a `Block`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import unescape
+from typing import Any, Literal, cast
+
+from analytics.reports.page import number as write
+from analytics.reports.page.block import Block, Body, html_of, text_of
+from analytics.reports.page.escape import Inline, Markup, inline, plain, visible
+from analytics.reports.page.inline import grade as grade_mark
+from analytics.reports.page.inline import tag, written
+from analytics.reports.page.number import Estimated
+from analytics.reports.page.palette import ROLES
+
+_WORDS = {"matched": "matched", "skipped": "skipped", "off": "not reached", "failed": "stopped here"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a receipt.
+
+    Attributes:
+        text: The rule, as an author would say it.
+        why: The conditions with the values they saw.
+        points: What this step paid: a number, text, or None for nothing.
+        state: matched, skipped, off (not reached), failed, total; the word is added unless `verdict` is given.
+        verdict: Other words for the state; "" adds none.
+    """
+
+    text: Inline
+    why: Inline = None
+    points: Any = None
+    state: Literal["matched", "skipped", "off", "failed", "total"] = "skipped"
+    verdict: Inline = None
+
+
+def receipt(steps: Iterable[Step | Mapping[str, Any]], after: Inline = None, role: str = "finding") -> Block:
+    """The decision path of one run, readable from top to bottom.
+
+    Args:
+        steps: The steps in the order of the walk; the last one is usually the total.
+        after: A sentence below, such as what the other version would have paid.
+        role: The colour of what matched and of the edge.
+    """
+    edge = role if role in ROLES else "finding"
+    html, lines = [], []
+    for given in steps:
+        step = given if isinstance(given, Step) else Step(**given)
+        state = step.state if step.state in (*_WORDS, "total") else "off"
+        verdict = inline(_WORDS.get(state) if step.verdict is None else step.verdict)
+        said = inline(step.text)
+        if verdict:
+            colour = {"matched": f"c-{edge}", "failed": "c-finding"}.get(state, "")
+            marked = Markup('<b class="{}">{}</b>').format(colour, verdict) if state != "off" else verdict
+            said = Markup("{}: {}").format(said, marked)
+        points = _points(step.points)
+        html.append(
+            Markup('<li class="st-{}"><span>{}</span><span class="pt{}">{}</span>{}</li>').format(
+                state,
+                said,
+                f" c-{edge}" if state == "matched" and step.points is not None else "",
+                points,
+                Markup('<span class="why">{}</span>').format(inline(step.why)) if step.why else "",
+            )
+        )
+        lines.append(f"{plain(points):>8}  {plain(said)}" + (f"  ({plain(step.why)})" if step.why else ""))
+    below = Markup('<p class="after">{}</p>').format(inline(after)) if after else ""
+    listed = Markup('<div class="rec e-{}"><ol>{}</ol>{}</div>').format(edge, Markup("").join(html), below)
+    return Block(listed, "\n".join([*lines, plain(after)]).rstrip())
+
+
+def _points(points: Any) -> Markup:
+    if isinstance(points, str):
+        return inline(points)
+    return inline(write.exact(points))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One of the big numbers under the verdict.
+
+    Attributes:
+        title: What is counted.
+        value: Text, or an estimate (anything with value, low, high, grade), which brings its interval and grade.
+        sub: A line below.
+        grade: The grade of a value given as text.
+        role: The colour of the number.
+    """
+
+    title: Inline
+    value: Inline | Estimated
+    sub: Inline = None
+    grade: str | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the findings: a tag (new, worse, fixed, finding), a sentence, the number at the right."""
+
+    tag: str
+    sentence: Inline
+    number: Inline = None
+
+
+@dataclass(frozen=True)
+class Todo:
+    """One step of what to do: what, why or by whom, something to paste, and whether it is done."""
+
+    text: Inline
+    note: Inline = None
+    code: str | None = None
+    done: bool = False
+
+
+def head(
+    kick: Inline,
+    title_parts: Inline,
+    status: Inline = None,
+    status_role: Literal["fixed", "finding", "worse"] = "fixed",
+    doubt: Inline = None,
+) -> Block:
+    """The verdict: a small line of what this is about, the sentence itself, and how things stand now.
+
+    Where every estimate is in doubt, the reason stands above all, and the style sheet marks each interval of the page.
+    """
+    parts = [
+        *([Markup('<p class="banner doubt">{}</p>').format(inline(doubt))] if doubt else []),
+        Markup('<p class="kick">{}</p>').format(inline(kick)),
+        Markup("<h1>{}</h1>").format(inline(title_parts)),
+    ]
+    if status:
+        role = status_role if status_role in ROLES else "fixed"
+        parts.append(Markup('<p class="status s-{}">{}</p>').format(role, inline(status)))
+    text = "\n".join(filter(None, (plain(doubt), plain(kick), plain(title_parts), plain(status))))
+    return Block(Markup("").join(parts), text, "head")
+
+
+def strip(cells: Iterable[Cell | Mapping[str, Any]]) -> Block:
+    """Up to four big numbers in a row."""
+    html, lines = [], []
+    for given in cells:
+        cell = given if isinstance(given, Cell) else Cell(**given)
+        value, interval, mark = _big(cell)
+        role = f" c-{cell.role}" if cell.role in ROLES else ""
+        first = Markup(" ").join(part for part in (interval, mark) if part)
+        sub = inline(cell.sub)
+        if (
+            sub and mark and not interval
+        ):  # a counted number has no interval line of its own: the mark ends the sentence
+            first, sub = sub + Markup(" ") + mark, Markup("")
+        below = Markup("<br>").join(part for part in (first, sub) if part)
+        html.append(
+            Markup('<div><dt>{}</dt><dd><span class="big{}">{}</span><span class="sub">{}</span></dd></div>').format(
+                inline(cell.title), role, value, below
+            )
+        )
+        lines.append(f"{plain(cell.title)}: {plain(value)} {plain(interval)}".rstrip())
+    return Block(Markup('<dl class="strip">{}</dl>').format(Markup("").join(html)), "\n".join(lines))
+
+
+def _big(cell: Cell) -> tuple[Markup, Markup, Markup]:
+    value = cell.value
+    if value is None or isinstance(value, str | int | float) or not hasattr(value, "value"):
+        return inline(value), Markup(""), grade_mark(cell.grade)
+    estimate = cast(Estimated, value)
+    number, interval = written(estimate)
+    shown = Markup('<span class="ci">{}</span>').format(interval) if interval else Markup("")
+    return inline(number), shown, grade_mark(cell.grade or estimate.grade)
+
+
+def findings(items: Iterable[Finding | Mapping[str, Any] | Sequence[Any]]) -> Block:
+    """The list of findings; none are a finding too, said by the caller in the verdict."""
+    html, lines = [], []
+    for given in items:
+        if not isinstance(given, Finding):
+            given = Finding(**given) if isinstance(given, Mapping) else Finding(*given)
+        number = Markup('<span class="num">{}</span>').format(inline(given.number)) if given.number is not None else ""
+        html.append(Markup("<li>{}<span>{}</span>{}</li>").format(tag(given.tag), inline(given.sentence), number))
+        lines.append(f"{visible(given.tag)}: {plain(given.sentence)} {plain(given.number)}".rstrip())
+    return Block(
+        Markup('<ul class="find">{}</ul>').format(Markup("").join(html)) if html else Markup(""), "\n".join(lines)
+    )
+
+
+def key() -> Block:
+    """How to read the numbers, once per page."""
+    words = [
+        (grade_mark("good"), "narrow enough to act on"),
+        (grade_mark("rough"), "right order of size"),
+        (grade_mark("too few"), "do not use"),
+        (grade_mark("logged"), "counted in the log, not estimated"),
+        (Markup("<b>≥</b>"), "at least"),
+        (Markup("<b>≤</b>"), "at most"),
+        (Markup("<b>~</b>"), "no significant change"),
+    ]
+    listed = Markup(" · ").join(Markup('<span class="nb">{} {}</span>').format(mark, text) for mark, text in words)
+    html = Markup('<p class="key">How to read the numbers: ranges are 95 % intervals. {}.</p>').format(listed)
+    return Block(html, plain(html))
+
+
+def section(
+    id: str,  # noqa: A002 - the HTML word
+    question: Inline,
+    how: Iterable[Inline] = (),
+    say: Inline = None,
+    body: Body = (),
+    full: bool = False,
+) -> Block:
+    """One question with its answer in a sentence, then the evidence.
+
+    Args:
+        id: Where links point to.
+        question: The question.
+        how: Short lines beside it: how it was measured, what was compared.
+        say: The answer in a sentence.
+        body: Blocks, figures and sentences that show it.
+        full: Uses the whole width (for the one table that needs it).
+
+    Raises:
+        ValueError: The id is not a plain name.
+    """
+    lines = [how] if isinstance(how, str) else list(how)
+    beside = Markup("").join(Markup("<p>{}</p>").format(inline(line)) for line in lines)
+    answer = Markup('<p class="say">{}</p>').format(inline(say)) if say else Markup("")
+    html = Markup(
+        '<section{}{}><header><h2>{}</h2><div>{}</div></header><div class="answer">{}{}</div></section>'
+    ).format(_named(id), Markup(' class="full"') if full else "", inline(question), beside, answer, html_of(body))
+    text = "\n".join(filter(None, (f"## {plain(question)}", plain(say), text_of(body))))
+    return Block(html, text)
+
+
+def subhead(text: Inline, id: str | None = None) -> Block:  # noqa: A002 - the HTML word
+    """A heading inside a section; with an id, links may point to it."""
+    return Block(Markup("<h3{}>{}</h3>").format(_named(id), inline(text)), plain(text))
+
+
+def _named(id: str | None) -> Markup:  # noqa: A002 - the HTML word
+    """The attribute that links point to.
+
+    Raises:
+        ValueError: The id is not a plain name.
+    """
+    if id is None:
+        return Markup("")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", id):
+        raise ValueError(f"A section id is letters, digits, - and _ only, not {visible(id)[:80]!r}.")
+    return Markup(' id="{}"').format(id)
+
+
+def note(text: Inline) -> Block:
+    """A small line below a table or a picture."""
+    return Block(Markup('<p class="note">{}</p>').format(inline(text)), plain(text))
+
+
+def banner(text: Inline) -> Block:
+    """A warning that belongs above everything else: incomplete log, two sampling rates."""
+    return Block(Markup('<p class="banner">{}</p>').format(inline(text)), plain(text))
+
+
+def foot(text: Inline) -> Block:
+    """The last line of a page."""
+    return Block(Markup('<p class="foot">{}</p>').format(inline(text)), plain(text), "foot")
+
+
+def facts(pairs: Iterable[tuple[Inline, Body]] | Mapping[str, Body]) -> Block:
+    """The data box: names and values, one per line."""
+    items = list(pairs.items() if isinstance(pairs, Mapping) else pairs)
+    html = Markup("").join(
+        Markup("<dt>{}</dt><dd>{}</dd>").format(inline(name), html_of(value)) for name, value in items
+    )
+    text = "\n".join(f"{plain(name)}: {text_of(value)}" for name, value in items)
+    return Block(Markup('<dl class="facts">{}</dl>').format(html) if items else Markup(""), text)
+
+
+def todo(items: Iterable[Todo | Mapping[str, Any] | str]) -> Block:
+    """What to do, in order; what is done already is ticked off."""
+    html, lines = [], []
+    for given in items:
+        item = given if isinstance(given, Todo) else Todo(given) if isinstance(given, str) else Todo(**given)
+        html.append(
+            Markup("<li{}><p><b>{}</b></p>{}{}</li>").format(
+                Markup(' class="done"') if item.done else "",
+                inline(item.text),
+                Markup('<p class="mute">{}</p>').format(inline(item.note)) if item.note else "",
+                code(item.code).html if item.code else "",
+            )
+        )
+        lines.append(f"{'✓' if item.done else '-'} {plain(item.text)}")
+    return Block(
+        Markup('<ol class="todo">{}</ol>').format(Markup("").join(html)) if html else Markup(""), "\n".join(lines)
+    )
+
+
+def fold(summary: Inline, body: Body, id: str | None = None) -> Block:  # noqa: A002 - the HTML word
+    """Something for those who want more: a line that opens; with an id, links may point to it."""
+    html = Markup("<details{}><summary>{}</summary><div>{}</div></details>").format(
+        _named(id), inline(summary), html_of(body)
+    )
+    return Block(html, f"{plain(summary)}\n{text_of(body)}".rstrip())
+
+
+def code(text: str) -> Block:
+    """Something to paste or to read letter by letter; only Markup (from `was` and `now`) keeps its marks."""
+    shown = text if isinstance(text, Markup) else visible(text, lines=True)
+    bare = unescape(re.sub(r"<[^>]*>", "", shown)) if isinstance(text, Markup) else str(shown)
+    return Block(Markup("<pre><code>{}</code></pre>").format(shown), bare)
+
+
+def figure(wide_svg: Markup, narrow_svg: Markup | None = None, caption: Inline = None) -> Block:
+    """A picture, drawn once for wide pages and once for phones, so that its words keep their size."""
+    drawn = (
+        Markup('<div class="w">{}</div><div class="n">{}</div>').format(wide_svg, narrow_svg)
+        if narrow_svg
+        else wide_svg
+    )
+    under = Markup("<figcaption>{}</figcaption>").format(inline(caption)) if caption else ""
+    labels = re.findall(r'aria-label="([^"]*)"', wide_svg)[:1]
+    text = " ".join(filter(None, (str(Markup(label).unescape()) for label in labels)))
+    return Block(Markup("<figure>{}{}</figure>").format(inline(drawn), under), text or plain(caption) or "(picture)")

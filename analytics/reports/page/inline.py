@@ -1,0 +1,187 @@
+"""Small pieces that stand inside a sentence or a table cell: colours with a meaning, intervals, grades, bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analytics.reports.page import number as write
+from analytics.reports.page.escape import Inline, Markup, inline, visible
+from analytics.reports.page.number import Estimated, finite
+from analytics.reports.page.palette import ROLES
+
+_GRADES = {"good": "good", "rough": "rough", "too few": "few", "too_few": "few", "few": "few", "logged": "log"}
+
+
+def before(text: Inline) -> Markup:
+    """What held before the change (blue)."""
+    return coloured(text, "before")
+
+
+def finding(text: Inline) -> Markup:
+    """The finding itself (red-orange)."""
+    return coloured(text, "finding")
+
+
+def worse(text: Inline) -> Markup:
+    """What is getting worse (ochre)."""
+    return coloured(text, "worse")
+
+
+def fixed(text: Inline) -> Markup:
+    """What is repaired (green)."""
+    return coloured(text, "fixed")
+
+
+def coloured(text: Inline, role: str | None) -> Markup:
+    """Strong text in the colour of a role; strong alone when the role has no colour."""
+    return Markup('<b class="c-{}">{}</b>').format(role, inline(text)) if role in ROLES else strong(text)
+
+
+def strong(text: Inline) -> Markup:
+    """Strong text."""
+    return Markup("<b>{}</b>").format(inline(text))
+
+
+def mute(text: Inline) -> Markup:
+    """Text that steps back."""
+    return Markup('<span class="mute">{}</span>').format(inline(text))
+
+
+def mono(text: Inline) -> Markup:
+    """An id, an error code, a field path."""
+    return Markup("<code>{}</code>").format(inline(text))
+
+
+def was(text: Inline) -> Markup:
+    """A piece of a program that is gone in the new version."""
+    return Markup("<del>{}</del>").format(inline(text))
+
+
+def now(text: Inline) -> Markup:
+    """A piece of a program that is new."""
+    return Markup("<ins>{}</ins>").format(inline(text))
+
+
+def link(href: str, label: Inline) -> Markup:
+    """A link inside the page or to a neighbouring report file.
+
+    Raises:
+        ValueError: The address leads outside (has a scheme or a host) or is not plain ASCII.
+    """
+    return Markup('<a href="{}">{}</a>').format(local(href), inline(label))
+
+
+def local(href: str) -> str:
+    """Checks that an address stays inside the reports; pages open no outside reference."""
+    if not href.isascii() or not href.isprintable() or ":" in href or "\\" in href or "//" in href:
+        raise ValueError(f"A page links only inside itself or to files beside it, not to {visible(href)[:80]!r}.")
+    return href
+
+
+def ci(low: Any, high: Any, *, value: Any = None, unit: str = "", sign: bool = False) -> Markup:
+    """An interval in brackets: "[28,000 – 34,800]"; rounded with its estimate when that is given."""
+    if value is None and finite(low) is not None and finite(high) is not None:
+        value = (float(low) + float(high)) / 2
+    text = write.bounds(value, low, high, unit=unit, sign=sign)
+    return Markup('<span class="ci">{}</span>').format(text) if text else Markup("")
+
+
+def grade(name: object) -> Markup:
+    """How far a number can be trusted, as a mark and a word: good, rough, too few, logged."""
+    if name is None or name != name or not str(name):
+        return Markup("")
+    word = str(name).replace("_", " ")
+    return Markup('<span class="g g-{}">{}</span>').format(_GRADES.get(str(name), "few"), inline(word))
+
+
+def written(estimate: Estimated, *, unit: str | None = None, sign: bool = False) -> tuple[str, str]:
+    """The number and its interval as text; the unit is the estimate's own unless given ("%" takes shares of one)."""
+    unit = str(getattr(estimate, "unit", "") or "") if unit is None else unit
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if unit in ("%", "share", "percent"):
+        value, low, high = (None if finite(part) is None else float(part) * 100 for part in (value, low, high))
+        unit = "%"
+    if str(estimate.grade) == "logged" and finite(low) is None and finite(high) is None:
+        text = write.exact(value, sign=sign)
+        return (f"{text}\u00a0{unit}" if unit and text != write.NOTHING else text), ""
+    if getattr(estimate, "is_at_least", False):  # among runs that were stopped: no upper end is known
+        return write.at_least(value, unit=unit), ""
+    # The unit stands once, beside the number.
+    return write.number(value, low, high, unit=unit, sign=sign), write.bounds(value, low, high, sign=sign)
+
+
+def est(estimate: Estimated, role: str | None = None, *, unit: str | None = None, sign: bool = False) -> Markup:
+    """A whole estimate: number, interval, grade."""
+    value, interval = written(estimate, unit=unit, sign=sign)
+    parts = [coloured(value, role)]
+    if interval:
+        parts.append(Markup('<span class="ci">{}</span>').format(interval))
+    parts.append(grade(estimate.grade))
+    return Markup('<span class="est">{}</span>').format(Markup(" ").join(part for part in parts if part))
+
+
+def tag(name: str) -> Markup:
+    """The word in front of a finding: new, worse, fixed, finding or known."""
+    known = name if name in ("new", "worse", "fixed", "finding", "known") else "other"
+    return Markup('<span class="tag t-{}">{}</span>').format(known, inline(name))
+
+
+def _place(value: float, domain: tuple[float, float]) -> float:
+    first, last = domain
+    return 100 * min(max((value - first) / (last - first), 0.0), 1.0) if last > first else 50.0
+
+
+def _role(role: str | None) -> str:
+    return f" r-{role}" if role in ROLES else ""
+
+
+def interval_bar(low: Any, value: Any, high: Any, domain: tuple[float, float], role: str | None = None) -> Markup:
+    """An interval drawn into a table cell: a thin line, a dot at the value, a rule at zero.
+
+    Bounds beyond the domain, and missing ones, end in an arrow instead of pretending to stop there.
+    """
+    first, last = domain
+    dot = finite(value)
+    under, over = finite(low), finite(high)
+    parts = [Markup('<u style="left:{:.2f}%"></u>').format(_place(0.0, domain))] if first <= 0 <= last else []
+    if dot is not None:
+        exact = low is not None and under is not None and under == over
+        left = under if under is not None else first - 1
+        right = over if over is not None else last + 1
+        if not exact and (under is not None or over is not None):
+            ends = (" cl" if left < first else "") + (" cr" if right > last else "")
+            start, stop = _place(left, domain), _place(right, domain)
+            bar = Markup('<i class="{}" style="left:{:.2f}%;width:{:.2f}%"></i>')
+            parts.append(bar.format(ends.strip(), start, max(stop - start, 0.0)))
+        if first <= dot <= last:
+            parts.append(Markup('<b style="left:{:.2f}%"></b>').format(_place(dot, domain)))
+    return Markup('<span class="fr{}">{}</span>').format(_role(role), Markup("").join(parts))
+
+
+def interval_axis(title: Inline, domain: tuple[float, float], ticks: list[tuple[float, str]]) -> Markup:
+    """The heading of a column of interval bars, with its scale."""
+    marks = Markup("").join(
+        Markup('<em style="left:{:.2f}%">{}</em>').format(_place(at, domain), inline(label)) for at, label in ticks
+    )
+    return Markup('{}<span class="axl">{}</span>').format(inline(title), marks)
+
+
+def headroom(p50: Any, p99: Any, limit: Any, role: str | None = None, text: Inline = None) -> Markup:
+    """How much room is left below a limit: dark to the median, light to p99, a line at the limit."""
+    middle, top, most = finite(p50) or 0.0, finite(p99) or 0.0, finite(limit) or 0.0
+    domain = (0.0, most)
+    dark = _place(middle, domain) if most > 0 else 0.0
+    light = max(_place(top, domain) - dark, 0.0) if most > 0 else 0.0
+    words = text if text is not None else write.between(p50, p99)
+    return Markup(
+        '<span class="fr hd{}"><s>{}</s><i style="left:0;width:{:.2f}%"></i>'
+        '<em style="left:{:.2f}%;width:{:.2f}%"></em><u class="cap"></u></span>'
+    ).format(_role(role), inline(words), dark, dark, light)
+
+
+def share_bar(share: Any, text: Inline = None, most: float = 1.0) -> Markup:
+    """A share of one as a number and a small bar, full at `most` (such as the largest share of the table)."""
+    part = finite(share) or 0.0
+    words = text if text is not None else write.percent(share)
+    bar = Markup('<span class="sh"><span>{}</span><span class="bar" style="width:{:.2f}%"></span></span>')
+    return bar.format(inline(words), _place(part, (0.0, most)))

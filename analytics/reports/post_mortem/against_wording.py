@@ -1,0 +1,304 @@
+"""Sentences about two strategies side by side: what both pay for the same runs, and what is left to who plays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from analytics.estimates.estimators import Estimate
+from analytics.findings.post_mortem.incident import NO_CASE
+from analytics.reports import page
+from analytics.reports.page import number
+from analytics.reports.post_mortem import verdict
+from analytics.reports.post_mortem.phrases import Verdict, percent_up, share, share_bounds
+from analytics.reports.post_mortem.version_story import reason_of
+
+if TYPE_CHECKING:
+    from analytics.findings.post_mortem.comparison import Comparison, SameRuns, Unlike
+    from analytics.findings.replay.trials import VersionTrial
+
+
+def group_sentences(asked: Comparison, is_named: bool) -> list[Any]:
+    """Points per run of either group, and what of their difference is not the programs'."""
+    found = asked.incident
+    points, before, after = found.points, found.before, found.after
+    if points is None or before is None or after is None or not math.isfinite(points.change.low):
+        return [" Too few runs are logged to compare points per run."]
+    means = [verdict.mean_points(side.rows) for side in (after, before)]
+    here, there = (number.number(mean.value, mean.low, mean.high) for mean in means)
+    said: list[Any] = [
+        " Points per run are ",
+        page.strong(here),
+        " in A's own runs and ",
+        page.strong(there),
+        " in B's",
+    ]
+    differ = [part for one in asked.unlike for part in (" ", *unlike_words(one, is_named=is_named))]
+    if not asked.is_at_same_hours:
+        return [*said, ".", *differ, " So the two groups cannot be compared with each other."]
+    ends = page.ci(points.change.low, points.change.high, value=points.change.value, sign=True)
+    said += ["; at the same kinds of hours A's are ", page.strong(signed(points.change)), " ", ends]
+    if asked.same_runs:
+        rest = inputs_part(asked)
+        said += [
+            f". Of that the programs are {signed(asked.same_runs[0].per_run)}; {signed(rest)} is left to who plays and what "
+            f"clients send, {beyond_words(rest)}."
+        ]
+    elif asked.verdicts == ("same", "same"):
+        said += [f", {beyond_words(points.change)}"]
+        said += [": that is who plays and what clients send." if points.is_significant else "."]
+    elif asked.unlike:
+        said += [". Whether that is the programs or who plays cannot be told."]
+    else:
+        said += [f", {beyond_words(points.change)}. Whether that is the programs or who plays cannot be told."]
+    return [*said, *differ]
+
+
+def inputs_part(asked: Comparison) -> Estimate:
+    """The difference of points per run that the programs do not make, where their part is known."""
+    points = asked.incident.points
+    assert points is not None and asked.same_runs  # noqa: S101  # asked by the callers
+    whole, per_run = points.change, asked.same_runs[0].per_run
+    value = whole.value - per_run.value
+    low = math.hypot(whole.value - whole.low, per_run.high - per_run.value)
+    high = math.hypot(whole.high - whole.value, per_run.value - per_run.low)
+    return Estimate(value, value - low, value + high, whole.logged_count, whole.grade).as_difference()
+
+
+def unlike_words(found: Unlike, *, is_named: bool = True) -> list[Any]:
+    """One way in which the groups are not alike, in a sentence; without the name of a game that few may play."""
+    if found.what == "hours":
+        return ["They ran at other kinds of hours (weekdays, weekends, quarters of the day)."]
+    where, one = ("games", "the game ") if found.what == "games" else ("tasks", "the task ")
+    if found.is_disjoint:
+        return [f"They have none of their {where} in common."]
+    if not is_named:
+        return [f"Their {where} are others for {number.percent(found.distance)} of their runs."]
+    return [
+        f"Their {where} are others: {number.percent(found.share)} of A's runs and {number.percent(found.other)} of B's ",
+        f"are of {one}",
+        page.author(found.name, 40),
+        ".",
+    ]
+
+
+def signed(estimate: Estimate) -> str:
+    """A difference with its sign."""
+    return number.number(estimate.value, estimate.low, estimate.high, sign=True)
+
+
+def beyond_words(estimate: Estimate) -> str:
+    """Whether chance may explain it."""
+    return "which may be chance" if estimate.low <= 0 <= estimate.high else "beyond chance"
+
+
+_ALL = 0.8
+"""Share of the difference that a cause must explain to follow "because"."""
+_OUTSIDE = "who gets which strategy is assigned outside, and the log does not tell whether by chance"
+
+
+def sentence(asked: Comparison, hidden: Collection[str] = (), *, is_named: bool = True) -> Verdict:
+    """The verdict: the same runs first, then the two groups with what is not the programs'.
+
+    Args:
+        asked: Of A and B.
+        hidden: Cases that are not to be named.
+        is_named: Games and tasks are named.
+    """
+    a, b = names(asked)
+    said = [*_programs(asked, a, b, hidden), *group_sentences(asked, is_named)]
+    left = [words for letter in "AB" if (words := _left_out(asked, letter))]
+    return Verdict.of([*said, f" Two groups of runs are compared: {_OUTSIDE}."], [" ".join(left)] if left else None)
+
+
+def names(asked: Comparison) -> tuple[list[Any], list[Any]]:
+    """A and B by name, with the letter that stands for either on the page."""
+    return [page.author(asked.family.name), " (A)"], [page.author(asked.other.name), " (B)"]
+
+
+def why(asked: Comparison) -> str:
+    """The answer to "why?": the programs' part on the same runs, and what came with who plays."""
+    points = asked.incident.points
+    if points is None or not math.isfinite(points.change.low):
+        return "Cannot tell: too few runs are logged to compare."
+    if asked.same_runs and asked.is_at_same_hours:
+        same, rest = asked.same_runs[0], inputs_part(asked)
+        return (
+            f"On {same.whose}'s runs the programs make {signed(same.per_run)} points per run of difference. Points per run of "
+            f"the two groups differ by {signed(points.change)}; the rest, {signed(rest)}, came with who plays and what "
+            f"clients send, {beyond_words(rest)}."
+        )
+    if asked.verdicts == ("same", "same"):
+        return (
+            f"The programs pay the same, so the difference of {signed(points.change)} points per run came with who plays and "
+            f"what clients send, {beyond_words(points.change)}."
+        )
+    return (
+        f"Points per run of the two groups differ by {signed(points.change)}. What of that the programs do cannot be told; "
+        "cases alone do not tell whether a program sends runs there or other people play."
+    )
+
+
+def todo(asked: Comparison) -> list[page.Todo]:
+    """What to do next."""
+    kinds = asked.verdicts
+    if "differs" in kinds:
+        items = [
+            page.Todo(
+                "Decide which of the two goes on.",
+                "What the programs pay is told by the same runs; points per run of the groups also depend on who plays.",
+            )
+        ]
+    elif kinds == ("same", "same"):
+        items = [
+            page.Todo(
+                "Compare who plays and what clients send: the programs pay the same.",
+                "Look at how games, tasks and users are given A or B.",
+            )
+        ]
+    else:
+        reason = next(reason_of(trial) for trial in asked.trials if trial.verdict == "cannot tell")
+        items = [
+            page.Todo(
+                "Whether A pays otherwise than B cannot be told from these runs.",
+                f"{reason[:1].upper()}{reason[1:]}. Compare the programs above, and simulate logged runs with both.",
+            )
+        ]
+    if asked.unlike:
+        items.append(
+            page.Todo(
+                "Give A and B by chance to users of the same games and tasks, at the same time.",
+                "Points per run of the two groups then tell what people make of them, too.",
+            )
+        )
+    return items
+
+
+# ---- the programs ----------------------------------------------------------------------------------------------------
+
+
+def _programs(asked: Comparison, a: list[Any], b: list[Any], hidden: Collection[str]) -> list[Any]:
+    """Both programs on the same runs."""
+    if asked.same_runs:
+        first, *rest = asked.same_runs
+        said = _differ(first, a, b, hidden)
+        for other in rest:
+            if other.relative is not None:
+                said += [
+                    f" For {other.whose}'s runs it is ",
+                    share(other.relative),
+                    " ",
+                    share_bounds(other.relative),
+                    ".",
+                ]
+        if not rest:
+            said += [f" {_of_one(asked, 'B' if first.whose == 'A' else 'A')}"]
+        return said
+    kinds = asked.verdicts
+    if kinds == ("same", "same"):
+        said = ["The programs of ", *a, " and ", *b, " pay the same for the same runs: "]
+        return [*said, _count(asked.trials[0], "A"), ", and ", _count(asked.trials[1], "B"), "."]
+    if "differs" in kinds:
+        letter = "AB"[kinds.index("differs")]
+        return [*a, " pays otherwise than ", *b, f"; by how much cannot be told. {_of_one(asked, letter)}"]
+    said = ["Whether ", *a, " pays otherwise than ", *b, " for the same runs cannot be told. "]
+    if asked.trials[0].reason == asked.trials[1].reason:
+        return [*said[:-1], f" for the same runs cannot be told: {reason_of(asked.trials[0])}."]
+    return [*said, _of_one(asked, "A"), " ", _of_one(asked, "B")]
+
+
+def _differ(same: SameRuns, a: list[Any], b: list[Any], hidden: Collection[str]) -> list[Any]:
+    if same.pays_more is None:
+        count = f"{same.differing_count:,} of {same.decided_count:,} logged runs"
+        return [*a, f" pays {count} of {same.whose} otherwise than ", *b, "; in all that may be nothing."]
+    if same.relative is None:
+        said: list[Any] = [*a, " pays points where ", *b, f" pays none for the same runs ({same.whose}'s)"]
+    else:
+        said = [
+            *a,
+            " pays ",
+            page.finding(share(same.relative)),
+            " than ",
+            *b,
+            f" for the same runs ({same.whose}'s) ",
+            share_bounds(same.relative),
+        ]
+    return [*said, *_because(same, hidden), "."]
+
+
+def _because(same: SameRuns, hidden: Collection[str]) -> list[Any]:
+    """The cause of the largest part, joined only to what it explains."""
+    scale = sum(group.difference.value for group in same.moved)
+    if not scale:
+        return []
+    first = same.moved[0]
+    part = first.difference.value / scale
+    if not _ALL <= part <= 1 / _ALL:
+        return [", in several cases at once"]
+    if first.way == "fails":
+        return [f", because {'B' if same.whose == 'A' else 'A'} fails on runs that {same.whose} pays"]
+    if first.way == "route":
+        return [", because runs that B ends in ", *_case(first.was, hidden), " end in ", *_case(first.now, hidden)]
+    is_hidden = first.now is not None and first.now in hidden
+    case = [", because one case"] if is_hidden else [", because case ", *_case(first.now, hidden)]
+    if math.isfinite(first.amount_was) and math.isfinite(first.amount_now):
+        now, was = page.finding(number.number(first.amount_now)), page.before(number.number(first.amount_was))
+        return [*case, " pays ", now, " instead of ", was]
+    return [*case, " pays other amounts"]
+
+
+def _case(name: str | None, hidden: Collection[str]) -> list[Any]:
+    if name is not None and name in hidden:
+        return ["another case"]
+    return [page.author(name)] if name is not None else [NO_CASE]
+
+
+def _of_one(asked: Comparison, letter: str) -> str:
+    """What the trial on the runs of one of them says, where it gives no amount."""
+    trial, other = asked.trials["AB".index(letter)], "B" if letter == "A" else "A"
+    if trial.verdict == "same":
+        return f"For {letter}'s runs both pay the same: {_count(trial, letter)}."
+    if trial.verdict == "differs":
+        forward = trial.forward
+        count = f"{forward.differing_count + forward.surely_count:,} of {forward.tried_count:,}" if forward else "Some"
+        return (
+            f"{count} replayed runs of {letter} are paid otherwise by {other}; by how much in all is not known: {reason_of(trial)}."
+            f"{_bounds(trial, letter)}"
+        )
+    return f"For {letter}'s runs it is not known: {reason_of(trial)}."
+
+
+def _bounds(trial: VersionTrial, letter: str) -> str:
+    """Between what the difference of the replayed runs lies, A less B."""
+    forward = trial.forward
+    if forward is None or not all(map(math.isfinite, (forward.undecided_low, forward.undecided_high))):
+        return ""
+    low, high = forward.difference.low, forward.difference.high
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    low, high = (low, high) if letter == "A" else (-high, -low)
+    ends = (number.number(low, low, high, sign=True), number.number(high, low, high, sign=True))
+    return f" In {letter}'s runs A pays between {ends[0]} and {ends[1]} points beyond B."
+
+
+def _count(trial: VersionTrial, letter: str) -> str:
+    """How much was tried, what was not, and what may hide."""
+    forward = trial.forward
+    other = "B" if letter == "A" else "A"
+    if forward is None:
+        return f"{other} was not tried on {letter}'s runs"
+    rest = f" (at most {percent_up(trial.most_differing)} of its runs can differ)" if trial.most_differing else ""
+    left = forward.undecided_count + forward.untried_count
+    out = f"; {left:,} could not be tried" if left else ""
+    failed = f"; its {trial.failed_count:,} failed runs left nothing to try" if trial.failed_count else ""
+    all_runs = f"all {forward.decided_count:,} logged runs of {letter} that were tried"
+    return f"{other} would have paid {all_runs} the same{rest}{out}{failed}"
+
+
+def _left_out(asked: Comparison, letter: str) -> str:
+    first, *rest = asked.labels[letter].items()
+    if not rest:
+        return ""
+    names = ", ".join(label for label, _ in rest[:4]) + (f" and {len(rest) - 4} more" if len(rest) > 4 else "")
+    return f"Of {letter}, {first[0]} is compared, with {number.percent(first[1])} of its runs in the window; {names} left out."

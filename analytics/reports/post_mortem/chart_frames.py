@@ -1,0 +1,146 @@
+"""The post-mortem's chart frames: estimates per bin of time and per case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics.estimates import estimators
+from analytics.findings.post_mortem.activations import Activation
+from analytics.findings.post_mortem.case_split import Case
+from analytics.findings.post_mortem.incident import Incident, paid, run_estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BINS = 60
+"""About how many bins the time axis has room for."""
+
+_USED = (
+    "created_at", "label", "status", "points", "duration_ms", "sampled", "sample_weight", "window_rate",
+)  # fmt: skip
+
+_STEPS = ("5min", "15min", "30min", "1h", "2h", "3h", "6h", "12h", "1D")
+
+
+def timeline_frames(rows: pd.DataFrame, spans: Sequence[Activation], found: Incident) -> tuple[pd.DataFrame, ...]:
+    """The five frames of ``charts.timeline``, in its order: versions, points, runs, failures, durations."""
+    import pandas as pd
+
+    role = roles(spans, found)
+    step = step_of(rows)
+    # Only the columns that are used: a selection copies all that a frame has.
+    narrow = rows[[name for name in _USED if name in rows]].assign(bin=rows["created_at"].dt.floor(step))
+    usable = paid(narrow)
+    versions = pd.DataFrame(
+        [
+            {
+                "label": span.label,
+                "since": span.first,
+                "until": span.last,
+                "role": role(span),
+                "est_points_mean": _mean_of(usable, span),
+            }
+            for span in spans
+        ],
+        columns=["label", "since", "until", "role", "est_points_mean"],
+    )
+    by_label = {span.label: role(span) for span in spans}
+    points = [
+        {
+            "since": start,
+            "until": start + pd.Timedelta(step),
+            "label": label,
+            "role": by_label.get(str(label), "other"),
+            **_bounds("est_points_mean", estimators.mean(group["points"], group["sample_weight"])),
+            "logged_count": len(group),
+        }
+        for (start, label), group in usable.groupby(["bin", "label"])
+    ]
+    hours = narrow.groupby("bin")
+    runs = [
+        {"since": start, "until": start + pd.Timedelta(step), **_bounds("est_runs", run_estimate(group))}
+        for start, group in hours
+    ]
+    failures = rows[rows["status"] != "ok"][["created_at", "error_code"]]
+    durations = []
+    ok = narrow[narrow["status"] == "ok"]
+    for day, group in ok.groupby(ok["created_at"].dt.floor("1D")):
+        p99 = estimators.quantile(group["duration_ms"], group["sample_weight"], 0.99)
+        durations.append(
+            {"since": day, "until": day + pd.Timedelta("1D"), **_bounds("est_duration_p99_ms", p99), "grade": p99.grade}
+        )
+    return (
+        versions,
+        pd.DataFrame(points, columns=["since", "until", "label", "role", *_columns("est_points_mean"), "logged_count"]),
+        pd.DataFrame(runs, columns=["since", "until", *_columns("est_runs")]),
+        failures,
+        pd.DataFrame(durations, columns=["since", "until", *_columns("est_duration_p99_ms"), "grade"]),
+    )
+
+
+def case_frame(cases: Sequence[Case], before: str, after: str) -> pd.DataFrame:
+    """The frame of ``charts.cases``."""
+    import pandas as pd
+
+    rows = []
+    for case in cases:
+        for label, role, share, points in (
+            (before, "before", case.share_before, case.points_before),
+            (after, "finding", case.share_after, case.points_after),
+        ):
+            rows.append(
+                {
+                    "case_name": case.name,
+                    "label": label,
+                    "role": role,
+                    "share": share.value,
+                    "share_low": share.low,
+                    "share_high": share.high,
+                    # A mean that moved within chance is shown once, as it was: the chart prints an arrow for two.
+                    "points_mean": points.value if case.amount_changed else _either(case),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _either(case: Case) -> float:
+    return case.points_before.value if case.points_before.logged_count else case.points_after.value
+
+
+def roles(spans: Sequence[Activation], found: Incident) -> Any:
+    """A function from an activation to its colour's meaning."""
+
+    def role(span: Activation) -> str:
+        if found.kind == "version" and found.after is not None and found.before is not None:
+            if span.label == found.after.label or span.label in {step.span.label for step in found.steps}:
+                return "finding"
+            return "before" if span.label == found.before.label else "other"
+        return "before"
+
+    return role
+
+
+def _mean_of(usable: pd.DataFrame, span: Activation) -> float:
+    inside = usable[
+        (usable["label"] == span.label) & (usable["created_at"] >= span.first) & (usable["created_at"] <= span.last)
+    ]
+    return estimators.mean(inside["points"], inside["sample_weight"]).value if len(inside) else float(np.nan)
+
+
+def step_of(rows: pd.DataFrame) -> str:
+    """The length of a bin of the timeline, as pandas spells it."""
+    import pandas as pd
+
+    length = rows["created_at"].max() - rows["created_at"].min()
+    return next((step for step in _STEPS if length / pd.Timedelta(step) <= _BINS), _STEPS[-1])
+
+
+def _columns(name: str) -> list[str]:
+    return [name, f"{name}_low", f"{name}_high"]
+
+
+def _bounds(name: str, estimate: estimators.Estimate) -> dict[str, float]:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}

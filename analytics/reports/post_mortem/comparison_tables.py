@@ -1,0 +1,271 @@
+"""The post-mortem's tables: measures of both sides, nodes, failures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analytics.estimates import comparisons, estimators
+from analytics.estimates.comparisons import Difference
+from analytics.estimates.estimators import Estimate
+from analytics.findings.post_mortem.case_split import Case
+from analytics.findings.post_mortem.incident import NO_CASE, Incident, Side, run_estimate
+from analytics.program.error_codes import is_canary, is_unknown, meaning
+from analytics.reports import page
+from analytics.reports.page import Column, number
+from analytics.reports.small_cells import SmallCells
+from analytics.warehouse.warehouse import records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.reports.page import Block
+    from analytics.reports.page.escape import Inline
+
+_MOST_NODES = 8
+_WIDEST = 1.5  # the axis of relative changes ends here; a larger change is in the number
+
+
+def table(before: Side, after: Side, cases: Sequence[Case], found: Incident) -> Block:
+    """Measures per run on both sides, with the interval of the change.
+
+    Args:
+        before, after: The two sides.
+        cases: What each case paid on both.
+        found: What stands out: its change of points per run may compare like hours with like, or one program with itself.
+    """
+    rows = [*_same_runs_row(found), *_one_program_row(found)]
+    if found.is_one_program:
+        rows.append(_points_row(before, after, None, "Points per run, as each version paid"))
+    else:
+        rows.append(_points_row(before, after, found.points))
+    is_negative = any((side.paid["points"] < 0).any() for side in (before, after))
+    for case in [case for case in cases if case.amount_changed][:3]:
+        pays = page.Markup("Points when {} pays").format(page.author(case.name))
+        amounts = comparisons.between(case.points_before, case.points_after, is_negative_possible=is_negative)
+        rows.append(_row(pays, case.points_before, case.points_after, hot=True, change=amounts))
+    for case in [case for case in cases if case.name != NO_CASE][:2]:
+        reach = page.Markup("Runs that reach {}").format(page.author(case.name))
+        rows.append(_row(reach, case.share_before, case.share_after, unit="%"))
+    rows.append(_failure_row(before, after))
+    for label, q in (("Median duration, ok runs", 0.5), ("p99 duration, ok runs", 0.99)):
+        rows.append(_row(label, *(_quantile(side, "duration_ms", q) for side in (before, after)), unit="ms"))
+    rows.append(_row("Nodes per run, median", *(_quantile(side, "nodes_executed", 0.5) for side in (before, after))))
+    most = min(_WIDEST, max([0.1, *(abs(x) for row in rows for x in row["bounds"] if math.isfinite(x))]))
+    for row in rows:
+        row["interval"] = row["instead"]
+        if row["bounds"]:
+            low, value, high = row["bounds"]
+            role = "finding" if row["hot"] and row["sure"] else None
+            row["interval"] = page.interval_bar(low, value, high, (-most, most), role)
+    ticks = [(0.0, "0"), (most, number.percent(most, sign=True))]
+    columns = [
+        Column("what", "Per run", role="name"),
+        Column("before", f"{before.label}, est.", align="right"),
+        Column("after", f"{after.label}, est.", align="right"),
+        Column("change", "change", align="right"),
+        Column("interval", page.interval_axis("95 % interval of the change", (-most, most), ticks), role="wide"),
+        Column("grade", "", kind="grade"),
+    ]
+    return page.table(rows, columns, row_class="weight")
+
+
+def nodes(frame: pd.DataFrame, before: str, after: str) -> list[Any]:
+    """Nodes whose outcome or values differ most."""
+    rows = []
+    for row in records(frame.head(_MOST_NODES)):
+        is_share = row["what"] != "median"
+        sure = row["q"] < 0.05
+        what = {"true": "is true", "median": "median"}.get(row["what"], row["what"])
+        line = {
+            side: f"{_value(row[f'{side}_value'], is_share)} of {row[f'{side}_count']:,}"
+            if is_share
+            else _value(row[f"{side}_value"], is_share)
+            for side in ("before", "after")
+        }
+        node = page.Markup("{} {} {}").format(page.author(row["place"]), page.mute(row["type"]), page.mute(what))
+        chance = ("< 0.001" if row["q"] < 0.001 else f"{row['q']:.2g}") + ("" if sure else " ~")
+        rows.append({"node": node, **line, "q": chance, "weight": "hot" if sure else "quiet"})
+    columns = [
+        Column("node", "Node", role="name"),
+        Column("before", before, align="right", role="before"),
+        Column("after", after, align="right", role="finding"),
+        Column("q", "chance alone (q)", align="right"),
+    ]
+    return [
+        page.subhead("Nodes that differ most"),
+        page.table(rows, columns, row_class="weight"),
+        page.note(
+            f"{len(frame)} nodes that both groups came by, found by their place in the program; logged runs. "
+            "q is corrected for looking at many. ~ could be chance."
+        ),
+    ]
+
+
+def failures(
+    rows: pd.DataFrame, before: pd.DataFrame | None, small: SmallCells | None = None, refused: str = ""
+) -> Block:
+    """Failures by code; without those of few users, and single runs, where the report is to be passed on.
+
+    Args:
+        rows, before: Logged runs of both sides.
+        small: What may be shown of few users.
+        refused: That ok rows may be missing, in a sentence.
+    """
+    how = [
+        "Logged counts. Every failure is meant to be kept; rows the database refused or the queue dropped are not here."
+    ]
+    failed = rows[rows["status"] != "ok"]
+    if failed.empty:
+        return page.section(
+            "fail", "What failed?", how, "No failed run is logged." if len(rows) else "No run is logged."
+        )
+    earlier = before[before["status"] != "ok"] if before is not None else None
+    lines = []
+    codes = failed["error_code"].fillna("(no code)")
+    small = small or SmallCells()
+    hidden = small.hidden(codes, failed["external_user_id"])
+    shown = ~codes.isin(hidden)
+    failed, codes = failed[shown], codes[shown]
+    for code, group in sorted(failed.groupby(codes), key=lambda item: -len(item[1])):
+        example = group.iloc[-1]
+        lines.append(
+            {
+                "code": _code(str(code)),
+                "count": len(group),
+                "before": int((earlier["error_code"].fillna("(no code)") == code).sum())
+                if earlier is not None
+                else None,
+                "when": number.span(group["created_at"].min(), group["created_at"].max()),
+                "example": page.mono(str(example["execution_id"])),
+                "where": page.Markup("{} › {}").format(
+                    page.author(_said(example["external_game_id"])), page.author(_said(example["external_task_id"]))
+                ),
+            }
+        )
+    columns = [Column("code", "Code", kind="mono", role="name"), Column("count", "logged", kind="count")]
+    if earlier is not None:
+        columns.append(Column("before", "before", kind="count"))
+    if not small:
+        columns += [
+            Column("when", "first – last"),
+            Column("example", "newest example"),
+            Column("where", "its game › task"),
+        ]
+    said = f"{number.counted(len(failed), 'failed run')}, {number.counted(len(lines), 'code')}."
+    if hidden:
+        said += f" Others are left out: fewer than {small.least} logged users met them."
+    said += f" {refused}" if refused else ""
+    return page.section("fail", "What failed?", how, said, [page.table(lines, columns)])
+
+
+def _code(name: str) -> Inline:
+    """A code, with what it says where that is more than a failure: a canary, or one that nobody here knows."""
+    said = f"sandbox canary: {meaning(name)}" if is_canary(name) else meaning(name) if is_unknown(name) else ""
+    return page.Markup("{}<small>{}</small>").format(page.author(name), said) if said else name
+
+
+def _same_runs_row(found: Incident) -> list[dict[str, Any]]:
+    """Both programs on the later version's own runs; nothing where they were not tried on them."""
+    trial = found.trial
+    forward = trial.forward if trial is not None else None
+    if trial is None or forward is None or trial.basis != "its runs" or forward.relative is None or found.steps:
+        return []
+    rows = forward.rows[forward.rows["decided"].to_numpy(bool)]
+    means = [estimators.mean(rows[name], rows["weight"]) for name in ("would", "points")]
+    sure = trial.pays_more is not None
+    change = comparisons.told(forward.per_run, forward.relative, is_significant=sure)
+    return [_row("Points per run, on the same runs", means[0], means[1], hot=True, change=change)]
+
+
+def _one_program_row(found: Incident) -> list[dict[str, Any]]:
+    """Points per run as one program pays them, whichever version was live."""
+    if found.level is None or found.points is None:
+        return []
+    label, before, after = found.level
+    return [_row(f"Points per run, as {label} pays all", before, after, hot=True, change=found.points)]
+
+
+def _points_row(before: Side, after: Side, points: Difference | None, name: str = "Points per run") -> dict[str, Any]:
+    means = estimators.mean(*before.values, future=True), estimators.mean(*after.values, future=True)
+    points = points or comparisons.difference(before.values, after.values)
+    return _row(name, *means, hot=True, change=points)
+
+
+def _row(
+    what: Any, a: Estimate, b: Estimate, *, unit: str = "", hot: bool = False, change: Difference | None = None
+) -> dict[str, Any]:
+    """One line; ``change`` where it was not estimated from these two alone."""
+    scale = 100 if unit == "%" else 1
+
+    def said(estimate: Estimate) -> str:
+        text = number.number(estimate.value * scale, estimate.low * scale, estimate.high * scale, unit=unit)
+        return text if estimate.logged_count else "–"
+
+    grade = estimators.worse(a.grade, b.grade)
+    sure = change.is_significant if change else grade != "too few"
+    change = change or comparisons.between(a, b, is_negative_possible=False)
+    sure = sure and change.is_significant
+    bounds = (change.relative_low, change.relative, change.relative_high)
+    known = all(map(math.isfinite, bounds))
+    moved = change.change
+    amount = number.number(moved.value * scale, moved.low * scale, moved.high * scale, unit=unit, sign=True)
+    instead = "too few to compare" if a.logged_count and b.logged_count else "on one side only"
+    if sure and not known:
+        instead = "it may have been nothing before: no share of that"
+    return {
+        "what": what,
+        "before": said(a),
+        "after": said(b),
+        "change": (number.percent(change.relative, *bounds[::2], sign=True) if known else amount)
+        if sure
+        else ("~" if known else "–"),
+        "bounds": bounds if known else (),
+        "instead": page.mute(instead),
+        "grade": grade,
+        "hot": hot,
+        "sure": sure,
+        "weight": "hot" if hot and sure else "quiet" if not sure else None,
+    }
+
+
+def _quantile(side: Side, column: str, q: float) -> Estimate:
+    rows = side.rows[[column, "sample_weight"]][side.rows["status"] == "ok"]
+    return estimators.quantile(rows[column], rows["sample_weight"], q)
+
+
+def _failure_row(before: Side, after: Side) -> dict[str, Any]:
+    counts = [len(side.failed) for side in (before, after)]
+    totals = [run_estimate(side.rows) for side in (before, after)]
+    rates = [estimators.failure_rate(count, total) for count, total in zip(counts, totals, strict=True)]
+    p = comparisons.rate_change_p((counts[0], counts[1]), (totals[0], totals[1]))
+    sure = p < 0.01
+    return {
+        "what": "Failure rate",
+        "before": number.percent(rates[0].value, rates[0].low, rates[0].high),
+        "after": number.percent(rates[1].value, rates[1].low, rates[1].high),
+        "change": f"{counts[0]} → {counts[1]} failures" if sure else "~",
+        "bounds": (),
+        "instead": page.mute(
+            f"{counts[0]} and {counts[1]} failures, all of them logged" + ("" if sure else "; may be chance")
+        ),
+        "grade": "too few" if sum(counts) < 10 else "good",
+        "hot": False,
+        "sure": sure,
+        "weight": None if sure else "quiet",
+    }
+
+
+def _value(value: float, percent: bool) -> str:
+    return (
+        number.percent(value)
+        if percent
+        else number.exact(float(np.format_float_positional(value, precision=6, trim="-")))
+    )
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else "–"

@@ -1,0 +1,122 @@
+"""The post-mortem's close-ups: what changed in the program, and three runs with their decision path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analytics.findings.post_mortem.family import Family
+from analytics.findings.post_mortem.incident import NO_CASE, Side, paid
+from analytics.findings.replay.run_evidence import definition, pieces
+from analytics.program import words
+from analytics.program.compare import compare
+from analytics.reports import page
+from analytics.reports.common import masked
+from analytics.reports.page import number
+from analytics.reports.receipt.receipt import of_evidence
+from analytics.warehouse.warehouse import Warehouse, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_EDITS = 6
+_MOST_LINES = 24
+
+
+def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> tuple[str, list[Any]]:
+    """What changed in the program between two versions: a sentence, and the changed lines."""
+    if before.strategy_id is None or after.strategy_id is None:
+        several = " and ".join(side.label for side in (before, after) if side.strategy_id is None)
+        return f"Several versions ran in the group “{several}”, so there is no single program to compare.", []
+    if (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version):
+        return "The program did not change: both groups ran the same version.", []
+    programs = [definition(lake, str(side.strategy_id), int(side.strategy_version or 0)) for side in (before, after)]
+    if programs[0] is None or programs[1] is None:
+        missing = " and ".join(
+            side.label for side, program in zip((before, after), programs, strict=True) if program is None
+        )
+        return f"The definition of {missing} is not in the lake, so the programs cannot be compared.", []
+    old, new = programs[0].outline, programs[1].outline
+    wraps = programs[0].built_in, programs[1].built_in
+    found = compare(old, new, wraps)
+    said = words.edits(found, new)
+    if not found.edits:
+        return said, []
+    listed = [page.note(page.inline(words.edit(edit, old, new))) for edit in found.edits[:_MOST_EDITS]]
+    if len(found.edits) > _MOST_EDITS:
+        listed.append(page.note(f"… and {len(found.edits) - _MOST_EDITS:,} more; see the lines."))
+    changed = words.diff(programs[0].ast, programs[1].ast, wraps)
+    marks = {"-": page.was, "+": page.now}
+    lines = [marks[mark](f"{mark} {line}") if mark in marks else page.inline(f"  {line}") for mark, line in changed]
+    drawn = page.Markup("<pre>{}</pre>").format(page.Markup("\n").join(lines))
+    # A few changed lines say it best themselves; many are folded under the list.
+    return said, [*listed, drawn if len(lines) <= _MOST_LINES else page.fold("The lines that changed", [drawn])]
+
+
+def three_runs(
+    lake: Warehouse,
+    rows: pd.DataFrame,
+    *,
+    show_users: bool,
+    other: Side | None = None,
+    called: str = "",
+    asked: str = "",
+) -> list[Any]:
+    """A typical run, the largest and a failing one, each with its receipt and how to reproduce it.
+
+    Args:
+        lake: Where their traces are.
+        rows: The runs to choose from.
+        show_users: Show user ids.
+        other: The side compared with: where it is one version, what that pays on the same inputs is said.
+        called: What to call that version; its number when empty.
+        asked: Id of a run to be explained before them.
+    """
+    chosen = _choose(rows)
+    if asked:
+        chosen = [
+            ("The run asked for", {"execution_id": asked}),
+            *(item for item in chosen if item[1]["execution_id"] != asked),
+        ]
+    known = {found.run["execution_id"]: found for found in pieces(lake, [run["execution_id"] for _, run in chosen])}
+    sister = None
+    if other is not None and other.strategy_id is not None and other.strategy_version is not None:
+        sister = definition(lake, other.strategy_id, other.strategy_version)
+    body: list[Any] = []
+    for title, run in chosen:
+        if (found := known.get(run["execution_id"])) is None:
+            continue
+        run = {"label": f"v{found.run['strategy_version']}", **found.run, **run}
+        is_own = other is None or (run["strategy_id"], run["strategy_version"]) == (
+            other.strategy_id,
+            other.strategy_version,
+        )
+        label = called or (f"Version {other.strategy_version}" if other is not None else "")
+        told = of_evidence(found, other=None if is_own else sister, label=label, show_users=show_users)
+        points = number.exact(run["points"]) if run["status"] == "ok" and run["points"] is not None else "no points"
+        line = [
+            page.strong(f"{title}: {points}"),
+            " · ",
+            page.mono(str(run["execution_id"])),
+            f" · {number.when(run['created_at'], seconds=True)} · {run['label']} · user ",
+            page.author(run["external_user_id"] or "–" if show_users else masked(run["external_user_id"])),
+            f" · {number.counted(int(run['nodes_executed']), 'node')} · {number.ms(run['duration_ms'])}",
+        ]
+        body += [page.note(line), *told.parts()] if not body else [page.fold(line, told.parts())]
+    return body or [page.note("No logged run can be explained: none has points, and none failed.")]
+
+
+def _choose(rows: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
+    """The newest run of the most common case and amount; the run with the most points; the newest failing run."""
+    chosen: list[tuple[str, dict[str, Any]]] = []
+    usable = paid(rows)
+    if not usable.empty:
+        key = usable["case_name"].fillna(NO_CASE) + usable["points"].astype(str)
+        [typical] = records(usable[key == key.value_counts().index[0]].tail(1))
+        [largest] = records(usable.nlargest(1, "points"))
+        chosen.append(("Typical run", typical))
+        if largest["execution_id"] != typical["execution_id"]:
+            chosen.append(("Largest run", largest))
+    failed = rows[rows["status"] != "ok"]
+    if not failed.empty:
+        chosen.append(("Failing run", records(failed.tail(1))[0]))
+    return chosen

@@ -1,0 +1,229 @@
+"""The post-mortem's sentences about failures: how many runs, since when, what is known of the cause, what to do."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from analytics.config import DEPTH_CAP
+from analytics.estimates import estimators
+from analytics.estimates.estimators import Estimate
+from analytics.findings.failures.causes import LIMIT, TIMEOUT
+from analytics.findings.failures.stopped_runs import reach_beyond
+from analytics.findings.failures.timeout_causes import RULES, STALL, UNCLEAR, TimeoutCause
+from analytics.findings.post_mortem.incident import Incident, run_estimate
+from analytics.program import error_codes
+from analytics.reports import page
+from analytics.reports.page import number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.findings.post_mortem.activations import Activation
+
+_NEARLY_ALL = 0.995
+"""An upper bound above it is written as 100 %, and nobody has seen that no run went well."""
+
+
+def told(found: Incident, name: Any) -> tuple[list[Any], list[Any], Literal["fixed", "finding"]]:
+    """The verdict's sentence, the status, and its colour."""
+    assert found.after is not None  # noqa: S101  # decided by the caller, for the type checker
+    sentence = [
+        name,
+        " fails in ",
+        *share(found.after.rows, found.code),
+        " of its runs with ",
+        page.mono(str(found.code)),
+        f", {episode(found)}: ",
+        page.strong(number.count(_count(found.after.rows, found.code))),
+        " runs paid nothing.",
+    ]
+    if is_of_window(found) and found.before is not None:
+        before = "Before" if found.before.label == "before" else f"In {found.before.label}"
+        sentence[-1] = f" runs paid nothing. {before}, it was "
+        sentence += [*share(found.before.rows, found.code, role=page.before), "."]
+    said = cause(found)
+    sentence += [f" {said}"] if said else []
+    if found.code_until is not None:
+        return sentence, [f"Over since {number.when(found.code_until)}{_at_the_latest(found)}."], "fixed"
+    if is_of_window(found):
+        return sentence, ["No moment of the window stands out beyond chance."], "finding"
+    return sentence, ["Still going on at the end of the window."], "finding"
+
+
+def _at_the_latest(found: Incident) -> str:
+    """By when it was over, for the last failure is not yet the end: another one would have been seen at the rate before."""
+    if found.code_since is None or found.code_until is None or found.after is None:
+        return ""
+    later = reach_beyond(_count(found.after.rows, found.code), found.code_until - found.code_since)
+    if later is None or number.when(found.code_until + later) == number.when(found.code_until):
+        return ""
+    end = found.code_until + later
+    same_day = end.date() == found.code_until.date()
+    return f", at the latest {number.clock(end) if same_day else number.when(end)} if its rate was steady"
+
+
+def also(found: Incident) -> list[Any]:
+    """A further finding, in a short sentence."""
+    assert found.after is not None  # noqa: S101  # decided by the caller, for the type checker
+    when = f", {episode(found)}"
+    if not is_of_window(found):
+        over = found.code_until
+        when = f" since {number.when(found.code_since)}" if over is None else f" {number.span(found.code_since, over)}"
+    return [
+        " Also: ",
+        *share(found.after.rows, found.code),
+        " of runs fail with ",
+        page.mono(str(found.code)),
+        f"{when}.",
+    ]
+
+
+def since(found: Incident) -> str:
+    """The answer to "since when?"."""
+    if not is_of_window(found):
+        versions = f"{found.border.label} came at that time" if found.border else "no version changed then"
+        if found.only_of is not None:
+            versions = _only_of(found.only_of)
+        return f"Failures with {found.code} {episode(found).replace('since', 'begin')}; {versions}."
+    if found.before is None:
+        return (
+            f"Failures with {found.code} are there all along, at no time denser than chance makes them; "
+            "too little is logged before the window to tell since when."
+        )
+    return f"Failures with {found.code} are more than {found.before.label}; at which moment that began cannot be told."
+
+
+def is_of_window(found: Incident) -> bool:
+    """Whether the window as a whole is what is told of, and no moment in it."""
+    return found.since is None
+
+
+def is_steady(found: Incident) -> bool:
+    """Whether it fails as it always has, as far as the log goes: nobody knows since when."""
+    return found.kind == "failures" and found.since is None and found.before is None
+
+
+def episode(found: Incident) -> str:
+    """When the failures of an incident happened, in words."""
+    if is_of_window(found) or found.code_since is None:
+        return "steadily, as far as the log tells" if found.before is None else "in this window as a whole"
+    begun = number.when(found.code_since, long=True)
+    if found.code_until is None:
+        return f"since {begun}"
+    same_day = found.code_since.date() == found.code_until.date()
+    end = number.clock(found.code_until) if same_day else number.when(found.code_until, long=True)
+    return f"between {begun} and {end}"
+
+
+def cause(found: Incident) -> str:
+    """What is known of a code's usual cause, and no more than that."""
+    code = found.code or ""
+    version = f"It begins with {found.border.label}." if found.border else "No version changed at that time."
+    if found.only_of is not None:
+        version = f"No version changed at that time, but {_only_of(found.only_of)}: its program or what clients send may be why."
+    if is_of_window(found):
+        labels = {str(name) for side in (found.before, found.after) if side for name in side.rows["label"].unique()}
+        version = "No version changed in this time." if len(labels) == 1 else ""
+    if code == LIMIT and found.too_deep is not None:
+        deep = f"A program of it is nested {found.too_deep} deep, above the engine's cap of {DEPTH_CAP:g}"
+        return f"{version} {deep}: validation should have refused it.".lstrip()
+    if code == LIMIT:
+        return f"{version} Validation should have refused such a program, or a limit was changed.".lstrip()
+    if code == TIMEOUT:
+        return timeouts_from(found.timeouts)
+    if error_codes.is_unknown(code):
+        return f"This is an unknown code, which a newer engine may have brought. {version}".rstrip()
+    if error_codes.is_canary(code):
+        return "A validated program cannot do this: validation was bypassed, and someone may be probing the sandbox."
+    if code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not (is_of_window(found) or found.border or found.only_of):
+        return "No version changed at that time, so a client may send something else since."
+    return version
+
+
+def _only_of(span: Activation) -> str:
+    """That one version alone fails so."""
+    return f"all of them are runs of {span.label}, live since {number.when(span.first)}, and no run before it failed so"
+
+
+def timeouts_from(cause: TimeoutCause | None) -> str:
+    """Where timeouts come from, no surer than the log; on every page that tells of them."""
+    walk = "The time limit covers the walk alone"
+    if cause is None or cause.kind == UNCLEAR:
+        others = ""
+        if cause is not None:
+            others = (
+                f": {cause.strategies} strategies timed out in these minutes, too few to tell"
+                if cause.strategies > 1
+                else ": too few runs of others are logged in these minutes to tell by"
+            )
+        return f"{walk}, so this is a stalled event loop or its rules{others}."
+    if cause.kind == STALL:
+        part = "" if cause.stalled_count == cause.count else f" in {cause.stalled_count} of {cause.count} of them"
+        return f"{cause.strategies} strategies timed out together{part}: likely a stalled event loop, not its rules."
+    if cause.is_alone:
+        return f"{walk}, and others ran meanwhile without timing out, so its rules may be the cause."
+    return (
+        f"{walk} and its runs are long, so its rules may be the cause; a stalled event loop is not excluded, for hardly a run "
+        "of others is logged in these minutes."
+    )
+
+
+def todo(found: Incident) -> list[page.Todo]:
+    """What to do next: where the failures begin with a version, at that version; otherwise outside the rules."""
+    compare = "A failed run keeps no trace, so compare game and task of the failing runs."
+    said = f"{cause(found)} {compare}".lstrip()
+    if found.code == TIMEOUT and not (found.border is not None and _kind(found) != STALL):
+        return [_of_timeouts(found, said)]
+    if is_of_window(found):
+        first = page.Todo(f"Find which inputs end in {found.code}.", said)
+    elif found.border is not None:
+        first = page.Todo(
+            f"Compare the program of {found.border.label} with the one before it, or roll back.",
+            f"The failures begin with {found.border.label}. {compare}",
+        )
+    elif found.only_of is not None:
+        first = page.Todo(f"Compare the program of {found.only_of.label} with the one before it.", said)
+    else:
+        first = page.Todo(f"Find what changed outside the rules {episode(found)}.", said)
+    return [first, page.Todo("Guard the rule in the next version.", "A program that fails pays nothing.")]
+
+
+def _of_timeouts(found: Incident, said: str) -> page.Todo:
+    """Where to look, as the cause has it."""
+    if _kind(found) == STALL:
+        return page.Todo(f"Find what held the event loop {episode(found)}.", said)
+    if _kind(found) == RULES:
+        return page.Todo("Find what its longest runs walk through, and shorten it.", said)
+    when = "" if is_of_window(found) else f" {episode(found)}"
+    return page.Todo(
+        f"Find whether the event loop stood still{when}.", f"{said} The metrics of the engine's process tell more."
+    )
+
+
+def _kind(found: Incident) -> str:
+    return found.timeouts.kind if found.timeouts is not None else UNCLEAR
+
+
+def share(rows: pd.DataFrame, code: str | None, *, role: Any = page.finding) -> list[Any]:
+    """The share of some runs that fail with a code, with its interval; a bound where no ok run was drawn to tell it by."""
+    rate = failing_rate(rows, code)
+    if not (math.isfinite(rate.value) and rate.low > 0) and rate.value != 0:
+        return ["an unknown share"]
+    if run_estimate(rows).high <= _count(rows, code):
+        return [role("every one")]  # at rate 1 each run is logged
+    if rate.high >= _NEARLY_ALL:
+        # Rounded down: a bound must hold.
+        low = math.floor(100 * rate.low) if rate.low >= 0.1 else math.floor(10_000 * rate.low) / 100
+        return [role(f"at least {low:g}\u00a0%")]
+    shown = role(number.percent(rate.value, rate.low, rate.high))
+    return [shown, " ", page.ci(100 * rate.low, 100 * rate.high, value=100 * rate.value, unit="%")]
+
+
+def failing_rate(rows: pd.DataFrame, code: str | None) -> Estimate:
+    """Share of some runs that fail with a code."""
+    return estimators.failure_rate(_count(rows, code), run_estimate(rows), future=True)
+
+
+def _count(rows: pd.DataFrame, code: str | None) -> int:
+    return int(((rows["status"] != "ok") & (rows["error_code"] == code)).sum())

@@ -1,0 +1,102 @@
+"""Phrases of the post-mortem that more than one sentence uses: the top of the page, changes and shares with their intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from analytics.estimates.comparisons import Difference, Relative
+from analytics.reports import page
+from analytics.reports.page import number
+from analytics.reports.page.escape import plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The top of the page.
+
+    Attributes:
+        sentence: Parts for ``page.head``.
+        text: The same without colours.
+        status: What holds now; ``None`` when there is nothing to say.
+        status_role: Its colour.
+    """
+
+    sentence: list[Any]
+    text: str
+    status: list[Any] | None
+    status_role: Literal["fixed", "finding", "worse"]
+
+    @classmethod
+    def of(
+        cls,
+        sentence: list[Any],
+        status: list[Any] | None = None,
+        role: Literal["fixed", "finding", "worse"] = "finding",
+    ) -> Verdict:
+        """The sentence with its plain text."""
+        return cls(sentence, plain(sentence), status, role)
+
+    def with_input(self, nodes: pd.DataFrame) -> Verdict:
+        """Name the field whose values moved most, if one did."""
+        moved = nodes[(nodes["type"] == "field") & (nodes["q"] < 0.01)]
+        if moved.empty:
+            return self
+        row = moved.iloc[0]
+        was, now = (_amount(row[f"{side}_value"], row["what"] != "median") for side in ("before", "after"))
+        what = "its median went" if row["what"] == "median" else f"the share that {row['what']} went"
+        sentence = [
+            *self.sentence,
+            " The input that moved most is ",
+            page.mono(str(row["path"])),
+            f": {what} from ",
+            page.before(was),
+            " to ",
+            page.finding(now),
+            ".",
+        ]
+        return Verdict.of(sentence, self.status, self.status_role)
+
+
+def _amount(value: float, is_share: bool) -> str:
+    return number.percent(value) if is_share else f"{value:,.6g}"
+
+
+def percent(change: Difference) -> str:
+    """“50 % more”; the amount itself where nothing was paid before."""
+    word = "more" if change.change.value > 0 else "fewer"
+    if not math.isfinite(change.relative):  # nothing was paid before: there is no share of it
+        moved = change.change
+        return f"{number.number(abs(moved.value), *sorted((abs(moved.low), abs(moved.high))))} {word}"
+    return (
+        f"{number.percent(abs(change.relative), *sorted((abs(change.relative_low), abs(change.relative_high))))} {word}"
+    )
+
+
+def interval(change: Difference) -> Any:
+    """The interval of that."""
+    if not math.isfinite(change.relative):
+        return page.ci(change.change.low, change.change.high, value=change.change.value, sign=True)
+    return page.ci(
+        100 * change.relative_low, 100 * change.relative_high, value=100 * change.relative, unit="%", sign=True
+    )
+
+
+def share(change: Relative) -> str:
+    """“49 % more” or “12 % less”."""
+    word = "more" if change.value > 0 else "less"
+    return f"{number.percent(abs(change.value), *sorted((abs(change.low), abs(change.high))))} {word}"
+
+
+def share_bounds(change: Relative) -> Any:
+    """The interval of that."""
+    return page.ci(100 * change.low, 100 * change.high, value=100 * change.value, unit="%", sign=True)
+
+
+def percent_up(part: float) -> str:
+    """An upper bound of a share, rounded up."""
+    return f"{math.ceil(1000 * part) / 10:g} %"

@@ -1,0 +1,292 @@
+"""The post-mortem of one strategy: what happened, since when, what changed, why one run paid what it paid, how sure we are."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from analytics.findings.failures.refused import Refused, refused
+from analytics.findings.failures.silences import Silences, silences
+from analytics.findings.post_mortem.post_mortem import Inquiry
+from analytics.reports import charts, log_notes, page, silent
+from analytics.reports.common import realm_name, summary_block
+from analytics.reports.page import number
+from analytics.reports.post_mortem import (
+    advice,
+    chart_frames,
+    comparison_tables,
+    data_box,
+    example_runs,
+    facts,
+    overpaid,
+    verdict,
+    why,
+)
+from analytics.reports.post_mortem.verdict import headline_figures
+from analytics.reports.post_mortem.visible_facts import Shown
+from analytics.reports.small_cells import SmallCells
+
+if TYPE_CHECKING:
+    from analytics.operations.sampling_audit import Audit
+    from analytics.reports.common import SummaryBlock
+    from analytics.reports.page import Block
+
+
+class PostMortem:
+    """The report as an object. Each section is a method that returns a page block.
+
+    Args:
+        inquiry: The facts; a notebook may ask for any of them.
+        show_users: Show user ids; masked otherwise.
+        sampling: What is known of the sampling rate.
+        small: What may be shown of few users.
+        execution_id: Of a run to explain before the report's own; empty for none.
+    """
+
+    def __init__(
+        self,
+        inquiry: Inquiry,
+        *,
+        show_users: bool = False,
+        sampling: Audit | None = None,
+        small: SmallCells | None = None,
+        execution_id: str = "",
+    ) -> None:
+        self.inquiry, self._show_users, self.sampling, self.execution_id = inquiry, show_users, sampling, execution_id
+        self.shown = Shown(inquiry, small or SmallCells())
+
+    # ---- facts -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def verdict(self) -> verdict.Verdict:
+        """The sentence on top."""
+        asked, incident = self.inquiry, self.shown.incident
+        return verdict.decide(
+            incident,
+            self.shown.cases,
+            asked.split,
+            asked.family,
+            asked.window,
+            asked.coverage,
+            self.shown.hidden_cases,
+            self.shown.nodes.frame if incident.kind == "data" and self.shown.nodes else None,
+        )
+
+    @cached_property
+    def silences(self) -> Silences:
+        """Stretches without a row of any strategy of the tenant."""
+        return silences(self.inquiry.lake, self.inquiry.since, self.inquiry.until)
+
+    @cached_property
+    def refused(self) -> list[Refused]:
+        """Versions whose ok rows the database may have refused."""
+        # Versions that few met are not told apart where the report is to be passed on.
+        return [] if self.shown.small else refused(self.inquiry.runs, self.inquiry.since, self.inquiry.until)
+
+    @property
+    def title(self) -> str:
+        """For the window of a browser."""
+        return f"{self.inquiry.family.name}: post-mortem, {realm_name(self.inquiry.family.realm)}"
+
+    @property
+    def nav(self) -> list[tuple[str, str]]:
+        """Links to the sections."""
+        return [
+            ("#since", "Since when"), ("#changed", "What changed"), ("#why", "Why"), ("#one", "Three runs"),
+            ("#much", "How much"), ("#who", "Who"), ("#fail", "Failures"), ("#do", "What to do"), ("#sure", "How sure"),
+        ]  # fmt: skip
+
+    # ---- sections --------------------------------------------------------------------------------------------------
+
+    def head(self) -> Block:
+        """Verdict and status."""
+        kick = [
+            "Post-mortem · realm ",
+            page.strong(page.author(realm_name(self.inquiry.family.realm))),
+            " · strategy ",
+            page.strong(page.author(self.inquiry.family.name)),
+            " · times in UTC · ",
+            silent.complete_words(
+                data_box.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until), self.silences
+            ),
+        ]
+        doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, self.inquiry.lost)
+        return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, doubt)
+
+    def strip(self) -> Block:
+        """Four numbers."""
+        asked = self.inquiry
+        return headline_figures(self.shown.incident, asked.window, asked.split, self.shown.small)
+
+    def key(self) -> Block:
+        """How to read the numbers."""
+        return page.key()
+
+    def since(self) -> Block:
+        """The timeline."""
+        how = ["When which version was live comes from the log's own rows."]
+        if self.inquiry.runs.empty:
+            return page.section("since", "Since when?", how, "No run of this strategy is in the log for this time.")
+        if self.shown.incident.kind == "nothing":
+            return page.section(
+                "since", "Since when?", how, verdict.since_sentence(self.shown.incident, self.inquiry.spans)
+            )
+        rows = self.shown.small.steady(self.inquiry.runs, chart_frames.step_of(self.inquiry.runs))
+        versions, points, runs, failures, durations = chart_frames.timeline_frames(
+            rows, self.inquiry.spans, self.shown.incident
+        )
+        # Of failures each is one run.
+        frames = (versions, points, runs, None if self.shown.small else failures, durations)
+        trial = self.shown.incident.trial
+        forward = (
+            trial.forward if trial is not None and trial.basis == "its runs" and not self.shown.incident.steps else None
+        )
+        grown = forward.running if forward is not None else None
+        drawn = charts.responsive(
+            lambda width: charts.timeline(*frames, overpaid=grown, width=width),
+            "since",
+            "Version ribbon, points per run, runs per hour, failures and p99 duration on one time axis",
+        )
+        how += [
+            f"{span.label}: {number.span(span.first, span.last)}, {number.counted(span.logged_count, 'row')}."
+            for span in self.inquiry.spans[-5:]
+        ]
+        return page.section(
+            "since",
+            "Since when?",
+            how,
+            verdict.since_sentence(self.shown.incident, self.inquiry.spans),
+            [page.Markup(drawn)],
+        )
+
+    def changed(self) -> Block:
+        """Program diff and the table of measures."""
+        found = self.shown.incident
+        if not (found.before and found.after):
+            return page.section(
+                "changed",
+                "What changed?",
+                [],
+                "There is nothing to compare with: only one group of runs is in the log."
+                if len(self.inquiry.runs)
+                else "No run of this strategy is in the log for this time.",
+            )
+        before, after = found.before, found.after
+        said, body = example_runs.program_diff(self.inquiry.lake, self.inquiry.family, before, after)
+        for side in self.inquiry.ways:
+            if side is not None and side.doubt:
+                said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"
+        how = [
+            f"Compared: {number.counted(len(before.paid), 'ok row')} of {before.label} and {len(after.paid):,} of {after.label}.",
+            f"{before.label}: {number.span(before.since, before.until)}.",
+            f"{after.label}: {number.span(after.since, after.until)}.",
+        ]
+        return page.section(
+            "changed",
+            "What changed?",
+            how,
+            said,
+            [*body, *self._later_diffs(), comparison_tables.table(before, after, self.shown.cases, found)],
+        )
+
+    def _later_diffs(self) -> list[Block]:
+        """Of a series of versions, what each later one changed in the one before it."""
+        asked, steps = self.inquiry, self.shown.incident.steps
+        told: list[Block] = []
+        for step in steps[1:]:
+            if step.before_it is None:
+                continue
+            earlier, later = step.before_it.before, step.before_it.after
+            said, body = example_runs.program_diff(asked.lake, asked.family, earlier, later)
+            told.append(page.fold(f"{earlier.label} → {later.label}: {said}", body or [page.note(said)]))
+        return told
+
+    def why(self) -> Block:
+        """Effect and mix, cases, nodes."""
+        return why.section(self.shown.incident, self.inquiry.split, self.shown.cases, self.shown.nodes)
+
+    def how_much(self) -> Block:
+        """The counterfactual."""
+        return overpaid.section(
+            self.shown.incident, self.shown.counterfactual, self.inquiry.split, self.inquiry.trial_of_sides
+        )
+
+    def runs_explained(self) -> Block:
+        """Three runs with their path."""
+        after = self.shown.incident.after
+        rows = after.rows if after is not None else self.inquiry.window
+        if self.shown.small:
+            left = "Single runs are left out: this report is to be passed on."
+            return page.section("one", "Why did this run get its points?", [], left)
+        how = ["Chosen by the report: a typical run, the largest, a failing one.", "Values are those the run saw."]
+        if rows.empty and not self.execution_id:
+            return page.section("one", "Why did this run get its points?", how, "No run is in the log for this time.")
+        body = example_runs.three_runs(
+            self.inquiry.lake,
+            rows,
+            show_users=self._show_users,
+            other=self.shown.incident.before,
+            asked=self.execution_id,
+        )
+        return page.section("one", "Why did this run get its points?", how, None, body)
+
+    def who(self) -> Block:
+        """Users seen most."""
+        after = self.shown.incident.after
+        rows = after.rows if after is not None else self.inquiry.window
+        is_version = self.shown.incident.kind == "version"
+        return overpaid.affected_users(
+            rows,
+            self.shown.cases if is_version else [],
+            self.shown.telling if is_version else None,
+            show_users=self._show_users,
+            small=self.shown.small,
+        )
+
+    def failures(self) -> Block:
+        """Codes with first, last and an example."""
+        before = self.shown.incident.before
+        after = self.shown.incident.after
+        rows = after.rows if after is not None else self.inquiry.window
+        earlier = before.rows if before is not None else None
+        return comparison_tables.failures(rows, earlier, self.shown.small, silent.refused_words(self.refused))
+
+    def actions(self) -> Block:
+        """What to do."""
+        return page.section(
+            "do",
+            "What to do?",
+            [],
+            None,
+            [page.todo(advice.actions(self.shown.incident, self.inquiry.family, self.inquiry.split))],
+        )
+
+    def sure(self) -> Block:
+        """Data box and queries."""
+        box = data_box.facts(
+            self.inquiry.lake,
+            self.inquiry.family,
+            self.inquiry.runs,
+            self.inquiry.since,
+            self.inquiry.until,
+            log_notes.told(self.sampling),
+            str(self.inquiry.replays),
+            self.silences,
+        )
+        queries = page.code(data_box.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
+        if self.refused:
+            box.append(("Few ok rows", silent.refused_words(self.refused)))
+        if self.shown.small:
+            box = [*box, ("Left out", self.shown.small.note)]
+        body = [page.facts(box), page.fold("Queries, ready to paste", queries)]
+        return page.section("sure", "How sure are we?", [], None, body)
+
+    def summary(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        told = {"refused_possibly": [one.to_dict() for one in self.refused]}
+        said = facts.summary(self.inquiry, self.shown, title=self.title, said=self.verdict.text, nav=self.nav)
+        return log_notes.marked(silent.marked({**said, **told}, self.silences), self.sampling)
+
+    def summary_block(self) -> SummaryBlock:
+        """The summary, for the last cell of the notebook."""
+        return summary_block(self.summary())

@@ -1,0 +1,453 @@
+"""The post-mortem's sentences: verdict, status, since, why, what to do. Plain words, no blame, nothing beyond the evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analytics.estimates import estimators
+from analytics.estimates.comparisons import Difference
+from analytics.estimates.estimators import Estimate
+from analytics.findings.post_mortem.activations import Activation
+from analytics.findings.post_mortem.case_split import Case, Split
+from analytics.findings.post_mortem.family import Family
+from analytics.findings.post_mortem.incident import Incident, paid, run_estimate
+from analytics.reports import page
+from analytics.reports.page import number
+from analytics.reports.post_mortem import failing, version_story
+from analytics.reports.post_mortem.phrases import Verdict, interval, percent
+from analytics.reports.small_cells import SmallCells
+from analytics.warehouse.coverage import Coverage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.reports.page import Block
+
+
+def data_sentence(found: Incident, change: Difference, name: Any) -> Verdict:
+    """Points per run moved, and no version did it."""
+    assert found.since is not None  # noqa: S101  # decided by the caller, for the type checker
+    when = (
+        f" between {number.when(found.since, long=True)} and {number.when(found.until, long=True)}"
+        if found.until
+        else f" since {number.when(found.since, long=True)}"
+    )
+    innocent = version_story.paid_the_same(found.innocent)
+    if found.slope is not None:
+        share, days = found.slope.per_day, found.slope.days
+        drift = "more" if share.value > 0 else "fewer"
+        sentence: list[Any] = [
+            name,
+            " pays ",
+            page.finding(
+                f"{number.percent(abs(share.value), *sorted((abs(share.low), abs(share.high))))} {drift} points"
+            ),
+            " a day ",
+            page.ci(100 * share.low, 100 * share.high, value=100 * share.value, unit="%", sign=True),
+            f", day after day over {days:.0f} days"
+            + (": a drift, not a moment. " if found.slope.is_sure else "; or in one step: the log does not tell. ")
+            + "No version explains it. ",
+        ]
+        return _told(found, [*sentence, innocent + " " * bool(innocent), _where(found)])
+    # Where a version pays otherwise, too, what was paid in all did not move by that.
+    lead: list[Any] = (
+        ["By one and the same program, the runs of ", name, " were worth " if found.until else " are worth "]
+        if _hides_a_version(found)
+        else [name, " paid " if found.until else " pays "]
+    )
+    sentence = [
+        *lead,
+        page.finding(f"{percent(change)} points per run"),
+        " ",
+        interval(change),
+        f"{when}{_beside_versions(found)} {innocent + ' ' if innocent else ''}{began(found)} ",
+    ]
+    return _told(found, [*sentence, _where(found)])
+
+
+def _hides_a_version(found: Incident) -> bool:
+    """What moved are the points that one program pays, and another version pays other points."""
+    others = (other.trial for other in found.also if other.kind == "version")
+    return found.is_one_program and any(trial is not None and trial.verdict == "differs" for trial in others)
+
+
+def _beside_versions(found: Incident) -> str:
+    """Why no version explains it."""
+    if found.is_one_program:
+        return ". All runs are counted as one and the same program pays them, so no version explains it."
+    return "." if found.innocent else f", {versions_then(found)}."
+
+
+def _where(found: Incident) -> str:
+    """Where to look for what no version explains."""
+    if found.cause == "built-in":
+        return (
+            "What the wrapped built-in answers moved, and no other field that the program reads: the built-in was changed, "
+            "or what it alone reads."
+        )
+    if found.wraps_built_in:
+        return (
+            "Look at who plays, at the data clients send, and at the wrapped built-in, which is no part of the program."
+        )
+    return "Look at who plays and at the data clients send."
+
+
+def slower_sentence(found: Incident, name: Any) -> Verdict:
+    """Ok runs take longer."""
+    what, change = _slow_part(found)
+    before, after = change.change.value / change.relative, change.change.value / change.relative + change.change.value
+    sentence: list[Any] = [
+        name,
+        f": {what} ",
+        page.finding(number.ms(after, after - change.change.value + change.change.low, before + change.change.high)),
+        " instead of ",
+        page.before(number.ms(before)),
+        " ",
+        page.ci(change.change.low, change.change.high, value=change.change.value, unit="ms", sign=True),
+        f", since {number.when(found.since, long=True)}, {versions_then(found)}. "
+        "The time limit wraps only the walk, so look at the fields it reads, not at the rules alone.",
+    ]
+    return _told(found, sentence)
+
+
+def also_sentence(found: Incident) -> list[Any]:
+    """The further findings, one short sentence each."""
+    said: list[Any] = []
+    for other in found.also:
+        if other.kind == "failures" and other.after is not None:
+            said += failing.also(other)
+            continue
+        since = (
+            f" since {number.when(other.since)}" if other.until is None else f" {number.span(other.since, other.until)}"
+        )
+        if other.kind == "duration":
+            _, change = _slow_part(other)
+            what = "median" if change is other.median else "95th percentile"
+            grew = number.percent(change.relative, change.relative_low, change.relative_high)
+            said += [f" Also: the {what} duration of ok runs went up by {grew}{since}."]
+        elif other.kind == "version" and other.after is not None:
+            said += version_story.also(other)
+        elif other.kind == "data" and other.slope is not None:
+            share, days = other.slope.per_day, other.slope.days
+            much = number.percent(share.value, share.low, share.high, sign=True)
+            said += [f" Also: points per run drift by {much} a day over {days:.0f} days; no version explains it."]
+        elif other.kind == "data" and other.points is not None:
+            beside = "no version explains it" if other.innocent or other.is_one_program else versions_then(other)
+            program = " under one and the same program" if other.is_one_program else ""
+            moved = f" Also: {percent(other.points)} points per run "
+            said += [moved, interval(other.points), f"{program}{since}, {beside}."]
+    return said
+
+
+def began(found: Incident) -> str:
+    """The plausible range of the beginning."""
+    if found.since_low is None or found.since_high is None:
+        return ""
+    return f"It began between {number.when(found.since_low)} and {number.when(found.since_high)}."
+
+
+def _slow_part(found: Incident) -> tuple[str, Difference]:
+    """The median where it grew, else the tail."""
+    assert found.median is not None and found.tail is not None  # noqa: S101  # of this kind, both are there
+    is_known = found.median.is_significant and math.isfinite(found.median.relative)
+    if is_known and not (found.tail.is_significant and found.tail.relative > 4 * found.median.relative):
+        return "half of the ok runs take at least", found.median
+    return "the slowest twentieth of ok runs takes at least", found.tail
+
+
+def versions_then(found: Incident) -> str:
+    """Which version came at that time, if one did."""
+    if found.reason:
+        return found.reason
+    return f"with the first run of {found.border.label}" if found.border else "though no version changed then"
+
+
+def versions_within(found: Incident) -> str:
+    """Where to look, when a window is compared with a baseline: at its versions first, where there were several."""
+    sides = [side for side in (found.before, found.after) if side is not None]
+    names = list(dict.fromkeys(str(name) for side in sides for name in side.rows["label"].unique()))
+    if len(names) < 2:
+        return "Look at who plays and at the data clients send."
+    return f"Several versions ran ({', '.join(names[:5])}), so look at them first: --baseline takes one, too."
+
+
+def _told(found: Incident, sentence: list[Any]) -> Verdict:
+    if found.until is not None:
+        return Verdict.of(sentence, [f"Over since {number.when(found.until)}."], "fixed")
+    return Verdict.of(sentence, ["Still going on at the end of the window."])
+
+
+__all__ = ["Verdict", "decide", "mean_points", "since_sentence", "why_sentence"]
+
+
+def mean_points(rows: pd.DataFrame) -> Estimate:
+    """Points per ok run with finite points."""
+    usable = paid(rows)
+    return estimators.mean(usable["points"], usable["sample_weight"])
+
+
+def decide(
+    found: Incident,
+    cases: Sequence[Case],
+    parts: Split | None,
+    family: Family,
+    window: pd.DataFrame,
+    held: Coverage,
+    hidden: Collection[str] = (),
+    nodes: pd.DataFrame | None = None,
+) -> Verdict:
+    """Choose the sentence that the evidence carries.
+
+    Args:
+        found: What stands out.
+        cases, parts: Of its two sides.
+        family: The strategy.
+        window: Logged runs of the window, oldest first.
+        held: How much of the window the lake holds.
+        hidden: Cases that are not to be named.
+        nodes: Nodes that differ, for where no version explains what moved.
+    """
+    name = page.author(family.name)
+    if found.kind == "nothing":
+        if held.lost:
+            days = f"{len(held.lost)} day{'s' * (len(held.lost) != 1)}"
+            return Verdict.of(["Cannot tell: the lake has lost files of ", days, " of this window."], None)
+        if held.missing:
+            days = f"{len(held.missing)} day{'s' * (len(held.missing) != 1)}"
+            which = f" of this window{held.of_them_expired}."
+            return Verdict.of(["Cannot tell: the log was not extracted for ", days, which], None)
+        rate = held.smallest_rate
+        bound = estimators.upper_bound_of_none(rate)
+        most = (
+            f"At most {bound:.0f} ok runs happened, at a rate of {number.percent(rate)}."
+            if bound < float("inf")
+            else "How many ok runs happened is not known: at rate 0 none is logged."
+        )
+        return Verdict.of(["No run of ", name, f" was logged in this window. {most}"], None)
+    told = _moved(found, cases, parts, name, hidden)
+    if told is not None and found.kind == "data" and nodes is not None:
+        told = told.with_input(nodes)
+    if told is not None:
+        return Verdict.of([*told.sentence, *also_sentence(found)], told.status, told.status_role)
+    return Verdict.of([*_quiet(found, window, name), *_tried(found, hidden)], None)
+
+
+def _quiet(found: Incident, window: pd.DataFrame, name: Any) -> list[Any]:
+    """Nothing stands out: what it pays now, and how that compares."""
+    failed = window[(window["status"] != "ok").to_numpy(bool)]
+    if len(failed) and len(failed) == len(window):
+        return _none_paid(failed, name)
+    label, rows = _live(window)
+    here = mean_points(rows)
+    now = page.strong(number.number(here.value, here.low, here.high))
+    who = f" ({label})" if label else ""
+    if found.kind == "quiet" and found.points and math.isfinite(found.points.change.low):
+        if found.reason:
+            return [
+                name, " pays ", now, f" points per run now{who}, a change of ", interval(found.points), f". {found.reason}",
+            ]  # fmt: skip
+        return [
+            f"Points per run are as {'in ' + found.baseline if found.baseline else 'before'}, as far as the log tells: ",
+            name,
+            " pays ",
+            now,
+            f" now{who}. The change, ",
+            interval(found.points),
+            ", may be chance.",
+        ]
+    few = "Too few runs are logged to compare." if found.before else "There is nothing to compare it with."
+    if not math.isfinite(here.value):
+        return ["What ", name, f" paid per run{who} cannot be told. {found.reason or few}"]
+    return [name, " paid ", now, f" points per run{who}. {found.reason or few}"]
+
+
+def _none_paid(failed: pd.DataFrame, name: Any) -> list[Any]:
+    """Every logged run failed, and at no moment more than before: no news, but nobody is to read it as all quiet."""
+    codes = failed["error_code"].value_counts()
+    count = len(failed)
+    with_code = ""
+    if len(codes):
+        code = "no code" if codes.index[0] == "(no code)" else codes.index[0]
+        with_code = f"{'' if codes.iloc[0] == count else f', {int(codes.iloc[0]):,} of them'} with {code}"
+    rate = failed["window_rate"].min() if "window_rate" in failed else None
+    bound = estimators.upper_bound_of_none(float(rate)) if rate is not None and rate == rate else math.inf
+    most = f"; at most {bound:,.0f} ok runs happened beside them" if math.isfinite(bound) else ""
+    return [
+        "No run of ",
+        name,
+        " that was paid is logged in this window: ",
+        page.finding(f"all {count:,} logged runs failed" if count > 1 else "the one logged run failed"),
+        f"{with_code}{most}. No moment is found at which that began.",
+    ]
+
+
+def _live(window: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """The version live at the end of the window and its runs; its label is empty where no other one ran."""
+    labels = window["label"].astype(str)
+    if labels.nunique() < 2:
+        return "", window
+    last = str(labels.iloc[-20:].mode().iloc[-1])  # stragglers of an earlier one may be the very last
+    return last, window[(labels == last).to_numpy(bool)]
+
+
+def _tried(found: Incident, hidden: Collection[str]) -> list[Any]:
+    """Of what is quiet: which versions came and are shown to pay the same, and of which that cannot be told."""
+    if found.kind not in ("quiet", "single"):
+        return []
+    said = [version_story.paid_the_same(found.innocent), version_story.undecided(found.open_trials, hidden)]
+    return [f" {sentence}" for sentence in said if sentence]
+
+
+def _moved(
+    found: Incident, cases: Sequence[Case], parts: Split | None, name: Any, hidden: Collection[str]
+) -> Verdict | None:
+    """The sentence of a finding; ``None`` for none."""
+    if found.kind == "version" and found.points and found.after and found.before and parts:
+        return version_story.sentence(found, cases, parts, name, hidden)
+    if found.kind == "failures" and found.after:
+        sentence, status, role = failing.told(found, name)
+        return Verdict.of([*sentence, version_story.beside_failures(found.trial)], status, role)
+    if found.kind == "data" and found.points:
+        return data_sentence(found, found.points, name)
+    if found.kind == "duration":
+        return slower_sentence(found, name)
+    if found.kind == "window" and found.points:
+        return Verdict.of(
+            [
+                name,
+                " pays ",
+                page.finding(f"{percent(found.points)} points per run"),
+                f" than in the baseline {found.baseline}, ",
+                interval(found.points),
+                f". {versions_within(found)}",
+            ],
+            None,
+        )
+    return None
+
+
+def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
+    """The answer to "since when?"."""
+    if found.kind == "nothing":
+        return "No run is logged in the window; what is shown went before it."
+    if found.kind == "version" and found.steps:
+        came = ", ".join(f"{step.span.label} on {number.when(step.span.first)}" for step in found.steps)
+        back = (
+            f", until {found.rollback.label} was back on {number.when(found.rollback.first)}" if found.rollback else ""
+        )
+        return f"Points per run move with the first runs of the series: {came}{back}."
+    if found.kind == "version" and found.after:
+        ended = ", and it is still live"
+        if found.again:
+            came = " and ".join(number.when(step.span.first) for step in found.again)
+            ended = f", and again {came}" + (f", until {found.rollback.label} was back" if found.rollback else "")
+        elif found.rollback:
+            ended = f", until {found.rollback.label} was back on {number.when(found.rollback.first)}"
+        elif found.successor:
+            ended = f", until {found.successor.label} came on {number.when(found.successor.first)}"
+        return (
+            f"Points per run move with the first run of {found.after.label}, {number.when(found.after.since)}{ended}."
+        )
+    if found.kind == "failures":
+        return failing.since(found)
+    if found.kind in ("data", "duration") and found.since:
+        what = "Points per run move" if found.kind == "data" else "Ok runs become slower"
+        version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
+        if found.slope is not None and found.kind == "data":
+            how = (
+                "day after day" if found.slope.is_sure else "day after day or in one step, which the log does not tell"
+            )
+            return f"{what} {how}; no version explains it."
+        if found.is_one_program:
+            return (
+                f"{what} though all runs are counted as one program pays them: no version explains it. {began(found)}"
+            )
+        return f"{what}: {version}. {began(found)}"
+    if found.kind == "window":
+        return f"Not looked for: the window as a whole is compared with {found.baseline}."
+    if len(spans) > 1:
+        return (
+            found.reason or f"{len(spans)} activations in this time; points per run do not move with any beyond chance."
+        )
+    return found.reason or "One version all the time; points per run do not move beyond chance."
+
+
+def why_sentence(parts: Split, found: Incident) -> str:
+    """The answer to "why?": the program's part on the same runs, and what came with the inputs; by cases where none was tried."""
+    change = found.points.change if found.points else None
+    if found.is_one_program and change is not None:
+        whole = number.number(change.value, change.low, change.high, sign=True)
+        return (
+            f"Counted as one program pays all runs, points per run moved by {whole}: that came with who plays and what clients "
+            "send. What the versions pay otherwise is not in it, and stands below, case by case."
+        )
+    rest = version_story.inputs_part(found)
+    per_run = found.trial.per_run if found.trial is not None and found.trial.verdict == "differs" else None
+    if per_run is not None and rest is not None and change is not None:
+        program = number.number(per_run.value, per_run.low, per_run.high, sign=True)
+        whole = number.number(change.value, change.low, change.high, sign=True)
+        inputs = number.number(rest.value, rest.low, rest.high, sign=True)
+        beyond = "which may be chance" if rest.low <= 0 <= rest.high else "beyond chance"
+        return (
+            f"The program changes points per run by {program}, on the same runs. In all they moved by {whole}; the rest, "
+            f"{inputs}, came with who plays and what clients send, {beyond}."
+        )
+    if found.points is None or not found.points.is_significant:
+        return "The change of points per run may be chance, so there is nothing to explain."
+    effect = number.number(parts.effect.value, parts.effect.low, parts.effect.high, sign=True)
+    whole = number.number(found.points.change.value, found.points.change.low, found.points.change.high, sign=True)
+    mix = "may be chance" if parts.mix.low <= 0 <= parts.mix.high else "is a real change in which cases are reached"
+    route = (
+        "" if found.kind != "version" or parts.mix.low <= 0 <= parts.mix.high
+        else " Whether the program sends runs there or other people play is not told by cases alone."
+    )  # fmt: skip
+    return (
+        f"Other amounts in the same cases change points per run by {effect}, of {whole} in all. The rest {mix}.{route}"
+    )
+
+
+def headline_figures(found: Incident, window: pd.DataFrame, parts: Split | None, small: SmallCells) -> Block:
+    """Points beyond, runs, users, failures."""
+    after = found.after
+    rows = after.rows if after else window
+    sides = [step.trial.after.rows for step in (*found.steps, *found.again)]
+    if sides:
+        import pandas as pd
+
+        rows = pd.concat(sides if found.steps else [rows, *sides])
+    users = int(rows["external_user_id"].nunique())
+    failed = int((rows["status"] != "ok").sum())
+    where = "in the window"
+    if after and found.kind == "version":
+        where = f"under {after.label}" + (f" to {found.steps[-1].span.label}" if found.steps else "")
+    elif found.kind in ("failures", "data", "duration") and found.since is not None:
+        where = "in that time" if found.is_over else "since then"
+    return page.strip(
+        [
+            _points(found, rows, parts),
+            page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {number.counted(len(rows), 'logged row')}"),
+            page.Cell(
+                f"Users {where}",
+                small.count(users) if users else "–",
+                "distinct users in the log, at least" if users else "no user is named in the log",
+                "logged",
+            ),
+            page.Cell(f"Failed runs {where}", number.count(failed), "every failure is meant to be kept", "logged"),
+        ]
+    )
+
+
+def _points(found: Incident, rows: pd.DataFrame, parts: Split | None) -> page.Cell:
+    beyond = version_story.overpaid(found, parts)
+    if beyond is None or found.before is None:
+        return page.Cell("Points per run", mean_points(rows), "ok runs, estimated")
+    how = (
+        f"beyond what {found.before.label} pays on the same inputs"
+        if version_story.is_tried(found)
+        else "beyond the earlier amounts, case by case"
+    )
+    if beyond.high < 0:
+        return page.Cell("Points underpaid", beyond.negated(), how.replace("beyond", "short of"), role="finding")
+    return page.Cell("Points overpaid", beyond, how, role="finding")

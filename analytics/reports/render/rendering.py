@@ -1,0 +1,338 @@
+"""Notebook + parameters → executed notebook, self-contained HTML, ``summary.json``.
+
+Everything is made in a staging folder and renamed at the end: a failing run keeps its half-run notebook and never replaces
+the last good report.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from analytics.config import Settings
+from analytics.errors import AnalyticsError, ReportError, UsageError, named
+from analytics.findings.receipt.find_run import days_around
+from analytics.reports import leak_gate
+from analytics.reports.explore.open_lake import find_lake, tenant_of, warehouse_of
+from analytics.reports.render import kernel
+from analytics.reports.render.builders import post_mortem, runaway_rules
+from analytics.reports.render.failure_page import publish
+from analytics.reports.render.notebooks import REPORTS, checked, declared_parameters, notebook_path
+from analytics.reports.render.publish_folder import (
+    find_last,
+    folder_name,
+    put_in_place,
+    scope_of_previous,
+    slug,
+    staging,
+)
+from analytics.reports.schedule import archive, cards
+from analytics.reports.schedule.cards import Card
+from analytics.reports.schedule.definition import Definition, window_of
+from analytics.storage import place
+from analytics.window import Window, midnight
+
+__all__ = [
+    "REPORTS",
+    "Plan",
+    "Rendered",
+    "assemble",
+    "folder_name",
+    "notebook_path",
+    "plan",
+    "publish_failure",
+    "render",
+]
+
+
+_BUILDERS: Mapping[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Where a report's files are.
+
+    Attributes:
+        html: The page.
+        notebook: The executed notebook.
+        summary: The facts for programs.
+        facts: The same, read.
+        card: What the index shows of it.
+    """
+
+    html: Path
+    notebook: Path
+    summary: Path
+    facts: dict[str, Any] = field(repr=False)
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A report before it is rendered.
+
+    Attributes:
+        notebook: To execute.
+        values: All its parameters; windows are fixed, folders absolute.
+        scope: What it is about apart from its time.
+        target: The folder it will be in.
+        card: What is known of it so far.
+        build: What the notebook itself will call with the values. Called first, so that a strategy or realm that does not
+            exist is refused before a kernel starts.
+    """
+
+    notebook: Path
+    values: dict[str, Any]
+    scope: dict[str, Any]
+    target: Path
+    card: Card
+    build: Callable[..., object] | None
+
+
+def plan(
+    definition: Definition,
+    out: Path,
+    parameters: Mapping[str, Any],
+    *,
+    today: date | None = None,
+    every: str = "",
+) -> Plan:
+    """What rendering would do.
+
+    Args:
+        definition: Which notebook, and the parameters it always has.
+        out: Folder of rendered reports; the report gets a folder of its own in it, and finds the last one there.
+        parameters: As in the notebook's parameters cell, before those of the definition; what neither says keeps its default.
+        today: From where relative words count; the present moment when not given.
+        every: When it is due, where it was not asked for by hand.
+
+    Raises:
+        UsageError: A parameter is unknown or has another type, or the realm is empty.
+    """
+    source = notebook_path(definition.notebook)
+    known = declared_parameters(source)
+    given = {**definition.parameters, **parameters}
+    values = checked(known, given)
+    if given.get("realm") == "" and not values.get("no_realm"):
+        # An unset variable of a script. The notebook takes an empty name for all tenants.
+        raise UsageError(
+            "the realm is empty",
+            hint="name it; --no-realm for the runs without one, --all-realms (in a definition no realm at all) for all "
+            "side by side, where those of a tenant with an empty name stand, too",
+        )
+    # The window is fixed here: "yesterday" must mean the same day in every cell and in the name of the folder.
+    if definition.window and not {"since", "until"} & set(parameters):
+        window = window_of(definition.window, today or datetime.now(UTC).date())
+    elif values.get("execution_id") and not {"since", "until"} & {*parameters, *definition.parameters}:
+        # The run tells when; a week back from now would not hold an older one.
+        opened = warehouse_of(values["lake"], *tenant_of(values["realm"], values["no_realm"]))
+        around = days_around(opened, values["execution_id"])
+        window = Window.parse(around.get("since", values["since"]), around.get("until", values["until"]))
+    else:
+        window = Window.parse(values["since"], values["until"], now=midnight(today) if today else None)
+    values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
+    # The kernel may stand in another folder.
+    values["lake"] = str(find_lake(values["lake"] or None).resolve())
+    if values.get("gathered"):
+        values["gathered"] = str(place(str(values["gathered"])).resolve())
+    if "counters" in known:
+        values["counters"] = _counters(str(values["counters"]))
+    if "min_users" in known:
+        values["min_users"] = Settings.from_env(sample_rates="", min_users=int(values["min_users"])).min_users
+    about, prefix = scope_of_previous(definition.name, values), slug(definition.name)
+    if "previous" in known:
+        values["previous"] = _previous(str(values["previous"]), out, prefix, about, window)
+    realm = str(values.get("realm") or "") or None
+    card = Card(
+        name=definition.name,
+        notebook=Path(definition.notebook).stem,
+        realm=realm,
+        is_scoped=realm is not None or bool(values.get("no_realm")),
+        family=cards.subject(str(values.get("family") or ""), values.get("against")),
+        since=window.since,
+        until=window.until,
+        made_at=datetime.now(UTC).replace(microsecond=0),
+        state="failed",
+        every=every,
+    )
+    target = out / folder_name(definition.name, values, window)
+    return Plan(source, values, about, target, card, _BUILDERS.get(definition.notebook))
+
+
+def render(planned: Plan) -> Rendered:
+    """Render one report.
+
+    Args:
+        planned: As `plan` gives it.
+
+    Raises:
+        UsageError: What is asked for does not exist; nothing was run.
+        ReportError: The notebook failed. Its half-run copy is named; the last good report is as it was.
+    """
+    if planned.build is not None:
+        planned.build(**planned.values)
+    target, values = planned.target, planned.values
+    forbidden = _forbidden(planned)
+    with staging(target.parent) as made:
+        try:
+            executed = _execute(planned.notebook, made / "report.ipynb", values, target, forbidden)
+            title, page, facts = assemble(executed, made_at=planned.card.made_at)
+            (made / "report.html").write_text(page, encoding="utf-8")
+            (made / "summary.json").write_text(
+                json.dumps(
+                    {"title": title, "scope": planned.scope, **facts}, indent=1, ensure_ascii=False, allow_nan=False
+                )
+                + "\n",
+                encoding="utf-8",
+            )
+            card = cards.of_facts(replace(planned.card, folder=target.name), facts)
+            cards.write(card, made)
+            leak_gate.check(made, forbidden.about(leak_gate.tenants(values, facts)))
+        except ReportError as error:
+            kept = publish(target, planned.card, error, made / "report.ipynb", forbidden)
+            archive.refresh(target.parent, {target.name})
+            repair = f"{error.hint}. " if error.hint else ""
+            raise ReportError(
+                error.message, hint=f"{repair}What happened: {kept}; the last good report was left alone", page=kept
+            ) from None
+        put_in_place(made, target)
+    shutil.rmtree(target.with_name(target.name + cards.FAILED), ignore_errors=True)
+    archive.refresh(target.parent, {target.name})
+    return Rendered(target / "report.html", target / "report.ipynb", target / "summary.json", facts, card)
+
+
+def publish_failure(planned: Plan, error: AnalyticsError) -> Path:
+    """Publish why a report was not made, where it has not come so far as to do that itself.
+
+    Returns:
+        The page.
+    """
+    try:
+        forbidden = _forbidden(planned)
+    except (AnalyticsError, OSError, MemoryError):
+        forbidden = None  # a lake that cannot be read is often what happened
+    kept = publish(planned.target, planned.card, error, None, forbidden)
+    archive.refresh(planned.target.parent, {planned.target.name})
+    return kept
+
+
+def _forbidden(planned: Plan) -> leak_gate.Forbidden:
+    """What may not be read in a report, as far as it is known before that is made."""
+    values = planned.values
+    return leak_gate.Forbidden.of(
+        values["lake"],
+        planned.target.parent,
+        window=Window(planned.card.since, planned.card.until),
+        realms=leak_gate.tenants(values, {}),
+        show_users=bool(values.get("show_users")),
+        notebook=planned.notebook,
+        said=[planned.card.name, planned.target.name, *_said(values)],
+    )
+
+
+def _said(values: Mapping[str, Any]) -> list[str]:
+    """What whoever asked for the report wrote about its subject."""
+    places = ("lake", "previous", "counters", "gathered")
+    return [value for name, value in values.items() if isinstance(value, str) and name not in places]
+
+
+def _counters(where: str) -> str:
+    """Where the kernel finds the engine's counters; never with a password, which the notebook would keep.
+
+    Raises:
+        UsageError: The address has one.
+    """
+    if "://" in where:
+        if "@" in where.partition("://")[2].partition("/")[0]:
+            raise UsageError(
+                "an address with a password would be kept in the notebook",
+                hint="put it into ANALYTICS_COUNTERS instead",
+            )
+        return where
+    where = where or Settings.from_env(sample_rates="").counters
+    return "" if "://" in where or not where else str(Path(where).resolve())
+
+
+def _previous(said: str, out: Path, prefix: str, about: Mapping[str, Any], window: Window) -> str:
+    """The last report's ``summary.json`` as the notebook is told: the one that was named, else the last in the folder."""
+    if said == "none":
+        return said
+    found = Path(said) if said else find_last(out, prefix, about, window)
+    return str(found.resolve()) if found else ""
+
+
+def assemble(notebook: Path, *, made_at: datetime | None = None) -> tuple[str, str, dict[str, Any]]:
+    """An executed notebook as a page.
+
+    Only outputs that carry the package's own mark are taken: what else a notebook shows stays in the notebook.
+
+    Args:
+        notebook: The executed one.
+        made_at: UTC; the page says it in its last line, and nowhere else.
+
+    Returns:
+        Title, HTML, and the facts of the summary cell.
+    """
+    import nbformat
+
+    from analytics.reports import page
+
+    book = nbformat.read(notebook, as_version=4)
+    blocks: list[str] = []
+    facts: dict[str, Any] = {}
+    left_out = 0
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            marks = output.get("metadata", {})
+            if "analytics" in marks.get("text/html", {}):
+                blocks.append(output["data"]["text/html"])
+            elif "analytics" in marks.get("application/json", {}):
+                facts = output["data"]["application/json"]
+            elif output.output_type in ("display_data", "execute_result") or output.get("name") == "stdout":
+                left_out += 1
+    if left_out or not blocks:
+        blocks.append(_left_out(left_out, is_blank=not blocks))
+    title = str(facts.get("title") or facts.get("report") or "Report")
+    nav = [(str(href), str(label)) for href, label in facts.pop("nav", [])]
+    code = [cell.source for cell in book.cells if cell.cell_type == "code"]
+    when = f", {made_at:%Y-%m-%d %H:%M:%S} UTC" if made_at else ""
+    footer = f"Made by strategy-analytics from the execution log{when}. Same facts for programs: summary.json"
+    nav = [(archive.HOME, "Reports"), *nav]
+    return title, page.document(title, blocks, nav=nav, footer=footer, code_cells=code, has_neighbours=True), facts
+
+
+def _left_out(count: int, *, is_blank: bool) -> str:
+    """What a page says of outputs that it does not take: anybody's HTML, pictures that cannot be searched, printed text."""
+    from analytics.reports import page
+
+    are = "1 output of its notebook is" if count == 1 else f"{count} outputs of its notebook are"
+    begin = "This report shows nothing" if is_blank else "This is not all"
+    why = f": {are} in report.ipynb only" if count else ": no cell of its notebook shows anything"
+    return page.note(
+        f"{begin}{why}. A page takes answers of lake.sql() and what analytics and its pages make, such as page.table(), not the "
+        "HTML, pictures and printed text of others."
+    ).in_page
+
+
+def _execute(
+    source: Path, executed: Path, values: Mapping[str, Any], target: Path, forbidden: leak_gate.Forbidden
+) -> Path:
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    try:
+        kernel.execute(source, executed, values)
+    except (PapermillExecutionError, DeadKernelError) as error:
+        if executed.is_file():
+            leak_gate.clean(executed, forbidden, target)
+        said = (error.evalue or error.ename) if isinstance(error, PapermillExecutionError) else named(error)
+        said = leak_gate.clean_text(said, forbidden)
+        where = f"cell {error.exec_count}" if isinstance(error, PapermillExecutionError) else "the kernel"
+        raise ReportError(f"the notebook failed in {where}: {said}") from None
+    leak_gate.clean(executed, forbidden, target)
+    return executed

@@ -1,0 +1,322 @@
+"""Runaway rules as a report: who hit a limit, who is heading there, when, how close, and which rules and fields cost."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from analytics.findings.failures.silences import Silences, silences
+from analytics.findings.runaway import runaway
+from analytics.findings.runaway.runaway import GROUPS, Burst, Evidence, Finding, Key
+from analytics.findings.runaway.thresholds import STANDARD, Thresholds
+from analytics.reports import log_notes, page, silent
+from analytics.reports.common import SummaryBlock, state_of, summary_block
+from analytics.reports.page import number as write
+from analytics.reports.page.escape import Inline, Markup, plain
+from analytics.reports.runaway import advice, answers, ranking, tables
+from analytics.reports.runaway import charts as pictures
+from analytics.reports.runaway import data_box as coverage
+from analytics.reports.runaway import ranking as league
+from analytics.reports.runaway import rules as nodes
+from analytics.reports.runaway import time_split as time_fields
+from analytics.reports.runaway.digest import digest
+from analytics.reports.runaway.finding_sentences import sentence
+from analytics.reports.runaway.programs import programs_words
+from analytics.reports.runaway.wording import ROLE_WORDS, headline, kind_word, number, window_words
+from analytics.reports.small_cells import SmallCells
+from analytics.warehouse.warehouse import records
+from analytics.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.findings.runaway.previous_report import Previous
+    from analytics.operations.sampling_audit import Audit
+    from analytics.reports.page import Block
+    from analytics.warehouse.coverage import Coverage
+    from analytics.warehouse.warehouse import Warehouse
+
+
+class RunawayRules:
+    """The report as an object. Each section is a method that returns a page block; data is asked for once, when needed.
+
+    Args:
+        lake: Where to look; all it is scoped to.
+        since, until: The window, UTC.
+        thresholds: The engine's limits, and from where on something is a finding.
+        previous: The last report; without one, the lake's own days before the window say what is new.
+        sampling: What is known of the sampling rate.
+        small: What may be shown of few users; versions of fewer are not in the lake that is given.
+    """
+
+    nav: tuple[tuple[str, str], ...] = (
+        ("#league", "Near a limit"),
+        ("#when", "When"),
+        ("#close", "How close"),
+        ("#growing", "Growing"),
+        ("#nodes", "Nodes and rules"),
+        ("#fields", "Rules or fields"),
+        ("#do", "What to do"),
+        ("#sure", "How sure"),
+    )
+
+    def __init__(
+        self,
+        lake: Warehouse,
+        *,
+        since: datetime,
+        until: datetime,
+        thresholds: Thresholds = STANDARD,
+        previous: Previous | None = None,
+        sampling: Audit | None = None,
+        small: SmallCells | None = None,
+    ) -> None:
+        self.lake, self.since, self.until = lake, since, until
+        self.thresholds, self.previous, self.sampling = thresholds, previous, sampling
+        self.small = small or SmallCells()
+
+    # ---- data, asked for once --------------------------------------------------------------------------------------
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the lake says about the window and the days before it."""
+        found = runaway.gather(self.lake, self.since, self.until, self.thresholds)
+        return runaway.met_by_many(found, self.small.least) if self.small else found
+
+    @cached_property
+    def found(self) -> list[Finding]:
+        """The findings, most urgent first."""
+        return runaway.findings_list(self.lake, self.evidence, self.previous)
+
+    @cached_property
+    def bursts(self) -> list[Burst]:
+        """Stopped runs in bursts."""
+        return [
+            burst for burst in runaway.bursts(self.evidence.stops) if burst.users >= self.small.least or not self.small
+        ]
+
+    @cached_property
+    def silences(self) -> Silences:
+        """Stretches without a row of any strategy in sight."""
+        return silences(self.lake, self.since, self.until)
+
+    @cached_property
+    def held(self) -> Coverage:
+        """How much of the window the lake holds."""
+        return coverage.held(self.lake, self.since, self.until)
+
+    @cached_property
+    def _silent(self) -> list[Key]:
+        # Those that are left out are not silent.
+        return [] if self.small else runaway.silent(self.lake, self.table)
+
+    @cached_property
+    def _ran(self) -> set[Key]:
+        return {tables.row_key(row) for row in self._rows()}
+
+    @cached_property
+    def _nodes(self) -> nodes.Nodes:
+        return nodes.gather(self.lake, self.evidence, self._ran)
+
+    @cached_property
+    def _advice(self) -> advice.Advice:
+        return advice.gather(self.lake, self.evidence, self.found, least=self.small.least)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The league as a frame."""
+        return self.evidence.table
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return list(records(self.table))
+
+    # ---- the page --------------------------------------------------------------------------------------------------
+
+    @property
+    def title(self) -> str:
+        """For the window of a browser and the list of reports."""
+        quiet = "nothing logged" if self.table.empty else "nothing new"
+        quiet = f"{quiet} in what is held" if coverage.not_seen(self.held) else quiet
+        told = ", ".join(text for text, _ in self._headline) or quiet
+        return f"{told}: runaway rules, {window_words(self.since, self.until, long=False)}"
+
+    def head(self) -> Block:
+        """The verdict."""
+        kick = Markup("Runaway rules · {} · <b>{}</b>, UTC · {}").format(
+            coverage.realm_words(self.lake), window_words(self.since, self.until),
+            silent.complete_words(coverage.complete_words(self.lake, self.since, self.until), self.silences),
+        )  # fmt: skip
+        status = answers.status_words(self.found, self.table) if self._headline else None
+        looked_at = Window(min(self.since, self.until - runaway.HISTORY), self.until)
+        doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, self.lake.lost(looked_at.days))
+        return page.head(kick, self.verdict, status, doubt=doubt)
+
+    @property
+    def verdict(self) -> list[Inline]:
+        """The sentence on top."""
+        unseen = coverage.not_seen(self.held)
+        if self.table.empty:
+            held = f" in what the lake holds of it ({unseen})" if unseen else ""
+            return [f"No runs logged in this window{held}, so nothing can be said about it."]
+        parts: list[Inline] = []
+        for text, role in self._headline:
+            parts += [", "] if parts else []
+            parts.append(page.strong(text) if role is None else ROLE_WORDS[role](text))
+        if not parts:
+            held = f" in what the lake holds of this window ({unseen})" if unseen else ""
+            return [f"Nothing new{held}: no strategy was stopped by a cap, and none is seen heading for it."]
+        rest = f"What else there was cannot be told: {unseen}." if unseen else "Nothing else was seen."
+        return [*parts, f". {rest}"]
+
+    @property
+    def _headline(self) -> list[tuple[str, str | None]]:
+        return headline(self.found, is_compared=self.previous is not None)
+
+    def findings(self) -> Block:
+        """What a person should know."""
+        is_compared = self.previous is not None
+        items = [
+            page.Finding(
+                kind_word(one, is_compared=is_compared), [sentence(one), *advice.links(place, one)], number(one)
+            )
+            for place, one in enumerate(self.found, 1)
+        ]
+        blocks = [page.findings(items), page.key()]
+        warning = coverage.warning(self.lake, self.since, self.until)
+        if warning:
+            blocks.insert(0, page.banner(warning))
+        return page.Block(Markup("").join(block.html for block in blocks), "\n".join(block.text for block in blocks))
+
+    def league(self) -> Block:
+        """Who is near a limit."""
+        how = [
+            "Runs that a cap stopped lead; then who is growing; then who costs most. Dark bar up to the median, light to "
+            "p99, line at the limit. The p99 of fewer than 200 logged runs is close to the largest of them."
+        ]
+        depth = ranking.depth_words(self.table, self.thresholds.depth_cap)
+        how += [words for words in (depth, programs_words(self.table, self.thresholds)) if words]
+        if self.table.empty:
+            return page.section("league", "Who is near a limit?", how, "No run is logged in this window.", full=True)
+        first, folded = league.league_table(self.table, self.found, self.thresholds)
+        body: list[Any] = [first]
+        if folded is not None:
+            rest = self._rows()[-(len(self.table) - len(self._urgent()) - league.MOST) :]
+            share = sum(float(row["est_time_share"]) for row in rest)
+            body.append(page.fold(f"{len(rest)} more, together {write.percent(round(share, 3))} of the time", folded))
+        numbers = [ranking.cost_table(self.table, self.thresholds), page.note(ranking.stall_words(self.table))]
+        body.append(page.fold("All of them in numbers", numbers))
+        # Within hours even a busy strategy may have no sampled run: that is no news.
+        if self._silent and self.until - self.since >= timedelta(days=1):
+            body.append(
+                page.note(tables.silent_words(self._silent, coverage.bound_of_none(self.lake, self.since, self.until)))
+            )
+        return page.section("league", "Who is near a limit?", how, answers.league_words(self._rows()), body, full=True)
+
+    def _urgent(self) -> list[dict[str, Any]]:
+        return [row for row in self._rows() if row["group"] != GROUPS[-1]]
+
+    def when(self) -> Block:
+        """When runs were stopped."""
+        stops = self.evidence.stops
+        how = answers.when_how(is_thinned=pictures.are_thinned(stops), is_shared=bool(self.small))
+        if not stops:
+            say = (
+                "No run was stopped by a limit, and no sandbox canary went off."
+                if len(self.table)
+                else "No run is logged."
+            )
+            return page.section("when", "When did it happen?", how, say)
+        shown = [burst for burst in self.bursts if burst.kind != "timeout" or burst.count >= 3]
+        one_day = len(Window(self.since, self.until).days) == 1
+        body: list[Any] = [] if self.small else [pictures.stops_picture(stops, self.since, self.until)]
+        if shown:
+            body.append(tables.burst_table(shown))
+        return page.section("when", "When did it happen?", how, answers.when_words(stops, self.bursts, one_day), body)
+
+    def close(self) -> Block:
+        """How close runs come to the limits."""
+        how = [
+            "A stopped run logs 0 nodes. It is drawn beyond the cap, never at zero.",
+            "Both charts share the axis of nodes.",
+        ]
+        question = "How close do runs come?"
+        rows, limits = self.evidence.costs.together, self.thresholds
+        above = pictures.exceedance_picture(rows, pictures.roles(self.table), limits.node_cap)
+        caption = "Stopped runs needed at least what the cap in force allowed, which may have been lower than drawn."
+        said = caption if (rows["status"] == "limit").any() else None
+        cloud = pictures.density_picture(rows, limits.node_cap, limits.time_limit_ms, said)
+        if above is None and cloud is None:
+            say = f"Fewer than {pictures.ROWS} ok runs of any strategy are logged, too few for a curve."
+            return page.section("close", question, how, say)
+        return page.section("close", question, how, answers.close_words(self.table, limits.node_cap), [above, cloud])
+
+    def growing(self) -> Block:
+        """Who is growing, over the two weeks before the end of the window."""
+        how = ["p99 of nodes per day over two weeks, same axes, cap in red-orange. Band: 95 % interval.",
+               "Growth: a line through days with at least ten logged runs, dashed where it would go on. A jump between two days "
+               "is no growth."]  # fmt: skip
+        picture = pictures.growth_picture(self.evidence.counts, self.table, self.thresholds.node_cap)
+        if picture is None:
+            return page.section("growing", "Who is growing?", how, "No day has logged ok runs of these strategies.")
+        say = answers.growing_words(self.table, self.found, self.thresholds.horizon_days)
+        return page.section("growing", "Who is growing?", how, say, picture)
+
+    def nodes(self) -> Block:
+        """Which rules leave the entries, and which were not seen to match, or cannot."""
+        return nodes.section(self._nodes)
+
+    def fields(self) -> Block:
+        """Is it the rules or the fields they read?"""
+        return time_fields.section(self.evidence.times, self.thresholds.time_limit_ms)
+
+    def actions(self) -> Block:
+        """What to do."""
+        return advice.section(self.found, self._advice, is_compared=self.previous is not None)
+
+    def sure(self) -> Block:
+        """What the numbers rest on."""
+        pairs = coverage.facts(self.lake, self.evidence, self.previous, log_notes.told(self.sampling), self.silences)
+        shown = coverage.queries(self.since, self.until, is_scoped=self.lake.is_scoped)
+        pairs = [*pairs, ("Left out", self.small.note)] if self.small else pairs
+        queries = page.fold("Queries behind this page, ready to run", page.code(shown), id="queries")
+        line = page.fold("Digest for a chat", page.code(self.digest))
+        return page.section("sure", "How sure are we?", (), None, [page.facts(pairs), line, queries])
+
+    @cached_property
+    def digest(self) -> str:
+        """The report in one line of plain text."""
+        return digest(
+            self.found,
+            self.since,
+            self.until,
+            versions=len(self.table),
+            missing_days=len(self.held.never),
+            lost_days=len(self.held.lost),
+            is_compared=self.previous is not None,
+        )
+
+    # ---- for programs ----------------------------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        """The same facts as plain JSON values."""
+        told = coverage.summary(self.evidence, self.found, self.previous)
+        missing = [str(day) for day in self.held.missing]
+        facts = {
+            **told,
+            "state": state_of(told["counts"], missing),
+            "title": self.title,
+            "digest": self.digest,
+            "missing_days": missing,
+            "lost_days": [str(day) for day in self.held.lost],
+            **nodes.summary(self._nodes),
+            "actions": advice.summary(self.found, self._advice),
+            "time_split": time_fields.facts(self.evidence.times),
+            "nav": self.nav,
+            "verdict": plain(self.verdict),
+        }
+        return log_notes.marked(silent.marked(facts, self.silences), self.sampling)
+
+    def summary_block(self) -> SummaryBlock:
+        """The facts for the last cell of the notebook."""
+        return summary_block(self.summary())

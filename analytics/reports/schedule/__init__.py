@@ -1,0 +1,1 @@
+"""Scheduled reports: definitions, what is due, running them, the archive of pages and its index."""

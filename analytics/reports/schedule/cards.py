@@ -1,0 +1,196 @@
+"""What is on the shelf: one small ``card.json`` beside each rendering, good or failed, from which the index is made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from analytics.storage import shapes
+
+CARD = "card.json"
+FAILED = ".failed"
+"""Ends the name of a folder that holds a failure; the good rendering of the same window lies beside it."""
+
+STATES = ("failed", "new", "worse", "known", "fixed", "no data", "quiet")
+"""Of a rendering, worst first."""
+
+_FOLDER = re.compile(r"[a-z0-9_-]+(\.failed)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What one rendering says in short.
+
+    Attributes:
+        name: Of the report.
+        notebook: Which notebook made it.
+        realm: The tenant, where it is about one.
+        is_scoped: It is about one tenant, or about the runs without one (``realm`` is then None).
+        family: The strategy, where it is about one; two of them as ``subject`` writes them.
+        since, until: Its window, UTC.
+        made_at: When, UTC.
+        state: One of `STATES`.
+        counts: Findings by kind.
+        missing_days: Of the window, as far as its findings depend on them: not extracted, or with files that are lost.
+        lost_days: Of these, the lost ones.
+        verdict: Its sentence; of a failure, what happened.
+        hint: Of a failure: what repairs it.
+        size: How much was overpaid, as an estimate's plain values; None where that is not the question.
+        every: When it is due; empty for one that was asked for by hand, which is kept for good.
+        inputs: Fingerprint of what it was made from.
+        folder: Where it lies; not part of the file.
+    """
+
+    name: str
+    notebook: str
+    realm: str | None
+    is_scoped: bool
+    family: str
+    since: datetime
+    until: datetime
+    made_at: datetime
+    state: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    missing_days: Sequence[str] = ()
+    lost_days: Sequence[str] = ()
+    verdict: str = ""
+    hint: str = ""
+    size: Mapping[str, Any] | None = None
+    every: str = ""
+    inputs: str = ""
+    folder: str = ""
+
+    @property
+    def title(self) -> str:
+        """The report's name as a person writes it: ``runaway_rules`` becomes "Runaway rules"."""
+        words = " ".join(self.name.replace("_", " ").replace("-", " ").split())
+        return words[:1].upper() + words[1:] or self.name
+
+    @property
+    def day(self) -> date:
+        """The last day of the window, which the calendar puts it at."""
+        return (self.until - timedelta(microseconds=1)).date()
+
+    @property
+    def is_failed(self) -> bool:
+        """It was not made."""
+        return self.state == "failed"
+
+    @property
+    def row(self) -> tuple[str, bool, str, str, int]:
+        """What is the same report on another day: name, tenant, strategy and length of the window in days."""
+        days = max(1, round((self.until - self.since) / timedelta(days=1)))
+        return self.name, self.is_scoped, "" if self.realm is None else f"={self.realm}", self.family, days
+
+    @property
+    def page(self) -> str:
+        """The page, seen from the folder of reports."""
+        return f"{self.folder}/{'error' if self.is_failed else 'report'}.html"
+
+
+def subject(family: str, against: str | None) -> str:
+    """A strategy, or two that are compared: another report than that of either."""
+    return f"{family} against {against}" if family and against else family
+
+
+def write(card: Card, folder: Path) -> None:
+    """Put the card beside a rendering that is not published yet."""
+    values = {key: value for key, value in asdict(card).items() if key != "folder"}
+    for key in ("since", "until", "made_at"):
+        values[key] = values[key].isoformat()
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Card | None:
+    """The card of a rendering; None where there is none that can be read: somebody's own folder, or one half removed."""
+    try:
+        told = shapes.document((folder / CARD).read_text(encoding="utf-8"))
+        for key in ("since", "until", "made_at"):
+            told[key] = shapes.moment(told[key])
+        card = Card(**{**told, "folder": folder.name})
+        for said in (
+            card.name,
+            card.notebook,
+            card.family,
+            card.verdict,
+            card.hint,
+            card.every,
+            card.inputs,
+            card.state,
+        ):
+            shapes.text(said)
+        shapes.text_or_none(card.realm)
+        shapes.flag(card.is_scoped)
+        for count in card.counts.values():
+            shapes.whole(count)
+        for day in (*card.missing_days, *card.lost_days):
+            shapes.text(day)
+        _check_size(card.size)
+        is_sound = card.since < card.until and isinstance(card.missing_days, list | tuple)
+    except (OSError, *shapes.WRONG):
+        return None
+    return card if is_sound and card.state in STATES else None
+
+
+def _check_size(size: Mapping[str, Any] | None) -> None:
+    """An estimate's plain values: a number that is none is written as nothing."""
+    for name, value in (size or {}).items():
+        if name == "logged_count":
+            shapes.whole(value)
+        elif name == "grade":
+            shapes.text(value)
+        elif name in ("value", "low", "high") and value is not None:
+            shapes.number(value)
+
+
+def shelf(out: Path) -> list[Card]:
+    """Every rendering in the folder of reports, by the end of its window."""
+    # A folder of another name was not made by this package; what it holds is not linked to.
+    folders = (folder for folder in out.iterdir() if _FOLDER.fullmatch(folder.name)) if out.is_dir() else ()
+    found = [card for folder in folders if not folder.is_symlink() and (card := read(folder))]
+    return sorted(found, key=lambda card: (card.until, card.row, card.is_failed, card.made_at))
+
+
+def of_facts(card: Card, facts: Mapping[str, Any]) -> Card:
+    """The card, with what the notebook's facts say."""
+    counts = facts.get("counts")
+    state = facts.get("state")
+    if not card.is_scoped and "realm_id" in facts:  # a strategy was found in the only tenant that has it
+        card = replace(card, realm=facts["realm_id"], is_scoped=True)
+    return replace(
+        card,
+        family=subject(str(facts["family_name"]), facts.get("against")) if facts.get("family_name") else card.family,
+        state=str(state) if state in STATES else "quiet",
+        counts={str(kind): int(count) for kind, count in counts.items()} if isinstance(counts, dict) else {},
+        missing_days=[str(day) for day in facts.get("missing_days") or ()],
+        lost_days=[str(day) for day in facts.get("lost_days") or ()],
+        verdict=str(facts.get("verdict") or facts.get("title") or ""),
+        size=facts["overpaid"] if isinstance(facts.get("overpaid"), dict) else None,
+    )
+
+
+def alarm(card: Card, fail_on: str) -> str:
+    """Why a report's findings fail a job; empty when they do not.
+
+    A day that was not extracted fails too, and one of which files are lost: nothing found in it is not the same as nothing new.
+
+    Args:
+        card: Of the report.
+        fail_on: ``new``, ``any`` (that is open) or ``never``.
+    """
+    if fail_on == "never" or card.is_failed:
+        return ""
+    kinds = ("new",) if fail_on == "new" else ("new", "worse", "finding")
+    count = sum(card.counts.get(kind, 0) for kind in kinds)
+    if count:
+        return f"{count} {'finding' if count == 1 else 'findings'}"
+    never = [day for day in card.missing_days if day not in card.lost_days]
+    said = [f"not extracted: {', '.join(never)}"] * bool(never)
+    said += [f"lost in the lake: {', '.join(card.lost_days)}"] * bool(card.lost_days)
+    return "; ".join(said)

@@ -1,0 +1,294 @@
+"""Everything that is due, one process per report; goes on after a failure."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from importlib import resources
+from pathlib import Path
+from typing import IO, Any
+
+from analytics.config import Settings, child_environment
+from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError, named
+from analytics.extraction import clocks
+from analytics.lake import losses
+from analytics.lake.lake import Lake
+from analytics.lake.losses import Loss
+from analytics.model import DayRecord
+from analytics.reports.explore.open_lake import find_lake
+from analytics.reports.render.publish_folder import sweep
+from analytics.reports.render.rendering import Plan, publish_failure
+from analytics.reports.schedule import archive, cards
+from analytics.reports.schedule.cards import FAILED, Card
+from analytics.reports.schedule.definition import Definition
+from analytics.reports.schedule.due import Job, fingerprint, is_current, jobs
+from analytics.reports.schedule.worker import LET_GO_SECONDS, STOPPED, order
+from analytics.storage import LakePath, lock, scratch
+
+_LAST_WORDS = 400
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one report.
+
+    Attributes:
+        job: Which.
+        state: ``rendered``, ``up to date`` or ``failed``.
+        card: What it says; of a failure, what happened.
+        seconds: How long it took.
+        alarm: Why its findings fail the job; empty when they do not, or when it was there before.
+        said: Of a failure, for the log: the last words of its process, also what its page may not show.
+    """
+
+    job: Job
+    state: str
+    card: Card
+    seconds: float
+    alarm: str = ""
+    said: str = ""
+
+
+@dataclass(slots=True)
+class RunResult:
+    """What a run did.
+
+    Attributes:
+        out: Folders of reports that were written to.
+        outcomes: Of every report that was due.
+        removed: Renderings whose time was over.
+    """
+
+    out: list[Path] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """3 when a report failed, 1 when findings of a new one fail the job, else 0."""
+        if any(outcome.state == "failed" for outcome in self.outcomes):
+            return ReportError.exit_code
+        return 1 if any(outcome.alarm for outcome in self.outcomes) else 0
+
+
+def run(
+    definitions: Sequence[Definition],
+    *,
+    lake: str | LakePath | None = None,
+    out: str | Path | None = None,
+    today: date | None = None,
+    workers: int = 1,
+    force: bool = False,
+    fail_on: str | None = None,
+    wait_seconds: float = 0,
+    parameters: Mapping[str, Any] | None = None,
+    progress: Callable[[Outcome], None] | None = None,
+) -> RunResult:
+    """Render all that is due.
+
+    A report is due when there is none of its window, when the last try failed, or when what it was made from has changed:
+    rows that arrived late, a program, a parameter, the report before it, this package.
+
+    Args:
+        definitions: What is wanted.
+        lake: Folder of the lake.
+        out: Folder of reports; the definition's, ``ANALYTICS_REPORTS`` or ``reports/out`` when not given.
+        today: The day from which windows count; today (UTC) when not given.
+        workers: Reports at a time. Each takes up to 1.4 GB for ten million runs.
+        force: Render also what is up to date.
+        fail_on: Before that of the definitions.
+        wait_seconds: How long to wait for another run.
+        parameters: Of the notebooks, before those of the definitions.
+        progress: Told of each report as it ends.
+
+    Raises:
+        ReportsLockedError: Another run is at work in the folder of reports.
+        UsageError: A definition does not fit its notebook; nothing was rendered.
+        LakeError: There is no lake.
+    """
+    if workers < 1:
+        raise UsageError("--jobs must be at least 1", hint="2 where there are two cores and 3 GB to spare")
+    root = find_lake(lake).resolve()
+    day = today or datetime.now(UTC).date()
+    given = {**(parameters or {}), "lake": str(root)}
+    result = RunResult()
+    by_out: dict[Path, list[Definition]] = {}
+    for definition in definitions:
+        where = Settings.from_env(reports=out or definition.out or None, sample_rates="").reports
+        by_out.setdefault(where.resolve(), []).append(definition)
+    for folder, own in by_out.items():
+        with _hold(folder, wait_seconds) as held:
+            result.out.append(folder)
+            sweep(folder)
+            due = [(definition, jobs(definition, root, folder, given, day)) for definition in own]
+            ledger = _ledger(root)
+            lost = losses.of_days(Lake(root), ledger, None)
+            runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held)
+            chains = [chain for _, some in due for chain in some]
+            with ThreadPoolExecutor(workers) as pool:
+                try:
+                    for outcomes in pool.map(runner.chain, chains):
+                        result.outcomes += outcomes
+                except BaseException:
+                    runner.stop()
+                    raise
+            # Nor are renderings old because this machine's clock has jumped.
+            seen = clocks.last_seen(Lake(root))
+            aged_by = min(day, seen + clocks.JUMP) if seen else day
+            for definition in own:
+                result.removed += archive.expire(folder, definition.name, definition.keep_days, aged_by)
+            archive.refresh(folder)
+    return result
+
+
+@contextlib.contextmanager
+def _hold(folder: Path, wait_seconds: float) -> Iterator[lock.Held]:
+    """The lock of a folder of reports: it works as that of a lake does, and is told in its own words."""
+    with contextlib.ExitStack() as stack:
+        try:
+            held = stack.enter_context(lock.hold(folder, wait_seconds))
+        except LakeLockedError as error:
+            raise ReportsLockedError(
+                f"another run is rendering reports into {folder} ({error.facts['owner'] or 'owner unknown'})",
+                hint="wait for it, or give --wait SECONDS",
+                **error.facts,
+            ) from None
+        except LakeError as error:
+            raise ReportError(f"the folder of reports {folder} cannot be written", hint=error.hint) from None
+        yield held
+
+
+def _ledger(root: LakePath) -> list[DayRecord]:
+    lake = Lake(root)
+    return [record for day in lake.recorded_days() if (record := lake.recorded(day))]
+
+
+@dataclass
+class _Runner:
+    out: Path
+    parameters: dict[str, Any]
+    ledger: Sequence[DayRecord]
+    lost: Sequence[Loss]
+    force: bool
+    fail_on: str | None
+    progress: Callable[[Outcome], None] | None
+    held: lock.Held
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """Begin nothing more, and end what runs."""
+        self.stopped.set()
+
+    def chain(self, chain: Sequence[Job]) -> list[Outcome]:
+        """One report's days, oldest first."""
+        outcomes = []
+        for job in chain:
+            if self.stopped.is_set():
+                break
+            self.held.ensure()
+            outcome = self._one(job)
+            outcomes.append(outcome)
+            if self.progress:
+                self.progress(outcome)
+        return outcomes
+
+    def _one(self, job: Job) -> Outcome:
+        began = time.monotonic()
+        planned = job.plan(self.out, self.parameters)
+        inputs = fingerprint(planned, self.ledger, self.lost)
+        if not self.force and is_current(planned, {inputs, fingerprint(planned, self.ledger)}):
+            card = cards.read(planned.target) or planned.card
+            return Outcome(job, "up to date", card, time.monotonic() - began)
+        failure = planned.target.with_name(planned.target.name + FAILED)
+        earlier, words = cards.read(failure), ""
+        try:
+            code, words = self._process(job, inputs)
+            told = cards.read(planned.target if code == 0 else failure)
+            if told is None or (code != 0 and earlier is not None and told.made_at <= earlier.made_at):
+                told = self._publish(planned, code, words, job.definition.timeout_minutes)
+            card = told
+        except OSError as error:
+            # A disk that is full for one report may have room for the others, and a failure's page may not fit either.
+            said = f"{error.strerror or named(error)}, while the report or its failure was written"
+            card = replace(planned.card, state="failed", verdict=said)
+        seconds = time.monotonic() - began
+        if card.is_failed:
+            return Outcome(job, "failed", card, seconds, said=words)
+        alarm = cards.alarm(card, self.fail_on or job.definition.fail_on)
+        return Outcome(job, "rendered", card, seconds, alarm)
+
+    def _process(self, job: Job, inputs: str) -> tuple[int | None, str]:
+        """Exit code (None when its time was over) and last words of the report's process."""
+        limit = time.monotonic() + 60 * job.definition.timeout_minutes
+        # What a report's process and its kernel leave in the folder of temporary files goes with them, however they end.
+        with scratch.folder(otherwise=self.out) as temporary, (temporary / "said").open("w+b") as said:
+            child = subprocess.Popen(
+                # Without the working folder among the places of modules: whoever may write there would be run.
+                [sys.executable, "-P", "-m", "analytics.reports.schedule.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                text=True,
+                env=child_environment(Path(str(resources.files("analytics"))).parent, TMPDIR=str(temporary)),
+            )
+            code: int | None = None
+            try:
+                assert child.stdin is not None  # noqa: S101  # a pipe was asked for
+                child.stdin.write(order(job, self.out, self.parameters, inputs))
+                child.stdin.flush()
+                while (code := child.poll()) is None and time.monotonic() < limit and not self.stopped.is_set():
+                    self._wait(child, limit)
+            except BrokenPipeError:
+                code = child.wait()
+            finally:
+                # It ends when its input does, and takes its kernel and its unfinished pages with it.
+                if child.stdin is not None:
+                    _close(child.stdin)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(LET_GO_SECONDS)
+                child.kill()
+                child.wait()
+            said.seek(0)
+            lines = said.read().decode("utf-8", "replace").split("\n")
+        return code, next((line.strip()[:_LAST_WORDS] for line in reversed(lines) if line.strip()), "")
+
+    def _wait(self, child: subprocess.Popen[str], limit: float) -> None:
+        try:
+            child.wait(min(_POLL_SECONDS, max(0.01, limit - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            return
+
+    def _publish(self, planned: Plan, code: int | None, words: str, minutes: float) -> Card:
+        """A failure that the process could not tell itself."""
+        if code == STOPPED or (code is None and self.stopped.is_set()):  # systemd asks every process of a unit to end
+            error = ReportError("the run was interrupted", hint="run it again")
+        elif code is None:
+            error = ReportError(
+                f"the report was stopped after {minutes:g} minutes",
+                hint="give it more (timeout_minutes), a shorter window, or one tenant at a time",
+            )
+        elif code < 0:
+            killed = f"the report's process was killed by signal {-code}"
+            is_memory = code == -9
+            hint = "9 is how a system out of memory ends a process: give it more, or --jobs 1" if is_memory else ""
+            error = ReportError(killed, hint=hint)
+        else:
+            error = ReportError(f"the report's process ended with exit code {code}: {words}")
+        publish_failure(planned, error)
+        made = cards.read(planned.target.with_name(planned.target.name + FAILED))
+        return made or planned.card
+
+
+def _close(pipe: IO[str]) -> None:
+    try:
+        pipe.close()
+    except BrokenPipeError:
+        return

@@ -1,0 +1,358 @@
+"""Open a read-only connection to the server, and say what it refused in words."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    import psycopg
+    import sqlalchemy
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    sentence: str
+    hint: str
+    is_transient: bool = False
+    kind: type[SourceError] = SourceError
+
+
+_SERVER_LOG = "see the server's log; run again when it is up: what was finished stays"
+_LOST = _Meaning("the connection to the server was lost", _SERVER_LOG, is_transient=True)
+_CONFLICT = _Meaning(
+    "the standby needed to replay a change that this snapshot still had to see",
+    "extract a shorter window, raise max_standby_streaming_delay or set hot_standby_feedback = on at the standby, or read "
+    "from the primary",
+    is_transient=True,
+)
+_FULL = _Meaning(
+    "the server has no free connection",
+    "raise max_connections, connect through a pooler, or extract at another time; --jobs 1 needs one connection only",
+    is_transient=True,
+    kind=SourceUnavailableError,
+)
+_STARTING = _Meaning(
+    "the server is starting, stopping or recovering", _SERVER_LOG, is_transient=True, kind=SourceUnavailableError
+)
+_UNREACHABLE = _Meaning(
+    "the server cannot be reached",
+    "check host, port, user and password: psql with the same URL must connect",
+    is_transient=True,
+    kind=SourceUnavailableError,
+)
+_REFUSED = _Meaning("the server does not let us in", _UNREACHABLE.hint, kind=SourceUnavailableError)
+
+_BY_STATE = {
+    "57P01": _Meaning("the server shut down, or an administrator ended this session", _SERVER_LOG, is_transient=True),
+    "57P02": _Meaning("the server crashed and recovers", _SERVER_LOG, is_transient=True),
+    "57P03": _STARTING,
+    "57P05": _LOST,
+    "53300": _FULL,
+    "40001": _Meaning("the server could not fit this read in with other transactions", "run again", is_transient=True),
+    "40P01": _Meaning("the server broke a deadlock by ending this query", "run again", is_transient=True),
+    # A change of the table queues behind our first connection, and our second behind the change: the server cannot see that we
+    # wait for ourselves, and the application waits behind us all.
+    "55P03": _Meaning(
+        "the log table is locked by somebody else, for longer than lock_timeout",
+        "wait until the change of the table is over, and run again",
+        is_transient=True,
+    ),
+    "57014": _Meaning(
+        "the query was cancelled",
+        "a timeout or an administrator cancelled the query; run again, or extract a shorter window",
+    ),
+    "25P03": _Meaning(
+        "the server or a pooler ended the session because the transaction was idle",
+        "raise idle_in_transaction_session_timeout for this role (idle_transaction_timeout of pgbouncer)",
+    ),
+    "25P04": _Meaning(
+        "the server ended the session because the transaction took longer than transaction_timeout",
+        "set transaction_timeout = 0 for this role, or extract a shorter window",
+    ),
+    "42501": _Meaning(
+        "a right is missing",
+        "grant select on strategyexecutionlog to the role that reads it",
+        kind=SourceAccessError,
+    ),
+    "53100": _Meaning("the server's disk is full", "free some space at the server, or extract a shorter window"),
+    "53200": _Meaning("the server is out of memory", "extract a shorter window, or at another time"),
+}
+_BY_STATE_CLASS = {"08": _LOST}
+
+# A refused connection has no SQLSTATE, only the server's words.
+_BY_WORDS = (
+    (("too many clients", "too many connections", "connection slots are reserved", "no more connections"), _FULL),
+    (("starting up", "shutting down", "in recovery mode", "not yet accepting", "not accepting connections"), _STARTING),
+    (
+        ("password authentication failed", "no password supplied"),
+        _Meaning(_REFUSED.sentence, "check user and password: ~/.pgpass, PGPASSWORD or the URL", kind=_REFUSED.kind),
+    ),
+    (
+        ("no pg_hba.conf entry", "pg_hba.conf rejects"),
+        _Meaning(
+            _REFUSED.sentence,
+            "have this host, role and database entered in the server's pg_hba.conf, or connect from a host that is",
+            kind=_REFUSED.kind,
+        ),
+    ),
+    (
+        ("does not exist",),
+        _Meaning(_REFUSED.sentence, "check the names in the URL; psql -l lists the databases", kind=_REFUSED.kind),
+    ),
+    (
+        (
+            "session is read-only",
+            "session is not read-only",
+            "server is in hot standby mode",
+            "not in hot standby mode",
+        ),
+        _Meaning(
+            "no server of the URL is of the kind that it asks for",
+            "target_session_attrs=any takes the first that answers; reading is all that is needed, so a standby will do",
+            kind=SourceUnavailableError,
+        ),
+    ),
+    (
+        ("unsupported startup parameter",),
+        _Meaning(
+            "the pooler takes no such option with a connection",
+            "leave it out of the URL (behind options=), PGOPTIONS or the service file, and set it for the role: alter role … set …",
+            kind=SourceUnavailableError,
+        ),
+    ),
+    (
+        ("name or service not known", "nodename nor servname", "no address associated"),
+        _Meaning("there is no such host", _UNREACHABLE.hint, kind=SourceUnavailableError),
+    ),
+    # Any other refusal of the server itself is meant; what remains is a network without an answer.
+    (("fatal:",), _REFUSED),
+)
+
+
+def explain_server_error(error: BaseException, *, connecting: bool = False) -> SourceError:
+    """A psycopg error as one of ours.
+
+    Args:
+        error: What was raised.
+        connecting: It happened before the connection was made.
+    """
+    message = " ".join(str(error).split())
+    state = getattr(error, "sqlstate", None)
+    meaning = _missing_right(error, message) or _meaning(error, message, state, connecting)
+    sentence = f"{meaning.sentence} (PostgreSQL: {message})" if meaning else f"PostgreSQL: {message}"
+    return (meaning.kind if meaning else SourceError)(
+        sentence,
+        hint=meaning.hint if meaning else "",
+        sqlstate=state,
+        is_transient=bool(meaning and meaning.is_transient),
+    )
+
+
+def _missing_right(error: BaseException, message: str) -> _Meaning | None:
+    """A right that PostgreSQL names, with the statement that grants it."""
+    found = re.search(r'permission denied for (database|schema|table|view|function) ("[^"]+"|\S+)', message)
+    if not found:
+        return None
+    kind, name = found[1], found[2].strip('"')
+    # psycopg leaves the half-made connection with its error: it knows whose it was to be
+    user = getattr(getattr(error, "pgconn", None), "user", None)
+    role = '"' + user.decode(errors="replace").replace('"', '""') + '"' if user else "the role that reads it"
+    granted = {"database": "connect", "schema": "usage", "function": "execute"}.get(kind, "select")
+    on = name if kind in ("table", "view") else f"{kind} {name}" if kind == "function" else f'{kind} "{name}"'
+    return _Meaning("a right is missing", f"grant {granted} on {on} to {role};", kind=SourceAccessError)
+
+
+def _meaning(error: BaseException, message: str, state: str | None, connecting: bool) -> _Meaning | None:
+    import psycopg
+
+    if "conflict with recovery" in message:  # with several states, depending on what was being done
+        return _CONFLICT
+    if state:
+        return _BY_STATE.get(state) or _BY_STATE_CLASS.get(state[:2])
+    if isinstance(error, psycopg.ProgrammingError):
+        return _Meaning(
+            "the options of the connection are not understood",
+            "check the options behind the ? of the URL",
+            kind=SourceUnavailableError,
+        )
+    if connecting:
+        words = message.lower()
+        return next((meaning for known, meaning in _BY_WORDS if any(w in words for w in known)), _UNREACHABLE)
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return _LOST
+    return None
+
+
+# Whatever ALTER ROLE or the server's configuration say, values must come out exact and the snapshot must outlive the
+# writing of files. SET LOCAL rather than start-up options: it works through connection poolers too.
+SESSION = """
+    set local timezone = 'UTC';
+    set local datestyle = 'ISO';
+    set local extra_float_digits = 3;
+    set local quote_all_identifiers = off;
+    set local statement_timeout = '2h';
+    set local lock_timeout = '20s';
+    set local idle_in_transaction_session_timeout = 0
+"""
+
+# PostgreSQL 17 brought one that ends long transactions; older ones do not know its name.
+NO_TRANSACTION_TIMEOUT = """
+    select set_config(name, '0', true) from pg_settings where name = 'transaction_timeout'
+"""
+
+
+_NOT_TAKEN = "unsupported startup parameter"
+"""PgBouncer's words for an option that it cannot keep for a connection that several clients share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection, and what each of its transactions begins with.
+
+    Attributes:
+        connection: Closed by ``connect``.
+        settings: Of the URL's ``options``, those that the server may not have been told: set in each transaction, and only there,
+            because a pooler hands the connection on.
+    """
+
+    connection: psycopg.Connection[tuple[Any, ...]]
+    settings: Mapping[str, str]
+
+    def begin(self) -> None:
+        """Settings of a transaction; its first statements, or those after it has taken over a snapshot."""
+        for name, value in self.settings.items():
+            self.connection.execute("select set_config(%s, %s, true)", [name, value])
+        self.connection.execute(SESSION)
+        self.connection.execute(NO_TRANSACTION_TIMEOUT)
+
+
+@contextlib.contextmanager
+def connect(url: str) -> Iterator[Session]:
+    """A read-only snapshot. SQLAlchemy manages the transaction, psycopg does the reading.
+
+    Raises:
+        SourceUnavailableError: No connection.
+    """
+    keywords = _keywords(url)
+    settings, rest = _settings(keywords.get("options") or _default("options"))
+    try:
+        connection = _connected(keywords)
+        settings = {name: value for name, value in settings.items() if name == "search_path"}
+    except SourceError as error:
+        if _NOT_TAKEN not in error.message or not settings:
+            raise
+        if rest:
+            raise SourceUnavailableError(
+                f"the pooler takes no options with a connection ({error.message}), and {' '.join(rest)!a} is not to be set later",
+                hint="leave it out of the URL's options: of those only -c name=value can be set behind a pooler",
+            ) from None
+        connection = _connected({**keywords, "options": ""})
+    with connection:
+        try:
+            yield Session(connection.connection.driver_connection, settings)  # type: ignore[arg-type]  # psycopg's
+        finally:
+            # Closing ends the transaction. The pool's rollback before it would log a traceback when the server has gone.
+            connection.invalidate()
+
+
+def _connected(keywords: dict[str, Any]) -> sqlalchemy.Connection:
+    import psycopg
+    import sqlalchemy
+    from sqlalchemy.exc import DBAPIError
+
+    options: dict[str, Any] = {
+        "application_name": "strategy-analytics",
+        "connect_timeout": 15,
+        "client_encoding": "utf8",
+        "prepare_threshold": None,  # a prepared statement would outlive us on a pooler's connection
+        # A cut connection is noticed within two minutes, however long the server thinks.
+        "keepalives_idle": 60,
+        "keepalives_interval": 10,
+        "keepalives_count": 6,
+    }
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(**{**keywords, **options}),
+        poolclass=sqlalchemy.pool.NullPool,
+    )
+    try:
+        return engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    except DBAPIError as error:
+        # The original error names host, port and reason; SQLAlchemy's adds a link to its own website.
+        raise explain_server_error(error.orig or error, connecting=True) from None
+
+
+def _keywords(url: str) -> dict[str, Any]:
+    """What libpq needs to know, from any form of URL."""
+    import psycopg
+    import sqlalchemy
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        if url and "://" not in url:  # a libpq string: host=… dbname=…
+            return dict(psycopg.conninfo.conninfo_to_dict(url))
+        if plain := _only_libpqs(url):
+            found = dict(psycopg.conninfo.conninfo_to_dict(plain))
+            if "@" in str(found.get("host") or ""):
+                raise ValueError("a password that is not percent-encoded")
+            return found
+        parsed = sqlalchemy.make_url(url or "postgresql://")
+        if "@" in (parsed.host or ""):
+            raise ValueError("a password that is not percent-encoded")
+    except (ArgumentError, ValueError, psycopg.ProgrammingError):
+        # Their own messages repeat what they cannot read, and that may be half a password.
+        raise SourceUnavailableError(
+            "the database URL cannot be read",
+            hint="write postgresql://user@host:5432/database, several hosts as host1:5432,host2:5432; percent-encode the password",
+        ) from None
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise SourceUnavailableError(
+            f"the database URL is for {parsed.get_backend_name()}, and the engine logs to PostgreSQL",
+            hint="write postgresql://user@host/database",
+        )
+    parsed = parsed.set(drivername="postgresql+psycopg")
+    keywords = dict(sqlalchemy.create_engine(parsed).dialect.create_connect_args(parsed)[1])
+    keywords.pop("context", None)  # SQLAlchemy's own types
+    return keywords
+
+
+def _only_libpqs(url: str) -> str | None:
+    """A URL that libpq reads and SQLAlchemy does not: of several hosts, or of a socket's folder in the place of the host."""
+    match = re.match(r"(?:postgresql|postgres)(?:\+\w+)?(://([^/?#]*).*)", url, re.DOTALL)
+    hosts = match[2].rpartition("@")[2] if match else ""
+    return f"postgresql{match[1]}" if match and ("," in hosts or "%2f" in hosts.lower()) else None
+
+
+def _settings(options: str) -> tuple[dict[str, str], list[str]]:
+    """What ``options`` sets (``-c name=value``, ``--name=value``), and the words of it that are something else.
+
+    Words end at white space, and a backslash before a letter means just that letter (libpq, "options").
+    """
+    words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", options)]
+    settings: dict[str, str] = {}
+    rest: list[str] = []
+    while words:
+        word = words.pop(0)
+        said = (
+            words.pop(0) if word == "-c" and words else word.removeprefix("-c") if word.startswith("-c") else word[2:]
+        )
+        name, equals, value = said.partition("=")
+        if equals and word.startswith(("-c", "--")):
+            settings[name.replace("-", "_")] = value
+        else:
+            rest.append(word)
+    return settings, rest
+
+
+def _default(name: str) -> str:
+    """What libpq takes from its own variables and service files where the URL says nothing."""
+    import psycopg
+
+    found = next((one for one in psycopg.pq.Conninfo.get_defaults() if one.keyword == name.encode()), None)
+    return (found.val or b"").decode(errors="replace") if found else ""

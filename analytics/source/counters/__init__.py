@@ -1,0 +1,1 @@
+"""The engine's counters: from Prometheus or from files, series, increases, replicas."""

@@ -1,0 +1,1 @@
+"""The lake as tables: DuckDB over its files, views, checks, coverage, shares of a question, Spark."""

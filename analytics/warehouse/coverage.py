@@ -1,0 +1,180 @@
+"""What the lake holds, day by day and of a window: complete, empty, partial, missing or stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
+from analytics.lake import expiry_mark, losses
+from analytics.lake.losses import Loss
+from analytics.model import DayRecord, NotWaitedFor
+from analytics.warehouse.warehouse import Warehouse
+from analytics.window import ONE_DAY, Window
+
+CALENDAR_DAYS = 31
+"""That a terminal's calendar shows, the newest last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One realm on one day.
+
+    Attributes:
+        realm, day: Which; ``day`` is ``None`` for rows without a usable ``created_at``.
+        state: ``complete``; ``empty`` (complete, and nothing was logged); ``partial`` (rows may still arrive); ``missing``
+            (never extracted); ``stale`` (the file is not the one the ledger describes: extract again); ``expired`` (dropped
+            on purpose, see ``expire``).
+        logged_count: Rows.
+        complete_until: UTC.
+        not_waited_for: Spans of the day into which an old transaction that is still open may bring rows.
+    """
+
+    realm: str | None
+    day: date | None
+    state: str
+    logged_count: int
+    complete_until: datetime | None
+    not_waited_for: tuple[NotWaitedFor, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "realm_id": self.realm,
+            "day": self.day.isoformat() if self.day else None,
+            "state": self.state,
+            "logged_count": self.logged_count,
+            "complete_until": self.complete_until.isoformat() if self.complete_until else None,
+            "not_waited_for": [span.to_dict() for span in self.not_waited_for],
+        }
+
+
+def calendar(lake: Warehouse, besides: Iterable[date] = ()) -> list[Cell]:
+    """Every realm on every day from the first to the last the ledger knows, and the undated rows where there are any.
+
+    Of the expired days before them those of the last month are shown too: a calendar must not grow for ever.
+
+    Args:
+        lake: Where the files are.
+        besides: More days to look at, missing ones perhaps.
+    """
+    records = lake.records()
+    days = days_of(records)
+    mark = expiry_mark.read(lake.lake.root)
+    if days and mark and mark.first:
+        first = max(mark.first, days[-1] - (CALENDAR_DAYS - 1) * ONE_DAY)
+        days = [first + i * ONE_DAY for i in range((days[0] - first).days)] + days
+    return cells(lake, lake.realms, [*sorted({*days, *besides}), None], records)
+
+
+def days_of(records: Iterable[DayRecord]) -> list[date]:
+    """Every day from the first to the last of the ledger."""
+    known = [record.day for record in records if record.day]
+    return [min(known) + i * ONE_DAY for i in range((max(known) - min(known)).days + 1)] if known else []
+
+
+def cells(
+    lake: Warehouse, realms: Iterable[str | None], days: Iterable[date | None], records: Iterable[DayRecord]
+) -> list[Cell]:
+    """These realms on these days; of ``None``, which stands for rows without a day, only where there are any.
+
+    Args:
+        lake: Where the files are.
+        realms: Which tenants.
+        days: Which days.
+        records: The ledger.
+    """
+    by_day = {record.day: record for record in records}
+    wanted, found = list(days), []
+    lost = {loss.partition for loss in lake.lost(wanted)}
+    mark = expiry_mark.read(lake.lake.root)
+    for realm in realms:
+        for day in wanted:
+            record = by_day.get(day)
+            info = record.partitions.get(realm) if record else None
+            if day is None and info is None:
+                continue
+            if expiry_mark.is_expired(mark, day):
+                state = "expired"
+            elif record is None or (info is None and not record.covers_all_realms):
+                state = "missing"
+            elif info is not None and info.partition in lost:
+                state = "stale"
+            elif day is not None and not record.is_complete:
+                state = "partial"
+            else:
+                state = "complete" if info is not None else "empty"
+            spans = tuple(span for span in record.not_waited_for if span.settled_at is None) if record else ()
+            until = record.complete_until if record else None
+            found.append(Cell(realm, day, state, info.row_count if info else 0, until, spans))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a window the lake holds.
+
+    Attributes:
+        missing: Days that the lake does not hold whole for the realms in sight: never extracted, expired, or lost.
+        expired: Of these, the ones that were dropped on purpose.
+        lost: Of these, the ones with partitions that the ledger tells of and whose files are gone or other ones.
+        partial: Days extracted while rows could still arrive.
+        complete_until: Up to when the partial days are complete, UTC.
+        sample_rates: Rates the window's weights were made with, smallest first.
+        losses: What is lost of the days.
+    """
+
+    missing: list[date]
+    expired: list[date]
+    lost: list[date]
+    partial: list[date]
+    complete_until: datetime | None
+    sample_rates: list[float]
+
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def never(self) -> list[date]:
+        """Missing days that were never extracted, or are expired."""
+        return [day for day in self.missing if day not in self.lost]
+
+    @property
+    def of_them_expired(self) -> str:
+        """What to add where those are counted; empty where none is expired."""
+        return f" ({len(self.expired)} of them expired)" if self.expired else ""
+
+    @property
+    def smallest_rate(self) -> float:
+        """For bounds where nothing was drawn; the engine's default when nothing was extracted."""
+        return min(self.sample_rates, default=DEFAULT_SAMPLE_RATE)
+
+
+def coverage(lake: Warehouse, window: Window) -> Coverage:
+    """What the ledger says of a window."""
+    records = {record.day: record for record in lake.records()}
+    missing, partial, complete = [], [], None
+    rates: set[float] = set()
+    realms = set(lake.realms)
+    gone = lake.lost(window.days)
+    lost = set(losses.days_of(gone))
+    for day in window.days:
+        record = records.get(day)
+        if record is None or not (record.covers_all_realms or realms <= set(record.partitions)):
+            missing.append(day)
+            continue
+        rates |= {s.rate for realm, info in record.partitions.items() if realm in realms for s in info.sample_rates}
+        if day in lost:
+            missing.append(day)
+            continue
+        if not record.is_complete and not (record.complete_until and record.complete_until >= window.until):
+            partial.append(day)
+            ends = [moment for moment in (complete, record.complete_until) if moment is not None]
+            complete = min(ends, default=None)
+    if not rates:  # nothing of these days: what the rest of the lake was made with
+        everything = [info for record in records.values() for info in record.partitions.values()]
+        rates = {step.rate for info in everything for step in info.sample_rates}
+    mark = expiry_mark.read(lake.lake.root)
+    dropped = [day for day in missing if expiry_mark.is_expired(mark, day)]
+    return Coverage(missing, dropped, sorted(lost), partial, complete, sorted(rates), tuple(gone))

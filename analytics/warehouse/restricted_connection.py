@@ -1,0 +1,88 @@
+"""A DuckDB connection that can read a lake's tables and nothing else: not the disk, not the network, and no other setting.
+
+DuckDB resolves links and ``..`` before it compares a path with the allowed folders, so a link that leads out of them is refused.
+What SQL may still do is write within these folders; who lets others type SQL takes one reading statement only, see ``reads_only``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import weakref
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from analytics.storage import LakePath, ObjectPath, scratch, signals
+
+if TYPE_CHECKING:
+    import duckdb
+
+_MOST_WORDS = 40  # of an EXPLAIN before the statement: options
+
+
+def connect(folders: Iterable[LakePath]) -> duckdb.DuckDBPyConnection:
+    """A connection of its own, in memory, locked.
+
+    Results that do not fit into memory wait in a private folder below the system's one for temporary files (``TMPDIR``), which
+    goes with the connection.
+
+    Args:
+        folders: What may be read; they need not exist yet.
+    """
+    import duckdb
+
+    connection = duckdb.connect()
+    signals.interrupt(connection)
+    spill = ""  # a container may have no folder for temporary files: then nothing can wait on disk
+    with contextlib.suppress(OSError):
+        claimed = scratch.claim()
+        weakref.finalize(connection, claimed.release)
+        spill = str(claimed.path)
+    # Absolute, and each with an end: "lake/executions" must not allow "lake/executions-of-others".
+    folders = list(folders)
+    allowed = [
+        f"{folder}/" if isinstance(folder, ObjectPath) else os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118
+        for folder in folders
+    ]
+    if buckets := {folder.bucket.url: folder.bucket for folder in folders if isinstance(folder, ObjectPath)}:
+        from analytics.storage.fsspec_reader import BucketFiles
+
+        [bucket] = buckets.values()  # a lake lies in one
+        connection.register_filesystem(BucketFiles(bucket))
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set temp_directory = $1", [spill])
+    connection.execute("set allowed_directories = $1", [allowed])
+    for setting in (
+        "python_enable_replacements",  # a name that is no table is not looked for among Python's variables
+        "autoinstall_known_extensions",
+        "autoload_known_extensions",
+        "enable_external_access",
+    ):
+        connection.execute(f"set {setting} = false")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def reads_only(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
+    """The text is one statement that reads; an EXPLAIN of one, too (EXPLAIN ANALYZE does what it explains).
+
+    Raises:
+        duckdb.Error: It is no SQL.
+    """
+    import duckdb
+
+    kinds = [statement.type for statement in connection.extract_statements(query)]
+    if kinds != [duckdb.StatementType.EXPLAIN]:
+        return kinds == [duckdb.StatementType.SELECT]
+    # What is explained begins at the first word from which on the text is a statement by itself.
+    for start, _ in duckdb.tokenize(query)[1:_MOST_WORDS]:
+        try:
+            kinds = [statement.type for statement in connection.extract_statements(_from(query, start))]
+        except duckdb.Error:
+            continue
+        return kinds == [duckdb.StatementType.SELECT]
+    return False
+
+
+def _from(query: str, start: int) -> str:
+    return query.encode()[start:].decode("utf-8", "replace")

@@ -1,0 +1,388 @@
+"""DuckDB over the lake: views, named queries, checks. What ``analytics.open_lake()`` returns.
+
+The connection reads the folders of the tenants in sight and nothing else, see ``restricted_connection``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from analytics import sql
+from analytics.errors import QueryError
+from analytics.extraction import day_files
+from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.lake import ledger, losses, program_files
+from analytics.lake.lake import Lake
+from analytics.lake.losses import Loss
+from analytics.model import DayRecord
+from analytics.program import error_codes
+from analytics.warehouse import (
+    catalog,
+    checks,
+    damage,
+    errors,
+    lake_files,
+    restricted_connection,
+    rule_verdicts,
+    strategy_summary,
+)
+from analytics.warehouse.answer import answer
+from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.checks import CheckResult
+from analytics.warehouse.damage import Damaged
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+
+class Gatherer(Protocol):
+    """Who asks the first half of a query in two halves elsewhere."""
+
+    def gathered(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
+        """The rows; ``None`` where DuckDB shall ask the whole query itself."""
+
+
+# DuckDB's own use of pandas, which its users can do nothing about.
+warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop")
+
+_ESTIMATED = {"strategy_summary": strategy_summary.answer, "points_by_hour": strategy_summary.answer_hours}
+"""Named queries whose statement only gathers what an estimate needs."""
+_FINISHED = {"dead_rules": rule_verdicts.finish}
+"""Named queries to whose rows something is added that no statement can know."""
+
+
+class Warehouse:
+    """A lake opened for reading. Nothing it does changes the lake.
+
+    Args:
+        lake: The files.
+        realms: Only these tenants: every view then holds nothing else. All when not given.
+        whole_days: Days of many small partitions may be read from their day files, which hold the same.
+        counted_weights: See ``reweighed``.
+        left_out_versions: See ``without``.
+        writes_into: Folders besides the lake's that the package's own statements write to.
+        gatherer: Who else may be asked.
+        left_out_files: See ``sound``.
+
+    Raises:
+        LakeError: There is no lake in that folder.
+        UnknownNameError: The lake holds nothing of a tenant; whoever sees one tenant is not told the others.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        realms: Sequence[str | None] | None = None,
+        whole_days: bool = True,
+        counted_weights: pa.Table | None = None,
+        writes_into: Sequence[Path] = (),
+        left_out_versions: pa.Table | None = None,
+        gatherer: Gatherer | None = None,
+        left_out_files: frozenset[str] = frozenset(),
+    ) -> None:
+        lake_files.check(lake, realms)
+        self.lake = lake
+        self.gatherer = gatherer
+        self.files: dict[str, list[str]] = {}
+        self._lost: dict[date | None, tuple[DayRecord, list[Loss]]] = {}
+        self.in_sight = None if realms is None else tuple(realms)
+        self._whole_days, self._writes_into, self._left_out_files = whole_days, tuple(writes_into), left_out_files
+        self.counted_weights, self.left_out_versions = counted_weights, left_out_versions
+        self.connection = restricted_connection.connect([*lake_files.folders(lake, self.in_sight), *writes_into])
+        self._whole(self.refresh)
+
+    # ---- asking ----------------------------------------------------------------------------------------------------
+
+    def sql(self, query: str, **parameters: Any) -> duckdb.DuckDBPyRelation:
+        """Ask anything in DuckDB's SQL over the views; ``describe()`` lists them.
+
+        Args:
+            query: One statement; values as ``$name``.
+            **parameters: Their values. They are bound, never formatted into the text.
+
+        >>> lake.sql("from strategy_days where realm_id = $realm", realm="acme-cycling").df()   # doctest: +SKIP
+
+        Returns:
+            A relation: shows itself as a table, and gives ``.df()``, ``.arrow()``, ``.fetchall()``.
+
+        Raises:
+            QueryError: DuckDB refused it.
+        """
+        import duckdb
+
+        try:
+            if not restricted_connection.reads_only(self.connection, query):
+                raise QueryError(
+                    "DuckDB: only one statement, and one that only reads, is allowed",
+                    hint=f"views to read: {', '.join(VIEWS)}",
+                )
+            return answer(self.asked(lambda: self.connection.sql(query, params=parameters or None)), self.asked)
+        except (duckdb.Error, ValueError) as error:
+            raise errors.of_statement(error, query, VIEWS, lambda view: list(self.describe(view)["column"])) from error
+
+    def run(self, name: str, **parameters: Any) -> pd.DataFrame:
+        """Run a named query of ``sql/queries``.
+
+        Args:
+            name: As ``queries()`` lists them.
+            **parameters: Values for the query's ``$parameters``; those not given are NULL, which means "all" or the
+                query's own default.
+
+        >>> lake.run("failures", since="2026-07-06", family="Speed bonus")                      # doctest: +SKIP
+
+        Raises:
+            UnknownNameError: No such query or parameter.
+            QueryError: DuckDB refused it.
+        """
+        return self._fetched(name, parameters, lambda found: found.df())
+
+    def table(self, name: str, **parameters: Any) -> pa.Table:
+        """``run`` without pandas: a million rows of text come in a fraction of the time."""
+        return self._fetched(name, parameters, lambda found: found.to_arrow_table())
+
+    def _fetched(self, name: str, parameters: Mapping[str, Any], fetch: Callable[[Any], T]) -> T:
+        import duckdb
+
+        values = {key: parameters.get(key) for key in errors.check_parameters(name, parameters)}
+        try:
+            return self.asked(lambda: fetch(self._named(name, values)))
+        except duckdb.Error as error:
+            raise errors.of_query(error, name) from error
+
+    def named(self, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        """A named query as a relation; ``run`` is the comfortable call.
+
+        Args:
+            name: As ``queries()`` lists them.
+            values: Of all its parameters.
+
+        Raises:
+            UnknownNameError: No such query.
+            QueryError: DuckDB refused it.
+        """
+        import duckdb
+
+        try:
+            return answer(self.asked(lambda: self._named(name, values)), self.asked)
+        except duckdb.Error as error:
+            raise errors.of_query(error, name) from error
+
+    def _named(self, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        text = sql.text("queries", name)
+
+        def plain() -> duckdb.DuckDBPyRelation:
+            if estimated := _ESTIMATED.get(name):
+                return self.connection.from_arrow(estimated(self.connection, text, values))
+            if (
+                self.gatherer
+                and sql.gathered(text)
+                and (rows := self.gatherer.gathered(self, name, values)) is not None
+            ):
+                return self._merged(sql.merging(text), rows, values)
+            return self.connection.sql(text, params=dict(values) or None)
+
+        if finish := _FINISHED.get(name):
+            return self.connection.from_arrow(finish(self.connection, plain().to_arrow_table()))
+        return plain()
+
+    def _merged(self, statement: str, rows: pa.Table, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        wanted = {key: values[key] for key in sql.parameters(statement)}
+        self.connection.register("gathered_rows", rows)
+        try:
+            return self.connection.from_arrow(self.connection.sql(statement, params=wanted or None).to_arrow_table())
+        finally:
+            self.connection.unregister("gathered_rows")
+
+    def queries(self) -> pd.DataFrame:
+        """The named queries: name, what each answers, its parameters."""
+        return catalog.queries()
+
+    def describe(self, view: str | None = None) -> pd.DataFrame:
+        """The data dictionary: every view, or every column of one, with unit, meaning and what NULL means.
+
+        Raises:
+            UnknownNameError: No such view.
+        """
+        return catalog.views(self.connection) if view is None else catalog.columns(self.connection, view)
+
+    def check(self, key: PseudonymKey | None = None) -> list[CheckResult]:
+        """Run every check of ``sql/checks``; those that failed with severity ``error`` first.
+
+        Args:
+            key: Of the lake's pseudonyms: erased people are recognised by it in files that were put back.
+        """
+        if self.in_sight is None and self._whole_days and any(day_files.everywhere(self.lake)):
+            exact, quick = Warehouse(self.lake, whole_days=False), Warehouse(self.lake)
+            return checks.run(exact.connection, self.lake, quick=quick.connection, key=key, told=exact.damage_behind)
+        return checks.run(self.connection, self.lake, self.in_sight, key=key, told=self.damage_behind)
+
+    def damage_behind(self, error: duckdb.Error) -> str:
+        """What kept DuckDB from reading, in words: the file where one is damaged, else what it said."""
+        return str(damage.behind(error, self.connection, self.lake, self.files) or error)
+
+    # ---- what is here ----------------------------------------------------------------------------------------------
+
+    @property
+    def realms(self) -> list[str | None]:
+        """The tenants in sight; ``None`` is the NULL realm."""
+        return list(self.in_sight) if self.in_sight is not None else self.lake.realms()
+
+    @property
+    def is_scoped(self) -> bool:
+        """Only chosen tenants are in sight."""
+        return self.in_sight is not None
+
+    @property
+    def is_changed(self) -> bool:
+        """The views show other weights, or fewer versions, than the files hold."""
+        return self.counted_weights is not None or self.left_out_versions is not None
+
+    def records(self) -> list[DayRecord]:
+        """The ledger, day by day."""
+        return [record for day in self.lake.recorded_days() if (record := self.lake.recorded(day))]
+
+    def lost(self, days: Iterable[date | None] | None = None) -> list[Loss]:
+        """Partitions in sight that the ledger tells of and the lake does not hold as it tells.
+
+        Args:
+            days: Only of these; of all when not given.
+        """
+        wanted = None if days is None else set(days)
+        found: list[Loss] = []
+        for record in self.records():
+            if wanted is not None and record.day not in wanted:
+                continue
+            known = self._lost.get(record.day)
+            if known is None or known[0] is not record:  # looked at once, as long as the ledger says the same
+                known = self._lost[record.day] = record, losses.of_days(self.lake, [record], self.in_sight)
+            found += known[1]
+        return found
+
+    def lost_programs(self) -> list[str]:
+        """Files of programs, of the tenants in sight, that should be there and are not."""
+        return program_files.lost(self.lake, self.in_sight)
+
+    def refresh(self) -> None:
+        """Look at the lake's files again, after an extraction."""
+        connection = self.connection
+        self._lost = {}
+        self.lake.look_again()
+        records = self.records()
+        found = lake_files.tables(self.lake, records, self.in_sight, whole_days=self._whole_days)
+        self.files = {table: [name for name in of if name not in self._left_out_files] for table, of in found.items()}
+        lake_files.open_tables(connection, self.files, self.in_sight)
+        if self.left_out_versions is not None:
+            connection.register("left_out_versions", self.left_out_versions)
+            for table in ("executions", "node_days"):
+                connection.execute(sql.text("people", f"shared_{table}"))
+        connection.register("error_codes", error_codes.table())
+        connection.register("ledger_rows", ledger.table(records, self.in_sight))
+        connection.execute("create or replace view files.partitions as from ledger_rows")
+        for view in VIEWS:
+            catalog.make(connection, view)
+            if view == "executions" and self.counted_weights is not None:
+                connection.register("counted_weights", self.counted_weights)
+                connection.execute(sql.text("audit", "executions"))
+        for table, names in self.files.items():
+            connection.execute(f"set variable {table}_files = $1", [names])
+
+    def reweighed(self, weights: pa.Table) -> Self:
+        """The same lake, whose view executions, and what builds on it, weighs drawn rows by the engine's counters.
+
+        node_days stays as it is: it was summed up with the weights of the extraction.
+
+        Args:
+            weights: ``realm_id``, ``hour`` (UTC), ``factor``, ``instead``, as ``audit.Audit.weights``. Other rows keep theirs.
+        """
+        return self._with(counted_weights=weights)
+
+    def without(self, versions: pa.Table) -> Self:
+        """The same lake without some versions: none of their runs, entries and rollups is in any view.
+
+        Args:
+            versions: ``realm_id``, ``strategy_id``, ``strategy_version``.
+        """
+        return self._with(left_out_versions=versions)
+
+    def scoped(self, realms: Sequence[str | None]) -> Self:
+        """The same lake with only these tenants in sight."""
+        return self._with(realms=realms)
+
+    def asking(self, gatherer: Gatherer) -> Self:
+        """The same lake with somebody else to ask."""
+        return self._with(gatherer=gatherer)
+
+    def sound(self) -> tuple[Self, list[Damaged]]:
+        """The same lake without those files of its runs that cannot be read, and which these are: it does not hold all then."""
+        every = self._with(whole_days=False)
+        found = damage.look(self.lake, {"executions": every.files["executions"]})
+        return every._with(left_out_files=frozenset(f"{self.lake.root}/{one.name}" for one in found)), found
+
+    def _with(self, **other: Any) -> Self:
+        same = {
+            "realms": self.in_sight,
+            "whole_days": self._whole_days,
+            "counted_weights": self.counted_weights,
+            "left_out_versions": self.left_out_versions,
+            "gatherer": self.gatherer,
+            "writes_into": self._writes_into,
+            "left_out_files": self._left_out_files,
+        }
+        return type(self)(self.lake, **{**same, **other})
+
+    def asked(self, ask: Callable[[], T]) -> T:
+        """What a question of the package's own finds; asked again where a file was replaced in between.
+
+        Args:
+            ask: The question, from the beginning.
+
+        Raises:
+            DamagedFileError: A file cannot be read.
+            duckdb.Error: The statement is at fault.
+        """
+        return self._whole(lambda: lake_files.asked(ask, self.refresh, self.lake.refused))
+
+    def _whole(self, read: Callable[[], T]) -> T:
+        import duckdb
+
+        try:
+            return read()
+        except duckdb.Error as error:
+            if damaged := damage.behind(error, self.connection, self.lake, self.files):
+                raise damaged from error
+            raise
+
+    def __repr__(self) -> str:
+        records = self.records()
+        days = [record.day for record in records if record.day]
+        rows = sum(
+            info.row_count
+            for record in records
+            for info in record.partitions.values()
+            if self.in_sight is None or info.partition.realm in self.in_sight
+        )
+        span = f"{min(days)} to {max(days)}" if days else "no days yet"
+        missing = sum(not record.is_complete for record in records if record.day)
+        gone = len(losses.days_of(self.lost()))
+        told = [f"{missing} not complete yet"] * bool(missing) + [f"{gone} with lost files"] * bool(gone)
+        complete = ", ".join(told) or "all complete"
+        realms = len(self.realms)
+        return (
+            f"<lake {self.lake.root}: {realms} realm{'s' * (realms != 1)}, {span} ({complete}), {rows:,} logged runs; "
+            "try .describe(), .queries(), .sql('from strategy_days')>"
+        )
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of an answer as dictionaries, NULL as ``None`` (a frame says NaN)."""
+    rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return rows
