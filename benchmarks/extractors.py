@@ -218,7 +218,7 @@ def dlt_loader(folder: Path, backend: str) -> Callable[[str, str], list[Path]]:
             backend=backend,
             backend_kwargs=options,
             included_columns=[column.source for column in schema.EXECUTION_COLUMNS],
-            query_adapter_callback=lambda select, table: select.where(condition),
+            query_adapter_callback=lambda select, _table: select.where(condition),
         )
         pipeline = dlt.pipeline(
             "bench",

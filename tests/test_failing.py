@@ -37,7 +37,7 @@ def said(incident: Incident) -> str:
     """Everything the page says of it in sentences."""
     window = incident.after.rows if incident.after else pd.DataFrame()
     told = verdict.decide(incident, [], None, FAMILY, window, Coverage([], [], [], [], None, [0.05]))
-    todo = [f"{plain(todo.text)} {plain(todo.note or '')}" for todo in advice.actions(incident, FAMILY, None)]
+    todo = [f"{plain(todo.text)} {plain(todo.note or '')}" for todo in advice.actions(incident, None)]
     return spaced("\n".join([told.text, plain(told.status or ""), verdict.since_sentence(incident, []), *todo]))
 
 

@@ -400,7 +400,7 @@ def test_a_version_that_a_newer_one_has_replaced_is_not_called_live():
     found = ask(rows, 7, 14)
     assert (found.kind, found.after.label, found.rollback, found.successor.label) == ("version", "v3", None, "v4")
     assert "until v4 came" in verdict.since_sentence(found, [])
-    assert str(advice.actions(found, FAMILY, None)[0].text).startswith("Check what v4 pays")
+    assert str(advice.actions(found, None)[0].text).startswith("Check what v4 pays")
 
 
 def test_two_versions_that_run_side_by_side_are_both_live():
@@ -457,7 +457,7 @@ def verdict_of(found: Incident) -> str:
     from analytics.warehouse.coverage import Coverage
 
     window = found.after.rows if found.after else log([], 2, 1.0)
-    assert advice.actions(found, FAMILY, None)
+    assert advice.actions(found, None)
     assert verdict.since_sentence(found, activations(window))
     return verdict.decide(found, [], None, FAMILY, window, Coverage([], [], [], [], None, [0.05])).text
 

@@ -195,8 +195,10 @@ def test_a_bare_glob_sees_whole_partitions_only_while_files_are_replaced(
             for moment in (0, 1):
                 if moment:
                     real(self, staged, target)
-                for pattern in ("executions/**/*.parquet", "executions/*/*/*.parquet"):
-                    seen.append(reader.execute(question, [f"{fresh.root}/{pattern}"]).fetchall())
+                seen.extend(
+                    reader.execute(question, [f"{fresh.root}/{pattern}"]).fetchall()
+                    for pattern in ("executions/**/*.parquet", "executions/*/*/*.parquet")
+                )
                 every_file = reader.execute("select count(*) from glob($1)", [f"{fresh.root}/**/*.parquet"]).fetchall()
                 assert every_file == [(6,)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -266,11 +266,11 @@ def test_a_day_that_lies_in_two_files_is_asked_together(table: Any, fresh: Lake,
 
 
 @pytest.fixture
-def changing(table: Any, fresh: Lake) -> Iterator[tuple[Any, Lake]]:
+def changing(table: Any, fresh: Lake) -> tuple[Any, Lake]:
     for number in range(6):
         table.insert(realmId=f"r{number}", strategyId=f"s{number % 2}", durationMs=number + 0.1, points=number)
     table.extract(fresh)
-    yield table, fresh
+    return table, fresh
 
 
 def test_rows_that_came_later_are_in_the_report(changing: tuple[Any, Lake], tmp_path: Path) -> None:

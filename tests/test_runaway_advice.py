@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -130,14 +130,14 @@ def every_kind(table: Table, tenants: dict[str | None, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def odd(module_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lake, RunawayRules]]:
+def odd(module_table: Table, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, RunawayRules]:
     """A lake of tenants whose names attack a shell, are empty, missing or long, and the report on it."""
     lake = Lake(tmp_path_factory.mktemp("odd") / "lake")
     every_kind(
         module_table, {ODD: ODD, HOSTILE_REALM: HOSTILE_FAMILY, "": "Nobody's", None: "x" * 5_000, "nameless": ""}
     )
     module_table.extract(lake)
-    yield lake, api.runaway_rules(str(lake.root), since=SINCE, until=UNTIL, previous="none")
+    return lake, api.runaway_rules(str(lake.root), since=SINCE, until=UNTIL, previous="none")
 
 
 def test_every_command_of_every_kind_of_finding_runs(

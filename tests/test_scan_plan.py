@@ -96,7 +96,7 @@ def test_a_narrow_window_is_found_through_an_index_and_a_wide_one_is_not(big: st
         with Source(big) as source:
             for window, whole in ((days(19, 1), False), (days(14, 5), False), (days(0, 20), True)):
                 began = time.perf_counter()
-                source._choose_scan(parameters(window))
+                source.choose_scan(parameters(window))
                 took = time.perf_counter() - began
                 assert ("Seq Scan" in kinds(source, window)) is whole
                 assert took < 0.2  # measured: 2 to 20 ms; the machine may be busy
@@ -130,7 +130,7 @@ def test_rows_that_lie_anywhere_are_left_to_the_planner(big: str) -> None:
         connection.execute("vacuum analyze shuffled.strategyexecutionlog")
     with Source(big + "&options=-csearch_path%3Dshuffled") as source:
         assert source._rows("layout")[0]["correlation"] < 0.1
-        source._choose_scan(parameters(days(13, 6)))
+        source.choose_scan(parameters(days(13, 6)))
         assert source._query("show enable_seqscan") == [{"enable_seqscan": "on"}]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -398,10 +398,10 @@ def test_failed_errors_come_before_warnings_and_passes_last(clean: Lake, tmp_pat
 
 
 @pytest.fixture
-def growing(table: Table, fresh: Lake) -> Iterator[tuple[Table, Warehouse]]:
+def growing(table: Table, fresh: Lake) -> tuple[Table, Warehouse]:
     table.insert()
     table.extract(fresh)
-    yield table, Warehouse(fresh)
+    return table, Warehouse(fresh)
 
 
 def test_a_refresh_shows_what_an_extraction_added(growing: tuple[Table, Warehouse]) -> None:

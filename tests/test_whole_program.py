@@ -12,7 +12,6 @@ from conftest import Table
 from test_instead import Log
 
 from analytics.demo import dsl
-from analytics.findings.post_mortem.family import find_family
 from analytics.findings.replay.counterfactual import Replayed, counterfactual
 from analytics.lake.lake import Lake
 from analytics.program import ParentResult
@@ -60,7 +59,7 @@ class Wrapping(Log):
         lake, old, new = self.sides()
         found = counterfactual(lake, "acme", old, new).forward
         assert found is not None
-        told, listed = program_diff(lake, find_family(lake, realm="acme", family="Family"), old, new)
+        told, listed = program_diff(lake, old, new)
         return found, told, "\n".join(getattr(part, "text", str(part)) for part in listed)
 
 

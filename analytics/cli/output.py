@@ -100,7 +100,7 @@ def _is_ours(path: Path, columns: Sequence[str]) -> bool:
 _LAST_STREAM = 2
 _ARENA_MAX = -8  # of malloc.h
 
-Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # argparse has no other name for it
 
 _MOST_ROWS = 500
 _WIDEST_CELL = 100

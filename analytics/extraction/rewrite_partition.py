@@ -52,7 +52,7 @@ def rewrite(lake: Lake, info: PartitionInfo, people: People, workspace: Path) ->
         VerificationError: The new file does not hold every other row.
     """
     door = Door(people, is_lake=True)
-    files = _write(lake, info, door.let_in(retained_rows.blocks(_file(lake, info))), door.left_out, workspace)
+    files = _write(info, door.let_in(retained_rows.blocks(_file(lake, info))), door.left_out, workspace)
     fresh = replace(
         files.info,
         fingerprint=info.fingerprint,
@@ -79,7 +79,7 @@ def without(lake: Lake, info: PartitionInfo, ids: Sequence[str], workspace: Path
         VerificationError: The new file does not hold every other row.
     """
     gone = {info.partition: LeftOut(len(ids), hash_of(ids))}
-    files = _write(lake, info, retained_rows.blocks(_file(lake, info), without=ids), gone, workspace)
+    files = _write(info, retained_rows.blocks(_file(lake, info), without=ids), gone, workspace)
     fresh = replace(
         files.info, fingerprint=info.fingerprint, kept_count=info.kept_count, erased_count=info.erased_count
     )
@@ -103,7 +103,7 @@ def _file(lake: Lake, info: PartitionInfo) -> LakePath:
 
 
 def _write(
-    lake: Lake, info: PartitionInfo, blocks: Iterable[Any], left_out: Mapping[Partition, LeftOut], workspace: Path
+    info: PartitionInfo, blocks: Iterable[Any], left_out: Mapping[Partition, LeftOut], workspace: Path
 ) -> StagedFiles:
     partition = info.partition
     # What the file has stands for what a server counted: every row of it is either in the new one or left out.

@@ -121,9 +121,11 @@ class Subject:
             unread += told is None
             if told and any(needle in told for needle in needles):
                 found.append(path)
-        for path in _files(reports) if reports else ():
-            if path.name.endswith(_REPORT_SUFFIXES) and any(needle in path.read_bytes() for needle in needles):
-                found.append(path)
+        found += (
+            path
+            for path in (_files(reports) if reports else ())
+            if path.name.endswith(_REPORT_SUFFIXES) and any(needle in path.read_bytes() for needle in needles)
+        )
         return found, unread
 
     def _ask(self, name: str, realms: Sequence[str | None]) -> pa.Table:

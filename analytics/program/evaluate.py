@@ -219,9 +219,12 @@ def _depth_of(ast: Mapping[str, Any]) -> int:
         for key, value in node.items():
             if key == "value" and node.get("type") == "literal":
                 continue
-            for child in value if isinstance(value, list) else (value,):
-                if isinstance(child, Mapping):
-                    stack.append((child, depth + (key != "else_if")))
+            below = depth + (key != "else_if")
+            stack += (
+                (child, below)
+                for child in (value if isinstance(value, list) else (value,))
+                if isinstance(child, Mapping)
+            )
     return deepest
 
 

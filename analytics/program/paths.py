@@ -289,7 +289,7 @@ def _lasting(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {path: value for path, value in fields.items() if not path.startswith("data.")}
 
 
-def _counted(graph: Graph, start: int, seen: int, count: int) -> Rest | None:
+def _counted(graph: Graph, start: int, seen: int, count: int) -> Rest | None:  # noqa: C901  # one pass over one graph
     """Sums over all paths from a vertex to the end that leave so many entries."""
     reached, stack = {start}, [start]
     while stack:

@@ -14,9 +14,7 @@ class SummaryBlock:
     def __init__(self, facts: Mapping[str, Any]) -> None:
         self.facts = dict(facts)
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _repr_mimebundle_(self, **_asked_for: object) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"application/json": self.facts, "text/plain": as_json(self.facts)}, {
             "application/json": {"analytics": {"block": "summary"}, "expanded": False}
         }

@@ -94,7 +94,7 @@ class Source:
                     self._session.begin()
                     # The horizon first, in a transaction of its own: a writer that commits between the snapshot and a
                     # later look at the open transactions would be in neither.
-                    self.horizon = read_horizon(self._rows_if_told, self._lag, self._patience)
+                    self.horizon = read_horizon(self.ask_if_told, self._lag, self._patience)
                     self._connection.rollback()
                     self._take_snapshot()
             except psycopg.Error as error:
@@ -122,7 +122,7 @@ class Source:
                 self._see_every_run()
                 table_check.hold(self._connection, LOG_TABLE)
                 table_check.hold(self._connection, DEFINITION_TABLE)
-                moved = [self._rows_if_told("moved", {"table": name}) for name in (LOG_TABLE, DEFINITION_TABLE)]
+                moved = [self.ask_if_told("moved", {"table": name}) for name in (LOG_TABLE, DEFINITION_TABLE)]
             except (refused.UndefinedTable, refused.UndefinedColumn):
                 moved = [[{}]]
             except (SourceAccessError, SourceSchemaError):
@@ -215,8 +215,8 @@ class Source:
         """What rows' transaction ids are counted by; ``None`` where updates are not told by them."""
         if "xmin" not in self.changes.columns:
             return None
-        reached = self._rows_if_told("transaction_ids")
-        timeline = self._rows_if_told("timeline_standby" if self.horizon.is_standby else "timeline")
+        reached = self.ask_if_told("transaction_ids")
+        timeline = self.ask_if_told("timeline_standby" if self.horizon.is_standby else "timeline")
         return TransactionIds(
             self.identity().get("system_identifier"),
             int(timeline[0]["timeline"]) if timeline and timeline[0]["timeline"] else None,
@@ -233,7 +233,7 @@ class Source:
             moving = composed.SQL("concat_ws(' ', {})").format(moving)
         statement = composed.SQL(sql.text("source", "fingerprints")).format(change=moving)
         parameters = {"since": window.since, "until": window.until, "undated": True, **realms.parameters()}
-        self._choose_scan(parameters)
+        self.choose_scan(parameters)
         rows = self._query(statement, parameters)
         self._see_every_run()  # no longer, where a policy is for a role that was taken away meanwhile
         if without := sum(int(row["without_id"]) for row in rows):
@@ -285,7 +285,7 @@ class Source:
     def users(self, window: Window, realms: RealmFilter, look_back: timedelta) -> set[tuple[str | None, str]]:
         """Tenants and ids of everybody who had a run within a window, or a while before it."""
         parameters = {"since": window.since - look_back, "until": window.until, **realms.parameters()}
-        self._choose_scan({**parameters, "undated": False})
+        self.choose_scan({**parameters, "undated": False})
         return {(row["realm_id"], row["user_id"]) for row in self._rows("users", parameters)}
 
     def definitions(self) -> list[dict[str, Any]] | str:
@@ -321,12 +321,12 @@ class Source:
         since = datetime(first.year, first.month, first.day, tzinfo=UTC) if first else never
         until = datetime(last.year, last.month, last.day, tzinfo=UTC) + ONE_DAY if last else never
         parameters = {"since": since, "until": until, "undated": wanted.undated, **wanted.realms.parameters()}
-        self._choose_scan(parameters)
+        self.choose_scan(parameters)
         return copy_blocks(self._connection, sql.text("source", "executions").encode(), parameters)
 
     # ---- plumbing --------------------------------------------------------------------------------------------------
 
-    def _choose_scan(self, parameters: dict[str, Any]) -> None:
+    def choose_scan(self, parameters: dict[str, Any]) -> None:
         """Have the next statements find a span's rows through an index, or as the planner likes."""
         import psycopg
 
@@ -334,9 +334,7 @@ class Source:
             with self._connection.transaction(force_rollback=True):
                 if avoid:
                     self._connection.execute("set local enable_seqscan = off")
-                [row] = self._query("explain (format json) " + sql.text("source", "scan"), parameters)
-                plan: dict[str, Any] = row["QUERY PLAN"][0]["Plan"]
-                return plan
+                return self.plan_of("scan", parameters)
 
         try:
             self._connection.execute("set local enable_seqscan to default")
@@ -349,20 +347,32 @@ class Source:
 
     def layout(self) -> dict[str, Any]:
         """How large the log table is, and how its rows lie; a table of unknown size counts as a large one."""
-        if found := self._rows_if_told("layout"):
+        if found := self.ask_if_told("layout"):
             return found[0]
         return {"pages": 0, "row_estimate": 0, "bytes_with_values": 0, "table_bytes": UNKNOWN_BYTES, "correlation": 0}
 
-    def ask(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    def ask(
+        self, name: str, parameters: dict[str, Any] | None = None, *, timeout_ms: int | None = None
+    ) -> list[dict[str, Any]]:
         """The answer to a question of ``sql/source``, in a savepoint: where the server refuses it, the run goes on.
 
+        Args:
+            name: Of the statement.
+            parameters: Its values.
+            timeout_ms: When the server gives up; not before the session's own limit where none is given.
+
         Raises:
-            SourceError: It does.
+            SourceError: It refuses, or gives up.
         """
         with self._connection.transaction():
-            return self._rows(name, parameters)
+            if timeout_ms is None:
+                return self._rows(name, parameters)
+            self._connection.execute(f"set local statement_timeout = {timeout_ms:d}".encode())
+            found = self._rows(name, parameters)
+            self._connection.execute("set local statement_timeout to default")
+            return found
 
-    def _rows_if_told(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]] | None:
+    def ask_if_told(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]] | None:
         """The answer to a question that a managed server may refuse; ``None`` where it does, and the transaction goes on."""
         try:
             return self.ask(name, parameters)
@@ -370,6 +380,17 @@ class Source:
             if str(error.facts.get("sqlstate") or "")[:2] in _REFUSALS:
                 return None
             raise
+
+    def plan_of(self, name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+        """How the server would answer a question: the top node of its plan.
+
+        Raises:
+            SourceError: It refuses the question.
+        """
+        with self._connection.transaction():
+            [row] = self._query("explain (format json) " + sql.text("source", name), parameters)
+        plan: dict[str, Any] = row["QUERY PLAN"][0]["Plan"]
+        return plan
 
     def _rows(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         return self._query(sql.text("source", name), parameters)

@@ -219,9 +219,11 @@ def unread_columns(
     reasons = []
     if missing and (not needed or set(missing) & set(needed)):
         reasons.append(f"table {table} lacks {', '.join(column.source for column in missing)}")
-    for column in strange:
-        if not needed or column in needed:
-            reasons.append(f"table {table} has {column.source} as {columns[column.source]['column_type']}")
+    reasons += (
+        f"table {table} has {column.source} as {columns[column.source]['column_type']}"
+        for column in strange
+        if not needed or column in needed
+    )
     if denied and (not needed or set(denied) & set(needed)):
         names = [column.source for column in denied]
         reasons.append(f"no right to read {named_columns(names)} of {table} ({column_grant(table, names, role)})")

@@ -30,11 +30,11 @@ class Client:
 
     async def _body(self, arguments: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
         async def read() -> tuple[bytes, dict[str, Any]]:
-            answer = await self._filesystem._s3.get_object(**arguments)
+            answer = await self._filesystem._s3.get_object(**arguments)  # noqa: SLF001  # s3fs has no call that gives the answer's head
             async with answer["Body"] as body:
                 return await body.read(), answer
 
         await self._filesystem.set_session()
         # With the pauses of every other call: an answer that breaks off in its middle is asked for again.
-        found: tuple[bytes, dict[str, Any]] = await s3fs.core._error_wrapper(read, retries=self._filesystem.retries)
+        found: tuple[bytes, dict[str, Any]] = await s3fs.core._error_wrapper(read, retries=self._filesystem.retries)  # noqa: SLF001
         return found

@@ -71,7 +71,7 @@ class BucketFiles(AbstractFileSystem):  # type: ignore[misc]  # the library has 
         entry = self.info(path)["entry"]
         return entry.modified or (self.bucket.ask(self.key(path)) or entry).modified
 
-    def _open(self, path: str, mode: str = "rb", **options: Any) -> _File:
+    def _open(self, path: str, mode: str = "rb", **_options: Any) -> _File:
         if mode != "rb":
             raise PermissionError(f"{path} can only be read")
         found = self.info(path)

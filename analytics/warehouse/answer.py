@@ -24,22 +24,22 @@ class Answer:
         asked: Runs a question, and makes a sentence of damage.
     """
 
-    __slots__ = ("_asked", "_relation")
+    __slots__ = ("_asked", "relation")
 
     def __init__(self, relation: Any, asked: Asked) -> None:
-        self._relation, self._asked = relation, asked
+        self.relation, self._asked = relation, asked
 
     def __getattr__(self, name: str) -> Any:
         if name in Answer.__slots__:  # not made yet: somebody copies it
             raise AttributeError(name)
-        value = self._asked(lambda: getattr(self._relation, name))  # some attributes run the query
+        value = self._asked(lambda: getattr(self.relation, name))  # some attributes run the query
         if not callable(value):
             return value
 
         @functools.wraps(value)
         def called(*args: Any, **options: Any) -> Any:
             return self._made(
-                lambda: getattr(self._relation, name)(
+                lambda: getattr(self.relation, name)(
                     *map(_plain, args), **{key: _plain(option) for key, option in options.items()}
                 )
             )
@@ -53,25 +53,25 @@ class Answer:
         return Answer(found, self._asked) if isinstance(found, duckdb.DuckDBPyRelation) else found
 
     def __dir__(self) -> list[str]:
-        return dir(self._relation)  # what a notebook completes
+        return dir(self.relation)  # what a notebook completes
 
     def __getitem__(self, columns: Any) -> Any:
-        return self._made(lambda: self._relation[columns])
+        return self._made(lambda: self.relation[columns])
 
     def __len__(self) -> int:
-        return int(self._asked(lambda: len(self._relation)))
+        return int(self._asked(lambda: len(self.relation)))
 
     def __contains__(self, column: object) -> bool:
-        return column in self._relation
+        return column in self.relation
 
     def __repr__(self) -> str:
-        return str(self._asked(lambda: repr(self._relation)))
+        return str(self._asked(lambda: repr(self.relation)))
 
     def __str__(self) -> str:
-        return str(self._asked(lambda: str(self._relation)))
+        return str(self._asked(lambda: str(self.relation)))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._asked(lambda: self._relation.__arrow_c_stream__(requested_schema))
+        return self._asked(lambda: self.relation.__arrow_c_stream__(requested_schema))
 
 
 def answer(relation: duckdb.DuckDBPyRelation, asked: Asked) -> duckdb.DuckDBPyRelation:
@@ -80,4 +80,4 @@ def answer(relation: duckdb.DuckDBPyRelation, asked: Asked) -> duckdb.DuckDBPyRe
 
 
 def _plain(value: Any) -> Any:
-    return value._relation if isinstance(value, Answer) else value
+    return value.relation if isinstance(value, Answer) else value

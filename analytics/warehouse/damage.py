@@ -121,9 +121,11 @@ def not_there(
         names += [name for info in infos if not lake.is_file(name := lake.name("executions", info.partition))]
     found = [of(lake, name, "the ledger tells of it, and there is no such file") for name in names]
     untold = [day for day in lake.recorded_days() if day not in days]
-    for name in lake.files("executions", realms=realms, days=untold):
-        if name not in known:
-            found.append(of(lake, name, "it is not what this package has written there"))
+    found += (
+        of(lake, name, "it is not what this package has written there")
+        for name in lake.files("executions", realms=realms, days=untold)
+        if name not in known
+    )
     return found + [
         Damaged(f"ledger/{name}", why, _reading_again(day_of(name.removesuffix(".json"))))
         for name, why in lake.ledger_problems().items()

@@ -325,7 +325,11 @@ class Warehouse:
         """The same lake without those files of its runs that cannot be read, and which these are: it does not hold all then."""
         every = self._with(whole_days=False)
         found = damage.look(self.lake, {"executions": every.files["executions"]})
-        return every._with(left_out_files=frozenset(f"{self.lake.root}/{one.name}" for one in found)), found
+        return every.without_files(frozenset(f"{self.lake.root}/{one.name}" for one in found)), found
+
+    def without_files(self, names: frozenset[str]) -> Self:
+        """The same lake without some files of its runs, by their whole names."""
+        return self._with(left_out_files=names)
 
     def _with(self, **other: Any) -> Self:
         same = {

@@ -109,7 +109,7 @@ def fill(
     lake: Lake, rows: Rows, definitions: Rows | str, since: date, until: date, rates: Rates, **options: Any
 ) -> ExtractResult:
     """Extract such a log into a lake."""
-    with mock.patch.object(job, "Source", lambda *_, **__: Log(rows, definitions)):
+    with mock.patch.object(job, "Source", return_value=Log(rows, definitions)):
         return job.extract("", lake, Window.parse(since, until), rates=rates, **options)
 
 

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -253,8 +253,11 @@ def stopped(
         )
         for row in records(minutes if many else lake.run("limit_runs", since=since, until=until))
     ]
-    found.sort(key=lambda stop: (stop.at is None, stop.at or datetime.min))
+    found.sort(key=lambda stop: (stop.at is None, stop.at or _NEVER))
     return mark_stalls(found, (since, until) if since and until else None)
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def _minute(row: dict[str, Any]) -> dict[str, Any]:

@@ -105,11 +105,11 @@ class Path:
             spot = self.program.tops.get(f"{section}[{index}]")
             name = f"{_BEFORE.get(section, 'Rule')} {index + 1}"
             if spot is None:
-                yield self._missed(f"{name}, which is no rule", section, [])
+                yield self._missed(f"{name}, which is no rule", section)
             elif self.tell.is_seen(spot):
                 yield self._rule(spot, _named(name, spot), section)
             else:
-                yield self._missed(_named(name, spot), section, [spot])
+                yield self._missed(_named(name, spot), section)
 
     def default(self) -> Iterator[Step]:
         """What happens where no rule ends the run."""
@@ -125,7 +125,7 @@ class Path:
                 verdict, lines = f"{verdict}, {more}", (*lines, *line)
             yield Step(name, "matched", verdict, "full", (), lines, amount, False, *self._span(spots))
         elif given is not None and given != [] and (self._over or self.ending != "ended"):
-            yield self._missed("Otherwise, the default", "default", spots)
+            yield self._missed("Otherwise, the default", "default")
         elif not self._over and self.ending == "ended" and not (self.is_changed or self.is_renamed):
             name = "No rule paid" if self._matched_any else "No rule matched"
             yield Step(name, "skipped", "0 points and no case", "full")
@@ -226,7 +226,7 @@ class Path:
 
     # ---- where the trace ends --------------------------------------------------------------------------------------
 
-    def _missed(self, name: str, section: str, spots: Sequence[Spot]) -> Step:
+    def _missed(self, name: str, section: str) -> Step:
         phase, over = _PHASES[section], self._over or self._phase_over
         if over == _BEHIND:
             return Step(name, "unknown", "not known, behind the cut", phase)

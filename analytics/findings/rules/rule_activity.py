@@ -61,12 +61,11 @@ def rule_counts(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFra
         for row in rows
         if row["entry_count"] and row["position"] is None and text_or_none(row["rule_id"]) is not None
     }
-    found = []
-    for row in rows:
-        if row["type"] == "rule" and (
-            row["entry_count"] or (row["strategy_id"], row["strategy_version"]) not in others
-        ):
-            found.append(_reading(row))
+    found = [
+        _reading(row)
+        for row in rows
+        if row["type"] == "rule" and (row["entry_count"] or (row["strategy_id"], row["strategy_version"]) not in others)
+    ]
     found.sort(key=lambda row: (_ORDER.index(row["reading"]), -row["entry_count"], row["strategy"]))
     return pd.DataFrame(found, columns=list(_COUNT_COLUMNS))
 

@@ -318,22 +318,22 @@ def _rule(found: Profile, place: Place, told: dict[int, bool]) -> list[Reading]:
         return [_proven(place, proof, matched)]
     if not looks.sure and not looks.maybe:
         bound = bound_of(found, 0, runs, sum(way.weight for way in found.sample.ways))
-        row = _row(found, place, UNREACHED, 0, runs, bound, _instead(found, place.node))
+        row = _row(place, UNREACHED, 0, runs, bound, _instead(found, place.node))
     elif not matched and not looks.sure:
-        row = _row(found, place, CANNOT, 0, 0, None, "behind the cut of every trace")
+        row = _row(place, CANNOT, 0, 0, None, "behind the cut of every trace")
     elif not matched and may_match <= MOST_HIDDEN * looks.sure:
         note = _instead(found, place.node) or ("its else branch runs instead" if looks.turns[ELSE] else "")
         bound = bound_of(found, may_match, looks.sure, looks.weight)
-        row = _row(found, place, NEVER, 0, looks.sure, bound, joined(note, why_constant(found, place)))
+        row = _row(place, NEVER, 0, looks.sure, bound, joined(note, why_constant(found, place)))
         if when is not None:
             told[when] = False
     elif not other and may_other <= MOST_HIDDEN * looks.sure:
         bound = bound_of(found, may_other, looks.sure, looks.weight)
-        row = _row(found, place, ALWAYS, matched, looks.sure, bound, why_constant(found, place))
+        row = _row(place, ALWAYS, matched, looks.sure, bound, why_constant(found, place))
         if when is not None and not looks.turns[ELSEIF]:
             told[when] = True
     elif not matched and looks.maybe + may_match:
-        row = _row(found, place, CANNOT, 0, looks.sure, None, "too much lies behind the cut")
+        row = _row(place, CANNOT, 0, looks.sure, None, "too much lies behind the cut")
     else:
         return []
     return [row]
@@ -350,7 +350,7 @@ def _default(found: Profile) -> list[Reading]:
                 ways = found.sample.ways
                 runs = sum(way.logged_count for way in ways)
                 bound = bound_of(found, 0, runs, sum(way.weight for way in ways))
-                return [replace(_row(found, place, UNREACHED, 0, runs, bound), kind="default")]
+                return [replace(_row(place, UNREACHED, 0, runs, bound), kind="default")]
     return []
 
 
@@ -363,9 +363,7 @@ def _proven(place: Place, proof: Proof, matched: int) -> Reading:
     )  # fmt: skip
 
 
-def _row(
-    found: Profile, place: Place, reading: str, hits: int, looks: int, bound: Bound | None, note: str = ""
-) -> Reading:
+def _row(place: Place, reading: str, hits: int, looks: int, bound: Bound | None, note: str = "") -> Reading:
     grade = "too few" if bound is None else bound.grade
     if reading not in (CANNOT, UNREACHED):
         note = joined(note, unseen_words(place.looks))

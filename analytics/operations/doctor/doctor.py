@@ -68,7 +68,7 @@ def infer_retention(source: Source, lake: Lake, *, small: int) -> Iterator[Diagn
             "retention", "nothing shows that the source deletes old rows; if it does: ANALYTICS_SOURCE_RETENTION=30d"
         )
         return
-    [clock] = source._rows("clock")
+    [clock] = source.ask("clock")
     kept_for = max(clock["server_time"].date() - oldest, ONE_DAY)
     last = min(oldest + source_retention.margin(kept_for) - ONE_DAY, clock["server_time"].date() - ONE_DAY)
     said = f"the source deletes old rows: its oldest are of {oldest}, and the lake holds {len(gone)} days before that"
@@ -98,7 +98,7 @@ def _oldest_day(source: Source, since: date, small: int) -> date | None:
     layout = source.layout()
     begin = datetime(since.year, since.month, since.day, tzinfo=UTC)
     found = asked_cheaply(source, layout, "oldest", {"since": begin}, small)
-    [row] = source._rows("oldest_statistics", {"since": begin}) if found is None else found
+    [row] = source.ask("oldest_statistics", {"since": begin}) if found is None else found
     return row["oldest"].date() if row["oldest"] else None
 
 

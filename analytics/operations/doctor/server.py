@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from analytics import sql
 from analytics.errors import SourceError
 from analytics.lake import source_identity
 from analytics.lake.lake import Lake
@@ -35,7 +34,7 @@ def examine_server(source: Source, lake: Lake) -> Iterator[Diagnosis]:
         source: Entered: connection, table, columns and rights were found to be right.
         lake: To compare its origin.
     """
-    [session] = source._rows("session")
+    [session] = source.ask("session")
     yield from _connection(source, session)
     yield from _rights(source, session)
     yield from _clock(source)
@@ -58,14 +57,14 @@ def _connection(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
             yield ok("second connection", "a second connection sees the same snapshot: --jobs 2 works")
     except SourceError as error:
         yield advice("second connection", f"--jobs 2 will not work: {error.message}", error.hint or "give --jobs 1")
-    taken = source._rows_if_told("connections")
+    taken = source.ask_if_told("connections")
     free = session["max_connections"] - taken[0]["connections"] if taken else None
     if free is not None and free < 5:
         yield advice("connections", f"the server has {free} free connections", "raise max_connections, or use a pooler")
 
 
 def _rights(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
-    [rights] = source._rows("rights")
+    [rights] = source.ask("rights")
     more = list(rights["more_rights"])
     if rights["can_write"]:
         more.insert(0, "change what it should only read")
@@ -80,7 +79,7 @@ def _rights(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
 
 def _clock(source: Source) -> Iterator[Diagnosis]:
     def server_time() -> datetime:
-        [row] = source._rows("clock")
+        [row] = source.ask("clock")
         found: datetime = row["server_time"]
         return found.replace(tzinfo=UTC)
 
@@ -143,7 +142,7 @@ def _table(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
         yield advice("updates", *blind)
     else:
         yield ok("updates", "xmin can be read: every update of a row is noticed")
-    found = {name: source._rows("columns", {"table": name})[:1] for name in (LOG_TABLE, DEFINITION_TABLE)}
+    found = {name: source.ask("columns", {"table": name})[:1] for name in (LOG_TABLE, DEFINITION_TABLE)}
     schemas = {name: rows[0]["schema_name"] for name, rows in found.items() if rows}
     if len(set(schemas.values())) > 1:
         yield advice(
@@ -220,9 +219,8 @@ def _index(source: Source) -> Iterator[Diagnosis]:
     window = Window.parse(None, None)
     parameters = {"since": window.since, "until": window.until, "undated": True, **RealmFilter().parameters()}
     layout = source.layout()
-    source._choose_scan(parameters)
-    [row] = source._query("explain (format json) " + sql.text("source", "scan"), parameters)
-    whole = any(scans_whole_table(node) for node in plan_nodes(row["QUERY PLAN"][0]["Plan"]))
+    source.choose_scan(parameters)
+    whole = any(scans_whole_table(node) for node in plan_nodes(source.plan_of("scan", parameters)))
     size = f"{layout['table_bytes'] / (1 << 20):,.0f} MB"
     if not whole:
         yield ok("index", f"the last three days are found through an index ({LOG_TABLE} has {size})")

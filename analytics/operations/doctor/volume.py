@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from analytics import sql
 from analytics.errors import SourceError
 from analytics.estimates.sampling_rates import Rates, described
 from analytics.lake.lake import Lake
@@ -31,7 +30,7 @@ def examine_volume(source: Source, *, small: int) -> Iterator[Diagnosis]:
         small: Bytes below which the table may be read whole.
     """
     layout = source.layout()
-    [clock] = source._rows("clock")
+    [clock] = source.ask("clock")
     until = datetime.combine(clock["server_time"].date(), time(), UTC)
     days = _counted(source, layout, until, small)
     if days is None:
@@ -64,7 +63,7 @@ def examine_volume(source: Source, *, small: int) -> Iterator[Diagnosis]:
 def _counted(source: Source, layout: dict[str, Any], until: datetime, small: int) -> list[dict[str, Any]] | None:
     """Days with their counts; ``None`` where counting would read all of a large table, or takes too long."""
     parameters = {"since": until - timedelta(days=DAYS), "until": until, "undated": False}
-    source._choose_scan({**parameters, **RealmFilter().parameters()})
+    source.choose_scan({**parameters, **RealmFilter().parameters()})
     return asked_cheaply(source, layout, "volume", parameters, small)
 
 
@@ -81,21 +80,16 @@ def asked_cheaply(
         small: Bytes below which the table may be read whole.
     """
     try:
-        with source._connection.transaction():
-            [row] = source._query("explain (format json) " + sql.text("source", name), parameters)
-            whole = any(scans_whole_table(node) for node in plan_nodes(row["QUERY PLAN"][0]["Plan"]))
-            if whole and layout["table_bytes"] >= small:
-                return None
-            source._connection.execute(f"set local statement_timeout = {PATIENCE_MS:d}".encode())
-            found = source._rows(name, parameters)
-            source._connection.execute("set local statement_timeout to default")
-            return found
+        whole = any(scans_whole_table(node) for node in plan_nodes(source.plan_of(name, parameters)))
+        if whole and layout["table_bytes"] >= small:
+            return None
+        return source.ask(name, parameters, timeout_ms=PATIENCE_MS)
     except SourceError:
         return None  # the statistics are asked instead, and fail where something is really wrong
 
 
 def _by_statistics(source: Source, layout: dict[str, Any]) -> Iterator[Diagnosis]:
-    found = source._rows("volume_statistics")
+    found = source.ask("volume_statistics")
     if not found or not layout["row_estimate"]:
         yield advice(
             "volume",

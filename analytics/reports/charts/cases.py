@@ -88,7 +88,7 @@ def cases(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
         else:
             tied(axes, (0, at), fit(name, left - 16), offset=(-left, 0), name=muted)
         _paid(axes, at + lift, [points[index] for index in own])
-    _key(axes, list(zip(labels, roles, strict=True)), phone)
+    _key(axes, list(zip(labels, roles, strict=True)))
     places = [place for place in (0.0, 0.25, 0.5, 0.75, 1.0) if place <= axes.get_xlim()[1]]
     if len(places) < 3:
         places = [place / 20 for place in range(21) if place / 20 <= axes.get_xlim()[1]] or [0.0]
@@ -127,7 +127,7 @@ def _paid(axes: Axes, y: float, points: list[float]) -> None:
     )  # fmt: skip
 
 
-def _key(axes: Axes, named: list[tuple[str, str]], phone: bool) -> None:
+def _key(axes: Axes, named: list[tuple[str, str]]) -> None:
     seen = dict(sorted(set(named), key=lambda pair: pair[1] == "finding"))
     place = 0.0
     for name, role in seen.items():

@@ -95,7 +95,7 @@ def as_seconds(value: Any) -> float:
     if not isinstance(value, dt.date) or is_missing(value):
         return NAN
     if not isinstance(value, dt.datetime):
-        value = dt.datetime(value.year, value.month, value.day)
+        value = dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
     return float((value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp())
 
 

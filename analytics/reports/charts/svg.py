@@ -80,7 +80,7 @@ def _referenced(root: ET.Element) -> set[str]:
     return found
 
 
-def _clean(element: ET.Element, prefix: str, wanted: set[str]) -> None:
+def _clean(element: ET.Element, prefix: str, wanted: set[str]) -> None:  # noqa: C901  # one rule per attribute
     # HTML parses SVG without namespaces; leaving them out keeps every address out of the page.
     element.tag = element.tag.rpartition("}")[2]
     attributes: dict[str, str] = {}
@@ -95,13 +95,13 @@ def _clean(element: ET.Element, prefix: str, wanted: set[str]) -> None:
             if value.startswith("#"):
                 attributes["href"] = f"#{prefix}-{value[1:]}"
         elif name == "style":
-            attributes["style"] = _style(value, element.tag, prefix)
+            attributes["style"] = _style(value, prefix)
         elif not value.startswith("rotate(-0 "):  # matplotlib turns every label, most by nothing
             attributes[name] = _REFERENCE.sub(rf"url(#{prefix}-\1)", _LONG.sub(_short, value))
     # The ground of a hatched area comes with its colour as an attribute, where a variable is not sure to be read.
     for name in ("fill", "stroke"):
         if _HEX.fullmatch(attributes.get(name, "")):
-            told = _style(f"{name}:{attributes.pop(name)}", element.tag, prefix)
+            told = _style(f"{name}:{attributes.pop(name)}", prefix)
             attributes["style"] = ";".join(filter(None, (attributes.get("style", ""), told)))
     element.attrib = {name: value for name, value in attributes.items() if value}
     for child in list(element):
@@ -121,7 +121,7 @@ def _short(match: re.Match[str]) -> str:
     return f"{float(match.group()):.2f}".rstrip("0").rstrip(".")
 
 
-def _style(value: str, tag: str, prefix: str) -> str:
+def _style(value: str, prefix: str) -> str:
     kept: list[str] = []
     for declaration in value.split(";"):
         name, _, setting = declaration.partition(":")

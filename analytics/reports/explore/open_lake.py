@@ -89,7 +89,7 @@ class OpenLake(Warehouse):
 
         return explain(self, execution_id, since=since, until=until, show_users=show_users, versus=versus)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_asked_for: object) -> dict[str, Any]:
         from analytics.reports.explore.lake_card import shown
 
         return shown(self)

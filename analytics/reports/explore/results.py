@@ -109,14 +109,14 @@ def teach_ipython() -> None:
     shell = _shell()
     if shell is None or getattr(shell, "_knows_lakes", False):
         return
-    shell._knows_lakes = True
-    shell.Completer.custom_matchers.append(lambda text: complete_names(_line(shell)))
+    shell._knows_lakes = True  # noqa: SLF001  # a mark of our own on somebody else's object
+    shell.Completer.custom_matchers.append(lambda _text: complete_names(_line(shell)))
     if hasattr(shell, "kernel"):  # a terminal has DuckDB's own tables, which are good
         import duckdb
 
         for kind in (duckdb.DuckDBPyRelation, Answer):
             shell.display_formatter.mimebundle_formatter.for_type(
-                kind, lambda relation, include=None, exclude=None: _bundle(relation)
+                kind, lambda relation, **_asked_for: _bundle(relation)
             )
 
 
@@ -170,9 +170,7 @@ def _kind() -> type[Any]:
     class Listing(pd.DataFrame):  # type: ignore[misc]  # pandas ships no types
         """A frame of names and sentences."""
 
-        def _repr_mimebundle_(
-            self, include: object = None, exclude: object = None
-        ) -> tuple[dict[str, Any], dict[str, Any]]:
+        def _repr_mimebundle_(self, **_asked_for: object) -> tuple[dict[str, Any], dict[str, Any]]:
             columns = [page.Column(name, name, role="wide" if name == self.columns[-1] else None) for name in self]
             cells = [{name: _shown(name, cell) for name, cell in row.items()} for row in self.to_dict("records")]
             table = page.table(cells, columns)

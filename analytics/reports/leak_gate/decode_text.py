@@ -125,13 +125,13 @@ class Told:
     raw: str
     text: str = ""
     keyed: list[tuple[str, str, str]] = field(default_factory=list)
-    _starts: list[int] = field(default_factory=list)
-    _places: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
     def place(self, offset: int) -> str:
         """Where in the file a letter of its text stands, in words."""
-        index = bisect_right(self._starts, offset) - 1
-        start, place = (self._starts[index], self._places[index]) if index >= 0 else (0, "")
+        index = bisect_right(self.starts, offset) - 1
+        start, place = (self.starts[index], self.places[index]) if index >= 0 else (0, "")
         *_, last = (None, *_SECTION.finditer(self.text, start, offset))
         near = ""
         if last is not None:
@@ -147,8 +147,8 @@ def told(path: Path) -> Told:
     length = 0
     for place, key, text in _pieces(path.suffix, raw):
         piece = decoded(text) + "\n"
-        found._starts.append(length)
-        found._places.append(place)
+        found.starts.append(length)
+        found.places.append(place)
         pieces.append(piece)
         length += len(piece)
         if key:

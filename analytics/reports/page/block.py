@@ -38,7 +38,7 @@ class Block:
         # JupyterLab sets $…$ in an output as mathematics; an author's text is none.
         return str(Markup('<div class="sa mathjax_ignore">{}</div>').format(self.html))
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
+    def _repr_mimebundle_(self, **_asked_for: object) -> tuple[dict[str, str], dict[str, Any]]:
         """What a notebook shows. The metadata lets a report find its blocks among the outputs of the cells."""
         # The head brings the style sheet, so that a notebook in JupyterLab looks like the report it becomes.
         sheet = str(style_tag()) if self.kind in ("head", "style", "answer") else ""

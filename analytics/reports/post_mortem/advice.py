@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from analytics.findings.post_mortem.case_split import Split
-from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.incident import Incident
 from analytics.findings.replay.trials import VersionTrial
 from analytics.reports import page
@@ -12,15 +11,15 @@ from analytics.reports.page import number
 from analytics.reports.post_mortem import failing, version_story
 
 
-def actions(found: Incident, family: Family, parts: Split | None) -> list[page.Todo]:
+def actions(found: Incident, parts: Split | None) -> list[page.Todo]:
     """What to do next, done things marked: for what stands out, then for each further finding."""
-    todo = _actions(found, family, parts)
+    todo = _actions(found, parts)
     for other in found.also:
-        todo += [item for item in _actions(other, family, None) if item.text not in {done.text for done in todo}]
+        todo += [item for item in _actions(other, None) if item.text not in {done.text for done in todo}]
     return todo
 
 
-def _actions(found: Incident, family: Family, parts: Split | None) -> list[page.Todo]:
+def _actions(found: Incident, parts: Split | None) -> list[page.Todo]:
     todo: list[page.Todo] = []
     if found.kind == "version" and found.before and found.after:
         todo += _version(found, parts)

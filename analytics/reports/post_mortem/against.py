@@ -218,7 +218,7 @@ class Against(PostMortem):
         """What differs between the programs, and the table of measures."""
         before, after = self.sides
         asked = self.inquiry
-        said, body = example_runs.program_diff(asked.lake, asked.family, before, after)
+        said, body = example_runs.program_diff(asked.lake, before, after)
         for side in asked.ways:
             if side is not None and side.doubt:
                 said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"

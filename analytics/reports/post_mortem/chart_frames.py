@@ -29,7 +29,7 @@ def timeline_frames(rows: pd.DataFrame, spans: Sequence[Activation], found: Inci
     """The five frames of ``charts.timeline``, in its order: versions, points, runs, failures, durations."""
     import pandas as pd
 
-    role = roles(spans, found)
+    role = roles(found)
     step = step_of(rows)
     # Only the columns that are used: a selection copies all that a frame has.
     narrow = rows[[name for name in _USED if name in rows]].assign(bin=rows["created_at"].dt.floor(step))
@@ -110,7 +110,7 @@ def _either(case: Case) -> float:
     return case.points_before.value if case.points_before.logged_count else case.points_after.value
 
 
-def roles(spans: Sequence[Activation], found: Incident) -> Any:
+def roles(found: Incident) -> Any:
     """A function from an activation to its colour's meaning."""
 
     def role(span: Activation) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.incident import NO_CASE, Side, paid
 from analytics.findings.replay.run_evidence import definition, pieces
 from analytics.program import words
@@ -22,7 +21,7 @@ _MOST_EDITS = 6
 _MOST_LINES = 24
 
 
-def program_diff(lake: Warehouse, family: Family, before: Side, after: Side) -> tuple[str, list[Any]]:
+def program_diff(lake: Warehouse, before: Side, after: Side) -> tuple[str, list[Any]]:
     """What changed in the program between two versions: a sentence, and the changed lines."""
     if before.strategy_id is None or after.strategy_id is None:
         several = " and ".join(side.label for side in (before, after) if side.strategy_id is None)

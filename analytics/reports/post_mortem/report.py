@@ -172,7 +172,7 @@ class PostMortem:
                 else "No run of this strategy is in the log for this time.",
             )
         before, after = found.before, found.after
-        said, body = example_runs.program_diff(self.inquiry.lake, self.inquiry.family, before, after)
+        said, body = example_runs.program_diff(self.inquiry.lake, before, after)
         for side in self.inquiry.ways:
             if side is not None and side.doubt:
                 said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"
@@ -197,7 +197,7 @@ class PostMortem:
             if step.before_it is None:
                 continue
             earlier, later = step.before_it.before, step.before_it.after
-            said, body = example_runs.program_diff(asked.lake, asked.family, earlier, later)
+            said, body = example_runs.program_diff(asked.lake, earlier, later)
             told.append(page.fold(f"{earlier.label} → {later.label}: {said}", body or [page.note(said)]))
         return told
 
@@ -258,7 +258,7 @@ class PostMortem:
             "What to do?",
             [],
             None,
-            [page.todo(advice.actions(self.shown.incident, self.inquiry.family, self.inquiry.split))],
+            [page.todo(advice.actions(self.shown.incident, self.inquiry.split))],
         )
 
     def sure(self) -> Block:

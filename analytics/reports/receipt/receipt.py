@@ -170,7 +170,7 @@ class Explained:
         ]
         return page.document(self.title, [block._repr_mimebundle_()[0]["text/html"] for block in blocks])
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
+    def _repr_mimebundle_(self, **_asked_for: object) -> tuple[dict[str, str], dict[str, Any]]:
         inner = [page.subhead(self.title), page.note(self._inline_facts()), *self.parts()]
         html = page.Markup("").join(block.html for block in inner)
         shown = page.Block(html, self.text(), "head")  # a head brings the style sheet; it is none of a report's blocks

@@ -135,12 +135,11 @@ def _note(one: Split) -> tuple[str, str]:
 
 def costs_table(times: Times) -> Block:
     """What a node and each field cost, with intervals; what cannot be told says so."""
-    rows: list[dict[str, Any]] = []
-    for part in times.fleet.costs:
-        if part.kind != "cannot tell":
-            rows.append(
-                {"what": _cost_name(part), "ms": stacked(part.ms), "grade": part.ms.grade, "note": _scope(part)}
-            )
+    rows: list[dict[str, Any]] = [
+        {"what": _cost_name(part), "ms": stacked(part.ms), "grade": part.ms.grade, "note": _scope(part)}
+        for part in times.fleet.costs
+        if part.kind != "cannot tell"
+    ]
     untold = [name for part in times.fleet.costs if part.kind == "cannot tell" for name in part.names]
     if untold:
         reason = (
