@@ -66,6 +66,14 @@ def test_no_modules_import_each_other(house: House) -> None:
     assert house.circles() == []
 
 
+def test_the_page_that_leads_through_the_house_names_what_is_there() -> None:
+    page = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+(?:/|\.(?:py|sql|ipynb)))`", page))
+    assert len(named) > 50
+    assert [name for name in sorted(named) if not ((PACKAGE / name).exists() or (ROOT / name).exists())] == []
+    assert [one for one in FLOORS if f"`{one}`" not in page and f"`{one}/`" not in page] == []
+
+
 def test_nothing_is_imported_relatively() -> None:
     assert [
         name_of(path)
