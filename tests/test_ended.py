@@ -70,7 +70,10 @@ def test_a_command_that_is_asked_to_end_in_the_midst_of_a_query_ends_at_once_and
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     endless = "select count(*) from range(10000000000000) t(i) where i % 7 = 3"
     words = [sys.executable, "-m", "analytics", "query", "--lake", str(lake.root), "--all-realms", endless]
-    child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
+    child = subprocess.Popen(
+        words, stderr=subprocess.PIPE, text=True, env=environment,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a shell's background job ignores Ctrl-C
+    )  # fmt: skip
     try:
         while child.poll() is None and not list(tmp_path.glob(f"{scratch.PREFIX}*")):
             time.sleep(0.05)
