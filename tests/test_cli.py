@@ -68,6 +68,13 @@ def test_a_second_extraction_says_nothing_to_do(run, database_url, tmp_path):
     assert code == 0
     assert "nothing to do" in err
     assert "sampling rate" not in err
+    assert "partitions differ" not in err
+    for said, much in (("-v", False), ("-vv", True)):
+        code, out, err = run(*words, "--sample-rate", "0.05", said)
+        assert (code, out) == (0, "")
+        assert "extraction.job: 2026-07-0" in err and ": 0 partitions differ" in err
+        assert ("source.source: the server gave 1 rows to identity in " in err) == much
+    assert "partitions differ" not in run(*words, "--sample-rate", "0.05")[2]
 
 
 def test_an_extraction_tells_the_journal_line_by_line_without_a_bar(database_url, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from analytics.cli import (
     audit,
@@ -30,7 +30,7 @@ from analytics.cli import (
     status,
 )
 from analytics.cli.arguments import check_paths, check_words
-from analytics.cli.output import Priority, discard, own_streams, say
+from analytics.cli.output import Priority, discard, logged, own_streams, say
 from analytics.errors import AnalyticsError, LakeLockedError, named
 from analytics.storage.signals import Stopped, end, unwinding
 from analytics.version import __version__
@@ -100,14 +100,25 @@ def _run(words: list[str]) -> int:
         if options.run is None:
             parser.print_help()
             return 0
-        return int(options.run(options))
+        with logged(options.verbose):
+            return int(options.run(options))
     except SystemExit:
         sys.stdout.flush()  # --help and --version, into a pipe whose reader may be gone
         raise
 
 
 class _Parser(argparse.ArgumentParser):
-    """Usage errors in the manner of all others: one sentence, and the repair."""
+    """Usage errors in the manner of all others: one sentence, and the repair. Each verb can be asked to say more."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.add_argument(
+            "-v",
+            "--verbose",
+            action="count",
+            default=argparse.SUPPRESS,
+            help="say the steps on stderr; -vv: each question",
+        )
 
     def error(self, message: str) -> NoReturn:
         say(f"strategy-analytics: {message}\n  see {self.prog} --help", priority=Priority.ERROR)
@@ -124,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="strategy-analytics", description="What a gamification engine's sampled execution log really says."
     )
     parser.add_argument("--version", action="version", version=f"strategy-analytics {__version__}")
-    parser.set_defaults(run=None)
+    parser.set_defaults(run=None, verbose=0)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     for module in (
         extract,

@@ -10,10 +10,11 @@ import argparse
 import contextlib
 import csv
 import json
+import logging
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -113,6 +114,7 @@ class Priority(IntEnum):
     WARNING = 4
     NOTICE = 5
     INFO = 6
+    DEBUG = 7
 
 
 def say(*words: object, priority: Priority = Priority.INFO) -> None:
@@ -123,6 +125,31 @@ def say(*words: object, priority: Priority = Priority.INFO) -> None:
             print(_in_encoding(mark + visible(line), sys.stderr), file=sys.stderr, flush=True)
         except (OSError, ValueError):  # nobody reads them any more; the work goes on
             discard(sys.stderr)
+
+
+class _Said(logging.Handler):
+    """Lines of the package's log, among the words for a person."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        priority = Priority.DEBUG if record.levelno <= logging.DEBUG else Priority.INFO
+        say(f"{record.name.removeprefix('analytics.')}: {record.getMessage()}", priority=priority)
+
+
+@contextlib.contextmanager
+def logged(verbosity: int) -> Iterator[None]:
+    """While a command works, what the package logs: its steps for one ``-v``, each question and request for two."""
+    if not verbosity:
+        yield
+        return
+    package, handler = logging.getLogger("analytics"), _Said()
+    before = package.level
+    package.addHandler(handler)
+    package.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+        package.setLevel(before)
 
 
 def is_journal(stream: TextIO) -> bool:

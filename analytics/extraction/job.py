@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -30,6 +31,8 @@ from analytics.source.retry import Retries
 from analytics.source.source import Source
 from analytics.source.watermark import COMMIT_LAG, spans_of
 from analytics.window import ONE_DAY, Window
+
+_log = logging.getLogger(__name__)
 
 _MOST_SAID = 3
 _REMEMBERED = timedelta(days=400)
@@ -294,6 +297,7 @@ class _Run:
                 ]
             )
             plan = self._without_settled(plan)
+            _log.info("%s: %d partitions differ, %d are as they were", window, len(plan.changed), len(plan.same))
             if plan.changed:
                 with timed(seconds, "fingerprint"):
                     source.refuse_ids_twice(window, chosen)

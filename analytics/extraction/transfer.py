@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import logging
 import queue
 import threading
 import time
@@ -31,6 +32,8 @@ from analytics.source.source import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -331,4 +334,6 @@ def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     try:
         yield
     finally:
-        seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start
+        took = time.perf_counter() - start
+        seconds[step] = seconds.get(step, 0.0) + took
+        _log.debug("%s took %.3f s", step, took)

@@ -7,6 +7,8 @@ are of the same moment.
 from __future__ import annotations
 
 import contextlib
+import logging
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -36,6 +38,8 @@ from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
     import psycopg
+
+_log = logging.getLogger(__name__)
 
 UNKNOWN_BYTES = 1 << 62
 _SNAPSHOTS = 5
@@ -393,7 +397,10 @@ class Source:
         return plan
 
     def _rows(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        return self._query(sql.text("source", name), parameters)
+        began = time.perf_counter()
+        found = self._query(sql.text("source", name), parameters)
+        _log.debug("the server gave %d rows to %s in %.3f s", len(found), name, time.perf_counter() - began)
+        return found
 
     def _query(self, statement: Any, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         import psycopg

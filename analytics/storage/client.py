@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 
 import s3fs
 from fsspec import asyn
+
+_log = logging.getLogger(__name__)
 
 
 class Client:
@@ -20,7 +24,12 @@ class Client:
 
     def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """One call that answers without a body."""
-        found: dict[str, Any] = self._filesystem.call_s3(method, **arguments)
+        began = time.perf_counter()
+        try:
+            found: dict[str, Any] = self._filesystem.call_s3(method, **arguments)
+        finally:
+            about = arguments.get("Key") or arguments.get("Prefix") or ""
+            _log.debug("%s %s took %.3f s", method, about, time.perf_counter() - began)
         return found
 
     def body(self, **arguments: Any) -> tuple[bytes, dict[str, Any]]:

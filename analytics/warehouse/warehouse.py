@@ -5,6 +5,8 @@ The connection reads the folders of the tenants in sight and nothing else, see `
 
 from __future__ import annotations
 
+import logging
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     import pyarrow as pa
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -153,8 +157,11 @@ class Warehouse:
         import duckdb
 
         values = {key: parameters.get(key) for key in errors.check_parameters(name, parameters)}
+        began = time.perf_counter()
         try:
-            return self.asked(lambda: fetch(self._named(name, values)))
+            answer = self.asked(lambda: fetch(self._named(name, values)))
+            _log.debug("the query %s took %.3f s", name, time.perf_counter() - began)
+            return answer
         except duckdb.Error as error:
             raise errors.of_query(error, name) from error
 
@@ -294,6 +301,7 @@ class Warehouse:
                 connection.execute(sql.text("audit", "executions"))
         for table, names in self.files.items():
             connection.execute(f"set variable {table}_files = $1", [names])
+        _log.debug("the lake is open: %d files of %d days", sum(map(len, self.files.values())), len(records))
 
     def reweighed(self, weights: pa.Table) -> Self:
         """The same lake, whose view executions, and what builds on it, weighs drawn rows by the engine's counters.

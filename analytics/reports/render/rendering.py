@@ -7,7 +7,9 @@ the last good report.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -49,6 +51,8 @@ __all__ = [
     "render",
 ]
 
+
+_log = logging.getLogger(__name__)
 
 _BUILDERS: Mapping[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
 
@@ -179,8 +183,10 @@ def render(planned: Plan) -> Rendered:
     target, values = planned.target, planned.values
     forbidden = _forbidden(planned)
     with staging(target.parent) as made:
+        began = time.monotonic()
         try:
             executed = _execute(planned.notebook, made / "report.ipynb", values, target, forbidden)
+            _log.info("%s: the notebook ran for %.1f s", target.name, time.monotonic() - began)
             title, page, facts = assemble(executed, made_at=planned.card.made_at)
             (made / "report.html").write_text(page, encoding="utf-8")
             (made / "summary.json").write_text(

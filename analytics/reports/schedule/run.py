@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import subprocess
 import sys
 import threading
@@ -31,6 +32,8 @@ from analytics.reports.schedule.definition import Definition
 from analytics.reports.schedule.due import Job, fingerprint, is_current, jobs
 from analytics.reports.schedule.worker import LET_GO_SECONDS, STOPPED, order
 from analytics.storage import LakePath, lock, scratch
+
+_log = logging.getLogger(__name__)
 
 _LAST_WORDS = 400
 _POLL_SECONDS = 0.5
@@ -220,6 +223,7 @@ class _Runner:
             said = f"{error.strerror or named(error)}, while the report or its failure was written"
             card = replace(planned.card, state="failed", verdict=said)
         seconds = time.monotonic() - began
+        _log.info("%s: %s after %.1f s", planned.target.name, card.state, seconds)
         if card.is_failed:
             return Outcome(job, "failed", card, seconds, said=words)
         alarm = cards.alarm(card, self.fail_on or job.definition.fail_on)
