@@ -53,8 +53,8 @@ test: $(READY)  ## the tests
 lint: $(READY)  ## ruff and stripped notebooks
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/nbstripout --verify notebooks/*.ipynb
 
-types: $(READY)  ## mypy, strict
-	$(VENV)/bin/mypy
+types: $(READY)  ## mypy, strict; and the library as a caller types it
+	$(VENV)/bin/mypy && $(VENV)/bin/mypy tests/typed_api.py
 
 prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
 	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \

@@ -1,8 +1,8 @@
 """What a gamification engine's sampled execution log really says.
 
 >>> import analytics
->>> lake = analytics.open_lake()                    # doctest: +SKIP
->>> lake.sql("from strategy_days")                  # doctest: +SKIP
+>>> lake = analytics.open_lake()
+>>> lake.sql("from strategy_days")
 
 Everything the command does is one call here. Names are loaded when they are first used, so the import itself is instant.
 """

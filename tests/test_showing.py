@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
@@ -18,9 +19,11 @@ import analytics
 from analytics import sql
 from analytics.errors import QueryError, UnknownNameError, UsageError, did_you_mean
 from analytics.lake.lake import Lake
+from analytics.reports.explore import open_lake as open_lake_module
 from analytics.reports.explore import results
 from analytics.reports.explore.lake_card import card
 from analytics.reports.explore.open_lake import OpenLake, find_lake
+from analytics.warehouse import warehouse as warehouse_module
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.warehouse import Warehouse
 
@@ -179,6 +182,28 @@ def test_no_rows_and_a_refusal_while_reading_are_said_too(opened: OpenLake) -> N
 
 
 # ---- IPython ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_examples_of_the_docstrings_run(
+    lake: Lake, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "lake").symlink_to(lake.root)
+    monkeypatch.chdir(tmp_path)
+    [(run,)] = warehouse.sql(
+        "select execution_id::text from executions join definitions using (strategy_id, strategy_version) "
+        "where family_name = 'Speed bonus' and executions.status = 'ok' and strategy_version <> 2 order by 1 limit 1"
+    ).fetchall()
+    found = [
+        example
+        for module in (analytics, warehouse_module, open_lake_module)
+        for test in doctest.DocTestFinder(exclude_empty=True).find(module)
+        for example in test.examples
+    ]
+    assert len(found) > 12
+    names: dict[str, Any] = {"analytics": analytics, "lake": analytics.open_lake()}
+    for example in found:
+        exec(example.source.replace("3f885dde", run), names)  # noqa: S102  # our own text
 
 
 def test_an_answer_can_and_completes_what_duckdbs_relation_can(lake: Lake) -> None:

@@ -113,7 +113,7 @@ class Warehouse:
             query: One statement; values as ``$name``.
             **parameters: Their values. They are bound, never formatted into the text.
 
-        >>> lake.sql("from strategy_days where realm_id = $realm", realm="acme-cycling").df()   # doctest: +SKIP
+        >>> lake.sql("from strategy_days where realm_id = $realm", realm="acme-cycling").df()
 
         Returns:
             A relation: shows itself as a table, and gives ``.df()``, ``.arrow()``, ``.fetchall()``.
@@ -141,7 +141,7 @@ class Warehouse:
             **parameters: Values for the query's ``$parameters``; those not given are NULL, which means "all" or the
                 query's own default.
 
-        >>> lake.run("failures", since="2026-07-06", family="Speed bonus")                      # doctest: +SKIP
+        >>> lake.run("failures", since="2026-07-06", family="Speed bonus")
 
         Raises:
             UnknownNameError: No such query or parameter.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class OpenLake(Warehouse):
     """A lake opened for reading. Show it to see what it holds; nothing you ask of it changes it.
 
-    >>> lake = analytics.open_lake()                                        # doctest: +SKIP
+    >>> lake = analytics.open_lake()
     >>> lake.describe()                                                     # the views, and every column of one
     >>> lake.sql("from strategy_days order by est_runs desc limit 5")       # anything, in DuckDB's SQL
     >>> lake.run("strategy_summary", since="2026-07-06")                    # a named query; queries() lists them
@@ -38,8 +38,8 @@ class OpenLake(Warehouse):
         Args:
             view: A view, or a named query for its parameters.
 
-        >>> lake.describe("executions")                                     # doctest: +SKIP
-        >>> lake.describe("failures")                                       # doctest: +SKIP
+        >>> lake.describe("executions")
+        >>> lake.describe("failures")
 
         Raises:
             UnknownNameError: No such view or query.
@@ -54,7 +54,7 @@ class OpenLake(Warehouse):
     def queries(self) -> pd.DataFrame:
         """The named queries: what each answers, and its parameters; ``describe(name)`` explains those.
 
-        >>> lake.queries()                                                  # doctest: +SKIP
+        >>> lake.queries()
         """
         from analytics.reports.explore.results import list_names
 
@@ -79,7 +79,7 @@ class OpenLake(Warehouse):
             show_users: Show user ids.
             versus: Another version of the strategy, to run on the same inputs.
 
-        >>> lake.explain("3f885dde", versus=2)                              # doctest: +SKIP
+        >>> lake.explain("3f885dde", versus=2)
 
         Raises:
             UsageError: Several runs have such an id.
@@ -131,8 +131,8 @@ def open_lake(
         realm: Only this tenant, or these; every view then holds nothing else. ``None`` is the NULL realm, the default
             (an empty tuple) means all.
 
-    >>> lake = analytics.open_lake()                                        # doctest: +SKIP
-    >>> lake = analytics.open_lake("demo/lake", realm="acme-cycling")       # doctest: +SKIP
+    >>> lake = analytics.open_lake()
+    >>> lake = analytics.open_lake("demo/lake", realm="acme-cycling")
 
     Raises:
         LakeError: There is no lake in that folder.
