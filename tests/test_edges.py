@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import subprocess
 import sys
 import time
@@ -42,6 +45,25 @@ def test_whoever_closes_or_leaves_the_output_sees_no_traceback_and_no_failed_che
     command = f"{sys.executable} -c 'from analytics.cli import main; raise SystemExit(main([\"--help\"]))'"
     done = subprocess.run(["bash", "-c", shell.format(command)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_an_old_encoding_lacks_is_escaped_and_a_file_is_utf8_all_the_same(encoding, lake, monkeypatch):
+    """Answers and a page of help in the locale of a cron job: none is a fault of the program, and JSON stays JSON."""
+    query = ["query", "select chr(233) || chr(8364) || chr(128512) as v", "--all-realms", "--lake", str(lake.root)]
+
+    def out(*words: str) -> bytes:
+        with io.TextIOWrapper(io.BytesIO(), encoding=encoding) as stream:
+            monkeypatch.setattr(sys, "stdout", stream)
+            with contextlib.suppress(SystemExit):  # as argparse ends a page of help
+                assert cli.main(list(words)) == 0
+            stream.flush()
+            return stream.buffer.getvalue()
+
+    assert out(*query, "--format", "csv").decode() == "v\né€😀\n"
+    assert json.loads(out(*query, "--format", "json").decode("ascii")) == [{"v": "é€😀"}]
+    assert b"\\u20ac\\U0001f600" in out(*query)
+    assert b"7d \\u2026" in out("audit", "--help")
 
 
 @pytest.mark.parametrize("error", [MemoryError(), AssertionError(), RuntimeError("planted")])

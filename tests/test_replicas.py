@@ -98,3 +98,28 @@ def test_an_answer_to_a_function_has_the_name_that_was_asked_for():
     add_answer(samples, told, "a server", RUNS)
     [found] = samples.series(RUNS)
     assert len(found.times) == len(ONE)
+
+
+@pytest.mark.parametrize(
+    ("odd", "is_restart"),
+    [
+        ({200: 8387.0}, False),  # one sample of a server that lags, by 13
+        ({n: 7987.0 + 2 * n for n in range(200, 400)}, False),  # and all from then on
+        ({n: 7987.0 + 2 * n for n in range(5, 400, 30)}, False),
+        (
+            {200: 42.0, **{n: 2.0 * (n - 200) for n in range(202, 400)}},
+            False,
+        ),  # one server saw a restart before the other
+        ({n: 2.0 * (n - 200) for n in range(200, 400)}, True),
+    ],
+)
+def test_a_fall_that_is_no_restart_does_not_count_everything_again(tmp_path, odd, is_restart):
+    points = [(t, odd.get(n, value)) for n, (t, value) in enumerate(steady(*SPAN, 2, 8000))]
+    found = read_data(tmp_path, [(RUNS, labels(), points)])
+    assert sum(hourly(found).values()) == pytest.approx(720, abs=15)
+    assert any("which no restart does" in word for word in found.missing) != is_restart
+
+
+def test_an_answer_that_is_partial_is_said_to_be(tmp_path):
+    found = read_text(tmp_path, json.dumps(answer([(RUNS, labels(), ONE)]) | {"isPartial": True}))
+    assert any("the answer is partial" in word for word in found.missing)

@@ -60,6 +60,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         (errors.UndefinedTable("relation does not exist"), False, "PostgreSQL: relation"),
         (errors.IdleInTransactionSessionTimeout("x"), False, "idle"),
         (errors.DiskFull("could not write"), False, "disk is full"),
+        (errors.DataCorrupted("missing chunk number 0 for toast value 16546"), False, "cannot read its own data"),
     ],
 )
 def test_an_error_is_explained(error: psycopg.Error, is_transient: bool, says: str) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import io
 import json
 import logging
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -183,21 +185,40 @@ def discard(stream: TextIO) -> None:
 
 
 def own_streams() -> None:
-    """Have something at 0, 1 and 2: what is opened first would get their numbers, and be written over by whoever prints there."""
+    """Have something at 0, 1 and 2: what is opened first would get their numbers, and be written over by whoever prints there.
+
+    What the encoding of the last two lacks (a cron job's may be ASCII) is escaped rather than the end of the command.
+    """
     while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STREAM:
         os.set_inheritable(number, True)
     os.close(number)
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def put_json(value: Any) -> None:
     """Data for programs, on stdout. NaN and infinities have no JSON: they become null.
 
-    Control and bidi characters are written as JSON's escapes: the same value, and safe to look at.
+    Control and bidi characters are written as JSON's escapes: the same value, and safe to look at. So is what is not in stdout's
+    encoding.
     """
-    print(as_json(plain_value(value)))
+    text = as_json(plain_value(value))
+    print(
+        text
+        if _in_encoding(text, sys.stdout) == text
+        else re.sub(r"[^\x00-\x7f]", lambda m: json.dumps(m[0])[1:-1], text)
+    )
+
+
+def utf8(stream: TextIO) -> TextIO:
+    """The stream for a file's content: UTF-8 wherever it goes, for whoever reads it later knows nothing of a cron job's locale."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="strict")
+    return stream
 
 
 def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -28,6 +28,7 @@ from analytics.cli.output import (
     put_json,
     put_table,
     say,
+    utf8,
     write_parquet,
 )
 from analytics.cli.realms import open_in_sight
@@ -206,7 +207,11 @@ def _write(answer: Any, options: argparse.Namespace) -> None:
     except duckdb.Error as error:
         raise QueryError(f"DuckDB: {error}") from error
     if options.format == "csv":
-        with options.out.open("w", newline="", encoding="utf-8") if options.out else nullcontext(sys.stdout) as target:
+        with (
+            options.out.open("w", newline="", encoding="utf-8")
+            if options.out
+            else nullcontext(utf8(sys.stdout)) as target
+        ):
             changed = put_csv(columns, rows, target, raw=options.raw)
         if changed:
             are = "text begins" if changed == 1 else "texts begin"

@@ -48,7 +48,15 @@ _UNREACHABLE = _Meaning(
 )
 _REFUSED = _Meaning("the server does not let us in", _UNREACHABLE.hint, kind=SourceUnavailableError)
 
+_DAMAGED = _Meaning(
+    "the server cannot read its own data: a page of the table, of its long values or of an index is damaged",
+    "extract one day at a time (--since, --until) to see which it is, and have the others; the server's log and its extension "
+    "amcheck say what to mend there",
+)
+
 _BY_STATE = {
+    "XX001": _DAMAGED,
+    "XX002": _DAMAGED,
     "57P01": _Meaning("the server shut down, or an administrator ended this session", _SERVER_LOG, is_transient=True),
     "57P02": _Meaning("the server crashed and recovers", _SERVER_LOG, is_transient=True),
     "57P03": _STARTING,

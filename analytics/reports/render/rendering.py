@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from analytics import errors
 from analytics.config import Settings
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.findings.receipt.find_run import days_around
@@ -54,6 +55,10 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
+_ENDED = (
+    "mostly because memory ran out: the system's log tells (journalctl -k); take a shorter window or one tenant, or give the job "
+    "more memory"
+)
 _BUILDERS: Mapping[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
 
 
@@ -336,9 +341,13 @@ def _execute(
     except (PapermillExecutionError, DeadKernelError) as error:
         if executed.is_file():
             leak_gate.clean(executed, forbidden, target)
-        said = (error.evalue or error.ename) if isinstance(error, PapermillExecutionError) else named(error)
-        said = leak_gate.clean_text(said, forbidden)
-        where = f"cell {error.exec_count}" if isinstance(error, PapermillExecutionError) else "the kernel"
-        raise ReportError(f"the notebook failed in {where}: {said}") from None
+        if isinstance(error, DeadKernelError):
+            raise ReportError(f"the notebook's kernel was ended from outside ({named(error)})", hint=_ENDED) from None
+        # Our own errors are sentences; of others ("3", "'points'") the class says more than the words.
+        is_ours = bool(error.evalue) and hasattr(errors, error.ename)
+        said = error.evalue if is_ours else ": ".join(filter(None, (error.ename, error.evalue)))
+        raise ReportError(
+            f"the notebook failed in cell {error.exec_count}: {leak_gate.clean_text(said, forbidden)}"
+        ) from None
     leak_gate.clean(executed, forbidden, target)
     return executed

@@ -30,6 +30,7 @@ from analytics.source.counters.increase import (
 )
 from analytics.source.counters.prometheus_api import address, read_server
 from analytics.source.counters.series import DROPPED, EXPORT_HINT, RUNS, STARTED
+from analytics.source.counters.setbacks import without_setbacks
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -136,13 +137,16 @@ def _counters(samples: Samples, window: Window) -> Counters:
     births = Births.among([*runs, *dropped] if samples.is_one_window else runs, started, hours)
     births_of_drops = births if samples.is_one_window else Births.among(dropped, started, hours)
     table: dict[tuple[str, str, str], Growth] = {}
+    setbacks = Counter[str]()
     for one in runs:
         realm, kind, status = (_own(one.labels, name) for name in OWN_LABELS)
         key = (realm, kind, status)
-        grown = growth(one, births.of(one), hours)
+        mended, count = without_setbacks(one)
+        setbacks[process_name(one.labels)] += count
+        grown = growth(mended, births.of(one), hours)
         table[key] = table[key] + grown if key in table else grown
     assumed = dict(births.assumed)  # before the other counter adds to it
-    drops = [growth(one, births_of_drops.of(one), hours) for one in dropped]
+    drops = [growth(without_setbacks(one)[0], births_of_drops.of(one), hours) for one in dropped]
     known_drops = is_known if samples.is_one_window else hours.covered((s.times[0], s.times[-1]) for s in dropped) > 0
     return Counters(
         samples.where,
@@ -157,6 +161,7 @@ def _counters(samples: Samples, window: Window) -> Counters:
             *_late([births, births_of_drops]),
             *_assumed(assumed, sum(float(grown.amount.sum()) for grown in table.values())),
             *replicas.sentences,
+            *_set_back(+setbacks),
             *_odd_series(runs, replicas),
             *_absent(dropped),
             *(f"the server warns: {warning}" for warning in samples.warnings),
@@ -273,6 +278,16 @@ def _assumed(first_values: dict[str, float], total: float) -> list[str]:
     ]
 
 
+def _set_back(falls: Counter[str]) -> list[str]:
+    if not falls:
+        return []
+    times = "once" if falls.total() == 1 else f"{falls.total():,} times"
+    return [
+        f"the counters of {_some(sorted(falls))} fell {times} and went on from where they had been, which no restart does: "
+        "two servers may have answered by turns. No run is counted again"
+    ]
+
+
 def _odd_series(runs: list[Series], found: Replicas) -> list[str]:
     sentences = []
     # Worker processes that share an address answer scrapes by turns, and every turn to a lower count looks like a restart.
@@ -283,7 +298,7 @@ def _odd_series(runs: list[Series], found: Replicas) -> list[str]:
     if falls:
         sentences.append(
             f"the counters of {_some(sorted(falls))} fell {falls.total()} times: several worker processes may answer at one "
-            "address, and then totals are far too high; set PROMETHEUS_MULTIPROC_DIR for the engine"
+            "address, and then totals are wrong, mostly far too high; set PROMETHEUS_MULTIPROC_DIR for the engine"
         )
     told = {name for way in found.labels for name in way}
     if replicas := sorted(

@@ -153,6 +153,10 @@ def add_answer(samples: Samples, answer: Any, place: str, name: str | None = Non
         case {"data": data}:
             for words in (answer.get("warnings"), answer.get("infos")):
                 samples.warnings += [plain(word) for word in words if isinstance(word, str)] if words else []
+            if answer.get("isPartial") is True:  # VictoriaMetrics' word for it; Thanos and Mimir warn
+                samples.warnings.append(
+                    "the answer is partial, for not all that store it did answer: totals are lower bounds"
+                )
             add_answer(samples, data, place, name)
         case {"resultType": "matrix", "result": list() as result}:
             samples.answer_count += 1
