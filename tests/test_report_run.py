@@ -257,7 +257,7 @@ def test_a_process_that_dies_or_hangs_is_a_failure_and_not_the_end(small: Lake, 
     # Only its own process, and not whoever adopts it when that is gone.
     dies = """import os, signal, time
 from pathlib import Path
-while realm != "acme" or b"report_worker" not in Path(f"/proc/{os.getppid()}/cmdline").read_bytes():
+while realm != "acme" or b"schedule.worker" not in Path(f"/proc/{os.getppid()}/cmdline").read_bytes():
     time.sleep(0.1)
 os.kill(os.getppid(), signal.SIGKILL)"""
     definition = nightly(notebook(tmp_path, dies), catch_up_days=1, timeout_minutes=0.2)
