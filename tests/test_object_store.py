@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
+from botocore.exceptions import ClientError
 
 import analytics
 from analytics.cli import main
@@ -31,6 +32,7 @@ from analytics.lake.paths import realm_directory
 from analytics.model import Partition
 from analytics.operations.erase import erase
 from analytics.storage import Bucket, ObjectPath, break_lease, bucket, holder, lease, place
+from analytics.storage.errors import failure
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
@@ -474,6 +476,12 @@ def test_what_the_store_refuses_is_said_in_words(
     assert words in said
     assert "Traceback" not in said
     assert len(said.splitlines()) >= 2  # what to do
+
+
+@pytest.mark.parametrize("code", ["InvalidArgument", "XAmzContentSHA256Mismatch", "NotImplemented"])
+def test_a_store_that_does_not_know_the_newer_checksums_is_told_how_to_do_without(code: str) -> None:
+    said = failure(ClientError({"Error": {"Code": code, "Message": "as planned"}}, "PutObject"), "s3://lakes/x")
+    assert "AWS_REQUEST_CHECKSUM_CALCULATION=when_required" in said.hint
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

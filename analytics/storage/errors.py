@@ -34,6 +34,9 @@ _AWAY = (
 )
 _BUSY = ("SlowDown", "503", "500", "InternalError", "ServiceUnavailable", "RequestTimeout")
 _UNKNOWN_CONDITION = ("NotImplemented", "501")
+_UNKNOWN_CHECKSUM = ("InvalidArgument", "XAmzContentSHA256Mismatch", "MissingContentMD5", "InvalidRequest", "BadDigest")
+_PLAIN = "AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
+"""Stores that are not Amazon's may know neither the checksums that its libraries send since 2025 nor a word for that."""
 
 
 def failure(error: BaseException, url: str) -> LakeError:
@@ -54,7 +57,11 @@ def failure(error: BaseException, url: str) -> LakeError:
         hint = "allow s3:ListBucket on the bucket and s3:GetObject on the prefix, and to write s3:PutObject and s3:DeleteObject"
     elif codes & {*_UNKNOWN_CONDITION}:
         what = "the store knows no conditional writes"
-        hint = "keep the lake in a store that does (If-None-Match and If-Match on PUT), or on a file system"
+        hint = f"if it is the newer checksums that it does not know, set {_PLAIN}; else keep the lake in a store that does "
+        hint += "(If-None-Match and If-Match on PUT), or on a file system"
+    elif codes & {*_UNKNOWN_CHECKSUM}:
+        what = "the store does not take what was sent"
+        hint = f"if it is not Amazon's, it may not know the newer checksums: set {_PLAIN}"
     elif codes & {*_AWAY}:
         what = "the store cannot be reached"
         hint = "see AWS_ENDPOINT_URL, the region and the network; run again then: what was finished stays, no other was touched"

@@ -153,7 +153,7 @@ def _try(handle: TextIO, root: Path) -> bool:
         if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
             raise LakeError(
                 f"the file system of the lake {root} has no locks ({error.strerror}), so two runs could not be kept apart",
-                hint="put the lake on a local disk, or mount the network file system with locking",
+                hint="put it on a local disk, or mount the network file system with locking",
                 path=str(root),
             ) from error
         raise disk.failure(error, root) from error

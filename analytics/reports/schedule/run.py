@@ -165,7 +165,9 @@ def _hold(folder: Path, wait_seconds: float) -> Iterator[lock.Held]:
                 **error.facts,
             ) from None
         except LakeError as error:
-            raise ReportError(f"the folder of reports {folder} cannot be written", hint=error.hint) from None
+            why = getattr(error.__cause__, "strerror", None)
+            said = f"the folder of reports {folder} cannot be written" + (f" and locked: {why}" if why else "")
+            raise ReportError(said, hint=error.hint) from None
         yield held
 
 
