@@ -60,6 +60,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         (errors.UndefinedTable("relation does not exist"), False, "PostgreSQL: relation"),
         (errors.IdleInTransactionSessionTimeout("x"), False, "idle"),
         (errors.DiskFull("could not write"), False, "disk is full"),
+        (errors.CharacterNotInRepertoire('invalid byte sequence for encoding "UTF8": 0xf6'), False, "takes any bytes"),
         (errors.DataCorrupted("missing chunk number 0 for toast value 16546"), False, "cannot read its own data"),
     ],
 )
