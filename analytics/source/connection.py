@@ -57,8 +57,8 @@ _DAMAGED = _Meaning(
 _BY_STATE = {
     "22021": _Meaning(
         "a text at the server is not in its database's encoding: one of SQL_ASCII takes any bytes",
-        "mend such texts there, or have a database in UTF8; extract one day at a time (--since, --until) to see which it is, and have "
-        "the others",
+        "mend such texts there, or have a database in UTF8; extract one day at a time (--since, --until) to see which it is, and "
+        "have the others",
     ),
     "XX001": _DAMAGED,
     "XX002": _DAMAGED,
