@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from analytics.config import PATIENCE, RETRIES
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
@@ -17,8 +19,8 @@ from analytics.extraction.day_files import Gathering
 from analytics.extraction.duplicates import Duplicates, finish_the_last
 from analytics.extraction.plan import Plan, compare
 from analytics.extraction.plan import notes as file_notes
-from analytics.extraction.privacy import prepare
 from analytics.extraction.privacy.policy import Policy
+from analytics.extraction.privacy.prepare import Admission, prepare
 from analytics.extraction.privacy.row_filter import protected
 from analytics.extraction.transfer import Progress, Transfer, timed
 from analytics.lake import definitions, foreign_files, program_files, source_identity
@@ -258,96 +260,22 @@ class _Run:
 
     def attempt(self, opening: Source) -> ExtractResult:
         """Make the lake equal to one snapshot of the source."""
-        lake, window, chosen, seconds = self._lake, self._window, self._chosen, self.seconds
+        lake, seconds = self._lake, self.seconds
         with contextlib.ExitStack() as stack:
             with timed(seconds, "connect"):
                 source = stack.enter_context(opening)
                 identity = source.identity()
-            self._say(source_identity.check(lake, identity, accept=self._accept_source))
-            self._say(clocks.sentences(source))
-            if gone := program_files.lost(lake):
-                self._say([f"{program_files.words(gone)}: {program_files.REPAIR}"])
+            self._look_first(source, identity)
             workspace = stack.enter_context(lake.workspace())
-            finish_the_last(lake, workspace)
-            with timed(seconds, "people"):
-                admitted = prepare.prepare(
-                    *(lake, source, self._policy, window, chosen, workspace), accept_key=self._accept_key
-                )
-            self._say([*admitted.notes])
-            with timed(seconds, "erased"):
-                self._say(resurfaced.take_out(lake, self._policy.key, workspace))
-            with timed(seconds, "fingerprint"):
-                found = source.fingerprints(window, chosen)
-            self._refuse_strangers(source, {partition.realm for partition in found})
-            here = foreign_files.present(lake, [*window.days, None])
-            plan = compare(
-                *(lake, window, chosen, found, self._rates),
-                force=self._force,
-                allow_shrink=self._allow_shrink,
-                sizes=here.places,
-                treatment=self._policy.treatment,
-                ids=source.transaction_ids(),
-                is_standby=source.horizon.is_standby,
-            )
-            self._say(
-                [
-                    f"{count} partitions are read again in which nothing seems to differ, because transaction ids may hide a "
-                    f"change: {why}; days outside this run are, when one covers them"
-                    for why, count in plan.repeated.items()
-                ]
-            )
-            plan = self._without_settled(plan)
-            _log.info("%s: %d partitions differ, %d are as they were", window, len(plan.changed), len(plan.same))
-            if plan.changed:
-                with timed(seconds, "fingerprint"):
-                    source.refuse_ids_twice(window, chosen)
-            self._say(foreign_files.set_aside(lake, plan.records, here))
-            day_files.sweep(lake)
+            admitted = self._admit(source, workspace)
+            plan = self._compared(source)
             wanted = day_files.worthwhile(plan, source.horizon.until)
             gathering = stack.enter_context(contextlib.closing(Gathering(workspace, wanted)))
-
-            def transfer_of(part: Plan) -> Transfer:
-                return Transfer(
-                    source,
-                    lake,
-                    workspace,
-                    part,
-                    rates=self._rates,
-                    people=admitted.people,
-                    allow_shrink=self._allow_shrink,
-                    jobs=self._jobs,
-                    progress=self._progress,
-                    gather=gathering.add,
-                )
-
-            transfer = transfer_of(plan)
-            book = Bookkeeper(lake, window, chosen, plan, source.horizon, identity)
-            duplicates = Duplicates(lake, plan, window, workspace)
-            self._without = {}  # an earlier attempt's are settled
-            taken_out: set[date | None] = set()
-            try:
-                # Chunk by chunk, so that a run that dies half-way has not worked for nothing.
-                with timed(seconds, "transfer"):
-                    for days in transfer.chunks():
-                        # Before the days are recorded: after a kill in between they differ still, and are looked at again.
-                        with timed(seconds, "duplicates"):
-                            taken_out |= self._once(duplicates, transfer, days)
-                        book.record(days, {**transfer.settled, **self._without})
-                        day_files.write(lake, days, plan.records, gathering, workspace)
-            finally:
-                self._keep(transfer)
-            settled = {**transfer.settled, **self._without}
+            book = Bookkeeper(lake, self._window, self._chosen, plan, source.horizon, identity)
+            settled, taken_out = self._transferred(source, admitted, plan, book, gathering, workspace)
             with timed(seconds, "definitions"):
-                read = admitted.definitions
-                if not isinstance(read, str):
-                    written = definitions.write(
-                        *(lake, read, workspace, functools.partial(protected, admitted.people)),
-                        unread=source.unread_of_programs.names,
-                        used=self._strategies,
-                    )
-                    self._say(written.notes())
-                    program_files.remember(lake)
-            book.record([*window.days, None], settled)
+                self._write_definitions(source, admitted, workspace)
+            book.record([*self._window.days, None], settled)
             self._say(file_notes(plan, settled))
             source_identity.remember(lake, identity)
             with timed(seconds, "day_files"):
@@ -355,12 +283,115 @@ class _Run:
                 day_files.write(lake, [*recorded, *(taken_out - set(plan.records))], plan.records, gathering, workspace)
             with timed(seconds, "erased"):
                 self._say(resurfaced.take_out(lake, self._policy.key, workspace, self._written()))
+        return self._result(source, plan, book, admitted.definitions)
+
+    def _look_first(self, source: Source, identity: dict[str, str]) -> None:
+        """Whether it is the lake's source, and what a person should know before anything is read."""
+        self._say(source_identity.check(self._lake, identity, accept=self._accept_source))
+        self._say(clocks.sentences(source))
+        if gone := program_files.lost(self._lake):
+            self._say([f"{program_files.words(gone)}: {program_files.REPAIR}"])
+
+    def _admit(self, source: Source, workspace: Path) -> Admission:
+        """What may come in; what a killed run left is finished, and who was erased is taken out of files put back."""
+        finish_the_last(self._lake, workspace)
+        with timed(self.seconds, "people"):
+            admitted = prepare(
+                *(self._lake, source, self._policy, self._window, self._chosen, workspace), accept_key=self._accept_key
+            )
+        self._say([*admitted.notes])
+        with timed(self.seconds, "erased"):
+            self._say(resurfaced.take_out(self._lake, self._policy.key, workspace))
+        return admitted
+
+    def _compared(self, source: Source) -> Plan:
+        """What differs between source and lake; files of others are out of the way."""
+        lake, window, chosen = self._lake, self._window, self._chosen
+        with timed(self.seconds, "fingerprint"):
+            found = source.fingerprints(window, chosen)
+        self._refuse_strangers(source, {partition.realm for partition in found})
+        here = foreign_files.present(lake, [*window.days, None])
+        plan = compare(
+            *(lake, window, chosen, found, self._rates),
+            force=self._force,
+            allow_shrink=self._allow_shrink,
+            sizes=here.places,
+            treatment=self._policy.treatment,
+            ids=source.transaction_ids(),
+            is_standby=source.horizon.is_standby,
+        )
+        self._say(
+            [
+                f"{count} partitions are read again in which nothing seems to differ, because transaction ids may hide a "
+                f"change: {why}; days outside this run are, when one covers them"
+                for why, count in plan.repeated.items()
+            ]
+        )
+        plan = self._without_settled(plan)
+        _log.info("%s: %d partitions differ, %d are as they were", window, len(plan.changed), len(plan.same))
+        if plan.changed:
+            with timed(self.seconds, "fingerprint"):
+                source.refuse_ids_twice(window, chosen)
+        self._say(foreign_files.set_aside(lake, plan.records, here))
+        day_files.sweep(lake)
+        return plan
+
+    def _transferred(
+        self,
+        source: Source,
+        admitted: Admission,
+        plan: Plan,
+        book: Bookkeeper,
+        gathering: Gathering,
+        workspace: Path,
+    ) -> tuple[dict[Partition, PartitionInfo | None], set[date | None]]:
+        """Read and replace what differs: what became of each partition, and the days that lost runs to other places."""
+        transfer = Transfer(
+            source,
+            self._lake,
+            workspace,
+            plan,
+            rates=self._rates,
+            people=admitted.people,
+            allow_shrink=self._allow_shrink,
+            jobs=self._jobs,
+            progress=self._progress,
+            gather=gathering.add,
+        )
+        duplicates = Duplicates(self._lake, plan, self._window, workspace)
+        self._without = {}  # an earlier attempt's are settled
+        taken_out: set[date | None] = set()
+        try:
+            # Chunk by chunk, so that a run that dies half-way has not worked for nothing.
+            with timed(self.seconds, "transfer"):
+                for days in transfer.chunks():
+                    # Before the days are recorded: after a kill in between they differ still, and are looked at again.
+                    with timed(self.seconds, "duplicates"):
+                        taken_out |= self._once(duplicates, transfer, days)
+                    book.record(days, {**transfer.settled, **self._without})
+                    day_files.write(self._lake, days, plan.records, gathering, workspace)
+        finally:
+            self._keep(transfer)
+        return {**transfer.settled, **self._without}, taken_out
+
+    def _write_definitions(self, source: Source, admitted: Admission, workspace: Path) -> None:
+        if isinstance(admitted.definitions, str):
+            return  # why they could not be read, in words
+        written = definitions.write(
+            *(self._lake, admitted.definitions, workspace, functools.partial(protected, admitted.people)),
+            unread=source.unread_of_programs.names,
+            used=self._strategies,
+        )
+        self._say(written.notes())
+        program_files.remember(self._lake)
+
+    def _result(self, source: Source, plan: Plan, book: Bookkeeper, read: list[dict[str, Any]] | str) -> ExtractResult:
         same = {partition: info for partition, info in plan.same.items() if partition not in self.settled}
         looked_at = same | self._written()
         defaulted = [p for p in looked_at if self._rates.is_defaulted(p.realm, p.day)]
         steps = [step for info in looked_at.values() for step in info.sample_rates]
         return ExtractResult(
-            window=window,
+            window=self._window,
             written=list(self._written().values()),
             unchanged=len(same),
             kept=self._kept,
@@ -379,7 +410,7 @@ class _Run:
                 *book.notes(),
                 *self._notes(source),
             ],
-            seconds=seconds,
+            seconds=self.seconds,
             removed=sum(info is None for info in self.settled.values()),
         )
 
