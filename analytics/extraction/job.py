@@ -282,7 +282,8 @@ class _Run:
                 recorded = [day for day in plan.records if plan.records[day]]
                 day_files.write(lake, [*recorded, *(taken_out - set(plan.records))], plan.records, gathering, workspace)
             with timed(seconds, "erased"):
-                self._say(resurfaced.take_out(lake, self._policy.key, workspace, self._written()))
+                changed = {*self._written(), *self._taken}
+                self._say(resurfaced.take_out(lake, self._policy.key, workspace, changed))
         return self._result(source, plan, book, admitted.definitions)
 
     def _look_first(self, source: Source, identity: dict[str, str]) -> None:

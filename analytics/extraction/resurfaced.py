@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -64,14 +65,17 @@ class Held:
     repair: str
 
 
-def take_out(lake: Lake, key: PseudonymKey | None, workspace: Path, written: Collection[Partition] = ()) -> list[str]:
+def take_out(
+    lake: Lake, key: PseudonymKey | None, workspace: Path, written: Collection[Partition] | None = None
+) -> list[str]:
     """Search every file that the ledger does not know as searched, and take erased people out; only under the lock.
 
     Args:
         lake: All of it, whatever is extracted.
         key: The configured pseudonym key.
         workspace: Folder for files on their way.
-        written: Partitions whose files this run has made.
+        written: Partitions whose files this run has made, of rows without them, after it has searched the lake: then these are
+            remembered, and only programs are searched, for nothing else has changed.
 
     Returns:
         What a person should know, in sentences.
@@ -88,14 +92,14 @@ def take_out(lake: Lake, key: PseudonymKey | None, workspace: Path, written: Col
         lake.write_text(lake.root / tombstones.LEDGER, tombstones.searched_json(stones, {}))
         return []
     _finish_the_last(lake)
-    before = tombstones.searched(lake.root)
-    made = {lake.name("executions", partition) for partition in written}
     search, people = _Search(lake, gone, stones), People(Policy(), gone, KnownIds({}))
     infos: dict[str, PartitionInfo] = {}
     taken: list[str] = []
     left: list[str] = []
-    for name in search.unknown():
-        if name in made:
+    made = None if written is None else {lake.name("executions", partition) for partition in written}
+    marks = search.marks(made)
+    for name in search.unknown(marks):
+        if made and name in made:
             continue
         realm, holds = search.look(name)
         if holds is None:
@@ -113,9 +117,7 @@ def take_out(lake: Lake, key: PseudonymKey | None, workspace: Path, written: Col
             taken.append(name)
             if search.look(name)[1]:
                 left.append(name)
-    files = {search.relative(name): mark for name, mark in search.marks().items() if name not in left}
-    if before != ([stone.name for stone in sorted(stones, key=lambda s: s.name)], files):
-        lake.write_text(lake.root / tombstones.LEDGER, tombstones.searched_json(stones, files))
+    search.remember(stones, search.marks(made) if taken else marks, left, is_all=made is None)
     notes = []
     if taken:
         notes.append(
@@ -141,7 +143,7 @@ def held(lake: Lake, key: PseudonymKey | None, realms: Sequence[str | None] | No
         if not stones:
             return
         search = _Search(lake, None, stones)
-        unknown = search.unknown(realms)
+        unknown = search.unknown(search.marks(), realms)
     except LakeError as error:
         yield Held(tombstones.FOLDER, str(error), error.hint or "")
         return
@@ -170,27 +172,51 @@ class _Search:
 
     def __init__(self, lake: Lake, gone: Erased | None, stones: Sequence[Tombstone]) -> None:
         self._lake, self.erased = lake, gone
-        listed, files = tombstones.searched(lake.root)
-        self._known = files if set(listed) == {stone.name for stone in stones} else {}
+        self._root = f"{lake.root}/"
+        self._listed, self._files = tombstones.searched(lake.root)
+        self._known = self._files if set(self._listed) == {stone.name for stone in stones} else {}
         self._seen: dict[tuple[str | None, str], bool] = {}
 
-    def unknown(self, realms: Sequence[str | None] | None = None) -> list[str]:
+    def unknown(self, marks: Mapping[str, str], realms: Sequence[str | None] | None = None) -> list[str]:
         """Files that the ledger does not know as searched."""
-        found = [name for name, mark in self.marks().items() if self._known.get(self.relative(name)) != mark]
+        found = [name for name, mark in marks.items() if self._known.get(self.relative(name)) != mark]
         if realms is None:
             return found
         folders = {self._lake.realm_path("definitions", realm).parent.name for realm in realms}
         return [name for name in found if self.relative(name).split("/")[1] in folders]
 
-    def marks(self) -> dict[str, str]:
-        """Every file that is searched, and what tells it from another."""
-        tables = ("executions", *REALM_TABLES)
-        names = [n for n in foreign_files.present(self._lake).places if self.relative(n).partition("/")[0] in tables]
-        return {name: mark for name in sorted(names) if (mark := _mark(self._lake.place(name)))}
+    def marks(self, made: Iterable[str] | None = None) -> dict[str, str]:
+        """Files that are searched, and what tells each from another.
+
+        Args:
+            made: Only these of the partitions, beside all programs; every one when not given.
+        """
+        if made is None:
+            names = [*foreign_files.present(self._lake, tables=("executions", *REALM_TABLES)).places]
+        else:
+            names = [*made, *(name for table in REALM_TABLES for name in self._lake.files(table))]
+        return {name: mark for name in sorted(names) if (mark := _mark(self._lake, name))}
+
+    def remember(
+        self, stones: Sequence[Tombstone], marks: Mapping[str, str], left: Collection[str], *, is_all: bool
+    ) -> None:
+        """Write down which files were searched, where that has changed; only under the lock.
+
+        Args:
+            stones: Whom for.
+            marks: As ``marks`` gives them.
+            left: Those that still hold somebody, or may.
+            is_all: Whether they are all that there are; if not, what is known of the others stays.
+        """
+        unfinished = frozenset(left)
+        searched = {self.relative(name): mark for name, mark in marks.items() if name not in unfinished}
+        files = searched if is_all else {**self._known, **searched}
+        if (self._listed, self._files) != (sorted(stone.name for stone in stones), files):
+            self._lake.write_text(self._lake.root / tombstones.LEDGER, tombstones.searched_json(stones, files))
 
     def relative(self, name: str) -> str:
-        """A file's path in the lake."""
-        return foreign_files.inside(self._lake, self._lake.place(name)).as_posix()
+        """A file's path in the lake; as text, for tens of thousands of them."""
+        return name.removeprefix(self._root)
 
     def look(self, name: str) -> tuple[str | None, bool | None]:
         """A file's tenant, and whether it holds somebody; ``None`` where it cannot be read."""
@@ -231,16 +257,17 @@ class _Search:
         return seen
 
 
-def _mark(path: LakePath) -> str | None:
+def _mark(lake: Lake, name: str) -> str | None:
     """What tells a file from every other that may come to lie there."""
     try:
-        about = path.stat()
+        if isinstance(lake.root, ObjectPath):
+            about = lake.place(name).stat()
+            return f"{about.st_size}-{about.st_ino}"
+        # A copy can be given an old time of change; when the inode was changed is the system's own.
+        here = os.stat(name)  # noqa: PTH116
+        return f"{here.st_size}-{here.st_ino}-{here.st_ctime_ns}"
     except FileNotFoundError:
         return None
-    if isinstance(path, ObjectPath):
-        return f"{about.st_size}-{about.st_ino}"
-    # A copy can be given an old time of change; when the inode was changed is the system's own.
-    return f"{about.st_size}-{about.st_ino}-{path.stat().st_ctime_ns}"
 
 
 def _infos(lake: Lake) -> dict[str, PartitionInfo]:

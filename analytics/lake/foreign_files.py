@@ -23,6 +23,7 @@ from analytics.storage import LakePath, ObjectPath, disk, readable
 
 FOLDER = ".set-aside"
 DAY_TABLES = ("executions", "node_days")
+TABLES = (*DAY_TABLES, *REALM_TABLES)
 
 _KEY_COLUMNS = {
     "executions": {"execution_id", "realm_id", "created_at", "trace", "sample_weight"},
@@ -65,12 +66,13 @@ class Present:
     strays: list[str]
 
 
-def present(lake: Lake, days: Iterable[date | None] | None = None) -> Present:
+def present(lake: Lake, days: Iterable[date | None] | None = None, *, tables: Sequence[str] = TABLES) -> Present:
     """Look into every folder once.
 
     Args:
         lake: Where.
         days: Only the folders of these; of all when not given.
+        tables: Whose folders.
 
     Raises:
         LakeError: The disk refused.
@@ -79,7 +81,8 @@ def present(lake: Lake, days: Iterable[date | None] | None = None) -> Present:
     try:
         wanted = None if days is None else {day_directory(day) for day in days}
         root = lake.root
-        for name, size in _walk_bucket(root, wanted) if isinstance(root, ObjectPath) else _walk(root, wanted):
+        walk = _walk_bucket(root, wanted, tables) if isinstance(root, ObjectPath) else _walk(root, wanted, tables)
+        for name, size in walk:
             if size is not None:
                 found.places[name] = size
             else:
@@ -170,9 +173,9 @@ def _sizes(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> dict[
     }
 
 
-def _walk(root: Path, days: set[str] | None) -> Iterator[tuple[str, int | None]]:
+def _walk(root: Path, days: set[str] | None, tables: Sequence[str]) -> Iterator[tuple[str, int | None]]:
     """What a glob would read, and its size where it lies where a partition's file may lie."""
-    for table in (*DAY_TABLES, *REALM_TABLES):
+    for table in tables:
         for realm in _entries(root / table):
             if not is_realm_directory(realm.name) or not realm.is_dir(follow_symlinks=False):
                 yield from _strays(realm)
@@ -191,9 +194,9 @@ def _walk(root: Path, days: set[str] | None) -> Iterator[tuple[str, int | None]]
                     yield from _strays(entry)
 
 
-def _walk_bucket(root: ObjectPath, days: set[str] | None) -> Iterator[tuple[str, int | None]]:
+def _walk_bucket(root: ObjectPath, days: set[str] | None, tables: Sequence[str]) -> Iterator[tuple[str, int | None]]:
     """The same of a bucket, which has no folders."""
-    for table in (*DAY_TABLES, *REALM_TABLES):
+    for table in tables:
         for key, entry in root.bucket.below(table):
             _, realm, *rest = key.split("/")
             is_in_day = (

@@ -92,7 +92,10 @@ def prepare(
 
 
 def _remember(lake: Lake, policy: Policy, keys: Keys, workspace: Path) -> list[str]:
-    """Write the policy into the lake where it is a new one."""
+    """Write the policy into the lake where it is a new one.
+
+    Also where it is to do nothing: of a lake that does not say so the whole ledger would be asked, each time.
+    """
     path, old = lake.root / FILE, keys.file
     before = old.keys_before if old.key_id in ("", policy.key_id) else {*(old.keys_before or ()), old.key_id}
     if old.is_there and old.keys_before is None and before is not None:
@@ -100,9 +103,7 @@ def _remember(lake: Lake, policy: Policy, keys: Keys, workspace: Path) -> list[s
     elif not old.is_there or keys.problem:
         before = {*(before or ()), *keys.used}
     text = policy.to_json(None if before is None else {*before} - {policy.key_id})
-    is_nothing = policy == Policy() and not before
-    present = path.read_bytes() if path.is_file() else text.encode() if is_nothing else b""
-    if text.encode() == present:
+    if path.is_file() and path.read_bytes() == text.encode():
         return []
     staged = workspace / f"{FILE}.tmp"
     staged.write_text(text, encoding="utf-8")
