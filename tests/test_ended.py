@@ -17,7 +17,7 @@ from analytics.config import Settings
 from analytics.errors import ConfigurationError, ReportError
 from analytics.reports.leak_gate import Forbidden
 from analytics.reports.render import kernel, publish_folder
-from analytics.storage import scratch
+from analytics.storage import scratch, signals
 
 if TYPE_CHECKING:
     from analytics.lake.lake import Lake
@@ -86,6 +86,18 @@ def test_a_command_that_is_asked_to_end_in_the_midst_of_a_query_ends_at_once_and
     assert child.returncode == code
     assert time.monotonic() - began < AT_ONCE_SECONDS and "Traceback" not in said
     assert list(tmp_path.glob("*")) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_being_asked_to_end_within_a_destructor_is_not_lost(number: signal.Signals) -> None:
+    class Held:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    with pytest.raises(KeyboardInterrupt), signals.unwinding():
+        Held()
+        time.sleep(AT_ONCE_SECONDS)
+        raise AssertionError("the signal went nowhere")
 
 
 def test_a_user_without_a_home_and_a_system_without_temporary_files_are_no_fault(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -17,6 +18,7 @@ from analytics.storage import scratch
 _ASKED = (signal.SIGTERM, signal.SIGHUP)
 _BLOCKED_SECONDS = 5.0
 """The main thread has not come back by then: it is in the midst of a long query, and Python hands it no signal."""
+_AGAIN_SECONDS = 0.05
 LET_GO_SECONDS = 20.0
 """For letting go. A container is killed thirty seconds after it was asked to end."""
 
@@ -50,6 +52,7 @@ def unwinding() -> Iterator[None]:
     One that is ignored (nohup) stays so, and whoever embeds this package and handles them keeps their way.
     """
     own = [number for number in _ASKED if signal.getsignal(number) is signal.SIG_DFL]
+    hook = sys.unraisablehook
     if threading.current_thread() is not threading.main_thread() or not own:
         yield
         return
@@ -63,12 +66,26 @@ def unwinding() -> Iterator[None]:
             signal.signal(again, signal.SIG_IGN)
         raise Stopped(number)
 
+    def unraised(told: sys.UnraisableHookArgs) -> None:
+        lost = told.exc_value
+        if not isinstance(lost, KeyboardInterrupt):
+            hook(told)
+            return
+        # It fell into a destructor, or what a weak reference calls: what is raised there goes nowhere. Once more, behind it.
+        for again in own:
+            signal.signal(again, stop)
+        number = lost.number if isinstance(lost, Stopped) else signal.SIGINT
+        later = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+        later.daemon = True
+        later.start()
+
     ours, pythons = socket.socketpair()
     pythons.setblocking(False)
     # The number is written when the signal comes, also while the main thread is in no Python code.
     before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
     for number in own:
         signal.signal(number, stop)
+    sys.unraisablehook = unraised
     watcher = threading.Thread(target=_watch, args=(ours, asked, began, over), name="signals", daemon=True)
     watcher.start()
     try:
@@ -80,6 +97,7 @@ def unwinding() -> Iterator[None]:
         raise
     finally:
         over.set()
+        sys.unraisablehook = hook
         signal.set_wakeup_fd(before)
         for number in own:
             signal.signal(number, signal.SIG_DFL)
