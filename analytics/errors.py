@@ -31,6 +31,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import ClassVar
 
+REPAIR = "\n  "
+"""Stands between what happened and its repair, where an error is a text."""
+
 
 class AnalyticsError(Exception):
     """Base of every error raised on purpose.
@@ -57,7 +60,7 @@ class AnalyticsError(Exception):
         raise AttributeError(name)
 
     def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+        return f"{self.message}{REPAIR}{self.hint}" if self.hint else self.message
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this before it prints sixty lines: in a notebook the sentence and its repair are enough, and

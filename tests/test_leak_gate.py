@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import nbformat
 import pytest
+from papermill.exceptions import PapermillExecutionError
 
 from analytics.errors import LakeError, ReportError
 from analytics.reports import leak_gate
@@ -190,7 +191,9 @@ def test_a_report_of_one_tenant_names_no_other_and_none_of_its_runs_and_strategi
 def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategies_are_found(
     table: Table, fresh: Lake, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = {realm: table.insert(realmId=realm, externalUserId=f"{realm}-user-1") for realm in ("acme", "beta-park")}
+    # The report's title is somebody's name, too: who gave it to the report wrote it.
+    tenants = ("acme", "beta-park", "Quartz room")
+    ids = {realm: table.insert(realmId=realm, externalUserId=f"{realm}-user-1") for realm in tenants}
     # Names that another tenant has chosen, and whether they can be told from a report's own words.
     names = {
         "Moonlit marathon": True,
@@ -217,7 +220,7 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
     assert not found('{"family_name": "Harvest"}'), "it has one of this name, too"
 
     planned = rendering.plan(
-        Definition("nightly", "runaway_rules"), tmp_path / "out",
+        Definition("quartz_room", "runaway_rules"), tmp_path / "out",
         {"realm": "acme", "since": "2026-07-07", "until": "2026-07-10", "lake": str(fresh.root)},
     )  # fmt: skip
     secret = ("beta-park", "Moonlit marathon", ids["beta-park"], "acme-user-1")
@@ -236,6 +239,27 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
     page, every = published()
     assert "ReportError: its words are not shown" in page and "strategy-analytics report" in page
     assert not [text for text in ("rule 7", *secret) if text in every]
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "repair"),
+    [
+        ("DamagedFileError", "a.parquet is damaged", "put it back"),
+        ("ValueError", "a.parquet is damaged\n  put it back", ""),
+    ],
+)
+def test_what_repairs_a_failure_in_a_cell_stands_apart_where_this_package_has_said_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, what: str, repair: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise PapermillExecutionError(3, 4, "", kind, "a.parquet is damaged\n  put it back", [])
+
+    monkeypatch.setattr("analytics.reports.render.kernel.execute", fails)
+    with pytest.raises(ReportError) as found:
+        rendering._execute(
+            tmp_path / "a.ipynb", tmp_path / "b.ipynb", {}, tmp_path, Forbidden.of(None, tmp_path, env={})
+        )
+    assert (found.value.message, found.value.hint) == (f"the notebook failed in cell 4: {what}", repair)
 
 
 class Exploding:

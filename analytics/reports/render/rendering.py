@@ -242,7 +242,7 @@ def _forbidden(planned: Plan) -> leak_gate.Forbidden:
         realms=leak_gate.tenants(values, {}),
         show_users=bool(values.get("show_users")),
         notebook=planned.notebook,
-        said=[planned.card.name, planned.target.name, *_said(values)],
+        said=[planned.card.name, planned.card.title, planned.target.name, *_said(values)],
     )
 
 
@@ -343,11 +343,12 @@ def _execute(
             leak_gate.clean(executed, forbidden, target)
         if isinstance(error, DeadKernelError):
             raise ReportError(f"the notebook's kernel was ended from outside ({named(error)})", hint=_ENDED) from None
-        # Our own errors are sentences; of others ("3", "'points'") the class says more than the words.
+        # Our own errors are sentences that say their repair; of others ("3", "'points'") the class says more than the words.
         is_ours = bool(error.evalue) and hasattr(errors, error.ename)
         said = error.evalue if is_ours else ": ".join(filter(None, (error.ename, error.evalue)))
-        raise ReportError(
-            f"the notebook failed in cell {error.exec_count}: {leak_gate.clean_text(said, forbidden)}"
-        ) from None
+        said, repair = leak_gate.clean_text(said, forbidden), ""
+        if is_ours:
+            said, _, repair = said.partition(errors.REPAIR)
+        raise ReportError(f"the notebook failed in cell {error.exec_count}: {said}", hint=repair) from None
     leak_gate.clean(executed, forbidden, target)
     return executed
