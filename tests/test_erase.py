@@ -359,7 +359,23 @@ def test_files_that_were_searched_are_not_read_again(
     path = fresh.root / "executions" / "realm=acme" / "day=2026-07-07" / "part.parquet"
     path.write_bytes(path.read_bytes())  # type: ignore[union-attr]
     people_table.extract(fresh, "2026-07-09")
+    assert read == []
+    path.write_bytes((path.parents[1] / "day=2026-07-08" / "part.parquet").read_bytes())  # type: ignore[union-attr]
+    people_table.extract(fresh, "2026-07-09")
     assert read == [str(path)]
+
+
+def test_a_lake_that_was_copied_is_sound_also_for_who_has_not_its_key(
+    people_table: Table, fresh: Lake, tmp_path: Path
+) -> None:
+    policy = Policy(KEY)
+    people_table.extract(fresh, policy=policy)
+    erase(fresh, ANNA, policy)
+    copy = Lake(shutil.copytree(str(fresh.root), tmp_path / "copy", copy_function=shutil.copyfile))
+    assert passes(fresh) and passes(copy)
+    place = "executions/realm=acme/day=2026-07-07/part.parquet"
+    (copy.root / place).write_bytes((copy.root / place.replace("07-07", "07-08")).read_bytes())
+    assert not passes(copy)
 
 
 def test_a_taking_out_that_is_killed_before_the_ledger_is_written_is_finished_by_the_next(

@@ -1,13 +1,15 @@
 """Erased people whose rows or ids are in the lake again: found in files that the ledger does not know as searched, and taken out.
 
 A backup that is put back, or an older version that does not know of tombstones, brings them in past the door. So the ledger
-remembers of every file what tells it from another (size, times, the object's version) once it was made or searched with all
-tombstones there are; a file that is another, and every file after another erasure, is searched again, of whatever day.
+remembers of every file what tells it from another (size, times, a hash; the object's version) once it was made or searched with
+all tombstones there are; a file that is another, and every file after another erasure, is searched again, of whatever day. A
+file of the same content is the same: a lake may be copied, and given to another owner.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -179,7 +181,7 @@ class _Search:
 
     def unknown(self, marks: Mapping[str, str], realms: Sequence[str | None] | None = None) -> list[str]:
         """Files that the ledger does not know as searched."""
-        found = [name for name, mark in marks.items() if self._known.get(self.relative(name)) != mark]
+        found = [name for name, mark in marks.items() if not _is_same(self._known.get(self.relative(name)), mark)]
         if realms is None:
             return found
         folders = {self._lake.realm_path("definitions", realm).parent.name for realm in realms}
@@ -195,7 +197,26 @@ class _Search:
             names = [*foreign_files.present(self._lake, tables=("executions", *REALM_TABLES)).places]
         else:
             names = [*made, *(name for table in REALM_TABLES for name in self._lake.files(table))]
-        return {name: mark for name in sorted(names) if (mark := _mark(self._lake, name))}
+        return {name: mark for name in sorted(names) if (mark := self._mark(name))}
+
+    def _mark(self, name: str) -> str | None:
+        """What tells a file from every other that may come to lie there."""
+        if isinstance(self._lake.root, ObjectPath):
+            return _version(self._lake.place(name))
+        try:
+            # A copy can be given an old time of change; when the inode was changed is the system's own.
+            here = os.stat(name)  # noqa: PTH116
+            mark = f"{here.st_size}-{here.st_ino}-{here.st_ctime_ns}"
+            known = self._files.get(self.relative(name), "")
+            if known.startswith(f"{mark}-"):
+                return known
+            # It is another file, or the same one in a lake that was copied or given to another owner.
+            with Path(name).open("rb") as file:
+                return f"{mark}-{hashlib.file_digest(file, 'sha256').hexdigest()[:32]}"
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return mark  # who searches it says why it cannot be read
 
     def remember(
         self, stones: Sequence[Tombstone], marks: Mapping[str, str], left: Collection[str], *, is_all: bool
@@ -257,17 +278,17 @@ class _Search:
         return seen
 
 
-def _mark(lake: Lake, name: str) -> str | None:
-    """What tells a file from every other that may come to lie there."""
+def _version(path: LakePath) -> str | None:
     try:
-        if isinstance(lake.root, ObjectPath):
-            about = lake.place(name).stat()
-            return f"{about.st_size}-{about.st_ino}"
-        # A copy can be given an old time of change; when the inode was changed is the system's own.
-        here = os.stat(name)  # noqa: PTH116
-        return f"{here.st_size}-{here.st_ino}-{here.st_ctime_ns}"
+        about = path.stat()
     except FileNotFoundError:
         return None
+    return f"{about.st_size}-{about.st_ino}"
+
+
+def _is_same(known: str | None, mark: str) -> bool:
+    """By what the system says of the file, or by all that is in it."""
+    return known == mark or (known is not None and known.count("-") == 3 and known[-32:] == mark[-32:])
 
 
 def _infos(lake: Lake) -> dict[str, PartitionInfo]:
