@@ -390,8 +390,8 @@ def test_points_that_may_be_none_are_nothing_to_decide_on(speed_bonus):
     found = speed_bonus.inquiry
     nothing = estimators.Estimate(0.0, -5.0, 5.0, 20, "good")
     told = [
-        advice.actions(found.incident, found.family, found.split),
-        advice.actions(replace(found.incident, total=nothing), found.family, found.split),
+        advice.actions(found.incident, found.split),
+        advice.actions(replace(found.incident, total=nothing), found.split),
     ]
     assert [any("Decide on the" in str(todo.text) for todo in todos) for todos in told] == [True, False]
 
