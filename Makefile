@@ -61,7 +61,7 @@ prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake 
 	$(VENV)/bin/python -m tests.expire_kills && $(VENV)/bin/python -m tests.erase_kills && $(VENV)/bin/python -m tests.walk --seeds 60 && \
 	$(VENV)/bin/python -m tests.midrun && \
 	$(VENV)/bin/python -m pytest -q --long -m long --timeout 1800 && \
-	$(VENV)/bin/python -m pytest -q tests/test_lossless.py tests/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800
+	$(VENV)/bin/python -m pytest -q tests/extraction/test_lossless.py tests/extraction/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800
 
 prove-estimates: $(READY)  ## half an hour: do the intervals cover the truth? writes docs/estimates.md
 	$(VENV)/bin/python -m tests.intervals --markdown docs/estimates.md $(ARGS)

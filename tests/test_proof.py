@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from proof.faults import DETECTED_BY
-from proof.prover import Prover
-from proof.scenarios import SCENARIOS
-from proof.world import a_server
 
 from tests.fewer import one_in
+from tests.proof.faults import DETECTED_BY
+from tests.proof.prover import Prover
+from tests.proof.scenarios import SCENARIOS
+from tests.proof.world import a_server
 
 
 @pytest.fixture(scope="module")

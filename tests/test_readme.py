@@ -1,4 +1,4 @@
-"""What the README tells people to type is typed here. Rendering itself, which takes long, is in tests/test_notebooks.py."""
+"""What the README tells people to type is typed here. Rendering itself, which takes long, is in tests/reports/test_notebooks.py."""
 
 from __future__ import annotations
 

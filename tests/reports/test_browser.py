@@ -1,0 +1,226 @@
+"""Pages in a real browser: headless Chromium shows them whole, and they ask nobody for anything.
+
+Skipped where there is no Chromium; REQUIRE_BROWSER=1 (as in CI) makes that a failure.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websocket
+
+from analytics import api
+from analytics.errors import ReportError
+from analytics.reports import page
+from analytics.reports.render.failure_page import publish
+from analytics.reports.schedule import archive, cards
+from analytics.reports.schedule.cards import Card
+from analytics.warehouse.warehouse import Warehouse
+from tests.fewer import one_in
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-dev-shm-usage", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0",
+)  # fmt: skip
+NAMES = ("index.html", "error.html", "post_mortem.html", "runaway_rules.html")
+WIDTHS = {"desktop": 1280, "phone": 400}
+PAPER = {"light": "rgb(255, 254, 251)", "dark": "rgb(21, 23, 26)"}
+
+
+def sections(report: str) -> list[str]:
+    """What its notebook shows, in order."""
+    source = (Path(__file__).parents[2] / "notebooks" / f"{report}.ipynb").read_text(encoding="utf-8")
+    return [name for name in re.findall(r"report\.([a-z_]+)\(\)", source) if name != "summary_block"]
+
+
+class Browser:
+    """Chromium, spoken to by its DevTools protocol."""
+
+    def __init__(self, program: str, profile: Path) -> None:
+        self._process = subprocess.Popen(
+            [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        port = profile / "DevToolsActivePort"
+        deadline = time.monotonic() + 60
+        while not (port.exists() and len(port.read_text().splitlines()) == 2):
+            assert time.monotonic() < deadline and self._process.poll() is None, "Chromium did not start"
+            time.sleep(0.05)
+        number, path = port.read_text().splitlines()
+        self._socket = websocket.create_connection(f"ws://127.0.0.1:{number}{path}", timeout=30, suppress_origin=True)
+        self._count = 0
+        self.events: list[dict[str, Any]] = []
+
+    def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """One call; what happens meanwhile is kept in ``events``."""
+        self._count += 1
+        asked = {"id": self._count, "method": method, "params": parameters}
+        self._socket.send(json.dumps(asked | ({"sessionId": session} if session else {})))
+        while True:
+            told = json.loads(self._socket.recv())
+            if told.get("id") == self._count:
+                assert "error" not in told, told
+                return told["result"]
+            self.events.append(told)
+
+    def wait_for(self, event: str) -> None:
+        """Read until something has happened."""
+        while not any(told.get("method") == event for told in self.events):
+            self.events.append(json.loads(self._socket.recv()))
+
+    def close(self) -> None:
+        """End it."""
+        self._socket.close()
+        self._process.terminate()
+        self._process.wait(10)
+
+
+@dataclass
+class Shown:
+    """A page as the browser has it."""
+
+    browser: Browser
+    session: str
+
+    def ask(self, script: str) -> Any:
+        """The value of a script's expression."""
+        found = self.browser.call("Runtime.evaluate", self.session, expression=script, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def of(self, *methods: str) -> list[dict[str, Any]]:
+        """Parameters of the events of these kinds."""
+        return [told["params"] for told in self.browser.events if told.get("method") in methods]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip)(
+            "there is no chromium on this machine"
+        )
+    found = Browser(str(program), tmp_path_factory.mktemp("profile"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def folder(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two reports, an error's page and the index, all of the demo's lake, hostile names included."""
+    made = tmp_path_factory.mktemp("pages")
+    window = {"since": "2026-07-07", "until": "2026-07-11"}
+    reports = {
+        "post_mortem": api.post_mortem(warehouse, realm="acme-cycling", family="Speed bonus", **window),
+        "runaway_rules": api.runaway_rules(warehouse, since="2026-07-10", until="2026-07-11"),
+    }
+    for name, report in reports.items():
+        blocks = [getattr(report, section)().in_page for section in sections(name)]
+        html = page.document(report.title, blocks, nav=[("index.html", "Reports"), *report.nav], has_neighbours=True)
+        (made / f"{name}.html").write_text(html, encoding="utf-8")
+    out, end = made / "out", datetime(2026, 7, 11, tzinfo=UTC)
+    evil = '"><script>alert(1)</script>'
+    card = Card("runaway_rules", "runaway_rules", evil, True, "", end - timedelta(days=1), end, end, "new", every="day")
+    shelved = out / "runaway_rules_x"
+    shelved.mkdir(parents=True)
+    cards.write(card, shelved)
+    error = publish(out / "runaway_rules_y", card, ReportError("no memory <b>", hint="give it more"))
+    archive.refresh(out)
+    shutil.copy(error, made / "error.html")
+    shutil.copy(out / "index.html", made / "index.html")
+    return made
+
+
+def opened(browser: Browser, path: Path, width: int, scheme: str) -> Shown:
+    browser.events.clear()
+    target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+    session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+    for domain in ("Page", "Runtime", "Log", "Network"):
+        browser.call(f"{domain}.enable", session)
+    phone = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.call("Emulation.setDeviceMetricsOverride", session, **phone)
+    browser.call("Emulation.setEmulatedMedia", session, features=[{"name": "prefers-color-scheme", "value": scheme}])
+    browser.events.clear()
+    browser.call("Page.navigate", session, url=path.as_uri())
+    browser.wait_for("Page.loadEventFired")
+    return Shown(browser, session)
+
+
+# Text whose contrast with what lies behind it is below WCAG's 4.5 (3 for large letters), of letters that stand in the page.
+PALE = """
+(() => {
+  const rgb = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = c => { const v = c.slice(0, 3).map(x => (x /= 255) <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4);
+                       return .2126 * v[0] + .7152 * v[1] + .0722 * v[2]; };
+  const behind = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor);
+                        if (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; };
+  return [...document.querySelectorAll('body *')].filter(e => !e.closest('svg') && e.offsetParent
+      && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())).map(e => {
+    const s = getComputedStyle(e), a = light(rgb(s.color)), b = light(behind(e));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    return [ratio, parseFloat(s.fontSize) >= 24 ? 3 : 4.5, e.className, e.textContent.slice(0, 40)];
+  }).filter(([ratio, least]) => ratio < least).map(([ratio, , name, text]) => `${ratio.toFixed(2)} ${name}: ${text}`);
+})()
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", one_in(2, WIDTHS))
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_whole_readable_and_asks_nobody(
+    browser: Browser, folder: Path, name: str, width: str, scheme: str
+) -> None:
+    path = folder / name
+    shown = opened(browser, path, WIDTHS[width], scheme)
+    assert shown.ask("document.querySelector('h1').getBoundingClientRect().height") > 20
+    assert len(shown.ask("document.querySelector('h1').innerText")) > 10
+    assert shown.ask("document.documentElement.scrollWidth - window.innerWidth") <= 0, (
+        "the page is wider than the screen"
+    )
+    assert shown.ask("getComputedStyle(document.body).backgroundColor") == PAPER[scheme]
+    assert shown.ask(PALE) == []
+    asked = {request["request"]["url"] for request in shown.of("Network.requestWillBeSent")}
+    assert {url for url in asked if not url.startswith("data:")} == {path.as_uri()}
+    said = shown.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+    assert said == []
+    assert shown.ask("document.scripts.length") == 0
+    picture = browser.call("Page.captureScreenshot", shown.session)["data"]
+    (folder / f"{path.stem}-{width}-{scheme}.png").write_bytes(base64.b64decode(picture))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_can_be_printed(browser: Browser, folder: Path, name: str) -> None:
+    shown = opened(browser, folder / name, 1280, "dark")
+    printed = base64.b64decode(browser.call("Page.printToPDF", shown.session, preferCSSPageSize=True)["data"])
+    assert printed.startswith(b"%PDF") and b"/Type /Page" in printed
+
+
+def test_a_pale_word_and_a_request_would_be_seen(browser: Browser, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.html"
+    bad.write_text('<body style="background:#fff"><p style="color:#ccc">pale</p><img src="http://127.0.0.1:9/x.png">')
+    shown = opened(browser, bad, 400, "light")
+    assert shown.ask(PALE) == ["1.61 : pale"]
+    assert "http://127.0.0.1:9/x.png" in {
+        request["request"]["url"] for request in shown.of("Network.requestWillBeSent")
+    }
+    assert shown.of("Log.entryAdded")
+
+
+def test_every_link_of_the_index_leads_to_a_file(folder: Path) -> None:
+    html = (folder / "out" / "index.html").read_text(encoding="utf-8")
+    links = {part.partition('"')[0] for part in html.split('href="')[1:]}
+    (folder / "out" / "runaway_rules_x" / "report.html").touch()
+    assert links and all((folder / "out" / link).is_file() for link in links)

@@ -1,0 +1,133 @@
+"""Ended in the midst: what was held is let go, and what a killed run has left is cleared by the next one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analytics.config import Settings
+from analytics.errors import ConfigurationError, ReportError
+from analytics.reports.leak_gate import Forbidden
+from analytics.reports.render import kernel, publish_folder
+from analytics.storage import scratch, signals
+
+if TYPE_CHECKING:
+    from analytics.lake.lake import Lake
+
+ROOT = Path(__file__).parents[2]
+HOLDS = """import sys, time
+from pathlib import Path
+from analytics.reports.render.publish_folder import staging
+with staging(Path(sys.argv[1])) as made:
+    (made / "report.html").write_text("half")
+    print(made, flush=True)
+    time.sleep(60)"""
+
+AT_ONCE_SECONDS = 4.0
+"""Less than after which a process that does not come back is ended the hard way."""
+
+
+def begun(*words: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def test_what_a_killed_run_has_left_is_cleared_by_the_next_and_what_another_works_in_is_not(tmp_path: Path) -> None:
+    killed, alive = (begun("-c", HOLDS, str(tmp_path)) for _ in range(2))
+    mask = os.umask(0o022)
+    try:
+        assert killed.stdout is not None and alive.stdout is not None
+        left, held = (Path(child.stdout.readline().strip()) for child in (killed, alive) if child.stdout)
+        foreign = tmp_path / "rendering-by-hand"
+        foreign.mkdir()
+        assert stat.S_IMODE(left.stat().st_mode) == 0o700, "unsearched pages are for nobody else"
+        killed.kill()
+        killed.wait()
+        assert left.is_dir()
+        with publish_folder.staging(tmp_path) as made:
+            assert not left.exists() and held.is_dir() and foreign.is_dir()
+            publish_folder.put_in_place(made, tmp_path / "published")
+        assert stat.S_IMODE((tmp_path / "published").stat().st_mode) == 0o755
+    finally:
+        os.umask(mask)
+        for child in (killed, alive):
+            child.kill()
+            child.communicate()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)])
+def test_a_command_that_is_asked_to_end_in_the_midst_of_a_query_ends_at_once_and_leaves_nothing(
+    lake: Lake, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    endless = "select count(*) from range(10000000000000) t(i) where i % 7 = 3"
+    words = [sys.executable, "-m", "analytics", "query", "--lake", str(lake.root), "--all-realms", endless]
+    child = subprocess.Popen(
+        words, stderr=subprocess.PIPE, text=True, env=environment,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a shell's background job ignores Ctrl-C
+    )  # fmt: skip
+    try:
+        while child.poll() is None and not list(tmp_path.glob(f"{scratch.PREFIX}*")):
+            time.sleep(0.05)
+        time.sleep(0.5)
+        child.send_signal(number)
+        began = time.monotonic()
+        _, said = child.communicate(timeout=30)
+    finally:
+        child.kill()
+    assert child.returncode == code
+    assert time.monotonic() - began < AT_ONCE_SECONDS and "Traceback" not in said
+    assert list(tmp_path.glob("*")) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_being_asked_to_end_within_a_destructor_is_not_lost(number: signal.Signals) -> None:
+    class Held:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    with pytest.raises(KeyboardInterrupt), signals.unwinding():
+        Held()
+        time.sleep(AT_ONCE_SECONDS)
+        raise AssertionError("the signal went nowhere")
+
+
+def test_a_user_without_a_home_and_a_system_without_temporary_files_are_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("analytics.config.os.path.expanduser", lambda said: said)  # as for a number that is no user's
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    known = Forbidden.of(None, tmp_path, env={})
+    assert "the home folder" not in known.folders.values()
+    with scratch.folder(otherwise=tmp_path) as private:
+        assert private.parent == tmp_path
+    with pytest.raises(FileNotFoundError), scratch.folder():
+        pass
+
+
+def test_reports_are_not_written_into_a_folder_named_like_an_address() -> None:
+    with pytest.raises(ConfigurationError, match="is an address"):
+        Settings.from_env({"ANALYTICS_REPORTS": "s3://bucket/reports"})
+
+
+def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def dies(*_: object) -> None:
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr(kernel, "_papermill", dies)
+    (tmp_path / "made").mkdir()
+    with pytest.raises(ReportError, match="no kernel started: Kernel died"):
+        kernel.execute(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})
