@@ -209,9 +209,18 @@ def test_a_bare_glob_sees_whole_partitions_only_while_files_are_replaced(
     assert all(len(rows) == 3 for rows in seen)
 
 
-def test_the_lake_holds_nothing_but_tables_the_ledger_its_source_and_the_lock(lake: Lake) -> None:
+def test_the_lake_holds_nothing_but_tables_the_ledger_whose_it_is_and_the_lock(lake: Lake) -> None:
     names = {path.name for path in lake.root.iterdir()}
-    assert names == {"executions", "node_days", "definitions", "definition_nodes", "ledger", "source.json", ".lock"}
+    assert names == {
+        "executions",
+        "node_days",
+        "definitions",
+        "definition_nodes",
+        "ledger",
+        "people.json",
+        "source.json",
+        ".lock",
+    }
     assert {path.name for path in lake.root.rglob("*.parquet")} == {"part.parquet"}
 
 

@@ -223,7 +223,7 @@ def leftovers(lake: Path) -> list[str]:
         str(path.relative_to(lake))
         for path in lake.rglob("*")
         if path.is_file()
-        and path.name not in (".lock", "source.json")
+        and path.name not in (".lock", "people.json", "source.json")
         and path.relative_to(lake).parts[0] not in (".set-aside", "days")
         and not (path.name == "part.parquet" or (path.parent.name == "ledger" and path.suffix == ".json"))
     ) + ([".tmp"] if (lake / ".tmp").exists() else [])

@@ -244,7 +244,7 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
     ("kind", "what", "repair"),
     [
         ("DamagedFileError", "a.parquet is damaged", "put it back"),
-        ("ValueError", "a.parquet is damaged\n  put it back", ""),
+        ("ValueError", "ValueError: a.parquet is damaged\n  put it back", ""),
     ],
 )
 def test_what_repairs_a_failure_in_a_cell_stands_apart_where_this_package_has_said_it(
