@@ -114,9 +114,7 @@ def test_what_a_lifecycle_rule_has_taken_away_is_known_from_listings(store: Stor
 def test_a_partition_is_one_put_and_the_ledger_comes_last(store: Store, source: Table) -> None:
     source.extract(Lake("s3://lakes/once"))
     puts = store.puts()
-    assert (
-        len(puts) == len(set(puts)) == 2 * 2 * 2 + 3 + 2
-    )  # files; ledgers, the empty day too; whose they are
+    assert len(puts) == len(set(puts)) == 2 * 2 * 2 + 3 + 2  # files; ledgers, the empty day too; whose they are
     for day in (7, 8):
         of_day = [key for key in puts if f"day=2026-07-0{day}" in key]
         assert len(of_day) == 5
