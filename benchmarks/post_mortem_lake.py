@@ -173,7 +173,7 @@ def _rows(pool: Pool, version: int, times: Any, chance: np.random.Generator) -> 
 
 
 def rolled_up(table: Any) -> Any:
-    """The day's per-node rollup, as ``analytics.extraction.encode.node_rollup`` has it."""
+    """The day's per-node rollup, as ``analytics.extraction.encode.partition_files`` has it."""
     with duckdb.connect() as connection:
         connection.register("rows", table)
         return connection.sql(_ROLLUP).to_arrow_table().cast(schema.node_day_schema())

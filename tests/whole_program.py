@@ -25,8 +25,7 @@ import pandas as pd
 
 from analytics.demo import dsl
 from analytics.findings.post_mortem.groups import Side
-from analytics.findings.replay.recorded_inputs import Inputs, first_reads
-from analytics.findings.replay.replay_run import Trial, Tried, instead_of, recorded
+from analytics.findings.replay.replay_run import Inputs, Trial, Tried, first_reads, instead_of, recorded
 from analytics.findings.replay.run_evidence import Definition, Evidence, joined
 from analytics.findings.replay.trace_variants import Variant, Variants
 from analytics.program import ParentResult, compile_program, generate_ids, outline

@@ -7,7 +7,7 @@ import re
 
 from analytics.cli.output import Verbs, add_lake, add_source_retention, put, put_json
 from analytics.errors import UsageError
-from analytics.reports.page.escape import visible
+from analytics.reports.page.inline import visible
 
 READER = "strategy_reader"
 """The role's name in ``sql/role/reader.sql``."""

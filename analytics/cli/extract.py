@@ -113,7 +113,7 @@ def run_extract(options: argparse.Namespace) -> int:
     from analytics.config import Settings
     from analytics.extraction.privacy.pseudonyms import PseudonymKey
     from analytics.lake.lake import Lake
-    from analytics.operations import source_retention
+    from analytics.operations.doctor import volume
 
     settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
     lake = Lake(settings.lake)
@@ -148,10 +148,10 @@ def run_extract(options: argparse.Namespace) -> int:
                 progress=progress,
             )
     except (SourceError, LakeError):
-        warn_of_deletion(source_retention.alarm(lake, settings.source_retention))  # the more so when extractions fail
+        warn_of_deletion(volume.alarm(lake, settings.source_retention))  # the more so when extractions fail
         raise
     report(result)
-    at_risk = source_retention.alarm(lake, settings.source_retention)
+    at_risk = volume.alarm(lake, settings.source_retention)
     warn_of_deletion(at_risk)
     if options.json:
         put_json(result.to_dict() | {"source_deletes_soon": at_risk.to_dict() if at_risk else None})

@@ -24,14 +24,14 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from analytics.config import journal_stream
 from analytics.errors import UsageError
-from analytics.reports.page.escape import as_json, visible
+from analytics.reports.page.inline import as_json, visible
 from analytics.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from analytics.lake.losses import Loss
-    from analytics.operations.source_retention import Alarm
+    from analytics.operations.doctor.volume import Alarm
 
 MARK = b"strategy-analytics"
 """Key in a Parquet file's own metadata."""
@@ -289,9 +289,9 @@ def warn_of_deletion(alarm: Alarm | None) -> None:
 def warn_of_losses(lost: Sequence[Loss], programs: Sequence[str] = ()) -> None:
     """Say which partitions and programs the lake has lost: what is asked of it next does not count them."""
     if programs:
-        from analytics.lake import program_files
+        from analytics.lake import program_history
 
-        said = f"warning: {program_files.words(programs)}\n  {program_files.REPAIR}"
+        said = f"warning: {program_history.words(programs)}\n  {program_history.REPAIR}"
         say(said, priority=Priority.WARNING)
     if lost:
         from analytics.lake import losses

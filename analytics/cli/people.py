@@ -28,8 +28,7 @@ from analytics.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
     from analytics.lake.lake import Lake
-    from analytics.operations.erase import Receipt
-    from analytics.operations.person import Subject
+    from analytics.operations.erase import Receipt, Subject
     from analytics.warehouse.damage import Damaged
 
 _DIGITS = 16  # of a hash, in a table
@@ -85,7 +84,7 @@ def run_pseudonym(options: argparse.Namespace) -> int:
     from analytics.extraction.privacy.policy import Policy
     from analytics.lake import losses
     from analytics.lake.lake import Lake
-    from analytics.operations.person import Subject
+    from analytics.operations.erase import Subject
 
     if options.out and options.out.suffix not in (".parquet", ".json"):
         raise UsageError(f"{options.out} has no format", hint="name a file that ends in .parquet or .json")

@@ -35,7 +35,7 @@ from analytics.cli.realms import open_in_sight
 from analytics.config import Settings
 from analytics.errors import QueryError, UsageError, did_you_mean
 from analytics.reports.page import number as write
-from analytics.reports.page.escape import visible
+from analytics.reports.page.inline import visible
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analytics.cli.output import Verbs, add_counters, add_lake, put, put_json, put_table, say
 from analytics.errors import UsageError
-from analytics.reports.page.escape import visible
+from analytics.reports.page.inline import visible
 from analytics.reports.render.notebooks import REPORTS
 from analytics.reports.schedule.definition import FAIL_ON, read, setting
 from analytics.reports.schedule.run import Outcome, run

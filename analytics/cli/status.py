@@ -7,7 +7,7 @@ import argparse
 from analytics.cli.output import Verbs, add_lake, add_realm, add_source_retention, put, put_json, say, warn_of_deletion
 from analytics.cli.realms import open_in_sight
 from analytics.reports.explore.results import calendar_key, calendar_lines
-from analytics.reports.page.escape import visible
+from analytics.reports.page.inline import visible
 
 
 def add(verbs: Verbs) -> None:
@@ -29,12 +29,12 @@ def run_status(options: argparse.Namespace) -> int:
     """Show the calendar."""
     from analytics.config import Settings
     from analytics.lake import expiry_mark
-    from analytics.operations import source_retention
+    from analytics.operations.doctor import volume
     from analytics.warehouse.coverage import CALENDAR_DAYS, calendar
 
     lake = open_in_sight(options)
     settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
-    at_risk = source_retention.alarm(lake.lake, settings.source_retention)
+    at_risk = volume.alarm(lake.lake, settings.source_retention)
     warn_of_deletion(at_risk)
     soon = at_risk.days if at_risk else ()
     cells = calendar(lake, soon)

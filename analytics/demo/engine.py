@@ -15,8 +15,7 @@ from analytics.demo import stories
 from analytics.demo.catalog import DAY_ZERO, Column, Events, Family, Parent
 from analytics.demo.copytext import line, number
 from analytics.demo.programs import FAMILIES, family
-from analytics.demo.traffic import Chunk, Ints, microseconds, moments, users
-from analytics.demo.truth import TRUTH_SCHEMA
+from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, Ints, microseconds, moments, users
 from analytics.program import Outcome, Program, analytics_paths, compile_program
 
 

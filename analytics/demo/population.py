@@ -19,8 +19,7 @@ import pyarrow.parquet as pq
 
 from analytics.demo.engine import ChunkResult, simulate_chunk
 from analytics.demo.stories import STORIES
-from analytics.demo.traffic import Chunk, plan
-from analytics.demo.truth import TRUTH_SCHEMA
+from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, plan
 
 RATE: Final = 0.05
 SEED: Final = 20260708

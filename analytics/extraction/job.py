@@ -23,10 +23,9 @@ from analytics.extraction.privacy.policy import Policy
 from analytics.extraction.privacy.prepare import Admission, prepare
 from analytics.extraction.privacy.row_filter import protected
 from analytics.extraction.transfer import Progress, Transfer, timed
-from analytics.lake import definitions, foreign_files, program_files, source_identity
+from analytics.lake import definitions, foreign_files, program_history, source_identity
 from analytics.lake.lake import Lake
-from analytics.lake.source_identity import is_same, says_more
-from analytics.lake.transaction_ids import may_repeat
+from analytics.lake.source_identity import is_same, may_repeat, says_more
 from analytics.model import DayRecord, ExtractResult, Fingerprint, Horizon, Partition, PartitionInfo, RealmFilter
 from analytics.source import watermark
 from analytics.source.retry import Retries
@@ -290,8 +289,8 @@ class _Run:
         """Whether it is the lake's source, and what a person should know before anything is read."""
         self._say(source_identity.check(self._lake, identity, accept=self._accept_source))
         self._say(clocks.sentences(source))
-        if gone := program_files.lost(self._lake):
-            self._say([f"{program_files.words(gone)}: {program_files.REPAIR}"])
+        if gone := program_history.lost(self._lake):
+            self._say([f"{program_history.words(gone)}: {program_history.REPAIR}"])
 
     def _admit(self, source: Source, workspace: Path) -> Admission:
         """What may come in; what a killed run left is finished, and who was erased is taken out of files put back."""
@@ -384,7 +383,7 @@ class _Run:
             used=self._strategies,
         )
         self._say(written.notes())
-        program_files.remember(self._lake)
+        program_history.remember(self._lake)
 
     def _result(self, source: Source, plan: Plan, book: Bookkeeper, read: list[dict[str, Any]] | str) -> ExtractResult:
         same = {partition: info for partition, info in plan.same.items() if partition not in self.settled}

@@ -11,7 +11,7 @@ from analytics.estimates.sampling_rates import Rates, RateStep
 from analytics.lake import source_identity
 from analytics.lake.lake import Lake
 from analytics.lake.paths import day_of
-from analytics.lake.transaction_ids import may_repeat
+from analytics.lake.source_identity import may_repeat
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter, Span, TransactionIds
 from analytics.storage import readable
 from analytics.window import Window

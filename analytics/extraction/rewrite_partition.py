@@ -11,7 +11,7 @@ from typing import Any
 
 from analytics.errors import LakeError
 from analytics.estimates.sampling_rates import RateEntry, Rates
-from analytics.extraction import retained_rows
+from analytics.extraction import transfer
 from analytics.extraction.encode import partition_files
 from analytics.extraction.encode.partition_files import StagedFiles
 from analytics.extraction.encode.row_buffer import Stage
@@ -52,7 +52,7 @@ def rewrite(lake: Lake, info: PartitionInfo, people: People, workspace: Path) ->
         VerificationError: The new file does not hold every other row.
     """
     door = Door(people, is_lake=True)
-    files = _write(info, door.let_in(retained_rows.blocks(_file(lake, info))), door.left_out, workspace)
+    files = _write(info, door.let_in(transfer.blocks(_file(lake, info))), door.left_out, workspace)
     fresh = replace(
         files.info,
         fingerprint=info.fingerprint,
@@ -79,7 +79,7 @@ def without(lake: Lake, info: PartitionInfo, ids: Sequence[str], workspace: Path
         VerificationError: The new file does not hold every other row.
     """
     gone = {info.partition: LeftOut(len(ids), hash_of(ids))}
-    files = _write(info, retained_rows.blocks(_file(lake, info), without=ids), gone, workspace)
+    files = _write(info, transfer.blocks(_file(lake, info), without=ids), gone, workspace)
     fresh = replace(
         files.info, fingerprint=info.fingerprint, kept_count=info.kept_count, erased_count=info.erased_count
     )

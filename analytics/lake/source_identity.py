@@ -14,8 +14,33 @@ from collections.abc import Iterator
 from analytics.errors import SourceIdentityError
 from analytics.lake import formats, ledger
 from analytics.lake.lake import Lake
-from analytics.model import DayRecord
+from analytics.model import DayRecord, TransactionIds
 from analytics.storage import LakePath, shapes
+
+FAR = 2**31
+"""Transactions after which a partition is read again. A row's own id is at most 2^31 older than the transaction that reads it, or
+it is frozen; so none comes twice before 2^32."""
+
+
+def may_repeat(known: TransactionIds | None, found: TransactionIds | None) -> str | None:
+    """Why a row may have the id of ``known`` in ``found`` and be another all the same, in words; ``None`` where it cannot.
+
+    What neither tells is no reason: an older version of this package wrote nothing down.
+    """
+    if known is None or found is None:
+        return None
+    if known.server and found.server and known.server != found.server:
+        return f"they were counted by server {known.server} before"
+    if known.timeline and found.timeline and known.timeline != found.timeline:
+        return f"the server was promoted or restored, from timeline {known.timeline} to {found.timeline}"
+    if known.era != found.era:
+        return "the server's counter went back, as after a copy of its disk was put back"
+    if known.reached is not None and found.reached is not None and found.reached - known.reached >= FAR:
+        return "they were read more than 2^31 transactions ago"
+    if known.columns and found.columns and known.columns != found.columns:
+        return "columns of the table were dropped and added again, or exchanged, which gives rows other values and no other id"
+    return None
+
 
 NAME = "source.json"
 FORMAT = 1

@@ -1,13 +1,11 @@
 """The rule language: evaluate a program, flatten its AST, give its nodes ids, line a trace up with it, replay a run."""
 
 from analytics.program.align import Alignment, align
-from analytics.program.built_in import BuiltIn, built_in
-from analytics.program.evaluate import MAX_DEPTH, MAX_NODES, Program, compile_program, evaluate
+from analytics.program.evaluate import MAX_DEPTH, MAX_NODES, Program, Replay, compile_program, evaluate, replay
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.paths import Rest, follow
-from analytics.program.replay import Replay, replay
 from analytics.program.size import Size, size
-from analytics.program.validator import PublishedSize, published_size
+from analytics.program.validator import BuiltIn, PublishedSize, built_in, published_size
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, Outline, analytics_paths, generate_ids, outline, walk
 
 __all__ = [

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from analytics.program.exact import CONDITIONS, MAX_COMPILED_DEPTH, items
+from analytics.program.exact import CONDITIONS, MAX_COMPILED_DEPTH, items, listed, section_of
 from analytics.program.outcome import Phase, same_json
-from analytics.program.rules import listed, section_of
 from analytics.program.walk import Outline, Spot
 
 End = Literal["finished", "cut", "stopped"]

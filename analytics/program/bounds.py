@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analytics.program import operators
-from analytics.program.exact import EFFECTS, MAX_COMPILED_DEPTH, items
+from analytics.program import outcome
+from analytics.program.exact import EFFECTS, MAX_COMPILED_DEPTH, items, listed, section_of
 from analytics.program.outcome import Phase, RuleFailure
-from analytics.program.rules import listed, section_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ class _Work:
         return state
 
     def points(self, value: Any) -> Span:
-        if not isinstance(value, Span) and not operators.is_number(value):
+        if not isinstance(value, Span) and not outcome.is_number(value):
             raise RuleFailure("DSL_ASSIGN_POINTS_NOT_NUMBER", "no number")
         return _span(value)
 
@@ -176,14 +175,14 @@ class _Work:
         if kind in ("compare", "arith"):
             operands = [self.operand(node.get(side), depth + 1) for side in ("left", "right")]
             name = node.get("op")
-            apply, table = (operators.compare, _COMPARE) if kind == "compare" else (operators.arith, _ARITH)
+            apply, table = (outcome.compare, _COMPARE) if kind == "compare" else (outcome.arith, _ARITH)
             spans = table.get(name) if isinstance(name, str) else None
             return self.applied(lambda left, right: apply(name, left, right), spans, operands)
         if kind == "func_call" and isinstance(node.get("args"), list):
             operands = [self.operand(arg, depth + 1) for arg in node["args"]]
-            function = operators.check_function(node.get("name"), len(operands))
+            function = outcome.check_function(node.get("name"), len(operands))
             return self.applied(
-                lambda *found: operators.call(function, list(found)), _FUNCTIONS.get(str(node.get("name"))), operands
+                lambda *found: outcome.call(function, list(found)), _FUNCTIONS.get(str(node.get("name"))), operands
             )
         raise RuleFailure("DSL_UNEXPECTED", "unknown expression")
 

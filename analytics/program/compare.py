@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
-from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.outcome import same_json
+from analytics.program.validator import BuiltIn, built_in
 from analytics.program.walk import Outline, Spot
 
 EditKind = Literal["changed", "replaced", "added", "removed", "moved"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from analytics.program import operators
-from analytics.program.outcome import RuleFailure, State
+from analytics.program import outcome
+from analytics.program.outcome import Phase, RuleFailure, State
 
 Expression = Callable[[State], Any]
 Statement = Callable[[State], bool]  # True: the program ends here
@@ -106,7 +106,7 @@ def condition(node: Any, depth: int) -> Expression:
 
 
 def _compare(node: Mapping[str, Any], depth: int) -> Expression:
-    return _binary(node, depth, operators.compare, "compare")
+    return _binary(node, depth, outcome.compare, "compare")
 
 
 def _not(node: Mapping[str, Any], depth: int) -> Expression:
@@ -213,7 +213,7 @@ def _binary(node: Mapping[str, Any], depth: int, apply: Callable[[object, Any, A
 
 
 def _arith(node: Mapping[str, Any], depth: int) -> Expression:
-    return _binary(node, depth, operators.arith, "arith")
+    return _binary(node, depth, outcome.arith, "arith")
 
 
 def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
@@ -222,8 +222,8 @@ def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
 
     def run(state: State) -> Any:
         visit(state, depth)
-        function = operators.check_function(name, None if compiled is None else len(compiled))
-        value = operators.call(function, [argument(state) for argument in compiled or ()])
+        function = outcome.check_function(name, None if compiled is None else len(compiled))
+        value = outcome.call(function, [argument(state) for argument in compiled or ()])
         enter(state, node_id, "func_call", value)
         return value
 
@@ -274,13 +274,13 @@ def veto(state: State, node: Mapping[str, Any]) -> None:
 
 
 def _assign_points(state: State, node: Mapping[str, Any], value: Any) -> None:
-    if not operators.is_number(value):
+    if not outcome.is_number(value):
         raise RuleFailure("DSL_ASSIGN_POINTS_NOT_NUMBER", f"points cannot be {type(value).__name__}")
     state.points, state.case, state.matched = value, node["case_name"], True
 
 
 def _set_points(state: State, _node: Mapping[str, Any], value: Any) -> None:
-    if not operators.is_number(value):
+    if not outcome.is_number(value):
         raise RuleFailure("DSL_SET_POINTS_NOT_NUMBER", f"points cannot be {type(value).__name__}")
     state.points, state.matched = value, True
 
@@ -321,3 +321,75 @@ def _effect(node: Mapping[str, Any], kind: str, depth: int) -> Statement:
         return ends
 
     return run
+
+
+RunPhase = Callable[[State], bool]  # True: a statement ended the program
+
+
+def section_of(phase: Phase) -> str:
+    """The key of a program that holds a phase's rules."""
+    return "rules" if phase == "full" else f"{phase}_rules"
+
+
+def phase_runner(program: Mapping[str, Any], phase: Phase) -> RunPhase:
+    """Compile one phase of a program into a closure that keeps the trace."""
+    found = listed(program.get(section_of(phase)))
+    rules = [unusable("rules are not a list")] if found is None else [_rule(rule) for rule in found]
+    default = program.get("default") if phase == "full" else None
+    last = None if default is None else statement(default, 1)
+
+    def run(state: State) -> bool:
+        visit(state, 0)
+        if any(rule(state) for rule in rules):
+            return True
+        return last is not None and not state.matched and last(state)
+
+    return run
+
+
+def listed(value: Any) -> list[Any] | None:
+    """What a rule or a program lists under a key; nothing where it is absent, null or empty, None where it is no list."""
+    return items(value or [])
+
+
+def _block(value: Any) -> list[Statement]:
+    steps = listed(value)
+    if steps is None:
+        return [unusable("statements are not a list")]
+    return [statement(step, 2) for step in steps]
+
+
+def _rule(rule: Any) -> Statement:
+    if not isinstance(rule, Mapping):
+        return no_object("a rule")
+    node_id, when = rule.get("id"), under(rule, "when", condition, 2)
+    then, otherwise, has_else = _block(rule.get("then")), _block(rule.get("else")), bool(rule.get("else"))
+    found = listed(rule.get("else_if"))
+    branches = [(unusable("else_if is not a list"), [])] if found is None else [_branch(branch) for branch in found]
+
+    def run(state: State) -> bool:
+        visit(state, 1)
+        if when(state):
+            enter(state, node_id, "rule", True, "match")
+            return any(step(state) for step in then)
+        for index, (condition, steps) in enumerate(branches):
+            if condition(state):
+                enter(state, node_id, "rule", True, f"elseif:{index}")
+                return any(step(state) for step in steps)
+        enter(state, node_id, "rule", False, "else" if has_else else "skip")
+        return any(step(state) for step in otherwise)
+
+    return run
+
+
+def _branch(branch: Any) -> tuple[Expression, list[Statement]]:
+    """One `else_if`: a visit of its own, and a condition as deep as that of `when`."""
+    if not isinstance(branch, Mapping):
+        return no_object("a branch"), []
+    when = under(branch, "when", condition, 2)
+
+    def visited(state: State) -> Any:
+        visit(state, 1)
+        return when(state)
+
+    return visited, _block(branch.get("then"))

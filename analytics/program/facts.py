@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Final
 
-from analytics.program import exact, operators
+from analytics.program import exact, outcome
 from analytics.program.outcome import RuleFailure
 
 _MOST_APART: Final = 16
@@ -43,7 +43,7 @@ class Test:
     def passes(self, value: Any) -> bool:
         """Whether a value gives that answer; False where the comparison raises."""
         try:
-            found = operators.COMPARE[self.operator](value, self.constant) if self.operator else value
+            found = outcome.COMPARE[self.operator](value, self.constant) if self.operator else value
             return bool(found) is self.truth
         except TypeError:
             return False
@@ -199,8 +199,8 @@ def constant(node: Any, depth: int = 0) -> tuple[Any] | None:
         if kind == "not":
             return (not found[0],)
         if kind == "func_call":
-            return (operators.call(operators.check_function(node.get("name"), len(found)), found),)
-        return ((operators.compare if kind == "compare" else operators.arith)(node.get("op"), *found),)
+            return (outcome.call(outcome.check_function(node.get("name"), len(found)), found),)
+        return ((outcome.compare if kind == "compare" else outcome.arith)(node.get("op"), *found),)
     except (RuleFailure, ValueError):
         return None  # whatever fails there has no value, and nothing is said of it
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from analytics.program import exact, operators
+from analytics.program import exact, outcome
+from analytics.program.exact import section_of
 from analytics.program.outcome import Phase, State
-from analytics.program.rules import section_of
 
 Expression = tuple[Callable[[State], Any], int]  # the closure, and its counts, which are always the same
 Condition = tuple[Callable[[State], Any], int | None]  # None: it adds them itself
@@ -69,7 +69,7 @@ def _field(node: Mapping[str, Any], _depth: int) -> Expression:
 
 
 def _binary(node: Mapping[str, Any], depth: int) -> Expression:
-    table = operators.COMPARE if node["type"] == "compare" else operators.ARITH
+    table = outcome.COMPARE if node["type"] == "compare" else outcome.ARITH
     name = node.get("op")
     apply = table.get(name) if isinstance(name, str) else None
     if apply is None:
@@ -90,7 +90,7 @@ def _binary(node: Mapping[str, Any], depth: int) -> Expression:
 
 def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
     name, args = node.get("name"), node.get("args")
-    known = operators.FUNCTIONS.get(name) if isinstance(name, str) else None
+    known = outcome.FUNCTIONS.get(name) if isinstance(name, str) else None
     if known is None or not isinstance(args, list) or len(args) != known[0]:
         return _fail, 1
     function = known[1]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from analytics.program.bounds import points_bounds
-from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.evaluate import MAX_NODES, Program
 from analytics.program.outcome import Outcome, as_written, same_json
+from analytics.program.validator import BuiltIn, built_in
 from analytics.program.walk import outline
 
 MISSING: Final = "DSL_FIELD_NOT_PRECOMPUTED"

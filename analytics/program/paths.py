@@ -8,9 +8,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from analytics.program.align import Alignment
 from analytics.program.bounds import truth_of
-from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH, SETTING, items
+from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH, SETTING, items, listed, section_of
 from analytics.program.outcome import Phase, RuleFailure
-from analytics.program.rules import listed, section_of
 from analytics.program.walk import Outline, Spot
 
 Turn: TypeAlias = "bool | str | None"

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from analytics.program.exact import EFFECTS, ENDINGS, SETTING
+from analytics.program.exact import EFFECTS, ENDINGS, SETTING, section_of
 from analytics.program.outcome import Phase
-from analytics.program.rules import section_of
 
 _BARE: Final = frozenset({"veto", "return"})
 #: Type → where its operands stand, and whether they are conditions.

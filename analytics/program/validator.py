@@ -9,12 +9,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from analytics.program.evaluate import MAX_DEPTH, MAX_NODES
-from analytics.program.operators import ARITH, COMPARE, FUNCTIONS
+from analytics.program.outcome import ARITH, COMPARE, FUNCTIONS, same_json
 from analytics.program.walk import ANALYTICS_PATHS
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """Which built-in is asked, and with which of its variables overridden.
+
+    Attributes:
+        strategy_id: Its id; None when not known, and of a program that wraps none.
+        variables: `parent_variables` of the program, name → value; empty when there are none, which is the same.
+    """
+
+    strategy_id: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    def has_same_variables(self, other: BuiltIn) -> bool:
+        """Whether both override the same variables with the same JSON values."""
+        return same_json(dict(self.variables), dict(other.variables))
+
+
+def built_in(ast: Any, strategy_id: str | None = None) -> BuiltIn:
+    """What a program wraps: the variables are in its AST, the id stands beside it."""
+    return BuiltIn(strategy_id, variables(ast))
+
+
+def variables(ast: Any) -> Mapping[str, Any]:
+    """The variables that a program overrides; what is no map of them is shown under a name of its own."""
+    found = ast.get("parent_variables") if isinstance(ast, Mapping) else None
+    if isinstance(found, Mapping):
+        return {str(name): value for name, value in found.items()}
+    return {"parent_variables": found} if found else {}
+
 
 _MAIN: Final = frozenset({"rules", "default"})
 _ANY: Final = frozenset({"rules", "default", "pre_rules", "post_rules"})

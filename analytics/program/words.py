@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from analytics.program.built_in import BuiltIn, built_in
 from analytics.program.compare import Comparison, Edit
+from analytics.program.validator import BuiltIn, built_in
 from analytics.program.walk import Outline
 
 _ARITH = {"+", "-", "*", "/"}

@@ -22,7 +22,6 @@ from analytics.model import Fingerprint, Horizon, Partition, RealmFilter, Span, 
 from analytics.source import table_check
 from analytics.source.connection import Session, connect, explain_server_error
 from analytics.source.copy_stream import copy_blocks
-from analytics.source.scan_plan import should_avoid_whole_table
 from analytics.source.table_check import (
     DEFINITION_TABLE,
     LOG_TABLE,
@@ -31,6 +30,7 @@ from analytics.source.table_check import (
     check_log_table,
     ids_twice,
     select_definitions,
+    should_avoid_whole_table,
     unread_columns,
 )
 from analytics.source.watermark import COMMIT_LAG, read_horizon

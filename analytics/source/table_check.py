@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -12,11 +12,58 @@ from analytics import sql
 from analytics.errors import SourceAccessError, SourceSchemaError
 from analytics.lake import schema
 from analytics.lake.schema import ColumnSpec
-from analytics.source.scan_plan import plan_nodes
 
 if TYPE_CHECKING:
     import psycopg
     from psycopg.sql import Composed
+
+SMALLEST_TABLE = 1_000
+"""Pages (8 MB): less is read in no time."""
+
+LARGEST_SHARE = 1 / 3
+LEAST_CORRELATION = 0.9
+MOST_TIMES_DEARER = 1.5
+
+Node: TypeAlias = "Mapping[str, Any]"
+
+
+def should_avoid_whole_table(explain: Callable[[bool], Node], layout: Callable[[], Mapping[str, Any]]) -> bool:
+    """The window's rows are better found through an index although the planner would read everything.
+
+    Args:
+        explain: The plan of finding them; True forbids the scan of the whole table.
+        layout: The row of ``sql/source/layout.sql``.
+    """
+    usual = explain(False)
+    if not any(scans_whole_table(node) for node in plan_nodes(usual)):
+        return False
+    table = layout()
+    if table["pages"] < SMALLEST_TABLE or table["correlation"] < LEAST_CORRELATION:
+        return False
+    if plan_rows(usual) > LARGEST_SHARE * table["row_estimate"]:
+        return False
+    other = explain(True)
+    if any(scans_whole_table(node) for node in plan_nodes(other)):
+        return False  # there is no index that helps
+    return bool(other["Total Cost"] <= MOST_TIMES_DEARER * usual["Total Cost"])
+
+
+def plan_nodes(plan: Node) -> Iterator[Node]:
+    """The plan's nodes, the top one first."""
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from plan_nodes(below)
+
+
+def scans_whole_table(node: Node) -> bool:
+    """It reads every page, without an index."""
+    return bool(node["Node Type"] == "Seq Scan")
+
+
+def plan_rows(plan: Node) -> float:
+    """Rows that the planner expects to come out; parts that run in parallel count as one."""
+    return float(plan["Plan Rows"])
+
 
 _MOST_NAMED = 3
 

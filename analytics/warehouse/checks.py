@@ -14,17 +14,70 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analytics import sql
+from analytics.errors import LakeError
 from analytics.extraction import day_files
+from analytics.extraction.privacy import prepare
+from analytics.extraction.privacy.policy import FILE as PEOPLE
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
-from analytics.lake import foreign_files, program_files, schema
+from analytics.lake import expiry_mark, foreign_files, program_history, schema
 from analytics.lake.lake import Lake
 from analytics.lake.paths import realm_directory
 from analytics.model import DayRecord
-from analytics.warehouse import cross_checks, lake_files
+from analytics.warehouse import lake_files
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that does not agree with the others.
+
+    Attributes:
+        file: Its name.
+        says: What is wrong, in a sentence without its full stop.
+        repair: What mends it.
+    """
+
+    file: str
+    says: str
+    repair: str
+
+
+def problems(lake: Lake) -> Iterator[Problem]:
+    """Every file that does not agree with the others, those with the worst consequences first.
+
+    Partitions' own files are looked at by ``losses``.
+    """
+    try:
+        if said := prepare.known(lake).problem:
+            yield Problem(
+                PEOPLE,
+                f"the lake does not know its key: {said}",
+                "put the file back from a backup, or extract with that key",
+            )
+    except LakeError as error:
+        yield Problem(PEOPLE, error.message, error.hint)
+    try:
+        mark, (first, _) = expiry_mark.read(lake.root), expiry_mark.both(lake.root)
+        if mark and first != mark:
+            what = "is lost" if first is None else "is an older one"
+            yield Problem(
+                expiry_mark.NAME,
+                f"the file {what}: by its copy the days before {mark.before} are expired, and they stay away",
+                "any extraction writes it again",
+            )
+    except LakeError as error:
+        yield Problem(expiry_mark.NAME, error.message, error.hint)
+    if not lake.recorded_days(also_expired=True) and (files := lake.files("executions")):
+        yield Problem(
+            "ledger",
+            f"the ledger is lost: {len(files)} partition files lie there that no day of it knows",
+            "put it back from a backup, or extract their days again, which writes it anew",
+        )
+    if gone := program_history.lost(lake):
+        yield Problem(program_history.NAME, program_history.words(gone), program_history.REPAIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +227,9 @@ def _on_disk(
 def _problems(lake: Lake, realms: Sequence[str | None] | None) -> list[tuple[str, str, str]]:
     """Whoever looks at some tenants is not told of the others' files."""
     if realms is None:
-        return [(one.file, one.says, one.repair) for one in cross_checks.problems(lake)]
-    gone = program_files.lost(lake, realms)
-    return [(program_files.NAME, program_files.words(gone), program_files.REPAIR)] if gone else []
+        return [(one.file, one.says, one.repair) for one in problems(lake)]
+    gone = program_history.lost(lake, realms)
+    return [(program_history.NAME, program_history.words(gone), program_history.REPAIR)] if gone else []
 
 
 def _is_current(file: day_files.DayFile, record: DayRecord | None) -> bool:

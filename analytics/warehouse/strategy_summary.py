@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from analytics.estimates import censoring, estimators
+from analytics.estimates import estimators
 from analytics.estimates.estimate import Estimate
 from analytics.estimates.quantiles import Part, quantiles_of_parts
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
@@ -255,7 +255,7 @@ def _sorted(part: _Part, name: str) -> Part:
     """For quantiles. Stopped runs needed more nodes than any number that is known; their time is "at least" what was measured."""
     import numpy as np
 
-    is_stopped, values = part.status in censoring.STOPPED, getattr(part, name)
+    is_stopped, values = part.status in estimators.STOPPED, getattr(part, name)
     if is_stopped and name == "nodes":
         return Part(np.empty(0), part.weight, stopped=True, unknown=part.logged_count)
     if values.dtype.kind == "f":

@@ -17,7 +17,7 @@ from analytics import sql
 from analytics.errors import QueryError
 from analytics.extraction import day_files
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
-from analytics.lake import ledger, losses, program_files
+from analytics.lake import ledger, losses, program_history
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
@@ -276,7 +276,7 @@ class Warehouse:
 
     def lost_programs(self) -> list[str]:
         """Files of programs, of the tenants in sight, that should be there and are not."""
-        return program_files.lost(self.lake, self.in_sight)
+        return program_history.lost(self.lake, self.in_sight)
 
     def refresh(self) -> None:
         """Look at the lake's files again, after an extraction."""

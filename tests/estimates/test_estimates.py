@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analytics.estimates import censoring, comparisons, estimators
+from analytics.estimates import comparisons, estimators
 from analytics.estimates.estimate import graded
 from analytics.estimates.moments import of_mean, of_total
 from analytics.estimates.quantiles import Part, quantiles_of_parts
@@ -514,17 +514,17 @@ def test_stopped_runs_rank_above_all_others_whatever_time_they_took():
 
 def test_nodes_of_failed_runs_never_enter_and_stopped_ones_are_beyond_any_number():
     status, counts = ["ok", "error", "limit", "timeout", "odd", "ok"], [5, 0, 0, 0, 0, 7]
-    values, stopped = censoring.nodes(status, counts)
+    values, stopped = estimators.nodes(status, counts)
     np.testing.assert_array_equal(values, [5, math.nan, math.inf, math.inf, math.nan, 7])
     np.testing.assert_array_equal(stopped, [False, False, True, True, False, False])
     assert estimators.quantile(values, np.ones(6), 0.5, censored=stopped).value == 7  # the second of four
-    other, _ = censoring.nodes(status, [5, 900, 900, 900, 900, 7])
+    other, _ = estimators.nodes(status, [5, 900, 900, 900, 900, 7])
     np.testing.assert_array_equal(values, other)
 
 
 def test_durations_of_stopped_runs_are_at_least_and_impossible_ones_are_left_out():
     status, took = ["ok", "error", "limit", "timeout", "ok", "ok"], [1.0, 2.0, 3.0, math.inf, -1.0, math.nan]
-    values, stopped = censoring.durations(status, took)
+    values, stopped = estimators.durations(status, took)
     np.testing.assert_array_equal(values, [1.0, 2.0, 3.0, math.nan, math.nan, math.nan])
     np.testing.assert_array_equal(stopped, [False, False, True, True, False, False])
 

@@ -13,11 +13,10 @@ import pytest
 
 from analytics.cli import main
 from analytics.errors import ConfigurationError
-from analytics.extraction.privacy.field_allowlist import DROPPED
-from analytics.extraction.privacy.policy import FILE, Policy
+from analytics.extraction.privacy.policy import DROPPED, FILE, Policy
 from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
 from analytics.lake.lake import Lake
-from analytics.operations.person import Subject
+from analytics.operations.erase import Subject
 from analytics.warehouse.warehouse import Warehouse
 from tests.conftest import Table
 

@@ -19,17 +19,17 @@ from hypothesis import strategies as st
 
 from analytics.errors import SourceError
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction import retained_rows
+from analytics.extraction import transfer
 from analytics.extraction.encode import dictionaries as dictionary_module
-from analytics.extraction.encode.arrow_columns import Columns, texts_of_ids, weights
 from analytics.extraction.encode.coded_rows import Portion, Run
 from analytics.extraction.encode.copy_decoder import Decoder, padded
 from analytics.extraction.encode.dictionaries import Dictionary
 from analytics.extraction.encode.native import copy_tuples
 from analytics.extraction.encode.native.names import Names
 from analytics.extraction.encode.native.trace_parser import LITERALS, scan
-from analytics.extraction.encode.node_rollup import Rollup
-from analytics.extraction.encode.spill import Spill
+from analytics.extraction.encode.parquet_writer import Spill
+from analytics.extraction.encode.partition_files import Rollup
+from analytics.extraction.encode.row_buffer import Columns, texts_of_ids, weights
 from analytics.extraction.plan import shares
 from analytics.extraction.transfer import side_by_side
 from analytics.model import Fingerprint, Partition
@@ -240,10 +240,7 @@ def read(rows: Sequence[dict[str, Any]], *, pieces: int = 1) -> list[dict[str, A
     """Rows through the decoder and back, in file order."""
     decoder = Decoder({PARTITION: 0}.get)
     found = [
-        made
-        for row in rows
-        for made in decoder.read(padded(retained_rows._tuple(row) * pieces))
-        if isinstance(made, Run)
+        made for row in rows for made in decoder.read(padded(transfer._tuple(row) * pieces)) if isinstance(made, Run)
     ]
     if decoder.has_rows:
         found.append(decoder.finish())
@@ -308,7 +305,7 @@ def test_numbers_are_kept_as_spelled_and_rounded_as_python_rounds(number: str) -
 
 
 def test_a_stream_that_ends_within_a_row_is_an_error_and_so_is_another_format() -> None:
-    whole = retained_rows._tuple(ROW)
+    whole = transfer._tuple(ROW)
     for size in (1, 2, 5, 40, len(whole) - 1):
         with pytest.raises(SourceError, match="ended within a row"):
             list(Decoder({PARTITION: 0}.get).read(padded(whole[:size])))
@@ -359,9 +356,7 @@ def test_a_trace_of_many_tiny_elements_fits_although_each_becomes_an_entry() -> 
 def test_text_that_is_not_utf_8_is_refused_with_the_repair(where: str) -> None:
     text = "\udcff"  # as a database with encoding SQL_ASCII may send it
     data = {**ROW, "notes": text} if where == "notes" else {**ROW, "trace_irregular": f"[{entry('t', text, 'n')}]"}
-    raw = retained_rows._tuple(
-        {**ROW, **{k: (v.replace(text, "@") if isinstance(v, str) else v) for k, v in data.items()}}
-    )
+    raw = transfer._tuple({**ROW, **{k: (v.replace(text, "@") if isinstance(v, str) else v) for k, v in data.items()}})
     decoder = Decoder({PARTITION: 0}.get)
     list(decoder.read(padded(raw.replace(b"@", b"\xff"))))
     with pytest.raises(SourceError, match="not UTF-8") as caught:
@@ -379,7 +374,7 @@ def test_a_kept_row_is_sent_as_it_was(tmp_path: Path) -> None:
     rows = [{**ROW, "trace": trace, "trace_irregular": None, "sample_weight": 20.0}]
     pq.write_table(pa.Table.from_pylist(rows, schema=execution_schema()), tmp_path / "part")
     decoder = Decoder({PARTITION: 0}.get)
-    for block in retained_rows.blocks(tmp_path / "part", [ROW["execution_id"]]):
+    for block in transfer.blocks(tmp_path / "part", [ROW["execution_id"]]):
         list(decoder.read(block, is_kept=True))
     run = decoder.finish()
     assert (run.rows.codes[:, copy_tuples.FLAGS] & copy_tuples.KEPT != 0).tolist() == [True]
@@ -473,7 +468,7 @@ def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pyte
         for number in range(60)
     ]
     decoder = Decoder({PARTITION: 0}.get, Spill(tmp_path))
-    runs = [made for row in rows for made in decoder.read(padded(retained_rows._tuple(row))) if isinstance(made, Run)]
+    runs = [made for row in rows for made in decoder.read(padded(transfer._tuple(row))) if isinstance(made, Run)]
     portion = Portion(0, 0, [*runs, decoder.finish()])
     assert len({id(run.dictionary) for run in runs}) > 3
     assert not list(tmp_path.iterdir())  # what waits on disk has no name there

@@ -11,10 +11,9 @@ import pytest
 
 from analytics.errors import ConfigurationError
 from analytics.extraction.encode.trace_json import read, spell
-from analytics.extraction.privacy.field_allowlist import DROPPED, Payloads
 from analytics.extraction.privacy.id_mentions import KnownIds, Mentions
-from analytics.extraction.privacy.lake_keys import check
-from analytics.extraction.privacy.policy import FILE, Policy
+from analytics.extraction.privacy.policy import DROPPED, FILE, Payloads, Policy
+from analytics.extraction.privacy.prepare import check
 from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
 from analytics.extraction.privacy.tombstones import Erased, Tombstone, digest_of
 from analytics.lake.lake import Lake

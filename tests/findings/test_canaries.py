@@ -10,7 +10,7 @@ import pytest
 from analytics.findings.post_mortem.incident import Incident
 from analytics.lake.lake import Lake
 from analytics.program import error_codes
-from analytics.reports.page.escape import plain
+from analytics.reports.page.inline import plain
 from analytics.reports.post_mortem.comparison_tables import failures
 from analytics.reports.runaway.finding_sentences import sentence
 from analytics.warehouse.warehouse import Warehouse

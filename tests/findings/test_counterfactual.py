@@ -9,9 +9,8 @@ import pyarrow.compute as pc
 import pytest
 
 from analytics import api
-from analytics.findings.replay.counterfactual import Counterfactual, counterfactual
-from analytics.findings.replay.recorded_inputs import Inputs, read_inputs
-from analytics.findings.replay.replay_run import Trial, Tried
+from analytics.findings.replay.replay_run import Inputs, Trial, Tried, read_inputs
+from analytics.findings.replay.replayed import Counterfactual, counterfactual
 from analytics.findings.replay.run_evidence import definition
 from analytics.findings.replay.trace_variants import find_variants
 from tests.planted.stories import story

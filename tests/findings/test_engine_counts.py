@@ -31,13 +31,13 @@ from analytics.demo.dsl import (
 )
 from analytics.demo.dsl import assign as pays
 from analytics.demo.dsl import veto as vetoes
-from analytics.findings.failures.stopped_runs import Burst
+from analytics.findings.failures.stops import Burst
 from analytics.findings.runaway.finding import limit
 from analytics.findings.runaway.keys import Key
-from analytics.findings.runaway.lowered_cap import Passed
 from analytics.findings.runaway.thresholds import Thresholds
+from analytics.findings.runaway.version_growth import Passed
 from analytics.program import Outcome, ParentResult, Program, size
-from analytics.reports.page.escape import plain
+from analytics.reports.page.inline import plain
 from analytics.reports.runaway.finding_sentences import sentence
 
 Json = dict[str, Any]

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from analytics.findings.failures.stopped_runs import burst_ends, is_gone, reach_beyond
-from analytics.findings.failures.stops import mark_stalls
+from analytics.findings.failures.stops import burst_ends, is_gone, mark_stalls, reach_beyond
 from analytics.findings.runaway.runaway import Burst, Key, Stop
 
 NOON = datetime(2026, 7, 8, 12, tzinfo=UTC)

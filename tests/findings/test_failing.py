@@ -15,7 +15,7 @@ from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import Incident
 from analytics.findings.post_mortem.groups import side
 from analytics.findings.post_mortem.incident import find_incident
-from analytics.reports.page.escape import plain
+from analytics.reports.page.inline import plain
 from analytics.reports.post_mortem import advice, failing, verdict
 from analytics.warehouse.coverage import Coverage
 from tests.failing import experiment, logs

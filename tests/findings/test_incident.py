@@ -17,13 +17,13 @@ import pytest
 
 from analytics.errors import UsageError
 from analytics.estimates import comparisons
-from analytics.findings.post_mortem.activations import activations
 from analytics.findings.post_mortem.baseline import Baseline, parse
 from analytics.findings.post_mortem.change_points import change_point
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import Incident
 from analytics.findings.post_mortem.groups import Runs
 from analytics.findings.post_mortem.incident import find_incident
+from analytics.findings.post_mortem.node_changes import activations
 from analytics.findings.post_mortem.search import Search
 from analytics.reports.post_mortem import advice, verdict
 

@@ -12,7 +12,7 @@ import pytest
 from analytics.demo import dsl
 from analytics.findings.post_mortem.family import family_runs, find_family
 from analytics.findings.post_mortem.groups import Side, side
-from analytics.findings.replay.counterfactual import Counterfactual, counterfactual
+from analytics.findings.replay.replayed import Counterfactual, counterfactual
 from analytics.findings.replay.trace_variants import find_variants
 from analytics.lake.lake import Lake
 from analytics.program import ParentResult, compile_program, evaluate, generate_ids

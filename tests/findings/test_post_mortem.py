@@ -18,14 +18,13 @@ from analytics import api
 from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates import estimators
 from analytics.findings.post_mortem import case_split
-from analytics.findings.post_mortem.activations import activations
 from analytics.findings.post_mortem.family import Family, family_runs, find_family, labels_of
 from analytics.findings.post_mortem.incident import Incident, find_incident
-from analytics.findings.receipt.find_run import days_around
-from analytics.findings.replay.counterfactual import Counterfactual
-from analytics.findings.replay.run_evidence import pieces
+from analytics.findings.post_mortem.node_changes import activations
+from analytics.findings.replay.replayed import Counterfactual
+from analytics.findings.replay.run_evidence import days_around, pieces
 from analytics.program import words
-from analytics.reports.post_mortem import advice, data_box, overpaid
+from analytics.reports.post_mortem import advice, comparison_tables, overpaid
 from analytics.reports.post_mortem import overpaid as affected
 from analytics.warehouse.warehouse import Warehouse, records
 from tests.fewer import one_in
@@ -363,7 +362,7 @@ def test_a_run_can_be_asked_for_and_alone_tells_its_strategy(warehouse, speed_bo
 
 def test_an_id_with_a_line_break_stays_within_its_comment_of_the_queries():
     family = Family("acme", "Rides", True, (("a\ndrop table runs; --", 1),), frozenset())
-    text = data_box.queries(family, datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC))
+    text = comparison_tables.queries(family, datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC))
     assert not any(line.startswith("drop") for line in text.splitlines())
 
 

@@ -17,13 +17,13 @@ from analytics.demo.stories import CANARY, LOWERED_CAP, SLOW_FIELD, STALL, TIER_
 from analytics.estimates.estimators import Estimate
 from analytics.findings.runaway import runaway
 from analytics.findings.runaway.finding import limit
-from analytics.findings.runaway.lowered_cap import Passed
 from analytics.findings.runaway.run_costs import cost_shares
 from analytics.findings.runaway.runaway import Burst, Finding, Key, Stop
 from analytics.findings.runaway.thresholds import STANDARD
+from analytics.findings.runaway.version_growth import Passed
 from analytics.lake.lake import Lake
 from analytics.reports.explore.open_lake import open_lake
-from analytics.reports.page.escape import plain
+from analytics.reports.page.inline import plain
 from analytics.reports.runaway.finding_sentences import sentence
 from analytics.reports.runaway.report import RunawayRules
 from analytics.warehouse.warehouse import Warehouse

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from analytics.findings.failures.stopped_runs import stop_count
-from analytics.findings.failures.stops import mark_stalls
+from analytics.findings.failures.stops import mark_stalls, stop_count
 from analytics.findings.runaway import runaway
 from analytics.findings.runaway.ranking import league
 from analytics.findings.runaway.run_costs import logged, run_costs
 from analytics.findings.runaway.runaway import Key, Stop
 from analytics.lake.lake import Lake
-from analytics.reports.charts.density import MOST_MARKS as MOST_CIRCLES
+from analytics.reports.charts.distributions import MOST_MARKS as MOST_CIRCLES
 from analytics.reports.runaway import charts
 from analytics.warehouse.warehouse import Warehouse
 

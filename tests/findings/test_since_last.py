@@ -21,12 +21,11 @@ from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.previous_report import Now, compared, read
 from analytics.findings.runaway.runaway import _settled
 from analytics.findings.runaway.thresholds import Thresholds, named
-from analytics.reports.page.escape import plain
+from analytics.reports.page.inline import plain
 from analytics.reports.render.publish_folder import find_last, scope_of_previous
 from analytics.reports.render.rendering import Rendered, folder_name
-from analytics.reports.runaway.answers import growing_words
+from analytics.reports.runaway.answers import digest, growing_words
 from analytics.reports.runaway.data_box import _finding
-from analytics.reports.runaway.digest import digest
 from analytics.reports.runaway.finding_sentences import sentence
 from analytics.reports.runaway.wording import headline
 from analytics.reports.schedule.cards import Card, alarm

@@ -13,7 +13,7 @@ from analytics.estimates import stalls
 from analytics.estimates.estimate import Estimate
 from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.run_costs import Ran, cost_shares, fleet_costs
-from analytics.reports.page.escape import plain
+from analytics.reports.page.inline import plain
 from analytics.reports.runaway.answers import time_words
 from analytics.reports.runaway.ranking import stall_words
 from tests.intervals import cells

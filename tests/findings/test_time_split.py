@@ -19,12 +19,11 @@ from analytics.demo import simulate
 from analytics.demo.stories import SLOW_FIELD
 from analytics.estimates.estimate import Estimate
 from analytics.findings.runaway.keys import Key
-from analytics.findings.timing import robust_nnls as regression
+from analytics.findings.timing import cost_model
 from analytics.findings.timing import time_split as split_verdict
 from analytics.findings.timing.cost_model import Read
 from analytics.findings.timing.levels import levels, medians, pool, slopes
-from analytics.findings.timing.time_split import Fleet, Part, Split, split
-from analytics.findings.timing.time_split_report import Times, became_slow
+from analytics.findings.timing.time_split import Fleet, Part, Split, Times, became_slow, split
 from analytics.reports import charts
 from analytics.reports.runaway import time_split
 from analytics.reports.runaway.finding_sentences import why_slow
@@ -386,8 +385,8 @@ def test_programs_that_tell_little_lean_on_the_others() -> None:
 def test_linear_algebra_says_what_can_be_told(
     rows: list[list[float]], families: list[int], members: list[int], answer: bool
 ) -> None:
-    projection = regression.mixed(np.array(rows, dtype=float), np.array(families))
-    assert regression.told(projection, members) is answer
+    projection = cost_model.mixed(np.array(rows, dtype=float), np.array(families))
+    assert cost_model.told(projection, members) is answer
 
 
 @cache

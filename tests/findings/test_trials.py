@@ -11,8 +11,8 @@ import pytest
 
 from analytics import api
 from analytics.findings.post_mortem.groups import side
-from analytics.findings.replay.counterfactual import Counterfactual
 from analytics.findings.replay.paired import moved_cases, relative
+from analytics.findings.replay.replayed import Counterfactual
 from analytics.findings.replay.trials import MATERIAL, Worst, judged
 from analytics.reports.post_mortem import version_story
 from tests.planted.stories import story

@@ -23,10 +23,10 @@ from analytics.findings.runaway.version_growth import NOWHERE, Ahead, ahead, cha
 from analytics.lake.lake import Lake
 from analytics.program import PublishedSize, Size
 from analytics.reports import page
-from analytics.reports.page.escape import plain
+from analytics.reports.page.inline import plain
 from analytics.reports.runaway.finding_sentences import sentence
-from analytics.reports.runaway.programs import program_words, versions_ahead
 from analytics.reports.runaway.ranking import _with_versions
+from analytics.reports.runaway.wording import program_words, versions_ahead
 from tests.findings.test_forecast import ladder
 from tests.findings.test_runaway import plant, planted_report
 from tests.forecast.versions import GAPS, STEPS, held

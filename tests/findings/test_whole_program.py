@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analytics.demo import dsl
-from analytics.findings.replay.counterfactual import Replayed, counterfactual
+from analytics.findings.replay.replayed import Replayed, counterfactual
 from analytics.lake.lake import Lake
 from analytics.program import ParentResult
 from analytics.reports.post_mortem.example_runs import program_diff

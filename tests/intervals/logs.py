@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from analytics.estimates import censoring, comparisons, estimators
+from analytics.estimates import comparisons, estimators
 from analytics.estimates.estimate import Estimate
 
 LIFT = 1.3
@@ -161,7 +161,7 @@ def _quantiles(log: Log) -> Iterator[Checked]:
     # A stopped run would have gone on: longer, and over more nodes, than any that was not.
     truth = np.sort(np.concatenate([log.took, np.where(log.statuses == "timeout", np.inf, log.failed_took)]))
     undrawn = 0.0 if len(log.weights) else estimators.upper_bound_of_none(log.cell.rate)
-    values, stopped = censoring.durations(statuses, took)
+    values, stopped = estimators.durations(statuses, took)
     qs = (0.5, 0.95, 0.99)
     for q, found in zip(qs, estimators.quantiles(values, weights, qs, censored=stopped, undrawn=undrawn), strict=True):
         yield Checked(f"duration p{100 * q:g}", found, at(truth, q), order(took, q))
@@ -169,7 +169,7 @@ def _quantiles(log: Log) -> Iterator[Checked]:
     if log.ok:
         yield Checked("duration p99 of ok runs", found, at(np.sort(log.took), 0.99), order(took, 0.99))
     counted = np.sort(np.concatenate([log.nodes, np.full(int((log.statuses == "timeout").sum()), np.inf)]))
-    values, stopped = censoring.nodes(statuses, nodes)
+    values, stopped = estimators.nodes(statuses, nodes)
     if len(counted):
         for q in (0.5, 0.99):
             found = estimators.quantile(values, weights, q, censored=stopped, undrawn=undrawn)

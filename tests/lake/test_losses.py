@@ -17,7 +17,7 @@ from analytics.extraction.privacy.pseudonyms import PseudonymKey
 from analytics.lake.lake import Lake
 from analytics.model import Partition
 from analytics.operations.doctor.doctor import examine_lake
-from analytics.warehouse import cross_checks
+from analytics.warehouse import checks
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -160,7 +160,7 @@ def test_programs_that_are_lost_are_said_and_merged_when_they_are_put_back(
             [name],
         )
     table.extract(fresh)
-    assert list(cross_checks.problems(fresh)) == []
+    assert list(checks.problems(fresh)) == []
     table.execute("delete from strategydefinition where name like 'Deleted%%'")
     file = Path(str(fresh.realm_path("definitions", "acme")))
     backup = file.read_bytes()
@@ -168,12 +168,12 @@ def test_programs_that_are_lost_are_said_and_merged_when_they_are_put_back(
     said = "1 file of programs is lost, definitions/realm=acme/part.parquet the first"
     assert main(["query", "--lake", str(fresh.root), "--all-realms", "select 1"]) == 0
     assert said in capsys.readouterr().err
-    assert [one.says for one in cross_checks.problems(fresh) if one.says.startswith(said)]
+    assert [one.says for one in checks.problems(fresh) if one.says.startswith(said)]
     [failed] = [one for one in Warehouse(fresh).check() if one.name == "files_agree_with_each_other"]
     assert (failed.passed, failed.failures) == (False, 1)
     assert said in analytics.runaway_rules(fresh.root, since=ASKED[1], until=ASKED[3]).sure().text
     assert any(note.startswith(said) for note in table.extract(fresh).notes)
-    assert list(cross_checks.problems(fresh)) == []
+    assert list(checks.problems(fresh)) == []
     file.write_bytes(backup)
     table.extract(fresh)
     known = Warehouse(fresh).sql("select family_name, is_deleted from definitions order by 1").fetchall()
@@ -183,11 +183,11 @@ def test_programs_that_are_lost_are_said_and_merged_when_they_are_put_back(
 def test_the_doctor_and_check_name_files_that_do_not_agree(table: Table, fresh: Lake) -> None:
     table.insert()
     table.extract(fresh, policy=Policy(PseudonymKey.of("0123456789abcdef" * 4, "a test")))
-    assert list(cross_checks.problems(fresh)) == []
+    assert list(checks.problems(fresh)) == []
     (fresh.root / "people.json").unlink()
-    assert [one.file for one in cross_checks.problems(fresh)] == ["people.json"]
+    assert [one.file for one in checks.problems(fresh)] == ["people.json"]
     assert [found.name for found in examine_lake(fresh) if found.level == "problem"] == ["files"]
     shutil.rmtree(fresh.root / "ledger")
-    assert [one.file for one in cross_checks.problems(Lake(fresh.root))] == ["people.json", "ledger"]
+    assert [one.file for one in checks.problems(Lake(fresh.root))] == ["people.json", "ledger"]
     [failed] = [one for one in Warehouse(fresh).check() if one.name == "files_agree_with_each_other"]
     assert failed.failures == 2

@@ -14,7 +14,7 @@ import pytest
 
 from analytics.demo.server import EmbeddedServer
 from analytics.lake.lake import Lake
-from analytics.lake.transaction_ids import FAR, may_repeat
+from analytics.lake.source_identity import FAR, may_repeat
 from analytics.model import TransactionIds
 from analytics.warehouse.warehouse import Warehouse
 

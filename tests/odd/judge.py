@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
-from analytics.reports.page.escape import as_json
+from analytics.reports.page.inline import as_json
 
 NO_NUMBER = re.compile(
     r"(?<![\w.])(nan|NaN(?! or |, inf|, Inf)|NaT|[-−]?inf|[-−]?Infinity(?!, U)|None(?! of )|<NA>|Timestamp\()(?!\w)"

@@ -12,7 +12,7 @@ from unittest import mock
 
 from analytics.errors import SourceError
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction import job, retained_rows
+from analytics.extraction import job, transfer
 from analytics.extraction.encode.copy_decoder import padded
 from analytics.lake import schema
 from analytics.lake.lake import Lake
@@ -102,7 +102,7 @@ class Log:
         ]
         # the trace as the server sends it: nothing of it was taken apart yet
         sent = [{**row, "trace": None, "trace_irregular": row["trace"]} for row in chosen]
-        yield iter([padded(b"".join(map(retained_rows._tuple, sent)))])
+        yield iter([padded(b"".join(map(transfer._tuple, sent)))])
 
 
 def fill(

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from analytics import api, sql
 from analytics.errors import UnknownNameError, UsageError
 from analytics.findings.replay.run_evidence import pieces
-from analytics.reports.page.escape import as_json
+from analytics.reports.page.inline import as_json
 from analytics.reports.receipt.receipt import of_evidence
 from analytics.reports.render.notebooks import notebook_path
 from analytics.warehouse.warehouse import Warehouse

@@ -20,7 +20,7 @@ from analytics.model import NotWaitedFor, OpenTransaction
 from analytics.operations.expire import expire
 from analytics.reports.explore.lake_card import KINDS
 from analytics.reports.explore.results import MARKS
-from analytics.reports.post_mortem.data_box import in_words
+from analytics.reports.post_mortem.comparison_tables import in_words
 from analytics.source.source import Source
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse

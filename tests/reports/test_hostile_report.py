@@ -27,7 +27,7 @@ from analytics.errors import UsageError
 from analytics.findings.replay.run_evidence import definition, pieces
 from analytics.lake.lake import Lake
 from analytics.program import compile_program
-from analytics.reports.charts import svg
+from analytics.reports.charts import theme
 from analytics.reports.common import summary_block
 from analytics.reports.leak_gate import Forbidden, clean
 from analytics.reports.page import Block, visible
@@ -428,9 +428,9 @@ Drawn: TypeAlias = "tuple[dict[str, Block], list[Figure], dict[str, Any]]"
 @pytest.fixture(scope="module")
 def drawn(hostile: Hostile) -> Iterator[Drawn]:
     figures: list[Figure] = []
-    draw = svg.inline_svg
+    draw = theme.inline_svg
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(svg, "inline_svg", lambda figure, *more: figures.append(figure) or draw(figure, *more))
+        patched.setattr(theme, "inline_svg", lambda figure, *more: figures.append(figure) or draw(figure, *more))
         lake = Warehouse(hostile.lake)
         mortem = api.post_mortem(lake, realm=hostile.first, family="crowd " + hostile.first, **WINDOW)
         fleet = api.runaway_rules(lake, **WINDOW)

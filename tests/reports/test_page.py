@@ -12,7 +12,7 @@ import pytest
 
 from analytics.reports import charts, page
 from analytics.reports.page import number
-from analytics.reports.page.escape import shorten
+from analytics.reports.page.inline import shorten
 from analytics.reports.page.palette import DARK, LIGHT, PRINT
 
 HOSTILE = [

@@ -14,7 +14,7 @@ from analytics.findings.runaway.runaway import Finding, Key
 from analytics.findings.runaway.thresholds import STANDARD
 from analytics.lake.lake import Lake
 from analytics.reports import charts
-from analytics.reports.page.escape import plain
+from analytics.reports.page.inline import plain
 from analytics.reports.runaway.answers import growing_words
 from tests.findings.test_runaway import failed, one, plant, planted_report
 

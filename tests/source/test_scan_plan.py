@@ -14,8 +14,8 @@ import pytest
 from analytics import sql
 from analytics.errors import SourceError
 from analytics.model import RealmFilter
-from analytics.source.scan_plan import plan_nodes, should_avoid_whole_table
 from analytics.source.source import Source
+from analytics.source.table_check import plan_nodes, should_avoid_whole_table
 from analytics.window import Window
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from analytics import sql
 from analytics.warehouse.catalog import VIEWS
-from analytics.warehouse.spark.dialect import transpiled
+from analytics.warehouse.spark.tables import transpiled
 
 STATEMENTS = [
     *(("queries", name) for name in sql.names("queries")),

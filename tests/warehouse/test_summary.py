@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from analytics.cli import main
-from analytics.estimates import censoring, estimators
+from analytics.estimates import estimators
 from analytics.estimates.estimate import Estimate
 from analytics.estimates.sampling_rates import RateEntry, Rates
 from analytics.lake.lake import Lake
@@ -77,11 +77,11 @@ def by_hand(rows: list[Row], rate: float) -> dict[str, Estimate]:
     paid = column(ok, "points"), column(ok, "sample_weight")
     undrawn = 0.0 if drawn else estimators.upper_bound_of_none(rate)
     statuses, weights = [row["status"] for row in rows], column(rows, "sample_weight")
-    took, longer = censoring.durations(statuses, column(rows, "duration_ms"))
+    took, longer = estimators.durations(statuses, column(rows, "duration_ms"))
     p50, p95, p99 = estimators.quantiles(took, weights, (0.5, 0.95, 0.99), censored=longer, undrawn=undrawn)
-    ok_took, _ = censoring.durations(["ok"] * len(ok), column(ok, "duration_ms"))
+    ok_took, _ = estimators.durations(["ok"] * len(ok), column(ok, "duration_ms"))
     ok_p99 = estimators.quantile(ok_took, paid[1], 0.99, undrawn=undrawn) if ok else estimators.NOTHING
-    nodes, more = censoring.nodes(statuses, column(rows, "nodes_executed"))
+    nodes, more = estimators.nodes(statuses, column(rows, "nodes_executed"))
     cancelled = np.array(
         [row["status"] == "ok" and row["points"] is None and row["nodes_executed"] == 0 for row in rows]
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from analytics.extraction.encode.dictionaries import Dictionary, Lexicon
 from analytics.extraction.encode.native import aggregate, copy_tuples
-from analytics.extraction.encode.spill import Spill
+from analytics.extraction.encode.parquet_writer import Spill
 
 ROWS, ENTRIES = 32_768, 1_000_000
 """Of a run: about 12 MB."""

@@ -15,7 +15,7 @@ from analytics.extraction.encode.dictionaries import Dictionary
 from analytics.extraction.encode.native import aggregate, copy_tuples
 from analytics.extraction.encode.native.memory import PADDING
 from analytics.extraction.encode.native.trace_parser import LITERALS
-from analytics.extraction.encode.spill import Spill
+from analytics.extraction.encode.parquet_writer import Spill
 from analytics.model import Partition
 
 _DAY = 86_400_000_000  # microseconds

@@ -16,7 +16,7 @@ from analytics.errors import SourceError
 from analytics.extraction.encode.native import aggregate
 from analytics.extraction.encode.native.entry_table import Heads
 from analytics.extraction.encode.native.names import Names
-from analytics.extraction.encode.spill import Spill
+from analytics.extraction.encode.parquet_writer import Spill
 from analytics.extraction.encode.trace_json import parse
 
 if TYPE_CHECKING:

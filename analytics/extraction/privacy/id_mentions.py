@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analytics.extraction.encode.trace_json import Number, read, spell
-from analytics.extraction.privacy.distinctive import is_distinctive
+from analytics.extraction.privacy.tombstones import is_distinctive
 
 if TYPE_CHECKING:
     from analytics.extraction.privacy.tombstones import Erased

@@ -18,9 +18,8 @@ from analytics.errors import SourceError
 from analytics.extraction.encode.copy_decoder import padded
 from analytics.extraction.encode.native import copy_tuples
 from analytics.extraction.encode.trace_json import read, spell
-from analytics.extraction.privacy.field_allowlist import DROPPED, Payloads
 from analytics.extraction.privacy.id_mentions import KnownIds, Mentions, spelled, unspelled
-from analytics.extraction.privacy.policy import Policy
+from analytics.extraction.privacy.policy import DROPPED, Payloads, Policy
 from analytics.extraction.privacy.pseudonyms import is_pseudonym
 from analytics.extraction.privacy.tombstones import MARK, Erased
 from analytics.lake import schema

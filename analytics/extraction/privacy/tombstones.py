@@ -22,10 +22,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from analytics.errors import ConfigurationError, DamagedFileError, LakeError
-from analytics.extraction.privacy.distinctive import is_distinctive
 from analytics.extraction.privacy.pseudonyms import FORM, PseudonymKey, is_pseudonym
 from analytics.lake import formats
 from analytics.storage import LakePath, shapes
+
+_DATE_OR_NUMBER = re.compile(r"v?[\d.,:+-]+|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")
+
+
+def is_distinctive(text: str, least: int = 8) -> bool:
+    """Long enough, and neither a date, a number with signs nor a version, which stand everywhere.
+
+    Args:
+        text: An id.
+        least: Characters; two fewer do where letters and digits are mixed.
+    """
+    mixed = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
+    if len(text) < (least - 2 if mixed else least):
+        return False
+    return text.isdigit() or not _DATE_OR_NUMBER.fullmatch(text)
+
 
 FOLDER = "erased"
 LEDGER = "ledger/tombstones.json"

@@ -13,10 +13,10 @@ import numpy as np
 from analytics.estimates import comparisons, estimators
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.scan import LEAST, Habit, Kinds, Stretch, are_alike, by_group, densest, habit, numbered
-from analytics.findings.post_mortem.activations import Activation
 from analytics.findings.post_mortem.change_points import DAY
 from analytics.findings.post_mortem.finding import Incident
 from analytics.findings.post_mortem.groups import MICROSECOND, Runs, as_number, as_time, run_estimate
+from analytics.findings.post_mortem.node_changes import Activation
 
 if TYPE_CHECKING:
     import pandas as pd

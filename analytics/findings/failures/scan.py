@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.findings.post_mortem.rank_tests import strata
+from analytics.findings.post_mortem.groups import strata
 
 if TYPE_CHECKING:
     from analytics.findings.post_mortem.groups import Bools, Floats, Ints, Runs

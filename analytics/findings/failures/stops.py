@@ -5,20 +5,166 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.failures.stopped_runs import Burst, Stop, reach_beyond, stop_count, users_of
 from analytics.findings.runaway.keys import Key, key_of, text_or_none
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
-    from analytics.findings.failures.stopped_runs import Stop
-    from analytics.findings.runaway.keys import Family
+    from analytics.findings.runaway.keys import FamilyKey, Key
     from analytics.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A logged run that did not finish as it should; where there are very many, those of a version within one minute.
+
+    Attributes:
+        key: Which version.
+        kind: ``limit`` (node or depth cap), ``timeout``, ``canary`` (the sandbox refused what no validated program holds) or
+            ``unknown`` (a code of the engine that is not known here).
+        at: End of the run, of several the first; None when the row has no usable time.
+        user: Verbatim, personal data; None when not logged, or when there are several.
+        error_code: As logged.
+        stall: Of a timeout that is part of a stalled event loop, which of the stalls of its window; else None.
+        logged_count: Runs that it stands for.
+        last: End of the last of them.
+        users: Hashes of their distinct users, where it stands for a minute.
+        execution_id: Of the run, where it stands for one.
+    """
+
+    key: Key
+    kind: str
+    at: datetime | None
+    user: str | None
+    error_code: str | None
+    stall: int | None = None
+    logged_count: int = 1
+    last: datetime | None = None
+    users: frozenset[Any] | None = None
+    execution_id: str | None = None
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it is part of a stalled event loop."""
+        return self.stall is not None
+
+    @property
+    def until(self) -> datetime | None:
+        """End of the last run."""
+        return self.last or self.at
+
+
+def stop_count(stops: Iterable[Stop]) -> int:
+    """Logged runs that they stand for; all failures are meant to be kept, so this counts runs."""
+    return sum(stop.logged_count for stop in stops)
+
+
+def users_of(stops: Iterable[Stop]) -> tuple[int, str | None]:
+    """How many distinct users met them, and who, when it was one; the log may not name any."""
+    users: set[Any] = set()
+    known: str | None = None
+    for stop in stops:
+        users.update(stop.users if stop.users is not None else [] if stop.user is None else [stop.user])
+        known = stop.user or known
+    return len(users), known if len(users) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Stops close to each other in time.
+
+    Attributes:
+        kind: ``limit``, ``timeout``, ``canary``, ``unknown``, or ``stall``: what is taken for a stalled event loop.
+        key: Which version; None for a stall, which concerns several.
+        since, until: First and last of them.
+        count: Logged runs; all failures are meant to be kept, so this counts runs.
+        users: Distinct users in the log; 0 when none is logged.
+        strategies: Distinct families.
+        user: The only user, when there is one; verbatim.
+    """
+
+    kind: str
+    key: Key | None
+    since: datetime
+    until: datetime
+    count: int
+    users: int
+    strategies: int
+    user: str | None
+
+
+CONFIDENCE = 0.95
+"""With which a beginning, and an end, lies in its interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The beginning and the end of a condition under which runs are stopped at a steady rate.
+
+    Attributes:
+        began_after: It had not begun then; None where the log does not reach back far enough to tell.
+        first, last: Its first and last stopped run: it had begun, and had not ended.
+        ended_before: It had ended then; None where it may go on after the time that is known.
+    """
+
+    began_after: datetime | None
+    first: datetime
+    last: datetime
+    ended_before: datetime | None
+
+
+def reach_beyond(count: int, span: timedelta) -> timedelta | None:
+    """How far beyond its first or last event a steady process may reach; None where one moment tells no rate.
+
+    The classical bound of a range's endpoint (Strauss & Sadler, *Mathematical Geology* 21, 1989): of ``n`` moments that lie evenly
+    in an unknown stretch, the one end is farther from the outermost than ``r`` times their span with probability
+    ``(1 + r) ** -(n - 1)``.
+
+    Args:
+        count: Events.
+        span: From the first to the last.
+    """
+    if count < 2 or not span:
+        return None
+    times: float = (1 - CONFIDENCE) ** (-1 / (count - 1)) - 1
+    return span * times
+
+
+def burst_ends(own: Sequence[Burst], known_since: datetime, known_until: datetime) -> Ends:
+    """The ends of what made some bursts: it begins with the first of them, and ends with the last.
+
+    Args:
+        own: Of one kind and version, or a stall; oldest first.
+        known_since, known_until: Time in which every stopped run is known.
+    """
+    first, last = own[0], own[-1]
+    earlier = reach_beyond(first.count, first.until - first.since)
+    later = reach_beyond(last.count, last.until - last.since)
+    began = first.since - earlier if earlier is not None and earlier < first.since - known_since else None
+    ended = last.until + later if later is not None and later < known_until - last.until else None
+    return Ends(began, first.since, last.until, ended)
+
+
+def is_gone(count: float, runs_before: float, runs_since: float) -> bool:
+    """Whether that none came among some runs says that the rate is another one.
+
+    Were it the same, each of the earlier events would have fallen among the earlier runs by chance: all of them with probability
+    ``(before / (before + since)) ** count``. One event tells little: nineteen times its runs have to go by.
+
+    Args:
+        count: Events before.
+        runs_before: Runs among which they were, rather too many than too few.
+        runs_since: Runs without one, rather too few than too many.
+    """
+    if count <= 0 or runs_before <= 0 or runs_since <= 0:
+        return False
+    return bool((runs_before / (runs_before + runs_since)) ** count <= 1 - CONFIDENCE)
+
 
 STALL = timedelta(minutes=2)
 """Timeouts of several strategies within this time are looked at together."""
@@ -55,10 +201,10 @@ class _Timeouts:
     at: Sequence[float]
     end: Sequence[float]
     counts: Sequence[int]
-    families: Sequence[Family]
+    families: Sequence[FamilyKey]
     known: tuple[float, float]
     before: Sequence[int]
-    own: dict[Family, list[int]]
+    own: dict[FamilyKey, list[int]]
 
     @classmethod
     def of(cls, stops: Sequence[Stop], known: tuple[datetime, datetime] | None) -> _Timeouts:
@@ -66,7 +212,7 @@ class _Timeouts:
         end = [stop.until.timestamp() for stop in stops if stop.until is not None]
         counts = [stop.logged_count for stop in stops]
         families = [stop.key.family for stop in stops]
-        own: dict[Family, list[int]] = {}
+        own: dict[FamilyKey, list[int]] = {}
         for place, family in enumerate(families):
             own.setdefault(family, []).append(place)
         ends = (known[0].timestamp(), known[1].timestamp()) if known else (min(at), max(at))
@@ -76,7 +222,7 @@ class _Timeouts:
         """Runs that timed out in a time."""
         return self.before[bisect_right(self.at, high)] - self.before[bisect_left(self.at, low)]
 
-    def of_family(self, family: Family, low: float, high: float) -> int:
+    def of_family(self, family: FamilyKey, low: float, high: float) -> int:
         """The same of one strategy."""
         places = self.own[family]
         first = bisect_left(places, low, key=self.at.__getitem__)
@@ -120,7 +266,7 @@ def _dense(found: _Timeouts, closed: Sequence[Span]) -> list[Span]:
 
     dense: list[Span] = []
     first = 0
-    counts: Counter[Family] = Counter()
+    counts: Counter[FamilyKey] = Counter()
     chance = _CHANCE / found.before[-1]
     for last, family in enumerate(found.families):
         counts[family] += found.counts[last]
@@ -140,7 +286,7 @@ def _dense(found: _Timeouts, closed: Sequence[Span]) -> list[Span]:
     return dense
 
 
-def _rate(found: _Timeouts, moment: float, closed: Sequence[Span], family: Family | None = None) -> float:
+def _rate(found: _Timeouts, moment: float, closed: Sequence[Span], family: FamilyKey | None = None) -> float:
     """Timeouts per second around a moment, of all or of one strategy."""
     count, seconds = _around(found, moment, closed, family)
     return count / seconds if seconds > 0 else 0.0
@@ -152,7 +298,9 @@ def _rate_of_new(found: _Timeouts, moment: float, closed: Sequence[Span]) -> flo
     return sum(count == 1 for count, _ in counted) / counted[0][1] if counted[0][1] > 0 else 0.0
 
 
-def _around(found: _Timeouts, moment: float, closed: Sequence[Span], family: Family | None = None) -> tuple[int, float]:
+def _around(
+    found: _Timeouts, moment: float, closed: Sequence[Span], family: FamilyKey | None = None
+) -> tuple[int, float]:
     """Timeouts around a moment and the seconds they are of, stalls and what may be of the same one left out.
 
     Of a time that is not known, as before the window, nothing is counted and no second either.
@@ -213,7 +361,7 @@ def _fitted(found: _Timeouts, span: Span, closed: Sequence[Span]) -> Span:
 def _members(found: _Timeouts, span: Span, closed: Sequence[Span]) -> list[int]:
     """Those of a span, but for strategies of which as many are usual in such a time as are not."""
     begin, end = found.at[span[0]], found.end[span[1]]
-    counts: Counter[Family] = Counter()
+    counts: Counter[FamilyKey] = Counter()
     for place in range(span[0], span[1] + 1):
         counts[found.families[place]] += found.counts[place]
     own = {

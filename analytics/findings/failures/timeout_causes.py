@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from analytics.estimates import estimators
 from analytics.estimates.estimators import Estimate
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
-from analytics.findings.failures.stopped_runs import Stop, stop_count
-from analytics.findings.failures.stops import GAP, bursts
-from analytics.findings.runaway.keys import Family, key_of
+from analytics.findings.failures.stops import GAP, Stop, bursts, stop_count
+from analytics.findings.runaway.keys import FamilyKey, key_of
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import records
@@ -60,7 +59,7 @@ class TimeoutCause:
 
 def timeout_cause(
     lake: Warehouse,
-    family: Family,
+    family: FamilyKey,
     own: Sequence[Stop],
     stops: Sequence[Stop],
     *,
@@ -107,7 +106,9 @@ def timeout_cause(
     return TimeoutCause(kind, count, stalled, strategies, others_runs, is_alone, is_long)
 
 
-def _beside(lake: Warehouse, family: Family, spans: Sequence[tuple[datetime, datetime]]) -> tuple[Estimate, Estimate]:
+def _beside(
+    lake: Warehouse, family: FamilyKey, spans: Sequence[tuple[datetime, datetime]]
+) -> tuple[Estimate, Estimate]:
     """Runs of others and of its own in some spans of time."""
     rows: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     for since, until in spans:

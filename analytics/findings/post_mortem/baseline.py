@@ -15,8 +15,7 @@ from analytics.estimates import comparisons, estimators
 from analytics.estimates.comparisons import Difference, share_of
 from analytics.findings.post_mortem.change_points import LEAST_ROWS
 from analytics.findings.post_mortem.family import Family, family_runs
-from analytics.findings.post_mortem.groups import Runs
-from analytics.findings.post_mortem.rank_tests import is_weekend, strata
+from analytics.findings.post_mortem.groups import Runs, is_weekend, strata
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 

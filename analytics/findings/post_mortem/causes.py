@@ -14,13 +14,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.estimates.estimate import Estimate
-from analytics.findings.post_mortem.activations import Activation
 from analytics.findings.post_mortem.change_points import DAY, LEAST_ROWS, slope, slope_or_step, trend_p
 from analytics.findings.post_mortem.finding import Cause, Incident, Step, rank_findings, sum_of, weighed_by_points
 from analytics.findings.post_mortem.groups import Runs, Side, as_number, as_time, run_estimate
-from analytics.findings.post_mortem.one_program import OneProgram, one_program
+from analytics.findings.post_mortem.node_changes import Activation
 from analytics.findings.post_mortem.search import Search
-from analytics.findings.post_mortem.version_changes import VersionChange, amounts_moved, change_of_points, rollback
+from analytics.findings.post_mortem.version_changes import (
+    OneProgram,
+    VersionChange,
+    amounts_moved,
+    change_of_points,
+    one_program,
+    rollback,
+)
 from analytics.findings.replay.trials import VersionTrial
 from analytics.findings.replay.version_pairs import Pairs
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Relative
-from analytics.findings.post_mortem.rank_tests import (
+from analytics.findings.post_mortem.groups import (
     beyond_rhythm,
     overdispersion,
     ranks,

@@ -12,15 +12,14 @@ import numpy as np
 from analytics.errors import UsageError
 from analytics.estimates.comparisons import Difference, Relative
 from analytics.estimates.estimators import Estimate
-from analytics.findings.post_mortem.activations import Activation, activations
 from analytics.findings.post_mortem.baseline import comparable
 from analytics.findings.post_mortem.family import Family, family_runs, labels_of
 from analytics.findings.post_mortem.finding import Cause, Incident
-from analytics.findings.post_mortem.groups import Runs, Side
+from analytics.findings.post_mortem.groups import Runs, Side, strata
+from analytics.findings.post_mortem.node_changes import Activation, activations
 from analytics.findings.post_mortem.post_mortem import Inquiry
-from analytics.findings.post_mortem.rank_tests import strata
-from analytics.findings.replay.counterfactual import Counterfactual
 from analytics.findings.replay.paired import Moved, relative
+from analytics.findings.replay.replayed import Counterfactual
 from analytics.findings.replay.trials import VersionTrial, judged
 from analytics.warehouse.warehouse import Warehouse
 

@@ -15,12 +15,12 @@ from analytics.estimates.comparisons import Difference, Relative
 from analytics.estimates.estimate import GRADES, graded
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.timeout_causes import TimeoutCause
-from analytics.findings.post_mortem.activations import Activation
 from analytics.findings.post_mortem.change_points import Slope
 from analytics.findings.post_mortem.groups import Side, run_estimate
-from analytics.findings.replay.alike_inputs import AlikeInputs
+from analytics.findings.post_mortem.node_changes import Activation
 from analytics.findings.replay.paired import relative
 from analytics.findings.replay.trials import VersionTrial
+from analytics.findings.replay.version_pairs import AlikeInputs
 
 Cause = Literal["program", "inputs", "built-in", "failures", "unknown", ""]
 

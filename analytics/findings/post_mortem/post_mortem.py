@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING
 
 from analytics.findings.failures.causes import with_causes
 from analytics.findings.post_mortem import case_split as case_findings
-from analytics.findings.post_mortem.activations import Activation, activations
 from analytics.findings.post_mortem.baseline import Baseline, with_rows
 from analytics.findings.post_mortem.causes import Causes
 from analytics.findings.post_mortem.family import Family, family_runs
 from analytics.findings.post_mortem.finding import Cause
 from analytics.findings.post_mortem.groups import Runs
 from analytics.findings.post_mortem.incident import LOOK_BACK, RHYTHM, Incident, against_program, find_incident
-from analytics.findings.post_mortem.node_changes import NodeChanges, alike, field_values, node_changes
+from analytics.findings.post_mortem.node_changes import (
+    Activation,
+    NodeChanges,
+    activations,
+    alike,
+    field_values,
+    node_changes,
+)
 from analytics.findings.post_mortem.version_changes import strength
-from analytics.findings.replay.counterfactual import Counterfactual, Replayed, Ways
 from analytics.findings.replay.replay_run import ReplayShare, replay_share, wraps
+from analytics.findings.replay.replayed import Counterfactual, Replayed, Ways
 from analytics.findings.replay.trials import VersionTrial
 from analytics.findings.replay.version_pairs import Pairs
 from analytics.lake.losses import Loss

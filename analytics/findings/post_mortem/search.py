@@ -12,7 +12,6 @@ import numpy as np
 from analytics.estimates import comparisons
 from analytics.findings.failures.growth import Growth, failing, growing_codes
 from analytics.findings.post_mortem import change_points
-from analytics.findings.post_mortem.activations import Activation, activations, is_gone
 from analytics.findings.post_mortem.baseline import LOOK_BACK, comparable, same_hours, same_hours_of_days, weeks_apart
 from analytics.findings.post_mortem.change_points import (
     DAY,
@@ -23,8 +22,8 @@ from analytics.findings.post_mortem.change_points import (
     typical_and_slow,
 )
 from analytics.findings.post_mortem.finding import Incident
-from analytics.findings.post_mortem.groups import Runs, Side, as_number, as_time
-from analytics.findings.post_mortem.rank_tests import ranks, ranks_within, two_groups_p
+from analytics.findings.post_mortem.groups import Runs, Side, as_number, as_time, ranks, ranks_within, two_groups_p
+from analytics.findings.post_mortem.node_changes import Activation, activations, is_gone
 from analytics.findings.post_mortem.version_changes import (
     VersionChange,
     change_of_points,

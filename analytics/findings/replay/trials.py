@@ -16,11 +16,9 @@ import numpy as np
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimators import Estimate
-from analytics.findings.post_mortem.groups import Side, paid, run_estimate
-from analytics.findings.post_mortem.rank_tests import strata
-from analytics.findings.replay.counterfactual import Counterfactual
+from analytics.findings.post_mortem.groups import Side, paid, run_estimate, strata
 from analytics.findings.replay.paired import Moved, relative
-from analytics.findings.replay.replayed import Replayed
+from analytics.findings.replay.replayed import Counterfactual, Replayed
 
 if TYPE_CHECKING:
     import pandas as pd

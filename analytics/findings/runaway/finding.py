@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.estimates import comparisons, estimators
 from analytics.estimates.estimators import Estimate
-from analytics.findings.failures.stopped_runs import Burst, Ends, Stop, stop_count, users_of
+from analytics.findings.failures.stops import Burst, Ends, Stop, stop_count, users_of
 from analytics.findings.runaway.keys import Key, key_of
-from analytics.findings.runaway.lowered_cap import Passed
 from analytics.findings.runaway.program_sizes import ProgramGrowth
 from analytics.findings.runaway.thresholds import Thresholds
-from analytics.findings.runaway.version_growth import Ahead, VersionNodes
+from analytics.findings.runaway.version_growth import Ahead, Passed, VersionNodes
 from analytics.warehouse.warehouse import records
 from analytics.window import midnight
 

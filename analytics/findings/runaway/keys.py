@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import pandas as pd
 
-Family = tuple[str | None, str]
+FamilyKey = tuple[str | None, str]
 """All versions of one strategy: tenant (None is the NULL realm) and name."""
 
 
@@ -26,7 +26,7 @@ class Key(NamedTuple):
     version: int
 
     @property
-    def family(self) -> Family:
+    def family(self) -> FamilyKey:
         """All versions of it."""
         return self.realm, self.strategy
 

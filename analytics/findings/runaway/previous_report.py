@@ -14,9 +14,9 @@ from typing import Any
 from analytics.errors import UsageError
 from analytics.estimates import comparisons
 from analytics.estimates.estimators import Estimate
-from analytics.findings.failures.stopped_runs import is_gone
+from analytics.findings.failures.stops import is_gone
 from analytics.findings.runaway.finding import Finding
-from analytics.findings.runaway.keys import Family, Key, key_of
+from analytics.findings.runaway.keys import FamilyKey, Key, key_of
 from analytics.storage import shapes
 
 REPORT = "runaway_rules"
@@ -49,7 +49,7 @@ class Known:
     runs_since: float
 
     @property
-    def identity(self) -> tuple[str, Family | None]:
+    def identity(self) -> tuple[str, FamilyKey | None]:
         """What makes it the same finding in another report: versions change, the family stays."""
         return self.what, self.key.family if self.key else None
 
@@ -110,7 +110,7 @@ def _tenant(scope: Any) -> str | None:
     return None if about.get("no_realm") is True else shapes.text_or_none(about.get("realm")) or ""
 
 
-def _known(told: Mapping[str, Any], until: datetime, runs: Mapping[Family, Estimate]) -> Known:
+def _known(told: Mapping[str, Any], until: datetime, runs: Mapping[FamilyKey, Estimate]) -> Known:
     what = shapes.text(told["what"])
     key = None if told["family"] is None else _key(told)
     number = told["number"]
@@ -129,7 +129,7 @@ def _known(told: Mapping[str, Any], until: datetime, runs: Mapping[Family, Estim
 
 def _by_identity(told: Iterable[Known]) -> tuple[Known, ...]:
     """What several versions of a family had is one thing: their runs are counted together, as those of the family are."""
-    found: dict[tuple[str, Family | None], Known] = {}
+    found: dict[tuple[str, FamilyKey | None], Known] = {}
     for one in told:
         other = found.get(one.identity)
         found[one.identity] = _together(other, one) if other else one
@@ -154,9 +154,9 @@ def _size(number: Estimate | float) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
-def _runs(league: list[Mapping[str, Any]]) -> dict[Family, Estimate]:
+def _runs(league: list[Mapping[str, Any]]) -> dict[FamilyKey, Estimate]:
     """Runs of each family: its versions together, their intervals as if each erred the same way, which is wide enough."""
-    found: dict[Family, Estimate] = {}
+    found: dict[FamilyKey, Estimate] = {}
     for row in league:
         family = _key(row).family
         own = _estimate(row["est_runs"])
@@ -215,10 +215,10 @@ class Now:
     since: datetime
     until: datetime
     league: Sequence[Mapping[str, Any]]
-    settled: Callable[[str, Family], bool | None]
-    left: Mapping[tuple[str, Family], int] = field(default_factory=dict)
+    settled: Callable[[str, FamilyKey], bool | None]
+    left: Mapping[tuple[str, FamilyKey], int] = field(default_factory=dict)
 
-    def runs(self, family: Family) -> Estimate | None:
+    def runs(self, family: FamilyKey) -> Estimate | None:
         """Runs of the family in the window; None when none is logged."""
         own = [
             row["est_runs"]
@@ -246,7 +246,7 @@ def compared(found: list[Finding], previous: Previous, now: Now) -> list[Finding
     """
     known = {one.identity: one for one in previous.known}
     present = [finding for finding in found if finding.kind != "fixed"]
-    counts: Counter[tuple[str, Family | None]] = Counter()
+    counts: Counter[tuple[str, FamilyKey | None]] = Counter()
     for finding in present:
         counts[_identity(finding)] += finding.count or 0
     told = [_told(finding, known, counts[_identity(finding)], now) for finding in present]
@@ -272,17 +272,17 @@ def runs_without(league: Sequence[Mapping[str, Any]], key: Key) -> tuple[Estimat
     return (reduce(added, others) if others else None), False
 
 
-def _identity(finding: Finding) -> tuple[str, Family | None]:
+def _identity(finding: Finding) -> tuple[str, FamilyKey | None]:
     return finding.what, finding.key.family if finding.key else None
 
 
-def _lives_on(one: Known, seen: set[tuple[str, Family | None]]) -> bool:
+def _lives_on(one: Known, seen: set[tuple[str, FamilyKey | None]]) -> bool:
     """Whether it is still found, or something worse of its kind is: what was close to the cap and now hits it is not fixed."""
     nearer = NEARNESS[NEARNESS.index(one.what) :] if one.what in NEARNESS else (one.what,)
     return any((what, one.identity[1]) in seen for what in nearer)
 
 
-def _told(finding: Finding, known: Mapping[tuple[str, Family | None], Known], count: int, now: Now) -> Finding:
+def _told(finding: Finding, known: Mapping[tuple[str, FamilyKey | None], Known], count: int, now: Now) -> Finding:
     what, family = _identity(finding)
     if what in EVENTS:
         return replace(finding, kind="finding")

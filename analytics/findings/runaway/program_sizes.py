@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.runaway.keys import Family, Key, key_of, keyed, text_or_none
+from analytics.findings.runaway.keys import FamilyKey, Key, key_of, keyed, text_or_none
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
 from analytics.findings.runaway.version_growth import NOWHERE, Ahead, ahead
 from analytics.program import PublishedSize, Size, published_size, size
@@ -181,7 +181,7 @@ def program_growth(
     """
     days = _days_of(counts)
     begins = min((first for first, _ in days.values()), default=until)
-    families: dict[Family, list[Key]] = {}
+    families: dict[FamilyKey, list[Key]] = {}
     for key, one in stored.items():
         if one.counted is not None and (key in days or not one.is_draft) and _came_before(one, until):
             families.setdefault(key.family, []).append(key)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics.estimates import censoring, estimators
+from analytics.estimates import estimators
 from analytics.estimates.estimators import NOTHING, Estimate, upper_bound_of_none
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
-from analytics.findings.runaway.keys import Family, Key, key_of, keyed, text_or_none
+from analytics.findings.runaway.keys import FamilyKey, Key, key_of, keyed, text_or_none
 from analytics.findings.runaway.program_sizes import ProgramGrowth, Stored, fitting, program_growth, stored_programs
 from analytics.findings.runaway.run_costs import COST_COLUMNS, Ran, RunCosts, fleet_costs, run_costs
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
@@ -144,7 +144,7 @@ class Growth:
 
     stored: Mapping[Key, Stored]
     programs: Mapping[Key, ProgramGrowth]
-    versions: Mapping[Family, list[VersionNodes]]
+    versions: Mapping[FamilyKey, list[VersionNodes]]
     runs: Mapping[Key, Ahead]
 
     def entries_at(self, key: Key, cap: float) -> float:
@@ -260,8 +260,8 @@ def _quantiles(
     """Median and p99 of nodes and of milliseconds. Stopped runs are "at least"."""
     if together is None or times is None:
         return NOTHING, NOTHING, NOTHING, NOTHING
-    nodes, more = censoring.nodes(together["status"].to_numpy(), _floats(together["nodes_executed"]))
-    took, longer = censoring.durations(times["status"].to_numpy(), _floats(times["duration_ms"]))
+    nodes, more = estimators.nodes(together["status"].to_numpy(), _floats(together["nodes_executed"]))
+    took, longer = estimators.durations(times["status"].to_numpy(), _floats(times["duration_ms"]))
     undrawn = 0.0 if (times["status"] == "ok").any() else upper_bound_of_none(rate)
     nodes50, nodes99 = _of_counts(nodes, together, more, undrawn)
     took50, took99 = _of_counts(took, times, longer, undrawn)

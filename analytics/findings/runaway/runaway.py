@@ -10,10 +10,9 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.failures.stopped_runs import Burst, Stop, burst_ends, is_gone, stop_count, users_of
-from analytics.findings.failures.stops import bursts, stopped
+from analytics.findings.failures.stops import Burst, Stop, burst_ends, bursts, is_gone, stop_count, stopped, users_of
 from analytics.findings.failures.timeout_causes import timeout_cause
-from analytics.findings.rules.rule_activity import dead_rules, hot_rules
+from analytics.findings.rules.program_profiles import dead_rules, hot_rules
 from analytics.findings.runaway.finding import (
     Finding,
     close,
@@ -27,15 +26,14 @@ from analytics.findings.runaway.finding import (
     timeouts,
     versions,
 )
-from analytics.findings.runaway.keys import Family, Key, key_of
-from analytics.findings.runaway.lowered_cap import passed
+from analytics.findings.runaway.keys import FamilyKey, Key, key_of
 from analytics.findings.runaway.previous_report import Now, compared, runs_without
 from analytics.findings.runaway.ranking import GROUPS, Growth, growth, league, silent
 from analytics.findings.runaway.run_costs import RunCosts, run_costs
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
 from analytics.findings.runaway.trend import HISTORY, Trend, by_day, daily_p99, trends
-from analytics.findings.runaway.version_growth import NOWHERE, Ahead, chains, steps_to_cap
-from analytics.findings.timing.time_split_report import Times, time_split
+from analytics.findings.runaway.version_growth import NOWHERE, Ahead, chains, passed, steps_to_cap
+from analytics.findings.timing.time_split import Times, time_split
 from analytics.warehouse.warehouse import records
 from analytics.window import Window, midnight
 
@@ -249,16 +247,16 @@ def _is_new(evidence: Evidence, key: Key) -> bool:
     return evidence.has_history and key not in before
 
 
-def _left(stops: Iterable[Stop]) -> Counter[tuple[str, Family]]:
+def _left(stops: Iterable[Stop]) -> Counter[tuple[str, FamilyKey]]:
     """Stopped runs of each kind and family, findings or not; those of a stalled event loop are nobody's own."""
-    found: Counter[tuple[str, Family]] = Counter()
+    found: Counter[tuple[str, FamilyKey]] = Counter()
     for stop in stops:
         if not stop.stalled:
             found[stop.kind, stop.key.family] += stop.logged_count
     return found
 
 
-def _settled(evidence: Evidence, what: str, family: Family) -> bool | None:
+def _settled(evidence: Evidence, what: str, family: FamilyKey) -> bool | None:
     """Whether growth, closeness or slowness of a family, which is not found any more, can be said to be over."""
     if what == "slow":
         own = [
@@ -290,7 +288,7 @@ def _fixed(lake: Warehouse, evidence: Evidence) -> list[Finding]:
     still = {stop.key.family for stop in evidence.stops if stop.kind == "limit"}
     if not set(recent) - still:
         return []
-    runs_before: dict[Family, float] = {}
+    runs_before: dict[FamilyKey, float] = {}
     for row in records(lake.run("cost_by_strategy", since=start, until=evidence.since)):
         family = key_of(row["realm_id"], row["strategy"], 0).family
         runs_before[family] = runs_before.get(family, 0.0) + float(row["est_runs"])

@@ -16,14 +16,14 @@ from analytics.errors import LakeError, LakeFormatError, LakeLockedError, Source
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake import losses
 from analytics.lake.lake import Lake
-from analytics.operations import source_retention
+from analytics.operations.doctor import volume
 from analytics.operations.doctor.diagnosis import Diagnosis, advice, ok, problem
 from analytics.operations.doctor.server import LARGE_TABLE, examine_server
 from analytics.operations.doctor.volume import asked_cheaply, examine_growth, examine_weights
 from analytics.source.source import Source
 from analytics.storage import ObjectPath, disk
 from analytics.storage.lock import NAME as LOCK
-from analytics.warehouse import cross_checks
+from analytics.warehouse import checks
 from analytics.window import ONE_DAY
 
 OLDEST_LOG = date(2000, 1, 1)
@@ -37,7 +37,7 @@ def examine_retention(lake: Lake, kept_for: timedelta) -> Iterator[Diagnosis]:
         lake: Its ledger is read.
         kept_for: How long the source keeps a row.
     """
-    if found := source_retention.alarm(lake, kept_for):
+    if found := volume.alarm(lake, kept_for):
         yield problem("retention", found.sentence, found.command)
     else:
         yield ok(
@@ -70,14 +70,14 @@ def infer_retention(source: Source, lake: Lake, *, small: int) -> Iterator[Diagn
         return
     [clock] = source.ask("clock")
     kept_for = max(clock["server_time"].date() - oldest, ONE_DAY)
-    last = min(oldest + source_retention.margin(kept_for) - ONE_DAY, clock["server_time"].date() - ONE_DAY)
+    last = min(oldest + volume.margin(kept_for) - ONE_DAY, clock["server_time"].date() - ONE_DAY)
     said = f"the source deletes old rows: its oldest are of {oldest}, and the lake holds {len(gone)} days before that"
     setting = f"ANALYTICS_SOURCE_RETENTION={kept_for.days}d has every extraction warn"
-    if days := tuple(source_retention.incomplete(lake, oldest, last)):
+    if days := tuple(volume.incomplete(lake, oldest, last)):
         yield advice(
             "retention",
-            f"{said}; not complete in the lake, and next to go: {source_retention.named(days)}",
-            f"{source_retention.command(days)}; {setting}",
+            f"{said}; not complete in the lake, and next to go: {volume.named(days)}",
+            f"{volume.command(days)}; {setting}",
         )
     else:
         yield ok("retention", f"{said}; the days that go next are complete in the lake")
@@ -291,7 +291,7 @@ def _ledger(lake: Lake) -> Iterator[Diagnosis]:
     records = [record for day in lake.recorded_days() if (record := lake.recorded(day))]
     if lost := losses.of_days(lake, records, None):
         yield problem("partitions", losses.words(lost), losses.repair(lost))
-    for found in cross_checks.problems(lake):
+    for found in checks.problems(lake):
         yield problem("files", found.says, found.repair)
     broken = lake.ledger_problems()
     if broken:

@@ -12,9 +12,15 @@ from analytics.lake.lake import Lake
 from analytics.model import RealmFilter
 from analytics.operations.doctor.diagnosis import Diagnosis, advice, ok, problem
 from analytics.operations.doctor.volume import examine_volume
-from analytics.source.scan_plan import LEAST_CORRELATION, plan_nodes, scans_whole_table
 from analytics.source.source import UNKNOWN_BYTES, Source
-from analytics.source.table_check import DEFINITION_TABLE, LOG_TABLE, quoted_role
+from analytics.source.table_check import (
+    DEFINITION_TABLE,
+    LEAST_CORRELATION,
+    LOG_TABLE,
+    plan_nodes,
+    quoted_role,
+    scans_whole_table,
+)
 from analytics.window import Window
 
 OLDEST_SERVER = 130_000

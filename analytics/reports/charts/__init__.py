@@ -1,12 +1,10 @@
 """Frames to pictures: pure functions, one file per picture, matplotlib loaded only when something is drawn."""
 
-from analytics.reports.charts.cases import cases
-from analytics.reports.charts.density import density
-from analytics.reports.charts.exceedance import exceedance
-from analytics.reports.charts.failures import MOST_MARKS, failure_strip
+from analytics.reports.charts.distributions import density, exceedance
+from analytics.reports.charts.failures import MOST_MARKS, cases, failure_strip
 from analytics.reports.charts.growth import growth
 from analytics.reports.charts.icicle import icicle
-from analytics.reports.charts.svg import inline_svg, responsive
+from analytics.reports.charts.theme import inline_svg, responsive
 from analytics.reports.charts.time_split import time_split
 from analytics.reports.charts.timeline import timeline
 

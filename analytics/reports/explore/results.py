@@ -17,7 +17,7 @@ from analytics.errors import DamagedFileError
 from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number
-from analytics.reports.page.escape import shorten, visible
+from analytics.reports.page.inline import shorten, visible
 from analytics.warehouse.answer import Answer
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.coverage import Cell

@@ -6,7 +6,6 @@ or a user can be read.
 """
 
 from analytics.reports.leak_gate.forbidden import Forbidden, tenants
-from analytics.reports.leak_gate.redact import clean, clean_text
-from analytics.reports.leak_gate.scan import check, is_clean
+from analytics.reports.leak_gate.scan import check, clean, clean_text, is_clean
 
 __all__ = ["Forbidden", "check", "clean", "clean_text", "is_clean", "tenants"]

@@ -8,6 +8,7 @@ from analytics.reports.page.blocks import (
     Todo,
     banner,
     code,
+    document,
     facts,
     figure,
     findings,
@@ -21,11 +22,12 @@ from analytics.reports.page.blocks import (
     strip,
     subhead,
     todo,
+    with_neighbours,
 )
 from analytics.reports.page.calendar import Day, Row, calendar, calendar_key
-from analytics.reports.page.document import document, with_neighbours
-from analytics.reports.page.escape import Markup, author, inline, visible
 from analytics.reports.page.inline import (
+    Markup,
+    author,
     before,
     ci,
     est,
@@ -33,6 +35,7 @@ from analytics.reports.page.inline import (
     fixed,
     grade,
     headroom,
+    inline,
     interval_axis,
     interval_bar,
     link,
@@ -42,6 +45,7 @@ from analytics.reports.page.inline import (
     share_bar,
     strong,
     tag,
+    visible,
     was,
     worse,
 )

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal, TypeAlias
 
-from analytics.reports.page.escape import Inline, Markup, inline, plain
+from analytics.reports.page.inline import Inline, Markup, inline, plain
 from analytics.reports.page.palette import variables
 
 __all__ = ["Block", "Body", "Kind", "html_of", "style", "stylesheet", "text_of"]

@@ -10,8 +10,7 @@ from typing import Literal, TypeAlias
 
 from analytics.reports.page import number as write
 from analytics.reports.page.block import Block
-from analytics.reports.page.escape import Inline, Markup, inline, plain, visible
-from analytics.reports.page.inline import local
+from analytics.reports.page.inline import Inline, Markup, inline, local, plain, visible
 
 Kind: TypeAlias = Literal[
     "new", "worse", "known", "fixed", "quiet", "failed", "no data", "missing",

@@ -10,8 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from analytics.reports.page import number as write
 from analytics.reports.page.block import Block
-from analytics.reports.page.escape import Inline, Markup, author, inline, plain
-from analytics.reports.page.inline import coloured, est, grade, mono, written
+from analytics.reports.page.inline import Inline, Markup, author, coloured, est, grade, inline, mono, plain, written
 from analytics.reports.page.palette import ROLES
 
 Kind: TypeAlias = Literal[

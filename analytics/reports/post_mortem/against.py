@@ -16,11 +16,9 @@ from analytics.reports.post_mortem import (
     against_wording,
     chart_frames,
     comparison_tables,
-    data_box,
     example_runs,
     overpaid,
     verdict,
-    why,
 )
 from analytics.reports.post_mortem.report import PostMortem
 from analytics.reports.small_cells import SmallCells
@@ -146,7 +144,7 @@ class Against(PostMortem):
             " · B is ",
             page.strong(page.author(asked.other.name)),
             " · times in UTC · ",
-            silent.complete_words(data_box.in_words(asked.lake, asked.since, asked.until), self.silences),
+            silent.complete_words(comparison_tables.in_words(asked.lake, asked.since, asked.until), self.silences),
         ]
         doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, asked.lost)
         return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, doubt)
@@ -234,7 +232,7 @@ class Against(PostMortem):
         """Effect and mix, cases, nodes."""
         question, said = "Why do points per run differ?", against_wording.why(self.inquiry)
         found, nodes = self.shown.incident, self.shown.nodes
-        return why.section(found, self.inquiry.split, self.shown.cases, nodes, question=question, said=said)
+        return overpaid.causes_section(found, self.inquiry.split, self.shown.cases, nodes, question=question, said=said)
 
     def how_much(self) -> Block:
         """B's program on A's runs, and the other way round."""
@@ -287,7 +285,7 @@ class Against(PostMortem):
     def sure(self) -> Block:
         """Data box and queries."""
         asked = self.inquiry
-        box = data_box.facts(
+        box = comparison_tables.facts(
             asked.lake, asked.family, asked.runs, asked.since, asked.until, log_notes.told(self.sampling),
             str(asked.replays), self.silences, "only the runs in it are compared",
         )  # fmt: skip
@@ -303,7 +301,8 @@ class Against(PostMortem):
             box.append(("Left out", self.shown.small.note))
         queries = [
             page.fold(
-                f"Queries of {letter}, ready to paste", page.code(data_box.queries(group, asked.since, asked.until))
+                f"Queries of {letter}, ready to paste",
+                page.code(comparison_tables.queries(group, asked.since, asked.until)),
             )
             for letter, group in (("A", asked.family), ("B", asked.other))
         ]

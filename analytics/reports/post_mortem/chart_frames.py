@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analytics.estimates import estimators
-from analytics.findings.post_mortem.activations import Activation
 from analytics.findings.post_mortem.case_split import Case
 from analytics.findings.post_mortem.incident import Incident, paid, run_estimate
+from analytics.findings.post_mortem.node_changes import Activation
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,22 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analytics.findings.post_mortem.incident import Incident, Side, run_estimate
-from analytics.findings.replay.counterfactual import Counterfactual, Replayed
-from analytics.reports import chat
+from analytics.findings.post_mortem.incident import NO_CASE, Incident, Side, run_estimate
+from analytics.findings.post_mortem.post_mortem import Inquiry
+from analytics.findings.replay.replayed import Counterfactual, Replayed
+from analytics.reports import common
 from analytics.reports.common import state_of
 from analytics.reports.post_mortem import failing, verdict, version_story
+from analytics.reports.small_cells import SmallCells
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
-    from analytics.findings.post_mortem.post_mortem import Inquiry
+    from analytics.findings.post_mortem.case_split import Case
+    from analytics.findings.post_mortem.incident import Incident
+    from analytics.findings.post_mortem.node_changes import NodeChanges
     from analytics.findings.replay.trials import VersionTrial
-    from analytics.reports.post_mortem.visible_facts import Shown
+
+
+class Shown:
+    """What is told of an inquiry.
+
+    Args:
+        inquiry: The facts.
+        small: What may be shown of few users.
+    """
+
+    def __init__(self, inquiry: Inquiry, small: SmallCells) -> None:
+        self._inquiry, self.small = inquiry, small
+
+    @cached_property
+    def incident(self) -> Incident:
+        """What stands out, and what else, without what few users met."""
+        found = self._inquiry.incident
+        if not self.small:
+            return found
+        failed = self._inquiry.window[self._inquiry.window["status"] != "ok"]
+        hidden = self.small.hidden(failed["error_code"].astype(object).fillna(""), failed["external_user_id"])
+        return replace(found, also=type(found.also)(other for other in found.also if other.code not in hidden))
+
+    @cached_property
+    def hidden_cases(self) -> frozenset[str]:
+        """Cases that too few users reached, on either side."""
+        found = self.incident
+        hidden: set[str] = set()
+        for side in (found.before, found.after):
+            if self.small and side is not None:
+                rows = side.rows[side.rows["status"] == "ok"]
+                hidden |= self.small.hidden(rows["case_name"].astype(object).fillna(NO_CASE), rows["external_user_id"])
+        return frozenset(hidden)
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """Cases of both sides that may be shown."""
+        return [case for case in self._inquiry.cases if case.name not in self.hidden_cases]
+
+    @cached_property
+    def counterfactual(self) -> Counterfactual:
+        """Each version's program on the other's inputs, by the cases that may be shown."""
+        tried = self._inquiry.counterfactual
+        return replace(tried, forward=self._shown(tried.forward), backward=self._shown(tried.backward))
+
+    @cached_property
+    def telling(self) -> Replayed | None:
+        """The counterfactual that says how much was overpaid, where there is one."""
+        return self._shown(self._inquiry.telling)
+
+    def _shown(self, tried: Replayed | None) -> Replayed | None:
+        if tried is None or not self.small:
+            return tried
+        return replace(tried, cases=[case for case in tried.cases if case.name not in self.hidden_cases], users=[])
+
+    @cached_property
+    def nodes(self) -> NodeChanges | None:
+        """Nodes that differ, and that enough runs came by."""
+        found = self._inquiry.nodes
+        if found is None or not self.small or found.frame.empty:
+            return found
+        counts = found.frame[["before_count", "after_count"]].min(axis=1)
+        return replace(found, frame=found.frame[counts >= self.small.least])
+
 
 _MOST_NODES = 10
 
@@ -42,7 +111,7 @@ def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequenc
         "counts": counts,
         "missing_days": missing,
         "lost_days": [str(day) for day in asked.coverage.lost],
-        "digest": chat.sentence(f"{title}: {said}"),
+        "digest": common.sentence(f"{title}: {said}"),
         "title": title,
         "nav": nav,
         "realm_id": asked.family.realm,

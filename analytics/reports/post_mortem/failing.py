@@ -9,7 +9,7 @@ from analytics.config import DEPTH_CAP
 from analytics.estimates import estimators
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.causes import LIMIT, TIMEOUT
-from analytics.findings.failures.stopped_runs import reach_beyond
+from analytics.findings.failures.stops import reach_beyond
 from analytics.findings.failures.timeout_causes import RULES, STALL, UNCLEAR, TimeoutCause
 from analytics.findings.post_mortem.incident import Incident, run_estimate
 from analytics.program import error_codes
@@ -19,7 +19,7 @@ from analytics.reports.page import number
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.findings.post_mortem.activations import Activation
+    from analytics.findings.post_mortem.node_changes import Activation
 
 _NEARLY_ALL = 0.995
 """An upper bound above it is written as 100 %, and nobody has seen that no run went well."""

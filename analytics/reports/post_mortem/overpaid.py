@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from analytics.estimates import estimators
 from analytics.findings.post_mortem.case_split import Case, Split
 from analytics.findings.post_mortem.incident import NO_CASE, Incident, run_estimate
-from analytics.findings.replay.counterfactual import Counterfactual, Group, Replayed
+from analytics.findings.post_mortem.node_changes import NodeChanges
+from analytics.findings.replay.replayed import Counterfactual, Group, Replayed
 from analytics.findings.replay.trials import VersionTrial
-from analytics.reports import page
+from analytics.reports import charts, page
 from analytics.reports.common import masked
 from analytics.reports.page import Column, number
-from analytics.reports.post_mortem import version_story
+from analytics.reports.post_mortem import chart_frames, comparison_tables, verdict, version_story
 from analytics.reports.post_mortem.phrases import percent_up
 from analytics.reports.small_cells import SmallCells
 
@@ -22,6 +23,40 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.reports.page import Block
+
+_QUESTION = "Why did points per run change?"
+
+
+def causes_section(
+    found: Incident,
+    parts: Split | None,
+    cases: Sequence[Case],
+    nodes: NodeChanges | None,
+    *,
+    question: str = _QUESTION,
+    said: str | None = None,
+) -> Block:
+    """The split of the change, and the nodes that differ; ``said`` is the answer where it is not the usual one."""
+    how: list[Any] = [["Effect: the case pays another amount."], ["Mix: other shares of runs reach it."]]
+    if not (found.before and found.after and parts):
+        return page.section("why", question, how, "Cannot tell: nothing to compare with.")
+    before, after = found.before.label, found.after.label
+    frame = chart_frames.case_frame(cases, before, after)
+    drawn = charts.responsive(
+        lambda width: charts.cases(frame, width=width), "cases", "Share of runs per case, both versions"
+    )
+    effect, mix = page.est(parts.effect, sign=True), page.est(parts.mix, sign=True)
+    body: list[Any] = [
+        page.Markup(drawn),
+        page.note(["Effect ", effect, " points per run · mix ", mix, " points per run"]),
+    ]
+    if nodes is None or nodes.frame.empty:
+        reason = nodes.reason if nodes else "nothing to compare"
+        body.append(page.note(f"Nodes are not compared one by one: {reason}."))
+    else:
+        body += comparison_tables.nodes(nodes.frame, before, after)
+    return page.section("why", question, how, said or verdict.why_sentence(parts, found), body)
+
 
 _MOST_USERS = 5
 

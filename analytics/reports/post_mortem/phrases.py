@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from analytics.estimates.comparisons import Difference, Relative
 from analytics.reports import page
 from analytics.reports.page import number
-from analytics.reports.page.escape import plain
+from analytics.reports.page.inline import plain
 
 if TYPE_CHECKING:
     import pandas as pd

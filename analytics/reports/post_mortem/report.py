@@ -15,15 +15,13 @@ from analytics.reports.post_mortem import (
     advice,
     chart_frames,
     comparison_tables,
-    data_box,
     example_runs,
     facts,
     overpaid,
     verdict,
-    why,
 )
+from analytics.reports.post_mortem.facts import Shown
 from analytics.reports.post_mortem.verdict import headline_figures
-from analytics.reports.post_mortem.visible_facts import Shown
 from analytics.reports.small_cells import SmallCells
 
 if TYPE_CHECKING:
@@ -107,7 +105,7 @@ class PostMortem:
             page.strong(page.author(self.inquiry.family.name)),
             " · times in UTC · ",
             silent.complete_words(
-                data_box.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until), self.silences
+                comparison_tables.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until), self.silences
             ),
         ]
         doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, self.inquiry.lost)
@@ -203,7 +201,7 @@ class PostMortem:
 
     def why(self) -> Block:
         """Effect and mix, cases, nodes."""
-        return why.section(self.shown.incident, self.inquiry.split, self.shown.cases, self.shown.nodes)
+        return overpaid.causes_section(self.shown.incident, self.inquiry.split, self.shown.cases, self.shown.nodes)
 
     def how_much(self) -> Block:
         """The counterfactual."""
@@ -263,7 +261,7 @@ class PostMortem:
 
     def sure(self) -> Block:
         """Data box and queries."""
-        box = data_box.facts(
+        box = comparison_tables.facts(
             self.inquiry.lake,
             self.inquiry.family,
             self.inquiry.runs,
@@ -273,7 +271,7 @@ class PostMortem:
             str(self.inquiry.replays),
             self.silences,
         )
-        queries = page.code(data_box.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
+        queries = page.code(comparison_tables.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
         if self.refused:
             box.append(("Few ok rows", silent.refused_words(self.refused)))
         if self.shown.small:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Difference
 from analytics.estimates.estimators import Estimate
-from analytics.findings.post_mortem.activations import Activation
 from analytics.findings.post_mortem.case_split import Case, Split
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.incident import Incident, paid, run_estimate
+from analytics.findings.post_mortem.node_changes import Activation
 from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.post_mortem import failing, version_story

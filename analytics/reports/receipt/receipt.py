@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from analytics.extraction.privacy.pseudonyms import is_pseudonym
 from analytics.findings.receipt import wording as words
-from analytics.findings.receipt.find_run import find_run, other_version
 from analytics.findings.receipt.receipt import Receipt, receipt
 from analytics.findings.receipt.steps import Step
 from analytics.findings.receipt.wording import Line, Seen
-from analytics.findings.replay.run_evidence import Definition, Evidence, evidence
+from analytics.findings.replay.run_evidence import Definition, Evidence, evidence, find_run, other_version
 from analytics.reports import page
 from analytics.reports.common import masked, realm_name
 from analytics.reports.page import number

@@ -67,8 +67,7 @@ def post_mortem(
     from analytics.findings.post_mortem.family import find_family
     from analytics.findings.post_mortem.incident import LOOK_BACK
     from analytics.findings.post_mortem.post_mortem import Inquiry
-    from analytics.findings.receipt.find_run import find_run
-    from analytics.findings.replay.run_evidence import evidence
+    from analytics.findings.replay.run_evidence import evidence, find_run
     from analytics.reports.post_mortem.report import PostMortem
 
     if against:

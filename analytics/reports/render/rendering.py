@@ -19,7 +19,7 @@ from typing import Any
 from analytics import errors
 from analytics.config import Settings
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
-from analytics.findings.receipt.find_run import days_around
+from analytics.findings.replay.run_evidence import days_around
 from analytics.reports import leak_gate
 from analytics.reports.explore.open_lake import find_lake, tenant_of, warehouse_of
 from analytics.reports.render import kernel

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.failures.stopped_runs import is_gone
+from analytics.findings.failures.stops import is_gone
 from analytics.findings.failures.timeout_causes import RULES, STALL
 from analytics.findings.runaway.previous_report import OVER
 from analytics.findings.runaway.runaway import HISTORY, Evidence, Finding, Key, key_of
@@ -15,7 +15,7 @@ from analytics.reports import commands, page
 from analytics.reports.commands import roll_back
 from analytics.reports.common import masked
 from analytics.reports.page import number as write
-from analytics.reports.page.escape import Inline, plain
+from analytics.reports.page.inline import Inline, plain
 from analytics.reports.runaway.finding_sentences import between, named
 from analytics.reports.runaway.wording import kind_word
 from analytics.warehouse.warehouse import records

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.failures.stopped_runs import stop_count
-from analytics.findings.runaway.keys import Family, keyed
+from analytics.findings.failures.stops import stop_count
+from analytics.findings.runaway.keys import FamilyKey, keyed
 from analytics.findings.runaway.run_costs import logged, weights
 from analytics.findings.runaway.runaway import GROUPS, Key, Stop, daily_p99, key_of
 from analytics.reports import charts
@@ -17,7 +17,7 @@ from analytics.warehouse.warehouse import records
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.reports.page.escape import Inline, Markup
+    from analytics.reports.page.inline import Inline, Markup
 
 PANELS = 12
 """Strategies in the picture of growth; more would not be read."""
@@ -48,9 +48,9 @@ def stops_picture(stops: Sequence[Stop], since: datetime, until: datetime) -> Ma
     return charts.responsive(lambda width: charts.failure_strip(frame, since, until, width=width), "when", alt)
 
 
-def _family_labels(stops: Sequence[Stop]) -> dict[Family, str]:
+def _family_labels(stops: Sequence[Stop]) -> dict[FamilyKey, str]:
     """Strategies by name, as the sentences count them; with the version where only one of a strategy was stopped."""
-    versions: dict[Family, set[int]] = {}
+    versions: dict[FamilyKey, set[int]] = {}
     for stop in stops:
         versions.setdefault(stop.key.family, set()).add(stop.key.version)
     names = labels((Key(*family, 0) for family in versions), versions=False)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from analytics import sql
 from analytics.estimates.estimators import upper_bound_of_none
-from analytics.findings.failures.stopped_runs import Ends, stop_count
+from analytics.findings.failures.stops import Ends, stop_count
 from analytics.findings.runaway.previous_report import OVER
 from analytics.findings.runaway.run_costs import DIGITS, logged
 from analytics.findings.runaway.runaway import HISTORY, Evidence, Finding
 from analytics.reports import page, silent
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
-from analytics.reports.page.escape import Inline, Markup
+from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.finding_sentences import sentence
 from analytics.reports.runaway.wording import plain_number
 from analytics.warehouse.coverage import Coverage, coverage

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from analytics.estimates.estimators import Estimate
-from analytics.findings.failures.stopped_runs import Ends
+from analytics.findings.failures.stops import Ends
 from analytics.findings.runaway.previous_report import COUNTED
 from analytics.findings.runaway.runaway import Finding, Key
 from analytics.findings.timing.time_split import Part
@@ -16,9 +16,9 @@ from analytics.program import error_codes
 from analytics.reports import page
 from analytics.reports.common import masked, realm_name
 from analytics.reports.page import number as write
-from analytics.reports.page.escape import Inline, Markup
+from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.post_mortem.failing import timeouts_from
-from analytics.reports.runaway.programs import program_words, versions_ahead
+from analytics.reports.runaway.wording import program_words, versions_ahead
 
 
 def names_of(names: Sequence[str], word: str = "and") -> Markup:

@@ -13,17 +13,16 @@ from analytics.findings.runaway.thresholds import STANDARD, Thresholds
 from analytics.reports import log_notes, page, silent
 from analytics.reports.common import SummaryBlock, state_of, summary_block
 from analytics.reports.page import number as write
-from analytics.reports.page.escape import Inline, Markup, plain
-from analytics.reports.runaway import advice, answers, ranking, tables
+from analytics.reports.page.inline import Inline, Markup, plain
+from analytics.reports.runaway import advice, answers, ranking
 from analytics.reports.runaway import charts as pictures
 from analytics.reports.runaway import data_box as coverage
 from analytics.reports.runaway import ranking as league
 from analytics.reports.runaway import rules as nodes
 from analytics.reports.runaway import time_split as time_fields
-from analytics.reports.runaway.digest import digest
+from analytics.reports.runaway.answers import digest
 from analytics.reports.runaway.finding_sentences import sentence
-from analytics.reports.runaway.programs import programs_words
-from analytics.reports.runaway.wording import ROLE_WORDS, headline, kind_word, number, window_words
+from analytics.reports.runaway.wording import ROLE_WORDS, headline, kind_word, number, programs_words, window_words
 from analytics.reports.small_cells import SmallCells
 from analytics.warehouse.warehouse import records
 from analytics.window import Window
@@ -113,7 +112,7 @@ class RunawayRules:
 
     @cached_property
     def _ran(self) -> set[Key]:
-        return {tables.row_key(row) for row in self._rows()}
+        return {ranking.row_key(row) for row in self._rows()}
 
     @cached_property
     def _nodes(self) -> nodes.Nodes:
@@ -209,7 +208,7 @@ class RunawayRules:
         # Within hours even a busy strategy may have no sampled run: that is no news.
         if self._silent and self.until - self.since >= timedelta(days=1):
             body.append(
-                page.note(tables.silent_words(self._silent, coverage.bound_of_none(self.lake, self.since, self.until)))
+                page.note(ranking.silent_words(self._silent, coverage.bound_of_none(self.lake, self.since, self.until)))
             )
         return page.section("league", "Who is near a limit?", how, answers.league_words(self._rows()), body, full=True)
 
@@ -231,7 +230,7 @@ class RunawayRules:
         one_day = len(Window(self.since, self.until).days) == 1
         body: list[Any] = [] if self.small else [pictures.stops_picture(stops, self.since, self.until)]
         if shown:
-            body.append(tables.burst_table(shown))
+            body.append(ranking.burst_table(shown))
         return page.section("when", "When did it happen?", how, answers.when_words(stops, self.bursts, one_day), body)
 
     def close(self) -> Block:

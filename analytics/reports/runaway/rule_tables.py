@@ -21,8 +21,8 @@ from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.page import Column
 from analytics.reports.page import number as write
-from analytics.reports.page.escape import Inline, Markup
-from analytics.reports.runaway.tables import row_key
+from analytics.reports.page.inline import Inline, Markup
+from analytics.reports.runaway.ranking import row_key
 from analytics.reports.runaway.wording import rounded, version_name
 from analytics.warehouse.warehouse import records
 

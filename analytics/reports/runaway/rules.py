@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analytics.findings.rules.node_profile import ELSEIF, MATCH, Place, Profile
-from analytics.findings.rules.program_profiles import Profiles, asked_count, hot, idle, profiles
-from analytics.findings.rules.rule_activity import rule_counts
+from analytics.findings.rules.program_profiles import Profiles, asked_count, hot, idle, profiles, rule_counts
 from analytics.findings.rules.rule_findings import CANNOT, Reading, readings
 from analytics.findings.runaway.keys import text_or_none
 from analytics.findings.runaway.runaway import HISTORY, Evidence, Key, hot_rules
 from analytics.reports import charts, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
-from analytics.reports.page.escape import Inline, Markup
+from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.finding_sentences import named
+from analytics.reports.runaway.ranking import of_versions, row_key
 from analytics.reports.runaway.rule_tables import hot_table, idle_blocks, unseen_table
-from analytics.reports.runaway.tables import of_versions, row_key
 from analytics.reports.runaway.wording import plain_number, version_name
 from analytics.warehouse.warehouse import records
 

@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analytics.estimates.estimators import Estimate
-from analytics.findings.timing.time_split import Part, Split
-from analytics.findings.timing.time_split_report import ROWS, Times
+from analytics.findings.timing.time_split import ROWS, Part, Split, Times
 from analytics.reports import charts, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import Column
 from analytics.reports.page import number as write
-from analytics.reports.page.escape import Inline, Markup
+from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.finding_sentences import named, names_of, page_ms, part_name, why_slow
-from analytics.reports.runaway.tables import stacked, strategy_cell
+from analytics.reports.runaway.ranking import stacked, strategy_cell
 from analytics.reports.runaway.wording import labels
 from analytics.warehouse.warehouse import records
 

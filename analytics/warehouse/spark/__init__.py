@@ -119,7 +119,7 @@ def answered(spark: SparkSession, statement: str, values: Mapping[str, Any]) -> 
         values: Of its parameters.
     """
     try:
-        from analytics.warehouse.spark.dialect import transpiled
+        from analytics.warehouse.spark.tables import transpiled
     except ImportError as error:
         raise _missing(error) from error
     return spark.sql(transpiled(statement), args={key: _bound(value) for key, value in values.items()})
