@@ -58,7 +58,7 @@ types: $(READY)  ## mypy, strict; and the library as a caller types it
 
 prove: $(READY)  ## long proof: killed, starved, cut off, lied to, and the lake equals the source; writes docs/proof.md
 	$(VENV)/bin/python -m tests.proof --markdown docs/proof.md $(ARGS) && \
-	$(VENV)/bin/python -m tests.expire_kills && $(VENV)/bin/python -m tests.erase_kills && $(VENV)/bin/python -m tests.walk --seeds 60 && \
+	$(VENV)/bin/python -m tests.kills && $(VENV)/bin/python -m tests.walk --seeds 60 && \
 	$(VENV)/bin/python -m tests.midrun && \
 	$(VENV)/bin/python -m pytest -q --long -m long --timeout 1800 && \
 	$(VENV)/bin/python -m pytest -q tests/extraction/test_lossless.py tests/extraction/test_extract.py --demo-runs 240000 --demo-days 14 --timeout 1800

@@ -25,9 +25,10 @@ from analytics.reports.leak_gate.forbidden import Forbidden
 from analytics.reports.leak_gate.scan import check
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
-from tests import erase_kills, kills
 from tests.conftest import Table
 from tests.extraction.test_admission import IDS, KEY, SECRET, everything_in, passes, people_table, rows, trace
+from tests.kills import erase as erase_job
+from tests.kills import harness
 
 __all__ = ["people_table"]  # the fixture
 
@@ -225,13 +226,13 @@ def test_pseudonym_answers_who_asks_what_is_known_of_them(
 
 
 def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Path) -> None:
-    job = erase_kills.build(table.url, tmp_path)
-    stops = kills.named_steps(job, tmp_path / "lake", tmp_path / "steps")
+    job = erase_job.build(table.url, tmp_path)
+    stops = harness.named_steps(job, tmp_path / "lake", tmp_path / "steps")
     chosen = [
         stop for stop in stops if stop.step in ("rename to executions", "rename to node_days", "rename to ledger")
     ]
-    kills.at(job, tmp_path / "lake", chosen[len(chosen) // 2], checks=False)  # make prove has every step
-    kills.at(job, tmp_path / "lake", stops[-1], checks=True)
+    harness.at(job, tmp_path / "lake", chosen[len(chosen) // 2], checks=False)  # make prove has every step
+    harness.at(job, tmp_path / "lake", stops[-1], checks=True)
 
 
 CARL = "carl@example.org"

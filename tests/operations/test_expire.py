@@ -25,8 +25,9 @@ from analytics.source.source import Source
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
-from tests import expire_kills, kills
 from tests.conftest import Table
+from tests.kills import expire as expire_job
+from tests.kills import harness
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
 
@@ -109,10 +110,10 @@ def test_an_age_that_is_none_or_is_seldom_meant_is_refused(age: str) -> None:
 
 
 def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Path) -> None:
-    job = expire_kills.build(table.url, tmp_path)
-    stops = kills.named_steps(job, tmp_path / "lake", tmp_path / "steps")
-    kills.at(job, tmp_path / "lake", stops[len(stops) // 2], checks=False)  # make prove has every step
-    kills.at(job, tmp_path / "lake", stops[-1], checks=True)
+    job = expire_job.build(table.url, tmp_path)
+    stops = harness.named_steps(job, tmp_path / "lake", tmp_path / "steps")
+    harness.at(job, tmp_path / "lake", stops[len(stops) // 2], checks=False)  # make prove has every step
+    harness.at(job, tmp_path / "lake", stops[-1], checks=True)
 
 
 def test_the_future_is_refused_and_young_days_go_only_with_yes(

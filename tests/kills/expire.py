@@ -1,4 +1,4 @@
-"""SIGKILL to ``expire`` at every named step and at random moments: ``python -m tests.expire_kills --random 200``.
+"""SIGKILL to ``expire`` at every named step and at random moments.
 
 After each kill a reader must see either every row or exactly those of the days that stay; a rerun must leave exactly the files of
 those days, byte for byte as they were, and a ledger that is true.
@@ -6,13 +6,8 @@ those days, byte for byte as they were, and a ledger that is true.
 
 from __future__ import annotations
 
-import argparse
 import functools
-import shutil
-import sys
-import tempfile
 from datetime import date
-from importlib import resources
 from pathlib import Path
 
 import psycopg
@@ -25,7 +20,7 @@ from analytics.operations.expire import expire
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
-from .kills import BrokenPromiseError, Job, digests, prove
+from .harness import BrokenPromiseError, Job, digests
 
 BEFORE = date(2026, 7, 4)
 #: Rows of the log table by day: three realms every day, 66 more on the second so that it has day files, and rows without a day.
@@ -97,27 +92,3 @@ def judge(kept: dict[str, str], lake: Path, checks: bool) -> None:
         wrong := [result.name for result in opened.check() if not result.passed and result.severity == "error"]
     ):
         raise BrokenPromiseError(f"checks fail: {wrong}")
-
-
-def main() -> int:
-    """Every named step, then random moments."""
-    from analytics.demo.server import EmbeddedServer
-
-    parser = argparse.ArgumentParser(prog="python -m tests.expire_kills", description=__doc__)
-    parser.add_argument("--random", type=int, default=200, metavar="N", help="kills at random moments (200)")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="strategy-analytics-"))
-    try:
-        with EmbeddedServer(folder / "server") as server:
-            with psycopg.connect(server.url) as connection:
-                connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
-            job = build(server.url, folder)
-        sys.stdout.write(f"expire: {prove(job, folder / 'lake', options.random, options.seed)}")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

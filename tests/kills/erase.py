@@ -1,4 +1,4 @@
-"""SIGKILL to ``erase`` at every named step and at random moments: ``python -m tests.erase_kills --random 200``.
+"""SIGKILL to ``erase`` at every named step and at random moments.
 
 After each kill a reader must see every row of everybody else, as it was; a rerun must leave nothing of the person anywhere in the
 lake, nobody else touched, a ledger that is true, a receipt of all that was erased, and an extraction must find nothing to do.
@@ -6,13 +6,8 @@ lake, nobody else touched, a ledger that is true, a receipt of all that was eras
 
 from __future__ import annotations
 
-import argparse
 import functools
 import json
-import shutil
-import sys
-import tempfile
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +24,7 @@ from analytics.operations.erase import erase
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
-from .kills import BrokenPromiseError, Job, prove
+from .harness import BrokenPromiseError, Job
 
 PERSON = "anna-4711"
 #: Three realms on four days; of each realm and day one row is the person's and one of three others names them. 66 realms more on
@@ -123,27 +118,3 @@ def _names(path: Path) -> bool:
     if path.suffix == ".parquet":
         return PERSON in json.dumps(pq.ParquetFile(path).read().to_pylist(), default=str)
     return PERSON.encode() in path.read_bytes()
-
-
-def main() -> int:
-    """Every named step, then random moments."""
-    from analytics.demo.server import EmbeddedServer
-
-    parser = argparse.ArgumentParser(prog="python -m tests.erase_kills", description=__doc__)
-    parser.add_argument("--random", type=int, default=200, metavar="N", help="kills at random moments (200)")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="strategy-analytics-"))
-    try:
-        with EmbeddedServer(folder / "server") as server:
-            with psycopg.connect(server.url) as connection:
-                connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
-            job = build(server.url, folder)
-            sys.stdout.write(f"erase: {prove(job, folder / 'lake', options.random, options.seed)}")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
