@@ -38,7 +38,7 @@ class OpenTransaction:
 
 
 @dataclass(frozen=True, slots=True)
-class NotWaitedFor:
+class IgnoredTransaction:
     """A span that counts as complete although an old transaction, still open, may bring rows into it.
 
     Attributes:
@@ -75,14 +75,14 @@ class NotWaitedFor:
 
 
 @dataclass(frozen=True, slots=True)
-class Horizon:
+class Watermark:
     """Up to when rows can be taken as committed.
 
     Attributes:
         until: Rows created before this are expected to be visible, UTC.
         reason: What set it, in words: a lag, or the transaction that is still open.
         pid, gid, role, age_seconds: Of the transaction that holds it back, where one does.
-        not_waited_for: Older transactions that were left out of account, and the spans they may still touch.
+        ignored_transactions: Older transactions that were left out of account, and the spans they may still touch.
         open: Every open transaction that was seen.
         sees_all: Nothing that could write was hidden.
         seen_at: When the transactions were looked at, UTC.
@@ -96,7 +96,7 @@ class Horizon:
     role: str | None = None
     age_seconds: float | None = None
     gid: str | None = None
-    not_waited_for: tuple[NotWaitedFor, ...] = ()
+    ignored_transactions: tuple[IgnoredTransaction, ...] = ()
     open: tuple[OpenTransaction, ...] = ()
     sees_all: bool = True
     seen_at: datetime | None = None
@@ -259,7 +259,7 @@ class PartitionInfo:
         extracted_at: When it was written, UTC.
         erased_count: Rows left out of those of the source and those kept: of erased people, and those that were found in
             another partition since.
-        treatment: What was done to ids and payload values on their way in, see ``people.policy``; empty for nothing.
+        privacy_version: What was done to ids and payload values on their way in, empty for nothing.
     """
 
     partition: Partition
@@ -275,7 +275,7 @@ class PartitionInfo:
     node_days_bytes: int
     extracted_at: datetime
     erased_count: int = 0
-    treatment: str = ""
+    privacy_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +290,7 @@ class DayRecord:
         horizon_reason: What limited ``complete_until``.
         source: Identity of the server and table that was read.
         recorded_at: UTC.
-        not_waited_for: Spans of the day that an old transaction may still bring rows into, or might have.
+        ignored_transactions: Spans of the day that an old transaction may still bring rows into, or might have.
     """
 
     day: date | None
@@ -300,7 +300,7 @@ class DayRecord:
     horizon_reason: str
     source: dict[str, str]
     recorded_at: datetime
-    not_waited_for: tuple[NotWaitedFor, ...] = ()
+    ignored_transactions: tuple[IgnoredTransaction, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -338,7 +338,7 @@ class ExtractResult:
     unchanged: int
     kept: dict[Partition, int]
     dropped: dict[Partition, int]
-    horizon: Horizon
+    horizon: Watermark
     incomplete_days: list[date]
     unread_columns: list[str]
     sample_rates: list[float]
@@ -385,7 +385,7 @@ class ExtractResult:
             "partitions_removed": self.removed,
             "complete_until": self.horizon.until.isoformat(),
             "held_back_by": self.horizon.reason,
-            "not_waited_for": [span.to_dict() for span in self.horizon.not_waited_for],
+            "not_waited_for": [span.to_dict() for span in self.horizon.ignored_transactions],
             "incomplete_days": [day.isoformat() for day in self.incomplete_days],
             "unread_columns": self.unread_columns,
             "sample_rates": self.sample_rates,

@@ -35,7 +35,7 @@ def add(verbs: Verbs) -> None:
 def run_doctor(options: argparse.Namespace) -> int:
     """Look at source and lake, and say what to repair."""
     from analytics.config import Settings
-    from analytics.operations.doctor.doctor import examine
+    from analytics.operations.doctor.doctor import check_all
 
     if options.role_sql is not None:
         put(_role_sql(options.role_sql))
@@ -44,7 +44,7 @@ def run_doctor(options: argparse.Namespace) -> int:
     settings = Settings.from_env(
         database_url=options.database_url, lake=options.lake, source_retention=options.source_retention
     )
-    for finding in examine(settings):
+    for finding in check_all(settings):
         findings.append(finding)
         if not options.json:
             put(f"{finding.level:7}  {finding.name}: {visible(finding.sentence)}")

@@ -43,11 +43,11 @@ def run_expire(options: argparse.Namespace) -> int:
     from analytics.extraction.clocks import ensure_plausible
     from analytics.lake.expiry_mark import first_day_to_keep
     from analytics.lake.lake import Lake
-    from analytics.operations.expire import expire, survey
+    from analytics.operations.expire import expire, plan_expiry
 
     before = first_day_to_keep(options.older_than, options.before, accept_young=options.yes)
     lake = Lake(Settings.from_env(lake=options.lake, sample_rates="").lake)
-    found = survey(lake, before)  # a lake that is not there is not made by taking its lock
+    found = plan_expiry(lake, before)  # a lake that is not there is not made by taking its lock
     try:
         ensure_plausible(lake, datetime.now(UTC).date(), accept=options.accept_clock or not found.days)
     except LakeError as error:

@@ -148,10 +148,10 @@ def run_extract(options: argparse.Namespace) -> int:
                 progress=progress,
             )
     except (SourceError, LakeError):
-        warn_of_deletion(volume.alarm(lake, settings.source_retention))  # the more so when extractions fail
+        warn_of_deletion(volume.retention_warning(lake, settings.source_retention))  # the more so when extractions fail
         raise
     report(result)
-    at_risk = volume.alarm(lake, settings.source_retention)
+    at_risk = volume.retention_warning(lake, settings.source_retention)
     warn_of_deletion(at_risk)
     if options.json:
         put_json(result.to_dict() | {"source_deletes_soon": at_risk.to_dict() if at_risk else None})

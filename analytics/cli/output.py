@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from analytics.lake.losses import Loss
-    from analytics.operations.doctor.volume import Alarm
+    from analytics.operations.doctor.volume import RetentionWarning
 
 MARK = b"strategy-analytics"
 """Key in a Parquet file's own metadata."""
@@ -280,7 +280,7 @@ def add_source_retention(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def warn_of_deletion(alarm: Alarm | None) -> None:
+def warn_of_deletion(alarm: RetentionWarning | None) -> None:
     """Say which days the source deletes before they are in the lake."""
     if alarm:
         say(f"warning: {alarm.sentence}\n  {alarm.command}", priority=Priority.WARNING)

@@ -28,8 +28,8 @@ from analytics.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
     from analytics.lake.lake import Lake
-    from analytics.operations.erase import Receipt, Subject
-    from analytics.warehouse.damage import Damaged
+    from analytics.operations.erase import ErasureReceipt, Person
+    from analytics.warehouse.damage import DamagedFile
 
 _DIGITS = 16  # of a hash, in a table
 _MOST_NAMED = 5
@@ -84,13 +84,13 @@ def run_pseudonym(options: argparse.Namespace) -> int:
     from analytics.extraction.privacy.policy import Policy
     from analytics.lake import losses
     from analytics.lake.lake import Lake
-    from analytics.operations.erase import Subject
+    from analytics.operations.erase import Person
 
     if options.out and options.out.suffix not in (".parquet", ".json"):
         raise UsageError(f"{options.out} has no format", hint="name a file that ends in .parquet or .json")
     settings = Settings.from_env(lake=options.lake, sample_rates="")
     lake = Lake(settings.lake)
-    subject = Subject(lake, _user(options), Policy.of(settings))
+    subject = Person(lake, _user(options), Policy.of(settings))
     realms = chosen_realms(options) or lake.realms()
     records = (record for day in lake.recorded_days() if (record := lake.recorded(day)))
     warn_of_losses(losses.of_days(lake, records, realms))
@@ -129,7 +129,7 @@ def run_pseudonym(options: argparse.Namespace) -> int:
     return _incomplete(lake, unread, "this answer is not complete, and what they hold is not in it")
 
 
-def _incomplete(lake: Lake, unread: Sequence[Damaged], what: str) -> int:
+def _incomplete(lake: Lake, unread: Sequence[DamagedFile], what: str) -> int:
     """Say which files an answer does not know, and end as what failed."""
     if not unread:
         return 0
@@ -141,7 +141,7 @@ def _incomplete(lake: Lake, unread: Sequence[Damaged], what: str) -> int:
     return LakeError.exit_code
 
 
-def _hand_out(subject: Subject, realms: Sequence[str | None], out: Path, *, overwrite: bool) -> int:
+def _hand_out(subject: Person, realms: Sequence[str | None], out: Path, *, overwrite: bool) -> int:
     table = subject.rows(realms)
     ensure_ours(out, table.column_names, overwrite=overwrite)
     if out.suffix == ".parquet":
@@ -197,7 +197,7 @@ def _short(digest: str | None) -> str:
     return "no file any more" if digest is None else f"{digest[:_DIGITS]}…"
 
 
-def _report(receipt: Receipt) -> None:
+def _report(receipt: ErasureReceipt) -> None:
     count = len(receipt.partitions)
     say(
         f"{receipt.rows_erased:,} logged runs erased, {receipt.rows_changed:,} of others changed, in {count} "

@@ -76,7 +76,7 @@ def run_report(options: argparse.Namespace) -> int:
     from analytics.lake.lake import Lake
     from analytics.reports.explore.open_lake import find_lake
     from analytics.storage import place
-    from analytics.warehouse.partial_results import Partials
+    from analytics.warehouse.partial_results import PartialResults
 
     is_chosen = bool(chosen_realms(options)) or options.all_realms
     definition = find(options.report, REPORTS)
@@ -105,7 +105,7 @@ def run_report(options: argparse.Namespace) -> int:
         "gathered": options.gathered,
     }
     fail_on = options.fail_on or definition.fail_on
-    if options.gathered and Partials(place(options.gathered)).is_empty:
+    if options.gathered and PartialResults(place(options.gathered)).is_empty:
         say(f"nothing was gathered in {options.gathered}: the report asks everything itself")
     rendered = api.render(
         definition, out=options.out, **{name: value for name, value in given.items() if value is not None}

@@ -34,7 +34,7 @@ def run_status(options: argparse.Namespace) -> int:
 
     lake = open_in_sight(options)
     settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
-    at_risk = volume.alarm(lake.lake, settings.source_retention)
+    at_risk = volume.retention_warning(lake.lake, settings.source_retention)
     warn_of_deletion(at_risk)
     soon = at_risk.days if at_risk else ()
     cells = calendar(lake, soon)
@@ -53,7 +53,7 @@ def run_status(options: argparse.Namespace) -> int:
         return 0
     for line in calendar_lines(cells, days):
         put(line)
-    spans = {span for cell in cells for span in cell.not_waited_for}
+    spans = {span for cell in cells for span in cell.ignored_transactions}
     for span in sorted(spans, key=lambda span: (span.since, str(span.transaction))):
         put(
             f"rows created {span.since:%Y-%m-%d %H:%M:%S} to {span.until:%Y-%m-%d %H:%M:%S} UTC may still arrive with "

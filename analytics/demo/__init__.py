@@ -20,24 +20,24 @@ from typing import Any, Final
 from analytics.demo.counters import write_counters
 from analytics.demo.load import Loaded, load
 from analytics.demo.population import RATE, SEED, UNTIL, Population, simulate, write_truth
-from analytics.demo.quirks import Quirk, quirks
+from analytics.demo.quirks import EdgeCase, edge_cases
 from analytics.demo.server import EmbeddedServer
-from analytics.demo.stories import STORIES, Story
+from analytics.demo.stories import SCENARIOS, Scenario
 
 __all__ = [
     "RATE",
+    "SCENARIOS",
     "SEED",
-    "STORIES",
     "UNTIL",
     "Demo",
+    "EdgeCase",
     "EmbeddedServer",
     "Loaded",
     "Population",
-    "Quirk",
-    "Story",
+    "Scenario",
     "build",
+    "edge_cases",
     "load",
-    "quirks",
     "simulate",
     "write_truth",
 ]

@@ -48,7 +48,7 @@ def batches(chunk: Chunk, seed: int) -> list[Batch]:
         if count:
             rng = np.random.default_rng([seed, 3, chunk.index, index])
             found.append(_batch(played, rng, seed, moments(played, chunk, count, rng)))
-    for index, plant in enumerate(stories.PLANTS):
+    for index, plant in enumerate(stories.PLANTED_FAULTS):
         if chunk.since <= plant.story.since < chunk.until and plant.story.until is not None:
             rng = np.random.default_rng([seed, 4, index])
             start, end = microseconds(plant.story.since), microseconds(plant.story.until)
@@ -58,7 +58,7 @@ def batches(chunk: Chunk, seed: int) -> list[Batch]:
 
 
 def _batch(
-    played: Family, rng: np.random.Generator, seed: int, created: Ints, plant: stories.Plant | None = None
+    played: Family, rng: np.random.Generator, seed: int, created: Ints, plant: stories.PlantedFault | None = None
 ) -> Batch:
     count = len(created)
     people = users(played.realm, seed)
@@ -192,7 +192,7 @@ def durations(batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.round(total, 3)
 
 
-def _within(created: Ints, story: stories.Story) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _within(created: Ints, story: stories.Scenario) -> np.ndarray[Any, np.dtype[np.bool_]]:
     until = microseconds(story.until) if story.until else np.iinfo(np.int64).max
     return np.asarray((created >= microseconds(story.since)) & (created < until))
 
@@ -201,7 +201,7 @@ def story_keys(batch: Batch) -> list[str | None]:
     """Which story each run belongs to, if any."""
     keys: list[str | None] = [None] * len(batch)
     family = batch.family
-    for story in reversed(stories.STORIES):  # the first of the tuple has the last word
+    for story in reversed(stories.SCENARIOS):  # the first of the tuple has the last word
         if story.family is not None and (story.realm, story.family) != (family.realm, family.name):
             continue
         for index in np.flatnonzero(_within(batch.created, story)).tolist():
@@ -210,7 +210,7 @@ def story_keys(batch: Batch) -> list[str | None]:
     return keys
 
 
-def _belongs(story: stories.Story, batch: Batch, index: int) -> bool:
+def _belongs(story: stories.Scenario, batch: Batch, index: int) -> bool:
     outcome = batch.outcomes[index]
     if story is stories.STALL:
         return batch.timed_out[index]

@@ -16,7 +16,7 @@ from analytics.demo.catalog import Family, Version, utc
 from analytics.demo.copytext import COLUMNS, line
 from analytics.demo.population import Population
 from analytics.demo.programs import FAMILIES
-from analytics.demo.quirks import quirks
+from analytics.demo.quirks import edge_cases
 
 TABLES: Final = ("strategyexecutionlog", "strategydefinition")
 
@@ -46,9 +46,9 @@ def load(population: Population, url: str, *, recreate: bool = False, with_quirk
         population: What `simulate` returned.
         url: Connection URL of the server.
         recreate: Drop the tables first, as for one that an older demo made.
-        with_quirks: Add the rows of `quirks`.
+        with_quirks: Add the rows of `edge_cases`.
     """
-    odd = quirks(population.until) if with_quirks else []
+    odd = edge_cases(population.until) if with_quirks else []
     definitions = definition_rows(population.until)
     with psycopg.connect(url) as connection:
         if recreate:

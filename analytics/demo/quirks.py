@@ -112,7 +112,7 @@ _FAILED: Final[Mapping[str, str | None]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Quirk:
+class EdgeCase:
     """One odd row.
 
     Attributes:
@@ -257,7 +257,7 @@ def _times(until: date) -> Iterator[tuple[str, dict[str, str | None]]]:
         yield f"created_at is {words}", {"created_at": text, "updated_at": text}
 
 
-def quirks(until: date) -> list[Quirk]:
+def edge_cases(until: date) -> list[EdgeCase]:
     """Every odd row; those with an ordinary time lie two days before `until`."""
     noon = datetime(until.year, until.month, until.day, 12, tzinfo=UTC) - timedelta(days=2)
     named: list[tuple[str, dict[str, str | None]]] = [
@@ -291,5 +291,5 @@ def quirks(until: date) -> list[Quirk]:
             "trace": entry(1),
             "sampled": "t",
         }
-        found.append(Quirk(why, {**usual, **values}))
+        found.append(EdgeCase(why, {**usual, **values}))
     return found

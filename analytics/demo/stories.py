@@ -12,7 +12,7 @@ from analytics.demo.families.elsewhere import HOSTILE_FAMILY, HOSTILE_REALM, PRO
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Scenario:
     """One planted event.
 
     Attributes:
@@ -38,7 +38,7 @@ class Story:
         return self.since <= moment and (self.until is None or moment < self.until)
 
 
-SPEED_BONUS: Final = Story(
+SPEED_BONUS: Final = Scenario(
     "speed_bonus_v3",
     "acme-cycling",
     "Speed bonus",
@@ -47,7 +47,7 @@ SPEED_BONUS: Final = Story(
     "Version 3 of Speed bonus pays 15 instead of 10 in case PerformanceBonus, until a rollback to version 2.",
     {"version": 3, "before": 2, "case_name": "PerformanceBonus", "paid_before": 10, "pays": 15, "rollback_to": 2},
 )
-TIER_LADDER: Final = Story(
+TIER_LADDER: Final = Scenario(
     "tier_ladder_v5",
     "sunny-gym",
     "Tier ladder",
@@ -56,7 +56,7 @@ TIER_LADDER: Final = Story(
     "Version 5 of Tier ladder leaves about 880 entries a run and grows by nine a day as users climb its tiers.",
     {"version": 5, "nodes_v3": 143, "nodes_v4": 423, "nodes_first_day": 880, "nodes_per_day": 9, "max_nodes": 1000},
 )
-STALL: Final = Story(
+STALL: Final = Scenario(
     "stall",
     None,
     None,
@@ -65,7 +65,7 @@ STALL: Final = Story(
     "The event loop stalls for 90 seconds: runs of several strategies in several realms time out, no rule is to blame.",
     {"error_code": "DSL_TIMEOUT", "share": 0.8, "planted_runs": 16},
 )
-ZERO_MINUTES: Final = Story(
+ZERO_MINUTES: Final = Scenario(
     "zero_minutes",
     "harbor-schools",
     "Homework race",
@@ -74,7 +74,7 @@ ZERO_MINUTES: Final = Story(
     "A client release sends data.minutes = 0 for the game tablet-pilot; every such run divides by zero.",
     {"error_code": "DSL_ARITH_DIV_BY_ZERO", "external_game_id": "tablet-pilot", "field": "data.minutes", "value": 0},
 )
-SLOW_FIELD: Final = Story(
+SLOW_FIELD: Final = Scenario(
     "slow_all_avg_time",
     "harbor-schools",
     "Daily quest",
@@ -83,7 +83,7 @@ SLOW_FIELD: Final = Story(
     "Version 12 of Daily quest reads all.avg_time, whose query takes about 60 ms in this realm.",
     {"version": 12, "field": "all.avg_time", "query_ms_median": 60.0, "timeouts_from_it": 0},
 )
-LOWERED_CAP: Final = Story(
+LOWERED_CAP: Final = Scenario(
     "lowered_cap",
     "tram-riders",
     "Checkout ladder",
@@ -92,7 +92,7 @@ LOWERED_CAP: Final = Story(
     "The node cap of the deployment that serves tram-riders is 600 instead of 1000: Checkout ladder v7 runs into it.",
     {"error_code": "DSL_LIMIT_EXCEEDED", "version": 7, "max_nodes": 600, "planted_runs": 24},
 )
-CANARY: Final = Story(
+CANARY: Final = Scenario(
     "sandbox_canary",
     "harbor-schools",
     "Daily quest",
@@ -101,7 +101,7 @@ CANARY: Final = Story(
     "One user asks twelve times for a field that was not precomputed.",
     {"error_code": "DSL_FIELD_NOT_PRECOMPUTED", "runs": 12, "users": 1},
 )
-BYPASS: Final = Story(
+BYPASS: Final = Scenario(
     "bypassed_validation",
     HOSTILE_REALM,
     HOSTILE_FAMILY,
@@ -110,7 +110,7 @@ BYPASS: Final = Story(
     "A program that went past the editor's validation is probed branch by branch.",
     {"error_codes": sorted({code for code, _ in PROBES.values()}), "runs": len(PROBES)},
 )
-ODD_REFERRAL: Final = Story(
+ODD_REFERRAL: Final = Scenario(
     "odd_referral",
     "tram-riders",
     "Referral boost",
@@ -119,7 +119,7 @@ ODD_REFERRAL: Final = Story(
     "A partner's client sends a text as points and a number as case name.",
     {"error_codes": ["DSL_SET_CASE_NAME_NOT_STRING", "DSL_SET_POINTS_NOT_NUMBER"], "runs": 4},
 )
-LONG_READ: Final = Story(
+LONG_READ: Final = Scenario(
     "long_read_weekend",
     "north-library",
     "Reading log",
@@ -128,7 +128,7 @@ LONG_READ: Final = Story(
     "A weekend that looks like a change of Reading log and is none: people read half as much again, as at every weekend.",
     {"field": "data.pages", "factor": 1.5, "most": 240, "every_weekend": True},
 )
-METRES: Final = Story(
+METRES: Final = Scenario(
     "metres",
     "tram-riders",
     "Badge hunt",
@@ -137,7 +137,7 @@ METRES: Final = Story(
     "A client release sends data.km in metres: nearly every run reaches case Explorer, though no version changed.",
     {"field": "data.km", "factor": 1000, "case_name": "Explorer", "pays": 8, "version_before_and_after": 9},
 )
-WEEKEND: Final = Story(
+WEEKEND: Final = Scenario(
     "quiet_weekend",
     None,
     None,
@@ -148,7 +148,7 @@ WEEKEND: Final = Story(
 )
 
 #: The first story that claims a run names it in the truth, so the narrow ones come first.
-STORIES: Final[tuple[Story, ...]] = (
+SCENARIOS: Final[tuple[Scenario, ...]] = (
     STALL,
     CANARY,
     BYPASS,
@@ -165,7 +165,7 @@ STORIES: Final[tuple[Story, ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Plant:
+class PlantedFault:
     """Runs that happen whatever the size of the population, so that each story can be seen in a small one too.
 
     Attributes:
@@ -176,7 +176,7 @@ class Plant:
         one_user: All of them are one user's.
     """
 
-    story: Story
+    story: Scenario
     realm: str | None
     family: str
     overrides: tuple[Mapping[str, Any], ...]
@@ -185,9 +185,9 @@ class Plant:
 
 MISSING: Final = object()
 
-PLANTS: Final[tuple[Plant, ...]] = (
+PLANTED_FAULTS: Final[tuple[PlantedFault, ...]] = (
     *(
-        Plant(STALL, realm, family, ({},) * count)
+        PlantedFault(STALL, realm, family, ({},) * count)
         for realm, family, count in (
             ("acme-cycling", "Speed bonus", 4),
             ("harbor-schools", "Kind words", 3),
@@ -197,10 +197,10 @@ PLANTS: Final[tuple[Plant, ...]] = (
             (None, "Quiet hours", 2),
         )
     ),
-    Plant(LOWERED_CAP, "tram-riders", "Checkout ladder", ({},) * 24),
-    Plant(CANARY, "harbor-schools", "Daily quest", ({"user.avg_time": MISSING},) * 12, one_user=True),
-    Plant(BYPASS, HOSTILE_REALM, HOSTILE_FAMILY, tuple({"data.probe": number} for number in PROBES)),
-    Plant(
+    PlantedFault(LOWERED_CAP, "tram-riders", "Checkout ladder", ({},) * 24),
+    PlantedFault(CANARY, "harbor-schools", "Daily quest", ({"user.avg_time": MISSING},) * 12, one_user=True),
+    PlantedFault(BYPASS, HOSTILE_REALM, HOSTILE_FAMILY, tuple({"data.probe": number} for number in PROBES)),
+    PlantedFault(
         ODD_REFERRAL,
         "tram-riders",
         "Referral boost",

@@ -131,7 +131,7 @@ def difference(a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike]) -
     The runs count as samples of what each version does, so that a change that chance alone explains is not called one.
     See ``between`` for the interval.
     """
-    first, second = of_mean(*a, future=True), of_mean(*b, future=True)
+    first, second = of_mean(*a, process=True), of_mean(*b, process=True)
     before, after = _beside(first, second).estimate(), _beside(second, first).estimate()
     return _apart(before, after, least=2, is_negative_possible=bool(_least(a) < 0 or _least(b) < 0))
 
@@ -158,7 +158,7 @@ def between(a: Estimate, b: Estimate, *, is_negative_possible: bool = True) -> D
 
     The interval is put together from the two, so that it is as lopsided as they are (MOVER; Zou & Donner, *Statistics in
     Medicine* 27, 2008; of shares it is Newcombe's tenth method, *Statistics in Medicine* 17, 1998). For what versions do, make
-    both with ``future=True``.
+    both with ``process=True``.
 
     Args:
         a, b: Before and after.
@@ -173,17 +173,17 @@ def _apart(a: Estimate, b: Estimate, least: int, *, is_negative_possible: bool) 
     low = change - math.hypot(b.value - b.low, a.high - a.value)
     high = change + math.hypot(b.high - b.value, a.value - a.low)
     if smaller < least or not (math.isfinite(low) and math.isfinite(high)):
-        return told(Estimate(change, math.nan, math.nan, n, "too few"), UNKNOWN, is_significant=False)
+        return difference_of(Estimate(change, math.nan, math.nan, n, "too few"), UNKNOWN, is_significant=False)
     half, size = (high - low) / 2, (abs(a.value) + abs(b.value)) / 2
     # Judged against what it is a change of: ± 10 % is enough to act on, ± 50 % is not known at all.
     grade = "good" if half <= 0.1 * size else "rough" if half <= 0.5 * size else "too few"
     grade = worse(grade, "too few" if "too few" in (a.grade, b.grade) else "good")
     found = Estimate(change, low, high, n, grade, min(a.effective_count, b.effective_count)).as_difference()
     relative = relative_change(a, b, is_negative_possible=is_negative_possible)
-    return told(found, relative, is_significant=smaller >= 10 and (low > 0 or high < 0))
+    return difference_of(found, relative, is_significant=smaller >= 10 and (low > 0 or high < 0))
 
 
-def told(change: Estimate, relative: Relative, *, is_significant: bool) -> Difference:
+def difference_of(change: Estimate, relative: Relative, *, is_significant: bool) -> Difference:
     """A difference that was estimated, with its share of the earlier number."""
     return Difference(change, relative.value, relative.low, relative.high, is_significant)
 

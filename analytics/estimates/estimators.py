@@ -5,7 +5,7 @@ Bernoulli sampling of ok runs (Särndal, Swensson & Wretman, *Model Assisted Sur
 ``w`` for each drawn row, the estimated total of ``y`` is ``Σ w·y`` with estimated variance ``Σ w·(w − 1)·y²``. Failures are
 all kept, have weight 1, and add no variance.
 
-An interval is for the runs that there were; with ``future=True`` for what the strategy does, of which the runs themselves
+An interval is for the runs that there were; with ``process=True`` for what the strategy does, of which the runs themselves
 are a sample: that is what comparisons need.
 """
 
@@ -170,13 +170,13 @@ def upper_bound_of_none(rate: float) -> float:
     return math.floor(math.log(1 - CONFIDENCE) / math.log1p(-rate)) if rate > 0 else math.inf
 
 
-def failure_rate(failed: int, all_runs: Estimate, *, future: bool = False) -> Estimate:
+def failure_rate(failed: int, all_runs: Estimate, *, process: bool = False) -> Estimate:
     """Share of runs that failed. The failures are counted; only the runs are estimated.
 
     Args:
         failed: Failures, all that there were.
         all_runs: The estimated runs, these failures among them.
-        future: How often the strategy fails, of which these failures are a sample. Given what was logged, the failures among
+        process: How often the strategy fails, of which these failures are a sample. Given what was logged, the failures among
             it are binomial (conditional test of two Poisson rates; Przyborowski & Wilenski, *Biometrika* 31, 1940), so
             the interval is Clopper & Pearson's (*Biometrika* 26, 1934), brought back to runs.
     """
@@ -188,7 +188,7 @@ def failure_rate(failed: int, all_runs: Estimate, *, future: bool = False) -> Es
     value = min(failed / all_runs.value, 1.0)
     low = failed / all_runs.high
     high = min(1.0, failed / max(all_runs.low, failed)) if failed else 0.0
-    if future:
+    if process:
         ok = all_runs.value - failed
         drawn = min(effective, ok) if ok > 0 else 0.0
         if drawn > 0:
@@ -203,7 +203,7 @@ def failure_rate(failed: int, all_runs: Estimate, *, future: bool = False) -> Es
         )
         low, high = (share * p / (1 - share + share * p) if share < 1 else 1.0 for share in bounds)
     grade = all_runs.grade
-    if future:  # none seen is good to know where more than one in a hundred would have shown
+    if process:  # none seen is good to know where more than one in a hundred would have shown
         none = "good" if high <= 0.01 else "rough" if high <= 0.05 else "too few"
         grade = worse(grade, graded((high - low) / 2, value) if failed else none)
     return Estimate(value, low, high, count, grade, effective, is_at_least=False)
@@ -213,7 +213,7 @@ def mean(
     values: ArrayLike,
     weights: ArrayLike,
     *,
-    future: bool = False,
+    process: bool = False,
     ends: tuple[float, float] | None = None,
     reach: float = REACH,
 ) -> Estimate:
@@ -224,7 +224,7 @@ def mean(
     Args:
         values: Of the rows; NULL, NaN and infinite ones are set aside.
         weights: Their ``sample_weight``.
-        future: For comparisons: variance with ``w²`` instead of ``w(w − 1)``.
+        process: For comparisons: variance with ``w²`` instead of ``w(w − 1)``.
         ends: The least and the most that a run can come to, where that is known. As many runs as the drawn rows allow may lie
             there though none was drawn (the rule of three).
         reach: Without them, of rows that are all alike: times their value that a run may come to which is unlike them.
@@ -236,15 +236,15 @@ def mean(
         ones. Without ``ends``, values that are not all alike are taken for a sample that shows what there is: what is rarer
         than three among the drawn rows is not in the interval. Durations are never taken so; see `stalls`.
     """
-    found = of_mean(values, weights, future=future)
+    found = of_mean(values, weights, process=process)
     return found.estimate(reach) if ends is None else found.within(*ends)
 
 
 def total(
-    values: ArrayLike, weights: ArrayLike, *, future: bool = False, ends: tuple[float, float] | None = None
+    values: ArrayLike, weights: ArrayLike, *, process: bool = False, ends: tuple[float, float] | None = None
 ) -> Estimate:
     """Sum over all runs: ``Σwy`` with variance ``Σw(w − 1)y²`` (Horvitz & Thompson, *JASA* 47, 1952); otherwise as ``mean``."""
-    found = of_total(values, weights, future=future)
+    found = of_total(values, weights, process=process)
     return found.estimate() if ends is None else found.within(*ends)
 
 
@@ -283,7 +283,7 @@ def _of_few(hits: float, of: float, low: float) -> float:
     return min(low, float(special.gammaincinv(hits, 1 - CONFIDENCE)) / of)
 
 
-def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Estimate:
+def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, process: bool = False) -> Estimate:
     """Share of the runs that have something: a case, an error code, a branch.
 
     Wilson's interval with the effective sample size ``p(1 − p)/Var`` (Korn & Graubard, *Survey Methodology* 24, 1998), modified
@@ -292,7 +292,7 @@ def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, future: bool = False) 
     Args:
         hits: True for the rows that have it.
         weights: The ``sample_weight`` of every row.
-        future: For comparisons.
+        process: For comparisons.
     """
     import numpy as np
 
@@ -301,7 +301,7 @@ def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, future: bool = False) 
     if len(w) == 0:
         return NOTHING
     value = float(w[has].sum() / w.sum())
-    factor = w**2 if future else w * (w - 1)
+    factor = w**2 if process else w * (w - 1)
     # Where no row that has it was drawn, or none that has not, the next may be: one of the heaviest. What only failures have
     # (an error code) is all known.
     unseen, heaviest = float(factor.max()), float(w.max() / w.sum())
@@ -313,4 +313,4 @@ def share_of_runs(hits: ArrayLike, weights: ArrayLike, *, future: bool = False) 
         return Estimate(value, value, value, len(w), "good", math.inf)
     scale = (value * (1 - value) if 0 < value < 1 else heaviest * (1 - heaviest)) if len(w) > 1 else 1.0
     effective = scale / variance
-    return share(value * effective, effective, rows=len(w), is_modified=not future)
+    return share(value * effective, effective, rows=len(w), is_modified=not process)

@@ -23,7 +23,7 @@ CANNOT_MATCH, CANNOT_BUT = "cannot match (proven)", "always matches (proven)"
 CUT, FEW_LOOKS, SHARED_ID = "not judged: cut", "not judged: few looks", "not judged: shared id"
 
 
-def at_most(hits: float, looks: float) -> float:
+def share_at_most(hits: float, looks: float) -> float:
     """Upper bound of a share of which so many hits were seen: exact binomial, one-sided 95 %.
 
     Clopper and Pearson, *Biometrika* 26, 1934. It is a bound of one place; of many together, one in twenty may fail.
@@ -55,7 +55,7 @@ def runs_at_most(share: float, weight: float, most: float) -> float:
     """How many runs a share may be, at most: of the looks as they are estimated, and of what no sampling would show.
 
     Args:
-        share: An upper bound, as of ``at_most``.
+        share: An upper bound, as of ``share_at_most``.
         weight: Sum of the weights of the looks.
         most: The largest.
     """

@@ -159,60 +159,60 @@ def row_grade(drawn: float) -> str:
     return GRADES[2] if drawn < LEAST_ROWS else GRADES[1] if drawn < _ENOUGH_ROWS else GRADES[0]
 
 
-def of_mean(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
+def of_mean(values: ArrayLike, weights: ArrayLike, *, process: bool) -> Moments:
     """Of the mean per run; the arguments are those of ``estimates.mean``."""
     y, w, unit = _usable(values, weights)
     if len(y) == 0:
         return EMPTY
-    whole, drawn = float(w.sum()), _drawn(w, future)
+    whole, drawn = float(w.sum()), _drawn(w, process)
     are_alike = bool((y == y[0]).all())
     value = float(y[0]) if are_alike else float((w * y).sum()) / whole
     # n/(n − 1), as usual for few rows
     correction = drawn / (drawn - 1) if drawn > 1 else 1.0
     scale = float((w * abs(y)).sum()) / whole
-    return _moments(unit, value, y, w, (y - value) / whole, scale, correction, future, 1.0)
+    return _moments(unit, value, y, w, (y - value) / whole, scale, correction, process, 1.0)
 
 
-def of_total(values: ArrayLike, weights: ArrayLike, *, future: bool) -> Moments:
+def of_total(values: ArrayLike, weights: ArrayLike, *, process: bool) -> Moments:
     """Of the sum over all runs; the arguments are those of ``estimates.total``."""
     y, w, unit = _usable(values, weights)
     if len(y) == 0:
         return EMPTY
     scale = float((w * abs(y)).sum())
-    return _moments(unit, float((w * y).sum()), y, w, y, scale, 1.0, future, float(w.sum()))
+    return _moments(unit, float((w * y).sum()), y, w, y, scale, 1.0, process, float(w.sum()))
 
 
 EMPTY = Moments(1.0, math.nan, math.nan, math.nan, math.nan, math.nan, 0, 0.0, 0.0, 1.0, 0, 0.0, math.nan, False, False)
 
 
 def _moments(
-    unit: float, value: float, y: Floats, w: Floats, residuals: Floats, scale: float, correction: float, future: bool, runs: float
+    unit: float, value: float, y: Floats, w: Floats, residuals: Floats, scale: float, correction: float, process: bool, runs: float
 ) -> Moments:  # fmt: skip
     """Cumulants of Bernoulli sampling: ``w(w − 1)``, ``w(w − 1)(w − 2)``, and ``w(w − 1)²`` for the covariance."""
-    drawn, less = _drawn(w, future), w if future else w - 1
+    drawn, less = _drawn(w, process), w if process else w - 1
     square = w * less * residuals**2
-    alike = _kish(w if future else w[w > 1])
+    alike = _kish(w if process else w[w > 1])
     return Moments(
         unit,
         value,
         variance=float(square.sum()) * correction,
-        third=float((square * residuals * (w if future else w - 2)).sum()),
+        third=float((square * residuals * (w if process else w - 2)).sum()),
         shared=float((square * residuals * less).sum()),
         fourth=float((square * residuals**2 * less**2).sum()),
         drawn=drawn,
         drawn_alike=alike,
-        unseen=_unseen(w, alike, future),
+        unseen=_unseen(w, alike, process),
         runs=runs,
         count=len(y),
         effective_count=_kish(w) if drawn else math.inf,
         scale=scale,
         are_alike=bool((y == y[0]).all()),
-        is_process=future,
+        is_process=process,
     )
 
 
-def _drawn(w: Floats, future: bool) -> int:
-    return len(w) if future else int((w > 1).sum())
+def _drawn(w: Floats, process: bool) -> int:
+    return len(w) if process else int((w > 1).sum())
 
 
 def _kish(w: Floats) -> float:
@@ -221,11 +221,11 @@ def _kish(w: Floats) -> float:
     return float(w.sum()) ** 2 / float((w**2).sum())
 
 
-def _unseen(w: Floats, alike: float, future: bool) -> float:
+def _unseen(w: Floats, alike: float, process: bool) -> float:
     """Part of the runs that may be unlike every drawn row; of a process they are still to come."""
     if alike == 0:
         return 0.0
-    if future:
+    if process:
         return -math.expm1(math.log(TAIL) / alike)
     drawn = float(w[w > 1].sum())
     undrawn = alike * (drawn / int((w > 1).sum()) - 1)

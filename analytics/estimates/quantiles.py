@@ -22,7 +22,7 @@ SLACK = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class Neighbourhood:
     """A quantile, and what drawing adds to the variance of the runs on both sides of it.
 
     Attributes:
@@ -38,7 +38,7 @@ class Around:
     unseen: float
 
 
-class Ranks(Protocol):
+class Ecdf(Protocol):
     """Rows in order.
 
     Attributes:
@@ -53,12 +53,12 @@ class Ranks(Protocol):
         """Value of the row at which the ECDF reaches a share of the runs."""
         ...
 
-    def around(self, q: float) -> Around:
+    def around(self, q: float) -> Neighbourhood:
         """The same row, with what lies around it."""
         ...
 
 
-class Merged:
+class MergedEcdf:
     """Several sorted parts, each of rows of one weight, merged in thought.
 
     The rows of the largest part, nearly all as a rule, are only counted: there are no arrays of their weights, and no sums over
@@ -90,7 +90,7 @@ class Merged:
         """Value of the row at which the ECDF reaches a share of the runs."""
         return self._value(*self._place(p))
 
-    def around(self, q: float) -> Around:
+    def around(self, q: float) -> Neighbourhood:
         """The same row, with what lies around it."""
         import numpy as np
 
@@ -103,7 +103,7 @@ class Merged:
         tied = each * (main1 - main0) + float(self._spreads[other1] - self._spreads[other0])
         alike = tied / (self._weight * (main1 - main0) + float(self._sums[other1] - self._sums[other0]))
         over = each * (len(self._main) - main1) + kept - float(self._spreads[other1]) + beyond * alike
-        return Around(value, over, each * len(self._main) + kept - over, self._unseen)
+        return Neighbourhood(value, over, each * len(self._main) + kept - over, self._unseen)
 
     def _value(self, main: int, other: int, is_main: bool) -> float:
         return float(self._main[main - 1] if is_main else self._values[other - 1])
@@ -142,10 +142,10 @@ def quantile(
     *,
     censored: ArrayLike | None = None,
     undrawn: float = 0.0,
-    future: bool = False,
+    process: bool = False,
 ) -> Estimate:
     """One quantile of the runs; see ``quantiles``."""
-    return quantiles(values, weights, (q,), censored=censored, undrawn=undrawn, future=future)[0]
+    return quantiles(values, weights, (q,), censored=censored, undrawn=undrawn, process=process)[0]
 
 
 def quantiles(
@@ -155,7 +155,7 @@ def quantiles(
     *,
     censored: ArrayLike | None = None,
     undrawn: float = 0.0,
-    future: bool = False,
+    process: bool = False,
 ) -> list[Estimate]:
     """Quantiles of the runs: the weighted ECDF, inverted.
 
@@ -174,7 +174,7 @@ def quantiles(
         censored: True where the run would have gone on.
         undrawn: Ok runs that there may have been though none was drawn (``upper_bound_of_none``): then the failures, all
             known, say nothing of the runs, and the interval is unknown.
-        future: Take the runs themselves as a sample of what the strategy does (for comparisons).
+        process: Take the runs themselves as a sample of what the strategy does (for comparisons).
 
     Returns:
         One estimate per ``q``. An open upper end is ``inf``: no row lies surely beyond the quantile.
@@ -187,7 +187,7 @@ def quantiles(
     y, w, stopped = y[usable], w[usable], stopped[usable] | (y[usable] == math.inf)
     if len(y) == 0:
         return [NOTHING] * len(qs)
-    return _of_rows(y, w, stopped, qs, undrawn, future)
+    return _of_rows(y, w, stopped, qs, undrawn, process)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +224,12 @@ def quantiles_of_parts(parts: Iterable[Part], qs: Sequence[float], *, undrawn: f
         values = np.concatenate([np.append(part.values, np.full(part.unknown, math.inf)) for part in usable])
         counts = [part.count for part in usable]
         weights, stopped = (np.repeat([getattr(p, name) for p in usable], counts) for name in ("weight", "stopped"))
-        return _of_rows(values, weights, stopped, qs, undrawn, future=False, kind="stable")
-    ranked = Merged([(np.full(p.count, math.inf) if p.stopped else p.values, p.weight) for p in usable])
+        return _of_rows(values, weights, stopped, qs, undrawn, process=False, kind="stable")
+    ranked = MergedEcdf([(np.full(p.count, math.inf) if p.stopped else p.values, p.weight) for p in usable])
 
-    def least() -> Merged:
+    def least() -> MergedEcdf:
         largest = max((float(part.values[-1]) for part in usable if len(part.values)), default=math.inf)
-        return Merged([(np.append(part.values, np.full(part.unknown, largest)), part.weight) for part in usable])
+        return MergedEcdf([(np.append(part.values, np.full(part.unknown, largest)), part.weight) for part in usable])
 
     return _all(ranked, least, qs, undrawn)
 
@@ -273,26 +273,26 @@ def _of_rows(
     stopped: NDArray[np.bool_],
     qs: Sequence[float],
     undrawn: float,
-    future: bool,
+    process: bool,
     kind: Kind = None,
 ) -> list[Estimate]:
     import numpy as np
 
-    ranked = _Ranked(np.where(stopped, math.inf, y), w, future, kind)
+    ranked = _RowEcdf(np.where(stopped, math.inf, y), w, process, kind)
     # A run that was stopped is worth at least what it had come to.
-    return _all(ranked, lambda: _Ranked(np.where(y == math.inf, _largest(y), y), w, future, kind), qs, undrawn)
+    return _all(ranked, lambda: _RowEcdf(np.where(y == math.inf, _largest(y), y), w, process, kind), qs, undrawn)
 
 
-def _all(ranked: Ranks, least: Callable[[], Ranks], qs: Sequence[float], undrawn: float) -> list[Estimate]:
+def _all(ranked: Ecdf, least: Callable[[], Ecdf], qs: Sequence[float], undrawn: float) -> list[Estimate]:
     if_stopped = functools.cache(least)  # made where a quantile lies among the stopped runs
     found = [_one(ranked, if_stopped, q) for q in qs]
     return [replace(one, low=math.nan, high=math.nan, grade="too few") for one in found] if undrawn > 0 else found
 
 
-class _Ranked:
+class _RowEcdf:
     """Rows in the order of their values, an array of each; ``kind`` is "stable" for sorted stretches, which it merges."""
 
-    def __init__(self, y: Floats, w: Floats, future: bool, kind: Kind) -> None:
+    def __init__(self, y: Floats, w: Floats, process: bool, kind: Kind) -> None:
         import numpy as np
 
         if (w == w[0]).all():  # sorting values alone takes a fraction of the time
@@ -303,7 +303,7 @@ class _Ranked:
         self.below = np.cumsum(self.w)
         self.total, self.count = float(self.below[-1]), len(y)
         # What drawing adds to the variance of a total: w² for a process, w(w − 1) for the runs that there were.
-        self.factor = self.w if future else self.w - 1
+        self.factor = self.w if process else self.w - 1
 
     def place(self, p: float) -> int:
         """The row at which the ECDF reaches a share of the runs."""
@@ -314,7 +314,7 @@ class _Ranked:
     def at(self, p: float) -> float:
         return float(self.y[self.place(p)])
 
-    def around(self, q: float) -> Around:
+    def around(self, q: float) -> Neighbourhood:
         import numpy as np
 
         value = self.y[self.place(q)]
@@ -323,10 +323,10 @@ class _Ranked:
         beyond = float(self.below[last - 1]) - q * self.total
         alike = float(spreads[first:last].sum()) / float(self.w[first:last].sum())
         over = float(spreads[last:].sum()) + beyond * alike
-        return Around(float(value), over, float(spreads.sum()) - over, float(spreads.max()))
+        return Neighbourhood(float(value), over, float(spreads.sum()) - over, float(spreads.max()))
 
 
-def _one(ranked: Ranks, least: Callable[[], Ranks], q: float) -> Estimate:
+def _one(ranked: Ecdf, least: Callable[[], Ecdf], q: float) -> Estimate:
     from scipy import special
 
     n, around = ranked.count, ranked.around(q)

@@ -35,7 +35,7 @@ _FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
+class Durations:
     """Durations of the logged runs of one version.
 
     Attributes:
@@ -72,7 +72,9 @@ class Took:
         return np.repeat(self.ordinary, self.counts), np.repeat(self.weights, self.counts)
 
 
-def took(values: ArrayLike, weights: ArrayLike, counts: ArrayLike | None = None, *, most: float = math.inf) -> Took:
+def split_stalls(
+    values: ArrayLike, weights: ArrayLike, counts: ArrayLike | None = None, *, most: float = math.inf
+) -> Durations:
     """Durations of one version.
 
     Args:
@@ -93,7 +95,7 @@ def took(values: ArrayLike, weights: ArrayLike, counts: ArrayLike | None = None,
     usual = TIMES_MEDIAN * middle if middle > 0 else math.inf
     stalled = is_drawn & (y > usual)
     typical = float(own[own <= usual].mean()) if middle > 0 else 0.0
-    return Took(
+    return Durations(
         ordinary=np.where(stalled, typical, y),
         weights=w,
         counts=times,
@@ -125,7 +127,7 @@ class Excess:
 NONE = Excess(0.0, 0.0, 0.0, 0)
 
 
-def excesses(fleet: Sequence[Took], before: Sequence[Took] = ()) -> list[Excess]:
+def excesses(fleet: Sequence[Durations], before: Sequence[Durations] = ()) -> list[Excess]:
     """What stalls add to each version of a fleet, whose stalls tell of each other.
 
     Args:
@@ -213,21 +215,21 @@ def _compound(chance: float, shape: Floats, ratio: Floats, size: Floats, square:
     return found
 
 
-def mean_of(one: Took, excess: Excess) -> Estimate:
+def mean_of(one: Durations, excess: Excess) -> Estimate:
     """Mean per run."""
-    found = of_mean(*one.rows(), future=False)
+    found = of_mean(*one.rows(), process=False)
     if found.drawn == 1:
         alone = found.estimate()
         return replace(alone, value=alone.value + excess.value / one.whole)
     return _both(one, excess, found, one.whole)
 
 
-def total_of(one: Took, excess: Excess) -> Estimate:
+def total_of(one: Durations, excess: Excess) -> Estimate:
     """Sum over all runs."""
-    return _both(one, excess, of_total(*one.rows(), future=False), 1.0)
+    return _both(one, excess, of_total(*one.rows(), process=False), 1.0)
 
 
-def _both(one: Took, excess: Excess, found: Moments, whole: float) -> Estimate:
+def _both(one: Durations, excess: Excess, found: Moments, whole: float) -> Estimate:
     """What is ordinary and what stalls add, put together (MOVER; Zou & Donner, *Statistics in Medicine* 27, 2008)."""
     if found.count == 0:
         return NOTHING

@@ -19,7 +19,7 @@ _SMALL = 256 << 20
 """Bytes of a table that may be read whole to look for one row; of larger ones the server's statistics are asked."""
 
 
-def last_seen(lake: Lake) -> date | None:
+def last_time(lake: Lake) -> date | None:
     """The last day of which the lake knows by another clock than this machine's; ``None`` where it holds nothing.
 
     That is the database server's clock at its extractions, and where none is written down its newest rows.
@@ -41,7 +41,7 @@ def ensure_plausible(lake: Lake, today: date, *, accept: bool = False) -> None:
     Raises:
         LakeError: The clock is far ahead of all that the lake has seen.
     """
-    seen = last_seen(lake)
+    seen = last_time(lake)
     if accept or seen is None or today - seen <= JUMP:
         return
     raise LakeError(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.extraction.encode import parquet_writer
 from analytics.extraction.encode.parquet_writer import ROW_GROUP_ROWS, SMALL_ROWS
-from analytics.extraction.plan import Plan
+from analytics.extraction.plan import ExtractPlan
 from analytics.lake.lake import Lake
 from analytics.lake.paths import day_directory, is_day_directory, subfolders
 from analytics.model import DayRecord, Partition, PartitionInfo
@@ -44,7 +44,7 @@ def order(realm: str | None) -> tuple[bool, str]:
     return (realm is None, realm or "")
 
 
-class Sink:
+class ParquetSink:
     """One file, filled with many small tables.
 
     Args:
@@ -96,17 +96,17 @@ class Sink:
         self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
 
 
-class _Pile:
+class _DayBuffer:
     """What was gathered of one table and day."""
 
     def __init__(self, path: Path, day: date) -> None:
         self.lock = threading.Lock()
-        self.sink = Sink(path, day)
+        self.sink = ParquetSink(path, day)
         self.counts: list[tuple[str | None, int]] = []
         self.is_in_order = True
 
 
-class Gathering:
+class DayCompactor:
     """Keeps the rows of small partitions while they are written, so that they need not be read again for their day file.
 
     Several threads may add rows. A day whose rows do not come in the order of their realms is given up.
@@ -118,7 +118,7 @@ class Gathering:
 
     def __init__(self, workspace: Path, days: Iterable[date]) -> None:
         self._piles = {
-            (table, day): _Pile(workspace / f"day-{day}-{table}.tmp", day) for day in days for table in TABLES
+            (table, day): _DayBuffer(workspace / f"day-{day}-{table}.tmp", day) for day in days for table in TABLES
         }
 
     def add(self, table: str, partition: Partition, rows: pa.Table, row_count: int) -> None:
@@ -268,7 +268,7 @@ def current(lake: Lake, record: DayRecord) -> dict[str, DayFile]:
     return {file.table: file for file in found if file.digest == mark and file.is_whole}
 
 
-def worthwhile(plan: Plan, complete_until: datetime) -> set[date]:
+def needs_compaction(plan: ExtractPlan, complete_until: datetime) -> set[date]:
     """Days that this plan writes as a whole, many small partitions each, and that will be complete."""
     count = Counter(partition.day for partition, found in plan.changed.items() if found.row_count < SMALL_ROWS)
     return {
@@ -285,7 +285,7 @@ def write(
     lake: Lake,
     days: Iterable[date | None],
     before: Mapping[date | None, DayRecord | None],
-    gathering: Gathering,
+    gathering: DayCompactor,
     workspace: Path,
 ) -> None:
     """Make the day files of the complete days that lack theirs; only under the lock, after the ledger was written.
@@ -312,7 +312,7 @@ def write(
                     lake.replace(staged, _folder(lake, table, day) / f"{mark}-{staged.stat().st_size}.parquet")
 
 
-def sweep(lake: Lake) -> None:
+def remove_stale(lake: Lake) -> None:
     """Remove what is damaged and, of each day, all but the newest; only under the lock, before new ones are written."""
     newest: dict[tuple[str, date], tuple[int, DayFile]] = {}
     for file in everywhere(lake):
@@ -341,7 +341,7 @@ def _assemble(
 
     base = current(lake, old).get(table) if old else None
     for source in (base, None) if base else (None,):
-        sink = Sink(workspace / f"day-{table}.tmp", infos[0].partition.day or date.min)
+        sink = ParquetSink(workspace / f"day-{table}.tmp", infos[0].partition.day or date.min)
         try:
             for rows in _rows(lake, table, infos, old if source else None, source):
                 if rows is None:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics.extraction import day_files
-from analytics.extraction.plan import Plan
-from analytics.extraction.rewrite_partition import hash_of, put, without
+from analytics.extraction.plan import ExtractPlan
+from analytics.extraction.rewrite_partition import hash_of, put, without_ids
 from analytics.lake import ledger
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
@@ -38,7 +38,7 @@ _ROWS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class RemovedRows:
     """Rows that were taken out of a partition.
 
     Attributes:
@@ -70,7 +70,7 @@ class Duplicates:
         workspace: Folder for files on their way.
     """
 
-    def __init__(self, lake: Lake, plan: Plan, window: Window, workspace: Path) -> None:
+    def __init__(self, lake: Lake, plan: ExtractPlan, window: Window, workspace: Path) -> None:
         self._lake, self._plan, self._window = lake, plan, window
         self._workspace = workspace / "duplicates"
 
@@ -79,7 +79,7 @@ class Duplicates:
         written: Mapping[Partition, PartitionInfo],
         kept: Mapping[Partition, pa.Array],
         settled: Mapping[Partition, PartitionInfo | None],
-    ) -> list[Taken]:
+    ) -> list[RemovedRows]:
         """Take what was just written out of every other partition, and record those.
 
         Args:
@@ -98,7 +98,7 @@ class Duplicates:
         changed = self._plan.changed
         elsewhere = self._files([*written], lambda partition: partition not in changed)
         lost = _texts(kept[partition] for partition in written if partition in kept)
-        taken: list[Taken] = []
+        taken: list[RemovedRows] = []
         if elsewhere:
             there = _texts(self._ids(self._lake.path("executions", partition)) for partition in written)
             if len(lost):  # the source has them nowhere, so it has not moved them
@@ -188,7 +188,7 @@ class Duplicates:
 
     def _keep_once(
         self, kept: Mapping[Partition, pa.Array], elsewhere: list[_File], read: Mapping[Partition, PartitionInfo]
-    ) -> list[Taken]:
+    ) -> list[RemovedRows]:
         """Rows that the source has nowhere and two partitions hold: each stays where it was updated last."""
         losers: dict[Partition, tuple[PartitionInfo, set[str]]] = {}
         mine = [_File(self._lake.path("executions", p), {p.realm: info}) for p, info in read.items()]
@@ -228,11 +228,11 @@ class Duplicates:
 
     # ---- taking out ------------------------------------------------------------------------------------------------
 
-    def _take(self, info: PartitionInfo, ids: list[str]) -> Taken:
+    def _take(self, info: PartitionInfo, ids: list[str]) -> RemovedRows:
         # Where the source has not changed since, they were rows that it had lost.
         journal = _Journal(info, ids, were_kept=info.partition in self._plan.same)
         self._lake.write_text(_journal_path(self._lake), journal.to_json())
-        return Taken(info.partition, len(ids), journal.carry_out(self._lake, info, ids, self._workspace))
+        return RemovedRows(info.partition, len(ids), journal.carry_out(self._lake, info, ids, self._workspace))
 
 
 def finish_the_last(lake: Lake, workspace: Path) -> None:
@@ -248,7 +248,7 @@ def finish_the_last(lake: Lake, workspace: Path) -> None:
     partition = journal.info.partition
     record = lake.recorded(partition.day)
     known = record.partitions.get(partition.realm) if record else None
-    there = _there(lake, journal.info)
+    there = _current_file(lake, journal.info)
     if known == journal.info and there is not None:
         left = [execution_id for execution_id in journal.ids if execution_id in there.ids]
         gone = len(journal.ids) - len(left)
@@ -259,26 +259,26 @@ def finish_the_last(lake: Lake, workspace: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _There:
+class _CurrentFile:
     """A partition's file as it is, whatever the ledger says."""
 
     info: PartitionInfo
     ids: Collection[str]
 
 
-def _there(lake: Lake, info: PartitionInfo) -> _There | None:
+def _current_file(lake: Lake, info: PartitionInfo) -> _CurrentFile | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = lake.path("executions", info.partition)
     if not path.is_file():
-        return _There(replace(info, row_count=0, id_hash=0, file_bytes=0), set())
+        return _CurrentFile(replace(info, row_count=0, id_hash=0, file_bytes=0), set())
     try:
         with pq.ParquetFile(readable(path)) as file:
             ids = set(file.read(columns=["execution_id"])["execution_id"].to_pylist())
     except (OSError, KeyError, pa.ArrowException):
         return None
-    return _There(replace(info, row_count=len(ids), id_hash=hash_of(ids), file_bytes=path.stat().st_size), ids)
+    return _CurrentFile(replace(info, row_count=len(ids), id_hash=hash_of(ids), file_bytes=path.stat().st_size), ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +321,7 @@ class _Journal:
         partition, count = self.info.partition, len(self.ids)
         workspace.mkdir(parents=True, exist_ok=True)
         if there.row_count > len(ids):
-            files = without(lake, there, ids, workspace)
+            files = without_ids(lake, there, ids, workspace)
             fresh = files.info
             put(lake, files)
         else:

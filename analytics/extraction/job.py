@@ -15,18 +15,18 @@ from analytics.config import PATIENCE, RETRIES
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.estimates.sampling_rates import Rates, described
 from analytics.extraction import clocks, day_files, expired_days, resurfaced
-from analytics.extraction.day_files import Gathering
+from analytics.extraction.day_files import DayCompactor
 from analytics.extraction.duplicates import Duplicates, finish_the_last
-from analytics.extraction.plan import Plan, compare
+from analytics.extraction.plan import ExtractPlan, compare
 from analytics.extraction.plan import notes as file_notes
 from analytics.extraction.privacy.policy import Policy
-from analytics.extraction.privacy.prepare import Admission, prepare
-from analytics.extraction.privacy.row_filter import protected
+from analytics.extraction.privacy.prepare import PrivacySetup, prepare_privacy
+from analytics.extraction.privacy.row_filter import protect_definition
 from analytics.extraction.transfer import Progress, Transfer, timed
 from analytics.lake import definitions, foreign_files, program_history, source_identity
 from analytics.lake.lake import Lake
 from analytics.lake.source_identity import is_same, may_repeat, says_more
-from analytics.model import DayRecord, ExtractResult, Fingerprint, Horizon, Partition, PartitionInfo, RealmFilter
+from analytics.model import DayRecord, ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter, Watermark
 from analytics.source import watermark
 from analytics.source.retry import Retries
 from analytics.source.source import Source
@@ -60,12 +60,12 @@ class Bookkeeper:
         lake: Lake,
         window: Window,
         chosen: RealmFilter,
-        plan: Plan,
-        horizon: Horizon,
+        plan: ExtractPlan,
+        horizon: Watermark,
         identity: dict[str, str],
     ) -> None:
         self._lake, self._window, self._chosen, self._plan = lake, window, chosen, plan
-        self._horizon, self._identity = horizon, identity
+        self._watermark, self._identity = horizon, identity
         self._done: set[date | None] = set()
         self.incomplete_days: list[date] = []
 
@@ -82,7 +82,7 @@ class Bookkeeper:
             old = self._lake.recorded(day) if self._plan.records[day] else None
             here = {partition.realm: info for partition, info in settled.items() if partition.day == day}
             if day is not None and not here and old is None:
-                if day > self._horizon.until.date() + ONE_DAY:
+                if day > self._watermark.until.date() + ONE_DAY:
                     continue  # the future: nothing was looked for
                 if self._window.until.date() - day > _REMEMBERED:
                     continue  # "since 1970": thousands of empty days say nothing
@@ -105,14 +105,14 @@ class Bookkeeper:
     def _write(self, day: date | None, old: DayRecord | None, here: Mapping[str | None, PartitionInfo | None]) -> bool:
         # A run over some realms says nothing about the others: the day's completeness stays as it was.
         whole = self._chosen.all_realms
-        spans = old.not_waited_for if old else ()
+        spans = old.ignored_transactions if old else ()
         if whole and day is not None:
-            spans = spans_of(day, self._horizon, spans)
+            spans = spans_of(day, self._watermark, spans)
         stays_complete = old is not None and old.is_complete and not here
         # Another source that was accepted must be remembered, or it would be refused again; so must what an older version of
         # this package did not ask, or another schema would be no stranger.
         is_known = old is not None and is_same(old.source, self._identity) and not says_more(old.source, self._identity)
-        if old and stays_complete and spans == old.not_waited_for and is_known:
+        if old and stays_complete and spans == old.ignored_transactions and is_known:
             return True
         entries = dict(old.partitions) if old else {}
         for realm, info in here.items():
@@ -127,11 +127,11 @@ class Bookkeeper:
             day=day,
             partitions=entries,
             covers_all_realms=whole or bool(old and old.covers_all_realms),
-            complete_until=self._horizon.until if moves else (old.complete_until if old else None),
-            horizon_reason=self._horizon.reason if moves or not old else old.horizon_reason,
+            complete_until=self._watermark.until if moves else (old.complete_until if old else None),
+            horizon_reason=self._watermark.reason if moves or not old else old.horizon_reason,
             source=self._identity,
             recorded_at=datetime.now(UTC).replace(microsecond=0),
-            not_waited_for=spans,
+            ignored_transactions=spans,
         )
         self._lake.record(fresh)
         return fresh.is_complete
@@ -268,9 +268,9 @@ class _Run:
             workspace = stack.enter_context(lake.workspace())
             admitted = self._admit(source, workspace)
             plan = self._compared(source)
-            wanted = day_files.worthwhile(plan, source.horizon.until)
-            gathering = stack.enter_context(contextlib.closing(Gathering(workspace, wanted)))
-            book = Bookkeeper(lake, self._window, self._chosen, plan, source.horizon, identity)
+            wanted = day_files.needs_compaction(plan, source.watermark.until)
+            gathering = stack.enter_context(contextlib.closing(DayCompactor(workspace, wanted)))
+            book = Bookkeeper(lake, self._window, self._chosen, plan, source.watermark, identity)
             settled, taken_out = self._transferred(source, admitted, plan, book, gathering, workspace)
             with timed(seconds, "definitions"):
                 self._write_definitions(source, admitted, workspace)
@@ -292,11 +292,11 @@ class _Run:
         if gone := program_history.lost(self._lake):
             self._say([f"{program_history.words(gone)}: {program_history.REPAIR}"])
 
-    def _admit(self, source: Source, workspace: Path) -> Admission:
+    def _admit(self, source: Source, workspace: Path) -> PrivacySetup:
         """What may come in; what a killed run left is finished, and who was erased is taken out of files put back."""
         finish_the_last(self._lake, workspace)
         with timed(self.seconds, "people"):
-            admitted = prepare(
+            admitted = prepare_privacy(
                 *(self._lake, source, self._policy, self._window, self._chosen, workspace), accept_key=self._accept_key
             )
         self._say([*admitted.notes])
@@ -304,21 +304,21 @@ class _Run:
             self._say(resurfaced.take_out(self._lake, self._policy.key, workspace))
         return admitted
 
-    def _compared(self, source: Source) -> Plan:
+    def _compared(self, source: Source) -> ExtractPlan:
         """What differs between source and lake; files of others are out of the way."""
         lake, window, chosen = self._lake, self._window, self._chosen
         with timed(self.seconds, "fingerprint"):
             found = source.fingerprints(window, chosen)
         self._refuse_strangers(source, {partition.realm for partition in found})
-        here = foreign_files.present(lake, [*window.days, None])
+        here = foreign_files.list_files(lake, [*window.days, None])
         plan = compare(
             *(lake, window, chosen, found, self._rates),
             force=self._force,
             allow_shrink=self._allow_shrink,
             sizes=here.places,
-            treatment=self._policy.treatment,
+            privacy_version=self._policy.privacy_version,
             ids=source.transaction_ids(),
-            is_standby=source.horizon.is_standby,
+            is_standby=source.watermark.is_standby,
         )
         self._say(
             [
@@ -332,17 +332,17 @@ class _Run:
         if plan.changed:
             with timed(self.seconds, "fingerprint"):
                 source.refuse_ids_twice(window, chosen)
-        self._say(foreign_files.set_aside(lake, plan.records, here))
-        day_files.sweep(lake)
+        self._say(foreign_files.quarantine(lake, plan.records, here))
+        day_files.remove_stale(lake)
         return plan
 
     def _transferred(
         self,
         source: Source,
-        admitted: Admission,
-        plan: Plan,
+        admitted: PrivacySetup,
+        plan: ExtractPlan,
         book: Bookkeeper,
-        gathering: Gathering,
+        gathering: DayCompactor,
         workspace: Path,
     ) -> tuple[dict[Partition, PartitionInfo | None], set[date | None]]:
         """Read and replace what differs: what became of each partition, and the days that lost runs to other places."""
@@ -352,7 +352,7 @@ class _Run:
             workspace,
             plan,
             rates=self._rates,
-            people=admitted.people,
+            privacy=admitted.privacy,
             allow_shrink=self._allow_shrink,
             jobs=self._jobs,
             progress=self._progress,
@@ -374,18 +374,20 @@ class _Run:
             self._keep(transfer)
         return {**transfer.settled, **self._without}, taken_out
 
-    def _write_definitions(self, source: Source, admitted: Admission, workspace: Path) -> None:
+    def _write_definitions(self, source: Source, admitted: PrivacySetup, workspace: Path) -> None:
         if isinstance(admitted.definitions, str):
             return  # why they could not be read, in words
         written = definitions.write(
-            *(self._lake, admitted.definitions, workspace, functools.partial(protected, admitted.people)),
+            *(self._lake, admitted.definitions, workspace, functools.partial(protect_definition, admitted.privacy)),
             unread=source.unread_of_programs.names,
             used=self._strategies,
         )
         self._say(written.notes())
         program_history.remember(self._lake)
 
-    def _result(self, source: Source, plan: Plan, book: Bookkeeper, read: list[dict[str, Any]] | str) -> ExtractResult:
+    def _result(
+        self, source: Source, plan: ExtractPlan, book: Bookkeeper, read: list[dict[str, Any]] | str
+    ) -> ExtractResult:
         same = {partition: info for partition, info in plan.same.items() if partition not in self.settled}
         looked_at = same | self._written()
         defaulted = [p for p in looked_at if self._rates.is_defaulted(p.realm, p.day)]
@@ -396,7 +398,7 @@ class _Run:
             unchanged=len(same),
             kept=self._kept,
             dropped=self._dropped,
-            horizon=source.horizon,
+            horizon=source.watermark,
             incomplete_days=book.incomplete_days,
             unread_columns=source.unread_columns,
             sample_rates=sorted({step.rate for step in steps}) or [self._rates.otherwise],
@@ -406,7 +408,7 @@ class _Run:
             notes=[
                 *([read] if isinstance(read, str) else []),
                 *self._said,
-                *watermark.notes(source.horizon),
+                *watermark.notes(source.watermark),
                 *book.notes(),
                 *self._notes(source),
             ],
@@ -427,7 +429,7 @@ class _Run:
                 name=unknown[0],
             )
 
-    def _without_settled(self, plan: Plan) -> Plan:
+    def _without_settled(self, plan: ExtractPlan) -> ExtractPlan:
         """The plan less what ``--force`` wants replaced and an earlier attempt has replaced by the same rows."""
 
         def is_settled(partition: Partition, fingerprint: Fingerprint) -> bool:

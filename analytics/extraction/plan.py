@@ -25,7 +25,7 @@ _GONE = Fingerprint(row_count=0, id_hash=0, change_hash=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExtractPlan:
     """What differs, and what does not.
 
     Attributes:
@@ -58,10 +58,10 @@ def compare(
     force: bool,
     allow_shrink: bool,
     sizes: Mapping[str, int],
-    treatment: str = "",
+    privacy_version: str = "",
     ids: TransactionIds | None = None,
     is_standby: bool = False,
-) -> Plan:
+) -> ExtractPlan:
     """Which partitions differ from what the ledger and the files say.
 
     Args:
@@ -73,7 +73,7 @@ def compare(
         force: Everything differs.
         allow_shrink: What was kept though the source has lost it differs; so does what both have lost.
         sizes: Of the window's partition files, by name.
-        treatment: What is done to ids and payload values now: a partition that had another one differs.
+        privacy_version: What is done to ids and payload values now: a partition that had another one differs.
         ids: What the source counts transactions by: where they may repeat, equal fingerprints are no proof.
         is_standby: The source is one.
     """
@@ -106,7 +106,7 @@ def compare(
                 continue
             other_files[partition] = info
         follows = force or (allow_shrink and info is not None and info.kept_count > 0)
-        follows |= info is not None and info.treatment != treatment
+        follows |= info is not None and info.privacy_version != privacy_version
         if info is None or follows or info.fingerprint != fingerprint or partition in other_files:
             changed[partition] = fingerprint
             continue
@@ -118,10 +118,10 @@ def compare(
         steps = rates.of_day(partition.realm, partition.day)
         if info.sample_rates != steps:
             other_rates[partition] = steps
-    return Plan(changed, same, other_rates, records, lost, other_files, repeated)
+    return ExtractPlan(changed, same, other_rates, records, lost, other_files, repeated)
 
 
-def notes(plan: Plan, settled: Mapping[Partition, PartitionInfo | None]) -> list[str]:
+def notes(plan: ExtractPlan, settled: Mapping[Partition, PartitionInfo | None]) -> list[str]:
     """What a person should know of files that were not as the ledger says, in sentences.
 
     Args:

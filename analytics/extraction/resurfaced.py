@@ -1,6 +1,6 @@
 """Erased people whose rows or ids are in the lake again: found in files that the ledger does not know as searched, and taken out.
 
-A backup that is put back, or an older version that does not know of tombstones, brings them in past the door. So the ledger
+A backup that is put back, or an older version that does not know of tombstones, brings them in past the filter. So the ledger
 remembers of every file what tells it from another (size, times, a hash; the object's version) once it was made or searched with
 all tombstones there are; a file that is another, and every file after another erasure, is searched again, of whatever day. A
 file of the same content is the same: a lake may be copied, and given to another owner.
@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.errors import ConfigurationError, LakeError
 from analytics.extraction.privacy import tombstones
-from analytics.extraction.privacy.id_mentions import KnownIds, unspelled
+from analytics.extraction.privacy.id_mentions import KnownIds, json_unescaped
 from analytics.extraction.privacy.policy import Policy
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
-from analytics.extraction.privacy.row_filter import People, protected
-from analytics.extraction.privacy.tombstones import Erased, Tombstone
+from analytics.extraction.privacy.row_filter import PrivacyContext, protect_definition
+from analytics.extraction.privacy.tombstones import ErasedIndex, Tombstone
 from analytics.extraction.rewrite_partition import hash_of, put, rewrite
 from analytics.lake import definitions, foreign_files, ledger
 from analytics.lake.lake import REALM_TABLES, Lake
@@ -53,7 +53,7 @@ _MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ResurfacedFile:
     """A file that holds somebody who was erased, or may.
 
     Attributes:
@@ -85,16 +85,16 @@ def take_out(
     Raises:
         LakeError: What the ledger knows of tombstones cannot be read.
     """
-    stones = tombstones.read(lake.root, may_lack=True)
-    if not stones and not tombstones.searched(lake.root)[0]:
+    erasures = tombstones.read(lake.root, may_lack=True)
+    if not erasures and not tombstones.read_searched(lake.root)[0]:
         return []
     try:
-        gone = Erased(stones, key, tombstones.own_secret(lake.root))
+        gone = ErasedIndex(erasures, key, tombstones.lake_secret(lake.root))
     except ConfigurationError:  # somebody erases by a pseudonym, without the key: the next extraction has it
-        lake.write_text(lake.root / tombstones.LEDGER, tombstones.searched_json(stones, {}))
+        lake.write_text(lake.root / tombstones.LEDGER, tombstones.searched_json(erasures, {}))
         return []
     _finish_the_last(lake)
-    search, people = _Search(lake, gone, stones), People(Policy(), gone, KnownIds({}))
+    search, privacy = _Search(lake, gone, erasures), PrivacyContext(Policy(), gone, KnownIds({}))
     infos: dict[str, PartitionInfo] = {}
     taken: list[str] = []
     left: list[str] = []
@@ -109,17 +109,17 @@ def take_out(
         elif holds and name.startswith(str(lake.root / "executions")):
             infos = infos or _infos(lake)
             info = infos.get(name)
-            changed = _rewritten(lake, info, people, workspace) if info else None
+            changed = _rewritten(lake, info, privacy, workspace) if info else None
             if changed:
                 taken.append(name)
             elif changed is None:
                 left.append(name)
         elif holds:
-            definitions.protect(lake, realm, functools.partial(protected, people), workspace)
+            definitions.protect(lake, realm, functools.partial(protect_definition, privacy), workspace)
             taken.append(name)
             if search.look(name)[1]:
                 left.append(name)
-    search.remember(stones, search.marks(made) if taken else marks, left, is_all=made is None)
+    search.remember(erasures, search.marks(made) if taken else marks, left, is_all=made is None)
     notes = []
     if taken:
         notes.append(
@@ -132,7 +132,9 @@ def take_out(
     return notes
 
 
-def held(lake: Lake, key: PseudonymKey | None, realms: Sequence[str | None] | None = None) -> Iterator[Held]:
+def find_resurfaced(
+    lake: Lake, key: PseudonymKey | None, realms: Sequence[str | None] | None = None
+) -> Iterator[ResurfacedFile]:
     """Files that hold somebody who was erased; for ``check``, nothing is changed.
 
     Args:
@@ -141,28 +143,28 @@ def held(lake: Lake, key: PseudonymKey | None, realms: Sequence[str | None] | No
         realms: Only files of these; all when not given.
     """
     try:
-        stones = tombstones.read(lake.root)
-        if not stones:
+        erasures = tombstones.read(lake.root)
+        if not erasures:
             return
-        search = _Search(lake, None, stones)
+        search = _Search(lake, None, erasures)
         unknown = search.unknown(search.marks(), realms)
     except LakeError as error:
-        yield Held(tombstones.FOLDER, str(error), error.hint or "")
+        yield ResurfacedFile(tombstones.FOLDER, str(error), error.hint or "")
         return
     if not unknown:
         return
     try:
-        search.erased = Erased(stones, key, tombstones.own_secret(lake.root))
+        search.erased = ErasedIndex(erasures, key, tombstones.lake_secret(lake.root))
     except (ConfigurationError, LakeError) as error:
         for name in unknown:
             problem = (
                 "may hold somebody who was erased: it was put here after the last extraction, and cannot be searched"
             )
-            yield Held(search.relative(name), problem, f"extract once more; {error.hint}")
+            yield ResurfacedFile(search.relative(name), problem, f"extract once more; {error.hint}")
         return
     for name in unknown:
         if search.look(name)[1]:
-            yield Held(
+            yield ResurfacedFile(
                 search.relative(name),
                 "holds an id of somebody who was erased",
                 "strategy-analytics extract, of whatever window, takes it out again",
@@ -172,11 +174,11 @@ def held(lake: Lake, key: PseudonymKey | None, realms: Sequence[str | None] | No
 class _Search:
     """Looks into files for erased people."""
 
-    def __init__(self, lake: Lake, gone: Erased | None, stones: Sequence[Tombstone]) -> None:
+    def __init__(self, lake: Lake, gone: ErasedIndex | None, erasures: Sequence[Tombstone]) -> None:
         self._lake, self.erased = lake, gone
         self._root = f"{lake.root}/"
-        self._listed, self._files = tombstones.searched(lake.root)
-        self._known = self._files if set(self._listed) == {stone.name for stone in stones} else {}
+        self._listed, self._files = tombstones.read_searched(lake.root)
+        self._known = self._files if set(self._listed) == {tombstone.name for tombstone in erasures} else {}
         self._seen: dict[tuple[str | None, str], bool] = {}
 
     def unknown(self, marks: Mapping[str, str], realms: Sequence[str | None] | None = None) -> list[str]:
@@ -194,7 +196,7 @@ class _Search:
             made: Only these of the partitions, beside all programs; every one when not given.
         """
         if made is None:
-            names = [*foreign_files.present(self._lake, tables=("executions", *REALM_TABLES)).places]
+            names = [*foreign_files.list_files(self._lake, tables=("executions", *REALM_TABLES)).places]
         else:
             names = [*made, *(name for table in REALM_TABLES for name in self._lake.files(table))]
         return {name: mark for name in sorted(names) if (mark := self._mark(name))}
@@ -219,12 +221,12 @@ class _Search:
             return mark  # who searches it says why it cannot be read
 
     def remember(
-        self, stones: Sequence[Tombstone], marks: Mapping[str, str], left: Collection[str], *, is_all: bool
+        self, erasures: Sequence[Tombstone], marks: Mapping[str, str], left: Collection[str], *, is_all: bool
     ) -> None:
         """Write down which files were searched, where that has changed; only under the lock.
 
         Args:
-            stones: Whom for.
+            erasures: Whom for.
             marks: As ``marks`` gives them.
             left: Those that still hold somebody, or may.
             is_all: Whether they are all that there are; if not, what is known of the others stays.
@@ -232,8 +234,8 @@ class _Search:
         unfinished = frozenset(left)
         searched = {self.relative(name): mark for name, mark in marks.items() if name not in unfinished}
         files = searched if is_all else {**self._known, **searched}
-        if (self._listed, self._files) != (sorted(stone.name for stone in stones), files):
-            self._lake.write_text(self._lake.root / tombstones.LEDGER, tombstones.searched_json(stones, files))
+        if (self._listed, self._files) != (sorted(tombstone.name for tombstone in erasures), files):
+            self._lake.write_text(self._lake.root / tombstones.LEDGER, tombstones.searched_json(erasures, files))
 
     def relative(self, name: str) -> str:
         """A file's path in the lake; as text, for tens of thousands of them."""
@@ -272,7 +274,7 @@ class _Search:
     def _names(self, realm: str | None, text: str) -> bool:
         seen = self._seen.get((realm, text))
         if seen is None:
-            forms = {text, text.strip('"'), unspelled(text.strip('"'))}
+            forms = {text, text.strip('"'), json_unescaped(text.strip('"'))}
             seen = any(self.erased.standing(realm, form) for form in forms) if self.erased else False
             self._seen[realm, text] = seen
         return seen
@@ -301,14 +303,14 @@ def _infos(lake: Lake) -> dict[str, PartitionInfo]:
     }
 
 
-def _rewritten(lake: Lake, info: PartitionInfo, people: People, workspace: Path) -> int | None:
+def _rewritten(lake: Lake, info: PartitionInfo, privacy: PrivacyContext, workspace: Path) -> int | None:
     """Take them out of one partition; how many rows named them, ``None`` where the file cannot be read."""
     path = lake.path("executions", info.partition)
     there = _there(path, info)
     if there is None:
         return None
-    done = rewrite(lake, there, people, workspace)
-    count = done.left_out + done.changed
+    done = rewrite(lake, there, privacy, workspace)
+    count = done.excluded + done.changed
     if not count:
         return 0  # the letters of the id, across what separates two values
     fresh, files = done.files.info, done.files

@@ -14,29 +14,29 @@ from analytics.estimates.sampling_rates import RateEntry, Rates
 from analytics.extraction import transfer
 from analytics.extraction.encode import partition_files
 from analytics.extraction.encode.partition_files import StagedFiles
-from analytics.extraction.encode.row_buffer import Stage
-from analytics.extraction.privacy.row_filter import Door, LeftOut, People
+from analytics.extraction.encode.row_buffer import RowBuffer
+from analytics.extraction.privacy.row_filter import ExcludedRows, PrivacyContext, RowFilter
 from analytics.lake.lake import Lake
 from analytics.model import Partition, PartitionInfo
 from analytics.storage import LakePath
 
 
 @dataclass(frozen=True, slots=True)
-class Rewritten:
+class RewriteResult:
     """A partition's new files, not yet in their place.
 
     Attributes:
         files: They, and the new entry of the ledger.
-        left_out: Rows that are not in them.
+        excluded: Rows that are not in them.
         changed: Rows that are, in another form.
     """
 
     files: StagedFiles
-    left_out: int
+    excluded: int
     changed: int
 
 
-def rewrite(lake: Lake, info: PartitionInfo, people: People, workspace: Path) -> Rewritten:
+def rewrite(lake: Lake, info: PartitionInfo, privacy: PrivacyContext, workspace: Path) -> RewriteResult:
     """Read a partition's rows from the lake, let them in again, and write and verify its files.
 
     Every other row stays what it was, its weight included.
@@ -44,25 +44,25 @@ def rewrite(lake: Lake, info: PartitionInfo, people: People, workspace: Path) ->
     Args:
         lake: Where; nothing of it is changed.
         info: The ledger's entry of the partition.
-        people: What is done to rows.
+        privacy: What is done to rows.
         workspace: Folder for the new files.
 
     Raises:
         LakeError: The file is not as the ledger says.
         VerificationError: The new file does not hold every other row.
     """
-    door = Door(people, is_lake=True)
-    files = _write(info, door.let_in(transfer.blocks(_file(lake, info))), door.left_out, workspace)
+    row_filter = RowFilter(privacy, is_lake=True)
+    files = _write(info, row_filter.apply(transfer.blocks(_file(lake, info))), row_filter.excluded, workspace)
     fresh = replace(
         files.info,
         fingerprint=info.fingerprint,
         kept_count=info.kept_count,
         erased_count=info.erased_count + files.info.erased_count,
     )
-    return Rewritten(replace(files, info=fresh), files.info.erased_count, door.changed[info.partition])
+    return RewriteResult(replace(files, info=fresh), files.info.erased_count, row_filter.changed[info.partition])
 
 
-def without(lake: Lake, info: PartitionInfo, ids: Sequence[str], workspace: Path) -> StagedFiles:
+def without_ids(lake: Lake, info: PartitionInfo, ids: Sequence[str], workspace: Path) -> StagedFiles:
     """A partition's files less the runs with these ids; every other row stays what it was, its weight included.
 
     Args:
@@ -78,7 +78,7 @@ def without(lake: Lake, info: PartitionInfo, ids: Sequence[str], workspace: Path
         LakeError: The file is not as the ledger says.
         VerificationError: The new file does not hold every other row.
     """
-    gone = {info.partition: LeftOut(len(ids), hash_of(ids))}
+    gone = {info.partition: ExcludedRows(len(ids), hash_of(ids))}
     files = _write(info, transfer.blocks(_file(lake, info), without=ids), gone, workspace)
     fresh = replace(
         files.info, fingerprint=info.fingerprint, kept_count=info.kept_count, erased_count=info.erased_count
@@ -103,20 +103,20 @@ def _file(lake: Lake, info: PartitionInfo) -> LakePath:
 
 
 def _write(
-    info: PartitionInfo, blocks: Iterable[Any], left_out: Mapping[Partition, LeftOut], workspace: Path
+    info: PartitionInfo, blocks: Iterable[Any], excluded: Mapping[Partition, ExcludedRows], workspace: Path
 ) -> StagedFiles:
     partition = info.partition
     # What the file has stands for what a server counted: every row of it is either in the new one or left out.
     there = replace(info.fingerprint, row_count=info.row_count, id_hash=info.id_hash)
     first, *later = info.sample_rates
     rates = Rates(tuple(RateEntry(step.rate, since=step.since) for step in later), first.rate)
-    with contextlib.closing(Stage(workspace, {partition: there})) as stage:
-        for _ in stage.load(blocks):
+    with contextlib.closing(RowBuffer(workspace, {partition: there})) as buffer:
+        for _ in buffer.load(blocks):
             pass
         return partition_files.write(
-            *(stage.portion(0, 0), [partition], {partition: there}, workspace, rates),
-            left_out=left_out,
-            treatment=info.treatment,
+            *(buffer.sorted_rows(0, 0), [partition], {partition: there}, workspace, rates),
+            excluded=excluded,
+            privacy_version=info.privacy_version,
         )[partition]
 
 

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from analytics.errors import DamagedFileError, LakeError
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.encode import partition_files
-from analytics.extraction.encode.coded_rows import Portion
+from analytics.extraction.encode.coded_rows import SortedRows
 from analytics.extraction.encode.copy_decoder import padded
 from analytics.extraction.encode.native import copy_tuples
-from analytics.extraction.encode.row_buffer import HELD_BYTES, Stage
+from analytics.extraction.encode.row_buffer import HELD_BYTES, RowBuffer
 from analytics.extraction.encode.trace_json import rebuild
-from analytics.extraction.plan import Plan, chunks, shares, span
-from analytics.extraction.privacy.row_filter import Door, People
+from analytics.extraction.plan import ExtractPlan, chunks, shares, span
+from analytics.extraction.privacy.row_filter import PrivacyContext, RowFilter
 from analytics.lake import schema
 from analytics.lake.lake import Lake
 from analytics.model import Fingerprint, Partition, PartitionInfo
@@ -44,7 +44,7 @@ _BLOCK_BYTES = 4 << 20
 _ROWS, _BYTES = 500, 16 << 20  # at a time: Python's objects take many times the size of a trace
 
 
-def missing(path: LakePath, loaded: pa.StringArray) -> list[str]:
+def missing_ids(path: LakePath, loaded: pa.StringArray) -> list[str]:
     """Execution ids of a partition's present file that are not among ``loaded``; none where there is no readable file."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -218,7 +218,7 @@ class Transfer:
         workspace: Folder for files on their way.
         plan: What differs.
         rates: Fractions of ok runs that were logged.
-        people: What is done to rows on their way.
+        privacy: What is done to rows on their way.
         allow_shrink: Follow the source when it has lost rows.
         jobs: Connections to read with, side by side.
         progress: Told of every partition.
@@ -237,16 +237,16 @@ class Transfer:
         source: Source,
         lake: Lake,
         workspace: Path,
-        plan: Plan,
+        plan: ExtractPlan,
         *,
         rates: Rates,
-        people: People,
+        privacy: PrivacyContext,
         allow_shrink: bool,
         jobs: int = 1,
         progress: Callable[[Progress], None] | None = None,
         gather: partition_files.Gather | None = None,
     ) -> None:
-        self._gather, self._people = gather, people
+        self._gather, self._privacy = gather, privacy
         self._source, self._lake, self._workspace, self._plan = source, lake, workspace, plan
         self._rates, self._allow_shrink, self._jobs, self._progress = rates, allow_shrink, jobs, progress
         self._rows_total = sum(fingerprint.row_count for fingerprint in plan.changed.values())
@@ -289,16 +289,16 @@ class Transfer:
     ) -> Generator[set[date | None]]:
         """Read and write what one connection reads."""
         with (
-            contextlib.closing(Stage(workspace, share, held_bytes=HELD_BYTES // self._jobs)) as stage,
+            contextlib.closing(RowBuffer(workspace, share, held_bytes=HELD_BYTES // self._jobs)) as buffer,
             ThreadPoolExecutor(1) as writer,
         ):
             waiting: list[Future[list[Partition]]] = []
-            door, side_door = Door(self._people), Door(self._people, is_lake=True)
+            row_filter, lake_row_filter = RowFilter(self._privacy), RowFilter(self._privacy, is_lake=True)
 
             def write(first: int, last: int) -> None:
-                partitions = stage.partitions[first : last + 1]
-                portion = stage.portion(first, last)
-                waiting.append(writer.submit(self._write, portion, partitions, share, workspace, door))
+                partitions = buffer.partitions[first : last + 1]
+                sorted_rows = buffer.sorted_rows(first, last)
+                waiting.append(writer.submit(self._write, sorted_rows, partitions, share, workspace, row_filter))
 
             def settled() -> Iterator[set[date | None]]:
                 """Days that are done when the portion before is: two at once would take twice the memory."""
@@ -313,59 +313,59 @@ class Transfer:
             done: set[int] = set()
             if any(fingerprint.row_count for fingerprint in share.values()):
                 with source.executions(span(share)) as blocks:
-                    for first, last in stage.load(door.let_in(blocks)):
+                    for first, last in buffer.load(row_filter.apply(blocks)):
                         # What the source has lost can only be asked when the connection is free again.
-                        if not any(self._missing(stage, number) for number in range(first, last + 1)):
+                        if not any(self._missing(buffer, number) for number in range(first, last + 1)):
                             done.add(first)
                             yield from settled()
                             write(first, last)
-            for first, last in stage.groups():
+            for first, last in buffer.groups():
                 if first not in done:
                     for number in range(first, last + 1):
-                        self._keep(source, stage, number, side_door)
+                        self._keep(source, buffer, number, lake_row_filter)
                     yield from settled()
                     write(first, last)
             yield from settled()
 
-    def _missing(self, stage: Stage, number: int) -> list[str]:
+    def _missing(self, buffer: RowBuffer, number: int) -> list[str]:
         """Ids of a partition's present file that the source did not send."""
-        path = self._lake.path("executions", stage.partitions[number])
-        return missing(path, stage.ids(number)) if path.is_file() else []
+        path = self._lake.path("executions", buffer.partitions[number])
+        return missing_ids(path, buffer.ids(number)) if path.is_file() else []
 
-    def _keep(self, source: Source, stage: Stage, number: int, door: Door) -> None:
+    def _keep(self, source: Source, buffer: RowBuffer, number: int, row_filter: RowFilter) -> None:
         """Carry over the rows of the present file that the source no longer has; those that moved are elsewhere."""
         import pyarrow as pa
 
-        missing = self._missing(stage, number)
+        missing = self._missing(buffer, number)
         if not missing:
             return
         elsewhere = source.existing(missing)
         gone = [execution_id for execution_id in missing if execution_id not in elsewhere]
-        partition = stage.partitions[number]
+        partition = buffer.partitions[number]
         with self._telling:
             self.moved_count += len(missing) - len(gone)
             if gone:
                 (self.dropped if self._allow_shrink else self.kept)[partition] = len(gone)
         if gone and not self._allow_shrink:
             self.kept_ids[partition] = pa.array(gone, pa.string())
-            stage.keep(door.let_in(blocks(self._lake.path("executions", partition), gone)))
+            buffer.keep(row_filter.apply(blocks(self._lake.path("executions", partition), gone)))
 
     def _write(
         self,
-        portion: Portion,
+        sorted_rows: SortedRows,
         partitions: Sequence[Partition],
         fingerprints: Mapping[Partition, Fingerprint],
         workspace: Path,
-        door: Door,
+        row_filter: RowFilter,
     ) -> list[Partition]:
         """Write the portion's files and put them in their places."""
         import pyarrow as pa
 
         try:
             staged = partition_files.write(
-                *(portion, partitions, fingerprints, workspace, self._rates, self._gather),
-                left_out=door.left_out,
-                treatment=self._people.policy.treatment,
+                *(sorted_rows, partitions, fingerprints, workspace, self._rates, self._gather),
+                excluded=row_filter.excluded,
+                privacy_version=self._privacy.policy.privacy_version,
             )
         except pa.ArrowException as error:
             names = ", ".join(str(partition) for partition in partitions[:3])

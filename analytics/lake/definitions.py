@@ -24,7 +24,7 @@ _MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """What became of the lake's definitions.
 
     Attributes:
@@ -59,7 +59,7 @@ def write(
     protect: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     unread: Collection[str] = (),
     used: Mapping[str | None, Collection[str]] = MappingProxyType({}),
-) -> Written:
+) -> WriteResult:
     """Make the lake's definitions equal to ``rows``, keeping versions the source has deleted, and what others were before.
 
     Args:
@@ -102,7 +102,7 @@ def write(
         there = {lake.realm_path(table, realm) for realm in realms}
         for left in {lake.place(name) for name in lake.files(table)} - there:
             lake.remove(left)
-    return Written(
+    return WriteResult(
         replaced, tuple(sorted(happened[program_history.EDITED])), tuple(sorted(happened[program_history.MOVED]))
     )
 

@@ -37,7 +37,7 @@ _MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ForeignFile:
     """A file or folder in a table's folder.
 
     Attributes:
@@ -54,7 +54,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class FolderListing:
     """What a glob over the tables' folders would read.
 
     Attributes:
@@ -66,7 +66,9 @@ class Present:
     strays: list[str]
 
 
-def present(lake: Lake, days: Iterable[date | None] | None = None, *, tables: Sequence[str] = TABLES) -> Present:
+def list_files(
+    lake: Lake, days: Iterable[date | None] | None = None, *, tables: Sequence[str] = TABLES
+) -> FolderListing:
     """Look into every folder once.
 
     Args:
@@ -77,7 +79,7 @@ def present(lake: Lake, days: Iterable[date | None] | None = None, *, tables: Se
     Raises:
         LakeError: The disk refused.
     """
-    found = Present({}, [])
+    found = FolderListing({}, [])
     try:
         wanted = None if days is None else {day_directory(day) for day in days}
         root = lake.root
@@ -92,9 +94,9 @@ def present(lake: Lake, days: Iterable[date | None] | None = None, *, tables: Se
     return found
 
 
-def look(
-    lake: Lake, records: Mapping[date | None, DayRecord | None], here: Present, *, every_size: bool = False
-) -> Iterator[Found]:
+def find(
+    lake: Lake, records: Mapping[date | None, DayRecord | None], here: FolderListing, *, every_size: bool = False
+) -> Iterator[ForeignFile]:
     """Files that are not as the ledger says, strangers among them.
 
     Args:
@@ -107,17 +109,17 @@ def look(
     for name, size in here.places.items():
         told = sizes.pop(name, None)
         if told != size:
-            yield Found(lake.place(name), not _is_ours(lake, lake.place(name), told is not None), size, told)
+            yield ForeignFile(lake.place(name), not _is_ours(lake, lake.place(name), told is not None), size, told)
         elif every_size:
-            yield Found(lake.place(name), False, size, told)
+            yield ForeignFile(lake.place(name), False, size, told)
     for name in here.strays:
         path = lake.place(name)
-        yield Found(path, True, path.lstat().st_size, sizes.pop(name, None))
+        yield ForeignFile(path, True, path.lstat().st_size, sizes.pop(name, None))
     for name, told in sizes.items():  # the ledger knows a file that is not there
-        yield Found(lake.place(name), False, 0, told)
+        yield ForeignFile(lake.place(name), False, 0, told)
 
 
-def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None], here: Present) -> list[str]:
+def quarantine(lake: Lake, records: Mapping[date | None, DayRecord | None], here: FolderListing) -> list[str]:
     """Move strangers out of the folders of these days; only under the lock.
 
     Args:
@@ -132,7 +134,7 @@ def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None], here:
         LakeError: The disk refused.
     """
     try:
-        strangers = [found.path for found in look(lake, records, here) if found.is_stranger]
+        strangers = [found.path for found in find(lake, records, here) if found.is_stranger]
         target = lake.root / FOLDER / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
         for number, path in enumerate(strangers):
             _move(path, target / str(inside(lake, path).parent), number, lake.root)
@@ -148,7 +150,7 @@ def set_aside(lake: Lake, records: Mapping[date | None, DayRecord | None], here:
     ]
 
 
-def without(lake: Lake, files: Sequence[str], records: Mapping[date | None, DayRecord | None]) -> list[str]:
+def exclude(lake: Lake, files: Sequence[str], records: Mapping[date | None, DayRecord | None]) -> list[str]:
     """Those of some partition files that are the lake's own, for readers; cheap where the ledger knows them.
 
     Raises:

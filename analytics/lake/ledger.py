@@ -13,7 +13,7 @@ from analytics.lake import formats
 from analytics.model import (
     DayRecord,
     Fingerprint,
-    NotWaitedFor,
+    IgnoredTransaction,
     OpenTransaction,
     Partition,
     PartitionInfo,
@@ -34,7 +34,7 @@ def entry(info: PartitionInfo) -> dict[str, Any]:
         "row_count": info.row_count,
         "kept_count": info.kept_count,
         "erased_count": info.erased_count,
-        "treatment": info.treatment,
+        "treatment": info.privacy_version,
         "id_hash": str(info.id_hash),
         "trace_entries": info.trace_entries,
         "irregular_count": info.irregular_count,
@@ -66,7 +66,7 @@ def to_json(record: DayRecord) -> str:
         "covers_all_realms": record.covers_all_realms,
         "recorded_at": record.recorded_at.isoformat(),
         "source": record.source,
-        "not_waited_for": [span.to_dict() for span in record.not_waited_for],
+        "not_waited_for": [span.to_dict() for span in record.ignored_transactions],
         "partitions": [
             entry(info)
             for info in sorted(
@@ -127,7 +127,7 @@ def _record(data: dict[str, Any]) -> DayRecord:
         horizon_reason=shapes.text(data["horizon_reason"]),
         source={k: shapes.text(v) for k, v in data["source"].items()},
         recorded_at=shapes.moment(data["recorded_at"]),
-        not_waited_for=tuple(_span(item) for item in data.get("not_waited_for", [])),  # older ledgers lack it
+        ignored_transactions=tuple(_span(item) for item in data.get("not_waited_for", [])),  # older ledgers lack it
     )
 
 
@@ -157,7 +157,7 @@ def info_of(item: dict[str, Any], day: date | None) -> PartitionInfo:
         node_days_bytes=shapes.whole(item["node_days_bytes"]),
         extracted_at=shapes.moment(item["extracted_at"]),
         erased_count=shapes.whole(item.get("erased_count", 0)),  # older ledgers lack both
-        treatment=shapes.text(item.get("treatment", "")),
+        privacy_version=shapes.text(item.get("treatment", "")),
     )
 
 
@@ -179,8 +179,8 @@ def _ids(source: dict[str, Any]) -> TransactionIds | None:
     return None if said is None else TransactionIds.parse(said)
 
 
-def _span(item: dict[str, Any]) -> NotWaitedFor:
-    return NotWaitedFor(
+def _span(item: dict[str, Any]) -> IgnoredTransaction:
+    return IgnoredTransaction(
         since=shapes.moment(item["since"]),
         until=shapes.moment(item["until"]),
         transaction=OpenTransaction(

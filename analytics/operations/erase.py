@@ -1,6 +1,6 @@
 """Erase a person: rewrite exactly the partitions that hold them, and keep them from coming back.
 
-The tombstone is written first (see ``people.erased``): from then on no extraction brings a row of theirs. It is the journal too:
+The tombstone is written first (``privacy.tombstones``): from then on no extraction brings a row of theirs. It is the journal too:
 before a partition's files are replaced it says what they were, what they become and the ledger's new entry. Rollup, rows, ledger
 follow in this order, so that whatever a killed run has left, the next one can tell by the rows' file how far it came.
 """
@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 from analytics import sql
 from analytics.errors import ConfigurationError, DamagedFileError, LakeError, UnknownNameError, UsageError
 from analytics.extraction import day_files, resurfaced
-from analytics.extraction.day_files import Gathering
+from analytics.extraction.day_files import DayCompactor
 from analytics.extraction.privacy import prepare, tombstones
-from analytics.extraction.privacy.id_mentions import KnownIds, spelled
+from analytics.extraction.privacy.id_mentions import KnownIds, json_escaped
 from analytics.extraction.privacy.policy import Policy
 from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
-from analytics.extraction.privacy.row_filter import People, protected
-from analytics.extraction.privacy.tombstones import Erased, Tombstone, digest_of, is_distinctive
-from analytics.extraction.rewrite_partition import Rewritten, put, rewrite
+from analytics.extraction.privacy.row_filter import PrivacyContext, protect_definition
+from analytics.extraction.privacy.tombstones import ErasedIndex, Tombstone, digest_of, is_distinctive
+from analytics.extraction.rewrite_partition import RewriteResult, put, rewrite
 from analytics.lake import definitions, ledger
 from analytics.lake.foreign_files import FOLDER as SET_ASIDE
 from analytics.lake.lake import Lake
@@ -34,7 +34,7 @@ from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.storage import LakePath, ObjectPath, readable
 from analytics.version import __version__
 from analytics.warehouse import damage
-from analytics.warehouse.damage import Damaged
+from analytics.warehouse.damage import DamagedFile
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _REPORT_SUFFIXES = (".html", ".ipynb", ".json", ".csv", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PersonRows:
     """A partition that holds something of a person.
 
     Attributes:
@@ -64,7 +64,7 @@ class Found:
     last_at: datetime | None
 
 
-class Subject:
+class Person:
     """A person.
 
     Args:
@@ -85,7 +85,7 @@ class Subject:
         if not user.strip():
             raise UsageError("no user was named", hint="give the id as the log has it, or the pseudonym")
         lake.ensure_there()
-        keys = prepare.known(lake)
+        keys = prepare.known_ids(lake)
         known = keys.used[0] if keys.problem else keys.key_id
         found = policy.key.key_id if policy.key else ""
         if known and known != found and not is_pseudonym(user):
@@ -96,7 +96,7 @@ class Subject:
                 hint="set ANALYTICS_PSEUDONYM_KEY_FILE to that key's file, or give the pseudonym itself",
             )
         self.lake, self.user, self.key = lake, user, policy.key
-        self.unread: tuple[Damaged, ...] = ()
+        self.unread: tuple[DamagedFile, ...] = ()
 
     def names(self, realm: str | None) -> list[str]:
         """What the lake's rows of a tenant may call them: the id, and its pseudonym where there is a key."""
@@ -108,11 +108,11 @@ class Subject:
         """Those of the names that cannot stand inside a text by chance."""
         return [name for name in self.names(realm) if is_distinctive(name)]
 
-    def find(self, realms: Sequence[str | None]) -> list[Found]:
+    def find(self, realms: Sequence[str | None]) -> list[PersonRows]:
         """The partitions that hold something of them, each looked at row by row."""
         if not realms:
             return []
-        return [Found(*row.values()) for row in self._ask("found", realms).to_pylist()]
+        return [PersonRows(*row.values()) for row in self._ask("found", realms).to_pylist()]
 
     def rows(self, realms: Sequence[str | None]) -> pa.Table:
         """Their logged runs, with every column of ``executions``."""
@@ -129,7 +129,7 @@ class Subject:
             Rendered reports, and files that extractions have set aside; and how many of the latter could not be looked into.
         """
         names = {name for realm in realms for name in self.looked_for(realm)}
-        needles = {form for name in names for form in (name.encode(), spelled(name))}
+        needles = {form for name in names for form in (name.encode(), json_escaped(name))}
         found, unread = [], 0
         for path in _files(self.lake.root / SET_ASIDE):
             told = _parquet_text(path)
@@ -152,7 +152,9 @@ class Subject:
             {
                 "realm_id": realm,
                 "names": self.names(realm),
-                "needles": sorted({form for name in self.looked_for(realm) for form in (name, spelled(name).decode())}),
+                "needles": sorted(
+                    {form for name in self.looked_for(realm) for form in (name, json_escaped(name).decode())}
+                ),
             }
             for realm in realms
         ]
@@ -162,11 +164,11 @@ class Subject:
 
         def found(lake: Warehouse) -> pa.Table:
             lake.connection.register("sought", sought)
-            return lake.asked(lambda: lake.connection.sql(sql.text("people", name)).to_arrow_table())
+            return lake.ask(lambda: lake.connection.sql(sql.text("people", name)).to_arrow_table())
 
         gone, unread = (
             damage.not_there(self.lake, opened.records(), realms, opened.files["executions"]),
-            list[Damaged](),
+            list[DamagedFile](),
         )
         try:
             answer = found(opened)
@@ -196,7 +198,7 @@ def _parquet_text(path: LakePath) -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ErasureReceipt:
     """What an erasure did, over all its runs.
 
     Attributes:
@@ -214,7 +216,7 @@ class Receipt:
     definitions: int
     elsewhere: tuple[LakePath, ...]
     not_looked_into: int
-    unread: tuple[Damaged, ...] = ()
+    unread: tuple[DamagedFile, ...] = ()
 
     @property
     def rows_erased(self) -> int:
@@ -248,7 +250,7 @@ def erase(
     realms: Sequence[str | None] = (),
     reports: Path | None = None,
     wait_seconds: float = 0,
-) -> Receipt:
+) -> ErasureReceipt:
     """Take every row of a person out of the lake, and their id out of the others. Killed at any point, the next call finishes.
 
     Args:
@@ -266,11 +268,11 @@ def erase(
     """
     lake.ensure_there()
     with lake.lock(wait_seconds), lake.workspace() as workspace:
-        return _Erasure(lake, Subject(lake, user, policy), tuple(realms), workspace).run(reports)
+        return _Erasure(lake, Person(lake, user, policy), tuple(realms), workspace).run(reports)
 
 
 class _Erasure:
-    def __init__(self, lake: Lake, subject: Subject, realms: tuple[str | None, ...], workspace: Path) -> None:
+    def __init__(self, lake: Lake, subject: Person, realms: tuple[str | None, ...], workspace: Path) -> None:
         known = lake.realms()
         if unknown := [realm for realm in realms if realm not in known]:
             raise UnknownNameError(
@@ -279,46 +281,48 @@ class _Erasure:
             )
         self._lake, self._subject, self._workspace = lake, subject, workspace
         self._realms = realms or tuple(known)
-        own = tombstones.own_secret(lake.root)
-        stones = tombstones.read(lake.root, may_lack=True)
-        if own is None and (old := [stone for stone in stones if not stone.key_id and "secret_id" not in stone.data]):
+        own = tombstones.lake_secret(lake.root)
+        erasures = tombstones.read(lake.root, may_lack=True)
+        if own is None and (
+            old := [tombstone for tombstone in erasures if not tombstone.key_id and "secret_id" not in tombstone.data]
+        ):
             raise ConfigurationError(
                 "the secret of the lake's tombstones is lost, so that nobody can say whom "
                 f"{tombstones.FOLDER}/{old[0].name} is about",
                 hint="restore the folder from a backup; if it is lost, delete that file, and erase each of those people again",
             )
         secret = subject.key or own or self._new_secret()
-        stone = Tombstone(
+        tombstone = Tombstone(
             digest_of(secret, subject.user),
             subject.key.key_id if subject.key else "",
             realms or None,
             {"partitions": []},
         )
-        same = [old for old in stones if old.name == stone.name]
-        self._stone = same[0] if same else replace(stone, data=_begun())
+        same = [old for old in erasures if old.name == tombstone.name]
+        self._tombstone = same[0] if same else replace(tombstone, data=_begun())
         if not subject.key:
-            self._stone.data["secret_id"] = secret.key_id
+            self._tombstone.data["secret_id"] = secret.key_id
         if not is_pseudonym(subject.user):
-            self._stone.data["length"] = len(subject.user)
+            self._tombstone.data["length"] = len(subject.user)
         pseudonyms = {name for realm in self._realms for name in subject.names(realm)} - {subject.user}
-        self._stone.data["names"] = sorted(
-            {*self._stone.data.get("names", ()), *(digest_of(secret, name) for name in pseudonyms)}
+        self._tombstone.data["names"] = sorted(
+            {*self._tombstone.data.get("names", ()), *(digest_of(secret, name) for name in pseudonyms)}
         )
         # The lake may call them by a pseudonym, which the tombstone's hash of the id does not tell.
         named = [
-            replace(self._stone, digest=digest_of(secret, name), realms=(realm,))
+            replace(self._tombstone, digest=digest_of(secret, name), realms=(realm,))
             for realm in self._realms
             for name in subject.names(realm)
         ]
-        self._erased = Erased(named, subject.key, own or secret)
-        self._entries: list[dict[str, Any]] = list(self._stone.data["partitions"])
+        self._erased = ErasedIndex(named, subject.key, own or secret)
+        self._entries: list[dict[str, Any]] = list(self._tombstone.data["partitions"])
 
-    def run(self, reports: Path | None) -> Receipt:
+    def run(self, reports: Path | None) -> ErasureReceipt:
         lake = self._lake
-        self._stone.data["finished_at"] = None
+        self._tombstone.data["finished_at"] = None
         self._record()
         self._finish_the_last()
-        stuck: dict[Partition, Damaged] = {}
+        stuck: dict[Partition, DamagedFile] = {}
         for info in [self._info(hit) for hit in self._subject.find(self._realms)]:
             try:
                 self._rewrite(info)
@@ -329,7 +333,7 @@ class _Erasure:
         self._day_files()
         changed = 0
         for realm in (realm for realm in self._realms if not broken[realm]):
-            without = functools.partial(protected, self._people(realm))
+            without = functools.partial(protect_definition, self._people(realm))
             changed += definitions.protect(lake, realm, without, self._workspace)
         hits = [hit for hit in self._subject.find(self._realms) if hit.theirs or hit.as_caller]
         left = [hit for hit in hits if Partition(hit.realm, hit.day) not in stuck]
@@ -338,18 +342,18 @@ class _Erasure:
                 f"{Partition(left[0].realm, left[0].day)} still holds rows of the person",
                 hint="run the same erase again; if it stays, report it with this message",
             )
-        self._stone.data.setdefault("definitions", 0)
-        self._stone.data["definitions"] += changed
+        self._tombstone.data.setdefault("definitions", 0)
+        self._tombstone.data["definitions"] += changed
         unread = (*self._subject.unread, *stuck.values(), *(one for found in broken.values() for one in found))
         if not unread:
-            self._stone.data["finished_at"] = _now()
+            self._tombstone.data["finished_at"] = _now()
         self._record()
         resurfaced.take_out(lake, self._subject.key, self._workspace)
         elsewhere, closed = self._subject.elsewhere(self._realms, reports)
-        return Receipt(
-            lake.root / tombstones.FOLDER / self._stone.name,
+        return ErasureReceipt(
+            lake.root / tombstones.FOLDER / self._tombstone.name,
             tuple(_told(entry) for entry in self._entries),
-            int(self._stone.data["definitions"]),
+            int(self._tombstone.data["definitions"]),
             tuple(elsewhere),
             closed,
             unread,
@@ -359,20 +363,20 @@ class _Erasure:
 
     def _rewrite(self, info: PartitionInfo) -> None:
         done = rewrite(self._lake, info, self._people(info.partition.realm), self._workspace)
-        if not done.left_out and not done.changed:
+        if not done.excluded and not done.changed:
             return  # the letters of the id, as a part of something else
         self._entries.append(self._entry(info, done))
         self._record()
         put(self._lake, done.files)
         self._settle(self._entries[-1])
 
-    def _entry(self, info: PartitionInfo, done: Rewritten) -> dict[str, Any]:
+    def _entry(self, info: PartitionInfo, done: RewriteResult) -> dict[str, Any]:
         executions, node_days = (self._lake.path(table, info.partition) for table in ("executions", "node_days"))
         fresh = done.files
         return {
             "realm_id": info.partition.realm,
             "day": info.partition.day.isoformat() if info.partition.day else None,
-            "rows_erased": done.left_out,
+            "rows_erased": done.excluded,
             "rows_changed": done.changed,
             "before": {"executions": _sha256(executions), "node_days": _sha256(node_days)},
             "after": {
@@ -403,11 +407,11 @@ class _Erasure:
             self._lake.record(replace(record, partitions={**record.partitions, info.partition.realm: info}))
         entry["is_done"] = True  # durable with the next entry, or at the end
 
-    def _people(self, realm: str | None) -> People:
+    def _people(self, realm: str | None) -> PrivacyContext:
         known = KnownIds({realm: self._subject.names(realm)})
-        return People(Policy(), self._erased, known)
+        return PrivacyContext(Policy(), self._erased, known)
 
-    def _info(self, hit: Found) -> PartitionInfo:
+    def _info(self, hit: PersonRows) -> PartitionInfo:
         record = self._lake.recorded(hit.day)
         info = record.partitions.get(hit.realm) if record else None
         if info is None:
@@ -418,18 +422,18 @@ class _Erasure:
             )
         return info
 
-    def _broken_programs(self, realm: str | None) -> list[Damaged]:
+    def _broken_programs(self, realm: str | None) -> list[DamagedFile]:
         """Files of a tenant's programs that cannot be read, and so cannot be made anew without the person."""
         tables = ("definitions", "program_history")
         places = {table: self._lake.realm_path(table, realm) for table in tables}
-        return damage.look(self._lake, {table: [str(path)] for table, path in places.items() if path.exists()})
+        return damage.find(self._lake, {table: [str(path)] for table, path in places.items() if path.exists()})
 
     # ---- the whole lake --------------------------------------------------------------------------------------------
 
     def _record(self) -> None:
         """Write the tombstone."""
-        self._stone.data["partitions"] = self._entries
-        self._write(self._stone.name, self._stone.to_json())
+        self._tombstone.data["partitions"] = self._entries
+        self._write(self._tombstone.name, self._tombstone.to_json())
 
     def _new_secret(self) -> PseudonymKey:
         name, text = tombstones.new_secret()
@@ -451,7 +455,7 @@ class _Erasure:
                 self._lake.remove(file.path)
         days = {date.fromisoformat(entry["day"]) for entry in self._entries if entry["day"]}
         before: Mapping[date | None, DayRecord | None] = {}
-        with closing(Gathering(self._workspace, set())) as gathering:
+        with closing(DayCompactor(self._workspace, set())) as gathering:
             day_files.write(self._lake, sorted(days), before, gathering, self._workspace)
 
 

@@ -27,7 +27,7 @@ _MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Going:
+class ExpiringDay:
     """A day that is old enough to go.
 
     Attributes:
@@ -77,13 +77,13 @@ class Expiry:
     """
 
     before: date
-    days: tuple[Going, ...]
+    days: tuple[ExpiringDay, ...]
     undated_rows: int
     removed: bool = False
     notes: tuple[str, ...] = ()
 
     @property
-    def doubtful(self) -> list[Going]:
+    def doubtful(self) -> list[ExpiringDay]:
         """Days that are not verified against the source."""
         return [going for going in self.days if going.doubts]
 
@@ -100,7 +100,7 @@ class Expiry:
         }
 
 
-def survey(lake: Lake, before: date) -> Expiry:
+def plan_expiry(lake: Lake, before: date) -> Expiry:
     """What would go. Nothing is changed.
 
     Args:
@@ -114,7 +114,7 @@ def survey(lake: Lake, before: date) -> Expiry:
     mark = expiry_mark.read(lake.root)
     before = max(before, mark.before) if mark else before
     recorded = [day for day in lake.recorded_days(also_expired=True) if day is not None and day < before]
-    here = foreign_files.present(lake)
+    here = foreign_files.list_files(lake)
     files: dict[date, list[LakePath]] = {day: [] for day in recorded}
     for file in day_files.everywhere(lake):
         if file.day < before:
@@ -136,12 +136,14 @@ def survey(lake: Lake, before: date) -> Expiry:
     )
 
 
-def _going(lake: Lake, day: date, files: tuple[LakePath, ...], sizes: Mapping[str, int], mark: Expired | None) -> Going:
+def _going(
+    lake: Lake, day: date, files: tuple[LakePath, ...], sizes: Mapping[str, int], mark: Expired | None
+) -> ExpiringDay:
     record = lake.recorded(day)
     infos = list(record.partitions.values()) if record else []
     is_leftover = expiry_mark.is_expired(mark, day)
     every = (*files, lake.ledger_path(day))
-    return Going(
+    return ExpiringDay(
         day=day,
         realms=len(infos),
         rows=sum(info.row_count for info in infos),
@@ -160,7 +162,7 @@ def _doubts(lake: Lake, record: DayRecord | None, files: Sequence[LakePath], siz
     if not record.is_complete:
         until = f"{record.complete_until:%Y-%m-%d %H:%M} UTC" if record.complete_until else "no time"
         yield f"complete until {until} only" if record.covers_all_realms else "not every realm was extracted"
-    if any(span.settled_at is None for span in record.not_waited_for):
+    if any(span.settled_at is None for span in record.ignored_transactions):
         yield "an old transaction may still bring rows into it"
     other = [info.partition for info in record.partitions.values() if not lake.holds(info, sizes)]
     if other:
@@ -187,24 +189,24 @@ def expire(lake: Lake, before: date, *, unverified: bool = False, wait_seconds: 
         LakeLockedError: Another run is writing this lake, or took over while this one slept.
     """
     with lake.lock(wait_seconds), lake.workspace():
-        found = survey(lake, before)
+        found = plan_expiry(lake, before)
         if found.doubtful and not unverified:
-            raise refusal(found)
+            raise reason_to_refuse(found)
         mark, said = expired_days.read_mark(lake)
         firsts = [going.day for going in found.days[:1]] + ([mark.first] if mark and mark.first else [])
         if mark is None or found.before > mark.before:
             expired_days.write_mark(
                 lake, Expired(found.before, min(firsts, default=None), expired_days.now(), __version__)
             )
-        here = foreign_files.present(lake, [going.day for going in found.days])
-        notes = foreign_files.set_aside(lake, {going.day: lake.recorded(going.day) for going in found.days}, here)
+        here = foreign_files.list_files(lake, [going.day for going in found.days])
+        notes = foreign_files.quarantine(lake, {going.day: lake.recorded(going.day) for going in found.days}, here)
         for going in found.days:
             for path in going.files:
                 lake.remove(path)
     return Expiry(found.before, found.days, found.undated_rows, True, (*said, *notes))
 
 
-def refusal(found: Expiry) -> LakeError:
+def reason_to_refuse(found: Expiry) -> LakeError:
     """Why days do not go unasked."""
     doubtful = found.doubtful
     said = "; ".join(f"{going.day}: {', '.join(going.doubts)}" for going in doubtful[:_MOST_NAMED])

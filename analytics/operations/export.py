@@ -55,6 +55,6 @@ def _export(lake: Warehouse, out: Path, window: Window | None, damaged: Collecti
             target = Path(str(Lake(out).path("nodes", partition)))
             target.parent.mkdir(parents=True, exist_ok=True)
             parameters = {"realm": realm, "day": record.day, "path": str(target)}
-            rows = lake.asked(lambda: lake.connection.execute(statement, parameters).fetchall())  # noqa: B023  # asked at once
+            rows = lake.ask(lambda: lake.connection.execute(statement, parameters).fetchall())  # noqa: B023  # asked at once
             total += rows[0][0]
     return total

@@ -47,7 +47,7 @@ _ERRORS_NEEDED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RateJudgement:
     """What the log alone says of its rate.
 
     Attributes:
@@ -66,7 +66,7 @@ def rate_steps(rows: pd.DataFrame) -> list[str]:
     return judge_rates(rows).contradictions
 
 
-def judge_rates(rows: pd.DataFrame) -> Judged:
+def judge_rates(rows: pd.DataFrame) -> RateJudgement:
     """A moment since which most strategies log several times as many ok rows as on the day before, and no more errors.
 
     All errors are logged, ok runs by the sampler. A change of traffic moves both, an incident or a campaign one strategy; a
@@ -80,14 +80,14 @@ def judge_rates(rows: pd.DataFrame) -> Judged:
     import numpy as np
 
     if rows.empty or not rows["est_ok_runs"].sum() > 0:
-        return Judged([], [], _NEEDED)
+        return RateJudgement([], [], _NEEDED)
     hours = rows["hour"].dt.tz_localize(None).to_numpy().astype("datetime64[h]")
     at = (hours - hours.min()).astype(int)
     strategies = rows.groupby(["realm_id", "strategy_id"], dropna=False).ngroup().to_numpy()
     shape = (int(strategies.max()) + 1, int(at.max()) + 1)
     drawing = int((rows.groupby(["realm_id", "strategy_id"], dropna=False)["drawn_count"].sum() > 0).sum())
     if shape[1] < 2 * _DAY or drawing < _FEWEST:
-        return Judged([], [], _NEEDED)
+        return RateJudgement([], [], _NEEDED)
     ok, errors = np.zeros(shape), np.zeros(shape)
     # In units of rows, which says how much chance is in them.
     np.add.at(ok, (strategies, at), rows["est_ok_runs"] * rows["drawn_count"].sum() / rows["est_ok_runs"].sum())
@@ -113,7 +113,7 @@ def judge_rates(rows: pd.DataFrame) -> Judged:
     chance = np.sqrt(1 / (before[:, best] + 0.5) + 1 / (after[:, best] + 0.5))
     near = (np.abs(grew[:, best] - step) <= _SPREAD + 2 * chance)[usable[:, best]]
     if abs(step) < math.log(_FACTOR) or near.mean() < (1.0 if is_few else _AGREEING):
-        return Judged([], [], reason)
+        return RateJudgement([], [], reason)
     moment = f"{hours.min() + ends[best]}".replace("T", " ")
     said = (
         f"Since about {moment}:00 UTC {int(near.sum())} of {len(near)} strategies log {math.exp(step):.2g} times as many ok rows "
@@ -123,15 +123,19 @@ def judge_rates(rows: pd.DataFrame) -> Judged:
     open_ = f"{said}: the sampling rate was changed then and no rate says so, or the traffic of all at once."
     if earlier + later < _ERRORS:
         if drawing < _SUSPECT:
-            return Judged([], [], reason)
+            return RateJudgement([], [], reason)
         return (
-            Judged([], [f"{open_} Too few errors are logged to tell."], reason) if is_few else Judged([open_], [], "")
+            RateJudgement([], [f"{open_} Too few errors are logged to tell."], reason)
+            if is_few
+            else RateJudgement([open_], [], "")
         )
     if abs(math.log((later + 0.5) / (earlier + 0.5))) > abs(step) / 2:
-        return Judged([], [], "")  # the errors moved as well: it is the traffic
+        return RateJudgement([], [], "")  # the errors moved as well: it is the traffic
     if is_few and _may_have_moved(earlier, later, step):
-        return Judged([], [f"{open_} The errors do not tell which."], "")
-    return Judged([f"{said}, but not so of errors: the sampling rate was changed then, and no rate says so."], [], "")
+        return RateJudgement([], [f"{open_} The errors do not tell which."], "")
+    return RateJudgement(
+        [f"{said}, but not so of errors: the sampling rate was changed then, and no rate says so."], [], ""
+    )
 
 
 def _rest_of_errors(errors: Any, ends: Any) -> Any:

@@ -3,7 +3,7 @@
 from analytics.program.align import Alignment, align
 from analytics.program.evaluate import MAX_DEPTH, MAX_NODES, Program, Replay, compile_program, evaluate, replay
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
-from analytics.program.paths import Rest, follow
+from analytics.program.paths import TruncatedSuffix, truncated_suffix
 from analytics.program.size import Size, size
 from analytics.program.validator import BuiltIn, PublishedSize, built_in, published_size
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, Outline, analytics_paths, generate_ids, outline, walk
@@ -22,19 +22,19 @@ __all__ = [
     "Program",
     "PublishedSize",
     "Replay",
-    "Rest",
     "Size",
     "TraceEntry",
+    "TruncatedSuffix",
     "align",
     "analytics_paths",
     "built_in",
     "compile_program",
     "evaluate",
-    "follow",
     "generate_ids",
     "outline",
     "published_size",
     "replay",
     "size",
+    "truncated_suffix",
     "walk",
 ]

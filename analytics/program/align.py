@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from analytics.program.exact import CONDITIONS, MAX_COMPILED_DEPTH, items, listed, section_of
 from analytics.program.outcome import Phase, same_json
-from analytics.program.walk import Outline, Spot
+from analytics.program.walk import Outline, ProgramNode
 
 End = Literal["finished", "cut", "stopped"]
 
@@ -29,9 +29,9 @@ class Alignment:
 
     Attributes:
         positions: Position in the walk of the AST, entry by entry; shorter than the trace when it does not fit.
-        misfit: Why the definition is not the program that ran, in a sentence; None when it fits.
+        mismatch: Why the definition is not the program that ran, in a sentence; None when it fits.
         end: `finished` (the program ended, or ran out of rules), `cut` (the trace ends in the middle, as a stored one may),
-            `stopped` (at a node that can only fail); None for a misfit.
+            `stopped` (at a node that can only fail); None for a mismatch.
         fields: What was read, path → value. In DSL_EXTEND, what the pre phase read.
         post_fields: What the post phase of a DSL_EXTEND program read, `parent.*` included.
         reached_post: The post phase began: the parent ran in between.
@@ -40,7 +40,7 @@ class Alignment:
     """
 
     positions: list[int] = field(default_factory=list)
-    misfit: str | None = None
+    mismatch: str | None = None
     end: End | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     post_fields: dict[str, Any] = field(default_factory=dict)
@@ -51,10 +51,10 @@ class Alignment:
     @property
     def fits(self) -> bool:
         """The definition is the program that left the trace, as far as the trace goes."""
-        return self.misfit is None
+        return self.mismatch is None
 
 
-class _Misfit(Exception):  # noqa: N818 - it ends the walk and never reaches a caller
+class _Mismatch(Exception):  # noqa: N818 - it ends the walk and never reaches a caller
     """The next entry is not one that this program can leave here."""
 
 
@@ -83,17 +83,17 @@ def align(program: Outline, trace: Sequence[Any], *, is_extend: bool = False, is
         else:
             walk.phase(program, "full")
         if walk.at < len(trace):
-            raise _Misfit(f"{len(trace) - walk.at} entries follow after the end of the program")
+            raise _Mismatch(f"{len(trace) - walk.at} entries follow after the end of the program")
     except _OutOfEntries:
         end = "cut"
         if is_whole:
-            return _misfit(walk, f"the program goes on after the last entry, {len(trace)}")
+            return _mismatch(walk, f"the program goes on after the last entry, {len(trace)}")
     except _CanOnlyFail as error:
         end = "stopped"
         if is_whole or walk.at < len(trace):
-            return _misfit(walk, str(error))
-    except _Misfit as error:
-        return _misfit(walk, str(error))
+            return _mismatch(walk, str(error))
+    except _Mismatch as error:
+        return _mismatch(walk, str(error))
     return Alignment(
         walk.positions,
         None,
@@ -106,7 +106,7 @@ def align(program: Outline, trace: Sequence[Any], *, is_extend: bool = False, is
     )
 
 
-def _misfit(walk: _Walk, why: str) -> Alignment:
+def _mismatch(walk: _Walk, why: str) -> Alignment:
     return Alignment(walk.positions, f"at entry {walk.at + 1}: {why}", None, walk.read["pre"], walk.read["post"])
 
 
@@ -121,7 +121,7 @@ class _Walk:
         self.read: dict[str, dict[str, Any]] = {"pre": {}, "post": {}}
         self.phase_read = self.read["pre"]
         self.reached_post = self.vetoed = self.has_result = False
-        self.next: Spot | None = None
+        self.next: ProgramNode | None = None
 
     # ---- phases ----------------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class _Walk:
         if phase == "full" and program.program.get("default") is not None and not self.has_result:
             self.statement(program.tops.get("default"), phase)
 
-    def rule(self, spot: Spot | None, phase: Phase) -> bool:
+    def rule(self, spot: ProgramNode | None, phase: Phase) -> bool:
         self.next = spot
         if spot is None:
             raise _CanOnlyFail("a rule is not an object")
@@ -164,13 +164,13 @@ class _Walk:
         self.take(spot, "rule", "else" if node.get("else") else "skip")
         return self.block(spot.below, "else", node.get("else"), phase)
 
-    def block(self, below: Mapping[str, Spot], slot: str, steps: Any, phase: Phase) -> bool:
+    def block(self, below: Mapping[str, ProgramNode], slot: str, steps: Any, phase: Phase) -> bool:
         found = listed(steps)
         if found is None:
             raise _CanOnlyFail("statements are not a list")
         return any(self.statement(below.get(f"{slot}[{index}]"), phase) for index in range(len(found)))
 
-    def statement(self, spot: Spot | None, phase: Phase) -> bool:
+    def statement(self, spot: ProgramNode | None, phase: Phase) -> bool:
         kind = spot.kind if spot else None
         self.next = spot
         if spot is None or kind not in _STATEMENTS:
@@ -189,14 +189,14 @@ class _Walk:
 
     # ---- expressions -----------------------------------------------------------------------------------------------
 
-    def operand(self, spot: Spot | None) -> Any:
+    def operand(self, spot: ProgramNode | None) -> Any:
         """Follow an operand, which cannot be a condition."""
         if spot is not None and spot.kind in CONDITIONS:
             self.next = spot
             raise _CanOnlyFail(f"{spot.kind} is a condition and no expression")
         return self.value(spot)
 
-    def value(self, spot: Spot | None) -> Any:
+    def value(self, spot: ProgramNode | None) -> Any:
         """Follow an expression; the value its entry recorded."""
         kind = str(spot.kind) if spot else ""
         self.next = spot
@@ -218,10 +218,10 @@ class _Walk:
         elif kind == "literal" and not same_json(found, spot.node.get("value")):
             self.at -= 1
             self.positions.pop()
-            raise _Misfit("the literal there is another one")
+            raise _Mismatch("the literal there is another one")
         return found
 
-    def junction(self, spot: Spot, kind: str) -> Any:
+    def junction(self, spot: ProgramNode, kind: str) -> Any:
         args, cutting = items(spot.node.get("args")), kind == "or"
         if args is None:
             raise _CanOnlyFail(f"{kind} without a list of args")
@@ -230,16 +230,18 @@ class _Walk:
                 return self.take(spot, kind, f"short_circuit:{index}")
         return self.take(spot, kind, None)
 
-    def take(self, spot: Spot, kind: str, branch: str | None) -> Any:
+    def take(self, spot: ProgramNode, kind: str, branch: str | None) -> Any:
         """The next entry, which must be this node's."""
         self.next = spot
         if self.at >= len(self.trace):
             raise _OutOfEntries
         entry = self.trace[self.at]
         if not isinstance(entry, Mapping):
-            raise _Misfit("it is no object")
+            raise _Mismatch("it is no object")
         if entry.get("type") != kind or entry.get("nodeId") != spot.node_id or entry.get("branch") != branch:
-            raise _Misfit(f"{_told(entry)} is recorded where the program has {_told(spot.node, kind, branch)}")
+            raise _Mismatch(
+                f"{_describe(entry)} is recorded where the program has {_describe(spot.node, kind, branch)}"
+            )
         self.at += 1
         self.positions.append(spot.position)
         return entry.get("value")
@@ -258,7 +260,7 @@ _OPERANDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def _told(node: Mapping[str, Any], kind: str | None = None, branch: str | None = None) -> str:
+def _describe(node: Mapping[str, Any], kind: str | None = None, branch: str | None = None) -> str:
     kind, branch = (kind or node.get("type")), (branch or node.get("branch"))
     name = node.get("nodeId", node.get("id"))
     return " ".join(str(word)[:80] for word in (kind, name, branch) if word is not None)

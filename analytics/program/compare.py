@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 from analytics.program.outcome import same_json
 from analytics.program.validator import BuiltIn, built_in
-from analytics.program.walk import Outline, Spot
+from analytics.program.walk import Outline, ProgramNode
 
 EditKind = Literal["changed", "replaced", "added", "removed", "moved"]
 
@@ -113,7 +113,7 @@ def _around(old: BuiltIn, new: BuiltIn) -> list[Edit]:
     return edits
 
 
-def _tops(program: Outline, section: str) -> list[Spot]:
+def _tops(program: Outline, section: str) -> list[ProgramNode]:
     return [spot for slot, spot in program.tops.items() if slot.partition("[")[0] == section]
 
 
@@ -125,9 +125,9 @@ class _Work:
         self.print_of = {id(spot): number for program in (old, new) for spot, number in _prints(program, prints)}
         self.pairs: dict[int, int] = {}
         self.edits: list[Edit] = []
-        self.waiting: list[tuple[Spot, Spot]] = []
+        self.waiting: list[tuple[ProgramNode, ProgramNode]] = []
 
-    def rules(self, old: list[Spot], new: list[Spot]) -> None:
+    def rules(self, old: list[ProgramNode], new: list[ProgramNode]) -> None:
         """Pair rules: the same ones in their order, the same ones elsewhere, then those most alike."""
         left, right = [self.print_of[id(spot)] for spot in old], [self.print_of[id(spot)] for spot in new]
         rest_old, rest_new = set(range(len(old))), set(range(len(new)))
@@ -154,13 +154,19 @@ class _Work:
         self.edits += [_whole("added", None, new[index]) for index in rest_new]
 
     def _settle(
-        self, old: list[Spot], new: list[Spot], here: int, there: int, rest_old: set[int], rest_new: set[int]
+        self,
+        old: list[ProgramNode],
+        new: list[ProgramNode],
+        here: int,
+        there: int,
+        rest_old: set[int],
+        rest_new: set[int],
     ) -> None:
         rest_old.discard(here)
         rest_new.discard(there)
         self.waiting.append((old[here], new[there]))
 
-    def lists(self, old: Sequence[Spot], new: Sequence[Spot]) -> None:
+    def lists(self, old: Sequence[ProgramNode], new: Sequence[ProgramNode]) -> None:
         """Pair two lists of statements or arguments."""
         left, right = [self.print_of[id(spot)] for spot in old], [self.print_of[id(spot)] for spot in new]
         for tag, a0, a1, b0, b1 in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
@@ -196,22 +202,22 @@ class _Work:
                     self.lists(here, there)
 
 
-def _groups(spot: Spot) -> dict[str, list[Spot]]:
+def _groups(spot: ProgramNode) -> dict[str, list[ProgramNode]]:
     """Children by list: `then[0]` and `then[1]` are of one list, `left` is a list of its own."""
-    found: dict[str, list[Spot]] = {}
+    found: dict[str, list[ProgramNode]] = {}
     for slot, child in spot.below.items():
         found.setdefault(_INDEX.sub("", slot), []).append(child)
     return found
 
 
-def own(spot: Spot) -> tuple[Any, ...]:
+def own(spot: ProgramNode) -> tuple[Any, ...]:
     """What a node says by itself, without its id and without what hangs under it."""
     words = [_text(spot.node.get(name)) if name in spot.node else None for name, _ in _ATTRIBUTES]
     literal = _text(spot.node.get("value")) if spot.kind == "literal" else None
     return (spot.kind, literal, *words)
 
 
-def _prints(program: Outline, known: dict[Any, int]) -> list[tuple[Spot, int]]:
+def _prints(program: Outline, known: dict[Any, int]) -> list[tuple[ProgramNode, int]]:
     """A number per distinct content: equal numbers, equal subtrees. Children come after their parents in the walk."""
     numbers: dict[int, int] = {}
     for spot in reversed(program.spots):
@@ -220,7 +226,7 @@ def _prints(program: Outline, known: dict[Any, int]) -> list[tuple[Spot, int]]:
     return [(spot, numbers[id(spot)]) for spot in program.spots]
 
 
-def subtree(spot: Spot) -> list[Spot]:
+def subtree(spot: ProgramNode) -> list[ProgramNode]:
     """A node and all under it, in walk order."""
     found, stack = [], [spot]
     while stack:
@@ -230,7 +236,7 @@ def subtree(spot: Spot) -> list[Spot]:
     return found
 
 
-def _likeness(old: Spot, new: Spot) -> float:
+def _likeness(old: ProgramNode, new: ProgramNode) -> float:
     """Share of the nodes that both rules have (Dice's coefficient of the nodes' contents); authors' ids count like a node."""
     left, right = (Counter([own(spot) for spot in subtree(top)]) for top in (old, new))
     left_id, right_id = old.node_id, new.node_id
@@ -238,7 +244,7 @@ def _likeness(old: Spot, new: Spot) -> float:
     return (2 * ((left & right).total() + 2 * same_name)) / (left.total() + right.total() + 4 * same_name)
 
 
-def _differences(old: Spot, new: Spot) -> list[tuple[str, str | None, str | None]]:
+def _differences(old: ProgramNode, new: ProgramNode) -> list[tuple[str, str | None, str | None]]:
     found: list[tuple[str, str | None, str | None]] = []
     if old.kind == new.kind == "literal" and _text(old.node.get("value")) != _text(new.node.get("value")):
         found.append(("literal", _text(old.node.get("value")), _text(new.node.get("value"))))
@@ -249,7 +255,7 @@ def _differences(old: Spot, new: Spot) -> list[tuple[str, str | None, str | None
     return found
 
 
-def _whole(kind: EditKind, old: Spot | None, new: Spot | None) -> Edit:
+def _whole(kind: EditKind, old: ProgramNode | None, new: ProgramNode | None) -> Edit:
     spot = new or old
     assert spot is not None  # noqa: S101  # one of them is there, for the type checker
     return Edit(

@@ -321,7 +321,7 @@ def replay(
         known: Fields known from elsewhere than the trace, such as the ids of the event; the trace comes first.
     """
     if not found.fits:
-        return Replay("undecided", f"the definition does not fit the trace: {found.misfit}")
+        return Replay("undecided", f"the definition does not fit the trace: {found.mismatch}")
     best: Replay | None = None
     for restore in (_unchanged, as_written):
         again = run_again(

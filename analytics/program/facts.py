@@ -152,11 +152,11 @@ def _values(tests: list[Test]) -> Iterator[Any]:
 
 def key_of(node: Any, depth: int = 0) -> str | None:
     """What an expression says, whatever its nodes are called; None for one that is not well formed."""
-    said = _said(node, depth)
+    said = _shape(node, depth)
     return None if said is None else json.dumps(said)
 
 
-def _said(node: Any, depth: int) -> Any:
+def _shape(node: Any, depth: int) -> Any:
     kind = node.get("type") if isinstance(node, Mapping) else None
     if depth > exact.MAX_COMPILED_DEPTH or not isinstance(kind, str):
         return None
@@ -175,7 +175,7 @@ def _said(node: Any, depth: int) -> Any:
         parts, name = node["args"], node.get("name", "") if kind == "func_call" else ""
     else:
         return None
-    below = [_said(part, depth + 1) for part in parts]
+    below = [_shape(part, depth + 1) for part in parts]
     return None if None in below or not isinstance(name, str) else [kind, name, *below]
 
 

@@ -30,7 +30,7 @@ _UNKNOWN: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedRun:
     """What a run left that another program can be run on.
 
     Attributes:
@@ -51,12 +51,12 @@ class Recorded:
     vetoed: bool = False
     parent_id: str | None = None
 
-    def as_written(self) -> Recorded:
+    def as_written(self) -> RecordedRun:
         """The same, with large whole numbers as the floats that they may have been."""
         return replace(self, fields=as_written(self.fields), post_fields=as_written(self.post_fields))
 
 
-class Answer(NamedTuple):
+class PointsBounds(NamedTuple):
     """What a program would have paid.
 
     Attributes:
@@ -81,7 +81,7 @@ class Answer(NamedTuple):
         return self.low == self.high and math.isfinite(self.low)
 
 
-class Instead:
+class AlternativeProgram:
     """A program to be run instead of the one that ran.
 
     Args:
@@ -112,7 +112,7 @@ class Instead:
         self._same_variables = self._wraps.has_same_variables(self._ran_wraps)
         self._sets, self._ran_sets = set_paths(program), set_paths(ran) if self._ran_is_extend else frozenset[str]()
 
-    def pays(self, run: Recorded) -> Answer:
+    def pays(self, run: RecordedRun) -> PointsBounds:
         """The points for one run.
 
         A field that was not recorded is not guessed: the answer spans all that the program may pay, given that the value has
@@ -125,9 +125,9 @@ class Instead:
         if outcome.error_code != MISSING:
             return _decided(outcome, None, outcome.case_name, knows_case=True)
         low, high = points_bounds(self.program.ast, fields)
-        return Answer(low, high, missing=outcome.error_detail, knows_case=False)
+        return PointsBounds(low, high, missing=outcome.error_detail, knows_case=False)
 
-    def _extend(self, run: Recorded) -> Answer:
+    def _extend(self, run: RecordedRun) -> PointsBounds:
         was = self._had_set(run)
         event = self._event(run, was)
         before = Outcome()
@@ -135,9 +135,9 @@ class Instead:
             before = self.program.run(event, phase="pre", keep_trace=False, max_nodes=self.max_nodes)
         if before.error_code != MISSING:
             if not before.ok:
-                return Answer(0.0, 0.0, code=before.error_code)
+                return PointsBounds(0.0, 0.0, code=before.error_code)
             if before.vetoed:
-                return Answer(0.0, 0.0, before.case_name)
+                return PointsBounds(0.0, 0.0, before.case_name)
             changed = before.data_fields()
             return self._post(run, {**event, **changed}, self._why_unanswered(run, event, was, changed))
         # What its pre phase sets is not known, nor whether it lets the run go on.
@@ -148,16 +148,16 @@ class Instead:
         if low > 0:
             return after if after.missing else after._replace(missing=before.error_detail)
         low, high = (0.0, 0.0) if high <= 0 else (min(0.0, after.low), max(0.0, after.high))
-        return Answer(low, high, missing=before.error_detail, knows_case=False)
+        return PointsBounds(low, high, missing=before.error_detail, knows_case=False)
 
-    def _had_set(self, run: Recorded) -> dict[str, Any] | None:
+    def _had_set(self, run: RecordedRun) -> dict[str, Any] | None:
         """Path → value of what the pre phase that ran has set; None when the log does not tell."""
         if not self._ran_sets:
             return {}
         was = self.ran.run(run.fields, phase="pre", keep_trace=False, max_nodes=_NO_CAP)
         return was.data_fields() if was.ok else None
 
-    def _event(self, run: Recorded, was: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _event(self, run: RecordedRun, was: Mapping[str, Any] | None) -> dict[str, Any]:
         """The event's fields, from either phase: what the post phase read of the data is the event's where nothing was set."""
         own = self._ran_sets if was is None else was
         found = dict(run.fields)
@@ -170,7 +170,7 @@ class Instead:
 
     def _why_unanswered(
         self,
-        run: Recorded,
+        run: RecordedRun,
         event: Mapping[str, Any],
         was: Mapping[str, Any] | None,
         changed: Mapping[str, Any] | None,
@@ -201,7 +201,7 @@ class Instead:
                 return False
         return True
 
-    def _post(self, run: Recorded, fields: dict[str, Any], why: str | None) -> Answer:
+    def _post(self, run: RecordedRun, fields: dict[str, Any], why: str | None) -> PointsBounds:
         knows_points, knows_case = run.knows_points and why is None, run.knows_case and why is None
         why = why or NOT_RECORDED
         outcome = Outcome()
@@ -217,11 +217,11 @@ class Instead:
             missing = why if is_of_parent or why != NOT_RECORDED else outcome.error_detail
             known = run.points if knows_points else None
             low, high = points_bounds(self.program.ast, fields, phase="post", parent_points=known)
-            return Answer(low, high, missing=missing, knows_case=False)
+            return PointsBounds(low, high, missing=missing, knows_case=False)
         is_named = outcome.case_name is not None
         case = outcome.case_name if is_named else run.case_name if knows_case else None
         if outcome.ok and outcome.points is None and not knows_points:
-            return Answer(*_ANYTHING, case, missing=why, knows_case=is_named or knows_case)
+            return PointsBounds(*_ANYTHING, case, missing=why, knows_case=is_named or knows_case)
         return _decided(outcome, run.points, case, knows_case=is_named or knows_case)
 
 
@@ -235,14 +235,14 @@ def set_paths(program: Program) -> frozenset[str]:
     )
 
 
-def _decided(outcome: Outcome, unset: Any, case: str | None, *, knows_case: bool) -> Answer:
+def _decided(outcome: Outcome, unset: Any, case: str | None, *, knows_case: bool) -> PointsBounds:
     """The answer of a run that came to its end; ``unset`` are the points where no rule has set any."""
     if not outcome.ok:
-        return Answer(0.0, 0.0, code=outcome.error_code)
+        return PointsBounds(0.0, 0.0, code=outcome.error_code)
     points = _float(unset if outcome.points is None else outcome.points)
     if math.isnan(points):  # inf − inf: nothing can be said of it
-        return Answer(*_ANYTHING, case, missing="points that are no number", knows_case=knows_case)
-    return Answer(points, points, case, knows_case=knows_case)
+        return PointsBounds(*_ANYTHING, case, missing="points that are no number", knows_case=knows_case)
+    return PointsBounds(points, points, case, knows_case=knows_case)
 
 
 def _float(value: Any) -> float:

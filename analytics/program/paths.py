@@ -10,9 +10,9 @@ from analytics.program.align import Alignment
 from analytics.program.bounds import truth_of
 from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH, SETTING, items, listed, section_of
 from analytics.program.outcome import Phase, RuleFailure
-from analytics.program.walk import Outline, Spot
+from analytics.program.walk import Outline, ProgramNode
 
-Turn: TypeAlias = "bool | str | None"
+Branch: TypeAlias = "bool | str | None"
 """What came of a place: true or false for conditions, the branch for rules; None where it decides nothing."""
 
 _OPERANDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -22,7 +22,7 @@ _STATEMENTS: Final = SETTING | {"assign_points", "set_data", "set_callback_data"
 END, DEAD = 0, 1
 
 
-class _Ways(NamedTuple):
+class _Exits(NamedTuple):
     """Where the end of a rule's block leads, and a `return`: where no statement has set the result, and where one has."""
 
     after: int
@@ -30,8 +30,8 @@ class _Ways(NamedTuple):
     after_set: int
     ended_set: int
 
-    def once_set(self) -> _Ways:
-        return _Ways(self.after_set, self.ended_set, self.after_set, self.ended_set)
+    def once_set(self) -> _Exits:
+        return _Exits(self.after_set, self.ended_set, self.after_set, self.ended_set)
 
 
 class Graph:
@@ -46,9 +46,9 @@ class Graph:
     def __init__(self, program: Outline, seen: Mapping[int, bool], points: float | None, case_name: str | None) -> None:
         self.program, self.seen, self.points, self.case_name = program, seen, points, case_name
         self.fields: Mapping[str, Any] = {}
-        self.vertices: list[tuple[int, tuple[tuple[int, Turn], ...]]] = [(-1, ()), (-1, ())]  # the end; nowhere
+        self.vertices: list[tuple[int, tuple[tuple[int, Branch], ...]]] = [(-1, ()), (-1, ())]  # the end; nowhere
 
-    def vertex(self, spot: Spot, *targets: tuple[int, Turn]) -> int:
+    def vertex(self, spot: ProgramNode, *targets: tuple[int, Branch]) -> int:
         """A new vertex; nowhere when no turn leads on."""
         targets = tuple(target for target in targets if target[0] != DEAD)
         if not targets:
@@ -76,7 +76,7 @@ class Graph:
         at = ended = after if phase != "full" or self.ends_unpaid() else DEAD
         if default is not None:
             spot = self.program.tops.get("default")
-            ways = _Ways(ended, ended, after, after)
+            ways = _Exits(ended, ended, after, after)
             at = self.statement(spot, phase, ways.once_set() if spot and spot.kind in SETTING else ways)
         # Where statements of another phase set the result of a DSL_FULL program, there are two ways through what follows.
         is_set = phase == "full" and any(
@@ -85,13 +85,13 @@ class Graph:
         done = after if is_set else DEAD
         for index in reversed(range(len(rules))):
             spot = self.program.tops.get(f"{section}[{index}]")
-            ways = _Ways(at, ended, done, after) if is_set else _Ways(at, ended, at, ended)
+            ways = _Exits(at, ended, done, after) if is_set else _Exits(at, ended, at, ended)
             at = DEAD if spot is None else self.rule(spot, phase, ways)
             if is_set:
                 done = DEAD if spot is None else self.rule(spot, phase, ways.once_set())
         return at
 
-    def rule(self, spot: Spot, phase: Phase, ways: _Ways) -> int:
+    def rule(self, spot: ProgramNode, phase: Phase, ways: _Exits) -> int:
         """Where a rule begins: it falls through to one vertex, or ends the phase at another."""
         steps = self.block(spot.below, "else", spot.node.get("else"), phase, ways)
         no = self.vertex(spot, (steps, "else" if spot.node.get("else") else "skip"))
@@ -106,7 +106,7 @@ class Graph:
         steps = self.block(spot.below, "then", spot.node.get("then"), phase, ways)
         return self.value(spot.below.get("when"), self.vertex(spot, (steps, "match")), no)
 
-    def block(self, below: Mapping[str, Spot], slot: str, steps: Any, phase: Phase, ways: _Ways) -> int:
+    def block(self, below: Mapping[str, ProgramNode], slot: str, steps: Any, phase: Phase, ways: _Exits) -> int:
         """Where some statements begin."""
         found = listed(steps)
         if found is None:
@@ -122,7 +122,7 @@ class Graph:
             after = self.statement(spot, phase, ways._replace(after=after))
         return after
 
-    def statement(self, spot: Spot | None, phase: Phase, ways: _Ways) -> int:
+    def statement(self, spot: ProgramNode | None, phase: Phase, ways: _Exits) -> int:
         """Where a statement begins; nowhere, when the run was not paid as it pays."""
         kind, after = str(spot.kind) if spot else "", ways.after
         if spot is None:
@@ -146,7 +146,7 @@ class Graph:
         """The run may have ended without a payment."""
         return self.points is None or (self.points == 0 and self.case_name is None)
 
-    def pays(self, spot: Spot, amount: Any) -> bool:
+    def pays(self, spot: ProgramNode, amount: Any) -> bool:
         """The run may have ended here: the case is the one it was paid for, and so is an amount that stands in the program."""
         if self.points is None:
             return True
@@ -158,7 +158,7 @@ class Graph:
 
     # ---- expressions -----------------------------------------------------------------------------------------------
 
-    def value(self, spot: Spot | None, yes: int, no: int) -> int:
+    def value(self, spot: ProgramNode | None, yes: int, no: int) -> int:
         """Where an expression begins that leads on to one of two vertices."""
         kind = str(spot.kind) if spot else ""
         if spot is None or spot.depth > MAX_COMPILED_DEPTH or (yes == no == DEAD):
@@ -182,11 +182,11 @@ class Graph:
             at = self.operand(spot.below.get(slot), at)
         return at
 
-    def operand(self, spot: Spot | None, after: int) -> int:
+    def operand(self, spot: ProgramNode | None, after: int) -> int:
         """Where an operand begins; nowhere when it is a condition, on which the run would have failed."""
         return DEAD if spot is not None and spot.kind in CONDITIONS else self.value(spot, after, after)
 
-    def holds(self, spot: Spot) -> tuple[bool, ...]:
+    def holds(self, spot: ProgramNode) -> tuple[bool, ...]:
         """What may come of a condition: as recorded, as what is known decides, or both."""
         if spot.position in self.seen:
             return (self.seen[spot.position],)
@@ -196,7 +196,7 @@ class Graph:
             return ()
         return (True, False) if decided is None else (decided,)
 
-    def junction(self, spot: Spot, cutting: bool, yes: int, no: int) -> int:
+    def junction(self, spot: ProgramNode, cutting: bool, yes: int, no: int) -> int:
         """Where `and` or `or` begins; one that is cut short ends elsewhere than one that is not."""
         args = items(spot.node.get("args"))
         if args is None:
@@ -215,7 +215,7 @@ _MOST_SUMS = 400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class TruncatedSuffix:
     """What a run did behind the cut of its trace, as far as its row tells.
 
     Attributes:
@@ -230,9 +230,9 @@ class Rest:
     unseen: int
     ways: int
     visits: Mapping[int, float]
-    turns: Mapping[tuple[int, Turn], float]
+    turns: Mapping[tuple[int, Branch], float]
     sure: frozenset[int]
-    sure_turns: frozenset[tuple[int, Turn]]
+    sure_turns: frozenset[tuple[int, Branch]]
 
     @property
     def is_complete(self) -> bool:
@@ -240,7 +240,7 @@ class Rest:
         return self.ways == 1
 
 
-def follow(
+def truncated_suffix(
     program: Outline,
     found: Alignment,
     trace: Sequence[Mapping[str, Any]],
@@ -250,7 +250,7 @@ def follow(
     points: float | None,
     case_name: str | None,
     known: Mapping[str, Any] | None = None,
-) -> Rest | None:
+) -> TruncatedSuffix | None:
     """Follow a cut run to its end.
 
     Args:
@@ -288,7 +288,7 @@ def _lasting(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {path: value for path, value in fields.items() if not path.startswith("data.")}
 
 
-def _counted(graph: Graph, start: int, seen: int, count: int) -> Rest | None:  # noqa: C901  # one pass over one graph
+def _counted(graph: Graph, start: int, seen: int, count: int) -> TruncatedSuffix | None:  # noqa: C901  # one pass over one graph
     """Sums over all paths from a vertex to the end that leave so many entries."""
     reached, stack = {start}, [start]
     while stack:
@@ -316,7 +316,7 @@ def _counted(graph: Graph, start: int, seen: int, count: int) -> Rest | None:  #
     if not ways:
         return None
     before[start][seen] = 1
-    turns: dict[tuple[int, Turn], int] = {}
+    turns: dict[tuple[int, Branch], int] = {}
     for vertex in reversed(order):
         position, targets = graph.vertices[vertex]
         for target, turn in targets:
@@ -332,7 +332,7 @@ def _counted(graph: Graph, start: int, seen: int, count: int) -> Rest | None:  #
     visits: dict[int, int] = {}
     for (position, _), taken in turns.items():
         visits[position] = visits.get(position, 0) + taken
-    return Rest(
+    return TruncatedSuffix(
         count - seen,
         ways,
         {position: taken / ways for position, taken in visits.items()},

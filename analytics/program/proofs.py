@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 from analytics.program import words
 from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH
 from analytics.program.facts import Fact, Facts, Test, common, constant, is_possible, key_of, question
-from analytics.program.walk import Outline, Spot
+from analytics.program.walk import Outline, ProgramNode
 
 What: TypeAlias = Literal["unreachable", "never", "always"]
 
@@ -96,7 +96,7 @@ class _Work:
                 if (spot := self.program.tops.get(slot)) is not None:
                     self.prove(spot, "unreachable", closed)
 
-    def rule(self, spot: Spot, facts: Facts) -> Facts | None:
+    def rule(self, spot: ProgramNode, facts: Facts) -> Facts | None:
         """What is known of the runs that go on behind a rule; None when none does."""
         branches = spot.node.get("else_if")
         asked = [("when", spot.node.get("then"))]
@@ -133,7 +133,7 @@ class _Work:
 
     # ---- conditions ------------------------------------------------------------------------------------------------
 
-    def judge(self, spot: Spot, facts: Facts, depth: int = 0) -> _Ways:
+    def judge(self, spot: ProgramNode, facts: Facts, depth: int = 0) -> _Ways:
         """What may come of a condition, and what is then known."""
         node, kind = spot.node, spot.kind
         found = self.compound(spot, facts, depth) if kind in ("and", "or", "not") else self.atom(node, facts, not depth)
@@ -143,7 +143,7 @@ class _Work:
             self.prove(spot, "never" if found.yes is None else "always", found.why)
         return found
 
-    def compound(self, spot: Spot, facts: Facts, depth: int) -> _Ways:
+    def compound(self, spot: ProgramNode, facts: Facts, depth: int) -> _Ways:
         if depth > MAX_COMPILED_DEPTH:
             return _Ways(facts, facts)
         if spot.kind == "not":
@@ -301,7 +301,7 @@ class _Work:
             clauses.append(f"{_said(fact.node)} is {_word(fact.truth)}{where}")
         return f"{said} where {' and '.join(clauses)}"
 
-    def prove(self, spot: Spot, what: What, why: str) -> None:
+    def prove(self, spot: ProgramNode, what: What, why: str) -> None:
         """Say it of a place; where no run comes by, of all that stands below it too."""
         self.found[spot.position] = Proof(what, why)
         if what == "unreachable":

@@ -209,7 +209,7 @@ def _copied(value: Any) -> Any:
 
 
 @dataclass(slots=True)
-class Spot:
+class ProgramNode:
     """One node of the AST at its place.
 
     Attributes:
@@ -224,7 +224,7 @@ class Spot:
     node: Mapping[str, Any]
     kind: str | None
     depth: int
-    below: dict[str, Spot] = field(default_factory=dict, repr=False)
+    below: dict[str, ProgramNode] = field(default_factory=dict, repr=False)
 
     @property
     def node_id(self) -> Any:
@@ -245,23 +245,23 @@ class Outline:
 
     program: Mapping[str, Any]
     nodes: list[AstNode]
-    spots: list[Spot]
-    tops: dict[str, Spot]
+    spots: list[ProgramNode]
+    tops: dict[str, ProgramNode]
 
 
 def outline(program: Any) -> Outline:
     """Link the nodes of a program. Never raises on an odd shape: what is no object has no place, as in `walk`."""
     source: Mapping[str, Any] = program if isinstance(program, Mapping) else {}
-    spots: list[Spot] = []
-    tops: dict[str, Spot] = {}
+    spots: list[ProgramNode] = []
+    tops: dict[str, ProgramNode] = {}
     nodes = walk(source)
     for section in SECTIONS:
         for top in top_level(source, section):
             # The same order as in `walk`: parents first, children from the left.
-            stack: list[tuple[Mapping[str, Any], str, dict[str, Spot] | None]] = [(top.node, top.slot, None)]
+            stack: list[tuple[Mapping[str, Any], str, dict[str, ProgramNode] | None]] = [(top.node, top.slot, None)]
             while stack:
                 node, slot, siblings = stack.pop()
-                spot = Spot(len(spots), node, nodes[len(spots)].type, nodes[len(spots)].depth)
+                spot = ProgramNode(len(spots), node, nodes[len(spots)].type, nodes[len(spots)].depth)
                 spots.append(spot)
                 (tops if siblings is None else siblings)[slot] = spot
                 is_rule = siblings is None and section != "default"

@@ -13,7 +13,7 @@ from analytics.errors import UsageError
 from analytics.findings.runaway.run_costs import DIGITS, MOST_EXACT, PICTURE_DIGITS
 from analytics.findings.runaway.trend import HISTORY
 from analytics.storage import LakePath
-from analytics.warehouse.partial_results import Question, gather
+from analytics.warehouse.partial_results import PartialQuery, compute_share
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
 
@@ -27,7 +27,7 @@ _OF_HISTORY = (
 _OF_WINDOW = ("hot_nodes",)
 
 
-def questions(lake: Warehouse, window: Window) -> list[Question]:
+def questions(lake: Warehouse, window: Window) -> list[PartialQuery]:
     """First halves of the queries that a report on runaway rules asks of a window and its history.
 
     Args:
@@ -36,14 +36,14 @@ def questions(lake: Warehouse, window: Window) -> list[Question]:
     """
     first, until = (window.since + ONE_DAY - timedelta(microseconds=1)).date(), window.until.date()
     start = min(first - _LOOK_BACK, until - HISTORY)
-    found = [Question(name, start, until, {}) for name in _OF_HISTORY]
-    found += [Question(name, first, until, {}) for name in _OF_WINDOW]
+    found = [PartialQuery(name, start, until, {}) for name in _OF_HISTORY]
+    found += [PartialQuery(name, first, until, {}) for name in _OF_WINDOW]
     for begin, end in ((until - HISTORY, first), (first, until)):
         if _logged(lake, begin, end) > MOST_EXACT:
-            found.append(Question("run_costs", begin, end, {"digits": PICTURE_DIGITS}))
-            found.append(Question("run_times", begin, end, {"digits": DIGITS}))
+            found.append(PartialQuery("run_costs", begin, end, {"digits": PICTURE_DIGITS}))
+            found.append(PartialQuery("run_times", begin, end, {"digits": DIGITS}))
         elif begin < end:
-            found.append(Question("run_costs", begin, end, {"digits": None}))
+            found.append(PartialQuery("run_costs", begin, end, {"digits": None}))
     return found
 
 
@@ -53,7 +53,7 @@ def gather_share(
     into: LakePath,
     share: int,
     shares: int,
-    progress: Callable[[Question, LakePath | None], None] | None = None,
+    progress: Callable[[PartialQuery, LakePath | None], None] | None = None,
 ) -> list[LakePath]:
     """One share of what a report on runaway rules will ask.
 
@@ -77,7 +77,7 @@ def gather_share(
         )
     written = []
     for question in questions(lake, window):
-        made = gather(lake, question, into, share=share, shares=shares)
+        made = compute_share(lake, question, into, share=share, shares=shares)
         if progress:
             progress(question, made)
         if made is not None:
@@ -92,5 +92,5 @@ def _logged(lake: Warehouse, since: date, until: date) -> int:
         for record in lake.records()
         if record.day is not None and since <= record.day < until
         for realm, info in record.partitions.items()
-        if lake.in_sight is None or realm in lake.in_sight
+        if lake.visible_realms is None or realm in lake.visible_realms
     )

@@ -60,8 +60,8 @@ class SmallCells:
             return lake
         values = {"least": self.least, "start": start, "since": since, "until": until}
         statement = sql.text("people", "small_versions")
-        few = lake.asked(lambda: lake.connection.sql(statement, params=values).to_arrow_table())
-        return lake.without(few)
+        few = lake.ask(lambda: lake.connection.sql(statement, params=values).to_arrow_table())
+        return lake.excluding(few)
 
     def hidden(self, names: pd.Series[str], users: pd.Series[str]) -> frozenset[str]:
         """The groups that rest on too few users; where it is one, another with it, or the total would tell.

@@ -18,7 +18,7 @@ from analytics import sql
 from analytics.config import PATIENCE
 from analytics.errors import SourceAccessError, SourceError, SourceSchemaError
 from analytics.lake import schema
-from analytics.model import Fingerprint, Horizon, Partition, RealmFilter, Span, TransactionIds
+from analytics.model import Fingerprint, Partition, RealmFilter, Span, TransactionIds, Watermark
 from analytics.source import table_check
 from analytics.source.connection import Session, connect, explain_server_error
 from analytics.source.copy_stream import copy_blocks
@@ -33,7 +33,7 @@ from analytics.source.table_check import (
     should_avoid_whole_table,
     unread_columns,
 )
-from analytics.source.watermark import COMMIT_LAG, read_horizon
+from analytics.source.watermark import COMMIT_LAG, read_watermark
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Source:
         patience: Transactions older than this are not waited for.
 
     Attributes:
-        horizon: Up to when rows can be taken as committed.
+        watermark: Up to when rows can be taken as committed.
         unread_columns: Columns of the log table that the lake does not carry.
         changes: What shows that a row was updated.
         role: Whose rights are used.
@@ -79,7 +79,7 @@ class Source:
         self.changes = Changes()
         self.unread_of_programs = UnreadColumns()
         self.role = ""
-        self.horizon: Horizon
+        self.watermark: Watermark
         self.unread_columns: list[str] = []
 
     def __enter__(self) -> Source:
@@ -96,9 +96,9 @@ class Source:
                     self._see_every_run()
                 else:
                     self._session.begin()
-                    # The horizon first, in a transaction of its own: a writer that commits between the snapshot and a
+                    # The watermark first, in a transaction of its own: a writer that commits between the snapshot and a
                     # later look at the open transactions would be in neither.
-                    self.horizon = read_horizon(self.ask_if_told, self._lag, self._patience)
+                    self.watermark = read_watermark(self.ask_if_told, self._lag, self._patience)
                     self._connection.rollback()
                     self._take_snapshot()
             except psycopg.Error as error:
@@ -152,7 +152,7 @@ class Source:
         """
         made = Source(self._url, lag=self._lag, patience=self._patience)
         made._shared = self._exported()
-        made.horizon, made.unread_columns = self.horizon, self.unread_columns
+        made.watermark, made.unread_columns = self.watermark, self.unread_columns
         made.changes = self.changes
         return made
 
@@ -220,7 +220,7 @@ class Source:
         if "xmin" not in self.changes.columns:
             return None
         reached = self.ask_if_told("transaction_ids")
-        timeline = self.ask_if_told("timeline_standby" if self.horizon.is_standby else "timeline")
+        timeline = self.ask_if_told("timeline_standby" if self.watermark.is_standby else "timeline")
         return TransactionIds(
             self.identity().get("system_identifier"),
             int(timeline[0]["timeline"]) if timeline and timeline[0]["timeline"] else None,

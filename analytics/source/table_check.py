@@ -297,7 +297,7 @@ def select_definitions(unread: frozenset[str]) -> Composed:
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class HiddenRows:
     """Rows of a table that the role may not see.
 
     Attributes:
@@ -331,7 +331,7 @@ def hold(connection: psycopg.Connection[Any], table: str) -> None:
         _probe(connection, table)
 
 
-def look_for_hidden_rows(connection: psycopg.Connection[Any], rows: Rows, table: str) -> Hidden | None:
+def look_for_hidden_rows(connection: psycopg.Connection[Any], rows: Rows, table: str) -> HiddenRows | None:
     """Have the transaction see every row of a table, or be refused.
 
     Args:
@@ -357,7 +357,7 @@ def look_for_hidden_rows(connection: psycopg.Connection[Any], rows: Rows, table:
         return None
     if is_off:
         _switch(connection, "off")
-    return Hidden(table, found["reads_as"])
+    return HiddenRows(table, found["reads_as"])
 
 
 def _switch(connection: psycopg.Connection[Any], value: str) -> bool:

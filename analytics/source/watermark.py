@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
 
-from analytics.model import Horizon, NotWaitedFor, OpenTransaction
+from analytics.model import IgnoredTransaction, OpenTransaction, Watermark
 from analytics.window import ONE_DAY
 
 COMMIT_LAG = timedelta(minutes=5)
@@ -26,7 +26,7 @@ queues rows and commits them one by one; a drain of a few seconds is normal, min
 Rows: TypeAlias = "Callable[[str], list[dict[str, Any]] | None]"
 
 
-def read_horizon(rows: Rows, lag: timedelta, patience: timedelta) -> Horizon:
+def read_watermark(rows: Rows, lag: timedelta, patience: timedelta) -> Watermark:
     """Look at the server's clock and its open transactions.
 
     Args:
@@ -82,15 +82,15 @@ def read_horizon(rows: Rows, lag: timedelta, patience: timedelta) -> Horizon:
     if oldest:
         base = min(base, oldest.began)
         reason += f", and {oldest} open for {_age(oldest, now):.0f} s"
-    return Horizon(
+    return Watermark(
         base - lag,
         reason,
         pid=oldest.pid if oldest else None,
         role=oldest.role if oldest else None,
         age_seconds=_age(oldest, now) if oldest else None,
         gid=oldest.gid if oldest else None,
-        not_waited_for=tuple(
-            NotWaitedFor(transaction.began - lag, base - lag, transaction, now)
+        ignored_transactions=tuple(
+            IgnoredTransaction(transaction.began - lag, base - lag, transaction, now)
             for transaction in found
             if transaction not in waited_for
         ),
@@ -102,29 +102,29 @@ def read_horizon(rows: Rows, lag: timedelta, patience: timedelta) -> Horizon:
     )
 
 
-def notes(horizon: Horizon) -> list[str]:
+def notes(watermark: Watermark) -> list[str]:
     """What a person should know about transactions that were not waited for, or that cannot be seen, in sentences."""
-    said = f"this server does not tell {', '.join(horizon.not_told)}: only the lag protects against late commits"
+    said = f"this server does not tell {', '.join(watermark.not_told)}: only the lag protects against late commits"
     return [
-        *([said] if horizon.not_told else []),
-        *_not_waited_for(horizon),
+        *([said] if watermark.not_told else []),
+        *_ignored_notes(watermark),
     ]
 
 
-def _not_waited_for(horizon: Horizon) -> list[str]:
+def _ignored_notes(watermark: Watermark) -> list[str]:
     return [
         f"not waited for: {span.transaction}, open for {span.age_seconds / 3600:.1f} h; rows created since "
         f"{span.since:%Y-%m-%d %H:%M:%S} UTC may still arrive with it: end it, and extract from that day on once more"
-        for span in horizon.not_waited_for
+        for span in watermark.ignored_transactions
     ]
 
 
-def spans_of(day: date, horizon: Horizon, before: tuple[NotWaitedFor, ...]) -> tuple[NotWaitedFor, ...]:
+def spans_of(day: date, watermark: Watermark, before: tuple[IgnoredTransaction, ...]) -> tuple[IgnoredTransaction, ...]:
     """What a day's ledger entry remembers of transactions that were not waited for, after a run over all realms.
 
     Args:
         day: Which.
-        horizon: Of the run.
+        watermark: Of the run.
         before: What it remembered.
 
     Returns:
@@ -133,24 +133,24 @@ def spans_of(day: date, horizon: Horizon, before: tuple[NotWaitedFor, ...]) -> t
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     end = begin + ONE_DAY
     spans = {span.transaction: span for span in before}
-    for span in horizon.not_waited_for:
+    for span in watermark.ignored_transactions:
         since, until = max(span.since, begin), min(span.until, end)
         known = spans.get(span.transaction)
         if since < until:
             spans[span.transaction] = replace(known or span, since=since, until=until, settled_at=None)
-    if not horizon.sees_all:
+    if not watermark.sees_all:
         return tuple(spans.values())
     return tuple(
         span
-        if span.settled_at or _may_be_open(span.transaction, horizon)
-        else replace(span, settled_at=horizon.seen_at)
+        if span.settled_at or _may_be_open(span.transaction, watermark)
+        else replace(span, settled_at=watermark.seen_at)
         for span in spans.values()
     )
 
 
-def _may_be_open(transaction: OpenTransaction, horizon: Horizon) -> bool:
+def _may_be_open(transaction: OpenTransaction, watermark: Watermark) -> bool:
     # A session's transaction that has been prepared since goes by another name and another time.
-    return any(other == transaction or (other.gid and other.began >= transaction.began) for other in horizon.open)
+    return any(other == transaction or (other.gid and other.began >= transaction.began) for other in watermark.open)
 
 
 def _utc(moment: datetime) -> datetime:

@@ -51,7 +51,7 @@ def problems(lake: Lake) -> Iterator[Problem]:
     Partitions' own files are looked at by ``losses``.
     """
     try:
-        if said := prepare.known(lake).problem:
+        if said := prepare.known_ids(lake).problem:
             yield Problem(
                 PEOPLE,
                 f"the lake does not know its key: {said}",
@@ -176,7 +176,7 @@ def _on_disk(
     folders = None if realms is None else {realm_directory(realm) for realm in realms}
     found = [
         (str(foreign_files.inside(lake, one.path)), one.is_stranger, one.bytes_on_disk, one.bytes_in_ledger)
-        for one in foreign_files.look(lake, records, foreign_files.present(lake))
+        for one in foreign_files.find(lake, records, foreign_files.list_files(lake))
         if folders is None or foreign_files.inside(lake, one.path).parts[1] in folders
     ]
     # Day files hold rows of every tenant: whoever looks at some does not open them.
@@ -188,7 +188,7 @@ def _on_disk(
         "ledger_files": _table("name, problem", list(lake.ledger_problems().items())),
         "erased_files": _table(
             "path, problem, repair",
-            [(one.name, one.problem, one.repair) for one in resurfaced.held(lake, key, realms)],
+            [(one.name, one.problem, one.repair) for one in resurfaced.find_resurfaced(lake, key, realms)],
         ),
         "day_files": _table(
             "table_name, day:date32, path, bytes_in_name:int64, bytes_on_disk:int64",

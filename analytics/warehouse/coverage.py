@@ -10,7 +10,7 @@ from typing import Any
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 from analytics.lake import expiry_mark, losses
 from analytics.lake.losses import Loss
-from analytics.model import DayRecord, NotWaitedFor
+from analytics.model import DayRecord, IgnoredTransaction
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
 
@@ -29,7 +29,7 @@ class Cell:
             on purpose, see ``expire``).
         logged_count: Rows.
         complete_until: UTC.
-        not_waited_for: Spans of the day into which an old transaction that is still open may bring rows.
+        ignored_transactions: Spans of the day into which an old transaction that is still open may bring rows.
     """
 
     realm: str | None
@@ -37,7 +37,7 @@ class Cell:
     state: str
     logged_count: int
     complete_until: datetime | None
-    not_waited_for: tuple[NotWaitedFor, ...] = ()
+    ignored_transactions: tuple[IgnoredTransaction, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -47,7 +47,7 @@ class Cell:
             "state": self.state,
             "logged_count": self.logged_count,
             "complete_until": self.complete_until.isoformat() if self.complete_until else None,
-            "not_waited_for": [span.to_dict() for span in self.not_waited_for],
+            "not_waited_for": [span.to_dict() for span in self.ignored_transactions],
         }
 
 
@@ -106,7 +106,7 @@ def cells(
                 state = "partial"
             else:
                 state = "complete" if info is not None else "empty"
-            spans = tuple(span for span in record.not_waited_for if span.settled_at is None) if record else ()
+            spans = tuple(span for span in record.ignored_transactions if span.settled_at is None) if record else ()
             until = record.complete_until if record else None
             found.append(Cell(realm, day, state, info.row_count if info else 0, until, spans))
     return found

@@ -35,7 +35,7 @@ _LONGEST = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged:
+class DamagedFile:
     """A file that cannot be read.
 
     Attributes:
@@ -49,7 +49,7 @@ class Damaged:
     repair: str
 
 
-def behind(
+def files_behind(
     error: duckdb.Error, connection: duckdb.DuckDBPyConnection, lake: Lake, files: Files
 ) -> DamagedFileError | None:
     """What damage made DuckDB refuse; ``None`` where its files are sound, and the statement is at fault.
@@ -63,13 +63,13 @@ def behind(
     said = str(error)
     named = {table: [name for name in names if name in said] for table, names in files.items()}
     if any(named.values()):
-        return error_of(lake, look(lake, named))
+        return error_of(lake, find(lake, named))
     if not _may_be_damage(error, connection):
         return None
-    return error_of(lake, look(lake, files))
+    return error_of(lake, find(lake, files))
 
 
-def error_of(lake: Lake, found: Sequence[Damaged]) -> DamagedFileError | None:
+def error_of(lake: Lake, found: Sequence[DamagedFile]) -> DamagedFileError | None:
     """These files in a sentence, with the repair of the first; ``None`` for no file."""
     if not found:
         return None
@@ -81,7 +81,7 @@ def error_of(lake: Lake, found: Sequence[Damaged]) -> DamagedFileError | None:
     )
 
 
-def words(lake: Lake, found: Sequence[Damaged]) -> str:
+def words(lake: Lake, found: Sequence[DamagedFile]) -> str:
     """Which files cannot be read, in a sentence without its end."""
     if len(found) == 1:
         return f"{lake.root}/{found[0].name} is damaged"
@@ -89,9 +89,9 @@ def words(lake: Lake, found: Sequence[Damaged]) -> str:
     return f"{len(found)} files of {lake.root} are damaged: {', '.join(one.name for one in found[:_MOST_NAMED])}{more}"
 
 
-def look(lake: Lake, files: Files) -> list[Damaged]:
+def find(lake: Lake, files: Files) -> list[DamagedFile]:
     """Those of some files that cannot be read, or are none of this package; each is read whole, which takes its time."""
-    connection = restricted_connection.connect([lake.root])
+    connection = restricted_connection.connect_restricted([lake.root])
     try:
         return [
             of(lake, name, why)
@@ -105,7 +105,7 @@ def look(lake: Lake, files: Files) -> list[Damaged]:
 
 def not_there(
     lake: Lake, records: Iterable[DayRecord], realms: Collection[str | None], chosen: Collection[str]
-) -> list[Damaged]:
+) -> list[DamagedFile]:
     """What a reader of some tenants' runs has not among its files, and should have: whoever says "nothing" says it without them.
 
     Args:
@@ -127,7 +127,7 @@ def not_there(
         if name not in known
     )
     return found + [
-        Damaged(f"ledger/{name}", why, _reading_again(day_of(name.removesuffix(".json"))))
+        DamagedFile(f"ledger/{name}", why, _reading_again(day_of(name.removesuffix(".json"))))
         for name, why in lake.ledger_problems().items()
     ]
 
@@ -194,10 +194,10 @@ def _short(error: Exception) -> str:
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
-def of(lake: Lake, name: str, why: str) -> Damaged:
+def of(lake: Lake, name: str, why: str) -> DamagedFile:
     """A file of which somebody knows already that it cannot be read."""
     within = name.removeprefix(f"{lake.root}/")
-    return Damaged(within, why, _repair(within, why))
+    return DamagedFile(within, why, _repair(within, why))
 
 
 def _repair(within: str, why: str) -> str:

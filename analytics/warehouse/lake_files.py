@@ -141,7 +141,7 @@ def _of_table(
         # An empty file is one that is lost, too; what is lost is said, see ``losses``.
         chosen += [name for info in told if lake.size(name := lake.name(table, info.partition))]
     strays = [f"{base}/{folder}/{day}/{PART}" for folder, days in unknown.items() for day in sorted(days)]
-    return sorted([*chosen, *foreign_files.without(lake, [name for name in strays if lake.is_file(name)], {})])
+    return sorted([*chosen, *foreign_files.exclude(lake, [name for name in strays if lake.is_file(name)], {})])
 
 
 def _infos(record: DayRecord, realms: Sequence[str | None] | None) -> list[PartitionInfo]:
@@ -226,7 +226,9 @@ def register(connection: duckdb.DuckDBPyConnection, table: str, table_schema: pa
     connection.execute(f"create or replace view files.{table} as from empty_{table}")
 
 
-def asked(ask: Callable[[], T], refresh: Callable[[], None], refused: Callable[[], Exception | None]) -> T:
+def retry_on_replaced_file(
+    ask: Callable[[], T], refresh: Callable[[], None], refused: Callable[[], Exception | None]
+) -> T:
     """Ask; again when a file was replaced or taken away while it was read: an extraction may be at work.
 
     DuckDB opens a file again between its footer and its rows. One that was replaced in between does not fit together,

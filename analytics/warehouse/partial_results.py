@@ -37,7 +37,7 @@ Files = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PartialQuery:
     """What is asked of the files.
 
     Attributes:
@@ -93,13 +93,15 @@ class _About:
     files: dict[str, str]
     definitions: dict[str, str]
 
-    def fits(self, question: Question, now: _About) -> bool:
+    def fits(self, question: PartialQuery, now: _About) -> bool:
         """What it tells of the question's days is what the lake holds now."""
         own = {name: version for name, version in self.files.items() if question.holds(name)}
         return self.realms == now.realms and self.definitions == now.definitions and own.items() <= now.files.items()
 
 
-def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, shares: int) -> LakePath | None:
+def compute_share(
+    lake: Warehouse, question: PartialQuery, into: LakePath, *, share: int, shares: int
+) -> LakePath | None:
     """Ask one share of the files, and keep the rows.
 
     Args:
@@ -128,7 +130,7 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
         files = _files(lake, question)
         # Versions first: what is replaced while it is read is told as what it no longer is.
         found = versions(lake.lake, [name for names in files.values() for name in names])
-        own = _dealt(found, shares)[share - 1]
+        own = _assign_files(found, shares)[share - 1]
         if not own and share > 1:  # the first is there in any case: a folder without files would be a slip
             return None
         about = _about(lake, question, {name: found[name] for name in sorted(own)})
@@ -136,7 +138,7 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
         window = {"since": midnight(question.since), "until": midnight(question.until)}
         return _ask(lake, question, chosen, {**question.values, **window}), about
 
-    answer = lake.asked(ask)
+    answer = lake.ask(ask)
     if answer is None:
         return None
     rows, about = answer
@@ -149,7 +151,7 @@ def gather(lake: Warehouse, question: Question, into: LakePath, *, share: int, s
     return target
 
 
-class Partials:
+class PartialResults:
     """Parts that were gathered into a folder, for the warehouse that renders a report.
 
     Args:
@@ -164,7 +166,7 @@ class Partials:
         """There is no part in it."""
         return next(iter(self._folder.glob(f"*{_SUFFIX}")), None) is None
 
-    def gathered(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
+    def partial(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
         """Rows of a query's first half: those that are here and fit the lake, and of all other files as they are.
 
         Args:
@@ -182,8 +184,8 @@ class Partials:
             return None
         (first, next_first), (last, next_last) = _days_around(since), _days_around(until)
         others = {key: value for key, value in values.items() if key not in ("since", "until")}
-        whole = Question(name, next_first, last, others)
-        files = _files(lake, Question(name, first, next_last, others))
+        whole = PartialQuery(name, next_first, last, others)
+        files = _files(lake, PartialQuery(name, first, next_last, others))
         now = _about(lake, whole, versions(lake.lake, [one for names in files.values() for one in names]))
         parts: list[pa.Table] = []
         covered: set[str] = set()
@@ -200,12 +202,12 @@ class Partials:
         rest = {table: [one for one in names if _within(lake, one) not in covered] for table, names in files.items()}
         if any(rest.values()):
             parts.append(_ask(lake, whole, rest, values).replace_schema_metadata())
-        if len(files) == 1 and _is_torn(parts):
+        if len(files) == 1 and _splits_a_partition(parts):
             return None
         return pa.concat_tables(parts)
 
 
-def _files(lake: Warehouse, question: Question) -> Files:
+def _files(lake: Warehouse, question: PartialQuery) -> Files:
     return {
         table: [name for name in lake.files[table] if question.holds(name)]
         for table in _TABLES
@@ -213,21 +215,21 @@ def _files(lake: Warehouse, question: Question) -> Files:
     }
 
 
-def _about(lake: Warehouse, question: Question, of_files: Mapping[str, Version]) -> _About:
+def _about(lake: Warehouse, question: PartialQuery, of_files: Mapping[str, Version]) -> _About:
     programs = (
         versions(lake.lake, [*lake.files["definitions"], *lake.files["program_history"]])
         if question.reads("definitions")
         else {}
     )
     texts = [{_within(lake, name): version.text for name, version in of.items()} for of in (of_files, programs)]
-    return _About(None if lake.in_sight is None else list(lake.in_sight), *texts)
+    return _About(None if lake.visible_realms is None else list(lake.visible_realms), *texts)
 
 
 def _within(lake: Warehouse, name: str) -> str:
     return name.removeprefix(f"{lake.lake.root}/")
 
 
-def _dealt(files: Mapping[str, Version], shares: int) -> list[set[str]]:
+def _assign_files(files: Mapping[str, Version], shares: int) -> list[set[str]]:
     """The largest first, each to whoever has least: the longest share is then at most a third longer than it must be.
 
     Graham, *Bounds on Multiprocessing Timing Anomalies*, SIAM J. Appl. Math. 17 (1969).
@@ -241,7 +243,7 @@ def _dealt(files: Mapping[str, Version], shares: int) -> list[set[str]]:
     return dealt
 
 
-def _ask(lake: Warehouse, question: Question, files: Files, values: Mapping[str, Any]) -> pa.Table:
+def _ask(lake: Warehouse, question: PartialQuery, files: Files, values: Mapping[str, Any]) -> pa.Table:
     """The first half's rows of some files."""
     wanted = {key: values[key] for key in sql.parameters(question.statement)}
     with lake_files.only(lake.connection, files, lake.files):
@@ -262,7 +264,7 @@ def _days_around(moment: datetime) -> tuple[date, date]:
     return day, day if utc == midnight(day) or day == date.max else day + ONE_DAY
 
 
-def _fitting(path: LakePath, question: Question, now: _About, shape: pa.Schema) -> tuple[set[str], pa.Table | None]:
+def _fitting(path: LakePath, question: PartialQuery, now: _About, shape: pa.Schema) -> tuple[set[str], pa.Table | None]:
     """The question's files of a part, and its rows; none when it does not fit, or cannot be read: the report then asks itself."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -279,13 +281,13 @@ def _fitting(path: LakePath, question: Question, now: _About, shape: pa.Schema) 
         return set(), None
 
 
-def _of_days(rows: pa.Table, question: Question) -> pa.Table:
+def _of_days(rows: pa.Table, question: PartialQuery) -> pa.Table:
     import pyarrow.compute as pc
 
     return rows.filter((pc.field("day") >= question.since) & (pc.field("day") < question.until))
 
 
-def _is_torn(parts: list[pa.Table]) -> bool:
+def _splits_a_partition(parts: list[pa.Table]) -> bool:
     """A tenant's day has rows in several parts, as when somebody moved a file: its quantiles were taken of some of its runs."""
     import pyarrow as pa
 

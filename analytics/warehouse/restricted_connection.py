@@ -1,7 +1,7 @@
 """A DuckDB connection that can read a lake's tables and nothing else: not the disk, not the network, and no other setting.
 
 DuckDB resolves links and ``..`` before it compares a path with the allowed folders, so a link that leads out of them is refused.
-What SQL may still do is write within these folders; who lets others type SQL takes one reading statement only, see ``reads_only``.
+What SQL may still do is write within these folders; who lets others type SQL takes one reading statement, see ``is_read_only``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_WORDS = 40  # of an EXPLAIN before the statement: options
 
 
-def connect(folders: Iterable[LakePath]) -> duckdb.DuckDBPyConnection:
+def connect_restricted(folders: Iterable[LakePath]) -> duckdb.DuckDBPyConnection:
     """A connection of its own, in memory, locked.
 
     Results that do not fit into memory wait in a private folder below the system's one for temporary files (``TMPDIR``), which
@@ -63,7 +63,7 @@ def connect(folders: Iterable[LakePath]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def reads_only(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
+def is_read_only(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
     """The text is one statement that reads; an EXPLAIN of one, too (EXPLAIN ANALYZE does what it explains).
 
     Raises:

@@ -58,7 +58,7 @@ def finish(connection: duckdb.DuckDBPyConnection, gathered: pa.Table) -> pa.Tabl
         _version(row) for row in rows if row["entry_count"] and row["position"] is None and row["rule_id"] is not None
     }
     told = [
-        _told(row, _version(row) in foreign, proven.get(_version(row), {}).get(row["position"]))
+        _sentence(row, _version(row) in foreign, proven.get(_version(row), {}).get(row["position"]))
         | {"weekdays": looks.weekdays(row["weekday_mask"])}
         for row in rows
     ]
@@ -99,7 +99,7 @@ def proofs_of(text: str) -> Mapping[int, Proof]:
         return {}
 
 
-def _told(row: Mapping[str, Any], is_foreign: bool, proof: Proof | None) -> dict[str, Any]:
+def _sentence(row: Mapping[str, Any], is_foreign: bool, proof: Proof | None) -> dict[str, Any]:
     entries, matches = row["entry_count"], row["match_count"]
     ok, cut, most = row["ok_logged_count"], row["cut_logged_count"], row["most_weight"]
     is_default = row["type"] != "rule"
@@ -123,7 +123,7 @@ def _told(row: Mapping[str, Any], is_foreign: bool, proof: Proof | None) -> dict
     if hidden > looks.MOST_HIDDEN * sure:
         return _row(sure, looks.CUT, "too much lies behind the cut")
     known = looks.effective(sure, None if row["weightless_count"] else weight, most)
-    rest = looks.at_most(hidden, known + hidden)
+    rest = looks.share_at_most(hidden, known + hidden)
     runs = looks.runs_at_most(rest, weight + hidden * most, most) if known else math.inf
     verdict = looks.ALL_SEEN if matches else looks.NOT_SEEN
     why = _why(row, reached, sure)

@@ -161,7 +161,9 @@ def finish_hours(gathered: pa.Table) -> pa.Table:
         # Rows of unknown weight make a lower bound of the others; what was not drawn plays no part, as a row is here.
         rate = 0.0 if len(known) < sampled else DEFAULT_SAMPLE_RATE
         runs = estimators.runs(sampled, float(known.sum()), float((known**2).sum()), len(y) - sampled, rate)
-        rows.append({"logged_count": len(y), **_told(dict(zip(names, (runs, estimators.mean(y, w)), strict=True)))})
+        rows.append(
+            {"logged_count": len(y), **_with_estimates(dict(zip(names, (runs, estimators.mean(y, w)), strict=True)))}
+        )
     found = pa.Table.from_pylist(rows, pa.schema([("logged_count", pa.int64()), *_fields(names)]))
     for name in found.column_names:
         plain = plain.append_column(name, found[name])
@@ -178,7 +180,7 @@ def _fields(names: Iterable[str]) -> list[tuple[str, Any]]:
     return fields
 
 
-def _told(found: Mapping[str, Estimate]) -> dict[str, Any]:
+def _with_estimates(found: Mapping[str, Estimate]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, estimate in found.items():
         plain = estimate.to_dict()
@@ -238,7 +240,7 @@ def _row(parts: list[_Part], rate: float) -> dict[str, Any]:
         "logged_count": logged,
         "failed_count": failed,
         "points_set_aside_count": sum(part.logged_count - len(part.points) for part in ok),
-        **_told(dict(zip(ESTIMATES, found, strict=True))),
+        **_with_estimates(dict(zip(ESTIMATES, found, strict=True))),
     }
 
 

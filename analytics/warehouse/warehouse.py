@@ -35,7 +35,7 @@ from analytics.warehouse import (
 from analytics.warehouse.answer import answer
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.checks import CheckResult
-from analytics.warehouse.damage import Damaged
+from analytics.warehouse.damage import DamagedFile
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,10 +47,10 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Gatherer(Protocol):
+class QueryEngine(Protocol):
     """Who asks the first half of a query in two halves elsewhere."""
 
-    def gathered(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
+    def partial(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
         """The rows; ``None`` where DuckDB shall ask the whole query itself."""
 
 
@@ -70,10 +70,10 @@ class Warehouse:
         lake: The files.
         realms: Only these tenants: every view then holds nothing else. All when not given.
         whole_days: Days of many small partitions may be read from their day files, which hold the same.
-        counted_weights: See ``reweighed``.
-        left_out_versions: See ``without``.
+        counted_weights: See ``with_weights``.
+        left_out_versions: See ``excluding``.
         writes_into: Folders besides the lake's that the package's own statements write to.
-        gatherer: Who else may be asked.
+        engine: Answers the first half of queries in two halves; DuckDB where it is not given.
         left_out_files: See ``sound``.
 
     Raises:
@@ -90,18 +90,20 @@ class Warehouse:
         counted_weights: pa.Table | None = None,
         writes_into: Sequence[Path] = (),
         left_out_versions: pa.Table | None = None,
-        gatherer: Gatherer | None = None,
+        engine: QueryEngine | None = None,
         left_out_files: frozenset[str] = frozenset(),
     ) -> None:
         lake_files.check(lake, realms)
         self.lake = lake
-        self.gatherer = gatherer
+        self.engine = engine
         self.files: dict[str, list[str]] = {}
         self._lost: dict[date | None, tuple[DayRecord, list[Loss]]] = {}
-        self.in_sight = None if realms is None else tuple(realms)
+        self.visible_realms = None if realms is None else tuple(realms)
         self._whole_days, self._writes_into, self._left_out_files = whole_days, tuple(writes_into), left_out_files
         self.counted_weights, self.left_out_versions = counted_weights, left_out_versions
-        self.connection = restricted_connection.connect([*lake_files.folders(lake, self.in_sight), *writes_into])
+        self.connection = restricted_connection.connect_restricted(
+            [*lake_files.folders(lake, self.visible_realms), *writes_into]
+        )
         self._whole(self.refresh)
 
     # ---- asking ----------------------------------------------------------------------------------------------------
@@ -124,12 +126,12 @@ class Warehouse:
         import duckdb
 
         try:
-            if not restricted_connection.reads_only(self.connection, query):
+            if not restricted_connection.is_read_only(self.connection, query):
                 raise QueryError(
                     "DuckDB: only one statement, and one that only reads, is allowed",
                     hint=f"views to read: {', '.join(VIEWS)}",
                 )
-            return answer(self.asked(lambda: self.connection.sql(query, params=parameters or None)), self.asked)
+            return answer(self.ask(lambda: self.connection.sql(query, params=parameters or None)), self.ask)
         except (duckdb.Error, ValueError) as error:
             raise errors.of_statement(error, query, VIEWS, lambda view: list(self.describe(view)["column"])) from error
 
@@ -159,7 +161,7 @@ class Warehouse:
         values = {key: parameters.get(key) for key in errors.check_parameters(name, parameters)}
         began = time.perf_counter()
         try:
-            answer = self.asked(lambda: fetch(self._named(name, values)))
+            answer = self.ask(lambda: fetch(self._named(name, values)))
             _log.debug("the query %s took %.3f s", name, time.perf_counter() - began)
             return answer
         except duckdb.Error as error:
@@ -179,7 +181,7 @@ class Warehouse:
         import duckdb
 
         try:
-            return answer(self.asked(lambda: self._named(name, values)), self.asked)
+            return answer(self.ask(lambda: self._named(name, values)), self.ask)
         except duckdb.Error as error:
             raise errors.of_query(error, name) from error
 
@@ -189,11 +191,7 @@ class Warehouse:
         def plain() -> duckdb.DuckDBPyRelation:
             if estimated := _ESTIMATED.get(name):
                 return self.connection.from_arrow(estimated(self.connection, text, values))
-            if (
-                self.gatherer
-                and sql.gathered(text)
-                and (rows := self.gatherer.gathered(self, name, values)) is not None
-            ):
+            if self.engine and sql.gathered(text) and (rows := self.engine.partial(self, name, values)) is not None:
                 return self._merged(sql.merging(text), rows, values)
             return self.connection.sql(text, params=dict(values) or None)
 
@@ -227,26 +225,26 @@ class Warehouse:
         Args:
             key: Of the lake's pseudonyms: erased people are recognised by it in files that were put back.
         """
-        if self.in_sight is None and self._whole_days and any(day_files.everywhere(self.lake)):
+        if self.visible_realms is None and self._whole_days and any(day_files.everywhere(self.lake)):
             exact, quick = Warehouse(self.lake, whole_days=False), Warehouse(self.lake)
             return checks.run(exact.connection, self.lake, quick=quick.connection, key=key, told=exact.damage_behind)
-        return checks.run(self.connection, self.lake, self.in_sight, key=key, told=self.damage_behind)
+        return checks.run(self.connection, self.lake, self.visible_realms, key=key, told=self.damage_behind)
 
     def damage_behind(self, error: duckdb.Error) -> str:
         """What kept DuckDB from reading, in words: the file where one is damaged, else what it said."""
-        return str(damage.behind(error, self.connection, self.lake, self.files) or error)
+        return str(damage.files_behind(error, self.connection, self.lake, self.files) or error)
 
     # ---- what is here ----------------------------------------------------------------------------------------------
 
     @property
     def realms(self) -> list[str | None]:
         """The tenants in sight; ``None`` is the NULL realm."""
-        return list(self.in_sight) if self.in_sight is not None else self.lake.realms()
+        return list(self.visible_realms) if self.visible_realms is not None else self.lake.realms()
 
     @property
     def is_scoped(self) -> bool:
         """Only chosen tenants are in sight."""
-        return self.in_sight is not None
+        return self.visible_realms is not None
 
     @property
     def is_changed(self) -> bool:
@@ -270,13 +268,13 @@ class Warehouse:
                 continue
             known = self._lost.get(record.day)
             if known is None or known[0] is not record:  # looked at once, as long as the ledger says the same
-                known = self._lost[record.day] = record, losses.of_days(self.lake, [record], self.in_sight)
+                known = self._lost[record.day] = record, losses.of_days(self.lake, [record], self.visible_realms)
             found += known[1]
         return found
 
     def lost_programs(self) -> list[str]:
         """Files of programs, of the tenants in sight, that should be there and are not."""
-        return program_history.lost(self.lake, self.in_sight)
+        return program_history.lost(self.lake, self.visible_realms)
 
     def refresh(self) -> None:
         """Look at the lake's files again, after an extraction."""
@@ -284,15 +282,15 @@ class Warehouse:
         self._lost = {}
         self.lake.look_again()
         records = self.records()
-        found = lake_files.tables(self.lake, records, self.in_sight, whole_days=self._whole_days)
+        found = lake_files.tables(self.lake, records, self.visible_realms, whole_days=self._whole_days)
         self.files = {table: [name for name in of if name not in self._left_out_files] for table, of in found.items()}
-        lake_files.open_tables(connection, self.files, self.in_sight)
+        lake_files.open_tables(connection, self.files, self.visible_realms)
         if self.left_out_versions is not None:
             connection.register("left_out_versions", self.left_out_versions)
             for table in ("executions", "node_days"):
                 connection.execute(sql.text("people", f"shared_{table}"))
         connection.register("error_codes", error_codes.table())
-        connection.register("ledger_rows", ledger.table(records, self.in_sight))
+        connection.register("ledger_rows", ledger.table(records, self.visible_realms))
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
             catalog.make(connection, view)
@@ -303,7 +301,7 @@ class Warehouse:
             connection.execute(f"set variable {table}_files = $1", [names])
         _log.debug("the lake is open: %d files of %d days", sum(map(len, self.files.values())), len(records))
 
-    def reweighed(self, weights: pa.Table) -> Self:
+    def with_weights(self, weights: pa.Table) -> Self:
         """The same lake, whose view executions, and what builds on it, weighs drawn rows by the engine's counters.
 
         node_days stays as it is: it was summed up with the weights of the extraction.
@@ -313,7 +311,7 @@ class Warehouse:
         """
         return self._with(counted_weights=weights)
 
-    def without(self, versions: pa.Table) -> Self:
+    def excluding(self, versions: pa.Table) -> Self:
         """The same lake without some versions: none of their runs, entries and rollups is in any view.
 
         Args:
@@ -325,14 +323,14 @@ class Warehouse:
         """The same lake with only these tenants in sight."""
         return self._with(realms=realms)
 
-    def asking(self, gatherer: Gatherer) -> Self:
+    def with_engine(self, engine: QueryEngine) -> Self:
         """The same lake with somebody else to ask."""
-        return self._with(gatherer=gatherer)
+        return self._with(engine=engine)
 
-    def sound(self) -> tuple[Self, list[Damaged]]:
+    def sound(self) -> tuple[Self, list[DamagedFile]]:
         """The same lake without those files of its runs that cannot be read, and which these are: it does not hold all then."""
         every = self._with(whole_days=False)
-        found = damage.look(self.lake, {"executions": every.files["executions"]})
+        found = damage.find(self.lake, {"executions": every.files["executions"]})
         return every.without_files(frozenset(f"{self.lake.root}/{one.name}" for one in found)), found
 
     def without_files(self, names: frozenset[str]) -> Self:
@@ -341,27 +339,27 @@ class Warehouse:
 
     def _with(self, **other: Any) -> Self:
         same = {
-            "realms": self.in_sight,
+            "realms": self.visible_realms,
             "whole_days": self._whole_days,
             "counted_weights": self.counted_weights,
             "left_out_versions": self.left_out_versions,
-            "gatherer": self.gatherer,
+            "engine": self.engine,
             "writes_into": self._writes_into,
             "left_out_files": self._left_out_files,
         }
         return type(self)(self.lake, **{**same, **other})
 
-    def asked(self, ask: Callable[[], T]) -> T:
-        """What a question of the package's own finds; asked again where a file was replaced in between.
+    def ask(self, question: Callable[[], T]) -> T:
+        """The answer to a question of the package's own; asked again where a file was replaced in between.
 
         Args:
-            ask: The question, from the beginning.
+            question: From its beginning.
 
         Raises:
             DamagedFileError: A file cannot be read.
             duckdb.Error: The statement is at fault.
         """
-        return self._whole(lambda: lake_files.asked(ask, self.refresh, self.lake.refused))
+        return self._whole(lambda: lake_files.retry_on_replaced_file(question, self.refresh, self.lake.refused))
 
     def _whole(self, read: Callable[[], T]) -> T:
         import duckdb
@@ -369,7 +367,7 @@ class Warehouse:
         try:
             return read()
         except duckdb.Error as error:
-            if damaged := damage.behind(error, self.connection, self.lake, self.files):
+            if damaged := damage.files_behind(error, self.connection, self.lake, self.files):
                 raise damaged from error
             raise
 
@@ -380,7 +378,7 @@ class Warehouse:
             info.row_count
             for record in records
             for info in record.partitions.values()
-            if self.in_sight is None or info.partition.realm in self.in_sight
+            if self.visible_realms is None or info.partition.realm in self.visible_realms
         )
         span = f"{min(days)} to {max(days)}" if days else "no days yet"
         missing = sum(not record.is_complete for record in records if record.day)

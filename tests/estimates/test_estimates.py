@@ -231,14 +231,14 @@ def test_at_a_rate_of_almost_one_the_value_is_in_its_interval():
 )
 def test_where_all_runs_are_logged_the_process_fails_as_clopper_and_pearson_say(failed, of, low, high):
     ok = of - failed
-    found = estimators.failure_rate(failed, estimators.runs(ok, ok, ok, kept=failed, rate=1.0), future=True)
+    found = estimators.failure_rate(failed, estimators.runs(ok, ok, ok, kept=failed, rate=1.0), process=True)
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
 
 
 def test_the_process_fails_as_often_as_makes_its_part_of_the_log_likely():
     failed, drawn, rate = 8, 90, 0.05
     found = estimators.failure_rate(
-        failed, estimators.runs(drawn, drawn / rate, drawn / rate**2, kept=failed), future=True
+        failed, estimators.runs(drawn, drawn / rate, drawn / rate**2, kept=failed), process=True
     )
     logged = [p / (p + (1 - p) * rate) for p in (found.low, found.high)]  # of the logged rows, one in how many failed
     assert stats.binom.sf(failed - 1, failed + drawn, logged[0]) == pytest.approx(0.025)
@@ -248,12 +248,12 @@ def test_the_process_fails_as_often_as_makes_its_part_of_the_log_likely():
 
 def test_where_only_failures_were_logged_the_process_may_still_have_ok_runs():
     # 0.025 ** (1/501) = 0.9927 of the logged rows, and of the runs 0.9927·p / (1 − 0.9927 + 0.9927·p) with p = 0.05
-    found = estimators.failure_rate(500, estimators.runs(0, 0.0, 0.0, kept=500), future=True)
+    found = estimators.failure_rate(500, estimators.runs(0, 0.0, 0.0, kept=500), process=True)
     assert found.low == pytest.approx(0.870, abs=0.002)
     assert found.high == 1.0
-    every = estimators.failure_rate(500, estimators.runs(0, 0.0, 0.0, kept=500, rate=1.0), future=True)
+    every = estimators.failure_rate(500, estimators.runs(0, 0.0, 0.0, kept=500, rate=1.0), process=True)
     assert every.low == pytest.approx(0.025 ** (1 / 500), rel=1e-3)
-    assert estimators.failure_rate(500, estimators.runs(0, 0.0, 0.0, kept=500, rate=0.0), future=True).low == 0.0
+    assert estimators.failure_rate(500, estimators.runs(0, 0.0, 0.0, kept=500, rate=0.0), process=True).low == 0.0
 
 
 @pytest.mark.parametrize(("runs", "failing"), [(500, 0.95), (500, 0.98), (2_000, 0.99)])
@@ -264,7 +264,7 @@ def test_the_interval_of_a_process_that_nearly_always_fails_covers_it(runs, fail
         failed = int(random.binomial(runs, failing))
         drawn = int(random.binomial(runs - failed, 0.05))
         logged = estimators.runs(drawn, drawn * 20.0, drawn * 400.0, kept=failed)
-        found = estimators.failure_rate(failed, logged, future=True)
+        found = estimators.failure_rate(failed, logged, process=True)
         hits += found.low <= failing <= found.high
     assert hits >= 0.93 * 400
 
@@ -272,7 +272,7 @@ def test_the_interval_of_a_process_that_nearly_always_fails_covers_it(runs, fail
 def test_no_failure_among_few_runs_is_not_good_to_know():
     def none_of(drawn):
         runs = estimators.runs(drawn, drawn * 20.0, drawn * 400.0)
-        return estimators.failure_rate(0, runs, future=True)
+        return estimators.failure_rate(0, runs, process=True)
 
     assert [none_of(drawn).grade for drawn in (3, 40, 400)] == ["too few", "rough", "good"]
     assert none_of(400).value == 0.0
@@ -352,7 +352,7 @@ def test_the_interval_of_a_share_covers_it_where_failures_are_many(kept, ok, sha
 
 def test_of_symmetric_rows_the_interval_is_students():
     values = np.linspace(-5.0, 9.0, 81)
-    found = estimators.mean(values, np.full(81, 20.0), future=True)
+    found = estimators.mean(values, np.full(81, 20.0), process=True)
     expected = stats.t.interval(0.95, 80, loc=values.mean(), scale=stats.sem(values))
     assert (found.low, found.high) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
 
@@ -379,24 +379,24 @@ def test_satterthwaite_gives_two_thirds_of_the_rows_to_normal_ones_and_few_to_he
     normal = stats.norm.ppf((np.arange(3_000) + 0.5) / 3_000)
     one_large = np.concatenate([np.zeros(299), [1_000.0]])
     # kurtosis 3: 2n/(3 − 1) without, 2n/3 with the variance known to be that of squares about a known mean
-    assert of_mean(normal, np.full(3_000, 1e6), future=True).freedom == pytest.approx(2_000, rel=0.01)
-    assert of_mean(one_large, np.full(300, 20.0), future=True).freedom == pytest.approx(2, rel=0.02)
+    assert of_mean(normal, np.full(3_000, 1e6), process=True).freedom == pytest.approx(2_000, rel=0.01)
+    assert of_mean(one_large, np.full(300, 20.0), process=True).freedom == pytest.approx(2, rel=0.02)
     two_points = np.array([-1.0, 1.0] * 50)
-    assert of_mean(two_points, np.full(100, 20.0), future=True).freedom == 99
+    assert of_mean(two_points, np.full(100, 20.0), process=True).freedom == 99
 
 
 def test_the_skew_correction_is_a_third_of_the_skewness_over_the_root_of_the_rows():
     values = stats.expon.ppf((np.arange(400) + 0.5) / 400)
-    found = of_mean(values, np.full(400, 1e9), future=True)
+    found = of_mean(values, np.full(400, 1e9), process=True)
     assert found.skew == pytest.approx(stats.skew(values) / (3 * math.sqrt(400)), rel=0.01)
 
 
 def test_a_total_has_the_variance_of_horvitz_and_thompson():
     # values 1 … 9, weight 5: Var = Σ w(w − 1)y² = 20·285
-    found = of_total(np.arange(1.0, 10.0), np.full(9, 5.0), future=False)
+    found = of_total(np.arange(1.0, 10.0), np.full(9, 5.0), process=False)
     assert (found.value, found.variance) == (225.0, 5_700.0)
     # a run of the period in which all were logged adds its points and no doubt
-    more = of_total(np.append(np.arange(1.0, 10.0), 1e6), [5.0] * 9 + [1.0], future=False)
+    more = of_total(np.append(np.arange(1.0, 10.0), 1e6), [5.0] * 9 + [1.0], process=False)
     assert (more.value, more.variance) == (1_000_225.0, 5_700.0)
 
 
@@ -405,7 +405,7 @@ def test_rows_of_which_few_stand_for_most_are_too_few():
     values, weights = random.exponential(10, 120), np.array([100.0] * 4 + [5.0] * 116)
     # Kish: (400 + 580)² / (40,000 + 2,900) = 22 rows
     assert estimators.mean(values, weights).grade == estimators.total(values, weights).grade == "too few"
-    assert of_mean(values, weights, future=False).drawn_alike == pytest.approx(22.4, abs=0.1)
+    assert of_mean(values, weights, process=False).drawn_alike == pytest.approx(22.4, abs=0.1)
 
 
 def test_the_mean_of_rates_that_changed_covers_the_truth_where_it_is_graded():
@@ -438,19 +438,19 @@ def test_rows_that_are_all_alike_allow_for_one_that_was_not_drawn_of_300_times_a
     assert [found(rows).grade for rows in (299, 1_082, 1_083, 3_607, 3_608)] == grades
     assert [math.isfinite(found(rows).low) for rows in (299, 1_082, 1_083)] == [False, False, True]
     # a comparison asks for the amount, which they give
-    assert [found(rows, future=True).grade for rows in (59, 60, 99, 100)] == ["too few", "rough", "rough", "good"]
+    assert [found(rows, process=True).grade for rows in (59, 60, 99, 100)] == ["too few", "rough", "rough", "good"]
     # nothing is not known to be nothing: what a run may come to has no size
     assert [found(rows, value=0.0).grade for rows in (300, 30_000)] == ["too few", "too few"]
 
 
-@pytest.mark.parametrize(("future", "unseen"), [(False, 71.918 / 4_000), (True, 1 - 0.025 ** (1 / 200))])
-def test_where_the_ends_are_known_as_many_runs_as_no_row_tells_of_may_lie_there(future, unseen):
+@pytest.mark.parametrize(("process", "unseen"), [(False, 71.918 / 4_000), (True, 1 - 0.025 ** (1 / 200))])
+def test_where_the_ends_are_known_as_many_runs_as_no_row_tells_of_may_lie_there(process, unseen):
     y, w = np.full(200, 10.0), np.full(200, 20.0)
-    mean = estimators.mean(y, w, ends=(4.0, 60.0), future=future)
+    mean = estimators.mean(y, w, ends=(4.0, 60.0), process=process)
     assert [mean.low, mean.high] == pytest.approx([10 - 6 * unseen, 10 + 50 * unseen], rel=1e-4)
     uneven = np.tile([9.0, 11.0], 100)
-    plain = estimators.mean(uneven, w, future=future)
-    known = estimators.mean(uneven, w, ends=(9.0, 60.0), future=future)
+    plain = estimators.mean(uneven, w, process=process)
+    known = estimators.mean(uneven, w, ends=(9.0, 60.0), process=process)
     assert known.high - 10 == pytest.approx(math.hypot(plain.high - 10, 50 * unseen), rel=1e-4)
     assert estimators.total(y, np.ones(200), ends=(0.0, 99.0)).high == 2_000  # every run is in the log
 
@@ -471,7 +471,7 @@ def test_few_rows_are_too_few_however_narrow_and_wide_intervals_however_many():
     [(10, 0.5, 2, 9), (20, 0.5, 6, 15), (100, 0.5, 40, 61)],
 )
 def test_a_median_lies_between_the_ranks_in_print(n, q, low, high):
-    found = estimators.quantile(np.arange(1.0, n + 1), np.full(n, 20.0), q, future=True)
+    found = estimators.quantile(np.arange(1.0, n + 1), np.full(n, 20.0), q, process=True)
     assert (found.low, found.high) == (low, high)
 
 
@@ -479,7 +479,7 @@ def test_a_median_lies_between_the_ranks_in_print(n, q, low, high):
 @pytest.mark.parametrize("q", [0.05, 0.5, 0.95, 0.99])
 def test_ranks_of_a_quantile_are_the_narrowest_whose_binomial_tails_are_a_fortieth(q, weight):
     for n in (120, 333, 1_000):
-        found = estimators.quantile(np.arange(1.0, n + 1), np.full(n, weight), q, future=True)
+        found = estimators.quantile(np.arange(1.0, n + 1), np.full(n, weight), q, process=True)
         assert found.effective_count == pytest.approx(n)
         below = stats.binom(n, q)
         if math.isfinite(found.low):  # P(the row at this rank lies above the quantile)
@@ -550,11 +550,11 @@ ROWS = st.lists(st.tuples(POINTS, WEIGHTS), min_size=1, max_size=150)
 FUTURE = st.booleans()
 ODD = st.sampled_from([math.nan, math.inf, -math.inf, None])
 ESTIMATORS = (
-    lambda y, w, future: estimators.mean(y, w, future=future),
-    lambda y, w, future: estimators.total(y, w, future=future),
-    lambda y, w, future: estimators.quantile(y, w, 0.5, future=future),
-    lambda y, w, future: estimators.quantile(y, w, 0.99, future=future),
-    lambda y, w, future: estimators.share_of_runs(np.array(y, dtype=float) > 0, w, future=future),
+    lambda y, w, process: estimators.mean(y, w, process=process),
+    lambda y, w, process: estimators.total(y, w, process=process),
+    lambda y, w, process: estimators.quantile(y, w, 0.5, process=process),
+    lambda y, w, process: estimators.quantile(y, w, 0.99, process=process),
+    lambda y, w, process: estimators.share_of_runs(np.array(y, dtype=float) > 0, w, process=process),
 )
 few = settings(max_examples=60, deadline=None)
 
@@ -574,10 +574,10 @@ def same(one, other, factor=1.0):
 
 @few
 @given(ROWS, FUTURE, st.randoms(use_true_random=False))
-def test_the_order_of_rows_makes_no_difference(rows, future, random):
+def test_the_order_of_rows_makes_no_difference(rows, process, random):
     shuffled = random.sample(rows, len(rows))
     for estimator in ESTIMATORS:
-        same(estimator(*split(rows), future), estimator(*split(shuffled), future))
+        same(estimator(*split(rows), process), estimator(*split(shuffled), process))
 
 
 def test_the_order_of_rows_of_one_value_and_several_weights_makes_no_difference():
@@ -590,27 +590,27 @@ def test_the_order_of_rows_of_one_value_and_several_weights_makes_no_difference(
 
 @few
 @given(ROWS, FUTURE, st.sampled_from([0.001, 0.5, 3.0, 1e9]))
-def test_points_in_another_unit_scale_mean_total_and_quantiles(rows, future, factor):
+def test_points_in_another_unit_scale_mean_total_and_quantiles(rows, process, factor):
     y, w = split(rows)
     for estimator in ESTIMATORS[:4]:
-        same(estimator(y, w, future), estimator(y * factor, w, future), factor)
+        same(estimator(y, w, process), estimator(y * factor, w, process), factor)
 
 
 @few
 @given(ROWS, FUTURE)
-def test_losses_mirror_gains(rows, future):
+def test_losses_mirror_gains(rows, process):
     y, w = split(rows)
     for estimator in ESTIMATORS[:2]:
-        gains, losses = estimator(y, w, future), estimator(-y, w, future)
+        gains, losses = estimator(y, w, process), estimator(-y, w, process)
         np.testing.assert_allclose([-losses.value, -losses.high, -losses.low], ends(gains), rtol=1e-6, atol=1e-6)
         assert losses.grade == gains.grade
 
 
 @few
 @given(ROWS, FUTURE)
-def test_the_value_lies_in_its_interval_and_what_is_graded_has_one(rows, future):
+def test_the_value_lies_in_its_interval_and_what_is_graded_has_one(rows, process):
     for estimator in ESTIMATORS:
-        found = estimator(*split(rows), future)
+        found = estimator(*split(rows), process)
         assert not found.low > found.value
         assert not found.value > found.high
         assert found.logged_count == len(rows)
@@ -633,20 +633,20 @@ def test_where_every_run_is_logged_everything_is_counted(rows):
 
 @few
 @given(ROWS, st.lists(st.tuples(ODD, WEIGHTS), max_size=20), FUTURE)
-def test_points_that_are_no_numbers_change_nothing(rows, odd, future):
+def test_points_that_are_no_numbers_change_nothing(rows, odd, process):
     mixed = [*odd[: len(odd) // 2], *rows, *odd[len(odd) // 2 :]]
     for estimator in ESTIMATORS[:2]:
-        assert estimator(*split(mixed), future) == estimator(*split(rows), future)
+        assert estimator(*split(mixed), process) == estimator(*split(rows), process)
     assert estimators.mean([y for y, _ in odd], [w for _, w in odd]) == estimators.NOTHING
 
 
 @few
 @given(ROWS, st.lists(POINTS, max_size=20), FUTURE)
-def test_rows_of_unknown_weight_are_dropped(rows, unknown, future):
+def test_rows_of_unknown_weight_are_dropped(rows, unknown, process):
     (y, w), extra = split(rows), np.array(unknown, dtype=float)
     for estimator in ESTIMATORS:
-        found = estimator(np.append(y, extra), np.append(w, np.full(len(extra), math.nan)), future)
-        assert found == estimator(y, w, future)
+        found = estimator(np.append(y, extra), np.append(w, np.full(len(extra), math.nan)), process)
+        assert found == estimator(y, w, process)
 
 
 @few
@@ -660,11 +660,11 @@ def test_failures_widen_no_interval_of_runs(drawn, failed, weight):
 
 @few
 @given(st.integers(0, 300), st.integers(0, 300), st.sampled_from([0.0, 0.01, 0.05, 0.5, 0.99, 1.0]), FUTURE)
-def test_a_failure_rate_is_a_share_within_its_interval(drawn, failed, rate, future):
+def test_a_failure_rate_is_a_share_within_its_interval(drawn, failed, rate, process):
     drawn = drawn if rate else 0
     weight = 1 / rate if rate else 0.0
     found = estimators.failure_rate(
-        failed, estimators.runs(drawn, drawn * weight, drawn * weight**2, failed, rate), future=future
+        failed, estimators.runs(drawn, drawn * weight, drawn * weight**2, failed, rate), process=process
     )
     if drawn + failed == 0:
         assert found == estimators.NOTHING
@@ -673,12 +673,12 @@ def test_a_failure_rate_is_a_share_within_its_interval(drawn, failed, rate, futu
 
 
 @pytest.mark.parametrize("size", [1e300, 1e-300, 1e153, 1e-155])
-@pytest.mark.parametrize("future", [False, True])
-def test_huge_and_tiny_points_are_numbers_like_others(size, future):
+@pytest.mark.parametrize("process", [False, True])
+def test_huge_and_tiny_points_are_numbers_like_others(size, process):
     y = np.array([1.0, 2, 3, -4, 5] * 30) * size
     w = np.full(150, 20.0)
     for estimator in ESTIMATORS[:4]:
-        same(estimator(y / size, w, future), shrunk(estimator(y, w, future), size))
+        same(estimator(y / size, w, process), shrunk(estimator(y, w, process), size))
     ones = estimators.total(np.array([1.0, -1.0]) * size, [1.0, 1.0])
     assert ends(ones) == [0, 0, 0]
 
@@ -691,10 +691,10 @@ def shrunk(found, size):
 
 def test_points_of_every_size_at_once_are_no_trouble():
     y = 10.0 ** np.linspace(-300, 300, 200)
-    for future in (False, True):
+    for process in (False, True):
         for weights in (np.full(200, 20.0), np.where(np.arange(200) < 100, 20.0, 1.0)):
             for estimator in ESTIMATORS:
-                found = estimator(y, weights, future)
+                found = estimator(y, weights, process)
                 assert found.low <= found.value <= found.high
 
 
@@ -828,7 +828,7 @@ def test_a_side_that_is_open_or_unknown_has_no_difference():
 
 
 def test_no_failure_on_either_side_is_no_change_and_not_graded():
-    none = estimators.failure_rate(0, estimators.runs(400, 8_000.0, 160_000.0), future=True)
+    none = estimators.failure_rate(0, estimators.runs(400, 8_000.0, 160_000.0), process=True)
     found = comparisons.between(none, none)
     assert found.change.value == 0
     assert found.change.low < 0 < found.change.high
@@ -925,6 +925,6 @@ def test_a_difference_says_in_words_what_it_is():
 def test_one_run_that_failed_otherwise_does_not_hide_that_all_the_others_fail():
     # 59 of 60 kept rows have the code and no ok row was drawn at rate 0.05: at most 58 ok runs happened (95 %).
     runs = estimators.runs(0, 0.0, 0.0, kept=60, rate=0.05)
-    rate = estimators.failure_rate(59, runs, future=True)
-    alone = estimators.failure_rate(60, runs, future=True)
+    rate = estimators.failure_rate(59, runs, process=True)
+    alone = estimators.failure_rate(60, runs, process=True)
     assert 0.4 < rate.low <= alone.low

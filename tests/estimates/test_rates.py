@@ -25,7 +25,7 @@ from analytics.extraction import day_files
 from analytics.lake import ledger
 from analytics.lake.lake import Lake
 from analytics.model import Partition
-from analytics.operations.doctor.doctor import examine
+from analytics.operations.doctor.doctor import check_all
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -613,7 +613,7 @@ def test_the_doctor_says_the_rates_in_one_line(
 ) -> None:
     rates = Rates(tuple(entries), 0.05, is_default)
     options = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", lake=fresh.root, rates=rates)
-    [found] = [finding for finding in examine(options) if finding.name == "sampling rate"]
+    [found] = [finding for finding in check_all(options) if finding.name == "sampling rate"]
     assert found.level == level
     assert said in found.sentence
     assert "\n" not in found.sentence

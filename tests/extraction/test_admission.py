@@ -16,7 +16,7 @@ from analytics.errors import ConfigurationError
 from analytics.extraction.privacy.policy import DROPPED, FILE, Policy
 from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
 from analytics.lake.lake import Lake
-from analytics.operations.erase import Subject
+from analytics.operations.erase import Person
 from analytics.warehouse.warehouse import Warehouse
 from tests.conftest import Table
 
@@ -211,7 +211,7 @@ def test_a_lake_that_lost_its_memory_of_the_key_asks_its_partitions(
     assert everything_in(fresh) == before
     if configured is None:
         with pytest.raises(ConfigurationError, match="nobody can say which is theirs"):
-            Subject(fresh, "anna-4711", Policy())
+            Person(fresh, "anna-4711", Policy())
     # with the right key a lost file is written again
     (root / FILE).unlink(missing_ok=True)
     result = table.extract(fresh, policy=Policy(KEY))

@@ -373,7 +373,7 @@ def test_partitions_that_are_not_as_the_ledger_tells_are_not_copied(many: Lake, 
     else:
         path.unlink()
     with many.lock(), many.workspace() as workspace:
-        day_files.write(many, [DAY], {}, day_files.Gathering(workspace, []), workspace)
+        day_files.write(many, [DAY], {}, day_files.DayCompactor(workspace, []), workspace)
     assert [file.table for file in found(many)] == ["node_days"]
 
 
@@ -419,13 +419,13 @@ def test_rows_gathered_out_of_order_are_given_up_and_read_again(
     table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[Path | None] = []
-    real = day_files.Gathering.take
+    real = day_files.DayCompactor.take
 
-    def take(self: day_files.Gathering, name: str, infos: Any) -> Path | None:
+    def take(self: day_files.DayCompactor, name: str, infos: Any) -> Path | None:
         taken.append(real(self, name, infos))
         return taken[-1]
 
-    monkeypatch.setattr(day_files.Gathering, "take", take)
+    monkeypatch.setattr(day_files.DayCompactor, "take", take)
     monkeypatch.setattr(day_files, "order", lambda realm: (realm is not None, realm or ""))
     table.execute(MANY_ROWS, [REALMS])
     table.extract(fresh)

@@ -26,8 +26,8 @@ from analytics.demo import Demo
 from analytics.errors import LakeLockedError, UnknownNameError, UsageError, VerificationError
 from analytics.estimates.sampling_rates import Rates, RateStep
 from analytics.extraction.encode import partition_files
-from analytics.extraction.encode.coded_rows import Run
-from analytics.extraction.encode.copy_decoder import Decoder
+from analytics.extraction.encode.coded_rows import CodedChunk
+from analytics.extraction.encode.copy_decoder import CopyDecoder
 from analytics.extraction.encode.dictionaries import Dictionary
 from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
@@ -569,14 +569,14 @@ def test_rows_lost_between_the_stream_and_the_file_are_noticed(
 ) -> None:
     table.insert()
     table.insert()
-    real = Decoder._numbered
+    real = CopyDecoder._numbered
 
-    def losing(self: Decoder, first: int) -> Any:
+    def losing(self: CopyDecoder, first: int) -> Any:
         numbers = real(self, first)
         numbers[0] = -1  # as if the row were of no planned partition
         return numbers
 
-    monkeypatch.setattr(Decoder, "_numbered", losing)
+    monkeypatch.setattr(CopyDecoder, "_numbered", losing)
     with pytest.raises(VerificationError):
         table.extract(fresh)
     assert tables(fresh) == set()
@@ -651,9 +651,9 @@ def test_many_runs_on_disk_of_many_dictionaries_give_the_same_lake_as_one_in_mem
 ) -> None:
     spilled: list[Path] = []
     dictionaries: list[Dictionary] = []
-    real_spill, real_init = Run.spill, Dictionary.__init__
+    real_spill, real_init = CodedChunk.spill, Dictionary.__init__
 
-    def spill(self: Run, path: Path) -> None:
+    def spill(self: CodedChunk, path: Path) -> None:
         spilled.append(path)
         real_spill(self, path)
 
@@ -661,13 +661,13 @@ def test_many_runs_on_disk_of_many_dictionaries_give_the_same_lake_as_one_in_mem
         dictionaries.append(self)
         real_init(self, row_bytes)
 
-    monkeypatch.setattr(Run, "spill", spill)
+    monkeypatch.setattr(CodedChunk, "spill", spill)
     monkeypatch.setattr(Dictionary, "__init__", start)
     monkeypatch.setattr("analytics.extraction.transfer.HELD_BYTES", 0)
     monkeypatch.setattr("analytics.extraction.encode.copy_decoder.ROWS", rows)
-    for name in ("TEXTS", "VALUES", "HEADS"):
+    for name in ("TEXTS", "VALUES", "TEMPLATES"):
         monkeypatch.setattr(f"analytics.extraction.encode.dictionaries.{name}", 100_000)
-    monkeypatch.setattr("analytics.extraction.encode.dictionaries.HEAD_BYTES", 60_000)
+    monkeypatch.setattr("analytics.extraction.encode.dictionaries.TEMPLATE_BYTES", 60_000)
     monkeypatch.setattr(copy_stream, "BLOCK_BYTES", 100_000)
     other = Lake(tmp_path / "lake")
     extract(demo.url, other, Window.parse("2026-07-06", "2026-07-12"), rates=Rates((), 0.05), jobs=jobs)

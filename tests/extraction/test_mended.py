@@ -211,13 +211,13 @@ def test_the_ledger_writes_each_day_of_a_run_once():
 
     from datetime import UTC, date, datetime
 
-    from analytics.extraction.plan import Plan
-    from analytics.model import Horizon
+    from analytics.extraction.plan import ExtractPlan
+    from analytics.model import Watermark
 
     window = Window.parse("2026-07-01", "2026-07-04")
     lake = Counting()
-    plan = Plan({}, {}, {}, dict.fromkeys([*window.days, None]))
-    book = Bookkeeper(lake, window, RealmFilter(), plan, Horizon(datetime(2026, 7, 3, 12, tzinfo=UTC), "lag"), {})  # type: ignore[arg-type]
+    plan = ExtractPlan({}, {}, {}, dict.fromkeys([*window.days, None]))
+    book = Bookkeeper(lake, window, RealmFilter(), plan, Watermark(datetime(2026, 7, 3, 12, tzinfo=UTC), "lag"), {})  # type: ignore[arg-type]
     book.record([date(2026, 7, 2)], {})
     book.record([*window.days, None], {})
     assert lake.days == [date(2026, 7, 2), date(2026, 7, 1), date(2026, 7, 3)]

@@ -21,13 +21,13 @@ from analytics.errors import SourceError
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction import transfer
 from analytics.extraction.encode import dictionaries as dictionary_module
-from analytics.extraction.encode.coded_rows import Portion, Run
-from analytics.extraction.encode.copy_decoder import Decoder, padded
+from analytics.extraction.encode.coded_rows import CodedChunk, SortedRows
+from analytics.extraction.encode.copy_decoder import CopyDecoder, padded
 from analytics.extraction.encode.dictionaries import Dictionary
 from analytics.extraction.encode.native import copy_tuples
 from analytics.extraction.encode.native.names import Names
 from analytics.extraction.encode.native.trace_parser import LITERALS, scan
-from analytics.extraction.encode.parquet_writer import Spill
+from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.extraction.encode.partition_files import Rollup
 from analytics.extraction.encode.row_buffer import Columns, texts_of_ids, weights
 from analytics.extraction.plan import shares
@@ -66,9 +66,9 @@ PARTITION = Partition("acme", date(2026, 7, 8))
 def _small_dictionaries() -> Iterator[None]:
     """Hundreds of dictionaries are made here: small ones, each as ready as a large one."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("TEXTS", "VALUES", "HEADS"):
+        for name in ("TEXTS", "VALUES", "TEMPLATES"):
             patch.setattr(dictionary_module, name, 5_000)
-        for name in ("TEXT_BYTES", "VALUE_BYTES", "HEAD_BYTES"):
+        for name in ("TEXT_BYTES", "VALUE_BYTES", "TEMPLATE_BYTES"):
             patch.setattr(dictionary_module, name, 1 << 20)
         patch.setattr("analytics.extraction.encode.copy_decoder.ROWS", 1_000)
         patch.setattr("analytics.extraction.encode.copy_decoder.ENTRIES", 100_000)
@@ -93,18 +93,18 @@ class Reader:
 
     def __call__(self, text: bytes) -> bytes | None:
         """The trace as its codes spell it; ``None`` when it is refused."""
-        heads, values = np.empty(len(text) + 1, np.int32), np.empty(len(text) + 1, np.int32)
+        templates, values = np.empty(len(text) + 1, np.int32), np.empty(len(text) + 1, np.int32)
         block, found = padded(text), self.dictionary
         count = scan(
-            *(found.names.address, found.values.address, found.heads.address, self._literals.ctypes.data),
-            *(block.ctypes.data, len(text), 7, heads.ctypes.data, values.ctypes.data),
+            *(found.names.address, found.values.address, found.templates.address, self._literals.ctypes.data),
+            *(block.ctypes.data, len(text), 7, templates.ctypes.data, values.ctypes.data),
         )
         if count < 0:
             return None
-        return b"[" + b", ".join(self._entry(heads[i], values[i]) for i in range(count)) + b"]"
+        return b"[" + b", ".join(self._entry(templates[i], values[i]) for i in range(count)) + b"]"
 
-    def _entry(self, head: int, value: int) -> bytes:
-        kind, branch, node = (self._name(code) for code in self.dictionary.heads.parts[head])
+    def _entry(self, template: int, value: int) -> bytes:
+        kind, branch, node = (self._name(code) for code in self.dictionary.templates.parts[template])
         middle = b', "branch": "' + branch + b'"' if branch is not None else b""
         spelled = b'"' + node + b'"' if node is not None else b"null"
         assert kind is not None
@@ -238,15 +238,18 @@ def test_what_is_no_id_is_noticed(text: str) -> None:
 
 def read(rows: Sequence[dict[str, Any]], *, pieces: int = 1) -> list[dict[str, Any]]:
     """Rows through the decoder and back, in file order."""
-    decoder = Decoder({PARTITION: 0}.get)
+    decoder = CopyDecoder({PARTITION: 0}.get)
     found = [
-        made for row in rows for made in decoder.read(padded(transfer._tuple(row) * pieces)) if isinstance(made, Run)
+        made
+        for row in rows
+        for made in decoder.read(padded(transfer._tuple(row) * pieces))
+        if isinstance(made, CodedChunk)
     ]
     if decoder.has_rows:
         found.append(decoder.finish())
-    portion = Portion(0, 0, found)
-    table = Columns(portion, weights(portion, [PARTITION], Rates((), 0.05))).table(
-        0, int(portion.bounds[-1]), coded=True
+    sorted_rows = SortedRows(0, 0, found)
+    table = Columns(sorted_rows, weights(sorted_rows, [PARTITION], Rates((), 0.05))).table(
+        0, int(sorted_rows.bounds[-1]), coded=True
     )
     return table.to_pylist()  # type: ignore[no-any-return]
 
@@ -308,14 +311,14 @@ def test_a_stream_that_ends_within_a_row_is_an_error_and_so_is_another_format() 
     whole = transfer._tuple(ROW)
     for size in (1, 2, 5, 40, len(whole) - 1):
         with pytest.raises(SourceError, match="ended within a row"):
-            list(Decoder({PARTITION: 0}.get).read(padded(whole[:size])))
+            list(CopyDecoder({PARTITION: 0}.get).read(padded(whole[:size])))
     with pytest.raises(SourceError, match="binary COPY"):
-        list(Decoder({PARTITION: 0}.get).read(padded(struct.pack(">h", 3) + whole[2:])))
-    assert list(Decoder({PARTITION: 0}.get).read(padded(b"\xff\xff"))) == []
+        list(CopyDecoder({PARTITION: 0}.get).read(padded(struct.pack(">h", 3) + whole[2:])))
+    assert list(CopyDecoder({PARTITION: 0}.get).read(padded(b"\xff\xff"))) == []
 
 
 def test_a_row_larger_than_a_dictionary_gets_a_larger_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TEXT_BYTES", "VALUE_BYTES", "HEAD_BYTES"):
+    for name in ("TEXT_BYTES", "VALUE_BYTES", "TEMPLATE_BYTES"):
         monkeypatch.setattr(dictionary_module, name, 10_000)
     small = [{**ROW, "execution_id": str(uuid.UUID(int=i)), "notes": f"{i:03}" * 500} for i in range(20)]
     large = {**ROW, "trace_irregular": f"[{entry('literal', 'x' * 50_000, 'n')}, {entry('rule', True, 'r' * 20_000)}]"}
@@ -327,7 +330,7 @@ def test_a_row_larger_than_a_dictionary_gets_a_larger_one(monkeypatch: pytest.Mo
 
 
 def test_a_hard_trace_fits_although_its_names_and_its_text_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TEXT_BYTES", "VALUE_BYTES", "HEAD_BYTES"):
+    for name in ("TEXT_BYTES", "VALUE_BYTES", "TEMPLATE_BYTES"):
         monkeypatch.setattr(dictionary_module, name, 10_000)
     for size in (6_000, 9_900, 200_000):
         hard = f'[{{"type": "literal", "extra": 1, "value": 1, "nodeId": "{"n" * size}"}}]'
@@ -357,10 +360,10 @@ def test_text_that_is_not_utf_8_is_refused_with_the_repair(where: str) -> None:
     text = "\udcff"  # as a database with encoding SQL_ASCII may send it
     data = {**ROW, "notes": text} if where == "notes" else {**ROW, "trace_irregular": f"[{entry('t', text, 'n')}]"}
     raw = transfer._tuple({**ROW, **{k: (v.replace(text, "@") if isinstance(v, str) else v) for k, v in data.items()}})
-    decoder = Decoder({PARTITION: 0}.get)
+    decoder = CopyDecoder({PARTITION: 0}.get)
     list(decoder.read(padded(raw.replace(b"@", b"\xff"))))
     with pytest.raises(SourceError, match="not UTF-8") as caught:
-        Portion(0, 0, [decoder.finish()])
+        SortedRows(0, 0, [decoder.finish()])
     assert "SQL_ASCII" in caught.value.hint
 
 
@@ -373,13 +376,16 @@ def test_a_kept_row_is_sent_as_it_was(tmp_path: Path) -> None:
     trace = [{"node_id": 'a"b', "type": "field", "branch": None, "value": '{"k": [1, "x"]}', "value_number": None}]
     rows = [{**ROW, "trace": trace, "trace_irregular": None, "sample_weight": 20.0}]
     pq.write_table(pa.Table.from_pylist(rows, schema=execution_schema()), tmp_path / "part")
-    decoder = Decoder({PARTITION: 0}.get)
+    decoder = CopyDecoder({PARTITION: 0}.get)
     for block in transfer.blocks(tmp_path / "part", [ROW["execution_id"]]):
         list(decoder.read(block, is_kept=True))
     run = decoder.finish()
-    assert (run.rows.codes[:, copy_tuples.FLAGS] & copy_tuples.KEPT != 0).tolist() == [True]
-    portion = Portion(0, 0, [run])
-    assert Columns(portion, weights(portion, [PARTITION], Rates((), 0.05))).table(0, 1, coded=False).to_pylist() == rows
+    assert (run.rows.codes[:, copy_tuples.FLAGS] & copy_tuples.RETAINED != 0).tolist() == [True]
+    sorted_rows = SortedRows(0, 0, [run])
+    assert (
+        Columns(sorted_rows, weights(sorted_rows, [PARTITION], Rates((), 0.05))).table(0, 1, coded=False).to_pylist()
+        == rows
+    )
 
 
 # ---- several connections -----------------------------------------------------------------------------------------------
@@ -454,7 +460,7 @@ def test_what_the_others_wait_for_is_ended_when_one_fails_or_the_listener_stops(
 
 
 def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("TEXT_BYTES", "VALUE_BYTES", "HEAD_BYTES"):
+    for name in ("TEXT_BYTES", "VALUE_BYTES", "TEMPLATE_BYTES"):
         monkeypatch.setattr(dictionary_module, name, 6_000)
     rows = [
         {
@@ -467,12 +473,12 @@ def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pyte
         }
         for number in range(60)
     ]
-    decoder = Decoder({PARTITION: 0}.get, Spill(tmp_path))
-    runs = [made for row in rows for made in decoder.read(padded(transfer._tuple(row))) if isinstance(made, Run)]
-    portion = Portion(0, 0, [*runs, decoder.finish()])
+    decoder = CopyDecoder({PARTITION: 0}.get, MemoryMap(tmp_path))
+    runs = [made for row in rows for made in decoder.read(padded(transfer._tuple(row))) if isinstance(made, CodedChunk)]
+    sorted_rows = SortedRows(0, 0, [*runs, decoder.finish()])
     assert len({id(run.dictionary) for run in runs}) > 3
     assert not list(tmp_path.iterdir())  # what waits on disk has no name there
-    table = Columns(portion, weights(portion, [PARTITION], Rates((), 0.05))).table(0, 60, coded=True)
+    table = Columns(sorted_rows, weights(sorted_rows, [PARTITION], Rates((), 0.05))).table(0, 60, coded=True)
     chunk = table["strategy_id"].chunk(0)
     assert sorted(chunk.dictionary.to_pylist()) == ["s0", "s1", "s2"]
     found = table.to_pylist()
@@ -486,7 +492,7 @@ def test_the_same_text_in_several_dictionaries_is_written_once(monkeypatch: pyte
         assert (row["notes"], row["strategy_id"]) == (was["notes"], was["strategy_id"])
         assert [item["value"] for item in row["trace"]] == [str(number % 2), f'"{f"{number}" * 200}"']
         assert [item["value_number"] for item in row["trace"]] == [number % 2, None]
-    rollup = Rollup(portion, weights(portion, [PARTITION], Rates((), 0.05))).table(0, "acme").to_pylist()
+    rollup = Rollup(sorted_rows, weights(sorted_rows, [PARTITION], Rates((), 0.05))).table(0, "acme").to_pylist()
     assert [(row["strategy_id"], row["node_id"], row["entry_count"], row["number_sum"]) for row in rollup] == [
         (strategy, node, 20, 10.0 if node == "n" else None) for strategy in ("s0", "s1", "s2") for node in ("m", "n")
     ]

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from analytics.errors import ConfigurationError
-from analytics.extraction.encode.trace_json import read, spell
+from analytics.extraction.encode.trace_json import read, spell_json
 from analytics.extraction.privacy.id_mentions import KnownIds, Mentions
-from analytics.extraction.privacy.policy import DROPPED, FILE, Payloads, Policy
-from analytics.extraction.privacy.prepare import check
+from analytics.extraction.privacy.policy import DROPPED, FILE, FieldAllowlist, Policy
+from analytics.extraction.privacy.prepare import check_keys
 from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
-from analytics.extraction.privacy.tombstones import Erased, Tombstone, digest_of
+from analytics.extraction.privacy.tombstones import ErasedIndex, Tombstone, digest_of
 from analytics.lake.lake import Lake
 
 KEY = PseudonymKey.of("0123456789abcdef0123456789abcdef", "a test")
@@ -79,15 +79,15 @@ def test_an_id_that_json_escapes_is_found() -> None:
 
 def test_whoever_was_erased_is_known_by_id_and_by_pseudonym_and_only_where_they_were_erased() -> None:
     stone = Tombstone(digest_of(KEY, "user-42"), KEY.key_id, ("acme",), {})
-    erased = Erased([stone], KEY)
+    erased = ErasedIndex([stone], KEY)
     assert erased.holds("acme", "user-42")
     assert not erased.holds("other", "user-42")
     assert not erased.holds("acme", "user-43")
-    by_pseudonym = Erased([Tombstone(digest_of(KEY, KEY.pseudonym("acme", "user-42")), KEY.key_id, None, {})], KEY)
+    by_pseudonym = ErasedIndex([Tombstone(digest_of(KEY, KEY.pseudonym("acme", "user-42")), KEY.key_id, None, {})], KEY)
     assert by_pseudonym.holds("acme", "user-42")
     assert by_pseudonym.holds("acme", KEY.pseudonym("acme", "user-42"))
     with pytest.raises(ConfigurationError, match="is not there"):
-        Erased([stone], None)
+        ErasedIndex([stone], None)
 
 
 def test_only_allowed_fields_of_an_event_are_kept_and_nothing_that_was_made_of_others() -> None:
@@ -117,11 +117,11 @@ def test_only_allowed_fields_of_an_event_are_kept_and_nothing_that_was_made_of_o
         ("assign_points", 12.5, "p", 12.5),
     ]
     trace = json.dumps([{"type": kind, "value": value, "nodeId": node} for kind, value, node, _ in entries])
-    kept, _ = Payloads(["level"], [row]).trace("s1", 1, read(trace))
-    assert [entry["value"] for entry in json.loads(spell(kept))] == [expected for *_, expected in entries]
+    kept, _ = FieldAllowlist(["level"], [row]).trace("s1", 1, read(trace))
+    assert [entry["value"] for entry in json.loads(spell_json(kept))] == [expected for *_, expected in entries]
     # a program that nobody knows: no field can be proven allowed
-    kept, _ = Payloads(["level"], []).trace("s1", 1, read(trace))
-    assert json.loads(spell(kept))[0]["value"] == DROPPED
+    kept, _ = FieldAllowlist(["level"], []).trace("s1", 1, read(trace))
+    assert json.loads(spell_json(kept))[0]["value"] == DROPPED
 
 
 def test_a_lake_of_pseudonyms_takes_no_verbatim_ids_unasked(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_lake_of_pseudonyms_takes_no_verbatim_ids_unasked(tmp_path: Path) -> N
     assert "0123456789abcdef" not in text
     (tmp_path / FILE).write_text(text)
     lake = Lake(tmp_path)
-    assert check(lake, Policy(KEY), accept=False)[1] == []
+    assert check_keys(lake, Policy(KEY), accept=False)[1] == []
     with pytest.raises(ConfigurationError, match="none is configured"):
-        check(lake, Policy(), accept=False)
-    assert "accepted" in check(lake, Policy(), accept=True)[1][0]
+        check_keys(lake, Policy(), accept=False)
+    assert "accepted" in check_keys(lake, Policy(), accept=True)[1][0]

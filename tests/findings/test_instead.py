@@ -16,7 +16,7 @@ from analytics.findings.replay.replayed import Counterfactual, counterfactual
 from analytics.findings.replay.trace_variants import find_variants
 from analytics.lake.lake import Lake
 from analytics.program import ParentResult, compile_program, evaluate, generate_ids
-from analytics.program.instead import Answer, Instead, Recorded
+from analytics.program.instead import AlternativeProgram, PointsBounds, RecordedRun
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
@@ -219,9 +219,9 @@ WRITES: Json = {"pre_rules": [dsl.rule(dsl.lit(True), dsl.effect("set_data", 1, 
 BY_CASE: Json = {
     "post_rules": [dsl.rule(dsl.compare("parent.case_name", "==", "Parent"), dsl.effect("set_points", 11))]
 }
-KNOWN = Recorded({"data.n": 2}, {}, 10, "Parent", knows_points=True, knows_case=True)
-SILENT = Recorded({"data.n": 2})
-VETOED = Recorded({"data.n": 9}, vetoed=True)
+KNOWN = RecordedRun({"data.n": 2}, {}, 10, "Parent", knows_points=True, knows_case=True)
+SILENT = RecordedRun({"data.n": 2})
+VETOED = RecordedRun({"data.n": 9}, vetoed=True)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +232,14 @@ VETOED = Recorded({"data.n": 9}, vetoed=True)
         (PLUS, FIXED, SILENT, (-math.inf, math.inf), "what the built-in answered"),
         (FIXED, PLUS, SILENT, (3, 3), None),
         (REFUSES, PLUS, KNOWN, (11, 11), None),
-        (REFUSES, PLUS, Recorded({"data.n": 9}, {}, 10, None, knows_points=True), (0, 0), None),
-        (REFUSES, PLUS, Recorded({}, {}, 10, None, knows_points=True), (0, 11), "field 'data.n' was not precomputed"),
+        (REFUSES, PLUS, RecordedRun({"data.n": 9}, {}, 10, None, knows_points=True), (0, 0), None),
+        (
+            REFUSES,
+            PLUS,
+            RecordedRun({}, {}, 10, None, knows_points=True),
+            (0, 11),
+            "field 'data.n' was not precomputed",
+        ),
         (PLUS, REFUSES, VETOED, (-math.inf, math.inf), "the built-in was not asked"),
         (REFUSES, REFUSES, VETOED, (0, 0), None),
         (FIXED, REFUSES, VETOED, (3, 3), None),
@@ -242,13 +248,13 @@ VETOED = Recorded({"data.n": 9}, vetoed=True)
         (WRITES, WRITES, KNOWN, (11, 11), None),
         ({"pre_rules": REFUSES["pre_rules"]}, PLUS, KNOWN, (10, 10), None),
         (BY_CASE, PLUS, KNOWN, (11, 11), None),
-        (BY_CASE, NAMED, Recorded({}, {}, 10, None, knows_points=True), (10, 11), "what the built-in answered"),
+        (BY_CASE, NAMED, RecordedRun({}, {}, 10, None, knows_points=True), (10, 11), "what the built-in answered"),
     ],
 )
 def test_a_built_in_is_never_asked_again(
-    other: Json, ran: Json, run: Recorded, bounds: tuple[float, float], missing: str | None
+    other: Json, ran: Json, run: RecordedRun, bounds: tuple[float, float], missing: str | None
 ) -> None:
-    answer = Instead(compile_program(other), compile_program(ran), is_extend=True).pays(run)
+    answer = AlternativeProgram(compile_program(other), compile_program(ran), is_extend=True).pays(run)
     assert (answer.low, answer.high) == bounds
     if not answer.is_decided:
         assert answer.missing == missing
@@ -260,30 +266,30 @@ def test_what_a_pre_phase_set_is_not_what_the_event_sent() -> None:
         "post_rules": [dsl.rule(dsl.compare("data.k", ">", 0), dsl.effect("set_points", 8))],
     }
     refuses = {"pre_rules": [dsl.rule(dsl.compare("data.k", ">=", 5), dsl.veto("Many"))], **FIXED}
-    run = Recorded({}, {"data.k": 5}, 10, "Parent", knows_points=True, knows_case=True)
-    answer = Instead(compile_program(refuses), compile_program(sets), is_extend=True).pays(run)
+    run = RecordedRun({}, {"data.k": 5}, 10, "Parent", knows_points=True, knows_case=True)
+    answer = AlternativeProgram(compile_program(refuses), compile_program(sets), is_extend=True).pays(run)
     # The event may have sent anything as k: it is vetoed, or paid the 3 that the rule behind the built-in sets.
     assert (answer.low, answer.high, answer.missing) == (0, 3, "field 'data.k' was not precomputed")
     # Where nothing was set, what the post phase read is what was sent.
     reads = {"post_rules": sets["post_rules"]}
-    sent = Instead(compile_program(refuses), compile_program(reads), is_extend=True).pays(run)
+    sent = AlternativeProgram(compile_program(refuses), compile_program(reads), is_extend=True).pays(run)
     assert (sent.low, sent.high, sent.case_name) == (0, 0, "Many")
 
 
 def test_a_value_that_is_set_to_what_was_sent_leaves_the_data_as_they_were() -> None:
     sets = {"pre_rules": [dsl.rule(dsl.compare("data.k", ">", 0), dsl.effect("set_data", 5, key="k"))], **PLUS}
     for sent, decided in ((5, True), (4, False)):
-        run = Recorded({}, {"data.k": sent}, 10, "Parent", knows_points=True, knows_case=True)
-        answer = Instead(compile_program(sets), compile_program(PLUS), is_extend=True).pays(run)
+        run = RecordedRun({}, {"data.k": sent}, 10, "Parent", knows_points=True, knows_case=True)
+        answer = AlternativeProgram(compile_program(sets), compile_program(PLUS), is_extend=True).pays(run)
         assert answer.is_decided is decided
         assert answer.missing == (None if decided else "the built-in was asked with other data")
 
 
 def test_a_case_that_a_rule_set_is_not_the_built_ins_and_one_that_no_rule_set_is() -> None:
-    run = Recorded({"data.n": 2}, {}, 10, "Mine", knows_points=True, knows_case=False)
-    answer = Instead(compile_program(PLUS), compile_program(NAMED), is_extend=True).pays(run)
+    run = RecordedRun({"data.n": 2}, {}, 10, "Mine", knows_points=True, knows_case=False)
+    answer = AlternativeProgram(compile_program(PLUS), compile_program(NAMED), is_extend=True).pays(run)
     assert (answer.low, answer.is_decided, answer.case_name, answer.knows_case) == (11, True, None, False)
-    named = Instead(compile_program(NAMED), compile_program(NAMED), is_extend=True).pays(run)
+    named = AlternativeProgram(compile_program(NAMED), compile_program(NAMED), is_extend=True).pays(run)
     assert (named.case_name, named.knows_case) == ("Mine", True)
 
 
@@ -311,9 +317,9 @@ def test_around_a_built_in_what_a_cut_trace_lacks_is_not_made_up(table: Table, f
 
 def test_the_node_cap_holds_for_the_other_program() -> None:
     many = {"rules": [dsl.rule(dsl.lit(True), dsl.note("n", 1)) for _ in range(400)]}
-    answer = Instead(compile_program(many), compile_program(pays(1)), is_extend=False).pays(Recorded({}))
+    answer = AlternativeProgram(compile_program(many), compile_program(pays(1)), is_extend=False).pays(RecordedRun({}))
     assert evaluate(many, {}).error_code == answer.code == "DSL_LIMIT_EXCEEDED"
-    assert answer == Answer(0, 0, code="DSL_LIMIT_EXCEEDED")
+    assert answer == PointsBounds(0, 0, code="DSL_LIMIT_EXCEEDED")
 
 
 # ---- why there is no answer ------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from analytics.findings.rules.node_profile import Place, Profile, profile
 from analytics.findings.rules.rule_findings import Reading, readings
 from analytics.findings.rules.trace_sample import sample_runs
 from analytics.findings.runaway.keys import Key
-from analytics.program import Outcome, ParentResult, align, compile_program, follow, outline
+from analytics.program import Outcome, ParentResult, align, compile_program, outline, truncated_suffix
 from analytics.program.proofs import proofs
 from analytics.reports import charts
 from analytics.reports.runaway.report import RunawayRules
@@ -515,7 +515,9 @@ def test_whatever_the_program_the_way_that_was_taken_is_among_the_ways_that_fit(
         assert beside.positions == [position for position, _ in run.steps[:limit]]
         points, case = run.row
 
-        found = follow(linked, beside, trace, is_extend=False, count=len(run.steps), points=points, case_name=case)
+        found = truncated_suffix(
+            linked, beside, trace, is_extend=False, count=len(run.steps), points=points, case_name=case
+        )
 
         assert found is not None
         taken = [position for position, _ in run.steps[limit:]]
@@ -537,7 +539,7 @@ def test_a_row_that_fits_no_way_through_the_program_is_left_open() -> None:
     beside = align(linked, trace, is_whole=False)
 
     for count, case in ((len(run.steps) + 1, "High"), (len(run.steps), "Low")):
-        assert follow(linked, beside, trace, is_extend=False, count=count, points=2, case_name=case) is None
+        assert truncated_suffix(linked, beside, trace, is_extend=False, count=count, points=2, case_name=case) is None
 
 
 # ---- a sample of the runs --------------------------------------------------------------------------------------------

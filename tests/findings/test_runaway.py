@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from analytics.demo import Demo
-from analytics.demo.stories import CANARY, LOWERED_CAP, SLOW_FIELD, STALL, TIER_LADDER, Story
+from analytics.demo.stories import CANARY, LOWERED_CAP, SLOW_FIELD, STALL, TIER_LADDER, Scenario
 from analytics.estimates.estimators import Estimate
 from analytics.findings.runaway import runaway
 from analytics.findings.runaway.finding import limit
@@ -53,7 +53,7 @@ def one(found: list[Finding], what: str, family: str | None = None) -> Finding:
     return matching[0]
 
 
-def within(story: Story, found: Finding) -> bool:
+def within(story: Scenario, found: Finding) -> bool:
     return bool(found.since and found.until) and all(story.covers(t) for t in (found.since, found.until) if t)
 
 

@@ -21,9 +21,9 @@ from tests.intervals.fleets import FleetCell
 from tests.intervals.rare import UNKNOWN, RareCell
 
 
-def rows(count: int, ms: float = 2.0, stalled: tuple[float, ...] = ()) -> stalls.Took:
+def rows(count: int, ms: float = 2.0, stalled: tuple[float, ...] = ()) -> stalls.Durations:
     values = np.append(np.full(count - len(stalled), ms), stalled)
-    return stalls.took(values, np.full(count, 20.0))
+    return stalls.split_stalls(values, np.full(count, 20.0))
 
 
 def test_where_none_was_seen_there_may_be_as_many_of_300_times_the_mean_as_the_rule_of_three_says() -> None:
@@ -69,7 +69,7 @@ def test_equal_durations_have_no_interval_without_width_and_none_that_take_no_ti
     found = stalls.mean_of(many, stalls.excesses([many])[0])
     assert found.low < 2 < found.high
     assert stalls.mean_of(nothing, stalls.excesses([nothing])[0]).grade == "too few"
-    every = stalls.took(np.array([1.0, 2.0, 900.0] * 40), np.ones(120))
+    every = stalls.split_stalls(np.array([1.0, 2.0, 900.0] * 40), np.ones(120))
     known = stalls.mean_of(every, stalls.excesses([every])[0])  # every run is in the log
     assert known.low == known.value == known.high == 301
 

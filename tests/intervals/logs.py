@@ -136,7 +136,7 @@ def _counts(log: Log) -> Iterator[Checked]:
     yield Checked("runs", runs, cell.runs, (rows[0] - rows[1], rows[0] + rows[1]))
     naive = wald(log.failed, seen)
     yield Checked("failure rate", estimators.failure_rate(log.failed, runs), log.failed / cell.runs, naive)
-    process = estimators.failure_rate(log.failed, runs, future=True)
+    process = estimators.failure_rate(log.failed, runs, process=True)
     yield Checked("failure rate of the process", process, cell.failing, naive)
     for share, has in log.has.items():
         if log.ok:
@@ -186,14 +186,14 @@ def _comparisons(a: Log, b: Log) -> Iterator[Checked]:
         if math.isfinite(share.low):  # else the change itself is told
             known = (naive[0] / first.mean(), naive[1] / first.mean())
             yield Checked(f"relative change of the mean of {name}", share, LIFT - 1, known)
-    rates = [estimators.failure_rate(log.failed, log.runs, future=True) for log in (a, b)]
+    rates = [estimators.failure_rate(log.failed, log.runs, process=True) for log in (a, b)]
     shares = [wald(log.failed, log.failed + len(log.weights)) for log in (a, b)]
     truth = min(a.cell.failing * LIFT, 1.0) - a.cell.failing
     yield Checked("change of the failure rate", comparisons.between(*rates).change, truth, _apart(*shares))
-    parts = [estimators.share_of_runs(log.has[0.1][log.drawn], log.weights, future=True) for log in (a, b)]
+    parts = [estimators.share_of_runs(log.has[0.1][log.drawn], log.weights, process=True) for log in (a, b)]
     shares = [wald(int(log.has[0.1][log.drawn].sum()), len(log.weights)) for log in (a, b)]
     yield Checked("change of a share of 0.1", comparisons.between(*parts).change, 0.1 * (LIFT - 1), _apart(*shares))
-    medians = [estimators.quantile(log.took[log.drawn], log.weights, 0.5, future=True) for log in (a, b)]
+    medians = [estimators.quantile(log.took[log.drawn], log.weights, 0.5, process=True) for log in (a, b)]
     orders = [order(log.took[log.drawn], 0.5) for log in (a, b)]
     truth = math.exp(1.5) * (LIFT - 1)
     yield Checked("change of a median", comparisons.between(*medians).change, truth, _apart(*orders))

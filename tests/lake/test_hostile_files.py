@@ -26,7 +26,7 @@ from analytics.lake.lake import Lake
 from analytics.reports.schedule import definition
 from analytics.storage.lock_owner import Owner
 from analytics.warehouse import rule_verdicts
-from analytics.warehouse.partial_results import _ABOUT, Partials, Question, gather
+from analytics.warehouse.partial_results import _ABOUT, PartialQuery, PartialResults, compute_share
 from tests.odd import lakes, log
 from tests.odd.lakes import Shape, Strategy
 from tests.reports.test_shapes import leaves
@@ -90,7 +90,7 @@ def marked(lake: Lake) -> object:
 
 
 def keyed(lake: Lake) -> object:
-    found = policy.remembered(lake.root)
+    found = policy.recorded_policy(lake.root)
     return found.key_id.upper(), sorted(found.keys_before or ())
 
 
@@ -236,19 +236,19 @@ def test_a_definition_of_reports_is_read_or_refused(tmp_path: Path) -> None:
 
 def test_gathered_rows_of_another_type_make_an_answer_slower_and_no_number_another(tmp_path: Path) -> None:
     made, into = analytics.open_lake(str(lake_of(tmp_path).root)), tmp_path / "parts"
-    question = Question("nodes_by_day", date(2026, 7, 6), date(2026, 7, 8), {})
-    path = Path(str(gather(made, question, into, share=1, shares=1)))
-    rows, asking = pq.ParquetFile(path).read(), made.asking(Partials(into))
+    question = PartialQuery("nodes_by_day", date(2026, 7, 6), date(2026, 7, 8), {})
+    path = Path(str(compute_share(made, question, into, share=1, shares=1)))
+    rows, merged = pq.ParquetFile(path).read(), made.with_engine(PartialResults(into))
     values = {"since": datetime(2026, 7, 6, tzinfo=UTC), "until": datetime(2026, 7, 8, tzinfo=UTC)}
     alone = made.table(question.query, **values).to_pylist()
     for number, name in enumerate(rows.column_names):
         wrong = rows.set_column(number, name, pa.array([["x"]] * rows.num_rows))
         pq.write_table(wrong.replace_schema_metadata(rows.schema.metadata), path)
-        assert asking.table(question.query, **values).to_pylist() == alone, name
+        assert merged.table(question.query, **values).to_pylist() == alone, name
     about = rows.schema.metadata[_ABOUT].decode()
     for text in random.Random(7).sample(list(hostile(json.loads(about))), 40):
         pq.write_table(rows.replace_schema_metadata({_ABOUT: text.encode("utf-8", "replace")}), path)
-        assert asking.table(question.query, **values).to_pylist() == alone, text
+        assert merged.table(question.query, **values).to_pylist() == alone, text
 
 
 def literal(value: int) -> dict[str, Any]:

@@ -701,7 +701,7 @@ def test_files_of_a_lake_that_lost_its_ledger_are_its_own(table: Table, fresh: L
         table.insert(realmId=realm, created_at=None)
     table.extract(fresh)
     shutil.rmtree(fresh.root / "ledger")
-    found = list(foreign_files.look(fresh, {DAY: None, None: None}, foreign_files.present(fresh)))
+    found = list(foreign_files.find(fresh, {DAY: None, None: None}, foreign_files.list_files(fresh)))
     assert len(found) == 16
     assert [one for one in found if one.is_stranger] == []
 

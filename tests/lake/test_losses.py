@@ -16,7 +16,7 @@ from analytics.extraction.privacy.policy import Policy
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
 from analytics.lake.lake import Lake
 from analytics.model import Partition
-from analytics.operations.doctor.doctor import examine_lake
+from analytics.operations.doctor.doctor import check_lake
 from analytics.warehouse import checks
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
@@ -80,7 +80,7 @@ def test_a_partition_whose_file_is_lost_is_neither_complete_nor_quiet(
     assert lost in capsys.readouterr().err
     assert main(["check", *here]) == 1
     assert lost in capsys.readouterr().err
-    assert (lost, "problem") in [(found.sentence, found.level) for found in examine_lake(lake)]
+    assert (lost, "problem") in [(found.sentence, found.level) for found in check_lake(lake)]
 
     card = repr(analytics.open_lake(lake.root))
     assert lost.replace("the file", "The file", 1) in card
@@ -186,7 +186,7 @@ def test_the_doctor_and_check_name_files_that_do_not_agree(table: Table, fresh: 
     assert list(checks.problems(fresh)) == []
     (fresh.root / "people.json").unlink()
     assert [one.file for one in checks.problems(fresh)] == ["people.json"]
-    assert [found.name for found in examine_lake(fresh) if found.level == "problem"] == ["files"]
+    assert [found.name for found in check_lake(fresh) if found.level == "problem"] == ["files"]
     shutil.rmtree(fresh.root / "ledger")
     assert [one.file for one in checks.problems(Lake(fresh.root))] == ["people.json", "ledger"]
     [failed] = [one for one in Warehouse(fresh).check() if one.name == "files_agree_with_each_other"]

@@ -17,7 +17,7 @@ from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.lake.source_identity import NAME, is_same, last_known
 from analytics.model import ExtractResult
-from analytics.operations.doctor.doctor import examine
+from analytics.operations.doctor.doctor import check_all
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_the_same_table_in_another_schema_is_another_source_unless_the_schema_wa
 
     table.execute("drop table strategydefinition cascade; create table staging.strategydefinition (id uuid)")
     url = f"{table.url}&options=-csearch_path%3Dprod,staging"
-    [found] = [one for one in examine(Settings(database_url=url, lake=fresh.root)) if one.name == "schemas"]
+    [found] = [one for one in check_all(Settings(database_url=url, lake=fresh.root)) if one.name == "schemas"]
     assert "strategyexecutionlog in schema prod and strategydefinition in schema staging" in found.sentence
     extracted("prod")
     tamper(fresh, lambda source: [source.pop(key) for key in ("schema", "schema_oid")])  # as an older version wrote it

@@ -16,7 +16,7 @@ from analytics.extraction import job, transfer
 from analytics.extraction.encode.copy_decoder import padded
 from analytics.lake import schema
 from analytics.lake.lake import Lake
-from analytics.model import ExtractResult, Fingerprint, Horizon, Partition, RealmFilter, Span
+from analytics.model import ExtractResult, Fingerprint, Partition, RealmFilter, Span, Watermark
 from analytics.source.table_check import Changes, UnreadColumns
 from analytics.window import Window
 
@@ -41,7 +41,7 @@ class Log:
         self.unread_of_programs = UnreadColumns()
         self._rows = [{**_NOTHING, **row} for row in rows]
         self._definitions = definitions
-        self.horizon = Horizon(datetime(2026, 9, 1, tzinfo=UTC), "of the test")
+        self.watermark = Watermark(datetime(2026, 9, 1, tzinfo=UTC), "of the test")
 
     def __enter__(self) -> Log:
         return self

@@ -130,7 +130,7 @@ def test_realms_the_counters_do_not_know_keep_the_configured_rate(table: Table, 
 
     assert not found.contradictions
     assert any("know nothing of the 30 ok rows of 'other'" in note for note in found.notes)
-    weighed = Warehouse(fresh).reweighed(found.weights)
+    weighed = Warehouse(fresh).with_weights(found.weights)
     assert weighed.sql("select distinct sample_weight from executions where realm_id = 'other'").fetchall() == [(20.0,)]
 
 
@@ -138,7 +138,7 @@ def test_weights_of_the_counters_give_their_totals(table: Table, fresh: Lake, tm
     plant(table, 50, 4)
     plant(table, 25, realmId=None)
     found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 2500, ("unknown", "ok"): 700}))
-    weighed = Warehouse(fresh).reweighed(found.weights)
+    weighed = Warehouse(fresh).with_weights(found.weights)
 
     rows = weighed.sql(
         "select realm_id, status, count(*)::int, sum(sample_weight) from executions group by all order by all"
@@ -160,7 +160,7 @@ def test_a_change_of_the_rate_stays_one_under_the_counters(table: Table, fresh: 
     found = sampling_audit.audit(Warehouse(fresh), DAY, str(where))
 
     assert not found.contradictions
-    row = Warehouse(fresh).reweighed(found.weights).run("strategy_summary").iloc[0]
+    row = Warehouse(fresh).with_weights(found.weights).run("strategy_summary").iloc[0]
     assert row["est_runs"] == pytest.approx(1200, rel=0.02)
     assert row["est_points_sum"] == pytest.approx(6600, rel=0.02)
 
@@ -185,7 +185,9 @@ def test_labels_that_two_tenants_share_are_not_compared_with_one_of_them(
     assert not audited(table, fresh, where).contradictions
     alone = sampling_audit.audit(Warehouse(fresh, realms=[None]), DAY, str(where))
     assert not alone.contradictions and any("counted together" in note for note in alone.notes)
-    assert Warehouse(fresh, realms=[None]).reweighed(alone.weights).run("strategy_summary").iloc[0]["est_runs"] == 800
+    assert (
+        Warehouse(fresh, realms=[None]).with_weights(alone.weights).run("strategy_summary").iloc[0]["est_runs"] == 800
+    )
 
 
 def test_what_was_not_compared_is_not_said_to_agree(table: Table, fresh: Lake, tmp_path: Path) -> None:
@@ -199,7 +201,7 @@ def test_hours_with_few_rows_share_the_weight_of_their_day(table: Table, fresh: 
     found = audited(table, fresh, counters(tmp_path / "c", {("acme", "ok"): 90}))
     assert found.weights is not None
     assert [row["factor"] for row in found.weights.to_pylist()] == [pytest.approx(0.9)]
-    weighed = Warehouse(fresh).reweighed(found.weights)
+    weighed = Warehouse(fresh).with_weights(found.weights)
     assert weighed.sql("select distinct sample_weight from executions").fetchall() == [(pytest.approx(18.0),)]
 
 
@@ -300,7 +302,7 @@ def test_without_errors_three_strategies_cannot_tell_a_change_of_the_rate_from_o
 
 
 def test_a_quiet_log_of_few_strategies_says_whether_it_could_have_told() -> None:
-    assert sampling_audit.judge_rates(of_few(3, errors=40)) == sampling_audit.Judged([], [], "")
+    assert sampling_audit.judge_rates(of_few(3, errors=40)) == sampling_audit.RateJudgement([], [], "")
     assert sampling_audit.judge_rates(of_few(2, errors=1, traffic=4.0)).undecided == []
     unable = sampling_audit.judge_rates(of_few(3, errors=1))
     assert (unable.contradictions, unable.undecided) == ([], [])

@@ -17,10 +17,10 @@ from analytics.config import Settings
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.operations.doctor import doctor, server
-from analytics.operations.doctor.diagnosis import Diagnosis
-from analytics.operations.doctor.doctor import examine, examine_lake, file_system
+from analytics.operations.doctor.diagnosis import Check
+from analytics.operations.doctor.doctor import check_all, check_lake, file_system
 from analytics.operations.doctor.server import clock_offset
-from analytics.operations.doctor.volume import examine_growth
+from analytics.operations.doctor.volume import check_growth
 
 if TYPE_CHECKING:
     from tests.conftest import Table
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 LOG = "strategyexecutionlog"
 
 
-def seen(url: str, lake: Lake, patience: timedelta = timedelta(hours=24)) -> dict[str, Diagnosis]:
+def seen(url: str, lake: Lake, patience: timedelta = timedelta(hours=24)) -> dict[str, Check]:
     """The findings by name."""
     settings = Settings(database_url=url, lake=lake.root, rates=Rates((), 0.05), patience=patience)
-    return {found.name: found for found in examine(settings)}
+    return {found.name: found for found in check_all(settings)}
 
 
 def test_all_is_well(table: Table, fresh: Lake) -> None:
@@ -221,7 +221,7 @@ def test_a_lake_that_was_weighed_otherwise_than_the_settings_say_is_told_and_how
     assert found["failures"].sentence.startswith("25.00% of the last days' rows")
     assert "about 1.64% of the runs" in found["failures"].sentence
     settings = Settings(database_url=table.url, lake=fresh.root, rates=Rates((), 0.2))
-    [weights] = [finding for finding in examine(settings) if finding.name == "weights"]
+    [weights] = [finding for finding in check_all(settings) if finding.name == "weights"]
     assert "acme · 2026-07-08 with 0.05, not 0.2" in weights.sentence
     assert weights.repair.endswith("strategy-analytics extract --since 2026-07-08 --force")
 
@@ -229,8 +229,8 @@ def test_a_lake_that_was_weighed_otherwise_than_the_settings_say_is_told_and_how
 # ---- the lake --------------------------------------------------------------------------------------------------------
 
 
-def of_lake(lake: Lake) -> dict[str, Diagnosis]:
-    return {found.name: found for found in examine_lake(lake)}
+def of_lake(lake: Lake) -> dict[str, Check]:
+    return {found.name: found for found in check_lake(lake)}
 
 
 def test_a_folder_that_is_none_or_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
@@ -256,9 +256,9 @@ def test_the_days_until_the_disk_is_full_are_reckoned_from_what_the_last_days_to
         for path in (fresh.root / folder).rglob("part.parquet")
     )
     # three days are recorded, with rows on one of them
-    [growth] = examine_growth(fresh, free=taken * 10)
+    [growth] = check_growth(fresh, free=taken * 10)
     assert (growth.level, "full in about 30 days" in growth.sentence) == ("advice", True)
-    [growth] = examine_growth(fresh, free=taken * 100)
+    [growth] = check_growth(fresh, free=taken * 100)
     assert (growth.level, "lasts for 300 days" in growth.sentence) == ("ok", True)
 
 

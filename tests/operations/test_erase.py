@@ -316,7 +316,7 @@ def test_what_an_older_version_wrote_is_searched(people_table: Table, fresh: Lak
     erase(fresh, ANNA, Policy())
     with monkeypatch.context() as older:
         older.setattr("analytics.extraction.privacy.tombstones.read", lambda *_, **__: [])
-        older.setattr("analytics.extraction.privacy.tombstones.searched", lambda _: ([], {}))
+        older.setattr("analytics.extraction.privacy.tombstones.read_searched", lambda _: ([], {}))
         people_table.extract(fresh, force=True)
     assert ANNA in everything_in(fresh)
     assert not passes(fresh)

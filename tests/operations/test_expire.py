@@ -16,7 +16,7 @@ from analytics.extraction.expired_days import exclude_expired
 from analytics.lake import expiry_mark
 from analytics.lake.expiry_mark import first_day_to_keep
 from analytics.lake.lake import Lake
-from analytics.model import NotWaitedFor, OpenTransaction
+from analytics.model import IgnoredTransaction, OpenTransaction
 from analytics.operations.expire import expire
 from analytics.reports.explore.lake_card import KINDS
 from analytics.reports.explore.results import MARKS
@@ -140,7 +140,7 @@ def test_the_future_is_refused_and_young_days_go_only_with_yes(
 def test_a_clock_that_is_far_ahead_of_all_the_lake_has_seen_makes_nothing_old(
     two_days: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen = clocks.last_seen(two_days)
+    seen = clocks.last_time(two_days)
     assert seen is not None and abs(datetime.now(UTC).date() - seen) <= timedelta(days=1), (
         "the server's, of the extraction"
     )
@@ -184,8 +184,8 @@ def test_a_day_of_some_realms_or_one_that_may_still_get_rows_is_not_verified(tab
         expire(fresh, date(2026, 7, 9))
     record = fresh.recorded(date(2026, 7, 8))
     assert record
-    waiting = NotWaitedFor(*[datetime(2026, 7, 8, tzinfo=UTC)] * 2, OpenTransaction("r", NOW, pid=1), NOW)
-    fresh.record(replace(record, not_waited_for=(waiting,)))
+    waiting = IgnoredTransaction(*[datetime(2026, 7, 8, tzinfo=UTC)] * 2, OpenTransaction("r", NOW, pid=1), NOW)
+    fresh.record(replace(record, ignored_transactions=(waiting,)))
     with pytest.raises(LakeError, match=r"2026-07-08: an old transaction may still bring rows into it"):
         expire(fresh, date(2026, 7, 9))
 

@@ -14,8 +14,8 @@ from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.operations.doctor import doctor as doctor_retention
 from analytics.operations.doctor import volume
-from analytics.operations.doctor.diagnosis import Diagnosis
-from analytics.operations.doctor.doctor import examine
+from analytics.operations.doctor.diagnosis import Check
+from analytics.operations.doctor.doctor import check_all
 from analytics.operations.expire import expire
 from analytics.source.source import Source
 from tests.conftest import Table
@@ -24,20 +24,20 @@ NOW = datetime(2026, 7, 20, 6, tzinfo=UTC)
 TEN_DAYS = timedelta(days=10)
 
 
-def days(found: volume.Alarm | None) -> list[str]:
+def days(found: volume.RetentionWarning | None) -> list[str]:
     return [str(day) for day in found.days] if found else []
 
 
 @pytest.mark.parametrize(("kept", "expected"), [(5, 1), (10, 1), (20, 2), (30, 3), (365, 3)])
 def test_the_margin_is_a_tenth_between_one_day_and_three(kept: int, expected: int) -> None:
-    assert volume.margin(timedelta(days=kept)) == timedelta(days=expected)
+    assert volume.warning_margin(timedelta(days=kept)) == timedelta(days=expected)
 
 
 def test_days_that_go_soon_and_are_not_complete_are_named_with_the_command(table: Table, fresh: Lake) -> None:
     # Ten days before 20 July 06:00 is 10 July 06:00: of the 10th rows are being deleted, the 11th begins to go within a day.
-    assert days(volume.alarm(fresh, TEN_DAYS, NOW)) == ["2026-07-10", "2026-07-11"]
+    assert days(volume.retention_warning(fresh, TEN_DAYS, NOW)) == ["2026-07-10", "2026-07-11"]
     table.extract(fresh, "2026-07-10", "2026-07-11")
-    found = volume.alarm(fresh, TEN_DAYS, NOW)
+    found = volume.retention_warning(fresh, TEN_DAYS, NOW)
     assert days(found) == ["2026-07-11"]
     assert found
     assert found.deletes_from == datetime(2026, 7, 21, tzinfo=UTC)
@@ -45,20 +45,20 @@ def test_days_that_go_soon_and_are_not_complete_are_named_with_the_command(table
     assert "2026-07-11 is not complete in the lake" in found.sentence
     assert "from 2026-07-21 00:00 UTC on" in found.sentence
     table.extract(fresh, "2026-07-11", "2026-07-12")
-    assert volume.alarm(fresh, TEN_DAYS, NOW) is None
-    assert volume.alarm(fresh, None, NOW) is None
+    assert volume.retention_warning(fresh, TEN_DAYS, NOW) is None
+    assert volume.retention_warning(fresh, None, NOW) is None
 
 
 def test_a_day_of_some_realms_only_is_not_complete(table: Table, fresh: Lake) -> None:
     table.insert()  # the realm is known
     table.extract(fresh, "2026-07-10", "2026-07-12", realms=["acme"])
-    assert days(volume.alarm(fresh, TEN_DAYS, NOW)) == ["2026-07-10", "2026-07-11"]
+    assert days(volume.retention_warning(fresh, TEN_DAYS, NOW)) == ["2026-07-10", "2026-07-11"]
 
 
 def test_days_that_the_lake_let_go_on_purpose_are_no_alarm(table: Table, fresh: Lake) -> None:
     table.extract(fresh, "2026-07-10", "2026-07-12")
     expire(fresh, date(2026, 7, 11))
-    assert volume.alarm(fresh, TEN_DAYS, NOW) is None
+    assert volume.retention_warning(fresh, TEN_DAYS, NOW) is None
 
 
 @pytest.mark.parametrize("word", ["30", "0d", "30h", "-1d", "soon"])
@@ -107,9 +107,9 @@ def test_an_extraction_that_fails_warns_all_the_same(fresh: Lake, capsys: pytest
 # ---- the doctor ------------------------------------------------------------------------------------------------------
 
 
-def doctor(table: Table, lake: Lake, kept_for: timedelta | None = None) -> Diagnosis:
+def doctor(table: Table, lake: Lake, kept_for: timedelta | None = None) -> Check:
     settings = Settings(database_url=table.url, lake=lake.root, rates=Rates((), 0.05), source_retention=kept_for)
-    [found] = [finding for finding in examine(settings) if finding.name == "retention"]
+    [found] = [finding for finding in check_all(settings) if finding.name == "retention"]
     return found
 
 

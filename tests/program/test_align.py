@@ -74,7 +74,7 @@ def test_every_entry_finds_its_node_wherever_ids_repeat_or_are_missing(
     outcome = run(named, fields, extend=extend)
     trace = through_the_log(outcome.trace)
     found = align(outline(named), trace, is_extend=extend, is_whole=outcome.ok)
-    assert found.misfit is None
+    assert found.mismatch is None
     assert found.positions == [entry["nodeId"] for entry in truth.trace or []]
 
 
@@ -104,7 +104,7 @@ def test_a_cut_trace_is_lined_up_as_far_as_it_goes(program: Json, fields: Json, 
     outcome = evaluate(program, fields)
     whole = through_the_log(outcome.trace)
     cut = align(outline(program), whole[:kept], is_whole=False)
-    assert cut.misfit is None
+    assert cut.mismatch is None
     assert cut.positions == align(outline(program), whole, is_whole=outcome.ok).positions[:kept]
 
 
@@ -157,14 +157,14 @@ def ladder(x: Any, y: Any) -> list[Json]:
 )
 def test_a_definition_that_is_not_the_one_that_ran_is_not_forced(change: Any, says: str) -> None:
     found = align(outline(LADDER), change(ladder(3, 7)))
-    assert says in str(found.misfit)
+    assert says in str(found.mismatch)
     assert found.end is None
 
 
 def test_an_in_place_edit_of_a_literal_does_not_fit_the_old_traces() -> None:
     edited = copy.deepcopy(LADDER)
     edited["rules"][0]["when"]["right"]["value"] = 6  # type: ignore[index]
-    assert "literal" in str(align(outline(edited), ladder(3, 7)).misfit)
+    assert "literal" in str(align(outline(edited), ladder(3, 7)).mismatch)
 
 
 def test_a_tampered_value_is_found_by_the_replay() -> None:

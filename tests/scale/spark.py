@@ -33,7 +33,7 @@ def main(lake: str, since: str, until: str, executors: str) -> None:
     rows = 0
     for question in questions(opened, Window.parse(since, until)):
         window = {"since": midnight(question.since), "until": midnight(question.until)}
-        rows += engine.gathered(opened, question.query, {**question.values, **window}).num_rows
+        rows += engine.partial(opened, question.query, {**question.values, **window}).num_rows
     done = time.monotonic()
     session.stop()
     sys.stdout.write(json.dumps({"start": started - begun, "seconds": done - started, "rows": rows}) + "\n")

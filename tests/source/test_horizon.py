@@ -22,9 +22,9 @@ from analytics.demo.server import EmbeddedServer
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
-from analytics.model import ExtractResult, Horizon, NotWaitedFor, OpenTransaction
+from analytics.model import ExtractResult, IgnoredTransaction, OpenTransaction, Watermark
 from analytics.source.source import Source
-from analytics.source.watermark import read_horizon, spans_of
+from analytics.source.watermark import read_watermark, spans_of
 from analytics.warehouse.coverage import calendar
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -48,7 +48,7 @@ def look(
     replayed: timedelta | None = None,
     hidden: int = 0,
     patience: timedelta = 24 * HOUR,
-) -> Horizon:
+) -> Watermark:
     """The horizon of a server that looks like this, with a lag of five minutes."""
     answers: dict[str, list[dict[str, Any]]] = {
         "horizon": [
@@ -63,7 +63,7 @@ def look(
         "open_transactions": [{"role": r, "pid": p, "began": naive(NOW - age)} for r, p, age in sessions],
         "prepared_transactions": [{"role": r, "gid": g, "began": naive(NOW - age)} for r, g, age in prepared],
     }
-    return read_horizon(answers.__getitem__, 5 * MINUTE, patience)
+    return read_watermark(answers.__getitem__, 5 * MINUTE, patience)
 
 
 # ---- what the server shows -------------------------------------------------------------------------------------------
@@ -85,11 +85,11 @@ def test_a_transaction_that_began_after_the_clock_was_read_holds_nothing_back() 
 def test_older_than_the_patience_is_not_waited_for_and_said() -> None:
     found = look(sessions=[("console", 9, 30 * HOUR), ("app", 7, HOUR)])
     assert (found.pid, found.until) == (7, NOW - HOUR - 5 * MINUTE)
-    [span] = found.not_waited_for
+    [span] = found.ignored_transactions
     assert (span.transaction.pid, span.transaction.role) == (9, "console")
     assert (span.since, span.until) == (NOW - 30 * HOUR - 5 * MINUTE, NOW - HOUR - 5 * MINUTE)
     assert span.age_seconds == 30 * 3600
-    assert look(sessions=[("console", 9, 24 * HOUR)]).not_waited_for == ()
+    assert look(sessions=[("console", 9, 24 * HOUR)]).ignored_transactions == ()
     assert look(sessions=[("app", 7, MINUTE)], patience=timedelta(0)).until == NOW - 5 * MINUTE
 
 
@@ -97,7 +97,7 @@ def test_a_standby_goes_by_what_it_has_replayed_and_ignores_its_readers() -> Non
     assert look(standby=True).until == NOW - 5 * MINUTE
     behind = look(standby=True, replayed=2 * HOUR, sessions=[("reader", 3, 30 * HOUR)])
     assert behind.until == NOW - 2 * HOUR - 5 * MINUTE
-    assert behind.not_waited_for == ()
+    assert behind.ignored_transactions == ()
     assert not behind.sees_all
     assert "behind what the standby has replayed (120 min ago); this is a standby" in behind.reason
     assert look(standby=True, replayed=-MINUTE).until == NOW - 5 * MINUTE  # the primary's clock is ahead
@@ -137,7 +137,7 @@ def test_a_ledger_without_spans_can_still_be_read(table: Table, fresh: Lake) -> 
     old = json.loads(path.read_text(encoding="utf-8"))
     assert old.pop("not_waited_for") == []
     path.write_text(json.dumps(old), encoding="utf-8")
-    assert fresh.recorded(date(2026, 7, 8)).not_waited_for == ()  # type: ignore[union-attr]
+    assert fresh.recorded(date(2026, 7, 8)).ignored_transactions == ()  # type: ignore[union-attr]
     assert table.extract(fresh).nothing_to_do
 
 
@@ -176,15 +176,15 @@ def test_what_was_not_waited_for_is_recorded_and_heals_by_itself(
         assert result.to_dict()["not_waited_for"][0]["pid"] == pid
         [note] = [note for note in result.notes if "not waited for" in note]
         assert f"(pid {pid})" in note
-        [span] = fresh.recorded(began.astimezone(UTC).date()).not_waited_for  # type: ignore[union-attr]
+        [span] = fresh.recorded(began.astimezone(UTC).date()).ignored_transactions  # type: ignore[union-attr]
         assert (span.transaction.pid, span.since, span.settled_at) == (pid, began, None)
         assert not run().written
-        [cell] = [cell for cell in calendar(Warehouse(fresh)) if cell.not_waited_for]
+        [cell] = [cell for cell in calendar(Warehouse(fresh)) if cell.ignored_transactions]
         assert cell.to_dict()["not_waited_for"][0]["pid"] == pid
         main(["status", "--lake", str(fresh.root)])
         assert f"(pid {pid}); when it has ended, extract the day once more" in capsys.readouterr().out
     assert [info.partition.realm for info in run().written] == ["late"]
-    [span] = fresh.recorded(began.astimezone(UTC).date()).not_waited_for  # type: ignore[union-attr]
+    [span] = fresh.recorded(began.astimezone(UTC).date()).ignored_transactions  # type: ignore[union-attr]
     assert span.settled_at is not None
     assert Warehouse(fresh).sql("select count(*) from executions").fetchall() == [(2,)]
 
@@ -197,17 +197,19 @@ def test_a_complete_day_stays_complete_and_tells_of_the_span(table: Table, fresh
     words = (yesterday.isoformat(), (yesterday + timedelta(days=1)).isoformat())
     table.extract(fresh, *words, lag=timedelta(0))
     old = fresh.recorded(yesterday)
-    assert old is not None and old.is_complete and old.not_waited_for == ()
+    assert old is not None and old.is_complete and old.ignored_transactions == ()
     gone = OpenTransaction("console", midnight - HOUR, pid=9)
     fresh.record(
-        type(old)(**{**_fields(old), "not_waited_for": (NotWaitedFor(midnight, midnight + HOUR, gone, midnight),)})
+        type(old)(
+            **{**_fields(old), "ignored_transactions": (IgnoredTransaction(midnight, midnight + HOUR, gone, midnight),)}
+        )
     )
     with open_transaction(table):
         assert table.extract(fresh, *words, lag=timedelta(days=2)).nothing_to_do
     new = fresh.recorded(yesterday)
     assert new is not None and new.is_complete
     assert new.complete_until == old.complete_until
-    assert new.not_waited_for[0].settled_at is not None
+    assert new.ignored_transactions[0].settled_at is not None
 
 
 def _fields(record: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult, RealmFilter
-from analytics.operations.doctor.doctor import examine
+from analytics.operations.doctor.doctor import check_all
 from analytics.source.source import Source
 from analytics.window import Window
 from tests.conftest import Table
@@ -79,7 +79,7 @@ def test_what_a_managed_server_refuses_is_done_without_and_said(
         f"this server does not tell {words}: only the lag protects against late commits" for words in not_told
     ]
     assert run(url, fresh).nothing_to_do
-    found = {one.name: one for one in examine(Settings(database_url=url, lake=fresh.root))}
+    found = {one.name: one for one in check_all(Settings(database_url=url, lake=fresh.root))}
     assert [one for one in found.values() if one.level == "problem"] == []
     assert "does not tell how large" in found["index"].sentence
     assert "--jobs 1" in found["second connection"].repair

@@ -19,7 +19,7 @@ import pytest
 from analytics.config import Settings
 from analytics.lake.lake import Lake
 from analytics.model import RealmFilter
-from analytics.operations.doctor.doctor import examine
+from analytics.operations.doctor.doctor import check_all
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -112,5 +112,5 @@ def test_an_update_in_a_partition_that_lies_elsewhere_is_noticed_by_updated_at(h
     assert Warehouse(fresh).sql("select points from executions order by 1").fetchall() == [(777.0,), (778.0,)]
     [note] = [note for note in result.notes if "updated_at" in note]
     assert note.startswith("1 part of strategyexecutionlog (cold)")
-    [found] = [one for one in examine(Settings(database_url=near.url, lake=fresh.root)) if one.name == "updates"]
+    [found] = [one for one in check_all(Settings(database_url=near.url, lake=fresh.root)) if one.name == "updates"]
     assert (found.level, found.sentence in note) == ("advice", True)

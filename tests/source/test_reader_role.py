@@ -19,7 +19,7 @@ from analytics.extraction.job import extract
 from analytics.lake import schema
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
-from analytics.operations.doctor.doctor import examine
+from analytics.operations.doctor.doctor import check_all
 from analytics.source.source import Source
 from analytics.window import Window
 from tests.conftest import Table
@@ -68,7 +68,7 @@ def test_with_the_role_an_extraction_a_report_and_the_doctor_work(made: Table, f
     assert not [note for note in result.notes if "right" in note or "xmin" in note]
     assert "cannot see" not in result.horizon.reason
     settings = Settings(database_url=made.as_role(ROLE), lake=fresh.root, rates=Rates((), 0.05))
-    found = {finding.name: finding for finding in examine(settings)}
+    found = {finding.name: finding for finding in check_all(settings)}
     assert not [finding for finding in found.values() if finding.level == "problem"]
     assert {
         found[name].level for name in ("rights", "updates", "other sessions", "definitions", "second connection")

@@ -10,7 +10,7 @@ from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
-from analytics.operations.doctor.doctor import examine
+from analytics.operations.doctor.doctor import check_all
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
@@ -78,7 +78,7 @@ def test_a_reader_of_some_rows_is_refused_and_loses_nothing(table: Table, role: 
         extracted(table, role, fresh, allow_shrink=True, force=True)
     assert f'alter role "{role}" bypassrls;' in refused.value.hint
     assert Warehouse(fresh).sql("select count(*) from executions").fetchall() == [(2,)]
-    found = {one.name: one for one in examine(Settings(database_url=table.as_role(role), lake=fresh.root))}
+    found = {one.name: one for one in check_all(Settings(database_url=table.as_role(role), lake=fresh.root))}
     assert found["source"].level == "problem"
 
 
@@ -92,7 +92,7 @@ def test_the_repairs_that_are_told_are_repairs(table: Table, role: str, fresh: L
     table.execute(f"drop policy reads_all on {LOG}")
     table.execute(bypass)
     assert extracted(table, role, fresh).nothing_to_do
-    rights = {one.name: one for one in examine(Settings(database_url=table.as_role(role), lake=fresh.root))}["rights"]
+    rights = {one.name: one for one in check_all(Settings(database_url=table.as_role(role), lake=fresh.root))}["rights"]
     assert "row security" not in rights.sentence
 
 

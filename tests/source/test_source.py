@@ -624,7 +624,7 @@ def test_a_sibling_sees_what_the_first_connection_sees(table: Table) -> None:
             [ours], [theirs] = source._query(count), sibling._query(count)
             assert (ours["rows"], ours["snapshot"]) == (theirs["rows"], theirs["snapshot"]) == (1, ours["snapshot"])
             assert ours["pid"] != theirs["pid"]
-            assert sibling.horizon == source.horizon
+            assert sibling.watermark == source.watermark
             settings = "select name, setting from pg_settings where source = 'session' order by name"
             assert sibling._query(settings) == source._query(settings)
             assert sibling.existing([first]) == {first}

@@ -144,7 +144,7 @@ def test_bounds_of_what_was_not_seen_hold_against_the_full_population_at_changin
     judged = failed = failed_runs = unseen = 0
     for _ in range(4_000):
         row, share, count = population(rng)
-        told = rule_verdicts._told(row, False, None)
+        told = rule_verdicts._sentence(row, False, None)
         judged += told["verdict"] in (looks.NOT_SEEN, looks.SEEN)
         if told["verdict"] == looks.NOT_SEEN:
             unseen += 1
@@ -159,7 +159,7 @@ def test_bounds_of_what_was_not_seen_hold_against_the_full_population_at_changin
 def test_all_bounds_hold_together_when_they_are_widened_for_their_number(places: int) -> None:
     for count in (30, 300, 30_000):
         wide = 1 - (0.05 / places) ** (1 / count)  # each at a confidence that leaves 5 % to all
-        assert looks.at_most(0, count) * looks.together(places) >= wide - 1e-12
+        assert looks.share_at_most(0, count) * looks.together(places) >= wide - 1e-12
 
 
 def test_looks_at_a_higher_rate_do_not_stand_for_those_at_a_lower() -> None:

@@ -23,7 +23,7 @@ from analytics.findings.runaway import run_costs
 from analytics.lake.lake import Lake, Version
 from analytics.reports.runaway_shares import gather_share, questions
 from analytics.warehouse import partial_results
-from analytics.warehouse.partial_results import Partials, Question, gather
+from analytics.warehouse.partial_results import PartialQuery, PartialResults, compute_share
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window, midnight
 from tests.conftest import UNTIL
@@ -37,11 +37,11 @@ ABOUT = b"strategy_analytics.partial"
 class Spy:
     """Tells who had to ask the lake itself."""
 
-    def __init__(self, inner: Partials) -> None:
+    def __init__(self, inner: PartialResults) -> None:
         self.inner, self.whole = inner, list[str]()
 
-    def gathered(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
-        found = self.inner.gathered(lake, name, values)
+    def partial(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
+        found = self.inner.partial(lake, name, values)
         if found is None:
             self.whole.append(name)
         return found
@@ -74,8 +74,8 @@ def asked(warehouse: Warehouse) -> list[tuple[str, dict[str, Any]]]:
 
 def differing(warehouse: Warehouse, into: Path) -> tuple[list[str], list[str]]:
     """Queries whose answers differ from those of one process, and those that no share could help with."""
-    spy = Spy(Partials(into))
-    merged = warehouse.asking(spy)
+    spy = Spy(PartialResults(into))
+    merged = warehouse.with_engine(spy)
     other = [
         name
         for name, values in asked(warehouse)
@@ -116,13 +116,13 @@ def test_a_whole_report_is_the_same_to_the_letter(lake: Lake, shares: Path, monk
     spies: list[Spy] = []
 
     def spying(folder: Path) -> Spy:
-        spies.append(Spy(Partials(folder)))
+        spies.append(Spy(PartialResults(folder)))
         return spies[-1]
 
     since, until = WINDOW.since.isoformat(), WINDOW.until.isoformat()
     alone = analytics.runaway_rules(str(lake.root), since=since, until=until, previous="none")
     expected = [alone.summary(), alone.league().html, alone.findings().html]
-    monkeypatch.setattr("analytics.warehouse.partial_results.Partials", spying)
+    monkeypatch.setattr("analytics.warehouse.partial_results.PartialResults", spying)
     merged = analytics.runaway_rules(str(lake.root), since=since, until=until, previous="none", gathered=str(shares))
     assert [merged.summary(), merged.league().html, merged.findings().html] == expected
     # These are asked of what was found.
@@ -135,7 +135,7 @@ def test_a_rounded_question_is_one_of_its_own(
     monkeypatch.setattr("analytics.reports.runaway_shares.MOST_EXACT", 0)
     for share in (1, 2):
         gather_share(warehouse, WINDOW, tmp_path / "g", share, 2)
-    merged = warehouse.asking(Partials(tmp_path / "g"))
+    merged = warehouse.with_engine(PartialResults(tmp_path / "g"))
     for most in (0, 10**9):
         ours, alone = (
             run_costs.run_costs(one, WINDOW.since, WINDOW.until, most_exact=most) for one in (merged, warehouse)
@@ -158,7 +158,7 @@ def test_a_rounded_question_is_one_of_its_own(
     ]),
 )  # fmt: skip
 def test_other_windows_take_what_they_can(warehouse: Warehouse, shares: Path, since: Any, until: Any) -> None:
-    merged = warehouse.asking(Partials(shares))
+    merged = warehouse.with_engine(PartialResults(shares))
     for name in {name for name, _ in asked(warehouse)}:
         alone = warehouse.table(name, since=since, until=until)
         assert merged.table(name, since=since, until=until).equals(alone), name
@@ -228,8 +228,8 @@ def test_a_part_that_cannot_be_read_is_asked_again(warehouse: Warehouse, shares:
             path.write_bytes(path.read_bytes()[:-9])
         else:
             pq.write_table(pq.read_table(path).slice(1).replace_schema_metadata({ABOUT: about}), path)
-    spy = Spy(Partials(shares))
-    assert warehouse.asking(spy).table("cost_by_strategy", since=WINDOW.since, until=WINDOW.until).equals(expected)
+    spy = Spy(PartialResults(shares))
+    assert warehouse.with_engine(spy).table("cost_by_strategy", since=WINDOW.since, until=WINDOW.until).equals(expected)
     assert spy.whole == ["cost_by_strategy"]
 
 
@@ -241,8 +241,8 @@ def test_a_time_without_a_zone_is_utc(
     request.addfinalizer(time.tzset)
     request.addfinalizer(monkeypatch.undo)
     since, until = (moment.replace(tzinfo=None) for moment in (WINDOW.since, WINDOW.until))
-    spy = Spy(Partials(shares))
-    found = warehouse.asking(spy).table("cost_by_strategy", since=since, until=until)
+    spy = Spy(PartialResults(shares))
+    found = warehouse.with_engine(spy).table("cost_by_strategy", since=since, until=until)
     assert found.equals(warehouse.table("cost_by_strategy", since=WINDOW.since, until=WINDOW.until))
     assert spy.whole == []
 
@@ -259,9 +259,9 @@ def test_a_day_that_lies_in_two_files_is_asked_together(table: Any, fresh: Lake,
             shutil.copyfile(first, second)
         for share in (1, 2):
             gather_share(Warehouse(fresh), window, tmp_path / "g", share, 2)
-        spy = Spy(Partials(tmp_path / "g"))
+        spy = Spy(PartialResults(tmp_path / "g"))
         alone = Warehouse(fresh).table("time_by_nodes", **values)
-        assert Warehouse(fresh).asking(spy).table("time_by_nodes", **values).equals(alone)
+        assert Warehouse(fresh).with_engine(spy).table("time_by_nodes", **values).equals(alone)
         assert bool(spy.whole) is is_torn
 
 
@@ -283,14 +283,14 @@ def test_rows_that_came_later_are_in_the_report(changing: tuple[Any, Lake], tmp_
     table.insert(realmId="r7", strategyId="s7")
     table.extract(lake)
     alone = Warehouse(lake)
-    merged = alone.asking(Partials(tmp_path / "g"))
+    merged = alone.with_engine(PartialResults(tmp_path / "g"))
     after = alone.table("cost_by_strategy", **values)
     assert not after.equals(before)
     assert merged.table("cost_by_strategy", **values).equals(after)
     shutil.rmtree(lake.root / "executions" / "realm=r2")
     fewer = Warehouse(lake)
     assert (
-        fewer.asking(Partials(tmp_path / "g"))
+        fewer.with_engine(PartialResults(tmp_path / "g"))
         .table("cost_by_strategy", **values)
         .equals(fewer.table("cost_by_strategy", **values))
     )
@@ -306,16 +306,16 @@ def test_other_weights_and_fewer_versions_are_asked_of_the_lake(warehouse: Wareh
             "instead": [60.0],
         }
     )
-    spy = Spy(Partials(shares))
+    spy = Spy(PartialResults(shares))
     values = {"since": WINDOW.since, "until": WINDOW.until}
-    alone = warehouse.reweighed(weights).table("cost_by_strategy", **values)
-    assert warehouse.asking(spy).reweighed(weights).table("cost_by_strategy", **values).equals(alone)
+    alone = warehouse.with_weights(weights).table("cost_by_strategy", **values)
+    assert warehouse.with_engine(spy).with_weights(weights).table("cost_by_strategy", **values).equals(alone)
     assert not alone.equals(warehouse.table("cost_by_strategy", **values))
     versions = alone.slice(0, 1).select(["realm_id", "strategy_id", "strategy_version"])
-    fewer = warehouse.without(versions).table("cost_by_strategy", **values)
-    assert warehouse.asking(spy).without(versions).table("cost_by_strategy", **values).equals(fewer)
+    fewer = warehouse.excluding(versions).table("cost_by_strategy", **values)
+    assert warehouse.with_engine(spy).excluding(versions).table("cost_by_strategy", **values).equals(fewer)
     assert spy.whole == ["cost_by_strategy"] * 2
-    for changed in (warehouse.reweighed(weights), warehouse.without(versions)):
+    for changed in (warehouse.with_weights(weights), warehouse.excluding(versions)):
         with pytest.raises(UsageError, match="are not gathered"):
             gather_share(changed, WINDOW, shares, 1, 1)
 
@@ -323,18 +323,18 @@ def test_other_weights_and_fewer_versions_are_asked_of_the_lake(warehouse: Wareh
 def test_one_tenants_shares_are_its_own(lake: Lake, shares: Path, tmp_path: Path) -> None:
     own = Warehouse(lake, realms=["acme-cycling"])
     values = {"since": WINDOW.since, "until": WINDOW.until}
-    spy = Spy(Partials(shares))
-    assert own.asking(spy).table("cost_by_strategy", **values).equals(own.table("cost_by_strategy", **values))
+    spy = Spy(PartialResults(shares))
+    assert own.with_engine(spy).table("cost_by_strategy", **values).equals(own.table("cost_by_strategy", **values))
     assert spy.whole == ["cost_by_strategy"]  # all tenants' shares are not for it
     other = Warehouse(lake, realms=["sunny-gym"])
     for one in (own, other):  # side by side in one folder
         gather_share(one, WINDOW, tmp_path / "own", 1, 1)
     for one in (own, other):
         assert differing(one, tmp_path / "own") == ([], [])
-    everybody = Spy(Partials(tmp_path / "own"))
+    everybody = Spy(PartialResults(tmp_path / "own"))
     assert (
         Warehouse(lake)
-        .asking(everybody)
+        .with_engine(everybody)
         .table("hot_nodes", **values)
         .equals(Warehouse(lake).table("hot_nodes", **values))
     )
@@ -345,15 +345,15 @@ def test_a_window_without_a_run_can_be_gathered_too(warehouse: Warehouse, tmp_pa
     window = Window.parse("2030-01-01", "2030-01-02")
     made = [gather_share(warehouse, window, tmp_path / "g", share, 2) for share in (1, 2)]
     assert [len(paths) for paths in made] == [len(questions(warehouse, window)), 0]
-    spy = Spy(Partials(tmp_path / "g"))
+    spy = Spy(PartialResults(tmp_path / "g"))
     values = {"since": window.since, "until": window.until}
-    assert warehouse.asking(spy).table("cost_by_strategy", **values).num_rows == 0
+    assert warehouse.with_engine(spy).table("cost_by_strategy", **values).num_rows == 0
 
 
 def test_files_are_dealt_by_size() -> None:
     versions = {name: Version(size, "") for name, size in (("a", 9), ("b", 8), ("c", 2), ("d", 1), ("e", 1))}
-    assert partial_results._dealt(versions, 2) == [{"a", "d", "e"}, {"b", "c"}]
-    assert partial_results._dealt(versions, 7)[5:] == [set(), set()]
+    assert partial_results._assign_files(versions, 2) == [{"a", "d", "e"}, {"b", "c"}]
+    assert partial_results._assign_files(versions, 7)[5:] == [set(), set()]
 
 
 @pytest.mark.parametrize("name", HALVED)
@@ -371,9 +371,9 @@ def test_a_query_in_two_halves_gives_what_the_whole_gives(warehouse: Warehouse, 
 
 
 def test_a_query_of_one_piece_is_not_asked_in_parts(warehouse: Warehouse, tmp_path: Path) -> None:
-    question = Question("failures", WINDOW.since.date(), WINDOW.until.date(), {})
+    question = PartialQuery("failures", WINDOW.since.date(), WINDOW.until.date(), {})
     with pytest.raises(LakeError, match="cannot be asked in parts"):
-        gather(warehouse, question, tmp_path, share=1, shares=1)
+        compute_share(warehouse, question, tmp_path, share=1, shares=1)
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_a_window_that_nothing_can_be_compared_with(
 
 def test_the_ends_of_the_calendar(warehouse: Warehouse, shares: Path) -> None:
     first, last = midnight(date.min), midnight(date.max) + timedelta(hours=23)
-    found = warehouse.asking(Partials(shares)).table("cost_by_strategy", since=first, until=last)
+    found = warehouse.with_engine(PartialResults(shares)).table("cost_by_strategy", since=first, until=last)
     assert found.equals(warehouse.table("cost_by_strategy", since=first, until=last))
 
 
@@ -424,9 +424,9 @@ def test_nothing_was_gathered(
 ) -> None:
     lake, none = warehouse.lake, tmp_path / "none"
     values = {"since": WINDOW.since, "until": WINDOW.until}
-    spy = Spy(Partials(none))
+    spy = Spy(PartialResults(none))
     alone = warehouse.table("cost_by_strategy", **values)
-    assert warehouse.asking(spy).table("cost_by_strategy", **values).equals(alone)
+    assert warehouse.with_engine(spy).table("cost_by_strategy", **values).equals(alone)
     assert spy.whole == ["cost_by_strategy"]
 
     def render(*_: object, **given: object) -> None:

@@ -267,13 +267,13 @@ def test_other_weights_and_fewer_versions_are_seen_by_spark_too(spark: Any, ware
     plain = warehouse.table("cost_by_strategy", **window)
     versions = plain.slice(0, 3).select(["realm_id", "strategy_id", "strategy_version"])
     for changed in (
-        warehouse.reweighed(weights),
-        warehouse.without(versions),
-        warehouse.reweighed(weights).without(versions),
+        warehouse.with_weights(weights),
+        warehouse.excluding(versions),
+        warehouse.with_weights(weights).excluding(versions),
     ):
         for name in ("cost_by_strategy", "hot_nodes"):
             expected = changed.table(name, **window)
-            assert differences(expected, changed.asking(engine).table(name, **window), is_ordered=True) == []
+            assert differences(expected, changed.with_engine(engine).table(name, **window), is_ordered=True) == []
         assert not changed.table("cost_by_strategy", **window).equals(plain)
 
 
@@ -304,19 +304,19 @@ def test_both_reports_say_the_same(spark: Any, lake: Lake, monkeypatch: pytest.M
 def test_a_file_that_was_replaced_meanwhile_is_read_as_it_is_now(spark: Any, table: Any, fresh: Lake) -> None:
     table.insert(realmId="r1")
     table.extract(fresh)
-    asking = OpenLake(fresh).asking(SparkEngine(lambda: spark))
+    by_spark = OpenLake(fresh).with_engine(SparkEngine(lambda: spark))
     window = {"since": "2026-07-08", "until": "2026-07-09"}
-    assert asking.table("families_run", **window)["logged_count"].to_pylist() == [1]
+    assert by_spark.table("families_run", **window)["logged_count"].to_pylist() == [1]
     table.insert(realmId="r1")
     table.extract(fresh)
-    asking.refresh()
-    assert asking.table("families_run", **window)["logged_count"].to_pylist() == [2]
+    by_spark.refresh()
+    assert by_spark.table("families_run", **window)["logged_count"].to_pylist() == [2]
 
 
 def test_what_spark_refuses_is_said_in_a_sentence(spark: Any, warehouse: Warehouse) -> None:
-    asking = warehouse.asking(SparkEngine(lambda: spark))
+    by_spark = warehouse.with_engine(SparkEngine(lambda: spark))
     with pytest.raises(QueryError, match=r"^Spark: query cost_by_strategy: .*CAST_INVALID_INPUT") as caught:
-        asking.table("cost_by_strategy", since="yesterday?", until=TILL)
+        by_spark.table("cost_by_strategy", since="yesterday?", until=TILL)
     assert "\n" not in caught.value.message
     assert caught.value.hint == "leave out --engine to ask with DuckDB"
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from analytics.extraction.encode.dictionaries import Dictionary, Lexicon
+from analytics.extraction.encode.dictionaries import Dictionary, MergedDictionary
 from analytics.extraction.encode.native import aggregate, copy_tuples
-from analytics.extraction.encode.parquet_writer import Spill
+from analytics.extraction.encode.parquet_writer import MemoryMap
 
 ROWS, ENTRIES = 32_768, 1_000_000
 """Of a run: about 12 MB."""
 
 
 @dataclass(slots=True)
-class Rows:
+class CodedRows:
     """Columns of some rows, each an array whose first axis is the row.
 
     Attributes:
@@ -35,7 +35,7 @@ class Rows:
     froms: Any
 
     @classmethod
-    def room(cls, rows: int) -> Rows:
+    def room(cls, rows: int) -> CodedRows:
         """Arrays for so many rows, not yet filled."""
         return cls(
             np.empty((rows, 2), np.int64),
@@ -45,9 +45,9 @@ class Rows:
             np.empty(rows, np.int64),
         )
 
-    def take(self, which: Any) -> Rows:
+    def take(self, which: Any) -> CodedRows:
         """Some rows, by position or slice."""
-        return Rows(self.ids[which], self.times[which], self.numbers[which], self.codes[which], self.froms[which])
+        return CodedRows(self.ids[which], self.times[which], self.numbers[which], self.codes[which], self.froms[which])
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -55,17 +55,17 @@ class Rows:
         return (self.ids, self.times, self.numbers, self.codes, self.froms)
 
 
-class Run:
+class CodedChunk:
     """Some rows in the order of their partitions' numbers, with their trace entries.
 
     Args:
         rows: Sorted by partition.
-        heads, values: Codes of the entries.
+        templates, values: Codes of the entries.
         dictionary: What the codes mean.
     """
 
-    def __init__(self, rows: Rows, heads: Any, values: Any, dictionary: Dictionary) -> None:
-        self.rows, self.heads, self.values, self.dictionary = rows, heads, values, dictionary
+    def __init__(self, rows: CodedRows, templates: Any, values: Any, dictionary: Dictionary) -> None:
+        self.rows, self.templates, self.values, self.dictionary = rows, templates, values, dictionary
         self._numbers = rows.codes[:, copy_tuples.NUMBER].copy()
         self.rows_left = len(self._numbers)
         self._is_on_disk = False
@@ -75,18 +75,18 @@ class Run:
         """Bytes in memory; 0 once it is on disk."""
         if self._is_on_disk:
             return 0
-        return int(sum(array.nbytes for array in (*self.rows.arrays, self.heads, self.values)))
+        return int(sum(array.nbytes for array in (*self.rows.arrays, self.templates, self.values)))
 
-    def between(self, first: int, last: int) -> Rows:
+    def between(self, first: int, last: int) -> CodedRows:
         """The rows of partitions ``first`` to ``last``, inclusive."""
         start, end = np.searchsorted(self._numbers, [first, last + 1])
         return self.rows.take(slice(start, end))
 
-    def spill(self, disk: Spill) -> None:
+    def move_to(self, disk: MemoryMap) -> None:
         """Move everything to disk."""
-        mapped = disk.keep([*self.rows.arrays, self.heads, self.values])
+        mapped = disk.keep([*self.rows.arrays, self.templates, self.values])
         self._is_on_disk = True
-        self.rows, (self.heads, self.values) = Rows(*mapped[:5]), mapped[5:]
+        self.rows, (self.templates, self.values) = CodedRows(*mapped[:5]), mapped[5:]
 
 
 _LAST = np.iinfo(np.int64).max
@@ -95,38 +95,38 @@ _IN_MEMORY = 300_000
 """Rows; of a larger portion they wait on disk, 150 bytes each."""
 
 
-class Portion:
+class SortedRows:
     """Rows of the partitions ``first`` to ``last``.
 
     Args:
         first, last: Numbers of partitions, inclusive.
-        runs: That may hold rows of them.
+        chunks: That may hold rows of them.
         disk: Where some of them may lie.
 
     Attributes:
         first, last: As given.
-        lexicon: What codes mean.
+        merged: What codes mean.
         rows: In file order.
         bounds: Partition ``first + i`` has the rows ``bounds[i]`` to ``bounds[i + 1]``.
     """
 
-    def __init__(self, first: int, last: int, runs: Sequence[Run], disk: Spill | None = None) -> None:
+    def __init__(self, first: int, last: int, chunks: Sequence[CodedChunk], disk: MemoryMap | None = None) -> None:
         self.first, self.last, self._disk = first, last, disk
-        found = [(run, run.between(first, last)) for run in runs]
-        self._runs = [run for run, rows in found if len(rows.froms)]
+        found = [(chunk, chunk.between(first, last)) for chunk in chunks]
+        self._chunks = [chunk for chunk, rows in found if len(rows.froms)]
         slices = [rows for _, rows in found if len(rows.froms)]
         dictionaries: list[Dictionary] = []
-        for run in self._runs:
-            if run.dictionary not in dictionaries:
-                dictionaries.append(run.dictionary)
-        self.lexicon = Lexicon(dictionaries)
-        self._places = np.array([dictionaries.index(run.dictionary) for run in self._runs], np.int64)
-        slices = slices or [Rows.room(0)]
+        for chunk in self._chunks:
+            if chunk.dictionary not in dictionaries:
+                dictionaries.append(chunk.dictionary)
+        self.merged = MergedDictionary(dictionaries)
+        self._places = np.array([dictionaries.index(chunk.dictionary) for chunk in self._chunks], np.int64)
+        slices = slices or [CodedRows.room(0)]
         origins = np.repeat(np.arange(len(slices), dtype=np.int32), [len(part.froms) for part in slices])
         codes = np.concatenate([part.codes for part in slices])
         if len(dictionaries) > 1:
             texts = codes[:, copy_tuples.STRATEGY :]
-            starts = self.lexicon.texts.starts.astype(np.int32)[self._places[origins]]
+            starts = self.merged.texts.starts.astype(np.int32)[self._places[origins]]
             np.add(texts, starts[:, None], out=texts, where=texts >= 0)
         order = self._order(codes, slices)
         codes = self._kept(codes[order])
@@ -135,19 +135,19 @@ class Portion:
             self._kept(np.concatenate([getattr(part, name) for part in slices])[order])
             for name in ("ids", "times", "numbers", "froms")
         )
-        self.rows, self._origins = Rows(ids, times, numbers, codes, froms), origins[order]
+        self.rows, self._origins = CodedRows(ids, times, numbers, codes, froms), origins[order]
         self.bounds = np.searchsorted(self.rows.codes[:, copy_tuples.NUMBER], np.arange(first, last + 2))
 
     def entries(self, start: int, end: int) -> tuple[Any, Any]:
-        """Codes of heads and values of the entries of some rows, one row after the other."""
+        """Codes of templates and values of the entries of some rows, one row after the other."""
         # copies: loops are compiled once more for what lies on disk, which cannot be written
         froms, counts = np.array(self.rows.froms[start:end]), np.array(self.rows.codes[start:end, copy_tuples.ENTRIES])
         origins = self._origins[start:end]
         total = int(counts.sum(dtype=np.int64))
         found = []
         for columns, starts in (
-            ([run.heads for run in self._runs], self.lexicon.head_starts),
-            ([run.values for run in self._runs], self.lexicon.values.starts),
+            ([chunk.templates for chunk in self._chunks], self.merged.template_starts),
+            ([chunk.values for chunk in self._chunks], self.merged.values.starts),
         ):
             sources = np.array([column.ctypes.data for column in columns], np.int64)
             out = np.empty(total, np.int32)
@@ -171,10 +171,10 @@ class Portion:
         self._disk.forget_pages()  # also what the rows were read from
         return waiting
 
-    def _order(self, codes: Any, slices: Sequence[Rows]) -> Any:
+    def _order(self, codes: Any, slices: Sequence[CodedRows]) -> Any:
         """File order of all rows together; NULL times last, ids as their text sorts. Gives each strategy one code."""
         strategies, places = np.unique(codes[:, copy_tuples.STRATEGY], return_inverse=True)
-        names = [self.lexicon.texts[code].encode() if code >= 0 else _AFTER_ALL for code in strategies.tolist()]
+        names = [self.merged.texts[code].encode() if code >= 0 else _AFTER_ALL for code in strategies.tolist()]
         by_name = {name: rank for rank, name in enumerate(sorted(set(names)))}
         ranks = np.array([by_name[name] for name in names], np.int64)
         if len(by_name) < len(names):  # several dictionaries know the same one

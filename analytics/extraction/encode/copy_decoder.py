@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from analytics.errors import SourceError
-from analytics.extraction.encode.coded_rows import ENTRIES, ROWS, Rows, Run
+from analytics.extraction.encode.coded_rows import ENTRIES, ROWS, CodedChunk, CodedRows
 from analytics.extraction.encode.dictionaries import Dictionary
 from analytics.extraction.encode.native import aggregate, copy_tuples
 from analytics.extraction.encode.native.memory import PADDING
 from analytics.extraction.encode.native.trace_parser import LITERALS
-from analytics.extraction.encode.parquet_writer import Spill
+from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.model import Partition
 
 _DAY = 86_400_000_000  # microseconds
@@ -25,7 +25,7 @@ _HALF = 1 << 31
 _literals = np.frombuffer(LITERALS, np.uint8)
 
 
-class Decoder:
+class CopyDecoder:
     """Takes in rows and gives out runs.
 
     Args:
@@ -33,12 +33,12 @@ class Decoder:
         disk: For texts that wait for their files; they stay in memory when not given.
     """
 
-    def __init__(self, number_of: Callable[[Partition], int | None], disk: Spill | None = None) -> None:
+    def __init__(self, number_of: Callable[[Partition], int | None], disk: MemoryMap | None = None) -> None:
         self._number_of, self._disk = number_of, disk
         self._dictionary = Dictionary()
         self._known: dict[int, int] = {}  # realm's code and day → partition's number
-        self._rows = Rows.room(ROWS)
-        self._heads, self._values = np.empty(ENTRIES, np.int32), np.empty(ENTRIES, np.int32)
+        self._rows = CodedRows.room(ROWS)
+        self._templates, self._values = np.empty(ENTRIES, np.int32), np.empty(ENTRIES, np.int32)
         self._row = self._entry = 0
 
     @property
@@ -46,7 +46,7 @@ class Decoder:
         """There is something to ``finish``."""
         return self._row > 0
 
-    def read(self, block: Any, *, is_kept: bool = False) -> Iterator[Run | Any]:
+    def read(self, block: Any, *, is_kept: bool = False) -> Iterator[CodedChunk | Any]:
         """Take in the tuples of a block.
 
         Args:
@@ -81,11 +81,11 @@ class Decoder:
             if why == copy_tuples.DICTIONARY_FULL:
                 self._dictionary.close(self._disk)
                 self._dictionary, self._known = Dictionary(length), {}
-            elif self._heads.size < length // 2 + 1:
-                self._heads = np.empty(length // 2 + 1, np.int32)
+            elif self._templates.size < length // 2 + 1:
+                self._templates = np.empty(length // 2 + 1, np.int32)
                 self._values = np.empty(length // 2 + 1, np.int32)
 
-    def finish(self) -> Run:
+    def finish(self) -> CodedChunk:
         """The run as it is; the next one begins."""
         rows = self._rows.take(slice(0, self._row))
         codes = rows.codes
@@ -94,30 +94,30 @@ class Decoder:
         ordered = rows.take(order)
         counts = ordered.codes[:, copy_tuples.ENTRIES]
         total = int(counts.sum(dtype=np.int64))
-        heads, values = np.empty(total, np.int32), np.empty(total, np.int32)
+        templates, values = np.empty(total, np.int32), np.empty(total, np.int32)
         nowhere = np.zeros(len(order), np.int64)
-        for source, out in ((self._heads, heads), (self._values, values)):
+        for source, out in ((self._templates, templates), (self._values, values)):
             aggregate.gather(ordered.froms, counts, np.full(len(order), source.ctypes.data, np.int64), nowhere, out)
         ordered.froms = np.cumsum(counts, dtype=np.int64) - counts
         self._row = self._entry = 0
-        return Run(ordered, heads, values, self._dictionary)
+        return CodedChunk(ordered, templates, values, self._dictionary)
 
     def _tuples(self, address: int, size: int, is_kept: bool) -> tuple[int, ...]:
         dictionary, rows = self._dictionary, self._rows
         return copy_tuples.read_tuples(  # type: ignore[no-any-return]
             dictionary.names.address,
             dictionary.values.address,
-            dictionary.heads.address,
+            dictionary.templates.address,
             _literals.ctypes.data,
             address,
             size,
             tuple(array.ctypes.data for array in rows.arrays),
             self._row,
             len(rows.froms),
-            (self._heads.ctypes.data, self._values.ctypes.data),
+            (self._templates.ctypes.data, self._values.ctypes.data),
             self._entry,
-            self._heads.size,
-            copy_tuples.KEPT if is_kept else 0,
+            self._templates.size,
+            copy_tuples.RETAINED if is_kept else 0,
         )
 
     def _exactly(self, text: bytes) -> None:
@@ -129,11 +129,11 @@ class Decoder:
                 f"a trace holds text that is not UTF-8: {error}",
                 hint="the database's encoding is SQL_ASCII, which checks nothing; mend the row at the source",
             ) from None
-        heads, values, is_exact = self._dictionary.add_exactly(decoded)
+        templates, values, is_exact = self._dictionary.add_exactly(decoded)
         codes = self._rows.codes[self._row - 1]
-        end = self._entry + len(heads)
-        self._heads[self._entry : end], self._values[self._entry : end] = heads, values
-        codes[copy_tuples.ENTRIES] = len(heads)
+        end = self._entry + len(templates)
+        self._templates[self._entry : end], self._values[self._entry : end] = templates, values
+        codes[copy_tuples.ENTRIES] = len(templates)
         self._entry = end
         if not is_exact:
             codes[copy_tuples.IRREGULAR] = self._dictionary.names.code(text)

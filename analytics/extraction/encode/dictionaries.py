@@ -1,6 +1,6 @@
 """Texts as codes: the dictionaries of a run, and what the codes mean where several were filled one after the other.
 
-The codes of each dictionary come after those of the one before. Nothing is united but the names of heads: what a file needs is
+The codes of each dictionary come after those of the one before. Nothing is united but the names of templates: what a file needs is
 looked up for one row group at a time, so that a day's texts need not fit into memory together.
 """
 
@@ -14,9 +14,9 @@ import numpy as np
 
 from analytics.errors import SourceError
 from analytics.extraction.encode.native import aggregate
-from analytics.extraction.encode.native.entry_table import Heads
+from analytics.extraction.encode.native.entry_table import EntryTemplates
 from analytics.extraction.encode.native.names import Names
-from analytics.extraction.encode.parquet_writer import Spill
+from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.extraction.encode.trace_json import parse
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ def to_numpy(found: pa.Array) -> Any:
 
 TEXTS, TEXT_BYTES = 300_000, 10 << 20
 VALUES, VALUE_BYTES = 500_000, 16 << 20
-HEADS, HEAD_BYTES = 100_000, 12 << 20
+TEMPLATES, TEMPLATE_BYTES = 100_000, 12 << 20
 """Room of an ordinary dictionary: about 50 MB when it is full."""
 
 
 class Dictionary:
-    """Texts of columns and names in traces; JSON values; heads of trace entries.
+    """Texts of columns and names in traces; JSON values; templates of trace entries.
 
     Args:
         row_bytes: Size of a row that must fit, whatever the usual room.
@@ -73,8 +73,8 @@ class Dictionary:
         entries = row_bytes // 2 + 1
         self.names = Names(max(TEXTS, 3 * entries + 50), max(TEXT_BYTES, 2 * row_bytes), seed)
         self.values = Names(max(VALUES, entries), max(VALUE_BYTES, row_bytes), seed)
-        self.heads = Heads(max(HEADS, entries), max(HEAD_BYTES, row_bytes), seed)
-        self._read_heads: dict[tuple[int, int, int], int] = {}
+        self.templates = EntryTemplates(max(TEMPLATES, entries), max(TEMPLATE_BYTES, row_bytes), seed)
+        self._read_templates: dict[tuple[int, int, int], int] = {}
         self._checked: dict[Names, int] = {}
         self._facts = (np.empty(0, np.uint8), np.empty(0, np.float64))
 
@@ -82,18 +82,18 @@ class Dictionary:
         """Read a trace that is not of the usual shape.
 
         Returns:
-            Codes of heads and values (-1: no value), and whether the trace can be spelled again from them alone. A trace that
+            Codes of templates and values (-1: no value), and whether the trace can be spelled again from them alone. A trace that
             is no array has no entries and cannot.
         """
         entries, is_exact = parse(text)
-        heads, values = [], []
+        templates, values = [], []
         for entry in entries or ():
             parts = (self._code(entry["type"]), self._code(entry["branch"]), self._code(entry["node_id"]))
-            if parts not in self._read_heads:
-                self._read_heads[parts] = self.heads.add(parts)
-            heads.append(self._read_heads[parts])
+            if parts not in self._read_templates:
+                self._read_templates[parts] = self.templates.add(parts)
+            templates.append(self._read_templates[parts])
             values.append(-1 if entry["value"] is None else self.values.code(entry["value"].encode()))
-        return heads, values, is_exact and entries is not None
+        return templates, values, is_exact and entries is not None
 
     def text_of(self, code: int) -> str | None:
         """A text; ``None`` for -1."""
@@ -126,7 +126,7 @@ class Dictionary:
             self._facts = (kinds, numbers)  # in one step: several threads may write files
         return self._facts
 
-    def close(self, disk: Spill | None = None) -> None:
+    def close(self, disk: MemoryMap | None = None) -> None:
         """Nothing more will be added.
 
         Args:
@@ -136,14 +136,14 @@ class Dictionary:
         self.texts()  # is checked while it is at hand
         self.names.close()
         self.values.close()
-        self.heads.close()
+        self.templates.close()
         if disk is None:
             return
-        names, values, heads = self.names, self.values, self.heads
-        parts = heads.parts[: heads.count]
+        names, values, templates = self.names, self.values, self.templates
+        parts = templates.parts[: templates.count]
         arrays = [numbers, kinds, parts, names.ends[: names.count + 1], names.blob[: names.used]]
         arrays += [values.ends[: values.count + 1], values.blob[: values.used]]
-        numbers, kinds, heads.parts, names.ends, names.blob, values.ends, values.blob = disk.keep(arrays)
+        numbers, kinds, templates.parts, names.ends, names.blob, values.ends, values.blob = disk.keep(arrays)
         self._facts = (kinds, numbers)
 
     def _code(self, name: str | None) -> int:
@@ -167,7 +167,7 @@ class Dictionary:
         return found
 
 
-class Joined:
+class ChunkedStrings:
     """Arrays of texts, one after the other.
 
     Args:
@@ -208,7 +208,7 @@ class Joined:
         ]
 
 
-class Lexicon:
+class MergedDictionary:
     """Meanings of the codes of several dictionaries.
 
     Args:
@@ -217,19 +217,19 @@ class Lexicon:
     Attributes:
         texts: Names and columns' texts, by code.
         values: JSON texts of values, by code.
-        parts: Of heads, by code: codes of type, branch and node id. Equal names have equal codes.
-        head_starts: Of each dictionary, the code of its first head.
+        parts: Of templates, by code: codes of type, branch and node id. Equal names have equal codes.
+        template_starts: Of each dictionary, the code of its first template.
     """
 
     def __init__(self, dictionaries: Sequence[Dictionary]) -> None:
         self._facts = [one.value_facts() for one in dictionaries]
         # The facts first: a dictionary grows meanwhile, and every value here must have its own.
-        self.values = Joined(
+        self.values = ChunkedStrings(
             [one.value_texts().slice(0, len(facts[0])) for one, facts in zip(dictionaries, self._facts, strict=True)]
         )
-        parts = [one.heads.parts[: one.heads.count] for one in dictionaries]
-        self.texts = Joined([one.texts() for one in dictionaries])
-        self.head_starts = np.cumsum([0, *map(len, parts)])[:-1]
+        parts = [one.templates.parts[: one.templates.count] for one in dictionaries]
+        self.texts = ChunkedStrings([one.texts() for one in dictionaries])
+        self.template_starts = np.cumsum([0, *map(len, parts)])[:-1]
         self.is_single = len(dictionaries) == 1
         self.parts = parts[0] if self.is_single else self._united(parts)
 
@@ -267,7 +267,7 @@ class Lexicon:
         return first_with[where]
 
 
-class Picked:
+class CompactedCodes:
     """Which texts some codes mean, each once.
 
     Attributes:
@@ -279,40 +279,40 @@ class Picked:
         self.indices, self.used = indices, used
 
 
-class Coder:
+class DictionaryEncoder:
     """Makes dictionaries that hold only what is used; for one thread.
 
     Args:
-        lexicon: What codes mean.
+        merged: What codes mean.
     """
 
-    def __init__(self, lexicon: Lexicon) -> None:
-        self.lexicon = lexicon
-        room = max(len(lexicon.texts), len(lexicon.values)) if lexicon.is_single else 0
+    def __init__(self, merged: MergedDictionary) -> None:
+        self.merged = merged
+        room = max(len(merged.texts), len(merged.values)) if merged.is_single else 0
         self._scratch, self._used = np.full(room, -1, np.int32), np.empty(room, np.int32)
 
-    def pick(self, codes: Any) -> Picked:
+    def compact(self, codes: Any) -> CompactedCodes:
         """Number the codes that occur anew; in ascending order where there are several dictionaries."""
         indices = np.empty(len(codes), np.int32)
-        if self.lexicon.is_single:
+        if self.merged.is_single:
             count = aggregate.compact(codes, self._scratch, self._used, indices)
-            return Picked(indices, self._used[:count].copy())
+            return CompactedCodes(indices, self._used[:count].copy())
         slots = np.full(1 << (2 * len(codes)).bit_length(), -1, np.int32)
         used = np.empty(len(codes), np.int32)
         count = aggregate.compact_among_many(codes, slots, np.empty_like(slots), used, indices)
         order = np.argsort(used[:count])
-        return Picked(_renumbered(indices, order), used[order])
+        return CompactedCodes(_renumbered(indices, order), used[order])
 
     def texts(self, codes: Any) -> pa.DictionaryArray:
         """Names and columns' texts of some codes; -1 is NULL."""
-        return self.spelled(self.pick(codes), self.lexicon.texts)
+        return self.spelled(self.compact(codes), self.merged.texts)
 
-    def spelled(self, picked: Picked, texts: Joined) -> pa.DictionaryArray:
+    def spelled(self, compacted: CompactedCodes, texts: ChunkedStrings) -> pa.DictionaryArray:
         """Picked codes as texts; each text once, as a Parquet file wants it."""
         import pyarrow as pa
 
-        some, indices = texts.take(picked.used), picked.indices
-        if not self.lexicon.is_single:  # the same text may have been met by several
+        some, indices = texts.take(compacted.used), compacted.indices
+        if not self.merged.is_single:  # the same text may have been met by several
             encoded = some.dictionary_encode()
             some, places = encoded.dictionary, to_numpy(encoded.indices)
             indices = np.where(indices >= 0, places[indices], -1) if len(places) else indices

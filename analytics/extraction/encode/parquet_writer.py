@@ -24,7 +24,7 @@ _FILE_BYTES = 256 << 20
 """A mapping keeps a file open, so many arrays share one; larger ones have their own."""
 
 
-class Spill:
+class MemoryMap:
     """Files that hold arrays; one for all threads of a run's share.
 
     The files have no name: nothing is left behind by a run that is killed, and their space is free when the last array of one

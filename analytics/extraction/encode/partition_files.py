@@ -16,13 +16,13 @@ import numpy as np
 from analytics.errors import VerificationError
 from analytics.estimates.sampling_rates import Rates, RateStep, described
 from analytics.extraction.encode import parquet_writer
-from analytics.extraction.encode.coded_rows import Portion
-from analytics.extraction.encode.dictionaries import Coder, Lexicon, array, texts, to_numpy
+from analytics.extraction.encode.coded_rows import SortedRows
+from analytics.extraction.encode.dictionaries import DictionaryEncoder, MergedDictionary, array, texts, to_numpy
 from analytics.extraction.encode.native import aggregate, copy_tuples
 from analytics.extraction.encode.native.entry_table import BRANCH_PART, NODE_PART, TYPE_PART
 from analytics.extraction.encode.parquet_writer import ROW_GROUP_BYTES, ROW_GROUP_ENTRIES, SMALL_ROWS
 from analytics.extraction.encode.row_buffer import STATUS, Columns, weights
-from analytics.extraction.privacy.row_filter import LeftOut
+from analytics.extraction.privacy.row_filter import ExcludedRows
 from analytics.lake import schema
 from analytics.model import Fingerprint, Partition, PartitionInfo
 from analytics.source.table_check import ids_twice
@@ -38,18 +38,18 @@ class Rollup:
     """The rollup of a portion, in file order: partition, strategy, version, then node id, type and branch as text sorts.
 
     Args:
-        portion: The rows.
+        sorted_rows: The rows.
         weights: How many runs each row stands for; NaN where that is unknown.
 
     Attributes:
         bounds: The portion's partition ``i`` has the rows ``bounds[i]`` to ``bounds[i + 1]``.
     """
 
-    def __init__(self, portion: Portion, weights: Any) -> None:
-        self._portion, self._coder = portion, Coder(portion.lexicon)
-        units, firsts = _units(portion)
-        whole, real = _partial_sums(portion, self._coder, units, np.nan_to_num(weights, nan=0.0))
-        ranks, parts = _ranked(portion.lexicon, whole[:, 1])
+    def __init__(self, sorted_rows: SortedRows, weights: Any) -> None:
+        self._sorted_rows, self._coder = sorted_rows, DictionaryEncoder(sorted_rows.merged)
+        units, firsts = _units(sorted_rows)
+        whole, real = _partial_sums(sorted_rows, self._coder, units, np.nan_to_num(weights, nan=0.0))
+        ranks, parts = _ranked(sorted_rows.merged, whole[:, 1])
         # Units are in file order already. A long one was counted in pieces: equal keys are added up.
         keys = whole[:, 0] * (len(parts) + 1) + ranks[whole[:, 1]]
         order = np.argsort(keys, kind="stable")
@@ -60,9 +60,11 @@ class Rollup:
             greatest = np.maximum.reduceat(self._real[:, aggregate.GREATEST], at)
             self._whole, self._real = np.add.reduceat(self._whole, at), np.add.reduceat(self._real, at)
             self._real[:, aggregate.LEAST], self._real[:, aggregate.GREATEST] = least, greatest
-        self._units = portion.rows.codes[firsts][whole[order[at], 0]]
+        self._units = sorted_rows.rows.codes[firsts][whole[order[at], 0]]
         self._parts = parts[keys[at] % (len(parts) + 1)]
-        self.bounds = np.searchsorted(self._units[:, copy_tuples.NUMBER], np.arange(portion.first, portion.last + 2))
+        self.bounds = np.searchsorted(
+            self._units[:, copy_tuples.NUMBER], np.arange(sorted_rows.first, sorted_rows.last + 2)
+        )
 
     def table(self, place: int, realm: str | None) -> pa.Table:
         """The rollup of one partition, with the columns of ``schema.node_day_schema()``; texts as dictionaries.
@@ -109,9 +111,9 @@ class Rollup:
         return pa.table([made[name] for name in names], names=names)
 
 
-def _units(portion: Portion) -> tuple[Any, Any]:
+def _units(sorted_rows: SortedRows) -> tuple[Any, Any]:
     """Of each row a number that changes with partition, strategy or version; and the first row of each."""
-    rows = portion.rows.codes
+    rows = sorted_rows.rows.codes
     if not len(rows):
         return np.empty(0, np.int64), np.empty(0, np.int64)
     changes = np.zeros(len(rows), bool)
@@ -120,23 +122,23 @@ def _units(portion: Portion) -> tuple[Any, Any]:
     return np.cumsum(changes), np.concatenate([[0], np.flatnonzero(changes)])
 
 
-def _partial_sums(portion: Portion, coder: Coder, units: Any, weights: Any) -> tuple[Any, Any]:
-    """Sums per unit and head, a few thousand rows at a time; see ``groups.roll_up``."""
-    lexicon = portion.lexicon
-    scratch = np.full(len(lexicon.parts), -1, np.int32)
+def _partial_sums(sorted_rows: SortedRows, coder: DictionaryEncoder, units: Any, weights: Any) -> tuple[Any, Any]:
+    """Sums per unit and template, a few thousand rows at a time; see ``groups.roll_up``."""
+    merged = sorted_rows.merged
+    scratch = np.full(len(merged.parts), -1, np.int32)
     whole, real = [np.empty((0, 10), np.int64)], [np.empty((0, 5), np.float64)]
     for start in range(0, len(units), _ROWS):
         end = min(start + _ROWS, len(units))
-        heads, values = portion.entries(start, end)
-        counts = np.array(portion.rows.codes[start:end, copy_tuples.ENTRIES])
-        if lexicon.is_single:
-            kinds, numbers = lexicon.all_facts()
+        templates, values = sorted_rows.entries(start, end)
+        counts = np.array(sorted_rows.rows.codes[start:end, copy_tuples.ENTRIES])
+        if merged.is_single:
+            kinds, numbers = merged.all_facts()
         else:
-            picked = coder.pick(values)
-            values, (kinds, numbers) = picked.indices, lexicon.facts(picked.used)
-        some, more = np.empty((len(heads), 10), np.int64), np.empty((len(heads), 5), np.float64)
+            compacted = coder.compact(values)
+            values, (kinds, numbers) = compacted.indices, merged.facts(compacted.used)
+        some, more = np.empty((len(templates), 10), np.int64), np.empty((len(templates), 5), np.float64)
         count = aggregate.roll_up(
-            *(units[start:end], counts, weights[start:end], heads, values),
+            *(units[start:end], counts, weights[start:end], templates, values),
             *(kinds, numbers, scratch, some, more),
         )
         whole.append(some[:count].copy())
@@ -144,29 +146,29 @@ def _partial_sums(portion: Portion, coder: Coder, units: Any, weights: Any) -> t
     return np.concatenate(whole), np.concatenate(real)
 
 
-def _ranked(lexicon: Lexicon, heads: Any) -> tuple[Any, Any]:
-    """By head's code, the place of its names among those that occur, as text sorts and NULL last; and the sorted names' codes."""
+def _ranked(merged: MergedDictionary, templates: Any) -> tuple[Any, Any]:
+    """By template, the place of its names among those that occur, as text sorts and NULL last; and the sorted names' codes."""
     import pyarrow as pa
 
-    used: Any = np.flatnonzero(np.bincount(heads, minlength=1))
-    columns: Any = lexicon.parts
+    used: Any = np.flatnonzero(np.bincount(templates, minlength=1))
+    columns: Any = merged.parts
     parts, places = np.unique(columns[used], axis=0, return_inverse=True)
-    names = {name: _names(lexicon, parts[:, part]) for name, part in _NAMES.items()}
+    names = {name: _names(merged, parts[:, part]) for name, part in _NAMES.items()}
     table = pa.table({**names, "place": array(np.arange(len(parts)))}).sort_by([(name, "ascending") for name in names])
     order = to_numpy(table["place"].combine_chunks())
     ranks_of_parts = np.empty(len(parts), np.int64)
     ranks_of_parts[order] = np.arange(len(parts))
-    ranks = np.zeros(len(lexicon.parts), np.int64)
+    ranks = np.zeros(len(merged.parts), np.int64)
     ranks[used] = ranks_of_parts[places.reshape(-1)]
     return ranks, parts[order]
 
 
-def _names(lexicon: Lexicon, codes: Any) -> pa.StringArray:
+def _names(merged: MergedDictionary, codes: Any) -> pa.StringArray:
     """Texts of some codes in any order; -1 is NULL."""
     some, places = np.unique(codes[codes >= 0], return_inverse=True)
     indices = np.full(len(codes), -1, np.int64)
     indices[codes >= 0] = places
-    return lexicon.texts.take(some).take(array(indices, indices < 0))
+    return merged.texts.take(some).take(array(indices, indices < 0))
 
 
 Gather: TypeAlias = "Callable[[str, Partition, pa.Table, int], None]"
@@ -185,48 +187,48 @@ class StagedFiles:
 
 
 def write(
-    portion: Portion,
+    sorted_rows: SortedRows,
     partitions: Sequence[Partition],
     fingerprints: Mapping[Partition, Fingerprint],
     workspace: Path,
     rates: Rates,
     gather: Gather | None = None,
-    left_out: Mapping[Partition, LeftOut] | None = None,
-    treatment: str = "",
+    excluded: Mapping[Partition, ExcludedRows] | None = None,
+    privacy_version: str = "",
 ) -> dict[Partition, StagedFiles]:
     """Write the files of the portion's partitions, read them back, and compare with what the server counted.
 
     Args:
-        portion: The rows.
+        sorted_rows: The rows.
         partitions: Of the portion, first to last.
         fingerprints: What the server counted of each.
         workspace: Folder for files on their way.
         rates: Fractions of ok runs that were logged.
         gather: Told of each table, partition, its rows and its number of runs, as they are written; by two threads.
-        left_out: What the server counted and may not be in the lake.
-        treatment: What was done to the rows on their way in, for the ledger.
+        excluded: What the server counted and may not be in the lake.
+        privacy_version: What was done to the rows on their way in, for the ledger.
 
     Raises:
         VerificationError: A count or hash differs; nothing has been replaced.
     """
     steps = [rates.of_day(partition.realm, partition.day) for partition in partitions]
     footers = [
-        _footer(partition, fingerprints[partition], some, treatment)
+        _footer(partition, fingerprints[partition], some, privacy_version)
         for partition, some in zip(partitions, steps, strict=True)
     ]
-    row_weights = weights(portion, partitions, rates)
+    row_weights = weights(sorted_rows, partitions, rates)
     with ThreadPoolExecutor(1) as other:
-        rollups = other.submit(_node_days, portion, partitions, footers, workspace, row_weights, gather)
-        executions = _executions(portion, partitions, footers, workspace, row_weights, gather)
+        rollups = other.submit(_node_days, sorted_rows, partitions, footers, workspace, row_weights, gather)
+        executions = _executions(sorted_rows, partitions, footers, workspace, row_weights, gather)
         node_days = rollups.result()
     staged: dict[Partition, StagedFiles] = {}
     for place, partition in enumerate(partitions):
-        start, end = portion.bounds[place], portion.bounds[place + 1]
+        start, end = sorted_rows.bounds[place], sorted_rows.bounds[place + 1]
         fingerprint = fingerprints[partition]
-        _refuse_ids_twice(portion.rows.ids[start:end])
-        kept = portion.flagged(copy_tuples.KEPT, start, end)
-        kept_count, kept_hash = int(kept.sum()), _id_hash(portion.rows.ids[start:end][kept])
-        left = (left_out or {}).get(partition, LeftOut())
+        _refuse_ids_twice(sorted_rows.rows.ids[start:end])
+        kept = sorted_rows.flagged(copy_tuples.RETAINED, start, end)
+        kept_count, kept_hash = int(kept.sum()), _id_hash(sorted_rows.rows.ids[start:end][kept])
+        left = (excluded or {}).get(partition, ExcludedRows())
         path = executions.get(place)
         count, id_hash = _read_back(path) if path else (0, 0)
         if (count - kept_count + left.row_count, id_hash - kept_hash + left.id_hash) != (
@@ -243,7 +245,7 @@ def write(
                 found=count - kept_count + left.row_count,
             )
         rollup = node_days.get(place)
-        codes = portion.rows.codes[start:end]
+        codes = sorted_rows.rows.codes[start:end]
         staged[partition] = StagedFiles(
             path or workspace / "none",
             rollup,
@@ -254,22 +256,22 @@ def write(
                 kept_count=kept_count,
                 id_hash=id_hash,
                 trace_entries=int(codes[:, copy_tuples.ENTRIES].sum(dtype=np.int64)),
-                irregular_count=_irregular(portion, codes),
-                status_counts=_status_counts(portion, codes),
+                irregular_count=_irregular(sorted_rows, codes),
+                status_counts=_status_counts(sorted_rows, codes),
                 sample_rates=steps[place],
                 file_bytes=path.stat().st_size if path else 0,
                 node_days_bytes=rollup.stat().st_size if rollup else 0,
                 extracted_at=datetime.now(UTC).replace(microsecond=0),
                 erased_count=left.row_count,
-                treatment=treatment,
+                privacy_version=privacy_version,
             ),
-            frozenset(_texts(portion, codes[:, copy_tuples.STRATEGY])),
+            frozenset(_texts(sorted_rows, codes[:, copy_tuples.STRATEGY])),
         )
     return staged
 
 
 def _executions(
-    portion: Portion,
+    sorted_rows: SortedRows,
     partitions: Sequence[Partition],
     footers: Sequence[Mapping[str, str]],
     workspace: Path,
@@ -277,20 +279,20 @@ def _executions(
     gather: Gather | None,
 ) -> dict[int, Path]:
     """One file per partition that has rows, by its place in the portion."""
-    columns = Columns(portion, row_weights)
+    columns = Columns(sorted_rows, row_weights)
     paths: dict[int, Path] = {}
     shared: tuple[int, int, pa.Table] | None = None  # plain rows of several small partitions
-    came_in = np.concatenate([[0], np.cumsum(portion.rows.codes[:, copy_tuples.SIZE], dtype=np.int64)])
+    came_in = np.concatenate([[0], np.cumsum(sorted_rows.rows.codes[:, copy_tuples.SIZE], dtype=np.int64)])
     for place, footer in enumerate(footers):
-        start, end = int(portion.bounds[place]), int(portion.bounds[place + 1])
+        start, end = int(sorted_rows.bounds[place]), int(sorted_rows.bounds[place + 1])
         if start == end:
             continue
-        paths[place] = workspace / f"executions-{portion.first + place}.tmp"
+        paths[place] = workspace / f"executions-{sorted_rows.first + place}.tmp"
         if end - start < min(SMALL_ROWS, ROW_GROUP_ROWS) and came_in[end] - came_in[start] <= ROW_GROUP_BYTES:
             if shared is None or end > shared[1]:
-                until = _small_until(portion.bounds, came_in, place)
+                until = _small_until(sorted_rows.bounds, came_in, place)
                 shared = (start, until, columns.table(start, until, coded=False))
-                portion.forget_pages()
+                sorted_rows.forget_pages()
             table = shared[2].slice(start - shared[0], end - start)
             with contextlib.closing(parquet_writer.create(paths[place], table.schema, footer, small=True)) as writer:
                 writer.write_table(table)
@@ -298,11 +300,11 @@ def _executions(
                 gather("executions", partitions[place], table, end - start)
             continue
         writer = None
-        for first, last in _row_groups(portion, came_in, start, end):
+        for first, last in _row_groups(sorted_rows, came_in, start, end):
             table = columns.table(first, last, coded=True)
             writer = writer or parquet_writer.create(paths[place], table.schema, footer, small=False)
             writer.write_table(table, row_group_size=last - first)
-            portion.forget_pages()
+            sorted_rows.forget_pages()
         writer.close()
     return paths
 
@@ -318,9 +320,9 @@ def _small_until(bounds: Any, came_in: Any, place: int) -> int:
     return until
 
 
-def _row_groups(portion: Portion, came_in: Any, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _row_groups(sorted_rows: SortedRows, came_in: Any, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Cut the rows of a partition: few enough rows, and few enough entries and bytes unless a single row has more."""
-    entries = np.concatenate([[0], np.cumsum(portion.rows.codes[start:end, copy_tuples.ENTRIES], dtype=np.int64)])
+    entries = np.concatenate([[0], np.cumsum(sorted_rows.rows.codes[start:end, copy_tuples.ENTRIES], dtype=np.int64)])
     sizes = came_in[start : end + 1]
     first = 0
     while first < end - start:
@@ -336,7 +338,7 @@ def _row_groups(portion: Portion, came_in: Any, start: int, end: int) -> Iterato
 
 
 def _node_days(
-    portion: Portion,
+    sorted_rows: SortedRows,
     partitions: Sequence[Partition],
     footers: Sequence[Mapping[str, str]],
     workspace: Path,
@@ -344,37 +346,37 @@ def _node_days(
     gather: Gather | None,
 ) -> dict[int, Path]:
     """One rollup per partition that has trace entries."""
-    rollup = Rollup(portion, row_weights)
+    rollup = Rollup(sorted_rows, row_weights)
     paths: dict[int, Path] = {}
     for place, (partition, footer) in enumerate(zip(partitions, footers, strict=True)):
         count = int(rollup.bounds[place + 1] - rollup.bounds[place])
         if count:
             table = rollup.table(place, partition.realm)
-            paths[place] = workspace / f"node_days-{portion.first + place}.tmp"
+            paths[place] = workspace / f"node_days-{sorted_rows.first + place}.tmp"
             writer = parquet_writer.create(paths[place], table.schema, footer, small=count < SMALL_ROWS)
             with contextlib.closing(writer):
                 writer.write_table(table)
             if gather:
-                gather("node_days", partition, table, int(portion.bounds[place + 1] - portion.bounds[place]))
+                gather("node_days", partition, table, int(sorted_rows.bounds[place + 1] - sorted_rows.bounds[place]))
     return paths
 
 
-def _texts(portion: Portion, codes: Any) -> list[str]:
+def _texts(sorted_rows: SortedRows, codes: Any) -> list[str]:
     """The different texts of a column."""
-    return [portion.lexicon.texts[code] for code in np.unique(codes).tolist() if code >= 0]
+    return [sorted_rows.merged.texts[code] for code in np.unique(codes).tolist() if code >= 0]
 
 
-def _irregular(portion: Portion, codes: Any) -> int:
+def _irregular(sorted_rows: SortedRows, codes: Any) -> int:
     """Rows whose trace is kept verbatim; the JSON null of a failed run is nothing unusual."""
     texts = codes[:, copy_tuples.IRREGULAR]
     kept = texts[texts >= 0]
-    nulls = [code for code in np.unique(kept).tolist() if portion.lexicon.texts[code] == "null"]
+    nulls = [code for code in np.unique(kept).tolist() if sorted_rows.merged.texts[code] == "null"]
     return int(np.count_nonzero(~np.isin(kept, nulls)))
 
 
-def _status_counts(portion: Portion, codes: Any) -> dict[str, int]:
+def _status_counts(sorted_rows: SortedRows, codes: Any) -> dict[str, int]:
     found = zip(*np.unique(codes[:, STATUS], return_counts=True), strict=True)
-    return dict(sorted((portion.lexicon.texts[int(code)], int(count)) for code, count in found if code >= 0))
+    return dict(sorted((sorted_rows.merged.texts[int(code)], int(count)) for code, count in found if code >= 0))
 
 
 def _refuse_ids_twice(halves: Any) -> None:
@@ -408,7 +410,7 @@ def _read_back(path: Path) -> tuple[int, int]:
 
 
 def _footer(
-    partition: Partition, fingerprint: Fingerprint, steps: Sequence[RateStep], treatment: str
+    partition: Partition, fingerprint: Fingerprint, steps: Sequence[RateStep], privacy_version: str
 ) -> dict[str, str]:
     return {
         "strategy_analytics.day": partition.day.isoformat() if partition.day else "",
@@ -416,5 +418,5 @@ def _footer(
         "strategy_analytics.source_id_hash": str(fingerprint.id_hash),
         "strategy_analytics.source_change_hash": str(fingerprint.change_hash),
         "strategy_analytics.sample_rate": described(steps),
-        "strategy_analytics.treatment": treatment,  # so that a lake that lost its ledger still knows its key
+        "strategy_analytics.treatment": privacy_version,  # so that a lake that lost its ledger still knows its key
     }

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.encode.coded_rows import Portion, Run
-from analytics.extraction.encode.copy_decoder import Decoder
-from analytics.extraction.encode.dictionaries import Coder, array, texts
+from analytics.extraction.encode.coded_rows import CodedChunk, SortedRows
+from analytics.extraction.encode.copy_decoder import CopyDecoder
+from analytics.extraction.encode.dictionaries import DictionaryEncoder, array, texts
 from analytics.extraction.encode.native import aggregate, copy_tuples
 from analytics.extraction.encode.native.entry_table import BRANCH_PART, NODE_PART, TYPE_PART
-from analytics.extraction.encode.parquet_writer import Spill
+from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.lake import schema
 from analytics.model import Fingerprint, Partition
 
@@ -31,25 +31,25 @@ _TEXTS = (*schema.TEXT_COLUMNS, "trace_irregular")  # in the order of their code
 STATUS = copy_tuples.STRATEGY + _TEXTS.index("status")
 
 
-def weights(portion: Portion, partitions: Sequence[Partition], rates: Rates) -> Any:
+def weights(sorted_rows: SortedRows, partitions: Sequence[Partition], rates: Rates) -> Any:
     """How many runs each row stands for; NaN where the rate is 0 and says nothing.
 
     A row drawn by the sampler stands for 1/rate runs, by the rate of its tenant at its time; one kept because it failed, for
     itself.
 
     Args:
-        portion: The rows.
+        sorted_rows: The rows.
         partitions: Of the portion, first to last.
         rates: Fractions of ok runs that were logged.
     """
-    usable = ~portion.flagged(copy_tuples.NO_CREATED_AT)
+    usable = ~sorted_rows.flagged(copy_tuples.NO_CREATED_AT)
     rate = np.empty(len(usable))
     for place, partition in enumerate(partitions):
-        rows = slice(int(portion.bounds[place]), int(portion.bounds[place + 1]))
-        rate[rows] = rates.rates_at(partition.realm, portion.rows.times[rows, 0], usable[rows])
-    statuses = portion.rows.codes[:, STATUS]
-    ok = [code for code in np.unique(statuses).tolist() if code >= 0 and portion.lexicon.texts[code] == "ok"]
-    drawn = portion.flagged(copy_tuples.SAMPLED) & np.isin(statuses, ok)
+        rows = slice(int(sorted_rows.bounds[place]), int(sorted_rows.bounds[place + 1]))
+        rate[rows] = rates.rates_at(partition.realm, sorted_rows.rows.times[rows, 0], usable[rows])
+    statuses = sorted_rows.rows.codes[:, STATUS]
+    ok = [code for code in np.unique(statuses).tolist() if code >= 0 and sorted_rows.merged.texts[code] == "ok"]
+    drawn = sorted_rows.flagged(copy_tuples.SAMPLED) & np.isin(statuses, ok)
     rate[rate == 0] = np.nan
     found = np.divide(1.0, rate, out=rate)  # in place: a portion may have millions of rows
     found[~drawn] = 1.0
@@ -60,13 +60,13 @@ class Columns:
     """Makes tables of a portion's rows.
 
     Args:
-        portion: The rows.
+        sorted_rows: The rows.
         row_weights: How many runs each stands for; NaN where that is unknown.
     """
 
-    def __init__(self, portion: Portion, row_weights: Any) -> None:
-        self._portion, self._weights = portion, row_weights
-        self._coder = Coder(portion.lexicon)
+    def __init__(self, sorted_rows: SortedRows, row_weights: Any) -> None:
+        self._sorted_rows, self._weights = sorted_rows, row_weights
+        self._coder = DictionaryEncoder(sorted_rows.merged)
 
     def table(self, start: int, end: int, *, coded: bool) -> pa.Table:
         """Some rows with the columns of ``schema.execution_schema()``.
@@ -77,8 +77,8 @@ class Columns:
         """
         import pyarrow as pa
 
-        portion = self._portion
-        rows = portion.rows.take(slice(start, end))
+        sorted_rows = self._sorted_rows
+        rows = sorted_rows.rows.take(slice(start, end))
         flags = rows.codes[:, copy_tuples.FLAGS]
         utc = pa.timestamp("us", tz="UTC")
         made: dict[str, Any] = {
@@ -105,20 +105,20 @@ class Columns:
     def _trace(self, start: int, end: int, counts: Any, absent: Any, coded: bool) -> pa.ListArray:
         import pyarrow as pa
 
-        coder, lexicon = self._coder, self._portion.lexicon
-        heads, values = self._portion.entries(start, end)
+        coder, merged = self._coder, self._sorted_rows.merged
+        templates, values = self._sorted_rows.entries(start, end)
         offsets = np.zeros(len(counts) + 1, np.int32)
         np.cumsum(counts, out=offsets[1:])
-        picked = coder.pick(values)
+        compacted = coder.compact(values)
         number = np.empty(len(values), np.float64)
         no_number = np.empty(len(values), bool)
-        aggregate.numbers_of(picked.indices, *lexicon.facts(picked.used), number, no_number)
-        part = np.empty(len(heads), np.int32)
+        aggregate.numbers_of(compacted.indices, *merged.facts(compacted.used), number, no_number)
+        part = np.empty(len(templates), np.int32)
         fields = []
         for place in (NODE_PART, TYPE_PART, BRANCH_PART):
-            aggregate.part_of(heads, lexicon.parts, place, part)
+            aggregate.part_of(templates, merged.parts, place, part)
             fields.append(_spelled(coder.texts(part), coded))
-        fields += [_spelled(coder.spelled(picked, lexicon.values), coded), array(number, no_number)]
+        fields += [_spelled(coder.spelled(compacted, merged.values), coded), array(number, no_number)]
         entries = pa.StructArray.from_arrays(fields, names=["node_id", "type", "branch", "value", "value_number"])
         return pa.ListArray.from_arrays(array(offsets), entries, mask=array(absent))
 
@@ -130,18 +130,18 @@ def _spelled(found: pa.DictionaryArray, coded: bool) -> pa.Array:
 def texts_of_ids(halves: Any) -> pa.StringArray:
     """Execution ids, of two halves each, as text."""
     data = np.empty(len(halves) * copy_tuples.UUID_SIZE, np.uint8)
-    copy_tuples.spell(np.array(halves), data)
+    copy_tuples.write_uuids(np.array(halves), data)
     return texts(data, np.arange(len(halves) + 1, dtype=np.int32) * copy_tuples.UUID_SIZE)
 
 
 HELD_BYTES = 64 << 20
 """Rows that wait in memory; more of them wait on disk."""
 
-PORTION_ROWS = 500_000
+SORTED_ROWS = 500_000
 """Partitions are written together up to this many rows."""
 
 
-class Stage:
+class RowBuffer:
     """The rows of some partitions on their way from the server to files.
 
     Args:
@@ -155,9 +155,9 @@ class Stage:
         self, workspace: Path, expected: Mapping[Partition, Fingerprint], *, held_bytes: int = HELD_BYTES
     ) -> None:
         self.partitions = tuple(expected)
-        self._disk, self._held_bytes = Spill(workspace), held_bytes
+        self._disk, self._held_bytes = MemoryMap(workspace), held_bytes
         numbers = {partition: number for number, partition in enumerate(self.partitions)}
-        self._decoder = Decoder(numbers.get, self._disk)
+        self._decoder = CopyDecoder(numbers.get, self._disk)
         self._counts = np.array([fingerprint.row_count for fingerprint in expected.values()], np.int64)
         # rows still to come, and first and last number, of each day
         self._missing: Counter[int] = Counter()
@@ -169,7 +169,7 @@ class Stage:
             self._ends[-1] = (self._ends[-1][0], number)
             self._day_of[number] = len(self._ends) - 1
             self._missing[len(self._ends) - 1] += int(self._counts[number])
-        self._runs: list[Run] = []
+        self._chunks: list[CodedChunk] = []
 
     def load(self, blocks: Iterable[Any]) -> Iterator[tuple[int, int]]:
         """Take in blocks of COPY tuples.
@@ -193,17 +193,17 @@ class Stage:
     def ids(self, number: int) -> pa.StringArray:
         """Execution ids of a partition's rows."""
         self._flush()
-        found = [run.between(number, number).ids for run in self._runs]
+        found = [chunk.between(number, number).ids for chunk in self._chunks]
         return texts_of_ids(np.concatenate([np.empty((0, 2), np.int64), *found]))
 
-    def portion(self, first: int, last: int) -> Portion:
+    def sorted_rows(self, first: int, last: int) -> SortedRows:
         """The rows of partitions ``first`` to ``last``; the stage forgets them."""
         self._flush()
-        portion = Portion(first, last, self._runs, self._disk)
-        for run in self._runs:
-            run.rows_left -= len(run.between(first, last).froms)
-        self._runs = [run for run in self._runs if run.rows_left]
-        return portion
+        sorted_rows = SortedRows(first, last, self._chunks, self._disk)
+        for chunk in self._chunks:
+            chunk.rows_left -= len(chunk.between(first, last).froms)
+        self._chunks = [chunk for chunk in self._chunks if chunk.rows_left]
+        return sorted_rows
 
     def groups(self) -> Iterator[tuple[int, int]]:
         """All partitions, as many together as are written at once."""
@@ -212,13 +212,13 @@ class Stage:
 
     def close(self) -> None:
         """Forget everything."""
-        self._runs = []
+        self._chunks = []
         self._disk.close()
 
     def _take(self, block: Any, *, is_kept: bool = False) -> Iterator[Any]:
         """Partition numbers of the rows taken in."""
         for found in self._decoder.read(block, is_kept=is_kept):
-            if isinstance(found, Run):
+            if isinstance(found, CodedChunk):
                 self._hold(found)
             else:
                 yield found
@@ -235,7 +235,7 @@ class Stage:
         start, rows = first, 0
         for number in range(first, last + 1):
             count = int(self._counts[number])
-            if rows and rows + count > PORTION_ROWS:
+            if rows and rows + count > SORTED_ROWS:
                 yield start, number - 1
                 start, rows = number, 0
             rows += count
@@ -245,12 +245,12 @@ class Stage:
         if self._decoder.has_rows:
             self._hold(self._decoder.finish())
 
-    def _hold(self, run: Run) -> None:
-        self._runs.append(run)
-        held = sum(run.size for run in self._runs)
-        for waiting in self._runs:  # the oldest first
+    def _hold(self, chunk: CodedChunk) -> None:
+        self._chunks.append(chunk)
+        held = sum(chunk.size for chunk in self._chunks)
+        for waiting in self._chunks:  # the oldest first
             if held <= self._held_bytes:
                 break
             if waiting.size:
                 held -= waiting.size
-                waiting.spill(self._disk)
+                waiting.move_to(self._disk)

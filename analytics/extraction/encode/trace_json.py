@@ -14,7 +14,7 @@ _ENTRY_KEYS = {"nodeId", "type", "value", "branch"}
 _DEEPEST = 100  # arrays and objects within a value; Python's own parser gives up at about a thousand
 
 
-class Number(str):
+class JsonNumber(str):
     """A number as PostgreSQL spelled it: neither a float's 17 digits nor Python's 4,300-digit limit apply."""
 
     __slots__ = ()
@@ -71,20 +71,20 @@ def read(text: str) -> Any:
     Raises:
         ValueError, RecursionError: It is none, or nested too deeply.
     """
-    return json.loads(text, parse_float=Number, parse_int=Number)
+    return json.loads(text, parse_float=JsonNumber, parse_int=JsonNumber)
 
 
 def _entry(item: object) -> tuple[dict[str, Any], bool]:
     if not isinstance(item, dict):
-        number = float(item) if isinstance(item, Number) else None
-        return {"node_id": None, "type": None, "branch": None, "value": spell(item), "value_number": number}, False
+        number = float(item) if isinstance(item, JsonNumber) else None
+        return {"node_id": None, "type": None, "branch": None, "value": spell_json(item), "value_number": number}, False
     value = item.get("value")
     entry = {
         "node_id": _text(item.get("nodeId")),
         "type": _text(item.get("type")),
         "branch": _text(item.get("branch")),
-        "value": spell(value) if "value" in item else None,
-        "value_number": float(value) if isinstance(value, Number) else None,
+        "value": spell_json(value) if "value" in item else None,
+        "value_number": float(value) if isinstance(value, JsonNumber) else None,
     }
     exact = (
         {"nodeId", "type", "value"} <= set(item) <= _ENTRY_KEYS
@@ -96,15 +96,15 @@ def _entry(item: object) -> tuple[dict[str, Any], bool]:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and not isinstance(value, Number)
+    return isinstance(value, str) and not isinstance(value, JsonNumber)
 
 
 def _text(value: Any) -> str | None:
     """What PostgreSQL's ``->>`` gives: text as it is, anything else as JSON."""
-    return value if value is None or _is_text(value) else spell(value)
+    return value if value is None or _is_text(value) else spell_json(value)
 
 
-def spell(value: Any, depth: int = 0) -> str:
+def spell_json(value: Any, depth: int = 0) -> str:
     """JSON text in jsonb's own spelling, numbers untouched.
 
     Raises:
@@ -112,14 +112,14 @@ def spell(value: Any, depth: int = 0) -> str:
     """
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
-    if isinstance(value, Number):
+    if isinstance(value, JsonNumber):
         return str(value)
     if isinstance(value, dict):
         return (
             "{"
-            + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {spell(v, depth + 1)}" for k, v in value.items())
+            + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {spell_json(v, depth + 1)}" for k, v in value.items())
             + "}"
         )
     if isinstance(value, list):
-        return "[" + ", ".join(spell(v, depth + 1) for v in value) + "]"
+        return "[" + ", ".join(spell_json(v, depth + 1) for v in value) + "]"
     return json.dumps(value, ensure_ascii=False)

@@ -13,11 +13,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from analytics.extraction.encode.trace_json import Number, read, spell
+from analytics.extraction.encode.trace_json import JsonNumber, read, spell_json
 from analytics.extraction.privacy.tombstones import is_distinctive
 
 if TYPE_CHECKING:
-    from analytics.extraction.privacy.tombstones import Erased
+    from analytics.extraction.privacy.tombstones import ErasedIndex
 
 Replace: TypeAlias = "Callable[[str | None, str], str | None]"
 
@@ -29,12 +29,12 @@ _BEFORE = re.compile(r"(?:\w|\w[-.@])\Z")
 _AFTER = re.compile(r"\w|[-.@]\w")
 
 
-def spelled(text: str) -> bytes:
+def json_escaped(text: str) -> bytes:
     """A text as it stands within JSON's quotes, in UTF-8."""
     return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
 
 
-def unspelled(text: str) -> str:
+def json_unescaped(text: str) -> str:
     """The text that stands so within JSON's quotes; itself where it is no such."""
     if "\\" not in text:
         return text
@@ -61,7 +61,7 @@ class KnownIds:
                 form
                 for ids in self._by_realm.values()
                 for name in ids
-                for form in (name.encode("utf-8", "surrogateescape"), spelled(name))
+                for form in (name.encode("utf-8", "surrogateescape"), json_escaped(name))
             }
         )
         self._automaton = BytesAhoCorasick(self._patterns) if self._patterns else None
@@ -104,7 +104,7 @@ class Mentions:
         own: Iterable[str],
         known: KnownIds,
         replace: Replace,
-        erased: Erased | None = None,
+        erased: ErasedIndex | None = None,
     ) -> None:
         self._realm, self._known, self._replace, self._erased = realm, known, replace, erased
         self._own = frozenset(filter(None, own))
@@ -121,7 +121,7 @@ class Mentions:
     def trace(self, text: str) -> str:
         """A trace without ids; its structure (types, branches, node ids) stays."""
         try:
-            return spell(self._entries(read(text)))
+            return spell_json(self._entries(read(text)))
         except (ValueError, RecursionError):
             # No list can hold it and no parser reads it: the ids go all the same, and the JSON stays JSON.
             for name in {*self._own, *self._standing(text)}:
@@ -138,7 +138,7 @@ class Mentions:
             after = self.value(before)
         except (ValueError, RecursionError):
             return self.text(text)
-        return text if after == before else spell(after)
+        return text if after == before else spell_json(after)
 
     def _entries(self, trace: Any) -> Any:
         if not isinstance(trace, list):
@@ -152,7 +152,7 @@ class Mentions:
 
     def value(self, found: Any) -> Any:
         """A JSON value, as ``flatten.read`` gives it, without ids in any of its texts."""
-        if isinstance(found, Number):
+        if isinstance(found, JsonNumber):
             is_own = found in self._own and len(found) > _SHORT
             is_other = found in self._known.of(self._realm) or self._was_erased(found)
             return self._put(str(found)) if is_own or is_other else found

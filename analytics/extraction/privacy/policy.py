@@ -11,7 +11,7 @@ from typing import Any
 
 from analytics.config import Settings
 from analytics.errors import DamagedFileError
-from analytics.extraction.encode.trace_json import Number
+from analytics.extraction.encode.trace_json import JsonNumber
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
 from analytics.lake import formats
 from analytics.program import generate_ids, walk
@@ -24,7 +24,7 @@ _DATA = "data."
 _PASSED_ON = ("set_data", "set_callback_data")
 
 
-class Payloads:
+class FieldAllowlist:
     """Decides what is kept of the values in traces.
 
     Args:
@@ -71,7 +71,7 @@ class Payloads:
             return kind != "field" or node in fields
         if kind == "field":
             return node in fields
-        if kind == "literal" or (isinstance(value, Number) and kind not in _PASSED_ON):
+        if kind == "literal" or (isinstance(value, JsonNumber) and kind not in _PASSED_ON):
             return True
         return node in clean
 
@@ -143,7 +143,7 @@ class Policy:
         return self.key.key_id if self.key else ""
 
     @property
-    def treatment(self) -> str:
+    def privacy_version(self) -> str:
         """Tells in a word what was done to the rows of a partition; empty for nothing."""
         parts = [f"key {self.key.key_id}"] if self.key else []
         if self.data_fields is not None:
@@ -165,7 +165,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class RecordedPolicy:
     """What a lake's file says.
 
     Attributes:
@@ -179,7 +179,7 @@ class Remembered:
     keys_before: frozenset[str] | None = frozenset()
 
 
-def remembered(root: LakePath) -> Remembered:
+def recorded_policy(root: LakePath) -> RecordedPolicy:
     """What the lake in ``root`` remembers of its policy.
 
     Raises:
@@ -195,11 +195,11 @@ def remembered(root: LakePath) -> Remembered:
         if fields is not None:
             shapes.texts(fields)
         before = data.get("keys_before")
-        return Remembered(
+        return RecordedPolicy(
             True, shapes.text(data["key_id"]), None if before is None else frozenset(shapes.texts(before))
         )
     except FileNotFoundError:
-        return Remembered()
+        return RecordedPolicy()
     except (OSError, *shapes.WRONG) as error:
         raise DamagedFileError(
             f"{path} is damaged: {shapes.said(error)}",
@@ -209,7 +209,7 @@ def remembered(root: LakePath) -> Remembered:
         ) from error
 
 
-def key_of(treatment: str) -> str:
+def key_of(privacy_version: str) -> str:
     """The key that a partition's pseudonyms were made with, by the ledger's word for it; empty for none."""
-    found = re.match(r"key ([^ ,]+)", treatment)
+    found = re.match(r"key ([^ ,]+)", privacy_version)
     return found[1] if found else ""

@@ -11,9 +11,9 @@ from typing import Any
 from analytics.errors import ConfigurationError, LakeError, LakeFormatError
 from analytics.extraction.privacy import tombstones
 from analytics.extraction.privacy.id_mentions import KnownIds
-from analytics.extraction.privacy.policy import FILE, Payloads, Policy, Remembered, key_of, remembered
-from analytics.extraction.privacy.row_filter import People
-from analytics.extraction.privacy.tombstones import Erased
+from analytics.extraction.privacy.policy import FILE, FieldAllowlist, Policy, RecordedPolicy, key_of, recorded_policy
+from analytics.extraction.privacy.row_filter import PrivacyContext
+from analytics.extraction.privacy.tombstones import ErasedIndex
 from analytics.lake.lake import Lake
 from analytics.lake.paths import PART, is_day_directory, is_realm_directory, subfolders
 from analytics.model import RealmFilter
@@ -34,7 +34,7 @@ class Keys:
             recorded last.
     """
 
-    file: Remembered
+    file: RecordedPolicy
     used: tuple[str, ...]
 
     @property
@@ -54,24 +54,26 @@ class Keys:
         return f"its {FILE} says {said}, while its partitions were made with the key {other[0]}" if other else ""
 
 
-def known(lake: Lake) -> Keys:
+def known_ids(lake: Lake) -> Keys:
     """What is known of a lake's keys.
 
     Raises:
         LakeError: ``people.json`` cannot be read.
     """
-    return _with(lake, remembered(lake.root))
+    return _with(lake, recorded_policy(lake.root))
 
 
-def _with(lake: Lake, file: Remembered) -> Keys:
+def _with(lake: Lake, file: RecordedPolicy) -> Keys:
     used: dict[str, None] = {}
     days = lake.recorded_days() if not file.is_there else []
     if not file.is_there and not days:  # both are lost: then the partitions' own files tell
-        return Keys(file, tuple(dict.fromkeys(key for path in _some_files(lake) if (key := key_of(_treatment(path))))))
+        return Keys(
+            file, tuple(dict.fromkeys(key for path in _some_files(lake) if (key := key_of(_recorded_version(path)))))
+        )
     for day in [lake.recorded_last()] if file.is_there else sorted(days, key=_newest_first):
         record = lake.recorded(day)
         for info in record.partitions.values() if record else ():
-            if info.row_count and (key := key_of(info.treatment)):
+            if info.row_count and (key := key_of(info.privacy_version)):
                 used[key] = None
     return Keys(file, tuple(used))
 
@@ -84,7 +86,7 @@ def _some_files(lake: Lake) -> Iterator[LakePath]:
             yield base / realm / day / PART
 
 
-def _treatment(path: LakePath) -> str:
+def _recorded_version(path: LakePath) -> str:
     """What its file says was done to a partition's ids; empty for nothing, or for a file that does not tell."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -101,7 +103,7 @@ def _newest_first(day: date | None) -> int:
     return -day.toordinal() if day else 0
 
 
-def check(lake: Lake, policy: Policy, *, accept: bool) -> tuple[Keys, list[str]]:
+def check_keys(lake: Lake, policy: Policy, *, accept: bool) -> tuple[Keys, list[str]]:
     """Compare a policy with the one a lake was made under.
 
     Args:
@@ -116,11 +118,11 @@ def check(lake: Lake, policy: Policy, *, accept: bool) -> tuple[Keys, list[str]]
         ConfigurationError: Pseudonyms would end, or be others, unasked; or nobody can say which they are.
     """
     try:
-        keys = known(lake)
+        keys = known_ids(lake)
     except LakeError as error:
         if not accept or isinstance(error, LakeFormatError):
             raise
-        keys = _with(lake, Remembered())
+        keys = _with(lake, RecordedPolicy())
     fresh = policy.key.key_id if policy.key else ""
     if not keys.file.is_there and keys.used and fresh == keys.key_id:
         return keys, [f"{FILE} was lost; the partitions were made with the key {fresh}, so it was written again"]
@@ -155,21 +157,21 @@ LOOK_BACK = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class PrivacySetup:
     """For the rows of one snapshot.
 
     Attributes:
-        people: What is done, to whom.
+        privacy: What is done, to whom.
         definitions: Rows of ``strategydefinition``, or why they cannot be read.
         notes: What a person should know, in sentences.
     """
 
-    people: People
+    privacy: PrivacyContext
     definitions: list[dict[str, Any]] | str
     notes: Sequence[str]
 
 
-def prepare(
+def prepare_privacy(
     lake: Lake,
     source: Source,
     policy: Policy,
@@ -178,7 +180,7 @@ def prepare(
     workspace: Path,
     *,
     accept_key: bool,
-) -> Admission:
+) -> PrivacySetup:
     """Check the policy against the lake's, remember it, and learn whom rows may name; only under the lock.
 
     Args:
@@ -194,10 +196,10 @@ def prepare(
         ConfigurationError: Pseudonyms would end, or be others, unasked; or an erased person could not be recognised.
         LakeError: The lake's own file, or a tombstone, cannot be read.
     """
-    keys, notes = check(lake, policy, accept=accept_key)
-    stones = tombstones.read(lake.root)
-    gone = Erased(stones, policy.key, tombstones.own_secret(lake.root))
-    if any(not stone.is_finished for stone in stones):
+    keys, notes = check_keys(lake, policy, accept=accept_key)
+    erasures = tombstones.read(lake.root)
+    gone = ErasedIndex(erasures, policy.key, tombstones.lake_secret(lake.root))
+    if any(not tombstone.is_finished for tombstone in erasures):
         notes.append(
             "the erasure of a person was not finished, and rows of theirs may still be there: run the same erase again"
         )
@@ -208,7 +210,7 @@ def prepare(
     payloads = None
     if policy.data_fields is not None:
         programs = [] if isinstance(definitions, str) else definitions
-        payloads = Payloads(policy.data_fields, programs)
+        payloads = FieldAllowlist(policy.data_fields, programs)
         if not programs:
             notes.append(
                 "no program can be read, so no event field can be proven allowed: all their values are dropped"
@@ -218,7 +220,7 @@ def prepare(
         for realm, user in source.users(window, chosen, LOOK_BACK):
             if policy.key or gone.holds(realm, user):
                 users.setdefault(realm, set()).add(user)
-    return Admission(People(policy, gone, KnownIds(users), payloads), definitions, notes)
+    return PrivacySetup(PrivacyContext(policy, gone, KnownIds(users), payloads), definitions, notes)
 
 
 def _remember(lake: Lake, policy: Policy, keys: Keys, workspace: Path) -> list[str]:
@@ -238,7 +240,7 @@ def _remember(lake: Lake, policy: Policy, keys: Keys, workspace: Path) -> list[s
     staged = workspace / f"{FILE}.tmp"
     staged.write_text(text, encoding="utf-8")
     lake.replace(staged, path)
-    others = [day for day in lake.recorded_days() if _differs(lake, day, policy.treatment)]
+    others = [day for day in lake.recorded_days() if _differs(lake, day, policy.privacy_version)]
     if not others:
         return []
     return [
@@ -247,6 +249,6 @@ def _remember(lake: Lake, policy: Policy, keys: Keys, workspace: Path) -> list[s
     ]
 
 
-def _differs(lake: Lake, day: date | None, treatment: str) -> bool:
+def _differs(lake: Lake, day: date | None, privacy_version: str) -> bool:
     record = lake.recorded(day)
-    return record is not None and any(info.treatment != treatment for info in record.partitions.values())
+    return record is not None and any(info.privacy_version != privacy_version for info in record.partitions.values())

@@ -1,4 +1,4 @@
-"""The door that every row comes in by: behind it nobody's id is known any more, and who was erased is not there.
+"""The filter that every row comes in by: behind it nobody's id is known any more, and who was erased is not there.
 
 It works on the tuples of the binary COPY, before they are taken in: so files, rollups, counts and rows that wait on disk all
 hold the same, and nothing else in the package has to know. Only used where there is something to do.
@@ -17,11 +17,11 @@ from typing import Any
 from analytics.errors import SourceError
 from analytics.extraction.encode.copy_decoder import padded
 from analytics.extraction.encode.native import copy_tuples
-from analytics.extraction.encode.trace_json import read, spell
-from analytics.extraction.privacy.id_mentions import KnownIds, Mentions, spelled, unspelled
-from analytics.extraction.privacy.policy import DROPPED, Payloads, Policy
+from analytics.extraction.encode.trace_json import read, spell_json
+from analytics.extraction.privacy.id_mentions import KnownIds, Mentions, json_escaped, json_unescaped
+from analytics.extraction.privacy.policy import DROPPED, FieldAllowlist, Policy
 from analytics.extraction.privacy.pseudonyms import is_pseudonym
-from analytics.extraction.privacy.tombstones import MARK, Erased
+from analytics.extraction.privacy.tombstones import MARK, ErasedIndex
 from analytics.lake import schema
 from analytics.model import Partition
 
@@ -43,18 +43,18 @@ _MOST_REMEMBERED = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class ExcludedRows:
     """Rows of a partition that the source has and the lake must not: how many, and the hash of their ids."""
 
     row_count: int = 0
     id_hash: int = 0
 
-    def __add__(self, other: LeftOut) -> LeftOut:
-        return LeftOut(self.row_count + other.row_count, self.id_hash + other.id_hash)
+    def __add__(self, other: ExcludedRows) -> ExcludedRows:
+        return ExcludedRows(self.row_count + other.row_count, self.id_hash + other.id_hash)
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class PrivacyContext:
     """What a run knows of people; shared by its connections.
 
     Attributes:
@@ -65,14 +65,14 @@ class People:
     """
 
     policy: Policy
-    erased: Erased
+    erased: ErasedIndex
     known: KnownIds
-    payloads: Payloads | None = None
+    payloads: FieldAllowlist | None = None
 
     @property
     def has_work(self) -> bool:
         """Rows cannot be taken in as they are."""
-        return bool(self.policy.treatment) or bool(self.erased)
+        return bool(self.policy.privacy_version) or bool(self.erased)
 
     def instead(self, realm: str | None, user: str) -> str | None:
         """What stands for a user from now on; ``None`` for the id itself."""
@@ -82,27 +82,27 @@ class People:
         return None if key is None or is_pseudonym(user) else key.pseudonym(realm, user)
 
 
-class Door:
+class RowFilter:
     """Lets rows in; for one thread.
 
     Args:
-        people: What to do.
+        privacy: What to do.
         is_lake: The rows come from the lake: what has the form of a pseudonym is one already.
 
     Attributes:
-        left_out: Rows of erased people, by partition.
+        excluded: Rows of erased people, by partition.
         changed: Rows that were let in otherwise than they came, by partition.
     """
 
-    def __init__(self, people: People, *, is_lake: bool = False) -> None:
-        self._people, self._is_lake = people, is_lake
-        self.left_out: defaultdict[Partition, LeftOut] = defaultdict(LeftOut)
+    def __init__(self, privacy: PrivacyContext, *, is_lake: bool = False) -> None:
+        self._privacy, self._is_lake = privacy, is_lake
+        self.excluded: defaultdict[Partition, ExcludedRows] = defaultdict(ExcludedRows)
         self.changed: defaultdict[Partition, int] = defaultdict(int)
         self._harmless: defaultdict[str | None, set[bytes]] = defaultdict(set)
 
-    def let_in(self, blocks: Iterable[Any]) -> Iterator[Any]:
+    def apply(self, blocks: Iterable[Any]) -> Iterator[Any]:
         """Blocks of COPY tuples, as the source or ``retained_rows.blocks`` gives them, without what may not come in."""
-        if not self._people.has_work:
+        if not self._privacy.has_work:
             yield from blocks
             return
         for block in blocks:
@@ -130,11 +130,11 @@ class Door:
 
     def _leave_out(self, fields: list[bytes | None]) -> None:
         execution_id = fields[_ID] or bytes(16)
-        self.left_out[_partition(fields)] += LeftOut(1, int.from_bytes(execution_id[:8], "big") >> 4)
+        self.excluded[_partition(fields)] += ExcludedRows(1, int.from_bytes(execution_id[:8], "big") >> 4)
 
     def _row(self, fields: list[bytes | None]) -> dict[int, bytes | None] | None:
         """What changes of a row, by field; ``None`` for a row that may not come in."""
-        people = self._people
+        privacy = self._privacy
         realm = _text(fields[_REALM])
         put: dict[int, bytes | None] = {}
         own: list[str] = []
@@ -143,32 +143,32 @@ class Door:
             if not user:
                 continue
             own.append(user)
-            if people.erased and people.erased.holds(realm, user):
+            if privacy.erased and privacy.erased.holds(realm, user):
                 if place == _USER:
                     return None
                 put[place] = None
-            elif people.policy.key and not (self._is_lake and is_pseudonym(user)):
-                put[place] = people.policy.key.pseudonym(realm, user).encode()
-        if people.policy.key or people.erased:
+            elif privacy.policy.key and not (self._is_lake and is_pseudonym(user)):
+                put[place] = privacy.policy.key.pseudonym(realm, user).encode()
+        if privacy.policy.key or privacy.erased:
             put.update(self._mentions(fields, realm, own))
-        if people.payloads:
+        if privacy.payloads:
             self._payload(fields, put)
         return put
 
     def _mentions(self, fields: list[bytes | None], realm: str | None, own: list[str]) -> Iterator[tuple[int, bytes]]:
         """Fields that named somebody, and what they are now."""
-        people = self._people
-        sought = [name for name in dict.fromkeys(own) if people.instead(realm, name) is not None]
+        privacy = self._privacy
+        sought = [name for name in dict.fromkeys(own) if privacy.instead(realm, name) is not None]
         needles = [_needles(name) for name in sought]
-        mentions = Mentions(realm, sought, people.known, people.instead, people.erased)
+        mentions = Mentions(realm, sought, privacy.known, privacy.instead, privacy.erased)
         for place in (*_FREE, _TRACE):
             field = fields[place]
             if field is None:
                 continue
             quote = b'"' if place == _TRACE else b""
-            if not (any(_may_hold(field, quote, needle) for needle in needles) or people.known.stand_in(field)):
+            if not (any(_may_hold(field, quote, needle) for needle in needles) or privacy.known.stand_in(field)):
                 strings = _strings(field) if place == _TRACE else {field}
-                if not people.erased or all(self._is_harmless(realm, text) for text in strings):
+                if not privacy.erased or all(self._is_harmless(realm, text) for text in strings):
                     continue
             before = _decoded(field[1:] if place == _TRACE else field)
             after = mentions.trace(before) if place == _TRACE else mentions.text(before)
@@ -181,7 +181,7 @@ class Door:
         if text in harmless:
             return True
         plain = _decoded(text)
-        if any(self._people.erased.standing(realm, form) for form in {plain, unspelled(plain)}):
+        if any(self._privacy.erased.standing(realm, form) for form in {plain, json_unescaped(plain)}):
             return False
         if len(harmless) > _MOST_REMEMBERED:
             harmless.clear()
@@ -189,7 +189,7 @@ class Door:
         return True
 
     def _payload(self, fields: list[bytes | None], put: dict[int, bytes | None]) -> None:
-        payloads, field = self._people.payloads, put.get(_TRACE, fields[_TRACE])
+        payloads, field = self._privacy.payloads, put.get(_TRACE, fields[_TRACE])
         if payloads is None or field is None or field == b"\x01null":
             return
         version = fields[_VERSION]
@@ -198,9 +198,9 @@ class Door:
             trace, names = payloads.trace(
                 _text(fields[_STRATEGY]) or "", None if version is None else _INT.unpack(version)[0], read(before)
             )
-            after = spell(trace)
+            after = spell_json(trace)
         except (ValueError, RecursionError):
-            after, names = spell(DROPPED), set()  # nobody can say what is in it
+            after, names = spell_json(DROPPED), set()  # nobody can say what is in it
         if after != before:
             put[_TRACE] = b"\x01" + _encoded(after)
         case = _text(put.get(_CASE, fields[_CASE]))
@@ -254,7 +254,7 @@ def _text(field: bytes | None) -> str | None:
 
 
 def _decoded(field: bytes) -> str:
-    return field.decode("utf-8", "surrogateescape")  # what is no UTF-8 is refused behind the door
+    return field.decode("utf-8", "surrogateescape")  # what is no UTF-8 is refused behind the filter
 
 
 def _encoded(text: str) -> bytes:
@@ -273,32 +273,32 @@ def _may_hold(field: bytes, quote: bytes, needle: tuple[bytes, bytes]) -> bool:
 
 def _needles(name: str) -> tuple[bytes, bytes]:
     """What to look for first: an id inside texts, empty where it is too short for that, and as JSON spells it."""
-    return (name.encode() if len(name) >= _LEAST_INSIDE else b""), spelled(name)
+    return (name.encode() if len(name) >= _LEAST_INSIDE else b""), json_escaped(name)
 
 
 _PROGRAM_TEXTS = ("name", "description", "experiment_tag")
 
 
-def protected(people: People, row: Mapping[str, Any]) -> dict[str, Any]:
+def protect_definition(privacy: PrivacyContext, row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of ``strategydefinition`` as the lake may hold it.
 
     A program's literals change with the values its runs recorded, so that one still explains the other.
 
     Args:
-        people: What is known.
+        privacy: What is known.
         row: As ``Source.definitions`` gives it, or as the lake has it.
     """
     realm, author = row["realm_id"], row["created_by"]
     mentions = Mentions(
         realm,
         [author] if author else [],
-        people.known,
-        people.instead,
-        people.erased,
+        privacy.known,
+        privacy.instead,
+        privacy.erased,
     )
     fresh = dict(row)
     if author:
-        fresh["created_by"] = people.instead(realm, author) or author
+        fresh["created_by"] = privacy.instead(realm, author) or author
     for name in _PROGRAM_TEXTS:
         if fresh[name]:
             fresh[name] = mentions.text(fresh[name])

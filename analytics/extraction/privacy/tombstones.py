@@ -115,8 +115,8 @@ def read(root: LakePath, *, may_lack: bool = False) -> list[Tombstone]:
         LakeError: One is gone.
     """
     found = []
-    stones: list[LakePath] = [*(root / FOLDER).glob("*.json")]
-    for path in sorted(stones, key=str):
+    paths: list[LakePath] = [*(root / FOLDER).glob("*.json")]
+    for path in sorted(paths, key=str):
         try:
             data = shapes.document(path.read_text(encoding="utf-8"))
             formats.refuse_newer(data, _FORMAT, path)
@@ -134,7 +134,7 @@ def read(root: LakePath, *, may_lack: bool = False) -> list[Tombstone]:
                 "because the person's rows would come back",
                 path=str(path),
             ) from error
-    lost = [] if may_lack else sorted({*searched(root)[0]} - {stone.name for stone in found})
+    lost = [] if may_lack else sorted({*read_searched(root)[0]} - {tombstone.name for tombstone in found})
     if lost:
         raise LakeError(
             f"the tombstone {FOLDER}/{lost[0]} of an erased person is gone, and the ledger knows that it was there"
@@ -146,7 +146,7 @@ def read(root: LakePath, *, may_lack: bool = False) -> list[Tombstone]:
     return found
 
 
-def searched(root: LakePath) -> tuple[list[str], dict[str, str]]:
+def read_searched(root: LakePath) -> tuple[list[str], dict[str, str]]:
     """What the ledger knows: the tombstones' names; and which files hold none of them, each with what tells it from another.
 
     Raises:
@@ -156,8 +156,8 @@ def searched(root: LakePath) -> tuple[list[str], dict[str, str]]:
     try:
         data = shapes.document(path.read_text(encoding="utf-8"))
         formats.refuse_newer(data, _FORMAT, path)
-        stones = [shapes.text(name) for name in data["tombstones"]]
-        return stones, {shapes.text(name): shapes.text(mark) for name, mark in data["files"].items()}
+        names = [shapes.text(name) for name in data["tombstones"]]
+        return names, {shapes.text(name): shapes.text(mark) for name, mark in data["files"].items()}
     except FileNotFoundError:
         return [], {}
     except (OSError, *shapes.WRONG) as error:
@@ -169,9 +169,9 @@ def searched(root: LakePath) -> tuple[list[str], dict[str, str]]:
         ) from error
 
 
-def searched_json(stones: Iterable[Tombstone], files: dict[str, str]) -> str:
-    """What ``searched`` reads."""
-    told = {"format": _FORMAT, "tombstones": sorted(stone.name for stone in stones), "files": files}
+def searched_json(tombstones: Iterable[Tombstone], files: dict[str, str]) -> str:
+    """What ``read_searched`` reads."""
+    told = {"format": _FORMAT, "tombstones": sorted(tombstone.name for tombstone in tombstones), "files": files}
     return json.dumps(told, ensure_ascii=False, indent=0) + "\n"
 
 
@@ -195,7 +195,7 @@ def _check(data: Mapping[str, Any]) -> None:
         shapes.flag(entry["is_done"])
 
 
-def own_secret(root: LakePath) -> PseudonymKey | None:
+def lake_secret(root: LakePath) -> PseudonymKey | None:
     """The secret of a lake whose ids are no pseudonyms; ``None`` where nobody was erased so far."""
     path = root / FOLDER / _OWN
     try:
@@ -213,7 +213,7 @@ def new_secret() -> tuple[str, str]:
     return _OWN, secrets.token_hex(32) + "\n"
 
 
-class Erased:
+class ErasedIndex:
     """Whether a person was erased, for the rows of one run.
 
     Args:
@@ -234,23 +234,23 @@ class Erased:
         self._key, self.tombstones = key, tuple(tombstones)
         self._by_digest: dict[str, list[Tombstone]] = {}
         self._secrets: list[PseudonymKey] = []
-        for stone in tombstones:
-            secret = own if not stone.key_id else key if key and key.key_id == stone.key_id else None
-            if not stone.key_id and own and stone.data.get("secret_id", own.key_id) != own.key_id:
+        for tombstone in tombstones:
+            secret = own if not tombstone.key_id else key if key and key.key_id == tombstone.key_id else None
+            if not tombstone.key_id and own and tombstone.data.get("secret_id", own.key_id) != own.key_id:
                 secret = None  # of another secret, which was lost
             if secret is None:
-                which = f"the pseudonym key {stone.key_id}" if stone.key_id else f"the secret {FOLDER}/{_OWN}"
+                which = f"the pseudonym key {tombstone.key_id}" if tombstone.key_id else f"the secret {FOLDER}/{_OWN}"
                 raise ConfigurationError(
                     f"the lake's tombstone of an erased person was made with {which}, which is not there: the person's rows "
                     "would come back",
                     hint="set ANALYTICS_PSEUDONYM_KEY_FILE to that key, or restore the secret; if it is lost, erase the person "
-                    f"again and delete {FOLDER}/{stone.name}",
+                    f"again and delete {FOLDER}/{tombstone.name}",
                 )
             if secret not in self._secrets:
                 self._secrets.append(secret)
-            for digest in stone.digests:
-                self._by_digest.setdefault(digest, []).append(stone)
-        lengths = {stone.length for stone in tombstones}
+            for digest in tombstone.digests:
+                self._by_digest.setdefault(digest, []).append(tombstone)
+        lengths = {tombstone.length for tombstone in tombstones}
         self._lengths = sorted(length for length in lengths if length)
         self._any_length = None in lengths
         self.holds = functools.lru_cache(maxsize=500_000)(self._holds)
@@ -268,9 +268,9 @@ class Erased:
 
         def is_erased(name: str) -> bool:
             return any(
-                stone.realms is None or chosen is None or chosen & {*stone.realms}
+                tombstone.realms is None or chosen is None or chosen & {*tombstone.realms}
                 for secret in self._secrets
-                for stone in self._by_digest.get(digest_of(secret, name), ())
+                for tombstone in self._by_digest.get(digest_of(secret, name), ())
             )
 
         return {name for name in {*self._candidates(text)} if is_distinctive(name) and is_erased(name)}
@@ -302,29 +302,29 @@ class Erased:
         names = {user}
         if self._key and not is_pseudonym(user):
             names.add(self._key.pseudonym(realm, user))
-        stones: Iterable[Tombstone] = (
-            stone
+        tombstones: Iterable[Tombstone] = (
+            tombstone
             for secret in self._secrets
             for name in names
-            for stone in self._by_digest.get(digest_of(secret, name), ())
+            for tombstone in self._by_digest.get(digest_of(secret, name), ())
         )
-        return any(stone.realms is None or realm in stone.realms for stone in stones)
+        return any(tombstone.realms is None or realm in tombstone.realms for tombstone in tombstones)
 
 
-def recognised(root: LakePath, key: PseudonymKey | None) -> Erased | None:
+def recognisable(root: LakePath, key: PseudonymKey | None) -> ErasedIndex | None:
     """Erased people as far as they can be recognised, for readers; ``None`` where there is nobody.
 
     What is lost or damaged is for extraction and ``check`` to refuse.
     """
     try:
-        stones, own = read(root, may_lack=True), own_secret(root)
+        tombstones, own = read(root, may_lack=True), lake_secret(root)
     except LakeError:
         return None
-    found = Erased([], key, own)
-    for stone in stones:
+    found = ErasedIndex([], key, own)
+    for tombstone in tombstones:
         with contextlib.suppress(ConfigurationError):
-            Erased([stone], key, own)
-            found = Erased([*found.tombstones, stone], key, own)
+            ErasedIndex([tombstone], key, own)
+            found = ErasedIndex([*found.tombstones, tombstone], key, own)
     return found or None
 
 

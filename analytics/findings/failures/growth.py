@@ -140,7 +140,7 @@ def _growth(
         return whole
     # So little went before that it could not have shown the rate of the window.
     is_new_here = baseline is None and (before + count) / max(sides[1].value, 1.0) * sides[0].value < _EXPECTED
-    rate = estimators.failure_rate(count, sides[1], future=True)
+    rate = estimators.failure_rate(count, sides[1], process=True)
     if is_new_here and count >= LEAST and rate.low > WORTH_A_WORD:
         return replace(whole, is_steady=True)
     return None

@@ -175,14 +175,14 @@ def other_amounts(runs: Runs, before: Ints, after: Ints) -> Difference:
     variance = 0.0
     for case in np.intersect1d(runs.case[before], runs.case[after]).tolist():
         rows, here = before[runs.case[before] == case], runs.case[after] == case
-        earlier = estimators.mean(runs.points[rows], runs.weight[rows], future=True)
+        earlier = estimators.mean(runs.points[rows], runs.weight[rows], process=True)
         half = (earlier.high - earlier.low) / 2 / estimators.Z_95
         if not np.isfinite(half):
             continue
         excess[here] = runs.points[after][here] - earlier.value
         variance += (float(np.nansum(runs.weight[after][here])) / whole * half) ** 2
-    first = estimators.mean(runs.points[before], runs.weight[before], future=True)
-    found = estimators.mean(excess, runs.weight[after], future=True)
+    first = estimators.mean(runs.points[before], runs.weight[before], process=True)
+    found = estimators.mean(excess, runs.weight[after], process=True)
     more = estimators.Z_95 * math.sqrt(variance)
     low = found.value - math.hypot(found.value - found.low, more)
     high = found.value + math.hypot(found.high - found.value, more)
@@ -190,7 +190,7 @@ def other_amounts(runs: Runs, before: Ints, after: Ints) -> Difference:
     is_significant = min(len(before), len(after)) >= LEAST_ROWS and (low > 0 or high < 0)
     is_negative = bool((runs.points[before] < 0).any() or (runs.points[after] < 0).any())
     relative = share_of(change, first, more * more, is_negative_possible=is_negative)
-    return comparisons.told(change, relative, is_significant=is_significant)
+    return comparisons.difference_of(change, relative, is_significant=is_significant)
 
 
 def same_hours(runs: Runs, start: int, stop: int, labels: Ints) -> Ints:

@@ -78,10 +78,10 @@ def compare_cases(before: Side, after: Side) -> list[Case]:
         found.append(
             Case(
                 name,
-                estimators.share_of_runs(was, old["sample_weight"], future=True),
-                estimators.share_of_runs(now, new["sample_weight"], future=True),
-                estimators.mean(a["points"], a["sample_weight"], future=True),
-                estimators.mean(b["points"], b["sample_weight"], future=True),
+                estimators.share_of_runs(was, old["sample_weight"], process=True),
+                estimators.share_of_runs(now, new["sample_weight"], process=True),
+                estimators.mean(a["points"], a["sample_weight"], process=True),
+                estimators.mean(b["points"], b["sample_weight"], process=True),
                 run_estimate(b) if len(b) else estimators.NOTHING,
                 _overpaid(a, b),
             )
@@ -103,7 +103,7 @@ def split(before: Side, after: Side) -> Split:
     for name, rows in new.groupby(_names(new)):
         if name not in cases:
             continue
-        earlier = estimators.mean(cases[name]["points"], cases[name]["sample_weight"], future=True)
+        earlier = estimators.mean(cases[name]["points"], cases[name]["sample_weight"], process=True)
         here = new.index.get_indexer(rows.index)
         excess[here] = rows["points"].to_numpy(float) - earlier.value
         half = (earlier.high - earlier.low) / 2
@@ -111,7 +111,7 @@ def split(before: Side, after: Side) -> Split:
             variance_of_means += _squared(float(rows["sample_weight"].sum()) * half / estimators.Z_95)
     overpaid = _widened(estimators.total(excess, weights), variance_of_means, float(np.nansum(weights * abs(excess))))
     runs = float(weights.sum())
-    per_run = estimators.mean(excess, weights, future=True)
+    per_run = estimators.mean(excess, weights, process=True)
     size = float(np.nansum(weights * abs(excess))) / runs if runs else 0.0
     effect = _widened(per_run, variance_of_means / runs**2 if runs else 0.0, size)
     whole = comparisons.difference(before.values, after.values)
@@ -135,7 +135,7 @@ def _came_or_went(here: pd.DataFrame, there: pd.DataFrame) -> bool:
 def _overpaid(old: pd.DataFrame, new: pd.DataFrame) -> Estimate:
     if old.empty or new.empty:
         return estimators.NOTHING
-    earlier = estimators.mean(old["points"], old["sample_weight"], future=True)
+    earlier = estimators.mean(old["points"], old["sample_weight"], process=True)
     excess = new["points"].to_numpy(float) - earlier.value
     half = (earlier.high - earlier.low) / 2
     extra = _squared(float(new["sample_weight"].sum()) * half / estimators.Z_95) if math.isfinite(half) else 0.0

@@ -437,5 +437,5 @@ def _means(level: Runs, found: Incident) -> tuple[Estimate, Estimate]:
         assert side is not None  # noqa: S101  # what moved has both
         rows = level.where(level.between(side.since, as_number(side.until) + 1))
         rows = rows[level.paid[rows]]
-        told.append(estimators.mean(level.points[rows], level.weight[rows], future=True))
+        told.append(estimators.mean(level.points[rows], level.weight[rows], process=True))
     return told[0], told[1]

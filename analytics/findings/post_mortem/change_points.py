@@ -285,7 +285,7 @@ def typical_and_slow(rows: pd.DataFrame) -> list[estimators.Estimate]:
     """Median and 95th percentile of the duration of ok runs."""
     ok = (rows["status"] == "ok").to_numpy(bool)
     duration, weight = rows["duration_ms"].to_numpy(float)[ok], rows["sample_weight"].to_numpy(float)[ok]
-    return estimators.quantiles(duration, weight, (0.5, 0.95), future=True)
+    return estimators.quantiles(duration, weight, (0.5, 0.95), process=True)
 
 
 _DAY = 86_400_000_000

@@ -79,7 +79,7 @@ def find_family(
     rows = records(lake.run("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
     wanted = family or strategy
     if not rows:
-        known = [row[0] for row in lake.asked(lambda: lake.connection.execute(_NAMES).fetchall())]
+        known = [row[0] for row in lake.ask(lambda: lake.connection.execute(_NAMES).fetchall())]
         listed = ", ".join(repr(name) for name in known[:_MOST_NAMES])
         nameless = "none, for names come from definitions and the lake holds none of them: give --strategy ID"
         raise UnknownNameError(
@@ -264,4 +264,4 @@ def _realm(realm: str | None) -> str:
 
 
 def _first(lake: Warehouse, statement: str) -> Iterable[str]:
-    return (str(row[0]) for row in lake.asked(lambda: lake.connection.execute(statement).fetchall()))
+    return (str(row[0]) for row in lake.ask(lambda: lake.connection.execute(statement).fetchall()))

@@ -19,7 +19,7 @@ from analytics.findings.receipt.wording import Line
 from analytics.findings.replay.replay_run import as_it_ran, instead_of, recorded
 from analytics.findings.replay.run_evidence import Definition, Evidence
 from analytics.program import Alignment, align, error_codes
-from analytics.program.instead import NOT_ASKED, NOT_RECORDED, Answer
+from analytics.program.instead import NOT_ASKED, NOT_RECORDED, PointsBounds
 
 _MOST_LINES: Final = 6
 _STATEMENTS: Final = {
@@ -183,7 +183,7 @@ def versus(found: Evidence, other: Definition, label: str) -> str:
     return f"{head}: {_versus_sentence(found, said)}"
 
 
-def _versus_sentence(found: Evidence, said: Answer) -> str:
+def _versus_sentence(found: Evidence, said: PointsBounds) -> str:
     if said.code is not None:
         return f"it fails with {said.code}."
     if not said.is_decided:
@@ -205,7 +205,7 @@ def _why(found: Evidence, missing: str) -> str:
     return missing.replace(" was asked", " would be asked")
 
 
-def _bounds(said: Answer) -> str:
+def _bounds(said: PointsBounds) -> str:
     """Between what the points lie, as far as that is known."""
     if math.isfinite(said.low) and math.isfinite(said.high):
         return f": between {words.points(said.low).split()[0]} and {words.points(said.high)}"
@@ -455,7 +455,7 @@ def _about_the_trace(found: Evidence) -> list[str]:
         notes.append("The definition is not in the lake: paths of fields, operators and rules not reached are unknown.")
     elif not found.fits and found.alignment is not None:
         notes.append(
-            f"The definition in the lake is not the program that ran ({found.alignment.misfit}): "
+            f"The definition in the lake is not the program that ran ({found.alignment.mismatch}): "
             "told from the trace alone, so paths of fields and operators are unknown."
         )
     return notes

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from analytics.findings.receipt import wording as words
 from analytics.findings.receipt.wording import Line, Teller
 from analytics.program import Alignment, Outline
-from analytics.program.walk import Spot
+from analytics.program.walk import ProgramNode
 
 State = Literal["matched", "skipped", "off", "unknown", "failed", "built_in", "total"]
 Ending = Literal["ended", "cut", "failed"]
@@ -132,7 +132,7 @@ class Path:
 
     # ---- one rule --------------------------------------------------------------------------------------------------
 
-    def _rule(self, spot: Spot, name: str, section: str) -> Step:
+    def _rule(self, spot: ProgramNode, name: str, section: str) -> Step:
         entry = self.tell.seen.get(spot.position)
         conditions, span, phase = tuple(self._conditions(spot)), self._span([spot]), _PHASES[section]
         if entry is None:  # its condition was not finished, or just so
@@ -154,7 +154,7 @@ class Path:
         paid, is_change = (amount, False) if change is None else (change, True)
         return Step(name, "matched", verdict, phase, conditions, lines, paid, is_change, *span)
 
-    def _conditions(self, spot: Spot) -> Iterator[Line]:
+    def _conditions(self, spot: ProgramNode) -> Iterator[Line]:
         when = spot.below.get("when")
         if self.tell.is_seen(when):
             yield self.tell.condition(when, is_whole=True)
@@ -164,7 +164,7 @@ class Path:
             if self.tell.is_seen(branch):
                 yield (f"else if {index + 1}: ", *self.tell.condition(branch, is_whole=True))
 
-    def _statements(self, spots: Sequence[Spot]) -> tuple[tuple[Line, ...], Any, str]:
+    def _statements(self, spots: Sequence[ProgramNode]) -> tuple[tuple[Line, ...], Any, str]:
         """Lines, the points set last, and why nothing follows (empty when something may)."""
         lines: list[Line] = []
         amount, why = None, ""
@@ -184,7 +184,7 @@ class Path:
             self.amount, self.is_changed = amount, True
         return tuple(lines), amount, why
 
-    def _statement(self, spot: Spot) -> tuple[Line, Any, str]:
+    def _statement(self, spot: ProgramNode) -> tuple[Line, Any, str]:
         found, node, kind = self.tell.value_of(spot), spot.node, str(spot.kind)
         source = spot.below.get("value")
         because: Line = ()
@@ -257,7 +257,7 @@ class Path:
             position = parent
         return position
 
-    def _span(self, spots: Sequence[Spot]) -> tuple[int | None, int | None, bool]:
+    def _span(self, spots: Sequence[ProgramNode]) -> tuple[int | None, int | None, bool]:
         """First and last entry of some nodes and all below, and whether the last was computed."""
         found, stack = [], list(spots)
         while stack:
@@ -268,7 +268,7 @@ class Path:
         return (min(found) + 1, max(found) + 1, max(found) >= self.stored) if found else (None, None, False)
 
 
-def _named(name: str, spot: Spot) -> str:
+def _named(name: str, spot: ProgramNode) -> str:
     node_id = spot.node_id
     is_own = isinstance(node_id, str) and node_id and not node_id.startswith("root.")
     return f"{name}, {words.name(node_id)}" if is_own else name
@@ -283,7 +283,7 @@ def taken(branch: str) -> tuple[str, str]:
     return ("else", "else") if branch == "else" else ("then", "matched")
 
 
-def _block(spot: Spot, slot: str) -> list[Spot]:
+def _block(spot: ProgramNode, slot: str) -> list[ProgramNode]:
     """The statements of a branch, in order."""
     return [child for place, child in spot.below.items() if place.rpartition("[")[0] == slot]
 

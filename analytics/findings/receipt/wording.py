@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from analytics.program import Outline
-from analytics.program.walk import Spot
+from analytics.program.walk import ProgramNode
 
 LONGEST_VALUE: Final = 60
 LONGEST_NAME: Final = 60
@@ -105,12 +105,12 @@ class Teller:
     def __init__(self, program: Outline, seen: Mapping[int, Mapping[str, Any]]) -> None:
         self.program, self.seen = program, seen
 
-    def value_of(self, spot: Spot | None) -> Any:
+    def value_of(self, spot: ProgramNode | None) -> Any:
         """What a node's entry recorded; None without one."""
         entry = self.seen.get(spot.position) if spot else None
         return entry.get("value") if entry else None
 
-    def is_seen(self, spot: Spot | None) -> bool:
+    def is_seen(self, spot: ProgramNode | None) -> bool:
         """The node left an entry, or one below it did."""
         if spot is None:
             return False
@@ -118,7 +118,7 @@ class Teller:
             return True
         return any(self.is_seen(child) for child in spot.below.values()) if spot.depth < 110 else False
 
-    def condition(self, spot: Spot | None, *, is_whole: bool = False) -> Line:
+    def condition(self, spot: ProgramNode | None, *, is_whole: bool = False) -> Line:
         """A condition with the values it saw and what came of it.
 
         Args:
@@ -139,7 +139,7 @@ class Teller:
             return ("always ", Seen(_truth(found))) if isinstance(found, bool) else (value(found), result)
         return (*self.operand(spot), result) if not self._says_itself(spot, found) else (self._named(spot), result)
 
-    def operand(self, spot: Spot | None, *, is_inner: bool = False, exact: bool = False) -> Line:
+    def operand(self, spot: ProgramNode | None, *, is_inner: bool = False, exact: bool = False) -> Line:
         """An expression with its value: `data.km 6.2 * 2 = 12.4`.
 
         Args:
@@ -160,7 +160,7 @@ class Teller:
             return ("(", *line, ")") if is_inner else line
         return ("(", *self.condition(spot), ")")
 
-    def next(self, spot: Spot) -> Line:
+    def next(self, spot: ProgramNode) -> Line:
         """A node that left no entry, with what was known before it: `100 / data.n 0`."""
         if spot.kind == "compare":
             return self._compared(spot)
@@ -174,21 +174,21 @@ class Teller:
         source = spot.below.get("value")
         return (told, *((" of ", *self.operand(source)) if self.is_seen(source) else ()))
 
-    def _says_itself(self, spot: Spot, found: Any) -> bool:
+    def _says_itself(self, spot: ProgramNode, found: Any) -> bool:
         """`data.flag is true` says it all."""
         return spot.kind == "field" and isinstance(found, bool)
 
-    def _named(self, spot: Spot) -> str:
+    def _named(self, spot: ProgramNode) -> str:
         path = spot.node.get("path")
         return name(path) if isinstance(path, str) else "a field without a path"
 
-    def _result(self, spot: Spot) -> str:
+    def _result(self, spot: ProgramNode) -> str:
         if spot.position not in self.seen:
             return ""
         found = self.value_of(spot)
         return f" is {_truth(found)}" if isinstance(found, bool) else f" counts as {_truth(found)}"
 
-    def _compared(self, spot: Spot) -> Line:
+    def _compared(self, spot: ProgramNode) -> Line:
         left, right = spot.below.get("left"), spot.below.get("right")
         sides = [self.operand(side, is_inner=True) for side in (left, right)]
         # 0.1 + 0.2 shows as 0.3 in ten digits; beside another 0.3 the result would look wrong.
@@ -196,7 +196,7 @@ class Teller:
             sides = [self.operand(side, is_inner=True, exact=True) for side in (left, right)]
         return (*sides[0], f" {name(spot.node.get('op'))} ", *sides[1])
 
-    def _calculated(self, spot: Spot) -> Line:
+    def _calculated(self, spot: ProgramNode) -> Line:
         if spot.kind == "func_call":
             args = spot.node.get("args")
             count = len(args) if isinstance(args, list) else 0
@@ -207,13 +207,13 @@ class Teller:
         left, right = (self.operand(side, is_inner=True) for side in sides)
         return (*left, f" {op} ", *right)
 
-    def _called(self, function: Any, args: Iterable[Spot | None]) -> Line:
+    def _called(self, function: Any, args: Iterable[ProgramNode | None]) -> Line:
         line: list[str] = [name(function), "("]
         for index, arg in enumerate(args):
             line += [*([", "] if index else []), *self.operand(arg)]
         return (*line, ")")
 
-    def _junction(self, spot: Spot, is_whole: bool) -> Line:
+    def _junction(self, spot: ProgramNode, is_whole: bool) -> Line:
         args = spot.node.get("args")
         count = len(args) if isinstance(args, list) else 0
         looked_at = [arg for index in range(count) if self.is_seen(arg := spot.below.get(f"args[{index}]"))]

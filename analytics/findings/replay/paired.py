@@ -49,7 +49,7 @@ class Moved:
     amount_now: float
 
 
-def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike, *, future: bool = False) -> Relative | None:
+def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike, *, process: bool = False) -> Relative | None:
     """How much more was paid than the other program pays for the same runs, as a share of that.
 
     The ratio ``R = Σw(y − x) / Σwx`` with the interval of the total of its residuals ``(y − x) − R·x`` (linearised ratio
@@ -58,15 +58,15 @@ def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike, *, future: b
 
     Args:
         paid, would: Points of the one and of the other program, run by run.
-        weights: Runs that each row stands for; of ``future`` only their proportions matter.
-        future: Of what the programs do, of which the runs are a sample.
+        weights: Runs that each row stands for; of ``process`` only their proportions matter.
+        process: Of what the programs do, of which the runs are a sample.
 
     Returns:
         None where the other program pays nothing, or that may be: there is no share of it.
     """
     y, x, w = (np.asarray(values, dtype=float) for values in (paid, would, weights))
     base = float(np.nansum(w * x))
-    known = estimators.total(x, w, future=True) if future else total_of(x, w)
+    known = estimators.total(x, w, process=True) if process else total_of(x, w)
     if not len(y) or not math.isfinite(known.low) or known.low <= 0 <= known.high or base == 0:
         return None
     ratio = float(np.nansum(w * (y - x))) / abs(base)
@@ -76,7 +76,7 @@ def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike, *, future: b
         unseen = 0.0 if w.max() <= 1 else abs(ratio) * _UNSEEN * float((w**2).sum()) / float(w.sum()) ** 2
         low, high = ratio - unseen, ratio + unseen
         return Relative(ratio, max(low, -1.0) if y.min() >= 0 and x.min() >= 0 else low, high)
-    left = estimators.total(residuals, w, future=future)
+    left = estimators.total(residuals, w, process=process)
     if not (math.isfinite(left.low) and math.isfinite(left.high)):
         return Relative(ratio, math.nan, math.nan)
     low, high = ratio + (left.low - left.value) / abs(base), ratio + (left.high - left.value) / abs(base)
@@ -94,7 +94,7 @@ def total_of(values: ArrayLike, weights: ArrayLike) -> Estimate:
     """
     found = estimators.total(values, weights)
     if found.logged_count >= _ALIKE and not math.isfinite(found.low):
-        found = estimators.total(values, weights, future=True)
+        found = estimators.total(values, weights, process=True)
     return _spread(found, _of_few(values, weights))
 
 
@@ -102,7 +102,7 @@ def mean_of(values: ArrayLike, weights: ArrayLike) -> Estimate:
     """The mean per run, in the same manner."""
     found = estimators.mean(values, weights, reach=1.0)  # two programs differ by another of their amounts, or not
     if found.logged_count >= _ALIKE and not math.isfinite(found.low):
-        found = estimators.mean(values, weights, future=True)
+        found = estimators.mean(values, weights, process=True)
     bounds, runs = _of_few(values, weights), float(np.nansum(np.asarray(weights, dtype=float)))
     return _spread(found, (bounds[0] / runs, bounds[1] / runs) if bounds is not None and runs > 0 else None)
 

@@ -12,7 +12,7 @@ import numpy as np
 from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evidence, event_fields, pieces, read_json
 from analytics.findings.replay.trace_variants import Variant, Variants, read
 from analytics.program import MAX_NODES, Alignment
-from analytics.program.instead import Answer, Instead, Recorded
+from analytics.program.instead import AlternativeProgram, PointsBounds, RecordedRun
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def replay_share(lake: Warehouse, rows: pd.DataFrame, *, most: int = MOST) -> Re
 
 
 def _told(found: Evidence) -> str:
-    why = found.replay.says if found.replay else found.alignment.misfit if found.alignment else ""
+    why = found.replay.says if found.replay else found.alignment.mismatch if found.alignment else ""
     return f"for example {found.run['execution_id']} {why}"
 
 
@@ -241,16 +241,16 @@ class Trial:
                 self._plain[read] = found
         return found
 
-    def _recorded(self, row: Mapping[str, Any], values: tuple[str | None, ...], ids: Mapping[str, Any]) -> Recorded:
+    def _recorded(self, row: Mapping[str, Any], values: tuple[str | None, ...], ids: Mapping[str, Any]) -> RecordedRun:
         fields = {**ids, **self._decoder.fields(self._inputs, values, "pre")}
         if not self._is_extend:
-            return Recorded(fields)
+            return RecordedRun(fields)
         read = self._decoder.fields(self._inputs, values, "post")
         paid = (row["points"], row["case_name"])
         return _around_built_in(fields, read, self._answers[int(row["variant"])], paid, _parent(row))
 
 
-def instead_of(program: Definition, ran: Definition, *, is_extend: bool) -> Instead:
+def instead_of(program: Definition, ran: Definition, *, is_extend: bool) -> AlternativeProgram:
     """One version to be run instead of another, with the built-ins of both.
 
     Args:
@@ -259,7 +259,7 @@ def instead_of(program: Definition, ran: Definition, *, is_extend: bool) -> Inst
         is_extend: The one that ran wraps a built-in.
     """
     kind = None if program is ran else wraps(program)
-    return Instead(
+    return AlternativeProgram(
         program.program,
         ran.program,
         is_extend=is_extend if kind is None else kind,
@@ -270,19 +270,19 @@ def instead_of(program: Definition, ran: Definition, *, is_extend: bool) -> Inst
     )
 
 
-def recorded(found: Evidence) -> Recorded | None:
+def recorded(found: Evidence) -> RecordedRun | None:
     """What one run left that another program can be tried on; None where it is not known what it read."""
     beside, run = found.alignment, found.run
     if found.definition is None or beside is None or not beside.fits:
         return None
     fields = {**event_fields(run), **beside.fields}
     if not found.is_extend:
-        return Recorded(fields)
+        return RecordedRun(fields)
     answer = answer_of(found.definition, beside) if found.is_ok else (beside.vetoed, False, False)
     return _around_built_in(fields, beside.post_fields, answer, (run["points"], run["case_name"]), _parent(run))
 
 
-def as_it_ran(own: Instead, found: Recorded, points: Any, case_name: Any) -> Recorded:
+def as_it_ran(own: AlternativeProgram, found: RecordedRun, points: Any, case_name: Any) -> RecordedRun:
     """Large whole numbers as floats, where the program that ran only then gives what was paid.
 
     Args:
@@ -291,7 +291,7 @@ def as_it_ran(own: Instead, found: Recorded, points: Any, case_name: Any) -> Rec
         points, case_name: What it was paid.
     """
 
-    def is_paid(said: Answer) -> bool:
+    def is_paid(said: PointsBounds) -> bool:
         return bool(said.low == said.high == points and said.case_name == case_name)
 
     restored = found.as_written()
@@ -305,11 +305,11 @@ def _around_built_in(
     answer: tuple[bool, bool, bool],
     paid: tuple[Any, Any],
     parent_id: str | None,
-) -> Recorded:
+) -> RecordedRun:
     """What a run around a built-in left: what the built-in answered was read by the post phase, or is what was paid."""
     vetoed, points_are_paid, case_is_paid = answer
     rest = {path: value for path, value in read.items() if path not in ("parent.points", "parent.case_name")}
-    return Recorded(
+    return RecordedRun(
         fields,
         rest,
         read.get("parent.points", paid[0]),

@@ -64,7 +64,7 @@ def transported(backward: Replayed, after: Side) -> tuple[Estimate, Relative | N
     before, now = rows["points"].to_numpy(float), rows["would"].to_numpy(float)
     if np.allclose(before, now, rtol=1e-9, atol=1e-9):
         return None
-    per_run = estimators.mean(now - before, weight, future=True)
+    per_run = estimators.mean(now - before, weight, process=True)
     runs = run_estimate(later)
     value = per_run.value * runs.value
     # A product of two independent estimates, each with its error (Goodman, J. Am. Stat. Assoc. 55, 1960).
@@ -75,7 +75,7 @@ def transported(backward: Replayed, after: Side) -> tuple[Estimate, Relative | N
     total = Estimate(
         value, value - low, value + high, len(rows), per_run.grade, per_run.effective_count
     ).as_difference()
-    return total, relative(now, before, weight, future=True)
+    return total, relative(now, before, weight, process=True)
 
 
 def _kinds(rows: pd.DataFrame) -> Ints:
@@ -306,7 +306,7 @@ def _worst(forward: Replayed, before: Side, after: Side) -> Worst | None:
 def _excess_failures(before: Side, after: Side) -> float:
     """Failed runs of the later version beyond what the earlier one surely fails: so many may have been paid before."""
     failed = len(after.failed)
-    earlier = estimators.failure_rate(len(before.failed), run_estimate(before.rows), future=True)
+    earlier = estimators.failure_rate(len(before.failed), run_estimate(before.rows), process=True)
     usual = earlier.low if math.isfinite(earlier.low) else 0.0
     return max(0.0, failed - usual * run_estimate(after.rows).value)
 

@@ -57,7 +57,7 @@ def bound_of(found: Profile, hidden: int, count: int, weight: float) -> Bound:
     """
     most = found.sample.most_weight
     known = looks.effective(count, weight, most)
-    share = looks.at_most(hidden, known + hidden)
+    share = looks.share_at_most(hidden, known + hidden)
     runs = looks.runs_at_most(share, weight + hidden * most, most)
     days = found.sample.weekdays
     if days != looks.ALL_WEEK and count >= looks.FEW:

@@ -16,9 +16,9 @@ from analytics import sql
 from analytics.findings.replay.run_evidence import Definition, definition, event_fields, read_json
 from analytics.findings.replay.trace_variants import CONDITIONS, entries, prepare
 from analytics.findings.runaway.keys import Key
-from analytics.program import Alignment, Rest, align, follow
+from analytics.program import Alignment, TruncatedSuffix, align, truncated_suffix
 from analytics.program.instead import set_paths
-from analytics.program.paths import Turn
+from analytics.program.paths import Branch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,8 +54,8 @@ class Way:
     weight: float
     weight_square: float
     is_recent: bool
-    turns: Mapping[int, Turn]
-    rest: Rest | None = None
+    turns: Mapping[int, Branch]
+    rest: TruncatedSuffix | None = None
     unseen: int = 0
     ended: int | None = None
 
@@ -199,7 +199,7 @@ def _read(
 @dataclass(frozen=True, slots=True)
 class _Shape:
     beside: Alignment
-    turns: Mapping[int, Turn]
+    turns: Mapping[int, Branch]
     ended: int | None
     is_extend: bool
 
@@ -207,7 +207,7 @@ class _Shape:
 def _shape(program: Definition, row: Mapping[str, Any]) -> _Shape:
     trace = entries(row["trace"])
     beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=not row["is_cut"])
-    turns: dict[int, Turn] = {}
+    turns: dict[int, Branch] = {}
     for position, entry in zip(beside.positions, trace, strict=False):
         kind = entry["type"]
         turns[position] = entry["branch"] if kind == "rule" else bool(entry["value"]) if kind in CONDITIONS else None
@@ -223,7 +223,7 @@ def _followed(
     import pyarrow.compute as pc
 
     found: list[Way] = []
-    done: dict[tuple[Any, ...], Rest | None] = {}
+    done: dict[tuple[Any, ...], TruncatedSuffix | None] = {}
     asked = {node.path for node in program.outline.nodes}
     for is_recent in (True, False):
         own = rows.filter(pc.equal(rows["is_recent"], is_recent)).slice(0, MOST_FOLLOWED)
@@ -239,7 +239,7 @@ def _followed(
             if same not in done:
                 beside = replace(shape.beside, fields=fields, post_fields=post)
                 count, points, case = paid
-                done[same] = follow(
+                done[same] = truncated_suffix(
                     program.outline, beside, entries(row["trace"]), is_extend=shape.is_extend, count=count,
                     points=points, case_name=case, known=ids,
                 )  # fmt: skip

@@ -226,7 +226,7 @@ def timeouts(stops: Sequence[Stop], table: pd.DataFrame) -> list[Finding]:
         if own:
             chance = float(stats.binomtest(stop_count(own), of, part, alternative="greater").pvalue)
             rows.append(
-                (key, own, part, estimators.failure_rate(stop_count(own), row["est_runs"], future=True), chance)
+                (key, own, part, estimators.failure_rate(stop_count(own), row["est_runs"], process=True), chance)
             )
     found = []
     for (key, own, part, share, _), chance in zip(rows, comparisons.adjusted([row[4] for row in rows]), strict=True):

@@ -15,7 +15,7 @@ from analytics.estimates.estimators import NOTHING, Estimate, upper_bound_of_non
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.estimates.stalls import Excess, Took
+    from analytics.estimates.stalls import Durations, Excess
     from analytics.findings.runaway.keys import Key
     from analytics.warehouse.warehouse import Warehouse
 
@@ -86,18 +86,18 @@ def _is_open(one: Ran, rate: float) -> bool:
     return rate < 1 and not int(one.record["ok_logged_count"])
 
 
-def _took(times: pd.DataFrame | None, most: float = math.inf) -> Took:
+def _took(times: pd.DataFrame | None, most: float = math.inf) -> Durations:
     import numpy as np
 
     if times is None:
-        return stalls.took(np.empty(0), np.empty(0))
+        return stalls.split_stalls(np.empty(0), np.empty(0))
     values, weights = (
         times[name].to_numpy(dtype=float, na_value=math.nan) for name in ("duration_ms", "sample_weight")
     )
-    return stalls.took(values, weights, times["logged_count"].to_numpy(), most=most)
+    return stalls.split_stalls(values, weights, times["logged_count"].to_numpy(), most=most)
 
 
-def _mean_ms(one: Took, beyond: Excess, is_open: bool) -> Estimate:
+def _mean_ms(one: Durations, beyond: Excess, is_open: bool) -> Estimate:
     found = stalls.mean_of(one, beyond)
     # Runs that were stopped say nothing of those that came to an end.
     if is_open:
@@ -105,7 +105,7 @@ def _mean_ms(one: Took, beyond: Excess, is_open: bool) -> Estimate:
     return replace(found, low=max(found.low, 0.0)) if found.low < 0 else found  # no run takes less than nothing
 
 
-def _total_ms(record: Mapping[str, Any], one: Took, beyond: Excess, unseen: float) -> Estimate:
+def _total_ms(record: Mapping[str, Any], one: Durations, beyond: Excess, unseen: float) -> Estimate:
     """All the time of a version, failures included, which are all known; ``unseen`` is that of runs of which none was drawn."""
     value, rows = float(record["est_total_ms"]), int(record["logged_count"])
     if unseen > 0:
@@ -118,7 +118,7 @@ def _total_ms(record: Mapping[str, Any], one: Took, beyond: Excess, unseen: floa
     return Estimate(value, low, high, rows, grade, found.effective_count)
 
 
-def _unseen(one: Took, beyond: Excess, mean: Estimate) -> float:
+def _unseen(one: Durations, beyond: Excess, mean: Estimate) -> float:
     whole = one.whole * mean.value
     return (beyond.high - beyond.value) / whole if whole > 0 and math.isfinite(mean.low) else math.nan
 

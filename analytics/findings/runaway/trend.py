@@ -386,7 +386,7 @@ def _beyond(own: Levels, took: Any, last: int, line: Line, values: Floats) -> li
         if is_ratio and not (of_row > 0).all():
             continue  # at heights of zero there are no ratios
         beyond = np.repeat(nodes / of_row if is_ratio else nodes - of_row, times)
-        p99 = estimators.quantile(beyond, np.repeat(weights, times), 0.99, future=True)
+        p99 = estimators.quantile(beyond, np.repeat(weights, times), 0.99, process=True)
         below, above, seen = (
             p99.value - p99.low,
             p99.high - p99.value,

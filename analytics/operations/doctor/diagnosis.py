@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Check:
     """One thing the doctor found.
 
     Attributes:
@@ -26,16 +26,16 @@ class Diagnosis:
         return asdict(self)
 
 
-def ok(name: str, sentence: str) -> Diagnosis:
+def ok(name: str, sentence: str) -> Check:
     """All is well."""
-    return Diagnosis("ok", name, sentence)
+    return Check("ok", name, sentence)
 
 
-def advice(name: str, sentence: str, repair: str) -> Diagnosis:
+def advice(name: str, sentence: str, repair: str) -> Check:
     """It works, and could be better."""
-    return Diagnosis("advice", name, sentence, repair)
+    return Check("advice", name, sentence, repair)
 
 
-def problem(name: str, sentence: str, repair: str) -> Diagnosis:
+def problem(name: str, sentence: str, repair: str) -> Check:
     """A run would fail, or could not keep its promise."""
-    return Diagnosis("problem", name, sentence, repair)
+    return Check("problem", name, sentence, repair)

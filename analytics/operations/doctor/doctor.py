@@ -17,9 +17,9 @@ from analytics.estimates.sampling_rates import Rates
 from analytics.lake import losses
 from analytics.lake.lake import Lake
 from analytics.operations.doctor import volume
-from analytics.operations.doctor.diagnosis import Diagnosis, advice, ok, problem
-from analytics.operations.doctor.server import LARGE_TABLE, examine_server
-from analytics.operations.doctor.volume import asked_cheaply, examine_growth, examine_weights
+from analytics.operations.doctor.diagnosis import Check, advice, ok, problem
+from analytics.operations.doctor.server import LARGE_TABLE, check_server
+from analytics.operations.doctor.volume import check_growth, check_weights, query_if_cheap
 from analytics.source.source import Source
 from analytics.storage import ObjectPath, disk
 from analytics.storage.lock import NAME as LOCK
@@ -30,14 +30,14 @@ OLDEST_LOG = date(2000, 1, 1)
 """Rows before are of a host whose clock was not set: they say nothing of how long rows are kept."""
 
 
-def examine_retention(lake: Lake, kept_for: timedelta) -> Iterator[Diagnosis]:
+def check_retention(lake: Lake, kept_for: timedelta) -> Iterator[Check]:
     """Of a source that is known to delete rows: are the days that it deletes next in the lake?
 
     Args:
         lake: Its ledger is read.
         kept_for: How long the source keeps a row.
     """
-    if found := volume.alarm(lake, kept_for):
+    if found := volume.retention_warning(lake, kept_for):
         yield problem("retention", found.sentence, found.command)
     else:
         yield ok(
@@ -46,7 +46,7 @@ def examine_retention(lake: Lake, kept_for: timedelta) -> Iterator[Diagnosis]:
         )
 
 
-def infer_retention(source: Source, lake: Lake, *, small: int) -> Iterator[Diagnosis]:
+def infer_retention(source: Source, lake: Lake, *, small: int) -> Iterator[Check]:
     """Of a source of which nobody has said whether it deletes rows: does it look so, and what does it lose next?
 
     Args:
@@ -70,13 +70,13 @@ def infer_retention(source: Source, lake: Lake, *, small: int) -> Iterator[Diagn
         return
     [clock] = source.ask("clock")
     kept_for = max(clock["server_time"].date() - oldest, ONE_DAY)
-    last = min(oldest + volume.margin(kept_for) - ONE_DAY, clock["server_time"].date() - ONE_DAY)
+    last = min(oldest + volume.warning_margin(kept_for) - ONE_DAY, clock["server_time"].date() - ONE_DAY)
     said = f"the source deletes old rows: its oldest are of {oldest}, and the lake holds {len(gone)} days before that"
     setting = f"ANALYTICS_SOURCE_RETENTION={kept_for.days}d has every extraction warn"
     if days := tuple(volume.incomplete(lake, oldest, last)):
         yield advice(
             "retention",
-            f"{said}; not complete in the lake, and next to go: {volume.named(days)}",
+            f"{said}; not complete in the lake, and next to go: {volume.format_days(days)}",
             f"{volume.command(days)}; {setting}",
         )
     else:
@@ -97,7 +97,7 @@ def _oldest_day(source: Source, since: date, small: int) -> date | None:
     """The day of the source's oldest row since a day; by the planner's statistics where asking would read a large table whole."""
     layout = source.layout()
     begin = datetime(since.year, since.month, since.day, tzinfo=UTC)
-    found = asked_cheaply(source, layout, "oldest", {"since": begin}, small)
+    found = query_if_cheap(source, layout, "oldest", {"since": begin}, small)
     [row] = source.ask("oldest_statistics", {"since": begin}) if found is None else found
     return row["oldest"].date() if row["oldest"] else None
 
@@ -122,7 +122,7 @@ _NETWORK = (
 )
 
 
-def examine(settings: Settings) -> Iterator[Diagnosis]:
+def check_all(settings: Settings) -> Iterator[Check]:
     """Look at the source and at the lake; a lake of a newer version is a problem, and the end.
 
     Args:
@@ -132,27 +132,27 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
         Findings as they are made, the source's first.
     """
     try:
-        yield from _examine(settings, Lake(settings.lake))
+        yield from _check(settings, Lake(settings.lake))
     except LakeFormatError as error:
         yield problem("lake", error.message, error.hint)
 
 
-def _examine(settings: Settings, lake: Lake) -> Iterator[Diagnosis]:
+def _check(settings: Settings, lake: Lake) -> Iterator[Check]:
     try:
         with Source(settings.database_url, patience=settings.patience) as source:
-            yield from examine_server(source, lake)
+            yield from check_server(source, lake)
             if settings.source_retention is None:
                 yield from infer_retention(source, lake, small=LARGE_TABLE)
     except SourceError as error:
         yield problem("source", error.message, error.hint)
     if settings.source_retention is not None:
-        yield from examine_retention(lake, settings.source_retention)
+        yield from check_retention(lake, settings.source_retention)
     yield from _rates(settings.rates)
-    yield from examine_weights(lake, settings.rates)
-    yield from examine_lake(lake)
+    yield from check_weights(lake, settings.rates)
+    yield from check_lake(lake)
 
 
-def _rates(rates: Rates) -> Iterator[Diagnosis]:
+def _rates(rates: Rates) -> Iterator[Check]:
     repair = "set ANALYTICS_SAMPLE_RATE to the engine's DSL_EXECUTION_LOG_SAMPLE_RATE"
     if not rates.may_default:
         said = "the file of rates (ANALYTICS_SAMPLE_RATES) says" if rates.entries else "ANALYTICS_SAMPLE_RATE says"
@@ -167,7 +167,7 @@ def _rates(rates: Rates) -> Iterator[Diagnosis]:
         )
 
 
-def examine_lake(lake: Lake) -> Iterator[Diagnosis]:
+def check_lake(lake: Lake) -> Iterator[Check]:
     """Look at the lake's folder, its disk, its lock and its ledger."""
     if isinstance(lake.root, ObjectPath):
         yield from _bucket(lake, lake.root)
@@ -181,7 +181,7 @@ def examine_lake(lake: Lake) -> Iterator[Diagnosis]:
         yield from _ledger(lake)
 
 
-def _bucket(lake: Lake, root: ObjectPath) -> Iterator[Diagnosis]:
+def _bucket(lake: Lake, root: ObjectPath) -> Iterator[Check]:
     """Listing, writing, conditions and removing are tried by taking the lock and letting go."""
     try:
         is_there = root.is_dir()
@@ -207,7 +207,7 @@ def _nearest(path: Path) -> Path:
     return path
 
 
-def _writable(lake: Lake, folder: Path) -> Iterator[Diagnosis]:
+def _writable(lake: Lake, folder: Path) -> Iterator[Check]:
     if not folder.is_dir():
         yield problem("lake", f"{folder} is no folder", "choose another one with --lake or ANALYTICS_LAKE")
         return
@@ -225,7 +225,7 @@ def _writable(lake: Lake, folder: Path) -> Iterator[Diagnosis]:
     yield ok("lake", f"the lake {lake.root} {made}")
 
 
-def _space(lake: Lake, folder: Path) -> Iterator[Diagnosis]:
+def _space(lake: Lake, folder: Path) -> Iterator[Check]:
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(folder).free
         said = f"{free / (1 << 30):,.1f} GB are free"
@@ -235,10 +235,10 @@ def _space(lake: Lake, folder: Path) -> Iterator[Diagnosis]:
             yield advice("space", said, f"a run that fills the disk stops cleanly, but stops: df -h {folder}")
         else:
             yield ok("space", said)
-        yield from examine_growth(lake, free)
+        yield from check_growth(lake, free)
 
 
-def _durable(folder: Path) -> Iterator[Diagnosis]:
+def _durable(folder: Path) -> Iterator[Check]:
     kind = file_system(folder)
     if kind in _MEMORY:
         yield advice("disk", f"{folder} is kept in memory ({kind}): it is gone with the next boot", "choose a disk")
@@ -269,7 +269,7 @@ def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
     return best[1]
 
 
-def _lock(lake: Lake) -> Iterator[Diagnosis]:
+def _lock(lake: Lake) -> Iterator[Check]:
     if not (lake.root / LOCK).exists():
         yield ok("lock", "nobody is writing the lake")
         return
@@ -287,7 +287,7 @@ def _lock(lake: Lake) -> Iterator[Diagnosis]:
             yield problem("lock", error.message, error.hint)
 
 
-def _ledger(lake: Lake) -> Iterator[Diagnosis]:
+def _ledger(lake: Lake) -> Iterator[Check]:
     records = [record for day in lake.recorded_days() if (record := lake.recorded(day))]
     if lost := losses.of_days(lake, records, None):
         yield problem("partitions", losses.words(lost), losses.repair(lost))
@@ -305,7 +305,7 @@ def _ledger(lake: Lake) -> Iterator[Diagnosis]:
     waiting = [
         day
         for day in lake.recorded_days()
-        if (record := lake.recorded(day)) and any(span.settled_at is None for span in record.not_waited_for)
+        if (record := lake.recorded(day)) and any(span.settled_at is None for span in record.ignored_transactions)
     ]
     if waiting:
         yield advice(

@@ -10,8 +10,8 @@ from analytics.errors import SourceError
 from analytics.lake import source_identity
 from analytics.lake.lake import Lake
 from analytics.model import RealmFilter
-from analytics.operations.doctor.diagnosis import Diagnosis, advice, ok, problem
-from analytics.operations.doctor.volume import examine_volume
+from analytics.operations.doctor.diagnosis import Check, advice, ok, problem
+from analytics.operations.doctor.volume import check_volume
 from analytics.source.source import UNKNOWN_BYTES, Source
 from analytics.source.table_check import (
     DEFINITION_TABLE,
@@ -33,7 +33,7 @@ SKEW = timedelta(minutes=1)
 """Clocks that differ by more are told: "yesterday" is of this machine's clock, what is complete of the server's."""
 
 
-def examine_server(source: Source, lake: Lake) -> Iterator[Diagnosis]:
+def check_server(source: Source, lake: Lake) -> Iterator[Check]:
     """Findings of an open source.
 
     Args:
@@ -46,13 +46,13 @@ def examine_server(source: Source, lake: Lake) -> Iterator[Diagnosis]:
     yield from _clock(source)
     yield from _table(source, session)
     yield from _horizon(source, session)
-    yield from _standby(session, source.horizon.is_standby)
+    yield from _standby(session, source.watermark.is_standby)
     yield from _index(source)
-    yield from examine_volume(source, small=LARGE_TABLE)
+    yield from check_volume(source, small=LARGE_TABLE)
     yield from _origin(source, lake)
 
 
-def _connection(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
+def _connection(source: Source, session: dict[str, Any]) -> Iterator[Check]:
     version = session["server_version"]
     if session["version_number"] < OLDEST_SERVER:
         yield problem("server", f"PostgreSQL {version} is older than 13", "upgrade the server")
@@ -69,7 +69,7 @@ def _connection(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
         yield advice("connections", f"the server has {free} free connections", "raise max_connections, or use a pooler")
 
 
-def _rights(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
+def _rights(source: Source, session: dict[str, Any]) -> Iterator[Check]:
     [rights] = source.ask("rights")
     more = list(rights["more_rights"])
     if rights["can_write"]:
@@ -83,7 +83,7 @@ def _rights(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
         yield ok("rights", f"role {session['role']} can read, and change nothing; this session is read-only besides")
 
 
-def _clock(source: Source) -> Iterator[Diagnosis]:
+def _clock(source: Source) -> Iterator[Check]:
     def server_time() -> datetime:
         [row] = source.ask("clock")
         found: datetime = row["server_time"]
@@ -136,7 +136,7 @@ def clock_offset(
     return offset, abs(half)
 
 
-def _table(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
+def _table(source: Source, session: dict[str, Any]) -> Iterator[Check]:
     yield ok("log table", f"{LOG_TABLE} has every column, in types that lose nothing, and may be read")
     if source.unread_columns:
         yield advice(
@@ -170,29 +170,29 @@ def _table(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
         yield ok("definitions", f"{len(definitions):,} versions of programs can be read")
 
 
-def _horizon(source: Source, session: dict[str, Any]) -> Iterator[Diagnosis]:
-    horizon = source.horizon
-    said = f"rows are complete until {horizon.until:%Y-%m-%d %H:%M:%S} UTC: {horizon.reason}"
-    if horizon.age_seconds is not None and horizon.age_seconds >= LONG.total_seconds():
-        yield advice("horizon", said, _ending(horizon.pid, horizon.gid))
+def _horizon(source: Source, session: dict[str, Any]) -> Iterator[Check]:
+    watermark = source.watermark
+    said = f"rows are complete until {watermark.until:%Y-%m-%d %H:%M:%S} UTC: {watermark.reason}"
+    if watermark.age_seconds is not None and watermark.age_seconds >= LONG.total_seconds():
+        yield advice("horizon", said, _ending(watermark.pid, watermark.gid))
     else:
         yield ok("horizon", said)
-    for span in horizon.not_waited_for:
+    for span in watermark.ignored_transactions:
         yield advice(
             "patience",
             f"{span.transaction} has been open for {span.age_seconds / 3600:.1f} h and is not waited for: rows created since "
             f"{span.since:%Y-%m-%d %H:%M} UTC may still arrive with it",
             _ending(span.transaction.pid, span.transaction.gid),
         )
-    if horizon.sees_all:
+    if watermark.sees_all:
         yield ok("other sessions", "the transactions of every other session can be seen")
-    elif horizon.not_told:
+    elif watermark.not_told:
         yield advice(
             "other sessions",
-            f"this server does not tell {', '.join(horizon.not_told)}: only the lag protects against late commits",
+            f"this server does not tell {', '.join(watermark.not_told)}: only the lag protects against late commits",
             "a server of your own tells; else extract the last days again, as extract without --since does",
         )
-    elif not horizon.is_standby:
+    elif not watermark.is_standby:
         yield advice(
             "other sessions",
             "other sessions' transactions are hidden from this role, so only the lag protects against late commits",
@@ -207,7 +207,7 @@ def _ending(pid: int | None, gid: str | None) -> str:
     return f"ask its owner; select pg_terminate_backend({pid}); ends it"
 
 
-def _standby(session: dict[str, Any], is_standby: bool) -> Iterator[Diagnosis]:
+def _standby(session: dict[str, Any], is_standby: bool) -> Iterator[Check]:
     if not is_standby:
         yield ok("primary", "this is the primary; a standby would do as well, and spares it the load")
         return
@@ -221,7 +221,7 @@ def _standby(session: dict[str, Any], is_standby: bool) -> Iterator[Diagnosis]:
         )
 
 
-def _index(source: Source) -> Iterator[Diagnosis]:
+def _index(source: Source) -> Iterator[Check]:
     window = Window.parse(None, None)
     parameters = {"since": window.since, "until": window.until, "undated": True, **RealmFilter().parameters()}
     layout = source.layout()
@@ -253,7 +253,7 @@ def _index(source: Source) -> Iterator[Diagnosis]:
         )
 
 
-def _origin(source: Source, lake: Lake) -> Iterator[Diagnosis]:
+def _origin(source: Source, lake: Lake) -> Iterator[Check]:
     if source_identity.last_known(lake) is None:
         yield ok("origin", "the lake has no ledger yet: any source will do")
         return

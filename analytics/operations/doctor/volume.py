@@ -12,7 +12,7 @@ from analytics.estimates.sampling_rates import Rates, described
 from analytics.lake import expiry_mark
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, RealmFilter
-from analytics.operations.doctor.diagnosis import Diagnosis, advice, ok
+from analytics.operations.doctor.diagnosis import Check, advice, ok
 from analytics.source.source import Source
 from analytics.source.table_check import plan_nodes, scans_whole_table
 from analytics.window import ONE_DAY
@@ -21,7 +21,7 @@ _MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class RetentionWarning:
     """Days that the source deletes soon and that are not complete in the lake.
 
     Attributes:
@@ -42,7 +42,7 @@ class Alarm:
         """What is about to be lost."""
         one = len(self.days) == 1
         return (
-            f"the source deletes rows older than {self.retention.days} days: {named(self.days)} {'is' if one else 'are'} not "
+            f"the source deletes rows older than {self.retention.days} days: {format_days(self.days)} {'is' if one else 'are'} not "
             f"complete in the lake, and {'its' if one else 'their'} rows go from {self.deletes_from:%Y-%m-%d %H:%M} UTC on"
         )
 
@@ -61,12 +61,12 @@ class Alarm:
         }
 
 
-def margin(retention: timedelta) -> timedelta:
+def warning_margin(retention: timedelta) -> timedelta:
     """How long before its deletion a day is worth an alarm: a tenth of the retention, between one day and three."""
     return min(max(retention / 10, ONE_DAY), 3 * ONE_DAY)
 
 
-def alarm(lake: Lake, retention: timedelta | None, now: datetime | None = None) -> Alarm | None:
+def retention_warning(lake: Lake, retention: timedelta | None, now: datetime | None = None) -> RetentionWarning | None:
     """Days that the source deletes soon and that are not complete in the lake; ``None`` when all is well.
 
     Args:
@@ -79,11 +79,11 @@ def alarm(lake: Lake, retention: timedelta | None, now: datetime | None = None) 
     clock = (now or datetime.now(UTC)).astimezone(UTC)
     try:
         first = (clock - retention).date()  # of this day some rows are there still
-        last = (clock - retention + margin(retention)).date()
+        last = (clock - retention + warning_margin(retention)).date()
     except OverflowError:  # longer than the calendar
         return None
     found = incomplete(lake, first, min(last, clock.date() - ONE_DAY))
-    return Alarm(tuple(found), retention) if found else None
+    return RetentionWarning(tuple(found), retention) if found else None
 
 
 def incomplete(lake: Lake, first: date, last: date) -> list[date]:
@@ -102,7 +102,7 @@ def command(days: tuple[date, ...]) -> str:
     return f"strategy-analytics extract --since {days[0]} --until {days[-1] + ONE_DAY}"
 
 
-def named(days: tuple[date, ...]) -> str:
+def format_days(days: tuple[date, ...]) -> str:
     """Days in words, the first ones by name."""
     more = f" and {len(days) - _MOST_NAMED} more" if len(days) > _MOST_NAMED else ""
     return ", ".join(map(str, days[:_MOST_NAMED])) + more
@@ -116,7 +116,7 @@ FEW_DAYS = 60
 """A disk that is full so soon is worth a word."""
 
 
-def examine_volume(source: Source, *, small: int) -> Iterator[Diagnosis]:
+def check_volume(source: Source, *, small: int) -> Iterator[Check]:
     """Rows and bytes that the log table grows by per day.
 
     Args:
@@ -158,10 +158,10 @@ def _counted(source: Source, layout: dict[str, Any], until: datetime, small: int
     """Days with their counts; ``None`` where counting would read all of a large table, or takes too long."""
     parameters = {"since": until - timedelta(days=DAYS), "until": until, "undated": False}
     source.choose_scan({**parameters, **RealmFilter().parameters()})
-    return asked_cheaply(source, layout, "volume", parameters, small)
+    return query_if_cheap(source, layout, "volume", parameters, small)
 
 
-def asked_cheaply(
+def query_if_cheap(
     source: Source, layout: dict[str, Any], name: str, parameters: dict[str, Any], small: int
 ) -> list[dict[str, Any]] | None:
     """The answer of a statement; ``None`` where it would read all of a large table, or takes too long.
@@ -182,7 +182,7 @@ def asked_cheaply(
         return None  # the statistics are asked instead, and fail where something is really wrong
 
 
-def _by_statistics(source: Source, layout: dict[str, Any]) -> Iterator[Diagnosis]:
+def _by_statistics(source: Source, layout: dict[str, Any]) -> Iterator[Check]:
     found = source.ask("volume_statistics")
     if not found or not layout["row_estimate"]:
         yield advice(
@@ -210,7 +210,7 @@ def _bytes(layout: dict[str, Any], rows: float) -> str:
 # ---- the lake --------------------------------------------------------------------------------------------------------
 
 
-def examine_growth(lake: Lake, free: int) -> Iterator[Diagnosis]:
+def check_growth(lake: Lake, free: int) -> Iterator[Check]:
     """What the lake grows by per day, and how long the disk lasts.
 
     Args:
@@ -233,7 +233,7 @@ def examine_growth(lake: Lake, free: int) -> Iterator[Diagnosis]:
         )
 
 
-def examine_weights(lake: Lake, rates: Rates) -> Iterator[Diagnosis]:
+def check_weights(lake: Lake, rates: Rates) -> Iterator[Check]:
     """Do the rates that the lake's last days were weighed with agree with what is said now? What do they imply?
 
     The log does not hold its rate, so nothing here proves one; only the engine's own counters do.

@@ -14,7 +14,7 @@ from analytics.lake.lake import Lake
 from analytics.reports.explore import results
 from analytics.reports.parameters import typed
 from analytics.storage import LakePath, ObjectPath, place
-from analytics.warehouse.warehouse import Gatherer, Warehouse
+from analytics.warehouse.warehouse import QueryEngine, Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,18 +176,18 @@ def warehouse_of(
     else:
         found = open_lake(lake or None, realm=() if any_realm else realm)
     other = _gatherer(engine, gathered)
-    return found.asking(other) if other else found
+    return found.with_engine(other) if other else found
 
 
-def _gatherer(engine: str, gathered: str) -> Gatherer | None:
+def _gatherer(engine: str, gathered: str) -> QueryEngine | None:
     if engine not in ("", *ENGINES):
         raise UsageError(f"there is no engine {engine!r}", hint=f"{' or '.join(ENGINES)}")
     if gathered and engine == "spark":
         raise UsageError("Spark asks by itself", hint="leave out --gathered, or --engine")
     if gathered:
-        from analytics.warehouse.partial_results import Partials
+        from analytics.warehouse.partial_results import PartialResults
 
-        return Partials(place(gathered))
+        return PartialResults(place(gathered))
     if engine == "spark":
         from analytics.warehouse.spark.engine import SparkEngine
 

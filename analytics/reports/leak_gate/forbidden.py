@@ -23,7 +23,7 @@ from analytics.config import Settings, home, secret_variables
 from analytics.errors import ConfigurationError
 from analytics.extraction.privacy.policy import Policy
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
-from analytics.extraction.privacy.tombstones import Erased, is_distinctive, recognised
+from analytics.extraction.privacy.tombstones import ErasedIndex, is_distinctive, recognisable
 from analytics.lake.lake import Lake
 from analytics.reports.leak_gate.decode_text import key, words_of
 from analytics.storage import LakePath, place
@@ -307,7 +307,7 @@ class Forbidden:
     lake: Warehouse | None = field(default=None, repr=False)
     window: Window | None = None
     code: str = ""
-    erased: Erased | None = field(default=None, repr=False)
+    erased: ErasedIndex | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -350,7 +350,7 @@ class Forbidden:
         if not show_users:
             asked = opened.sql(sql.text("leaks", "users"), since=wide.since, until=wide.until)
             users = asked.to_arrow_table().column(0).to_pylist()
-        gone = recognised(opened.lake.root, _key(env))
+        gone = recognisable(opened.lake.root, _key(env))
         found = replace(machine, users=frozenset(filter(None, users)), lake=opened, window=wide, erased=gone)
         return found.about(realms)
 

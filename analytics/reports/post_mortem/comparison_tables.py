@@ -263,7 +263,7 @@ def _same_runs_row(found: Incident) -> list[dict[str, Any]]:
     rows = forward.rows[forward.rows["decided"].to_numpy(bool)]
     means = [estimators.mean(rows[name], rows["weight"]) for name in ("would", "points")]
     sure = trial.pays_more is not None
-    change = comparisons.told(forward.per_run, forward.relative, is_significant=sure)
+    change = comparisons.difference_of(forward.per_run, forward.relative, is_significant=sure)
     return [_row("Points per run, on the same runs", means[0], means[1], hot=True, change=change)]
 
 
@@ -276,7 +276,7 @@ def _one_program_row(found: Incident) -> list[dict[str, Any]]:
 
 
 def _points_row(before: Side, after: Side, points: Difference | None, name: str = "Points per run") -> dict[str, Any]:
-    means = estimators.mean(*before.values, future=True), estimators.mean(*after.values, future=True)
+    means = estimators.mean(*before.values, process=True), estimators.mean(*after.values, process=True)
     points = points or comparisons.difference(before.values, after.values)
     return _row(name, *means, hot=True, change=points)
 

@@ -222,7 +222,7 @@ def share(rows: pd.DataFrame, code: str | None, *, role: Any = page.finding) -> 
 
 def failing_rate(rows: pd.DataFrame, code: str | None) -> Estimate:
     """Share of some runs that fail with a code."""
-    return estimators.failure_rate(_count(rows, code), run_estimate(rows), future=True)
+    return estimators.failure_rate(_count(rows, code), run_estimate(rows), process=True)
 
 
 def _count(rows: pd.DataFrame, code: str | None) -> int:

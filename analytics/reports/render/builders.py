@@ -256,4 +256,4 @@ def audited(lake: Warehouse, window: Window, counters: str) -> tuple[Warehouse, 
         counters: Prometheus server or exported file; ``ANALYTICS_COUNTERS`` when empty.
     """
     found = sampling_audit(lake, since=window.since, until=window.until, counters=counters or None)
-    return (lake if found.weights is None else lake.reweighed(found.weights)), found
+    return (lake if found.weights is None else lake.with_weights(found.weights)), found

@@ -144,7 +144,7 @@ def run(
                     runner.stop()
                     raise
             # Nor are renderings old because this machine's clock has jumped.
-            seen = clocks.last_seen(Lake(root))
+            seen = clocks.last_time(Lake(root))
             aged_by = min(day, seen + clocks.JUMP) if seen else day
             for definition in own:
                 result.removed += archive.expire(folder, definition.name, definition.keep_days, aged_by)

@@ -65,7 +65,7 @@ def views(
 
 def open_warehouse(spark: SparkSession, lake: Warehouse) -> None:
     """``views`` of an open lake: its tenants, its weights, its versions."""
-    _tables().open_lake(spark, lake.lake, lake.in_sight, lake.counted_weights, lake.left_out_versions)
+    _tables().open_lake(spark, lake.lake, lake.visible_realms, lake.counted_weights, lake.left_out_versions)
 
 
 def session() -> SparkSession:

@@ -35,7 +35,7 @@ class SparkEngine:
             weakref.WeakKeyDictionary()
         )
 
-    def gathered(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table:
+    def partial(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table:
         """Rows of a query's first half.
 
         Spark plans by the files' sizes when it is told of them, and would read what has replaced one by the plan of the old;

@@ -199,14 +199,14 @@ def _open_tables(spark: SparkSession, lake: Lake, realms: Sequence[str | None] |
         found = _read(spark, own, shapes[table], base)
         if of_days:
             found = found.unionByName(_read(spark, of_days, shapes[table], whole))
-        _in_sight(found, realms).createOrReplaceTempView(f"{FILES}{table}")
+        _of_realms(found, realms).createOrReplaceTempView(f"{FILES}{table}")
     for table, shape in (
         ("definitions", schema.definition_schema()),
         ("definition_nodes", schema.definition_node_schema()),
         ("program_history", schema.program_history_schema()),
     ):
         found = _read(spark, lake.files(table, realms=realms), shape, None)
-        _in_sight(found, realms).createOrReplaceTempView(f"{FILES}{table}")
+        _of_realms(found, realms).createOrReplaceTempView(f"{FILES}{table}")
     register(spark, "error_codes", error_codes.table())
     register(spark, f"{FILES}partitions", ledger.table(records, realms))
 
@@ -244,7 +244,7 @@ def _uri(name: str) -> str:
     return name.replace("s3://", "s3a://", 1) if name.startswith("s3://") else f"file://{Path(name).absolute()}"
 
 
-def _in_sight(found: DataFrame, realms: Sequence[str | None] | None) -> DataFrame:
+def _of_realms(found: DataFrame, realms: Sequence[str | None] | None) -> DataFrame:
     """A tenant's rows: what is inside a file is the truth, wherever it lies."""
     if realms is None:
         return found

@@ -124,10 +124,10 @@ def kinds_of(blob: Any, ends: Any, first: int, out: Any) -> None:
 
 
 @compiled
-def part_of(heads: Any, parts: Any, part: int, out: Any) -> None:
-    """One part's code of each head."""
-    for place in range(heads.size):
-        out[place] = parts[heads[place], part]
+def part_of(templates: Any, parts: Any, part: int, out: Any) -> None:
+    """One part's code of each template."""
+    for place in range(templates.size):
+        out[place] = parts[templates[place], part]
 
 
 @compiled
@@ -145,7 +145,7 @@ def roll_up(
     units: Any,
     counts: Any,
     weights: Any,
-    heads: Any,
+    templates: Any,
     values: Any,
     kinds: Any,
     numbers: Any,
@@ -153,15 +153,15 @@ def roll_up(
     whole: Any,
     real: Any,
 ) -> int:
-    """Count and add up entries per unit and head.
+    """Count and add up entries per unit and template.
 
     Args:
         units: Of each row, the same for consecutive rows that belong together.
         counts, weights: Of each row: its entries, and how many runs it stands for.
-        heads, values: Codes of the entries, row by row; -1 for no value at all.
+        templates, values: Codes of the entries, row by row; -1 for no value at all.
         kinds, numbers: By value's code.
-        scratch: By head's code, all -1; is so again afterwards.
-        whole: Takes per group: unit, head, then ``COUNT`` … ``SQUARED``.
+        scratch: By template's code, all -1; is so again afterwards.
+        whole: Takes per group: unit, template, then ``COUNT`` … ``SQUARED``.
         real: Takes per group ``WEIGHT`` … ``GREATEST``.
 
     Returns:
@@ -176,13 +176,13 @@ def roll_up(
                 scratch[whole[group, 1]] = -1
             first = groups
         for _ in range(counts[row]):
-            head = heads[entry]
-            group = scratch[head]
+            template = templates[entry]
+            group = scratch[template]
             if group < 0:
                 group = groups
-                scratch[head] = group
+                scratch[template] = group
                 whole[group, 0] = units[row]
-                whole[group, 1] = head
+                whole[group, 1] = template
                 whole[group, 2:] = 0
                 real[group, WEIGHT] = real[group, SUM] = real[group, SQUARES] = 0.0
                 real[group, LEAST] = np.inf

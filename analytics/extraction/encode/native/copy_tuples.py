@@ -30,7 +30,7 @@ _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
 @compiled
-def spell(ids: Any, out: Any) -> None:
+def write_uuids(ids: Any, out: Any) -> None:
     """Write each id of ``ids`` (two halves, most significant first) as its 36 characters into ``out``."""
     for row in range(ids.shape[0]):
         place = row * UUID_SIZE
@@ -83,7 +83,7 @@ on."""
 IRREGULAR = STRATEGY + TEXTS
 WIDTH = IRREGULAR + 1
 
-SAMPLED, NO_LIST, KEPT, HARD = 1, 2, 4, 8
+SAMPLED, NO_LIST, RETAINED, HARD = 1, 2, 4, 8
 NO_POINTS, NO_DURATION, NO_CREATED_AT, NO_UPDATED_AT, NO_VERSION, NO_NODES, NO_SAMPLED = 16, 32, 64, 128, 256, 512, 1024
 
 MORE, ENDED, RUN_FULL, DICTIONARY_FULL, MALFORMED, HARD_TRACE = range(6)
@@ -140,7 +140,7 @@ def _small(start: int, size: int, target: int, absent: int) -> int:
 def read_tuples(
     names: int,
     values: int,
-    heads: int,
+    templates: int,
     literals: int,
     address: int,
     size: int,
@@ -155,13 +155,13 @@ def read_tuples(
     """Read whole tuples until something ends.
 
     Args:
-        names, values, heads: Tables.
+        names, values, templates: Tables.
         literals: Address of ``traces.LITERALS``.
         address, size: The bytes.
         rows: Addresses of ids, times, numbers (two eight-byte places a row), codes (``WIDTH`` four-byte places) and first
             entries (one eight-byte place).
         row, most_rows: The first free row, and how many there are.
-        entries: Addresses of heads and values, four bytes each.
+        entries: Addresses of templates and values, four bytes each.
         entry, most_entries: The first free entry, and how many there are.
         more_flags: Of every row.
 
@@ -169,7 +169,7 @@ def read_tuples(
         Bytes read; the first free row and entry; why it stopped; bytes of the next tuple, or of the hard trace; where that is.
     """
     ids, times, numbers, codes, froms = rows
-    out_heads, out_values = entries
+    out_templates, out_values = entries
     fields = np.empty((2, FIELDS), np.int64)
     starts = fields.ctypes.data
     sizes = starts + 8 * FIELDS
@@ -187,7 +187,7 @@ def read_tuples(
         if not (
             has_room(names, 3 * most + TEXTS + 2, 2 * length)
             and has_room(values, most, length)
-            and has_room(heads, most, length)
+            and has_room(templates, most, length)
         ):
             return at - address, row, entry, DICTIONARY_FULL, length, 0
         flags = more_flags
@@ -225,7 +225,15 @@ def read_tuples(
             strategy = np.int64(load32(place + 4 * STRATEGY))
             target = 4 * entry
             count = scan(
-                names, values, heads, literals, trace, length_of, strategy, out_heads + target, out_values + target
+                names,
+                values,
+                templates,
+                literals,
+                trace,
+                length_of,
+                strategy,
+                out_templates + target,
+                out_values + target,
             )
             if count < 0 or load8(trace - 1) != _JSONB_VERSION:
                 count = np.int64(0)

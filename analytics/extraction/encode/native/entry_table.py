@@ -1,8 +1,8 @@
-"""A table of distinct entry heads.
+"""A table of distinct entry templates.
 
-The head of a trace entry is everything but its value: ``{"type": "…", "value": ▢, "branch": "…", "nodeId": "…"}``. A rule is
-evaluated for every event, so the same few hundred heads come again and again, and in the same order: each remembers which
-head and which value followed last time, and a right guess costs one comparison.
+The template of a trace entry is everything but its value: ``{"type": "…", "value": ▢, "branch": "…", "nodeId": "…"}``. A rule is
+evaluated for every event, so the same few hundred templates come again and again, and in the same order: each remembers which
+template and which value followed last time, and a right guess costs one comparison.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from analytics.extraction.encode.native.memory import (
     store64,
 )
 
-COUNT, USED, MOST, ROOM, SEED, MASK, BLOB, ENDS, HASHES, SLOTS, BEFORE, PARTS, FOLLOWING, VALUE, OPENING = range(
+COUNT, USED, MOST, ROOM, SEED, MASK, BLOB, ENDS, HASHES, SLOTS, BEFORE, PARTS, NEXT_HINT, VALUE, FIRST_HINT = range(
     0, 120, 8
 )
 """Where the control block holds what; the first ten as in ``names``."""
@@ -29,27 +29,27 @@ COUNT, USED, MOST, ROOM, SEED, MASK, BLOB, ENDS, HASHES, SLOTS, BEFORE, PARTS, F
 TYPE_PART, BRANCH_PART, NODE_PART = range(3)
 """Columns of ``parts``."""
 
-OPENINGS = 4096
+FIRST_HINTS = 4096
 
 
-class Heads:
-    """A table with room for so many heads of so many bytes together.
+class EntryTemplates:
+    """A table with room for so many templates of so many bytes together.
 
     Attributes:
         address: Of its control block, for compiled functions.
-        parts: Per head the codes of type, branch and node id; -1 for none.
+        parts: Per template the codes of type, branch and node id; -1 for none.
     """
 
     def __init__(self, count: int, size: int, seed: int) -> None:
         slots = 1 << (2 * count - 1).bit_length()
         self._blob, self._ends = np.empty(size + PADDING, np.uint8), np.zeros(count + 1, np.int32)
         self._hashes, self._slots = np.empty(count, np.int64), np.zeros(slots, np.int32)
-        # bytes of the literal text that stand before the value; 0 for a head that no literal text belongs to
+        # bytes of the literal text that stand before the value; 0 for a template that no literal text belongs to
         self._before = np.empty(count, np.int32)
         self.parts = np.empty((count, 3), np.int32)
-        # the head that came after this one last time, the value it had, the head that began a strategy's trace; -1 at first
+        # the template that came after this one last time, the value it had, the template that began a strategy's trace; -1 at first
         self._following, self._value = np.empty(count, np.int32), np.empty(count, np.int32)
-        self._opening = np.full(OPENINGS, -1, np.int32)
+        self._opening = np.full(FIRST_HINTS, -1, np.int32)
         arrays = (self._blob, self._ends, self._hashes, self._slots, self._before, self.parts)
         hints = (self._following, self._value, self._opening)
         addresses = [array.ctypes.data for array in (*arrays, *hints)]
@@ -62,21 +62,21 @@ class Heads:
         return int(self._control[0])
 
     def close(self) -> None:
-        """No more heads: give back everything but the parts."""
+        """No more templates: give back everything but the parts."""
         self._control[2:4] = 0  # no room
         empty = np.empty(0, np.int32)
         self._blob = self._ends = self._hashes = self._slots = self._before = empty
         self._following = self._value = self._opening = empty
 
     def add(self, parts: tuple[int, int, int]) -> int:
-        """A head that comes from the exact reader, not from a literal text; never guessed.
+        """A template that comes from the exact reader, not from a literal text; never guessed.
 
         Raises:
             MemoryError: No room; whoever adds has to look first.
         """
         code = self.count
         if code >= len(self.parts):
-            raise MemoryError("a head is added to a full table")
+            raise MemoryError("a template is added to a full table")
         self.parts[code] = parts
         self._before[code] = 0
         self._ends[code + 1] = self._ends[code]
@@ -86,8 +86,8 @@ class Heads:
 
 
 @compiled
-def find_head(table: int, first: int, before: int, second: int, after: int) -> tuple[int, int, int]:
-    """The head with this text before and after the value, or -1; with the hash and slot to add it under."""
+def find_template(table: int, first: int, before: int, second: int, after: int) -> tuple[int, int, int]:
+    """The template with this text before and after the value, or -1; with the hash and slot to add it under."""
     digest = hashed(second, after, hashed(first, before, load64(table + SEED)))
     mask, slots, hashes = load64(table + MASK), load64(table + SLOTS), load64(table + HASHES)
     ends, blob = load64(table + ENDS), load64(table + BLOB)
@@ -108,10 +108,10 @@ def find_head(table: int, first: int, before: int, second: int, after: int) -> t
 
 
 @compiled
-def add_head(
+def add_template(
     table: int, first: int, before: int, second: int, after: int, digest: int, place: int, parts: tuple[int, int, int]
 ) -> int:
-    """A new head under the slot that ``find_head`` gave."""
+    """A new template under the slot that ``find_template`` gave."""
     code = load64(table + COUNT)
     used = load64(table + USED)
     blob = load64(table + BLOB)
@@ -123,7 +123,7 @@ def add_head(
     store32(load64(table + BEFORE) + 4 * code, np.int32(before))
     for part in range(3):
         store32(load64(table + PARTS) + 12 * code + 4 * part, np.int32(parts[part]))
-    store32(load64(table + FOLLOWING) + 4 * code, np.int32(-1))
+    store32(load64(table + NEXT_HINT) + 4 * code, np.int32(-1))
     store32(load64(table + VALUE) + 4 * code, np.int32(-1))
     store64(table + COUNT, code + 1)
     store64(table + USED, used + before + after)

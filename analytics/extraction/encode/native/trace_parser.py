@@ -16,12 +16,12 @@ import numpy as np
 
 from analytics.extraction.encode.native.entry_table import (
     BEFORE,
-    FOLLOWING,
-    OPENING,
-    OPENINGS,
+    FIRST_HINT,
+    FIRST_HINTS,
+    NEXT_HINT,
     VALUE,
-    add_head,
-    find_head,
+    add_template,
+    find_template,
 )
 from analytics.extraction.encode.native.memory import compiled, equal, load8, load32, load64, store32
 from analytics.extraction.encode.native.names import BLOB, ENDS, intern
@@ -97,16 +97,16 @@ def _starts(at: int, end: int, literal: int, size: int) -> bool:
 
 
 @compiled
-def _guessed(values: int, heads: int, head: int, at: int, end: int) -> tuple[int, int]:
-    """The entry at ``at``, if it has this head: its value's code and where it ends; -1 where it has not."""
-    ends = load64(heads + ENDS) + 4 * head
-    literal = load64(heads + BLOB) + load32(ends)
-    before = np.int64(load32(load64(heads + BEFORE) + 4 * head))
+def _guessed(values: int, templates: int, template: int, at: int, end: int) -> tuple[int, int]:
+    """The entry at ``at``, if it has this template: its value's code and where it ends; -1 where it has not."""
+    ends = load64(templates + ENDS) + 4 * template
+    literal = load64(templates + BLOB) + load32(ends)
+    before = np.int64(load32(load64(templates + BEFORE) + 4 * template))
     after = np.int64(load32(ends + 4)) - load32(ends) - before
     if before == 0 or at + before + after >= end or not equal(at, literal, before):
         return np.int64(-1), np.int64(-1)
     start = at + before
-    hint = load64(heads + VALUE) + 4 * head
+    hint = load64(templates + VALUE) + 4 * template
     value = np.int64(load32(hint))
     if value >= 0:
         ends = load64(values + ENDS) + 4 * value
@@ -127,8 +127,8 @@ def _guessed(values: int, heads: int, head: int, at: int, end: int) -> tuple[int
 
 
 @compiled
-def _read(names: int, values: int, heads: int, literals: int, at: int, end: int) -> tuple[int, int, int]:
-    """The entry at ``at``: head, value, where it ends; -1 where it is none of the one shape."""
+def _read(names: int, values: int, templates: int, literals: int, at: int, end: int) -> tuple[int, int, int]:
+    """The entry at ``at``: template, value, where it ends; -1 where it is none of the one shape."""
     refused = (np.int64(-1), np.int64(-1), np.int64(-1))
     if not _starts(at, end, literals + _TYPE, _TYPE_SIZE):
         return refused
@@ -162,30 +162,30 @@ def _read(names: int, values: int, heads: int, literals: int, at: int, end: int)
         closed = node_end + 2
     else:
         return refused
-    head, digest, place = find_head(heads, at, start - at, stop, closed - stop)
-    if head < 0:
+    template, digest, place = find_template(templates, at, start - at, stop, closed - stop)
+    if template < 0:
         kind = intern(names, type_at, type_end - type_at)
         branch = intern(names, branch_at, branch_end - branch_at) if branch_at >= 0 else np.int64(-1)
         node = intern(names, node_at, node_end - node_at) if node_end >= 0 else np.int64(-1)
-        head = add_head(heads, at, start - at, stop, closed - stop, digest, place, (kind, branch, node))
+        template = add_template(templates, at, start - at, stop, closed - stop, digest, place, (kind, branch, node))
     value = intern(values, start, stop - start)
-    store32(load64(heads + VALUE) + 4 * head, np.int32(value))
-    return head, value, closed
+    store32(load64(templates + VALUE) + 4 * template, np.int32(value))
+    return template, value, closed
 
 
 @compiled
 def scan(
     names: int,
     values: int,
-    heads: int,
+    templates: int,
     literals: int,
     at: int,
     size: int,
     strategy: int,
-    out_heads: int,
+    out_templates: int,
     out_values: int,
 ) -> int:
-    """Read one trace; codes of heads and values go to two addresses, four bytes each.
+    """Read one trace; codes of templates and values go to two addresses, four bytes each.
 
     Returns:
         Its number of entries; -1 where it is not of the one shape, and what was written is to be forgotten.
@@ -197,21 +197,21 @@ def scan(
     if load8(at) == _CLOSE:
         return 0 if at + 1 == end else -1
     count = 0
-    hint = load64(heads + OPENING) + 4 * (strategy & (OPENINGS - 1))
+    hint = load64(templates + FIRST_HINT) + 4 * (strategy & (FIRST_HINTS - 1))
     while True:
-        head = np.int64(load32(hint))
+        template = np.int64(load32(hint))
         value = closed = np.int64(-1)
-        if head >= 0:
-            value, closed = _guessed(values, heads, head, at, end)
+        if template >= 0:
+            value, closed = _guessed(values, templates, template, at, end)
         if closed < 0:
-            head, value, closed = _read(names, values, heads, literals, at, end)
-            if head < 0:
+            template, value, closed = _read(names, values, templates, literals, at, end)
+            if template < 0:
                 return -1
-            store32(hint, np.int32(head))
-        store32(out_heads + 4 * count, np.int32(head))
+            store32(hint, np.int32(template))
+        store32(out_templates + 4 * count, np.int32(template))
         store32(out_values + 4 * count, np.int32(value))
         count += 1
-        hint = load64(heads + FOLLOWING) + 4 * head
+        hint = load64(templates + NEXT_HINT) + 4 * template
         if closed >= end:
             return -1
         if load8(closed) == _CLOSE:
