@@ -75,6 +75,12 @@ def named(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
+def class_of(name: str) -> type[AnalyticsError] | None:
+    """The error class of that name, as a process that raised it has said; ``None`` where the name is none of ours."""
+    found = globals().get(name)
+    return found if isinstance(found, type) and issubclass(found, AnalyticsError) else None
+
+
 def _line_of_cell(traceback: TracebackType | None) -> str:
     """The line of a notebook's cell that an error came through; empty when the cell has no other, or it was no cell."""
     found = ""

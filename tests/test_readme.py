@@ -74,7 +74,7 @@ def test_a_command_of_the_readme_runs(
     planned: list[Plan] = []
 
     def render(plan: Plan) -> Rendered:
-        assert plan.build is not None
+        assert plan.builder
         planned.append(plan)
         return Rendered(plan.target, plan.target, plan.target, {}, plan.card)
 

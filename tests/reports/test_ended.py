@@ -133,5 +133,6 @@ def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(
 
     monkeypatch.setattr(kernel, "_papermill", dies)
     (tmp_path / "made").mkdir()
-    with pytest.raises(ReportError, match="no kernel started: Kernel died"):
-        kernel.execute(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})
+    running = kernel.Running(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})
+    with pytest.raises(ReportError, match="no kernel started: Kernel died"), running:
+        running.wait()

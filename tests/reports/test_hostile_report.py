@@ -29,10 +29,9 @@ from analytics.lake.lake import Lake
 from analytics.program import compile_program
 from analytics.reports.charts import theme
 from analytics.reports.common import summary_block
-from analytics.reports.leak_gate import Forbidden, clean
 from analytics.reports.page import Block, visible
 from analytics.reports.receipt.receipt import of_evidence
-from analytics.reports.render import rendering
+from analytics.reports.render import kernel
 from analytics.warehouse.warehouse import Warehouse
 from tests.conftest import Table
 
@@ -475,7 +474,7 @@ def test_a_figure_saved_as_a_picture_shows_letters_and_never_mathematics(
 def test_an_authors_text_is_text_in_the_published_page_and_in_its_notebook(
     hostile: Hostile, drawn: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def execute(source: Path, executed: Path, values: dict[str, Any], target: Path, forbidden: Forbidden) -> Path:
+    def execute(source: Path, executed: Path, *_: object) -> None:
         """What a kernel does, without starting one; tests/reports/test_notebooks.py starts one for hostile names."""
         book = nbformat.read(source, as_version=4)
         shown = {f"report.{name.partition('.')[2]}()": block for name, block in drawn[0].items() if "runaway" in name}
@@ -485,11 +484,8 @@ def test_an_authors_text_is_text_in_the_published_page_and_in_its_notebook(
                 data, metadata = shown[cell.source]._repr_mimebundle_()
                 cell.outputs = [nbformat.v4.new_output("execute_result", data, metadata=metadata, execution_count=1)]
         nbformat.write(book, executed)
-        clean(executed, forbidden, target)
-        return executed
 
-    monkeypatch.setattr(rendering, "_execute", execute)
-    monkeypatch.setattr(rendering, "_BUILDERS", {})
+    monkeypatch.setattr(kernel, "_papermill", execute)
     made = api.render("runaway_rules", out=tmp_path, lake=str(hostile.lake.root), **WINDOW)
     html = made.html.read_text(encoding="utf-8")
     assert set(MARK.findall(sure(html))) == set(NAMES)

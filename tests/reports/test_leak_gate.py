@@ -15,7 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from analytics.errors import LakeError, ReportError
 from analytics.reports import leak_gate
 from analytics.reports.leak_gate import Forbidden
-from analytics.reports.render import rendering
+from analytics.reports.render import kernel, rendering
 from analytics.reports.schedule.definition import Definition
 from analytics.window import Window
 
@@ -248,15 +248,19 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
     ],
 )
 def test_what_repairs_a_failure_in_a_cell_stands_apart_where_this_package_has_said_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, what: str, repair: str
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, what: str, repair: str
 ) -> None:
     def fails(*_: object) -> None:
         raise PapermillExecutionError(3, 4, "", kind, "a.parquet is damaged\n  put it back", [])
 
-    monkeypatch.setattr("analytics.reports.render.kernel.execute", fails)
+    monkeypatch.setattr("analytics.reports.render.kernel.Running.wait", fails)
+    planned = rendering.plan(Definition("mine", "post_mortem"), tmp_path / "out", {"lake": str(lake.root)})
     with pytest.raises(ReportError) as found:
-        rendering._execute(
-            tmp_path / "a.ipynb", tmp_path / "b.ipynb", {}, tmp_path, Forbidden.of(None, tmp_path, env={})
+        rendering._executed(
+            kernel.Running(planned.notebook, tmp_path / "made" / "b.ipynb", {}),
+            tmp_path / "made" / "b.ipynb",
+            planned,
+            Forbidden.of(None, tmp_path, env={}),
         )
     assert (found.value.message, found.value.hint) == (f"the notebook failed in cell 4: {what}", repair)
 

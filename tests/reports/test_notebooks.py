@@ -155,6 +155,21 @@ def test_wrong_parameters_are_refused_before_anything_runs(lake, tmp_path, given
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def test_what_the_kernel_cannot_build_is_refused_in_its_own_words_and_leaves_the_last_report_alone(rendered, lake):
+    out = rendered.html.parent.parent
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    known = {"out": out, "lake": str(lake.root), "realm": "acme-cycling", **WINDOW}
+    with pytest.raises(UnknownNameError) as unknown:
+        api.render("post_mortem", family="Sped bonus", **known)
+    with pytest.raises(UnknownNameError) as said:
+        api.post_mortem(str(lake.root), realm="acme-cycling", family="Sped bonus", **WINDOW)
+    assert (unknown.value.message, unknown.value.hint) == (said.value.message, said.value.hint)
+    with pytest.raises(UsageError, match="has no version v9") as refused:
+        api.render("post_mortem", family="Speed bonus", baseline="v9", **known)
+    assert type(refused.value) is UsageError and refused.value.hint.startswith("known: v1")
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
 def test_an_unknown_report_is_refused():
     with pytest.raises(UnknownNameError, match="no report"):
         api.render("weekly")

@@ -19,7 +19,7 @@ from analytics.cli import main
 from analytics.demo.families.elsewhere import HOSTILE_FAMILY, HOSTILE_REALM
 from analytics.lake.lake import Lake
 from analytics.reports import commands
-from analytics.reports.render import rendering
+from analytics.reports.render import builders, rendering
 from analytics.reports.runaway.report import RunawayRules
 from tests.conftest import Table
 from tests.runaway import world
@@ -71,7 +71,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports are built and read, without the kernel that renders them."""
 
     def render(plan: Any) -> SimpleNamespace:
-        report: Any = plan.build(**plan.values)
+        report: Any = getattr(builders, plan.builder.removeprefix("analytics."))(**plan.values)
         facts = report.summary()
         return SimpleNamespace(html="page", facts=facts, card=SimpleNamespace(state="quiet"))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from analytics.config import child_environment, home
 from analytics.errors import ReportError
@@ -19,49 +20,62 @@ if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
 
 
-def execute(notebook: Path, executed: Path, values: Mapping[str, Any]) -> None:
-    """Run a notebook.
+class Running:
+    """A notebook that runs, in a kernel of its own, while something else is done.
+
+    Leaving the block before the end ends the kernel.
 
     Args:
         notebook: What is run.
         executed: The copy with its outputs, as far as it came.
         values: Its parameters.
-
-    Raises:
-        papermill.exceptions.PapermillExecutionError: A cell failed.
-        nbclient.exceptions.DeadKernelError: The kernel did.
-        ReportError: It did not start.
     """
-    from jupyter_core.utils import ensure_event_loop
 
-    with scratch.folder(otherwise=executed.parents[1]) as private:
-        kernels: list[AsyncKernelManager] = []
-        failures: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                _papermill(notebook, executed, values, _manager(private, kernels))
-            except RuntimeError as error:
-                # The client's word for a kernel that ended, or was silent, before the first cell; later ones have a class.
-                is_start = type(error) is RuntimeError and str(error).startswith("Kernel ")
-                failures.append(ReportError(f"no kernel started: {error}", hint=_HINT) if is_start else error)
-            except BaseException as error:  # raised again below
-                failures.append(error)
-            finally:
-                ensure_event_loop().close()  # the one that the client has made for this thread
-
+    def __init__(self, notebook: Path, executed: Path, values: Mapping[str, Any]) -> None:
+        self._notebook, self._executed, self._values = notebook, executed, values
+        self._kernels: list[AsyncKernelManager] = []
+        self._failures: list[BaseException] = []
+        self._left = contextlib.ExitStack()
         # Not in the main thread: there the client takes the signals that ask the process to end for itself.
-        thread = threading.Thread(target=run, name="notebook", daemon=True)
-        thread.start()
-        try:
-            thread.join()
-        except BaseException:
-            for kernel in kernels:
-                _kill(kernel)
-            thread.join(timeout=5)
-            raise
-        for failure in failures:
+        self._thread = threading.Thread(target=self._run, name="notebook", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._private = self._left.enter_context(scratch.folder(otherwise=self._executed.parents[1]))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._left:
+            if self._thread.is_alive():
+                for kernel in self._kernels:
+                    _kill(kernel)
+                self._thread.join(timeout=5)
+
+    def wait(self) -> None:
+        """Until the notebook is done.
+
+        Raises:
+            papermill.exceptions.PapermillExecutionError: A cell failed.
+            nbclient.exceptions.DeadKernelError: The kernel did.
+            ReportError: It did not start.
+        """
+        self._thread.join()
+        for failure in self._failures:
             raise failure
+
+    def _run(self) -> None:
+        from jupyter_core.utils import ensure_event_loop
+
+        try:
+            _papermill(self._notebook, self._executed, self._values, _manager(self._private, self._kernels))
+        except RuntimeError as error:
+            # The client's word for a kernel that ended, or was silent, before the first cell; later ones have a class.
+            is_start = type(error) is RuntimeError and str(error).startswith("Kernel ")
+            self._failures.append(ReportError(f"no kernel started: {error}", hint=_HINT) if is_start else error)
+        except BaseException as error:  # raised again by whoever waits
+            self._failures.append(error)
+        finally:
+            ensure_event_loop().close()  # the one that the client has made for this thread
 
 
 def _papermill(notebook: Path, executed: Path, values: Mapping[str, Any], manager: type[AsyncKernelManager]) -> None:

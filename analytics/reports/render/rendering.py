@@ -10,7 +10,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,7 +23,6 @@ from analytics.findings.replay.run_evidence import days_around
 from analytics.reports import leak_gate
 from analytics.reports.explore.open_lake import find_lake, tenant_of, warehouse_of
 from analytics.reports.render import kernel
-from analytics.reports.render.builders import post_mortem, runaway_rules
 from analytics.reports.render.failure_page import publish
 from analytics.reports.render.notebooks import REPORTS, checked, declared_parameters, notebook_path
 from analytics.reports.render.publish_folder import (
@@ -59,7 +58,6 @@ _ENDED = (
     "mostly because memory ran out: the system's log tells (journalctl -k); take a shorter window or one tenant, or give the job "
     "more memory"
 )
-_BUILDERS: Mapping[str, Callable[..., object]] = {"post_mortem": post_mortem, "runaway_rules": runaway_rules}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +89,8 @@ class Plan:
         scope: What it is about apart from its time.
         target: The folder it will be in.
         card: What is known of it so far.
-        build: What the notebook itself will call with the values. Called first, so that a strategy or realm that does not
-            exist is refused before a kernel starts.
+        builder: What the notebook of the package calls with the values, ``analytics.post_mortem``: an error of ours in that cell
+            is about what was asked for. Empty for a notebook of somebody else.
     """
 
     notebook: Path
@@ -100,7 +98,7 @@ class Plan:
     scope: dict[str, Any]
     target: Path
     card: Card
-    build: Callable[..., object] | None
+    builder: str = ""
 
 
 def plan(
@@ -170,7 +168,14 @@ def plan(
         every=every,
     )
     target = out / folder_name(definition.name, values, window)
-    return Plan(source, values, about, target, card, _BUILDERS.get(definition.notebook))
+    return Plan(
+        source,
+        values,
+        about,
+        target,
+        card,
+        f"analytics.{definition.notebook}" if definition.notebook in REPORTS else "",
+    )
 
 
 def render(planned: Plan) -> Rendered:
@@ -183,14 +188,12 @@ def render(planned: Plan) -> Rendered:
         UsageError: What is asked for does not exist; nothing was run.
         ReportError: The notebook failed. Its half-run copy is named; the last good report is as it was.
     """
-    if planned.build is not None:
-        planned.build(**planned.values)
     target, values = planned.target, planned.values
-    forbidden = _forbidden(planned)
-    with staging(target.parent) as made:
-        began = time.monotonic()
+    began = time.monotonic()
+    with staging(target.parent) as made, kernel.Running(planned.notebook, made / "report.ipynb", values) as running:
+        forbidden = _forbidden(planned)  # while the kernel starts
         try:
-            executed = _execute(planned.notebook, made / "report.ipynb", values, target, forbidden)
+            executed = _executed(running, made / "report.ipynb", planned, forbidden)
             _log.info("%s: the notebook ran for %.1f s", target.name, time.monotonic() - began)
             title, page, facts = assemble(executed, made_at=planned.card.made_at)
             (made / "report.html").write_text(page, encoding="utf-8")
@@ -204,6 +207,8 @@ def render(planned: Plan) -> Rendered:
             card = cards.of_facts(replace(planned.card, folder=target.name), facts)
             cards.write(card, made)
             leak_gate.check(made, forbidden.about(leak_gate.tenants(values, facts)))
+        except _Refused as refused:
+            raise refused.error from None
         except ReportError as error:
             kept = publish(target, planned.card, error, made / "report.ipynb", forbidden)
             archive.refresh(target.parent, {target.name})
@@ -330,25 +335,44 @@ def _left_out(count: int, *, is_blank: bool) -> str:
     ).in_page
 
 
-def _execute(
-    source: Path, executed: Path, values: Mapping[str, Any], target: Path, forbidden: leak_gate.Forbidden
-) -> Path:
+class _Refused(Exception):  # noqa: N818  # it never leaves this module
+    """What was asked for does not exist, or cannot be: the kernel's own error, which is raised in its place."""
+
+    def __init__(self, error: AnalyticsError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _executed(running: kernel.Running, executed: Path, planned: Plan, forbidden: leak_gate.Forbidden) -> Path:
+    """The notebook when it is done, cleaned.
+
+    Raises:
+        _Refused: The report's object could not be built, for a reason of ours: nothing of the report was made.
+        ReportError: Another cell failed.
+    """
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    try:
-        kernel.execute(source, executed, values)
-    except (PapermillExecutionError, DeadKernelError) as error:
+    def clean() -> None:
         if executed.is_file():
-            leak_gate.clean(executed, forbidden, target)
-        if isinstance(error, DeadKernelError):
-            raise ReportError(f"the notebook's kernel was ended from outside ({named(error)})", hint=_ENDED) from None
+            leak_gate.clean(executed, forbidden, planned.target)
+
+    try:
+        running.wait()
+    except DeadKernelError as error:
+        clean()
+        raise ReportError(f"the notebook's kernel was ended from outside ({named(error)})", hint=_ENDED) from None
+    except PapermillExecutionError as error:
         # Our own errors are sentences that say their repair; of others ("3", "'points'") the class says more than the words.
-        is_ours = bool(error.evalue) and hasattr(errors, error.ename)
-        said = error.evalue if is_ours else ": ".join(filter(None, (error.ename, error.evalue)))
+        kind = errors.class_of(error.ename) if error.evalue else None
+        if kind and planned.builder and f"{planned.builder}(" in error.source:
+            message, _, hint = error.evalue.partition(errors.REPAIR)
+            raise _Refused(kind(message, hint=hint)) from None
+        clean()
+        said = error.evalue if kind else ": ".join(filter(None, (error.ename, error.evalue)))
         said, repair = leak_gate.clean_text(said, forbidden), ""
-        if is_ours:
+        if kind:
             said, _, repair = said.partition(errors.REPAIR)
         raise ReportError(f"the notebook failed in cell {error.exec_count}: {said}", hint=repair) from None
-    leak_gate.clean(executed, forbidden, target)
+    clean()
     return executed
