@@ -529,7 +529,8 @@ def test_slowness_is_over_only_where_the_time_fell(verdict: str, ms: float, sett
     """A heavy version is no longer called slow once the lighter one before it is out of sight: that mends nothing."""
     import pandas as pd
 
-    row = {"realm_id": "sunny-gym", "strategy": "Ladder", "verdict": verdict, "explained_ms": 3.0}
+    due = Estimate(3.0, 2.0, 4.0, 400, "good")
+    row = {"realm_id": "sunny-gym", "strategy": "Ladder", "verdict": verdict, "explained_ms": due}
     table = pd.DataFrame([row | {"est_ms_p50": Estimate(ms, ms, ms, 400, "good")}])
     evidence = SimpleNamespace(times=SimpleNamespace(table=table), thresholds=Thresholds())
     assert _settled(evidence, "slow", LADDER.family) is settled  # type: ignore[arg-type]

@@ -273,7 +273,7 @@ def _settled(evidence: Evidence, what: str, family: FamilyKey) -> bool | None:
 
 def _may_be_slow(row: Mapping[str, Any], limits: Thresholds) -> bool:
     """Whether a version that is not called slow may be: its nodes take long, or there is nothing to compare its time with."""
-    ms, explained = row["est_ms_p50"].value, row["explained_ms"]
+    ms, explained = row["est_ms_p50"].value, row["explained_ms"].value
     is_far_above = ms > limits.slow_times * explained and ms - explained > limits.slow_extra_ms
     return row["verdict"] != "fine" or not math.isfinite(ms) or is_far_above
 
