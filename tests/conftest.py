@@ -24,11 +24,16 @@ from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.fixture_cache import FixtureCache, copy_folder, key, of_version
 from tests.planted import world
 from tests.planted.causes import CAUSES, LATER
+from tests.planted.stories import Story
 from tests.planted.world import Planted
 
 RATE = 0.05
+DEMO_SIZE = {"demo_runs": 20_000, "demo_days": 4}
+EMPTY = "empty_source"
+"""A database with empty source tables on the demo's server: copying it is faster than creating them."""
 LONGEST = (
     "test_proof", "test_day_files", "test_planted", "test_extract", "test_runaway", "test_report_run", "test_notebooks",
     "test_lake", "test_small_cells", "test_charts", "test_post_mortem", "test_tenancy", "test_runaway_stories",
@@ -40,8 +45,10 @@ _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--demo-runs", type=int, default=20_000, help="runs of the simulated engine (20,000)")
-    parser.addoption("--demo-days", type=int, default=4, help="their days (4)")
+    parser.addoption(
+        "--demo-runs", type=int, default=DEMO_SIZE["demo_runs"], help="runs of the simulated engine (20,000)"
+    )
+    parser.addoption("--demo-days", type=int, default=DEMO_SIZE["demo_days"], help="their days (4)")
     parser.addoption("--long", action="store_true", help="also what takes long: make prove has it")
 
 
@@ -73,10 +80,48 @@ def server_folders() -> Iterator[Callable[[], Path]]:
 
 
 @pytest.fixture(scope="session")
-def demo(request: pytest.FixtureRequest, server_folders: Callable[[], Path]) -> Iterator[Demo]:
-    """The simulated engine, odd rows included."""
+def fixture_cache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FixtureCache:
+    """What is made once for all workers: beside pytest's cache, or of this run alone for a demo of another size."""
+    config = request.config
+    if getattr(config, "cache", None) and all(config.getoption(name) == size for name, size in DEMO_SIZE.items()):
+        return FixtureCache(of_version(config.cache.mkdir("fixtures"), key()))
+    run = tmp_path_factory.getbasetemp()
+    return FixtureCache((run.parent if hasattr(config, "workerinput") else run) / "fixtures")
+
+
+@pytest.fixture(scope="session")
+def _demo_folder(
+    request: pytest.FixtureRequest, server_folders: Callable[[], Path], fixture_cache: FixtureCache
+) -> Path:
+    """A copy of the simulated engine, stopped, with an empty source to copy, and of the lake of its log.
+
+    Both were made on one server, one after the other: transaction ids in the lake are of the server's past.
+    """
     runs, days = request.config.getoption("--demo-runs"), request.config.getoption("--demo-days")
-    with build(server_folders() / "demo", runs=runs, days=days, rate=RATE) as found:
+
+    def make(folder: Path) -> None:
+        with build(server_folders() / "demo", runs=runs, days=days, rate=RATE) as demo:
+            with psycopg.connect(demo.url, autocommit=True) as connection:
+                connection.execute(f"create database {EMPTY}")
+            with psycopg.connect(_in_database(demo.url, EMPTY)) as connection:
+                connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+            lake = Lake(folder / "lake")
+            first = UNTIL - timedelta(days=days + 1)
+            # the odd rows at the epoch; the demo's days with one before and one after
+            for since, until in (("1969-12-31", "1970-01-02"), (first, UNTIL + timedelta(days=1))):
+                extract(demo.url, lake, Window.parse(since, until), rates=Rates((), RATE))
+        copy_folder(demo.directory, folder / "demo")
+
+    folder = server_folders() / "made"
+    fixture_cache.copy("demo", make, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(request: pytest.FixtureRequest, _demo_folder: Path) -> Iterator[Demo]:
+    """The simulated engine, odd rows included, on a server of this worker's own."""
+    runs, days = request.config.getoption("--demo-runs"), request.config.getoption("--demo-days")
+    with build(_demo_folder / "demo", runs=runs, days=days, rate=RATE) as found:
         yield found
 
 
@@ -86,14 +131,9 @@ def database_url(demo: Demo) -> str:
 
 
 @pytest.fixture(scope="session")
-def lake(request: pytest.FixtureRequest, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(_demo_folder: Path) -> Lake:
     """Everything the demo's log holds. Shared: read it, do not write to it."""
-    made = Lake(tmp_path_factory.mktemp("extracted") / "lake")
-    first = UNTIL - timedelta(days=request.config.getoption("--demo-days") + 1)
-    # the odd rows at the epoch; the demo's days with one before and one after
-    for since, until in (("1969-12-31", "1970-01-02"), (first, UNTIL + timedelta(days=1))):
-        extract(database_url, made, Window.parse(since, until), rates=Rates((), RATE))
-    return made
+    return Lake(_demo_folder / "lake")
 
 
 @pytest.fixture(scope="session")
@@ -171,50 +211,59 @@ def _in_database(url: str, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def planted(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+def planted(
+    request: pytest.FixtureRequest, fixture_cache: FixtureCache, tmp_path_factory: pytest.TempPathFactory
+) -> Planted:
     """The planted stories, extracted. Shared: read it, do not write to it."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("create database planted")
-    return world.build(_in_database(database_url, "planted"), tmp_path_factory.mktemp("planted"))
+    return _planted(request, fixture_cache, tmp_path_factory, "planted", world.STORIES)
 
 
 @pytest.fixture(scope="session")
-def caused(request: pytest.FixtureRequest, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+def caused(
+    request: pytest.FixtureRequest, fixture_cache: FixtureCache, tmp_path_factory: pytest.TempPathFactory
+) -> Planted:
     """The same of the stories with a cause: with ``--long`` of all of them."""
-    told = [found for found in CAUSES if request.config.getoption("--long") or found.key not in LATER]
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("create database caused")
-    folder = tmp_path_factory.mktemp("caused")
-    return world.build(_in_database(database_url, "caused"), folder, stories=told)
+    if request.config.getoption("--long"):
+        return _planted(request, fixture_cache, tmp_path_factory, "all_caused", CAUSES)
+    always = [story for story in CAUSES if story.key not in LATER]
+    return _planted(request, fixture_cache, tmp_path_factory, "caused", always)
 
 
-@pytest.fixture(scope="session")
-def _template(database_url: str) -> str:
-    """The name of a database with empty source tables; copying it is faster than creating them."""
-    name = "empty_source"
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    with psycopg.connect(_in_database(database_url, name)) as connection:
-        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
-    return name
+def _planted(
+    request: pytest.FixtureRequest,
+    fixture_cache: FixtureCache,
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    stories: Sequence[Story],
+) -> Planted:
+    def make(folder: Path) -> None:
+        url: str = request.getfixturevalue("database_url")  # a server only for who makes it
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"create database {name}")
+            world.build(_in_database(url, name), folder, stories=stories)
+            connection.execute(f"drop database {name}")
+
+    folder = tmp_path_factory.mktemp(name) / name
+    fixture_cache.copy(name, make, folder)
+    return world.read(folder, stories)
 
 
 @pytest.fixture
-def table(database_url: str, _template: str) -> Iterator[Table]:
+def table(database_url: str) -> Iterator[Table]:
     """Empty source tables in a fresh database on the demo's server."""
-    yield from _fresh_table(database_url, _template)
+    yield from _fresh_table(database_url)
 
 
 @pytest.fixture(scope="module")
-def module_table(database_url: str, _template: str) -> Iterator[Table]:
+def module_table(database_url: str) -> Iterator[Table]:
     """The same, for all tests of a module."""
-    yield from _fresh_table(database_url, _template)
+    yield from _fresh_table(database_url)
 
 
-def _fresh_table(database_url: str, _template: str) -> Iterator[Table]:
+def _fresh_table(database_url: str) -> Iterator[Table]:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {_template} strategy file_copy")
+        connection.execute(f"create database {name} template {EMPTY} strategy file_copy")
         yield Table(_in_database(database_url, name))
         connection.execute(f"drop database {name} with (force)")
 

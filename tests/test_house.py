@@ -16,6 +16,7 @@ import pytest
 
 import analytics
 from analytics import errors
+from tests import fixture_cache
 from tests.house import FLOORS, PACKAGE, ROOT, House, tree
 from tests.house import room as room_of
 
@@ -105,6 +106,24 @@ def test_only_the_command_imports_the_demo(house: House) -> None:
         for name, others in house.imports.items()
         if any(room_of(one) == "demo" for one in others) and room_of(name) not in ("demo", "cli")
     ] == []
+
+
+def test_what_the_lakes_of_the_tests_are_made_by_is_in_the_key_of_their_cache(house: House) -> None:
+    in_key = set(fixture_cache.makers())
+    used = [
+        name
+        for path in in_key
+        if path.suffix == ".py" and not path.is_relative_to(PACKAGE)
+        for name in house._imported(path)
+    ]
+    seen: set[str] = set()
+    while used:
+        name = used.pop()
+        if name not in seen:
+            seen.add(name)
+            used.extend(house.imports[name])
+    assert len(seen) > 100
+    assert [name for name in sorted(seen) if house.files[name] not in in_key] == []
 
 
 @pytest.mark.parametrize(

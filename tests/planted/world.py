@@ -91,9 +91,12 @@ def log(simulated: Sequence[Simulated], url: str, directory: Path, rate: float) 
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write("".join(text for found in played for text in found.log).encode())
         connection.execute("analyze strategyexecutionlog, strategydefinition")
-    lake = Lake(directory / "lake")
-    extract(url, lake, Window(FIRST, UNTIL), rates=Rates((), rate))
-    truth = pa.concat_tables(found.truth for found in played)
+    extract(url, Lake(directory / "lake"), Window(FIRST, UNTIL), rates=Rates((), rate))
+    pq.write_table(pa.concat_tables(found.truth for found in played), directory / "truth.parquet")
+    return read(directory, stories)
+
+
+def read(directory: Path, stories: Sequence[Story]) -> Planted:
+    """What ``build`` or ``log`` left in a directory."""
     path = directory / "truth.parquet"
-    pq.write_table(truth, path)
-    return Planted(lake, truth, path, stories)
+    return Planted(Lake(directory / "lake"), pq.read_table(path), path, tuple(stories))

@@ -33,7 +33,7 @@ from analytics.reports.page import Block, visible
 from analytics.reports.receipt.receipt import of_evidence
 from analytics.reports.render import kernel
 from analytics.warehouse.warehouse import Warehouse
-from tests.conftest import Table
+from tests.conftest import EMPTY, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -411,9 +411,9 @@ class Hostile:
 
 
 @pytest.fixture(scope="module")
-def hostile(database_url: str, _template: str, tmp_path_factory: pytest.TempPathFactory) -> Hostile:
+def hostile(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Hostile:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(f"create database hostile template {_template}")
+        connection.execute(f"create database hostile template {EMPTY}")
     return Hostile(
         Table(database_url.replace("/postgres?", "/hostile?", 1)), Lake(tmp_path_factory.mktemp("hostile") / "lake")
     )
