@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import resources
@@ -266,6 +267,65 @@ def _fresh_table(database_url: str) -> Iterator[Table]:
         connection.execute(f"create database {name} template {EMPTY} strategy file_copy")
         yield Table(_in_database(database_url, name))
         connection.execute(f"drop database {name} with (force)")
+
+
+class Prepared:
+    """A filled source and what was extracted of it, made once for the tests of a module that all begin with them.
+
+    A copy of the database has the oid of the first, by which the copy of the lake knows it as its source.
+
+    Args:
+        server_url: Of the demo's server.
+        folder: Keeps what was made.
+        fill: Writes into the empty source and into a folder, as each test would have done.
+    """
+
+    def __init__(self, server_url: str, folder: Path, fill: Callable[[Table, Path], None]) -> None:
+        self._server_url, self._folder = server_url, folder
+        self._template = f"prepared_{next(_numbers)}"
+        first = f"test_{next(_numbers)}"
+        folder.mkdir()
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(f"create database {first} template {EMPTY} strategy file_copy")
+            [(self._oid,)] = connection.execute("select oid from pg_database where datname = %s", [first]).fetchall()
+            fill(Table(_in_database(server_url, first)), folder)
+            connection.execute(f"create database {self._template} template {first} strategy file_copy")
+            connection.execute(f"drop database {first} with (force)")
+
+    @contextmanager
+    def copy(self, to: Path) -> Iterator[Table]:
+        """The source as it was filled, and a copy of the folder; one at a time.
+
+        Args:
+            to: Where the copy of the folder goes; must not exist yet.
+        """
+        name = f"test_{next(_numbers)}"
+        copy_folder(self._folder, to)
+        with psycopg.connect(self._server_url, autocommit=True) as connection:
+            connection.execute(f"create database {name} template {self._template} oid {self._oid} strategy file_copy")
+            yield Table(_in_database(self._server_url, name))
+            connection.execute(f"drop database {name} with (force)")
+
+    def drop(self) -> None:
+        """Of the server."""
+        with psycopg.connect(self._server_url, autocommit=True) as connection:
+            connection.execute(f"drop database {self._template}")
+
+
+@pytest.fixture(scope="module")
+def prepare(
+    database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Callable[[Table, Path], None]], Prepared]]:
+    """Prepares a source, and a folder that holds a lake of it or several."""
+    made: list[Prepared] = []
+
+    def prepared(fill: Callable[[Table, Path], None]) -> Prepared:
+        made.append(Prepared(database_url, tmp_path_factory.mktemp("prepared") / "folder", fill))
+        return made[-1]
+
+    yield prepared
+    for one in made:
+        one.drop()
 
 
 @pytest.fixture

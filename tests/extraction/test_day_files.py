@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from tests.conftest import Table
+    from tests.conftest import Prepared, Table
 
 FIRST, DAY = date(2026, 7, 7), date(2026, 7, 8)
 REALMS = 70
@@ -45,17 +45,31 @@ from generate_series(1, %s) realm, generate_series(7, 8) day, generate_series(1,
 """
 
 
-@pytest.fixture
-def many(table: Table, tmp_path: Path) -> Lake:
-    """A lake of two complete days with 70 small partitions each, the NULL and the empty realm among them.
+LAKE = Path("day=2026-01-01") / "realm=x" / "kind=backup" / "lake"
+"""In folders that look like partitions, as backups and buckets have them: they are none of the lake's."""
 
-    It lies in folders that look like partitions, as backups and buckets have them: they are none of the lake's.
-    """
-    made = Lake(tmp_path / "day=2026-01-01" / "realm=x" / "kind=backup" / "lake")
-    made.root.mkdir(parents=True)
-    table.execute(MANY_ROWS, [REALMS])
-    table.extract(made)
-    return made
+
+@pytest.fixture(scope="module")
+def many_once(prepare: Callable[[Callable[[Table, Path], None]], Prepared]) -> Prepared:
+    def fill(source: Table, folder: Path) -> None:
+        (folder / LAKE).mkdir(parents=True)
+        source.execute(MANY_ROWS, [REALMS])
+        source.extract(Lake(folder / LAKE))
+
+    return prepare(fill)
+
+
+@pytest.fixture
+def many_source(many_once: Prepared, tmp_path: Path) -> Iterator[Table]:
+    """What the lake of many was extracted from."""
+    with many_once.copy(tmp_path / "many") as source:
+        yield source
+
+
+@pytest.fixture
+def many(many_source: Table, tmp_path: Path) -> Lake:
+    """A lake of two complete days with 70 small partitions each, the NULL and the empty realm among them."""
+    return Lake(tmp_path / "many" / LAKE)
 
 
 def test_folders_above_the_lake_are_no_partitions_of_it(many: Lake) -> None:
@@ -197,7 +211,7 @@ def test_a_tenant_whose_folder_was_taken_away_is_in_no_answer(many: Lake) -> Non
 
 
 @pytest.mark.long  # the scenario of many small tenants in tests.proof has a small one
-def test_a_late_row_is_never_half_seen(table: Table, many: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_row_is_never_half_seen(many_source: Table, many: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Warehouse(many)
     before = Warehouse(many).sql(COUNTS).fetchall()
     after = sorted(((r, d, n + (r == "tenant-9" and d == DAY)) for r, d, n in before), key=repr)
@@ -211,8 +225,8 @@ def test_a_late_row_is_never_half_seen(table: Table, many: Lake, monkeypatch: py
             seen.append(sorted(Warehouse(Lake(many.root)).sql(COUNTS).fetchall(), key=repr))
 
     monkeypatch.setattr(Lake, "replace", look_and_replace)
-    table.insert(realmId="tenant-9")
-    table.extract(many)
+    many_source.insert(realmId="tenant-9")
+    many_source.extract(many)
     assert len(seen) >= 10  # two partition files, the ledger, two day files
     switch = seen.index(after)
     assert seen == [sorted(before, key=repr)] * switch + [after] * (len(seen) - switch)
@@ -221,29 +235,29 @@ def test_a_late_row_is_never_half_seen(table: Table, many: Lake, monkeypatch: py
     assert failed(many) == {}
 
 
-def test_a_superseded_file_stays_for_its_readers_until_the_next_run(table: Table, many: Lake) -> None:
+def test_a_superseded_file_stays_for_its_readers_until_the_next_run(many_source: Table, many: Lake) -> None:
     opened = Warehouse(many)
     old = [file.path for file in found(many) if file.day == DAY]
-    table.insert(realmId="tenant-9")
-    table.extract(many)
+    many_source.insert(realmId="tenant-9")
+    many_source.extract(many)
     assert all(path.exists() for path in old)
     assert len(found(many)) == 6
     assert opened.sql("select count(*)::int from executions").fetchall() == [(6 * REALMS,)]
-    assert table.extract(many).nothing_to_do
+    assert many_source.extract(many).nothing_to_do
     assert not any(path.exists() for path in old)
     assert opened.sql("select count(*)::int from executions").fetchall() == [(6 * REALMS + 1,)]
     assert len(Warehouse(many).run("failures")) == len(opened.run("failures"))
 
 
 def test_a_late_row_costs_a_read_of_its_own_partition_only(
-    table: Table, many: Lake, monkeypatch: pytest.MonkeyPatch
+    many_source: Table, many: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
     real = day_files._read
     monkeypatch.setattr(day_files, "_read", lambda path, size: read.append(path) or real(path, size))  # type: ignore[func-returns-value]
-    table.insert(realmId="tenant-9")
-    table.insert(realmId="aaa-new")
-    table.extract(many)
+    many_source.insert(realmId="tenant-9")
+    many_source.insert(realmId="aaa-new")
+    many_source.extract(many)
     assert sorted(read) == sorted(
         many.path(name, Partition(realm, DAY))
         for name in ("executions", "node_days")
@@ -253,9 +267,9 @@ def test_a_late_row_costs_a_read_of_its_own_partition_only(
     assert failed(many) == {}
 
 
-def test_rows_that_left_the_source_leave_the_day_file(table: Table, many: Lake) -> None:
-    table.execute("""delete from strategyexecutionlog where "realmId" = 'tenant-9'""")
-    table.extract(many, allow_shrink=True)
+def test_rows_that_left_the_source_leave_the_day_file(many_source: Table, many: Lake) -> None:
+    many_source.execute("""delete from strategyexecutionlog where "realmId" = 'tenant-9'""")
+    many_source.extract(many, allow_shrink=True)
     assert len(Warehouse(many).sql(COUNTS).fetchall()) == 2 * (REALMS - 1)
     assert all(str(file.path) in used(Warehouse(many), file.table) for file in newest(many))
     assert failed(many) == {}
@@ -275,18 +289,18 @@ def newest(lake: Lake) -> list[DayFile]:
 
 @pytest.mark.long
 def test_a_run_killed_between_ledger_and_day_file_leaves_right_answers(
-    table: Table, many: Lake, monkeypatch: pytest.MonkeyPatch
+    many_source: Table, many: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table.insert(realmId="tenant-9")
+    many_source.insert(realmId="tenant-9")
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(day_files, "write", interrupt)
-        table.extract(many)
+        many_source.extract(many)
     opened = Warehouse(many)
     assert ("tenant-9", DAY, 4) in opened.sql(COUNTS).fetchall()
     assert answers(opened) == answers(Warehouse(many, whole_days=False))
     assert len(used(opened)) == REALMS + 1  # the other day is as it was
     assert failed(many) == {}
-    assert table.extract(many).nothing_to_do
+    assert many_source.extract(many).nothing_to_do
     assert len(used(Warehouse(many))) == 2
     assert answers(Warehouse(many)) == answers(opened)
 
@@ -295,25 +309,25 @@ def interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_deleting_them_loses_nothing_and_the_next_run_makes_them_again(table: Table, many: Lake) -> None:
+def test_deleting_them_loses_nothing_and_the_next_run_makes_them_again(many_source: Table, many: Lake) -> None:
     before = answers(Warehouse(many))
     contents = [pq.ParquetFile(file.path).read() for file in found(many)]
     shutil.rmtree(many.root / "days")
     assert answers(Warehouse(many)) == before
-    assert table.extract(many).nothing_to_do
+    assert many_source.extract(many).nothing_to_do
     assert [pq.ParquetFile(file.path).read() for file in found(many)] == contents
     assert len(used(Warehouse(many))) == 2
     assert failed(many) == {}
 
 
-def test_a_truncated_one_is_not_read_is_named_and_mended(table: Table, many: Lake) -> None:
+def test_a_truncated_one_is_not_read_is_named_and_mended(many_source: Table, many: Lake) -> None:
     before = answers(Warehouse(many))
     path = found(many)[1].path
     path.write_bytes(path.read_bytes()[:-10])
     assert answers(Warehouse(many)) == before
     assert str(path) not in used(Warehouse(many))
     assert failed(many)["day_files_agree_with_partitions"].example["path"] == str(path.relative_to(many.root))
-    assert table.extract(many).nothing_to_do
+    assert many_source.extract(many).nothing_to_do
     assert failed(many) == {}
     assert len(used(Warehouse(many))) == 2
 
@@ -377,11 +391,11 @@ def test_partitions_that_are_not_as_the_ledger_tells_are_not_copied(many: Lake, 
     assert [file.table for file in found(many)] == ["node_days"]
 
 
-def test_a_last_one_that_cannot_be_read_is_not_built_upon(table: Table, many: Lake) -> None:
+def test_a_last_one_that_cannot_be_read_is_not_built_upon(many_source: Table, many: Lake) -> None:
     for file in found(many):
         file.path.write_bytes(b"x" * file.bytes_on_disk)
-    table.insert(realmId="tenant-9")
-    table.extract(many)
+    many_source.insert(realmId="tenant-9")
+    many_source.extract(many)
     shutil.rmtree(many.root / "days/executions/realm=~many" / day_directory(FIRST))
     shutil.rmtree(many.root / "days/node_days/realm=~many" / day_directory(FIRST))
     assert ("tenant-9", DAY, 4) in Warehouse(many).sql(COUNTS).fetchall()
@@ -400,6 +414,8 @@ def test_foreign_files_among_them_are_not_read(many: Lake) -> None:
 
 
 def test_opening_reads_each_file_of_the_ledger_once(many: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = many.recorded(DAY)
+    assert record
     read: list[str] = []
     real = ledger.from_json
     monkeypatch.setattr(ledger, "from_json", lambda text: read.append(text) or real(text))  # type: ignore[func-returns-value]
@@ -408,8 +424,6 @@ def test_opening_reads_each_file_of_the_ledger_once(many: Lake, monkeypatch: pyt
     assert (repr(opened), opened.realms) == (repr(opened), ["tenant-9"])
     opened.refresh()
     assert len(read) == len(many.recorded_days())
-    record = many.recorded(DAY)
-    assert record
     many.record(record)
     opened.refresh()
     assert len(read) == len(many.recorded_days()) + 1
