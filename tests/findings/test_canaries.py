@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics.findings.post_mortem.incident import Incident
+from analytics.findings.post_mortem.finding import FailuresFinding
 from analytics.lake.lake import Lake
 from analytics.program import error_codes
 from analytics.reports.page.inline import plain
@@ -101,7 +101,7 @@ def test_canaries_are_counted_and_shown_and_so_is_a_code_that_nobody_knows(table
 def test_the_post_mortem_says_what_such_a_code_means(code: str, words: str) -> None:
     frame = rows([*[None] * 200, *[code] * 40, *[None] * 200])
     before, after = side("before", frame.iloc[:200]), side("this window", frame.iloc[200:])
-    text = said(Incident("failures", before, after, None, code=code))
+    text = said(FailuresFinding(before=before, after=after, code=code))
     assert code in text and words in text
     table = failures(
         frame.assign(external_user_id="u1", execution_id="e", external_game_id="g", external_task_id="t"), None

@@ -12,7 +12,7 @@ import pytest
 from analytics import api
 from analytics.findings.failures.scan import Habit, densest
 from analytics.findings.post_mortem.family import Family
-from analytics.findings.post_mortem.finding import Incident
+from analytics.findings.post_mortem.finding import FailuresFinding, Incident
 from analytics.findings.post_mortem.groups import side
 from analytics.findings.post_mortem.incident import find_incident
 from analytics.reports.page.inline import plain
@@ -192,7 +192,7 @@ def test_what_the_window_fails_more_than_the_time_before_without_a_moment_says_b
     frame = rows([*before, *after])
     frame["created_at"] -= timedelta(minutes=1_500)
     after_side, before_side = side("this window", frame.iloc[1_500:]), side("before", frame.iloc[:1_500])
-    text = said(Incident("failures", before_side, after_side, None, code="DSL_UNEXPECTED"))
+    text = said(FailuresFinding(before=before_side, after=after_side, code="DSL_UNEXPECTED"))
     assert "in this window as a whole" in text and "Before, it was 1." in text
     assert "at which moment that began cannot be told" in text
 

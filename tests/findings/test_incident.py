@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,11 +19,13 @@ from analytics.estimates import comparisons
 from analytics.findings.post_mortem.baseline import Baseline, parse
 from analytics.findings.post_mortem.change_points import change_point
 from analytics.findings.post_mortem.family import Family
-from analytics.findings.post_mortem.finding import Incident
-from analytics.findings.post_mortem.groups import Runs
+from analytics.findings.post_mortem.finding import DataFinding, Incident, VersionFinding
+from analytics.findings.post_mortem.groups import Runs, side
 from analytics.findings.post_mortem.incident import find_incident
 from analytics.findings.post_mortem.node_changes import activations
 from analytics.findings.post_mortem.search import Search
+from analytics.findings.replay.replayed import Counterfactual
+from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
 from analytics.reports.post_mortem import advice, verdict
 
 MONDAY = datetime(2026, 6, 29, tzinfo=UTC)
@@ -519,10 +520,12 @@ def test_what_one_program_pays_is_not_said_to_be_paid_where_a_version_pays_other
     change = comparisons.difference(
         (rng.gamma(2, 5, 300), np.full(300, 20.0)), (rng.gamma(2, 8, 300), np.full(300, 20.0))
     )
-    guilty = Incident("version", None, None, None, trial=SimpleNamespace(verdict="differs"))
-    alone = Incident("data", None, None, change, since=MONDAY, is_one_program=True)
+    group, tried = side("v1", log(np.arange(2.0), 1, 1.0)), Counterfactual(reason="a part of it was not tried")
+    trial = VersionTrial(group, group, tried, TrialVerdict.DIFFERS, "", None, None, Basis.NONE, None, 1.0, 0)
+    guilty = VersionFinding(before=group, after=group, points=change, trial=trial)
+    alone = DataFinding(before=group, after=group, points=change, since=MONDAY, is_one_program=True)
     beside = replace(alone, also=(guilty,))
-    assert verdict.data_sentence(alone, change, "Rides").text.startswith("Rides pays ")
-    assert verdict.data_sentence(beside, change, "Rides").text.startswith(
+    assert verdict.data_sentence(alone, "Rides").text.startswith("Rides pays ")
+    assert verdict.data_sentence(beside, "Rides").text.startswith(
         "By one and the same program, the runs of Rides are worth "
     )

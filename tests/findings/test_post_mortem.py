@@ -16,10 +16,12 @@ import pytest
 
 from analytics import api
 from analytics.errors import UnknownNameError, UsageError
-from analytics.estimates import estimators
+from analytics.estimates import comparisons, estimators
 from analytics.findings.post_mortem import case_split
 from analytics.findings.post_mortem.family import Family, family_runs, find_family, labels_of
-from analytics.findings.post_mortem.incident import Incident, find_incident
+from analytics.findings.post_mortem.finding import VersionFinding
+from analytics.findings.post_mortem.groups import side
+from analytics.findings.post_mortem.incident import find_incident
 from analytics.findings.post_mortem.node_changes import activations
 from analytics.findings.replay.replayed import Counterfactual
 from analytics.findings.replay.run_evidence import days_around, pieces
@@ -61,6 +63,12 @@ def frame(rows):
             for i, (minute, version, points, status, code) in enumerate(rows)
         ]
     )
+
+
+def version():
+    """A version that paid otherwise, not tried."""
+    before, after = side("v2", frame([(0, 2, 4.0, "ok", None)])), side("v3", frame([(1, 3, 2.0, "ok", None)]))
+    return VersionFinding(before=before, after=after, points=comparisons.difference(before.values, after.values))
 
 
 def day(number):
@@ -373,7 +381,7 @@ def test_what_was_underpaid_case_by_case_has_its_own_words():
     )
     parts = case_split.Split(less, nothing, less, less)
     blocks = [
-        overpaid.section(Incident("version", None, None, None), Counterfactual(reason="no definition"), parts),
+        overpaid.section(version(), Counterfactual(reason="no definition"), parts),
         affected.affected_users(
             frame([(i, 3, 4.0, "ok", None) for i in range(20)]),
             [case_split.Case("Case", less, less, estimators.mean([10.0] * 20, [20.0] * 20), less, less, less)],
@@ -451,6 +459,6 @@ def test_where_runs_reach_other_cases_an_amount_case_by_case_is_not_given():
         case_split.Split(less, less, less, less),
         case_split.Split(less, less, less, less, is_same_cases=False),
     ):
-        block = overpaid.section(Incident("version", None, None, None), Counterfactual(reason="no definition"), parts)
+        block = overpaid.section(version(), Counterfactual(reason="no definition"), parts)
         assert "amounts by cases do not tell it either" in block.text
         assert "40" not in block.text

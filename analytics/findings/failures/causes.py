@@ -11,7 +11,7 @@ import numpy as np
 
 from analytics.findings.failures.stops import stopped
 from analytics.findings.failures.timeout_causes import timeout_cause
-from analytics.findings.post_mortem.finding import Incident
+from analytics.findings.post_mortem.finding import FailuresFinding, Incident
 from analytics.findings.runaway.keys import key_of
 from analytics.findings.runaway.program_sizes import program_sizes
 from analytics.findings.runaway.thresholds import STANDARD
@@ -38,7 +38,7 @@ def with_causes(found: Incident, lake: Warehouse, family: Family, since: datetim
 
 
 def _with_cause(found: Incident, lake: Warehouse, family: Family, since: datetime, until: datetime) -> Incident:
-    if found.kind != "failures" or found.after is None:
+    if not isinstance(found, FailuresFinding):
         return found
     rows = found.after.rows
     if found.code == TIMEOUT:

@@ -14,7 +14,7 @@ from analytics.estimates import comparisons, estimators
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.scan import LEAST, Habit, Kinds, Stretch, are_alike, by_group, densest, habit, numbered
 from analytics.findings.post_mortem.change_points import DAY
-from analytics.findings.post_mortem.finding import Incident
+from analytics.findings.post_mortem.finding import FailuresFinding
 from analytics.findings.post_mortem.groups import MICROSECOND, Runs, as_number, as_time, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
 
@@ -250,7 +250,7 @@ def _is_over(times: Ints, until: datetime, ends: bool) -> bool:
 
 def failing(
     runs: Runs, scope: slice, inside: slice, growth: Growth, border: Callable[[int, int], Activation | None]
-) -> Incident:
+) -> FailuresFinding:
     """What grew, as an incident.
 
     Args:
@@ -271,11 +271,10 @@ def failing(
     after = runs.side("since then", np.arange(growth.start, stop))
     until = as_time(runs.time[stop - 1]) if growth.stop is not None else None
     low, high = int(runs.time[growth.low]), int(runs.time[growth.high])
-    return Incident(
-        "failures",
-        before,
-        after,
-        comparisons.difference(before.values, after.values) if before else None,
+    return FailuresFinding(
+        before=before,
+        after=after,
+        points=comparisons.difference(before.values, after.values) if before else None,
         code=growth.code,
         code_since=as_time(since),
         code_until=until,
@@ -287,7 +286,7 @@ def failing(
     )
 
 
-def _of_window(runs: Runs, scope: slice, inside: slice, growth: Growth) -> Incident:
+def _of_window(runs: Runs, scope: slice, inside: slice, growth: Growth) -> FailuresFinding:
     """The finding of a code that fails many of the window's runs, at no moment more than at others."""
     before = None
     if not growth.is_steady and inside.start > scope.start:
@@ -295,4 +294,6 @@ def _of_window(runs: Runs, scope: slice, inside: slice, growth: Growth) -> Incid
     after = runs.side("this window", np.arange(inside.start, inside.stop))
     points = comparisons.difference(before.values, after.values) if before else None
     first = inside.start + int(np.argmax(runs.code[inside] == runs.codes.index(growth.code)))
-    return Incident("failures", before, after, points, code=growth.code, code_since=as_time(runs.time[first]))
+    return FailuresFinding(
+        before=before, after=after, points=points, code=growth.code, code_since=as_time(runs.time[first])
+    )

@@ -14,8 +14,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.estimates.estimate import Estimate
+from analytics.findings.failures.causes import TIMEOUT
 from analytics.findings.post_mortem.change_points import DAY, LEAST_ROWS, slope, slope_or_step, trend_p
-from analytics.findings.post_mortem.finding import Cause, Incident, Step, rank_findings, sum_of, weighed_by_points
+from analytics.findings.post_mortem.finding import (
+    Cause,
+    DataFinding,
+    FailuresFinding,
+    Incident,
+    NoFinding,
+    OneGroup,
+    Step,
+    VersionFinding,
+    rank_findings,
+    sum_of,
+    with_total,
+)
 from analytics.findings.post_mortem.groups import Runs, Side, as_number, as_time, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
 from analytics.findings.post_mortem.search import Search
@@ -27,10 +40,11 @@ from analytics.findings.post_mortem.version_changes import (
     one_program,
     rollback,
 )
-from analytics.findings.replay.trials import VersionTrial
+from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
 from analytics.findings.replay.version_pairs import Pairs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from analytics.findings.post_mortem.groups import Floats, Ints
@@ -74,7 +88,7 @@ class Causes:
         return found
 
     @cached_property
-    def failing(self) -> list[Incident]:
+    def failing(self) -> list[FailuresFinding]:
         """Codes that fail more runs than before, with the version that they came with or that alone fails so."""
         return [self._with_trial(item) for item in self.search.failures()]
 
@@ -85,10 +99,10 @@ class Causes:
         return [
             replace(
                 trial,
-                verdict="cannot tell",
+                verdict=TrialVerdict.CANNOT_TELL,
                 reason=f"runs fail with {ours[id(trial)]} since it came, and leave no trace",
             )
-            if trial.verdict == "same" and id(trial) in ours
+            if trial.verdict is TrialVerdict.SAME and id(trial) in ours
             else trial
             for _, trial in self.trials
         ]
@@ -109,101 +123,95 @@ class Causes:
         """All of them: what began in the window before what began earlier, and of these the most points first."""
         failing = self.failing
         versions = self._versions(failing)
-        found = [*versions, *failing]
         data = self._data(versions, failing)
-        found += [data] if data is not None else []
         slower = self.search.slower(self.search.changes)
-        found += [slower] if slower is not None else []
-        found = [weighed_by_points(item) for item in found]
-        return sorted(found, key=lambda item: (not self.is_recent(item), rank_findings(item)))
+        found: list[Incident] = [*versions, *failing]
+        found += [item for item in (data, slower) if item is not None]
+        return sorted(map(with_total, found), key=lambda item: (not self.is_recent(item), rank_findings(item)))
 
     def is_recent(self, found: Incident) -> bool:
         """It began in the window, goes on in it, or has no moment."""
         return found.since is None or found.since >= self.since or found.goes_on
 
-    def quiet(self) -> Incident:
+    def quiet(self) -> NoFinding | OneGroup:
         """Nothing stands out: the window against the time before, and which versions stay undecided."""
         self.search.version([change for change, _ in self.trials if change.span.first >= self.since])
         found = self.search.quiet()
         trials = self.verdicts
         return replace(
             found,
-            innocent=tuple(trial for trial in trials if trial.verdict == "same"),
-            open_trials=tuple(trial for trial in trials if trial.verdict == "cannot tell"),
+            innocent=tuple(trial for trial in trials if trial.verdict is TrialVerdict.SAME),
+            open_trials=tuple(trial for trial in trials if trial.verdict is TrialVerdict.CANNOT_TELL),
         )
 
-    def _with_trial(self, failing: Incident) -> Incident:
+    def _with_trial(self, failing: FailuresFinding) -> FailuresFinding:
         """Failures that began with a version, and what that pays for the runs that do not fail."""
         for change, trial in self.trials:
             if failing.border is not None and change.span == failing.border:
-                return replace(failing, trial=trial, cause="program")
+                return replace(failing, trial=trial, cause=Cause.PROGRAM)
         return self._of_one_version(failing)
 
-    def _of_one_version(self, failing: Incident) -> Incident:
+    def _of_one_version(self, failing: FailuresFinding) -> FailuresFinding:
         """Failures that no run before a version had, though the first of them came later: what it newly asks may be rare.
 
         What happens at midnight only is not seen of a version that came in the morning. A stall hits whatever is live.
         """
         runs = self.runs
-        if failing.border is not None or failing.since is None or failing.code in (None, "DSL_TIMEOUT"):
+        if failing.border is not None or failing.since is None or failing.code == TIMEOUT:
             return failing
         failed = runs.code == runs.codes.index(failing.code)
         labels = np.unique(runs.label[failed])
         for change, trial in self.trials:
             if len(labels) == 1 and runs.labels[labels[0]] == change.label and change.span.first <= failing.since:
-                return replace(failing, only_of=change.span, trial=trial, cause="unknown")
+                return replace(failing, only_of=change.span, trial=trial, cause=Cause.UNKNOWN)
         return failing
 
-    def _versions(self, failing: list[Incident]) -> list[Incident]:
+    def _versions(self, failing: Sequence[FailuresFinding]) -> list[VersionFinding]:
         """The versions that pay otherwise; those of one series as one.
 
         Where failures came with a version that pays the other runs as before, they are the story: the runs that are left are no
         sample of who plays.
         """
-        told: list[Incident] = []
-        taken: set[Activation] = set()
+        stories: list[VersionFinding] = []
+        in_series: set[Activation] = set()
         for change, trial in self.trials:
             began_to_fail = any(item.border == change.span for item in failing)
-            survivors_are_same = trial.verdict != "differs" and trial.forward is not None and trial.forward.is_telling
-            if change.span in taken or (began_to_fail and survivors_are_same):
+            survivors_are_same = (
+                trial.verdict is not TrialVerdict.DIFFERS and trial.forward is not None and trial.forward.is_telling
+            )
+            if change.span in in_series or (began_to_fail and survivors_are_same):
                 continue
             found = self._version(change, trial)
             if found is None:
                 continue
             series = self._series(found, change, trial)
-            taken |= {step.span for step in series.steps}
-            if (at := _same_version(told, series)) is not None:
-                told[at] = _again(told[at], series)
+            in_series |= {step.span for step in series.steps}
+            if (at := _same_version(stories, series)) is not None:
+                stories[at] = _again(stories[at], series)
             else:
-                told.append(series)
-        return told
+                stories.append(series)
+        return stories
 
-    def _version(self, change: VersionChange, trial: VersionTrial) -> Incident | None:
-        if trial.verdict == "same":
+    def _version(self, change: VersionChange, trial: VersionTrial) -> VersionFinding | None:
+        if trial.verdict is TrialVerdict.SAME:
             return None
-        if trial.verdict == "differs":
+        if trial.verdict is TrialVerdict.DIFFERS:
             found = self.search.with_version(change)
-            cause: Cause = "program"
-        else:
-            known = self.search.version([change])
-            if known is None:
-                return None
-            return self._not_tried(known, change, trial)
-        return replace(found, trial=trial, cause=cause, total=trial.difference)
+            return replace(found, trial=trial, cause=Cause.PROGRAM, total=trial.difference)
+        known = self.search.version([change])
+        return self._not_tried(known, change, trial) if known is not None else None
 
-    def _not_tried(self, found: Incident, change: VersionChange, trial: VersionTrial) -> Incident:
+    def _not_tried(self, found: VersionFinding, change: VersionChange, trial: VersionTrial) -> VersionFinding:
         """Points moved with a version that could not be tried: its program is the likely cause where nothing else moved.
 
         A case that pays one other amount in nearly all of its runs is the program's doing whoever plays, and so is one that the
         program does not have any more, or has anew.
         """
         before, after = found.before, found.after
-        if before is None or after is None:
-            return replace(found, trial=trial, cause="unknown")
         alike = self.pairs.alike(before, after)
         gone, new = self._cases_apart(before, after)
         is_program = change.is_amount or bool(gone or new) or (alike is not None and alike.are_alike)
-        cause: Cause = "program" if is_program else "unknown"
+        cause = Cause.PROGRAM if is_program else Cause.UNKNOWN
         return replace(found, trial=trial, cause=cause, alike=alike, gone=gone, new=new)
 
     def _cases_apart(self, before: Side, after: Side) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -217,9 +225,9 @@ class Causes:
         gone = tuple(name for name in _reached(before) if name in named[0] and name not in named[1])
         return gone, tuple(name for name in _reached(after) if name in named[1] and name not in named[0])
 
-    def _series(self, found: Incident, change: VersionChange, trial: VersionTrial) -> Incident:
+    def _series(self, found: VersionFinding, change: VersionChange, trial: VersionTrial) -> VersionFinding:
         """The versions that came after it, while the version before the series has not come back."""
-        if trial.verdict != "differs" or trial.basis != "its runs" or found.before is None:
+        if trial.verdict is not TrialVerdict.DIFFERS or trial.basis is not Basis.OWN_RUNS:
             return found
         steps = [Step(change.span, trial)]
         back: Activation | None = None
@@ -235,7 +243,7 @@ class Causes:
                 self.runs.between(later.first, as_number(min(later.last, self.until)) + 1), later.label
             )
             own = self.pairs.trial(found.before, self.runs.side(later.label, rows))
-            if own.verdict == "cannot tell":
+            if own.verdict is TrialVerdict.CANNOT_TELL:
                 break
             before_it = next((of for other, of in self.trials if other.span == later), None)
             steps.append(Step(later, own, before_it))
@@ -248,7 +256,9 @@ class Causes:
             ended = ended if ended is not None and ended.label == change.earlier.label else None
         return replace(found, steps=tuple(steps), total=total, rollback=ended)
 
-    def _data(self, versions: list[Incident], failing: list[Incident]) -> Incident | None:
+    def _data(
+        self, versions: Sequence[VersionFinding], failing: Sequence[FailuresFinding]
+    ) -> DataFinding | VersionFinding | None:
         """Points that moved without a version, as far as that can be told apart."""
         level = self.level
         search = self.search
@@ -278,29 +288,31 @@ class Causes:
         innocent = tuple(
             trial
             for (change, _), trial in zip(self.trials, self.verdicts, strict=True)
-            if trial.verdict == "same" and search.moved is not None and search.coincide(change.span.first, search.moved)
+            if trial.verdict is TrialVerdict.SAME
+            and search.moved is not None
+            and search.coincide(change.span.first, search.moved)
         )
         if innocent or level is not None:
             found = replace(found, border=None)
         means = None if level is None else (level.label, *_means(level.runs, found))
-        return replace(found, cause="inputs", innocent=innocent, is_one_program=level is not None, level=means)
+        return replace(found, cause=Cause.INPUTS, innocent=innocent, is_one_program=level is not None, level=means)
 
-    def _before_failures(self, search: Search, found: Incident, since: int, begun: int) -> Incident | None:
+    def _before_failures(self, search: Search, found: DataFinding, since: int, begun: int) -> DataFinding | None:
         """A change that goes on while runs are lost, by those before the first was lost; None where they do not show it."""
         level = search.level
         before, after = (level.where(level.between(*span)) for span in ((since - 7 * DAY, since), (since, begun)))
         if np.count_nonzero(level.paid[after]) < LEAST_ROWS:
             return None
         change, matched, is_amount = change_of_points(level, before, after)
-        if not (change.is_significant and (matched or is_amount)) or found.after is None:
+        if not (change.is_significant and (matched or is_amount)):
             return None
         return replace(found, after=self.runs.side(found.after.label, after), points=change)
 
-    def _is_apart(self, search: Search, versions: list[Incident]) -> bool:
+    def _is_apart(self, search: Search, versions: Sequence[VersionFinding]) -> bool:
         """Without one program to look through: the change is there within single versions, or no version is suspected."""
         return search.is_within or not versions
 
-    def _near(self, found: Incident) -> Incident | None:
+    def _near(self, found: DataFinding) -> VersionFinding | None:
         """A version that came when points moved, or shortly before or after, unless it is acquitted.
 
         Of two things that happen within hours, and of which one could not be tried, the log does not tell which it was.
@@ -313,14 +325,14 @@ class Causes:
             is_near = found.since_low - reach <= begun <= found.since_high + reach
             # A stretch that ends where a version came is what went before it: the version is the change.
             is_end = found.until is not None and abs(found.until - begun) <= _SHORTLY
-            if (is_near or is_end) and trial.verdict != "same":
+            if (is_near or is_end) and trial.verdict is not TrialVerdict.SAME:
                 version = self.search.with_version(change)
-                if trial.verdict == "differs":
-                    return replace(version, trial=trial, cause="program", total=trial.difference)
+                if trial.verdict is TrialVerdict.DIFFERS:
+                    return replace(version, trial=trial, cause=Cause.PROGRAM, total=trial.difference)
                 return self._not_tried(version, change, trial)
         return None
 
-    def _drifting(self, search: Search) -> Incident | None:
+    def _drifting(self, search: Search) -> DataFinding | None:
         """Points that moved at no moment, but day after day, under one program."""
         level, inside = search.level, search.inside
         rows = np.arange(search.scope.start, search.scope.stop)
@@ -335,18 +347,17 @@ class Causes:
         change, is_matched, _ = change_of_points(level, before, after)
         if not (change.is_significant and is_matched):
             return None
-        return Incident(
-            "data",
-            self.runs.side("before", before),
-            self.runs.side("this window" if middle == inside.start else "since then", after),
-            change,
+        return DataFinding(
+            before=self.runs.side("before", before),
+            after=self.runs.side("this window" if middle == inside.start else "since then", after),
+            points=change,
             since=as_time(level.time[after[0]]),
             since_low=as_time(level.time[rows[0]]),
             since_high=as_time(level.time[after[0]]),
             slope=drift,
         )
 
-    def drift(self, found: Incident, field: tuple[Ints, Floats] | None) -> Incident:
+    def drift(self, found: DataFinding, field: tuple[Ints, Floats] | None) -> DataFinding:
         """Points that moved little by little have no moment: what is told is how fast.
 
         Args:
@@ -368,33 +379,35 @@ class Causes:
         drift = slope(level, rows)
         return replace(found, slope=replace(drift, is_sure=seen == "drift")) if drift is not None else found
 
-    def is_other_amount(self, found: Incident) -> bool:
+    def is_other_amount(self, found: DataFinding) -> bool:
         """Whether a case pays another amount in nearly all of its runs, under one and the same program."""
         level = self.runs if self.level is None else self.level.runs
-        sides = [side for side in (found.before, found.after) if side is not None]
-        rows = [level.where(level.between(side.since, as_number(side.until) + 1)) for side in sides]
-        return len(rows) == 2 and len(np.unique(level.label[np.concatenate(rows)])) == 1 and amounts_moved(level, *rows)
+        rows = [
+            level.where(level.between(side.since, as_number(side.until) + 1)) for side in (found.before, found.after)
+        ]
+        return len(np.unique(level.label[np.concatenate(rows)])) == 1 and amounts_moved(level, *rows)
 
-    def moved_by_inputs(self, quiet: Incident) -> Incident:
+    def moved_by_inputs(self, quiet: NoFinding) -> DataFinding:
         """A quiet window whose points differ from those before by more than chance (1 %), and one of whose inputs surely moved."""
         start = self.search.level.time[self.search.inside.start]
-        return replace(
-            quiet, kind="data", cause="inputs", since=as_time(start), since_high=as_time(start), reason="",
+        return DataFinding(
+            before=quiet.before, after=quiet.after, points=quiet.points, cause=Cause.INPUTS, innocent=quiet.innocent,
+            trial=quiet.trial, since=as_time(start), since_high=as_time(start),
             since_low=as_time(self.search.runs.time[self.search.scope.start]),
         )  # fmt: skip
 
 
-def _same_version(told: list[Incident], found: Incident) -> int | None:
+def _same_version(stories: Sequence[VersionFinding], found: VersionFinding) -> int | None:
     """Place of the story of the same version beside the same earlier one: two that take turns are one story."""
-    for at, other in enumerate(told):
-        pairs = [[side.label if side else None for side in (one.before, one.after)] for one in (other, found)]
-        is_pair = pairs[0] == pairs[1] and not (other.steps or found.steps)
+    for at, other in enumerate(stories):
+        versions = [(version.before.label, version.after.label) for version in (other, found)]
+        is_pair = versions[0] == versions[1] and not (other.steps or found.steps)
         if is_pair and other.cause == found.cause and None not in (found.total, other.total, found.trial):
             return at
     return None
 
 
-def _again(first: Incident, found: Incident) -> Incident:
+def _again(first: VersionFinding, found: VersionFinding) -> VersionFinding:
     """A version that came again: the points of all its times, over when the last one is."""
     assert found.border is not None and found.trial is not None  # noqa: S101  # a version that was tried has both
     return replace(
@@ -412,30 +425,30 @@ def _reached(side: Side) -> list[str]:
     return [str(name) for name, count in counts.items() if count >= _MANY * len(side.paid)]
 
 
-def _share(failing: Incident) -> float:
+def _share(failing: FailuresFinding) -> float:
     """Share of the runs that fail with its code."""
-    assert failing.after is not None  # noqa: S101  # what fails has runs
     rows = failing.after.rows
     runs = run_estimate(rows).value
     return float(((rows["status"] != "ok") & (rows["error_code"] == failing.code)).sum()) / runs if runs > 0 else 1.0
 
 
-def _is_before(one: Incident, other: Incident) -> bool:
-    """Whether one was over, or clearly began, before the other."""
-    begun = other.since_low or other.since
-    if begun is None or one.since is None:
+def _is_before(found: DataFinding, failing: FailuresFinding) -> bool:
+    """Whether points had moved back, or clearly began to move, before runs began to fail."""
+    begun = failing.since_low or failing.since
+    if begun is None or found.since is None:
         return False
-    return (one.until is not None and one.until < begun) or (one.since_high is not None and one.since_high < begun)
+    return (found.until is not None and found.until < begun) or (
+        found.since_high is not None and found.since_high < begun
+    )
 
 
-def _means(level: Runs, found: Incident) -> tuple[Estimate, Estimate]:
+def _means(level: Runs, found: DataFinding) -> tuple[Estimate, Estimate]:
     """Points per run under one program, before a change and after it."""
     from analytics.estimates import estimators
 
-    told = []
+    means = []
     for side in (found.before, found.after):
-        assert side is not None  # noqa: S101  # what moved has both
         rows = level.where(level.between(side.since, as_number(side.until) + 1))
         rows = rows[level.paid[rows]]
-        told.append(estimators.mean(level.points[rows], level.weight[rows], process=True))
-    return told[0], told[1]
+        means.append(estimators.mean(level.points[rows], level.weight[rows], process=True))
+    return means[0], means[1]

@@ -14,13 +14,13 @@ from analytics.estimates.comparisons import Difference, Relative
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.baseline import comparable
 from analytics.findings.post_mortem.family import Family, family_runs, labels_of
-from analytics.findings.post_mortem.finding import Cause, Incident
+from analytics.findings.post_mortem.finding import Cause, ComparisonFinding
 from analytics.findings.post_mortem.groups import Runs, Side, strata
 from analytics.findings.post_mortem.node_changes import Activation, activations
 from analytics.findings.post_mortem.post_mortem import Inquiry
 from analytics.findings.replay.paired import Moved, relative
 from analytics.findings.replay.replayed import Counterfactual
-from analytics.findings.replay.trials import VersionTrial, judged
+from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial, judged
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -200,17 +200,19 @@ class Comparison(Inquiry):
         return found
 
     @cached_property
-    def incident(self) -> Incident:
+    def incident(self) -> ComparisonFinding:
         """The two groups, B as the earlier one: what A pays is said beside B."""
         before, after = self._sides
         points, _ = self._compared
-        cause: Cause = "unknown"
-        if "differs" in self.verdicts:
-            cause = "program"
-        elif set(self.verdicts) == {"same"}:
-            cause = "inputs" if points.is_significant else ""
+        cause = Cause.UNKNOWN
+        if TrialVerdict.DIFFERS in self.verdicts:
+            cause = Cause.PROGRAM
+        elif set(self.verdicts) == {TrialVerdict.SAME}:
+            cause = Cause.INPUTS if points.is_significant else Cause.NONE
         alike = self.pairs.alike(before, after)
-        return Incident("against", before, after, points, trial=self.trials[0], cause=cause, alike=alike)
+        return ComparisonFinding(
+            before=before, after=after, points=points, trial=self.trials[0], cause=cause, alike=alike
+        )
 
     @cached_property
     def trials(self) -> list[VersionTrial]:
@@ -227,16 +229,26 @@ class Comparison(Inquiry):
         return self.history[self._is_of(letter)]
 
     @property
-    def verdicts(self) -> tuple[str, str]:
+    def verdicts(self) -> tuple[TrialVerdict, TrialVerdict]:
         """Of A's runs and of B's: whether the other program pays them otherwise."""
         return self.trials[0].verdict, self.trials[1].verdict
+
+    @property
+    def is_same(self) -> bool:
+        """Both programs pay all tried runs the same."""
+        return all(verdict is TrialVerdict.SAME for verdict in self.verdicts)
 
     @cached_property
     def same_runs(self) -> tuple[SameRuns, ...]:
         """What A pays beyond B for A's runs, then for B's; of those whose amount is known."""
         found = []
         first, second = self.trials
-        if first.verdict == "differs" and first.basis == "its runs" and first.forward and first.difference:
+        if (
+            first.verdict is TrialVerdict.DIFFERS
+            and first.basis is Basis.OWN_RUNS
+            and first.forward
+            and first.difference
+        ):
             of = first.forward
             found.append(
                 SameRuns(
@@ -249,7 +261,12 @@ class Comparison(Inquiry):
                     of.differing_count,
                 )
             )
-        if second.verdict == "differs" and second.basis == "its runs" and second.forward and second.difference:
+        if (
+            second.verdict is TrialVerdict.DIFFERS
+            and second.basis is Basis.OWN_RUNS
+            and second.forward
+            and second.difference
+        ):
             of = second.forward
             rows = of.rows[of.rows["decided"].to_numpy(bool)]
             share = relative(

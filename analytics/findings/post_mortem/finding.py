@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from enum import StrEnum
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,10 +20,33 @@ from analytics.findings.post_mortem.change_points import Slope
 from analytics.findings.post_mortem.groups import Side, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
 from analytics.findings.replay.paired import relative
-from analytics.findings.replay.trials import VersionTrial
+from analytics.findings.replay.trials import TrialVerdict, VersionTrial
 from analytics.findings.replay.version_pairs import AlikeInputs
 
-Cause = Literal["program", "inputs", "built-in", "failures", "unknown", ""]
+
+class Kind(StrEnum):
+    """What is found, as ``summary.json`` spells it; of each there is one class below."""
+
+    VERSION = "version"
+    FAILURES = "failures"
+    DATA = "data"
+    DURATION = "duration"
+    WINDOW = "window"
+    AGAINST = "against"
+    QUIET = "quiet"
+    SINGLE = "single"
+    NOTHING = "nothing"
+
+
+class Cause(StrEnum):
+    """What moved it, as ``summary.json`` spells it."""
+
+    PROGRAM = "program"
+    INPUTS = "inputs"
+    BUILT_IN = "built-in"
+    FAILURES = "failures"
+    UNKNOWN = "unknown"
+    NONE = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,90 +64,80 @@ class Step:
     before_it: VersionTrial | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """The finding of a post-mortem.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finding:
+    """What a report reads of every finding, whatever its kind.
 
     Attributes:
-        kind: ``version`` (points changed with a version), ``failures`` (a code appeared or grew), ``data`` (points changed
-            without a version), ``duration`` (ok runs became slower), ``window`` (points differ from a baseline that was asked
-            for), ``against`` (two strategies side by side, no before and after), ``quiet`` (nothing significant), ``single``
-            (nothing to compare with) or ``nothing`` (no rows).
+        kind: Which of the classes below it is, for summaries.
         before, after: The two groups; ``None`` where there is none.
         points: Change of points per run.
-        rollback: The activation that ended it by going back to an earlier version.
-        successor: The activation that came when the version was gone, newer or older; ``None`` while it is live.
-        code: For ``failures``: the error code that grew most.
-        code_since: Its first failure of the episode, UTC; of the window where there is no episode, and ``since`` is ``None``.
-        code_until: Its last, when the episode is over; ``None`` while it goes on.
         since: First run of the change, UTC.
         since_low, since_high: Between which times it began (95 %).
         until: Last run of the change, when it is over.
         border: The version whose first run coincides with the change; ``None`` when no version does.
-        median, tail: For ``duration``: change of the median and of the 95th percentile of ok runs, ms.
-        reason: Why it is ``quiet`` or ``single``, in words; empty when there is no more to say.
-        baseline: What the reader asked to compare with; empty when the report chose.
-        timeouts: Of failures that are timeouts: what they come from, as far as the log shows it.
-        too_deep: Of runs that a cap stopped: how deep their program is nested, where that is deeper than the cap allows.
-        also: Further findings, the most important first.
-        cause: What moved it: the version's ``program``, the ``inputs`` (who plays, what clients send), the wrapped
-            ``built-in``, ``failures``; ``unknown`` where that cannot be told; empty where nothing moved.
+        cause: What moved it; ``unknown`` where that cannot be told, empty where nothing moved.
         total: Points beyond what would have been paid without it, over all of its runs; None where that is not known.
-        trial: Of a version: its program beside the one before.
-        steps: Of a series of versions that one page tells as one: each of them, the first too.
-        again: Of a version that came more than once: its later times, which ``total`` holds too.
-        slope: Of points that drift: how fast; None for a change at a moment.
-        alike: Of a version whose program could not be tried: whether what came in moved, too.
-        gone, new: Of such a version: cases that runs reached and that its program does not have any more, or has anew.
-        is_one_program: Of ``data``: what moved are the points that one program pays for all runs, whichever version was live.
-        level: Of these: label of the program, and its points per run before and after.
-        only_of: Of ``failures`` that did not begin with a version: the one that was live already and alone fails so.
-        wraps_built_in: Of ``data``: the program wraps a built-in, which may be changed without any version.
-        innocent: Versions that began about then and are shown to pay the same.
-        open_trials: Of what is quiet: versions of which it cannot be told whether they pay otherwise.
+        trial: The later version's program beside the one before; None where there are no two, or none was tried.
+        baseline: What the reader asked to compare with; empty when the report chose.
+        also: Further findings, the most important first.
     """
 
-    kind: str
-    before: Side | None
-    after: Side | None
-    points: Difference | None
-    rollback: Activation | None = None
-    successor: Activation | None = None
-    code: str | None = None
-    code_since: datetime | None = None
-    code_until: datetime | None = None
+    kind: ClassVar[Kind]
+    before: Side | None = None
+    after: Side | None = None
+    points: Difference | None = None
     since: datetime | None = None
     since_low: datetime | None = None
     since_high: datetime | None = None
     until: datetime | None = None
     border: Activation | None = None
-    median: Difference | None = None
-    tail: Difference | None = None
-    reason: str = ""
-    baseline: str = ""
-    timeouts: TimeoutCause | None = None
-    too_deep: int | None = None
-    also: tuple[Incident, ...] = ()
-    cause: Cause = ""
+    cause: Cause = Cause.NONE
     total: Estimate | None = None
     trial: VersionTrial | None = None
-    steps: tuple[Step, ...] = ()
-    again: tuple[Step, ...] = ()
-    slope: Slope | None = None
-    alike: AlikeInputs | None = None
-    gone: tuple[str, ...] = ()
-    new: tuple[str, ...] = ()
-    is_one_program: bool = False
-    level: tuple[str, Estimate, Estimate] | None = None
-    only_of: Activation | None = None
-    wraps_built_in: bool = False
-    innocent: tuple[VersionTrial, ...] = ()
-    open_trials: tuple[VersionTrial, ...] = ()
+    baseline: str = ""
+    also: tuple[Incident, ...] = ()
 
     @property
     def is_over(self) -> bool:
         """It had ended at the end of the window."""
-        return bool(self.rollback or self.until or self.code_until or (self.successor and not self.goes_on))
+        return self.until is not None
+
+    @property
+    def goes_on(self) -> bool:
+        """It began with one version and goes on with a later one that is live at the end."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionFinding(_Finding):
+    """Points changed with a version.
+
+    Attributes:
+        rollback: The activation that ended it by going back to an earlier version.
+        successor: The activation that came when the version was gone, newer or older; ``None`` while it is live.
+        steps: Of a series of versions that one page tells as one: each of them, the first too.
+        again: Of a version that came more than once: its later times, which ``total`` holds too.
+        alike: Of a version whose program could not be tried: whether what came in moved, too.
+        gone, new: Of such a version: cases that runs reached and that its program does not have any more, or has anew.
+    """
+
+    kind: ClassVar[Kind] = Kind.VERSION
+    before: Side
+    after: Side
+    points: Difference
+    rollback: Activation | None = None
+    successor: Activation | None = None
+    steps: tuple[Step, ...] = ()
+    again: tuple[Step, ...] = ()
+    alike: AlikeInputs | None = None
+    gone: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """It had ended at the end of the window: rolled back, or followed by a version that is no part of the series."""
+        return bool(self.rollback or self.until or (self.successor and not self.goes_on))
 
     @property
     def goes_on(self) -> bool:
@@ -131,12 +145,12 @@ class Incident:
         if not self.steps:
             return False
         last = max(self.steps, key=lambda step: step.span.last)
-        return last.trial.verdict == "differs" and not self.rollback
+        return last.trial.verdict is TrialVerdict.DIFFERS and not self.rollback
 
     @property
     def relative(self) -> Relative | None:
-        """What a version, or a series of them, pays beyond the earlier program for the same runs, as a share of what that pays."""
-        if self.trial is None or self.trial.verdict != "differs":
+        """What it, or a series, pays beyond the earlier program for the same runs, as a share of what that pays."""
+        if self.trial is None or self.trial.verdict is not TrialVerdict.DIFFERS:
             return None
         if not (self.steps or self.again):
             return self.trial.relative
@@ -151,36 +165,180 @@ class Incident:
         return relative(*columns)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailuresFinding(_Finding):
+    """An error code appeared or grew.
+
+    Attributes:
+        code: The error code.
+        code_since: Its first failure of the episode, UTC; of the window where there is no episode, and ``since`` is ``None``.
+        code_until: Its last, when the episode is over; ``None`` while it goes on.
+        timeouts: Of failures that are timeouts: what they come from, as far as the log shows it.
+        too_deep: Of runs that a cap stopped: how deep their program is nested, where that is deeper than the cap allows.
+        only_of: Of failures that did not begin with a version: the one that was live already and alone fails so.
+    """
+
+    kind: ClassVar[Kind] = Kind.FAILURES
+    after: Side
+    code: str
+    code_since: datetime | None = None
+    code_until: datetime | None = None
+    timeouts: TimeoutCause | None = None
+    too_deep: int | None = None
+    only_of: Activation | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Its last failure was before the end of the window."""
+        return bool(self.until or self.code_until)
+
+    @property
+    def is_of_window(self) -> bool:
+        """Whether the window as a whole fails more, and no moment in it stands out."""
+        return self.since is None
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it fails as it always has, as far as the log goes: nobody knows since when."""
+        return self.since is None and self.before is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFinding(_Finding):
+    """Points changed without a version.
+
+    Attributes:
+        slope: Of points that drift: how fast; None for a change at a moment.
+        is_one_program: What moved are the points that one program pays for all runs, whichever version was live.
+        level: Of these: label of the program, and its points per run before and after.
+        wraps_built_in: The program wraps a built-in, which may be changed without any version.
+        innocent: Versions that began about then and are shown to pay the same.
+    """
+
+    kind: ClassVar[Kind] = Kind.DATA
+    before: Side
+    after: Side
+    points: Difference
+    slope: Slope | None = None
+    is_one_program: bool = False
+    level: tuple[str, Estimate, Estimate] | None = None
+    wraps_built_in: bool = False
+    innocent: tuple[VersionTrial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurationFinding(_Finding):
+    """Ok runs became slower.
+
+    Attributes:
+        median, tail: Change of the median and of the 95th percentile of ok runs, ms.
+    """
+
+    kind: ClassVar[Kind] = Kind.DURATION
+    before: Side
+    after: Side
+    points: Difference
+    median: Difference
+    tail: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineFinding(_Finding):
+    """Points differ from a baseline that was asked for, by more than one version or by none."""
+
+    kind: ClassVar[Kind] = Kind.WINDOW
+    before: Side
+    after: Side
+    points: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonFinding(_Finding):
+    """Two strategies side by side, no before and after.
+
+    Attributes:
+        alike: Whether what came in differs between them; None where that is not known.
+    """
+
+    kind: ClassVar[Kind] = Kind.AGAINST
+    before: Side
+    after: Side
+    points: Difference
+    alike: AlikeInputs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoFinding(_Finding):
+    """Nothing significant between two groups.
+
+    Attributes:
+        reason: Why nothing is made of it, in words; empty when there is no more to say.
+        innocent: Versions that began in the window and are shown to pay the same.
+        open_trials: Versions of which it cannot be told whether they pay otherwise.
+    """
+
+    kind: ClassVar[Kind] = Kind.QUIET
+    before: Side
+    after: Side
+    points: Difference
+    reason: str = ""
+    innocent: tuple[VersionTrial, ...] = ()
+    open_trials: tuple[VersionTrial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneGroup(_Finding):
+    """There is nothing to compare the window with; attributes as of ``NoFinding``."""
+
+    kind: ClassVar[Kind] = Kind.SINGLE
+    after: Side
+    reason: str = ""
+    innocent: tuple[VersionTrial, ...] = ()
+    open_trials: tuple[VersionTrial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoRuns(_Finding):
+    """No run is logged in the window."""
+
+    kind: ClassVar[Kind] = Kind.NOTHING
+
+
+Incident = (
+    VersionFinding | FailuresFinding | DataFinding | DurationFinding | BaselineFinding
+    | ComparisonFinding | NoFinding | OneGroup | NoRuns
+)  # fmt: skip
+"""The finding of a post-mortem: what stands out, with what else was found in ``also``."""
+
+
 _ENOUGH = 100
 """Logged rows from which on a total of several groups is graded by its width."""
 
 
-def weighed_by_points(found: Incident) -> Incident:
+def with_total(found: Incident) -> Incident:
     """The points that a finding is about, where no replay has told them."""
-    if found.total is not None or found.after is None:
-        return found
-    if found.kind == "failures":
-        cause: Cause = found.cause or "failures"
-        return replace(found, cause=cause, total=_lost(found))
-    if found.kind in ("version", "data") and found.points is not None:
-        return replace(found, total=_moved_in_all(found, found.after))
-    return found
+    match found:
+        case FailuresFinding(total=None):
+            return replace(found, cause=found.cause or Cause.FAILURES, total=_lost(found))
+        case VersionFinding(total=None) | DataFinding(total=None):
+            return replace(found, total=_moved_in_all(found.points, found.after))
+        case _:
+            return found
 
 
 def rank_findings(found: Incident) -> float:
     """Smallest for the most points; slower runs move none and come last."""
-    total = found.total
-    if found.kind == "failures" and found.since is None:
+    if isinstance(found, FailuresFinding) and found.since is None:
         return math.inf  # what fails steadily is no news before what has changed
+    total = found.total
     if total is None or not math.isfinite(total.value):
-        return 0.0 if found.kind == "duration" else -1e-9
+        return 0.0 if isinstance(found, DurationFinding) else -1e-9
     return -abs(total.value)
 
 
-def _moved_in_all(found: Incident, after: Side) -> Estimate | None:
+def _moved_in_all(points: Difference, after: Side) -> Estimate | None:
     """Change per run times the runs: what the finding is worth, roughly, where only groups are compared."""
-    assert found.points is not None  # noqa: S101  # asked before
-    change, runs = found.points.change, run_estimate(after.paid)
+    change, runs = points.change, run_estimate(after.paid)
     if not math.isfinite(change.low) or not len(after.paid):
         return None
     value = change.value * runs.value
@@ -191,9 +349,8 @@ def _moved_in_all(found: Incident, after: Side) -> Estimate | None:
     return Estimate(value, value - low, value + high, change.logged_count, change.grade).as_difference()
 
 
-def _lost(found: Incident) -> Estimate | None:
+def _lost(found: FailuresFinding) -> Estimate | None:
     """What the failed runs would have been paid, had they been like those before."""
-    assert found.after is not None  # noqa: S101  # asked before
     rows = found.after.rows
     count = int(((rows["status"] != "ok") & (rows["error_code"] == found.code)).sum())
     paid = found.before.values if found.before is not None else found.after.values

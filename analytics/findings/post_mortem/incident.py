@@ -11,14 +11,26 @@ import numpy as np
 from analytics.estimates import comparisons
 from analytics.findings.failures.growth import growing_codes
 from analytics.findings.post_mortem.baseline import LOOK_BACK, RHYTHM, Baseline
-from analytics.findings.post_mortem.finding import Incident
-from analytics.findings.post_mortem.groups import Runs, Side, paid, run_estimate, side
+from analytics.findings.post_mortem.finding import (
+    BaselineFinding,
+    Cause,
+    DataFinding,
+    Incident,
+    NoFinding,
+    NoRuns,
+    OneGroup,
+    VersionFinding,
+)
+from analytics.findings.post_mortem.groups import NO_CASE, Runs, Side, paid, run_estimate, side
 from analytics.findings.post_mortem.search import Search
 from analytics.findings.post_mortem.version_changes import rollback, strength, successor
+from analytics.findings.replay.trials import TrialVerdict, VersionTrial
 from analytics.findings.replay.version_pairs import Pairs
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from analytics.estimates.comparisons import Difference
 
 _ASKED = 1.3
 """Half-widths of the interval (a chance of about 0.01) for a change from a baseline that was asked for."""
@@ -53,49 +65,73 @@ def against(search: Search, asked: Baseline) -> Incident:
     after = runs.side(label, inside)
     if rows is None or not len(rows):
         reason = f"The baseline {asked.label} has no logged run to compare with."
-        return Incident("single", None, after, None, reason=reason, baseline=asked.label)
+        return OneGroup(after=after, reason=reason, baseline=asked.label)
     before = side(asked.label, rows)
     points = comparisons.difference(before.values, after.values)
     versions = [s for s in (before, after) if s.strategy_id is not None]
     same = (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version)
     found: list[Incident] = []
     if points.is_significant and strength(points) > _ASKED:
-        kind = "version" if len(versions) == 2 and not same else "window"
-        live = [span for span in search.spans if span.label == after.label and span.first <= after.until]
-        back = rollback(search.spans, live[-1], before.label) if live else None
-        came = successor(search.spans, live[-1]) if live else None
-        found.append(Incident(kind, before, after, points, rollback=back, successor=came, since=after.since))
+        if len(versions) == 2 and not same:
+            found.append(_version_after(search, before, after, points))
+        else:
+            found.append(BaselineFinding(before=before, after=after, points=points, since=after.since))
     grown = growing_codes(runs, search.inside, search.inside, search.until, baseline=before.rows)
     found += [replace(search.failing(growth), before=before) for growth in grown]
-    slow = search.slow(before, after, since=after.since)
-    found += [slow] if slow else []
+    slow = search.slow(before, after)
+    found += [replace(slow, since=after.since)] if slow else []
     if not found:
         hardly = "That is hardly beyond chance." if points.is_significant else ""
         reason = hardly if np.isfinite(points.change.low) else "Too few runs are logged to compare."
-        return Incident("quiet", before, after, points, reason=reason, baseline=asked.label)
+        return NoFinding(before=before, after=after, points=points, reason=reason, baseline=asked.label)
     return replace(found[0], baseline=asked.label, also=tuple(found[1:]))
+
+
+def _version_after(search: Search, before: Side, after: Side, points: Difference) -> VersionFinding:
+    """The finding of a version beside the one that was asked for, with how it ended."""
+    live = [span for span in search.spans if span.label == after.label and span.first <= after.until]
+    return VersionFinding(
+        before=before,
+        after=after,
+        points=points,
+        rollback=rollback(search.spans, live[-1], before.label) if live else None,
+        successor=successor(search.spans, live[-1]) if live else None,
+        since=after.since,
+    )
 
 
 def against_program(found: Incident, pairs: Pairs) -> Incident:
     """The same with the asked version's program tried on the runs: acquitted where it pays all of them the same."""
-    if found.before is None or found.after is None or found.kind not in ("version", "quiet"):
+    if not isinstance(found, VersionFinding | NoFinding):
         return found
     versions = [(side.strategy_id, side.strategy_version) for side in (found.before, found.after)]
     if None in versions[0] or None in versions[1] or versions[0] == versions[1]:
         return found
     trial = pairs.trial(found.before, found.after)
-    if trial.verdict == "differs":
-        live = replace(found, kind="version", trial=trial, cause="program", total=trial.difference)
-        return replace(live, since=found.after.since, reason="")
-    if trial.verdict == "cannot tell":
-        if found.kind == "version":
-            return replace(found, trial=trial, cause="unknown")
-        return replace(found, trial=trial, open_trials=(trial,))
-    if found.kind == "quiet":
-        return replace(found, trial=trial, innocent=(trial,))
-    acquitted = replace(
-        found, kind="data", border=None, rollback=None, successor=None, also=(), cause="inputs", innocent=(trial,)
-    )
+    match found, trial.verdict:
+        case VersionFinding(), TrialVerdict.DIFFERS:
+            return replace(found, trial=trial, cause=Cause.PROGRAM, total=trial.difference, since=found.after.since)
+        case VersionFinding(), TrialVerdict.CANNOT_TELL:
+            return replace(found, trial=trial, cause=Cause.UNKNOWN)
+        case VersionFinding(), _:
+            return _acquitted(found, trial)
+        case NoFinding(), TrialVerdict.DIFFERS:
+            return VersionFinding(
+                before=found.before, after=found.after, points=found.points, since=found.after.since, trial=trial,
+                cause=Cause.PROGRAM, total=trial.difference, baseline=found.baseline, also=found.also,
+            )  # fmt: skip
+        case NoFinding(), TrialVerdict.CANNOT_TELL:
+            return replace(found, trial=trial, open_trials=(trial,))
+        case _:
+            return replace(found, trial=trial, innocent=(trial,))
+
+
+def _acquitted(found: VersionFinding, trial: VersionTrial) -> Incident:
+    """A version that pays the same: what moved came with the inputs, and what else was found comes first."""
+    acquitted = DataFinding(
+        before=found.before, after=found.after, points=found.points, since=found.since, cause=Cause.INPUTS,
+        innocent=(trial,), baseline=found.baseline,
+    )  # fmt: skip
     if not found.also:
         return replace(acquitted, trial=trial)
     first, *rest = found.also
@@ -103,8 +139,6 @@ def against_program(found: Incident, pairs: Pairs) -> Incident:
 
 
 __all__ = ["LOOK_BACK", "NO_CASE", "RHYTHM", "Incident", "Side", "find_incident", "paid", "run_estimate"]
-
-NO_CASE = "no case"
 
 
 def find_incident(
@@ -123,7 +157,7 @@ def find_incident(
         before it; the other findings in ``also``. Without any, the window against the time before.
     """
     if not len(rows) or not ((rows["created_at"] >= since) & (rows["created_at"] < until)).any():
-        return Incident("nothing", None, None, None)
+        return NoRuns()
     search = Search(Runs.of(rows), since, until)
     if baseline is not None:
         return against(search, baseline)

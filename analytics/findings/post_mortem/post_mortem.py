@@ -12,9 +12,17 @@ from analytics.findings.post_mortem import case_split as case_findings
 from analytics.findings.post_mortem.baseline import Baseline, with_rows
 from analytics.findings.post_mortem.causes import Causes
 from analytics.findings.post_mortem.family import Family, family_runs
-from analytics.findings.post_mortem.finding import Cause
+from analytics.findings.post_mortem.finding import (
+    Cause,
+    DataFinding,
+    Incident,
+    NoFinding,
+    NoRuns,
+    OneGroup,
+    VersionFinding,
+)
 from analytics.findings.post_mortem.groups import Runs
-from analytics.findings.post_mortem.incident import LOOK_BACK, RHYTHM, Incident, against_program, find_incident
+from analytics.findings.post_mortem.incident import LOOK_BACK, RHYTHM, against_program, find_incident
 from analytics.findings.post_mortem.node_changes import (
     Activation,
     NodeChanges,
@@ -107,7 +115,7 @@ class Inquiry:
     def incident(self) -> Incident:
         """What stands out: with a baseline that was asked for what differs from it, else what moved most points."""
         if self.window.empty:
-            return Incident("nothing", None, None, None)
+            return NoRuns()
         return with_causes(self._told(), self.lake, self.family, self.since, self.until)
 
     def _told(self) -> Incident:
@@ -117,12 +125,11 @@ class Inquiry:
         if not found:
             return self._drifted(self.causes.quiet())
         first, *rest = found
-        return self._named(replace(first, also=tuple(other for other in rest if self.causes.is_recent(other))))
+        first = replace(first, also=tuple(other for other in rest if self.causes.is_recent(other)))
+        return self._named(first) if isinstance(first, DataFinding) else first
 
-    def _named(self, found: Incident) -> Incident:
+    def _named(self, found: DataFinding) -> DataFinding:
         """What moved points without a version: the built-in where its answers did and no input; a drift where it was no moment."""
-        if found.kind != "data" or not (found.before and found.after):
-            return found
         nodes, sides = self._nodes_of(found), alike(found.before, found.after)
         path = nodes.moved_fields[0] if nodes is not None and nodes.moved_fields else None
         values = field_values(self.lake, self.pairs.ways(*sides), path) if path is not None else None
@@ -133,15 +140,15 @@ class Inquiry:
             # Nobody who plays makes a case pay another amount: neither rules nor what they read have changed.
             is_built_in = self.causes.is_other_amount(found)
         # Where no field shows what moved, it is the inputs or the built-in: what that answered is not known well enough.
-        cause: Cause = "built-in" if is_built_in else "unknown" if is_wrapped and path is None else found.cause
+        cause = Cause.BUILT_IN if is_built_in else Cause.UNKNOWN if is_wrapped and path is None else found.cause
         named = replace(found, cause=cause, wraps_built_in=is_wrapped)
         return self.causes.drift(named, values)
 
-    def _drifted(self, quiet: Incident) -> Incident:
+    def _drifted(self, quiet: NoFinding | OneGroup) -> DataFinding | NoFinding | OneGroup:
         """What moved too slowly for any moment to stand out: points differ, under one version, and so does what came in."""
-        before, after = quiet.before, quiet.after
-        if before is None or after is None or quiet.points is None or strength(quiet.points) < _SURE:
+        if isinstance(quiet, OneGroup) or strength(quiet.points) < _SURE:
             return quiet
+        before, after = quiet.before, quiet.after
         same = (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version)
         if before.strategy_id is None or not same:
             return quiet
@@ -186,7 +193,12 @@ class Inquiry:
         if not (found.before and found.after):
             return None
         parts = case_findings.split(found.before, found.after)
-        if found.total is not None and found.kind == "version" and found.trial and found.trial.difference is not None:
+        if (
+            isinstance(found, VersionFinding)
+            and found.total is not None
+            and found.trial
+            and found.trial.difference is not None
+        ):
             return replace(parts, overpaid=found.total)
         return parts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,15 @@ from analytics.findings.post_mortem.change_points import (
     plausible_start,
     typical_and_slow,
 )
-from analytics.findings.post_mortem.finding import Incident
+from analytics.findings.post_mortem.finding import (
+    DataFinding,
+    DurationFinding,
+    FailuresFinding,
+    Incident,
+    NoFinding,
+    OneGroup,
+    VersionFinding,
+)
 from analytics.findings.post_mortem.groups import Runs, Side, as_number, as_time, ranks, ranks_within, two_groups_p
 from analytics.findings.post_mortem.node_changes import Activation, activations, is_gone
 from analytics.findings.post_mortem.version_changes import (
@@ -112,14 +120,14 @@ class Search:
         # What fails steadily is told, but no news before what has changed.
         failing = self.failures()
         grown, steady = [f for f in failing if f.since], [f for f in failing if not f.since]
-        found = [version, *grown, data, self.slower(self.changes), earlier, *steady]
+        found: list[Incident | None] = [version, *grown, data, self.slower(self.changes), earlier, *steady]
         return [item for item in found if item is not None]
 
-    def failures(self) -> list[Incident]:
+    def failures(self) -> list[FailuresFinding]:
         """Codes that fail more runs than before, the one with the most failures first."""
         return [self.failing(growth) for growth in growing_codes(self.runs, self.scope, self.inside, self.until)]
 
-    def version(self, changes: list[VersionChange]) -> Incident | None:
+    def version(self, changes: list[VersionChange]) -> VersionFinding | None:
         """The version that moved points most, unless a change at another moment explains it."""
         moved = self.moved if self.is_within else None
         changes = sorted(changes, key=lambda change: -strength(change.points))
@@ -141,16 +149,15 @@ class Search:
             return self.with_version(held)
         return None
 
-    def with_version(self, change: VersionChange) -> Incident:
+    def with_version(self, change: VersionChange) -> VersionFinding:
         """The finding of a version."""
         before = self.runs.side(change.earlier.label, change.before)
         back = rollback(self.spans, change.span, change.earlier.label)
         came = successor(self.spans, change.span)
-        return Incident(
-            "version",
-            before,
-            self.runs.side(change.label, change.after),
-            change.points,
+        return VersionFinding(
+            before=before,
+            after=self.runs.side(change.label, change.after),
+            points=change.points,
             rollback=back if back or came else self._back_after(change),
             successor=came,
             since=change.span.first,
@@ -172,7 +179,7 @@ class Search:
         times = [as_time(runs.time[row]) for row in (own[0], own[-1])]
         return replace(change.earlier, first=times[0], last=times[1], logged_count=len(own))
 
-    def data(self) -> Incident | None:
+    def data(self) -> DataFinding | None:
         """Points per run that moved at a moment nobody named."""
         moved, runs = self.moved, self.level
         if moved is None:
@@ -190,11 +197,10 @@ class Search:
         if not (beyond and self._unlike_other_weeks(after, start, stop)):
             return None
         low, high = plausible_start(runs.time, moved)
-        return Incident(
-            "data",
-            self.runs.side("before", before),
-            self.runs.side("since then", after),
-            change,
+        return DataFinding(
+            before=self.runs.side("before", before),
+            after=self.runs.side("since then", after),
+            points=change,
             since=as_time(start),
             since_low=as_time(low),
             since_high=as_time(high),
@@ -222,15 +228,15 @@ class Search:
         ways = (ranks(runs.points[both]), ranks_within(runs.points[both], runs.case[both]))
         return any(two_groups_p(way, is_after, one_kind, runs.time[both] // DAY)[1] < _OTHERWISE for way in ways)
 
-    def failing(self, growth: Growth) -> Incident:
+    def failing(self, growth: Growth) -> FailuresFinding:
         """The finding of a code that grew."""
         return failing(self.runs, self.scope, self.inside, growth, self._border)
 
-    def slower(self, versions: list[VersionChange]) -> Incident | None:
+    def slower(self, versions: list[VersionChange]) -> DurationFinding | None:
         """Ok runs that became slower, with a version or at a moment without one."""
         measure = change_points.of_duration(self.runs, self.region)
         moved = self._moment(measure, _CHANCE / 2)
-        found: list[tuple[float, Incident]] = []
+        found: list[tuple[float, DurationFinding]] = []
         for change in versions:
             z, p = change_points.moved_p(measure, change.before, change.after)
             if z <= 0 or p * len(versions) >= _CHANCE:
@@ -238,10 +244,11 @@ class Search:
             if moved is not None and not self.coincide(change.span.first, moved):
                 continue  # it changed at another moment
             left = self.runs.side(change.earlier.label, change.before)
-            right = self.runs.side(change.label, change.after)
-            first = change.span.first
-            slow = self.slow(left, right, since=first, since_low=left.until, since_high=first, border=change.span)
-            found += [(z, slow)] if slow else []
+            slow = self.slow(left, self.runs.side(change.label, change.after))
+            if slow is not None:
+                first = change.span.first
+                dated = replace(slow, since=first, since_low=left.until, since_high=first, border=change.span)
+                found.append((z, dated))
         if found:
             return max(found, key=lambda item: item[0])[1]
         if moved is None:
@@ -251,9 +258,14 @@ class Search:
         if not len(before):
             return None
         low, high = plausible_start(self.runs.time, moved)
-        return self.slow(
+        slow = self.slow(
             self.runs.side("before", before),
             self.runs.side("since then", np.arange(moved.start, moved.stop)),
+        )
+        if slow is None:
+            return None
+        return replace(
+            slow,
             since=as_time(start),
             since_low=as_time(low),
             since_high=as_time(high),
@@ -261,8 +273,8 @@ class Search:
             border=self._border(low, high),
         )
 
-    def slow(self, before: Side, after: Side, **when: Any) -> Incident | None:
-        """The finding, if the median or the tail grew by enough to be worth a word."""
+    def slow(self, before: Side, after: Side) -> DurationFinding | None:
+        """The finding without its moment, if the median or the tail grew by enough to be worth a word."""
         pairs = [typical_and_slow(before.rows), typical_and_slow(after.rows)]
         median, tail = (comparisons.between(pairs[0][i], pairs[1][i]) for i in (0, 1))
         grew = [
@@ -272,21 +284,21 @@ class Search:
         if not any(grew) or len(after.rows) < _LEAST_SLOW:
             return None
         points = comparisons.difference(before.values, after.values)
-        return Incident("duration", before, after, points, median=median, tail=tail, **when)
+        return DurationFinding(before=before, after=after, points=points, median=median, tail=tail)
 
     # ---- without a finding -----------------------------------------------------------------------------------------
 
-    def quiet(self) -> Incident:
+    def quiet(self) -> NoFinding | OneGroup:
         """The window against the time before it, and why nothing is made of it."""
         runs, best = self.runs, self.best
         if best is not None and best.span.first >= self.since:
             before, after = runs.side(best.earlier.label, best.before), runs.side(best.label, best.after)
             reason = self.undecided or (_NOT_BEYOND if best.points.is_significant else "")
-            return Incident("quiet", before, after, best.points, reason=reason)
+            return NoFinding(before=before, after=after, points=best.points, reason=reason)
         inside = np.arange(self.inside.start, self.inside.stop)
         earlier = np.arange(self.scope.start, self.inside.start)
         if runs.paid[earlier].sum() < 2:
-            return Incident("single", None, runs.side("this window", inside), None)
+            return OneGroup(after=runs.side("this window", inside))
         points, is_matched = comparable(runs, earlier, inside)
         left, right = runs.side("before", earlier), runs.side("this window", inside)
         plain = comparisons.difference(left.values, right.values)
@@ -295,7 +307,7 @@ class Search:
             reason = _SAME_HOURS if is_matched else _weekend_words(runs, self.scope)
         elif not reason and points.is_significant:
             reason = _NOT_BEYOND
-        return Incident("quiet", left, right, points if is_matched else plain, reason=reason)
+        return NoFinding(before=left, after=right, points=points if is_matched else plain, reason=reason)
 
     # ---- places ----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,7 +25,13 @@ _UNSEEN = 3.0
 _USUAL = 0.9
 """Share of a group's runs with one amount, for it to be the group's amount."""
 
-Way = Literal["amount", "route", "fails"]
+
+class Move(StrEnum):
+    """How two programs differ in what they make of a run."""
+
+    AMOUNT = "amount"
+    ROUTE = "route"
+    FAILS = "fails"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Moved:
         amount_was, amount_now: Their amounts, where nearly all have one; NaN otherwise.
     """
 
-    way: Way
+    way: Move
     was: str | None
     now: str | None
     logged_count: int
@@ -156,7 +163,7 @@ def moved_cases(rows: pd.DataFrame) -> list[Moved]:
     found = []
     for (was, now, has_failed), part in names.groupby(["was", "now", "has_failed"], dropna=False, sort=True):
         old, new = (name if isinstance(name, str) else None for name in (was, now))
-        way: Way = "fails" if has_failed else "amount" if old == new else "route"
+        way = Move.FAILS if has_failed else Move.AMOUNT if old == new else Move.ROUTE
         difference = total_of(part["points"] - part["would"], part["weight"]).as_difference()
         found.append(
             Moved(way, old, new, len(part), difference, _amount(part["would"]), _amount(part["points"]))

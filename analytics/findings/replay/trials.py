@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -92,8 +93,22 @@ def _pooled(shares: Floats) -> Floats:
 MATERIAL = 0.05
 """Share of what was paid that nothing left out of a trial may hide, for a version to be acquitted."""
 
-Verdict = Literal["differs", "same", "cannot tell"]
-Basis = Literal["its runs", "earlier runs", ""]
+
+class TrialVerdict(StrEnum):
+    """What a trial proves, as ``summary.json`` spells it."""
+
+    DIFFERS = "differs"
+    SAME = "same"
+    CANNOT_TELL = "cannot tell"
+
+
+class Basis(StrEnum):
+    """Whose runs tell by how much a version pays otherwise, as ``summary.json`` spells it."""
+
+    OWN_RUNS = "its runs"
+    EARLIER_RUNS = "earlier runs"
+    NONE = ""
+
 
 _UNREAD = re.compile(r"^field '(?P<path>.*)' was not precomputed$", re.S)
 _DEAR = 0.99
@@ -130,7 +145,7 @@ class VersionTrial:
     before: Side
     after: Side
     tried: Counterfactual
-    verdict: Verdict
+    verdict: TrialVerdict
     reason: str
     difference: Estimate | None
     relative: Relative | None
@@ -148,7 +163,7 @@ class VersionTrial:
     @property
     def moved(self) -> list[Moved]:
         """Runs that are paid otherwise, by the cases of the earlier and of the later program; the most points first."""
-        if self.basis == "earlier runs" and self.tried.backward is not None:
+        if self.basis is Basis.EARLIER_RUNS and self.tried.backward is not None:
             return [
                 replace(
                     group,
@@ -165,7 +180,7 @@ class VersionTrial:
     @property
     def per_run(self) -> Estimate | None:
         """Points per run beyond the earlier program, on the same runs."""
-        if self.basis == "earlier runs" and self.tried.backward is not None and self.difference is not None:
+        if self.basis is Basis.EARLIER_RUNS and self.tried.backward is not None and self.difference is not None:
             runs = run_estimate(self.after.paid).value
             return replace(
                 self.difference, value=self.difference.value / runs, low=self.difference.low / runs,
@@ -198,31 +213,33 @@ def judged(before: Side, after: Side, tried: Counterfactual) -> VersionTrial:
     failed = len(after.failed)
     if forward is None and (backward is None or not backward.decided_count):
         reason = tried.reason or "no run's input decides what the other program pays"
-        return VersionTrial(before, after, tried, "cannot tell", reason, None, None, "", None, 1.0, failed)
+        return VersionTrial(
+            before, after, tried, TrialVerdict.CANNOT_TELL, reason, None, None, Basis.NONE, None, 1.0, failed
+        )
     worst = _worst(forward, before, after) if forward is not None else None
     beside = _beside(backward, after) if forward is not None and not forward.is_different else None
     most = _most_differing(forward, beside) if forward is not None and forward.decided_count else 1.0
     difference, share, basis = _amount(forward, backward, after)
     against = _reason_against(forward, worst, most) if forward is not None else _untraced(after)
-    verdict: Verdict = "cannot tell"
+    verdict = TrialVerdict.CANNOT_TELL
     if forward is not None and forward.is_different:
-        verdict = "differs"
+        verdict = TrialVerdict.DIFFERS
     elif forward is not None and forward.is_telling:
-        verdict = "cannot tell" if against else "same"
+        verdict = TrialVerdict.CANNOT_TELL if against else TrialVerdict.SAME
     elif backward is not None and backward.is_different:
-        verdict = "differs"
-    if verdict == "differs":
-        reason = "" if basis == "its runs" else _left(forward) if forward is not None else _untraced(after)
+        verdict = TrialVerdict.DIFFERS
+    if verdict is TrialVerdict.DIFFERS:
+        reason = "" if basis is Basis.OWN_RUNS else _left(forward) if forward is not None else _untraced(after)
         return VersionTrial(before, after, tried, verdict, reason, difference, share, basis, worst, most, failed)
     count = len(beside) if beside is not None else 0
-    return VersionTrial(before, after, tried, verdict, against, None, None, "", worst, most, failed, count)
+    return VersionTrial(before, after, tried, verdict, against, None, None, Basis.NONE, worst, most, failed, count)
 
 
 def needs_both(trial: VersionTrial) -> bool:
     """No logged run speaks against a version, but they are few: what it pays for the earlier runs may tell."""
     forward = trial.forward
     return (
-        trial.verdict == "cannot tell"
+        trial.verdict is TrialVerdict.CANNOT_TELL
         and forward is not None
         and forward.is_telling
         and trial.tried.backward is None
@@ -234,12 +251,12 @@ def _amount(
     forward: Replayed | None, backward: Replayed | None, after: Side
 ) -> tuple[Estimate | None, Relative | None, Basis]:
     if forward is not None and forward.is_telling:
-        return forward.difference, forward.relative, "its runs"
+        return forward.difference, forward.relative, Basis.OWN_RUNS
     if backward is not None and backward.is_telling:
         found = transported(backward, after)
         if found is not None:
-            return found[0], found[1], "earlier runs"
-    return None, None, ""
+            return found[0], found[1], Basis.EARLIER_RUNS
+    return None, None, Basis.NONE
 
 
 def _reason_against(forward: Replayed, worst: Worst | None, most: float) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.family import NO_CODE
 from analytics.findings.post_mortem.groups import Side
+from analytics.findings.replay.trials import TrialVerdict
 from analytics.reports import charts, log_notes, page, silent
 from analytics.reports.common import realm_name
 from analytics.reports.page import Column, number
@@ -127,9 +127,7 @@ class Against(PostMortem):
     @property
     def sides(self) -> tuple[Side, Side]:
         """B and A."""
-        found = self.shown.incident
-        assert found.before is not None and found.after is not None  # noqa: S101  # of a comparison both are there
-        return found.before, found.after
+        return self.inquiry.incident.before, self.inquiry.incident.after
 
     # ---- sections --------------------------------------------------------------------------------------------------
 
@@ -200,9 +198,8 @@ class Against(PostMortem):
         asked, small = self.inquiry, self.shown.small
         rows = asked.rows_of(letter)
         spans = [span for span in asked.spans if span.label.startswith(f"{letter} ")]
-        quiet = replace(self.shown.incident, kind="quiet")  # nothing began: no span is marked
         versions, points, runs, failures, durations = chart_frames.timeline_frames(
-            small.steady(rows, chart_frames.step_of(rows)), spans, quiet
+            small.steady(rows, chart_frames.step_of(rows)), spans, self.shown.incident
         )
         frames = (versions, points, runs, None if small else failures, durations)
         drawn = charts.responsive(
@@ -266,7 +263,8 @@ class Against(PostMortem):
             said += [" ", *against_wording.unlike_words(one, is_named=not self.shown.small)]
         if not self.inquiry.unlike:
             said.append(" Games, tasks and hours do not tell the groups apart beyond chance.")
-        moved = self.shown.incident.alike.moved if self.shown.incident.alike is not None else ()
+        alike = self.inquiry.incident.alike
+        moved = alike.moved if alike is not None else ()
         if moved:
             said.append(f" What runs of both read differs: {', '.join(moved[:5])}.")
         how = ["Shares of ok runs, estimated.", "Who gets which strategy is assigned outside."]
@@ -325,7 +323,7 @@ class Against(PostMortem):
         share = {**same[0]["relative"], "of": "same runs"} if same and same[0]["relative"] else None
         facts = super().summary()
         # Of the groups only where nothing better is known, and nothing is known against it.
-        is_open = "differs" in asked.verdicts or "cannot tell" in asked.verdicts
+        is_open = TrialVerdict.DIFFERS in asked.verdicts or TrialVerdict.CANNOT_TELL in asked.verdicts
         groups = facts["percent"] if is_open and asked.is_at_same_hours and not asked.unlike else None
         a, b, both = asked.users
         return {
@@ -346,4 +344,4 @@ class Against(PostMortem):
 
     @property
     def _is_same(self) -> bool:
-        return self.inquiry.verdicts == ("same", "same")
+        return self.inquiry.is_same

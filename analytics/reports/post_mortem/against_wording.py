@@ -7,7 +7,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from analytics.estimates.estimators import Estimate
-from analytics.findings.post_mortem.incident import NO_CASE
+from analytics.findings.post_mortem.groups import NO_CASE
+from analytics.findings.replay.paired import Move
+from analytics.findings.replay.trials import TrialVerdict
 from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.post_mortem import verdict
@@ -23,7 +25,7 @@ def group_sentences(asked: Comparison, is_named: bool) -> list[Any]:
     """Points per run of either group, and what of their difference is not the programs'."""
     found = asked.incident
     points, before, after = found.points, found.before, found.after
-    if points is None or before is None or after is None or not math.isfinite(points.change.low):
+    if not math.isfinite(points.change.low):
         return [" Too few runs are logged to compare points per run."]
     means = [verdict.mean_points(side.rows) for side in (after, before)]
     here, there = (number.number(mean.value, mean.low, mean.high) for mean in means)
@@ -45,7 +47,7 @@ def group_sentences(asked: Comparison, is_named: bool) -> list[Any]:
             f". Of that the programs are {signed(asked.same_runs[0].per_run)}; {signed(rest)} is left to who plays and what "
             f"clients send, {beyond_words(rest)}."
         ]
-    elif asked.verdicts == ("same", "same"):
+    elif asked.is_same:
         said += [f", {beyond_words(points.change)}"]
         said += [": that is who plays and what clients send." if points.is_significant else "."]
     elif asked.unlike:
@@ -58,7 +60,6 @@ def group_sentences(asked: Comparison, is_named: bool) -> list[Any]:
 def inputs_part(asked: Comparison) -> Estimate:
     """The difference of points per run that the programs do not make, where their part is known."""
     points = asked.incident.points
-    assert points is not None and asked.same_runs  # noqa: S101  # asked by the callers
     whole, per_run = points.change, asked.same_runs[0].per_run
     value = whole.value - per_run.value
     low = math.hypot(whole.value - whole.low, per_run.high - per_run.value)
@@ -120,7 +121,7 @@ def names(asked: Comparison) -> tuple[list[Any], list[Any]]:
 def why(asked: Comparison) -> str:
     """The answer to "why?": the programs' part on the same runs, and what came with who plays."""
     points = asked.incident.points
-    if points is None or not math.isfinite(points.change.low):
+    if not math.isfinite(points.change.low):
         return "Cannot tell: too few runs are logged to compare."
     if asked.same_runs and asked.is_at_same_hours:
         same, rest = asked.same_runs[0], inputs_part(asked)
@@ -129,7 +130,7 @@ def why(asked: Comparison) -> str:
             f"the two groups differ by {signed(points.change)}; the rest, {signed(rest)}, came with who plays and what "
             f"clients send, {beyond_words(rest)}."
         )
-    if asked.verdicts == ("same", "same"):
+    if asked.is_same:
         return (
             f"The programs pay the same, so the difference of {signed(points.change)} points per run came with who plays and "
             f"what clients send, {beyond_words(points.change)}."
@@ -143,14 +144,14 @@ def why(asked: Comparison) -> str:
 def todo(asked: Comparison) -> list[page.Todo]:
     """What to do next."""
     kinds = asked.verdicts
-    if "differs" in kinds:
+    if TrialVerdict.DIFFERS in kinds:
         items = [
             page.Todo(
                 "Decide which of the two goes on.",
                 "What the programs pay is told by the same runs; points per run of the groups also depend on who plays.",
             )
         ]
-    elif kinds == ("same", "same"):
+    elif asked.is_same:
         items = [
             page.Todo(
                 "Compare who plays and what clients send: the programs pay the same.",
@@ -158,7 +159,7 @@ def todo(asked: Comparison) -> list[page.Todo]:
             )
         ]
     else:
-        reason = next(reason_of(trial) for trial in asked.trials if trial.verdict == "cannot tell")
+        reason = next(reason_of(trial) for trial in asked.trials if trial.verdict is TrialVerdict.CANNOT_TELL)
         items = [
             page.Todo(
                 "Whether A pays otherwise than B cannot be told from these runs.",
@@ -196,11 +197,11 @@ def _programs(asked: Comparison, a: list[Any], b: list[Any], hidden: Collection[
             said += [f" {_of_one(asked, 'B' if first.whose == 'A' else 'A')}"]
         return said
     kinds = asked.verdicts
-    if kinds == ("same", "same"):
+    if asked.is_same:
         said = ["The programs of ", *a, " and ", *b, " pay the same for the same runs: "]
         return [*said, _count(asked.trials[0], "A"), ", and ", _count(asked.trials[1], "B"), "."]
-    if "differs" in kinds:
-        letter = "AB"[kinds.index("differs")]
+    if TrialVerdict.DIFFERS in kinds:
+        letter = "AB"[kinds.index(TrialVerdict.DIFFERS)]
         return [*a, " pays otherwise than ", *b, f"; by how much cannot be told. {_of_one(asked, letter)}"]
     said = ["Whether ", *a, " pays otherwise than ", *b, " for the same runs cannot be told. "]
     if asked.trials[0].reason == asked.trials[1].reason:
@@ -236,9 +237,9 @@ def _because(same: SameRuns, hidden: Collection[str]) -> list[Any]:
     part = first.difference.value / scale
     if not _ALL <= part <= 1 / _ALL:
         return [", in several cases at once"]
-    if first.way == "fails":
+    if first.way is Move.FAILS:
         return [f", because {'B' if same.whose == 'A' else 'A'} fails on runs that {same.whose} pays"]
-    if first.way == "route":
+    if first.way is Move.ROUTE:
         return [", because runs that B ends in ", *_case(first.was, hidden), " end in ", *_case(first.now, hidden)]
     is_hidden = first.now is not None and first.now in hidden
     case = [", because one case"] if is_hidden else [", because case ", *_case(first.now, hidden)]
@@ -257,9 +258,9 @@ def _case(name: str | None, hidden: Collection[str]) -> list[Any]:
 def _of_one(asked: Comparison, letter: str) -> str:
     """What the trial on the runs of one of them says, where it gives no amount."""
     trial, other = asked.trials["AB".index(letter)], "B" if letter == "A" else "A"
-    if trial.verdict == "same":
+    if trial.verdict is TrialVerdict.SAME:
         return f"For {letter}'s runs both pay the same: {_count(trial, letter)}."
-    if trial.verdict == "differs":
+    if trial.verdict is TrialVerdict.DIFFERS:
         forward = trial.forward
         count = f"{forward.differing_count + forward.surely_count:,} of {forward.tried_count:,}" if forward else "Some"
         return (

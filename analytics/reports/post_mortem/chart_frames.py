@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analytics.estimates import estimators
 from analytics.findings.post_mortem.case_split import Case
-from analytics.findings.post_mortem.incident import Incident, paid, run_estimate
+from analytics.findings.post_mortem.finding import Incident, VersionFinding
+from analytics.findings.post_mortem.groups import paid, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
 
 if TYPE_CHECKING:
@@ -110,11 +111,11 @@ def _either(case: Case) -> float:
     return case.points_before.value if case.points_before.logged_count else case.points_after.value
 
 
-def roles(found: Incident) -> Any:
+def roles(found: Incident) -> Callable[[Activation], str]:
     """A function from an activation to its colour's meaning."""
 
     def role(span: Activation) -> str:
-        if found.kind == "version" and found.after is not None and found.before is not None:
+        if isinstance(found, VersionFinding):
             if span.label == found.after.label or span.label in {step.span.label for step in found.steps}:
                 return "finding"
             return "before" if span.label == found.before.label else "other"

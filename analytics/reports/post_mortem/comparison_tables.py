@@ -16,7 +16,9 @@ from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.silences import Silences
 from analytics.findings.post_mortem.case_split import Case
 from analytics.findings.post_mortem.family import Family
-from analytics.findings.post_mortem.incident import NO_CASE, Incident, Side, run_estimate
+from analytics.findings.post_mortem.finding import DataFinding, Incident, VersionFinding
+from analytics.findings.post_mortem.groups import NO_CASE, Side, run_estimate
+from analytics.findings.replay.trials import Basis
 from analytics.program.error_codes import is_canary, is_unknown, meaning
 from analytics.reports import commands, page, silent
 from analytics.reports.page import Column, number
@@ -124,7 +126,7 @@ def table(before: Side, after: Side, cases: Sequence[Case], found: Incident) -> 
         found: What stands out: its change of points per run may compare like hours with like, or one program with itself.
     """
     rows = [*_same_runs_row(found), *_one_program_row(found)]
-    if found.is_one_program:
+    if isinstance(found, DataFinding) and found.is_one_program:
         rows.append(_points_row(before, after, None, "Points per run, as each version paid"))
     else:
         rows.append(_points_row(before, after, found.points))
@@ -258,7 +260,9 @@ def _same_runs_row(found: Incident) -> list[dict[str, Any]]:
     """Both programs on the later version's own runs; nothing where they were not tried on them."""
     trial = found.trial
     forward = trial.forward if trial is not None else None
-    if trial is None or forward is None or trial.basis != "its runs" or forward.relative is None or found.steps:
+    if trial is None or forward is None or trial.basis is not Basis.OWN_RUNS or forward.relative is None:
+        return []
+    if isinstance(found, VersionFinding) and found.steps:
         return []
     rows = forward.rows[forward.rows["decided"].to_numpy(bool)]
     means = [estimators.mean(rows[name], rows["weight"]) for name in ("would", "points")]
@@ -269,7 +273,7 @@ def _same_runs_row(found: Incident) -> list[dict[str, Any]]:
 
 def _one_program_row(found: Incident) -> list[dict[str, Any]]:
     """Points per run as one program pays them, whichever version was live."""
-    if found.level is None or found.points is None:
+    if not isinstance(found, DataFinding) or found.level is None:
         return []
     label, before, after = found.level
     return [_row(f"Points per run, as {label} pays all", before, after, hot=True, change=found.points)]

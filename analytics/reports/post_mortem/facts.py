@@ -6,24 +6,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.findings.post_mortem.incident import NO_CASE, Incident, Side, run_estimate
+from analytics.findings.post_mortem.finding import (
+    Cause,
+    ComparisonFinding,
+    DataFinding,
+    DurationFinding,
+    FailuresFinding,
+    Incident,
+    NoFinding,
+    NoRuns,
+    OneGroup,
+    VersionFinding,
+)
+from analytics.findings.post_mortem.groups import NO_CASE, Side, run_estimate
 from analytics.findings.post_mortem.post_mortem import Inquiry
 from analytics.findings.replay.replayed import Counterfactual, Replayed
 from analytics.reports import common
 from analytics.reports.common import state_of
-from analytics.reports.post_mortem import failing, verdict, version_story
+from analytics.reports.post_mortem import verdict, version_story
 from analytics.reports.small_cells import SmallCells
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
-    from analytics.findings.post_mortem.case_split import Case
-    from analytics.findings.post_mortem.incident import Incident
-    from analytics.findings.post_mortem.node_changes import NodeChanges
+    from analytics.findings.post_mortem.case_split import Case, Split
+    from analytics.findings.post_mortem.node_changes import Activation, NodeChanges
     from analytics.findings.replay.trials import VersionTrial
+    from analytics.model import JsonObject
 
 
 class Shown:
@@ -45,7 +57,8 @@ class Shown:
             return found
         failed = self._inquiry.window[self._inquiry.window["status"] != "ok"]
         hidden = self.small.hidden(failed["error_code"].astype(object).fillna(""), failed["external_user_id"])
-        return replace(found, also=type(found.also)(other for other in found.also if other.code not in hidden))
+        is_shown = (other for other in found.also if not (isinstance(other, FailuresFinding) and other.code in hidden))
+        return replace(found, also=tuple(is_shown))
 
     @cached_property
     def hidden_cases(self) -> frozenset[str]:
@@ -92,7 +105,7 @@ class Shown:
 _MOST_NODES = 10
 
 
-def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequence[tuple[str, str]]) -> JsonObject:
     """Plain JSON values: what ``summary.json`` holds.
 
     Args:
@@ -102,7 +115,7 @@ def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequenc
         said: The verdict's sentence.
         nav: Links to the page's sections, with their words.
     """
-    found, parts = shown.incident, asked.split
+    found = shown.incident
     missing = [str(day) for day in asked.coverage.missing]
     counts = _counts(found)
     return {
@@ -120,25 +133,15 @@ def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequenc
         "until": asked.until.isoformat(),
         "kind": found.kind,
         "verdict": said,
-        "before": _side(found.before),
-        "after": _side(found.after),
-        "points_per_run_change": found.points.change.to_dict() if found.points else None,
-        "points_per_run_change_relative": _finite(found.points.relative) if found.points else None,
-        "points_per_run_change_relative_low": _finite(found.points.relative_low) if found.points else None,
-        "points_per_run_change_relative_high": _finite(found.points.relative_high) if found.points else None,
-        "points_per_run_change_says": found.points.words if found.points else None,
-        "is_significant": bool(found.points and found.points.is_significant),
-        "effect_per_run": parts.effect.to_dict() if parts else None,
-        "mix_per_run": parts.mix.to_dict() if parts else None,
-        "overpaid": (beyond := version_story.overpaid(found, parts)) and beyond.to_dict(),
-        "overpaid_by": None if beyond is None else "replay" if version_story.is_tried(found) else "cases",
-        "percent": _percent(found),
+        **_points(found, asked.split),
         "versions": [_trial(trial) for trial in asked.trials],
         "stories": [
-            _story(one, shown) for one in (found, *found.also) if one.kind not in ("quiet", "single", "nothing")
+            _story(story, shown)
+            for story in (found, *found.also)
+            if not isinstance(story, NoFinding | OneGroup | NoRuns)
         ],
         "live_version": _live(asked),
-        "counterfactual": _tried(shown.counterfactual),
+        "counterfactual": _counterfactual(shown.counterfactual),
         "replay": {
             "looked_at": asked.replays.looked_at,
             "reproduced": asked.replays.reproduced,
@@ -146,70 +149,104 @@ def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequenc
             "unfit": asked.replays.unfit,
         },
         "nodes": _nodes(shown),
-        "change_since": _moment(found.since),
-        "change_since_low": _moment(found.since_low),
-        "change_since_high": _moment(found.since_high),
-        "change_until": _moment(found.until),
-        "coincides_with": found.border.label if found.border else None,
-        "duration_median_change": found.median.change.to_dict() if found.median else None,
-        "duration_p95_change": found.tail.change.to_dict() if found.tail else None,
-        "reason": found.reason or None,
-        "baseline": found.baseline or None,
-        "also": [
-            {
-                "kind": other.kind,
-                "since": _moment(other.since),
-                "until": _moment(other.until),
-                "error_code": other.code,
-                "points_per_run_change": other.points.change.to_dict() if other.points else None,
-            }
-            for other in found.also
-        ],
-        "rollback_at": found.rollback.first.isoformat() if found.rollback else None,
-        "succeeded_by": found.successor.label if found.successor else None,
-        "error_code": found.code,
-        "error_code_since": found.code_since.isoformat() if found.code_since else None,
-        "cases": [
-            {
-                "case_name": case.name,
-                "points_before": case.points_before.to_dict(),
-                "points_after": case.points_after.to_dict(),
-                "amount_changed": case.amount_changed,
-                "overpaid": case.overpaid.to_dict(),
-            }
-            for case in shown.cases
-        ],
-        "activations": [
-            {
-                "version": span.strategy_version,
-                "strategy_id": span.strategy_id,
-                "first": span.first.isoformat(),
-                "last": span.last.isoformat(),
-                "logged_count": span.logged_count,
-            }
-            for span in asked.spans
-        ],
+        **_times(found),
+        "cases": [_case(case) for case in shown.cases],
+        "activations": [_activation(span) for span in asked.spans],
         "min_users": shown.small.least,
         "logged_count": len(asked.window),
         "est_runs": run_estimate(asked.window).to_dict(),
     }
 
 
+def _points(found: Incident, parts: Split | None) -> JsonObject:
+    """Both groups, and by how much points per run moved between them."""
+    points = found.points
+    beyond = version_story.overpaid(found, parts) if isinstance(found, VersionFinding) else None
+    is_tried = isinstance(found, VersionFinding) and version_story.is_tried(found)
+    return {
+        "before": _side(found.before),
+        "after": _side(found.after),
+        "points_per_run_change": points.change.to_dict() if points else None,
+        "points_per_run_change_relative": _finite(points.relative) if points else None,
+        "points_per_run_change_relative_low": _finite(points.relative_low) if points else None,
+        "points_per_run_change_relative_high": _finite(points.relative_high) if points else None,
+        "points_per_run_change_says": points.words if points else None,
+        "is_significant": bool(points and points.is_significant),
+        "effect_per_run": parts.effect.to_dict() if parts else None,
+        "mix_per_run": parts.mix.to_dict() if parts else None,
+        "overpaid": beyond.to_dict() if beyond else None,
+        "overpaid_by": None if beyond is None else "replay" if is_tried else "cases",
+        "percent": _percent(found),
+    }
+
+
+def _times(found: Incident) -> JsonObject:
+    """When it began and ended, what came with it, and what else was found."""
+    slow = found if isinstance(found, DurationFinding) else None
+    version = found if isinstance(found, VersionFinding) else None
+    failures = found if isinstance(found, FailuresFinding) else None
+    return {
+        "change_since": _moment(found.since),
+        "change_since_low": _moment(found.since_low),
+        "change_since_high": _moment(found.since_high),
+        "change_until": _moment(found.until),
+        "coincides_with": found.border.label if found.border else None,
+        "duration_median_change": slow.median.change.to_dict() if slow else None,
+        "duration_p95_change": slow.tail.change.to_dict() if slow else None,
+        "reason": found.reason or None if isinstance(found, NoFinding | OneGroup) else None,
+        "baseline": found.baseline or None,
+        "also": [
+            {
+                "kind": other.kind,
+                "since": _moment(other.since),
+                "until": _moment(other.until),
+                "error_code": other.code if isinstance(other, FailuresFinding) else None,
+                "points_per_run_change": other.points.change.to_dict() if other.points else None,
+            }
+            for other in found.also
+        ],
+        "rollback_at": version.rollback.first.isoformat() if version and version.rollback else None,
+        "succeeded_by": version.successor.label if version and version.successor else None,
+        "error_code": failures.code if failures else None,
+        "error_code_since": _moment(failures.code_since) if failures else None,
+    }
+
+
+def _case(case: Case) -> JsonObject:
+    return {
+        "case_name": case.name,
+        "points_before": case.points_before.to_dict(),
+        "points_after": case.points_after.to_dict(),
+        "amount_changed": case.amount_changed,
+        "overpaid": case.overpaid.to_dict(),
+    }
+
+
+def _activation(span: Activation) -> JsonObject:
+    return {
+        "version": span.strategy_version,
+        "strategy_id": span.strategy_id,
+        "first": span.first.isoformat(),
+        "last": span.last.isoformat(),
+        "logged_count": span.logged_count,
+    }
+
+
 def _counts(found: Incident) -> dict[str, int]:
     """What a calendar and an alert need: a change that goes on is new, one that is over is fixed."""
-    if found.kind not in ("version", "failures", "data", "duration", "window"):
+    if isinstance(found, ComparisonFinding | NoFinding | OneGroup | NoRuns):
         return {"new": 0, "worse": 0, "finding": 0, "fixed": 0}
-    told = [one for one in (found, *found.also) if not failing.is_steady(one)]
-    if not told:
+    news = [item for item in (found, *found.also) if not (isinstance(item, FailuresFinding) and item.is_steady)]
+    if not news:
         return {"new": 0, "worse": 0, "finding": 1, "fixed": 0}  # a rate that has always been there is no news
-    over = sum(one.is_over for one in told)
+    over = sum(item.is_over for item in news)
     # One page tells several: it is new while one of them goes on.
-    return {"new": int(over < len(told)), "worse": 0, "finding": 0, "fixed": int(over == len(told))}
+    return {"new": int(over < len(news)), "worse": 0, "finding": 0, "fixed": int(over == len(news))}
 
 
-def _percent(found: Incident) -> dict[str, Any] | None:
+def _percent(found: Incident) -> JsonObject | None:
     """The headline's change: of the same runs where the programs were tried on them, else between two groups of runs."""
-    if found.kind == "version" and (share := found.relative) is not None:
+    if isinstance(found, VersionFinding) and (share := found.relative) is not None:
         return {**share.to_dict(), "of": "same runs"}
     if found.points is None or not np.isfinite(found.points.relative):
         return None
@@ -218,7 +255,7 @@ def _percent(found: Incident) -> dict[str, Any] | None:
     return {"value": _finite(change.relative), **ends, "of": "groups"}
 
 
-def _trial(trial: VersionTrial) -> dict[str, Any]:
+def _trial(trial: VersionTrial) -> JsonObject:
     forward = trial.forward
     return {
         "version": trial.after.strategy_version,
@@ -242,22 +279,27 @@ def _trial(trial: VersionTrial) -> dict[str, Any]:
     }
 
 
-def _story(found: Incident, shown: Shown) -> dict[str, Any]:
+def _story(found: Incident, shown: Shown) -> JsonObject:
+    version = found if isinstance(found, VersionFinding) else None
+    failures = found if isinstance(found, FailuresFinding) else None
+    drift = found.slope if isinstance(found, DataFinding) else None
     moved = shown.nodes.moved_fields if shown.nodes is not None and found is shown.incident else []
-    times = [step.span.last for step in (*found.steps, *found.again)]
+    times = [step.span.last for step in (*version.steps, *version.again)] if version else []
     end = max(times, default=found.after.until if found.after else None)
     return {
         "kind": found.kind,
-        "version": found.after.strategy_version if found.after and found.kind == "version" else None,
-        "versions": [step.span.strategy_version for step in found.steps],
-        "cause": found.cause or "unknown",
-        "field": moved[0] if moved and found.kind == "data" else None,
-        "code": found.code,
+        "version": version.after.strategy_version if version else None,
+        "versions": [step.span.strategy_version for step in version.steps] if version else [],
+        "cause": found.cause or Cause.UNKNOWN,
+        "field": moved[0] if moved and isinstance(found, DataFinding) else None,
+        "code": failures.code if failures else None,
         "since": _moment(found.since),
-        "until": _moment(found.until or found.code_until or (end if found.is_over else None)),
+        "until": _moment(
+            found.until or (failures.code_until if failures else None) or (end if found.is_over else None)
+        ),
         "is_over": found.is_over,
         "points": found.total.to_dict() if found.total else None,
-        "per_day": found.slope.per_day.to_dict() if found.slope else None,
+        "per_day": drift.per_day.to_dict() if drift else None,
     }
 
 
@@ -269,12 +311,12 @@ def _moment(when: datetime | None) -> str | None:
     return when.isoformat() if when else None
 
 
-def _nodes(shown: Shown) -> list[dict[str, Any]]:
+def _nodes(shown: Shown) -> list[JsonObject]:
     found = shown.nodes
     return records(found.frame.head(_MOST_NODES)) if found is not None else []
 
 
-def _tried(found: Counterfactual) -> dict[str, Any]:
+def _counterfactual(found: Counterfactual) -> JsonObject:
     return {
         "reason": found.reason or None,
         "forward": _replayed(found.forward),
@@ -282,26 +324,26 @@ def _tried(found: Counterfactual) -> dict[str, Any]:
     }
 
 
-def _replayed(one: Replayed | None) -> dict[str, Any] | None:
-    if one is None:
+def _replayed(tried: Replayed | None) -> JsonObject | None:
+    if tried is None:
         return None
     return {
-        "inputs": one.inputs_label,
-        "program": one.program_label,
-        "logged_count": one.logged_count,
-        "tried_count": one.tried_count,
-        "own_count": one.own_count,
-        "decided_count": one.decided_count,
-        "differing_count": one.differing_count,
-        "undecided_count": one.undecided_count,
-        "failed": one.failed,
-        "missing": one.missing,
-        "paid": one.paid.to_dict(),
-        "would_pay": one.would_pay.to_dict(),
-        "difference": one.difference.to_dict(),
-        "difference_per_run": one.per_run.to_dict(),
-        "undecided_low": _finite(one.undecided_low),
-        "undecided_high": _finite(one.undecided_high),
+        "inputs": tried.inputs_label,
+        "program": tried.program_label,
+        "logged_count": tried.logged_count,
+        "tried_count": tried.tried_count,
+        "own_count": tried.own_count,
+        "decided_count": tried.decided_count,
+        "differing_count": tried.differing_count,
+        "undecided_count": tried.undecided_count,
+        "failed": tried.failed,
+        "missing": tried.missing,
+        "paid": tried.paid.to_dict(),
+        "would_pay": tried.would_pay.to_dict(),
+        "difference": tried.difference.to_dict(),
+        "difference_per_run": tried.per_run.to_dict(),
+        "undecided_low": _finite(tried.undecided_low),
+        "undecided_high": _finite(tried.undecided_high),
         "cases": [
             {
                 "case_name": case.name,
@@ -310,12 +352,12 @@ def _replayed(one: Replayed | None) -> dict[str, Any] | None:
                 "would_pay": case.would_pay.to_dict(),
                 "difference": case.difference.to_dict(),
             }
-            for case in one.cases
+            for case in tried.cases
         ],
     }
 
 
-def _side(side: Side | None) -> dict[str, Any] | None:
+def _side(side: Side | None) -> JsonObject | None:
     if side is None:
         return None
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from analytics.config import DEPTH_CAP
 from analytics.estimates import estimators
@@ -11,10 +11,12 @@ from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.causes import LIMIT, TIMEOUT
 from analytics.findings.failures.stops import reach_beyond
 from analytics.findings.failures.timeout_causes import RULES, STALL, UNCLEAR, TimeoutCause
-from analytics.findings.post_mortem.incident import Incident, run_estimate
+from analytics.findings.post_mortem.finding import FailuresFinding
+from analytics.findings.post_mortem.groups import run_estimate
 from analytics.program import error_codes
 from analytics.reports import page
 from analytics.reports.page import number
+from analytics.reports.post_mortem.phrases import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,35 +27,34 @@ _NEARLY_ALL = 0.995
 """An upper bound above it is written as 100 %, and nobody has seen that no run went well."""
 
 
-def told(found: Incident, name: Any) -> tuple[list[Any], list[Any], Literal["fixed", "finding"]]:
-    """The verdict's sentence, the status, and its colour."""
-    assert found.after is not None  # noqa: S101  # decided by the caller, for the type checker
-    sentence = [
+def sentence(found: FailuresFinding, name: Any) -> Verdict:
+    """The verdict."""
+    parts = [
         name,
         " fails in ",
         *share(found.after.rows, found.code),
         " of its runs with ",
-        page.mono(str(found.code)),
+        page.mono(found.code),
         f", {episode(found)}: ",
         page.strong(number.count(_count(found.after.rows, found.code))),
         " runs paid nothing.",
     ]
-    if is_of_window(found) and found.before is not None:
+    if found.is_of_window and found.before is not None:
         before = "Before" if found.before.label == "before" else f"In {found.before.label}"
-        sentence[-1] = f" runs paid nothing. {before}, it was "
-        sentence += [*share(found.before.rows, found.code, role=page.before), "."]
+        parts[-1] = f" runs paid nothing. {before}, it was "
+        parts += [*share(found.before.rows, found.code, role=page.before), "."]
     said = cause(found)
-    sentence += [f" {said}"] if said else []
+    parts += [f" {said}"] if said else []
     if found.code_until is not None:
-        return sentence, [f"Over since {number.when(found.code_until)}{_at_the_latest(found)}."], "fixed"
-    if is_of_window(found):
-        return sentence, ["No moment of the window stands out beyond chance."], "finding"
-    return sentence, ["Still going on at the end of the window."], "finding"
+        return Verdict.of(parts, [f"Over since {number.when(found.code_until)}{_at_the_latest(found)}."], "fixed")
+    if found.is_of_window:
+        return Verdict.of(parts, ["No moment of the window stands out beyond chance."])
+    return Verdict.of(parts, ["Still going on at the end of the window."])
 
 
-def _at_the_latest(found: Incident) -> str:
+def _at_the_latest(found: FailuresFinding) -> str:
     """By when it was over, for the last failure is not yet the end: another one would have been seen at the rate before."""
-    if found.code_since is None or found.code_until is None or found.after is None:
+    if found.code_since is None or found.code_until is None:
         return ""
     later = reach_beyond(_count(found.after.rows, found.code), found.code_until - found.code_since)
     if later is None or number.when(found.code_until + later) == number.when(found.code_until):
@@ -63,25 +64,24 @@ def _at_the_latest(found: Incident) -> str:
     return f", at the latest {number.clock(end) if same_day else number.when(end)} if its rate was steady"
 
 
-def also(found: Incident) -> list[Any]:
+def also(found: FailuresFinding) -> list[Any]:
     """A further finding, in a short sentence."""
-    assert found.after is not None  # noqa: S101  # decided by the caller, for the type checker
     when = f", {episode(found)}"
-    if not is_of_window(found):
+    if not found.is_of_window:
         over = found.code_until
         when = f" since {number.when(found.code_since)}" if over is None else f" {number.span(found.code_since, over)}"
     return [
         " Also: ",
         *share(found.after.rows, found.code),
         " of runs fail with ",
-        page.mono(str(found.code)),
+        page.mono(found.code),
         f"{when}.",
     ]
 
 
-def since(found: Incident) -> str:
+def since(found: FailuresFinding) -> str:
     """The answer to "since when?"."""
-    if not is_of_window(found):
+    if not found.is_of_window:
         versions = f"{found.border.label} came at that time" if found.border else "no version changed then"
         if found.only_of is not None:
             versions = _only_of(found.only_of)
@@ -94,19 +94,9 @@ def since(found: Incident) -> str:
     return f"Failures with {found.code} are more than {found.before.label}; at which moment that began cannot be told."
 
 
-def is_of_window(found: Incident) -> bool:
-    """Whether the window as a whole is what is told of, and no moment in it."""
-    return found.since is None
-
-
-def is_steady(found: Incident) -> bool:
-    """Whether it fails as it always has, as far as the log goes: nobody knows since when."""
-    return found.kind == "failures" and found.since is None and found.before is None
-
-
-def episode(found: Incident) -> str:
+def episode(found: FailuresFinding) -> str:
     """When the failures of an incident happened, in words."""
-    if is_of_window(found) or found.code_since is None:
+    if found.is_of_window or found.code_since is None:
         return "steadily, as far as the log tells" if found.before is None else "in this window as a whole"
     begun = number.when(found.code_since, long=True)
     if found.code_until is None:
@@ -116,13 +106,13 @@ def episode(found: Incident) -> str:
     return f"between {begun} and {end}"
 
 
-def cause(found: Incident) -> str:
+def cause(found: FailuresFinding) -> str:
     """What is known of a code's usual cause, and no more than that."""
-    code = found.code or ""
+    code = found.code
     version = f"It begins with {found.border.label}." if found.border else "No version changed at that time."
     if found.only_of is not None:
         version = f"No version changed at that time, but {_only_of(found.only_of)}: its program or what clients send may be why."
-    if is_of_window(found):
+    if found.is_of_window:
         labels = {str(name) for side in (found.before, found.after) if side for name in side.rows["label"].unique()}
         version = "No version changed in this time." if len(labels) == 1 else ""
     if code == LIMIT and found.too_deep is not None:
@@ -136,7 +126,7 @@ def cause(found: Incident) -> str:
         return f"This is an unknown code, which a newer engine may have brought. {version}".rstrip()
     if error_codes.is_canary(code):
         return "A validated program cannot do this: validation was bypassed, and someone may be probing the sandbox."
-    if code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not (is_of_window(found) or found.border or found.only_of):
+    if code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not (found.is_of_window or found.border or found.only_of):
         return "No version changed at that time, so a client may send something else since."
     return version
 
@@ -169,13 +159,13 @@ def timeouts_from(cause: TimeoutCause | None) -> str:
     )
 
 
-def todo(found: Incident) -> list[page.Todo]:
+def todo(found: FailuresFinding) -> list[page.Todo]:
     """What to do next: where the failures begin with a version, at that version; otherwise outside the rules."""
     compare = "A failed run keeps no trace, so compare game and task of the failing runs."
     said = f"{cause(found)} {compare}".lstrip()
     if found.code == TIMEOUT and not (found.border is not None and _kind(found) != STALL):
         return [_of_timeouts(found, said)]
-    if is_of_window(found):
+    if found.is_of_window:
         first = page.Todo(f"Find which inputs end in {found.code}.", said)
     elif found.border is not None:
         first = page.Todo(
@@ -189,19 +179,19 @@ def todo(found: Incident) -> list[page.Todo]:
     return [first, page.Todo("Guard the rule in the next version.", "A program that fails pays nothing.")]
 
 
-def _of_timeouts(found: Incident, said: str) -> page.Todo:
+def _of_timeouts(found: FailuresFinding, said: str) -> page.Todo:
     """Where to look, as the cause has it."""
     if _kind(found) == STALL:
         return page.Todo(f"Find what held the event loop {episode(found)}.", said)
     if _kind(found) == RULES:
         return page.Todo("Find what its longest runs walk through, and shorten it.", said)
-    when = "" if is_of_window(found) else f" {episode(found)}"
+    when = "" if found.is_of_window else f" {episode(found)}"
     return page.Todo(
         f"Find whether the event loop stood still{when}.", f"{said} The metrics of the engine's process tell more."
     )
 
 
-def _kind(found: Incident) -> str:
+def _kind(found: FailuresFinding) -> str:
     return found.timeouts.kind if found.timeouts is not None else UNCLEAR
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.estimates import estimators
 from analytics.findings.post_mortem.case_split import Case, Split
-from analytics.findings.post_mortem.incident import NO_CASE, Incident, run_estimate
+from analytics.findings.post_mortem.finding import Incident, VersionFinding
+from analytics.findings.post_mortem.groups import NO_CASE, run_estimate
 from analytics.findings.post_mortem.node_changes import NodeChanges
 from analytics.findings.replay.replayed import Counterfactual, Group, Replayed
-from analytics.findings.replay.trials import VersionTrial
+from analytics.findings.replay.trials import TrialVerdict, VersionTrial
 from analytics.reports import charts, page
 from analytics.reports.common import masked
 from analytics.reports.page import Column, number
@@ -172,12 +173,12 @@ def section(
     if not forward.differing_count:
         runs = f"{forward.decided_count:,} replayed runs"
         same = f"on the same inputs {other} pays what {one} paid, in every one of the {runs}"
-        if trial is not None and trial.verdict == "same":
+        if trial is not None and trial.verdict is TrialVerdict.SAME:
             rest = (
                 f"; at most {percent_up(trial.most_differing)} of its runs can differ" if trial.most_differing else ""
             )
             said_same = f"Nothing: {same}{rest}."
-        elif trial is not None and trial.verdict == "differs":
+        elif trial is not None and trial.verdict is TrialVerdict.DIFFERS:
             said_same = f"Cannot be told in points: {version_story.reason_of(trial)}. Where it can, {same}."
         else:
             why = version_story.reason_of(trial) if trial is not None else "some runs could not be tried"
@@ -185,7 +186,7 @@ def section(
         return page.section("much", question, how, said_same, [*_series(found), *_notes(forward)])
     low, high = forward.difference.low, forward.difference.high
     whole: list[Any] = []
-    if found.steps and found.total is not None:
+    if isinstance(found, VersionFinding) and found.steps and found.total is not None:
         beyond = page.est(found.total, sign=True)
         whole = ["All versions of the series together: ", beyond, f" points beyond {other}. Of that, {one}: "]
     said: list[Any] = [
@@ -221,10 +222,11 @@ def _question(forward: Replayed) -> str:
 def _without(found: Incident, tried: Counterfactual, parts: Split | None, question: str) -> Block:
     why = tried.reason or "no run's input decides what the other program pays"
     said: list[Any] = [f"Cannot be replayed: {why}."]
-    beyond = version_story.overpaid(found, parts)
+    is_version = isinstance(found, VersionFinding)
+    beyond = version_story.overpaid(found, parts) if isinstance(found, VersionFinding) else None
     if beyond is not None:
         said += [" Case by case, beyond the earlier amounts: ", page.est(beyond, sign=True), " points."]
-    elif found.kind == "version":
+    elif is_version:
         said += [" Other shares of runs reach its cases, so amounts by cases do not tell it either."]
     less = beyond is not None and beyond.high < 0
     return page.section(
@@ -237,7 +239,7 @@ def _without(found: Incident, tried: Counterfactual, parts: Split | None, questi
 
 def _series(found: Incident) -> list[Any]:
     """Of a series of versions: each beside the version before them, on its own runs."""
-    if not found.steps or found.before is None:
+    if not isinstance(found, VersionFinding) or not found.steps:
         return []
     rows = []
     for step in found.steps:

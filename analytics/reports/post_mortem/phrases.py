@@ -41,6 +41,10 @@ class Verdict:
         """The sentence with its plain text."""
         return cls(sentence, plain(sentence), status, role)
 
+    def with_words(self, more: str) -> Verdict:
+        """With one more sentence; empty for none."""
+        return Verdict.of([*self.sentence, more], self.status, self.status_role)
+
     def with_input(self, nodes: pd.DataFrame) -> Verdict:
         """Name the field whose values moved most, if one did."""
         moved = nodes[(nodes["type"] == "field") & (nodes["q"] < 0.01)]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.findings.failures.refused import Refused, refused
 from analytics.findings.failures.silences import Silences, silences
+from analytics.findings.post_mortem.finding import DataFinding, NoRuns, VersionFinding
 from analytics.findings.post_mortem.post_mortem import Inquiry
+from analytics.findings.replay.trials import Basis
 from analytics.reports import charts, log_notes, page, silent
 from analytics.reports.common import realm_name, summary_block
 from analytics.reports.page import number
@@ -25,6 +27,8 @@ from analytics.reports.post_mortem.verdict import headline_figures
 from analytics.reports.small_cells import SmallCells
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analytics.operations.sampling_audit import Audit
     from analytics.reports.common import SummaryBlock
     from analytics.reports.page import Block
@@ -67,7 +71,7 @@ class PostMortem:
             asked.window,
             asked.coverage,
             self.shown.hidden_cases,
-            self.shown.nodes.frame if incident.kind == "data" and self.shown.nodes else None,
+            self.shown.nodes.frame if isinstance(incident, DataFinding) and self.shown.nodes else None,
         )
 
     @cached_property
@@ -125,7 +129,7 @@ class PostMortem:
         how = ["When which version was live comes from the log's own rows."]
         if self.inquiry.runs.empty:
             return page.section("since", "Since when?", how, "No run of this strategy is in the log for this time.")
-        if self.shown.incident.kind == "nothing":
+        if isinstance(self.shown.incident, NoRuns):
             return page.section(
                 "since", "Since when?", how, verdict.since_sentence(self.shown.incident, self.inquiry.spans)
             )
@@ -135,11 +139,7 @@ class PostMortem:
         )
         # Of failures each is one run.
         frames = (versions, points, runs, None if self.shown.small else failures, durations)
-        trial = self.shown.incident.trial
-        forward = (
-            trial.forward if trial is not None and trial.basis == "its runs" and not self.shown.incident.steps else None
-        )
-        grown = forward.running if forward is not None else None
+        grown = self._grown()
         drawn = charts.responsive(
             lambda width: charts.timeline(*frames, overpaid=grown, width=width),
             "since",
@@ -156,6 +156,13 @@ class PostMortem:
             verdict.since_sentence(self.shown.incident, self.inquiry.spans),
             [page.Markup(drawn)],
         )
+
+    def _grown(self) -> pd.DataFrame | None:
+        """What was overpaid, as it grew; of one version whose own runs tell it."""
+        found = self.shown.incident
+        is_series = isinstance(found, VersionFinding) and bool(found.steps)
+        trial = found.trial if found.trial is not None and found.trial.basis is Basis.OWN_RUNS else None
+        return trial.forward.running if trial is not None and trial.forward is not None and not is_series else None
 
     def changed(self) -> Block:
         """Program diff and the table of measures."""
@@ -189,7 +196,8 @@ class PostMortem:
 
     def _later_diffs(self) -> list[Block]:
         """Of a series of versions, what each later one changed in the one before it."""
-        asked, steps = self.inquiry, self.shown.incident.steps
+        asked, found = self.inquiry, self.shown.incident
+        steps = found.steps if isinstance(found, VersionFinding) else ()
         told: list[Block] = []
         for step in steps[1:]:
             if step.before_it is None:
@@ -232,7 +240,7 @@ class PostMortem:
         """Users seen most."""
         after = self.shown.incident.after
         rows = after.rows if after is not None else self.inquiry.window
-        is_version = self.shown.incident.kind == "version"
+        is_version = isinstance(self.shown.incident, VersionFinding)
         return overpaid.affected_users(
             rows,
             self.shown.cases if is_version else [],

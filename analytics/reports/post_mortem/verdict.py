@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Difference
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.case_split import Case, Split
 from analytics.findings.post_mortem.family import Family
-from analytics.findings.post_mortem.incident import Incident, paid, run_estimate
+from analytics.findings.post_mortem.finding import (
+    BaselineFinding,
+    Cause,
+    ComparisonFinding,
+    DataFinding,
+    DurationFinding,
+    FailuresFinding,
+    Incident,
+    NoFinding,
+    NoRuns,
+    OneGroup,
+    VersionFinding,
+)
+from analytics.findings.post_mortem.groups import paid, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
+from analytics.findings.replay.trials import TrialVerdict
 from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.post_mortem import failing, version_story
@@ -26,9 +40,9 @@ if TYPE_CHECKING:
     from analytics.reports.page import Block
 
 
-def data_sentence(found: Incident, change: Difference, name: Any) -> Verdict:
+def data_sentence(found: DataFinding, name: Any) -> Verdict:
     """Points per run moved, and no version did it."""
-    assert found.since is not None  # noqa: S101  # decided by the caller, for the type checker
+    change = found.points
     when = (
         f" between {number.when(found.since, long=True)} and {number.when(found.until, long=True)}"
         if found.until
@@ -50,7 +64,7 @@ def data_sentence(found: Incident, change: Difference, name: Any) -> Verdict:
             + (": a drift, not a moment. " if found.slope.is_sure else "; or in one step: the log does not tell. ")
             + "No version explains it. ",
         ]
-        return _told(found, [*sentence, innocent + " " * bool(innocent), _where(found)])
+        return _verdict(found, [*sentence, innocent + " " * bool(innocent), _where(found)])
     # Where a version pays otherwise, too, what was paid in all did not move by that.
     lead: list[Any] = (
         ["By one and the same program, the runs of ", name, " were worth " if found.until else " are worth "]
@@ -64,25 +78,25 @@ def data_sentence(found: Incident, change: Difference, name: Any) -> Verdict:
         interval(change),
         f"{when}{_beside_versions(found)} {innocent + ' ' if innocent else ''}{began(found)} ",
     ]
-    return _told(found, [*sentence, _where(found)])
+    return _verdict(found, [*sentence, _where(found)])
 
 
-def _hides_a_version(found: Incident) -> bool:
+def _hides_a_version(found: DataFinding) -> bool:
     """What moved are the points that one program pays, and another version pays other points."""
-    others = (other.trial for other in found.also if other.kind == "version")
-    return found.is_one_program and any(trial is not None and trial.verdict == "differs" for trial in others)
+    others = (other.trial for other in found.also if isinstance(other, VersionFinding))
+    return found.is_one_program and any(trial is not None and trial.verdict is TrialVerdict.DIFFERS for trial in others)
 
 
-def _beside_versions(found: Incident) -> str:
+def _beside_versions(found: DataFinding) -> str:
     """Why no version explains it."""
     if found.is_one_program:
         return ". All runs are counted as one and the same program pays them, so no version explains it."
     return "." if found.innocent else f", {versions_then(found)}."
 
 
-def _where(found: Incident) -> str:
+def _where(found: DataFinding) -> str:
     """Where to look for what no version explains."""
-    if found.cause == "built-in":
+    if found.cause is Cause.BUILT_IN:
         return (
             "What the wrapped built-in answers moved, and no other field that the program reads: the built-in was changed, "
             "or what it alone reads."
@@ -94,7 +108,7 @@ def _where(found: Incident) -> str:
     return "Look at who plays and at the data clients send."
 
 
-def slower_sentence(found: Incident, name: Any) -> Verdict:
+def slower_sentence(found: DurationFinding, name: Any) -> Verdict:
     """Ok runs take longer."""
     what, change = _slow_part(found)
     before, after = change.change.value / change.relative, change.change.value / change.relative + change.change.value
@@ -109,71 +123,76 @@ def slower_sentence(found: Incident, name: Any) -> Verdict:
         f", since {number.when(found.since, long=True)}, {versions_then(found)}. "
         "The time limit wraps only the walk, so look at the fields it reads, not at the rules alone.",
     ]
-    return _told(found, sentence)
+    return _verdict(found, sentence)
 
 
 def also_sentence(found: Incident) -> list[Any]:
     """The further findings, one short sentence each."""
-    said: list[Any] = []
-    for other in found.also:
-        if other.kind == "failures" and other.after is not None:
-            said += failing.also(other)
-            continue
-        since = (
-            f" since {number.when(other.since)}" if other.until is None else f" {number.span(other.since, other.until)}"
-        )
-        if other.kind == "duration":
-            _, change = _slow_part(other)
-            what = "median" if change is other.median else "95th percentile"
+    return [part for other in found.also for part in _also(other)]
+
+
+def _also(found: Incident) -> list[Any]:
+    """A further finding, in a short sentence; empty for what is none."""
+    match found:
+        case FailuresFinding():
+            return failing.also(found)
+        case VersionFinding():
+            return version_story.also(found)
+        case DurationFinding():
+            _, change = _slow_part(found)
+            what = "median" if change is found.median else "95th percentile"
             grew = number.percent(change.relative, change.relative_low, change.relative_high)
-            said += [f" Also: the {what} duration of ok runs went up by {grew}{since}."]
-        elif other.kind == "version" and other.after is not None:
-            said += version_story.also(other)
-        elif other.kind == "data" and other.slope is not None:
-            share, days = other.slope.per_day, other.slope.days
+            return [f" Also: the {what} duration of ok runs went up by {grew}{_since(found)}."]
+        case DataFinding() if found.slope is not None:
+            share = found.slope.per_day
             much = number.percent(share.value, share.low, share.high, sign=True)
-            said += [f" Also: points per run drift by {much} a day over {days:.0f} days; no version explains it."]
-        elif other.kind == "data" and other.points is not None:
-            beside = "no version explains it" if other.innocent or other.is_one_program else versions_then(other)
-            program = " under one and the same program" if other.is_one_program else ""
-            moved = f" Also: {percent(other.points)} points per run "
-            said += [moved, interval(other.points), f"{program}{since}, {beside}."]
-    return said
+            drift = f"points per run drift by {much} a day over {found.slope.days:.0f} days"
+            return [f" Also: {drift}; no version explains it."]
+        case DataFinding():
+            beside = "no version explains it" if found.innocent or found.is_one_program else versions_then(found)
+            program = " under one and the same program" if found.is_one_program else ""
+            moved = f" Also: {percent(found.points)} points per run "
+            return [moved, interval(found.points), f"{program}{_since(found)}, {beside}."]
+        case BaselineFinding() | ComparisonFinding() | NoFinding() | OneGroup() | NoRuns():
+            return []
+        case _:
+            assert_never(found)
 
 
-def began(found: Incident) -> str:
+def _since(found: DataFinding | DurationFinding) -> str:
+    return f" since {number.when(found.since)}" if found.until is None else f" {number.span(found.since, found.until)}"
+
+
+def began(found: DataFinding | DurationFinding) -> str:
     """The plausible range of the beginning."""
     if found.since_low is None or found.since_high is None:
         return ""
     return f"It began between {number.when(found.since_low)} and {number.when(found.since_high)}."
 
 
-def _slow_part(found: Incident) -> tuple[str, Difference]:
+def _slow_part(found: DurationFinding) -> tuple[str, Difference]:
     """The median where it grew, else the tail."""
-    assert found.median is not None and found.tail is not None  # noqa: S101  # of this kind, both are there
     is_known = found.median.is_significant and math.isfinite(found.median.relative)
     if is_known and not (found.tail.is_significant and found.tail.relative > 4 * found.median.relative):
         return "half of the ok runs take at least", found.median
     return "the slowest twentieth of ok runs takes at least", found.tail
 
 
-def versions_then(found: Incident) -> str:
+def versions_then(found: DataFinding | DurationFinding) -> str:
     """Which version came at that time, if one did."""
-    if found.reason:
-        return found.reason
     return f"with the first run of {found.border.label}" if found.border else "though no version changed then"
 
 
-def versions_within(found: Incident) -> str:
+def versions_within(found: BaselineFinding) -> str:
     """Where to look, when a window is compared with a baseline: at its versions first, where there were several."""
-    sides = [side for side in (found.before, found.after) if side is not None]
+    sides = (found.before, found.after)
     names = list(dict.fromkeys(str(name) for side in sides for name in side.rows["label"].unique()))
     if len(names) < 2:
         return "Look at who plays and at the data clients send."
     return f"Several versions ran ({', '.join(names[:5])}), so look at them first: --baseline takes one, too."
 
 
-def _told(found: Incident, sentence: list[Any]) -> Verdict:
+def _verdict(found: DataFinding | DurationFinding, sentence: list[Any]) -> Verdict:
     if found.until is not None:
         return Verdict.of(sentence, [f"Over since {number.when(found.until)}."], "fixed")
     return Verdict.of(sentence, ["Still going on at the end of the window."])
@@ -210,31 +229,54 @@ def decide(
         nodes: Nodes that differ, for where no version explains what moved.
     """
     name = page.author(family.name)
-    if found.kind == "nothing":
-        if held.lost:
-            days = f"{len(held.lost)} day{'s' * (len(held.lost) != 1)}"
-            return Verdict.of(["Cannot tell: the lake has lost files of ", days, " of this window."], None)
-        if held.missing:
-            days = f"{len(held.missing)} day{'s' * (len(held.missing) != 1)}"
-            which = f" of this window{held.of_them_expired}."
-            return Verdict.of(["Cannot tell: the log was not extracted for ", days, which], None)
-        rate = held.smallest_rate
-        bound = estimators.upper_bound_of_none(rate)
-        most = (
-            f"At most {bound:.0f} ok runs happened, at a rate of {number.percent(rate)}."
-            if bound < float("inf")
-            else "How many ok runs happened is not known: at rate 0 none is logged."
-        )
-        return Verdict.of(["No run of ", name, f" was logged in this window. {most}"], None)
-    told = _moved(found, cases, parts, name, hidden)
-    if told is not None and found.kind == "data" and nodes is not None:
-        told = told.with_input(nodes)
-    if told is not None:
-        return Verdict.of([*told.sentence, *also_sentence(found)], told.status, told.status_role)
-    return Verdict.of([*_quiet(found, window, name), *_tried(found, hidden)], None)
+    match found:
+        case NoRuns():
+            return _no_runs(held, name)
+        case NoFinding() | OneGroup() | ComparisonFinding():
+            return Verdict.of([*_quiet(found, window, name), *_trials(found, hidden)], None)
+        case VersionFinding():
+            verdict = version_story.sentence(found, cases, parts, name, hidden)
+        case FailuresFinding():
+            verdict = failing.sentence(found, name).with_words(version_story.beside_failures(found.trial))
+        case DataFinding():
+            verdict = data_sentence(found, name)
+            verdict = verdict.with_input(nodes) if nodes is not None else verdict
+        case DurationFinding():
+            verdict = slower_sentence(found, name)
+        case BaselineFinding():
+            verdict = _beside_baseline(found, name)
+        case _:
+            assert_never(found)
+    return Verdict.of([*verdict.sentence, *also_sentence(found)], verdict.status, verdict.status_role)
 
 
-def _quiet(found: Incident, window: pd.DataFrame, name: Any) -> list[Any]:
+def _no_runs(held: Coverage, name: Any) -> Verdict:
+    """No run is in the window: of what is not there nothing is said that the lake does not hold."""
+    if held.lost:
+        days = f"{len(held.lost)} day{'s' * (len(held.lost) != 1)}"
+        return Verdict.of(["Cannot tell: the lake has lost files of ", days, " of this window."], None)
+    if held.missing:
+        days = f"{len(held.missing)} day{'s' * (len(held.missing) != 1)}"
+        which = f" of this window{held.of_them_expired}."
+        return Verdict.of(["Cannot tell: the log was not extracted for ", days, which], None)
+    rate = held.smallest_rate
+    bound = estimators.upper_bound_of_none(rate)
+    most = (
+        f"At most {bound:.0f} ok runs happened, at a rate of {number.percent(rate)}."
+        if bound < float("inf")
+        else "How many ok runs happened is not known: at rate 0 none is logged."
+    )
+    return Verdict.of(["No run of ", name, f" was logged in this window. {most}"], None)
+
+
+def _beside_baseline(found: BaselineFinding, name: Any) -> Verdict:
+    """Points differ from those of a baseline that was asked for."""
+    more = page.finding(f"{percent(found.points)} points per run")
+    than = f" than in the baseline {found.baseline}, "
+    return Verdict.of([name, " pays ", more, than, interval(found.points), f". {versions_within(found)}"], None)
+
+
+def _quiet(found: NoFinding | OneGroup | ComparisonFinding, window: pd.DataFrame, name: Any) -> list[Any]:
     """Nothing stands out: what it pays now, and how that compares."""
     failed = window[(window["status"] != "ok").to_numpy(bool)]
     if len(failed) and len(failed) == len(window):
@@ -243,10 +285,11 @@ def _quiet(found: Incident, window: pd.DataFrame, name: Any) -> list[Any]:
     here = mean_points(rows)
     now = page.strong(number.number(here.value, here.low, here.high))
     who = f" ({label})" if label else ""
-    if found.kind == "quiet" and found.points and math.isfinite(found.points.change.low):
-        if found.reason:
+    reason = "" if isinstance(found, ComparisonFinding) else found.reason
+    if isinstance(found, NoFinding) and math.isfinite(found.points.change.low):
+        if reason:
             return [
-                name, " pays ", now, f" points per run now{who}, a change of ", interval(found.points), f". {found.reason}",
+                name, " pays ", now, f" points per run now{who}, a change of ", interval(found.points), f". {reason}",
             ]  # fmt: skip
         return [
             f"Points per run are as {'in ' + found.baseline if found.baseline else 'before'}, as far as the log tells: ",
@@ -259,8 +302,8 @@ def _quiet(found: Incident, window: pd.DataFrame, name: Any) -> list[Any]:
         ]
     few = "Too few runs are logged to compare." if found.before else "There is nothing to compare it with."
     if not math.isfinite(here.value):
-        return ["What ", name, f" paid per run{who} cannot be told. {found.reason or few}"]
-    return [name, " paid ", now, f" points per run{who}. {found.reason or few}"]
+        return ["What ", name, f" paid per run{who} cannot be told. {reason or few}"]
+    return [name, " paid ", now, f" points per run{who}. {reason or few}"]
 
 
 def _none_paid(failed: pd.DataFrame, name: Any) -> list[Any]:
@@ -292,138 +335,98 @@ def _live(window: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return last, window[(labels == last).to_numpy(bool)]
 
 
-def _tried(found: Incident, hidden: Collection[str]) -> list[Any]:
+def _trials(found: NoFinding | OneGroup | ComparisonFinding, hidden: Collection[str]) -> list[Any]:
     """Of what is quiet: which versions came and are shown to pay the same, and of which that cannot be told."""
-    if found.kind not in ("quiet", "single"):
+    if isinstance(found, ComparisonFinding):
         return []
-    said = [version_story.paid_the_same(found.innocent), version_story.undecided(found.open_trials, hidden)]
-    return [f" {sentence}" for sentence in said if sentence]
-
-
-def _moved(
-    found: Incident, cases: Sequence[Case], parts: Split | None, name: Any, hidden: Collection[str]
-) -> Verdict | None:
-    """The sentence of a finding; ``None`` for none."""
-    if found.kind == "version" and found.points and found.after and found.before and parts:
-        return version_story.sentence(found, cases, parts, name, hidden)
-    if found.kind == "failures" and found.after:
-        sentence, status, role = failing.told(found, name)
-        return Verdict.of([*sentence, version_story.beside_failures(found.trial)], status, role)
-    if found.kind == "data" and found.points:
-        return data_sentence(found, found.points, name)
-    if found.kind == "duration":
-        return slower_sentence(found, name)
-    if found.kind == "window" and found.points:
-        return Verdict.of(
-            [
-                name,
-                " pays ",
-                page.finding(f"{percent(found.points)} points per run"),
-                f" than in the baseline {found.baseline}, ",
-                interval(found.points),
-                f". {versions_within(found)}",
-            ],
-            None,
-        )
-    return None
+    sentences = [version_story.paid_the_same(found.innocent), version_story.undecided(found.open_trials, hidden)]
+    return [f" {sentence}" for sentence in sentences if sentence]
 
 
 def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
     """The answer to "since when?"."""
-    if found.kind == "nothing":
-        return "No run is logged in the window; what is shown went before it."
-    if found.kind == "version" and found.steps:
-        came = ", ".join(f"{step.span.label} on {number.when(step.span.first)}" for step in found.steps)
-        back = (
-            f", until {found.rollback.label} was back on {number.when(found.rollback.first)}" if found.rollback else ""
-        )
-        return f"Points per run move with the first runs of the series: {came}{back}."
-    if found.kind == "version" and found.after:
-        ended = ", and it is still live"
-        if found.again:
-            came = " and ".join(number.when(step.span.first) for step in found.again)
-            ended = f", and again {came}" + (f", until {found.rollback.label} was back" if found.rollback else "")
-        elif found.rollback:
-            ended = f", until {found.rollback.label} was back on {number.when(found.rollback.first)}"
-        elif found.successor:
-            ended = f", until {found.successor.label} came on {number.when(found.successor.first)}"
+    match found:
+        case NoRuns():
+            return "No run is logged in the window; what is shown went before it."
+        case VersionFinding():
+            return version_story.since(found)
+        case FailuresFinding():
+            return failing.since(found)
+        case DataFinding():
+            return _data_since(found)
+        case DurationFinding():
+            version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
+            return f"Ok runs become slower: {version}. {began(found)}"
+        case BaselineFinding():
+            return f"Not looked for: the window as a whole is compared with {found.baseline}."
+        case NoFinding() | OneGroup() | ComparisonFinding():
+            reason = "" if isinstance(found, ComparisonFinding) else found.reason
+            if len(spans) > 1:
+                return reason or (
+                    f"{len(spans)} activations in this time; points per run do not move with any beyond chance."
+                )
+            return reason or "One version all the time; points per run do not move beyond chance."
+        case _:
+            assert_never(found)
+
+
+def _data_since(found: DataFinding) -> str:
+    if found.slope is not None:
+        how = "day after day" if found.slope.is_sure else "day after day or in one step, which the log does not tell"
+        return f"Points per run move {how}; no version explains it."
+    if found.is_one_program:
         return (
-            f"Points per run move with the first run of {found.after.label}, {number.when(found.after.since)}{ended}."
+            "Points per run move though all runs are counted as one program pays them: no version explains it. "
+            f"{began(found)}"
         )
-    if found.kind == "failures":
-        return failing.since(found)
-    if found.kind in ("data", "duration") and found.since:
-        what = "Points per run move" if found.kind == "data" else "Ok runs become slower"
-        version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
-        if found.slope is not None and found.kind == "data":
-            how = (
-                "day after day" if found.slope.is_sure else "day after day or in one step, which the log does not tell"
-            )
-            return f"{what} {how}; no version explains it."
-        if found.is_one_program:
-            return (
-                f"{what} though all runs are counted as one program pays them: no version explains it. {began(found)}"
-            )
-        return f"{what}: {version}. {began(found)}"
-    if found.kind == "window":
-        return f"Not looked for: the window as a whole is compared with {found.baseline}."
-    if len(spans) > 1:
-        return (
-            found.reason or f"{len(spans)} activations in this time; points per run do not move with any beyond chance."
-        )
-    return found.reason or "One version all the time; points per run do not move beyond chance."
+    version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
+    return f"Points per run move: {version}. {began(found)}"
 
 
 def why_sentence(parts: Split, found: Incident) -> str:
     """The answer to "why?": the program's part on the same runs, and what came with the inputs; by cases where none was tried."""
     change = found.points.change if found.points else None
-    if found.is_one_program and change is not None:
-        whole = number.number(change.value, change.low, change.high, sign=True)
+    if isinstance(found, DataFinding) and found.is_one_program:
         return (
-            f"Counted as one program pays all runs, points per run moved by {whole}: that came with who plays and what clients "
-            "send. What the versions pay otherwise is not in it, and stands below, case by case."
+            f"Counted as one program pays all runs, points per run moved by {_signed(found.points.change)}: that came with who "
+            "plays and what clients send. What the versions pay otherwise is not in it, and stands below, case by case."
         )
     rest = version_story.inputs_part(found)
-    per_run = found.trial.per_run if found.trial is not None and found.trial.verdict == "differs" else None
+    per_run = found.trial.per_run if found.trial is not None and found.trial.verdict is TrialVerdict.DIFFERS else None
     if per_run is not None and rest is not None and change is not None:
-        program = number.number(per_run.value, per_run.low, per_run.high, sign=True)
-        whole = number.number(change.value, change.low, change.high, sign=True)
-        inputs = number.number(rest.value, rest.low, rest.high, sign=True)
         beyond = "which may be chance" if rest.low <= 0 <= rest.high else "beyond chance"
         return (
-            f"The program changes points per run by {program}, on the same runs. In all they moved by {whole}; the rest, "
-            f"{inputs}, came with who plays and what clients send, {beyond}."
+            f"The program changes points per run by {_signed(per_run)}, on the same runs. In all they moved by "
+            f"{_signed(change)}; the rest, {_signed(rest)}, came with who plays and what clients send, {beyond}."
         )
     if found.points is None or not found.points.is_significant:
         return "The change of points per run may be chance, so there is nothing to explain."
-    effect = number.number(parts.effect.value, parts.effect.low, parts.effect.high, sign=True)
-    whole = number.number(found.points.change.value, found.points.change.low, found.points.change.high, sign=True)
     mix = "may be chance" if parts.mix.low <= 0 <= parts.mix.high else "is a real change in which cases are reached"
     route = (
-        "" if found.kind != "version" or parts.mix.low <= 0 <= parts.mix.high
+        "" if not isinstance(found, VersionFinding) or parts.mix.low <= 0 <= parts.mix.high
         else " Whether the program sends runs there or other people play is not told by cases alone."
     )  # fmt: skip
     return (
-        f"Other amounts in the same cases change points per run by {effect}, of {whole} in all. The rest {mix}.{route}"
+        f"Other amounts in the same cases change points per run by {_signed(parts.effect)}, of "
+        f"{_signed(found.points.change)} in all. The rest {mix}.{route}"
     )
+
+
+def _signed(estimate: Estimate) -> str:
+    return number.number(estimate.value, estimate.low, estimate.high, sign=True)
 
 
 def headline_figures(found: Incident, window: pd.DataFrame, parts: Split | None, small: SmallCells) -> Block:
     """Points beyond, runs, users, failures."""
-    after = found.after
-    rows = after.rows if after else window
-    sides = [step.trial.after.rows for step in (*found.steps, *found.again)]
-    if sides:
-        import pandas as pd
-
-        rows = pd.concat(sides if found.steps else [rows, *sides])
+    rows = found.after.rows if found.after else window
+    where = "in the window"
+    if isinstance(found, VersionFinding):
+        rows = _runs_of_series(found)
+        where = f"under {found.after.label}" + (f" to {found.steps[-1].span.label}" if found.steps else "")
+    elif isinstance(found, FailuresFinding | DataFinding | DurationFinding) and found.since is not None:
+        where = "in that time" if found.is_over else "since then"
     users = int(rows["external_user_id"].nunique())
     failed = int((rows["status"] != "ok").sum())
-    where = "in the window"
-    if after and found.kind == "version":
-        where = f"under {after.label}" + (f" to {found.steps[-1].span.label}" if found.steps else "")
-    elif found.kind in ("failures", "data", "duration") and found.since is not None:
-        where = "in that time" if found.is_over else "since then"
     return page.strip(
         [
             _points(found, rows, parts),
@@ -439,13 +442,23 @@ def headline_figures(found: Incident, window: pd.DataFrame, parts: Split | None,
     )
 
 
+def _runs_of_series(found: VersionFinding) -> pd.DataFrame:
+    """Its logged runs; of a series those of each version, of a version that came again those of each time."""
+    rows = [step.trial.after.rows for step in (*found.steps, *found.again)]
+    if not rows:
+        return found.after.rows
+    import pandas as pd
+
+    return pd.concat(rows if found.steps else [found.after.rows, *rows])
+
+
 def _points(found: Incident, rows: pd.DataFrame, parts: Split | None) -> page.Cell:
-    beyond = version_story.overpaid(found, parts)
+    beyond = version_story.overpaid(found, parts) if isinstance(found, VersionFinding) else None
     if beyond is None or found.before is None:
         return page.Cell("Points per run", mean_points(rows), "ok runs, estimated")
     how = (
         f"beyond what {found.before.label} pays on the same inputs"
-        if version_story.is_tried(found)
+        if isinstance(found, VersionFinding) and version_story.is_tried(found)
         else "beyond the earlier amounts, case by case"
     )
     if beyond.high < 0:

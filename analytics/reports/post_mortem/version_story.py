@@ -9,11 +9,11 @@ from typing import Any
 
 from analytics.estimates import estimators
 from analytics.estimates.estimators import Estimate
-from analytics.findings.post_mortem.case_split import Case, Split
-from analytics.findings.post_mortem.finding import Incident, Step
-from analytics.findings.post_mortem.incident import NO_CASE
-from analytics.findings.replay.paired import Moved
-from analytics.findings.replay.trials import VersionTrial
+from analytics.findings.post_mortem.case_split import Case, Split, split
+from analytics.findings.post_mortem.finding import Cause, Incident, Step, VersionFinding
+from analytics.findings.post_mortem.groups import NO_CASE
+from analytics.findings.replay.paired import Move, Moved
+from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
 from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.post_mortem.phrases import Verdict, interval, percent, percent_up, share, share_bounds
@@ -22,18 +22,20 @@ _ALL, _MOST = 0.8, 0.5
 """Share of the difference that a cause must explain to follow "because", or "mostly because"."""
 
 
-def sentence(found: Incident, cases: Sequence[Case], parts: Split, name: Any, hidden: Collection[str] = ()) -> Verdict:
+def sentence(
+    found: VersionFinding, cases: Sequence[Case], parts: Split | None, name: Any, hidden: Collection[str] = ()
+) -> Verdict:
     """The verdict on a version that pays otherwise, or may.
 
     Args:
-        found: Of the kind ``version``, with both sides.
+        found: The version.
         cases: What each case paid on both, for where no program could be tried.
-        parts: The change split by cases.
+        parts: The change split by cases; split here where it is not at hand.
         name: The strategy's, for the page.
         hidden: Cases that are not to be named.
     """
-    trial = found.trial
-    if trial is None or trial.verdict == "cannot tell":
+    trial, parts = found.trial, parts or split(found.before, found.after)
+    if trial is None or trial.verdict is TrialVerdict.CANNOT_TELL:
         told = _compared(_without(found, hidden), cases, parts, name, hidden)
     elif trial.difference is None:
         told = _open(found, trial, name, hidden)
@@ -43,21 +45,20 @@ def sentence(found: Incident, cases: Sequence[Case], parts: Split, name: Any, hi
     return Verdict.of([*told, *_amount(found, parts), *in_all], _status(found), "fixed" if found.is_over else "finding")
 
 
-def also(found: Incident) -> list[Any]:
+def also(found: VersionFinding) -> list[Any]:
     """One short sentence of a further finding."""
-    assert found.after is not None  # noqa: S101  # a version has runs
     who = _versions(found).lower() if found.steps else f"version {found.after.strategy_version}"
     when = _when(found)
     more = found.relative
     if (
         found.trial is not None
-        and found.trial.verdict == "differs"
+        and found.trial.verdict is TrialVerdict.DIFFERS
         and _may_be_nothing(found.total)
         and not found.steps
     ):
         much = f"{_differing(found.trial)} otherwise than {found.trial.before.label}"
         return [f" Also: {who} paid {much}, {when}; in all that may be nothing."]
-    if found.trial is not None and found.trial.verdict == "differs" and more is not None:
+    if found.trial is not None and found.trial.verdict is TrialVerdict.DIFFERS and more is not None:
         return [
             f" Also: {who} paid ",
             page.finding(share(more)),
@@ -65,9 +66,8 @@ def also(found: Incident) -> list[Any]:
             share_bounds(more),
             f", {when}.",
         ]
-    if found.trial is not None and found.trial.verdict == "differs":
+    if found.trial is not None and found.trial.verdict is TrialVerdict.DIFFERS:
         return [f" Also: {who} pays otherwise, {when}; by how much in all cannot be told."]
-    assert found.points is not None  # noqa: S101  # a version that was compared has both
     return [f" Also: {percent(found.points)} points per run ", interval(found.points), f" with {who}, {when}."]
 
 
@@ -113,7 +113,7 @@ def _beside(trial: VersionTrial) -> str:
 def beside_failures(trial: VersionTrial | None) -> str:
     """What a version whose runs began to fail pays for those that do not; empty where that was not tried or differs."""
     forward = trial.forward if trial is not None else None
-    if trial is None or forward is None or trial.verdict == "differs" or not forward.decided_count:
+    if trial is None or forward is None or trial.verdict is TrialVerdict.DIFFERS or not forward.decided_count:
         return ""
     return (
         f" The runs of {trial.after.label} that do not fail are paid as {trial.before.label} would have paid them, in all "
@@ -166,7 +166,7 @@ def _at_worst(trial: VersionTrial) -> str:
 # ---- the same runs ---------------------------------------------------------------------------------------------------
 
 
-def _tried(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[str]) -> list[Any]:
+def _tried(found: VersionFinding, trial: VersionTrial, name: Any, hidden: Collection[str]) -> list[Any]:
     """Both programs on the same runs: by how much, why, and what else moved."""
     more, total = found.relative, found.total
     before = trial.before.label
@@ -183,7 +183,7 @@ def _tried(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[s
         said += [": ", *_steps(found.steps), "."]
     else:
         said += [*(_because(trial, hidden) if trial.pays_more is not None else []), "."]
-    if trial.basis == "earlier runs":
+    if trial.basis is Basis.EARLIER_RUNS:
         said += [
             f" That is what both programs would pay for {before}'s runs at the same kinds of hours: {reason_of(trial, hidden)}."
         ]
@@ -197,7 +197,7 @@ def _may_be_nothing(total: Estimate | None) -> bool:
 
 def _differing(trial: VersionTrial) -> str:
     """How many runs are paid otherwise, as far as they were tried."""
-    earlier, forward, backward = trial.basis == "earlier runs", trial.forward, trial.tried.backward
+    earlier, forward, backward = trial.basis is Basis.EARLIER_RUNS, trial.forward, trial.tried.backward
     found = backward if earlier else forward
     if found is None:
         return "some runs"
@@ -206,7 +206,7 @@ def _differing(trial: VersionTrial) -> str:
 
 def _pays_nothing(trial: VersionTrial) -> bool:
     """The earlier program pays no run anything, of those that were tried."""
-    if trial.basis == "earlier runs":
+    if trial.basis is Basis.EARLIER_RUNS:
         return trial.tried.backward is not None and trial.tried.backward.paid.value == 0
     return trial.forward is not None and trial.forward.would_pay.value == 0
 
@@ -219,18 +219,18 @@ def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
     first = trial.moved[0]
     scale = sum(group.difference.value for group in trial.moved)
     part = first.difference.value / scale if scale else 0.0
-    routed = sum(group.difference.value for group in trial.moved if group.way == "route") / scale if scale else 0.0
-    if part < _ALL and first.way == "route" and routed >= _ALL:
+    routed = sum(group.difference.value for group in trial.moved if group.way is Move.ROUTE) / scale if scale else 0.0
+    if part < _ALL and first.way is Move.ROUTE and routed >= _ALL:
         return [", because its program ends runs in other cases, most of all ", *_routed(first, trial, hidden)]
-    amounts = [group for group in trial.moved if group.way == "amount"]
+    amounts = [group for group in trial.moved if group.way is Move.AMOUNT]
     if part < _ALL and len(amounts) > 1 and sum(group.difference.value for group in amounts) / scale >= _ALL:
         return [f", because {len(amounts)} cases pay other amounts, most of all ", *_case(first.now, hidden)]
     if part < _MOST or part > 1 / _MOST:
         return [", in several cases at once"]
     because = ", because " if part >= _ALL else ", mostly because "
-    if first.way == "route":
+    if first.way is Move.ROUTE:
         return [because, *_routed(first, trial, hidden)]
-    if first.way == "fails":
+    if first.way is Move.FAILS:
         return [because, f"{trial.before.label} would have failed on runs that it pays"]
     case = ["case ", *_case(first.now, hidden)]
     if math.isfinite(first.amount_was) and math.isfinite(first.amount_now):
@@ -256,8 +256,12 @@ def _steps(steps: Sequence[Step]) -> list[Any]:
     said: list[Any] = []
     for number_, step in enumerate(steps):
         per_run = step.trial.per_run
-        much = "the same" if per_run is None or step.trial.verdict == "same" else _per_run(per_run)
-        if step.before_it is not None and step.before_it.verdict == "same" and step.trial.verdict != "same":
+        much = "the same" if per_run is None or step.trial.verdict is TrialVerdict.SAME else _per_run(per_run)
+        if (
+            step.before_it is not None
+            and step.before_it.verdict is TrialVerdict.SAME
+            and step.trial.verdict is not TrialVerdict.SAME
+        ):
             much = f"as {step.before_it.before.label} ({much})"
         said += [", " if number_ else "", f"{step.span.label} {much}"]
     return [*said, f" points per run beyond {steps[0].trial.before.label}"]
@@ -267,10 +271,10 @@ def _per_run(estimate: Estimate) -> str:
     return number.number(estimate.value, estimate.low, estimate.high, sign=True)
 
 
-def _in_all(found: Incident, trial: VersionTrial) -> list[Any]:
+def _in_all(found: VersionFinding, trial: VersionTrial) -> list[Any]:
     """The raw change where the program is not all of it, split: what that did, and what came with who plays."""
     per_run, change, rest = trial.per_run, found.points, inputs_part(found)
-    if found.steps or per_run is None or change is None or rest is None:
+    if found.steps or per_run is None or rest is None:
         return []
     # The section on why has it all the same.
     if not (math.isfinite(rest.low) and math.isfinite(rest.high)) or rest.low <= 0 <= rest.high:
@@ -300,7 +304,7 @@ def inputs_part(found: Incident) -> Estimate | None:
 # ---- without a replay ------------------------------------------------------------------------------------------------
 
 
-def _open(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[str]) -> list[Any]:
+def _open(found: VersionFinding, trial: VersionTrial, name: Any, hidden: Collection[str]) -> list[Any]:
     """It surely pays some runs otherwise; by how much in all is not known."""
     forward, backward = trial.forward, trial.tried.backward
     count = forward.differing_count + forward.surely_count if forward is not None else 0
@@ -322,7 +326,7 @@ def _open(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[st
         if math.isfinite(low) and math.isfinite(high):
             ends = (number.number(low, low, high, sign=True), number.number(high, low, high, sign=True))
             said += [f". It lies between {ends[0]} and {ends[1]} points"]
-    if found.points is not None and found.points.is_significant:
+    if found.points.is_significant:
         said += [
             ". With who plays, points per run are ",
             page.finding(percent(found.points)),
@@ -332,9 +336,10 @@ def _open(found: Incident, trial: VersionTrial, name: Any, hidden: Collection[st
     return [*said, "."]
 
 
-def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any, hidden: Collection[str]) -> list[Any]:
+def _compared(
+    found: VersionFinding, cases: Sequence[Case], parts: Split, name: Any, hidden: Collection[str]
+) -> list[Any]:
     """Two groups of runs, no program tried: what moved with the version, and that this alone does not tell why."""
-    assert found.points is not None and found.after is not None  # noqa: S101  # decided by the caller
     said: list[Any] = [
         f"{_versions(found)} of ",
         name,
@@ -343,7 +348,7 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any, h
         " ",
         interval(found.points),
     ]
-    if found.cause == "unknown":
+    if found.cause is Cause.UNKNOWN:
         why = reason_of(found.trial, hidden) if found.trial is not None else "its program was not tried"
         moved = f"; {_listed(found.alike.moved)} moved, too" if found.alike is not None and found.alike.moved else ""
         return [*said, f". Whether its program or its inputs did that cannot be told: {why}{moved}."]
@@ -373,7 +378,7 @@ def _compared(found: Incident, cases: Sequence[Case], parts: Split, name: Any, h
     return [*said, f". Its program was not tried: {reason_of(found.trial, hidden)}."]
 
 
-def _without(found: Incident, hidden: Collection[str]) -> Incident:
+def _without(found: VersionFinding, hidden: Collection[str]) -> VersionFinding:
     """Without the names of cases that are not to be named."""
     gone, new = (tuple(name for name in names if name not in hidden) for names in (found.gone, found.new))
     return replace(found, gone=gone, new=new)
@@ -388,25 +393,42 @@ def _listed(names: Sequence[str]) -> str:
 # ---- when ------------------------------------------------------------------------------------------------------------
 
 
-def _versions(found: Incident) -> str:
+def _versions(found: VersionFinding) -> str:
     """``Version 3``, or ``Versions 2 to 5``."""
-    assert found.after is not None  # noqa: S101  # a version has runs
     if not found.steps:
         return f"Version {found.after.strategy_version}"
     numbers = [step.span.strategy_version for step in found.steps]
     return f"Versions {numbers[0]} {'and' if len(numbers) == 2 else 'to'} {numbers[-1]}"
 
 
-def _when(found: Incident) -> str:
+def since(found: VersionFinding) -> str:
+    """The answer to "since when?"."""
+    if found.steps:
+        came = ", ".join(f"{step.span.label} on {number.when(step.span.first)}" for step in found.steps)
+        back = (
+            f", until {found.rollback.label} was back on {number.when(found.rollback.first)}" if found.rollback else ""
+        )
+        return f"Points per run move with the first runs of the series: {came}{back}."
+    ended = ", and it is still live"
+    if found.again:
+        came = " and ".join(number.when(step.span.first) for step in found.again)
+        ended = f", and again {came}" + (f", until {found.rollback.label} was back" if found.rollback else "")
+    elif found.rollback:
+        ended = f", until {found.rollback.label} was back on {number.when(found.rollback.first)}"
+    elif found.successor:
+        ended = f", until {found.successor.label} came on {number.when(found.successor.first)}"
+    return f"Points per run move with the first run of {found.after.label}, {number.when(found.after.since)}{ended}."
+
+
+def _when(found: VersionFinding) -> str:
     if found.is_over or found.since is None:
         end = found.rollback.first if found.rollback else found.after.until if found.after else found.until
         return f"from {number.when(found.since)} to {number.when(end)}"
     return f"since {number.when(found.since)}"
 
 
-def _amount(found: Incident, parts: Split) -> list[Any]:
+def _amount(found: VersionFinding, parts: Split) -> list[Any]:
     """How many points in all, and between which times."""
-    assert found.after is not None  # noqa: S101  # a version has runs
     total = overpaid(found, parts)
     times = [step.span for step in (*found.steps, *found.again)]
     end = max((span.last for span in times), default=found.after.until)
@@ -417,7 +439,7 @@ def _amount(found: Incident, parts: Split) -> list[Any]:
         return [f" It was seen{between}"]
     beyond = total if total.value > 0 else total.negated()
     # Where the replay does not tell it, it is said where the amount comes from.
-    is_by_case = found.trial is not None and found.trial.verdict == "differs" and not is_tried(found)
+    is_by_case = found.trial is not None and found.trial.verdict is TrialVerdict.DIFFERS and not is_tried(found)
     who = "Compared case by case, it" if is_by_case else "They" if found.steps else "It"
     return [
         f" {who} {'overpaid' if total.value > 0 else 'underpaid'} ",
@@ -428,33 +450,30 @@ def _amount(found: Incident, parts: Split) -> list[Any]:
     ]
 
 
-def is_tried(found: Incident) -> bool:
+def is_tried(found: VersionFinding) -> bool:
     """The amount comes from both programs on the same runs."""
-    return found.kind == "version" and found.trial is not None and found.trial.difference is not None
+    return found.trial is not None and found.trial.difference is not None
 
 
-def overpaid(found: Incident, parts: Split | None) -> Estimate | None:
+def overpaid(found: VersionFinding, parts: Split | None) -> Estimate | None:
     """Points paid beyond the earlier program; negative for too few; None where that cannot be told.
 
     Without a replay the amounts are compared case by case, which says nothing of runs whose case came or went, or that were sent
     to another one.
     """
-    if found.kind != "version":
-        return None
     if is_tried(found):
         return found.total
     is_whole = parts is not None and parts.is_same_cases and parts.mix.low <= 0 <= parts.mix.high
     return parts.overpaid if parts is not None and is_whole else None
 
 
-def _status(found: Incident) -> list[Any]:
-    assert found.after is not None and found.before is not None  # noqa: S101  # decided by the caller
+def _status(found: VersionFinding) -> list[Any]:
     if found.rollback:
         back = f"Over since {number.when(found.rollback.first)}: {found.rollback.label} is live again. "
         return [back, "Still to decide: do the points stay?"]
     if found.steps:
         last = max(found.steps, key=lambda step: step.span.last)
-        if last.trial.verdict != "differs":
+        if last.trial.verdict is not TrialVerdict.DIFFERS:
             return [
                 f"{last.span.label} is live and pays as {found.before.label} does. Still to decide: do the points stay?"
             ]

@@ -65,6 +65,7 @@ def post_mortem(
     """
     from analytics.findings.post_mortem.baseline import parse
     from analytics.findings.post_mortem.family import find_family
+    from analytics.findings.post_mortem.finding import FailuresFinding
     from analytics.findings.post_mortem.incident import LOOK_BACK
     from analytics.findings.post_mortem.post_mortem import Inquiry
     from analytics.findings.replay.run_evidence import evidence, find_run
@@ -96,8 +97,10 @@ def post_mortem(
     if small:
         asked = inquiry.incident
         sides = [side.rows for side in (asked.before, asked.after) if side is not None]
-        met = inquiry.window[inquiry.window["error_code"] == asked.code] if asked.code else inquiry.window
-        small.refuse([inquiry.window, met, *sides])
+        failed = inquiry.window
+        if isinstance(asked, FailuresFinding):
+            failed = failed[failed["error_code"] == asked.code]
+        small.refuse([inquiry.window, failed, *sides])
     return PostMortem(
         inquiry,
         show_users=show_users,
