@@ -175,6 +175,21 @@ def test_only_config_reads_the_environment() -> None:
     assert [name_of(path) for path in MODULES if reads(path)] == ["analytics/config.py"]
 
 
+def asks_for_the_kind_of_storage(path: Path) -> bool:
+    """By a class of its own, or of its paths: ``isinstance(…, ObjectPath)`` and the like."""
+    kinds = {"ObjectPath", "Bucket", "BucketStorage", "LocalStorage"}
+    return any(
+        (isinstance(node, ast.alias) and node.name in kinds)
+        or (isinstance(node, ast.Name) and node.id in kinds)
+        or (isinstance(node, ast.Attribute) and (node.attr in kinds or node.attr == "bucket"))
+        for node in ast.walk(tree(path))
+    )
+
+
+def test_only_the_storage_knows_whether_it_is_a_disk_or_a_bucket() -> None:
+    assert [name_of(path) for path in MODULES if asks_for_the_kind_of_storage(path) and room(path) != "storage"] == []
+
+
 def test_nothing_is_evaluated_from_text() -> None:
     words = ("eval", "exec", "compile", "__import__")
     assert [(name_of(path), word) for path in MODULES for word in words if calls(path, word)] == []

@@ -9,7 +9,6 @@ that its name gives, is not looked at. Large partitions stay out: they are quick
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import threading
 from collections import Counter
@@ -25,7 +24,7 @@ from analytics.extraction.plan import ExtractPlan
 from analytics.lake.lake import Lake
 from analytics.lake.paths import day_directory, is_day_directory, subfolders
 from analytics.model import DayRecord, Partition, PartitionInfo
-from analytics.storage import LakePath, ObjectPath, readable
+from analytics.storage import LakePath, readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -234,23 +233,11 @@ def _rates(info: PartitionInfo) -> object:
 
 def of_day(lake: Lake, table: str, day: date) -> list[DayFile]:
     """The day files of a day, superseded ones among them."""
-    found = []
-    folder = _folder(lake, table, day)
-    if isinstance(folder, ObjectPath):
-        for name, is_folder in folder.children():
-            if not is_folder and (match := _NAME.fullmatch(name)):
-                path = folder / name
-                found.append(DayFile(path, table, day, match[1], int(match[2]), path.stat().st_size))
-        return found
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if (match := _NAME.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
-                    size = entry.stat(follow_symlinks=False).st_size
-                    found.append(DayFile(Path(entry.path), table, day, match[1], int(match[2]), size))
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    return found
+    return [
+        DayFile(path, table, day, match[1], int(match[2]), size)
+        for path, size in lake.storage.files(_folder(lake, table, day))
+        if (match := _NAME.fullmatch(path.name))
+    ]
 
 
 def everywhere(lake: Lake) -> Iterator[DayFile]:

@@ -22,7 +22,7 @@ from analytics.extraction.rewrite_partition import hash_of, put, without_ids
 from analytics.lake import ledger
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
-from analytics.storage import LakePath, ObjectPath, readable, shapes
+from analytics.storage import LakePath, readable, shapes
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Duplicates:
             )
         ]
         most_rows, most_files = MOST_ROWS, MOST_FILES
-        if isinstance(self._lake.root, ObjectPath):
+        if self._lake.storage.is_remote:
             most_rows, most_files = MOST_ROWS_IN_BUCKET, MOST_FILES_IN_BUCKET
         rows = sum(info.row_count for _, infos in rest for info in infos.values())
         files = sum(min(len(infos), day_files.LEAST) for _, infos in rest)
@@ -169,7 +169,7 @@ class Duplicates:
         if not len(wanted):
             return
         batch: list[tuple[_File, Any]] = []
-        with ThreadPoolExecutor(16 if isinstance(self._lake.root, ObjectPath) else 2) as pool:
+        with ThreadPoolExecutor(self._lake.storage.concurrent_reads) as pool:
             files = [*files]
             rows = 0
             for file, table in zip(files, pool.map(_read, files), strict=True):

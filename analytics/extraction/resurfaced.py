@@ -9,9 +9,7 @@ file of the same content is the same: a lake may be copied, and given to another
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -31,7 +29,7 @@ from analytics.lake import definitions, foreign_files, ledger
 from analytics.lake.lake import REALM_TABLES, Lake
 from analytics.lake.paths import day_of
 from analytics.model import Partition, PartitionInfo
-from analytics.storage import LakePath, ObjectPath, readable
+from analytics.storage import LakePath, readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -203,22 +201,7 @@ class _Search:
 
     def _mark(self, name: str) -> str | None:
         """What tells a file from every other that may come to lie there."""
-        if isinstance(self._lake.root, ObjectPath):
-            return _version(self._lake.place(name))
-        try:
-            # A copy can be given an old time of change; when the inode was changed is the system's own.
-            here = os.stat(name)  # noqa: PTH116
-            mark = f"{here.st_size}-{here.st_ino}-{here.st_ctime_ns}"
-            known = self._files.get(self.relative(name), "")
-            if known.startswith(f"{mark}-"):
-                return known
-            # It is another file, or the same one in a lake that was copied or given to another owner.
-            with Path(name).open("rb") as file:
-                return f"{mark}-{hashlib.file_digest(file, 'sha256').hexdigest()[:32]}"
-        except FileNotFoundError:
-            return None
-        except OSError:
-            return mark  # who searches it says why it cannot be read
+        return self._lake.storage.identity(name, self._files.get(self.relative(name), ""))
 
     def remember(
         self, erasures: Sequence[Tombstone], marks: Mapping[str, str], left: Collection[str], *, is_all: bool
@@ -278,14 +261,6 @@ class _Search:
             seen = any(self.erased.standing(realm, form) for form in forms) if self.erased else False
             self._seen[realm, text] = seen
         return seen
-
-
-def _version(path: LakePath) -> str | None:
-    try:
-        about = path.stat()
-    except FileNotFoundError:
-        return None
-    return f"{about.st_size}-{about.st_ino}"
 
 
 def _is_same(known: str | None, mark: str) -> bool:

@@ -13,13 +13,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import PurePath
 
 from analytics.errors import LakeError
 from analytics.lake.lake import REALM_TABLES, Lake
 from analytics.lake.paths import PART, day_directory, is_day_directory, is_realm_directory, realm_directory
 from analytics.model import DayRecord
-from analytics.storage import LakePath, ObjectPath, disk, readable
+from analytics.storage import LakePath, disk, readable
 
 FOLDER = ".set-aside"
 DAY_TABLES = ("executions", "node_days")
@@ -66,6 +66,33 @@ class FolderListing:
     strays: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _TableLayout:
+    """Where the lake's own files of a table lie: ``realm=…/day=…/part.parquet``, or ``realm=…/part.parquet``.
+
+    Attributes:
+        has_days: Realms have folders of days.
+        days: Folders of days that are of interest; all when ``None``.
+    """
+
+    has_days: bool
+    days: frozenset[str] | None
+
+    def has_folder(self, names: tuple[str, ...]) -> bool:
+        """A realm's, or a day's in it."""
+        if len(names) == 1:
+            return is_realm_directory(names[0])
+        return self.has_days and len(names) == 2 and is_day_directory(names[1]) and is_realm_directory(names[0])
+
+    def leaves_out(self, names: tuple[str, ...]) -> bool:
+        """The folder of a day that is of no interest."""
+        return self.days is not None and len(names) == 2 and names[1] not in self.days and self.has_folder(names)
+
+    def has_file(self, names: tuple[str, ...]) -> bool:
+        """A partition's file."""
+        return names[-1] == PART and len(names) == (3 if self.has_days else 2) and self.has_folder(names[:-1])
+
+
 def list_files(
     lake: Lake, days: Iterable[date | None] | None = None, *, tables: Sequence[str] = TABLES
 ) -> FolderListing:
@@ -81,14 +108,13 @@ def list_files(
     """
     found = FolderListing({}, [])
     try:
-        wanted = None if days is None else {day_directory(day) for day in days}
-        root = lake.root
-        walk = _walk_bucket(root, wanted, tables) if isinstance(root, ObjectPath) else _walk(root, wanted, tables)
-        for name, size in walk:
-            if size is not None:
-                found.places[name] = size
-            else:
-                found.strays.append(name)
+        wanted = None if days is None else frozenset(day_directory(day) for day in days)
+        for table in tables:
+            for name, size in lake.storage.parquet_files(table, _TableLayout(table in DAY_TABLES, wanted)):
+                if size is not None:
+                    found.places[name] = size
+                else:
+                    found.strays.append(name)
     except OSError as error:
         raise disk.failure(error, lake.root) from error
     return found
@@ -137,7 +163,8 @@ def quarantine(lake: Lake, records: Mapping[date | None, DayRecord | None], here
         strangers = [found.path for found in find(lake, records, here) if found.is_stranger]
         target = lake.root / FOLDER / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
         for number, path in enumerate(strangers):
-            _move(path, target / str(inside(lake, path).parent), number, lake.root)
+            name = os.fsdecode(os.fsencode(path.name)[:200])  # a longer one would not fit with what is added
+            lake.storage.move_aside(path, target / str(inside(lake, path).parent) / f"{name}.{number}.aside")
     except OSError as error:
         raise disk.failure(error, lake.root) from error
     if not strangers:
@@ -175,67 +202,6 @@ def _sizes(lake: Lake, records: Mapping[date | None, DayRecord | None]) -> dict[
     }
 
 
-def _walk(root: Path, days: set[str] | None, tables: Sequence[str]) -> Iterator[tuple[str, int | None]]:
-    """What a glob would read, and its size where it lies where a partition's file may lie."""
-    for table in tables:
-        for realm in _entries(root / table):
-            if not is_realm_directory(realm.name) or not realm.is_dir(follow_symlinks=False):
-                yield from _strays(realm)
-                continue
-            for entry in _entries(realm.path):
-                if table in REALM_TABLES and _is_part(entry):
-                    yield entry.path, entry.stat(follow_symlinks=False).st_size
-                elif table in DAY_TABLES and is_day_directory(entry.name) and entry.is_dir(follow_symlinks=False):
-                    if days is None or entry.name in days:
-                        for file in _entries(entry.path):
-                            if _is_part(file):
-                                yield file.path, file.stat(follow_symlinks=False).st_size
-                            else:
-                                yield from _strays(file)
-                else:
-                    yield from _strays(entry)
-
-
-def _walk_bucket(root: ObjectPath, days: set[str] | None, tables: Sequence[str]) -> Iterator[tuple[str, int | None]]:
-    """The same of a bucket, which has no folders."""
-    for table in tables:
-        for key, entry in root.bucket.below(table):
-            _, realm, *rest = key.split("/")
-            is_in_day = (
-                table in DAY_TABLES and is_realm_directory(realm) and len(rest) > 1 and is_day_directory(rest[0])
-            )
-            if is_in_day and days is not None and rest[0] not in days:
-                continue
-            if rest[-1:] == [PART] and (
-                (is_in_day and len(rest) == 2)
-                or (table in REALM_TABLES and len(rest) == 1 and is_realm_directory(realm))
-            ):
-                yield str(root / key), entry.size
-            elif key.lower().endswith(".parquet"):
-                yield str(root / key), None
-
-
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _strays(entry: os.DirEntry[str]) -> Iterator[tuple[str, None]]:
-    """An entry whose name ends in .parquet, or whatever lies below a folder and does."""
-    if entry.name.lower().endswith(".parquet"):
-        yield entry.path, None
-    elif entry.is_dir(follow_symlinks=False):
-        for below in _entries(entry.path):
-            yield from _strays(below)
-
-
-def _is_part(entry: os.DirEntry[str]) -> bool:
-    return entry.name == PART and entry.is_file(follow_symlinks=False)
-
-
 def _is_ours(lake: Lake, path: LakePath, is_known: bool) -> bool:
     """What is inside the file belongs where it lies."""
     import pyarrow as pa
@@ -266,19 +232,4 @@ def _is_ours(lake: Lake, path: LakePath, is_known: bool) -> bool:
 
 def inside(lake: Lake, path: LakePath) -> PurePath:
     """The way to a file of the lake from its root."""
-    if isinstance(path, ObjectPath):
-        return PurePosixPath(path.key)
-    return path.relative_to(str(lake.root))
-
-
-def _move(path: LakePath, folder: LakePath, number: int, root: LakePath) -> None:
-    name = os.fsdecode(os.fsencode(path.name)[:200])  # a longer one would not fit with what is added
-    target = folder / f"{name}.{number}.aside"
-    if isinstance(path, ObjectPath):
-        path.bucket.move(path.key, str(target).removeprefix(f"{root}/"))
-        return
-    folder, root = Path(str(folder)), Path(str(root))
-    disk.make_folder(folder)
-    path.rename(str(target))
-    disk.sync(folder)
-    disk.prune(path.parent, root=root)
+    return lake.storage.names_from_root(path)

@@ -6,11 +6,10 @@ partitions only, also after a kill. The ledger (one JSON file per day) is writte
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -27,15 +26,11 @@ from analytics.lake.paths import (
     subfolders,
 )
 from analytics.model import DayRecord, Partition, PartitionInfo
-from analytics.storage import LakePath, Lease, ObjectPath, break_lease, disk, hold_lease, place, scratch, shapes
-from analytics.storage.lock import STALE_AFTER, Held, break_lock, hold
-from analytics.storage.lock_owner import Owner
+from analytics.storage import LakePath, place, shapes, storage_of
+from analytics.storage.lock import STALE_AFTER, Owner
 
 REALM_TABLES = ("definitions", "definition_nodes", "program_history")
 """Tables with one file per realm."""
-
-_REQUESTS = 16
-"""Side by side, of a bucket."""
 
 
 class Lake:
@@ -44,14 +39,18 @@ class Lake:
     Args:
         root: Its folder, or ``s3://bucket/prefix``; need not exist yet.
 
+    Attributes:
+        root: Where it lies.
+        storage: What a folder and a bucket do each in its way.
+
     Raises:
         ConfigurationError: The root is the address of something else.
     """
 
     def __init__(self, root: str | os.PathLike[str] | LakePath) -> None:
         self.root = place(root)
+        self.storage = storage_of(self.root)
         self._prefix = str(self.root / "_")[:-1]
-        self._held: Held | Lease | None = None
         self._read: dict[date | None, tuple[tuple[int, int, int], DayRecord]] = {}
 
     def ensure_there(self, *, may_be_empty: bool = False) -> None:
@@ -91,39 +90,27 @@ class Lake:
 
     def place(self, name: str) -> LakePath:
         """The path that ``name`` and its like give as text."""
-        if isinstance(self.root, ObjectPath):
-            return self.root / name.removeprefix(self._prefix)
-        return Path(name)
+        return self.storage.path(name)
 
     def is_file(self, name: str) -> bool:
-        """There is such a file; by its path as text, because a Path for each of 60,000 takes three times as long."""
-        if isinstance(self.root, ObjectPath):  # a listing tells; thousands that are gone are not asked for one by one
-            return self.root.bucket.listed(name.removeprefix(self._prefix)) is not None
-        return os.path.isfile(name)  # noqa: PTH113
+        """There is such a file; by its path as text, for tens of thousands of them."""
+        return self.storage.is_file(name)
 
     def size(self, name: str) -> int:
-        """Bytes of such a file, 0 where there is none; of a bucket by a listing, which is asked once for tens of thousands."""
-        if isinstance(self.root, ObjectPath):
-            entry = self.root.bucket.listed(name.removeprefix(self._prefix))
-            return entry.size if entry else 0
-        try:
-            return os.stat(name).st_size  # noqa: PTH116
-        except (FileNotFoundError, NotADirectoryError):
-            return 0
+        """Bytes of such a file, 0 where there is none."""
+        return self.storage.size(name)
 
     def look_into(self, table: str) -> None:
         """Before many sizes of a table are asked for: of a bucket one listing then does for all tenants."""
-        if isinstance(self.root, ObjectPath):
-            self.root.bucket.names(table)
+        self.storage.list_ahead(table)
 
     def look_again(self) -> None:
         """Forget what is remembered of the files' names: other runs may have changed them."""
-        if isinstance(self.root, ObjectPath):
-            self.root.bucket.refresh()
+        self.storage.refresh()
 
     def refused(self) -> Exception | None:
         """What kept a piece of an object from being read since this was asked last; ``None`` on a file system."""
-        return self.root.bucket.refused() if isinstance(self.root, ObjectPath) else None
+        return self.storage.read_failure()
 
     def realm_path(self, table: str, realm: str | None) -> LakePath:
         """Where a realm's file of one of ``REALM_TABLES`` lives."""
@@ -173,23 +160,13 @@ class Lake:
 
     # ---- writing ---------------------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def lock(self, wait_seconds: float = 0) -> Iterator[None]:
+    def lock(self, wait_seconds: float = 0) -> AbstractContextManager[None]:
         """Hold the lake's lock, and stop writing when it is lost; see ``analytics.storage.lock``.
 
         Raises:
             LakeLockedError: Another run holds it, still after ``wait_seconds``.
         """
-        root = self.root
-        with (
-            hold_lease(root.bucket, wait_seconds) if isinstance(root, ObjectPath) else hold(root, wait_seconds) as held
-        ):
-            self._held = held
-            self.look_again()
-            try:
-                yield
-            finally:
-                self._held = None
+        return self.storage.lock(wait_seconds)
 
     def break_lock(self, *, stale_after: timedelta = STALE_AFTER) -> Owner | None:
         """Break the lock of a run that is provably gone, or has shown no sign of life for ``stale_after``.
@@ -200,38 +177,14 @@ class Lake:
         Raises:
             LakeLockedError: Its owner is alive.
         """
-        if isinstance(self.root, ObjectPath):
-            return break_lease(self.root.bucket, stale_after=stale_after)
-        return break_lock(self.root, stale_after=stale_after)
+        return self.storage.break_lock(stale_after=stale_after)
 
-    @contextlib.contextmanager
-    def workspace(self) -> Iterator[Path]:
+    def workspace(self) -> AbstractContextManager[Path]:
         """A private folder for files on their way; gone afterwards. Only called under the lock.
 
-        It is inside the lake, on the same file system as the partitions, so a rename out of it is atomic; leftovers of killed
-        runs are removed. Of a lake in a bucket it is below the system's folder for temporary files (``TMPDIR``).
+        A rename out of it into the lake is atomic; see ``analytics.storage.storage``.
         """
-        if isinstance(self.root, ObjectPath):
-            with scratch.folder() as private:
-                try:
-                    yield private
-                except OSError as error:
-                    raise disk.failure(error, private) from error
-            return
-        base = self.root / ".tmp"
-        shutil.rmtree(base, ignore_errors=True)
-        folder = base / f"run-{os.getpid()}"
-        try:
-            for leftover in (self.root / "ledger").glob("*.tmp"):
-                leftover.unlink(missing_ok=True)
-            folder.mkdir(parents=True)
-            yield folder
-        except OSError as error:
-            if self._held:
-                self._held.ensure()  # whoever broke the lock has cleaned up: that is what happened, and not a missing file
-            raise disk.failure(error, self.root) from error
-        finally:
-            shutil.rmtree(base, ignore_errors=True)
+        return self.storage.workspace("ledger")
 
     def replace(self, staged: Path, target: LakePath) -> None:
         """Put a finished file in its place with one rename, durably: the data first, then the name; or with one PUT.
@@ -241,13 +194,7 @@ class Lake:
         Raises:
             LakeLockedError: The lock was lost: another run may be writing.
         """
-        if self._held:
-            self._held.ensure()
-        if isinstance(target, ObjectPath):
-            target.bucket.put(target.key, staged)
-            staged.unlink()
-        else:
-            disk.replace(staged, target)
+        self.storage.replace(staged, target)
 
     def remove(self, target: LakePath) -> None:
         """Take a partition's file away, and its folders when they are empty.
@@ -255,12 +202,7 @@ class Lake:
         Raises:
             LakeLockedError: The lock was lost: another run may be writing.
         """
-        if self._held:
-            self._held.ensure()
-        if isinstance(target, ObjectPath):
-            target.bucket.remove(target.key)
-        else:
-            disk.remove(target, root=Path(str(self.root)))
+        self.storage.remove(target)
 
     # ---- the ledger ------------------------------------------------------------------------------------------------
 
@@ -274,19 +216,7 @@ class Lake:
         Raises:
             LakeLockedError: The lock was lost: another run may be writing.
         """
-        if isinstance(target, ObjectPath):
-            if self._held:
-                self._held.ensure()
-            target.bucket.put(target.key, text.encode())
-            return
-        staged = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-        try:
-            disk.make_folder(target.parent)
-            staged.write_text(text, encoding="utf-8")
-            self.replace(staged, target)
-        finally:
-            with contextlib.suppress(OSError):
-                staged.unlink(missing_ok=True)
+        self.storage.write_text(target, text)
 
     def recorded(self, day: date | None) -> DayRecord | None:
         """What the ledger remembers of a day; ``None`` when nothing, or when the file is damaged (then the day is read again).
@@ -322,7 +252,7 @@ class Lake:
         found = [
             day for name in names if is_day_directory(name) and not expiry_mark.is_expired(mark, day := day_of(name))
         ]
-        if isinstance(self.root, ObjectPath):
+        if self.storage.is_remote:
             self._read_ahead(found)
         return sorted(found, key=lambda day: (day is None, day or date.max))
 
@@ -338,7 +268,7 @@ class Lake:
 
     def _read_ahead(self, days: Iterable[date | None]) -> None:
         """Ask for a bucket's ledger files side by side: one after the other they take a second for every few dozen days."""
-        with ThreadPoolExecutor(_REQUESTS) as pool:
+        with ThreadPoolExecutor(self.storage.concurrent_reads) as pool:
             list(pool.map(self.recorded, days))
 
     def realms(self) -> list[str | None]:

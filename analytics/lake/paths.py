@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Callable
 from datetime import date
 from urllib.parse import unquote
 
-from analytics.storage import LakePath, ObjectPath
+from analytics.storage import LakePath, storage_of
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 PART = "part.parquet"
@@ -51,6 +50,7 @@ def day_directory(day: date | None) -> str:
     return f"day={HIVE_NULL if day is None else day.isoformat()}"
 
 
+@functools.lru_cache(maxsize=10_000)
 def is_realm_directory(name: str) -> bool:
     """A folder that ``realm_directory`` could have named."""
     value = name.removeprefix("realm=")
@@ -80,9 +80,4 @@ def day_of(name: str) -> date | None:
 
 def subfolders(folder: LakePath, is_one: Callable[[str], bool]) -> list[str]:
     """Names in a folder that are folders of the lake, sorted; none where there is no such folder."""
-    if isinstance(folder, ObjectPath):
-        return sorted(name for name, _ in folder.children() if is_one(name))
-    try:
-        return sorted(filter(is_one, os.listdir(folder)))  # noqa: PTH208  # nothing but the names
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return sorted(filter(is_one, storage_of(folder).names(folder)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -31,7 +31,7 @@ from analytics.lake import definitions, ledger
 from analytics.lake.foreign_files import FOLDER as SET_ASIDE
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
-from analytics.storage import LakePath, ObjectPath, readable
+from analytics.storage import LakePath, readable, storage_of
 from analytics.version import __version__
 from analytics.warehouse import damage
 from analytics.warehouse.damage import DamagedFile
@@ -131,14 +131,14 @@ class Person:
         names = {name for realm in realms for name in self.looked_for(realm)}
         needles = {form for name in names for form in (name.encode(), json_escaped(name))}
         found, unread = [], 0
-        for path in _files(self.lake.root / SET_ASIDE):
+        for path in self.lake.storage.files_below(self.lake.root / SET_ASIDE):
             told = _parquet_text(path)
             unread += told is None
             if told and any(needle in told for needle in needles):
                 found.append(path)
         found += (
             path
-            for path in (_files(reports) if reports else ())
+            for path in (storage_of(reports).files_below(reports) if reports else ())
             if path.name.endswith(_REPORT_SUFFIXES) and any(needle in path.read_bytes() for needle in needles)
         )
         return found, unread
@@ -177,13 +177,6 @@ class Person:
             answer = found(sound)
         self.unread = (*gone, *unread)
         return answer
-
-
-def _files(folder: LakePath) -> Iterator[LakePath]:
-    if isinstance(folder, ObjectPath):
-        yield from (folder / key.removeprefix(f"{folder.key}/") for key, _ in folder.bucket.below(folder.key))
-        return
-    yield from sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def _parquet_text(path: LakePath) -> bytes | None:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from analytics.errors import LakeError
-from analytics.storage import LakePath
+from analytics.storage.path import LakePath
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM)

@@ -10,8 +10,7 @@ from typing import Any, cast
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
-from analytics.storage.bucket import Bucket
-from analytics.storage.listing_cache import Entry
+from analytics.storage.bucket import Bucket, Entry
 
 _BLOCK_BYTES = 1 << 20
 

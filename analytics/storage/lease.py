@@ -20,9 +20,8 @@ from dataclasses import asdict
 from datetime import timedelta
 
 from analytics.errors import LakeError, LakeLockedError
-from analytics.storage.bucket import Bucket
-from analytics.storage.listing_cache import Entry
-from analytics.storage.lock_owner import Owner, span
+from analytics.storage.bucket import Bucket, Entry
+from analytics.storage.lock import Owner, span
 
 NAME = ".lock.json"
 HEARTBEAT = timedelta(seconds=15)

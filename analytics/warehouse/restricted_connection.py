@@ -7,12 +7,11 @@ What SQL may still do is write within these folders; who lets others type SQL ta
 from __future__ import annotations
 
 import contextlib
-import os
 import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from analytics.storage import LakePath, ObjectPath, scratch, signals
+from analytics.storage import LakePath, scratch, signals, storage_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,17 +37,7 @@ def connect_restricted(folders: Iterable[LakePath]) -> duckdb.DuckDBPyConnection
         claimed = scratch.claim()
         weakref.finalize(connection, claimed.release)
         spill = str(claimed.path)
-    # Absolute, and each with an end: "lake/executions" must not allow "lake/executions-of-others".
-    folders = list(folders)
-    allowed = [
-        f"{folder}/" if isinstance(folder, ObjectPath) else os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118
-        for folder in folders
-    ]
-    if buckets := {folder.bucket.url: folder.bucket for folder in folders if isinstance(folder, ObjectPath)}:
-        from analytics.storage.fsspec_reader import BucketFiles
-
-        [bucket] = buckets.values()  # a lake lies in one
-        connection.register_filesystem(BucketFiles(bucket))
+    allowed = [storage_of(folder).allow(connection) for folder in folders]
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set temp_directory = $1", [spill])
     connection.execute("set allowed_directories = $1", [allowed])

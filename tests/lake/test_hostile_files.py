@@ -24,7 +24,7 @@ from analytics.lake import definitions, expiry_mark, ledger, schema, source_iden
 from analytics.lake.expiry_mark import Expired
 from analytics.lake.lake import Lake
 from analytics.reports.schedule import definition
-from analytics.storage.lock_owner import Owner
+from analytics.storage.lock import Owner
 from analytics.warehouse import rule_verdicts
 from analytics.warehouse.partial_results import _ABOUT, PartialQuery, PartialResults, compute_share
 from tests.odd import lakes, log

@@ -409,7 +409,7 @@ import os, signal, subprocess, sys
 from analytics.lake.lake import Lake
 lake = Lake(sys.argv[1])
 with lake.lock():
-    heir = subprocess.Popen(["sleep", "60"], pass_fds=[lake._held._handle.fileno()], stdout=subprocess.DEVNULL)
+    heir = subprocess.Popen(["sleep", "60"], pass_fds=[lake.storage._held._handle.fileno()], stdout=subprocess.DEVNULL)
     print(os.getpid(), heir.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """

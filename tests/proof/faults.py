@@ -245,7 +245,7 @@ def _no_lock(steps: Steps, _: Options) -> None:
 
 @_fault("lock broken without proof")
 def _break_any(steps: Steps, _: Options) -> None:
-    from analytics.storage.lock_owner import Owner
+    from analytics.storage.lock import Owner
 
     Owner.is_gone = True  # type: ignore[method-assign, assignment]
 

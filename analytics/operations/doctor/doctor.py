@@ -21,7 +21,7 @@ from analytics.operations.doctor.diagnosis import Check, advice, ok, problem
 from analytics.operations.doctor.server import LARGE_TABLE, check_server
 from analytics.operations.doctor.volume import check_growth, check_weights, query_if_cheap
 from analytics.source.source import Source
-from analytics.storage import ObjectPath, disk
+from analytics.storage import disk
 from analytics.storage.lock import NAME as LOCK
 from analytics.warehouse import checks
 from analytics.window import ONE_DAY
@@ -169,28 +169,31 @@ def _rates(rates: Rates) -> Iterator[Check]:
 
 def check_lake(lake: Lake) -> Iterator[Check]:
     """Look at the lake's folder, its disk, its lock and its ledger."""
-    if isinstance(lake.root, ObjectPath):
-        yield from _bucket(lake, lake.root)
+    root = lake.storage.local_root
+    if root is None:
+        yield from _bucket(lake)
         return
-    folder = _nearest(lake.root)
+    folder = _nearest(root)
     yield from _writable(lake, folder)
     yield from _space(lake, folder)
     yield from _durable(folder)
-    if lake.root.is_dir():
+    if root.is_dir():
         yield from _lock(lake)
         yield from _ledger(lake)
 
 
-def _bucket(lake: Lake, root: ObjectPath) -> Iterator[Check]:
+def _bucket(lake: Lake) -> Iterator[Check]:
     """Listing, writing, conditions and removing are tried by taking the lock and letting go."""
     try:
-        is_there = root.is_dir()
+        is_there = lake.root.is_dir()
         with lake.lock():
             pass
-        yield ok("lake", f"the lake {root} {'can be written' if is_there else 'will be made by the first extraction'}")
+        yield ok(
+            "lake", f"the lake {lake.root} {'can be written' if is_there else 'will be made by the first extraction'}"
+        )
         yield ok("lock", "nobody is writing the lake")
     except LakeLockedError as error:
-        yield ok("lake", f"the lake {root} can be read")
+        yield ok("lake", f"the lake {lake.root} can be read")
         yield ok("lock", error.message)
     except LakeError as error:
         yield problem("lake", error.message, error.hint)

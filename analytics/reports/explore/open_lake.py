@@ -13,7 +13,7 @@ from analytics.errors import UsageError
 from analytics.lake.lake import Lake
 from analytics.reports.explore import results
 from analytics.reports.parameters import typed
-from analytics.storage import LakePath, ObjectPath, place
+from analytics.storage import LakePath, local_path, place
 from analytics.warehouse.warehouse import QueryEngine, Warehouse
 
 if TYPE_CHECKING:
@@ -148,11 +148,12 @@ def find_lake(path: str | LakePath | None = None) -> LakePath:
     """The folder of the lake to read, as ``open_lake`` looks for it."""
     settings = Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
     if not settings.lake_is_default:
-        if isinstance(settings.lake, ObjectPath):
+        folder = local_path(settings.lake)
+        if folder is None:
             return settings.lake
-        above = Path("..", settings.lake)
+        above = Path("..", folder)
         # What the environment names is meant from where the command runs, a notebook's kernel stands one folder below.
-        return above if path is None and not settings.lake.is_dir() and above.is_dir() else settings.lake
+        return above if path is None and not folder.is_dir() and above.is_dir() else folder
     return next((place for place in _LAKES if place.is_dir()), settings.lake)
 
 

@@ -1,0 +1,243 @@
+"""Where a lake lies: a folder of this machine, or a prefix of a bucket; and everything in which the two differ.
+
+Nobody above this room asks which of the two it is: a path is a ``Path`` or an ``ObjectPath``, and the ``Storage`` it belongs to
+does what differs: a ``LocalStorage`` or a ``BucketStorage``.
+
+==================  ==============================================  ==============================================
+what                on a disk                                       in a bucket
+==================  ==============================================  ==============================================
+what lies there     is looked up each time                          is listed once per folder, and remembered
+a lock              ``flock``: goes with the process                a lease: is renewed, or lost
+replacing           one rename, synced                              one PUT that names the version it replaces
+files on their way  in the lake, on the same file system            in the system's folder for temporary files
+moving aside        a rename                                        a copy, then a DELETE
+a folder            is a thing, may be empty, or called x.parquet   is only what its objects' keys begin with
+DuckDB              opens files by itself                           reads by way of ``fsspec_reader``
+==================  ==============================================  ==============================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+
+from analytics.storage.lock import STALE_AFTER, Owner
+from analytics.storage.path import LakePath
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class HeldLock(Protocol):
+    """A lock that this process holds."""
+
+    def ensure(self) -> None:
+        """Do nothing while the lock is ours.
+
+        Raises:
+            LakeLockedError: It is not any more: another run may be writing.
+        """
+
+
+class FileSize(NamedTuple):
+    """A file in a folder.
+
+    Attributes:
+        path: Of it.
+        size: Bytes.
+    """
+
+    path: LakePath
+    size: int
+
+
+class Layout(Protocol):
+    """Which names of a folder's tree are meant to be there. Names are those from the folder down."""
+
+    def has_folder(self, names: tuple[str, ...]) -> bool:
+        """A folder may have this place: it is looked into, whatever its name ends in."""
+
+    def leaves_out(self, names: tuple[str, ...]) -> bool:
+        """What lies in this folder is of no interest."""
+
+    def has_file(self, names: tuple[str, ...]) -> bool:
+        """A file may have this place, so its size is wanted."""
+
+
+class Storage(ABC):
+    """The files below one root.
+
+    Attributes:
+        root: The folder, or the place in a bucket.
+        is_remote: Every look and every read is a request over a network.
+        concurrent_reads: Files that are best read side by side.
+    """
+
+    is_remote: ClassVar[bool]
+    concurrent_reads: ClassVar[int]
+
+    def __init__(self, root: LakePath) -> None:
+        self.root = root
+        self._prefix = str(root / "_")[:-1]
+        self._held: HeldLock | None = None
+
+    @property
+    @abstractmethod
+    def local_root(self) -> Path | None:
+        """The root where it is a folder of this machine; ``None`` in a bucket."""
+
+    # ---- what lies there -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def path(self, name: str) -> LakePath:
+        """The path whose text is ``name``."""
+
+    @abstractmethod
+    def is_file(self, name: str) -> bool:
+        """There is a file; by its path as text, for tens of thousands of them."""
+
+    @abstractmethod
+    def size(self, name: str) -> int:
+        """Bytes of a file, by its path as text; 0 where there is none."""
+
+    @abstractmethod
+    def list_ahead(self, folder: str) -> None:
+        """Before much of a folder (named from the root) is asked for: one listing may answer all of it."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Forget what is remembered of what lies there: other runs may have changed it."""
+
+    @abstractmethod
+    def names(self, folder: LakePath) -> list[str]:
+        """Names directly in a folder, in no order; none where there is no such folder."""
+
+    @abstractmethod
+    def files(self, folder: LakePath) -> Iterator[FileSize]:
+        """Plain files directly in a folder; none where there is no such folder."""
+
+    @abstractmethod
+    def files_below(self, folder: LakePath) -> Iterator[LakePath]:
+        """Plain files in a folder and its folders, by name."""
+
+    @abstractmethod
+    def parquet_files(self, folder: str, layout: Layout) -> Iterator[tuple[str, int | None]]:
+        """What a glob for ``**/*.parquet`` below a folder (named from the root) reads, and what has a place in the layout.
+
+        Returns:
+            Paths as text, by name. A size where a plain file has a place in the layout, ``None`` for everything else.
+        """
+
+    @abstractmethod
+    def identity(self, name: str, known: str = "") -> str | None:
+        """What tells a file from every other that may come to lie under its name; ``None`` where there is none.
+
+        Args:
+            name: Its path as text.
+            known: What was returned for it before: its content need not be read once more where it is plainly the same.
+        """
+
+    @abstractmethod
+    def names_from_root(self, path: LakePath) -> PurePath:
+        """The way to a path from the root."""
+
+    # ---- reading with DuckDB ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def allow(self, connection: duckdb.DuckDBPyConnection) -> str:
+        """Make the root readable for a connection.
+
+        Returns:
+            What ``allowed_directories`` calls it. It has an end: "lake/executions" must not allow "lake/executions-of-others".
+        """
+
+    @abstractmethod
+    def read_failure(self) -> Exception | None:
+        """What kept DuckDB from reading a piece of a file since this was asked last; ``None`` where it says so itself."""
+
+    # ---- the lock --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self, wait_seconds: float = 0) -> Iterator[None]:
+        """Hold the lock of the lake here.
+
+        Raises:
+            LakeLockedError: Another run holds it, still after ``wait_seconds``.
+        """
+        with self._hold(wait_seconds) as held:
+            self._held = held
+            self.refresh()
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def ensure_held(self) -> None:
+        """Do nothing while the lock is ours, or was never taken.
+
+        Raises:
+            LakeLockedError: It was lost: another run may be writing.
+        """
+        if self._held:
+            self._held.ensure()
+
+    @abstractmethod
+    def break_lock(self, *, stale_after: timedelta = STALE_AFTER) -> Owner | None:
+        """Break the lock of a run that is provably gone, or has shown no sign of life for ``stale_after``.
+
+        Returns:
+            Whose it was; ``None`` when nobody held it, or the owner is unknown.
+
+        Raises:
+            LakeLockedError: Its owner is alive.
+        """
+
+    @abstractmethod
+    def _hold(self, wait_seconds: float) -> contextlib.AbstractContextManager[HeldLock]: ...
+
+    # ---- writing ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def workspace(self, small_files: str) -> contextlib.AbstractContextManager[Path]:
+        """A private folder of this machine for files on their way; gone afterwards. Only under the lock.
+
+        Args:
+            small_files: The folder (named from the root) that ``write_text`` may have left something unfinished in.
+        """
+
+    @abstractmethod
+    def replace(self, staged: Path, target: LakePath) -> None:
+        """Put a finished file in its place, whole and durably, and take ``staged`` away. Several threads may do so at once.
+
+        Raises:
+            LakeLockedError: The lock was lost: another run may be writing.
+        """
+
+    @abstractmethod
+    def write_text(self, target: LakePath, text: str) -> None:
+        """Write a small file, whole and durably.
+
+        Raises:
+            LakeLockedError: The lock was lost: another run may be writing.
+        """
+
+    @abstractmethod
+    def remove(self, target: LakePath) -> None:
+        """Take a file away, and its folders when they are empty; nothing where there is none.
+
+        Raises:
+            LakeLockedError: The lock was lost: another run may be writing.
+        """
+
+    @abstractmethod
+    def move_aside(self, path: LakePath, target: LakePath) -> None:
+        """Give a file another place below the root, and take its folders away when they are empty."""
+
+
+def is_parquet(name: str) -> bool:
+    """A glob for Parquet files on a file system that ignores case matches it."""
+    return name.lower().endswith(".parquet")
