@@ -94,13 +94,13 @@ def ours_jobs_2(task: dict[str, Any]) -> Work:
 def ours(task: dict[str, Any], jobs: int = 1) -> Work:
     """Into ``task["lake"]`` where that is given, else into a new lake."""
     import analytics.extraction.transfer  # noqa: F401  # imported ahead, as the peers' libraries are
-    from analytics.cli.output import few_heaps
+    from analytics.cli.output import limit_malloc_arenas
     from analytics.estimates.sampling_rates import Rates
     from analytics.extraction import job
     from analytics.lake.lake import Lake
     from analytics.window import Window
 
-    few_heaps()  # as the command does
+    limit_malloc_arenas()  # as the command does
     options: dict[str, Any] = {"rates": Rates((), 0.05), "jobs": jobs}
     lake = Lake(task.get("lake") or Path(task["folder"]) / "lake")
 

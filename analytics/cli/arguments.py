@@ -1,4 +1,4 @@
-"""What no argument may be, whatever its option does with it: nothing, no text, an address where a path is meant.
+"""The words of a command line, made into a verb's options by argparse; what no word may be, whatever its option does with it.
 
 An empty value is an unset variable of a script nearly always; an option that quietly took its default instead would answer another
 question.
@@ -7,24 +7,186 @@ question.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import re
-from collections.abc import Sequence
+import shutil
+import textwrap
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from analytics.errors import UsageError
+from analytics.cli.options import GROUPS, Option, options_of
+from analytics.cli.verbs import CHAPTERS, VERBS, Verb
+from analytics.errors import UsageError, did_you_mean
+from analytics.version import __version__
 
-_MAY_BE_EMPTY = ("--realm", "--sample-rates")
-"""A tenant may have an empty name (a report's may not, and says so itself); no file of rates at all is a choice."""
-_PATHS = ("out", "html", "reports", "previous", "sample_rates", "definitions", "files")
+PROGRAM = "strategy-analytics"
+VERBOSE = "say the steps on stderr; -vv: each question"
 _ADDRESS = re.compile(r"file:|[A-Za-z][A-Za-z0-9+.-]*://", re.IGNORECASE)
+_COLUMN = 16  # of the list of commands, where their summaries begin
+_WIDEST = 110
 
 
-def check_words(words: Sequence[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A verb with its options, ready to run.
+
+    Attributes:
+        verb: As it is typed.
+        run: Does it; returns the exit code.
+        verbosity: How many ``-v`` were given.
+    """
+
+    verb: str
+    run: Callable[[], int]
+    verbosity: int
+
+
+class Parser(argparse.ArgumentParser):
+    """Usage errors in the manner of all others: one sentence, and the repair. Each verb can be asked to say more.
+
+    Args:
+        verb: Whose parser; of none for the words before a verb.
+    """
+
+    def __init__(self, verb: Verb | None = None) -> None:
+        super().__init__(
+            prog=f"{PROGRAM} {verb.name}" if verb else PROGRAM,
+            description=verb.summary if verb else None,
+            epilog=_examples(verb) if verb else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._verb = verb
+        if verb:
+            declare(self, verb)
+        else:
+            self.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+        self.add_argument(
+            "-v", "--verbose", action="count", default=0, help="say the steps on stderr; -vv: each question"
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the words, and end with code 2."""
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        names = [name for action in self._actions for name in action.option_strings]
+        _refuse(message, self.prog, did_you_mean(unknown[1], names) if unknown else "")
+
+    def format_help(self) -> str:
+        """The verb's help; before a verb the list of them all."""
+        return super().format_help() if self._verb else _list_of_commands()
+
+
+def declare(parser: argparse.ArgumentParser, verb: Verb) -> None:
+    """A verb's options, in the groups of its help.
+
+    Args:
+        parser: Gets them.
+        verb: Whose.
+    """
+    declared = dict(options_of(verb.options()))
+    used = {option.group for option in declared.values()}
+    groups: dict[str, argparse._ActionsContainer] = {"": parser}  # argparse has no other name for it
+    groups |= {title: parser.add_argument_group(title) for title in GROUPS if title in used}
+    for name, option in declared.items():
+        add_option(groups[option.group], name, option)
+
+
+def add_option(parser: argparse._ActionsContainer, name: str, option: Option) -> argparse.Action:
+    """One option, as argparse has it. Defaults are the dataclass's: what is not given is not in the namespace."""
+    given: dict[str, object] = {"help": option.text, "default": argparse.SUPPRESS}
+    if option.names:
+        given["dest"] = name
+    if option.is_flag:
+        given["action"] = "store_true"
+    else:
+        given |= {"metavar": option.metavar, "type": option.convert, "nargs": option.nargs}
+    if option.choices:
+        given["choices"] = option.choices
+    if option.repeats:
+        given["action"] = "append"
+    if option.const is not None:
+        given["const"] = option.const
+    if option.is_required:
+        given["required"] = True
+    return parser.add_argument(*(option.names or (name,)), **given)  # type: ignore[arg-type]
+
+
+def _examples(verb: Verb) -> str | None:
+    return "\n  ".join(["examples:", *(f"{PROGRAM} {line}" for line in verb.examples)]) if verb.examples else None
+
+
+def parse(words: Sequence[str]) -> Invocation | None:
+    """What a command line asks for; ``None`` where it asks for nothing, or for help, which has been given then.
+
+    Args:
+        words: After the command's name.
+
+    Raises:
+        UsageError: A word is what no word may be.
+        SystemExit: Code 2, and what is wrong has been said; or code 0, and what was asked for has been printed.
+    """
+    place = next((number for number, word in enumerate(words) if not word.startswith("-")), len(words))
+    typed = words[place : place + 2]
+    verb = next((VERBS[name] for name in (" ".join(typed), *typed[:1]) if name in VERBS), None)
+    declared = dict(options_of(verb.options())) if verb else {}
+    check_words(words, {name for option in declared.values() if option.may_be_empty for name in option.names})
+    verbosity = vars(Parser().parse_args(words[:place]))["verbose"]
+    if verb is None:
+        if not typed:
+            print(_list_of_commands(), end="")
+            return None
+        message = f"argument COMMAND: invalid choice: {typed[0]!r} (choose from {', '.join(map(repr, VERBS))})"
+        _refuse(message, PROGRAM, did_you_mean(typed[0], VERBS))
+    given = vars(Parser(verb).parse_args(words[place + len(verb.name.split()) :]))
+    verbosity += given.pop("verbose")
+    options = verb.options()(**{name: _located(declared[name], value) for name, value in given.items()})
+    return Invocation(verb.name, functools.partial(verb.run(), options), verbosity)
+
+
+def _refuse(message: str, program: str, near: str) -> NoReturn:
+    from analytics.cli.output import Priority, say
+
+    say(f"{PROGRAM}: {message}\n  {near}see {program} --help", priority=Priority.ERROR)
+    raise SystemExit(2)
+
+
+def _list_of_commands() -> str:
+    """The help of the command as a whole: every verb in a line, by what they are for."""
+    width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
+    lines = [
+        f"usage: {PROGRAM} [-h] [--version] [-v] COMMAND …",
+        "",
+        "What a gamification engine's sampled execution log really says.",
+    ]
+    for chapter in CHAPTERS:
+        lines += ["", f"{chapter.title}:"]
+        for verb in chapter.verbs:
+            lines += textwrap.wrap(
+                verb.summary,
+                width,
+                initial_indent=f"  {verb.name}".ljust(_COLUMN),
+                subsequent_indent=" " * _COLUMN,
+                break_on_hyphens=False,
+            )
+    lines += [
+        "",
+        "options:",
+        "  -h, --help    this; of a command: its options, and examples",
+        "  --version     which version it is",
+        f"  -v, --verbose {VERBOSE}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def check_words(words: Sequence[str], may_be_empty: Collection[str] = ()) -> None:
     """Refuse what argparse would misunderstand or nobody can mean.
 
     Args:
         words: The arguments as they were given.
+        may_be_empty: Options whose word may be empty: a tenant may have an empty name (a report's may not, and says so itself),
+            and no file of rates at all is a choice.
 
     Raises:
         UsageError: One is empty, holds a NUL, is no UTF-8 text, or is an option's ``--`` (argparse would hand on an empty list).
@@ -39,7 +201,7 @@ def check_words(words: Sequence[str]) -> None:
             raise UsageError(f"the argument {word!a} holds a NUL", hint="no name and no path has one")
         option, equals, value = word.partition("=") if word.startswith("--") else (before, "", word)
         is_value = bool(equals) or not word.startswith("--")
-        if is_value and not value and option not in _MAY_BE_EMPTY:
+        if is_value and not value and option not in may_be_empty:
             what = option if option.startswith("-") else "an argument"
             raise UsageError(f"{what} is empty", hint="leave it out, or set the variable that it comes from")
         if equals and value == "--":
@@ -47,22 +209,19 @@ def check_words(words: Sequence[str]) -> None:
         before = word if word.startswith("--") and not equals else ""
 
 
-def check_paths(options: argparse.Namespace) -> None:
-    """Home folders written out, and no address where a file or folder of this machine is meant.
-
-    Args:
-        options: As parsed; paths in them are replaced.
+def _located(option: Option, value: object) -> object:
+    """A value as it was given; where it is a path of this machine, with the home folder written out.
 
     Raises:
         UsageError: It is an address.
     """
-    for name in _PATHS:
-        given = getattr(options, name, None)
-        for one in given if isinstance(given, list) else [given]:
-            if one is not None and _ADDRESS.match(str(one)):
-                # What Path made of it has lost a slash; its words say enough.
-                raise UsageError(
-                    f"{str(one)!r} is an address, no path of this machine", hint="write the path alone, /tmp/answer.csv"
-                )
-        if isinstance(given, Path):
-            setattr(options, name, Path(os.path.expanduser(given)))  # noqa: PTH111  # Path's own raises for strangers
+    if not option.is_path:
+        return value
+    for one in value if isinstance(value, list) else [value]:
+        if one is not None and _ADDRESS.match(str(one)):
+            # What Path made of it has lost a slash; its words say enough.
+            raise UsageError(
+                f"{str(one)!r} is an address, no path of this machine", hint="write the path alone, /tmp/answer.csv"
+            )
+    # Path's own way raises for strangers.
+    return Path(os.path.expanduser(value)) if isinstance(value, Path) else value  # noqa: PTH111

@@ -2,53 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
 import time
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 from analytics.cli import extract as extracting
-from analytics.cli.output import Verbs, put, say
-from analytics.config import Settings
+from analytics.cli import options as opt
+from analytics.cli.output import put, say
 from analytics.errors import UsageError
-from analytics.reports.explore.open_lake import find_lake
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = verbs.add_parser("demo", help="embedded PostgreSQL, simulated engine, extract, both reports")
-    parser.add_argument("--runs", type=int, default=240_000, help="executions to simulate (default: 240000)")
-    parser.add_argument("--days", type=int, default=14, help="days they spread over (default: 14)")
-    parser.add_argument(
-        "--until",
-        type=date.fromisoformat,
-        default=date(2026, 7, 11),
-        metavar="DAY",
-        help="day after the last (default: 2026-07-11)",
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """Options of ``demo``."""
+
+    runs: int = opt.value("executions to simulate (default: 240000)", "--runs", "RUNS", 240_000, int)
+    days: int = opt.value("days they spread over (default: 14)", "--days", "DAYS", 14, int)
+    until: date = opt.value(
+        "day after the last (default: 2026-07-11)", "--until", "DAY", date(2026, 7, 11), date.fromisoformat
     )
-    parser.add_argument("--seed", type=int, help="of the simulation")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("demo"),
-        metavar="DIR",
-        help="where server, truth and lake live (default: demo)",
+    seed: int | None = opt.value("of the simulation", "--seed", "SEED", None, int)
+    out: Path = opt.path("where server, truth and lake live (default: demo)", "--out", "DIR", Path("demo"))
+    reports: str = opt.reports("where the reports go (default: reports/out)", "--reports", "reports/out")
+    recreate: bool = opt.flag("simulate and load again", "--recreate")
+    lake_only: bool = opt.flag("no reports", "--lake-only")
+    if_missing: bool = opt.flag(
+        "only where there is no lake to read yet: $ANALYTICS_LAKE, else lake, else demo/lake", "--if-missing"
     )
-    parser.add_argument(
-        "--reports", default="reports/out", metavar="DIR", help="where the reports go (default: reports/out)"
-    )
-    parser.add_argument("--recreate", action="store_true", help="simulate and load again")
-    parser.add_argument("--lake-only", action="store_true", help="no reports")
-    parser.add_argument(
-        "--if-missing",
-        action="store_true",
-        help="only where there is no lake to read yet: $ANALYTICS_LAKE, else lake, else demo/lake",
-    )
-    parser.set_defaults(run=run_demo)
 
 
-def run_demo(options: argparse.Namespace) -> int:
+def run_demo(options: DemoOptions) -> int:
     """Simulate, load, extract, report; say where the time went."""
+    from analytics.config import Settings
+    from analytics.reports.explore.open_lake import find_lake
+
     if options.if_missing and (found := find_lake()).is_dir():
         say(f"lake: {found}")
         put(str(found))

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from analytics.cli.output import Priority, Verbs, add_lake, put_json, put_table, say
+from analytics.cli import options as opt
+from analytics.cli.output import Priority, put_json, put_table, say
 
 if TYPE_CHECKING:
     from analytics.operations.expire import Expiry
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = verbs.add_parser("expire", help="drop the lake's days that are too old; without --yes it only says which")
-    parser.add_argument("--older-than", metavar="AGE", help="180d or 26w: days that were over so long ago go")
-    parser.add_argument("--before", metavar="DAY", help="instead of an age: the first day that stays, 2026-01-01")
-    parser.add_argument("--yes", action="store_true", help="do it")
-    parser.add_argument(
-        "--unverified",
-        action="store_true",
-        help="also days that are not complete, or whose files are not as the ledger says",
+@dataclass(frozen=True, kw_only=True)
+class ExpireOptions(opt.LakeOptions):
+    """Options of ``expire``."""
+
+    older_than: str | None = opt.word("180d or 26w: days that were over so long ago go", "--older-than", "AGE")
+    before: str | None = opt.word("instead of an age: the first day that stays, 2026-01-01", "--before", "DAY")
+    yes: bool = opt.flag("do it", "--yes", opt.CONSENT)
+    unverified: bool = opt.flag(
+        "also days that are not complete, or whose files are not as the ledger says", "--unverified", opt.CONSENT
     )
-    parser.add_argument(
-        "--accept-clock",
-        action="store_true",
-        help="this machine's clock is right, though it is far ahead of the last extraction",
+    accept_clock: bool = opt.flag(
+        "this machine's clock is right, though it is far ahead of the last extraction", "--accept-clock", opt.CONSENT
     )
-    parser.add_argument(
-        "--wait", type=float, default=0, metavar="SECONDS", help="wait for another run (default: refuse, exit 75)"
-    )
-    add_lake(parser)
-    parser.add_argument("--json", action="store_true", help="the days as JSON on stdout")
-    parser.set_defaults(run=run_expire)
+    wait: float = opt.wait()
+    json: bool = opt.as_json("the days as JSON on stdout")
 
 
-def run_expire(options: argparse.Namespace) -> int:
+def run_expire(options: ExpireOptions) -> int:
     """Show what goes, and let it go where that was said."""
     from analytics.config import Settings
     from analytics.errors import LakeError

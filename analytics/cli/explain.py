@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
-from analytics.cli.output import (
-    Verbs,
-    add_lake,
-    add_overwrite,
-    add_realm,
-    add_window,
-    chosen_realms,
-    ensure_ours,
-    put,
-    put_json,
-    warn_of_losses,
-)
+from analytics.cli import options as opt
+from analytics.cli.output import ensure_ours, put, put_json, warn_of_losses
+from analytics.errors import UsageError
 
 _WIDEST = 120
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = verbs.add_parser("explain", help="why one run paid what it paid, rule after rule")
-    parser.add_argument("execution", metavar="EXECUTION_ID", help="id of the run, or its first letters (four or more)")
-    add_window(parser, "default: all of the lake; a window is faster in a large one")
-    add_realm(parser)
-    add_lake(parser)
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="everything, values in full")
-    form.add_argument("--html", type=Path, metavar="FILE", help="write a page instead; prints its path")
-    parser.add_argument("--show-users", action="store_true", help="show user ids; masked otherwise")
-    add_overwrite(parser)
-    parser.add_argument("--versus", type=int, metavar="VERSION", help="what this version pays on the same inputs")
-    parser.set_defaults(run=run_explain)
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions(opt.RealmOptions):
+    """Options of ``explain``."""
+
+    execution: str = opt.argument("id of the run, or its first letters (four or more)", "EXECUTION_ID")
+    versus: int | None = opt.value("what this version pays on the same inputs", "--versus", "VERSION", None, int)
+    since: str | None = opt.since("default: all of the lake; a window is faster in a large one")
+    until: str | None = opt.until()
+    show_users: bool = opt.flag("show user ids; masked otherwise", "--show-users")
+    json: bool = opt.as_json("everything, values in full")
+    html: Path | None = opt.path("write a page instead; prints its path", "--html", "FILE", None)
+    overwrite: bool = opt.overwrite()
 
 
-def run_explain(options: argparse.Namespace) -> int:
+def run_explain(options: ExplainOptions) -> int:
     """Explain one run."""
     from analytics import api
 
-    chosen_realms(options)  # refuses --realm together with --no-realm
-    lake = api.open_lake(options.lake, realm=chosen_realms(options))
+    if options.json and options.html:
+        raise UsageError(
+            "argument --html: not allowed with argument --json", hint="see strategy-analytics explain --help"
+        )
+    options.realms()  # refuses --realm together with --no-realm
+    lake = api.open_lake(options.lake, realm=options.realms())
     warn_of_losses(lake.lost())
     found = api.explain(
         options.execution,

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analytics.cli.output import (
-    Priority,
-    Verbs,
-    add_lake,
-    add_realm,
-    add_source_retention,
-    add_window,
-    chosen_realms,
-    few_heaps,
-    put,
-    put_json,
-    say,
-    warn_of_deletion,
-)
-from analytics.cli.realms import open_in_sight
+from analytics.cli import options as opt
+from analytics.cli.output import Priority, limit_malloc_arenas, put, put_json, say, warn_of_deletion
 from analytics.errors import LakeError, SourceError
 
 if TYPE_CHECKING:
@@ -31,83 +18,65 @@ if TYPE_CHECKING:
     from analytics.model import ExtractResult
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verbs."""
-    parser = verbs.add_parser("extract", help="make the lake equal to the log table for a window of days")
-    add_window(parser, "default: the last three days")
-    add_realm(parser, many=True)
-    add_lake(parser)
-    parser.add_argument(
-        "--database-url", metavar="URL", help="default: $ANALYTICS_DATABASE_URL, $DATABASE_URL, else libpq's own"
+@dataclass(frozen=True, kw_only=True)
+class ExtractCommand(opt.ManyRealmOptions):
+    """Options of ``extract``."""
+
+    since: str | None = opt.since("default: the last three days")
+    until: str | None = opt.until()
+    database_url: str | None = opt.database_url()
+    sample_rate: str | None = opt.word(
+        "fraction of ok runs the engine logs (default: $ANALYTICS_SAMPLE_RATE, else 0.05)", "--sample-rate", "P"
     )
-    parser.add_argument(
-        "--sample-rate",
-        metavar="P",
-        help="fraction of ok runs the engine logs (default: $ANALYTICS_SAMPLE_RATE, else 0.05)",
-    )
-    parser.add_argument(
-        "--sample-rates",
-        metavar="FILE",
-        help="fractions with their dates and tenants, in TOML; --sample-rate is for what it does not say "
+    sample_rates: str | None = opt.word(
+        "fractions with their dates and tenants, in TOML; --sample-rate is for what it does not say "
         "(default: $ANALYTICS_SAMPLE_RATES; '' for none)",
+        "--sample-rates",
+        "FILE",
+        is_path=True,
+        may_be_empty=True,
     )
-    parser.add_argument("--force", action="store_true", help="replace every partition of the window")
-    parser.add_argument(
-        "--allow-shrink", action="store_true", help="follow the source when it has lost rows; kept otherwise"
+    jobs: int = opt.value(
+        "connections to read with, side by side, all of one snapshot (default: 1)", "--jobs", "N", 1, int
     )
-    parser.add_argument(
-        "--wait", type=float, default=0, metavar="SECONDS", help="wait for another run (default: refuse, exit 75)"
-    )
-    parser.add_argument(
-        "--break-lock",
-        action="store_true",
-        help="break the lock of a run that is gone, or has shown no sign of life for ten minutes; any other is respected",
-    )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="connections to read with, side by side, all of one snapshot (default: 1)",
-    )
-    parser.add_argument(
+    patience: str | None = opt.word(
+        "do not wait for transactions older than this (default: $ANALYTICS_PATIENCE, else 24h)",
         "--patience",
-        metavar="DURATION",
-        help="do not wait for transactions older than this (default: $ANALYTICS_PATIENCE, else 24h)",
+        "DURATION",
     )
-    parser.add_argument(
+    retries: str | None = opt.word(
+        "tries in a row after the source failed for a moment (default: $ANALYTICS_RETRIES, else 5: about a minute)",
         "--retries",
-        metavar="N",
-        help="tries in a row after the source failed for a moment (default: $ANALYTICS_RETRIES, else 5: about a minute)",
+        "N",
     )
-    add_source_retention(parser)
-    parser.add_argument(
-        "--accept-source",
-        action="store_true",
-        help="the lake was made from another server or database, and this one continues it",
+    source_retention: str | None = opt.source_retention()
+    wait: float = opt.wait()
+    force: bool = opt.flag("replace every partition of the window", "--force", opt.CONSENT)
+    allow_shrink: bool = opt.flag(
+        "follow the source when it has lost rows; kept otherwise", "--allow-shrink", opt.CONSENT
     )
-    parser.add_argument(
+    break_lock: bool = opt.flag(
+        "break the lock of a run that is gone, or has shown no sign of life for ten minutes; any other is respected",
+        "--break-lock",
+        opt.CONSENT,
+    )
+    accept_source: bool = opt.flag(
+        "the lake was made from another server or database, and this one continues it", "--accept-source", opt.CONSENT
+    )
+    also_expired: bool = opt.flag(
+        "bring expired days of the window back: from its first day on nothing counts as expired any more",
         "--also-expired",
-        action="store_true",
-        help="bring expired days of the window back: from its first day on nothing counts as expired any more",
+        opt.CONSENT,
     )
-    parser.add_argument(
+    accept_key: bool = opt.flag(
+        "the lake's pseudonyms were made with another key, and the one configured now (or none) is meant",
         "--accept-key",
-        action="store_true",
-        help="the lake's pseudonyms were made with another key, and the one configured now (or none) is meant",
+        opt.CONSENT,
     )
-    parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
-    parser.set_defaults(run=run_extract)
-    parser = verbs.add_parser("export", help="flat files for other tools")
-    parser.add_argument("what", choices=["nodes"], help="nodes: one row per trace entry")
-    parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="folder to write; must be new or empty")
-    add_window(parser, "default: everything")
-    add_realm(parser)
-    add_lake(parser)
-    parser.set_defaults(run=run_export)
+    json: bool = opt.as_json("the result as JSON on stdout")
 
 
-def run_extract(options: argparse.Namespace) -> int:
+def run_extract(options: ExtractCommand) -> int:
     """Extract, with progress on stderr."""
     from analytics import api
     from analytics.config import Settings
@@ -122,16 +91,16 @@ def run_extract(options: argparse.Namespace) -> int:
             f"others can read the pseudonym key in {settings.pseudonym_key_file}\n  chmod 600 {settings.pseudonym_key_file}",
             priority=Priority.WARNING,
         )
-    few_heaps()
+    limit_malloc_arenas()
     try:
         with _progress() as progress:
             result = api.extract(
                 options.since,
                 options.until,
-                realms=chosen_realms(options),
+                realms=options.realms(),
                 lake=options.lake,
                 database_url=options.database_url,
-                sample_rate=options.sample_rate,
+                sample_rate=options.sample_rate,  # type: ignore[arg-type]  # a word, which settings read
                 sample_rates=options.sample_rates,
                 force=options.force,
                 allow_shrink=options.allow_shrink,
@@ -238,7 +207,17 @@ def _line(progress: Progress) -> None:
     )
 
 
-def run_export(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(opt.RealmOptions):
+    """Options of ``export``."""
+
+    what: str = opt.argument("nodes: one row per trace entry", "WHAT", choices=("nodes",))
+    out: Path = opt.required_path("folder to write; must be new or empty", "--out", "DIR")
+    since: str | None = opt.since("default: everything")
+    until: str | None = opt.until()
+
+
+def run_export(options: ExportOptions) -> int:
     """Write the flat per-node table, one Parquet file per realm and day."""
     from analytics.operations.export import export_nodes
     from analytics.window import Window
@@ -248,7 +227,7 @@ def run_export(options: argparse.Namespace) -> int:
         raise LakeError(
             f"the folder {options.out} is not empty", hint="give a new folder: an export never mixes with older files"
         )
-    count = export_nodes(open_in_sight(options), options.out, window)
+    count = export_nodes(options.open_lake(), options.out, window)
     say(f"{count:,} trace entries")
     put(str(options.out))
     return 0

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
 import re
+from dataclasses import dataclass
 
-from analytics.cli.output import Verbs, add_lake, add_realm, add_window, put, say
-from analytics.cli.realms import open_in_sight
+from analytics.cli import options as opt
+from analytics.cli.output import put, say
 from analytics.errors import UsageError
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = verbs.add_parser(
-        "gather", help="one share of what report runaway_rules asks; as many processes or machines as you like"
+@dataclass(frozen=True, kw_only=True)
+class GatherOptions(opt.RealmOptions):
+    """Options of ``gather``."""
+
+    share: str = opt.required_word("which share of how many: 1/4 … 4/4", "--share", "I/N")
+    into: str = opt.required_word(
+        "folder or s3://bucket/prefix, for report --gathered; then delete it", "--into", "DIR"
     )
-    parser.add_argument("--share", metavar="I/N", required=True, help="which share of how many: 1/4 … 4/4")
-    parser.add_argument(
-        "--into",
-        metavar="DIR",
-        required=True,
-        help="folder or s3://bucket/prefix, for report --gathered; then delete it",
-    )
-    add_window(parser, "default: yesterday", "today")
-    add_realm(parser)
-    add_lake(parser)
-    parser.set_defaults(run=run_gather)
+    since: str | None = opt.since("default: yesterday")
+    until: str | None = opt.until("today")
 
 
-def run_gather(options: argparse.Namespace) -> int:
+def run_gather(options: GatherOptions) -> int:
     """Ask, and keep the rows; prints the files."""
     from analytics import api
 
     share, shares = _share(options.share)
     made = api.gather(
-        open_in_sight(options),
+        options.open_lake(),
         options.into,
         share,
         shares,

@@ -6,7 +6,6 @@ and whoever watches the journal find what matters.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import csv
 import io
@@ -20,11 +19,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
-from analytics.config import journal_stream
 from analytics.errors import UsageError
-from analytics.reports.page.inline import as_json, visible
 from analytics.version import __version__
 
 if TYPE_CHECKING:
@@ -36,15 +33,6 @@ if TYPE_CHECKING:
 MARK = b"strategy-analytics"
 """Key in a Parquet file's own metadata."""
 _HEAD = 1 << 20
-
-
-def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """``--overwrite``."""
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace the file also where it does not hold an earlier answer of this command",
-    )
 
 
 def write_parquet(table: pa.Table, target: Path | IO[bytes]) -> None:
@@ -103,8 +91,6 @@ def _is_ours(path: Path, columns: Sequence[str]) -> bool:
 _LAST_STREAM = 2
 _ARENA_MAX = -8  # of malloc.h
 
-Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # argparse has no other name for it
-
 _MOST_ROWS = 500
 _WIDEST_CELL = 100
 
@@ -121,6 +107,8 @@ class Priority(IntEnum):
 
 def say(*words: object, priority: Priority = Priority.INFO) -> None:
     """Words for a person, on stderr. Authors' text cannot move the cursor, nor begin a line of the journal."""
+    from analytics.reports.page.inline import visible  # nobody who only asks for help waits for it
+
     mark = f"<{priority.value}>" if is_journal(sys.stderr) else ""
     for line in " ".join(map(str, words)).split("\n"):
         try:
@@ -159,6 +147,8 @@ def is_journal(stream: TextIO) -> bool:
 
     The variable alone proves nothing: a child inherits it, and may write to a file.
     """
+    from analytics.config import journal_stream
+
     try:
         found = os.fstat(stream.fileno())
     except (OSError, ValueError):  # no file at all, or closed
@@ -168,6 +158,8 @@ def is_journal(stream: TextIO) -> bool:
 
 def put(text: str) -> None:
     """Words as data, on stdout. What cannot be seen, or is not in its encoding (a cron job's may be old), is escaped."""
+    from analytics.reports.page.inline import visible
+
     print(_in_encoding(visible(text, lines=True), sys.stdout))
 
 
@@ -206,6 +198,8 @@ def put_json(value: Any) -> None:
     Control and bidi characters are written as JSON's escapes: the same value, and safe to look at. So is what is not in stdout's
     encoding.
     """
+    from analytics.reports.page.inline import as_json
+
     text = as_json(plain_value(value))
     print(
         text
@@ -243,43 +237,6 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         say(f"… {len(listed) - _MOST_ROWS:,} more rows; --format csv shows all")
 
 
-def add_realm(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
-    """``--realm``, ``--no-realm`` and, where one tenant is chosen or all are shown, ``--all-realms``."""
-    if many:
-        parser.add_argument(
-            "--realm", action="append", default=[], metavar="R", help="only this tenant (may be repeated)"
-        )
-    else:
-        parser.add_argument("--realm", metavar="R", help="only this tenant")
-        parser.add_argument(
-            "--all-realms", action="store_true", help="all tenants side by side; has to be said where there are several"
-        )
-    parser.add_argument("--no-realm", action="store_true", help="the rows without a realm (NULL)")
-
-
-def add_window(parser: argparse.ArgumentParser, default: str, until: str = "the end of today") -> None:
-    """``--since`` and ``--until``."""
-    parser.add_argument("--since", metavar="WHEN", help=f"2026-07-08, today, yesterday, 7d … ({default})")
-    parser.add_argument("--until", metavar="WHEN", help=f"the same, exclusive (default: {until})")
-
-
-def add_lake(parser: argparse.ArgumentParser) -> None:
-    """``--lake``."""
-    parser.add_argument(
-        "--lake", metavar="DIR", help="folder of the lake, or s3://bucket/prefix (default: $ANALYTICS_LAKE)"
-    )
-
-
-def add_source_retention(parser: argparse.ArgumentParser) -> None:
-    """``--source-retention``."""
-    parser.add_argument(
-        "--source-retention",
-        metavar="AGE",
-        help="the source deletes rows that are older, 30d or 26w: warn of days it deletes before they are extracted "
-        "(default: $ANALYTICS_SOURCE_RETENTION, else nothing is known)",
-    )
-
-
 def warn_of_deletion(alarm: RetentionWarning | None) -> None:
     """Say which days the source deletes before they are in the lake."""
     if alarm:
@@ -300,25 +257,6 @@ def warn_of_losses(lost: Sequence[Loss], programs: Sequence[str] = ()) -> None:
         say(f"warning: {said}; no answer counts what was in there\n  {repair}", priority=Priority.WARNING)
 
 
-def add_counters(parser: argparse.ArgumentParser, default: str = "$ANALYTICS_COUNTERS") -> None:
-    """``--counters``."""
-    parser.add_argument(
-        "--counters",
-        metavar="URL|FILE",
-        help=f"Prometheus server or exported file with the engine's counters (default: {default}, else none)",
-    )
-
-
-def chosen_realms(options: argparse.Namespace) -> list[str | None]:
-    """The realms named on the command line; empty for all."""
-    given = options.realm if isinstance(options.realm, list) else [options.realm] if options.realm is not None else []
-    if given and options.no_realm and not isinstance(options.realm, list):
-        raise UsageError("either --realm or --no-realm", hint="the NULL realm has no name")
-    if getattr(options, "all_realms", False) and (given or options.no_realm):
-        raise UsageError("either all realms or one of them", hint="leave out --all-realms")
-    return [*given, *([None] if options.no_realm else [])]
-
-
 def iso(value: Any) -> Any:
     """A time or day as ISO 8601; anything else as it is."""
     return value.isoformat() if isinstance(value, datetime | date) else value
@@ -331,6 +269,8 @@ def _cell(value: Any) -> str:
         return f"{value:,.6g}" if math.isfinite(value) else str(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
+    from analytics.reports.page.inline import visible
+
     text = visible(
         value
         if isinstance(value, str)
@@ -361,7 +301,7 @@ def plain_value(value: Any) -> Any:
     return value if isinstance(value, str | int | bool | None) else str(value)
 
 
-def few_heaps() -> None:
+def limit_malloc_arenas() -> None:
     """Let threads share their heaps, where the C library is GNU's, and Arrow use them too.
 
     The C library gives every thread a heap of its own, and keeps what each has freed: with two connections 100 MB for nothing.

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from analytics.cli import options as opt
 from analytics.cli.output import (
     Priority,
-    Verbs,
-    add_lake,
-    add_overwrite,
-    add_realm,
-    chosen_realms,
     ensure_ours,
     plain_value,
     put_json,
@@ -35,50 +31,36 @@ _DIGITS = 16  # of a hash, in a table
 _MOST_NAMED = 5
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verbs."""
-    parser = verbs.add_parser("pseudonym", help="a person's pseudonyms, and what the lake holds of them")
-    _add_user(parser, "user")
-    add_realm(parser, many=True)
-    add_lake(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="also write their logged runs there, .parquet or .json (one object per line)",
-    )
-    add_overwrite(parser)
-    parser.add_argument("--json", action="store_true", help="the answer as JSON on stdout")
-    parser.set_defaults(run=run_pseudonym)
-    parser = verbs.add_parser("erase", help="take a person out of the lake, for good; prints a receipt")
-    _add_user(parser, "--user", required=True)
-    add_realm(parser, many=True)
-    add_lake(parser)
-    parser.add_argument(
-        "--reports", metavar="DIR", help="also search these (default: $ANALYTICS_REPORTS, else reports/out)"
-    )
-    parser.add_argument(
-        "--wait", type=float, default=0, metavar="SECONDS", help="wait for another run (default: refuse, exit 75)"
-    )
-    parser.add_argument("--json", action="store_true", help="the receipt as JSON on stdout")
-    parser.set_defaults(run=run_erase)
+_USER = "the id as the log has it, or a pseudonym; - reads it from stdin, unseen by ps"
 
 
-def _add_user(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
-    parser.add_argument(
-        name,
-        metavar="USER",
-        help="the id as the log has it, or a pseudonym; - reads it from stdin, unseen by ps",
-        **options,
+@dataclass(frozen=True, kw_only=True)
+class PseudonymOptions(opt.ManyRealmOptions):
+    """Options of ``pseudonym``."""
+
+    user: str = opt.argument(_USER, "USER")
+    out: Path | None = opt.path(
+        "also write their logged runs there, .parquet or .json (one object per line)", "--out", "FILE", None
     )
+    overwrite: bool = opt.overwrite()
+    json: bool = opt.as_json("the answer as JSON on stdout")
 
 
-def _user(options: argparse.Namespace) -> str:
-    given: str = options.user
+@dataclass(frozen=True, kw_only=True)
+class EraseOptions(opt.ManyRealmOptions):
+    """Options of ``erase``."""
+
+    user: str = opt.required_word(_USER, "--user", "USER")
+    reports: str | None = opt.reports("also search these (default: $ANALYTICS_REPORTS, else reports/out)", "--reports")
+    wait: float = opt.wait()
+    json: bool = opt.as_json("the receipt as JSON on stdout")
+
+
+def _user(given: str) -> str:
     return sys.stdin.readline().rstrip("\r\n") if given == "-" else given
 
 
-def run_pseudonym(options: argparse.Namespace) -> int:
+def run_pseudonym(options: PseudonymOptions) -> int:
     """Say under which names the lake holds a person, where and since when; hand their runs out."""
     from analytics.config import Settings
     from analytics.extraction.privacy.policy import Policy
@@ -90,8 +72,8 @@ def run_pseudonym(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.out} has no format", hint="name a file that ends in .parquet or .json")
     settings = Settings.from_env(lake=options.lake, sample_rates="")
     lake = Lake(settings.lake)
-    subject = Person(lake, _user(options), Policy.of(settings))
-    realms = chosen_realms(options) or lake.realms()
+    subject = Person(lake, _user(options.user), Policy.of(settings))
+    realms = options.realms() or lake.realms()
     records = (record for day in lake.recorded_days() if (record := lake.recorded(day)))
     warn_of_losses(losses.of_days(lake, records, realms))
     everywhere, told = subject.find(realms), []
@@ -153,7 +135,7 @@ def _hand_out(subject: Person, realms: Sequence[str | None], out: Path, *, overw
     return int(table.num_rows)
 
 
-def run_erase(options: argparse.Namespace) -> int:
+def run_erase(options: EraseOptions) -> int:
     """Erase, and print the receipt."""
     from analytics.config import Settings
     from analytics.extraction.privacy.policy import Policy
@@ -164,9 +146,9 @@ def run_erase(options: argparse.Namespace) -> int:
     lake = Lake(settings.lake)
     receipt = erase(
         lake,
-        _user(options),
+        _user(options.user),
         Policy.of(settings),
-        realms=chosen_realms(options),
+        realms=options.realms(),
         reports=settings.reports if settings.reports.is_dir() else None,
         wait_seconds=options.wait,
     )

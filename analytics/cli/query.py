@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import itertools
@@ -11,33 +10,19 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from analytics.cli.output import (
-    Verbs,
-    add_counters,
-    add_lake,
-    add_overwrite,
-    add_realm,
-    add_window,
-    chosen_realms,
-    ensure_ours,
-    iso,
-    plain_value,
-    put_json,
-    put_table,
-    say,
-    utf8,
-    write_parquet,
-)
-from analytics.cli.realms import open_in_sight
-from analytics.config import Settings
+from analytics.cli import options as opt
+from analytics.cli.output import ensure_ours, iso, plain_value, put_json, put_table, say, utf8, write_parquet
 from analytics.errors import QueryError, UsageError, did_you_mean
-from analytics.reports.page import number as write
-from analytics.reports.page.inline import visible
-from analytics.warehouse.warehouse import Warehouse
-from analytics.window import Window
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from analytics.warehouse.warehouse import Warehouse
+    from analytics.window import Window
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _INSIDE = re.compile(r"(?<=[;\t\r\n])(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
@@ -60,6 +45,8 @@ def put_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], target: TextI
     Returns:
         How many texts got an apostrophe.
     """
+    from analytics.reports.page.inline import visible
+
     # Python quotes a carriage return only where it may end a line; without quotes it would end one for every reader.
     line = io.StringIO(newline="")
     writer = csv.writer(line, lineterminator="\r\n")
@@ -104,6 +91,8 @@ def folded(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> tuple[list[
 
 
 def _cell(row: dict[str, Any], name: str) -> str | None:
+    from analytics.reports.page import number as write
+
     value, low, high, grade, is_at_least = (row[f"{name}{end}"] for end in ("", *_ENDS))
     if value is None:
         return None
@@ -119,46 +108,54 @@ AUDITED = ("strategy_summary", "points_by_hour")
 """Named queries of estimates: whoever asks them hears when the sampling rate is contradicted."""
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = verbs.add_parser("query", help="ask the lake in SQL, or run a named query")
-    parser.add_argument("sql", nargs="?", metavar="SQL", help="one statement over the views; `query --list` names them")
-    parser.add_argument("--name", metavar="NAME", help="a named query instead")
-    parser.add_argument("--list", action="store_true", help="views and named queries")
-    add_window(parser, "default: the last three days, for queries that take a window")
-    add_realm(parser)
-    add_lake(parser)
-    add_counters(parser, "for queries of estimates $ANALYTICS_COUNTERS")
-    parser.add_argument(
-        "--param", action="append", default=[], metavar="name=value", help="a $parameter (may be repeated)"
-    )
-    parser.add_argument("--format", choices=["table", "csv", "json", "parquet"], default="table")
-    parser.add_argument(
-        "--raw", action="store_true", help="csv: texts as they are, also those a spreadsheet would run as a formula"
-    )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of stdout (csv, parquet)")
-    add_overwrite(parser)
-    parser.set_defaults(run=run_query)
+@dataclass(frozen=True, kw_only=True)
+class QueryOptions(opt.RealmOptions):
+    """Options of ``query``."""
+
+    sql: str | None = opt.optional_argument("one statement over the views; `query --list` names them", "SQL")
+    name: str | None = opt.word("a named query instead", "--name", "NAME")
+    listing: bool = opt.flag("views and named queries", "--list")
+    parameters: list[str] = opt.words("a $parameter (may be repeated)", "--param", "name=value")
+    since: str | None = opt.since("default: the last three days, for queries that take a window")
+    until: str | None = opt.until()
+    counters: str | None = opt.counters("for queries of estimates $ANALYTICS_COUNTERS")
+    format: str = opt.choice("default: table", "--format", ("table", "csv", "json", "parquet"), "table")
+    raw: bool = opt.flag("csv: texts as they are, also those a spreadsheet would run as a formula", "--raw", opt.ANSWER)
+    out: Path | None = opt.path("write there instead of stdout (csv, parquet)", "--out", "FILE", None)
+    overwrite: bool = opt.overwrite()
 
 
-def run_query(options: argparse.Namespace) -> int:
+def run_query(options: QueryOptions) -> int:
     """Ask, and write the answer."""
-    from analytics import api, sql
-    from analytics.reports.render import builders
-
-    if sum((options.sql is not None, options.name is not None, options.list)) != 1:
+    if sum((options.sql is not None, options.name is not None, options.listing)) != 1:
         raise UsageError(
             "either a statement, or --name, or --list",
             hint="strategy-analytics query --all-realms 'from strategy_days limit 5'",
         )
-    if options.list:
-        lake: Warehouse = api.open_lake(options.lake, realm=chosen_realms(options))
-        put_table(["view", "what it holds"], lake.describe().values.tolist())
-        put_table(["query", "answers", "parameters"], lake.queries().values.tolist())
-        return 0
-    statement = sql.text("queries", options.name) if options.name else options.sql
+    if options.listing:
+        _list_names(options)
+    else:
+        _write(_answered(options), options)
+    return 0
+
+
+def _list_names(options: QueryOptions) -> None:
+    """What there is to ask: no row of anybody, so no tenant has to be chosen."""
+    from analytics.reports.explore.open_lake import open_lake
+
+    lake = open_lake(options.lake, realm=options.realms())
+    put_table(["view", "what it holds"], lake.describe().values.tolist())
+    put_table(["query", "answers", "parameters"], lake.queries().values.tolist())
+
+
+def _answered(options: QueryOptions) -> duckdb.DuckDBPyRelation | None:
+    """What the lake answers; ``None`` where a statement has no rows to give."""
+    from analytics import sql
+    from analytics.window import Window
+
+    statement = sql.text("queries", options.name) if options.name else options.sql or ""
     window = Window.parse(options.since, options.until)
-    given: dict[str, Any] = _parse_parameters(options.param)
+    given: dict[str, Any] = _parse_parameters(options.parameters)
     wanted = sql.parameters(statement)
     if unknown := sorted(set(given) - set(wanted)):
         near = did_you_mean(unknown[0], wanted)
@@ -169,29 +166,37 @@ def run_query(options: argparse.Namespace) -> int:
     if options.name:
         # A named query takes NULL for what is not given: all, or its own default.
         values = {name: values.get(name) for name in wanted}
-    lake = open_in_sight(options)
+    lake: Warehouse = options.open_lake()
     if options.out and options.format not in ("csv", "parquet"):
         raise UsageError(f"--out is for csv and parquet, not {options.format}", hint="redirect stdout instead")
     audited, in_doubt = options.name in AUDITED, False
-    # A statement of one's own does not wait for Prometheus unless asked to.
-    where = Settings.from_env(sample_rates="").counters if audited and not options.counters else options.counters or ""
-    if where or audited:
+    if options.counters or audited:
         window = Window.parse(values.get("since") or window.since, values.get("until") or window.until)
-        lake, found = builders.audited(lake, window, where)
-        in_doubt = found.is_contradicted
-        for sentence in [*found.contradictions, *found.losses]:
-            say(f"the sampling is in doubt: {sentence}")
-        if found.source:
-            say(
-                f"ok runs are weighed by {found.source} from {window.since:%Y-%m-%d %H:%M} to {window.until:%Y-%m-%d %H:%M} UTC"
-            )
+        lake, in_doubt = _weighed(lake, window, options.counters)
     answer = lake.named(options.name, values) if options.name else lake.sql(statement, **values)
     # Whoever reads the file has not seen what was said here.
-    _write(answer.project("*, true as is_in_doubt") if in_doubt and audited else answer, options)
-    return 0
+    return answer.project("*, true as is_in_doubt") if in_doubt and audited else answer
 
 
-def _write(answer: Any, options: argparse.Namespace) -> None:
+def _weighed(lake: Warehouse, window: Window, counters: str | None) -> tuple[Warehouse, bool]:
+    """The lake with ok runs weighed by the engine's counters, and whether those or the log contradict the sampling rate.
+
+    A statement of one's own does not wait for Prometheus unless asked to; a named query of estimates does.
+    """
+    from analytics.config import Settings
+    from analytics.reports.render import builders
+
+    lake, audit = builders.audited(lake, window, counters or Settings.from_env(sample_rates="").counters)
+    for sentence in [*audit.contradictions, *audit.losses]:
+        say(f"the sampling is in doubt: {sentence}")
+    if audit.source:
+        say(
+            f"ok runs are weighed by {audit.source} from {window.since:%Y-%m-%d %H:%M} to {window.until:%Y-%m-%d %H:%M} UTC"
+        )
+    return lake, audit.is_contradicted
+
+
+def _write(answer: duckdb.DuckDBPyRelation | None, options: QueryOptions) -> None:
     import duckdb
 
     if answer is None:

@@ -2,75 +2,65 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from analytics.cli.output import Verbs, add_counters, add_lake, add_realm, add_window, chosen_realms, put, say
-from analytics.cli.realms import must_choose
+from analytics.cli import options as opt
+from analytics.cli.output import put, say
 from analytics.reports.explore.open_lake import ENGINES
 from analytics.reports.render.notebooks import REPORTS
 from analytics.reports.schedule.cards import alarm
 from analytics.reports.schedule.definition import FAIL_ON, find, says_subject, setting
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = verbs.add_parser("report", help="render a report; prints the page's path")
-    parser.add_argument(
-        "report",
-        metavar="REPORT",
-        help=f"{', '.join(REPORTS)}, or a definition: a .toml file, or the name of one in reports/",
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(opt.RealmOptions):
+    """Options of ``report``."""
+
+    report: str = opt.argument(
+        f"{', '.join(REPORTS)}, or a definition: a .toml file, or the name of one in reports/", "REPORT"
     )
-    add_window(parser, "default: the notebook's own", "the notebook's own")
-    add_realm(parser)
-    parser.add_argument("--strategy", metavar="ID", help="id of any version of the strategy")
-    parser.add_argument("--family", metavar="NAME", help="name of the strategy")
-    parser.add_argument(
-        "--baseline", metavar="VERSION|WINDOW", help="compare with v2, or with 2026-07-01..2026-07-05 (default: chosen)"
+    since: str | None = opt.since("default: the notebook's own")
+    until: str | None = opt.until("the notebook's own")
+    strategy: str | None = opt.word("id of any version of the strategy", "--strategy", "ID")
+    family: str | None = opt.word("name of the strategy", "--family", "NAME")
+    baseline: str | None = opt.word(
+        "compare with v2, or with 2026-07-01..2026-07-05 (default: chosen)", "--baseline", "VERSION|WINDOW"
     )
-    parser.add_argument(
+    against: str | None = opt.word(
+        "compare with another strategy of the same tenant in the same window, or with an experiment: tag:NAME",
         "--against",
-        metavar="NAME",
-        help="compare with another strategy of the same tenant in the same window, or with an experiment: tag:NAME",
+        "NAME",
     )
-    parser.add_argument("--execution", metavar="ID", help="a run to explain first; alone, it tells the strategy")
-    parser.add_argument(
-        "--previous", metavar="FILE", help="summary.json of the last report (default: found in --out), or none"
+    execution: str | None = opt.word("a run to explain first; alone, it tells the strategy", "--execution", "ID")
+    previous: str | None = opt.word(
+        "summary.json of the last report (default: found in --out), or none", "--previous", "FILE", is_path=True
     )
-    parser.add_argument(
-        "--fail-on", choices=FAIL_ON, help="exit code 1 on new findings, on any, or never (default: the definition's)"
+    fail_on: str | None = opt.choice(
+        "exit code 1 on new findings, on any, or never (default: the definition's)", "--fail-on", FAIL_ON, None
     )
-    parser.add_argument("--engine", choices=ENGINES, help="who asks the runs (default: duckdb)")
-    parser.add_argument(
+    engine: str | None = opt.choice("who asks the runs (default: duckdb)", "--engine", ENGINES, None)
+    gathered: str | None = opt.word(
+        "what `gather` has asked already, of runaway_rules with the same window and realm",
         "--gathered",
-        metavar="DIR",
-        help="what `gather` has asked already, of runaway_rules with the same window and realm",
+        "DIR",
+        opt.PLACES,
     )
-    parser.add_argument("--digest", action="store_true", help="print one line for a chat instead of the page's path")
-    parser.add_argument(
-        "--set",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        help="any other parameter of the notebook, such as node_cap=600",
-    )
-    parser.add_argument("--show-users", action="store_true", help="show user ids; masked otherwise")
-    parser.add_argument(
+    digest: bool = opt.flag("print one line for a chat instead of the page's path", "--digest")
+    settings: list[str] = opt.words("any other parameter of the notebook, such as node_cap=600", "--set", "NAME=VALUE")
+    show_users: bool = opt.flag("show user ids; masked otherwise", "--show-users")
+    min_users: int | None = opt.value(
+        "to be passed on: leave out what fewer than K logged users did (default: $ANALYTICS_MIN_USERS, else 1)",
         "--min-users",
-        type=int,
-        metavar="K",
-        help="to be passed on: leave out what fewer than K logged users did (default: $ANALYTICS_MIN_USERS, else 1)",
+        "K",
+        None,
+        int,
     )
-    parser.add_argument(
-        "--out", metavar="DIR", help="folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)"
-    )
-    add_lake(parser)
-    add_counters(parser)
-    parser.set_defaults(run=run_report)
+    out: str | None = opt.reports("folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)")
+    counters: str | None = opt.counters()
 
 
-def run_report(options: argparse.Namespace) -> int:
+def run_report(options: ReportOptions) -> int:
     """Render."""
     from analytics import api
     from analytics.lake.lake import Lake
@@ -78,14 +68,14 @@ def run_report(options: argparse.Namespace) -> int:
     from analytics.storage import place
     from analytics.warehouse.partial_results import PartialResults
 
-    is_chosen = bool(chosen_realms(options)) or options.all_realms
+    is_chosen = bool(options.realms()) or options.all_realms
     definition = find(options.report, REPORTS)
     # For once only; an option of its own comes before it, and one that was not given leaves what --set says.
-    settings = dict(setting(text) for text in options.set)
+    settings = dict(setting(text) for text in options.settings)
     definition = replace(definition, parameters={**definition.parameters, **settings})
     # A post-mortem is of one strategy, which is of one tenant.
     if not (is_chosen or definition.says_realms or says_subject(settings) or definition.notebook == "post_mortem"):
-        must_choose(Lake(find_lake(options.lake)))
+        opt.require_realm_choice(Lake(find_lake(options.lake)))
     given: dict[str, Any] = {
         "realm": options.realm,
         "no_realm": options.no_realm or None,

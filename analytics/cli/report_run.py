@@ -2,55 +2,47 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from analytics.cli.output import Verbs, add_counters, add_lake, put, put_json, put_table, say
+from analytics.cli import options as opt
+from analytics.cli.output import put, put_json, put_table, say
 from analytics.errors import UsageError
 from analytics.reports.page.inline import visible
 from analytics.reports.render.notebooks import REPORTS
 from analytics.reports.schedule.definition import FAIL_ON, read, setting
 from analytics.reports.schedule.run import Outcome, run
 
-NAME = "report run"
 _LONGEST = 100
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = verbs.add_parser(NAME, help="render all reports of a definition that are due; ends with a table")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="definitions, such as reports/nightly.toml")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="reports at a time (default: 1)")
-    parser.add_argument("--force", action="store_true", help="render also what is up to date")
-    parser.add_argument(
-        "--as-of",
-        type=date.fromisoformat,
-        metavar="DAY",
-        help='the day from which "yesterday" counts (default: today, UTC)',
+@dataclass(frozen=True, kw_only=True)
+class ReportRunOptions(opt.LakeOptions):
+    """Options of ``report run``."""
+
+    files: list[Path] = opt.paths("definitions, such as reports/nightly.toml", "FILE", "+")
+    jobs: int = opt.value("reports at a time (default: 1)", "--jobs", "N", 1, int)
+    force: bool = opt.flag("render also what is up to date", "--force")
+    as_of: date | None = opt.value(
+        'the day from which "yesterday" counts (default: today, UTC)', "--as-of", "DAY", None, date.fromisoformat
     )
-    parser.add_argument(
-        "--fail-on", choices=FAIL_ON, help="exit code 1 on new findings, on any, or never (default: the definition's)"
+    fail_on: str | None = opt.choice(
+        "exit code 1 on new findings, on any, or never (default: the definition's)", "--fail-on", FAIL_ON, None
     )
-    parser.add_argument(
-        "--set", metavar="NAME=VALUE", action="append", default=[], help="a parameter of the notebooks, for once"
+    settings: list[str] = opt.words("a parameter of the notebooks, for once", "--set", "NAME=VALUE")
+    wait: float = opt.wait("wait so long for another run")
+    out: str | None = opt.reports(
+        "folder of rendered reports (default: the definition's, $ANALYTICS_REPORTS, reports/out)"
     )
-    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait so long for another run")
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        help="folder of rendered reports (default: the definition's, $ANALYTICS_REPORTS, reports/out)",
-    )
-    parser.add_argument("--json", action="store_true", help="one object per report instead of the table")
-    add_lake(parser)
-    add_counters(parser)
-    parser.set_defaults(run=run_reports)
+    json: bool = opt.as_json("one object per report instead of the table")
+    counters: str | None = opt.counters()
 
 
-def run_reports(options: argparse.Namespace) -> int:
+def run_reports(options: ReportRunOptions) -> int:
     """Render what is due; say of each report what became of it."""
-    definitions = [definition for name in options.files for definition in read(Path(name), REPORTS)]
-    parameters = dict(setting(text) for text in options.set)
+    definitions = [definition for name in options.files for definition in read(name, REPORTS)]
+    parameters = dict(setting(text) for text in options.settings)
     for definition in definitions:
         if not definition.says_realms and definition.notebook != "post_mortem":
             raise UsageError(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from analytics.cli.output import Priority, Verbs, add_lake, put, say
+from analytics.cli import options as opt
+from analytics.cli.output import Priority, put, say
 from analytics.errors import UsageError
-from analytics.storage import LakePath
+
+if TYPE_CHECKING:
+    from analytics.storage import LakePath
 
 EXTRACT_MINUTE = 15
 """Rows commit some minutes after their time, so the day that ended at midnight is complete then."""
@@ -21,26 +25,21 @@ REPORTS = timedelta(hours=5, minutes=30)
 _BEGIN, _END = "# begin strategy-analytics", "# end strategy-analytics"
 
 
-def add(verbs: Verbs) -> None:
-    """Declare the verb."""
-    parser = verbs.add_parser("schedule", help="print the crontab lines, or systemd units, that run this checkout")
-    parser.add_argument(
-        "definitions",
-        nargs="*",
-        type=Path,
-        metavar="FILE",
-        help="report definitions to run every morning (default: reports/nightly.toml, else every one in reports/)",
+@dataclass(frozen=True, kw_only=True)
+class ScheduleOptions(opt.LakeOptions):
+    """Options of ``schedule``."""
+
+    definitions: list[Path] = opt.paths(
+        "report definitions to run every morning (default: reports/nightly.toml, else every one in reports/)",
+        "FILE",
+        "*",
     )
-    parser.add_argument("--format", choices=["cron", "systemd"], default="cron", help="default: cron")
-    parser.add_argument("--into", type=Path, metavar="DIR", help="with systemd: write the units there instead")
-    parser.add_argument(
-        "--out", metavar="DIR", help="folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)"
-    )
-    add_lake(parser)
-    parser.set_defaults(run=run_schedule)
+    format: str = opt.choice("default: cron", "--format", ("cron", "systemd"), "cron")
+    into: Path | None = opt.path("with systemd: write the units there instead", "--into", "DIR", None)
+    out: str | None = opt.reports("folder of rendered reports (default: $ANALYTICS_REPORTS, else reports/out)")
 
 
-def run_schedule(options: argparse.Namespace) -> int:
+def run_schedule(options: ScheduleOptions) -> int:
     """Print the lines, and say how to install them and where the database URL goes."""
     from analytics.config import Settings
 
@@ -61,7 +60,12 @@ def run_schedule(options: argparse.Namespace) -> int:
         commands["reports"] = [*_program(), "report", "run", *map(str, found)]
     if options.format == "cron":
         put("\n".join(_crontab(here, folders, commands)))
-        given = [word for pair in (("--lake", options.lake), ("--out", options.out)) if pair[1] for word in pair]
+        given = [
+            word
+            for name, value in (("--lake", options.lake), ("--out", options.out))
+            if value
+            for word in (name, value)
+        ]
         own = shlex.join([*_program(), "schedule", *map(str, options.definitions), *given])
         say("to install them, now and after every change:")
         say(f"  (crontab -l 2>/dev/null | sed '/^{_BEGIN}/,/^{_END}/d'; {own}) | crontab -")

@@ -1,38 +1,90 @@
-"""``status`` and ``check``."""
+"""``doctor``, ``status``, ``check`` and ``audit``: how the source and the lake stand, and whether the numbers can be trusted."""
 
 from __future__ import annotations
 
-import argparse
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from analytics.cli.output import Verbs, add_lake, add_realm, add_source_retention, put, put_json, say, warn_of_deletion
-from analytics.cli.realms import open_in_sight
-from analytics.reports.explore.results import calendar_key, calendar_lines
-from analytics.reports.page.inline import visible
+from analytics.cli import options as opt
+from analytics.cli.output import put, put_json, put_table, say, warn_of_deletion
+from analytics.errors import UsageError
 
+if TYPE_CHECKING:
+    from analytics.operations.sampling_audit import Audit
 
-def add(verbs: Verbs) -> None:
-    """Declare the verbs."""
-    parser = verbs.add_parser("status", help="calendar of realms and days: complete, partial, missing, stale, expired")
-    add_lake(parser)
-    add_realm(parser)
-    add_source_retention(parser)
-    parser.add_argument("--json", action="store_true", help="one object per realm and day")
-    parser.set_defaults(run=run_status)
-    parser = verbs.add_parser("check", help="is the lake sound? exit 1 when a check of severity error fails")
-    add_lake(parser)
-    add_realm(parser)
-    parser.add_argument("--json", action="store_true", help="one object per check")
-    parser.set_defaults(run=run_check)
+READER = "strategy_reader"
+"""The role's name in ``sql/role/reader.sql``."""
 
 
-def run_status(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions(opt.LakeOptions):
+    """Options of ``doctor``."""
+
+    database_url: str | None = opt.database_url()
+    source_retention: str | None = opt.source_retention()
+    role_sql: str | None = opt.word(
+        f"only print the SQL that makes a role which can read what is needed, and nothing else (default name: {READER})",
+        "--role-sql",
+        "NAME",
+        const=READER,
+    )
+    json: bool = opt.as_json("one object per finding")
+
+
+def run_doctor(options: DoctorOptions) -> int:
+    """Look at source and lake, and say what to repair."""
+    from analytics.config import Settings
+    from analytics.operations.doctor.doctor import check_all
+    from analytics.reports.page.inline import visible
+
+    if options.role_sql is not None:
+        put(_role_sql(options.role_sql))
+        return 0
+    findings = []
+    settings = Settings.from_env(
+        database_url=options.database_url, lake=options.lake, source_retention=options.source_retention
+    )
+    for finding in check_all(settings):
+        findings.append(finding)
+        if not options.json:
+            put(f"{finding.level:7}  {finding.name}: {visible(finding.sentence)}")
+            if finding.repair:
+                put(f"         {visible(finding.repair)}")
+    if options.json:
+        put_json([finding.to_dict() for finding in findings])
+    return 1 if any(finding.level == "problem" for finding in findings) else 0
+
+
+def _role_sql(name: str) -> str:
+    """The statements that make the role; where it is to have another name, with that."""
+    from analytics import sql
+
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):  # a name that needs no quotes, wherever it stands
+        raise UsageError(
+            f"{name!r} is no plain name of a role",
+            hint="small letters, digits and underscores, 63 at most: --role-sql strategy_reader",
+        )
+    return sql.text("role", "reader").replace(READER, name).rstrip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions(opt.RealmOptions):
+    """Options of ``status``."""
+
+    source_retention: str | None = opt.source_retention()
+    json: bool = opt.as_json("one object per realm and day")
+
+
+def run_status(options: StatusOptions) -> int:
     """Show the calendar."""
     from analytics.config import Settings
     from analytics.lake import expiry_mark
     from analytics.operations.doctor import volume
+    from analytics.reports.explore.results import calendar_key, calendar_lines
     from analytics.warehouse.coverage import CALENDAR_DAYS, calendar
 
-    lake = open_in_sight(options)
+    lake = options.open_lake()
     settings = Settings.from_env(lake=options.lake, source_retention=options.source_retention, sample_rates="")
     at_risk = volume.retention_warning(lake.lake, settings.source_retention)
     warn_of_deletion(at_risk)
@@ -70,13 +122,21 @@ def run_status(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_check(options: argparse.Namespace) -> int:
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions(opt.RealmOptions):
+    """Options of ``check``."""
+
+    json: bool = opt.as_json("one object per check")
+
+
+def run_check(options: CheckOptions) -> int:
     """Run every check."""
     from analytics.config import Settings
     from analytics.extraction.privacy.policy import Policy
+    from analytics.reports.page.inline import visible
     from analytics.warehouse.checks import UNREADABLE
 
-    lake = open_in_sight(options)
+    lake = options.open_lake()
     lake.lake.ensure_there()  # an empty folder is not a sound lake
     results = lake.check(Policy.of(Settings.from_env(lake=options.lake, sample_rates="")).key)
     failed = [result for result in results if not result.passed and result.severity == "error"]
@@ -106,3 +166,50 @@ def run_check(options: argparse.Namespace) -> int:
                 )
                 put(f"         {result.failures:,} found, for example {example}")
     return 1 if failed else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditOptions(opt.RealmOptions):
+    """Options of ``audit``."""
+
+    since: str | None = opt.since("default: the last three days")
+    until: str | None = opt.until()
+    counters: str | None = opt.counters()
+    by_hour: bool = opt.flag("every hour, not only the totals", "--by-hour", opt.ANSWER)
+    format: str = opt.choice("default: table", "--format", ("table", "json"), "table")
+
+
+def run_audit(options: AuditOptions) -> int:
+    """Look, and say what was found; 1 when the configured rate is contradicted or rows are missing."""
+    from analytics import api
+    from analytics.warehouse.warehouse import records
+
+    lake = options.open_lake()
+    found = api.sampling_audit(lake, since=options.since, until=options.until, counters=options.counters)
+    frame = found.hours if options.by_hour else found.realms
+    rows = records(frame)
+    if options.format == "json":
+        put_json({**found.to_dict(), "hours" if frame is found.hours else "realms": rows})
+    else:
+        put_table(list(frame.columns), [list(row.values()) for row in rows])
+        for sentence in [*found.contradictions, *found.losses, *found.undecided, *found.notes]:
+            say(sentence)
+        if not (found.contradictions or found.losses):
+            say(f"sampling rate: {_checked(found)}")
+    return 1 if found.contradictions or found.losses else 0
+
+
+def _checked(found: Audit) -> str:
+    if found.hours.empty:
+        return "no logged row in this window, so nothing was compared"
+    if found.source:
+        return (
+            "the counters agree with it"
+            if found.was_compared
+            else "the counters know none of these runs; nothing was compared"
+        )
+    if found.was_compared:
+        return "the log alone says nothing against it"
+    if found.undecided:
+        return "cannot tell; --counters would"
+    return f"too little to compare: {found.reason}; or give --counters"

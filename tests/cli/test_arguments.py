@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
@@ -14,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics import cli
+from analytics.cli.options import options_of
 from analytics.cli.output import ensure_ours, write_parquet
+from analytics.cli.verbs import VERBS
 from analytics.errors import UsageError
 
 NEVER = ("--", "a\0b", "x\udce9y")
@@ -52,11 +53,10 @@ SLOW = {
 
 def options() -> Iterator[tuple[str, str]]:
     """Every verb with each of its options that take a value."""
-    [verbs] = [found for found in cli._parser()._actions if isinstance(found, argparse._SubParsersAction)]
-    for verb, parser in verbs.choices.items():
-        for option in parser._actions:
-            if option.option_strings and option.nargs != 0:
-                yield verb, option.option_strings[-1]
+    for name, verb in VERBS.items():
+        for _, option in options_of(verb.options()):
+            if option.names and not option.is_flag:
+                yield name, option.names[-1]
 
 
 def call(verb: str, option: str, value: str) -> tuple[int, str]:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import analytics
-from analytics.cli import _parser, _verb
+from analytics.cli.arguments import parse
 from analytics.demo import UNTIL
 from analytics.lake.lake import Lake
 
@@ -31,7 +31,7 @@ def text(name: str) -> str:
 
 def takes(words: list[str]) -> bool:
     """The command's own parser takes these words."""
-    return _parser().parse_args(_verb(words)).run is not None
+    return parse(words) is not None
 
 
 @pytest.mark.long

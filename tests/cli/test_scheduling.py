@@ -19,7 +19,8 @@ import pytest
 import yaml
 from cronsim import CronSim
 
-from analytics.cli import _parser, _verb, main
+from analytics.cli import main
+from analytics.cli.arguments import parse
 from analytics.lake.lake import Lake
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def text(name: str) -> str:
 def is_a_command(words: list[str]) -> bool:
     """The command's own parser takes these words."""
     try:
-        return _parser().parse_args(_verb(words)).run is not None
+        return parse(words) is not None
     except SystemExit:
         return False
 
