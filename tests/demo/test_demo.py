@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from analytics.demo import STORIES, Demo, EmbeddedServer, Population, build, quirks, simulate
+from analytics.demo import SCENARIOS, Demo, EmbeddedServer, Population, build, edge_cases, simulate
 from analytics.demo.programs import FAMILIES
 from analytics.demo.server import _home
 from analytics.errors import DemoError
@@ -57,7 +57,7 @@ def test_the_same_seed_gives_the_same_rows_whatever_the_number_of_workers(tmp_pa
 def test_every_run_is_in_the_truth_and_the_logged_ones_are_in_postgresql(demo: Demo, truth: list[Row]) -> None:
     assert len(truth) == RUNS == demo.counts["runs"]
     expected = {row["execution_id"] for row in truth if row["logged"]}
-    odd = {quirk.values["id"] for quirk in quirks(date(2026, 7, 11))}
+    odd = {quirk.values["id"] for quirk in edge_cases(date(2026, 7, 11))}
     found = {str(row[0]) for row in ask(demo, "select id from strategyexecutionlog")}
     assert found == expected | odd
     assert len(odd) == demo.counts["quirks"]
@@ -170,7 +170,7 @@ def test_node_ids_are_null_in_an_import_and_repeat_in_wrapped_programs(demo: Dem
 
 
 def test_rows_lie_in_commit_order_which_is_not_the_order_of_created_at(demo: Demo, truth: list[Row]) -> None:
-    odd = [quirk.values["id"] for quirk in quirks(date(2026, 7, 11))]
+    odd = [quirk.values["id"] for quirk in edge_cases(date(2026, 7, 11))]
     ids = [
         row[0] for row in ask(demo, "select id::text from strategyexecutionlog where id <> all (%s) order by ctid", odd)
     ]
@@ -198,7 +198,7 @@ def test_speed_bonus_pays_half_as_much_again_under_version_3_and_rolls_back(trut
 
 
 def test_the_stall_the_canary_and_the_lowered_cap_are_where_their_stories_say(truth: list[Row]) -> None:
-    told = {story.key: story for story in STORIES}
+    told = {story.key: story for story in SCENARIOS}
     rows = {key: [row for row in truth if row["story"] == key] for key in told}
     for key in ("stall", "sandbox_canary", "lowered_cap", "bypassed_validation"):
         since, until = told[key].since, told[key].until
@@ -292,7 +292,7 @@ def test_a_weekend_has_fewer_runs_and_the_same_points_per_run(tmp_path: Path) ->
 
 
 def test_the_odd_rows_survive_the_way_into_postgresql(demo: Demo) -> None:
-    by_why = {quirk.why: quirk for quirk in quirks(date(2026, 7, 11))}
+    by_why = {quirk.why: quirk for quirk in edge_cases(date(2026, 7, 11))}
 
     def look(why: str, expression: str) -> Any:
         question = f"select {expression} from strategyexecutionlog where id = %s::uuid"
@@ -331,7 +331,7 @@ def test_the_odd_rows_survive_the_way_into_postgresql(demo: Demo) -> None:
         demo, 'select "strategyVersion" from strategyexecutionlog where "strategyId" = \'two-versions\' order by 1'
     )
     assert two == [(1,), (2,)]
-    assert len(by_why) == len(quirks(date(2026, 7, 11)))
+    assert len(by_why) == len(edge_cases(date(2026, 7, 11)))
 
 
 def test_definitions_know_only_the_last_publication(demo: Demo) -> None:
@@ -375,7 +375,7 @@ def test_building_again_with_the_same_parameters_does_no_work(demo: Demo) -> Non
 
 def test_the_stories_are_written_for_programs_too(demo: Demo) -> None:
     told = json.loads(demo.stories.read_text(encoding="utf-8"))
-    assert {story["key"] for story in told} == {story.key for story in STORIES}
+    assert {story["key"] for story in told} == {story.key for story in SCENARIOS}
     first = next(story for story in told if story["key"] == "speed_bonus_v3")
     assert first["since"] == "2026-07-08T09:30:00+00:00"
     assert first["facts"]["pays"] == 15
