@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from analytics.estimates.arrays import Array, Floats, Ints
 from analytics.program import ParentResult, generate_ids
 
-Column = list[Any] | NDArray[Any]
-Floats = NDArray[np.float64]
+Column = list[Any] | Array
 
 #: Day 0 of the fields that grow with time; the stories are told against it.
 DAY_ZERO: Final = datetime(2026, 6, 27, tzinfo=UTC)
@@ -40,14 +39,14 @@ class Events:
 
     rng: np.random.Generator
     day: Floats
-    game: NDArray[np.int64]
+    game: Ints
     user_time: Floats
     user_age: Floats
 
     def __len__(self) -> int:
         return len(self.day)
 
-    def whole(self, low: int, high: int) -> NDArray[np.int64]:
+    def whole(self, low: int, high: int) -> Ints:
         """Uniform integers, both ends included."""
         return self.rng.integers(low, high + 1, len(self))
 
@@ -55,7 +54,7 @@ class Events:
         """Log-normal numbers around a median, rounded as a client would send them."""
         return np.round(median * np.exp(sigma * self.rng.standard_normal(len(self))), digits)
 
-    def steps(self, median: float, sigma: float, most: int) -> NDArray[np.int64]:
+    def steps(self, median: float, sigma: float, most: int) -> Ints:
         """Log-normal counts from 1 to `most`."""
         return np.clip(self.around(median, sigma, 0), 1, most).astype(np.int64)
 
@@ -63,7 +62,7 @@ class Events:
         """`user.avg_time` of each event's user."""
         return np.round(self.user_time * np.exp(noise * self.rng.standard_normal(len(self))), 1)
 
-    def measurements(self, most: int = 120, newcomers: float = 0.1) -> NDArray[np.int64]:
+    def measurements(self, most: int = 120, newcomers: float = 0.1) -> Ints:
         """`user.measurements_count`: a tenth have fewer than two."""
         grown = 2 + (self.user_age * most * (0.7 + 0.6 * self.rng.random(len(self)))).astype(np.int64)
         return np.where(self.rng.random(len(self)) < newcomers, self.whole(0, 1), grown)

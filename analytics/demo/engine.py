@@ -15,7 +15,8 @@ from analytics.demo import stories
 from analytics.demo.catalog import DAY_ZERO, Column, Events, Family, Parent
 from analytics.demo.copytext import line, number
 from analytics.demo.programs import FAMILIES, family
-from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, Ints, microseconds, moments, users
+from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, microseconds, moments, users
+from analytics.estimates.arrays import Bools, Ints
 from analytics.program import Outcome, Program, analytics_paths, compile_program
 
 
@@ -192,7 +193,7 @@ def durations(batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.round(total, 3)
 
 
-def _within(created: Ints, story: stories.Scenario) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _within(created: Ints, story: stories.Scenario) -> Bools:
     until = microseconds(story.until) if story.until else np.iinfo(np.int64).max
     return np.asarray((created >= microseconds(story.since)) & (created < until))
 
@@ -261,7 +262,7 @@ def _truth(batch: Batch, rate: float) -> pa.Table:
         "strategy_type": [family.strategy_type] * count,
         "status": ["timeout" if gone else outcome.status for outcome, gone in zip(outcomes, late, strict=True)],
         "error_code": ["DSL_TIMEOUT" if gone else run.error_code for run, gone in zip(outcomes, late, strict=True)],
-        "points": [None if outcome is None else float(outcome.points) for outcome in shown],
+        "points": [None if outcome is None or outcome.points is None else float(outcome.points) for outcome in shown],
         "case_name": [None if outcome is None else outcome.case_name for outcome in shown],
         "duration_ms": took,
         "visits": [outcome.visits for outcome in outcomes],

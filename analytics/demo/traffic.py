@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from analytics.demo.catalog import Family, Floats
+from analytics.demo.catalog import Family
 from analytics.demo.programs import FAMILIES
 from analytics.demo.stories import PLANTED_FAULTS
+from analytics.estimates.arrays import Floats, Ints
 
 _TIME = pa.timestamp("us", tz="UTC")
 #: Durations in milliseconds. `visits` and `nodes_true` are what the walk did (up to the failure; for a timeout, what it
@@ -46,8 +46,6 @@ TRUTH_SCHEMA: Final = pa.schema(
         ("analytics_queries", pa.int32()),
     ]
 )
-
-Ints = NDArray[np.int64]
 
 #: Share of a day's traffic by hour (UTC), before it is normalised.
 RHYTHMS: Final[Mapping[str, tuple[float, ...]]] = {

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from analytics.estimates.estimate import CONFIDENCE, GRADES, NOTHING, REACH, TAIL, Z_95, Estimate, graded, worse
 from analytics.estimates.moments import of_mean, of_total
@@ -22,17 +22,16 @@ from analytics.estimates.quantiles import quantile, quantiles, quantiles_of_coun
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Floats: TypeAlias = NDArray[np.float64]
-    Booleans: TypeAlias = NDArray[np.bool_]
+    from analytics.estimates.arrays import Bools, Floats
+
 
 STOPPED = ("limit", "timeout")
 """Stopped by the node cap, the depth cap or the time limit: it would have gone on."""
 
 
-def nodes(statuses: ArrayLike, counts: ArrayLike) -> tuple[Floats, Booleans]:
+def nodes(statuses: ArrayLike, counts: ArrayLike) -> tuple[Floats, Bools]:
     """Trace entries per run, for ``quantiles``.
 
     Failed runs log 0, which is not what they did: stopped ones needed more than any number that is known (``inf``), and of
@@ -52,7 +51,7 @@ def nodes(statuses: ArrayLike, counts: ArrayLike) -> tuple[Floats, Booleans]:
     return np.where(stopped, math.inf, np.where(status == "ok", found, math.nan)), stopped
 
 
-def durations(statuses: ArrayLike, milliseconds: ArrayLike) -> tuple[Floats, Booleans]:
+def durations(statuses: ArrayLike, milliseconds: ArrayLike) -> tuple[Floats, Bools]:
     """Milliseconds per run, for ``quantiles``: those of stopped runs are "at least".
 
     Args:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from analytics.estimates.estimate import CONFIDENCE, GRADES, NOTHING, REACH, TAIL, Estimate, graded, unseen_runs, worse
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Floats = NDArray[np.float64]
+    from analytics.estimates.arrays import Floats
+
 
 LEAST_ROWS = 60
 """Drawn rows: what one run in twenty does is among them in 95 of 100 cases (``ln 0.05 / ln 0.95``)."""

@@ -6,15 +6,15 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from analytics.estimates.estimate import GRADES, NOTHING, TAIL, Estimate, worse
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Floats = NDArray[np.float64]
+    from analytics.estimates.arrays import Array, Bools, Floats
+
     Kind = Literal["stable"] | None
 
 SLACK = 1e-12
@@ -68,7 +68,7 @@ class MergedEcdf:
         parts: Values in ascending order with their weight; at least one part, none of them empty.
     """
 
-    def __init__(self, parts: Sequence[tuple[NDArray[Any], float]]) -> None:
+    def __init__(self, parts: Sequence[tuple[Array, float]]) -> None:
         import numpy as np
 
         largest = max(range(len(parts)), key=lambda number: len(parts[number][0]))
@@ -201,7 +201,7 @@ class Part:
         unknown: So many more, stopped before anything was known of their value.
     """
 
-    values: NDArray[Any]
+    values: Array
     weight: float
     stopped: bool = False
     unknown: int = 0
@@ -270,7 +270,7 @@ def quantiles_of_counts(
 def _of_rows(
     y: Floats,
     w: Floats,
-    stopped: NDArray[np.bool_],
+    stopped: Bools,
     qs: Sequence[float],
     undrawn: float,
     process: bool,

@@ -19,10 +19,10 @@ from analytics.estimates.estimate import NOTHING, REACH, TAIL, Estimate, graded,
 from analytics.estimates.moments import Moments, of_mean, of_total, row_grade
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Floats = NDArray[np.float64]
+    from analytics.estimates.arrays import Floats, Ints
+
 
 TIMES_MEDIAN = 20.0
 """Of the version's drawn runs (times their mean where most take no time): what takes longer is a stall."""
@@ -52,7 +52,7 @@ class Durations:
 
     ordinary: Floats
     weights: Floats
-    counts: NDArray[np.int64]
+    counts: Ints
     excess: Floats
     excess_weights: Floats
     drawn: int

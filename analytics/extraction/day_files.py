@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.extraction.encode import parquet_writer
 from analytics.extraction.encode.parquet_writer import ROW_GROUP_ROWS, SMALL_ROWS
@@ -28,6 +28,7 @@ from analytics.storage import LakePath, readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 TABLES = ("executions", "node_days")
 
@@ -59,7 +60,7 @@ class ParquetSink:
         self.row_count = 0
         self._held: list[pa.Table] = []
         self._held_rows = self._held_bytes = 0
-        self._writer: Any = None
+        self._writer: pq.ParquetWriter | None = None
 
     def add(self, rows: pa.Table) -> None:
         """Take in some rows."""

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.extraction import day_files
 from analytics.extraction.plan import ExtractPlan
@@ -112,7 +112,7 @@ class Duplicates:
 
     # ---- where to look ---------------------------------------------------------------------------------------------
 
-    def _files(self, written: list[Partition], wanted: Any) -> list[_File]:
+    def _files(self, written: list[Partition], wanted: pa.Array) -> list[_File]:
         """The rest of the lake, or of a large one what is near."""
         records = [record for day in self._lake.recorded_days() if (record := self._lake.recorded(day))]
         rest = [
@@ -168,7 +168,7 @@ class Duplicates:
 
         if not len(wanted):
             return
-        batch: list[tuple[_File, Any]] = []
+        batch: list[tuple[_File, pa.Table]] = []
         with ThreadPoolExecutor(self._lake.storage.concurrent_reads) as pool:
             files = [*files]
             rows = 0
@@ -356,7 +356,7 @@ def _texts(arrays: Iterable[pa.Array]) -> pa.Array:
     return pa.concat_arrays(found) if found else pa.array([], pa.string())
 
 
-def _read(file: _File) -> Any:
+def _read(file: _File) -> pa.Table | None:
     """Ids, and realms where there are several; ``None`` for a file that cannot be read: ``check`` names it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -371,7 +371,7 @@ def _read(file: _File) -> Any:
         return None
 
 
-def _by_partition(file: _File, hits: Any) -> Iterator[tuple[PartitionInfo, list[str]]]:
+def _by_partition(file: _File, hits: pa.Table) -> Iterator[tuple[PartitionInfo, list[str]]]:
     found: dict[str | None, list[str]] = {}
     for row in hits.to_pylist():
         realm = row["realm_id"] if len(file.infos) > 1 else next(iter(file.infos))

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from analytics.errors import LakeError
 from analytics.estimates.sampling_rates import RateEntry, Rates
@@ -19,6 +19,9 @@ from analytics.extraction.privacy.row_filter import ExcludedRows, PrivacyContext
 from analytics.lake.lake import Lake
 from analytics.model import Partition, PartitionInfo
 from analytics.storage import LakePath
+
+if TYPE_CHECKING:
+    from analytics.estimates.arrays import Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def _file(lake: Lake, info: PartitionInfo) -> LakePath:
 
 
 def _write(
-    info: PartitionInfo, blocks: Iterable[Any], excluded: Mapping[Partition, ExcludedRows], workspace: Path
+    info: PartitionInfo, blocks: Iterable[Bytes], excluded: Mapping[Partition, ExcludedRows], workspace: Path
 ) -> StagedFiles:
     partition = info.partition
     # What the file has stands for what a server counted: every row of it is either in the new one or left out.

@@ -39,6 +39,8 @@ from analytics.storage import LakePath, readable
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from analytics.estimates.arrays import Bytes
+
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _BLOCK_BYTES = 4 << 20
 _ROWS, _BYTES = 500, 16 << 20  # at a time: Python's objects take many times the size of a trace
@@ -58,7 +60,7 @@ def missing_ids(path: LakePath, loaded: pa.StringArray) -> list[str]:
     return [str(execution_id) for execution_id in gone.to_pylist()]
 
 
-def blocks(path: LakePath, ids: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> Iterator[Any]:
+def blocks(path: LakePath, ids: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> Iterator[Bytes]:
     """Rows of a file as blocks of a binary COPY: all, or those with these ids; and without those with the other ones."""
     import pyarrow as pa
     import pyarrow.compute as pc

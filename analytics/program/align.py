@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from analytics.program.exact import CONDITIONS, MAX_COMPILED_DEPTH, items, listed, section_of
-from analytics.program.outcome import Phase, same_json
+from analytics.program.outcome import Phase, Value, same_json
 from analytics.program.walk import Outline, ProgramNode
+from analytics.storage.shapes import Json, JsonObject
 
 End = Literal["finished", "cut", "stopped"]
 
@@ -42,8 +43,8 @@ class Alignment:
     positions: list[int] = field(default_factory=list)
     mismatch: str | None = None
     end: End | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
-    post_fields: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Value] = field(default_factory=dict)
+    post_fields: dict[str, Value] = field(default_factory=dict)
     reached_post: bool = False
     vetoed: bool = False
     next_position: int | None = None
@@ -66,7 +67,7 @@ class _CanOnlyFail(Exception):  # noqa: N818 - as above
     """The engine fails at this node: no entry can follow."""
 
 
-def align(program: Outline, trace: Sequence[Any], *, is_extend: bool = False, is_whole: bool = True) -> Alignment:
+def align(program: Outline, trace: Sequence[Value], *, is_extend: bool = False, is_whole: bool = True) -> Alignment:
     """Find the node behind every entry.
 
     Args:
@@ -115,10 +116,10 @@ class _Walk:
 
     __slots__ = ("at", "has_result", "next", "phase_read", "positions", "reached_post", "read", "trace", "vetoed")
 
-    def __init__(self, trace: Sequence[Any]) -> None:
+    def __init__(self, trace: Sequence[Value]) -> None:
         self.trace, self.at = trace, 0
         self.positions: list[int] = []
-        self.read: dict[str, dict[str, Any]] = {"pre": {}, "post": {}}
+        self.read: dict[str, dict[str, Value]] = {"pre": {}, "post": {}}
         self.phase_read = self.read["pre"]
         self.reached_post = self.vetoed = self.has_result = False
         self.next: ProgramNode | None = None
@@ -159,12 +160,13 @@ class _Walk:
         for index in range(len(branches)):
             if self.value(spot.below.get(f"else_if[{index}].when")):
                 self.take(spot, "rule", f"elseif:{index}")
-                branch = branches[index] if isinstance(branches[index], Mapping) else {}
-                return self.block(spot.below, f"else_if[{index}].then", branch.get("then"), phase)
+                branch = branches[index]
+                steps = branch.get("then") if isinstance(branch, Mapping) else None
+                return self.block(spot.below, f"else_if[{index}].then", steps, phase)
         self.take(spot, "rule", "else" if node.get("else") else "skip")
         return self.block(spot.below, "else", node.get("else"), phase)
 
-    def block(self, below: Mapping[str, ProgramNode], slot: str, steps: Any, phase: Phase) -> bool:
+    def block(self, below: Mapping[str, ProgramNode], slot: str, steps: Json, phase: Phase) -> bool:
         found = listed(steps)
         if found is None:
             raise _CanOnlyFail("statements are not a list")
@@ -189,14 +191,14 @@ class _Walk:
 
     # ---- expressions -----------------------------------------------------------------------------------------------
 
-    def operand(self, spot: ProgramNode | None) -> Any:
+    def operand(self, spot: ProgramNode | None) -> Value:
         """Follow an operand, which cannot be a condition."""
         if spot is not None and spot.kind in CONDITIONS:
             self.next = spot
             raise _CanOnlyFail(f"{spot.kind} is a condition and no expression")
         return self.value(spot)
 
-    def value(self, spot: ProgramNode | None) -> Any:
+    def value(self, spot: ProgramNode | None) -> Value:
         """Follow an expression; the value its entry recorded."""
         kind = str(spot.kind) if spot else ""
         self.next = spot
@@ -221,7 +223,7 @@ class _Walk:
             raise _Mismatch("the literal there is another one")
         return found
 
-    def junction(self, spot: ProgramNode, kind: str) -> Any:
+    def junction(self, spot: ProgramNode, kind: str) -> Value:
         args, cutting = items(spot.node.get("args")), kind == "or"
         if args is None:
             raise _CanOnlyFail(f"{kind} without a list of args")
@@ -230,7 +232,7 @@ class _Walk:
                 return self.take(spot, kind, f"short_circuit:{index}")
         return self.take(spot, kind, None)
 
-    def take(self, spot: ProgramNode, kind: str, branch: str | None) -> Any:
+    def take(self, spot: ProgramNode, kind: str, branch: str | None) -> Value:
         """The next entry, which must be this node's."""
         self.next = spot
         if self.at >= len(self.trace):
@@ -260,7 +262,6 @@ _OPERANDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def _describe(node: Mapping[str, Any], kind: str | None = None, branch: str | None = None) -> str:
-    kind, branch = (kind or node.get("type")), (branch or node.get("branch"))
-    name = node.get("nodeId", node.get("id"))
-    return " ".join(str(word)[:80] for word in (kind, name, branch) if word is not None)
+def _describe(node: JsonObject, kind: str | None = None, branch: str | None = None) -> str:
+    words = (kind or node.get("type"), node.get("nodeId", node.get("id")), branch or node.get("branch"))
+    return " ".join(str(word)[:80] for word in words if word is not None)

@@ -8,13 +8,14 @@ falls through to the same next rule.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from analytics.program import outcome
 from analytics.program.exact import EFFECTS, MAX_COMPILED_DEPTH, items, listed, section_of
-from analytics.program.outcome import Phase, RuleFailure
+from analytics.program.outcome import Phase, RuleFailure, Value
+from analytics.storage.shapes import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Span:
     high: float = math.inf
 
 
+Known: TypeAlias = "Value | Span"
+"""What is known of a value: itself, or what it lies between."""
 ANY: Final = Span()
 _MAYBE: Final = Span(0.0, 1.0)  # a truth value that is not known
 _NOTHING: Final = Span(0.0, 0.0)
@@ -40,7 +43,7 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def points_bounds(
-    program: Mapping[str, Any], fields: Mapping[str, Any], *, phase: Phase = "full", parent_points: Any = None
+    program: JsonObject, fields: Mapping[str, Value], *, phase: Phase = "full", parent_points: float | None = None
 ) -> tuple[float, float]:
     """The least and the most points that a program may pay.
 
@@ -72,7 +75,7 @@ def points_bounds(
     return min(span.low for span in found), max(span.high for span in found)
 
 
-def truth_of(condition: Any, fields: Mapping[str, Any]) -> bool | None:
+def truth_of(condition: Json, fields: Mapping[str, Value]) -> bool | None:
     """Whether an expression counts as true on what is known; None when that depends on what is not.
 
     Raises:
@@ -85,20 +88,21 @@ def truth_of(condition: Any, fields: Mapping[str, Any]) -> bool | None:
 class _Work:
     """One evaluation: what is known, and with which points the program may have ended so far."""
 
-    def __init__(self, fields: Mapping[str, Any], phase: Phase) -> None:
+    def __init__(self, fields: Mapping[str, Value], phase: Phase) -> None:
         self.fields, self.phase = fields, phase
         self.ended: list[Span] = []
         self.has_set = False
 
-    def rule(self, rule: Any, state: Span) -> Span | None:
+    def rule(self, rule: Json, state: Span) -> Span | None:
         """The points after a rule; None when the program has surely ended."""
         if not isinstance(rule, Mapping):
             return self.fail()
         branches = listed(rule.get("else_if"))
         ways = [(rule.get("when"), rule.get("then"))]
-        for branch in [None] if branches is None else branches:
-            found = branch if isinstance(branch, Mapping) else {}
-            ways.append((found.get("when"), found.get("then")))
+        ways += (
+            (branch.get("when"), branch.get("then")) if isinstance(branch, Mapping) else (None, None)
+            for branch in ([None] if branches is None else branches)
+        )
         after: Span | None = None
         for condition, steps in ways:
             try:
@@ -112,13 +116,15 @@ class _Work:
                 return after
         return _hull(after, self.block(rule.get("else"), state))
 
-    def block(self, steps: Any, state: Span) -> Span | None:
+    def block(self, steps: Json, state: Span) -> Span | None:
         """The points after some statements; None when they end the program."""
         found = listed(steps)
         if found is None:
             return self.fail()
         for step in found:
-            kind = step.get("type") if isinstance(step, Mapping) else None
+            if not isinstance(step, Mapping):
+                return self.fail()
+            kind = step.get("type")
             if not isinstance(kind, str) or kind not in EFFECTS.keys() | {"return", "veto"}:
                 return self.fail()
             if any(key not in step for key in _NEEDED.get(kind, ())):
@@ -139,7 +145,7 @@ class _Work:
                 return None
         return state
 
-    def points(self, value: Any) -> Span:
+    def points(self, value: Known) -> Span:
         if not isinstance(value, Span) and not outcome.is_number(value):
             raise RuleFailure("DSL_ASSIGN_POINTS_NOT_NUMBER", "no number")
         return _span(value)
@@ -151,17 +157,19 @@ class _Work:
 
     # ---- expressions -----------------------------------------------------------------------------------------------
 
-    def operand(self, node: Any, depth: int) -> Any:
+    def operand(self, node: Json, depth: int) -> Known:
         """The value of an operand or of a statement, which cannot be a condition."""
         if isinstance(node, Mapping) and node.get("type") in ("and", "or", "not", "compare"):
             raise RuleFailure("DslValidationError", "a condition is no expression")
         return self.value(node, depth)
 
-    def value(self, node: Any, depth: int) -> Any:
+    def value(self, node: Json, depth: int) -> Known:
         """A value, or the span in which an unknown one lies."""
-        kind = node.get("type") if isinstance(node, Mapping) else None
         if depth > MAX_COMPILED_DEPTH:
             raise RuleFailure("DSL_LIMIT_EXCEEDED", "too deep")
+        if not isinstance(node, Mapping):
+            raise RuleFailure("DSL_UNEXPECTED", "unknown expression")
+        kind = node.get("type")
         if kind == "literal" and "value" in node:
             return node["value"]
         if kind == "field":
@@ -178,35 +186,35 @@ class _Work:
             apply, table = (outcome.compare, _COMPARE) if kind == "compare" else (outcome.arith, _ARITH)
             spans = table.get(name) if isinstance(name, str) else None
             return self.applied(lambda left, right: apply(name, left, right), spans, operands)
-        if kind == "func_call" and isinstance(node.get("args"), list):
-            operands = [self.operand(arg, depth + 1) for arg in node["args"]]
+        if kind == "func_call" and isinstance(args := node.get("args"), list):
+            operands = [self.operand(arg, depth + 1) for arg in args]
             function = outcome.check_function(node.get("name"), len(operands))
             return self.applied(
                 lambda *found: outcome.call(function, list(found)), _FUNCTIONS.get(str(node.get("name"))), operands
             )
         raise RuleFailure("DSL_UNEXPECTED", "unknown expression")
 
-    def applied(self, exact: Any, spans: Any, operands: list[Any]) -> Any:
+    def applied(self, exact: Callable[..., Value], spans: Callable[..., Known] | None, operands: list[Known]) -> Known:
         """An operation: as ever on known values, on spans where one is unknown and all are numbers."""
         if not any(isinstance(operand, Span) for operand in operands):
             return exact(*operands)
         if spans is None:
             raise RuleFailure("DSL_ARITH_OP_NOT_ALLOWED", "unknown operator")
-        if not all(isinstance(operand, Span | int | float) for operand in operands):
+        known = [_span(operand) for operand in operands if isinstance(operand, Span | int | float)]
+        if len(known) < len(operands):
             if spans in (_equal, _unequal):
                 return _MAYBE
             self.ended.append(
                 _NOTHING
             )  # what is known is no number: with most values of the other operand the run fails
             return ANY
-        known = [_span(operand) for operand in operands]
         if spans is _over and known[1].low <= 0 <= known[1].high:
             if known[1].low == known[1].high:
                 raise RuleFailure("DSL_ARITH_DIV_BY_ZERO", "whatever is divided")
             self.ended.append(_NOTHING)  # it fails if the divisor is zero
         return spans(*known)
 
-    def junction(self, node: Mapping[str, Any], cutting: bool, depth: int) -> Any:
+    def junction(self, node: JsonObject, cutting: bool, depth: int) -> Known:
         args = items(node.get("args"))
         if args is None:
             raise RuleFailure("DSL_UNEXPECTED", "no list of args")
@@ -224,7 +232,7 @@ class _Work:
             sure = sure and holds is not None
         return (not cutting) if sure else _MAYBE
 
-    def truth(self, value: Any) -> bool | None:
+    def truth(self, value: Known) -> bool | None:
         """Whether a value counts as true; None when that is not known."""
         if not isinstance(value, Span):
             return bool(value)
@@ -233,7 +241,7 @@ class _Work:
         return False if value.low == value.high == 0 else None
 
 
-def _span(value: Any) -> Span:
+def _span(value: Span | float) -> Span:
     if isinstance(value, Span):
         return value
     try:
@@ -265,20 +273,20 @@ def _over(left: Span, right: Span) -> Span:
     return _times(left, Span(1 / right.high, 1 / right.low))
 
 
-def _less(left: Span, right: Span) -> Any:
+def _less(left: Span, right: Span) -> bool | Span:
     return True if left.high < right.low else False if left.low >= right.high else _MAYBE
 
 
-def _less_or_equal(left: Span, right: Span) -> Any:
+def _less_or_equal(left: Span, right: Span) -> bool | Span:
     return True if left.high <= right.low else False if left.low > right.high else _MAYBE
 
 
-def _equal(left: Span, right: Span) -> Any:
+def _equal(left: Span, right: Span) -> bool | Span:
     apart = left.high < right.low or left.low > right.high
     return False if apart else True if left.low == left.high == right.low == right.high else _MAYBE
 
 
-def _unequal(left: Span, right: Span) -> Any:
+def _unequal(left: Span, right: Span) -> bool | Span:
     same = _equal(left, right)
     return same if same is _MAYBE else not same
 
@@ -293,7 +301,7 @@ def _whole(value: Span) -> Span:
     return Span(*(float(math.trunc(end)) if math.isfinite(end) else end for end in (value.low, value.high)))
 
 
-_COMPARE: Final[Mapping[str, Any]] = {
+_COMPARE: Final[Mapping[str, Callable[..., Known]]] = {
     "<": _less,
     "<=": _less_or_equal,
     ">": lambda left, right: _less(right, left),
@@ -301,7 +309,7 @@ _COMPARE: Final[Mapping[str, Any]] = {
     "==": _equal,
     "!=": _unequal,
 }
-_ARITH: Final[Mapping[str, Any]] = {
+_ARITH: Final[Mapping[str, Callable[..., Known]]] = {
     "+": lambda left, right: _around(left.low + right.low, left.high + right.high),
     "-": lambda left, right: _around(left.low - right.high, left.high - right.low),
     "*": _times,
@@ -309,4 +317,4 @@ _ARITH: Final[Mapping[str, Any]] = {
     "min": lambda left, right: Span(min(left.low, right.low), min(left.high, right.high)),
     "max": lambda left, right: Span(max(left.low, right.low), max(left.high, right.high)),
 }
-_FUNCTIONS: Final[Mapping[str, Any]] = {"int": _whole, "clamp": _clamp}
+_FUNCTIONS: Final[Mapping[str, Callable[..., Known]]] = {"int": _whole, "clamp": _clamp}

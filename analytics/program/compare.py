@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from analytics.program.outcome import same_json
 from analytics.program.validator import BuiltIn, built_in
 from analytics.program.walk import Outline, ProgramNode
+from analytics.storage.shapes import Json
 
 EditKind = Literal["changed", "replaced", "added", "removed", "moved"]
 
@@ -30,6 +31,8 @@ _ATTRIBUTES: Final = (
     ("case_name", "case"),
     ("key", "key"),
 )
+_Content: TypeAlias = tuple[tuple[str | None, ...], tuple[tuple[str, int], ...]]
+"""What a node says by itself, and the numbers of what hangs under it, by slot."""
 #: Two rules with less in common than this are two rules, not one that changed.
 _ALIKE: Final = 0.3
 _INDEX: Final = re.compile(r"\[\d+\]$")
@@ -121,7 +124,7 @@ class _Work:
     """Pairs that were found and pairs that are still to be looked into; a stack, as authors nest without bound."""
 
     def __init__(self, old: Outline, new: Outline) -> None:
-        prints: dict[Any, int] = {}
+        prints: dict[_Content, int] = {}
         self.print_of = {id(spot): number for program in (old, new) for spot, number in _prints(program, prints)}
         self.pairs: dict[int, int] = {}
         self.edits: list[Edit] = []
@@ -210,14 +213,14 @@ def _groups(spot: ProgramNode) -> dict[str, list[ProgramNode]]:
     return found
 
 
-def own(spot: ProgramNode) -> tuple[Any, ...]:
+def own(spot: ProgramNode) -> tuple[str | None, ...]:
     """What a node says by itself, without its id and without what hangs under it."""
     words = [_text(spot.node.get(name)) if name in spot.node else None for name, _ in _ATTRIBUTES]
     literal = _text(spot.node.get("value")) if spot.kind == "literal" else None
     return (spot.kind, literal, *words)
 
 
-def _prints(program: Outline, known: dict[Any, int]) -> list[tuple[ProgramNode, int]]:
+def _prints(program: Outline, known: dict[_Content, int]) -> list[tuple[ProgramNode, int]]:
     """A number per distinct content: equal numbers, equal subtrees. Children come after their parents in the walk."""
     numbers: dict[int, int] = {}
     for spot in reversed(program.spots):
@@ -269,7 +272,7 @@ def _whole(kind: EditKind, old: ProgramNode | None, new: ProgramNode | None) -> 
     )
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
     except (ValueError, RecursionError, TypeError):

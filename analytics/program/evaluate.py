@@ -12,17 +12,28 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from analytics.program import exact, fast
 from analytics.program.align import Alignment, align
-from analytics.program.outcome import Outcome, ParentResult, Phase, RuleFailure, State, as_written, same_json
+from analytics.program.outcome import (
+    Outcome,
+    ParentResult,
+    Phase,
+    RuleFailure,
+    State,
+    TraceEntry,
+    Value,
+    as_written,
+    same_json,
+)
 from analytics.program.walk import outline
+from analytics.storage.shapes import JsonObject
 
 MAX_NODES: Final = 1000
 MAX_DEPTH: Final = 32
 #: Called between the phases with the event data as `set_data` left it.
-Parent = Callable[[dict[str, Any]], ParentResult]
+Parent = Callable[[dict[str, Value]], ParentResult]
 
 
 class Program:
@@ -30,7 +41,7 @@ class Program:
 
     __slots__ = ("_depth", "_exact", "_fast", "ast")
 
-    def __init__(self, ast: Mapping[str, Any]) -> None:
+    def __init__(self, ast: JsonObject) -> None:
         self.ast = ast
         self._depth: int | None = None
         self._exact: dict[Phase, exact.RunPhase] = {}
@@ -38,11 +49,11 @@ class Program:
 
     def run(
         self,
-        fields: Mapping[str, Any],
+        fields: Mapping[str, Value],
         *,
         phase: Phase = "full",
         parent: ParentResult | None = None,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Value] | None = None,
         max_nodes: int = MAX_NODES,
         max_depth: int = MAX_DEPTH,
         keep_trace: bool = True,
@@ -81,10 +92,10 @@ class Program:
 
     def _quick(
         self,
-        fields: Mapping[str, Any],
+        fields: Mapping[str, Value],
         phase: Phase,
         parent: ParentResult | None,
-        data: Mapping[str, Any] | None,
+        data: Mapping[str, Value] | None,
         max_nodes: int,
         max_depth: int,
     ) -> Outcome | None:
@@ -119,10 +130,10 @@ class Program:
 
     def run_extend(
         self,
-        fields: Mapping[str, Any],
+        fields: Mapping[str, Value],
         parent: Parent,
         *,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Value] | None = None,
         max_nodes: int = MAX_NODES,
         max_depth: int = MAX_DEPTH,
         keep_trace: bool = True,
@@ -161,7 +172,7 @@ class Program:
         return joined(before, after, keep_trace)
 
 
-def _answer(parent: Parent, data: Mapping[str, Any]) -> ParentResult:
+def _answer(parent: Parent, data: Mapping[str, Value]) -> ParentResult:
     """What the built-in answers to the data; no points at all are none."""
     found = parent(dict(data))
     return found if found.points is not None else replace(found, points=0)
@@ -176,7 +187,7 @@ def _begin(state: State, phase: Phase, parent: ParentResult | None) -> None:
         state.case = parent.case_name
 
 
-def _outcome(state: State, phase: Phase, ended: bool, trace: list[dict[str, Any]] | None) -> Outcome:
+def _outcome(state: State, phase: Phase, ended: bool, trace: list[TraceEntry] | None) -> Outcome:
     # Whatever the pre phase has set, the parent's answer takes its place unless the parent does not run.
     is_result = phase != "pre" or state.vetoed
     return Outcome(
@@ -209,7 +220,7 @@ def joined(before: Outcome, after: Outcome, keep_trace: bool) -> Outcome:
     )
 
 
-def _depth_of(ast: Mapping[str, Any]) -> int:
+def _depth_of(ast: JsonObject) -> int:
     """Nesting of the deepest object outside literals: an upper bound, found without recursion.
 
     A branch of `else_if` stands where its rule does.
@@ -234,7 +245,7 @@ _CACHE_SIZE: Final = 256
 _cache: OrderedDict[int, Program] = OrderedDict()
 
 
-def compile_program(program: Mapping[str, Any]) -> Program:
+def compile_program(program: JsonObject) -> Program:
     """Compile an AST, or find it among those compiled lately.
 
     The cache goes by identity: an AST that was changed in place must be compiled from a copy, or evaluated
@@ -250,8 +261,8 @@ def compile_program(program: Mapping[str, Any]) -> Program:
 
 
 def evaluate(
-    program: Mapping[str, Any],
-    fields: Mapping[str, Any],
+    program: JsonObject,
+    fields: Mapping[str, Value],
     *,
     phase: Phase = "full",
     parent: ParentResult | None = None,
@@ -271,7 +282,7 @@ Verdict = Literal["reproduced", "differs", "undecided"]
 _NO_CAP: Final = 10**9
 
 
-def _unchanged(value: Any) -> Any:
+def _unchanged(value: Value) -> Value:
     return value
 
 
@@ -292,7 +303,7 @@ class Replay:
     verdict: Verdict
     says: str
     entries: int = 0
-    trace: list[dict[str, Any]] | None = None
+    trace: list[TraceEntry] | None = None
     outcome: Outcome | None = None
     is_cut: bool = False
 
@@ -300,13 +311,13 @@ class Replay:
 def replay(
     program: Program,
     found: Alignment,
-    trace: Sequence[Mapping[str, Any]],
+    trace: Sequence[Mapping[str, Value]],
     *,
     is_extend: bool,
     points: float | None,
     case_name: str | None,
     node_count: int | None = None,
-    known: Mapping[str, Any] | None = None,
+    known: Mapping[str, Value] | None = None,
 ) -> Replay:
     """Evaluate a program on the fields a trace recorded and compare points, case and every entry.
 
@@ -358,8 +369,8 @@ def run_again(
     is_extend: bool,
     points: float | None,
     case_name: str | None,
-    known: Mapping[str, Any] | None = None,
-    restore: Callable[[Any], Any] = _unchanged,
+    known: Mapping[str, Value] | None = None,
+    restore: Callable[[Value], Value] = _unchanged,
 ) -> Outcome:
     """One evaluation on the recorded fields; never raises. A field that was not read is a failure of the outcome."""
     fields = {**(known or {}), **{path: restore(value) for path, value in found.fields.items()}}
@@ -376,7 +387,9 @@ def run_again(
         **before.data_fields(),
         **{path: restore(value) for path, value in found.post_fields.items()},
     }
-    answer = ParentResult(after_fields.pop("parent.points", points), after_fields.pop("parent.case_name", case_name))
+    # Of whatever type a trace has recorded them: the run then fails on them as the engine's would.
+    paid, case = after_fields.pop("parent.points", points), after_fields.pop("parent.case_name", case_name)
+    answer = ParentResult(paid, case)  # type: ignore[arg-type]
     if not program.ast.get("post_rules"):
         return Outcome(points=answer.points, case_name=answer.case_name, trace=before.trace, nodes=before.nodes)
     after = program.run(after_fields, phase="post", parent=answer, max_nodes=_NO_CAP)
@@ -386,7 +399,7 @@ def run_again(
 def _compared(
     again: Outcome,
     found: Alignment,
-    trace: Sequence[Mapping[str, Any]],
+    trace: Sequence[Mapping[str, Value]],
     points: float | None,
     case_name: str | None,
     node_count: int | None,
@@ -415,7 +428,7 @@ def _compared(
     return Replay("reproduced", f"reproduced: all {common} recorded entries{behind}", common, made, again, is_cut)
 
 
-def _same_entry(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+def _same_entry(old: Mapping[str, Value], new: Mapping[str, Value]) -> bool:
     return (
         old.get("nodeId") == new["nodeId"]
         and old.get("type") == new["type"]
@@ -424,7 +437,7 @@ def _same_entry(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     )
 
 
-def _same_points(computed: Any, paid: float | None) -> bool:
+def _same_points(computed: float | None, paid: float | None) -> bool:
     if computed is None or paid is None:
         return computed is paid
     try:
@@ -434,7 +447,7 @@ def _same_points(computed: Any, paid: float | None) -> bool:
     return value == paid or (value != value and paid != paid)
 
 
-def _value(entry: Mapping[str, Any]) -> str:
+def _value(entry: Mapping[str, Value]) -> str:
     text = repr(entry.get("value"))
     return text if len(text) <= 60 else text[:59] + "…"
 

@@ -7,12 +7,13 @@ program while compiling: a broken node compiles to a closure that fails when, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final, NoReturn
 
 from analytics.program import outcome
-from analytics.program.outcome import Phase, RuleFailure, State
+from analytics.program.outcome import Operand, Phase, RuleFailure, State, TraceEntry, Value
+from analytics.storage.shapes import Json, JsonObject
 
-Expression = Callable[[State], Any]
+Expression = Callable[[State], Value]
 Statement = Callable[[State], bool]  # True: the program ends here
 
 #: Deeper programs are refused whatever the caller's cap says: Python's own stack would end first.
@@ -32,9 +33,9 @@ def visit(state: State, depth: int) -> None:
         raise RuleFailure("DSL_LIMIT_EXCEEDED", f"deeper than {min(state.max_depth, MAX_COMPILED_DEPTH)}", "limit")
 
 
-def enter(state: State, node_id: Any, kind: str, value: Any, branch: str | None = None) -> None:
+def enter(state: State, node_id: Json, kind: str, value: Value, branch: str | None = None) -> None:
     """Write an entry; one without a branch has no such key."""
-    entry = {"nodeId": node_id, "type": kind, "value": value}
+    entry: TraceEntry = {"nodeId": node_id, "type": kind, "value": value}
     if branch is not None:
         entry["branch"] = branch
     state.trace.append(entry)
@@ -44,41 +45,41 @@ def enter(state: State, node_id: Any, kind: str, value: Any, branch: str | None 
 # ---- what can only fail ----------------------------------------------------------------------------------------------
 
 
-def unknown(code: str, detail: str, depth: int) -> Callable[[State], Any]:
+def unknown(code: str, detail: str, depth: int) -> Callable[[State], NoReturn]:
     """A node of a type that is not known where it stands: visited, then refused."""
 
-    def run(state: State) -> Any:
+    def run(state: State) -> NoReturn:
         visit(state, depth)
         raise RuleFailure(code, detail)
 
     return run
 
 
-def no_object(what: str) -> Callable[[State], Any]:
+def no_object(what: str) -> Callable[[State], NoReturn]:
     """Something else where a node should be: counted before it is looked at, and no cap gets to speak of it."""
 
-    def run(state: State) -> Any:
+    def run(state: State) -> NoReturn:
         state.visits += 1
         raise RuleFailure("DSL_UNEXPECTED", f"{what} is not an object")
 
     return run
 
 
-def unusable(detail: str) -> Callable[[State], Any]:
+def unusable(detail: str) -> Callable[[State], NoReturn]:
     """What its owner fails on before anything is visited: a key that is missing, or no list where one is needed."""
 
-    def run(_state: State) -> Any:
+    def run(_state: State) -> NoReturn:
         raise RuleFailure("DSL_UNEXPECTED", detail)
 
     return run
 
 
-def under(node: Mapping[str, Any], key: str, build: Callable[[Any, int], Expression], depth: int) -> Expression:
+def under(node: JsonObject, key: str, build: Callable[[Json, int], Expression], depth: int) -> Expression:
     """What stands under a key, compiled."""
     return build(node[key], depth) if key in node else unusable(f"{node.get('type', 'node')} without {key!r}")
 
 
-def items(value: Any) -> list[Any] | None:
+def items(value: Json) -> list[Json] | None:
     """What a loop over a value meets: items, characters or keys; None where there is nothing to loop over."""
     return list(value) if isinstance(value, list | str | Mapping) else None
 
@@ -86,7 +87,7 @@ def items(value: Any) -> list[Any] | None:
 # ---- conditions ------------------------------------------------------------------------------------------------------
 
 
-def condition(node: Any, depth: int) -> Expression:
+def condition(node: Json, depth: int) -> Expression:
     """Compile a condition. One that is a mere expression is visited as a condition first, then again as what it is."""
     if not isinstance(node, Mapping):
         return no_object("a condition")
@@ -98,18 +99,18 @@ def condition(node: Any, depth: int) -> Expression:
         return build(node, depth)
     bare = expression(node, depth)
 
-    def run(state: State) -> Any:
+    def run(state: State) -> Value:
         visit(state, depth)
         return bare(state)
 
     return run
 
 
-def _compare(node: Mapping[str, Any], depth: int) -> Expression:
+def _compare(node: JsonObject, depth: int) -> Expression:
     return _binary(node, depth, outcome.compare, "compare")
 
 
-def _not(node: Mapping[str, Any], depth: int) -> Expression:
+def _not(node: JsonObject, depth: int) -> Expression:
     node_id, argument = node.get("id"), under(node, "arg", condition, depth + 1)
 
     def run(state: State) -> bool:
@@ -121,8 +122,8 @@ def _not(node: Mapping[str, Any], depth: int) -> Expression:
     return run
 
 
-def _junction(node: Mapping[str, Any], depth: int) -> Expression:
-    node_id, kind, args = node.get("id"), node["type"], items(node.get("args"))
+def _junction(node: JsonObject, depth: int) -> Expression:
+    node_id, kind, args = node.get("id"), str(node["type"]), items(node.get("args"))
     cutting = kind == "or"  # the truth value that decides the whole node
     compiled = (
         [unusable(f"{kind} without a list of args")] if args is None else [condition(arg, depth + 1) for arg in args]
@@ -141,7 +142,7 @@ def _junction(node: Mapping[str, Any], depth: int) -> Expression:
 
 
 #: What the engine knows as a condition only: nowhere else may it stand.
-CONDITIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]] = {
+CONDITIONS: Final[Mapping[str, Callable[[JsonObject, int], Expression]]] = {
     "compare": _compare,
     "not": _not,
     "and": _junction,
@@ -152,7 +153,7 @@ CONDITIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]] 
 # ---- expressions -----------------------------------------------------------------------------------------------------
 
 
-def expression(node: Any, depth: int) -> Expression:
+def expression(node: Json, depth: int) -> Expression:
     """Compile an expression; a condition is none."""
     if not isinstance(node, Mapping):
         return no_object("an expression")
@@ -166,10 +167,10 @@ def expression(node: Any, depth: int) -> Expression:
     return build(node, depth)
 
 
-def _literal(node: Mapping[str, Any], depth: int) -> Expression:
+def _literal(node: JsonObject, depth: int) -> Expression:
     node_id, value, is_whole = node.get("id"), node.get("value"), "value" in node
 
-    def run(state: State) -> Any:
+    def run(state: State) -> Value:
         visit(state, depth)
         if not is_whole:
             raise RuleFailure("DSL_UNEXPECTED", "literal without 'value'")
@@ -179,11 +180,11 @@ def _literal(node: Mapping[str, Any], depth: int) -> Expression:
     return run
 
 
-def _field(node: Mapping[str, Any], depth: int) -> Expression:
+def _field(node: JsonObject, depth: int) -> Expression:
     node_id, path = node.get("id"), node.get("path")
     is_path = "path" in node and not isinstance(path, list | Mapping)
 
-    def run(state: State) -> Any:
+    def run(state: State) -> Value:
         visit(state, depth)
         if not is_path:
             raise RuleFailure("DSL_UNEXPECTED", "field without a path")
@@ -196,11 +197,11 @@ def _field(node: Mapping[str, Any], depth: int) -> Expression:
     return run
 
 
-def _binary(node: Mapping[str, Any], depth: int, apply: Callable[[object, Any, Any], Any], kind: str) -> Expression:
+def _binary(node: JsonObject, depth: int, apply: Callable[[Json, Operand, Operand], Value], kind: str) -> Expression:
     node_id, name, has_name = node.get("id"), node.get("op"), "op" in node
     left, right = under(node, "left", expression, depth + 1), under(node, "right", expression, depth + 1)
 
-    def run(state: State) -> Any:
+    def run(state: State) -> Value:
         visit(state, depth)
         first, second = left(state), right(state)  # the operator is looked at behind its operands
         if not has_name:
@@ -212,15 +213,15 @@ def _binary(node: Mapping[str, Any], depth: int, apply: Callable[[object, Any, A
     return run
 
 
-def _arith(node: Mapping[str, Any], depth: int) -> Expression:
+def _arith(node: JsonObject, depth: int) -> Expression:
     return _binary(node, depth, outcome.arith, "arith")
 
 
-def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
+def _func_call(node: JsonObject, depth: int) -> Expression:
     node_id, name, args = node.get("id"), node.get("name"), items(node.get("args") or [])
     compiled = None if args is None else [expression(arg, depth + 1) for arg in args]
 
-    def run(state: State) -> Any:
+    def run(state: State) -> Value:
         visit(state, depth)
         function = outcome.check_function(name, None if compiled is None else len(compiled))
         value = outcome.call(function, [argument(state) for argument in compiled or ()])
@@ -230,7 +231,7 @@ def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
     return run
 
 
-_EXPRESSIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]] = {
+_EXPRESSIONS: Final[Mapping[str, Callable[[JsonObject, int], Expression]]] = {
     "literal": _literal,
     "field": _field,
     "arith": _arith,
@@ -241,7 +242,7 @@ _EXPRESSIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]
 # ---- statements ------------------------------------------------------------------------------------------------------
 
 
-def statement(node: Any, depth: int) -> Statement:
+def statement(node: Json, depth: int) -> Statement:
     """Compile a statement. In which phase it may stand is the validator's business: whatever stands there runs."""
     if not isinstance(node, Mapping):
         return no_object("a statement")
@@ -253,7 +254,7 @@ def statement(node: Any, depth: int) -> Statement:
     return unknown("DSL_UNKNOWN_STATEMENT", f"unknown statement {kind!r}", depth)
 
 
-def _ending(node: Mapping[str, Any], kind: str, depth: int) -> Statement:
+def _ending(node: JsonObject, kind: str, depth: int) -> Statement:
     node_id = node.get("id")
 
     def run(state: State) -> bool:
@@ -268,39 +269,47 @@ def _ending(node: Mapping[str, Any], kind: str, depth: int) -> Statement:
     return run
 
 
-def veto(state: State, node: Mapping[str, Any]) -> None:
+def veto(state: State, node: JsonObject) -> None:
     """Pay nothing for a case; of the pre phase, that also keeps the parent from running."""
-    state.points, state.case, state.matched, state.vetoed = 0, node["case_name"], True, True
+    state.points, state.case, state.matched, state.vetoed = 0, _case_name(node), True, True
 
 
-def _assign_points(state: State, node: Mapping[str, Any], value: Any) -> None:
+def _case_name(node: JsonObject) -> str:
+    return node["case_name"]  # type: ignore[return-value]  # whatever an author wrote there is what the log has
+
+
+def _key(node: JsonObject) -> str:
+    return node["key"]  # type: ignore[return-value]  # likewise
+
+
+def _assign_points(state: State, node: JsonObject, value: Value) -> None:
     if not outcome.is_number(value):
         raise RuleFailure("DSL_ASSIGN_POINTS_NOT_NUMBER", f"points cannot be {type(value).__name__}")
-    state.points, state.case, state.matched = value, node["case_name"], True
+    state.points, state.case, state.matched = value, _case_name(node), True
 
 
-def _set_points(state: State, _node: Mapping[str, Any], value: Any) -> None:
+def _set_points(state: State, _node: JsonObject, value: Value) -> None:
     if not outcome.is_number(value):
         raise RuleFailure("DSL_SET_POINTS_NOT_NUMBER", f"points cannot be {type(value).__name__}")
     state.points, state.matched = value, True
 
 
-def _set_case_name(state: State, _node: Mapping[str, Any], value: Any) -> None:
+def _set_case_name(state: State, _node: JsonObject, value: Value) -> None:
     if not isinstance(value, str):
         raise RuleFailure("DSL_SET_CASE_NAME_NOT_STRING", f"a case name cannot be {type(value).__name__}")
     state.case, state.matched = value, True
 
 
-def _set_callback_data(state: State, node: Mapping[str, Any], value: Any) -> None:
-    state.callback[node["key"]] = value
+def _set_callback_data(state: State, node: JsonObject, value: Value) -> None:
+    state.callback[_key(node)] = value
 
 
-def _set_data(state: State, node: Mapping[str, Any], value: Any) -> None:
-    state.data[node["key"]] = value
+def _set_data(state: State, node: JsonObject, value: Value) -> None:
+    state.data[_key(node)] = value
 
 
 #: What a statement does with its value. A key that is missing is an error like any that nobody foresaw.
-EFFECTS: Final[Mapping[str, Callable[[State, Mapping[str, Any], Any], None]]] = {
+EFFECTS: Final[Mapping[str, Callable[[State, JsonObject, Value], None]]] = {
     "assign_points": _assign_points,
     "set_points": _set_points,
     "set_case_name": _set_case_name,
@@ -309,7 +318,7 @@ EFFECTS: Final[Mapping[str, Callable[[State, Mapping[str, Any], Any], None]]] = 
 }
 
 
-def _effect(node: Mapping[str, Any], kind: str, depth: int) -> Statement:
+def _effect(node: JsonObject, kind: str, depth: int) -> Statement:
     node_id, apply, ends = node.get("id"), EFFECTS[kind], kind == "assign_points"
     value = under(node, "value", expression, depth + 1)
 
@@ -331,7 +340,7 @@ def section_of(phase: Phase) -> str:
     return "rules" if phase == "full" else f"{phase}_rules"
 
 
-def phase_runner(program: Mapping[str, Any], phase: Phase) -> RunPhase:
+def phase_runner(program: JsonObject, phase: Phase) -> RunPhase:
     """Compile one phase of a program into a closure that keeps the trace."""
     found = listed(program.get(section_of(phase)))
     rules = [unusable("rules are not a list")] if found is None else [_rule(rule) for rule in found]
@@ -347,19 +356,19 @@ def phase_runner(program: Mapping[str, Any], phase: Phase) -> RunPhase:
     return run
 
 
-def listed(value: Any) -> list[Any] | None:
+def listed(value: Json) -> list[Json] | None:
     """What a rule or a program lists under a key; nothing where it is absent, null or empty, None where it is no list."""
     return items(value or [])
 
 
-def _block(value: Any) -> list[Statement]:
+def _block(value: Json) -> list[Statement]:
     steps = listed(value)
     if steps is None:
         return [unusable("statements are not a list")]
     return [statement(step, 2) for step in steps]
 
 
-def _rule(rule: Any) -> Statement:
+def _rule(rule: Json) -> Statement:
     if not isinstance(rule, Mapping):
         return no_object("a rule")
     node_id, when = rule.get("id"), under(rule, "when", condition, 2)
@@ -382,13 +391,13 @@ def _rule(rule: Any) -> Statement:
     return run
 
 
-def _branch(branch: Any) -> tuple[Expression, list[Statement]]:
+def _branch(branch: Json) -> tuple[Expression, list[Statement]]:
     """One `else_if`: a visit of its own, and a condition as deep as that of `when`."""
     if not isinstance(branch, Mapping):
         return no_object("a branch"), []
     when = under(branch, "when", condition, 2)
 
-    def visited(state: State) -> Any:
+    def visited(state: State) -> Value:
         visit(state, 1)
         return when(state)
 

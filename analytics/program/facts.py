@@ -13,14 +13,15 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final, TypeGuard
 
 from analytics.program import exact, outcome
-from analytics.program.outcome import RuleFailure
+from analytics.program.outcome import RuleFailure, Value
+from analytics.storage.shapes import Json, JsonObject
 
 _MOST_APART: Final = 16
 """Tests of one expression that are kept, besides the tightest of each order; more are not remembered."""
-_ANY: Final[tuple[Any, ...]] = (
+_ANY: Final[tuple[Value, ...]] = (
     None, True, False, "", "\x00", [], [0], {}, {"": 0}, math.nan, math.inf, -math.inf, 10**400, -(10**400),
 )  # fmt: skip
 _TURNED: Final[Mapping[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -37,10 +38,10 @@ class Test:
     """
 
     operator: str
-    constant: Any
+    constant: Value
     truth: bool
 
-    def passes(self, value: Any) -> bool:
+    def passes(self, value: Value | Fraction) -> bool:
         """Whether a value gives that answer; False where the comparison raises."""
         try:
             found = outcome.COMPARE[self.operator](value, self.constant) if self.operator else value
@@ -61,7 +62,7 @@ class Fact:
         test: What it was asked.
     """
 
-    node: Mapping[str, Any]
+    node: JsonObject
     truth: bool
     rule: int | None = None
     about: str | None = None
@@ -125,7 +126,7 @@ def _is_same_order(old: Test | None, new: Test) -> bool:
     return _is_number(old.constant) and _is_number(new.constant)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Value) -> TypeGuard[float]:
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
@@ -135,7 +136,7 @@ def is_possible(tests: Iterable[Test]) -> bool:
     return any(all(test.passes(value) for test in wanted) for value in _values(wanted))
 
 
-def _values(tests: list[Test]) -> Iterator[Any]:
+def _values(tests: list[Test]) -> Iterator[Value | Fraction]:
     """A value of every part into which the constants divide all there are."""
     yield from _ANY
     constants = [test.constant for test in tests if test.operator]
@@ -150,46 +151,50 @@ def _values(tests: list[Test]) -> Iterator[Any]:
             yield value + "\x00"  # the next text there is
 
 
-def key_of(node: Any, depth: int = 0) -> str | None:
+def key_of(node: Json, depth: int = 0) -> str | None:
     """What an expression says, whatever its nodes are called; None for one that is not well formed."""
     said = _shape(node, depth)
     return None if said is None else json.dumps(said)
 
 
-def _shape(node: Any, depth: int) -> Any:
-    kind = node.get("type") if isinstance(node, Mapping) else None
-    if depth > exact.MAX_COMPILED_DEPTH or not isinstance(kind, str):
+def _shape(node: Json, depth: int) -> Json:
+    if depth > exact.MAX_COMPILED_DEPTH or not isinstance(node, Mapping):
         return None
+    kind, args = node.get("type"), node.get("args")
+    parts: list[Json]
     if kind == "literal":
         try:
             return [kind, json.dumps(node.get("value"), sort_keys=True)]
         except (TypeError, ValueError, RecursionError):
             return None
     if kind == "field":
-        return [kind, node["path"]] if isinstance(node.get("path"), str) else None
+        path = node.get("path")
+        return [kind, path] if isinstance(path, str) else None
     if kind in ("compare", "arith"):
         parts, name = [node.get("left"), node.get("right")], node.get("op")
     elif kind == "not":
         parts, name = [node.get("arg")], ""
-    elif kind in ("and", "or", "func_call") and isinstance(node.get("args"), list):
-        parts, name = node["args"], node.get("name", "") if kind == "func_call" else ""
+    elif kind in ("and", "or", "func_call") and isinstance(args, list):
+        parts, name = args, node.get("name", "") if kind == "func_call" else ""
     else:
         return None
     below = [_shape(part, depth + 1) for part in parts]
     return None if None in below or not isinstance(name, str) else [kind, name, *below]
 
 
-def constant(node: Any, depth: int = 0) -> tuple[Any] | None:
+def constant(node: Json, depth: int = 0) -> tuple[Value] | None:
     """The value of an expression that reads no field, in a tuple; None where it reads one, or fails."""
-    kind = node.get("type") if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping):
+        return None
+    kind, args = node.get("type"), node.get("args")
     if kind == "literal":
         return (node.get("value"),)
     if depth > exact.MAX_COMPILED_DEPTH or kind not in ("arith", "compare", "not", "func_call"):
         return None
     parts = [node.get("arg")] if kind == "not" else [node.get("left"), node.get("right")]
     if kind == "func_call":
-        parts = node["args"] if isinstance(node.get("args"), list) else [None]
-    found: list[Any] = []
+        parts = args if isinstance(args, list) else [None]
+    found: list[Value] = []
     for part in parts:
         value = constant(part, depth + 1)
         if value is None:
@@ -205,7 +210,7 @@ def constant(node: Any, depth: int = 0) -> tuple[Any] | None:
         return None  # whatever fails there has no value, and nothing is said of it
 
 
-def question(node: Mapping[str, Any]) -> tuple[str, str, Any] | None:
+def question(node: JsonObject) -> tuple[str, str, Value] | None:
     """What a condition asks of one expression: its key, the operator with the expression on its left, and the constant.
 
     None where it asks something else, or compares with a list or an object, which have an order of their own.

@@ -12,14 +12,15 @@ the visits that leave no entry (the program, a branch, the first of the two that
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final, NoReturn
 
 from analytics.program import exact, outcome
 from analytics.program.exact import section_of
-from analytics.program.outcome import Phase, State
+from analytics.program.outcome import Phase, State, Value
+from analytics.storage.shapes import Json, JsonObject
 
-Expression = tuple[Callable[[State], Any], int]  # the closure, and its counts, which are always the same
-Condition = tuple[Callable[[State], Any], int | None]  # None: it adds them itself
+Expression = tuple[Callable[[State], Value], int]  # the closure, and its counts, which are always the same
+Condition = tuple[Callable[[State], Value], int | None]  # None: it adds them itself
 
 _ENTRY: Final = 1
 _VISIT: Final = 1 << 32  # no program is that large
@@ -29,17 +30,17 @@ class Unsupported(Exception):  # noqa: N818 - a signal between two modules of th
     """This program has a part that can only fail; leave it to the exact closures."""
 
 
-def _fail(_state: State) -> Any:
+def _fail(_state: State) -> NoReturn:
     raise Unsupported
 
 
-def _counted(compiled: Condition) -> Callable[[State], Any]:
+def _counted(compiled: Condition) -> Callable[[State], Value]:
     """A closure that adds its own counts, whether they are fixed or not."""
     run, size = compiled
     if size is None:
         return run
 
-    def counted(state: State) -> Any:
+    def counted(state: State) -> Value:
         state.nodes += size
         return run(state)
 
@@ -49,26 +50,28 @@ def _counted(compiled: Condition) -> Callable[[State], Any]:
 # ---- expressions -----------------------------------------------------------------------------------------------------
 
 
-def expression(node: Any, depth: int) -> Expression:
+def expression(node: Json, depth: int) -> Expression:
     """Compile an expression."""
-    kind = node.get("type") if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping):
+        return _fail, 1
+    kind = node.get("type")
     build = _EXPRESSIONS.get(kind) if isinstance(kind, str) else None
     return (_fail, 1) if build is None or depth > exact.MAX_COMPILED_DEPTH else build(node, depth)
 
 
-def _literal(node: Mapping[str, Any], _depth: int) -> Expression:
+def _literal(node: JsonObject, _depth: int) -> Expression:
     if "value" not in node:
         return _fail, 1
     value = node["value"]
     return (lambda _state: value), _ENTRY
 
 
-def _field(node: Mapping[str, Any], _depth: int) -> Expression:
+def _field(node: JsonObject, _depth: int) -> Expression:
     path = node.get("path")
     return ((lambda state: state.fields[path]), _ENTRY) if isinstance(path, str) else (_fail, 1)
 
 
-def _binary(node: Mapping[str, Any], depth: int) -> Expression:
+def _binary(node: JsonObject, depth: int) -> Expression:
     table = outcome.COMPARE if node["type"] == "compare" else outcome.ARITH
     name = node.get("op")
     apply = table.get(name) if isinstance(name, str) else None
@@ -88,7 +91,7 @@ def _binary(node: Mapping[str, Any], depth: int) -> Expression:
     return (lambda state: apply(first(state), second(state))), _ENTRY + before + after
 
 
-def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
+def _func_call(node: JsonObject, depth: int) -> Expression:
     name, args = node.get("name"), node.get("args")
     known = outcome.FUNCTIONS.get(name) if isinstance(name, str) else None
     if known is None or not isinstance(args, list) or len(args) != known[0]:
@@ -102,7 +105,7 @@ def _func_call(node: Mapping[str, Any], depth: int) -> Expression:
     )
 
 
-_EXPRESSIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]] = {
+_EXPRESSIONS: Final[Mapping[str, Callable[[JsonObject, int], Expression]]] = {
     "literal": _literal,
     "field": _field,
     "arith": _binary,
@@ -113,17 +116,18 @@ _EXPRESSIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Expression]]
 # ---- conditions ------------------------------------------------------------------------------------------------------
 
 
-def condition(node: Any, depth: int) -> Condition:
+def condition(node: Json, depth: int) -> Condition:
     """Compile a condition."""
-    kind = node.get("type") if isinstance(node, Mapping) else None
-    build = _CONDITIONS.get(kind) if isinstance(kind, str) else None
-    if build is not None and depth <= exact.MAX_COMPILED_DEPTH:
-        return build(node, depth)
+    if isinstance(node, Mapping) and depth <= exact.MAX_COMPILED_DEPTH:
+        kind = node.get("type")
+        build = _CONDITIONS.get(kind) if isinstance(kind, str) else None
+        if build is not None:
+            return build(node, depth)
     run, size = expression(node, depth)
     return run, size + _VISIT
 
 
-def _not(node: Mapping[str, Any], depth: int) -> Condition:
+def _not(node: JsonObject, depth: int) -> Condition:
     argument, size = condition(node.get("arg"), depth + 1)
     if size is not None:
         return (lambda state: not argument(state)), size + _ENTRY
@@ -135,13 +139,13 @@ def _not(node: Mapping[str, Any], depth: int) -> Condition:
     return run, None
 
 
-def _junction(node: Mapping[str, Any], depth: int) -> Condition:
+def _junction(node: JsonObject, depth: int) -> Condition:
     args = node.get("args")
     if not isinstance(args, list):
         return _fail, 1
     cutting = node["type"] == "or"
     total = _ENTRY
-    steps: list[tuple[Callable[[State], Any], int]] = []
+    steps: list[tuple[Callable[[State], Value], int]] = []
     for run, size in (condition(arg, depth + 1) for arg in args):
         total += size or 0
         steps.append((run, total))  # what to add when this argument is the one that decides
@@ -166,7 +170,7 @@ def _junction(node: Mapping[str, Any], depth: int) -> Condition:
     return (run_or if cutting else run_and), None
 
 
-_CONDITIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Condition]]] = {
+_CONDITIONS: Final[Mapping[str, Callable[[JsonObject, int], Condition]]] = {
     "compare": _binary,
     "not": _not,
     "and": _junction,
@@ -177,9 +181,11 @@ _CONDITIONS: Final[Mapping[str, Callable[[Mapping[str, Any], int], Condition]]] 
 # ---- statements, rules and phases ------------------------------------------------------------------------------------
 
 
-def statement(node: Any, depth: int) -> exact.Statement:
+def statement(node: Json, depth: int) -> exact.Statement:
     """Compile a statement."""
-    kind = node.get("type") if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping):
+        return _fail
+    kind = node.get("type")
     if kind in ("veto", "return"):
 
         def end(state: State) -> bool:
@@ -203,7 +209,7 @@ def statement(node: Any, depth: int) -> exact.Statement:
     return effect
 
 
-def phase_runner(program: Mapping[str, Any], phase: Phase) -> Callable[[State], bool]:
+def phase_runner(program: JsonObject, phase: Phase) -> Callable[[State], bool]:
     """Compile one phase.
 
     Raises:
@@ -229,13 +235,15 @@ def phase_runner(program: Mapping[str, Any], phase: Phase) -> Callable[[State], 
     return run
 
 
-def _list(value: Any) -> list[Any]:
-    if value and not isinstance(value, list):
+def _list(value: Json) -> list[Json]:
+    if not value:
+        return []
+    if not isinstance(value, list):
         raise Unsupported
-    return value or []
+    return value
 
 
-def _rule(rule: Any) -> exact.Statement:
+def _rule(rule: Json) -> exact.Statement:
     if not isinstance(rule, Mapping):
         raise Unsupported
     when = _counted(condition(rule.get("when"), 2))
@@ -258,11 +266,11 @@ def _rule(rule: Any) -> exact.Statement:
     return run
 
 
-def _block(value: Any) -> list[exact.Statement]:
+def _block(value: Json) -> list[exact.Statement]:
     return [statement(step, 2) for step in _list(value)]
 
 
-def _branch(branch: Any) -> tuple[Callable[[State], Any], list[exact.Statement]]:
+def _branch(branch: Json) -> tuple[Callable[[State], Value], list[exact.Statement]]:
     if not isinstance(branch, Mapping):
         raise Unsupported
     return _counted(condition(branch.get("when"), 2)), _block(branch.get("then"))

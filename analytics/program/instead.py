@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from analytics.program.bounds import points_bounds
 from analytics.program.evaluate import MAX_NODES, Program
-from analytics.program.outcome import Outcome, as_written, same_json
+from analytics.program.outcome import Outcome, Value, as_written, same_json
 from analytics.program.validator import BuiltIn, built_in
 from analytics.program.walk import outline
 
@@ -26,7 +26,6 @@ NOT_RECORDED: Final = "what the built-in answered"
 _ANYTHING: Final = (-math.inf, math.inf)
 _NO_CAP: Final = 10**9
 _DATA: Final = "data."
-_UNKNOWN: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ class RecordedRun:
         parent_id: The built-in that the run's row names; None when it names none.
     """
 
-    fields: Mapping[str, Any]
-    post_fields: Mapping[str, Any] = field(default_factory=dict)
-    points: Any = None
+    fields: Mapping[str, Value]
+    post_fields: Mapping[str, Value] = field(default_factory=dict)
+    points: float | None = None
     case_name: str | None = None
     knows_points: bool = False
     knows_case: bool = False
@@ -53,7 +52,10 @@ class RecordedRun:
 
     def as_written(self) -> RecordedRun:
         """The same, with large whole numbers as the floats that they may have been."""
-        return replace(self, fields=as_written(self.fields), post_fields=as_written(self.post_fields))
+        fields, post_fields = (
+            {path: as_written(value) for path, value in read.items()} for read in (self.fields, self.post_fields)
+        )
+        return replace(self, fields=fields, post_fields=post_fields)
 
 
 class PointsBounds(NamedTuple):
@@ -150,14 +152,14 @@ class AlternativeProgram:
         low, high = (0.0, 0.0) if high <= 0 else (min(0.0, after.low), max(0.0, after.high))
         return PointsBounds(low, high, missing=before.error_detail, knows_case=False)
 
-    def _had_set(self, run: RecordedRun) -> dict[str, Any] | None:
+    def _had_set(self, run: RecordedRun) -> dict[str, Value] | None:
         """Path → value of what the pre phase that ran has set; None when the log does not tell."""
         if not self._ran_sets:
             return {}
         was = self.ran.run(run.fields, phase="pre", keep_trace=False, max_nodes=_NO_CAP)
         return was.data_fields() if was.ok else None
 
-    def _event(self, run: RecordedRun, was: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _event(self, run: RecordedRun, was: Mapping[str, Value] | None) -> dict[str, Value]:
         """The event's fields, from either phase: what the post phase read of the data is the event's where nothing was set."""
         own = self._ran_sets if was is None else was
         found = dict(run.fields)
@@ -171,9 +173,9 @@ class AlternativeProgram:
     def _why_unanswered(
         self,
         run: RecordedRun,
-        event: Mapping[str, Any],
-        was: Mapping[str, Any] | None,
-        changed: Mapping[str, Any] | None,
+        event: Mapping[str, Value],
+        was: Mapping[str, Value] | None,
+        changed: Mapping[str, Value] | None,
     ) -> str | None:
         """Why what the built-in answered is not what it would have answered; None when it is."""
         if run.vetoed or not self._ran_is_extend:
@@ -187,21 +189,21 @@ class AlternativeProgram:
         return None if self._same_data(event, was, changed) else OTHER_DATA
 
     def _same_data(
-        self, event: Mapping[str, Any], was: Mapping[str, Any] | None, changed: Mapping[str, Any] | None
+        self, event: Mapping[str, Value], was: Mapping[str, Value] | None, changed: Mapping[str, Value] | None
     ) -> bool:
         """Whether the built-in would have been given what it was given."""
         if was is None or changed is None:
             return not (self._ran_sets if was is None else was) and not (self._sets if changed is None else changed)
         for path in was.keys() | changed.keys():
-            sent = event.get(
-                path
-            )  # null may mean that there was no such key, which is not the same as a null that is set
-            left, right = (side.get(path, _UNKNOWN if sent is None else sent) for side in (was, changed))
-            if left is _UNKNOWN or right is _UNKNOWN or not same_json(left, right):
+            sent = event.get(path)
+            # Null may mean that there was no such key, which is not the same as a null that is set.
+            if sent is None and not (path in was and path in changed):
+                return False
+            if not same_json(was.get(path, sent), changed.get(path, sent)):
                 return False
         return True
 
-    def _post(self, run: RecordedRun, fields: dict[str, Any], why: str | None) -> PointsBounds:
+    def _post(self, run: RecordedRun, fields: dict[str, Value], why: str | None) -> PointsBounds:
         knows_points, knows_case = run.knows_points and why is None, run.knows_case and why is None
         why = why or NOT_RECORDED
         outcome = Outcome()
@@ -235,7 +237,7 @@ def set_paths(program: Program) -> frozenset[str]:
     )
 
 
-def _decided(outcome: Outcome, unset: Any, case: str | None, *, knows_case: bool) -> PointsBounds:
+def _decided(outcome: Outcome, unset: float | None, case: str | None, *, knows_case: bool) -> PointsBounds:
     """The answer of a run that came to its end; ``unset`` are the points where no rule has set any."""
     if not outcome.ok:
         return PointsBounds(0.0, 0.0, code=outcome.error_code)
@@ -245,7 +247,9 @@ def _decided(outcome: Outcome, unset: Any, case: str | None, *, knows_case: bool
     return PointsBounds(points, points, case, knows_case=knows_case)
 
 
-def _float(value: Any) -> float:
+def _float(value: float | None) -> float:
+    if value is None:
+        return 0.0  # no points at all
     try:
         return float(value)
     except OverflowError:

@@ -8,13 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias, TypeGuard, TypeVar
+
+from analytics.storage.shapes import Json
+
+T = TypeVar("T")
+Value: TypeAlias = Json
+"""What a program reads and computes: fields of the event, literals, and what its operators make of them."""
+Operand: TypeAlias = Any
+"""What Python's own operators take: which values have an order or a sum they say themselves, by a TypeError, as in the engine."""
 
 #: From here on Python writes a float with an exponent, jsonb as a plain number, and it comes back as an integer.
 _WRITTEN_WHOLE: Final = 1e16
 
 
-def same_json(left: Any, right: Any) -> bool:
+def same_json(left: Value, right: Value) -> bool:
     """Whether two values are one JSON value: `1` and `1.0` are, `1` and `true` or `"1"` are not."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
@@ -29,7 +37,7 @@ def same_json(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-def as_written(value: Any) -> Any:
+def as_written(value: Value) -> Value:
     """A value read back, as it may have been before: a large whole number may have been a float.
 
     jsonb holds `1e+22` as `10000000000000000000000`. What a run computed with it differs between the two, so a replay that
@@ -54,7 +62,7 @@ def _as_float(value: float) -> float | None:
 
 Phase = Literal["full", "pre", "post"]
 Status = Literal["ok", "error", "limit"]
-TraceEntry = dict[str, Any]
+TraceEntry = dict[str, Value]
 #: Keys of the event's data that a field can name; what stands under any other is there for the parent only.
 _ADDRESSABLE: Final = re.compile(r"[A-Za-z0-9_]+")
 
@@ -73,7 +81,7 @@ class RuleFailure(Exception):  # noqa: N818 - it is control flow inside the eval
 class ParentResult:
     """What the wrapped built-in strategy of a DSL_EXTEND program answered."""
 
-    points: Any = 0
+    points: float | None = 0
     case_name: str | None = None
 
 
@@ -101,10 +109,10 @@ class Outcome:
     status: Status = "ok"
     error_code: str | None = None
     error_detail: str | None = None
-    points: Any = None
+    points: float | None = None
     case_name: str | None = None
-    callback_data: dict[str, Any] = field(default_factory=dict)
-    working_data: dict[str, Any] = field(default_factory=dict)
+    callback_data: dict[str, Value] = field(default_factory=dict)
+    working_data: dict[str, Value] = field(default_factory=dict)
     vetoed: bool = False
     halted: bool = False
     trace: list[TraceEntry] | None = None
@@ -116,7 +124,7 @@ class Outcome:
         """Whether the run ended without a failure."""
         return self.status == "ok"
 
-    def data_fields(self) -> dict[str, Any]:
+    def data_fields(self) -> dict[str, Value]:
         """Field path → value of the working data: what `data.<key>` reads in the post phase."""
         keys = (key for key in self.working_data if isinstance(key, str) and _ADDRESSABLE.fullmatch(key))
         return {f"data.{key}": self.working_data[key] for key in keys}
@@ -130,14 +138,14 @@ class State:
         "visits",
     )  # fmt: skip
 
-    def __init__(self, fields: Any, data: dict[str, Any], max_nodes: int, max_depth: int) -> None:
+    def __init__(self, fields: Mapping[str, Value], data: dict[str, Value], max_nodes: int, max_depth: int) -> None:
         self.fields = fields
         self.data = data
         self.max_nodes = max_nodes
         self.max_depth = max_depth
-        self.callback: dict[str, Any] = {}
-        self.points: Any = None
-        self.case: Any = None
+        self.callback: dict[str, Value] = {}
+        self.points: float | None = None
+        self.case: str | None = None
         self.matched = False  # a statement has set the result: `default` has nothing to add
         self.vetoed = False
         self.trace: list[TraceEntry] = []
@@ -145,7 +153,7 @@ class State:
         self.nodes = 0
 
 
-Binary = Callable[[Any, Any], Any]
+Binary = Callable[[Operand, Operand], Value]
 
 #: `"ab" * 10**9` is valid Python and would take the machine down; no sane program repeats a text this often.
 MAX_REPEATED_LENGTH: Final = 1_000_000
@@ -162,18 +170,18 @@ COMPARE: Final[Mapping[str, Binary]] = MappingProxyType(
 )
 
 
-def _times(left: Any, right: Any) -> Any:
+def _times(left: Operand, right: Operand) -> Operand:
     for sequence, count in ((left, right), (right, left)):
         if isinstance(sequence, str | list) and isinstance(count, int) and len(sequence) * count > MAX_REPEATED_LENGTH:
             raise RuleFailure("DSL_UNEXPECTED", f"a repetition of {len(sequence)} x {count} is too long")
     return left * right
 
 
-def _minimum(left: Any, right: Any) -> Any:
+def _minimum(left: Operand, right: Operand) -> Operand:
     return min(left, right)
 
 
-def _maximum(left: Any, right: Any) -> Any:
+def _maximum(left: Operand, right: Operand) -> Operand:
     return max(left, right)
 
 
@@ -189,29 +197,32 @@ ARITH: Final[Mapping[str, Binary]] = MappingProxyType(
 )
 
 
-def _clamp(value: Any, low: Any, high: Any) -> Any:
+def _clamp(value: Operand, low: Operand, high: Operand) -> Operand:
     return max(low, min(value, high))
 
 
 #: name -> (number of arguments, function)
-FUNCTIONS: Final[Mapping[str, tuple[int, Callable[..., Any]]]] = MappingProxyType(
+FUNCTIONS: Final[Mapping[str, tuple[int, Callable[..., Value]]]] = MappingProxyType(
     {"int": (1, int), "clamp": (3, _clamp)}
 )
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Value) -> TypeGuard[float]:
     """Whether a value may be points: an int or a float, and `true` is neither."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _known(table: Mapping[str, Any], name: Any) -> Any:
-    try:
+def _known(table: Mapping[str, T], name: Value) -> T | None:
+    if isinstance(name, str):
         return table.get(name)
+    try:
+        hash(name)
     except TypeError as error:  # a list or an object for a name: looking it up fails already
         raise RuleFailure("DSL_UNEXPECTED", str(error)) from error
+    return None
 
 
-def compare(name: object, left: Any, right: Any) -> bool:
+def compare(name: Value, left: Value, right: Value) -> bool:
     """Apply a comparison.
 
     Raises:
@@ -226,7 +237,7 @@ def compare(name: object, left: Any, right: Any) -> bool:
         raise RuleFailure("DSL_COMPARE_TYPE_MISMATCH", str(error)) from error
 
 
-def arith(name: object, left: Any, right: Any) -> Any:
+def arith(name: Value, left: Value, right: Value) -> Value:
     """Apply an arithmetic operator.
 
     Raises:
@@ -245,7 +256,7 @@ def arith(name: object, left: Any, right: Any) -> Any:
         raise RuleFailure("DSL_UNEXPECTED", f"{type(error).__name__}: {error}") from error
 
 
-def check_function(name: object, count: int | None) -> Callable[..., Any]:
+def check_function(name: Value, count: int | None) -> Callable[..., Value]:
     """Look a function up by name and number of arguments; None where they are no list.
 
     Raises:
@@ -254,8 +265,7 @@ def check_function(name: object, count: int | None) -> Callable[..., Any]:
     known = _known(FUNCTIONS, name)
     if known is None:
         raise RuleFailure("DSL_FUNC_NAME_NOT_ALLOWED", f"function {name!r} is not allowed")
-    arity: int = known[0]
-    function: Callable[..., Any] = known[1]
+    arity, function = known
     if count is None:
         raise RuleFailure("DSL_UNEXPECTED", f"{name} without a list of args")
     if count != arity:
@@ -263,7 +273,7 @@ def check_function(name: object, count: int | None) -> Callable[..., Any]:
     return function
 
 
-def call(function: Callable[..., Any], arguments: list[Any]) -> Any:
+def call(function: Callable[..., Value], arguments: list[Value]) -> Value:
     """Call a function of the language.
 
     Raises:

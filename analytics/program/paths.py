@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from analytics.program.align import Alignment
 from analytics.program.bounds import truth_of
 from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH, SETTING, items, listed, section_of
-from analytics.program.outcome import Phase, RuleFailure
+from analytics.program.outcome import Phase, RuleFailure, is_number
 from analytics.program.walk import Outline, ProgramNode
+from analytics.storage.shapes import Json, JsonObject
 
 Branch: TypeAlias = "bool | str | None"
 """What came of a place: true or false for conditions, the branch for rules; None where it decides nothing."""
@@ -45,7 +46,7 @@ class Graph:
 
     def __init__(self, program: Outline, seen: Mapping[int, bool], points: float | None, case_name: str | None) -> None:
         self.program, self.seen, self.points, self.case_name = program, seen, points, case_name
-        self.fields: Mapping[str, Any] = {}
+        self.fields: JsonObject = {}
         self.vertices: list[tuple[int, tuple[tuple[int, Branch], ...]]] = [(-1, ()), (-1, ())]  # the end; nowhere
 
     def vertex(self, spot: ProgramNode, *targets: tuple[int, Branch]) -> int:
@@ -58,14 +59,14 @@ class Graph:
 
     # ---- phases and statements -------------------------------------------------------------------------------------
 
-    def extend(self, fields: Mapping[str, Any], post_fields: Mapping[str, Any]) -> int:
+    def extend(self, fields: JsonObject, post_fields: JsonObject) -> int:
         """Where a DSL_EXTEND program begins."""
         at = END
         if self.program.program.get("post_rules"):
             at = self.phase("post", post_fields, at)
         return self.phase("pre", fields, at) if self.program.program.get("pre_rules") else at
 
-    def phase(self, phase: Phase, fields: Mapping[str, Any], after: int) -> int:
+    def phase(self, phase: Phase, fields: JsonObject, after: int) -> int:
         """Where a phase begins that leads on to a vertex."""
         self.fields = fields
         section = section_of(phase)
@@ -99,14 +100,15 @@ class Graph:
         if branches is None:  # the run fails there unless the first condition held
             no, branches = DEAD, []
         for index in reversed(range(len(branches))):
-            branch = branches[index] if isinstance(branches[index], Mapping) else {}
-            steps = self.block(spot.below, f"else_if[{index}].then", branch.get("then"), phase, ways)
+            branch = branches[index]
+            then = branch.get("then") if isinstance(branch, Mapping) else None
+            steps = self.block(spot.below, f"else_if[{index}].then", then, phase, ways)
             yes = self.vertex(spot, (steps, f"elseif:{index}"))
             no = self.value(spot.below.get(f"else_if[{index}].when"), yes, no)
         steps = self.block(spot.below, "then", spot.node.get("then"), phase, ways)
         return self.value(spot.below.get("when"), self.vertex(spot, (steps, "match")), no)
 
-    def block(self, below: Mapping[str, ProgramNode], slot: str, steps: Any, phase: Phase, ways: _Exits) -> int:
+    def block(self, below: Mapping[str, ProgramNode], slot: str, steps: Json, phase: Phase, ways: _Exits) -> int:
         """Where some statements begin."""
         found = listed(steps)
         if found is None:
@@ -146,15 +148,14 @@ class Graph:
         """The run may have ended without a payment."""
         return self.points is None or (self.points == 0 and self.case_name is None)
 
-    def pays(self, spot: ProgramNode, amount: Any) -> bool:
+    def pays(self, spot: ProgramNode, amount: Json) -> bool:
         """The run may have ended here: the case is the one it was paid for, and so is an amount that stands in the program."""
         if self.points is None:
             return True
         case = spot.node.get("case_name")
         if isinstance(case, str | None) and case != self.case_name:
             return False
-        plain = isinstance(amount, int | float) and not isinstance(amount, bool) and abs(amount) < 2**53
-        return not plain or float(amount) == self.points
+        return not is_number(amount) or abs(amount) >= 2**53 or float(amount) == self.points
 
     # ---- expressions -----------------------------------------------------------------------------------------------
 
@@ -243,13 +244,13 @@ class TruncatedSuffix:
 def truncated_suffix(
     program: Outline,
     found: Alignment,
-    trace: Sequence[Mapping[str, Any]],
+    trace: Sequence[JsonObject],
     *,
     is_extend: bool,
     count: int,
     points: float | None,
     case_name: str | None,
-    known: Mapping[str, Any] | None = None,
+    known: JsonObject | None = None,
 ) -> TruncatedSuffix | None:
     """Follow a cut run to its end.
 
@@ -283,7 +284,7 @@ def truncated_suffix(
     return _counted(graph, start, len(trace), count)
 
 
-def _lasting(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _lasting(fields: JsonObject) -> dict[str, Json]:
     """What the post phase reads as the pre phase did: ``set_data`` may have changed the event's data meanwhile."""
     return {path: value for path, value in fields.items() if not path.startswith("data.")}
 

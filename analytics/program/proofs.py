@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from analytics.program import words
-from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH
+from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH, items
 from analytics.program.facts import Fact, Facts, Test, common, constant, is_possible, key_of, question
 from analytics.program.walk import Outline, ProgramNode
+from analytics.storage.shapes import Json, JsonObject
 
 What: TypeAlias = Literal["unreachable", "never", "always"]
 
@@ -176,7 +177,7 @@ class _Work:
         early = common(cut)
         return _Ways(early, running, why) if cutting else _Ways(running, early, why)
 
-    def settled(self, node: Mapping[str, Any], found: _Ways, facts: Facts, is_whole: bool) -> _Ways:
+    def settled(self, node: JsonObject, found: _Ways, facts: Facts, is_whole: bool) -> _Ways:
         """A compound condition whose outcome is known as a whole, or that contradicts what is known as a whole."""
         key = key_of(node)
         known = facts.known.get(key) if key is not None else None
@@ -200,11 +201,11 @@ class _Work:
         """A compound condition that cannot have come out as it did, given all that is known."""
         return next((fact for fact in facts.compound() if not self.may_cut(fact.node, facts)), None)
 
-    def may_cut(self, node: Mapping[str, Any], facts: Facts) -> bool:
+    def may_cut(self, node: JsonObject, facts: Facts) -> bool:
         """Whether some part of an `and` may be false, of an `or` true."""
         cutting = node["type"] == "or"
         running: Facts | None = facts
-        for arg in node["args"]:
+        for arg in items(node["args"]) or ():
             if running is None:
                 return False
             ways = self.possible(arg, running, 1)
@@ -213,11 +214,13 @@ class _Work:
             running = ways.of(not cutting)
         return False
 
-    def possible(self, node: Any, facts: Facts, depth: int = 0) -> _Ways:
+    def possible(self, node: Json, facts: Facts, depth: int = 0) -> _Ways:
         """As ``judge``, of a condition that stands elsewhere in the program: nothing is proven of it."""
-        kind = node.get("type") if isinstance(node, Mapping) else None
+        if not isinstance(node, Mapping):
+            return _Ways(facts, facts)
+        kind, args = node.get("type"), node.get("args")
         if kind not in ("and", "or", "not") or depth > MAX_COMPILED_DEPTH:
-            return self.atom(node, facts) if isinstance(node, Mapping) else _Ways(facts, facts)
+            return self.atom(node, facts)
         key = key_of(node)
         if key is not None and key in facts.known:
             truth = facts.known[key].truth
@@ -228,7 +231,7 @@ class _Work:
         cutting = kind == "or"
         running: Facts | None = facts
         early = False
-        for arg in node["args"] if isinstance(node.get("args"), list) else [None]:
+        for arg in args if isinstance(args, list) else [None]:
             if running is not None:
                 ways = self.possible(arg, running, depth + 1)
                 early = early or ways.of(cutting) is not None
@@ -236,7 +239,7 @@ class _Work:
         short = facts if early else None
         return _Ways(short, running) if cutting else _Ways(running, short)
 
-    def atom(self, node: Mapping[str, Any], facts: Facts, is_whole: bool = False) -> _Ways:
+    def atom(self, node: JsonObject, facts: Facts, is_whole: bool = False) -> _Ways:
         """A condition without conditions of its own."""
         self.steps += 1
         if self.steps > _MOST_STEPS:
@@ -279,7 +282,7 @@ class _Work:
         """A rule for a reader."""
         return words.place(self.program, position)
 
-    def same(self, known: Fact, node: Mapping[str, Any], is_whole: bool) -> str:
+    def same(self, known: Fact, node: JsonObject, is_whole: bool) -> str:
         """Why a condition that was asked before comes out as it did."""
         if known.rule is None:
             return f"{_said(known.node)} was asked before and was {_word(known.truth)}"
@@ -288,7 +291,7 @@ class _Work:
             return f"its condition is that of {self.name(known.rule)}, which ends every run that meets it"
         return f"{self.name(known.rule)} leaves only runs in which {_said(known.node)} is {_word(known.truth)}"
 
-    def excluded(self, node: Mapping[str, Any], truth: bool, held: list[Fact], test: Test) -> str:
+    def excluded(self, node: JsonObject, truth: bool, held: list[Fact], test: Test) -> str:
         """Which of the things known keeps a comparison from one outcome: one alone, where one is enough."""
         alone = [fact for fact in held if fact.test is not None and not is_possible([fact.test, test])]
         told = alone[:1] or held[:2]
@@ -312,7 +315,7 @@ class _Work:
                 stack += one.below.values()
 
 
-def _ends(steps: Any) -> bool:
+def _ends(steps: Json) -> bool:
     """No run goes on behind these statements."""
     # A list: a type may be anything that JSON has, also what has no hash.
     return isinstance(steps, list) and any(
@@ -324,6 +327,6 @@ def _word(truth: bool) -> str:
     return "true" if truth else "false"
 
 
-def _said(node: Mapping[str, Any]) -> str:
+def _said(node: JsonObject) -> str:
     text = words.expression(node)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

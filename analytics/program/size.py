@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from analytics.program.exact import EFFECTS, ENDINGS, SETTING, section_of
 from analytics.program.outcome import Phase
+from analytics.storage.shapes import Json, JsonObject
 
 _BARE: Final = frozenset({"veto", "return"})
 #: Type → where its operands stand, and whether they are conditions.
@@ -75,7 +76,7 @@ class _Malformed(Exception):  # noqa: N818 - it is control flow inside the count
     """The engine would fail there, so no size can be told."""
 
 
-def size(ast: Any, *, extends: bool | None = None) -> Size:
+def size(ast: Json, *, extends: bool | None = None) -> Size:
     """The size of a program, from its AST alone. Never raises on an odd shape.
 
     It is that of the longest way through: every condition is evaluated to its end, and of the ways out of a rule the longest
@@ -110,7 +111,7 @@ class _Block(NamedTuple):
     sets: bool
 
 
-def _phase(ast: Mapping[str, Any], phase: Phase) -> _Most:
+def _phase(ast: JsonObject, phase: Phase) -> _Most:
     name = section_of(phase)
     default = ast.get("default") if phase == "full" else None
     # What can still come, before any statement has set the result and after one has.
@@ -130,7 +131,7 @@ def _longest(ways: Iterable[_Most]) -> _Most:
     return longest
 
 
-def _ways(rule: Any, place: str) -> list[_Block]:
+def _ways(rule: Json, place: str) -> list[_Block]:
     """Every way out of a rule."""
     if not isinstance(rule, Mapping):
         raise _Malformed(f"{place} is not an object")
@@ -152,11 +153,11 @@ def _ways(rule: Any, place: str) -> list[_Block]:
     return found
 
 
-def _block(steps: Sequence[Any], depth: int, place: str) -> _Block:
+def _block(steps: Sequence[Json], depth: int, place: str) -> _Block:
     most, sets = _NOTHING, False
     for index, step in enumerate(steps):
         kind = step.get("type") if isinstance(step, Mapping) else None
-        if not isinstance(kind, str) or kind not in EFFECTS.keys() | _BARE:
+        if not isinstance(step, Mapping) or not isinstance(kind, str) or kind not in EFFECTS.keys() | _BARE:
             raise _Malformed(f"{place}[{index}] is no statement the engine knows")
         most, sets = most.then(_Most(1, 1, depth)), sets or kind in SETTING
         if kind in EFFECTS:
@@ -166,17 +167,17 @@ def _block(steps: Sequence[Any], depth: int, place: str) -> _Block:
     return _Block(most, False, sets)
 
 
-def _condition(node: Any, depth: int, place: str) -> _Most:
+def _condition(node: Json, depth: int, place: str) -> _Most:
     return _nodes(node, depth, place, is_condition=True)
 
 
-def _nodes(node: Any, depth: int, place: str, *, is_condition: bool) -> _Most:
+def _nodes(node: Json, depth: int, place: str, *, is_condition: bool) -> _Most:
     """Nodes of a condition or an expression; each leaves one entry. Without recursion, for authors nest as they like."""
     entries, visits, deepest, stack = 0, 0, depth, [(node, depth, is_condition)]
     while stack:
         found, level, is_tested = stack.pop()
         kind = found.get("type") if isinstance(found, Mapping) else None
-        if not isinstance(kind, str):
+        if not isinstance(found, Mapping) or not isinstance(kind, str):
             raise _Malformed(f"{place} holds no node")
         if is_tested and kind in _CONDITIONS:
             slots, are_tested, bare = *_CONDITIONS[kind], 0
@@ -189,11 +190,14 @@ def _nodes(node: Any, depth: int, place: str, *, is_condition: bool) -> _Most:
             below = found.get(slot)
             if slot == "args" and not isinstance(below, list):
                 raise _Malformed(f"{place} has a {kind} without a list of args")
-            stack.extend((operand, level + 1, are_tested) for operand in (below if slot == "args" else (below,)))
+            operands = below if slot == "args" and isinstance(below, list) else [below]
+            stack.extend((operand, level + 1, are_tested) for operand in operands)
     return _Most(entries, visits, deepest)
 
 
-def _list(value: Any, place: str) -> list[Any]:
-    if value and not isinstance(value, list):
+def _list(value: Json, place: str) -> list[Json]:
+    if not value:
+        return []
+    if not isinstance(value, list):
         raise _Malformed(f"{place} is not a list")
-    return value or []
+    return value

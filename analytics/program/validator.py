@@ -8,13 +8,14 @@ program that is stored and would be refused was written past the validator, or s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 from analytics.program.evaluate import MAX_DEPTH, MAX_NODES
 from analytics.program.outcome import ARITH, COMPARE, FUNCTIONS, same_json
 from analytics.program.walk import ANALYTICS_PATHS
+from analytics.storage.shapes import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,19 @@ class BuiltIn:
     """
 
     strategy_id: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: JsonObject = field(default_factory=dict)
 
     def has_same_variables(self, other: BuiltIn) -> bool:
         """Whether both override the same variables with the same JSON values."""
         return same_json(dict(self.variables), dict(other.variables))
 
 
-def built_in(ast: Any, strategy_id: str | None = None) -> BuiltIn:
+def built_in(ast: Json, strategy_id: str | None = None) -> BuiltIn:
     """What a program wraps: the variables are in its AST, the id stands beside it."""
     return BuiltIn(strategy_id, variables(ast))
 
 
-def variables(ast: Any) -> Mapping[str, Any]:
+def variables(ast: Json) -> JsonObject:
     """The variables that a program overrides; what is no map of them is shown under a name of its own."""
     found = ast.get("parent_variables") if isinstance(ast, Mapping) else None
     if isinstance(found, Mapping):
@@ -105,14 +106,14 @@ class PublishedSize:
 class _Place(NamedTuple):
     """A node, its nesting, and what it stands for: ``rule``, ``branch``, ``statement``, ``condition`` or ``expression``."""
 
-    node: Any
+    node: Json
     depth: int
     role: str
     section: str
     rule: int
 
 
-def published_size(ast: Any, *, max_nodes: float = MAX_NODES, max_depth: float = MAX_DEPTH) -> PublishedSize:
+def published_size(ast: Json, *, max_nodes: float = MAX_NODES, max_depth: float = MAX_DEPTH) -> PublishedSize:
     """What the validator counts, and whether it takes the program. Never raises on an odd shape.
 
     Args:
@@ -127,14 +128,15 @@ def published_size(ast: Any, *, max_nodes: float = MAX_NODES, max_depth: float =
     stack = [*_tops(ast)][::-1]
     while stack:
         place = stack.pop()
-        node, kind = place.node, place.node.get("type") if isinstance(place.node, Mapping) else None
+        node = place.node
+        kind = node.get("type") if isinstance(node, Mapping) else None
         own = 2 if place.role == "condition" and kind in ("literal", "field") else 1
         count, deepest = count + own, max(deepest, place.depth)
         if place.rule >= 0:
             rules[place.rule] = rules.get(place.rule, 0) + own
         if isinstance(node, Mapping):
-            fault = fault or _FAULTS[place.role](place, kind)
-            stack += [*_below(place, kind)][::-1]
+            fault = fault or _FAULTS[place.role](node, kind, place.section)
+            stack += [*_below(place, node, kind)][::-1]
         else:
             fault = fault or f"a {place.role} is no object"
     if not fault and deepest > max_depth:
@@ -144,7 +146,7 @@ def published_size(ast: Any, *, max_nodes: float = MAX_NODES, max_depth: float =
     return PublishedSize(count, deepest, min(rules.values(), default=None), fault)
 
 
-def refusal(ast: Any) -> str:
+def refusal(ast: Json) -> str:
     """Why the validator refuses a program, in a clause; empty where it takes it."""
     return published_size(ast).refusal
 
@@ -152,7 +154,7 @@ def refusal(ast: Any) -> str:
 # ---- what stands where -----------------------------------------------------------------------------------------------
 
 
-def _tops(ast: Mapping[str, Any]) -> Iterator[_Place]:
+def _tops(ast: JsonObject) -> Iterator[_Place]:
     place = 0
     for section in ("rules", "pre_rules", "post_rules"):
         for rule in _list(ast.get(section)):
@@ -162,9 +164,9 @@ def _tops(ast: Mapping[str, Any]) -> Iterator[_Place]:
         yield _Place(ast["default"], 1, "statement", "default", -1)
 
 
-def _below(place: _Place, kind: Any) -> Iterator[_Place]:
+def _below(place: _Place, node: JsonObject, kind: Json) -> Iterator[_Place]:
     """What hangs under a node."""
-    node, depth, section, rule = place.node, place.depth + 1, place.section, place.rule
+    depth, section, rule = place.depth + 1, place.section, place.rule
     if place.role in ("rule", "branch"):
         if "when" in node:
             yield _Place(node["when"], depth, "condition", section, rule)
@@ -191,7 +193,7 @@ def _below(place: _Place, kind: Any) -> Iterator[_Place]:
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 
-def _of_program(ast: Mapping[str, Any]) -> str:
+def _of_program(ast: JsonObject) -> str:
     if ast.get("type") != "program":
         return f"its root is {_typed(ast.get('type'))} and no program"
     if fault := _of_keys("the program", ast, ("rules",), ("pre_rules", "post_rules", "default", "parent_variables")):
@@ -211,8 +213,7 @@ def _of_program(ast: Mapping[str, Any]) -> str:
     return ""
 
 
-def _of_rule(place: _Place, kind: Any) -> str:
-    node = place.node
+def _of_rule(node: JsonObject, kind: Json, _: str) -> str:
     if kind != "rule":
         return f"a rule is {_typed(kind)}"
     if fault := _of_keys("a rule", node, ("when", "then"), ("else_if", "else")) or _of_steps(node, "then"):
@@ -222,25 +223,23 @@ def _of_rule(place: _Place, kind: Any) -> str:
     return "" if node.get("else") is None else _of_steps(node, "else")
 
 
-def _of_branch(place: _Place, _: Any) -> str:
-    node = place.node
+def _of_branch(node: JsonObject, _kind: Json, _section: str) -> str:
     if others := sorted(str(key) for key in node if key not in ("id", "when", "then")):
         return f"an else_if branch holds the unknown key {_named(others[0])}"
     return _of_steps(node, "then") if "when" in node else "an else_if branch lacks when"
 
 
-def _of_steps(node: Mapping[str, Any], key: str) -> str:
+def _of_steps(node: JsonObject, key: str) -> str:
     steps = node.get(key)
     return "" if isinstance(steps, list) and steps else f"the {key} of a rule is no list of statements"
 
 
-def _of_statement(place: _Place, kind: Any) -> str:
-    node = place.node
+def _of_statement(node: JsonObject, kind: Json, section: str) -> str:
     if not _is_in(kind, _WITHIN):
         return f"it holds a statement {_typed(kind, 'the unknown ')}"
     sections, keys = _WITHIN[kind]
-    if place.section not in sections:
-        return f"{kind} stands in {place.section}, where it may not"
+    if section not in sections:
+        return f"{kind} stands in {section}, where it may not"
     if fault := _of_keys(kind, node, keys):
         return fault
     if "case_name" in keys and not _fits(_CASE_NAME, node["case_name"]):
@@ -252,14 +251,13 @@ def _of_statement(place: _Place, kind: Any) -> str:
     return ""
 
 
-def _of_condition(place: _Place, kind: Any) -> str:
-    node = place.node
+def _of_condition(node: JsonObject, kind: Json, section: str) -> str:
     if _is_in(kind, _EXPRESSIONS) and kind not in _BARE:
         return f"{kind} stands for a condition, which it may not"
     if not _is_in(kind, _CONDITIONS):
         return f"it holds a node {_typed(kind, 'the unknown ')}"
     if kind in _BARE:
-        return _of_expression(place, kind)
+        return _of_expression(node, kind, section)
     if fault := _of_keys(kind, node, _KEYS[kind]):
         return fault
     if kind in ("and", "or") and not (isinstance(node["args"], list) and node["args"]):
@@ -267,8 +265,7 @@ def _of_condition(place: _Place, kind: Any) -> str:
     return _of_operator(kind, node["op"], COMPARE) if kind == "compare" else ""
 
 
-def _of_expression(place: _Place, kind: Any) -> str:
-    node = place.node
+def _of_expression(node: JsonObject, kind: Json, section: str) -> str:
     if not _is_in(kind, _EXPRESSIONS):
         return f"it holds a node {_typed(kind, 'the unknown ')}"
     if fault := _of_keys(kind, node, _KEYS[kind]):
@@ -276,29 +273,30 @@ def _of_expression(place: _Place, kind: Any) -> str:
     if kind == "literal":
         return "" if isinstance(node["value"], _SCALARS) else "a literal is no number, text, true, false or null"
     if kind == "field":
-        return _of_path(node["path"], place.section)
+        return _of_path(node["path"], section)
     if kind == "arith":
         return _of_operator(kind, node["op"], ARITH)
-    if not _is_in(node["name"], FUNCTIONS):
-        return f"it calls the unknown function {_named(node['name'])}"
-    args, wanted = node["args"], FUNCTIONS[node["name"]][0]
+    name, args = node["name"], node["args"]
+    if not _is_in(name, FUNCTIONS):
+        return f"it calls the unknown function {_named(name)}"
+    wanted = FUNCTIONS[name][0]
     if isinstance(args, list) and len(args) == wanted:
         return ""
-    return f"{node['name']} is called with {len(args) if isinstance(args, list) else 'no list'} and takes {wanted}"
+    return f"{name} is called with {len(args) if isinstance(args, list) else 'no list'} and takes {wanted}"
 
 
-def _of_path(path: Any, section: str) -> str:
+def _of_path(path: Json, section: str) -> str:
     if _is_in(path, _OF_PARENT):
         return "" if section == "post_rules" else f"{path} is read in {section}, where there is none"
     is_known = _is_in(path, ANALYTICS_PATHS | _OF_EVENT) or _fits(_DATA_PATH, path)
     return "" if is_known else f"it reads the unknown field {_named(path)}"
 
 
-def _of_operator(kind: str, name: Any, known: Mapping[str, Any]) -> str:
+def _of_operator(kind: str, name: Json, known: Container[str]) -> str:
     return "" if _is_in(name, known) else f"{kind} has the unknown operator {_named(name)}"
 
 
-def _of_keys(what: str, node: Mapping[str, Any], keys: tuple[str, ...], optional: tuple[str, ...] = ()) -> str:
+def _of_keys(what: str, node: JsonObject, keys: tuple[str, ...], optional: tuple[str, ...] = ()) -> str:
     for key in keys:
         if key not in node:
             return f"{what} lacks {key}"
@@ -306,7 +304,7 @@ def _of_keys(what: str, node: Mapping[str, Any], keys: tuple[str, ...], optional
     return f"{what} holds the unknown key {_named(others[0])}" if others else ""
 
 
-_FAULTS: Final[Mapping[str, Callable[[_Place, Any], str]]] = {
+_FAULTS: Final[Mapping[str, Callable[[JsonObject, Json, str], str]]] = {
     "rule": _of_rule,
     "branch": _of_branch,
     "statement": _of_statement,
@@ -315,23 +313,23 @@ _FAULTS: Final[Mapping[str, Callable[[_Place, Any], str]]] = {
 }
 
 
-def _is_in(name: Any, known: Any) -> bool:
+def _is_in(name: Json, known: Container[str]) -> TypeGuard[str]:
     """Whether something an author wrote is one of these names; a list or object is no name."""
     return isinstance(name, str) and name in known
 
 
-def _fits(pattern: re.Pattern[str], text: Any) -> bool:
+def _fits(pattern: re.Pattern[str], text: Json) -> bool:
     return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def _typed(kind: Any, what: str = "") -> str:
+def _typed(kind: Json, what: str = "") -> str:
     return "without a type" if kind is None else f"of {what}type {_named(kind)}"
 
 
-def _named(kind: Any) -> str:
+def _named(kind: Json) -> str:
     text = str(kind)
     return f"“{text if len(text) <= 60 else text[:59] + '…'}”"

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
+
+from analytics.storage.shapes import Json, JsonObject
 
 Section = Literal["rules", "default", "pre_rules", "post_rules"]
 SECTIONS: Final[tuple[Section, ...]] = ("rules", "default", "pre_rules", "post_rules")
@@ -71,16 +73,16 @@ class Child:
 
     slot: str
     index: int
-    node: Mapping[str, Any]
+    node: JsonObject
 
 
-def _items(value: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _items(value: Json) -> Iterator[tuple[int, JsonObject]]:
     """The objects of a list, with their index in it."""
     if isinstance(value, list):
         yield from ((index, item) for index, item in enumerate(value) if isinstance(item, Mapping))
 
 
-def top_level(program: Mapping[str, Any], section: Section) -> list[Child]:
+def top_level(program: JsonObject, section: Section) -> list[Child]:
     """The rules of a section, or the statement(s) of `default`."""
     found = program.get(section)
     if section == "default" and isinstance(found, Mapping):
@@ -88,7 +90,7 @@ def top_level(program: Mapping[str, Any], section: Section) -> list[Child]:
     return [Child(f"{section}[{index}]", index, item) for index, item in _items(found)]
 
 
-def children(node: Mapping[str, Any], *, is_rule: bool) -> list[Child]:
+def children(node: JsonObject, *, is_rule: bool) -> list[Child]:
     """The nodes directly under a node, in walk order."""
     if not is_rule:
         if node.get("type") == "literal":
@@ -110,7 +112,7 @@ def children(node: Mapping[str, Any], *, is_rule: bool) -> list[Child]:
     return found + [Child(f"else[{index}]", index, child) for index, child in _items(node.get("else"))]
 
 
-def walk(program: Any) -> list[AstNode]:
+def walk(program: Json) -> list[AstNode]:
     """Flatten a program, parents before children.
 
     Grain: one row per node of the AST; `program` itself and `else_if` branches are no nodes.
@@ -154,18 +156,18 @@ def _node(
     )
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Json) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _json(value: Any) -> str | None:
+def _json(value: Json) -> str | None:
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (RecursionError, ValueError, TypeError):
         return None
 
 
-def analytics_paths(program: Any) -> tuple[str, ...]:
+def analytics_paths(program: Json) -> tuple[str, ...]:
     """The distinct analytics paths a program reads, sorted: each costs one database query per run."""
     return tuple(sorted({node.path for node in walk(program) if node.path in ANALYTICS_PATHS and node.path}))
 
@@ -173,9 +175,9 @@ def analytics_paths(program: Any) -> tuple[str, ...]:
 ROOT = "root"
 
 
-def generate_ids(program: Mapping[str, Any]) -> dict[str, Any]:
+def generate_ids(program: JsonObject) -> dict[str, Json]:
     """Return a copy of the program in which every node has an id; the author's own ids stay."""
-    copy: dict[str, Any] = _copied(program)
+    copy = _copied(program)
     for section in SECTIONS:
         for top in top_level(copy, section):
             stack = [(top, ROOT, section != "default")]
@@ -192,20 +194,25 @@ def generate_ids(program: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-def _copied(value: Any) -> Any:
+def _copied(program: JsonObject) -> dict[str, Json]:
     """A deep copy of JSON data without recursion, as an author's nesting has no bound."""
-    root: list[Any] = [value]
-    stack: list[tuple[Any, Any]] = [(root, 0)]
-    while stack:
-        holder, key = stack.pop()
-        found = holder[key]
-        if isinstance(found, Mapping):
-            holder[key] = dict(found)
-            stack.extend((holder[key], inner) for inner in holder[key])
-        elif isinstance(found, list):
-            holder[key] = list(found)
-            stack.extend((holder[key], inner) for inner in range(len(found)))
-    return root[0]
+    copy = dict(program)
+    unfinished: list[dict[str, Json] | list[Json]] = [copy]
+
+    def shallow(value: Json) -> Json:
+        if not isinstance(value, Mapping | list):
+            return value
+        made = dict(value) if isinstance(value, Mapping) else list(value)
+        unfinished.append(made)
+        return made
+
+    while unfinished:
+        holder = unfinished.pop()
+        if isinstance(holder, dict):
+            holder.update({key: shallow(value) for key, value in holder.items()})
+        else:
+            holder[:] = map(shallow, holder)
+    return copy
 
 
 @dataclass(slots=True)
@@ -221,13 +228,13 @@ class ProgramNode:
     """
 
     position: int
-    node: Mapping[str, Any]
+    node: JsonObject
     kind: str | None
     depth: int
     below: dict[str, ProgramNode] = field(default_factory=dict, repr=False)
 
     @property
-    def node_id(self) -> Any:
+    def node_id(self) -> Json:
         """The id that its trace entries carry."""
         return self.node.get("id")
 
@@ -243,22 +250,22 @@ class Outline:
         tops: Rules and the statements of `default`, by slot (`rules[0]`, `default`, …), as far as they are objects.
     """
 
-    program: Mapping[str, Any]
+    program: JsonObject
     nodes: list[AstNode]
     spots: list[ProgramNode]
     tops: dict[str, ProgramNode]
 
 
-def outline(program: Any) -> Outline:
+def outline(program: Json) -> Outline:
     """Link the nodes of a program. Never raises on an odd shape: what is no object has no place, as in `walk`."""
-    source: Mapping[str, Any] = program if isinstance(program, Mapping) else {}
+    source: JsonObject = program if isinstance(program, Mapping) else {}
     spots: list[ProgramNode] = []
     tops: dict[str, ProgramNode] = {}
     nodes = walk(source)
     for section in SECTIONS:
         for top in top_level(source, section):
             # The same order as in `walk`: parents first, children from the left.
-            stack: list[tuple[Mapping[str, Any], str, dict[str, ProgramNode] | None]] = [(top.node, top.slot, None)]
+            stack: list[tuple[JsonObject, str, dict[str, ProgramNode] | None]] = [(top.node, top.slot, None)]
             while stack:
                 node, slot, siblings = stack.pop()
                 spot = ProgramNode(len(spots), node, nodes[len(spots)].type, nodes[len(spots)].depth)

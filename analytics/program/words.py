@@ -5,17 +5,17 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from analytics.program.compare import Comparison, Edit
 from analytics.program.validator import BuiltIn, built_in
 from analytics.program.walk import Outline
+from analytics.storage.shapes import Json, JsonObject
 
 _ARITH = {"+", "-", "*", "/"}
 _DEEPEST = 40  # far beyond the engine's depth cap of 32
 
 
-def lines(program: Any, wraps: BuiltIn | None = None) -> list[str]:
+def lines(program: Json, wraps: BuiltIn | None = None) -> list[str]:
     """The program as indented text, one statement, condition or variable a line.
 
     Args:
@@ -40,7 +40,7 @@ def lines(program: Any, wraps: BuiltIn | None = None) -> list[str]:
     return out
 
 
-def diff(old: Any, new: Any, wraps: tuple[BuiltIn, BuiltIn] | None = None) -> list[tuple[str, str]]:
+def diff(old: Json, new: Json, wraps: tuple[BuiltIn, BuiltIn] | None = None) -> list[tuple[str, str]]:
     """Line by line what changed: pairs of mark (``-``, ``+`` or a space) and line, unchanged stretches shortened to ``…``."""
     before, after = (lines(program, of) for program, of in zip((old, new), wraps or (None, None), strict=True))
     out: list[tuple[str, str]] = []
@@ -55,7 +55,7 @@ def diff(old: Any, new: Any, wraps: tuple[BuiltIn, BuiltIn] | None = None) -> li
     return out
 
 
-def expression(node: Any, depth: int = 0) -> str:
+def expression(node: Json, depth: int = 0) -> str:
     """A condition or expression as one line."""
     if not isinstance(node, Mapping) or depth > _DEEPEST:
         return _json(node)
@@ -185,13 +185,13 @@ def _shown(value: str | None) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _said(node: Any) -> str:
+def _said(node: JsonObject) -> str:
     kind = node.get("type")
     known = kind in ("literal", "field", "compare", "arith", "func_call", "and", "or", "not")
     return expression(node) if known else _statement(node, "")[0]
 
 
-def _rule(rule: Any, number: int, indent: str) -> list[str]:
+def _rule(rule: Json, number: int, indent: str) -> list[str]:
     if not isinstance(rule, Mapping):
         return [f"{indent}rule {number}: {_json(rule)}"]
     name = f"  {rule['id']}" if rule.get("id") else ""
@@ -208,7 +208,7 @@ def _rule(rule: Any, number: int, indent: str) -> list[str]:
     return out
 
 
-def _condition(word: str, node: Any, indent: str) -> list[str]:
+def _condition(word: str, node: Json, indent: str) -> list[str]:
     if isinstance(node, Mapping) and node.get("type") in ("and", "or") and _list(node.get("args")):
         args = _list(node.get("args"))
         joint = str(node["type"])
@@ -217,7 +217,7 @@ def _condition(word: str, node: Any, indent: str) -> list[str]:
     return [f"{indent}{word} {expression(node)}"]
 
 
-def _statement(node: Any, indent: str) -> list[str]:
+def _statement(node: Json, indent: str) -> list[str]:
     if not isinstance(node, Mapping):
         return [f"{indent}{_json(node)}"]
     kind, value = node.get("type"), expression(node.get("value"))
@@ -234,10 +234,10 @@ def _statement(node: Any, indent: str) -> list[str]:
     return [indent + (said if said is not None else _json(node))]
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def _json(value: Any) -> str:
+def _json(value: Json) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 200 else text[:199] + "…"

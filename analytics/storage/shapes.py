@@ -8,8 +8,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NoReturn, TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | Mapping[str, Json] | None"
+"""A value of JSON, as the standard library reads it: whoever wants to know what it is has to look."""
+JsonObject: TypeAlias = Mapping[str, Json]
 
 WRONG = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 """What reading a file may raise that is none of its kind: one of these, and no other."""
@@ -41,28 +46,28 @@ def said(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def whole(value: Any) -> int:
+def whole(value: Json) -> int:
     """A count."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
         raise _wrong(value, "a count")
     return value
 
 
-def digits(value: Any) -> int:
+def digits(value: Json) -> int:
     """A whole number that is written as text, because JSON's end at 2^53 in many readers."""
     if not isinstance(value, str) or not _DIGITS.fullmatch(value):
         raise _wrong(value, "a whole number in quotation marks")
     return int(value)
 
 
-def number(value: Any) -> float:
+def number(value: Json) -> float:
     """A finite number."""
     if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > _MOST or not math.isfinite(value):
         raise _wrong(value, "a number")
     return float(value)
 
 
-def text(value: Any) -> str:
+def text(value: Json) -> str:
     """A text that can be written as UTF-8."""
     if not isinstance(value, str):
         raise _wrong(value, "a text")
@@ -70,19 +75,26 @@ def text(value: Any) -> str:
     return value
 
 
-def texts(value: Any) -> list[str]:
+def fields(value: Json) -> JsonObject:
+    """An object."""
+    if not isinstance(value, Mapping):
+        raise _wrong(value, "an object of JSON")
+    return value
+
+
+def texts(value: Json) -> list[str]:
     """A list of texts."""
     return [text(item) for item in listed(value)]
 
 
-def listed(value: Any) -> list[Any]:
+def listed(value: Json) -> list[Any]:
     """A list."""
     if not isinstance(value, list):
         raise _wrong(value, "a list")
     return value
 
 
-def day(value: Any) -> date:
+def day(value: Json) -> date:
     """A day."""
     try:
         return date.fromisoformat(text(value))
@@ -90,24 +102,24 @@ def day(value: Any) -> date:
         raise _wrong(value, "a day") from None
 
 
-def day_or_none(value: Any) -> date | None:
+def day_or_none(value: Json) -> date | None:
     """A day, or nothing."""
     return None if value is None else day(value)
 
 
-def text_or_none(value: Any) -> str | None:
+def text_or_none(value: Json) -> str | None:
     """A text, or nothing."""
     return None if value is None else text(value)
 
 
-def flag(value: Any) -> bool:
+def flag(value: Json) -> bool:
     """True or false."""
     if not isinstance(value, bool):
         raise _wrong(value, "true or false")
     return value
 
 
-def moment(value: Any) -> datetime:
+def moment(value: Json) -> datetime:
     """A time with its offset, as UTC."""
     try:
         found = datetime.fromisoformat(text(value))
@@ -118,16 +130,16 @@ def moment(value: Any) -> datetime:
     raise _wrong(value, "a time with an offset")
 
 
-def moment_or_none(value: Any) -> datetime | None:
+def moment_or_none(value: Json) -> datetime | None:
     """The same, or nothing (also an empty text)."""
     return None if value in (None, "") else moment(value)
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
@@ -136,6 +148,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _wrong(value: Any, wanted: str) -> ValueError:
+def _wrong(value: Json, wanted: str) -> ValueError:
     said = ascii(value)
     return ValueError(f"{said if len(said) <= _LONGEST else said[:_LONGEST] + '…'} is not {wanted}")

@@ -18,11 +18,10 @@ from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from analytics.estimates.arrays import Array, Floats
+
 
 ESTIMATES = (
     "est_runs", "est_failure_rate", "est_points_mean", "est_points_sum", "est_duration_p50_ms", "est_duration_p95_ms",
@@ -43,7 +42,7 @@ class _Part:
     logged_count: int
     points: Floats
     durations: Floats
-    nodes: NDArray[Any]
+    nodes: Array
 
 
 def answer(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping[str, Any]) -> pa.Table:
@@ -200,9 +199,9 @@ def _parts(gathered: pa.Table) -> Iterator[_Part]:
         yield _Part(status, bool(is_drawn), float(weights[place]), count, *values)
 
 
-def _slices(column: pa.ChunkedArray) -> list[NDArray[Any]]:
+def _slices(column: pa.ChunkedArray) -> list[Array]:
     """Each list as an array of its own, of the same memory where there is no NULL."""
-    found: list[NDArray[Any]] = []
+    found: list[Array] = []
     for chunk in column.chunks:
         values = chunk.values.to_numpy(zero_copy_only=False)
         offsets = chunk.offsets.to_numpy()

@@ -96,8 +96,9 @@ class Reader:
         templates, values = np.empty(len(text) + 1, np.int32), np.empty(len(text) + 1, np.int32)
         block, found = padded(text), self.dictionary
         count = scan(
-            *(found.names.address, found.values.address, found.templates.address, self._literals.ctypes.data),
-            *(block.ctypes.data, len(text), 7, templates.ctypes.data, values.ctypes.data),
+            (found.names.address, found.values.address, found.templates.address),
+            *(self._literals.ctypes.data, block.ctypes.data, len(text), 7),
+            (templates.ctypes.data, values.ctypes.data),
         )
         if count < 0:
             return None

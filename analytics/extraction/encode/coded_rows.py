@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analytics.extraction.encode.dictionaries import Dictionary, MergedDictionary
 from analytics.extraction.encode.native import aggregate, copy_tuples
 from analytics.extraction.encode.parquet_writer import MemoryMap
+
+if TYPE_CHECKING:
+    from analytics.estimates.arrays import Array, Bools, Codes, Floats, Ints
 
 ROWS, ENTRIES = 32_768, 1_000_000
 """Of a run: about 12 MB."""
@@ -28,11 +31,11 @@ class CodedRows:
         froms: Place of the first trace entry in the run.
     """
 
-    ids: Any
-    times: Any
-    numbers: Any
-    codes: Any
-    froms: Any
+    ids: Ints
+    times: Ints
+    numbers: Floats
+    codes: Codes
+    froms: Ints
 
     @classmethod
     def room(cls, rows: int) -> CodedRows:
@@ -45,12 +48,12 @@ class CodedRows:
             np.empty(rows, np.int64),
         )
 
-    def take(self, which: Any) -> CodedRows:
+    def take(self, which: Ints | slice) -> CodedRows:
         """Some rows, by position or slice."""
         return CodedRows(self.ids[which], self.times[which], self.numbers[which], self.codes[which], self.froms[which])
 
     @property
-    def arrays(self) -> tuple[Any, ...]:
+    def arrays(self) -> tuple[Array, ...]:
         """All columns."""
         return (self.ids, self.times, self.numbers, self.codes, self.froms)
 
@@ -64,7 +67,7 @@ class CodedChunk:
         dictionary: What the codes mean.
     """
 
-    def __init__(self, rows: CodedRows, templates: Any, values: Any, dictionary: Dictionary) -> None:
+    def __init__(self, rows: CodedRows, templates: Codes, values: Codes, dictionary: Dictionary) -> None:
         self.rows, self.templates, self.values, self.dictionary = rows, templates, values, dictionary
         self._numbers = rows.codes[:, copy_tuples.NUMBER].copy()
         self.rows_left = len(self._numbers)
@@ -138,7 +141,7 @@ class SortedRows:
         self.rows, self._origins = CodedRows(ids, times, numbers, codes, froms), origins[order]
         self.bounds = np.searchsorted(self.rows.codes[:, copy_tuples.NUMBER], np.arange(first, last + 2))
 
-    def entries(self, start: int, end: int) -> tuple[Any, Any]:
+    def entries(self, start: int, end: int) -> tuple[Codes, Codes]:
         """Codes of templates and values of the entries of some rows, one row after the other."""
         # copies: loops are compiled once more for what lies on disk, which cannot be written
         froms, counts = np.array(self.rows.froms[start:end]), np.array(self.rows.codes[start:end, copy_tuples.ENTRIES])
@@ -160,18 +163,19 @@ class SortedRows:
         if self._disk:
             self._disk.forget_pages()
 
-    def flagged(self, flag: int, start: int = 0, end: int | None = None) -> Any:
+    def flagged(self, flag: int, start: int = 0, end: int | None = None) -> Bools:
         """Which of some rows carry a flag."""
-        return self.rows.codes[start:end, copy_tuples.FLAGS] & flag != 0
+        flags: Codes = self.rows.codes[start:end, copy_tuples.FLAGS]
+        return (flags & flag).astype(bool)
 
-    def _kept(self, column: Any) -> Any:
+    def _kept(self, column: Array) -> Array:
         if self._disk is None or len(column) <= _IN_MEMORY:
             return column
         [waiting] = self._disk.keep([column])
         self._disk.forget_pages()  # also what the rows were read from
         return waiting
 
-    def _order(self, codes: Any, slices: Sequence[CodedRows]) -> Any:
+    def _order(self, codes: Codes, slices: Sequence[CodedRows]) -> Ints:
         """File order of all rows together; NULL times last, ids as their text sorts. Gives each strategy one code."""
         strategies, places = np.unique(codes[:, copy_tuples.STRATEGY], return_inverse=True)
         names = [self.merged.texts[code].encode() if code >= 0 else _AFTER_ALL for code in strategies.tolist()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from analytics.extraction.encode.native.memory import PADDING
 from analytics.extraction.encode.native.trace_parser import LITERALS
 from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.model import Partition
+
+if TYPE_CHECKING:
+    from analytics.estimates.arrays import Bytes, Codes
 
 _DAY = 86_400_000_000  # microseconds
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -46,7 +49,7 @@ class CopyDecoder:
         """There is something to ``finish``."""
         return self._row > 0
 
-    def read(self, block: Any, *, is_kept: bool = False) -> Iterator[CodedChunk | Any]:
+    def read(self, block: Bytes, *, is_kept: bool = False) -> Iterator[CodedChunk | Codes]:
         """Take in the tuples of a block.
 
         Args:
@@ -104,19 +107,15 @@ class CopyDecoder:
 
     def _tuples(self, address: int, size: int, is_kept: bool) -> tuple[int, ...]:
         dictionary, rows = self._dictionary, self._rows
-        return copy_tuples.read_tuples(  # type: ignore[no-any-return]
-            dictionary.names.address,
-            dictionary.values.address,
-            dictionary.templates.address,
+        ids, times, numbers, codes, froms = rows.arrays
+        return copy_tuples.read_tuples(
+            (dictionary.names.address, dictionary.values.address, dictionary.templates.address),
             _literals.ctypes.data,
-            address,
-            size,
-            tuple(array.ctypes.data for array in rows.arrays),
-            self._row,
-            len(rows.froms),
+            (address, size),
+            (ids.ctypes.data, times.ctypes.data, numbers.ctypes.data, codes.ctypes.data, froms.ctypes.data),
+            (self._row, len(rows.froms)),
             (self._templates.ctypes.data, self._values.ctypes.data),
-            self._entry,
-            self._templates.size,
+            (self._entry, self._templates.size),
             copy_tuples.RETAINED if is_kept else 0,
         )
 
@@ -140,7 +139,7 @@ class CopyDecoder:
             if not decoded.startswith("["):
                 codes[copy_tuples.FLAGS] |= copy_tuples.NO_LIST
 
-    def _numbered(self, first: int) -> Any:
+    def _numbered(self, first: int) -> Codes:
         """Give the rows from ``first`` on their partitions' numbers."""
         codes = self._rows.codes[first : self._row]
         days = self._rows.times[first : self._row, 0] // _DAY
@@ -159,6 +158,6 @@ class CopyDecoder:
         return self._known[key]
 
 
-def padded(data: bytes | bytearray) -> Any:
+def padded(data: bytes | bytearray) -> Bytes:
     """Bytes as a block that ``Decoder.read`` takes."""
     return np.frombuffer(bytes(data) + bytes(PADDING), np.uint8)[: len(data)]

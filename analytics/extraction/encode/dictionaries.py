@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,8 +22,10 @@ from analytics.extraction.encode.trace_json import parse
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from analytics.estimates.arrays import Array, Bools, Bytes, Codes, Floats
 
-def array(values: Any, absent: Any = None, kind: pa.DataType | None = None) -> pa.Array:
+
+def array(values: Array, absent: Bools | None = None, kind: pa.DataType | None = None) -> pa.Array:
     """One-dimensional numbers or booleans as an Arrow array.
 
     Args:
@@ -41,14 +43,14 @@ def array(values: Any, absent: Any = None, kind: pa.DataType | None = None) -> p
     return pa.Array.from_buffers(found, len(values), [valid, pa.py_buffer(data)])
 
 
-def texts(data: Any, ends: Any) -> pa.StringArray:
+def texts(data: Bytes, ends: Codes) -> pa.StringArray:
     """Texts from their bytes and ends: text ``i`` is ``data[ends[i]:ends[i + 1]]``; one fewer than there are ends."""
     import pyarrow as pa
 
     return pa.Array.from_buffers(pa.string(), len(ends) - 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
 
 
-def to_numpy(found: pa.Array) -> Any:
+def to_numpy(found: pa.Array) -> Array:
     """The numbers of an Arrow array without NULL, as numpy sees them; read only."""
     width = found.type.bit_width // 8
     kind = np.dtype(f"{'f' if str(found.type) == 'double' else 'i'}{width}")
@@ -109,7 +111,7 @@ class Dictionary:
         """JSON texts of values by code, so far."""
         return self._array(self.values)
 
-    def value_facts(self) -> tuple[Any, Any]:
+    def value_facts(self) -> tuple[Bytes, Floats]:
         """Kind (``native.groups``) and number of every value so far; NaN where it is no number."""
         import pyarrow.compute as pc
 
@@ -141,7 +143,7 @@ class Dictionary:
             return
         names, values, templates = self.names, self.values, self.templates
         parts = templates.parts[: templates.count]
-        arrays = [numbers, kinds, parts, names.ends[: names.count + 1], names.blob[: names.used]]
+        arrays: list[Array] = [numbers, kinds, parts, names.ends[: names.count + 1], names.blob[: names.used]]
         arrays += [values.ends[: values.count + 1], values.blob[: values.used]]
         numbers, kinds, templates.parts, names.ends, names.blob, values.ends, values.blob = disk.keep(arrays)
         self._facts = (kinds, numbers)
@@ -188,7 +190,7 @@ class ChunkedStrings:
         part = int(np.searchsorted(self.starts, code, side="right")) - 1
         return str(self.parts[part][code - int(self.starts[part])].as_py())
 
-    def take(self, codes: Any) -> pa.StringArray:
+    def take(self, codes: Array) -> pa.StringArray:
         """The texts of some codes, which ascend unless there is one part only."""
         import pyarrow as pa
 
@@ -199,7 +201,7 @@ class ChunkedStrings:
         found = [part.take(array(some)) for part, some in zip(self.parts, self.cut(codes), strict=True) if len(some)]
         return pa.concat_arrays(found or [self.parts[0].slice(0, 0)])
 
-    def cut(self, codes: Any) -> list[Any]:
+    def cut(self, codes: Array) -> list[Array]:
         """Ascending codes, part by part, as each part counts them."""
         places = np.searchsorted(codes, self.starts)
         return [
@@ -233,7 +235,7 @@ class MergedDictionary:
         self.is_single = len(dictionaries) == 1
         self.parts = parts[0] if self.is_single else self._united(parts)
 
-    def facts(self, codes: Any) -> tuple[Any, Any]:
+    def facts(self, codes: Array) -> tuple[Bytes, Floats]:
         """Kind (``native.groups``) and number of some values, whose codes ascend unless there is one dictionary only."""
         if self.is_single:
             [(kinds, numbers)] = self._facts
@@ -244,12 +246,12 @@ class MergedDictionary:
             np.concatenate([np.empty(0), *(numbers[some] for (_, numbers), some in cut)]),
         )
 
-    def all_facts(self) -> tuple[Any, Any]:
+    def all_facts(self) -> tuple[Bytes, Floats]:
         """Kinds and numbers by value's code; only of a single dictionary."""
         [facts] = self._facts
         return facts
 
-    def _united(self, parts: list[Any]) -> Any:
+    def _united(self, parts: list[Codes]) -> Codes:
         shifted = [
             np.where(some >= 0, some + start, -1)
             for some, start in zip(parts, self.texts.starts.tolist(), strict=False)
@@ -275,7 +277,7 @@ class CompactedCodes:
         used: The codes that occur.
     """
 
-    def __init__(self, indices: Any, used: Any) -> None:
+    def __init__(self, indices: Codes, used: Array) -> None:
         self.indices, self.used = indices, used
 
 
@@ -291,7 +293,7 @@ class DictionaryEncoder:
         room = max(len(merged.texts), len(merged.values)) if merged.is_single else 0
         self._scratch, self._used = np.full(room, -1, np.int32), np.empty(room, np.int32)
 
-    def compact(self, codes: Any) -> CompactedCodes:
+    def compact(self, codes: Codes) -> CompactedCodes:
         """Number the codes that occur anew; in ascending order where there are several dictionaries."""
         indices = np.empty(len(codes), np.int32)
         if self.merged.is_single:
@@ -303,7 +305,7 @@ class DictionaryEncoder:
         order = np.argsort(used[:count])
         return CompactedCodes(_renumbered(indices, order), used[order])
 
-    def texts(self, codes: Any) -> pa.DictionaryArray:
+    def texts(self, codes: Codes) -> pa.DictionaryArray:
         """Names and columns' texts of some codes; -1 is NULL."""
         return self.spelled(self.compact(codes), self.merged.texts)
 
@@ -319,7 +321,7 @@ class DictionaryEncoder:
         return pa.DictionaryArray.from_arrays(array(indices, indices < 0), some)
 
 
-def _renumbered(indices: Any, order: Any) -> Any:
+def _renumbered(indices: Codes, order: Array) -> Codes:
     """Indices after what they point to was put in another order."""
     new = np.empty(len(order) + 1, np.int32)
     new[order] = np.arange(len(order), dtype=np.int32)

@@ -13,12 +13,15 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from analytics.estimates.arrays import Array
 
 _FILE_BYTES = 256 << 20
 """A mapping keeps a file open, so many arrays share one; larger ones have their own."""
@@ -41,7 +44,7 @@ class MemoryMap:
         self._used = self._room = 0
         self._turn = threading.Lock()
 
-    def keep(self, arrays: Sequence[Any]) -> list[Any]:
+    def keep(self, arrays: Sequence[Array]) -> list[Array]:
         """Move arrays to disk.
 
         Returns:
@@ -67,14 +70,14 @@ class MemoryMap:
                 os.close(self._file)
                 self._file = None
 
-    def _keep(self, array: Any) -> Any:
+    def _keep(self, array: Array) -> Array:
         if array.size == 0:
             return array
         start = -(-self._used // 8) * 8
         file = self._file
         if file is None or start + array.nbytes > self._room:
             file, start = self._next(array.nbytes), 0
-        data, place = memoryview(array).cast("B"), start
+        data, place = array.data.cast("B"), start
         while data:  # a disk that fills up writes less than it was given, and refuses only then
             written = os.pwrite(file, data, place)
             data, place = data[written:], place + written
@@ -108,7 +111,7 @@ _SKIPPED_BY = ["execution_id", "created_at", "realm_id", "strategy_id", "strateg
 _REPEATED_NUMBERS = ["trace.list.element.value_number", "strategy_version", "sample_weight", "nodes_executed"]
 
 
-def create(path: Path, schema: pa.Schema, footer: Mapping[str, str], *, small: bool) -> Any:
+def create(path: Path, schema: pa.Schema, footer: Mapping[str, str], *, small: bool) -> pq.ParquetWriter:
     """A writer for one file.
 
     Args:
@@ -139,7 +142,7 @@ def create(path: Path, schema: pa.Schema, footer: Mapping[str, str], *, small: b
     return writer
 
 
-def _leaves(schema: pa.Schema) -> list[tuple[str, Any]]:
+def _leaves(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
     """Parquet's name and the type of every column that holds values."""
     import pyarrow as pa
 

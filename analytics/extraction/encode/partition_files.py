@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from analytics.source.table_check import ids_twice
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from analytics.estimates.arrays import Codes, Floats, Ints
+
 _ROWS = 20_000  # at a time
 _NAMES = {"node_id": NODE_PART, "type": TYPE_PART, "branch": BRANCH_PART}
 
@@ -45,7 +47,7 @@ class Rollup:
         bounds: The portion's partition ``i`` has the rows ``bounds[i]`` to ``bounds[i + 1]``.
     """
 
-    def __init__(self, sorted_rows: SortedRows, weights: Any) -> None:
+    def __init__(self, sorted_rows: SortedRows, weights: Floats) -> None:
         self._sorted_rows, self._coder = sorted_rows, DictionaryEncoder(sorted_rows.merged)
         units, firsts = _units(sorted_rows)
         whole, real = _partial_sums(sorted_rows, self._coder, units, np.nan_to_num(weights, nan=0.0))
@@ -111,7 +113,7 @@ class Rollup:
         return pa.table([made[name] for name in names], names=names)
 
 
-def _units(sorted_rows: SortedRows) -> tuple[Any, Any]:
+def _units(sorted_rows: SortedRows) -> tuple[Ints, Ints]:
     """Of each row a number that changes with partition, strategy or version; and the first row of each."""
     rows = sorted_rows.rows.codes
     if not len(rows):
@@ -122,8 +124,10 @@ def _units(sorted_rows: SortedRows) -> tuple[Any, Any]:
     return np.cumsum(changes), np.concatenate([[0], np.flatnonzero(changes)])
 
 
-def _partial_sums(sorted_rows: SortedRows, coder: DictionaryEncoder, units: Any, weights: Any) -> tuple[Any, Any]:
-    """Sums per unit and template, a few thousand rows at a time; see ``groups.roll_up``."""
+def _partial_sums(
+    sorted_rows: SortedRows, coder: DictionaryEncoder, units: Ints, weights: Floats
+) -> tuple[Ints, Floats]:
+    """Sums per unit and template, a few thousand rows at a time; see ``aggregate.roll_up``."""
     merged = sorted_rows.merged
     scratch = np.full(len(merged.parts), -1, np.int32)
     whole, real = [np.empty((0, 10), np.int64)], [np.empty((0, 5), np.float64)]
@@ -138,20 +142,20 @@ def _partial_sums(sorted_rows: SortedRows, coder: DictionaryEncoder, units: Any,
             values, (kinds, numbers) = compacted.indices, merged.facts(compacted.used)
         some, more = np.empty((len(templates), 10), np.int64), np.empty((len(templates), 5), np.float64)
         count = aggregate.roll_up(
-            *(units[start:end], counts, weights[start:end], templates, values),
-            *(kinds, numbers, scratch, some, more),
+            *(units[start:end], counts, weights[start:end], (templates, values), (kinds, numbers), scratch),
+            (some, more),
         )
         whole.append(some[:count].copy())
         real.append(more[:count].copy())
     return np.concatenate(whole), np.concatenate(real)
 
 
-def _ranked(merged: MergedDictionary, templates: Any) -> tuple[Any, Any]:
+def _ranked(merged: MergedDictionary, templates: Ints) -> tuple[Ints, Codes]:
     """By template, the place of its names among those that occur, as text sorts and NULL last; and the sorted names' codes."""
     import pyarrow as pa
 
-    used: Any = np.flatnonzero(np.bincount(templates, minlength=1))
-    columns: Any = merged.parts
+    used = np.flatnonzero(np.bincount(templates, minlength=1))
+    columns = merged.parts
     parts, places = np.unique(columns[used], axis=0, return_inverse=True)
     names = {name: _names(merged, parts[:, part]) for name, part in _NAMES.items()}
     table = pa.table({**names, "place": array(np.arange(len(parts)))}).sort_by([(name, "ascending") for name in names])
@@ -163,7 +167,7 @@ def _ranked(merged: MergedDictionary, templates: Any) -> tuple[Any, Any]:
     return ranks, parts[order]
 
 
-def _names(merged: MergedDictionary, codes: Any) -> pa.StringArray:
+def _names(merged: MergedDictionary, codes: Codes) -> pa.StringArray:
     """Texts of some codes in any order; -1 is NULL."""
     some, places = np.unique(codes[codes >= 0], return_inverse=True)
     indices = np.full(len(codes), -1, np.int64)
@@ -275,7 +279,7 @@ def _executions(
     partitions: Sequence[Partition],
     footers: Sequence[Mapping[str, str]],
     workspace: Path,
-    row_weights: Any,
+    row_weights: Floats,
     gather: Gather | None,
 ) -> dict[int, Path]:
     """One file per partition that has rows, by its place in the portion."""
@@ -309,7 +313,7 @@ def _executions(
     return paths
 
 
-def _small_until(bounds: Any, came_in: Any, place: int) -> int:
+def _small_until(bounds: Ints, came_in: Ints, place: int) -> int:
     """Where the rows end of the small partitions that can be made into one table, from ``place`` on."""
     start = until = int(bounds[place])
     for end in bounds[place + 1 :].tolist():
@@ -320,7 +324,7 @@ def _small_until(bounds: Any, came_in: Any, place: int) -> int:
     return until
 
 
-def _row_groups(sorted_rows: SortedRows, came_in: Any, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _row_groups(sorted_rows: SortedRows, came_in: Ints, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Cut the rows of a partition: few enough rows, and few enough entries and bytes unless a single row has more."""
     entries = np.concatenate([[0], np.cumsum(sorted_rows.rows.codes[start:end, copy_tuples.ENTRIES], dtype=np.int64)])
     sizes = came_in[start : end + 1]
@@ -342,7 +346,7 @@ def _node_days(
     partitions: Sequence[Partition],
     footers: Sequence[Mapping[str, str]],
     workspace: Path,
-    row_weights: Any,
+    row_weights: Floats,
     gather: Gather | None,
 ) -> dict[int, Path]:
     """One rollup per partition that has trace entries."""
@@ -361,12 +365,12 @@ def _node_days(
     return paths
 
 
-def _texts(sorted_rows: SortedRows, codes: Any) -> list[str]:
+def _texts(sorted_rows: SortedRows, codes: Codes) -> list[str]:
     """The different texts of a column."""
     return [sorted_rows.merged.texts[code] for code in np.unique(codes).tolist() if code >= 0]
 
 
-def _irregular(sorted_rows: SortedRows, codes: Any) -> int:
+def _irregular(sorted_rows: SortedRows, codes: Codes) -> int:
     """Rows whose trace is kept verbatim; the JSON null of a failed run is nothing unusual."""
     texts = codes[:, copy_tuples.IRREGULAR]
     kept = texts[texts >= 0]
@@ -374,12 +378,12 @@ def _irregular(sorted_rows: SortedRows, codes: Any) -> int:
     return int(np.count_nonzero(~np.isin(kept, nulls)))
 
 
-def _status_counts(sorted_rows: SortedRows, codes: Any) -> dict[str, int]:
+def _status_counts(sorted_rows: SortedRows, codes: Codes) -> dict[str, int]:
     found = zip(*np.unique(codes[:, STATUS], return_counts=True), strict=True)
     return dict(sorted((sorted_rows.merged.texts[int(code)], int(count)) for code, count in found if code >= 0))
 
 
-def _refuse_ids_twice(halves: Any) -> None:
+def _refuse_ids_twice(halves: Ints) -> None:
     """A unique key may be broken, and the sum over ids does not tell two of one from one of two."""
     upper = np.sort(halves[:, 0])
     if not np.any(upper[1:] == upper[:-1]):  # random, so that is nearly always all there is to do
@@ -390,7 +394,7 @@ def _refuse_ids_twice(halves: Any) -> None:
         raise ids_twice(len(twice), some)
 
 
-def _id_hash(halves: Any) -> int:
+def _id_hash(halves: Ints) -> int:
     return sum(int(high) >> 4 for high in halves[:, 0].view(np.uint64))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,11 +27,13 @@ from analytics.model import Fingerprint, Partition
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from analytics.estimates.arrays import Bools, Bytes, Codes, Floats, Ints
+
 _TEXTS = (*schema.TEXT_COLUMNS, "trace_irregular")  # in the order of their codes
 STATUS = copy_tuples.STRATEGY + _TEXTS.index("status")
 
 
-def weights(sorted_rows: SortedRows, partitions: Sequence[Partition], rates: Rates) -> Any:
+def weights(sorted_rows: SortedRows, partitions: Sequence[Partition], rates: Rates) -> Floats:
     """How many runs each row stands for; NaN where the rate is 0 and says nothing.
 
     A row drawn by the sampler stands for 1/rate runs, by the rate of its tenant at its time; one kept because it failed, for
@@ -64,7 +66,7 @@ class Columns:
         row_weights: How many runs each stands for; NaN where that is unknown.
     """
 
-    def __init__(self, sorted_rows: SortedRows, row_weights: Any) -> None:
+    def __init__(self, sorted_rows: SortedRows, row_weights: Floats) -> None:
         self._sorted_rows, self._weights = sorted_rows, row_weights
         self._coder = DictionaryEncoder(sorted_rows.merged)
 
@@ -81,7 +83,7 @@ class Columns:
         rows = sorted_rows.rows.take(slice(start, end))
         flags = rows.codes[:, copy_tuples.FLAGS]
         utc = pa.timestamp("us", tz="UTC")
-        made: dict[str, Any] = {
+        made: dict[str, pa.Array] = {
             "execution_id": texts_of_ids(rows.ids),
             "created_at": array(rows.times[:, 0], flags & copy_tuples.NO_CREATED_AT != 0, utc),
             "updated_at": array(rows.times[:, 1], flags & copy_tuples.NO_UPDATED_AT != 0, utc),
@@ -102,7 +104,7 @@ class Columns:
         names = schema.execution_schema().names
         return pa.table([made[name] for name in names], names=names)
 
-    def _trace(self, start: int, end: int, counts: Any, absent: Any, coded: bool) -> pa.ListArray:
+    def _trace(self, start: int, end: int, counts: Codes, absent: Bools, coded: bool) -> pa.ListArray:
         import pyarrow as pa
 
         coder, merged = self._coder, self._sorted_rows.merged
@@ -127,7 +129,7 @@ def _spelled(found: pa.DictionaryArray, coded: bool) -> pa.Array:
     return found if coded else found.dictionary_decode()
 
 
-def texts_of_ids(halves: Any) -> pa.StringArray:
+def texts_of_ids(halves: Ints) -> pa.StringArray:
     """Execution ids, of two halves each, as text."""
     data = np.empty(len(halves) * copy_tuples.UUID_SIZE, np.uint8)
     copy_tuples.write_uuids(np.array(halves), data)
@@ -171,7 +173,7 @@ class RowBuffer:
             self._missing[len(self._ends) - 1] += int(self._counts[number])
         self._chunks: list[CodedChunk] = []
 
-    def load(self, blocks: Iterable[Any]) -> Iterator[tuple[int, int]]:
+    def load(self, blocks: Iterable[Bytes]) -> Iterator[tuple[int, int]]:
         """Take in blocks of COPY tuples.
 
         Yields:
@@ -184,7 +186,7 @@ class RowBuffer:
         if self._decoder.has_rows:
             self._hold(self._decoder.finish())
 
-    def keep(self, blocks: Iterable[Any]) -> None:
+    def keep(self, blocks: Iterable[Bytes]) -> None:
         """Take in rows that only the lake still holds."""
         for block in blocks:
             for _ in self._take(block, is_kept=True):
@@ -215,7 +217,7 @@ class RowBuffer:
         self._chunks = []
         self._disk.close()
 
-    def _take(self, block: Any, *, is_kept: bool = False) -> Iterator[Any]:
+    def _take(self, block: Bytes, *, is_kept: bool = False) -> Iterator[Codes]:
         """Partition numbers of the rows taken in."""
         for found in self._decoder.read(block, is_kept=is_kept):
             if isinstance(found, CodedChunk):
@@ -223,7 +225,7 @@ class RowBuffer:
             else:
                 yield found
 
-    def _counted(self, numbers: Any) -> Iterator[int]:
+    def _counted(self, numbers: Codes) -> Iterator[int]:
         """Days that these rows complete."""
         days, counts = np.unique(self._day_of[numbers[numbers >= 0]], return_counts=True)
         for day, count in zip(days.tolist(), counts.tolist(), strict=True):

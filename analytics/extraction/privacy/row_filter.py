@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analytics.errors import SourceError
 from analytics.extraction.encode.copy_decoder import padded
@@ -24,6 +24,9 @@ from analytics.extraction.privacy.pseudonyms import is_pseudonym
 from analytics.extraction.privacy.tombstones import MARK, ErasedIndex
 from analytics.lake import schema
 from analytics.model import Partition
+
+if TYPE_CHECKING:
+    from analytics.estimates.arrays import Bytes
 
 _TEXTS = {name: place for place, name in enumerate(schema.TEXT_COLUMNS, 8)}
 _ID, _CREATED_AT, _VERSION, _TRACE = 0, 1, 5, 21
@@ -100,7 +103,7 @@ class RowFilter:
         self.changed: defaultdict[Partition, int] = defaultdict(int)
         self._harmless: defaultdict[str | None, set[bytes]] = defaultdict(set)
 
-    def apply(self, blocks: Iterable[Any]) -> Iterator[Any]:
+    def apply(self, blocks: Iterable[Bytes]) -> Iterator[Bytes]:
         """Blocks of COPY tuples, as the source or ``retained_rows.blocks`` gives them, without what may not come in."""
         if not self._privacy.has_work:
             yield from blocks

@@ -147,7 +147,7 @@ def _is_same(found: Evidence, outcome: Outcome) -> bool:
     if not run.get("is_truncated") and len(made) != len(trace):
         return False
     try:
-        return bool(float(outcome.points) == run["points"])
+        return outcome.points is not None and bool(float(outcome.points) == run["points"])
     except (TypeError, ValueError, OverflowError):
         return False
 

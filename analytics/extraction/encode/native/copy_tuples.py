@@ -6,7 +6,7 @@ A tuple is a count of fields, then per field four bytes of length (-1 for NULL) 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -23,14 +23,17 @@ from analytics.extraction.encode.native.memory import (
     swap64,
 )
 from analytics.extraction.encode.native.names import has_room, intern
-from analytics.extraction.encode.native.trace_parser import scan
+from analytics.extraction.encode.native.trace_parser import Tables, scan
+
+if TYPE_CHECKING:
+    from analytics.estimates.arrays import Bytes, Codes, Ints
 
 UUID_SIZE = 36
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
 @compiled
-def write_uuids(ids: Any, out: Any) -> None:
+def write_uuids(ids: Ints, out: Bytes) -> None:
     """Write each id of ``ids`` (two halves, most significant first) as its 36 characters into ``out``."""
     for row in range(ids.shape[0]):
         place = row * UUID_SIZE
@@ -45,7 +48,7 @@ def write_uuids(ids: Any, out: Any) -> None:
 
 
 @compiled
-def hash_of_texts(data: Any, ends: Any) -> tuple[int, int, bool]:
+def hash_of_texts(data: Bytes, ends: Codes) -> tuple[int, int, bool]:
     """The sum over ids of their first 60 bits, in two parts (upper and lower 30 bits), and whether all were ids.
 
     Args:
@@ -95,6 +98,11 @@ _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in microseconds since 1970
 _JSONB_VERSION = 1
 
 
+RowAddresses: TypeAlias = tuple[int, int, int, int, int]
+"""Of the columns: ids, times, numbers (two eight-byte places a row each), codes (``WIDTH`` four-byte places) and first entries (one
+eight-byte place)."""
+
+
 @compiled
 def _field(address: int, end: int, starts: int, sizes: int) -> int:
     """Where the fields of the tuple at ``address`` lie; its size, 0 where it is cut off, -1 where it is none."""
@@ -137,39 +145,101 @@ def _small(start: int, size: int, target: int, absent: int) -> int:
 
 
 @compiled
+def _write_row(names: int, starts: int, rows: RowAddresses, row: int) -> int:
+    """All of a tuple but its trace, into the columns.
+
+    Args:
+        names: The table of names.
+        starts: Where the addresses of the tuple's fields are, and their sizes behind them.
+        rows: The columns.
+        row: Which place in them.
+
+    Returns:
+        The row's flags.
+    """
+    ids, times, numbers, codes, _ = rows
+    sizes = starts + 8 * FIELDS
+    execution_id = load64(starts + 8 * _ID)
+    store64(ids + 16 * row, swap64(load64(execution_id)))
+    store64(ids + 16 * row + 8, swap64(load64(execution_id + 8)))
+    place = times + 16 * row
+    flags = _whole(load64(starts + 8 * _CREATED_AT), load64(sizes + 8 * _CREATED_AT), place, NO_CREATED_AT)
+    flags |= _whole(load64(starts + 8 * _UPDATED_AT), load64(sizes + 8 * _UPDATED_AT), place + 8, NO_UPDATED_AT)
+    store64(place, load64(place) + _POSTGRES_EPOCH)
+    store64(place + 8, load64(place + 8) + _POSTGRES_EPOCH)
+    place = numbers + 16 * row
+    flags |= _whole(load64(starts + 8 * _POINTS), load64(sizes + 8 * _POINTS), place, NO_POINTS)
+    flags |= _whole(load64(starts + 8 * _DURATION), load64(sizes + 8 * _DURATION), place + 8, NO_DURATION)
+    place = codes + 4 * WIDTH * row
+    flags |= _small(load64(starts + 8 * _VERSION), load64(sizes + 8 * _VERSION), place + 4 * VERSION, NO_VERSION)
+    flags |= _small(load64(starts + 8 * _NODES), load64(sizes + 8 * _NODES), place + 4 * NODES, NO_NODES)
+    if load64(sizes + 8 * _SAMPLED) != 1:
+        flags |= NO_SAMPLED
+    elif load8(load64(starts + 8 * _SAMPLED)) != 0:
+        flags |= SAMPLED
+    for text in range(TEXTS):
+        size = load64(sizes + 8 * (_FIRST_TEXT + text))
+        code = intern(names, load64(starts + 8 * (_FIRST_TEXT + text)), size) if size >= 0 else np.int64(-1)
+        store32(place + 4 * (STRATEGY + text), np.int32(code))
+    store32(place + 4 * IRREGULAR, np.int32(-1))
+    return flags
+
+
+@compiled
+def _write_trace(
+    tables: Tables, literals: int, trace: int, size: int, codes: int, outputs: tuple[int, int]
+) -> tuple[int, int]:
+    """A tuple's trace, into the entries.
+
+    Args:
+        tables, literals, outputs: See ``trace_parser.scan``.
+        trace, size: Address and bytes of its text, without the version of jsonb before it.
+        codes: Address of the row's codes.
+
+    Returns:
+        How many entries it has, and flags.
+    """
+    if size < 0:
+        return np.int64(0), NO_LIST
+    if size == 4 and equal(trace, literals + 60, 4):
+        store32(codes + 4 * IRREGULAR, np.int32(intern(tables[0], trace, size)))
+        return np.int64(0), NO_LIST
+    count = scan(tables, literals, trace, size, np.int64(load32(codes + 4 * STRATEGY)), outputs)
+    if count < 0 or load8(trace - 1) != _JSONB_VERSION:
+        return np.int64(0), HARD
+    return count, 0
+
+
+@compiled
 def read_tuples(
-    names: int,
-    values: int,
-    templates: int,
+    tables: Tables,
     literals: int,
-    address: int,
-    size: int,
-    rows: tuple[int, int, int, int, int],
-    row: int,
-    most_rows: int,
+    block: tuple[int, int],
+    rows: RowAddresses,
+    row_room: tuple[int, int],
     entries: tuple[int, int],
-    entry: int,
-    most_entries: int,
+    entry_room: tuple[int, int],
     more_flags: int,
 ) -> tuple[int, int, int, int, int, int]:
     """Read whole tuples until something ends.
 
     Args:
-        names, values, templates: Tables.
-        literals: Address of ``traces.LITERALS``.
-        address, size: The bytes.
-        rows: Addresses of ids, times, numbers (two eight-byte places a row), codes (``WIDTH`` four-byte places) and first
-            entries (one eight-byte place).
-        row, most_rows: The first free row, and how many there are.
+        tables: Addresses of the tables of names, values and templates.
+        literals: Address of ``trace_parser.LITERALS``.
+        block: Address and size of the bytes.
+        rows: The columns.
+        row_room: The first free row, and how many there are.
         entries: Addresses of templates and values, four bytes each.
-        entry, most_entries: The first free entry, and how many there are.
+        entry_room: The first free entry, and how many there are.
         more_flags: Of every row.
 
     Returns:
         Bytes read; the first free row and entry; why it stopped; bytes of the next tuple, or of the hard trace; where that is.
     """
-    ids, times, numbers, codes, froms = rows
-    out_templates, out_values = entries
+    names, values, templates = tables
+    address, size = block
+    row, most_rows = row_room
+    entry, most_entries = entry_room
     fields = np.empty((2, FIELDS), np.int64)
     starts = fields.ctypes.data
     sizes = starts + 8 * FIELDS
@@ -190,54 +260,13 @@ def read_tuples(
             and has_room(templates, most, length)
         ):
             return at - address, row, entry, DICTIONARY_FULL, length, 0
-        flags = more_flags
-        store64(ids + 16 * row, swap64(load64(fields[0, _ID])))
-        store64(ids + 16 * row + 8, swap64(load64(fields[0, _ID] + 8)))
-        place = times + 16 * row
-        flags |= _whole(fields[0, _CREATED_AT], fields[1, _CREATED_AT], place, NO_CREATED_AT)
-        flags |= _whole(fields[0, _UPDATED_AT], fields[1, _UPDATED_AT], place + 8, NO_UPDATED_AT)
-        store64(place, load64(place) + _POSTGRES_EPOCH)
-        store64(place + 8, load64(place + 8) + _POSTGRES_EPOCH)
-        place = numbers + 16 * row
-        flags |= _whole(fields[0, _POINTS], fields[1, _POINTS], place, NO_POINTS)
-        flags |= _whole(fields[0, _DURATION], fields[1, _DURATION], place + 8, NO_DURATION)
-        place = codes + 4 * WIDTH * row
-        flags |= _small(fields[0, _VERSION], fields[1, _VERSION], place + 4 * VERSION, NO_VERSION)
-        flags |= _small(fields[0, _NODES], fields[1, _NODES], place + 4 * NODES, NO_NODES)
-        if fields[1, _SAMPLED] != 1:
-            flags |= NO_SAMPLED
-        elif load8(fields[0, _SAMPLED]) != 0:
-            flags |= SAMPLED
-        for text in range(TEXTS):
-            length_of = fields[1, _FIRST_TEXT + text]
-            code = intern(names, fields[0, _FIRST_TEXT + text], length_of) if length_of >= 0 else np.int64(-1)
-            store32(place + 4 * (STRATEGY + text), np.int32(code))
-        store32(place + 4 * IRREGULAR, np.int32(-1))
-        store64(froms + 8 * row, entry)
-        count = np.int64(0)
+        flags = more_flags | _write_row(names, starts, rows, row)
+        place = rows[3] + 4 * WIDTH * row
+        store64(rows[4] + 8 * row, entry)
         trace, length_of = fields[0, _TRACE] + 1, fields[1, _TRACE] - 1
-        if length_of < 0:
-            flags |= NO_LIST
-        elif length_of == 4 and equal(trace, literals + 60, 4):
-            flags |= NO_LIST
-            store32(place + 4 * IRREGULAR, np.int32(intern(names, trace, length_of)))
-        else:
-            strategy = np.int64(load32(place + 4 * STRATEGY))
-            target = 4 * entry
-            count = scan(
-                names,
-                values,
-                templates,
-                literals,
-                trace,
-                length_of,
-                strategy,
-                out_templates + target,
-                out_values + target,
-            )
-            if count < 0 or load8(trace - 1) != _JSONB_VERSION:
-                count = np.int64(0)
-                flags |= HARD
+        outputs = (entries[0] + 4 * entry, entries[1] + 4 * entry)
+        count, more = _write_trace(tables, literals, trace, length_of, place, outputs)
+        flags |= more
         store32(place + 4 * SIZE, np.int32(length))
         store32(place + 4 * ENTRIES, np.int32(count))
         store32(place + 4 * FLAGS, np.int32(flags))

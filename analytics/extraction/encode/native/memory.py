@@ -8,7 +8,7 @@ every text, so that whole words can be loaded.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numba
 import numpy as np
@@ -16,8 +16,12 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+Compiler: TypeAlias = Any
+"""What Numba and LLVM hand around while they generate code; neither ships types."""
+Function = TypeVar("Function", bound=Callable[..., object])
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+
+def compiled(function: Function) -> Function:
     """Compile on first use and keep the machine code beside the source, or in the user's cache, for the next process.
 
     Where neither folder can be written every process compiles anew (a few seconds), which is slower and nothing else.
@@ -38,12 +42,12 @@ _K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)  # odd c
 _KINDS = {8: types.uint8, 16: types.uint16, 32: types.int32, 64: types.int64}
 
 
-def _loader(bits: int) -> Any:
+def _loader(bits: int) -> Compiler:
     word = ir.IntType(bits)
 
     @intrinsic
-    def load(typing: Any, address: Any) -> Any:
-        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def load(typing: Compiler, address: Compiler) -> Compiler:
+        def emit(context: Compiler, builder: Compiler, signature: Compiler, arguments: Compiler) -> Compiler:
             return builder.load(builder.inttoptr(arguments[0], word.as_pointer()), align=1, typ=word)
 
         return _KINDS[bits](types.int64), emit
@@ -51,12 +55,12 @@ def _loader(bits: int) -> Any:
     return load
 
 
-def _storer(bits: int) -> Any:
+def _storer(bits: int) -> Compiler:
     word = ir.IntType(bits)
 
     @intrinsic
-    def store(typing: Any, address: Any, value: Any) -> Any:
-        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def store(typing: Compiler, address: Compiler, value: Compiler) -> Compiler:
+        def emit(context: Compiler, builder: Compiler, signature: Compiler, arguments: Compiler) -> Compiler:
             builder.store(arguments[1], builder.inttoptr(arguments[0], word.as_pointer()), align=1)
             return context.get_dummy_value()
 
@@ -71,30 +75,30 @@ store32, store64 = _storer(32), _storer(64)
 
 
 @intrinsic
-def swap32(typing: Any, value: Any) -> Any:
+def swap32(typing: Compiler, value: Compiler) -> Compiler:
     """The four bytes of an integer in reverse."""
 
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def emit(context: Compiler, builder: Compiler, signature: Compiler, arguments: Compiler) -> Compiler:
         return builder.bswap(arguments[0])
 
     return types.int32(types.int32), emit
 
 
 @intrinsic
-def swap64(typing: Any, value: Any) -> Any:
+def swap64(typing: Compiler, value: Compiler) -> Compiler:
     """The eight bytes of an integer in reverse."""
 
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def emit(context: Compiler, builder: Compiler, signature: Compiler, arguments: Compiler) -> Compiler:
         return builder.bswap(arguments[0])
 
     return types.int64(types.int64), emit
 
 
 @intrinsic
-def copy(typing: Any, target: Any, source: Any, size: Any) -> Any:
+def copy(typing: Compiler, target: Compiler, source: Compiler, size: Compiler) -> Compiler:
     """Copy ``size`` bytes between addresses that do not overlap."""
 
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def emit(context: Compiler, builder: Compiler, signature: Compiler, arguments: Compiler) -> Compiler:
         byte = ir.IntType(8).as_pointer()
         to, of = (builder.inttoptr(argument, byte) for argument in arguments[:2])
         cgutils.raw_memcpy(builder, to, of, arguments[2], ir.Constant(ir.IntType(64), 1), align=1)

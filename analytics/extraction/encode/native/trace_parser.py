@@ -12,6 +12,8 @@ id, an entry that is no object) is refused as a whole and left to the exact read
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from analytics.extraction.encode.native.entry_table import (
@@ -33,6 +35,10 @@ LITERALS = b'{"type": "' + b'", "value": ' + b', "branch": "' + b'", "nodeId": '
 """The fixed parts of an entry, one after the other; compiled functions get their address."""
 _TYPE, _VALUE, _BRANCH, _AFTER_BRANCH, _NODE, _NULL_END = 0, 10, 22, 35, 48, 60
 _TYPE_SIZE, _VALUE_SIZE, _BRANCH_SIZE, _AFTER_BRANCH_SIZE, _NODE_SIZE, _NULL_END_SIZE = 10, 12, 13, 13, 12, 5
+
+
+Tables: TypeAlias = tuple[int, int, int]
+"""Addresses of the control blocks of names, values and templates."""
 
 
 @compiled
@@ -127,8 +133,9 @@ def _guessed(values: int, templates: int, template: int, at: int, end: int) -> t
 
 
 @compiled
-def _read(names: int, values: int, templates: int, literals: int, at: int, end: int) -> tuple[int, int, int]:
+def _read(tables: Tables, literals: int, at: int, end: int) -> tuple[int, int, int]:
     """The entry at ``at``: template, value, where it ends; -1 where it is none of the one shape."""
+    names, values, templates = tables
     refused = (np.int64(-1), np.int64(-1), np.int64(-1))
     if not _starts(at, end, literals + _TYPE, _TYPE_SIZE):
         return refused
@@ -174,22 +181,21 @@ def _read(names: int, values: int, templates: int, literals: int, at: int, end: 
 
 
 @compiled
-def scan(
-    names: int,
-    values: int,
-    templates: int,
-    literals: int,
-    at: int,
-    size: int,
-    strategy: int,
-    out_templates: int,
-    out_values: int,
-) -> int:
-    """Read one trace; codes of templates and values go to two addresses, four bytes each.
+def scan(tables: Tables, literals: int, at: int, size: int, strategy: int, outputs: tuple[int, int]) -> int:
+    """Read one trace.
+
+    Args:
+        tables: Addresses of the tables of names, values and templates.
+        literals: Address of ``LITERALS``.
+        at, size: Address and bytes of the trace.
+        strategy: Code of the strategy, whose traces begin alike.
+        outputs: Addresses that the codes of templates and values go to, four bytes each.
 
     Returns:
         Its number of entries; -1 where it is not of the one shape, and what was written is to be forgotten.
     """
+    _, values, templates = tables
+    out_templates, out_values = outputs
     end = at + size
     if size < 2 or load8(at) != _OPEN:
         return -1
@@ -204,7 +210,7 @@ def scan(
         if template >= 0:
             value, closed = _guessed(values, templates, template, at, end)
         if closed < 0:
-            template, value, closed = _read(names, values, templates, literals, at, end)
+            template, value, closed = _read(tables, literals, at, end)
             if template < 0:
                 return -1
             store32(hint, np.int32(template))
