@@ -651,7 +651,7 @@ def test_many_runs_on_disk_of_many_dictionaries_give_the_same_lake_as_one_in_mem
 ) -> None:
     spilled: list[Path] = []
     dictionaries: list[Dictionary] = []
-    real_spill, real_init = CodedChunk.spill, Dictionary.__init__
+    real_spill, real_init = CodedChunk.move_to, Dictionary.__init__
 
     def spill(self: CodedChunk, path: Path) -> None:
         spilled.append(path)
@@ -661,7 +661,7 @@ def test_many_runs_on_disk_of_many_dictionaries_give_the_same_lake_as_one_in_mem
         dictionaries.append(self)
         real_init(self, row_bytes)
 
-    monkeypatch.setattr(CodedChunk, "spill", spill)
+    monkeypatch.setattr(CodedChunk, "move_to", spill)
     monkeypatch.setattr(Dictionary, "__init__", start)
     monkeypatch.setattr("analytics.extraction.transfer.HELD_BYTES", 0)
     monkeypatch.setattr("analytics.extraction.encode.copy_decoder.ROWS", rows)

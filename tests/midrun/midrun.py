@@ -90,7 +90,7 @@ class Moment:
 
 MOMENTS = (
     Moment("before it connects", (source, "connect")),
-    Moment("before the snapshot", (source, "read_horizon"), after=True),
+    Moment("before the snapshot", (source, "read_watermark"), after=True),
     Moment("behind the snapshot", (connect.Session, "begin"), after=True, number=2),
     Moment("before the tables are locked", (source, "check_log_table"), after=True),
     Moment("when the tables are locked", (Source, "identity")),

@@ -118,7 +118,7 @@ def test_public_names_are_those_one_explores_with(opened: OpenLake) -> None:
     assert {"describe", "sql", "run", "queries", "explain"} <= set(names) <= set(dir(OpenLake)) | {"connection"}
     for name in ("describe", "sql", "run", "queries", "explain"):
         assert ">>> lake." in (getattr(opened, name).__doc__ or ""), name
-    assert not {"reweighed", "named", "records"} & set(names)
+    assert not {"with_weights", "named", "records"} & set(names)
 
 
 # ---- the dictionary --------------------------------------------------------------------------------------------------

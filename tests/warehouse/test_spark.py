@@ -281,13 +281,13 @@ def test_other_weights_and_fewer_versions_are_seen_by_spark_too(spark: Any, ware
 def test_both_reports_say_the_same(spark: Any, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lake_spark, "session", lambda: spark)
     asked: list[str] = []
-    inner = SparkEngine.gathered
+    inner = SparkEngine.partial
 
     def told(self: SparkEngine, warehouse: Warehouse, name: str, given: Any) -> pa.Table:
         asked.append(name)
         return inner(self, warehouse, name, given)
 
-    monkeypatch.setattr(SparkEngine, "gathered", told)
+    monkeypatch.setattr(SparkEngine, "partial", told)
     window = {"since": (midnight(UNTIL) - timedelta(days=1)).isoformat(), "until": midnight(UNTIL).isoformat()}
     runaway = [
         analytics.runaway_rules(str(lake.root), previous="none", engine=engine, **window) for engine in ("", "spark")
