@@ -72,7 +72,7 @@ def test_canaries_are_counted_and_shown_and_so_is_a_code_that_nobody_knows(table
     assert {name: row[name] for name in ("failed_count", "limit_count", "canary_count", "unknown_code_count")} == {
         "failed_count": 20, "limit_count": 1, "canary_count": 6, "unknown_code_count": 5,
     }  # fmt: skip
-    told = {finding.what: (finding.count, plain(sentence(finding))) for finding in report.found}
+    told = {finding.type.value: (finding.count, plain(sentence(finding))) for finding in report.found}
     assert {what: count for what, (count, _) in told.items()} == {"limit": 1, "canary": 6, "unknown": 5}
     for words in ("Sandbox canary: one user", "a node the engine does not know", "a function the engine does not know",
                   "a field that was not precomputed"):  # fmt: skip

@@ -31,11 +31,10 @@ from analytics.demo.dsl import (
 )
 from analytics.demo.dsl import assign as pays
 from analytics.demo.dsl import veto as vetoes
-from analytics.findings.failures.stops import Burst
-from analytics.findings.runaway.finding import limit
+from analytics.findings.runaway.finding import LimitHits, Recurrence, Status
 from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.thresholds import Thresholds
-from analytics.findings.runaway.version_growth import Passed
+from analytics.findings.runaway.version_growth import RunsBelowCap
 from analytics.program import Outcome, ParentResult, Program, size
 from analytics.reports.page.inline import plain
 from analytics.reports.runaway.finding_sentences import sentence
@@ -306,8 +305,9 @@ def test_a_program_of_bare_conditions_is_not_said_to_stay_below_a_cap_that_stops
     stopped = run(program, {f"data.f{index}": 0 for index in range(3)}, max_nodes=700)
     assert stopped.status == "limit"
     most, at = size(program), datetime(2026, 7, 8, 12)
-    key, burst = Key("acme", "Ladder", 1), Burst("limit", Key("acme", "Ladder", 1), at, at, 7, 1, 1, "u")
-    about = {"visits_max": most.visits_max, "depth": most.depth}
-    told = limit("new", key, [burst], 0, Passed(None, None, fits_lowered=False), about, Thresholds(node_cap=700))
+    told = LimitHits(
+        status=Status.NEW, key=Key("acme", "Ladder", 1), since=at, until=at, count=7, past=Recurrence(), burst_count=1,
+        below=RunsBelowCap(None, None, fits_lowered=False), size=most, limits=Thresholds(node_cap=700),
+    )  # fmt: skip
     assert most.visits_max is not None and most.visits_max >= 761
     assert "cannot stop it" not in plain(sentence(told))

@@ -16,12 +16,23 @@ from analytics.demo import Demo
 from analytics.demo.stories import CANARY, LOWERED_CAP, SLOW_FIELD, STALL, TIER_LADDER, Scenario
 from analytics.estimates.estimators import Estimate
 from analytics.findings.runaway import runaway
-from analytics.findings.runaway.finding import limit
+from analytics.findings.runaway.finding import (
+    DailyGrowth,
+    Finding,
+    Fixed,
+    LimitHits,
+    Recurrence,
+    SandboxCanary,
+    SlowVersion,
+    Status,
+    VersionGrowth,
+)
 from analytics.findings.runaway.run_costs import cost_shares
-from analytics.findings.runaway.runaway import Burst, Finding, Key, Stop
+from analytics.findings.runaway.runaway import Burst, Key, Stop
 from analytics.findings.runaway.thresholds import STANDARD
-from analytics.findings.runaway.version_growth import Passed
+from analytics.findings.runaway.version_growth import RunsBelowCap
 from analytics.lake.lake import Lake
+from analytics.program import Size
 from analytics.reports.explore.open_lake import open_lake
 from analytics.reports.page.inline import plain
 from analytics.reports.runaway.finding_sentences import sentence
@@ -48,8 +59,8 @@ def truth(demo: Demo, query: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def one(found: list[Finding], what: str, family: str | None = None) -> Finding:
-    matching = [f for f in found if f.what == what and (family is None or (f.key and f.key.strategy == family))]
-    assert len(matching) == 1, [(f.kind, f.what, f.key) for f in found]
+    matching = [f for f in found if f.type == what and (family is None or (f.key and f.key.strategy == family))]
+    assert len(matching) == 1, [(f.status, f.type, f.key) for f in found]
     return matching[0]
 
 
@@ -75,7 +86,7 @@ def test_the_lowered_cap_is_found_with_its_exact_count_and_times(demo: Demo, rep
 
     found = one(report.found, "limit")
 
-    assert found.kind == "new"
+    assert found.status == "new"
     assert found.key == Key("tram-riders", "Checkout ladder", 7)
     assert (found.count, found.since, found.until) == (
         count,
@@ -83,7 +94,7 @@ def test_the_lowered_cap_is_found_with_its_exact_count_and_times(demo: Demo, rep
         epoch + timedelta(microseconds=last),
     )
     assert within(LOWERED_CAP, found)
-    assert found.facts["may_be_lowered"]
+    assert isinstance(found, LimitHits) and found.may_be_lowered
     assert str(count) in report.head().text + report.findings().text
 
 
@@ -91,30 +102,33 @@ def test_a_program_too_small_to_be_stopped_says_that_a_limit_was_changed(demo: D
     """No run of the whole population visits more nodes than the program can, and that is fewer than the usual cap."""
     [(most,)] = truth(demo, "select max(visits) from TRUTH where family = 'Checkout ladder' and strategy_version = 7")
     finding = one(report.found, "limit")
-    assert most <= finding.facts["visits_max"] < 1000 and finding.facts["fits_the_caps"]
+    assert isinstance(finding, LimitHits) and finding.visits_max
+    assert most <= finding.visits_max < 1000 and finding.fits_the_caps
     assert "so a cap of 1,000 cannot stop it" in report.findings().text
 
 
 @pytest.mark.parametrize(
     ("size", "says"),
     [
-        ({"visits_max": 300, "depth": 40}, "nested 40 deep, above the cap of 32: validation should have refused it"),
+        (Size(300, 300, 40), "nested 40 deep, above the cap of 32: validation should have refused it"),
         (
-            {"visits_max": 300, "depth": 9},
+            Size(300, 300, 9),
             "visits 300 nodes at most, so a cap of 1,000 cannot stop it. A limit was changed",
         ),
-        ({"visits_max": 1300, "depth": 9}, "Validation should have refused it, or a limit was changed."),
+        (Size(1300, 1300, 9), "Validation should have refused it, or a limit was changed."),
         (
-            {"visits_max": None, "depth": None},
+            None,
             "cannot be read here: it got past the validation, or a limit was changed.",
         ),
     ],
 )
-def test_which_limit_it_may_have_been_follows_from_the_program(size: dict[str, Any], says: str) -> None:
-    key = Key("a", "Ladder", 1)
-    burst = Burst("limit", key, SINCE, SINCE, 4, 1, 1, None)
-    nobody = Passed(meanwhile=None, otherwise=None, fits_lowered=False)
-    assert says in plain(sentence(limit("new", key, [burst], 0, nobody, size, STANDARD)))
+def test_which_limit_it_may_have_been_follows_from_the_program(size: Size | None, says: str) -> None:
+    nobody = RunsBelowCap(meanwhile=None, otherwise=None, fits_lowered=False)
+    stopped = LimitHits(
+        status=Status.NEW, key=Key("a", "Ladder", 1), since=SINCE, until=SINCE, count=4, past=Recurrence(), burst_count=1,
+        below=nobody, size=size, limits=STANDARD,
+    )  # fmt: skip
+    assert says in plain(sentence(stopped))
 
 
 def test_runs_that_passed_under_the_lowered_cap_stayed_below_it(demo: Demo, report: RunawayRules) -> None:
@@ -124,10 +138,11 @@ def test_runs_that_passed_under_the_lowered_cap_stayed_below_it(demo: Demo, repo
         "and logged and story is distinct from 'lowered_cap'",
     )
 
-    facts = one(report.found, "limit").facts
+    found = one(report.found, "limit")
+    assert isinstance(found, LimitHits)
 
-    assert facts["passed_otherwise"] == otherwise
-    assert facts["passed_meanwhile"] is None or facts["passed_meanwhile"] < 600
+    assert found.below.otherwise == otherwise
+    assert found.below.meanwhile is None or found.below.meanwhile < 600
 
 
 def test_the_sandbox_canary_is_one_user_who_is_not_named(demo: Demo, report: RunawayRules) -> None:
@@ -138,8 +153,9 @@ def test_the_sandbox_canary_is_one_user_who_is_not_named(demo: Demo, report: Run
 
     found = one(report.found, "canary")
 
-    assert (found.kind, found.count, found.facts["users"]) == ("new", count, CANARY.facts["users"])
-    assert found.facts["user"] == user
+    assert isinstance(found, SandboxCanary)
+    assert (found.status, found.count, found.users) == ("new", count, CANARY.facts["users"])
+    assert found.user == user
     assert within(CANARY, found)
     assert user not in page_of(report)
     assert user not in json.dumps(report.summary())
@@ -154,7 +170,7 @@ def test_the_stall_blames_no_rule(demo: Demo, warehouse: Warehouse) -> None:
     assert found.key is None
     assert found.count == planted
     assert within(STALL, found)
-    assert not [other for other in day.found if other.what == "timeout"]
+    assert not [other for other in day.found if other.type == "timeout"]
     assert "No rule is named" in day.findings().text
 
 
@@ -165,7 +181,7 @@ def test_the_tier_ladder_is_named_before_it_hits_the_cap(report: RunawayRules) -
     assert row["group"] in ("heading for the cap", "close to the cap")
     assert row["trend"] in ("growing", "cannot tell")
     assert any(
-        f.key and f.key.strategy == TIER_LADDER.family and f.what in ("growing", "versions", "close")
+        f.key and f.key.strategy == TIER_LADDER.family and f.type in ("growing", "versions", "close")
         for f in report.found
     )
 
@@ -176,8 +192,9 @@ def test_without_a_run_of_the_version_before_the_slow_field_is_only_a_possibilit
     found = one(four_days.found, "slow")
 
     assert found.key == Key("harbor-schools", SLOW_FIELD.family or "", SLOW_FIELD.facts["version"])
-    assert found.facts["new_fields"] == (SLOW_FIELD.facts["field"],)
-    assert found.facts["verdict"] == "cannot tell"  # the demo's last four days hold version 12 alone
+    assert isinstance(found, SlowVersion)
+    assert found.time.new_fields == (SLOW_FIELD.facts["field"],)
+    assert found.time.split.verdict == "cannot tell"  # the demo's last four days hold version 12 alone
     assert "v11 did not read all.avg_time, and no run of it is at hand" in four_days.findings().text
 
 
@@ -317,8 +334,8 @@ def test_growth_is_told_with_days_to_the_cap(table: Table, fresh: Lake) -> None:
     report = planted_report(fresh)
     found = one(report.found, "growing")
 
-    assert found.kind == "worse"
-    assert found.facts["slope"].value == pytest.approx(10)
+    assert found.status == "worse"
+    assert isinstance(found, DailyGrowth) and found.slope.value == pytest.approx(10)
     assert isinstance(found.number, Estimate)
     assert found.number.value == pytest.approx(12)  # 880 on the last day, 120 left
     assert "10.0 nodes more each day" in report.growing().text
@@ -329,7 +346,7 @@ def test_one_odd_day_is_no_growth(table: Table, fresh: Lake) -> None:
         plant(table, 12, at=f"2026-07-0{day} 12:00:00+00", nodesExecuted=890 if day == 8 else 500)
     table.extract(fresh, "2026-07-01", "2026-07-09")
 
-    assert [f for f in planted_report(fresh).found if f.what == "growing"] == []
+    assert [f for f in planted_report(fresh).found if f.type == "growing"] == []
 
 
 def test_days_with_few_runs_make_no_trend(table: Table, fresh: Lake) -> None:
@@ -350,7 +367,7 @@ def test_a_cap_hit_yesterday_and_not_today_is_fixed(table: Table, fresh: Lake) -
 
     found = one(planted_report(fresh).found, "limit")
 
-    assert (found.kind, found.facts["before"]) == ("fixed", 20)
+    assert isinstance(found, Fixed) and found.previous_count == 20
 
 
 def test_too_few_runs_do_not_prove_a_repair(table: Table, fresh: Lake) -> None:
@@ -369,7 +386,8 @@ def test_a_cap_hit_before_is_not_called_new(table: Table, fresh: Lake) -> None:
 
     found = one(planted_report(fresh).found, "limit")
 
-    assert (found.kind, found.facts["before"]) == ("finding", 3)
+    assert isinstance(found, LimitHits)
+    assert (found.status, found.past.previous_count) == ("finding", 3)
 
 
 SKIP = '[{"nodeId": "never", "type": "rule", "branch": "skip", "value": false}]'
@@ -560,11 +578,11 @@ def test_versions_that_grow_are_one_finding_and_no_days_are_promised(table: Tabl
     report = planted_report(fresh)
     found = one(report.found, "versions")
 
-    assert found.kind == "worse"
-    assert found.facts["versions"] == [(1, 143), (2, 423), (3, 950)]
+    assert found.status == "worse"
+    assert isinstance(found, VersionGrowth) and found.versions == ((1, 143), (2, 423), (3, 950))
     assert "143 → 423 → 950 nodes" in report.findings().text
     assert "days" not in report.findings().text
-    assert [other.what for other in report.found] == ["versions"]  # close to the cap, too: said once
+    assert [other.type for other in report.found] == ["versions"]  # close to the cap, too: said once
 
 
 def test_an_end_that_is_open_reads_at_least(table: Table, fresh: Lake) -> None:

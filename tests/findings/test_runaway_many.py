@@ -11,7 +11,7 @@ import pytest
 
 from analytics.findings.failures.stops import mark_stalls, stop_count
 from analytics.findings.runaway import runaway
-from analytics.findings.runaway.ranking import league
+from analytics.findings.runaway.ranking import rank_versions, ranking_frame
 from analytics.findings.runaway.run_costs import logged, run_costs
 from analytics.findings.runaway.runaway import Key, Stop
 from analytics.lake.lake import Lake
@@ -129,8 +129,9 @@ def test_rounded_durations_move_no_quantile_by_more_than_half_a_percent_and_no_n
         "   and created_at >= $since and created_at < $until", since=FIRST, until=UNTIL,
     ).fetchall()  # fmt: skip
 
-    rounded = league(warehouse, FIRST, UNTIL, costs=costs).set_index(["realm_id", "strategy", "strategy_version"])
-    exact = league(warehouse, FIRST, UNTIL).set_index(["realm_id", "strategy", "strategy_version"]).loc[rounded.index]
+    key = ["realm_id", "strategy", "strategy_version"]
+    rounded = ranking_frame(rank_versions(warehouse, FIRST, UNTIL, costs=costs)).set_index(key)
+    exact = ranking_frame(rank_versions(warehouse, FIRST, UNTIL)).set_index(key).loc[rounded.index]
 
     assert costs.is_rounded and not run_costs(warehouse, FIRST, UNTIL).is_rounded
     assert logged(costs.together) == logged(costs.times) == rows

@@ -16,16 +16,31 @@ from analytics.cli import main
 from analytics.cli.output import put
 from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates.estimators import Estimate
-from analytics.findings.runaway.finding import Finding
+from analytics.findings.runaway.finding import (
+    CloseToCap,
+    Finding,
+    FindingType,
+    Fixed,
+    LimitHits,
+    Recurrence,
+    StalledLoop,
+    Status,
+    VersionGrowth,
+    Waiting,
+)
 from analytics.findings.runaway.keys import Key
-from analytics.findings.runaway.previous_report import Now, compared, read
-from analytics.findings.runaway.runaway import _settled
-from analytics.findings.runaway.thresholds import Thresholds, named
+from analytics.findings.runaway.previous_report import CurrentWindow, compare_with_previous, read
+from analytics.findings.runaway.runaway import is_over
+from analytics.findings.runaway.thresholds import STANDARD, Thresholds, named
+from analytics.findings.runaway.trend import TrendState
+from analytics.findings.runaway.version_growth import NOWHERE, RunsBelowCap
+from analytics.findings.timing.time_split import Split, Verdict
+from analytics.findings.timing.version_times import VersionTime
 from analytics.reports.page.inline import plain
 from analytics.reports.render.publish_folder import find_last, scope_of_previous
 from analytics.reports.render.rendering import Rendered, folder_name
 from analytics.reports.runaway.answers import digest, growing_words
-from analytics.reports.runaway.data_box import _finding
+from analytics.reports.runaway.data_box import finding_facts
 from analytics.reports.runaway.finding_sentences import sentence
 from analytics.reports.runaway.wording import headline
 from analytics.reports.schedule.cards import Card, alarm
@@ -41,8 +56,28 @@ def runs(value: float) -> Estimate:
     return Estimate(value, 0.9 * value, 1.1 * value, int(value / 20), "good")
 
 
-def found(what: str = "limit", count: int = 30, key: Key = LADDER, **more: object) -> Finding:
-    return Finding("finding", what, key, SINCE, SINCE + timedelta(hours=1), count, count, "runs", more)
+def hits(count: int = 30, key: Key = LADDER, *, before: int = 0, lowered: bool = False) -> LimitHits:
+    """Runs that a cap stopped in this window; of a lowered one others passed with 600 nodes."""
+    below = RunsBelowCap(None, 600 if lowered else None, fits_lowered=lowered)
+    return LimitHits(
+        status=Status.OPEN, key=key, since=SINCE, until=SINCE + timedelta(hours=1), count=count, past=Recurrence(before),
+        burst_count=1, below=below, size=None, limits=STANDARD,
+    )  # fmt: skip
+
+
+def grown(key: Key = LADDER) -> VersionGrowth:
+    return VersionGrowth(
+        status=Status.WORSE, key=key, versions=(), median=runs(900), node_cap=1000, next_passes=True, ahead=NOWHERE
+    )
+
+
+CLOSE = CloseToCap(
+    status=Status.OPEN, key=LADDER, p99=runs(950), node_cap=1000, trend=TrendState.NOT_GROWING, entries_max=None
+)
+
+
+def stall(count: int) -> StalledLoop:
+    return StalledLoop(status=Status.OPEN, since=SINCE, until=SINCE, count=count, strategies=4, ends=None)
 
 
 def report(folder: Path, findings: list[dict], ran: dict[tuple, float], day: int = 1, **more: object) -> Path:
@@ -66,24 +101,23 @@ def entry(what: str = "limit", count: int | None = 30, kind: str = "new", key: K
             "until": until, "count": count, "number": count, "unit": "runs"} | more  # fmt: skip
 
 
-def now(value: float = 20_000, settled: bool | None = None, key: Key = LADDER) -> Now:
-    row = {"realm_id": key.realm, "strategy": key.strategy, "strategy_version": key.version, "est_runs": runs(value)}
-    return Now(SINCE, SINCE + DAY, [row] if value else [], lambda what, family: settled)
+def now(value: float = 20_000, over: bool = False, key: Key = LADDER) -> CurrentWindow:
+    return CurrentWindow(SINCE, SINCE + DAY, {key: runs(value)} if value else {}, lambda finding_type, family: over)
 
 
 def kinds(findings: list[Finding]) -> list[tuple[str, str]]:
-    return [(finding.kind, finding.what) for finding in findings]
+    return [(finding.status.value, finding.type.value) for finding in findings]
 
 
 def test_what_the_last_report_did_not_have_is_new(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry("canary", 12)], {LADDER: 20_000}))
-    assert kinds(compared([found("limit")], last, now()))[0] == ("new", "limit")
+    assert kinds(compare_with_previous([hits()], last, now()))[0] == ("new", "limit")
 
 
 def test_what_it_had_is_known_though_the_version_changed(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
     later = LADDER._replace(version=3)
-    assert kinds(compared([found(count=31, key=later)], last, now(key=later))) == [("finding", "limit")]
+    assert kinds(compare_with_previous([hits(31, later)], last, now(key=later))) == [("finding", "limit")]
 
 
 @pytest.mark.parametrize(
@@ -100,29 +134,29 @@ def test_a_lowered_cap_is_new_to_a_version_that_was_never_stopped(
 ) -> None:
     last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
     key = LADDER._replace(version=version)
-    stop = found(count=30, key=key, may_be_lowered=lowered, before=before)
-    assert kinds(compared([stop], last, now(key=key))) == [(kind, "limit")]
+    stop = hits(30, key, before=before, lowered=lowered)
+    assert kinds(compare_with_previous([stop], last, now(key=key))) == [(kind, "limit")]
 
 
 def test_a_rate_that_rose_by_more_than_chance_is_worse(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
-    assert kinds(compared([found(count=120)], last, now())) == [("worse", "limit")]
+    assert kinds(compare_with_previous([hits(120)], last, now())) == [("worse", "limit")]
 
 
 def test_four_times_the_runs_with_four_times_the_stops_are_not_worse(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
-    assert kinds(compared([found(count=120)], last, now(80_000))) == [("finding", "limit")]
+    assert kinds(compare_with_previous([hits(120)], last, now(80_000))) == [("finding", "limit")]
 
 
 def test_a_fixed_finding_of_the_last_report_is_new_when_it_comes_back(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry(kind="fixed")], {LADDER: 20_000}))
-    assert kinds(compared([found()], last, now())) == [("new", "limit")]
+    assert kinds(compare_with_previous([hits()], last, now())) == [("new", "limit")]
 
 
 def test_none_where_thirty_were_expected_is_fixed(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry(count=30)], {LADDER: 20_000}))
-    [finding] = compared([], last, now())
-    assert (finding.kind, finding.facts["before"]) == ("fixed", 30)
+    [finding] = compare_with_previous([], last, now())
+    assert isinstance(finding, Fixed) and finding.previous_count == 30
     assert finding.until == SINCE - timedelta(hours=5)
 
 
@@ -141,70 +175,62 @@ def test_a_rare_stop_waits_until_enough_runs_went_by(tmp_path: Path, count: int,
     for day, wanted in enumerate(seen):
         if wanted == "new":
             break
-        [finding] = compared([], read(path), now(20_000))
-        assert finding.kind == wanted, day
-        facts = finding.facts
-        waiting = {
-            "last_seen": facts["last_seen"].isoformat(),
-            "runs": facts["runs_before"].to_dict(),
-            "runs_since": facts["runs_since"],
-        }
-        more = {"kind": finding.kind, "waiting": waiting}
+        [finding] = compare_with_previous([], read(path), now(20_000))
+        assert finding.status == wanted, day
+        facts = finding_facts(finding)
+        more = {name: facts[name] for name in ("kind", "waiting") if name in facts}
         path = report(tmp_path / str(day), [entry(count=count, **more)], {LADDER: 20_000})
 
 
 def test_a_version_that_hardly_ran_since_is_not_fixed_by_the_runs_of_others(tmp_path: Path) -> None:
     """Ten stops in at most 22,000 runs of version 2; of 40,000 runs since, at most 60 are its own and the rest version 1's."""
     last = read(report(tmp_path, [entry(count=10)], {LADDER: 20_000}))
-    rows = [*now(40_000, key=LADDER._replace(version=1)).league, *now(50).league]
-    [finding] = compared([], last, replace(now(), league=rows))
-    assert finding.kind == "waiting"
-    gone = replace(now(), league=rows[:1])
-    [finding] = compared([], last, gone)
-    assert (finding.kind, finding.facts["is_live"]) == ("fixed", False)
+    other = now(40_000, key=LADDER._replace(version=1))
+    [finding] = compare_with_previous([], last, replace(now(), runs={**other.runs, **now(50).runs}))
+    assert finding.status == "waiting"
+    [finding] = compare_with_previous([], last, other)
+    assert isinstance(finding, Fixed) and not finding.is_live
     assert "no run of it is logged, these are others of the strategy" in str(sentence(finding).striptags())
 
 
 def test_a_strategy_that_did_not_run_is_not_fixed_and_forgotten_after_a_fortnight(tmp_path: Path) -> None:
     old = (SINCE - 20 * DAY).isoformat()
     last = read(report(tmp_path, [entry(), entry("canary", 9, until=old)], {LADDER: 20_000}))
-    assert kinds(compared([], last, now(0))) == [("waiting", "limit")]
+    assert kinds(compare_with_previous([], last, now(0))) == [("waiting", "limit")]
 
 
 def test_only_what_lies_after_the_last_report_counts_as_passed(tmp_path: Path) -> None:
     """A window of a week whose last report ended a day ago, and had counted 1,000: a seventh of its runs is news."""
     waiting = {"last_seen": (SINCE - 9 * DAY).isoformat(), "runs": runs(20_000).to_dict(), "runs_since": 1_000.0}
     last = read(report(tmp_path, [entry(count=10, kind="waiting", waiting=waiting)], {LADDER: 20_000}))
-    week = Now(SINCE - 6 * DAY, SINCE + DAY, now(28_000).league, lambda what, family: None)
-    [finding] = compared([], last, week)
-    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", pytest.approx(1_000 + 0.9 * 28_000 / 7))
+    week = replace(now(28_000), since=SINCE - 6 * DAY)
+    [finding] = compare_with_previous([], last, week)
+    assert isinstance(finding, Waiting) and finding.runs_since == pytest.approx(1_000 + 0.9 * 28_000 / 7)
 
 
-@pytest.mark.parametrize(("settled", "kind"), [(True, "fixed"), (None, "waiting")])
-def test_growth_is_over_only_when_the_log_can_tell(tmp_path: Path, settled: bool | None, kind: str) -> None:
+@pytest.mark.parametrize(("over", "kind"), [(True, "fixed"), (False, "waiting")])
+def test_growth_is_over_only_when_the_log_can_tell(tmp_path: Path, over: bool, kind: str) -> None:
     days = Estimate(6.0, 4.0, 11.0, 900, "rough").to_dict()
     last = read(report(tmp_path, [entry("growing", None, number=days)], {LADDER: 20_000}))
-    assert kinds(compared([], last, now(settled=settled))) == [(kind, "growing")]
+    assert kinds(compare_with_previous([], last, now(over=over))) == [(kind, "growing")]
 
 
 def test_what_was_close_to_the_cap_and_hits_it_now_is_not_fixed(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry("close", None)], {LADDER: 20_000}))
-    assert kinds(compared([found("limit")], last, now(settled=True))) == [("new", "limit")]
+    assert kinds(compare_with_previous([hits()], last, now(over=True))) == [("new", "limit")]
 
 
 def test_a_stall_is_never_new_and_never_fixed(tmp_path: Path) -> None:
-    stall = entry("stall", 40) | {"realm": None, "family": None, "version": None}
-    last = read(report(tmp_path, [stall], {LADDER: 20_000}))
-    assert compared([], last, now()) == []
-    assert kinds(compared([Finding("finding", "stall", None, SINCE, SINCE, 9, 9, "runs")], last, now())) == [
-        ("finding", "stall")
-    ]
+    told = entry("stall", 40) | {"realm": None, "family": None, "version": None}
+    last = read(report(tmp_path, [told], {LADDER: 20_000}))
+    assert compare_with_previous([], last, now()) == []
+    assert kinds(compare_with_previous([stall(9)], last, now())) == [("finding", "stall")]
 
 
 def test_the_null_realm_is_not_the_realm_named_none(tmp_path: Path) -> None:
     nobody, none = Key(None, "Ladder", 2), Key("None", "Ladder", 2)
     last = read(report(tmp_path, [entry(key=nobody)], {nobody: 20_000}))
-    assert ("new", "limit") in kinds(compared([found(key=none)], last, now(key=none)))
+    assert ("new", "limit") in kinds(compare_with_previous([hits(key=none)], last, now(key=none)))
 
 
 @pytest.mark.parametrize(
@@ -223,32 +249,32 @@ def test_two_versions_of_a_family_are_counted_together(tmp_path: Path) -> None:
     older, newer = LADDER, LADDER._replace(version=3)
     ran = {older: 10_000, newer: 10_000}
     last = read(report(tmp_path, [entry(count=30, key=older), entry(count=1, key=newer)], ran))
-    again = compared([found(count=30, key=older), found(count=1, key=newer)], last, now())
+    again = compare_with_previous([hits(30, older), hits(1, newer)], last, now())
     assert kinds(again) == [("finding", "limit"), ("finding", "limit")]
-    [finding] = compared([], last, now(2_500))
-    assert (finding.kind, finding.facts["before"]) == ("fixed", 31)
+    [finding] = compare_with_previous([], last, now(2_500))
+    assert isinstance(finding, Fixed) and finding.previous_count == 31
 
 
 def test_timeouts_that_still_come_but_are_too_few_to_blame_are_not_fixed(tmp_path: Path) -> None:
     """Nine before and four now: eighteen times the runs that a fix needs went by, and still it is not over."""
     last = read(report(tmp_path, [entry("timeout", 9)], {LADDER: 20_000}))
-    left = replace(now(120_000), left={("timeout", LADDER.family): 4})
-    [finding] = compared([], last, left)
-    assert (finding.kind, finding.facts["runs_since"]) == ("waiting", 0.0)
+    left = replace(now(120_000), left={(FindingType.TIMEOUT, LADDER.family): 4})
+    [finding] = compare_with_previous([], last, left)
+    assert isinstance(finding, Waiting) and finding.runs_since == 0.0
     assert "4 timeouts" in str(sentence(finding).striptags())
 
 
 def test_growth_by_versions_is_worse_with_another_version_only(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry("versions", None)], {LADDER: 20_000}))
-    assert kinds(compared([found("versions")], last, now())) == [("finding", "versions")]
-    later = found("versions", key=LADDER._replace(version=3))
-    assert kinds(compared([later], last, now())) == [("worse", "versions")]
+    assert kinds(compare_with_previous([grown()], last, now())) == [("finding", "versions")]
+    later = grown(LADDER._replace(version=3))
+    assert kinds(compare_with_previous([later], last, now())) == [("worse", "versions")]
 
 
 @pytest.mark.parametrize("before", ["limit", "growing", "versions"])
 def test_who_was_nearer_to_the_cap_and_is_only_close_now_is_no_news(tmp_path: Path, before: str) -> None:
     last = read(report(tmp_path, [entry(before)], {LADDER: 20_000}))
-    assert kinds(compared([found("close")], last, now()))[0] == ("finding", "close")
+    assert kinds(compare_with_previous([CLOSE], last, now()))[0] == ("finding", "close")
 
 
 def test_a_monthly_report_waits_for_the_next_one(tmp_path: Path) -> None:
@@ -257,23 +283,23 @@ def test_a_monthly_report_waits_for_the_next_one(tmp_path: Path) -> None:
     path = report(tmp_path, [entry(count=1, until=june)], {LADDER: 20_000}, since="2026-06-01T00:00:00+00:00",
                   until="2026-07-01T00:00:00+00:00")  # fmt: skip
     july = replace(now(), since=datetime(2026, 7, 1, tzinfo=UTC), until=datetime(2026, 8, 1, tzinfo=UTC))
-    assert kinds(compared([], read(path), july)) == [("waiting", "limit")]
+    assert kinds(compare_with_previous([], read(path), july)) == [("waiting", "limit")]
 
 
 def test_a_figure_that_is_missing_in_the_last_report_stays_missing(tmp_path: Path) -> None:
     last = read(report(tmp_path, [entry("close", None, number=None, unit="nodes")], {LADDER: 20_000}))
-    [finding] = compared([], last, now())
-    assert finding.kind == "waiting"
-    assert _finding(finding)["number"] is None
+    [finding] = compare_with_previous([], last, now())
+    assert finding.status == "waiting"
+    assert finding_facts(finding)["number"] is None
 
 
 def test_a_week_told_every_day_counts_all_runs_since_the_stop(tmp_path: Path) -> None:
     """The last stop left the window of seven days this morning: none of its 28,000 runs was stopped, and 30 were expected."""
     path = report(tmp_path, [entry(count=30, until=(SINCE - 6 * DAY - timedelta(hours=1)).isoformat())], {LADDER: 28_000},
                   since=(SINCE - 7 * DAY).isoformat())  # fmt: skip
-    week = Now(SINCE - 6 * DAY, SINCE + DAY, now(28_000).league, lambda what, family: None)
-    [finding] = compared([], read(path), week)
-    assert (finding.kind, finding.facts["runs_since"]) == ("fixed", pytest.approx(0.9 * 28_000))
+    week = replace(now(28_000), since=SINCE - 6 * DAY)
+    [finding] = compare_with_previous([], read(path), week)
+    assert isinstance(finding, Fixed) and finding.runs_since == pytest.approx(0.9 * 28_000)
 
 
 # ---- which report came before -------------------------------------------------------------------------------------------
@@ -406,7 +432,8 @@ def test_the_exit_code_follows_the_kinds_and_a_day_that_is_missing(
 def test_the_digest_is_one_line_and_no_name_in_it_can_call_anybody() -> None:
     evil = Key("<!channel>\n@here", "[win](https://example.test) *now* <@U1>", 3)
     told = digest(
-        [Finding("new", "limit", evil, SINCE, SINCE, 37, 37, "runs"), Finding("fixed", "limit", LADDER, None, SINCE, 0, 0, "runs")],
+        [hits(37, evil).with_status(Status.NEW),
+         Fixed(type=FindingType.LIMIT, key=LADDER, since=None, until=SINCE, previous_count=4)],
         SINCE, SINCE + DAY, versions=5,
     )  # fmt: skip
     assert told.startswith("runaway 2026-07-10: 1 new (") and told.endswith("hit cap ×37), 1 fixed (Ladder v2)")
@@ -474,28 +501,25 @@ def test_a_setting_the_report_does_not_know_is_a_usage_error(word: str, tmp_path
 
 
 def test_a_stall_of_today_is_not_called_known_and_without_a_last_report_nothing_is() -> None:
-    stall = Finding("finding", "stall", None, SINCE, SINCE, 40, 40, "runs")
-    known = found("limit", 5)
-    told = digest([stall, known], SINCE, SINCE + DAY, versions=5, is_compared=True)
+    loop, known = stall(40), hits(5)
+    told = digest([loop, known], SINCE, SINCE + DAY, versions=5, is_compared=True)
     assert "1 known (Ladder v2 hit cap ×5), 1 to know (likely a stalled event loop ×40)" in told
-    assert "2 to know (" in digest([stall, known], SINCE, SINCE + DAY, versions=5)
-    assert [text for text, _ in headline([stall, known], is_compared=True)] == ["1 known", "1 more to know"]
+    assert "2 to know (" in digest([loop, known], SINCE, SINCE + DAY, versions=5)
+    assert [text for text, _ in headline([loop, known], is_compared=True)] == ["1 known", "1 more to know"]
 
 
 def test_a_bare_domain_in_a_name_makes_no_link_and_a_version_number_stays() -> None:
-    told = digest([found(key=Key("r", "win.example.test 1.5", 2))], SINCE, SINCE + DAY, versions=1)
+    told = digest([hits(key=Key("r", "win.example.test 1.5", 2))], SINCE, SINCE + DAY, versions=1)
     assert "win.example" not in told and "example.test" not in told and "1.5" in told
 
 
-@pytest.mark.parametrize("settled", [True, None])
-def test_growth_that_is_over_is_not_asked_for_its_slope(tmp_path: Path, settled: bool | None) -> None:
+@pytest.mark.parametrize("is_told", [True, False])
+def test_growth_that_is_over_is_not_asked_for_its_slope(tmp_path: Path, is_told: bool) -> None:
     """The morning after: the page must tell who grows, and what the last report had is not among them."""
-    import pandas as pd
-
     last = read(report(tmp_path, [entry("growing", None, number=5.0, unit="days")], {LADDER: 20_000}))
-    over = compared([], last, now(settled=settled))
-    table = pd.DataFrame({"trend": ["not growing"], "group": ["others"]})
-    assert plain(growing_words(table, over, 30)) == "Day by day no strategy is seen heading for the cap."
+    gone = compare_with_previous([], last, now(over=is_told))
+    assert kinds(gone) == [("fixed" if is_told else "waiting", "growing")]
+    assert plain(growing_words((), gone, 30)) == "Day by day no strategy is seen heading for the cap."
 
 
 def test_a_page_about_one_tenant_does_not_name_what_the_last_report_had_of_others(tmp_path: Path) -> None:
@@ -521,16 +545,22 @@ def test_a_digest_is_printed_whatever_letters_the_terminal_has(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("verdict", "ms", "settled"),
-    [("fine", 4.0, True), ("rules", 60.0, None), ("fine", 60.0, None), ("fine", float("nan"), None)],
+    ("verdict", "ms", "over"),
+    [
+        (Verdict.FINE, 4.0, True),
+        (Verdict.RULES, 60.0, False),
+        (Verdict.FINE, 60.0, False),
+        (Verdict.FINE, float("nan"), False),
+    ],
     ids=["as fast as its nodes", "heavy by its nodes", "nothing to compare with", "no run timed"],
 )
-def test_slowness_is_over_only_where_the_time_fell(verdict: str, ms: float, settled: bool | None) -> None:
+def test_slowness_is_over_only_where_the_time_fell(verdict: Verdict, ms: float, over: bool) -> None:
     """A heavy version is no longer called slow once the lighter one before it is out of sight: that mends nothing."""
-    import pandas as pd
-
-    due = Estimate(3.0, 2.0, 4.0, 400, "good")
-    row = {"realm_id": "sunny-gym", "strategy": "Ladder", "verdict": verdict, "explained_ms": due}
-    table = pd.DataFrame([row | {"est_ms_p50": Estimate(ms, ms, ms, 400, "good")}])
-    evidence = SimpleNamespace(times=SimpleNamespace(table=table), thresholds=Thresholds())
-    assert _settled(evidence, "slow", LADDER.family) is settled  # type: ignore[arg-type]
+    took, due = Estimate(ms, ms, ms, 400, "good"), Estimate(3.0, 2.0, 4.0, 400, "good")
+    split = Split(LADDER, took, 20.0, (), due, own_slope=True, explained=due, verdict=verdict, blamed=())
+    version = VersionTime(
+        split, took, took, took, is_slow=False, fields=(), new_fields=None, earlier_version=None, earlier_ms_p50=None,
+        slow_since=None, since_is_version=False, time_share=0.1,
+    )  # fmt: skip
+    evidence = SimpleNamespace(times=SimpleNamespace(versions=(version,)), thresholds=Thresholds())
+    assert is_over(evidence, FindingType.SLOW, LADDER.family) is over  # type: ignore[arg-type]

@@ -12,13 +12,15 @@ import pytest
 from analytics.estimates import stalls
 from analytics.estimates.estimate import Estimate
 from analytics.findings.runaway.keys import Key
-from analytics.findings.runaway.run_costs import Ran, cost_shares, fleet_costs
+from analytics.findings.runaway.ranking import RankingRow
+from analytics.findings.runaway.run_costs import LoggedRuns, cost_shares, fleet_costs
 from analytics.reports.page.inline import plain
 from analytics.reports.runaway.answers import time_words
 from analytics.reports.runaway.ranking import stall_words
 from tests.intervals import cells
 from tests.intervals.fleets import FleetCell
 from tests.intervals.rare import UNKNOWN, RareCell
+from tests.runaway.rows import costs, ranking_row
 
 
 def rows(count: int, ms: float = 2.0, stalled: tuple[float, ...] = ()) -> stalls.Durations:
@@ -107,7 +109,7 @@ def test_means_of_jackpots_are_covered_where_it_is_known_what_a_run_can_be_paid(
 # ---- what versions cost ----------------------------------------------------------------------------------------------
 
 
-def ran(ok: int, timeouts: int = 0, ms: float = 5.0) -> Ran:
+def ran(ok: int, timeouts: int = 0, ms: float = 5.0) -> LoggedRuns:
     frame = pd.DataFrame(
         {
             "duration_ms": [ms] * ok + [500.0] * timeouts,
@@ -117,29 +119,28 @@ def ran(ok: int, timeouts: int = 0, ms: float = 5.0) -> Ran:
             "logged_count": 1,
         }
     )
-    record = {"est_total_ms": 20 * ms * ok + 500 * timeouts, "logged_count": ok + timeouts, "ok_logged_count": ok}
-    return Ran(record, frame, frame, 100.0)
+    return LoggedRuns(ok + timeouts, ok, 20 * ms * ok + 500 * timeouts, frame, frame, 100.0)
 
 
 def test_no_run_takes_less_than_nothing() -> None:
     (found,) = fleet_costs({Key("r", "a", 1): ran(6, 1, ms=1.5)}, 0.5).values()
-    assert found["est_ms_mean"].low >= 0
+    assert found.ms_mean.low >= 0
 
 
 def test_a_version_of_which_only_failures_were_logged_may_have_taken_more() -> None:
     found = fleet_costs({Key("r", "a", 1): ran(0, 3), Key("r", "b", 1): ran(4_000)}, 0.05)
     failed, other = found.values()
-    total = failed["est_total_ms"]
+    total = failed.total_ms
     assert (total.value, total.low, total.grade) == (1_500, 1_500, "too few")
     assert total.high == pytest.approx(1_500 + 58 * 5)  # no more than 58 runs, as long as those of the slowest version
-    assert failed["est_ms_mean"].grade == "too few"
-    assert math.isnan(failed["est_ms_mean"].low)
+    assert failed.ms_mean.grade == "too few"
+    assert math.isnan(failed.ms_mean.low)
     (alone,) = fleet_costs({Key("r", "a", 1): ran(0, 3)}, 0.05).values()
-    assert alone["est_total_ms"].high == math.inf
+    assert alone.total_ms.high == math.inf
     (counted,) = fleet_costs({Key("r", "a", 1): ran(0, 3)}, 1.0).values()
-    assert counted["est_total_ms"].high == 1_500
+    assert counted.total_ms.high == 1_500
     # 4,000 rows of 20 nodes, of at most 100: 72 of the 80,000 runs may have left as many
-    nodes = other["est_nodes_mean"]
+    nodes = other.nodes_mean
     assert [nodes.low, nodes.high] == pytest.approx([20 * (1 - 71.9 / 80_000), 20 + 80 * 71.9 / 80_000], rel=1e-3)
 
 
@@ -163,11 +164,9 @@ def test_a_share_is_as_lopsided_as_what_it_is_made_of() -> None:
 # ---- who takes most time ---------------------------------------------------------------------------------------------
 
 
-def row(name: str, value: float, low: float, high: float) -> dict[str, Any]:
-    return {
-        "realm_id": "acme", "strategy": name, "strategy_version": 1, "est_time_share": value,
-        "time_share": estimate(value, low, high),
-    }  # fmt: skip
+def row(strategy: str, value: float, low: float, high: float) -> RankingRow:
+    share = costs(time_share=Estimate(value, low, high, 100, "good"))
+    return ranking_row(Key("acme", strategy, 1), est_time_share=value, costs=share)
 
 
 @pytest.mark.parametrize(
@@ -184,16 +183,13 @@ def row(name: str, value: float, low: float, high: float) -> dict[str, Any]:
         ),
     ],
 )
-def test_who_takes_most_time_is_told_no_surer_than_the_intervals_are(others: list[dict[str, Any]], told: str) -> None:
+def test_who_takes_most_time_is_told_no_surer_than_the_intervals_are(others: list[RankingRow], told: str) -> None:
     words = plain([*time_words([row("a", 0.4, 0.3, 0.5), *others])])
     assert words.replace("\u00a0", " ") == told
 
 
 def test_a_reader_is_told_what_a_stall_is_and_how_many_the_log_holds() -> None:
-    table = pd.DataFrame(
-        {"stalled_count": [3, 1], "ok_logged_count": [2_000, 6_000], "unseen_stalls": [0.214, math.nan]}
-    )
-    words = stall_words(table)
+    words = stall_words(4, 8_000)
     assert "more than 20 times the median of its version; 4 of 8,000 logged ok runs are (one in 2,000)." in words
     assert "one of 300 times the mean that nobody saw" in words
-    assert "none of 8,000 logged ok runs is one." in stall_words(table.assign(stalled_count=0))
+    assert "none of 8,000 logged ok runs is one." in stall_words(0, 8_000)

@@ -23,7 +23,8 @@ from analytics.findings.timing import cost_model
 from analytics.findings.timing import time_split as split_verdict
 from analytics.findings.timing.cost_model import Read
 from analytics.findings.timing.levels import levels, medians, pool, slopes
-from analytics.findings.timing.time_split import Fleet, Part, Split, Times, became_slow, split
+from analytics.findings.timing.time_split import Fleet, Part, PartKind, Split, split
+from analytics.findings.timing.version_times import Times, VersionTime, became_slow
 from analytics.reports import charts
 from analytics.reports.runaway import time_split
 from analytics.reports.runaway.finding_sentences import why_slow
@@ -116,7 +117,7 @@ def test_fields_that_always_come_together_share_one_sum() -> None:
     assert blamed.names == (AVG, TASK)
     assert blamed.ms.value == pytest.approx(35, rel=0.15)
     assert [part.names for part in fleet.costs if part.kind == "field"] == [(AVG, TASK)]
-    assert "together" in why_slow(facts(of(fleet, "both a")))
+    assert "together" in why_slow(version(of(fleet, "both a")))
 
 
 def test_a_field_only_one_program_reads_cannot_be_told_from_the_program() -> None:
@@ -125,7 +126,7 @@ def test_a_field_only_one_program_reads_cannot_be_told_from_the_program() -> Non
     one = of(fleet, "alone")
     assert one.verdict == "cannot tell"
     assert part(one, "cannot tell").names == (AVG,)
-    assert "or the program itself" in why_slow(facts(one))
+    assert "or the program itself" in why_slow(version(one))
 
 
 def test_a_program_with_time_of_its_own_blames_no_field() -> None:
@@ -206,7 +207,7 @@ def test_a_program_whose_definition_is_gone_is_left_open() -> None:
     one = of(split(frame, read, wanted(frame)), "gone")
 
     assert (one.verdict, part(one, "cannot tell").names) == ("cannot tell", ())
-    assert "definition is not known" in why_slow({**facts(one), "fields": None})
+    assert "definition is not known" in why_slow(replace(version(one), fields=None))
 
 
 def test_rows_that_stand_for_several_runs_count_as_several() -> None:
@@ -255,11 +256,11 @@ def test_nodes_that_may_explain_the_time_leave_no_time_to_the_program_itself(see
 def test_what_cannot_be_told_from_nodes_is_said_so() -> None:
     fleet = taken_apart(one_large_program(), 0)
 
-    text = why_slow(facts(of(fleet, "ladder")))
+    text = why_slow(version(of(fleet, "ladder")))
 
     assert "nodes may take up to" in text
     assert "time of its own" not in text
-    answer = time_split.section(table(fleet), 500.0).text
+    answer = time_split.section(times_of(fleet), 500.0).text
     assert "ladder v1 (d) takes long, and the log cannot tell whether its nodes explain it." in answer
 
 
@@ -292,7 +293,8 @@ def test_a_verdict_holds_over_the_whole_interval(took: float, walk: tuple[float,
     due = split_verdict.explained_by(nodes, rest)
 
     assert (
-        split_verdict.decide_verdict(estimate(took), due, nodes, [Part("walk", (), nodes)], 5.0, 10.0, 3.0)[0] == said
+        split_verdict.decide_verdict(estimate(took), due, nodes, [Part(PartKind.WALK, (), nodes)], 5.0, 10.0, 3.0)[0]
+        == said
     )
 
 
@@ -303,7 +305,11 @@ def test_a_field_is_blamed_where_it_takes_most_of_it_over_its_whole_interval(
     ms: tuple[float, float, float], named: str
 ) -> None:
     nodes, rest = Estimate(2.0, 1.8, 2.2, 200, "good"), Estimate(1.0, 0.8, 1.2, 900, "good")
-    parts = [Part("walk", (), nodes), Part("field", (AVG,), Estimate(*ms, 300, "rough")), Part("rest", (), rest)]
+    parts = [
+        Part(PartKind.WALK, (), nodes),
+        Part(PartKind.FIELD, (AVG,), Estimate(*ms, 300, "rough")),
+        Part(PartKind.REST, (), rest),
+    ]
     due = split_verdict.explained_by(nodes, rest)
 
     assert split_verdict.decide_verdict(estimate(63.0), due, nodes, parts, 5.0, 10.0, 3.0)[0] == named
@@ -409,24 +415,16 @@ def test_intervals_hold_on_random_fleets(what: str) -> None:
 # ---- the page ----------------------------------------------------------------------------------------------------------
 
 
-def facts(one: Split) -> dict[str, object]:
+def version(one: Split) -> VersionTime:
     names = tuple(name for part in one.parts for name in part.names)
-    return {
-        "verdict": one.verdict, "blamed": one.blamed, "fields": names, "new_fields": None, "earlier_version": None,
-        "earlier_ms_p50": None, "slow_since": None, "since_is_version": False,
-    }  # fmt: skip
+    return VersionTime(
+        one, one.ms, one.ms, one.per_node, is_slow=one.is_slow, fields=names, new_fields=None, earlier_version=None,
+        earlier_ms_p50=None, slow_since=None, since_is_version=False, time_share=0.1,
+    )  # fmt: skip
 
 
-def table(fleet: Fleet) -> Times:
-    rows = [
-        {
-            "realm_id": one.key.realm, "strategy": one.key.strategy, "strategy_version": one.key.version, "est_ms_p50": one.ms,
-            "est_ms_p99": one.ms, "est_walk_ms_p99": one.per_node, "is_slow": one.is_slow, "split": one, "est_time_share": 0.1,
-            **facts(one),
-        }
-        for one in fleet.splits
-    ]  # fmt: skip
-    return Times(pd.DataFrame(rows), fleet)
+def times_of(fleet: Fleet) -> Times:
+    return Times(tuple(version(one) for one in fleet.splits), fleet)
 
 
 def test_the_section_says_who_is_slow_because_of_what() -> None:
@@ -434,7 +432,7 @@ def test_the_section_says_who_is_slow_because_of_what() -> None:
         (*PLAIN, *READERS, program("b", "also reads avg", 1, AVG, USER), program("a", "ladder", nodes=900.0),
          program("c", "odd", 1, TASK, own_ms=90.0)), QUERY, slow={(AVG, "b", 0): 60.0},
     )  # fmt: skip
-    times = table(taken_apart(world, 16))
+    times = times_of(taken_apart(world, 16))
 
     text = time_split.section(times, 500.0).text
 
@@ -450,14 +448,14 @@ def test_names_that_others_wrote_cannot_become_markup() -> None:
     bad = "<img src=x onerror=alert(1)>"
     paths = {f"user.{bad}": 60.0}
     readers = [program(bad, f"{bad} {n}", 1, *paths) for n in range(3)]
-    html = time_split.section(table(taken_apart(World((*PLAIN, *readers), paths), 17)), 500.0).html
+    html = time_split.section(times_of(taken_apart(World((*PLAIN, *readers), paths), 17)), 500.0).html
 
     assert "<img" not in html
     assert "&lt;img" in html
 
 
 def test_a_quiet_fleet_has_nobody_slow() -> None:
-    answer = time_split.section(table(taken_apart(World((*PLAIN, *READERS), QUERY), 1)), 500.0).text
+    answer = time_split.section(times_of(taken_apart(World((*PLAIN, *READERS), QUERY), 1)), 500.0).text
     assert "No strategy is slow" in answer
 
 
@@ -488,14 +486,14 @@ def test_the_demos_slow_field_is_not_proven_by_version_12_alone(warehouse: Wareh
     """The shared log has the last four days, and version 11 is not in them."""
     report = RunawayRules(warehouse, since=datetime(2026, 7, 7, tzinfo=UTC), until=datetime(2026, 7, 11, tzinfo=UTC))
 
-    [row] = [row for row in report.evidence.times.table.to_dict("records") if row["is_slow"]]
+    [slow] = [one for one in report.evidence.times.versions if one.is_slow]
 
-    assert (row["strategy"], row["strategy_version"], row["verdict"]) == (SLOW_FIELD.family, 12, "cannot tell")
-    assert SLOW_FIELD.facts["field"] in row["split"].blamed[0].names
-    untold = row["split"].blamed[0].ms
+    assert (slow.key.strategy, slow.key.version, slow.split.verdict) == (SLOW_FIELD.family, 12, "cannot tell")
+    assert SLOW_FIELD.facts["field"] in slow.split.blamed[0].names
+    untold = slow.split.blamed[0].ms
     # Its other two fields take 1.3 ms each.
     assert untold.value == pytest.approx(float(SLOW_FIELD.facts["query_ms_median"]) + 2.6, rel=0.2)
-    assert row["new_fields"] == (SLOW_FIELD.facts["field"],)
+    assert slow.new_fields == (SLOW_FIELD.facts["field"],)
 
 
 def test_the_demos_slow_field_is_told_where_version_11_is_in_the_log(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from analytics.demo import dsl
 from analytics.estimates.estimate import NOTHING
-from analytics.findings.runaway.finding import versions
+from analytics.findings.runaway.finding import LargeProgram, Status, VersionGrowth, VersionMedian
 from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.program_sizes import ProgramGrowth, Stored, program_growth
 from analytics.findings.runaway.thresholds import STANDARD
@@ -165,16 +165,11 @@ def test_runs_that_grow_by_versions_have_versions_and_days_to_go_as_well() -> No
 # ---- words -----------------------------------------------------------------------------------------------------------
 
 
-def facts(own: ProgramGrowth, **other: Any) -> dict[str, Any]:
-    near = own.nodes[-1][1] >= 900
-    return {
-        "program": own,
-        "node_cap": 1000.0,
-        "is_close": near,
-        "ok_logged": 12,
-        "nodes_max": 548,
-        "stopped": 0,
-    } | other
+def large(program: ProgramGrowth, limit_count: int = 0) -> LargeProgram:
+    return LargeProgram(
+        status=Status.OPEN, growth=program, node_cap=1000.0, is_close=program.nodes[-1][1] >= 900, ok_count=12, nodes_max=548,
+        limit_count=limit_count,
+    )  # fmt: skip
 
 
 def own(*nodes: int, rule: int | None = 12, refusal: str = "", exposure: float = 20) -> ProgramGrowth:
@@ -206,18 +201,18 @@ def own(*nodes: int, rule: int | None = 12, refusal: str = "", exposure: float =
 def test_a_sentence_about_a_program_says_what_is_left_and_no_more_than_its_versions_show(
     program: ProgramGrowth, text: str
 ) -> None:
-    assert text in plain(program_words(facts(program)))
+    assert text in plain(program_words(large(program)))
 
 
 def test_what_an_author_called_a_node_cannot_attack_the_page() -> None:
     named = "it holds a node of the unknown type “<script>alert(1)</script>\u202e”"
-    html = str(page.inline(program_words(facts(own(984, refusal=named)))))
+    html = str(page.inline(program_words(large(own(984, refusal=named)))))
     assert "<script" not in html and "\u202e" not in html
     assert "refused already: <bdi>it holds a node of the unknown type" in html
 
 
 def test_a_program_of_runs_that_were_stopped_is_not_said_to_stop_none() -> None:
-    text = plain(program_words(facts(own(984), stopped=3)))
+    text = plain(program_words(large(own(984), limit_count=3)))
     assert "That is another limit than the one that stopped runs." in text
     assert "stops no run" not in text
 
@@ -232,7 +227,11 @@ def test_days_too_few_to_be_known_are_a_range_and_others_a_number() -> None:
 
 def test_versions_of_runs_say_what_two_of_them_cannot() -> None:
     [(key, chain)] = chains(version_nodes(ladder(450, 730))).items()
-    told = sentence(versions(key, chain, 1000, True, versions_to_cap(chain, 1000, UNTIL))).striptags()
+    grown = VersionGrowth(
+        status=Status.WORSE, key=key, versions=tuple(VersionMedian(one.key.version, one.median.value) for one in chain),
+        median=chain[-1].median, node_cap=1000, next_passes=True, ahead=versions_to_cap(chain, 1000, UNTIL),
+    )  # fmt: skip
+    told = sentence(grown).striptags()
     assert "One more such step passes the cap of 1,000. When it comes cannot be said of two versions." in told
 
 
@@ -265,7 +264,7 @@ def test_a_version_close_to_the_validators_count_is_a_finding_of_its_own(table: 
     # Its longest run visits the program itself beside what it leaves: 4 entries a rule, and 2 more of the last one.
     assert (row["entries_max"], row["visits_max"]) == (658, 659)
     assert (row["group"], row["headroom"]) == ("program close to the cap", pytest.approx(1 - 548 / (1000 * 658 / 659)))
-    assert (found.what, found.number.value) == ("program", 985)
+    assert (found.type, found.number.value) == ("program", 985)
     assert row["est_ast_versions_to_cap"] is NOTHING  # one version says nothing of the next
     assert "985" in report.league().text and "15 left" in report.league().text
     told = report.summary()

@@ -13,7 +13,7 @@ import pandas as pd
 from analytics.estimates import estimators
 from analytics.estimates.stalls import LONGEST_MS
 from analytics.findings.runaway.keys import Key
-from analytics.findings.runaway.run_costs import Ran, fleet_costs
+from analytics.findings.runaway.run_costs import LoggedRuns, fleet_costs
 from tests.intervals.logs import Checked, at, order, student
 
 RATES = (0.01, 0.05, 0.2)
@@ -136,13 +136,13 @@ def check(cell: FleetCell, chance: np.random.Generator) -> Iterator[Checked]:
         rows = np.concatenate([one.took[seen], one.timed_out])
         low, high = student(rows)
         whole = len(rows) * weight
-        yield Checked("ms per run", costs["est_ms_mean"], float(runs.mean()), (low, high))
-        yield Checked("ms in all", costs["est_total_ms"], every[number], (low * whole, high * whole))
+        yield Checked("ms per run", costs.ms_mean, float(runs.mean()), (low, high))
+        yield Checked("ms in all", costs.total_ms, every[number], (low * whole, high * whole))
         if cell.versions > 1:
             nothing = (math.nan, math.nan)
-            yield Checked("share of time", costs["time_share"], every[number] / sum(every), nothing)
-            yield Checked("share of nodes", costs["node_share"], walked[number] / sum(walked), nothing)
-        mean, total = costs["est_nodes_mean"], costs["est_nodes_total"]
+            yield Checked("share of time", costs.time_share, every[number] / sum(every), nothing)
+            yield Checked("share of nodes", costs.node_share, walked[number] / sum(walked), nothing)
+        mean, total = costs.nodes_mean, costs.nodes_total
         low, high = student(one.nodes[seen])
         whole = int(seen.sum()) * weight
         yield Checked("nodes per ok run", mean, float(one.nodes.mean()), (low, high))
@@ -152,11 +152,11 @@ def check(cell: FleetCell, chance: np.random.Generator) -> Iterator[Checked]:
             yield Checked(f"p{100 * q:g} of ok runs", middle, at(ranked, q), order(one.took[seen], q))
 
 
-def _ran(took: Any, nodes: Any, timed_out: Any, weight: float) -> Ran:
+def _ran(took: Any, nodes: Any, timed_out: Any, weight: float) -> LoggedRuns:
     times = pd.DataFrame({"duration_ms": took, "status": "ok", "sample_weight": weight, "logged_count": 1})
     stopped = pd.DataFrame({"duration_ms": timed_out, "status": "timeout", "sample_weight": 1.0, "logged_count": 1})
     together = pd.DataFrame({"nodes_executed": nodes, "status": "ok", "sample_weight": weight, "logged_count": 1})
     total = float(np.minimum(took, LONGEST_MS).sum() * weight + timed_out.sum())
-    record = {"est_total_ms": total, "logged_count": len(took) + len(timed_out), "ok_logged_count": len(took)}
+    count, nodes_of = len(took) + len(timed_out), together if len(together) else None
     frames = [frame for frame in (times, stopped) if len(frame)]
-    return Ran(record, together if len(together) else None, pd.concat(frames) if frames else None, MOST_NODES)
+    return LoggedRuns(count, len(took), total, nodes_of, pd.concat(frames) if frames else None, MOST_NODES)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analytics import api
+from analytics.findings.runaway.finding import LimitHits
 from analytics.lake.lake import Lake
 from analytics.reports.post_mortem.failing import timeouts_from
 
@@ -155,8 +156,8 @@ def test_not_the_first_time_counts_the_same_version_only(table: Table, fresh: La
     limits(table, ONE, 1, 9, 4)
     limits(table, TWO, 2, 9, 5)
     _, runaway = pages(table, fresh, ONE)
-    told = {finding.key.version: finding.facts for finding in runaway.found if finding.what == "limit"}
-    assert {version: (facts["before"], facts["others_before"]) for version, facts in told.items()} == {
+    told = {finding.key.version: finding.past for finding in runaway.found if isinstance(finding, LimitHits)}
+    assert {version: (past.previous_count, past.other_versions_count) for version, past in told.items()} == {
         1: (7, 0),
         2: (0, 7),
     }

@@ -145,7 +145,7 @@ def test_every_command_of_every_kind_of_finding_runs(
 ) -> None:
     lake, report = odd
     found = printed(report)
-    assert {finding.what for finding in report.found} >= {"limit", "canary", "stall", "close", "timeout"}
+    assert {finding.type for finding in report.found} >= {"limit", "canary", "stall", "close", "timeout"}
     assert {words_of(command)[1] for command in found} == {"report", "explain", "query"}
     assert [command for command in found if run(lake, command) != 0] == []
     capsys.readouterr()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from analytics.findings.runaway.runaway import Finding, Key
+from analytics.findings.runaway.finding import FindingType, Fixed
+from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.thresholds import STANDARD
 from analytics.lake.lake import Lake
 from analytics.reports import charts
@@ -73,9 +74,10 @@ def test_growth_far_from_the_cap_names_the_horizon_it_was_given(table: Table, fr
 def test_growth_of_the_last_report_has_no_slope_in_this_one(table: Table, fresh: Lake) -> None:
     plant(table, 12)
     table.extract(fresh)
-    over = Finding("fixed", "growing", Key("acme", "s1", 1), None, datetime(2026, 7, 7, tzinfo=UTC), 0, 0, "runs", {})
+    seen = datetime(2026, 7, 7, tzinfo=UTC)
+    over = Fixed(type=FindingType.GROWING, key=Key("acme", "s1", 1), since=None, until=seen, previous_count=None)
     assert "Day by day no strategy is seen heading for the cap." in plain(
-        growing_words(planted_report(fresh).table, [over], 30)
+        growing_words(planted_report(fresh).evidence.ranking, [over], 30)
     )
 
 

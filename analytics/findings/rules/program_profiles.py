@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from analytics.findings.rules.rule_findings import (
 )
 from analytics.findings.rules.trace_sample import MOST_RUNS, sample_runs
 from analytics.findings.runaway.keys import Key, key_of, text_or_none
-from analytics.findings.runaway.ranking import GROUPS
+from analytics.findings.runaway.ranking import RankingRow
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
@@ -190,20 +190,17 @@ class Profiles:
         return next((one for one in self.found if one.key == key), None)
 
 
-def chosen(table: pd.DataFrame, most: int = MOST_PROGRAMS) -> list[tuple[Key, str]]:
+def chosen(ranking: Sequence[RankingRow], most: int = MOST_PROGRAMS) -> list[tuple[Key, str]]:
     """The programs worth a profile, with the ids of their definitions: the urgent ones, then those with the most entries."""
-    rows = [row for row in records(table) if float(row["est_nodes"]) > 0]
-    urgent = [row for row in rows if row["group"] != GROUPS[-1]]
-    rest = sorted((row for row in rows if row["group"] == GROUPS[-1]), key=lambda row: -float(row["est_nodes"]))
-    return [
-        (key_of(row["realm_id"], row["strategy"], row["strategy_version"]), str(row["strategy_id"]))
-        for row in [*urgent, *rest][:most]
-    ]
+    rows = [row for row in ranking if row.est_nodes > 0]
+    urgent = [row for row in rows if row.group.is_urgent]
+    rest = sorted((row for row in rows if not row.group.is_urgent), key=lambda row: -row.est_nodes)
+    return [(row.key, row.strategy_id) for row in [*urgent, *rest][:most]]
 
 
 def profiles(
     lake: Warehouse,
-    table: pd.DataFrame,
+    ranking: Sequence[RankingRow],
     history: datetime,
     since: datetime,
     until: datetime,
@@ -215,14 +212,14 @@ def profiles(
 
     Args:
         lake: Where their runs are.
-        table: The league.
+        ranking: Of the window.
         history: From when on older runs add evidence on what was not seen.
         since, until: The window.
         most: Programs.
         runs: Logged runs of each that are read, about.
     """
     found, doubts = [], []
-    for key, strategy_id in chosen(table, most):
+    for key, strategy_id in chosen(ranking, most):
         sample = sample_runs(lake, key, strategy_id, min(history, since), since, until, most=runs)
         if sample is None:
             continue
@@ -234,11 +231,11 @@ def profiles(
     return Profiles(tuple(found), tuple(doubts))
 
 
-def hot(table: pd.DataFrame, rules: pd.DataFrame, known: Profiles) -> pd.DataFrame:
+def hot(ranking: Sequence[RankingRow], rules: pd.DataFrame, known: Profiles) -> pd.DataFrame:
     """Rules by the entries they leave; of profiled programs with those behind the cut.
 
     Args:
-        table: The league.
+        ranking: Of the window.
         rules: ``hot_rules`` of the window.
         known: The profiled programs.
 
@@ -250,20 +247,20 @@ def hot(table: pd.DataFrame, rules: pd.DataFrame, known: Profiles) -> pd.DataFra
     """
     import pandas as pd
 
-    league = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row for row in records(table)}
-    total = sum(float(row["est_nodes"]) for row in league.values())
+    ran = {row.key: row for row in ranking}
+    total = sum(row.est_nodes for row in ranking)
     found: list[dict[str, Any]] = []
     for row in records(rules):
         key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-        if key not in league or known.of(key) is not None:
+        if key not in ran or known.of(key) is not None:
             continue
-        nodes, stored = (float(league[key][name]) for name in ("est_nodes", "est_stored_entries"))
+        nodes, stored = ran[key].est_nodes, ran[key].est_stored_entries
         rule = text_or_none(row["rule_id"])
         hidden = max(0.0, 1 - stored / nodes) if nodes > 0 else 0.0
         place = rule if rule is not None else "no single rule"
         found.append(_hot(key, rule, place, row["part"] * stored, row["part"], hidden, row["types"]))
     for one in known.found:
-        nodes = float(league[one.key]["est_nodes"])
+        nodes = ran[one.key].est_nodes
         for cost in one.rules:
             hidden = cost.unseen / cost.entries.value if cost.entries.value else 0.0
             row = _hot(one.key, cost.rule_id, cost.words, cost.share * nodes, cost.share, hidden, cost.types)

@@ -15,21 +15,37 @@ from analytics.errors import UsageError
 from analytics.estimates import comparisons
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.stops import is_gone
-from analytics.findings.runaway.finding import Finding
+from analytics.findings.runaway.finding import (
+    DailyGrowth,
+    Finding,
+    FindingType,
+    Fixed,
+    LimitHits,
+    Observed,
+    Over,
+    StalledLoop,
+    Status,
+    VersionGrowth,
+    Waiting,
+)
 from analytics.findings.runaway.keys import FamilyKey, Key, key_of
 from analytics.storage import shapes
 
 REPORT = "runaway_rules"
 _GRADES = ("good", "rough", "too few")
+Json = Mapping[str, Any]
+"""An object of JSON, which may say anything; `shapes` gives its values their types."""
+Identity = tuple[FindingType, FamilyKey | None]
+"""What makes two findings the same one."""
 _HINT = "name the summary.json of an earlier report on runaway rules, or none to compare with the lake's own history"
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PreviousFinding:
     """A finding that was open in the last report.
 
     Attributes:
-        what: See `Finding`.
+        type: What it is about.
         key: Which version, of several the latest; None when it concerned several families.
         count: Logged runs, where it counts runs; of all versions of the family.
         number: Its figure, of several versions the largest.
@@ -39,7 +55,7 @@ class Known:
         runs_since: Runs of the family since then in which it was not seen any more.
     """
 
-    what: str
+    type: FindingType
     key: Key | None
     count: int | None
     number: Estimate | float | None
@@ -49,9 +65,9 @@ class Known:
     runs_since: float
 
     @property
-    def identity(self) -> tuple[str, FamilyKey | None]:
+    def identity(self) -> Identity:
         """What makes it the same finding in another report: versions change, the family stays."""
-        return self.what, self.key.family if self.key else None
+        return self.type, self.key.family if self.key else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +82,7 @@ class Previous:
 
     since: datetime
     until: datetime
-    known: tuple[Known, ...]
+    known: tuple[PreviousFinding, ...]
     realm: str | None = ""
 
     def of(self, realms: Collection[str | None]) -> Previous:
@@ -88,55 +104,54 @@ def read(path: Path | str) -> Previous:
         UsageError: The file cannot be read, or is not that of a report on runaway rules.
     """
     try:
-        told = shapes.document(Path(path).read_text(encoding="utf-8"))
+        summary = shapes.document(Path(path).read_text(encoding="utf-8"))
     except (OSError, *shapes.WRONG) as error:
         raise UsageError(f"the last report {path} cannot be read: {shapes.said(error)}", hint=_HINT) from None
-    if told.get("report") != REPORT:
+    if summary.get("report") != REPORT:
         raise UsageError(f"{path} is not the summary of a report on runaway rules", hint=_HINT)
     try:
-        since, until = shapes.moment(told["since"]), shapes.moment(told["until"])
-        runs = _runs(shapes.listed(told["league"]))
-        findings = [one for one in shapes.listed(told["findings"]) if shapes.text(one["kind"]) != "fixed"]
+        since, until = shapes.moment(summary["since"]), shapes.moment(summary["until"])
+        runs = _runs(shapes.listed(summary["league"]))
+        findings = [one for one in shapes.listed(summary["findings"]) if shapes.text(one["kind"]) != "fixed"]
         known = _by_identity(_known(one, until, runs) for one in findings)
-        tenant = _tenant(told.get("scope"))
+        tenant = _tenant(summary.get("scope"))
     except shapes.WRONG as error:
         raise UsageError(f"{path} is damaged, or no such summary: {shapes.said(error)}", hint=_HINT) from None
     return Previous(since, until, known, tenant)
 
 
-def _tenant(scope: Any) -> str | None:
+def _tenant(scope: object) -> str | None:
     """Which tenant a report was about; summaries of old do not say, and are taken for all."""
     about = scope if isinstance(scope, dict) else {}
     return None if about.get("no_realm") is True else shapes.text_or_none(about.get("realm")) or ""
 
 
-def _known(told: Mapping[str, Any], until: datetime, runs: Mapping[FamilyKey, Estimate]) -> Known:
-    what = shapes.text(told["what"])
-    key = None if told["family"] is None else _key(told)
-    number = told["number"]
-    waiting = told.get("waiting") or {}
-    return Known(
-        what,
+def _known(entry: Json, until: datetime, runs: Mapping[FamilyKey, Estimate]) -> PreviousFinding:
+    key = None if entry["family"] is None else _key(entry)
+    number = entry["number"]
+    waiting = entry.get("waiting") or {}
+    return PreviousFinding(
+        FindingType(shapes.text(entry["what"])),
         key,
-        None if told["count"] is None else shapes.whole(told["count"]),
+        None if entry["count"] is None else shapes.whole(entry["count"]),
         _estimate(number) if isinstance(number, dict) else None if number is None else _finite(number),
-        shapes.text(told["unit"]),
-        shapes.moment(waiting.get("last_seen") or told["until"] or until.isoformat()),
+        shapes.text(entry["unit"]),
+        shapes.moment(waiting.get("last_seen") or entry["until"] or until.isoformat()),
         _estimate(waiting["runs"]) if waiting.get("runs") else runs.get(key.family) if key else None,
         _finite(waiting.get("runs_since") or 0.0),
     )
 
 
-def _by_identity(told: Iterable[Known]) -> tuple[Known, ...]:
+def _by_identity(entries: Iterable[PreviousFinding]) -> tuple[PreviousFinding, ...]:
     """What several versions of a family had is one thing: their runs are counted together, as those of the family are."""
-    found: dict[tuple[str, FamilyKey | None], Known] = {}
-    for one in told:
+    found: dict[Identity, PreviousFinding] = {}
+    for one in entries:
         other = found.get(one.identity)
         found[one.identity] = _together(other, one) if other else one
     return tuple(found.values())
 
 
-def _together(a: Known, b: Known) -> Known:
+def _together(a: PreviousFinding, b: PreviousFinding) -> PreviousFinding:
     later = max(a, b, key=lambda one: one.key.version if one.key else 0)
     counts = [one.count for one in (a, b) if one.count is not None]
     numbers = [one.number for one in (a, b) if one.number is not None]
@@ -154,7 +169,7 @@ def _size(number: Estimate | float) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
-def _runs(league: list[Mapping[str, Any]]) -> dict[FamilyKey, Estimate]:
+def _runs(league: list[Json]) -> dict[FamilyKey, Estimate]:
     """Runs of each family: its versions together, their intervals as if each erred the same way, which is wide enough."""
     found: dict[FamilyKey, Estimate] = {}
     for row in league:
@@ -170,15 +185,15 @@ def added(a: Estimate, b: Estimate) -> Estimate:
     return Estimate(a.value + b.value, a.low + b.low, a.high + b.high, a.logged_count + b.logged_count, grade)
 
 
-def _estimate(told: Mapping[str, Any]) -> Estimate:
-    value, low, high = (math.nan if told[name] is None else _finite(told[name]) for name in ("value", "low", "high"))
+def _estimate(entry: Json) -> Estimate:
+    value, low, high = (math.nan if entry[name] is None else _finite(entry[name]) for name in ("value", "low", "high"))
     # JSON knows no infinity: an upper end that is missing where there is a lower one is open.
     high = math.inf if math.isnan(high) and not math.isnan(low) else high
-    return Estimate(value, low, high, shapes.whole(told["logged_count"]), _GRADES[_GRADES.index(told["grade"])])
+    return Estimate(value, low, high, shapes.whole(entry["logged_count"]), _GRADES[_GRADES.index(entry["grade"])])
 
 
-def _key(told: Mapping[str, Any]) -> Key:
-    return key_of(shapes.text_or_none(told["realm"]), shapes.text(told["family"]), shapes.whole(told["version"]))
+def _key(entry: Json) -> Key:
+    return key_of(shapes.text_or_none(entry["realm"]), shapes.text(entry["family"]), shapes.whole(entry["version"]))
 
 
 def _finite(value: Any) -> float:
@@ -187,13 +202,7 @@ def _finite(value: Any) -> float:
     return found if math.isfinite(found) else shapes.number(value)
 
 
-COUNTED = ("limit", "canary", "unknown", "timeout")
-"""Findings that count runs: gone when enough runs went by without one."""
-EVENTS = ("stall",)
-"""Findings that happen once and are over: another one is another one."""
-OVER = ("fixed", "waiting")
-"""Kinds of findings that were not found in the window, so that nothing of it is known about them."""
-NEARNESS = ("close", "versions", "growing", "limit")
+_NEARNESS = (FindingType.CLOSE, FindingType.VERSIONS, FindingType.GROWING, FindingType.LIMIT)
 """Findings about the cap, the nearest to it last."""
 CHANCE = 0.01
 """Below this probability a rate that rose is not called chance."""
@@ -202,140 +211,138 @@ FORGOTTEN = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class CurrentWindow:
     """What the present window says about families, beside its findings.
 
     Attributes:
         since, until: The window, UTC.
-        league: Its rows, as records.
-        settled: Whether what was found of a family can be said to hold no more; None when nobody can tell.
+        runs: Of each version that is logged.
+        is_over: Whether what was found of a family can be said to hold no more.
         left: Runs of a kind that a family still has in the window, though too few to be a finding: how many.
     """
 
     since: datetime
     until: datetime
-    league: Sequence[Mapping[str, Any]]
-    settled: Callable[[str, FamilyKey], bool | None]
-    left: Mapping[tuple[str, FamilyKey], int] = field(default_factory=dict)
+    runs: Mapping[Key, Estimate]
+    is_over: Callable[[FindingType, FamilyKey], bool]
+    left: Mapping[tuple[FindingType, FamilyKey], int] = field(default_factory=dict)
 
-    def runs(self, family: FamilyKey) -> Estimate | None:
+    def runs_of(self, family: FamilyKey) -> Estimate | None:
         """Runs of the family in the window; None when none is logged."""
-        own = [
-            row["est_runs"]
-            for row in self.league
-            if key_of(row["realm_id"], row["strategy"], row["strategy_version"]).family == family
-        ]
-        return reduce(added, own) if own else None
+        runs = [runs for key, runs in self.runs.items() if key.family == family]
+        return reduce(added, runs) if runs else None
 
 
-def compared(found: list[Finding], previous: Previous, now: Now) -> list[Finding]:
+def compare_with_previous(found: Sequence[Finding], previous: Previous, now: CurrentWindow) -> list[Finding]:
     """The findings of a window by what became of them since the last report.
 
-    ``new``: the last report did not have it, nor anything nearer to the cap; a cap that may have been lowered is new to each
-    version. ``worse``: its rate rose
+    New: the last report did not have it, nor anything nearer to the cap; a cap that may have been lowered is new to each
+    version. Worse: its rate rose
     (`differences.rate_change_p`, all versions of the family together), its figure lies beyond the interval of the last one, it
-    has grown by another version, or it is growth by the day, which comes nearer every day. ``finding``: known. ``fixed``:
+    has grown by another version, or it is growth by the day, which comes nearer every day. Open: known. Fixed:
     the last report had it, and the window shows that it holds no more: of what counts runs, none came where at the earlier rate
-    that has a chance of less than one in twenty (`is_gone`). ``waiting``: not seen, but too few runs went by to call it fixed;
+    that has a chance of less than one in twenty (`is_gone`). Waiting: not seen, but too few runs went by to call it fixed;
     the next report goes on from there.
 
     Args:
-        found: The findings of the window; what they were called before is not looked at, fixed ones are left out.
+        found: The findings of the window; what they were called before is not looked at, those that are over are left out.
         previous: The last report.
         now: What the window says otherwise.
     """
     known = {one.identity: one for one in previous.known}
-    present = [finding for finding in found if finding.kind != "fixed"]
-    counts: Counter[tuple[str, FamilyKey | None]] = Counter()
+    present = [finding for finding in found if not isinstance(finding, Over)]
+    counts: Counter[Identity] = Counter()
     for finding in present:
         counts[_identity(finding)] += finding.count or 0
-    told = [_told(finding, known, counts[_identity(finding)], now) for finding in present]
+    compared = [finding.with_status(_status(finding, known, counts[_identity(finding)], now)) for finding in present]
     seen = {_identity(finding) for finding in present}
-    gone = [(one, one.key) for one in known.values() if one.key and one.what not in EVENTS and not _lives_on(one, seen)]
-    return told + [later for one, key in gone if (later := _gone(one, key, now, previous.until)) is not None]
+    gone = [(one, one.key) for one in known.values() if one.key and not one.type.is_event and not _lives_on(one, seen)]
+    return [*compared, *(later for one, key in gone if (later := _gone(one, key, now, previous.until)) is not None)]
 
 
-def runs_without(league: Sequence[Mapping[str, Any]], key: Key) -> tuple[Estimate | None, bool]:
+def runs_without(runs: Mapping[Key, Estimate], key: Key) -> tuple[Estimate | None, bool]:
     """Runs of a window that say whether a version is still stopped: its own, and where it is not live, those of its family.
 
     Args:
-        league: Of the window, as records.
+        runs: Of each version in the window.
         key: Which version.
 
     Returns:
         Their number, None when none is logged; and whether they are its own.
     """
-    of = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row["est_runs"] for row in league}
-    if key in of:
-        return of[key], True
-    others = [runs for other, runs in of.items() if other.family == key.family]
+    if key in runs:
+        return runs[key], True
+    others = [count for version, count in runs.items() if version.family == key.family]
     return (reduce(added, others) if others else None), False
 
 
-def _identity(finding: Finding) -> tuple[str, FamilyKey | None]:
-    return finding.what, finding.key.family if finding.key else None
+def _identity(finding: Finding) -> Identity:
+    return finding.type, finding.key.family if finding.key else None
 
 
-def _lives_on(one: Known, seen: set[tuple[str, FamilyKey | None]]) -> bool:
+def _lives_on(one: PreviousFinding, seen: Collection[Identity]) -> bool:
     """Whether it is still found, or something worse of its kind is: what was close to the cap and now hits it is not fixed."""
-    nearer = NEARNESS[NEARNESS.index(one.what) :] if one.what in NEARNESS else (one.what,)
-    return any((what, one.identity[1]) in seen for what in nearer)
+    nearer = _NEARNESS[_NEARNESS.index(one.type) :] if one.type in _NEARNESS else (one.type,)
+    return any((nearer_type, one.identity[1]) in seen for nearer_type in nearer)
 
 
-def _told(finding: Finding, known: Mapping[tuple[str, FamilyKey | None], Known], count: int, now: Now) -> Finding:
-    what, family = _identity(finding)
-    if what in EVENTS:
-        return replace(finding, kind="finding")
-    before = known.get((what, family))
+def _status(finding: Observed, known: Mapping[Identity, PreviousFinding], count: int, now: CurrentWindow) -> Status:
+    finding_type, family = _identity(finding)
+    if isinstance(finding, StalledLoop):
+        return Status.OPEN
+    before = known.get((finding_type, family))
     if before is not None and not _is_another_cap(finding, before):
-        return replace(finding, kind="worse" if _is_worse(finding, before, count, now) else "finding")
+        return Status.WORSE if _is_worse(finding, before, count, now) else Status.OPEN
     # Who was stopped by the cap and is only close to it now is better off: no news to wake anybody for.
-    nearer = NEARNESS[NEARNESS.index(what) + 1 :] if what in NEARNESS else ()
-    return replace(finding, kind="finding" if any((worse, family) in known for worse in nearer) else "new")
+    nearer = _NEARNESS[_NEARNESS.index(finding_type) + 1 :] if finding_type in _NEARNESS else ()
+    return Status.OPEN if any((worse, family) in known for worse in nearer) else Status.NEW
 
 
-def _is_another_cap(finding: Finding, before: Known) -> bool:
+def _is_another_cap(finding: Observed, before: PreviousFinding) -> bool:
     """Whether a version that was never stopped seems to be by a lowered cap, so that what stopped an older one was another."""
-    facts = finding.facts
-    return bool(facts.get("may_be_lowered")) and not facts.get("before") and finding.key != before.key
+    if not isinstance(finding, LimitHits):
+        return False
+    return finding.may_be_lowered and not finding.past.previous_count and finding.key != before.key
 
 
-def _is_worse(finding: Finding, before: Known, count: int, now: Now) -> bool:
-    if finding.what in COUNTED:
-        runs = now.runs(finding.key.family) if finding.key else None
+def _is_worse(finding: Observed, before: PreviousFinding, count: int, now: CurrentWindow) -> bool:
+    if finding.type.counts_runs:
+        runs = now.runs_of(finding.key.family) if finding.key else None
         if runs is None or before.runs is None or not before.count or not min(runs.value, before.runs.value) > 0:
             return False
         rose = count / runs.value > before.count / before.runs.value
         return rose and comparisons.rate_change_p((before.count, count), (before.runs, runs)) < CHANCE
-    if finding.what == "growing":
+    if isinstance(finding, DailyGrowth):
         return True
-    if finding.what == "versions":
-        return bool(finding.key and before.key and finding.key.version > before.key.version)
+    if isinstance(finding, VersionGrowth):
+        return before.key is not None and finding.key.version > before.key.version
     # Milliseconds or nodes: worse only where both intervals say so.
     if isinstance(finding.number, Estimate) and isinstance(before.number, Estimate):
         return finding.number.low > before.number.high
     return False
 
 
-def _gone(one: Known, key: Key, now: Now, told_until: datetime) -> Finding | None:
-    runs, is_live = runs_without(now.league, key)
-    left = now.left.get((one.what, key.family), 0)
+def _gone(one: PreviousFinding, key: Key, now: CurrentWindow, told_until: datetime) -> Over | None:
+    runs, is_live = runs_without(now.runs, key)
+    left = now.left.get((one.type, key.family), 0)
     # What the last report has counted already is not counted again: of a window that overlaps its own, the rest is news.
     begin = max(now.since, told_until if one.runs_since else min(one.last_seen, told_until))
     fresh = max(min((now.until - begin) / (now.until - now.since), 1.0), 0.0)
     passed = 0.0 if left else one.runs_since + (runs.low * fresh if runs else 0.0)
-    facts: dict[str, Any] = {
-        "before": one.count, "number_before": one.number, "last_seen": one.last_seen, "runs_before": one.runs, "runs_since": passed,
-        "left": left, "is_live": is_live,
-    }  # fmt: skip
-    if one.what in COUNTED:
-        known = one.count is not None and one.runs is not None and math.isfinite(one.runs.high)
-        is_fixed: bool | None = (known and is_gone(one.count or 0, one.runs.high if one.runs else 0.0, passed)) or None
+    if one.type.counts_runs:
+        is_known = one.count is not None and one.runs is not None and math.isfinite(one.runs.high)
+        is_fixed = is_known and is_gone(one.count or 0, one.runs.high if one.runs else 0.0, passed)
     else:
-        is_fixed = now.settled(one.what, key.family)
+        is_fixed = now.is_over(one.type, key.family)
     if is_fixed:
-        return Finding("fixed", one.what, key, now.since, one.last_seen, 0, 0, "runs", facts)
+        return Fixed(
+            type=one.type, key=key, since=now.since, until=one.last_seen, previous_count=one.count, runs_since=passed,
+            is_live=is_live,
+        )  # fmt: skip
     if now.until - one.last_seen > max(FORGOTTEN, 2 * (now.until - now.since)):
         return None
-    number = one.number if one.number is not None else math.nan
-    return Finding("waiting", one.what, key, None, one.last_seen, one.count, number, one.unit, facts)
+    return Waiting(
+        type=one.type, key=key, last_seen=one.last_seen, count=one.count,
+        number=math.nan if one.number is None else one.number, unit=one.unit, runs_before=one.runs, runs_since=passed,
+        left=left,
+    )  # fmt: skip

@@ -1,11 +1,12 @@
-"""The league: what each strategy needs of the engine, how far it is from the limits, and where it is heading."""
+"""The ranking: what each strategy needs of the engine, how far it is from the limits, and where it is heading."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from analytics.estimates import estimators
@@ -13,9 +14,9 @@ from analytics.estimates.estimators import NOTHING, Estimate, upper_bound_of_non
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 from analytics.findings.runaway.keys import FamilyKey, Key, key_of, keyed, text_or_none
 from analytics.findings.runaway.program_sizes import ProgramGrowth, Stored, fitting, program_growth, stored_programs
-from analytics.findings.runaway.run_costs import COST_COLUMNS, Ran, RunCosts, fleet_costs, run_costs
+from analytics.findings.runaway.run_costs import LoggedRuns, RunCosts, VersionCosts, fleet_costs, run_costs
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
-from analytics.findings.runaway.trend import NO_TREND, Trend, by_day, trends
+from analytics.findings.runaway.trend import NO_TREND, Trend, TrendState, by_day, trends
 from analytics.findings.runaway.version_growth import (
     NOWHERE,
     Ahead,
@@ -29,16 +30,172 @@ from analytics.warehouse.warehouse import records
 from analytics.window import Window
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
-    from analytics.program import Size
+    from analytics.program import PublishedSize, Size
     from analytics.warehouse.warehouse import Warehouse
 
-GROUPS = ("hit a limit", "heading for the cap", "close to the cap", "program close to the cap", "not growing")
-"""By urgency. The last but one is about programs as the validator counts them, the others about runs."""
+    Floats = npt.NDArray[np.float64]
 
 
-def league(
+class Group(StrEnum):
+    """How near a version is to a limit, the most urgent first: its program as the validator counts it, the others by runs."""
+
+    HIT = "hit a limit"
+    HEADING = "heading for the cap"
+    CLOSE = "close to the cap"
+    PROGRAM_CLOSE = "program close to the cap"
+    NOT_GROWING = "not growing"
+
+    @property
+    def is_urgent(self) -> bool:
+        """Something of it is near a limit."""
+        return self is not Group.NOT_GROWING
+
+
+_URGENCY = list(Group)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCounts:
+    """Logged runs of a version by how they ended.
+
+    Attributes:
+        logged: All of them.
+        ok: Came to their end.
+        failed: All others; the next four are among them.
+        timeout: Stopped by the time limit.
+        limit: Stopped by the cap of nodes or depth.
+        canary: Refused by the sandbox, for what no validated program holds.
+        unknown_code: Failed with a code of the engine that is not known here.
+        cut: Of the ok runs, those whose trace was cut at the storage limit.
+    """
+
+    logged: int
+    ok: int
+    failed: int
+    timeout: int
+    limit: int
+    canary: int
+    unknown_code: int
+    cut: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankingRow:
+    """What one version needs of the engine, and how far it is from its limits.
+
+    Attributes:
+        key: Which version.
+        group: How near it is.
+        family_name: None where no definition gives the id a name.
+        strategy_id: Of the definition.
+        counts: Of the log.
+        est_runs: Runs in all.
+        est_time_share: Of the fleet's time, a plain share of one.
+        nodes_p50, nodes_p99: Of nodes per run, in trace entries; runs that the cap stopped are beyond.
+        ms_p50, ms_p99: Of milliseconds per run.
+        limit_share: Of runs that a cap stopped.
+        headroom: Part of the cap, in trace entries of such runs, that p99 leaves, 0 when runs were stopped.
+        time_headroom: The same of time. Both NaN where p99 lies among runs that were stopped before they came to that limit.
+        trend: How its nodes move from day to day.
+        costs: What it takes.
+        size: What no run of its program exceeds; None where no definition is readable, or it is not the program that ran.
+        program: Its program as the validator counts it when it is saved; None where no definition is readable.
+        program_headroom: Part of the cap that the program leaves, 0 above it; NaN where it is not known.
+        is_live: It is the version of its family that ran last.
+        runs_ahead: Versions and days until runs pass the cap, where runs grow by versions; `NOWHERE` otherwise.
+        program_ahead: The same until a program is refused.
+        est_nodes: Nodes of all its ok runs.
+        est_stored_entries: Trace entries that were kept of them.
+        nodes_max: Most nodes of a logged ok run; None without one.
+        first_logged_at, last_logged_at: Its first and last logged run, UTC.
+    """
+
+    key: Key
+    group: Group
+    family_name: str | None
+    strategy_id: str
+    counts: LoggedCounts
+    est_runs: Estimate
+    est_time_share: float
+    nodes_p50: Estimate
+    nodes_p99: Estimate
+    ms_p50: Estimate
+    ms_p99: Estimate
+    limit_share: Estimate
+    headroom: float
+    time_headroom: float
+    trend: Trend
+    costs: VersionCosts
+    size: Size | None
+    program: PublishedSize | None
+    program_headroom: float
+    is_live: bool
+    runs_ahead: Ahead
+    program_ahead: Ahead
+    est_nodes: float
+    est_stored_entries: float
+    nodes_max: float | None
+    first_logged_at: datetime | None
+    last_logged_at: datetime | None
+
+    def as_columns(self) -> dict[str, object]:
+        """As a row of a frame: the one place that spells the names of columns, which are also those of ``summary.json``."""
+        key, counts, trend, costs, program = self.key, self.counts, self.trend, self.costs, self.program
+        size, smallest = self.size, program.smallest_rule if program else None
+        return {
+            "group": self.group, "realm_id": key.realm, "strategy": key.strategy, "strategy_version": key.version,
+            "family_name": self.family_name, "strategy_id": self.strategy_id, "logged_count": counts.logged,
+            "ok_logged_count": counts.ok, "failed_count": counts.failed, "timeout_count": counts.timeout,
+            "limit_count": counts.limit, "canary_count": counts.canary, "unknown_code_count": counts.unknown_code,
+            "cut_logged_count": counts.cut, "est_runs": self.est_runs, "est_time_share": self.est_time_share,
+            "est_nodes_p50": self.nodes_p50, "est_nodes_p99": self.nodes_p99, "est_ms_p50": self.ms_p50,
+            "est_ms_p99": self.ms_p99, "limit_share": self.limit_share, "headroom": self.headroom,
+            "time_headroom": self.time_headroom, "trend": trend.state, "est_slope": trend.slope, "est_level": trend.level,
+            "est_days_to_cap": trend.days_to_cap, "trend_day": trend.last_day, "trend_span": trend.span,
+            "bounded_by": trend.entries_max, "est_total_ms": costs.total_ms, "time_share": costs.time_share,
+            "est_ms_mean": costs.ms_mean, "ms_dispersion": costs.ms_dispersion, "stalled_count": costs.stalled_count,
+            "unseen_stalls": costs.unseen_stalls, "est_nodes_total": costs.nodes_total, "node_share": costs.node_share,
+            "est_nodes_mean": costs.nodes_mean, "depth": _or_nan(size.depth if size else None),
+            "entries_max": _or_nan(size.entries_max if size else None), "visits_max": _or_nan(size.visits_max if size else None),
+            "ast_nodes": _or_nan(program.nodes if program else None), "ast_depth": _or_nan(program.depth if program else None),
+            "ast_headroom": self.program_headroom, "smallest_rule": _or_nan(smallest),
+            "ast_refusal": program.refusal if program else None, "is_live": self.is_live,
+            "est_versions_to_cap": self.runs_ahead.versions, "est_version_days_to_cap": self.runs_ahead.days,
+            "est_ast_versions_to_cap": self.program_ahead.versions, "est_ast_days_to_cap": self.program_ahead.days,
+            "est_nodes": self.est_nodes, "est_stored_entries": self.est_stored_entries, "nodes_max": _or_nan(self.nodes_max),
+            "first_logged_at": self.first_logged_at, "last_logged_at": self.last_logged_at,
+        }  # fmt: skip
+
+
+COLUMNS = (
+    "group", "realm_id", "strategy", "strategy_version", "family_name", "strategy_id", "logged_count", "ok_logged_count",
+    "failed_count", "timeout_count", "limit_count", "canary_count", "unknown_code_count", "cut_logged_count", "est_runs",
+    "est_time_share", "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom",
+    "trend", "est_slope", "est_level", "est_days_to_cap", "trend_day", "trend_span", "bounded_by", "est_total_ms", "time_share",
+    "est_ms_mean", "ms_dispersion", "stalled_count", "unseen_stalls", "est_nodes_total", "node_share", "est_nodes_mean", "depth",
+    "entries_max", "visits_max", "ast_nodes", "ast_depth", "ast_headroom", "smallest_rule", "ast_refusal", "is_live",
+    "est_versions_to_cap", "est_version_days_to_cap", "est_ast_versions_to_cap", "est_ast_days_to_cap", "est_nodes",
+    "est_stored_entries", "nodes_max", "first_logged_at", "last_logged_at",
+)  # fmt: skip
+"""Of the frame, in its order."""
+
+
+def ranking_frame(rows: Sequence[RankingRow]) -> pd.DataFrame:
+    """The ranking for who calls the library: counts end in ``_count`` and count the log, columns of estimates hold `Estimate`."""
+    import pandas as pd
+
+    return pd.DataFrame([row.as_columns() for row in rows], columns=list(COLUMNS))
+
+
+def _or_nan(number: float | None) -> float:
+    return math.nan if number is None else number
+
+
+def rank_versions(
     lake: Warehouse,
     since: datetime,
     until: datetime,
@@ -48,7 +205,7 @@ def league(
     costs: RunCosts | None = None,
     past: RunCosts | None = None,
     ahead: Growth | None = None,
-) -> pd.DataFrame:
+) -> tuple[RankingRow, ...]:
     """What each version needs, in the order a reader should see it.
 
     Args:
@@ -59,27 +216,7 @@ def league(
         costs: ``run_costs`` of the window, when the caller has them.
         past: Those of the time before it, whose stalls tell of the window's.
         ahead: ``growth`` up to the end of the window, when the caller has it.
-
-    Returns:
-        Grain: realm, strategy, version. Counts end in ``_count`` and count the log; columns of estimates hold
-        `Estimate` objects: ``est_runs``, ``est_nodes_p50``, ``est_nodes_p99``, ``est_ms_p50``, ``est_ms_p99``, ``limit_share``,
-        ``est_slope`` (nodes per day), ``est_level`` and ``est_days_to_cap`` (both as of ``trend_day``; see `Trend`, whose state
-        ``trend`` is). ``est_time_share`` is a plain share of one. What a version costs:
-        the columns of `fleet_costs`.
-        ``depth``, ``entries_max`` and ``visits_max`` are those of its program (NaN where no definition is
-        readable, or where it is not the program that ran).
-        ``headroom`` is the part of the cap, in trace entries of such runs, that p99 leaves, 0 when runs were stopped;
-        ``time_headroom`` the same of time. NaN where p99 lies among runs that were stopped before they came to that limit.
-        The other headroom is the program's: ``ast_nodes`` and ``ast_depth`` are what the validator counts of it when it is saved
-        (NaN where no definition is readable), ``ast_headroom`` the part of the same cap that is left, 0 above it,
-        ``smallest_rule`` the nodes of its smallest rule, ``ast_refusal`` why the validator refuses it as it is stored (empty where
-        it does not; None where nothing is readable). ``is_live`` is true of the version of its family that ran last.
-        Where versions grow: ``est_versions_to_cap`` and ``est_version_days_to_cap`` are the versions and days until runs pass the
-        cap, ``est_ast_versions_to_cap`` and ``est_ast_days_to_cap`` until a program is refused (see `Ahead`; NaN otherwise).
-        ``group`` is one of `GROUPS`.
     """
-    import pandas as pd
-
     totals = lake.run("cost_by_strategy", since=since, until=until)
     costs = run_costs(lake, since, until) if costs is None else costs
     counts = by_day(lake, until) if counts is None else counts
@@ -90,45 +227,21 @@ def league(
     all_ms = float(totals["est_total_ms"].sum())
     # An empty span is asked for where the window leaves no history to compare with.
     rate = coverage(lake, Window(since, until)).smallest_rate if since < until else DEFAULT_SAMPLE_RATE
+    logged = {
+        key_of(record["realm_id"], record["strategy"], record["strategy_version"]): record for record in records(totals)
+    }
     ran = {
-        key: Ran(record, together.get(key), times.get(key), _most_nodes(sizes.get(key), thresholds))
-        for record in records(totals)
-        if (key := key_of(record["realm_id"], record["strategy"], record["strategy_version"]))
+        key: _logged_runs(record, together.get(key), times.get(key), _most_nodes(sizes.get(key), thresholds))
+        for key, record in logged.items()
     }
     costs_of = fleet_costs(ran, rate, [] if past is None else [frame for _, frame in keyed(past.times)])
     rows = [
-        _row(
-            one.record,
-            _quantiles(together.get(key), times.get(key), rate),
-            costs_of[key],
-            sizes.get(key),
-            moving.get(key, NO_TREND),
-            all_ms,
-            thresholds,
-            rate,
-        )
-        | _growing(key, ahead, thresholds)
-        for key, one in ran.items()
-    ]
-    _group_programs(rows, thresholds)
-    rows.sort(key=lambda row: (GROUPS.index(row["group"]), _urgency(row), -row["est_time_share"]))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-COLUMNS = (
-    "group", "realm_id", "strategy", "strategy_version", "family_name", "strategy_id", "logged_count", "ok_logged_count",
-    "failed_count", "timeout_count", "limit_count", "canary_count", "unknown_code_count", "cut_logged_count", "est_runs",
-    "est_time_share",
-    "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom", "trend", "est_slope",
-    "est_level", "est_days_to_cap", "trend_day", "trend_span", "bounded_by",
-    *COST_COLUMNS, "depth", "entries_max", "visits_max", "ast_nodes", "ast_depth", "ast_headroom", "smallest_rule", "ast_refusal",
-    "is_live", "est_versions_to_cap", "est_version_days_to_cap", "est_ast_versions_to_cap", "est_ast_days_to_cap",
-    "est_nodes", "est_stored_entries", "nodes_max",
-    "first_logged_at", "last_logged_at",
-)  # fmt: skip
-
-
-_SIZES = ("depth", "entries_max", "visits_max")
+        _row(key, record, _Known(ran[key], costs_of[key], sizes.get(key), moving.get(key, NO_TREND)), ahead, thresholds, rate)
+        for key, record in logged.items()
+    ]  # fmt: skip
+    shared = [replace(row, est_time_share=ran[row.key].total_ms / all_ms if all_ms > 0 else 0.0) for row in rows]
+    shared.sort(key=lambda row: (_URGENCY.index(row.group), _urgency(row), -row.est_time_share))
+    return tuple(shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,78 +282,73 @@ def growth(lake: Warehouse, until: datetime, thresholds: Thresholds, counts: pd.
     return replace(found, runs=runs)
 
 
-def _growing(key: Key, ahead: Growth, limits: Thresholds) -> dict[str, Any]:
-    """The columns of the program as the validator counts it, and of growth by versions."""
-    stored = ahead.stored.get(key)
-    counted = stored.counted if stored else None
-    program, runs = ahead.programs.get(key), ahead.runs.get(key, NOWHERE)
-    of_program = program.ahead if program else NOWHERE
-    smallest = counted.smallest_rule if counted else None
-    return {
-        "ast_nodes": counted.nodes if counted else math.nan,
-        "ast_depth": counted.depth if counted else math.nan,
-        "ast_headroom": max(0.0, 1 - counted.nodes / limits.node_cap) if counted else math.nan,
-        "smallest_rule": math.nan if smallest is None else smallest,
-        "ast_refusal": counted.refusal if counted else None,
-        "is_live": program is not None,
-        "est_versions_to_cap": runs.versions,
-        "est_version_days_to_cap": runs.days,
-        "est_ast_versions_to_cap": of_program.versions,
-        "est_ast_days_to_cap": of_program.days,
-    }
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a version beside its totals: its rows, costs, program and trend."""
+
+    runs: LoggedRuns
+    costs: VersionCosts
+    size: Size | None
+    trend: Trend
 
 
-def _group_programs(rows: list[dict[str, Any]], limits: Thresholds) -> None:
-    """Puts versions whose runs are far from any limit where their programs belong."""
-    for row in rows:
-        if row["group"] == GROUPS[-1] and row["is_live"] and row["ast_nodes"] >= limits.close * limits.node_cap:
-            row["group"] = GROUPS[3]
+def _logged_runs(
+    record: Mapping[str, Any], together: pd.DataFrame | None, times: pd.DataFrame | None, most_nodes: float
+) -> LoggedRuns:
+    count, ok_count, total_ms = record["logged_count"], record["ok_logged_count"], record["est_total_ms"]
+    return LoggedRuns(int(count), int(ok_count), float(total_ms), together, times, most_nodes)
 
 
 def _row(
-    record: Mapping[str, Any],
-    quantiles: tuple[Estimate, Estimate, Estimate, Estimate],
-    costs: dict[str, Any],
-    size: Size | None,
-    trend: Trend,
-    all_ms: float,
-    limits: Thresholds,
-    rate: float,
-) -> dict[str, Any]:
-    est_runs = _runs(record, rate)
-    nodes_p50, nodes_p99, ms_p50, ms_p99 = quantiles
-    stopped = int(record["limit_count"])
+    key: Key, record: Mapping[str, Any], known: _Known, ahead: Growth, limits: Thresholds, rate: float
+) -> RankingRow:
+    """A row of the query cost_by_strategy with all else that is known of the version; its share of time is not yet."""
+    est_runs, size, trend = _runs(record, rate), known.size, known.trend
+    nodes_p50, nodes_p99, ms_p50, ms_p99 = _quantiles(known.runs.together, known.runs.times, rate)
     # The log has entries and the cap counts visits, of which a run has somewhat more.
     cap = size.entries_at(limits.node_cap) if size else limits.node_cap
-    return {
-        **{name: record[name] for name in COLUMNS if name in record and name not in ("est_runs", "est_total_ms")},
-        "group": _group(stopped, trend, nodes_p99, cap, limits),
-        "realm_id": text_or_none(record["realm_id"]),
-        "family_name": text_or_none(record["family_name"]),
-        "est_runs": est_runs,
-        "est_time_share": float(record["est_total_ms"]) / all_ms if all_ms > 0 else 0.0,
-        "est_nodes_p50": nodes_p50,
-        "est_nodes_p99": nodes_p99,
-        "est_ms_p50": ms_p50,
-        "est_ms_p99": ms_p99,
-        **costs,
-        **{name: math.nan if (known := getattr(size, name, None)) is None else known for name in _SIZES},
-        "limit_share": _limit_share(stopped, est_runs),
-        "headroom": 0.0 if stopped else _headroom(nodes_p99, cap),
-        "time_headroom": _headroom(ms_p99, limits.time_limit_ms),
-        "trend": trend.state,
-        "est_slope": trend.slope,
-        "est_level": trend.level,
-        "est_days_to_cap": trend.days_to_cap,
-        "trend_day": trend.last_day,
-        "trend_span": trend.span,
-        "bounded_by": trend.entries_max,
-    }
+    counts = _counts(record)
+    stored, program = ahead.stored.get(key), ahead.programs.get(key)
+    counted = stored.counted if stored else None
+    return RankingRow(
+        key=key,
+        group=_group(counts.limit, trend, nodes_p99, cap, counted if program else None, limits),
+        family_name=text_or_none(record["family_name"]),
+        strategy_id=record["strategy_id"],
+        counts=counts,
+        est_runs=est_runs,
+        est_time_share=0.0,
+        nodes_p50=nodes_p50,
+        nodes_p99=nodes_p99,
+        ms_p50=ms_p50,
+        ms_p99=ms_p99,
+        limit_share=_limit_share(counts.limit, est_runs),
+        headroom=0.0 if counts.limit else _headroom(nodes_p99, cap),
+        time_headroom=_headroom(ms_p99, limits.time_limit_ms),
+        trend=trend,
+        costs=known.costs,
+        size=size,
+        program=counted,
+        program_headroom=max(0.0, 1 - counted.nodes / limits.node_cap) if counted else math.nan,
+        is_live=program is not None,
+        runs_ahead=ahead.runs.get(key, NOWHERE),
+        program_ahead=program.ahead if program else NOWHERE,
+        est_nodes=float(record["est_nodes"]),
+        est_stored_entries=float(record["est_stored_entries"]),
+        nodes_max=record["nodes_max"],
+        first_logged_at=record["first_logged_at"],
+        last_logged_at=record["last_logged_at"],
+    )
+
+
+def _counts(record: Mapping[str, Any]) -> LoggedCounts:
+    names = ("logged", "ok_logged", "failed", "timeout", "limit", "canary", "unknown_code", "cut_logged")
+    return LoggedCounts(*(int(record[f"{name}_count"]) for name in names))
 
 
 def _most_nodes(size: Size | None, limits: Thresholds) -> float:
     """Trace entries that a run can leave: the cap's, or those of its program where they are fewer."""
-    entries = getattr(size, "entries_max", None)
+    entries = size.entries_max if size else None
     return limits.node_cap if entries is None else min(float(entries), limits.node_cap)
 
 
@@ -268,13 +376,14 @@ def _quantiles(
     return nodes50, nodes99, took50, took99
 
 
-def _of_counts(values: Any, rows: pd.DataFrame, censored: Any, undrawn: float) -> list[Estimate]:
+def _of_counts(values: Floats, rows: pd.DataFrame, censored: npt.NDArray[np.bool_], undrawn: float) -> list[Estimate]:
     weights, counts = _floats(rows["sample_weight"]), rows["logged_count"].to_numpy()
     return estimators.quantiles_of_counts(values, weights, counts, (0.5, 0.99), censored=censored, undrawn=undrawn)
 
 
-def _floats(column: pd.Series[Any]) -> Any:
-    return column.to_numpy(dtype=float, na_value=math.nan)
+def _floats(column: pd.Series[float]) -> Floats:
+    values: Floats = column.to_numpy(dtype=float, na_value=math.nan)
+    return values
 
 
 def _limit_share(stopped: int, runs: Estimate) -> Estimate:
@@ -296,28 +405,36 @@ def _headroom(p99: Estimate, limit: float) -> float:
     return max(0.0, 1 - p99.value / limit)
 
 
-def _group(stopped: int, trend: Trend, p99: Estimate, cap: float, limits: Thresholds) -> str:
+def _group(
+    stopped: int, trend: Trend, p99: Estimate, cap: float, live: PublishedSize | None, limits: Thresholds
+) -> Group:
+    """By its runs; where those are far from any limit, by its program, where that is the live one."""
     if stopped:
-        return GROUPS[0]
-    if trend.state == "growing" and trend.days_to_cap.value <= limits.horizon_days:
-        return GROUPS[1]
-    return GROUPS[2] if p99.value >= limits.close * cap else GROUPS[-1]
+        return Group.HIT
+    if trend.state == TrendState.GROWING and trend.days_to_cap.value <= limits.horizon_days:
+        return Group.HEADING
+    if p99.value >= limits.close * cap:
+        return Group.CLOSE
+    is_near = live is not None and live.nodes >= limits.close * limits.node_cap
+    return Group.PROGRAM_CLOSE if is_near else Group.NOT_GROWING
 
 
-def _urgency(row: dict[str, Any]) -> float:
-    if row["group"] == GROUPS[0]:
-        return -float(row["limit_count"])
-    if row["group"] == GROUPS[3]:
-        return -float(row["ast_nodes"])
-    return float(row["est_days_to_cap"].value) if row["group"] == GROUPS[1] else 0.0
+def _urgency(row: RankingRow) -> float:
+    """Within a group: most stopped runs first, largest program first, soonest day first."""
+    match row.group:
+        case Group.HIT:
+            return -float(row.counts.limit)
+        case Group.PROGRAM_CLOSE:
+            return -float(row.program.nodes) if row.program else 0.0
+        case Group.HEADING:
+            return row.trend.days_to_cap.value
+        case _:
+            return 0.0
 
 
-def silent(lake: Warehouse, table: pd.DataFrame) -> list[Key]:
-    """Published strategies without a single logged run in the league's window."""
-    seen = {
-        key_of(*values).family
-        for values in zip(table["realm_id"], table["strategy"], table["strategy_version"], strict=True)
-    }
+def versions_without_runs(lake: Warehouse, ranking: Sequence[RankingRow]) -> list[Key]:
+    """Published strategies without a single logged run in the ranking's window."""
+    seen = {row.key.family for row in ranking}
     found = lake.sql(
         "select realm_id, family_name, max(strategy_version) from definitions "
         "where status = 'PUBLISHED' and not is_deleted and family_name is not null group by all order by all"

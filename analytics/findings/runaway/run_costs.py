@@ -6,84 +6,117 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.estimates import estimators, stalls
 from analytics.estimates.estimate import graded, worse
 from analytics.estimates.estimators import NOTHING, Estimate, upper_bound_of_none
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from analytics.estimates.stalls import Durations, Excess
     from analytics.findings.runaway.keys import Key
     from analytics.warehouse.warehouse import Warehouse
 
-COST_COLUMNS = (
-    "est_total_ms", "time_share", "est_ms_mean", "ms_dispersion", "stalled_count", "unseen_stalls", "est_nodes_total",
-    "node_share", "est_nodes_mean",
-)  # fmt: skip
+    Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class LoggedRuns:
     """What the log says of one version's runs.
 
     Attributes:
-        record: Its row of the query cost_by_strategy.
+        count: Logged runs, failed ones too.
+        ok_count: Those that came to their end.
+        total_ms: Estimated milliseconds in all, failures included; a run of more than ten seconds counts as ten.
         together: Rows of ``nodes_executed`` with ``status``, ``sample_weight`` and ``logged_count``.
         times: Rows of ``duration_ms`` with the same.
         most_nodes: That a run can leave.
     """
 
-    record: Mapping[str, Any]
+    count: int
+    ok_count: int
+    total_ms: float
     together: pd.DataFrame | None
     times: pd.DataFrame | None
     most_nodes: float
 
 
-def fleet_costs(ran: Mapping[Key, Ran], rate: float, before: Sequence[pd.DataFrame] = ()) -> dict[Key, dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class VersionCosts:
+    """What a version takes of the engine.
+
+    Attributes:
+        total_ms: Milliseconds in all, failures included.
+        time_share: Of the fleet's.
+        ms_mean: Milliseconds per run that came to an end, a limit or a timeout.
+        ms_dispersion: The variance of these divided by their mean (the index of dispersion: 0 where all runs take the same
+            time, large where few take most of it); NaN where it is not known.
+        stalled_count: Logged ok runs of more than `stalls.TIMES_MEDIAN` times the median.
+        unseen_stalls: What stalls that were not drawn may add to ``ms_mean``, as a part of it; NaN where it is not known.
+        nodes_mean, nodes_total: Of ok runs; stopped ones log no nodes.
+        node_share: Of the fleet's nodes.
+    """
+
+    total_ms: Estimate
+    time_share: Estimate
+    ms_mean: Estimate
+    ms_dispersion: float
+    stalled_count: int
+    unseen_stalls: float
+    nodes_mean: Estimate
+    nodes_total: Estimate
+    node_share: Estimate
+
+
+def fleet_costs(
+    ran: Mapping[Key, LoggedRuns], rate: float, before: Sequence[pd.DataFrame] = ()
+) -> dict[Key, VersionCosts]:
     """Time and nodes of every version of a fleet: the stalls of one tell of those that the sample of another has missed.
 
     Args:
         ran: The versions.
         rate: Smallest of the sampler in the time in question.
         before: Rows of ``duration_ms`` of each version in the time before.
-
-    Returns:
-        ``est_total_ms``, milliseconds in all, failures included, and ``time_share`` of the fleet's; ``est_ms_mean``,
-        milliseconds per run that came to an end, a limit or a timeout; ``ms_dispersion``, the variance of these divided by
-        their mean (the index of dispersion: 0 where all runs take the same time, large where few take most of it);
-        ``stalled_count``, logged ok runs of more than `stalls.TIMES_MEDIAN` times the median; ``unseen_stalls``, what stalls
-        that were not drawn may add to ``est_ms_mean``, as a part of it; ``est_nodes_mean`` and ``est_nodes_total`` of ok runs
-        (stopped ones log no nodes), and ``node_share``.
     """
     whole = [_took(one.times) for one in ran.values()]
     capped = [_took(one.times, stalls.LONGEST_MS) for one in ran.values()]
     past = [_took(frame) for frame in before]
     slowest = max((one.typical for one in capped), default=0.0)
-    found: dict[Key, dict[str, Any]] = {}
-    for (key, version), one, beyond in zip(ran.items(), whole, stalls.excesses(whole, past), strict=True):
-        mean = _mean_ms(one, beyond, _is_open(version, rate))
-        found[key] = {
-            "est_ms_mean": mean,
-            "ms_dispersion": _dispersion(version.times),
-            "stalled_count": beyond.stalled,
-            "unseen_stalls": _unseen(one, beyond, mean),
-            **_nodes(version),
-        }
-    for (key, version), one, beyond in zip(ran.items(), capped, stalls.excesses(capped, past), strict=True):
+    versions = list(ran.values())
+    beyond = stalls.excesses(whole, past)
+    means = [
+        _mean_ms(took, excess, _is_open(version, rate))
+        for version, took, excess in zip(versions, whole, beyond, strict=True)
+    ]
+    totals = []
+    for version, took, excess in zip(versions, capped, stalls.excesses(capped, past), strict=True):
         unseen = (upper_bound_of_none(rate) * slowest or math.inf) if _is_open(version, rate) else 0.0
-        found[key]["est_total_ms"] = _total_ms(version.record, one, beyond, unseen)
-    for name, of in (("time_share", "est_total_ms"), ("node_share", "est_nodes_total")):
-        for key, share in zip(found, cost_shares([row[of] for row in found.values()]), strict=True):
-            found[key][name] = share
-    return found
+        totals.append(_total_ms(version, took, excess, unseen))
+    nodes = [_nodes(version) for version in versions]
+    time_shares, node_shares = cost_shares(totals), cost_shares([total for _, total in nodes])
+    return {
+        key: VersionCosts(
+            total_ms=totals[at],
+            time_share=time_shares[at],
+            ms_mean=means[at],
+            ms_dispersion=_dispersion(version.times),
+            stalled_count=beyond[at].stalled,
+            unseen_stalls=_unseen(whole[at], beyond[at], means[at]),
+            nodes_mean=nodes[at][0],
+            nodes_total=nodes[at][1],
+            node_share=node_shares[at],
+        )
+        for at, (key, version) in enumerate(ran.items())
+    }
 
 
-def _is_open(one: Ran, rate: float) -> bool:
+def _is_open(one: LoggedRuns, rate: float) -> bool:
     """No ok run was drawn, so there may have been some, and what they took is not known."""
-    return rate < 1 and not int(one.record["ok_logged_count"])
+    return rate < 1 and not one.ok_count
 
 
 def _took(times: pd.DataFrame | None, most: float = math.inf) -> Durations:
@@ -105,9 +138,9 @@ def _mean_ms(one: Durations, beyond: Excess, is_open: bool) -> Estimate:
     return replace(found, low=max(found.low, 0.0)) if found.low < 0 else found  # no run takes less than nothing
 
 
-def _total_ms(record: Mapping[str, Any], one: Durations, beyond: Excess, unseen: float) -> Estimate:
+def _total_ms(version: LoggedRuns, one: Durations, beyond: Excess, unseen: float) -> Estimate:
     """All the time of a version, failures included, which are all known; ``unseen`` is that of runs of which none was drawn."""
-    value, rows = float(record["est_total_ms"]), int(record["logged_count"])
+    value, rows = version.total_ms, version.count
     if unseen > 0:
         return Estimate(value, value, value + unseen, rows, "too few", 0.0)
     if one.drawn == 0:
@@ -123,18 +156,16 @@ def _unseen(one: Durations, beyond: Excess, mean: Estimate) -> float:
     return (beyond.high - beyond.value) / whole if whole > 0 and math.isfinite(mean.low) else math.nan
 
 
-def _nodes(one: Ran) -> dict[str, Any]:
+def _nodes(one: LoggedRuns) -> tuple[Estimate, Estimate]:
+    """Nodes per ok run, and in all."""
     if one.together is None:
-        return {"est_nodes_mean": NOTHING, "est_nodes_total": NOTHING}
+        return NOTHING, NOTHING
     nodes, weights = _expanded(one.together[one.together["status"] == "ok"], "nodes_executed")
     ends = (0.0, one.most_nodes)
-    return {
-        "est_nodes_mean": estimators.mean(nodes, weights, ends=ends),
-        "est_nodes_total": estimators.total(nodes, weights, ends=ends),
-    }
+    return estimators.mean(nodes, weights, ends=ends), estimators.total(nodes, weights, ends=ends)
 
 
-def _expanded(rows: pd.DataFrame, name: str) -> tuple[Any, Any]:
+def _expanded(rows: pd.DataFrame, name: str) -> tuple[Floats, Floats]:
     """One value and one weight per logged run."""
     import numpy as np
 

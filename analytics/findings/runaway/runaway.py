@@ -4,55 +4,83 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from analytics.estimates import comparisons, estimators
 from analytics.findings.failures.stops import Burst, Stop, burst_ends, bursts, is_gone, stop_count, stopped, users_of
-from analytics.findings.failures.timeout_causes import timeout_cause
+from analytics.findings.failures.timeout_causes import TimeoutCause, timeout_cause
 from analytics.findings.rules.program_profiles import dead_rules, hot_rules
 from analytics.findings.runaway.finding import (
+    CloseToCap,
+    DailyGrowth,
     Finding,
-    close,
-    fixed,
-    growing,
-    limit,
-    program,
-    refused,
-    slow,
-    stall,
-    timeouts,
-    versions,
+    FindingType,
+    Fixed,
+    LargeProgram,
+    LimitHits,
+    Observed,
+    Recurrence,
+    SandboxCanary,
+    SlowVersion,
+    StalledLoop,
+    Status,
+    Timeouts,
+    UnknownCode,
+    VersionGrowth,
+    VersionMedian,
 )
 from analytics.findings.runaway.keys import FamilyKey, Key, key_of
-from analytics.findings.runaway.previous_report import Now, compared, runs_without
-from analytics.findings.runaway.ranking import GROUPS, Growth, growth, league, silent
+from analytics.findings.runaway.previous_report import CurrentWindow, compare_with_previous, runs_without
+from analytics.findings.runaway.ranking import (
+    Group,
+    Growth,
+    RankingRow,
+    growth,
+    rank_versions,
+    ranking_frame,
+    versions_without_runs,
+)
 from analytics.findings.runaway.run_costs import RunCosts, run_costs
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
-from analytics.findings.runaway.trend import HISTORY, Trend, by_day, daily_p99, trends
-from analytics.findings.runaway.version_growth import NOWHERE, Ahead, chains, passed, steps_to_cap
-from analytics.findings.timing.time_split import Times, time_split
+from analytics.findings.runaway.trend import HISTORY, Trend, TrendState, by_day, daily_p99, trends
+from analytics.findings.runaway.version_growth import (
+    NOWHERE,
+    Ahead,
+    VersionNodes,
+    chains,
+    runs_below_cap,
+    steps_to_cap,
+)
+from analytics.findings.timing.time_split import Verdict
+from analytics.findings.timing.version_times import Times, VersionTime, time_split
 from analytics.warehouse.warehouse import records
 from analytics.window import Window, midnight
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analytics.estimates.estimate import Estimate
     from analytics.findings.runaway.previous_report import Previous
     from analytics.warehouse.warehouse import Warehouse
 
 __all__ = [
-    "GROUPS", "HISTORY", "Burst", "Evidence", "Finding", "Key", "Stop", "Times", "Trend", "bursts", "by_day",
-    "daily_p99", "dead_rules", "findings_list", "gather", "hot_rules", "key_of", "league", "silent", "stopped", "time_split",
-    "trends",
+    "HISTORY", "Burst", "Evidence", "Finding", "Group", "Key", "RankingRow", "Stop", "Times", "Trend", "bursts", "by_day",
+    "daily_p99", "dead_rules", "findings_list", "gather_evidence", "hot_rules", "key_of", "rank_versions", "ranking_frame",
+    "stopped", "time_split", "trends", "versions_without_runs",
 ]  # fmt: skip
 
-_ORDER = ("new", "worse", "finding", "fixed", "waiting")
-_STOPS = ("limit", "canary", "unknown")
-_NO_SIZE = {"visits_max": None, "depth": None}
-_UNDECIDED = ("growing", "cannot tell", "too few days")
+CHANCE = 0.01
+"""Below this corrected probability a share of timeouts is not called chance."""
+OFTEN = 0.01
+"""A share of timeouts that is too many whoever else has them: the engine's own alert on failures."""
+_LEAST_TIMEOUTS = 5
+_ORDER = list(Status)
+_STOPS = (FindingType.LIMIT, FindingType.CANARY, FindingType.UNKNOWN)
+_UNDECIDED = (TrendState.GROWING, TrendState.CANNOT_TELL, TrendState.TOO_FEW_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +90,8 @@ class Evidence:
     Attributes:
         since, until: The window, UTC.
         thresholds: The engine's limits, and what is called close, soon and slow.
-        table: The league of the window.
-        earlier: The league of the days before it, up to fourteen.
+        ranking: The versions that ran in the window, the most urgent first.
+        earlier: Those of the days before it, up to fourteen.
         costs: Nodes and milliseconds of the window's runs.
         counts: Nodes by day, window and history.
         growth: How programs and their runs grow from version to version.
@@ -76,8 +104,8 @@ class Evidence:
     since: datetime
     until: datetime
     thresholds: Thresholds
-    table: pd.DataFrame
-    earlier: pd.DataFrame
+    ranking: tuple[RankingRow, ...]
+    earlier: tuple[RankingRow, ...]
     costs: RunCosts
     counts: pd.DataFrame
     growth: Growth
@@ -86,8 +114,17 @@ class Evidence:
     times: Times
     has_history: bool
 
+    @property
+    def history_since(self) -> datetime:
+        """Begin of the history, or of the window where that is longer."""
+        return min(self.since, self.until - HISTORY)
 
-def gather(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresholds = STANDARD) -> Evidence:
+    def is_new(self, key: Key) -> bool:
+        """Whether a version did not run in the history."""
+        return self.has_history and all(row.key != key for row in self.earlier)
+
+
+def gather_evidence(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresholds = STANDARD) -> Evidence:
     """Ask the lake for everything a report on runaway rules needs."""
     counts = by_day(lake, until)
     costs = run_costs(lake, since, until)
@@ -95,13 +132,13 @@ def gather(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresh
     start = until - HISTORY
     # A window as long as the history leaves nothing to compare with.
     past = run_costs(lake, min(start, since), since)
-    table = league(lake, since, until, thresholds, counts=counts, costs=costs, past=past, ahead=leads)
-    earlier = league(lake, min(start, since), since, thresholds, counts=counts, costs=past, ahead=leads)
+    ranking = rank_versions(lake, since, until, thresholds, counts=counts, costs=costs, past=past, ahead=leads)
+    earlier = rank_versions(lake, min(start, since), since, thresholds, counts=counts, costs=past, ahead=leads)
     before = stopped(lake, start, since) if start < since else []
     return Evidence(
-        since, until, thresholds, table, earlier, costs, counts, leads, stopped(lake, since, until), before,
+        since, until, thresholds, ranking, earlier, costs, counts, leads, stopped(lake, since, until), before,
         time_split(
-            lake, table, earlier, min(start, since), until,
+            lake, ranking, earlier, min(start, since), until,
             extra_ms=thresholds.slow_extra_ms, times=thresholds.slow_times,
         ),
         len(earlier) > 0,
@@ -110,14 +147,19 @@ def gather(lake: Warehouse, since: datetime, until: datetime, thresholds: Thresh
 
 def met_by_many(evidence: Evidence, least: int) -> Evidence:
     """The evidence without stops of a kind and version, or of a stall, that fewer users met."""
-    kept: dict[str, list[Stop]] = {}
-    for name, stops in (("stops", evidence.stops), ("stops_before", evidence.stops_before)):
-        groups: dict[tuple[str, Key | int], list[Stop]] = {}
-        for stop in stops:
-            groups.setdefault((stop.kind, stop.key if stop.stall is None else stop.stall), []).append(stop)
-        many = {group for group, own in groups.items() if users_of(own)[0] >= least}
-        kept[name] = [stop for stop in stops if (stop.kind, stop.key if stop.stall is None else stop.stall) in many]
-    return replace(evidence, stops=kept["stops"], stops_before=kept["stops_before"])
+    return replace(
+        evidence,
+        stops=_met_by_many(evidence.stops, least),
+        stops_before=_met_by_many(evidence.stops_before, least),
+    )
+
+
+def _met_by_many(stops: Sequence[Stop], least: int) -> list[Stop]:
+    groups: dict[tuple[str, Key | int], list[Stop]] = {}
+    for stop in stops:
+        groups.setdefault((stop.kind, stop.key if stop.stall is None else stop.stall), []).append(stop)
+    many = {group for group, alike in groups.items() if users_of(alike)[0] >= least}
+    return [stop for stop in stops if (stop.kind, stop.key if stop.stall is None else stop.stall) in many]
 
 
 def findings_list(lake: Warehouse, evidence: Evidence, previous: Previous | None = None) -> list[Finding]:
@@ -125,26 +167,27 @@ def findings_list(lake: Warehouse, evidence: Evidence, previous: Previous | None
 
     Args:
         lake: Where the runs are.
-        evidence: What ``gather`` found.
+        evidence: What ``gather_evidence`` brought.
         previous: The last report; without one, the lake's own days before the window say what is new and what is fixed.
     """
-    found = [
-        *_stops(lake, evidence),
-        *_nearing(evidence),
-        *(slow(row, _is_slow_anew(evidence, row)) for row in records(evidence.times.table) if row["is_slow"]),
-    ]
+    observed: list[Observed] = [*_stopped_runs(lake, evidence), *_nearing(evidence), *_slow(evidence)]
+    found: list[Finding]
     if previous is None:
-        found += _fixed(lake, evidence)
+        found = [*observed, *_fixed(lake, evidence)]
     else:
-        now = Now(
-            evidence.since, evidence.until, records(evidence.table), partial(_settled, evidence), _left(evidence.stops)
-        )
-        found = compared(found, previous, now)
-    # Python's sort is stable: within a kind, limits before canaries before growth, each with the most runs first.
-    return sorted(found, key=lambda finding: _ORDER.index(finding.kind))
+        now = CurrentWindow(
+            evidence.since, evidence.until, {row.key: row.est_runs for row in evidence.ranking},
+            partial(is_over, evidence), _left(evidence.stops),
+        )  # fmt: skip
+        found = compare_with_previous(observed, previous, now)
+    # Python's sort is stable: within a status, limits before canaries before growth, each with the most runs first.
+    return sorted(found, key=lambda finding: _ORDER.index(finding.status))
 
 
-def _nearing(evidence: Evidence) -> list[Finding]:
+# ---- near a limit -----------------------------------------------------------------------------------------------------
+
+
+def _nearing(evidence: Evidence) -> list[DailyGrowth | VersionGrowth | CloseToCap | LargeProgram]:
     """Who grows day by day, who from version to version, who is close without growing: at most one of them for a version.
 
     Beside it a version's program may be close to what the validator takes, which is another limit that no run meets.
@@ -152,36 +195,57 @@ def _nearing(evidence: Evidence) -> list[Finding]:
     limits, versions_of = evidence.thresholds, evidence.growth.versions
     known = chains(versions_of)
     passing = steps_to_cap(versions_of, lambda key: evidence.growth.entries_at(key, limits.node_cap))
-    found = []
-    for row in records(evidence.table):
-        key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+    found: list[DailyGrowth | VersionGrowth | CloseToCap | LargeProgram] = []
+    for row in evidence.ranking:
+        key, trend = row.key, row.trend
         leads = evidence.growth.runs.get(key, NOWHERE)
-        if row["group"] == GROUPS[1]:
-            found.append(growing(row, versions_of.get(key.family, []), key in passing))
+        if row.group is Group.HEADING:
+            found.append(
+                DailyGrowth(
+                    status=Status.WORSE, key=key, days_to_cap=trend.days_to_cap, slope=trend.slope, level=trend.level,
+                    versions=_medians(versions_of.get(key.family, [])), next_passes=key in passing,
+                )
+            )  # fmt: skip
         elif key in passing or _is_soon(leads, limits):
-            found.append(versions(key, known[key], limits.node_cap, key in passing, leads))
-        elif row["group"] == GROUPS[2]:
-            found.append(close(row, limits.node_cap))
-    return found + _programs(evidence)
+            found.append(
+                VersionGrowth(
+                    status=Status.WORSE, key=key, versions=_medians(known[key]), median=known[key][-1].median,
+                    node_cap=limits.node_cap, next_passes=key in passing, ahead=leads,
+                )
+            )  # fmt: skip
+        elif row.group is Group.CLOSE:
+            found.append(
+                CloseToCap(
+                    status=Status.OPEN, key=key, p99=row.nodes_p99, node_cap=limits.node_cap, trend=trend.state,
+                    entries_max=trend.entries_max,
+                )
+            )  # fmt: skip
+    return [*found, *_programs(evidence)]
 
 
-def _programs(evidence: Evidence) -> list[Finding]:
+def _medians(chain: Sequence[VersionNodes]) -> tuple[VersionMedian, ...]:
+    return tuple(VersionMedian(one.key.version, one.median.value) for one in chain)
+
+
+def _programs(evidence: Evidence) -> list[LargeProgram]:
     """Whose program the validator would soon refuse, or would have refused; of each family the live version alone."""
     limits, found = evidence.thresholds, []
     near = limits.close * limits.node_cap
-    before = {
-        key_of(row["realm_id"], row["strategy"], 0).family
-        for row in records(evidence.earlier)
-        if row["ast_nodes"] is not None and row["ast_nodes"] >= near
-    }
-    for row in records(evidence.table):
-        own = evidence.growth.programs.get(key_of(row["realm_id"], row["strategy"], row["strategy_version"]))
-        if own is None:
+    before = {row.key.family for row in evidence.earlier if row.program is not None and row.program.nodes >= near}
+    for row in evidence.ranking:
+        program = evidence.growth.programs.get(row.key)
+        if program is None:
             continue
-        if own.nodes[-1][1] >= near or own.next_is_refused or _is_soon(own.ahead, limits):
-            kind = "finding" if not _is_new(evidence, own.key) else "worse" if own.key.family in before else "new"
-            found.append(program(kind, row, own, limits))
-    return sorted(found, key=lambda one: one.facts["program"].room)
+        is_close = program.nodes[-1][1] >= near
+        if is_close or program.next_is_refused or _is_soon(program.ahead, limits):
+            status = Status.WORSE if row.key.family in before else Status.NEW
+            found.append(
+                LargeProgram(
+                    status=status if evidence.is_new(row.key) else Status.OPEN, growth=program, node_cap=limits.node_cap,
+                    is_close=is_close, ok_count=row.counts.ok, nodes_max=row.nodes_max, limit_count=row.counts.limit,
+                )
+            )  # fmt: skip
+    return sorted(found, key=lambda one: one.growth.room)
 
 
 def _is_soon(leads: Ahead, limits: Thresholds) -> bool:
@@ -189,114 +253,226 @@ def _is_soon(leads: Ahead, limits: Thresholds) -> bool:
     return leads.versions.high < math.inf and leads.days.value <= limits.horizon_days
 
 
-def _stops(lake: Warehouse, evidence: Evidence) -> list[Finding]:
-    grouped: dict[tuple[str, Key], list[Burst]] = {}
-    found = []
+# ---- stopped runs -----------------------------------------------------------------------------------------------------
+
+
+def _stopped_runs(
+    lake: Warehouse, evidence: Evidence
+) -> list[LimitHits | SandboxCanary | UnknownCode | StalledLoop | Timeouts]:
+    grouped: dict[tuple[FindingType, Key], list[Burst]] = {}
+    found: list[LimitHits | SandboxCanary | UnknownCode | StalledLoop | Timeouts] = []
     for burst in bursts(evidence.stops):
         if burst.key is None:
-            found.append(stall(burst, burst_ends([burst], evidence.since, evidence.until)))
-        elif burst.kind != "timeout":
-            grouped.setdefault((burst.kind, burst.key), []).append(burst)
-    known = {(stop.kind, stop.key.family) for stop in evidence.stops_before}
-    sizes = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row for row in records(evidence.table)}
-    for (kind, key), own in sorted(
-        grouped.items(), key=lambda item: (_STOPS.index(item[0][0]), -sum(b.count for b in item[1]))
+            found.append(
+                StalledLoop(
+                    status=Status.OPEN, since=burst.since, until=burst.until, count=burst.count, strategies=burst.strategies,
+                    ends=burst_ends([burst], evidence.since, evidence.until),
+                )
+            )  # fmt: skip
+        elif burst.kind != FindingType.TIMEOUT:
+            grouped.setdefault((FindingType(burst.kind), burst.key), []).append(burst)
+    rows = {row.key: row for row in evidence.ranking}
+    for (kind, key), group in sorted(
+        grouped.items(), key=lambda item: (_STOPS.index(item[0][0]), -sum(burst.count for burst in item[1]))
     ):
-        earlier = [stop for stop in evidence.stops_before if stop.kind == kind and stop.key.family == key.family]
-        before = stop_count(stop for stop in earlier if stop.key == key)
-        others = stop_count(earlier) - before
-        is_new = (kind, key.family) not in known
-        # What went on before the window did not begin in it, and a log that begins with it does not tell.
-        reach = evidence.since if before or not evidence.has_history else min(evidence.since, evidence.until - HISTORY)
-        when = burst_ends(own, reach, evidence.until)
-        if kind == "limit":
-            start, limits = min(evidence.since, evidence.until - HISTORY), evidence.thresholds
-            window = Window(evidence.since, evidence.until)
-            needed = passed(lake, key, own, start, window, before=before, node_cap=limits.node_cap)
-            size = sizes.get(key, _NO_SIZE)
-            one = limit("finding", key, own, before, needed, size, limits, when=when, others_before=others)
-            # What an older version was stopped by was another cap, where this one's runs pass at other times.
-            is_new = is_new or (one.facts["may_be_lowered"] and not before)
-            found.append(replace(one, kind="new") if is_new and evidence.has_history else one)
+        if kind is FindingType.LIMIT:
+            found.append(_limit_hits(lake, evidence, key, group, rows.get(key)))
         else:
-            stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
-            tag = "new" if is_new and evidence.has_history else "finding"
-            found.append(refused(tag, key, own, stops, before, when=when, others_before=others))
-    return found + [_judged(lake, evidence, one, sizes) for one in timeouts(evidence.stops, evidence.table)]
+            found.append(_refused_runs(evidence, kind, key, group))
+    cause_of = partial(_timeout_cause, lake, evidence)
+    return [*found, *too_many_timeouts(evidence.stops, evidence.ranking, lambda key, own: cause_of(rows[key], own))]
 
 
-def _judged(lake: Warehouse, evidence: Evidence, found: Finding, rows: Mapping[Key, Mapping[str, Any]]) -> Finding:
-    """A version's timeouts with what they come from."""
-    assert found.key is not None  # noqa: S101  # timeouts are one version's, for the type checker
-    own = [stop for stop in evidence.stops if stop.kind == "timeout" and stop.key == found.key and not stop.stalled]
-    row = rows[found.key]
-    nodes = float(row["nodes_max"]) if row["nodes_max"] is not None else math.nan
-    cause = timeout_cause(lake, found.key.family, own, evidence.stops, nodes_max=nodes, limits=evidence.thresholds)
-    return replace(found, facts={**found.facts, "cause": cause})
+def _recurrence(evidence: Evidence, kind: FindingType, key: Key, group: Sequence[Burst]) -> Recurrence:
+    """Whether stopped runs of a version came before, and when they began and ended."""
+    earlier = [stop for stop in evidence.stops_before if stop.kind == kind and stop.key.family == key.family]
+    before = stop_count(stop for stop in earlier if stop.key == key)
+    # What went on before the window did not begin in it, and a log that begins with it does not tell.
+    reach = evidence.since if before or not evidence.has_history else evidence.history_since
+    return Recurrence(before, stop_count(earlier) - before, burst_ends(group, reach, evidence.until))
 
 
-def _is_slow_anew(evidence: Evidence, row: Mapping[str, Any]) -> bool:
-    """Whether the version is new, or became slow within the window."""
-    key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-    began = row["slow_since"]
-    return _is_new(evidence, key) or (began is not None and evidence.has_history and midnight(began) >= evidence.since)
+def _limit_hits(
+    lake: Warehouse, evidence: Evidence, key: Key, group: Sequence[Burst], row: RankingRow | None
+) -> LimitHits:
+    past, limits = _recurrence(evidence, FindingType.LIMIT, key, group), evidence.thresholds
+    window = Window(evidence.since, evidence.until)
+    below = runs_below_cap(
+        lake, key, group, evidence.history_since, window, before=past.previous_count, node_cap=limits.node_cap
+    )
+    made = LimitHits(
+        status=Status.OPEN, key=key, since=group[0].since, until=group[-1].until, count=sum(burst.count for burst in group),
+        past=past, burst_count=len(group), below=below, size=row.size if row else None, limits=limits,
+    )  # fmt: skip
+    # What an older version was stopped by was another cap, where this one's runs pass at other times.
+    is_new = not past.is_known or (made.may_be_lowered and not past.previous_count)
+    return made.with_status(Status.NEW) if is_new and evidence.has_history else made
 
 
-def _is_new(evidence: Evidence, key: Key) -> bool:
-    before = {key_of(row["realm_id"], row["strategy"], row["strategy_version"]) for row in records(evidence.earlier)}
-    return evidence.has_history and key not in before
+def _refused_runs(
+    evidence: Evidence, kind: FindingType, key: Key, group: Sequence[Burst]
+) -> SandboxCanary | UnknownCode:
+    past = _recurrence(evidence, kind, key, group)
+    stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
+    users, user = users_of(stops)
+    made = SandboxCanary if kind is FindingType.CANARY else UnknownCode
+    return made(
+        status=Status.NEW if evidence.has_history and not past.is_known else Status.OPEN, key=key, since=group[0].since,
+        until=group[-1].until, count=stop_count(stops), past=past, users=users, user=user,
+        codes=tuple(sorted({stop.error_code for stop in stops if stop.error_code})),
+    )  # fmt: skip
 
 
-def _left(stops: Iterable[Stop]) -> Counter[tuple[str, FamilyKey]]:
-    """Stopped runs of each kind and family, findings or not; those of a stalled event loop are nobody's own."""
-    found: Counter[tuple[str, FamilyKey]] = Counter()
-    for stop in stops:
-        if not stop.stalled:
-            found[stop.kind, stop.key.family] += stop.logged_count
+@dataclass(frozen=True, slots=True)
+class _TimeoutShare:
+    """Timeouts of one version, beside its share of all runs.
+
+    Attributes:
+        key: Which version.
+        stops: Its timeouts, stalls set aside.
+        run_share_high: The upper end of its share of all runs.
+        share: Of its runs that timed out.
+        chance: One-sided p-value of "its runs time out no more often than others'".
+    """
+
+    key: Key
+    stops: list[Stop]
+    run_share_high: float
+    share: Estimate
+    chance: float
+
+
+def too_many_timeouts(
+    stops: Sequence[Stop], ranking: Sequence[RankingRow], cause_of: Callable[[Key, Sequence[Stop]], TimeoutCause]
+) -> list[Timeouts]:
+    """Versions that time out too often, stalls set aside.
+
+    Too often is more than a version's share of the runs explains (binomial test, corrected), or surely more than one run in a
+    hundred: where all are heavy, or only one strategy runs, nobody has more than a share.
+
+    Args:
+        stops: Stopped runs of the window.
+        ranking: Of the window.
+        cause_of: What timeouts of a version come from.
+    """
+    single = [stop for stop in stops if stop.kind == FindingType.TIMEOUT and not stop.stalled]
+    shares, found = _timeout_shares(single, ranking), []
+    for one, chance in zip(shares, comparisons.adjusted([one.chance for one in shares]), strict=True):
+        count = stop_count(one.stops)
+        if count >= _LEAST_TIMEOUTS and (chance < CHANCE or one.share.low > OFTEN):
+            times = [stop.at for stop in one.stops if stop.at is not None]
+            first, last = (times[0], times[-1]) if times else (None, None)
+            found.append(
+                Timeouts(
+                    status=Status.OPEN, key=one.key, since=first, until=last, count=count, all_count=stop_count(single),
+                    run_share_high=one.run_share_high, share=one.share, cause=cause_of(one.key, one.stops),
+                )
+            )  # fmt: skip
     return found
 
 
-def _settled(evidence: Evidence, what: str, family: FamilyKey) -> bool | None:
+def _timeout_shares(single: Sequence[Stop], ranking: Sequence[RankingRow]) -> list[_TimeoutShare]:
+    from scipy import stats
+
+    by_key: dict[Key, list[Stop]] = {}
+    for stop in single:
+        by_key.setdefault(stop.key, []).append(stop)
+    all_count, all_runs = stop_count(single), sum(row.est_runs.value for row in ranking)
+    found = []
+    for row in ranking:
+        if stops := by_key.get(row.key, []):
+            # The upper end of its runs: what is left is not explained by runs the sampler happened to miss.
+            part = min(row.est_runs.high / all_runs, 1.0) if all_runs else 1.0
+            chance = float(stats.binomtest(stop_count(stops), all_count, part, alternative="greater").pvalue)
+            share = estimators.failure_rate(stop_count(stops), row.est_runs, process=True)
+            found.append(_TimeoutShare(row.key, stops, part, share, chance))
+    return found
+
+
+def _timeout_cause(lake: Warehouse, evidence: Evidence, row: RankingRow, stops: Sequence[Stop]) -> TimeoutCause:
+    """What a version's timeouts come from."""
+    nodes = math.nan if row.nodes_max is None else float(row.nodes_max)
+    return timeout_cause(lake, row.key.family, stops, evidence.stops, nodes_max=nodes, limits=evidence.thresholds)
+
+
+def _left(stops: Iterable[Stop]) -> Counter[tuple[FindingType, FamilyKey]]:
+    """Stopped runs of each kind and family, findings or not; those of a stalled event loop are nobody's own."""
+    found: Counter[tuple[FindingType, FamilyKey]] = Counter()
+    for stop in stops:
+        if not stop.stalled:
+            found[FindingType(stop.kind), stop.key.family] += stop.logged_count
+    return found
+
+
+# ---- slow -------------------------------------------------------------------------------------------------------------
+
+
+def _slow(evidence: Evidence) -> list[SlowVersion]:
+    return [
+        SlowVersion(status=Status.NEW if _is_slow_anew(evidence, version) else Status.OPEN, time=version)
+        for version in evidence.times.versions
+        if version.is_slow
+    ]
+
+
+def _is_slow_anew(evidence: Evidence, version: VersionTime) -> bool:
+    """Whether the version is new, or became slow within the window."""
+    began = version.slow_since
+    return evidence.is_new(version.key) or (
+        began is not None and evidence.has_history and midnight(began) >= evidence.since
+    )
+
+
+# ---- over -------------------------------------------------------------------------------------------------------------
+
+
+def is_over(evidence: Evidence, finding_type: FindingType, family: FamilyKey) -> bool:
     """Whether growth, closeness or slowness of a family, which is not found any more, can be said to be over."""
-    if what == "slow":
-        own = [
-            row for row in records(evidence.times.table) if key_of(row["realm_id"], row["strategy"], 0).family == family
-        ]
-        return (len(own) > 0 and not any(_may_be_slow(row, evidence.thresholds) for row in own)) or None
-    own = [row for row in records(evidence.table) if key_of(row["realm_id"], row["strategy"], 0).family == family]
-    if what == "program":
-        return (len(own) > 0 and any(row["is_live"] for row in own)) or None
-    if what == "close":
-        return (len(own) > 0 and all(row["est_nodes_p99"].grade != "too few" for row in own)) or None
-    return (len(own) > 0 and not any(row["trend"] in _UNDECIDED for row in own)) or None
+    if finding_type is FindingType.SLOW:
+        versions = [version for version in evidence.times.versions if version.key.family == family]
+        return bool(versions) and not any(_may_be_slow(version, evidence.thresholds) for version in versions)
+    rows = [row for row in evidence.ranking if row.key.family == family]
+    match finding_type:
+        case FindingType.PROGRAM:
+            return any(row.is_live for row in rows)
+        case FindingType.CLOSE:
+            return bool(rows) and all(row.nodes_p99.grade != "too few" for row in rows)
+        case _:
+            return bool(rows) and not any(row.trend.state in _UNDECIDED for row in rows)
 
 
-def _may_be_slow(row: Mapping[str, Any], limits: Thresholds) -> bool:
+def _may_be_slow(version: VersionTime, limits: Thresholds) -> bool:
     """Whether a version that is not called slow may be: its nodes take long, or there is nothing to compare its time with."""
-    ms, explained = row["est_ms_p50"].value, row["explained_ms"].value
+    ms, explained = version.split.ms.value, version.split.explained.value
     is_far_above = ms > limits.slow_times * explained and ms - explained > limits.slow_extra_ms
-    return row["verdict"] != "fine" or not math.isfinite(ms) or is_far_above
+    return version.split.verdict is not Verdict.FINE or not math.isfinite(ms) or is_far_above
 
 
-def _fixed(lake: Warehouse, evidence: Evidence) -> list[Finding]:
+def _fixed(lake: Warehouse, evidence: Evidence) -> list[Fixed]:
     """Limits hit in a window of the same length just before, and not in this one though enough runs went by."""
     start = evidence.since - (evidence.until - evidence.since)
-    recent: dict[tuple[str | None, str], list[Stop]] = {}
+    recent: dict[FamilyKey, list[Stop]] = {}
     for stop in evidence.stops_before:
-        if stop.kind == "limit" and stop.at is not None and stop.at >= start:
+        if stop.kind == FindingType.LIMIT and stop.at is not None and stop.at >= start:
             recent.setdefault(stop.key.family, []).append(stop)
-    still = {stop.key.family for stop in evidence.stops if stop.kind == "limit"}
+    still = {stop.key.family for stop in evidence.stops if stop.kind == FindingType.LIMIT}
     if not set(recent) - still:
         return []
     runs_before: dict[FamilyKey, float] = {}
-    for row in records(lake.run("cost_by_strategy", since=start, until=evidence.since)):
-        family = key_of(row["realm_id"], row["strategy"], 0).family
-        runs_before[family] = runs_before.get(family, 0.0) + float(row["est_runs"])
-    found = []
+    for record in records(lake.run("cost_by_strategy", since=start, until=evidence.since)):
+        family = key_of(record["realm_id"], record["strategy"], 0).family
+        runs_before[family] = runs_before.get(family, 0.0) + float(record["est_runs"])
+    now, found = {row.key: row.est_runs for row in evidence.ranking}, []
     for family, stops in recent.items():
         if family in still:
             continue
-        runs, is_live = runs_without(records(evidence.table), stops[-1].key)
+        last = stops[-1]
+        runs, is_live = runs_without(now, last.key)
         if runs is not None and is_gone(stop_count(stops), runs_before.get(family, 0.0), runs.low):
-            found.append(fixed(stops, runs, is_live=is_live))
+            found.append(
+                Fixed(
+                    type=FindingType.LIMIT, key=last.key, since=None, until=last.at, previous_count=stop_count(stops),
+                    runs_since=runs.low, is_live=is_live,
+                )
+            )  # fmt: skip
     return found

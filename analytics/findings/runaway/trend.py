@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.estimates import comparisons, estimators
 from analytics.estimates.estimate import NOTHING, TAIL, Estimate
@@ -44,7 +45,7 @@ class Levels:
     """
 
     ages: Ints
-    last: Any
+    last: np.datetime64
     rows: Ints
     stopped: Floats
     p99: Floats
@@ -56,14 +57,14 @@ class Levels:
     counts: Ints
 
 
-def daily_levels(frame: pd.DataFrame) -> dict[tuple[Any, ...], Levels]:
+def daily_levels(frame: pd.DataFrame) -> dict[Key, Levels]:
     """Daily quantiles of every version in a frame of the query nodes_by_day.
 
     Median-unbiased ("type 8" of Hyndman & Fan, *The American Statistician* 50, 1996), each row weighing its share of the
     effective rows (Σw)²/Σw². Rows without nodes are runs that a cap stopped: they rank above all others.
 
     Returns:
-        Grain: realm, strategy, version, as they stand in the frame.
+        Grain: realm, strategy, version, in the order of the frame.
     """
     import numpy as np
 
@@ -94,10 +95,10 @@ def daily_levels(frame: pd.DataFrame) -> dict[tuple[Any, ...], Levels]:
     day_versions, day_days = versions[starts], days[starts]
     edges = np.flatnonzero(np.diff(day_versions, prepend=-1, append=-1))
     row_starts = np.append(starts, len(group))
-    out: dict[tuple[Any, ...], Levels] = {}
+    out: dict[Key, Levels] = {}
     for begin, end in pairwise(edges):
         own, rows, last = slice(begin, end), slice(row_starts[begin], row_starts[end]), day_days[end - 1]
-        out[names[int(day_versions[begin])]] = Levels(
+        out[key_of(*names[int(day_versions[begin])])] = Levels(
             day_days[own] - last, last.astype("datetime64[D]"), sizes[own], stopped[own], p99[own], p90[own], error[own],
             days[rows] - last, nodes[rows], weights[rows], counts[rows],
         )  # fmt: skip
@@ -164,6 +165,25 @@ LEVELLED = 0.01
 """Below this chance of no bend growth has levelled off, when the later half does not grow."""
 
 
+class TrendState(StrEnum):
+    """How the nodes of a version move from day to day, as far as the log tells."""
+
+    GROWING = "growing"
+    """One-sided 2.5 %, corrected for looking at many versions."""
+    NOT_GROWING = "not growing"
+    """No growth is ruled in, and any that meets the cap within `HORIZON_DAYS` is ruled out."""
+    CANNOT_TELL = "cannot tell"
+    LEVELLED_OFF = "levelled off"
+    """It grew and does not any more."""
+    STEP = "step"
+    """It jumped on one day."""
+    BOUNDED = "bounded"
+    """Its program is smaller than the cap."""
+    AT_THE_CAP = "at the cap"
+    """One in a hundred runs of the last day was stopped."""
+    TOO_FEW_DAYS = "too few days"
+
+
 @dataclass(frozen=True, slots=True)
 class Trend:
     """How the nodes of one version move.
@@ -173,17 +193,14 @@ class Trend:
     rows and of days is in its range; a change of course is not.
 
     Attributes:
-        state: ``growing`` (one-sided 2.5 %, corrected for looking at many versions), ``not growing`` (no growth is ruled in, and
-            any that meets the cap within `HORIZON_DAYS` is ruled out), ``cannot tell``, ``levelled off`` (it grew and does not
-            any more), ``step`` (it jumped on one day), ``bounded`` (its program is smaller than the cap), ``at the cap`` (one in a
-            hundred runs of the last day was stopped) or ``too few days``.
+        state: What is said of it.
         slope: Nodes per day of the p99, with its interval.
         quantile: Which daily quantile was followed: 0.99, or 0.9 where a day has few rows.
         days: Days that took part.
         level: p99 of nodes on the last of these days, on the line.
         days_to_cap: From the last of these days, 95 %. The upper end is infinite where the growth may end: unless it is
-            ``growing``, and where it slows down. The lower end is 0 where fewer than 368 rows do not bound the p99 from above.
-            NaN where ``bounded`` or with too few days. The cap counts a little more than the trace does, so the runs may be
+            growing, and where it slows down. The lower end is 0 where fewer than 368 rows do not bound the p99 from above.
+            NaN where it is bounded or with too few days. The cap counts a little more than the trace does, so the runs may be
             stopped earlier.
         last_day: The last of these days, a date; None with too few.
         span: Days from the first of these days to the last.
@@ -191,19 +208,19 @@ class Trend:
         entries_max: Of a bounded version, the most nodes a run can have.
     """
 
-    state: str
+    state: TrendState
     slope: Estimate
     quantile: float
     days: int
     level: Estimate
     days_to_cap: Estimate
-    last_day: Any = None
+    last_day: date | None = None
     span: int = 0
     step: Step | None = None
     entries_max: int | None = None
 
 
-NO_TREND = Trend("too few days", NOTHING, math.nan, 0, NOTHING, NOTHING)
+NO_TREND = Trend(TrendState.TOO_FEW_DAYS, NOTHING, math.nan, 0, NOTHING, NOTHING)
 
 
 def by_day(lake: Warehouse, until: datetime) -> pd.DataFrame:
@@ -215,11 +232,19 @@ def by_day(lake: Warehouse, until: datetime) -> pd.DataFrame:
     return lake.run("nodes_by_day", since=until - HISTORY, until=until)
 
 
-def daily_p99(counts: pd.DataFrame) -> dict[Key, list[dict[str, Any]]]:
-    """The p99 of nodes of each day, for pictures: day, estimate; days without nodes are not in the list."""
+@dataclass(frozen=True, slots=True)
+class DayQuantile:
+    """The p99 of nodes of a version on one UTC day."""
+
+    day: date
+    p99: Estimate
+
+
+def daily_p99(counts: pd.DataFrame) -> dict[Key, list[DayQuantile]]:
+    """The p99 of nodes of each day, for pictures; days without nodes are not in the list."""
     import numpy as np
 
-    found: dict[Key, list[dict[str, Any]]] = {}
+    found: dict[Key, list[DayQuantile]] = {}
     for key, rows in keyed(counts):
         for day, own in rows.groupby("day", sort=True):
             times = own["logged_count"].to_numpy()
@@ -227,7 +252,7 @@ def daily_p99(counts: pd.DataFrame) -> dict[Key, list[dict[str, Any]]]:
             weights = np.repeat(own["sample_weight"].to_numpy(dtype=float), times)
             p99 = estimators.quantile(nodes, weights, 0.99)
             if math.isfinite(p99.value):  # of a day with stopped runs alone nothing is known
-                found.setdefault(key, []).append({"day": day, "p99": p99})
+                found.setdefault(key, []).append(DayQuantile(day, p99))
     return found
 
 
@@ -247,13 +272,12 @@ def trends(counts: pd.DataFrame, node_cap: float, sizes: Mapping[Key, Size] | No
     """
     found: dict[Key, Trend] = {}
     drawn: dict[Key, _Drawn] = {}
-    for values, own in daily_levels(counts).items():
-        key = key_of(*values)
+    for key, own in daily_levels(counts).items():
         size = (sizes or {}).get(key)
         one = _drawn(own, size.entries_at(node_cap) if size else node_cap)
         if size is not None and size.visits_max is not None and size.visits_max <= node_cap:
             base = one.trend if isinstance(one, _Drawn) else one
-            found[key] = replace(base, state="bounded", days_to_cap=NOTHING, entries_max=size.entries_max)
+            found[key] = replace(base, state=TrendState.BOUNDED, days_to_cap=NOTHING, entries_max=size.entries_max)
         elif isinstance(one, Trend):
             found[key] = one
         else:
@@ -267,7 +291,7 @@ class _Drawn:
     """A line through the days of a version, before it is judged among the others.
 
     Attributes:
-        trend: With the range of a growing one; the state is empty.
+        trend: With the range of a growing one; what its state is, is not told yet.
         chance: One-sided p-value of no growth.
         soonest: The first day not ruled out, were the largest run the largest there can be.
         ages, values: The days behind the line.
@@ -286,19 +310,21 @@ def _judged(one: _Drawn, chance: float) -> Trend:
     trend, ages, values = one.trend, one.ages, one.values
     days = trend.days_to_cap
     if one.is_stopped:
-        return replace(trend, state="at the cap", days_to_cap=replace(days, value=0.0, low=0.0))
+        return replace(trend, state=TrendState.AT_THE_CAP, days_to_cap=replace(days, value=0.0, low=0.0))
     open_ended = replace(trend, days_to_cap=replace(days, value=math.nan, high=math.inf, is_at_least=True))
     jump = forecast.step(ages, values)
     if jump is not None and jump.is_sure:
-        return replace(open_ended, state="step", step=jump)
+        return replace(open_ended, state=TrendState.STEP, step=jump)
     if not chance < TAIL or (jump is not None and jump.gain > 0):
-        return replace(open_ended, state="cannot tell" if one.soonest <= HORIZON_DAYS else "not growing")
+        return replace(
+            open_ended, state=TrendState.CANNOT_TELL if one.soonest <= HORIZON_DAYS else TrendState.NOT_GROWING
+        )
     late = ages > ages[0] / 2 if (ages > ages[0] / 2).sum() >= TREND_DAYS else ages >= ages[-TREND_DAYS]
     unbent, later = forecast.bend(ages, values), forecast.line(ages[late], values[late]).chance
     if unbent < LEVELLED and not later < TAIL:
-        return replace(open_ended, state="levelled off")
+        return replace(open_ended, state=TrendState.LEVELLED_OFF)
     slows = unbent < SLOWING or not later < SLOWING
-    return replace(trend, state="growing", days_to_cap=replace(days, high=math.inf) if slows else days)
+    return replace(trend, state=TrendState.GROWING, days_to_cap=replace(days, high=math.inf) if slows else days)
 
 
 def _drawn(own: Levels, cap: float) -> _Drawn | Trend:
@@ -323,7 +349,7 @@ def _drawn(own: Levels, cap: float) -> _Drawn | Trend:
     grade = "good" if days >= 10 and follows_p99 else "rough"
     ends = [each.line.critical * each.line.slope_error for each in heights]
     trend = Trend(
-        "",
+        TrendState.CANNOT_TELL,
         Estimate(
             slope,
             min(each.line.slope - end for each, end in zip(heights, ends, strict=True)),
@@ -366,7 +392,7 @@ class _Height:
         return self.line.level + math.hypot(self.line.critical * math.sqrt(self.line.level_variance), self.above)
 
 
-def _beyond(own: Levels, took: Any, last: int, line: Line, values: Floats) -> list[_Height]:
+def _beyond(own: Levels, took: NDArray[np.bool_], last: int, line: Line, values: Floats) -> list[_Height]:
     """The p99 above a line of the p90, from the rows of all days together: at a distance that stays, or at a ratio that does."""
     import numpy as np
 

@@ -29,13 +29,13 @@ _FEW = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class RunsBelowCap:
     """Ok runs of a version while others of it were stopped, and at other times.
 
     Attributes:
         meanwhile: The most nodes of one that passed within the bursts; None when none was logged.
         otherwise: The same of all other times.
-        fits_lowered: A lower cap would explain what was stopped: see ``passed``.
+        fits_lowered: A lower cap would explain what was stopped: see ``runs_below_cap``.
     """
 
     meanwhile: int | None
@@ -43,7 +43,7 @@ class Passed:
     fits_lowered: bool
 
 
-def passed(
+def runs_below_cap(
     lake: Warehouse,
     key: Key,
     bursts: Sequence[Burst],
@@ -52,7 +52,7 @@ def passed(
     *,
     before: int,
     node_cap: float,
-) -> Passed:
+) -> RunsBelowCap:
     """Compare the runs that passed during the bursts with those of all other times.
 
     A lower cap lets only smaller runs pass. It is taken into account where
@@ -94,14 +94,14 @@ def passed(
     meanwhile, otherwise = max(beside, default=None), max(others, default=None)
     stopped = sum(burst.count for burst in bursts)
     if otherwise is None or stopped < _LEAST_STOPS:
-        return Passed(meanwhile, otherwise, fits_lowered=False)
+        return RunsBelowCap(meanwhile, otherwise, fits_lowered=False)
     above = sum(count for nodes, count in others.items() if meanwhile is None or nodes > meanwhile) / others.total()
     if meanwhile is not None and above > 0 and (1 - above) ** beside.total() < _CHANCE:
-        return Passed(meanwhile, otherwise, fits_lowered=True)
+        return RunsBelowCap(meanwhile, otherwise, fits_lowered=True)
     runs = beside.total() + others.total()
     # A version that is new in the window has no other days to compare with.
     more = earlier > 0 and _more_than_before(stopped, before, (runs - earlier + 0.5) / (runs + 1))
-    return Passed(meanwhile, otherwise, fits_lowered=above > 0 and more and node_cap - otherwise >= _tail(others))
+    return RunsBelowCap(meanwhile, otherwise, fits_lowered=above > 0 and more and node_cap - otherwise >= _tail(others))
 
 
 def _more_than_before(stopped: int, before: int, part: float) -> bool:

@@ -5,26 +5,52 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from analytics.estimates.estimate import NOTHING, Z_95, Estimate, graded
-from analytics.findings.runaway.keys import Key, key_of
+from analytics.findings.runaway.keys import Key
 from analytics.findings.timing import cost_model
 from analytics.findings.timing.cost_model import Causes, Cost, Read, causes
 from analytics.findings.timing.levels import Level, Levels, levels
-from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.warehouse.warehouse import Warehouse
 
 TIMES, EXTRA_MS = 3.0, 10.0
 """Slow is more than so many times, and so many milliseconds above, what the nodes and the rest explain."""
-VERDICTS = ("field", "built-in", "cannot tell", "rules", "unclear", "fine")
 LEAST_REST = 0.5
 """Milliseconds that every run may take beside nodes and queries."""
+
+
+class Verdict(StrEnum):
+    """What makes a version slow. The first three: slower than its nodes explain, whatever they cost within the interval."""
+
+    FIELD = "field"
+    BUILT_IN = "built-in"
+    CANNOT_TELL = "cannot tell"
+    RULES = "rules"
+    """Slower than others, and its nodes surely explain it."""
+    UNCLEAR = "unclear"
+    """Nodes may explain it or may not, for what they cost is not known well enough."""
+    FINE = "fine"
+
+    @property
+    def is_slow(self) -> bool:
+        """Slower than the nodes explain."""
+        return self in (Verdict.FIELD, Verdict.BUILT_IN, Verdict.CANNOT_TELL)
+
+
+class PartKind(StrEnum):
+    """What a part of a run's time is spent on."""
+
+    WALK = "walk"
+    FIELD = "field"
+    BUILT_IN = "built-in"
+    REST = "rest"
+    CANNOT_TELL = "cannot tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +58,14 @@ class Part:
     """A part of a run's time.
 
     Attributes:
-        kind: ``walk``, ``field``, ``built-in``, ``rest`` or ``cannot tell``.
+        kind: What it is spent on.
         names: Fields or built-ins; several when only their sum can be told. For what cannot be told: who may be the reason.
         ms: Milliseconds per run with 95 % interval.
         in_realm, realm: Whether it is what the field costs in this realm alone, unlike elsewhere.
         since: First day of this cost; None when it was never seen to change.
     """
 
-    kind: str
+    kind: PartKind
     names: tuple[str, ...]
     ms: Estimate
     in_realm: bool = False
@@ -70,10 +96,10 @@ def decide_verdict(
     middle: float,
     extra_ms: float,
     times: float,
-) -> tuple[str, tuple[Part, ...]]:
+) -> tuple[Verdict, tuple[Part, ...]]:
     """What to say of a version, and the parts that it rests on.
 
-    What is said holds over the whole interval of what it rests on; what holds at the best value alone is ``unclear``.
+    What is said holds over the whole interval of what it rests on; what holds at the best value alone is `Verdict.UNCLEAR`.
 
     Args:
         ms: Median time.
@@ -84,7 +110,7 @@ def decide_verdict(
         extra_ms, times: What is slow.
 
     Returns:
-        One of `VERDICTS`, and whom it blames.
+        The verdict, and whom it blames.
     """
 
     def slow(took: float, than: float) -> bool:
@@ -92,24 +118,28 @@ def decide_verdict(
 
     extra = ms.value - due.value
     if slow(ms.low, due.high):
-        sure = sorted((p for p in parts if p.kind in ("field", "built-in") and p.ms.low > 0), key=lambda p: -p.ms.value)
+        sure = sorted(
+            (part for part in parts if part.kind in _CAUSES and part.ms.low > 0), key=lambda part: -part.ms.value
+        )
         blamed: list[Part] = []
         for part in sure:
             blamed.append(part)
             if sum(one.ms.low for one in blamed) >= extra / 2:
-                return blamed[0].kind, tuple(blamed)
-        return "cannot tell", tuple(part for part in parts if part.kind == "cannot tell")
-    nodes = tuple(part for part in parts if part.kind == "walk")
+                return _CAUSES[blamed[0].kind], tuple(blamed)
+        return Verdict.CANNOT_TELL, tuple(part for part in parts if part.kind == PartKind.CANNOT_TELL)
+    nodes = tuple(part for part in parts if part.kind == PartKind.WALK)
     half = (ms.value - middle) / 2
     is_long = slow(ms.value, middle)
     if is_long and walk.low >= half:
-        return "rules", nodes
+        return Verdict.RULES, nodes
     may_be_nodes = due.high >= ms.value / 2  # what is merely close to being slow is fine
     if (slow(ms.value, due.value) and may_be_nodes) or (is_long and walk.value >= half):
-        return "unclear", nodes
-    return "fine", ()
+        return Verdict.UNCLEAR, nodes
+    return Verdict.FINE, ()
 
 
+_CAUSES = {PartKind.FIELD: Verdict.FIELD, PartKind.BUILT_IN: Verdict.BUILT_IN}
+"""Parts that can be blamed, and what is then said."""
 _SMALL_MS = 0.1
 
 
@@ -126,10 +156,8 @@ class Split:
         own_slope: Whether its own runs say what its nodes cost, or other programs do.
         explained: Milliseconds that its nodes and the rest of every run explain; no upper end when nothing tells what a node
             costs.
-        verdict: One of `time_verdict.VERDICTS`. The first three: slower than its nodes explain, whatever they cost within the
-            interval. ``rules``: slower than others, and its nodes surely explain it. ``unclear``: nodes may explain it or may
-            not, for what they cost is not known well enough.
-        blamed: The parts that make it slow; of ``unclear`` the walk.
+        verdict: What makes it slow.
+        blamed: The parts that make it slow; of `Verdict.UNCLEAR` the walk.
     """
 
     key: Key
@@ -139,13 +167,13 @@ class Split:
     per_node: Estimate
     own_slope: bool
     explained: Estimate
-    verdict: str
+    verdict: Verdict
     blamed: tuple[Part, ...]
 
     @property
     def is_slow(self) -> bool:
         """Slower than its nodes explain, whatever they cost within the interval."""
-        return self.verdict in ("field", "built-in", "cannot tell")
+        return self.verdict.is_slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,30 +233,32 @@ def _split(
 ) -> Split:  # fmt: skip
     per_node = _per_node(key, found, why)
     walk = _scaled(per_node, nodes)
-    parts = [Part("walk", (), walk)] if math.isfinite(walk.value) else []
+    parts = [Part(PartKind.WALK, (), walk)] if math.isfinite(walk.value) else []
     row = _last(why, key)
     rest = _rest(why)
     known, suspects, unsure = _told(why, row) if why is not None and row is not None else ([], (), True)
     parts += known
     left = ms.value - sum(part.ms.value for part in parts)
     half = math.hypot(
-        *((part.ms.high - part.ms.low) / 2 for part in [*parts, Part("rest", (), ms)] if _bounded(part.ms))
+        *((part.ms.high - part.ms.low) / 2 for part in [*parts, Part(PartKind.REST, (), ms)] if _bounded(part.ms))
     )
     base = rest.value if rest is not None else 0.0
     if not unsure and rest is not None and left > times * max(base, LEAST_REST) and left - base > extra_ms:
         unsure = True  # nothing it reads explains it
     if not unsure:
-        parts.append(Part("rest", (), _around(max(left, 0.0), half, ms.logged_count)))
+        parts.append(Part(PartKind.REST, (), _around(max(left, 0.0), half, ms.logged_count)))
     else:
         if rest is not None:
-            parts.append(Part("rest", (), rest if left >= base else _around(max(left, 0.0), half, ms.logged_count)))
+            parts.append(
+                Part(PartKind.REST, (), rest if left >= base else _around(max(left, 0.0), half, ms.logged_count))
+            )
         if left - base > _SMALL_MS:
             names = suspects or read.get(key, Read()).fields
-            parts.append(Part("cannot tell", names, _around(left - base, half, ms.logged_count)))
+            parts.append(Part(PartKind.CANNOT_TELL, names, _around(left - base, half, ms.logged_count)))
     explained = explained_by(walk, rest)
     verdict, blamed = decide_verdict(ms, explained, walk, parts, middle, extra_ms, times)
-    if verdict in ("field", "built-in", "cannot tell") and rest is None and not blamed:
-        verdict = "fine"  # nothing to compare with: what a run takes beside its nodes is not known at all
+    if verdict.is_slow and rest is None and not blamed:
+        verdict = Verdict.FINE  # nothing to compare with: what a run takes beside its nodes is not known at all
     return Split(key, ms, nodes, tuple(parts), per_node, key in found.own_slope, explained, verdict, blamed)
 
 
@@ -305,7 +335,7 @@ def _part(why: Causes, group: list[int]) -> Part:
     users = [level for level, row in zip(why.rows, why.design, strict=True) if any(row[at] for at in group)]
     scoped = len(group) == 1
     return Part(
-        first.kind, names, _estimate(why, group, users),
+        PartKind(first.kind), names, _estimate(why, group, users),
         scoped and first.in_realm, first.realm if scoped else None, first.since if scoped else None,
     )  # fmt: skip
 
@@ -317,158 +347,10 @@ def _costs(why: Causes) -> list[Part]:
     ]
     mixed = cost_model.groups(why.mixed, members)
     rest = _rest(why)
-    found = [Part("rest", (), rest)] if rest is not None else []
+    found = [Part(PartKind.REST, (), rest)] if rest is not None else []
     for group in [*([at] for at in members if not any(at in other for other in mixed)), *mixed]:
         part = _part(why, group)
         if not cost_model.told(why.mixed, group):
-            part = Part("cannot tell", part.names, NOTHING, part.in_realm, part.realm, part.since)
+            part = Part(PartKind.CANNOT_TELL, part.names, NOTHING, part.in_realm, part.realm, part.since)
         found.append(part)
     return found
-
-
-ROWS = 30
-"""Logged ok rows a strategy needs to take part."""
-
-_COLUMNS = ("realm_id", "strategy", "strategy_version", "est_ms_p50", "est_nodes_p50", "est_ms_p99", "est_walk_ms_p99",
-            "explained_ms", "extra_ms", "is_slow", "verdict", "split", "fields", "new_fields", "earlier_version",
-            "earlier_ms_p50", "slow_since", "since_is_version", "est_time_share")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """The time of a window's strategies, split.
-
-    Attributes:
-        table: Grain: realm, strategy, version with at least thirty ok rows; the slow ones first, then by what nodes do not
-            explain. ``split`` is its `Split`; ``fields`` the analytics fields its program reads (None when no definition is
-            known); ``new_fields`` those that the version before did not read (None without one); ``explained_ms`` what nodes
-            and the rest of every run explain, with interval; ``est_walk_ms_p99`` what the time limit is about, for it wraps the
-            walk alone; ``slow_since`` the first slow day where one can be seen, ``since_is_version`` whether it is the
-            version's first.
-        fleet: What single fields and nodes cost.
-    """
-
-    table: pd.DataFrame
-    fleet: Fleet
-
-
-def time_split(
-    lake: Warehouse,
-    table: pd.DataFrame,
-    earlier: pd.DataFrame,
-    since: datetime,
-    until: datetime,
-    *,
-    extra_ms: float = EXTRA_MS,
-    times: float = TIMES,
-) -> Times:
-    """Split the time of every version of a league.
-
-    Args:
-        lake: For the runs and the fields that programs read.
-        table: The league of the window.
-        earlier: A league of the time before it, for versions that came before.
-        since, until: The days that the split may learn from, UTC: the window and its history.
-        extra_ms, times: Slow is so many milliseconds and so many times above what nodes explain.
-    """
-    rows = [row for row in records(table) if row["ok_logged_count"] >= ROWS]
-    read = reads(lake)
-    versions = {_key(row): (row["est_ms_p50"], float(row["est_nodes_p50"].value)) for row in rows}
-    runs = lake.run("time_by_nodes", since=since, until=until)
-    fleet = split(runs, read, versions, extra_ms=extra_ms, times=times)
-    medians = {_key(row): row["est_ms_p50"] for frame in (earlier, table) for row in records(frame)}
-    own = {_key(row): row for row in rows}
-    found = [_row(own[one.key], one, read, medians, fleet, extra_ms, times) for one in fleet.splits]
-    found.sort(key=lambda row: (not row["is_slow"], row["verdict"] != "rules", -row["extra_ms"]))
-    import pandas as pd
-
-    return Times(pd.DataFrame(found, columns=list(_COLUMNS)), fleet)
-
-
-def reads(lake: Warehouse) -> dict[Key, Read]:
-    """Analytics fields and built-in of every version that has a definition; those that read none are in it too."""
-    known = lake.sql(
-        "select realm_id, coalesce(family_name, strategy_id), strategy_version, "
-        "       case when strategy_type = 'DSL_EXTEND' then parent_strategy_id end "
-        "  from definitions order by all"
-    )
-    parents = {key_of(*row[:3]): row[3] for row in known.fetchall()}
-    fields: dict[Key, set[str]] = {}
-    for row in records(lake.run("analytics_fields")):
-        strategy = row["family_name"] if row["family_name"] is not None else row["strategy_id"]
-        fields.setdefault(key_of(row["realm_id"], strategy, row["strategy_version"]), set()).add(str(row["path"]))
-    return {key: Read(tuple(sorted(fields.get(key, ()))), parent) for key, parent in parents.items()}
-
-
-def _key(row: Mapping[str, Any]) -> Key:
-    return key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-
-
-def _row(
-    row: Mapping[str, Any], one: Split, read: Mapping[Key, Read], medians: Mapping[Key, Estimate], fleet: Fleet,
-    extra_ms: float, times: float,
-) -> dict[str, Any]:  # fmt: skip
-    previous = _previous(one.key, {*read, *medians})
-    before = medians.get(previous) if previous else None
-    fields = read[one.key].fields if one.key in read else None
-    old = read[previous].fields if previous and previous in read else None
-    per_node, most = one.per_node, float(row["est_nodes_p99"].value)
-    day, is_version = _since(one, before, fleet, extra_ms, times)
-    return {
-        **{name: row[name] for name in _COLUMNS if name in row},
-        "est_walk_ms_p99": Estimate(
-            per_node.value * most, per_node.low * most, per_node.high * most, per_node.logged_count, per_node.grade
-        ),
-        "explained_ms": one.explained,
-        "extra_ms": one.ms.value - one.explained.value,
-        "is_slow": one.is_slow or became_slow(one, before, fleet, extra_ms, times),
-        "verdict": one.verdict,
-        "split": one,
-        "fields": fields,
-        "new_fields": None if fields is None or old is None else tuple(path for path in fields if path not in old),
-        "earlier_version": previous.version if previous else None,
-        "earlier_ms_p50": before,
-        "slow_since": day,
-        "since_is_version": is_version,
-    }
-
-
-def became_slow(
-    one: Split, before: Estimate | None, fleet: Fleet, extra_ms: float = EXTRA_MS, times: float = TIMES
-) -> bool:
-    """Whether a version whose nodes explain its time, or may, is slow beside its own past.
-
-    The nodes of a strategy that always was large are no news; a new version that takes much longer is, whatever a node costs.
-
-    Args:
-        one: Its split.
-        before: Median time of the version before; None without one.
-        fleet: For the days on which it changed.
-        extra_ms, times: So much more, surely.
-    """
-    if one.verdict not in ("rules", "unclear"):
-        return False
-    past = [before.high] if before is not None and before.grade != "too few" else []
-    if one.verdict == "unclear":
-        steps = [more for _, more in fleet.levels.changed.get(one.key, ()) if more > 0]
-        past += [max(one.ms.value - more, 0.0) for more in steps[-1:]]
-    return any(one.ms.low > times * old and one.ms.low - old > extra_ms for old in past)
-
-
-def _since(
-    one: Split, before: Estimate | None, fleet: Fleet, extra_ms: float, times: float
-) -> tuple[date | None, bool]:
-    """The day on which a version became slow, and whether that is the day it began."""
-    if not one.is_slow and not became_slow(one, before, fleet, extra_ms, times):
-        return None, False
-    steps = [day for day, more in fleet.levels.changed.get(one.key, ()) if more > 0]
-    if steps:
-        return steps[-1], False
-    if before is not None and before.value == before.value and one.ms.value > 2 * before.value:
-        return fleet.levels.first_day.get(one.key), True
-    return None, False
-
-
-def _previous(key: Key, known: set[Key]) -> Key | None:
-    older = [other for other in known if other.family == key.family and other.version < key.version]
-    return max(older, key=lambda other: other.version, default=None)

@@ -5,19 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, assert_never
 
 from analytics.findings.failures.stops import is_gone
 from analytics.findings.failures.timeout_causes import RULES, STALL
-from analytics.findings.runaway.previous_report import OVER
-from analytics.findings.runaway.runaway import HISTORY, Evidence, Finding, Key, key_of
+from analytics.findings.runaway.finding import (
+    CloseToCap,
+    DailyGrowth,
+    Finding,
+    FindingType,
+    Fixed,
+    LargeProgram,
+    LimitHits,
+    SandboxCanary,
+    SlowVersion,
+    StalledLoop,
+    Timeouts,
+    UnknownCode,
+    VersionGrowth,
+    Waiting,
+)
+from analytics.findings.runaway.keys import Key, key_of
+from analytics.findings.runaway.ranking import RankingRow
+from analytics.findings.runaway.runaway import HISTORY, Evidence
+from analytics.findings.timing.time_split import Verdict
 from analytics.reports import commands, page
 from analytics.reports.commands import roll_back
 from analytics.reports.common import masked
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, plain
 from analytics.reports.runaway.finding_sentences import between, named
-from analytics.reports.runaway.wording import kind_word
+from analytics.reports.runaway.wording import kind_word, words_of
 from analytics.warehouse.warehouse import records
 from analytics.window import ONE_DAY, midnight
 
@@ -31,37 +49,33 @@ _BEFORE = timedelta(days=3)
 """So long before a finding its post-mortem begins: enough to see what was usual."""
 _BESIDE = timedelta(minutes=2)
 _NO_TRACE = "A failed run keeps no trace: its game, task and time are what is known of it."
-_QUERIES = {
-    "limit": "limit_runs",
-    "canary": "limit_runs",
-    "unknown": "limit_runs",
-    "program": "definition",
-    "timeout": "limit_runs",
-    "stall": "limit_runs",
-    "growing": "nodes_by_day",
-    "versions": "nodes_by_day",
-    "close": "nodes_by_day",
-    "slow": "time_by_nodes",
-}
-"""The query behind each kind of finding."""
 _ASKS = {
     "limit_runs": "Ask the log for all of them.",
     "nodes_by_day": "Ask the log for its nodes day by day.",
     "definition": "Read the program as the lake holds it.",
     "time_by_nodes": "Ask the log for its times by nodes.",
 }
-_SECTIONS = {
-    "limit": "when",
-    "canary": "when",
-    "unknown": "when",
-    "timeout": "when",
-    "stall": "when",
-    "growing": "growing",
-    "versions": "growing",
-    "close": "close",
-    "program": "league",
-    "slow": "fields",
-}
+
+VersionFinding = (
+    LimitHits
+    | SandboxCanary
+    | UnknownCode
+    | Timeouts
+    | DailyGrowth
+    | VersionGrowth
+    | CloseToCap
+    | LargeProgram
+    | SlowVersion
+)
+"""What the window shows of one version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Who created a version, None where the definition does not say, and when it was last published."""
+
+    created_by: str | None
+    published_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,39 +92,47 @@ class Advice:
 
     evidence: Evidence
     largest: Mapping[Key, tuple[str, int]]
-    publishers: Mapping[tuple[str, int], tuple[str | None, datetime | None]]
+    publishers: Mapping[tuple[str, int], Publication]
     is_one_tenant: bool
     least: int = 1
 
     def steps(self, finding: Finding) -> list[page.Todo]:
         """What to do about a finding, in order."""
-        if finding.kind == "fixed":
-            return [page.Todo("Nothing to do: it did not come back, as far as the log can tell.", done=True)]
-        if finding.kind == "waiting":
-            return [
-                page.Todo("Wait: too little was logged since to tell.", self._behind(finding), self._query(finding))
-            ]
-        writers = {
-            "limit": self._limit,
-            "canary": self._canary,
-            "unknown": self._unknown,
-            "timeout": self._timeouts,
-            "stall": self._stall,
-            "program": self._program,
-            "slow": self._slow,
-        }
-        return writers.get(finding.what, self._nearing)(finding)
+        match finding:
+            case Fixed():
+                return [page.Todo("Nothing to do: it did not come back, as far as the log can tell.", done=True)]
+            case Waiting():
+                wait = "Wait: too little was logged since to tell."
+                return [page.Todo(wait, self._behind(finding), self._query(finding))]
+            case LimitHits():
+                return self._limit_hits(finding)
+            case SandboxCanary():
+                return self._sandbox_canary(finding)
+            case UnknownCode():
+                return self._unknown_code(finding)
+            case Timeouts():
+                return self._timeouts(finding)
+            case StalledLoop():
+                return self._stalled_loop(finding)
+            case LargeProgram():
+                return self._large_program(finding)
+            case SlowVersion():
+                return self._slow_version(finding)
+            case DailyGrowth() | VersionGrowth() | CloseToCap():
+                return self._nearing(finding)
+            case _:
+                assert_never(finding)
 
     # ---- by kind -----------------------------------------------------------------------------------------------------
 
-    def _limit(self, finding: Finding) -> list[page.Todo]:
-        facts = finding.facts
-        if facts["may_be_lowered"]:
+    def _limit_hits(self, finding: LimitHits) -> list[page.Todo]:
+        ends = finding.past.ends
+        if finding.may_be_lowered:
             first = page.Todo(
-                f"Ask who changed the engine's caps {between(finding)}.",
+                f"Ask who changed the engine's caps{f' {between(ends)}' if ends else ''}.",
                 "DSL_MAX_NODES of the deployment, and what was deployed then. The log does not store the cap.",
             )
-        elif not facts["fits_the_caps"]:
+        elif not finding.fits_the_caps:
             first = page.Todo(
                 "Find how this version was published.",
                 "Its program is not known to fit the caps, so validation should have refused it.",
@@ -123,16 +145,16 @@ class Advice:
         steps = [first, self._story(finding), *self._stopped(finding), *self._passed(finding)]
         return [*steps, *self._published(finding), *self._back(finding), self._listed(finding)]
 
-    def _canary(self, finding: Finding) -> list[page.Todo]:
-        told = "" if self.least > 1 else " The query lists the user ids, which this page masks."
+    def _sandbox_canary(self, finding: SandboxCanary) -> list[page.Todo]:
+        users = "" if self.least > 1 else " The query lists the user ids, which this page masks."
         first = page.Todo(
             "Tell whoever looks after security, and ask how this version was published.",
-            [f"A validated program does not do this.{told} ", self._behind(finding)],
+            [f"A validated program does not do this.{users} ", self._behind(finding)],
             self._query(finding),
         )
         return [first, *self._stopped(finding), *self._published(finding), self._story(finding)]
 
-    def _unknown(self, finding: Finding) -> list[page.Todo]:
+    def _unknown_code(self, finding: UnknownCode) -> list[page.Todo]:
         first = page.Todo(
             "Find what the engine means by this code.",
             [
@@ -143,7 +165,7 @@ class Advice:
         )
         return [first, *self._stopped(finding), self._story(finding)]
 
-    def _program(self, finding: Finding) -> list[page.Todo]:
+    def _large_program(self, finding: LargeProgram) -> list[page.Todo]:
         cap = write.count(self.evidence.thresholds.node_cap)
         first = page.Todo(
             "Decide before the next version whether to shorten the program, to split it, or to raise the limit.",
@@ -152,8 +174,8 @@ class Advice:
         )
         return [first, *self._published(finding), self._listed(finding)]
 
-    def _timeouts(self, finding: Finding) -> list[page.Todo]:
-        cause = finding.facts["cause"]
+    def _timeouts(self, finding: Timeouts) -> list[page.Todo]:
+        cause = finding.cause
         if cause.kind == STALL:
             first = page.Todo(
                 "Look at the event loop first.", "Most of its timeouts are those of several strategies together."
@@ -170,12 +192,12 @@ class Advice:
             )
         return [first, *self._passed(finding), *self._stopped(finding), self._story(finding), self._listed(finding)]
 
-    def _stall(self, finding: Finding) -> list[page.Todo]:
-        since, until = _around(finding, _BESIDE)
-        whose = self._whose(None)
+    def _stalled_loop(self, finding: StalledLoop) -> list[page.Todo]:
+        since, until, whose = finding.since - _BESIDE, finding.until + _BESIDE, self._whose(None)
+        when = f" {between(finding.ends)}" if finding.ends else ""
         return [
             page.Todo(
-                f"Ask the platform what held the event loop {between(finding)}.",
+                f"Ask the platform what held the event loop{when}.",
                 "Deployments, imports, long queries of then, and the metrics of the engine's process. The log names no rule.",
             ),
             page.Todo(
@@ -186,7 +208,7 @@ class Advice:
             *([] if self.least > 1 else [page.Todo("List the timeouts.", None, commands.query("limit_runs", whose, since, until))]),
         ]  # fmt: skip
 
-    def _nearing(self, finding: Finding) -> list[page.Todo]:
+    def _nearing(self, finding: DailyGrowth | VersionGrowth | CloseToCap) -> list[page.Todo]:
         cap = write.count(self.evidence.thresholds.node_cap)
         first = page.Todo(
             "Decide before the next version whether to shorten it or to raise the cap.",
@@ -194,15 +216,16 @@ class Advice:
         )
         return [first, *self._passed(finding), self._story(finding), *self._published(finding), self._listed(finding)]
 
-    def _slow(self, finding: Finding) -> list[page.Todo]:
-        names = [name for part in finding.facts["blamed"] for name in part.names]
-        if finding.facts["verdict"] == "field" and names:
+    def _slow_version(self, finding: SlowVersion) -> list[page.Todo]:
+        split = finding.time.split
+        names = [name for part in split.blamed for name in part.names]
+        if split.verdict is Verdict.FIELD and names:
             some = "that field" if len(names) == 1 else "those fields"
             first = page.Todo(
                 f"Look at the database query behind {some}.",
                 "Each analytics field is a query per run, outside the time limit. The log holds no query's own time.",
             )
-        elif finding.facts["verdict"] == "rules":
+        elif split.verdict is Verdict.RULES:
             first = page.Todo("Shorten what its runs walk through.", "Its nodes take the time.")
         else:
             first = page.Todo(
@@ -213,12 +236,12 @@ class Advice:
 
     # ---- steps that several have -------------------------------------------------------------------------------------
 
-    def _story(self, finding: Finding) -> page.Todo:
+    def _story(self, finding: VersionFinding) -> page.Todo:
         """The post-mortem of the family, from some days before it."""
         ev = self.evidence
-        start = ev.until - HISTORY if finding.what in ("growing", "versions", "close") else ev.since - _BEFORE
-        began = finding.since if finding.what in ("slow", "limit", "canary", "unknown", "timeout") else None
-        start = min(start, midnight(began.date()) - _BEFORE) if began is not None else start
+        is_growth = isinstance(finding, DailyGrowth | VersionGrowth | CloseToCap)
+        start = ev.until - HISTORY if is_growth else ev.since - _BEFORE
+        start = min(start, midnight(finding.since.date()) - _BEFORE) if finding.since is not None else start
         command = commands.post_mortem(self._about(finding.key), start, ev.until)
         shared = f" --min-users {self.least}" if self.least > 1 else ""
         return page.Todo(
@@ -227,26 +250,27 @@ class Advice:
             f"{command}{shared}",
         )
 
-    def _stopped(self, finding: Finding) -> list[page.Todo]:
+    def _stopped(self, finding: LimitHits | SandboxCanary | UnknownCode | Timeouts) -> list[page.Todo]:
         """The last stopped run of it; nothing where single runs are not shown, or are too many to be held one by one."""
-        own = [
-            stop
+        stops = [
+            (stop.execution_id, stop.at)
             for stop in self.evidence.stops
-            if stop.kind == finding.what
+            if stop.kind == finding.type
             and stop.key == finding.key
             and stop.execution_id
             and stop.at
             and not stop.stalled
         ]
-        if self.least > 1 or not own or own[-1].execution_id is None or own[-1].at is None:
+        if self.least > 1 or not stops:
             return []
-        day = midnight(own[-1].at.date())
-        command = commands.explain(own[-1].execution_id, day, day + ONE_DAY)
-        return [page.Todo(f"Look at the last of them, {write.when(own[-1].at)}.", _NO_TRACE, command)]
+        execution_id, at = stops[-1]
+        day = midnight(at.date())
+        command = commands.explain(execution_id, day, day + ONE_DAY)
+        return [page.Todo(f"Look at the last of them, {write.when(at)}.", _NO_TRACE, command)]
 
-    def _passed(self, finding: Finding) -> list[page.Todo]:
+    def _passed(self, finding: VersionFinding) -> list[page.Todo]:
         """The largest run that went well: its trace shows where the nodes come from."""
-        if self.least > 1 or finding.key is None or finding.key not in self.largest:
+        if self.least > 1 or finding.key not in self.largest:
             return []
         execution, nodes = self.largest[finding.key]
         return [
@@ -257,107 +281,104 @@ class Advice:
             )
         ]
 
-    def _published(self, finding: Finding) -> list[page.Todo]:
+    def _published(self, finding: VersionFinding) -> list[page.Todo]:
         """Who created the version, as far as a page may say it."""
-        row = self._row(finding.key)
-        if finding.key is None or row is None or (row["strategy_id"], finding.key.version) not in self.publishers:
+        key, row = finding.key, self._row(finding.key)
+        publication = self.publishers.get((row.strategy_id, key.version)) if row else None
+        if row is None or publication is None:
             return []
-        who, when = self.publishers[row["strategy_id"], finding.key.version]
-        told = (
+        when = publication.published_at
+        words = (
             f"Last published {write.when(when)}, which a roll-back sets anew"
             if when
             else "Never published, by the definition"
         )
-        told += f"; created by {masked(who)}." if who and self.least == 1 else "."
-        command = commands.query(
-            "publishers", self._whose(finding.key), strategy=row["strategy_id"], version=finding.key.version
-        )
-        return [page.Todo(f"Ask who published v{finding.key.version}.", told, command)]
+        is_named = publication.created_by and self.least == 1
+        words += f"; created by {masked(publication.created_by)}." if is_named else "."
+        command = commands.query("publishers", self._whose(key), strategy=row.strategy_id, version=key.version)
+        return [page.Todo(f"Ask who published v{key.version}.", words, command)]
 
-    def _back(self, finding: Finding) -> list[page.Todo]:
+    def _back(self, finding: LimitHits) -> list[page.Todo]:
         """Rolling back, where another version ran enough without being stopped."""
         key, row = finding.key, self._row(finding.key)
-        if key is None or row is None or finding.facts["may_be_lowered"]:
+        if row is None or finding.may_be_lowered:
             return []
         spared = [
             other
-            for other in records(self.evidence.earlier)
-            if (of := _key(other)).family == key.family
-            and of.version < key.version
-            and not other["limit_count"]
-            and is_gone(finding.count or 0, row["est_runs"].high, other["est_runs"].low)
+            for other in self.evidence.earlier
+            if other.key.family == key.family
+            and other.key.version < key.version
+            and not other.counts.limit
+            and is_gone(finding.count, row.est_runs.high, other.est_runs.low)
         ]
         if not spared:
             return []
-        back = max(spared, key=lambda other: int(other["strategy_version"]))
+        back = max(spared, key=lambda other: other.key.version)
         return [
             page.Todo(
-                f"If its post-mortem agrees, roll back to v{int(back['strategy_version'])}.",
-                f"None of its {write.count(back['logged_count'])} logged runs in the {HISTORY.days} days before was stopped by a "
+                f"If its post-mortem agrees, roll back to v{back.key.version}.",
+                f"None of its {write.count(back.counts.logged)} logged runs in the {HISTORY.days} days before was stopped by a "
                 "cap. What it pays otherwise is for the post-mortem to tell.",
-                roll_back(back["strategy_id"], int(back["strategy_version"])),
+                roll_back(back.strategy_id, back.key.version),
             )
         ]
 
     def _listed(self, finding: Finding) -> page.Todo:
-        return page.Todo(_ASKS[_QUERIES[finding.what]], self._behind(finding), self._query(finding))
+        return page.Todo(_ASKS[words_of(finding.type).query], self._behind(finding), self._query(finding))
 
     def _query(self, finding: Finding) -> str:
         """The query behind a finding."""
-        ev, name = self.evidence, _QUERIES[finding.what]
+        ev, name = self.evidence, words_of(finding.type).query
         if name == "definition" and finding.key is not None:
-            strategy_id = (self._row(finding.key) or {}).get("strategy_id", finding.key.strategy)
+            row = self._row(finding.key)
+            strategy_id = row.strategy_id if row else finding.key.strategy
             whose = self._whose(finding.key)
             return commands.query(name, whose, strategy=strategy_id, version=finding.key.version)
         # It lists single runs and users.
         if name == "limit_runs" and self.least > 1:
             name = "cost_by_strategy"
         since = ev.until - HISTORY if name in ("nodes_by_day", "time_by_nodes") else ev.since
-        if finding.kind in OVER and finding.until:
+        if isinstance(finding, Fixed | Waiting) and finding.until:
             since = min(since, midnight(finding.until.date()))
         return commands.query(name, self._whose(finding.key), min(since, ev.since), ev.until)
 
     def _behind(self, finding: Finding) -> Inline:
-        section = _SECTIONS[finding.what]
+        section = words_of(finding.type).section
         return [page.link(f"#{section}", "What the page shows of it"), " · ", page.link("#queries", "the SQL")]
 
     # ---- names -------------------------------------------------------------------------------------------------------
 
-    def _row(self, key: Key | None) -> dict[str, Any] | None:
-        return next((row for row in records(self.evidence.table) if key is not None and _key(row) == key), None)
+    def _row(self, key: Key) -> RankingRow | None:
+        return next((row for row in self.evidence.ranking if row.key == key), None)
 
-    def _about(self, key: Key | None) -> str:
-        assert key is not None  # noqa: S101  # of a version, for the type checker
-        row = self._row(key) or next(
-            (row for row in records(self.evidence.table) if _key(row).family == key.family), None
-        )  # fmt: skip
-        named_by_definition = row is None or isinstance(row["family_name"], str)
-        return commands.strategy(
-            key.realm, key.strategy, row["strategy_id"] if row else None, is_named=named_by_definition
-        )
+    def _about(self, key: Key) -> str:
+        row = self._row(key) or next((row for row in self.evidence.ranking if row.key.family == key.family), None)
+        is_named = row is None or row.family_name is not None
+        return commands.strategy(key.realm, key.strategy, row.strategy_id if row else None, is_named=is_named)
 
     def _whose(self, key: Key | None) -> str:
         if key is not None:
             return commands.realm(key.realm)
-        return commands.realm(_key(records(self.evidence.table)[0]).realm) if self.is_one_tenant else "--all-realms"
+        return commands.realm(self.evidence.ranking[0].key.realm) if self.is_one_tenant else "--all-realms"
 
 
-def gather(lake: Warehouse, evidence: Evidence, found: Sequence[Finding], *, least: int) -> Advice:
+def gather_advice(lake: Warehouse, evidence: Evidence, found: Sequence[Finding], *, least: int) -> Advice:
     """What the steps need of the lake; nothing is asked where there is no finding."""
-    open_ones = [finding for finding in found if finding.kind not in OVER]
+    observed = [finding for finding in found if not isinstance(finding, Fixed | Waiting)]
     largest: dict[Key, tuple[str, int]] = {}
-    publishers: dict[tuple[str, int], tuple[str | None, datetime | None]] = {}
-    if open_ones:
-        wanted = {finding.key for finding in open_ones}
+    publishers: dict[tuple[str, int], Publication] = {}
+    if observed:
+        wanted = {finding.key for finding in observed}
         for row in records(lake.run("publishers", strategy=None, version=None)):
             who = row["created_by"] if isinstance(row["created_by"], str) else None
             when = row["published_at"]
             at = when.to_pydatetime() if when is not None and when == when else None
-            publishers[str(row["strategy_id"]), int(row["strategy_version"])] = who, at
+            publishers[str(row["strategy_id"]), int(row["strategy_version"])] = Publication(who, at)
         if least == 1:
             for row in records(lake.run("largest_runs", since=evidence.since, until=evidence.until)):
-                if _key(row) in wanted:
-                    largest[_key(row)] = str(row["execution_id"]), int(row["nodes_executed"])
+                key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+                if key in wanted:
+                    largest[key] = str(row["execution_id"]), int(row["nodes_executed"])
     return Advice(evidence, largest, publishers, len(lake.realms) == 1, least)
 
 
@@ -369,7 +390,7 @@ def section(found: Sequence[Finding], advice: Advice, *, is_compared: bool) -> B
     ]
     if not found:
         return page.section("do", "What to do?", how, "Nothing: there is no finding.")
-    body: list[Any] = []
+    body: list[Inline | Block] = []
     for place, finding in enumerate(found[:MOST], 1):
         title: Inline = [page.tag(kind_word(finding, is_compared=is_compared)), " ", _title(finding)]
         body += [page.subhead(title, id=anchor(place)), page.todo(advice.steps(finding))]
@@ -385,11 +406,11 @@ def anchor(place: int) -> str:
 
 def links(place: int, finding: Finding) -> list[Inline]:
     """From a finding on top to what the page shows of it, and to what to do."""
-    shown: list[Inline] = [" ", page.link(f"#{_SECTIONS[finding.what]}", "Evidence")]
+    shown: list[Inline] = [" ", page.link(f"#{words_of(finding.type).section}", "Evidence")]
     return [*shown, " · ", page.link(f"#{anchor(place)}", "What to do")] if place <= MOST else shown
 
 
-def summary(found: Sequence[Finding], advice: Advice) -> list[dict[str, Any]]:
+def summary(found: Sequence[Finding], advice: Advice) -> list[dict[str, object]]:
     """The same for programs: the steps of each finding, in the order of ``findings``."""
     return [
         {
@@ -400,36 +421,19 @@ def summary(found: Sequence[Finding], advice: Advice) -> list[dict[str, Any]]:
     ]
 
 
-_TITLES = {
-    "limit": "stopped by a cap",
-    "canary": "sandbox canary",
-    "unknown": "a code that is not known",
-    "program": "a program close to what the validator takes",
-    "timeout": "timeouts",
-    "growing": "growing towards the cap",
-    "versions": "growing from version to version",
-    "close": "close to the cap",
-    "slow": "slower than its nodes explain",
-}
-
-
 def _title(finding: Finding) -> Inline:
-    if finding.key is None:
-        return [f"Timeouts of {finding.facts['strategies']} strategies together"]
-    return [named(finding.key), f": {_program(finding) if finding.what == 'program' else _TITLES[finding.what]}"]
+    match finding:
+        case StalledLoop():
+            return [f"Timeouts of {finding.strategies} strategies together"]
+        case LargeProgram():
+            return [named(finding.key), f": {_program_title(finding)}"]
+        case _:
+            return [named(finding.key), f": {words_of(finding.type).title}"]
 
 
-def _program(finding: Finding) -> str:
+def _program_title(finding: LargeProgram) -> str:
     """As its sentence has it."""
-    if finding.facts["program"].room < 0:
+    if finding.growth.room < 0:
         return "a program larger than the validator takes"
-    return _TITLES["program"] if finding.facts["is_close"] else "a program growing towards what the validator takes"
-
-
-def _around(finding: Finding, beside: timedelta) -> tuple[datetime, datetime]:
-    assert finding.since is not None and finding.until is not None  # noqa: S101  # a stall has both
-    return finding.since - beside, finding.until + beside
-
-
-def _key(row: Mapping[str, Any]) -> Key:
-    return key_of(row["realm_id"], row["strategy"], row["strategy_version"])
+    title = words_of(FindingType.PROGRAM).title
+    return title if finding.is_close else "a program growing towards what the validator takes"

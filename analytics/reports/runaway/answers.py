@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import assert_never
 
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.stops import stop_count
-from analytics.findings.runaway.previous_report import OVER
-from analytics.findings.runaway.runaway import GROUPS, Burst, Finding, Key, Stop, key_of
+from analytics.findings.runaway.finding import (
+    CloseToCap,
+    DailyGrowth,
+    Finding,
+    Fixed,
+    LargeProgram,
+    LimitHits,
+    SandboxCanary,
+    SlowVersion,
+    StalledLoop,
+    Timeouts,
+    UnknownCode,
+    VersionGrowth,
+    Waiting,
+)
+from analytics.findings.runaway.keys import Key
+from analytics.findings.runaway.ranking import Group, RankingRow
+from analytics.findings.runaway.runaway import Burst, Stop
+from analytics.findings.runaway.trend import TrendState
 from analytics.reports import common
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline
 from analytics.reports.runaway.finding_sentences import named, runs
 from analytics.reports.runaway.wording import kind_word
-from analytics.warehouse.warehouse import records
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LETTERS = 30
 """Of a name: the line is read on a phone."""
@@ -73,32 +87,40 @@ def _window(since: datetime, until: datetime) -> str:
 
 
 def _short(finding: Finding) -> str:
-    key = finding.key
-    if key is None:
-        return f"likely a stalled event loop ×{finding.count}"
-    name = f"{_name(key.strategy)} v{key.version}"
-    if finding.kind == "fixed":
-        return name
     times = f" ×{write.count(finding.count)}" if finding.count else ""
-    if finding.what == "limit":
-        return f"{name} hit cap{times}"
-    if finding.what == "canary":
-        return f"canary{times} {_name(realm_name(key.realm))}"
-    if finding.what == "unknown":
-        return f"unknown code{times} {_name(realm_name(key.realm))}"
-    if finding.what == "growing" and isinstance(finding.number, Estimate) and math.isfinite(finding.number.value):
-        days = finding.number
-        ends = write.bounds(days.value, days.low, days.high)
-        return f"{name}, cap in {write.number(days.value, days.low, days.high)} d{' ' + ends if ends else ''}"
-    words = {
-        "close": "close to cap",
-        "program": "program near its limit" if finding.facts.get("is_close", True) else "program grows",
-        "slow": "slow",
-        "timeout": f"timeouts{times}",
-        "growing": "growing",
-        "versions": "grows by versions",
-    }
-    return f"{name} {words.get(finding.what, finding.what)}"
+    match finding:
+        case StalledLoop():
+            return f"likely a stalled event loop ×{finding.count}"
+        case Fixed() | Waiting():
+            return _version(finding.key)
+        case LimitHits():
+            return f"{_version(finding.key)} hit cap{times}"
+        case SandboxCanary():
+            return f"canary{times} {_name(realm_name(finding.key.realm))}"
+        case UnknownCode():
+            return f"unknown code{times} {_name(realm_name(finding.key.realm))}"
+        case DailyGrowth():
+            days = finding.days_to_cap
+            if not math.isfinite(days.value):
+                return f"{_version(finding.key)} growing"
+            ends = write.bounds(days.value, days.low, days.high)
+            return f"{_version(finding.key)}, cap in {write.number(days.value, days.low, days.high)} d{' ' + ends if ends else ''}"
+        case LargeProgram():
+            return f"{_version(finding.key)} {'program near its limit' if finding.is_close else 'program grows'}"
+        case VersionGrowth():
+            return f"{_version(finding.key)} grows by versions"
+        case CloseToCap():
+            return f"{_version(finding.key)} close to cap"
+        case SlowVersion():
+            return f"{_version(finding.key)} slow"
+        case Timeouts():
+            return f"{_version(finding.key)} timeouts{times}"
+        case _:
+            assert_never(finding)
+
+
+def _version(key: Key) -> str:
+    return f"{_name(key.strategy)} v{key.version}"
 
 
 def _name(text: str) -> str:
@@ -109,13 +131,13 @@ def _name(text: str) -> str:
 _KINDS = {"limit": "stopped by the cap", "canary": "sandbox canaries", "unknown": "with an unknown code"}
 
 
-def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
+def ranking_words(ranking: Sequence[RankingRow]) -> Inline:
     """Who is near a limit, and who costs most."""
-    hit = sum(row["group"] == GROUPS[0] for row in rows)
-    heading = sum(row["group"] == GROUPS[1] for row in rows)
-    families = len({key_of(row["realm_id"], row["strategy"], 0) for row in rows})
-    noun = "strategy" if len(rows) == 1 else "strategies" if families == len(rows) else "versions"
-    all_of_them = f"of {len(rows)} {noun}"
+    groups = Counter(row.group for row in ranking)
+    hit, heading = groups[Group.HIT], groups[Group.HEADING]
+    families = len({row.key.family for row in ranking})
+    noun = "strategy" if len(ranking) == 1 else "strategies" if families == len(ranking) else "versions"
+    all_of_them = f"of {len(ranking)} {noun}"
     verb = f"{'is' if heading == 1 else 'are'} heading for"
     if hit:
         first = f"{hit} {all_of_them} hit the cap" + (f"; {heading} {verb} it" if heading else "")
@@ -125,25 +147,24 @@ def league_words(rows: Sequence[Mapping[str, Any]]) -> Inline:
             if heading
             else f"None {all_of_them} hit the cap or is seen heading for it"
         )
-    close = sum(row["group"] == GROUPS[2] for row in rows)
+    close = groups[Group.CLOSE]
     first += f"; {close} {'is' if close == 1 else 'are'} close to it" if close else ""
-    full = sum(row["group"] == GROUPS[3] for row in rows)
+    full = groups[Group.PROGRAM_CLOSE]
     first += (
         f"; {full} {'has a program' if full == 1 else 'have programs'} close to what the validator takes"
         if full
         else ""
     )
-    return [first, ". ", *time_words(rows)]
+    return [first, ". ", *time_words(ranking)]
 
 
-def time_words(rows: Sequence[Mapping[str, Any]]) -> list[Inline]:
+def time_words(ranking: Sequence[RankingRow]) -> list[Inline]:
     """Who takes most time, as far as the sample tells: whoever's interval reaches into that of the largest share may."""
-    ranked = sorted(rows, key=lambda row: -float(row["est_time_share"]))
-    most = ranked[0]
-    if not float(most["est_time_share"]) > 0:
+    most, *others = sorted(ranking, key=lambda row: -row.est_time_share)
+    if not most.est_time_share > 0:
         return ["No run has a duration that tells who takes the time."]
-    rivals = [row for row in ranked[1:] if not row["time_share"].high < most["time_share"].low]
-    name, share = named(_key(most)), _share_words(most["time_share"])
+    rivals = [row for row in others if not row.costs.time_share.high < most.costs.time_share.low]
+    name, share = named(most.key), _share_words(most.costs.time_share)
     if not rivals:
         return ["The largest share of time goes to ", name, f": {share} of it."]
     if len(rivals) == 1:
@@ -152,16 +173,12 @@ def time_words(rows: Sequence[Mapping[str, Any]]) -> list[Inline]:
             "The largest share of time goes to ",
             name,
             " or ",
-            named(_key(other)),
-            f": {share} and {_share_words(other['time_share'])} of it.",
+            named(other.key),
+            f": {share} and {_share_words(other.costs.time_share)} of it.",
         ]
     return [
         "Who takes most time cannot be told: it may be ", name, f", with {share} of it, or any of {len(rivals)} others."
     ]  # fmt: skip
-
-
-def _key(row: Mapping[str, Any]) -> Key:
-    return key_of(row["realm_id"], row["strategy"], row["strategy_version"])
 
 
 def _share_words(share: Estimate) -> str:
@@ -228,22 +245,21 @@ def _span(first: datetime, last: datetime, one_day: bool) -> str:
     return write.when(first) if first == last else write.span(first, last)
 
 
-def close_words(table: pd.DataFrame, node_cap: float) -> Inline:
+def close_words(ranking: Sequence[RankingRow], node_cap: float) -> Inline:
     """Who comes closest among the runs that passed."""
-    rows = [row for row in records(table) if row["nodes_max"] == row["nodes_max"] and row["ok_logged_count"]]
-    if not rows:
+    largest = [(float(row.nodes_max), row.key) for row in ranking if row.nodes_max is not None and row.counts.ok]
+    if not largest:
         return None
-    most = max(rows, key=lambda row: float(row["nodes_max"]))
-    key = key_of(most["realm_id"], most["strategy"], most["strategy_version"])
-    stopped = int(table["limit_count"].sum())
-    if float(most["nodes_max"]) > node_cap:
+    nodes, key = max(largest, key=lambda pair: pair[0])
+    stopped = sum(row.counts.limit for row in ranking)
+    if nodes > node_cap:
         return [
-            "Of the logged runs that passed, ", named(key), f" has the largest, with {write.count(most['nodes_max'])} nodes: more "
+            "Of the logged runs that passed, ", named(key), f" has the largest, with {write.count(nodes)} nodes: more "
             f"than the cap of {write.count(node_cap)} that the report was given, so that is not the engine's.",
         ]  # fmt: skip
     parts: list[Inline] = [
         "Of the logged runs that passed, ", named(key),
-        f" came closest, with {write.count(most['nodes_max'])} of {write.count(node_cap)} nodes",
+        f" came closest, with {write.count(nodes)} of {write.count(node_cap)} nodes",
     ]  # fmt: skip
     return [
         *parts,
@@ -253,46 +269,47 @@ def close_words(table: pd.DataFrame, node_cap: float) -> Inline:
     ]
 
 
-def status_words(found: Sequence[Finding], table: pd.DataFrame) -> str | None:
+def status_words(found: Sequence[Finding], ranking: Sequence[RankingRow]) -> str | None:
     """How things stand at the end of the window: whether those that were stopped ran on unharmed."""
-    hits = [finding for finding in found if finding.what == "limit" and finding.kind not in OVER and finding.until]
-    seen = {
-        key_of(row["realm_id"], row["strategy"], row["strategy_version"]): row["last_logged_at"]
-        for row in records(table)
-    }
-    if not hits or any(finding.key not in seen or seen[finding.key] <= finding.until for finding in hits):
+    hits = [(finding, finding.until) for finding in found if isinstance(finding, LimitHits) and finding.until]
+    seen = {row.key: row.last_logged_at for row in ranking}
+    if not hits or any((last := seen.get(finding.key)) is None or last <= until for finding, until in hits):
         return None
-    last = max(finding.until for finding in hits if finding.until)
-    told = f"No run was stopped by a cap after {write.when(last)}, though runs were logged since"
-    ends = [finding.facts["when"].ended_before for finding in hits]
+    words = f"No run was stopped by a cap after {write.when(max(until for _, until in hits))}, though runs were logged since"
+    ends = [finding.past.ends.ended_before if finding.past.ends else None for finding, _ in hits]
     known = [end for end in ends if end is not None]
     if len(known) < len(ends):
-        return f"{told}: too few to say that it is over."
-    return f"{told}: at the rate before, it was over by {write.when(max(known))}."
+        return f"{words}: too few to say that it is over."
+    return f"{words}: at the rate before, it was over by {write.when(max(known))}."
 
 
 _IS = ("are", "is")
 
 
-def growing_words(table: pd.DataFrame, found: Sequence[Finding], horizon_days: float) -> Inline:
+def growing_words(ranking: Sequence[RankingRow], found: Sequence[Finding], horizon_days: float) -> Inline:
     """Who grows towards the cap, who grows without danger, and for whom nobody can tell."""
-    growing = [finding for finding in found if finding.what == "growing" and finding.kind not in OVER]
-    versions = records(table)
-    grow = [row for row in versions if row["trend"] == "growing"]
-    stopped = sum(row["group"] == GROUPS[0] for row in grow)
-    slowly = sum(row["group"] not in GROUPS[:2] for row in grow)
-    unknown = sum(row["trend"] == "too few days" for row in versions)
-    unsure = sum(row["trend"] == "cannot tell" for row in versions)
-    jumped = sum(row["trend"] == "step" for row in versions)
-    levelled = sum(row["trend"] == "levelled off" for row in versions)
-    bounded = sum(row["trend"] == "bounded" and row["group"] != GROUPS[0] for row in versions)
+    findings = [finding for finding in found if isinstance(finding, DailyGrowth)]
+    growing = [row for row in ranking if row.trend.state is TrendState.GROWING]
     parts: list[Inline] = []
-    for finding in growing[:3]:
-        slope = finding.facts["slope"]
+    for finding in findings[:3]:
+        slope = finding.slope
         each = f"{write.number(slope.value, slope.low, slope.high)} nodes more each day"
-        parts += [", " if parts else "Only " if len(growing) == len(grow) == 1 else "", named(finding.key), f": {each}"]
-    more = f", and {len(growing) - 3} more" if len(growing) > 3 else ""
-    parts.append(f"{more}." if growing else "Day by day no strategy is seen heading for the cap.")
+        first = "Only " if len(findings) == len(growing) == 1 else ""
+        parts += [", " if parts else first, named(finding.key), f": {each}"]
+    more = f", and {len(findings) - 3} more" if len(findings) > 3 else ""
+    parts.append(f"{more}." if findings else "Day by day no strategy is seen heading for the cap.")
+    return [*parts, *_other_trends(ranking, growing, horizon_days)]
+
+
+def _other_trends(ranking: Sequence[RankingRow], growing: Sequence[RankingRow], horizon_days: float) -> list[Inline]:
+    """Of whom growth is no finding: how many, and why."""
+    stopped = sum(row.group is Group.HIT for row in growing)
+    slowly = sum(row.group not in (Group.HIT, Group.HEADING) for row in growing)
+    states = Counter(row.trend.state for row in ranking)
+    bounded = sum(row.trend.state is TrendState.BOUNDED and row.group is not Group.HIT for row in ranking)
+    jumped, levelled = states[TrendState.STEP], states[TrendState.LEVELLED_OFF]
+    unsure, unknown = states[TrendState.CANNOT_TELL], states[TrendState.TOO_FEW_DAYS]
+    parts: list[Inline] = []
     if slowly:
         when = f"not likely to meet the cap within {horizon_days:g} days"
         parts.append(f" {slowly} {'grows' if slowly == 1 else 'grow'}, {when}.")
@@ -309,5 +326,5 @@ def growing_words(table: pd.DataFrame, found: Sequence[Finding], horizon_days: f
     if unsure:
         parts.append(f" For {unsure} the days differ too much to tell.")
     if unknown:
-        parts.append(f" {unknown} of {len(versions)} {'has' if unknown == 1 else 'have'} too few days to tell.")
+        parts.append(f" {unknown} of {len(ranking)} {'has' if unknown == 1 else 'have'} too few days to tell.")
     return parts

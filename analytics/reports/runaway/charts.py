@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, assert_never
 
 from analytics.findings.failures.stops import stop_count
-from analytics.findings.runaway.keys import FamilyKey, keyed
+from analytics.findings.runaway.keys import FamilyKey, Key, keyed
+from analytics.findings.runaway.ranking import Group, RankingRow
 from analytics.findings.runaway.run_costs import logged, weights
-from analytics.findings.runaway.runaway import GROUPS, Key, Stop, daily_p99, key_of
+from analytics.findings.runaway.runaway import Stop
+from analytics.findings.runaway.trend import DayQuantile, TrendState, daily_p99
 from analytics.reports import charts
 from analytics.reports.runaway.wording import labels
-from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,15 +25,22 @@ PANELS = 12
 ROWS = 10
 """Logged ok runs below which a strategy gets no curve."""
 
-_ROLES = {GROUPS[0]: "finding", GROUPS[1]: "worse", GROUPS[2]: "worse", GROUPS[3]: "", GROUPS[-1]: ""}
+
+def roles(ranking: Sequence[RankingRow]) -> dict[Key, str]:
+    """The colour of each version, in the ranking's order."""
+    return {row.key: _role(row.group) for row in ranking}
 
 
-def roles(table: pd.DataFrame) -> dict[Key, str]:
-    """The colour of each version, in the league's order."""
-    return {
-        key_of(row["realm_id"], row["strategy"], row["strategy_version"]): _ROLES[row["group"]]
-        for row in records(table)
-    }
+def _role(group: Group) -> str:
+    match group:
+        case Group.HIT:
+            return "finding"
+        case Group.HEADING | Group.CLOSE:
+            return "worse"
+        case Group.PROGRAM_CLOSE | Group.NOT_GROWING:
+            return ""
+        case _:
+            assert_never(group)
 
 
 def stops_picture(stops: Sequence[Stop], since: datetime, until: datetime) -> Markup:
@@ -114,15 +122,15 @@ def density_picture(costs: pd.DataFrame, node_cap: float, time_limit_ms: float, 
     )
 
 
-def growth_picture(counts: pd.DataFrame, table: pd.DataFrame, node_cap: float) -> Markup | None:
+def growth_picture(counts: pd.DataFrame, ranking: Sequence[RankingRow], node_cap: float) -> Markup | None:
     """Two weeks of p99 per strategy, its versions one after the other; None when no day has runs."""
     import pandas as pd
 
-    order = roles(table)
+    order = roles(ranking)
     # Versions of one family share a panel: that is where a jump between them shows.
     families = {key.family: rows for key, rows in keyed(counts.assign(strategy_version=0))}
     wanted = [family for family in dict.fromkeys(key.family for key in order) if family in families]
-    daily: dict[tuple[str | None, str], list[dict[str, Any]]] = {}
+    daily: dict[FamilyKey, list[DayQuantile]] = {}
     for family in wanted:
         if len(daily) < PANELS:
             daily |= {key.family: days for key, days in daily_p99(families[family]).items()}
@@ -132,10 +140,10 @@ def growth_picture(counts: pd.DataFrame, table: pd.DataFrame, node_cap: float) -
             {
                 "label": names[family],
                 "role": next(role for key, role in order.items() if key.family == family),
-                "day": day["day"],
-                "est_nodes_p99": day["p99"].value,
-                "est_nodes_p99_low": day["p99"].low,
-                "est_nodes_p99_high": day["p99"].high,
+                "day": day.day,
+                "est_nodes_p99": day.p99.value,
+                "est_nodes_p99_low": day.p99.low,
+                "est_nodes_p99_high": day.p99.high,
             }
             for family, days in daily.items()
             for day in days
@@ -144,31 +152,30 @@ def growth_picture(counts: pd.DataFrame, table: pd.DataFrame, node_cap: float) -
     )
     if frame.empty:
         return None
-    fits, changes = _fits(table, names), _changes(counts, names)
+    fits, changes = _fits(ranking, names), _changes(counts, names)
     alt = f"p99 of nodes per day for {len(daily)} strategies, with the cap at {node_cap:g}"
     return charts.responsive(
         lambda width: charts.growth(frame, fits, changes, cap=int(node_cap), width=width), "growth", alt
     )
 
 
-def _fits(table: pd.DataFrame, names: Mapping[tuple[str | None, str], str]) -> pd.DataFrame:
+def _fits(ranking: Sequence[RankingRow], names: Mapping[FamilyKey, str]) -> pd.DataFrame:
     """The lines of the versions that grow."""
     import pandas as pd
 
     rows = [
-        (names[key.family], row["trend_day"], row["trend_span"], row["est_level"].value, row["est_slope"].value)
-        for row in records(table)
-        if (key := key_of(row["realm_id"], row["strategy"], row["strategy_version"])).family in names
-        and row["trend"] == "growing"
+        (names[row.key.family], trend.last_day, trend.span, trend.level.value, trend.slope.value)
+        for row in ranking
+        if row.key.family in names and (trend := row.trend).state is TrendState.GROWING
     ]
     return pd.DataFrame(rows, columns=["label", "day", "days", "est_level", "est_slope"])
 
 
-def _changes(counts: pd.DataFrame, names: Mapping[tuple[str | None, str], str]) -> pd.DataFrame:
+def _changes(counts: pd.DataFrame, names: Mapping[FamilyKey, str]) -> pd.DataFrame:
     """The first day of every version but the first of its family."""
     import pandas as pd
 
-    firsts: dict[tuple[str | None, str], list[tuple[Any, int]]] = {}
+    firsts: dict[FamilyKey, list[tuple[date, int]]] = {}
     for key, rows in keyed(counts):
         if key.family in names:
             firsts.setdefault(key.family, []).append((rows["day"].min(), key.version))

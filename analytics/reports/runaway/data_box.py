@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics import sql
 from analytics.estimates.estimators import upper_bound_of_none
 from analytics.findings.failures.stops import Ends, stop_count
-from analytics.findings.runaway.previous_report import OVER
+from analytics.findings.runaway.finding import (
+    Finding,
+    LimitHits,
+    SandboxCanary,
+    StalledLoop,
+    Status,
+    UnknownCode,
+    Waiting,
+)
 from analytics.findings.runaway.run_costs import DIGITS, logged
-from analytics.findings.runaway.runaway import HISTORY, Evidence, Finding
+from analytics.findings.runaway.runaway import HISTORY, Evidence
 from analytics.reports import page, silent
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
@@ -20,12 +29,13 @@ from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.finding_sentences import sentence
 from analytics.reports.runaway.wording import plain_number
 from analytics.warehouse.coverage import Coverage, coverage
-from analytics.warehouse.warehouse import records
 from analytics.window import Window
 
 if TYPE_CHECKING:
     from analytics.findings.failures.silences import Silences
     from analytics.findings.runaway.previous_report import Previous
+    from analytics.findings.runaway.ranking import RankingRow
+    from analytics.findings.runaway.thresholds import Thresholds
     from analytics.warehouse.warehouse import Warehouse
 
 _QUERIES = (
@@ -37,7 +47,7 @@ _QUERIES = (
     "time_by_nodes",
     "analytics_fields",
 )
-_LEAGUE_FACTS = (
+_RANKING_FACTS = (
     "group", "logged_count", "ok_logged_count", "failed_count", "timeout_count", "limit_count", "canary_count",
     "unknown_code_count", "est_runs",
     "est_time_share", "est_nodes_p50", "est_nodes_p99", "est_ms_p50", "est_ms_p99", "limit_share", "headroom", "time_headroom",
@@ -113,66 +123,83 @@ def facts(
     lake: Warehouse, evidence: Evidence, previous: Previous | None, sampling: str, silences: Silences
 ) -> list[tuple[Inline, Inline]]:
     """The data box."""
-    limits = evidence.thresholds
-    table, since, until = evidence.table, evidence.since, evidence.until
-    kinds = {
-        "limit_count": "limit",
-        "canary_count": "canary",
-        "timeout_count": "timeout",
-        "unknown_code_count": "unknown code",
-    }
-    totals = {name: int(table[name].sum()) for name in ("ok_logged_count", "failed_count", *kinds)}
-    others = totals["failed_count"] - sum(totals[name] for name in kinds)
-    rates = (
-        " and ".join(write.percent(rate) for rate in coverage(lake, Window(since, until)).sample_rates)
-        or "An unknown share"
-    )
-    cut = int(table["cut_logged_count"].sum())
-    all_runs = sum(row["est_runs"].value for row in records(table))
-    costs = evidence.costs.together
-    cancelled = logged(costs[(costs["status"] == "ok") & costs["nodes_executed"].isna()])
-    rounded = f" In so large a window durations are rounded to {DIGITS} digits." if evidence.costs.is_rounded else ""
-    stalled = stop_count(stop for stop in evidence.stops if stop.stalled)
-    undefined = int(table["family_name"].isna().sum())
-    ok, failed = totals["ok_logged_count"], totals["failed_count"]
-    told = [f"{totals[name]} {kind}" for name, kind in kinds.items() if totals[name] or name != "unknown_code_count"]
-    failures = ", ".join([*told, f"{others} other"])
+    held = coverage(lake, Window(evidence.since, evidence.until))
     look_back = f"trends and comparisons look {HISTORY.days} days back from its end"
-    held = coverage(lake, Window(since, until))
-    definitions = (
-        f"missing for {undefined} of {len(table)} strategies: those go by their id" if undefined else "all readable"
-    )
+    extent = silent.gaps(silent.extent(held), silences)
+    rates = " and ".join(write.percent(rate) for rate in held.sample_rates) or "An unknown share"
     return [
-        ("Window", f"{write.span(since, until)}, {silent.gaps(silent.extent(held), silences)}; {look_back}"),
-        (
-            "Rows used",
-            f"{write.counted(ok, 'ok row')} and {write.counted(failed, 'failure')} ({failures}), for an estimated "
-            f"{write.number(all_runs) if math.isfinite(all_runs) else 'unknown number of'} {'run' if all_runs == 1 else 'runs'}",
-        ),
+        ("Window", f"{write.span(evidence.since, evidence.until)}, {extent}; {look_back}"),
+        ("Rows used", _rows_used(evidence)),
         (
             "Sampling rate",
             f"{rates} of ok runs, as configured at extraction; failures are all kept. The log does not store the rate. {sampling}",
         ),
+        ("Set aside", _set_aside(evidence)),
+        ("Timeouts", _timeouts(evidence)),
+        ("Traces", _traces(evidence)),
+        ("Definitions", f"{silent.programs(lake)}{_definitions(evidence)}"),
+        *_limits(evidence.thresholds),
+        ("Compared with", compared_words(previous)),
         (
-            "Set aside",
-            f"{write.counted(cancelled, 'cancelled call')} (ok, no points, no trace), whose nodes are not known. "
-            "Failed runs log 0 nodes and never enter a quantile; stopped runs count as beyond the limit. For the share of time, a "
-            f"run above 10 s counts as 10 s.{rounded}",
+            "Not known",
+            "Rows the database refused, the queue dropped or a kill lost; query times of analytics fields; nodes of runs that "
+            f"timed out. {silent.not_looked_for()}",
         ),
-        (
-            "Timeouts",
-            f"{stalled} of {totals['timeout_count']} lie closer together than those of unrelated strategies would (three or more "
-            "within two minutes, such moments at most ten minutes apart): taken for a stalled event loop, counted against no rule"
-            if totals["timeout_count"]
-            else "none logged",
-        ),
-        (
-            "Traces",
-            f"{write.count(cut)} of {write.counted(ok, 'ok row')} cut at the storage limit; node counts are whole, entries are not"
-            if ok
-            else "no ok row is logged",
-        ),
-        ("Definitions", f"{silent.programs(lake)}{definitions}"),
+    ]
+
+
+def _rows_used(evidence: Evidence) -> str:
+    counts = [row.counts for row in evidence.ranking]
+    ok, failed = sum(one.ok for one in counts), sum(one.failed for one in counts)
+    limit, canary = sum(one.limit for one in counts), sum(one.canary for one in counts)
+    timeout, unknown = sum(one.timeout for one in counts), sum(one.unknown_code for one in counts)
+    named = [f"{limit} limit", f"{canary} canary", f"{timeout} timeout", *[f"{unknown} unknown code"] * bool(unknown)]
+    failures = ", ".join([*named, f"{failed - limit - canary - timeout - unknown} other"])
+    runs = sum(row.est_runs.value for row in evidence.ranking)
+    return (
+        f"{write.counted(ok, 'ok row')} and {write.counted(failed, 'failure')} ({failures}), for an estimated "
+        f"{write.number(runs) if math.isfinite(runs) else 'unknown number of'} {'run' if runs == 1 else 'runs'}"
+    )
+
+
+def _set_aside(evidence: Evidence) -> str:
+    costs = evidence.costs.together
+    cancelled = logged(costs[(costs["status"] == "ok") & costs["nodes_executed"].isna()])
+    rounded = f" In so large a window durations are rounded to {DIGITS} digits." if evidence.costs.is_rounded else ""
+    return (
+        f"{write.counted(cancelled, 'cancelled call')} (ok, no points, no trace), whose nodes are not known. "
+        "Failed runs log 0 nodes and never enter a quantile; stopped runs count as beyond the limit. For the share of time, a "
+        f"run above 10 s counts as 10 s.{rounded}"
+    )
+
+
+def _timeouts(evidence: Evidence) -> str:
+    count = sum(row.counts.timeout for row in evidence.ranking)
+    if not count:
+        return "none logged"
+    stalled = stop_count(stop for stop in evidence.stops if stop.stalled)
+    return (
+        f"{stalled} of {count} lie closer together than those of unrelated strategies would (three or more "
+        "within two minutes, such moments at most ten minutes apart): taken for a stalled event loop, counted against no rule"
+    )
+
+
+def _traces(evidence: Evidence) -> str:
+    cut, ok = sum(row.counts.cut for row in evidence.ranking), sum(row.counts.ok for row in evidence.ranking)
+    if not ok:
+        return "no ok row is logged"
+    return f"{write.count(cut)} of {write.counted(ok, 'ok row')} cut at the storage limit; node counts are whole, entries are not"
+
+
+def _definitions(evidence: Evidence) -> str:
+    undefined = sum(row.family_name is None for row in evidence.ranking)
+    if not undefined:
+        return "all readable"
+    return f"missing for {undefined} of {len(evidence.ranking)} strategies: those go by their id"
+
+
+def _limits(limits: Thresholds) -> list[tuple[Inline, Inline]]:
+    return [
         (
             "Limits",
             f"{write.count(limits.node_cap)} nodes, depth {write.count(limits.depth_cap)}, {write.ms(limits.time_limit_ms)}, as "
@@ -184,12 +211,6 @@ def facts(
             f"growing: the cap within {limits.horizon_days:g} days · close: p99 from {write.percent(limits.close)} of "
             f"the cap, or a program as the validator counts it · slow: more than {limits.slow_times:g} times and "
             f"{write.ms(limits.slow_extra_ms)} above what the nodes explain",
-        ),
-        ("Compared with", compared_words(previous)),
-        (
-            "Not known",
-            "Rows the database refused, the queue dropped or a kill lost; query times of analytics fields; nodes of runs that "
-            f"timed out. {silent.not_looked_for()}",
         ),
     ]
 
@@ -215,7 +236,7 @@ def not_seen(held: Coverage) -> str:
     return " and ".join(said)
 
 
-def summary(evidence: Evidence, found: list[Finding], previous: Previous | None) -> dict[str, Any]:
+def summary(evidence: Evidence, found: Sequence[Finding], previous: Previous | None) -> dict[str, object]:
     """The report's facts as plain JSON values: what is unknown is null."""
     return {
         "report": "runaway_rules",
@@ -223,28 +244,33 @@ def summary(evidence: Evidence, found: list[Finding], previous: Previous | None)
         "until": evidence.until.isoformat(),
         "thresholds": asdict(evidence.thresholds),
         "compared_with": previous and {"since": previous.since.isoformat(), "until": previous.until.isoformat()},
-        "counts": {
-            kind: sum(finding.kind == kind for finding in found)
-            for kind in ("new", "worse", "finding", "fixed", "waiting")
-        },
-        "findings": [_finding(finding) for finding in found],
-        "league": [
-            {
-                "realm": row["realm_id"] if isinstance(row["realm_id"], str) else None,
-                "family": row["strategy"],
-                "version": int(row["strategy_version"]),
-                **{name: plain_number(row[name]) for name in _LEAGUE_FACTS},
-            }
-            for row in records(evidence.table)
-        ],
+        "counts": counts_of(found),
+        "findings": [finding_facts(finding) for finding in found],
+        "league": [_ranking_facts(row) for row in evidence.ranking],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def counts_of(found: Sequence[Finding]) -> dict[str, int]:
+    """How many findings have each status."""
+    return {status.value: sum(finding.status is status for finding in found) for status in Status}
+
+
+def _ranking_facts(row: RankingRow) -> dict[str, object]:
+    columns, key = row.as_columns(), row.key
+    return {
+        "realm": key.realm,
+        "family": key.strategy,
+        "version": key.version,
+        **{name: plain_number(columns[name]) for name in _RANKING_FACTS},
+    }
+
+
+def finding_facts(finding: Finding) -> dict[str, object]:
+    """A finding as plain JSON values: the one place that spells its keys."""
     key = finding.key
     return {
-        "kind": finding.kind,
-        "what": finding.what,
+        "kind": finding.status.value,
+        "what": finding.type.value,
         "realm": key.realm if key else None,
         "family": key.strategy if key else None,
         "version": key.version if key else None,
@@ -252,33 +278,36 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "until": finding.until.isoformat() if finding.until else None,
         "count": finding.count,
         "number": plain_number(finding.number),
-        "unit": finding.unit,
-        **_ends(finding),
-        **({"waiting": _waiting(finding)} if finding.kind == "waiting" else {}),
+        "unit": str(finding.unit),
+        **_ends_facts(finding),
+        **({"waiting": _waiting_facts(finding)} if isinstance(finding, Waiting) else {}),
         # The page's sentence without its markup: user ids are masked in both.
         "sentence": str(sentence(finding).striptags()),
     }
 
 
-def _ends(finding: Finding) -> dict[str, Any]:
+def _ends_facts(finding: Finding) -> dict[str, str | None]:
     """Between which moments it began and ended (95 %), where its runs tell; null is not known, or not ended."""
-    when: Ends | None = finding.facts.get("when") if finding.kind not in OVER else None
-    if when is None:
+    ends: Ends | None = None
+    if isinstance(finding, StalledLoop):
+        ends = finding.ends
+    elif isinstance(finding, LimitHits | SandboxCanary | UnknownCode):
+        ends = finding.past.ends
+    if ends is None:
         return {}
-    low, high = when.began_after, when.ended_before
+    low, high = ends.began_after, ends.ended_before
     return {
         "began_low": low.isoformat() if low else None,
-        "began_high": when.first.isoformat(),
-        "ended_low": when.last.isoformat(),
+        "began_high": ends.first.isoformat(),
+        "ended_low": ends.last.isoformat(),
         "ended_high": high.isoformat() if high else None,
     }
 
 
-def _waiting(finding: Finding) -> dict[str, Any]:
+def _waiting_facts(finding: Waiting) -> dict[str, object]:
     """What the next report needs to go on waiting."""
-    runs = finding.facts["runs_before"]
     return {
-        "last_seen": finding.facts["last_seen"].isoformat(),
-        "runs": runs.to_dict() if runs else None,
-        "runs_since": finding.facts["runs_since"],
+        "last_seen": finding.last_seen.isoformat(),
+        "runs": finding.runs_before.to_dict() if finding.runs_before else None,
+        "runs_since": finding.runs_since,
     }

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import assert_never
 
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.stops import Ends
-from analytics.findings.runaway.previous_report import COUNTED
-from analytics.findings.runaway.runaway import Finding, Key
-from analytics.findings.timing.time_split import Part
+from analytics.findings.runaway.finding import (
+    CloseToCap,
+    DailyGrowth,
+    Finding,
+    Fixed,
+    LargeProgram,
+    LimitHits,
+    Recurrence,
+    SandboxCanary,
+    SlowVersion,
+    StalledLoop,
+    Timeouts,
+    UnknownCode,
+    VersionGrowth,
+    Waiting,
+)
+from analytics.findings.runaway.keys import Key
+from analytics.findings.runaway.trend import TrendState
+from analytics.findings.timing.time_split import Part, PartKind, Verdict
+from analytics.findings.timing.version_times import VersionTime
 from analytics.program import error_codes
 from analytics.reports import page
 from analytics.reports.common import masked, realm_name
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.post_mortem.failing import timeouts_from
-from analytics.reports.runaway.wording import program_words, versions_ahead
+from analytics.reports.runaway.wording import program_words, versions_ahead, words_of
 
 
 def names_of(names: Sequence[str], word: str = "and") -> Markup:
@@ -31,37 +48,44 @@ def names_of(names: Sequence[str], word: str = "and") -> Markup:
 
 def part_name(part: Part, *, with_realm: bool = False) -> Markup:
     """A part of the time by its name: "the field all.avg_time"."""
-    if part.kind == "walk":
-        return Markup("its nodes")
-    if part.kind == "cannot tell" or not part.names:
-        return Markup("{}").format(
-            "what none can tell apart" if part.kind == "cannot tell" else "the rest of every run"
-        )
-    words = {"field": ("the field", "the fields"), "built-in": ("the built-in", "the built-ins")}[part.kind]
-    name = Markup("{} {}").format(words[len(part.names) > 1], names_of(part.names))
+    match part.kind:
+        case PartKind.WALK:
+            return Markup("its nodes")
+        case PartKind.CANNOT_TELL:
+            return Markup("what none can tell apart")
+        case PartKind.REST:
+            return Markup("the rest of every run")
+        case PartKind.FIELD:
+            word = "the field" if len(part.names) == 1 else "the fields"
+        case PartKind.BUILT_IN:
+            word = "the built-in" if len(part.names) == 1 else "the built-ins"
+        case _:
+            assert_never(part.kind)
+    name = Markup("{} {}").format(word, names_of(part.names))
     if with_realm and part.in_realm:
         name += Markup(" in {}").format(page.author(realm_name(part.realm)))
     return name
 
 
-def took(part: Part) -> Markup:
-    """Milliseconds of a part with interval and grade."""
-    return page.est(part.ms, unit="ms")
+def why_slow(version: VersionTime) -> Markup:
+    """What makes it slow, as far as the log can tell, and since when."""
+    match version.split.verdict:
+        case Verdict.FIELD | Verdict.BUILT_IN:
+            reason = _blamed(version)
+        case Verdict.RULES:
+            reason = _rules(version)
+        case Verdict.UNCLEAR:
+            reason = _unclear(version)
+        case Verdict.CANNOT_TELL | Verdict.FINE:
+            reason = _unknown_time(version)
+        case _:
+            assert_never(version.split.verdict)
+    return page.inline([*reason, *_since(version)])
 
 
-def why_slow(facts: Mapping[str, Any]) -> Markup:
-    """What makes it slow, as far as the log can tell, and since when.
-
-    Args:
-        facts: verdict, blamed, fields, new_fields, earlier_version, earlier_ms_p50, slow_since, since_is_version.
-    """
-    writers = {"field": _blamed, "built-in": _blamed, "rules": _rules, "unclear": _unclear}
-    return page.inline([*writers.get(facts["verdict"], _unknown_time)(facts), *_since(facts)])
-
-
-def _blamed(facts: Mapping[str, Any]) -> list[Inline]:
+def _blamed(version: VersionTime) -> list[Inline]:
     parts: list[Inline] = []
-    for part in facts["blamed"]:
+    for part in version.split.blamed:
         name = part_name(part, with_realm=True)
         value, bounds = page_ms(part.ms)
         start = Markup("{}{}").format(str(name)[:1].upper() if not parts else str(name)[:1], name[1:])
@@ -83,48 +107,48 @@ def page_ms(estimate: Estimate) -> tuple[str, str]:
     return write.ms(value, low, high), write.bounds(value, low, high)
 
 
-def _rules(facts: Mapping[str, Any]) -> list[Inline]:
-    value, bounds = page_ms(facts["blamed"][0].ms)
+def _rules(version: VersionTime) -> list[Inline]:
+    value, bounds = page_ms(version.split.blamed[0].ms)
     return [f"Its nodes take {value} {bounds} of it: the rules make it slow, no field does."]
 
 
-def _unclear(facts: Mapping[str, Any]) -> list[Inline]:
-    if not facts["blamed"]:
+def _unclear(version: VersionTime) -> list[Inline]:
+    if not version.split.blamed:
         return ["Nothing tells what its nodes cost, so they may explain it or may not."]
-    most = facts["blamed"][0].ms.high
+    most = version.split.blamed[0].ms.high
     return [f"Its nodes may take up to {write.ms(math.ceil(most))} and explain it, or may not: the log cannot tell."]
 
 
-def _unknown_time(facts: Mapping[str, Any]) -> list[Inline]:
-    if facts["fields"] is None:
+def _unknown_time(version: VersionTime) -> list[Inline]:
+    if version.fields is None:
         return ["Its definition is not known, so nobody can tell which fields it reads."]
-    suspects = next((part.names for part in facts["blamed"] if part.names), facts["fields"])
+    suspects = next((part.names for part in version.split.blamed if part.names), version.fields)
     if not suspects:
         return ["It reads no analytics field, so the program has time of its own and the log cannot tell why."]
     few = "the field" if len(suspects) == 1 else "one of the fields"
-    told: list[Inline] = [f"Cannot tell why: it may be {few} ", names_of(suspects, "or"), " or the program itself"]
-    if facts["new_fields"]:
-        told += ["; v", str(int(facts["earlier_version"])), " did not read ", names_of(facts["new_fields"], "or")]
-        told.append("" if _known(facts["earlier_ms_p50"]) else ", and no run of it is at hand to compare with")
-    return [*told, "."]
+    words: list[Inline] = [f"Cannot tell why: it may be {few} ", names_of(suspects, "or"), " or the program itself"]
+    if version.new_fields:
+        words += ["; v", str(version.earlier_version), " did not read ", names_of(version.new_fields, "or")]
+        words.append("" if _is_known(version.earlier_ms_p50) else ", and no run of it is at hand to compare with")
+    return [*words, "."]
 
 
-def _known(estimate: object) -> bool:
-    return isinstance(estimate, Estimate) and math.isfinite(estimate.value)
+def _is_known(estimate: Estimate | None) -> bool:
+    return estimate is not None and math.isfinite(estimate.value)
 
 
-def _since(facts: Mapping[str, Any]) -> list[Inline]:
-    if facts["slow_since"] is None:
+def _since(version: VersionTime) -> list[Inline]:
+    if version.slow_since is None:
         return []
-    if not facts["since_is_version"]:
-        return [f" So since {write.day(facts['slow_since'])}, without a new version."]
-    before, version = facts["earlier_ms_p50"], int(facts["earlier_version"])
+    before = version.earlier_ms_p50
+    if not version.since_is_version or before is None:
+        return [f" So since {write.day(version.slow_since)}, without a new version."]
     value, bounds = page_ms(before)
-    unread = facts["new_fields"] and {name for part in facts["blamed"] for name in part.names} & set(
-        facts["new_fields"]
-    )
+    blamed = {name for part in version.split.blamed for name in part.names}
+    unread = version.new_fields and blamed & set(version.new_fields)
     tail = " and did not read it" if unread else ""
-    return [f" So since its first day, {write.day(facts['slow_since'])}: v{version} took {value} {bounds}{tail}."]
+    first_day = write.day(version.slow_since)
+    return [f" So since its first day, {first_day}: v{version.earlier_version} took {value} {bounds}{tail}."]
 
 
 _MANY = 5
@@ -133,20 +157,37 @@ _MOST_CODES = 3
 
 def sentence(finding: Finding) -> Markup:
     """The finding in words; other people's words in it are made safe."""
-    writers: dict[str, Callable[[Finding], list[Inline]]] = {
-        "limit": _limit,
-        "canary": _canary,
-        "unknown": _unknown,
-        "growing": _growing,
-        "versions": _versions,
-        "close": _close,
-        "program": _program,
-        "stall": _stall,
-        "slow": _slow,
-        "timeout": _timeout,
-    }
-    over = {"fixed": _fixed, "waiting": _waiting}
-    return page.inline((over.get(finding.kind) or writers[finding.what])(finding))
+    return page.inline(_sentence_of(finding))
+
+
+def _sentence_of(finding: Finding) -> list[Inline]:
+    match finding:
+        case LimitHits():
+            return _limit_hits(finding)
+        case SandboxCanary():
+            return _sandbox_canary(finding)
+        case UnknownCode():
+            return _unknown_code(finding)
+        case DailyGrowth():
+            return _daily_growth(finding)
+        case VersionGrowth():
+            return _version_growth(finding)
+        case CloseToCap():
+            return _close_to_cap(finding)
+        case LargeProgram():
+            return [named(finding.key), *program_words(finding)]
+        case StalledLoop():
+            return _stalled_loop(finding)
+        case SlowVersion():
+            return _slow_version(finding)
+        case Timeouts():
+            return _timeouts(finding)
+        case Fixed():
+            return _fixed(finding)
+        case Waiting():
+            return _waiting(finding)
+        case _:
+            assert_never(finding)
 
 
 def named(key: Key | None) -> Markup:
@@ -164,27 +205,26 @@ def runs(count: float) -> str:
     return f"{write.count(count)} {'run' if count == 1 else 'runs'}"
 
 
-def between(finding: Finding) -> str:
-    """The time in which whatever stopped these runs was there, as far as it can be bounded."""
-    when: Ends = finding.facts["when"]
-    first, last = when.began_after or when.first, when.ended_before or when.last
+def between(ends: Ends) -> str:
+    """The time in which whatever stopped some runs was there, as far as it can be bounded."""
+    first, last = ends.began_after or ends.first, ends.ended_before or ends.last
     if (last - first).total_seconds() < 60:
         return f"around {write.when(first)}"
     return f"between {write.when(first)} and {write.clock(last) if first.date() == last.date() else write.when(last)}"
 
 
-def ends_words(when: Ends | None) -> str:
+def ends_words(ends: Ends | None) -> str:
     """Between which moments it began and ended; nothing where the stopped runs tell of neither."""
-    told: list[str] = []
-    if when is None:
+    words: list[str] = []
+    if ends is None:
         return ""
-    if when.began_after is not None:
-        told.append(f"began {_bounds(when.began_after, when.first)}")
-    if when.ended_before is not None:
-        told.append(f"ended {_bounds(when.last, when.ended_before)}")
-    elif told:
-        told.append("may go on")
-    return f" If at a steady rate, it {' and '.join(told)}." if told else ""
+    if ends.began_after is not None:
+        words.append(f"began {_bounds(ends.began_after, ends.first)}")
+    if ends.ended_before is not None:
+        words.append(f"ended {_bounds(ends.last, ends.ended_before)}")
+    elif words:
+        words.append("may go on")
+    return f" If at a steady rate, it {' and '.join(words)}." if words else ""
 
 
 def _bounds(low: datetime, high: datetime) -> str:
@@ -195,151 +235,129 @@ def _bounds(low: datetime, high: datetime) -> str:
     return f"between {write.when(low)} and {write.when(high)}"
 
 
-def _before(facts: Mapping[str, Any]) -> str:
+def _before(past: Recurrence) -> str:
     """What the days before show of the same version, else of others of its family."""
-    if facts["before"]:
-        return f" Not the first time: {runs(facts['before'])} in the days before."
-    others = facts.get("others_before", 0)
+    if past.previous_count:
+        return f" Not the first time: {runs(past.previous_count)} in the days before."
+    others = past.other_versions_count
     return (
         f" Of this version it is the first time; of others of it, {runs(others)} in the days before." if others else ""
     )
 
 
-def _limit(finding: Finding) -> list[Inline]:
-    facts = finding.facts
-    cap = write.count(facts["node_cap"])
+def _limit_hits(finding: LimitHits) -> list[Inline]:
     text = f" was stopped by the engine's cap, {write.span(finding.since, finding.until)}"
-    text += f", in {facts['bursts']} bursts." if facts["bursts"] > 1 else "."
-    text += ends_words(facts["when"])
-    if facts["may_be_lowered"]:
-        text += f" At other times it passed with up to {write.count(facts['passed_otherwise'])} of {cap} nodes"
-        meanwhile = facts["passed_meanwhile"]
+    text += f", in {finding.burst_count} bursts." if finding.burst_count > 1 else "."
+    text += ends_words(finding.past.ends)
+    return [named(finding.key), text, _which_limit(finding), _before(finding.past)]
+
+
+def _which_limit(finding: LimitHits) -> str:
+    """Which limit it may have been, by its program and by the runs that passed."""
+    limits, visits, cap = finding.limits, finding.visits_max, write.count(finding.limits.node_cap)
+    text = ""
+    if finding.may_be_lowered:
+        text += f" At other times it passed with up to {write.count(finding.below.otherwise)} of {cap} nodes"
+        meanwhile = finding.below.meanwhile
         text += (
             "; no logged run passed meanwhile"
             if meanwhile is None
             else f", meanwhile with no more than {write.count(meanwhile)}"
         )
         text += ": a limit may have been lowered."
-    elif facts["depth"] is not None and facts["depth"] > facts["depth_cap"]:
-        text += f" Its program is nested {facts['depth']:.0f} deep, above the cap of {facts['depth_cap']:g}: validation should "
+    elif finding.is_too_deep:
+        text += (
+            f" Its program is nested {finding.depth} deep, above the cap of {limits.depth_cap:g}: validation should "
+        )
         text += "have refused it."
-    elif facts["visits_max"] is None:
+    elif visits is None:
         text += " Its program cannot be read here: it got past the validation, or a limit was changed."
-    elif not facts["fits_the_caps"]:
+    elif not finding.fits_the_caps:
         text += " Validation should have refused it, or a limit was changed."
-    if facts["fits_the_caps"]:
-        text += f" Its program as the lake holds it visits {write.count(facts['visits_max'])} nodes at most, so a cap of {cap} "
+    if finding.fits_the_caps:
+        text += f" Its program as the lake holds it visits {write.count(visits)} nodes at most, so a cap of {cap} "
         text += "cannot stop it."
-        text += "" if facts["may_be_lowered"] else " A limit was changed, or the program was."
-    return [named(finding.key), text, _before(facts)]
+        text += "" if finding.may_be_lowered else " A limit was changed, or the program was."
+    return text
 
 
-_OVER = {
-    "limit": "not stopped by a cap",
-    "canary": "no sandbox canary",
-    "unknown": "no unknown code",
-    "timeout": "no timeout of its own",
-    "growing": "no longer growing towards the cap",
-    "versions": "its versions no longer grow towards the cap",
-    "close": "no longer close to the cap",
-    "program": "its program is no longer close to what the validator takes",
-    "slow": "no longer slower than its nodes explain",
-}
-
-
-def _fixed(finding: Finding) -> list[Inline]:
-    facts = finding.facts
-    if finding.what not in COUNTED:
+def _fixed(finding: Fixed) -> list[Inline]:
+    over = words_of(finding.type).over
+    if not finding.type.counts_runs:
         # Seen in a sample of ok runs: that it was over as soon as the last report ended is more than anybody knows.
-        return [named(finding.key), f": {_OVER[finding.what]}; last seen {write.when(finding.until)}."]
-    text = f": {_OVER[finding.what]} since {write.when(finding.until)}"
-    before, since = facts["before"], facts.get("runs_since")
-    if since:
-        of = "" if facts.get("is_live", True) else "; no run of it is logged, these are others of the strategy"
-        text += f", in at least {write.count(round(since))} runs{of}"
-    return [named(finding.key), f"{text}. {_sentence(runs(before))} shortly before." if before else f"{text}."]
+        return [named(finding.key), f": {over}; last seen {write.when(finding.until)}."]
+    text = f": {over} since {write.when(finding.until)}"
+    if finding.runs_since:
+        of = "" if finding.is_live else "; no run of it is logged, these are others of the strategy"
+        text += f", in at least {write.count(round(finding.runs_since))} runs{of}"
+    before = finding.previous_count
+    return [named(finding.key), f"{text}. {_capital(runs(before))} shortly before." if before else f"{text}."]
 
 
-def _sentence(text: str) -> str:
+def _capital(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-_LAST = {
-    "limit": "last stopped by a cap",
-    "canary": "last sandbox canary",
-    "unknown": "an unknown code last seen",
-    "timeout": "timeouts too many for chance last seen",
-    "growing": "growth towards the cap last seen",
-    "versions": "growth from version to version last seen",
-    "close": "last close to the cap",
-    "program": "program last close to what the validator takes",
-    "slow": "last slower than its nodes explain",
-}
-
-
-def _waiting(finding: Finding) -> list[Inline]:
+def _waiting(finding: Waiting) -> list[Inline]:
     # Not seen is not gone: neither sentence says that it is over.
-    left = finding.facts["left"]
+    left = finding.left
     why = (
         f"{left} {'timeout' if left == 1 else 'timeouts'} since, too few to blame it and too many to call it fixed."
         if left
         else "Too little was logged since to call it fixed."
-        if finding.what in COUNTED
+        if finding.type.counts_runs
         else "The log since cannot tell whether it is over."
     )
-    return [named(finding.key), f": {_LAST[finding.what]} {write.when(finding.until)}. {why}"]
+    return [named(finding.key), f": {words_of(finding.type).last} {write.when(finding.last_seen)}. {why}"]
 
 
-def _canary(finding: Finding) -> list[Inline]:
-    facts = finding.facts
-    who = _who(facts)
-    asked = " and ".join(dict.fromkeys(error_codes.meaning(code) for code in facts["codes"]))
-    when = f", {write.span(finding.since, finding.until)}. "
+def _sandbox_canary(finding: SandboxCanary) -> list[Inline]:
+    refused = " and ".join(dict.fromkeys(error_codes.meaning(code) for code in finding.codes))
     # A prober is one or a few; a program with a fault meets whoever runs it.
     why = (
         "May be probing."
-        if facts["users"] < _MANY
+        if finding.users < _MANY
         else "So many users hardly are a probe: the program may hold a fault."
     )
-    said = [ends_words(facts["when"]).lstrip(), why, _before(facts).lstrip()]
+    more = [ends_words(finding.past.ends).lstrip(), why, _before(finding.past).lstrip()]
     return [
         page.strong("Sandbox canary"),
-        f": {who} met {asked} in ",
+        f": {_who(finding)} met {refused} in ",
         named(finding.key),
-        when,
-        " ".join(filter(None, said)),
+        f", {write.span(finding.since, finding.until)}. ",
+        " ".join(filter(None, more)),
     ]
 
 
-def _unknown(finding: Finding) -> list[Inline]:
+def _unknown_code(finding: UnknownCode) -> list[Inline]:
     """What a code that is not known here says, nobody can tell: neither that it is harmless nor that somebody probes."""
-    facts = finding.facts
-    shown, more = facts["codes"][:_MOST_CODES], len(facts["codes"]) - _MOST_CODES
-    title = "An unknown code" if len(facts["codes"]) == 1 else "Unknown codes"
-    met = Markup(", ").join(page.author(code) for code in shown)
+    shown, more = finding.codes[:_MOST_CODES], len(finding.codes) - _MOST_CODES
+    title = "An unknown code" if len(finding.codes) == 1 else "Unknown codes"
+    codes = Markup(", ").join(page.author(code) for code in shown)
     within = f"{f' and {more} more' if more > 0 else ''} in "
     why = f", {write.span(finding.since, finding.until)}. A newer engine may have brought it; what it says is not known here."
-    return [page.strong(title), f": {_who(facts)} met ", met, within, named(finding.key), why, _before(facts)]
+    return [
+        page.strong(title), f": {_who(finding)} met ", codes, within, named(finding.key), why, _before(finding.past)
+    ]  # fmt: skip
 
 
-def _who(facts: Mapping[str, Any]) -> str:
-    if facts["user"] is not None:
-        return f"one user ({masked(facts['user'])})"
-    return f"{facts['users']} users" if facts["users"] else "a user who was not logged"
+def _who(finding: SandboxCanary | UnknownCode) -> str:
+    if finding.user is not None:
+        return f"one user ({masked(finding.user)})"
+    return f"{finding.users} users" if finding.users else "a user who was not logged"
 
 
-def _growing(finding: Finding) -> list[Inline]:
-    slope, level, days = finding.facts["slope"], finding.facts["level"], finding.number
+def _daily_growth(finding: DailyGrowth) -> list[Inline]:
+    slope, level = finding.slope, finding.level
     text = f" keeps growing: p99 now about {write.number(level.value, level.low, level.high)} nodes, "
     text += f"{write.number(slope.value, slope.low, slope.high)} more a day"
     if slope.high > slope.low:
         text += f" {write.bounds(slope.value, slope.low, slope.high)}"
-    text += f". {_when(days)}" if isinstance(days, Estimate) else "."
-    steps = finding.facts["versions"]
-    if len(steps) > 1:
-        told = [f"{write.number(median)} in v{version}" for version, median in steps]
-        text += f" Median of nodes: {', '.join(told[:-1])} and {told[-1]}."
-    if finding.facts["next_passes"]:
+    text += f". {_when(finding.days_to_cap)}"
+    if len(finding.versions) > 1:
+        steps = [f"{write.number(one.nodes)} in v{one.version}" for one in finding.versions]
+        text += f" Median of nodes: {', '.join(steps[:-1])} and {steps[-1]}."
+    if finding.next_passes:
         text += " Another version with such a step passes the cap."
     return [named(finding.key), text]
 
@@ -355,13 +373,13 @@ def _when(days: Estimate) -> str:
     return "When it reaches the cap cannot be said."
 
 
-def _versions(finding: Finding) -> list[Inline]:
-    facts = finding.facts
-    steps, cap = facts["versions"], write.count(facts["node_cap"])
-    told = " → ".join(write.number(median) for _, median in steps)
-    text = f" grew from version to version: {told} nodes at the median, v{steps[0][0]} to v{steps[-1][0]}. "
-    leads = facts["ahead"]
-    if not facts["next_passes"]:
+def _version_growth(finding: VersionGrowth) -> list[Inline]:
+    steps, cap, leads = finding.versions, write.count(finding.node_cap), finding.ahead
+    medians = " → ".join(write.number(one.nodes) for one in steps)
+    text = (
+        f" grew from version to version: {medians} nodes at the median, v{steps[0].version} to v{steps[-1].version}. "
+    )
+    if not finding.next_passes:
         return [named(finding.key), text, versions_ahead(leads, f"passes the cap of {cap}")]
     text += f"One more such step passes the cap of {cap}. "
     text += (
@@ -370,30 +388,37 @@ def _versions(finding: Finding) -> list[Inline]:
     return [named(finding.key), text.rstrip()]
 
 
-def _program(finding: Finding) -> list[Inline]:
-    return [named(finding.key), *program_words(finding.facts)]
+def _close_to_cap(finding: CloseToCap) -> list[Inline]:
+    needs = f"{write.number(finding.p99.value)} of {write.count(finding.node_cap)} nodes at p99"
+    return [named(finding.key), f" is close to the cap: {needs}; {_growth_of(finding)}."]
 
 
-def _close(finding: Finding) -> list[Inline]:
-    facts = finding.facts
-    seen = {
-        "not growing": "no growth is seen",
-        "growing": "it grows slowly",
-        "levelled off": "it grew and has levelled off",
-        "step": "it jumped there on one day and did not grow since",
-        "bounded": f"its program has at most {write.count(facts['bounded_by'])}, so growth cannot take it there",
-    }.get(facts["trend"], "the log cannot tell if it grows")
-    needs = f"{write.number(facts['p99'].value)} of {write.count(facts['node_cap'])} nodes at p99"
-    return [named(finding.key), f" is close to the cap: {needs}; {seen}."]
+def _growth_of(finding: CloseToCap) -> str:
+    """Whether what is close to the cap grows."""
+    match finding.trend:
+        case TrendState.NOT_GROWING:
+            return "no growth is seen"
+        case TrendState.GROWING:
+            return "it grows slowly"
+        case TrendState.LEVELLED_OFF:
+            return "it grew and has levelled off"
+        case TrendState.STEP:
+            return "it jumped there on one day and did not grow since"
+        case TrendState.BOUNDED:
+            return f"its program has at most {write.count(finding.entries_max)}, so growth cannot take it there"
+        case TrendState.CANNOT_TELL | TrendState.AT_THE_CAP | TrendState.TOO_FEW_DAYS:
+            return "the log cannot tell if it grows"
+        case _:
+            assert_never(finding.trend)
 
 
-def _stall(finding: Finding) -> list[Inline]:
-    facts = finding.facts
-    text = f": {runs(finding.count or 0)} of {facts['strategies']} strategies timed out within {_lasting(facts['seconds'])}, "
-    when = write.when(finding.since) if facts["seconds"] < 60 else write.span(finding.since, finding.until)
+def _stalled_loop(finding: StalledLoop) -> list[Inline]:
+    seconds = finding.seconds
+    text = f": {runs(finding.count)} of {finding.strategies} strategies timed out within {_lasting(seconds)}, "
+    when = write.when(finding.since) if seconds < 60 else write.span(finding.since, finding.until)
     return [
         page.strong("Likely a stalled event loop"),
-        f"{text}{when}: closer together than unrelated ones would.{ends_words(facts['when'])} No rule is named.",
+        f"{text}{when}: closer together than unrelated ones would.{ends_words(finding.ends)} No rule is named.",
     ]
 
 
@@ -403,31 +428,30 @@ def _lasting(seconds: int) -> str:
     return f"{round(seconds / 60)} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _slow(finding: Finding) -> list[Inline]:
-    facts = finding.facts
-    took = facts["est_ms_p50"]
+def _slow_version(finding: SlowVersion) -> list[Inline]:
+    version = finding.time
+    took = version.split.ms
     text = f" takes {write.ms(took.value, took.low, took.high)} at the median; its "
-    text += f"{write.number(facts['est_nodes_p50'].value)} nodes explain {_explained(facts)}. "
-    return [named(finding.key), text, why_slow(facts)]
+    text += f"{write.number(version.nodes_p50.value)} nodes explain {_explained(version)}. "
+    return [named(finding.key), text, why_slow(version)]
 
 
-def _explained(facts: Mapping[str, Any]) -> str:
+def _explained(version: VersionTime) -> str:
     """Of rules about how much; otherwise the most, for the finding rests on that."""
-    explained: Estimate = facts["explained_ms"]
-    if facts["verdict"] == "rules":
+    explained = version.split.explained
+    if version.split.verdict is Verdict.RULES:
         return f"about {write.ms(max(round(explained.value), 1))}"
     if math.isinf(explained.high):
         return "nobody knows how much"
     return f"at most {write.ms(max(math.ceil(explained.high), 1))}"
 
 
-def _timeout(finding: Finding) -> list[Inline]:
-    facts = finding.facts
-    share = facts["share"]
+def _timeouts(finding: Timeouts) -> list[Inline]:
+    share, count, all_count = finding.share, finding.count, finding.all_count
     text = f" timed out in {write.percent(share.value, share.low, share.high)} of its runs"
-    if facts["of"] > (finding.count or 0):
-        text += f"; it met {finding.count} of {write.count(facts['of'])} timeouts"
+    if all_count > count:
+        text += f"; it met {count} of {write.count(all_count)} timeouts"
         # Where others time out as well, the share of the runs is no evidence.
-        if (finding.count or 0) > facts["of"] * facts["run_share_high"]:
-            text += f" with at most {write.percent(facts['run_share_high'])} of the runs"
-    return [named(finding.key), text, f". {timeouts_from(facts['cause'])}"]
+        if count > all_count * finding.run_share_high:
+            text += f" with at most {write.percent(finding.run_share_high)} of the runs"
+    return [named(finding.key), text, f". {timeouts_from(finding.cause)}"]

@@ -1,15 +1,19 @@
-"""The league table: who hit a limit, who is heading there, and what each costs."""
+"""The table of the ranking: who hit a limit, who is heading there, and what each costs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, assert_never
 
 from analytics.estimates.estimate import REACH
 from analytics.estimates.estimators import Estimate
 from analytics.estimates.stalls import TIMES_MEDIAN
-from analytics.findings.runaway.runaway import GROUPS, Burst, Finding, Key, key_of
+from analytics.findings.runaway.finding import Finding, FindingType, Status
+from analytics.findings.runaway.keys import Key
+from analytics.findings.runaway.ranking import Group, RankingRow
+from analytics.findings.runaway.runaway import Burst
+from analytics.findings.runaway.trend import TrendState
 from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.page import Column
@@ -17,31 +21,17 @@ from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.finding_sentences import runs
 from analytics.reports.runaway.wording import TAG_ROLES, beyond, program_cell, share_words, version_name
-from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analytics.findings.runaway.thresholds import Thresholds
     from analytics.reports.page import Block
 
 
-def row_key(row: Mapping[str, Any]) -> Key:
-    """The version a row speaks of."""
-    return key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-
-
-def of_versions(frame: pd.DataFrame, keys: Collection[Key]) -> pd.DataFrame:
-    """The rows of versions that ran in the window: retired ones are nobody's work any more."""
-    return frame.loc[[index for index, row in zip(frame.index, records(frame), strict=True) if row_key(row) in keys]]
-
-
-def strategy_cell(row: Mapping[str, Any], tags: Sequence[str] = ()) -> Markup:
-    """Name, version, tags, and the realm below."""
+def version_cell(key: Key, family: str | None = "", tags: Sequence[str] = ()) -> Markup:
+    """Name, version, tags, and the realm below; ``family`` is None where no definition gives the id a name."""
     marks = Markup("").join(Markup(" {}").format(page.tag(tag)) for tag in tags)
-    family = row.get("family_name", row["strategy"])
-    realm = page.author(realm_name(row_key(row).realm), 40)
-    return Markup("{}{}<small>{}</small>").format(version_name(row_key(row), family), marks, realm)
+    realm = page.author(realm_name(key.realm), 40)
+    return Markup("{}{}<small>{}</small>").format(version_name(key, family), marks, realm)
 
 
 def stacked(estimate: Estimate) -> Markup:
@@ -86,7 +76,7 @@ def _burst_name(burst: Burst) -> Inline:
     return Markup("{}<small>{}</small>").format(version_name(burst.key), page.author(realm_name(burst.key.realm), 40))
 
 
-def silent_words(keys: Sequence[Key], bound: float) -> Inline:
+def without_runs_words(keys: Sequence[Key], bound: float) -> Inline:
     """Strategies without a logged run, and how many runs that leaves room for."""
     named = Markup(", ").join(
         Markup("{} ({})").format(version_name(key), page.author(realm_name(key.realm), 40)) for key in keys[:5]
@@ -100,22 +90,22 @@ def silent_words(keys: Sequence[Key], bound: float) -> Inline:
     ]
 
 
-def cost_table(table: pd.DataFrame, limits: Thresholds) -> Block:
-    """Time and nodes in all and per run, how uneven the runs are, and the room below each limit; in the league's order."""
+def cost_table(ranking: Sequence[RankingRow], limits: Thresholds) -> Block:
+    """Time and nodes in all and per run, how uneven the runs are, and the room below each limit; in the ranking's order."""
     rows = [
         {
             "rank": rank,
-            "strategy": strategy_cell(row),
-            "time": _seconds(row["est_total_ms"]),
-            "time_share": _percent(row["time_share"]),
-            "ms": stacked(row["est_ms_mean"]),
-            "stalls": _stalls(row["unseen_stalls"]),
-            "spread": None if row["ms_dispersion"] is None else write.number(float(f"{row['ms_dispersion']:.2g}")),
-            "nodes": stacked(row["est_nodes_mean"]),
-            "node_share": _percent(row["node_share"]),
+            "strategy": version_cell(row.key, row.family_name),
+            "time": _seconds(row.costs.total_ms),
+            "time_share": _percent(row.costs.time_share),
+            "ms": stacked(row.costs.ms_mean),
+            "stalls": _stalls(row.costs.unseen_stalls),
+            "spread": _dispersion(row.costs.ms_dispersion),
+            "nodes": stacked(row.costs.nodes_mean),
+            "node_share": _percent(row.costs.node_share),
             "room": _room(row, limits),
         }
-        for rank, row in enumerate(records(table), 1)
+        for rank, row in enumerate(ranking, 1)
     ]
     columns = [
         Column("rank", role="rank"),
@@ -132,22 +122,20 @@ def cost_table(table: pd.DataFrame, limits: Thresholds) -> Block:
     return page.table(rows, columns, empty="No run logged in this window.")
 
 
-def depth_words(table: pd.DataFrame, depth_cap: float) -> str | None:
+def depth_words(ranking: Sequence[RankingRow], depth_cap: float) -> str | None:
     """How deep the deepest program is nested; None where no definition is readable."""
-    known = [int(row["depth"]) for row in records(table) if row["depth"] is not None]
+    known = [row.size.depth for row in ranking if row.size is not None and row.size.depth is not None]
     if not known:
         return None
     deepest = max(known)
     if deepest > depth_cap:
         return f"Depth: {sum(depth > depth_cap for depth in known)} nested deeper than the cap of {depth_cap:g}."
-    some = "" if len(known) == len(table) else f" {len(known)} of {len(table)} programs can be read."
+    some = "" if len(known) == len(ranking) else f" {len(known)} of {len(ranking)} programs can be read."
     return f"Depth: nobody above {deepest} of {depth_cap:g}.{some}"
 
 
-def stall_words(table: pd.DataFrame) -> str:
-    """What a stall is, how many the log holds, and what the intervals of time allow for."""
-    rows = records(table)
-    stalled, ok = (sum(int(row[name] or 0) for row in rows) for name in ("stalled_count", "ok_logged_count"))
+def stall_words(stalled: int, ok: int) -> str:
+    """What a stall is, how many of the logged ok runs are one, and what the intervals of time allow for."""
     seen = f"none of {write.count(ok)} logged ok runs is one"
     if stalled:
         are = "is one" if stalled == 1 else "are"
@@ -159,9 +147,13 @@ def stall_words(table: pd.DataFrame) -> str:
     )
 
 
-def _stalls(part: float | None) -> str:
+def _stalls(part: float) -> str:
     """Up to so much more, as a share of the time per run."""
-    return "?" if part is None else f"+{write.percent(float(f'{part:.2g}'))}" if part else "0"
+    return "?" if math.isnan(part) else f"+{write.percent(float(f'{part:.2g}'))}" if part else "0"
+
+
+def _dispersion(ratio: float) -> str | None:
+    return None if math.isnan(ratio) else write.number(float(f"{ratio:.2g}"))
 
 
 def _seconds(total: Estimate) -> Markup:
@@ -174,39 +166,50 @@ def _percent(share: Estimate) -> Markup:
     return Markup('{}<br><span class="ci">{}</span>').format(write.percent(share.value, share.low, share.high), bounds)
 
 
-def _room(row: dict[str, Any], limits: Thresholds) -> str:
+def _room(row: RankingRow, limits: Thresholds) -> str:
     """What is left below the caps of nodes and time at p99, of depth, and of the program at the validator; in percent of each."""
-    depth = None if row["depth"] is None else 1 - row["depth"] / limits.depth_cap
-    parts = (row["headroom"], row["time_headroom"], depth, row["ast_headroom"])
-    return " · ".join("?" if part is None else write.percent(round(max(part, 0.0), 2)) for part in parts)
+    depth = row.size.depth if row.size else None
+    depth_headroom = math.nan if depth is None else 1 - depth / limits.depth_cap
+    parts = (row.headroom, row.time_headroom, depth_headroom, row.program_headroom)
+    return " · ".join("?" if math.isnan(part) else write.percent(round(max(part, 0.0), 2)) for part in parts)
 
 
 MOST = 12
 """Rows of strategies that are neither stopped nor growing before the rest is folded away."""
 
-_TITLES = {
-    GROUPS[0]: "Hit a limit",
-    GROUPS[1]: "Heading for the cap",
-    GROUPS[2]: "Close to the cap",
-    GROUPS[3]: "Runs are far from the cap, the program is close to what the validator takes",
-    GROUPS[-1]: "Not growing, by share of total time",
-}
+
+def _title(group: Group) -> str:
+    match group:
+        case Group.HIT:
+            return "Hit a limit"
+        case Group.HEADING:
+            return "Heading for the cap"
+        case Group.CLOSE:
+            return "Close to the cap"
+        case Group.PROGRAM_CLOSE:
+            return "Runs are far from the cap, the program is close to what the validator takes"
+        case Group.NOT_GROWING:
+            return "Not growing, by share of total time"
+        case _:
+            assert_never(group)
 
 
-def league_table(table: pd.DataFrame, found: Sequence[Finding], limits: Thresholds) -> tuple[Block, Block | None]:
-    """The league, and what of it is folded away."""
-    tags: dict[Key, list[str]] = {}
+def ranking_table(
+    ranking: Sequence[RankingRow], found: Sequence[Finding], limits: Thresholds
+) -> tuple[Block, Block | None]:
+    """The ranking, and what of it is folded away."""
+    tags: dict[Key, list[Status]] = {}
     for finding in found:
         # A canary says something about a caller, not about how near the rules are to a limit; an unknown code nothing of it.
-        untold = finding.kind not in TAG_ROLES or finding.what in ("canary", "unknown")
-        if finding.key is not None and not untold and finding.kind not in tags.get(finding.key, []):
-            tags.setdefault(finding.key, []).append(finding.kind)
-    most = max([float(row["est_time_share"]) for row in records(table)], default=1.0) or 1.0
+        is_tagged = finding.status in TAG_ROLES and finding.type not in (FindingType.CANARY, FindingType.UNKNOWN)
+        if finding.key is not None and is_tagged and finding.status not in tags.get(finding.key, []):
+            tags.setdefault(finding.key, []).append(finding.status)
+    most = max([row.est_time_share for row in ranking], default=1.0) or 1.0
     rows = [
-        _league_row(rank, row, tags.get(row_key(row), []), most, limits) for rank, row in enumerate(records(table), 1)
+        (row.group, _ranking_row(rank, row, tags.get(row.key, []), most, limits)) for rank, row in enumerate(ranking, 1)
     ]
-    ahead = [row for row in rows if row["urgent"]]
-    rest = [row for row in rows if not row["urgent"]]
+    ahead = [cells for group, cells in rows if group.is_urgent]
+    rest = [cells for group, cells in rows if not group.is_urgent]
     columns = [
         Column("rank", role="rank"),
         Column("strategy", "Strategy", role="name"),
@@ -222,23 +225,24 @@ def league_table(table: pd.DataFrame, found: Sequence[Finding], limits: Threshol
     return first, page.table(rest[MOST:], columns) if len(rest) > MOST else None
 
 
-def _league_row(rank: int, row: Mapping[str, Any], tags: list[str], most: float, limits: Thresholds) -> dict[str, Any]:
-    hit, heading = row["group"] == GROUPS[0], row["group"] == GROUPS[1]
-    role = "finding" if hit else "worse" if row["group"] in GROUPS[1:3] else None
-    nodes50, nodes99, ms50, ms99 = (row[f"est_{name}"] for name in ("nodes_p50", "nodes_p99", "ms_p50", "ms_p99"))
-    share = float(row["est_time_share"])
+def _ranking_row(
+    rank: int, row: RankingRow, tags: Sequence[Status], most: float, limits: Thresholds
+) -> dict[str, object]:
+    hit, heading = row.group is Group.HIT, row.group is Group.HEADING
+    role = "finding" if hit else "worse" if row.group in (Group.HEADING, Group.CLOSE) else None
+    share = row.est_time_share
+    days = page.finding("at the cap") if hit else _with_versions(_days(row, heading), row.runs_ahead.versions)
     return {
         "rank": Markup('<span class="nb">{}</span>').format(rank),
-        "urgent": row["group"] != GROUPS[-1],
-        "group": _TITLES[row["group"]],
-        "strategy": strategy_cell(row, tags),
+        "group": _title(row.group),
+        "strategy": version_cell(row.key, row.family_name, tags),
         "time": page.share_bar(share, write.percent(round(share, 2)) if share >= 0.005 else "< 1\u00a0%", most),
-        "runs": stacked(row["est_runs"]),
-        "nodes": _bar(nodes50, nodes99, limits.node_cap, role),
-        "ms": _bar(ms50, ms99, limits.time_limit_ms, None),
+        "runs": stacked(row.est_runs),
+        "nodes": _bar(row.nodes_p50, row.nodes_p99, limits.node_cap, role),
+        "ms": _bar(row.ms_p50, row.ms_p99, limits.time_limit_ms, None),
         "program": program_cell(row, limits),
-        "stopped": share_words(row["limit_share"]),
-        "days": page.finding("at the cap") if hit else _with_versions(_days(row, heading), row["est_versions_to_cap"]),
+        "stopped": share_words(row.limit_share),
+        "days": days,
     }
 
 
@@ -255,26 +259,25 @@ def _with_versions(days: Markup, versions: Estimate) -> Markup:
     if not versions.high < math.inf:
         return days
     ends = f" [{write.between(versions.low, versions.high)}]" if versions.high > versions.low else ""
-    told = f"{write.count(versions.value)} {'version' if versions.value == 1 else 'versions'}{ends}"
-    return Markup('{}<br><span class="ci">{}</span>').format(days, told)
+    words = f"{write.count(versions.value)} {'version' if versions.value == 1 else 'versions'}{ends}"
+    return Markup('{}<br><span class="ci">{}</span>').format(days, words)
 
 
-def _days(row: Mapping[str, Any], heading: bool) -> Markup:
-    days, trend = row["est_days_to_cap"], row["trend"]
-    if trend == "bounded":
+def _days(row: RankingRow, heading: bool) -> Markup:
+    days, state = row.trend.days_to_cap, row.trend.state
+    if state is TrendState.BOUNDED:
         return Markup('{}<br><span class="ci">at most {} nodes</span>').format(
-            page.mute("cannot reach it"), write.count(row["bounded_by"])
+            page.mute("cannot reach it"), write.count(row.trend.entries_max)
         )
-    if trend not in ("growing", "cannot tell"):
-        return page.mute(trend)
+    is_growing = state is TrendState.GROWING
+    if not is_growing and state is not TrendState.CANNOT_TELL:
+        return page.mute(state)
     if days.high < math.inf:
-        value, below = (
-            write.number(days.value, days.low, days.high, unit="days"),
-            write.bounds(days.value, days.low, days.high),
-        )
+        value = write.number(days.value, days.low, days.high, unit="days")
+        below = write.bounds(days.value, days.low, days.high)
     elif days.low >= 0.5:
-        value, below = write.at_least(days.low, unit="days"), "" if trend == "growing" else trend
+        value, below = write.at_least(days.low, unit="days"), "" if is_growing else state
     else:
-        return page.worse(trend) if heading else page.mute(trend)
-    shown = page.worse(value) if heading else page.inline(value) if trend == "growing" else page.mute(value)
+        return page.worse(state) if heading else page.mute(state)
+    shown = page.worse(value) if heading else page.inline(value) if is_growing else page.mute(value)
     return Markup('{}<br><span class="ci">{}</span>').format(shown, below) if below else shown

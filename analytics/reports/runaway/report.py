@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.findings.failures.silences import Silences, silences
 from analytics.findings.runaway import runaway
-from analytics.findings.runaway.runaway import GROUPS, Burst, Evidence, Finding, Key
+from analytics.findings.runaway.ranking import RankingRow, ranking_frame, versions_without_runs
+from analytics.findings.runaway.runaway import Burst, Evidence, Finding, Key
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
 from analytics.reports import log_notes, page, silent
 from analytics.reports.common import SummaryBlock, state_of, summary_block
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup, plain
-from analytics.reports.runaway import advice, answers, ranking
-from analytics.reports.runaway import charts as pictures
-from analytics.reports.runaway import data_box as coverage
-from analytics.reports.runaway import ranking as league
-from analytics.reports.runaway import rules as nodes
-from analytics.reports.runaway import time_split as time_fields
+from analytics.reports.runaway import advice, answers, charts, data_box, ranking, rules, time_split
 from analytics.reports.runaway.answers import digest
 from analytics.reports.runaway.finding_sentences import sentence
 from analytics.reports.runaway.wording import ROLE_WORDS, headline, kind_word, number, programs_words, window_words
 from analytics.reports.small_cells import SmallCells
-from analytics.warehouse.warehouse import records
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -80,7 +75,7 @@ class RunawayRules:
     @cached_property
     def evidence(self) -> Evidence:
         """What the lake says about the window and the days before it."""
-        found = runaway.gather(self.lake, self.since, self.until, self.thresholds)
+        found = runaway.gather_evidence(self.lake, self.since, self.until, self.thresholds)
         return runaway.met_by_many(found, self.small.least) if self.small else found
 
     @cached_property
@@ -103,50 +98,47 @@ class RunawayRules:
     @cached_property
     def held(self) -> Coverage:
         """How much of the window the lake holds."""
-        return coverage.held(self.lake, self.since, self.until)
+        return data_box.held(self.lake, self.since, self.until)
 
     @cached_property
-    def _silent(self) -> list[Key]:
-        # Those that are left out are not silent.
-        return [] if self.small else runaway.silent(self.lake, self.table)
+    def _without_runs(self) -> list[Key]:
+        # Those that are left out are not without runs.
+        return [] if self.small else versions_without_runs(self.lake, self._ranking)
 
     @cached_property
-    def _ran(self) -> set[Key]:
-        return {ranking.row_key(row) for row in self._rows()}
-
-    @cached_property
-    def _nodes(self) -> nodes.Nodes:
-        return nodes.gather(self.lake, self.evidence, self._ran)
+    def _rules(self) -> rules.Nodes:
+        return rules.profile_rules(self.lake, self.evidence)
 
     @cached_property
     def _advice(self) -> advice.Advice:
-        return advice.gather(self.lake, self.evidence, self.found, least=self.small.least)
+        return advice.gather_advice(self.lake, self.evidence, self.found, least=self.small.least)
 
     @property
-    def table(self) -> pd.DataFrame:
-        """The league as a frame."""
-        return self.evidence.table
+    def _ranking(self) -> tuple[RankingRow, ...]:
+        return self.evidence.ranking
 
-    def _rows(self) -> list[dict[str, Any]]:
-        return list(records(self.table))
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The ranking as a frame."""
+        return ranking_frame(self._ranking)
 
     # ---- the page --------------------------------------------------------------------------------------------------
 
     @property
     def title(self) -> str:
         """For the window of a browser and the list of reports."""
-        quiet = "nothing logged" if self.table.empty else "nothing new"
-        quiet = f"{quiet} in what is held" if coverage.not_seen(self.held) else quiet
+        quiet = "nothing new" if self._ranking else "nothing logged"
+        quiet = f"{quiet} in what is held" if data_box.not_seen(self.held) else quiet
         told = ", ".join(text for text, _ in self._headline) or quiet
         return f"{told}: runaway rules, {window_words(self.since, self.until, long=False)}"
 
     def head(self) -> Block:
         """The verdict."""
         kick = Markup("Runaway rules · {} · <b>{}</b>, UTC · {}").format(
-            coverage.realm_words(self.lake), window_words(self.since, self.until),
-            silent.complete_words(coverage.complete_words(self.lake, self.since, self.until), self.silences),
+            data_box.realm_words(self.lake), window_words(self.since, self.until),
+            silent.complete_words(data_box.complete_words(self.lake, self.since, self.until), self.silences),
         )  # fmt: skip
-        status = answers.status_words(self.found, self.table) if self._headline else None
+        status = answers.status_words(self.found, self._ranking) if self._headline else None
         looked_at = Window(min(self.since, self.until - runaway.HISTORY), self.until)
         doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, self.lake.lost(looked_at.days))
         return page.head(kick, self.verdict, status, doubt=doubt)
@@ -154,8 +146,8 @@ class RunawayRules:
     @property
     def verdict(self) -> list[Inline]:
         """The sentence on top."""
-        unseen = coverage.not_seen(self.held)
-        if self.table.empty:
+        unseen = data_box.not_seen(self.held)
+        if not self._ranking:
             held = f" in what the lake holds of it ({unseen})" if unseen else ""
             return [f"No runs logged in this window{held}, so nothing can be said about it."]
         parts: list[Inline] = []
@@ -182,7 +174,7 @@ class RunawayRules:
             for place, one in enumerate(self.found, 1)
         ]
         blocks = [page.findings(items), page.key()]
-        warning = coverage.warning(self.lake, self.since, self.until)
+        warning = data_box.warning(self.lake, self.since, self.until)
         if warning:
             blocks.insert(0, page.banner(warning))
         return page.Block(Markup("").join(block.html for block in blocks), "\n".join(block.text for block in blocks))
@@ -193,42 +185,41 @@ class RunawayRules:
             "Runs that a cap stopped lead; then who is growing; then who costs most. Dark bar up to the median, light to "
             "p99, line at the limit. The p99 of fewer than 200 logged runs is close to the largest of them."
         ]
-        depth = ranking.depth_words(self.table, self.thresholds.depth_cap)
-        how += [words for words in (depth, programs_words(self.table, self.thresholds)) if words]
-        if self.table.empty:
+        depth = ranking.depth_words(self._ranking, self.thresholds.depth_cap)
+        how += [words for words in (depth, programs_words(self._ranking, self.thresholds)) if words]
+        if not self._ranking:
             return page.section("league", "Who is near a limit?", how, "No run is logged in this window.", full=True)
-        first, folded = league.league_table(self.table, self.found, self.thresholds)
+        first, folded = ranking.ranking_table(self._ranking, self.found, self.thresholds)
         body: list[Any] = [first]
         if folded is not None:
-            rest = self._rows()[-(len(self.table) - len(self._urgent()) - league.MOST) :]
-            share = sum(float(row["est_time_share"]) for row in rest)
+            rest = [row for row in self._ranking if not row.group.is_urgent][ranking.MOST :]
+            share = sum(row.est_time_share for row in rest)
             body.append(page.fold(f"{len(rest)} more, together {write.percent(round(share, 3))} of the time", folded))
-        numbers = [ranking.cost_table(self.table, self.thresholds), page.note(ranking.stall_words(self.table))]
+        stalled, ok = sum(row.costs.stalled_count for row in self._ranking), sum(row.counts.ok for row in self._ranking)
+        numbers = [ranking.cost_table(self._ranking, self.thresholds), page.note(ranking.stall_words(stalled, ok))]
         body.append(page.fold("All of them in numbers", numbers))
         # Within hours even a busy strategy may have no sampled run: that is no news.
-        if self._silent and self.until - self.since >= timedelta(days=1):
-            body.append(
-                page.note(ranking.silent_words(self._silent, coverage.bound_of_none(self.lake, self.since, self.until)))
-            )
-        return page.section("league", "Who is near a limit?", how, answers.league_words(self._rows()), body, full=True)
-
-    def _urgent(self) -> list[dict[str, Any]]:
-        return [row for row in self._rows() if row["group"] != GROUPS[-1]]
+        if self._without_runs and self.until - self.since >= timedelta(days=1):
+            bound = data_box.bound_of_none(self.lake, self.since, self.until)
+            body.append(page.note(ranking.without_runs_words(self._without_runs, bound)))
+        return page.section(
+            "league", "Who is near a limit?", how, answers.ranking_words(self._ranking), body, full=True
+        )
 
     def when(self) -> Block:
         """When runs were stopped."""
         stops = self.evidence.stops
-        how = answers.when_how(is_thinned=pictures.are_thinned(stops), is_shared=bool(self.small))
+        how = answers.when_how(is_thinned=charts.are_thinned(stops), is_shared=bool(self.small))
         if not stops:
             say = (
                 "No run was stopped by a limit, and no sandbox canary went off."
-                if len(self.table)
+                if self._ranking
                 else "No run is logged."
             )
             return page.section("when", "When did it happen?", how, say)
         shown = [burst for burst in self.bursts if burst.kind != "timeout" or burst.count >= 3]
         one_day = len(Window(self.since, self.until).days) == 1
-        body: list[Any] = [] if self.small else [pictures.stops_picture(stops, self.since, self.until)]
+        body: list[Any] = [] if self.small else [charts.stops_picture(stops, self.since, self.until)]
         if shown:
             body.append(ranking.burst_table(shown))
         return page.section("when", "When did it happen?", how, answers.when_words(stops, self.bursts, one_day), body)
@@ -241,33 +232,33 @@ class RunawayRules:
         ]
         question = "How close do runs come?"
         rows, limits = self.evidence.costs.together, self.thresholds
-        above = pictures.exceedance_picture(rows, pictures.roles(self.table), limits.node_cap)
+        above = charts.exceedance_picture(rows, charts.roles(self._ranking), limits.node_cap)
         caption = "Stopped runs needed at least what the cap in force allowed, which may have been lower than drawn."
         said = caption if (rows["status"] == "limit").any() else None
-        cloud = pictures.density_picture(rows, limits.node_cap, limits.time_limit_ms, said)
+        cloud = charts.density_picture(rows, limits.node_cap, limits.time_limit_ms, said)
         if above is None and cloud is None:
-            say = f"Fewer than {pictures.ROWS} ok runs of any strategy are logged, too few for a curve."
+            say = f"Fewer than {charts.ROWS} ok runs of any strategy are logged, too few for a curve."
             return page.section("close", question, how, say)
-        return page.section("close", question, how, answers.close_words(self.table, limits.node_cap), [above, cloud])
+        return page.section("close", question, how, answers.close_words(self._ranking, limits.node_cap), [above, cloud])
 
     def growing(self) -> Block:
         """Who is growing, over the two weeks before the end of the window."""
         how = ["p99 of nodes per day over two weeks, same axes, cap in red-orange. Band: 95 % interval.",
                "Growth: a line through days with at least ten logged runs, dashed where it would go on. A jump between two days "
                "is no growth."]  # fmt: skip
-        picture = pictures.growth_picture(self.evidence.counts, self.table, self.thresholds.node_cap)
+        picture = charts.growth_picture(self.evidence.counts, self._ranking, self.thresholds.node_cap)
         if picture is None:
             return page.section("growing", "Who is growing?", how, "No day has logged ok runs of these strategies.")
-        say = answers.growing_words(self.table, self.found, self.thresholds.horizon_days)
+        say = answers.growing_words(self._ranking, self.found, self.thresholds.horizon_days)
         return page.section("growing", "Who is growing?", how, say, picture)
 
     def nodes(self) -> Block:
         """Which rules leave the entries, and which were not seen to match, or cannot."""
-        return nodes.section(self._nodes)
+        return rules.section(self._rules)
 
     def fields(self) -> Block:
         """Is it the rules or the fields they read?"""
-        return time_fields.section(self.evidence.times, self.thresholds.time_limit_ms)
+        return time_split.section(self.evidence.times, self.thresholds.time_limit_ms)
 
     def actions(self) -> Block:
         """What to do."""
@@ -275,8 +266,8 @@ class RunawayRules:
 
     def sure(self) -> Block:
         """What the numbers rest on."""
-        pairs = coverage.facts(self.lake, self.evidence, self.previous, log_notes.told(self.sampling), self.silences)
-        shown = coverage.queries(self.since, self.until, is_scoped=self.lake.is_scoped)
+        pairs = data_box.facts(self.lake, self.evidence, self.previous, log_notes.told(self.sampling), self.silences)
+        shown = data_box.queries(self.since, self.until, is_scoped=self.lake.is_scoped)
         pairs = [*pairs, ("Left out", self.small.note)] if self.small else pairs
         queries = page.fold("Queries behind this page, ready to run", page.code(shown), id="queries")
         line = page.fold("Digest for a chat", page.code(self.digest))
@@ -289,7 +280,7 @@ class RunawayRules:
             self.found,
             self.since,
             self.until,
-            versions=len(self.table),
+            versions=len(self._ranking),
             missing_days=len(self.held.never),
             lost_days=len(self.held.lost),
             is_compared=self.previous is not None,
@@ -299,18 +290,17 @@ class RunawayRules:
 
     def summary(self) -> dict[str, Any]:
         """The same facts as plain JSON values."""
-        told = coverage.summary(self.evidence, self.found, self.previous)
         missing = [str(day) for day in self.held.missing]
         facts = {
-            **told,
-            "state": state_of(told["counts"], missing),
+            **data_box.summary(self.evidence, self.found, self.previous),
+            "state": state_of(data_box.counts_of(self.found), missing),
             "title": self.title,
             "digest": self.digest,
             "missing_days": missing,
             "lost_days": [str(day) for day in self.held.lost],
-            **nodes.summary(self._nodes),
+            **rules.summary(self._rules),
             "actions": advice.summary(self.found, self._advice),
-            "time_split": time_fields.facts(self.evidence.times),
+            "time_split": time_split.facts(self.evidence.times),
             "nav": self.nav,
             "verdict": plain(self.verdict),
         }

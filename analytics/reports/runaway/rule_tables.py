@@ -17,12 +17,12 @@ from analytics.findings.rules.rule_findings import (
     PROVEN_UNREACHED,
     UNREACHED,
 )
+from analytics.findings.runaway.keys import key_of
 from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.page import Column
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
-from analytics.reports.runaway.ranking import row_key
 from analytics.reports.runaway.wording import rounded, version_name
 from analytics.warehouse.warehouse import records
 
@@ -39,7 +39,7 @@ _REPEATS = 1.05
 
 def _place(row: Mapping[str, Any]) -> Markup:
     """The place in strong letters, its program and realm below."""
-    key = row_key(row)
+    key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
     return Markup("<b>{}</b><small>{} v{} · {}</small>").format(
         page.author(row["place"], 90),
         page.author(key.strategy, 40),

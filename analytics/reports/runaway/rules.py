@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analytics.findings.rules.node_profile import ELSEIF, MATCH, Place, Profile
 from analytics.findings.rules.program_profiles import Profiles, asked_count, hot, idle, profiles, rule_counts
 from analytics.findings.rules.rule_findings import CANNOT, Reading, readings
-from analytics.findings.runaway.keys import text_or_none
-from analytics.findings.runaway.runaway import HISTORY, Evidence, Key, hot_rules
+from analytics.findings.runaway.keys import Key, key_of, text_or_none
+from analytics.findings.runaway.ranking import RankingRow
+from analytics.findings.runaway.runaway import HISTORY, Evidence, hot_rules
 from analytics.reports import charts, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.finding_sentences import named
-from analytics.reports.runaway.ranking import of_versions, row_key
 from analytics.reports.runaway.rule_tables import hot_table, idle_blocks, unseen_table
 from analytics.reports.runaway.wording import plain_number, version_name
 from analytics.warehouse.warehouse import records
@@ -116,7 +116,7 @@ class Nodes:
     """What the section rests on, asked of the lake once.
 
     Attributes:
-        table: The league.
+        ranking: Of the window.
         known: The profiled programs.
         hot: Rules by the entries they leave.
         idle: Places that were not seen to do anything, or seen to do one thing only, or cannot do otherwise.
@@ -124,7 +124,7 @@ class Nodes:
         asked: Places that were looked at.
     """
 
-    table: pd.DataFrame
+    ranking: tuple[RankingRow, ...]
     known: Profiles
     hot: pd.DataFrame
     idle: pd.DataFrame
@@ -134,24 +134,24 @@ class Nodes:
     @property
     def unseen(self) -> float:
         """Share of all entries of the window that lie behind the cut of a trace."""
-        nodes = sum(float(row["est_nodes"]) for row in records(self.table))
-        stored = sum(float(row["est_stored_entries"]) for row in records(self.table))
+        nodes = sum(row.est_nodes for row in self.ranking)
+        stored = sum(row.est_stored_entries for row in self.ranking)
         return max(0.0, 1 - stored / nodes) if nodes > 0 else 0.0
 
 
-def gather(lake: Warehouse, evidence: Evidence, ran: Collection[Key]) -> Nodes:
+def profile_rules(lake: Warehouse, evidence: Evidence) -> Nodes:
     """Ask the lake: whole-fleet rules of the daily rollup, and profiles of the programs that matter."""
-    start = min(evidence.since, evidence.until - HISTORY)
-    known = profiles(lake, evidence.table, start, evidence.since, evidence.until)
+    start, ran = evidence.history_since, {row.key for row in evidence.ranking}
+    known = profiles(lake, evidence.ranking, start, evidence.since, evidence.until)
     rules = hot_rules(lake.run("hot_nodes", since=evidence.since, until=evidence.until))
     counted = rule_counts(lake, start, evidence.until)
-    hottest = hot(evidence.table, of_versions(rules, ran), known)
+    hottest = hot(evidence.ranking, rules, known)
     found = lake.sql(
         "select count(distinct day) from executions where day >= $since::timestamptz::date and created_at < $until::timestamptz",
         since=start, until=evidence.until,
     ).fetchall()  # fmt: skip
     idled = idle(counted, known, ran)
-    return Nodes(evidence.table, known, hottest, idled, int(found[0][0]), asked_count(counted, known, ran))
+    return Nodes(evidence.ranking, known, hottest, idled, int(found[0][0]), asked_count(counted, known, ran))
 
 
 def section(found: Nodes) -> Block:
@@ -226,7 +226,7 @@ def _answer(found: Nodes, unseen: int, proven: int) -> Inline:
     return [
         place,
         " of ",
-        named(row_key(first)),
+        named(_key(first)),
         f"{leave} most entries{of_those}: {share} of all{' each' if alike else ''}.{tail}",
     ]
 
@@ -276,11 +276,15 @@ def summary(found: Nodes) -> dict[str, list[dict[str, Any]]]:
 
 
 def _named(row: dict[str, Any]) -> dict[str, Any]:
-    key = row_key(row)
+    key = _key(row)
     return {
         "realm": key.realm, "family": key.strategy, "version": key.version, "rule_id": text_or_none(row["rule_id"]),
         "place": row["place"],
     }  # fmt: skip
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return key_of(row["realm_id"], row["strategy"], row["strategy_version"])
 
 
 def _plain(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, assert_never
 
-from analytics.estimates.estimators import Estimate
-from analytics.findings.timing.time_split import ROWS, Part, Split, Times
+from analytics.findings.timing.time_split import Part, PartKind, Split, Verdict
+from analytics.findings.timing.version_times import ROWS, Times, VersionTime
 from analytics.reports import charts, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import Column
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.finding_sentences import named, names_of, page_ms, part_name, why_slow
-from analytics.reports.runaway.ranking import stacked, strategy_cell
+from analytics.reports.runaway.ranking import stacked, version_cell
 from analytics.reports.runaway.wording import labels
-from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
     from analytics.reports.page import Block
@@ -33,49 +32,58 @@ def section(times: Times, time_limit_ms: float) -> Block:
            "A node's cost: runs of one program. A field's: programs and versions that differ in what they read. What would not "
            "hold if one program had time of its own cannot be told."]  # fmt: skip
     question = "Rules or fields?"
-    rows = records(times.table)
-    if not rows:
+    versions = times.versions
+    if not versions:
         return page.section("fields", question, how, f"Cannot tell: no strategy has {ROWS} logged ok runs.")
     # Where clocks say 0 for every run there is no time to split, and a picture would have no bar.
-    drawn = _picture(rows) if any(part.ms.value > 0 for row in rows for part in row["split"].parts) else None
+    is_timed = any(part.ms.value > 0 for version in versions for part in version.split.parts)
+    drawn = _picture(versions) if is_timed else None
     shown = drawn or page.note("No picture: no part of any run's time can be told.")
     body: list[Any] = [shown, page.fold("Milliseconds per node and per field", costs_table(times)),
-            page.fold("Every strategy, and what the time limit covers", split_table(rows, time_limit_ms))]  # fmt: skip
-    return page.section("fields", question, how, answer(rows), body)
+            page.fold("Every strategy, and what the time limit covers", split_table(versions, time_limit_ms))]  # fmt: skip
+    return page.section("fields", question, how, answer(versions), body)
 
 
-def answer(rows: Sequence[Mapping[str, Any]]) -> Inline:
+def answer(versions: Sequence[VersionTime]) -> Inline:
     """Who is slow because of what, in a sentence for each reason."""
-    told: list[Inline] = []
-    for reason, own in _by_reason(rows).items():
-        one = len(own) == 1
-        names = _listed([named(row["split"].key) for row in own[:_NAMED]], len(own) - _NAMED)
-        verb = "is" if one else "are"
-        told += [" "] if told else []
-        if reason == ("rules",):
-            told += [names, f" {verb} slow because of {'its' if one else 'their'} nodes."]
-        elif reason == ("unclear",):
-            told += [names, f" {'takes' if one else 'take'} long, and the log cannot tell whether "
-                     f"{'its' if one else 'their'} nodes explain it."]  # fmt: skip
-        elif reason == ("cannot tell",):
-            told += [names, f" {verb} slow, and the log cannot tell why."]
-        else:
-            told += [names, f" {verb} slow because of ", part_name(own[0]["split"].blamed[0], with_realm=True), "."]
-    if not told:
+    words: list[Inline] = []
+    for alike in _by_reason(versions):
+        split, is_one = alike[0], len(alike) == 1
+        names = _listed([named(one.key) for one in alike[:_NAMED]], len(alike) - _NAMED)
+        verb, their = ("is", "its") if is_one else ("are", "their")
+        words += [" "] if words else []
+        match split.verdict:
+            case Verdict.RULES:
+                words += [names, f" {verb} slow because of {their} nodes."]
+            case Verdict.UNCLEAR:
+                take = "takes" if is_one else "take"
+                words += [names, f" {take} long, and the log cannot tell whether {their} nodes explain it."]
+            case Verdict.CANNOT_TELL:
+                words += [names, f" {verb} slow, and the log cannot tell why."]
+            case Verdict.FIELD | Verdict.BUILT_IN:
+                words += [names, f" {verb} slow because of ", part_name(split.blamed[0], with_realm=True), "."]
+            case Verdict.FINE:
+                continue
+            case _:
+                assert_never(split.verdict)
+    if not words:
         return "No strategy is slow: none takes much more than the others, or than its nodes explain."
-    return told
+    return words
 
 
-def _by_reason(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], list[Mapping[str, Any]]]:
-    found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        one: Split = row["split"]
-        if one.verdict == "fine":
+def _by_reason(versions: Sequence[VersionTime]) -> list[list[Split]]:
+    """Versions that are slow for the same reason, in the order of the first of each."""
+    found: dict[tuple[str, ...], list[Split]] = {}
+    for version in versions:
+        split = version.split
+        if split.verdict is Verdict.FINE:
             continue
-        part = one.blamed[0] if one.verdict in ("field", "built-in") else None
-        reason = (one.verdict,) if part is None else (part.kind, *part.names, repr(part.in_realm and part.realm))
-        found.setdefault(reason, []).append(row)
-    return found
+        reason: tuple[str, ...] = (split.verdict,)
+        if split.verdict in (Verdict.FIELD, Verdict.BUILT_IN):
+            part = split.blamed[0]
+            reason = (part.kind, *part.names, repr(part.in_realm and part.realm))
+        found.setdefault(reason, []).append(split)
+    return list(found.values())
 
 
 def _listed(names: Sequence[Markup], more: int) -> Markup:
@@ -84,49 +92,47 @@ def _listed(names: Sequence[Markup], more: int) -> Markup:
     return names[0] if len(names) == 1 else Markup("{} and {}").format(Markup(", ").join(names[:-1]), names[-1])
 
 
-def _picture(rows: Sequence[Mapping[str, Any]]) -> Markup:
+def _picture(versions: Sequence[VersionTime]) -> Markup:
     import pandas as pd
 
-    notable = [row for row in rows if row["split"].verdict != "fine"]
-    others = sorted(
-        (row for row in rows if row["split"].verdict == "fine"), key=lambda row: -float(row["est_time_share"])
-    )
-    shown = [*notable, *others][: max(SHOWN, min(len(notable), 2 * SHOWN))]
-    names = labels(row["split"].key for row in shown)
+    notable = [version for version in versions if version.split.verdict is not Verdict.FINE]
+    fine = [version for version in versions if version.split.verdict is Verdict.FINE]
+    others = sorted(fine, key=lambda version: -version.time_share)
+    shown = [version.split for version in (*notable, *others)][: max(SHOWN, min(len(notable), 2 * SHOWN))]
+    names = labels(split.key for split in shown)
     parts = []
-    for row in shown:
-        one: Split = row["split"]
-        note, role = _note(one)
+    for split in shown:
+        note, role = _note(split)
         common = {
-            "label": names[one.key], "total": one.ms.value, "total_low": one.ms.low, "total_high": one.ms.high,
+            "label": names[split.key], "total": split.ms.value, "total_low": split.ms.low, "total_high": split.ms.high,
             "note": note, "role": role,
         }  # fmt: skip
-        for part in one.parts:
-            kind = "blamed" if part in one.blamed and part.kind == "field" else part.kind
+        for part in split.parts:
+            kind = "blamed" if part in split.blamed and part.kind is PartKind.FIELD else part.kind.value
             parts.append({**common, "kind": kind, "name": " + ".join(part.names), "ms": part.ms.value})
     frame = pd.DataFrame(parts)
-    told = "; ".join(f"{names[row['split'].key]}: {_note(row['split'])[0]}" for row in shown)
-    alt = f"Milliseconds per run split into walk, fields and rest for {len(shown)} strategies. {told}"
+    notes = "; ".join(f"{names[split.key]}: {_note(split)[0]}" for split in shown)
+    alt = f"Milliseconds per run split into walk, fields and rest for {len(shown)} strategies. {notes}"
     return charts.responsive(lambda width: charts.time_split(frame, width=width), "fields", alt)
 
 
-def _note(one: Split) -> tuple[str, str]:
+def _note(split: Split) -> tuple[str, str]:
     """What to know about one strategy's bar: the part that matters most."""
-    if one.verdict == "cannot tell":
+    if split.verdict is Verdict.CANNOT_TELL:
         return "cannot tell why it is slow", "finding"
-    if one.verdict == "unclear":
+    if split.verdict is Verdict.UNCLEAR:
         return "cannot tell whether its nodes explain it", ""
-    if one.verdict in ("field", "built-in"):
-        part = one.blamed[0]
+    if split.verdict in (Verdict.FIELD, Verdict.BUILT_IN):
+        part = split.blamed[0]
         value, bounds = page_ms(part.ms)
         return f"{' + '.join(part.names)} {value} {bounds}", "finding"
-    if not one.parts:
+    if not split.parts:
         return "no part of it can be told", ""
-    part = max(one.parts, key=lambda part: part.ms.value)
+    part = max(split.parts, key=lambda part: part.ms.value)
     value, bounds = page_ms(part.ms)
-    if part.kind == "walk":
-        return f"its {write.number(one.nodes)} nodes {value} {bounds}", ""
-    if part.kind == "cannot tell":
+    if part.kind is PartKind.WALK:
+        return f"its {write.number(split.nodes)} nodes {value} {bounds}", ""
+    if part.kind is PartKind.CANNOT_TELL:
         fields = f"{len(part.names)} {'field' if len(part.names) == 1 else 'fields'}"
         return f"cannot tell {fields} from the program" if part.names else "cannot tell: no field is known", ""
     return f"{' + '.join(part.names) or part.kind} {value} {bounds}", ""
@@ -137,20 +143,20 @@ def costs_table(times: Times) -> Block:
     rows: list[dict[str, Any]] = [
         {"what": _cost_name(part), "ms": stacked(part.ms), "grade": part.ms.grade, "note": _scope(part)}
         for part in times.fleet.costs
-        if part.kind != "cannot tell"
+        if part.kind is not PartKind.CANNOT_TELL
     ]
-    untold = [name for part in times.fleet.costs if part.kind == "cannot tell" for name in part.names]
+    untold = [name for part in times.fleet.costs if part.kind is PartKind.CANNOT_TELL for name in part.names]
     if untold:
         reason = (
             "what reads them reads the same in every version, or would tell nothing if one program had time of its own"
         )
         names = names_of(tuple(dict.fromkeys(untold)))
         rows.append({"what": names, "ms": page.mute("cannot tell"), "note": reason})
-    own = sum(one.own_slope for one in times.fleet.splits)
+    own_slopes = sum(one.own_slope for one in times.fleet.splits)
     node = {
         "what": "one node, typical program",
         "ms": write.number(times.fleet.per_node) if math.isfinite(times.fleet.per_node) else page.mute("cannot tell"),
-        "note": f"{own} of {len(times.fleet.splits)} programs tell it from their own runs; the others lean on these",
+        "note": f"{own_slopes} of {len(times.fleet.splits)} programs tell it from their own runs; the others lean on these",
     }
     columns = [
         Column("what", "Cost", role="name"),
@@ -162,10 +168,10 @@ def costs_table(times: Times) -> Block:
 
 
 def _cost_name(part: Part) -> Markup:
-    if part.kind == "rest":
+    if part.kind is PartKind.REST:
         return Markup("rest of every run")
     name = names_of(part.names)
-    return Markup("{} {}").format("built-in", name) if part.kind == "built-in" else name
+    return Markup("{} {}").format("built-in", name) if part.kind is PartKind.BUILT_IN else name
 
 
 def _scope(part: Part) -> Inline:
@@ -179,22 +185,20 @@ def _scope(part: Part) -> Inline:
     return told
 
 
-def split_table(rows: Sequence[Mapping[str, Any]], time_limit_ms: float) -> Block:
+def split_table(versions: Sequence[VersionTime], time_limit_ms: float) -> Block:
     """The whole time and the walk's of every strategy; the time limit is about the walk alone."""
-    shown = []
-    for row in rows:
-        one: Split = row["split"]
-        walk: Estimate = row["est_walk_ms_p99"]
-        reason = why_slow({**row, "blamed": one.blamed}) if row["is_slow"] else None
-        shown.append(
-            {
-                "strategy": strategy_cell({**row, "family_name": row["strategy"]}),
-                "took": stacked(one.ms),
-                "parts": reason or _parts(one),
-                "p99": write.number(row["est_ms_p99"].value),
-                "walk": stacked(walk) if math.isfinite(walk.value) else page.mute("cannot tell"),
-            }
-        )
+    shown = [
+        {
+            "strategy": version_cell(version.key),
+            "took": stacked(version.split.ms),
+            "parts": why_slow(version) if version.is_slow else _parts(version.split),
+            "p99": write.number(version.ms_p99.value),
+            "walk": stacked(version.walk_ms_p99)
+            if math.isfinite(version.walk_ms_p99.value)
+            else page.mute("cannot tell"),
+        }
+        for version in versions
+    ]
     columns = [
         Column("strategy", "Strategy", role="name"),
         Column("took", "ms, median", align="right"),
@@ -210,7 +214,7 @@ def _parts(one: Split) -> Markup:
     for part in one.parts:
         value = write.number(part.ms.value, part.ms.low, part.ms.high)
         words: Inline = (
-            [part.kind, " ", names_of(part.names, "or")] if part.kind == "cannot tell" else names_of(part.names)
+            [part.kind, " ", names_of(part.names, "or")] if part.kind is PartKind.CANNOT_TELL else names_of(part.names)
         )
         told.append(Markup("{} {}").format(page.inline(words) if part.names else part.kind, value))
     return page.mute(Markup(" · ").join(told))
@@ -223,25 +227,24 @@ def facts(times: Times) -> dict[str, Any]:
         "costs": [_plain(part) for part in times.fleet.costs],
         "strategies": [
             {
-                "realm": one.key.realm,
-                "family": one.key.strategy,
-                "version": one.key.version,
-                "verdict": one.verdict,
-                "ms_p50": one.ms.to_dict(),
-                "ms_per_node": one.per_node.to_dict(),
-                "walk_ms_p99": row["est_walk_ms_p99"].to_dict(),
-                "slow_since": row["slow_since"].isoformat() if row["slow_since"] is not None else None,
-                "parts": [_plain(part) for part in one.parts],
+                "realm": version.key.realm,
+                "family": version.key.strategy,
+                "version": version.key.version,
+                "verdict": version.split.verdict.value,
+                "ms_p50": version.split.ms.to_dict(),
+                "ms_per_node": version.split.per_node.to_dict(),
+                "walk_ms_p99": version.walk_ms_p99.to_dict(),
+                "slow_since": version.slow_since.isoformat() if version.slow_since is not None else None,
+                "parts": [_plain(part) for part in version.split.parts],
             }
-            for row in records(times.table)
-            if (one := row["split"])
+            for version in times.versions
         ],
     }
 
 
 def _plain(part: Part) -> dict[str, Any]:
     return {
-        "kind": part.kind,
+        "kind": part.kind.value,
         "names": list(part.names),
         "realm": part.realm if part.in_realm else None,
         "in_one_realm": part.in_realm,

@@ -1,27 +1,43 @@
-"""How the runaway report names things: windows, versions, bounds, numbers."""
+"""How the runaway report names things: types of findings, windows, versions, bounds, numbers."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from analytics.estimates.estimators import Estimate
-from analytics.findings.runaway.previous_report import EVENTS
+from analytics.findings.runaway.finding import (
+    CloseToCap,
+    DailyGrowth,
+    Finding,
+    FindingType,
+    Fixed,
+    LargeProgram,
+    LimitHits,
+    SandboxCanary,
+    SlowVersion,
+    StalledLoop,
+    Status,
+    Timeouts,
+    Unit,
+    UnknownCode,
+    VersionGrowth,
+    Waiting,
+)
+from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.program_sizes import ProgramGrowth
-from analytics.findings.runaway.runaway import Finding, Key
+from analytics.findings.runaway.ranking import RankingRow
 from analytics.findings.runaway.version_growth import Ahead
 from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
-from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analytics.findings.runaway.thresholds import Thresholds
 
 _WHY = 160
@@ -30,42 +46,90 @@ _SHOWN = 5
 """Versions whose counts are told one by one."""
 
 
-def program_words(facts: Mapping[str, Any]) -> list[Inline]:
-    """What follows the name of the version in a finding of ``program``."""
-    own: ProgramGrowth = facts["program"]
-    cap, count, room = write.count(facts["node_cap"]), own.nodes[-1][1], own.room
+@dataclass(frozen=True, slots=True)
+class TypeWords:
+    """The words for one type of finding.
+
+    Attributes:
+        title: Above its steps.
+        over: That it is not there any more.
+        last: Before the moment when it was last seen.
+        section: Of the page that shows it.
+        query: Behind it.
+    """
+
+    title: str
+    over: str
+    last: str
+    section: str
+    query: str
+
+
+def words_of(finding_type: FindingType) -> TypeWords:
+    """The words; a type without any does not pass mypy."""
+    match finding_type:
+        case FindingType.LIMIT:
+            return TypeWords("stopped by a cap", "not stopped by a cap", "last stopped by a cap", "when", "limit_runs")
+        case FindingType.CANARY:
+            return TypeWords("sandbox canary", "no sandbox canary", "last sandbox canary", "when", "limit_runs")
+        case FindingType.UNKNOWN:
+            title, last = "a code that is not known", "an unknown code last seen"
+            return TypeWords(title, "no unknown code", last, "when", "limit_runs")
+        case FindingType.TIMEOUT:
+            last = "timeouts too many for chance last seen"
+            return TypeWords("timeouts", "no timeout of its own", last, "when", "limit_runs")
+        case FindingType.STALL:
+            return TypeWords("timeouts of strategies together", "no stall", "a stall last seen", "when", "limit_runs")
+        case FindingType.GROWING:
+            over, last = "no longer growing towards the cap", "growth towards the cap last seen"
+            return TypeWords("growing towards the cap", over, last, "growing", "nodes_by_day")
+        case FindingType.VERSIONS:
+            over, last = "its versions no longer grow towards the cap", "growth from version to version last seen"
+            return TypeWords("growing from version to version", over, last, "growing", "nodes_by_day")
+        case FindingType.CLOSE:
+            over, last = "no longer close to the cap", "last close to the cap"
+            return TypeWords("close to the cap", over, last, "close", "nodes_by_day")
+        case FindingType.PROGRAM:
+            title = "a program close to what the validator takes"
+            over = "its program is no longer close to what the validator takes"
+            return TypeWords(title, over, "program last close to what the validator takes", "league", "definition")
+        case FindingType.SLOW:
+            over, last = "no longer slower than its nodes explain", "last slower than its nodes explain"
+            return TypeWords("slower than its nodes explain", over, last, "fields", "time_by_nodes")
+        case _:
+            assert_never(finding_type)
+
+
+def program_words(finding: LargeProgram) -> list[Inline]:
+    """What follows the name of the version where its program is large."""
+    program, cap = finding.growth, write.count(finding.node_cap)
+    count, room = program.nodes[-1][1], program.room
     if room < 0:
         text = f" has a program of {write.count(count)} nodes as the validator counts them, and {cap} is the most it takes: stored "
         text += f"past the validator or under another limit. A next version with more than {cap} is refused."
-        return [text, _runs(facts)]
+        return [text, _runs(finding)]
     what = (
         "is close to the most that the validator takes"
-        if facts["is_close"]
+        if finding.is_close
         else "grows towards what the validator takes"
     )
     text = f" has a program that {what}: {write.count(count)} of {cap} nodes"
     text += f". A next version that adds more than {write.count(room)} is refused when it is saved, so it cannot be published"
-    if own.smallest_rule is not None:
-        text += f"; the smallest rule of this program has {write.count(own.smallest_rule)}"
-    if own.refusal:
-        return [
-            text,
-            ". As it is stored it is refused already: ",
-            page.author(own.refusal, _WHY),
-            ".",
-            _runs(facts),
-            *_grew(own),
-        ]
-    return [text, ".", _runs(facts), *_grew(own)]
+    if program.smallest_rule is not None:
+        text += f"; the smallest rule of this program has {write.count(program.smallest_rule)}"
+    if program.refusal:
+        reason = page.author(program.refusal, _WHY)
+        return [text, ". As it is stored it is refused already: ", reason, ".", _runs(finding), *_grew(program)]
+    return [text, ".", _runs(finding), *_grew(program)]
 
 
-def _runs(facts: Mapping[str, Any]) -> str:
+def _runs(finding: LargeProgram) -> str:
     """What that means for runs: nothing."""
-    if facts["stopped"]:
+    if finding.limit_count:
         return " That is another limit than the one that stopped runs."
-    if not facts["ok_logged"] or facts["nodes_max"] is None:
+    if not finding.ok_count or finding.nodes_max is None:
         return " It stops no run."
-    logged, most = write.count(facts["ok_logged"]), write.count(facts["nodes_max"])
+    logged, most = write.count(finding.ok_count), write.count(finding.nodes_max)
     return f" It stops no run: the largest of its {logged} logged ok runs took {most}."
 
 
@@ -116,43 +180,40 @@ def _nth(number: float) -> str:
     return f"{write.count(whole)}{ending}"
 
 
-def programs_words(table: pd.DataFrame, limits: Thresholds) -> str | None:
+def programs_words(ranking: Sequence[RankingRow], limits: Thresholds) -> str | None:
     """How large the largest live program is as the validator counts it; None where no definition is readable."""
-    rows = [row for row in records(table) if row["is_live"] and row["ast_nodes"] is not None]
-    if not rows:
+    counts = [row.program.nodes for row in ranking if row.is_live and row.program is not None]
+    if not counts:
         return None
-    cap, over = write.count(limits.node_cap), [row for row in rows if row["ast_nodes"] > limits.node_cap]
+    cap, over = write.count(limits.node_cap), [count for count in counts if count > limits.node_cap]
     text = f"Programs: the validator counts the whole program, read by a run or not, against the same {cap} when a version is saved"
     if not over:
-        return f"{text}; the largest has {write.count(max(row['ast_nodes'] for row in rows))}."
+        return f"{text}; the largest has {write.count(max(counts))}."
     many = "stored past the validator or under another limit"
-    if 2 * len(over) > len(rows):
+    if 2 * len(over) > len(counts):
         many += "; so many of them say that the report was given another limit than the engine has"
-    return f"{text}; {len(over)} of {len(rows)} {'has' if len(over) == 1 else 'have'} more: {many}."
+    return f"{text}; {len(over)} of {len(counts)} {'has' if len(over) == 1 else 'have'} more: {many}."
 
 
-def program_cell(row: Mapping[str, Any], limits: Thresholds) -> Markup:
+def program_cell(row: RankingRow, limits: Thresholds) -> Markup:
     """What the validator counts of a program, beside what it takes, and what is left."""
-    count = row["ast_nodes"]
-    if count is None or count != count:
+    if row.program is None:
         return page.mute("unknown")
-    left = limits.node_cap - float(count)
+    count = row.program.nodes
+    left = limits.node_cap - count
     below = f"{write.count(left)} left" if left >= 0 else f"{write.count(-left)} too many"
-    shown = page.finding(write.count(count)) if left < 0 else _coloured(row, count, limits)
-    versions = row["est_ast_versions_to_cap"]
-    if row["is_live"] and left >= 0 and math.isfinite(versions.value) and versions.high < math.inf:
+    is_near = row.is_live and count >= limits.close * limits.node_cap
+    near = page.worse(write.count(count)) if is_near else write.count(count)
+    shown = page.finding(write.count(count)) if left < 0 else near
+    versions = row.program_ahead.versions
+    if row.is_live and left >= 0 and math.isfinite(versions.value) and versions.high < math.inf:
         ends = f" [{write.between(versions.low, versions.high)}]" if versions.high > versions.low else ""
         below += f" · {write.count(versions.value)} {'version' if versions.value == 1 else 'versions'}{ends}"
     return Markup('{}<br><span class="ci">{}</span>').format(shown, below)
 
 
-def _coloured(row: Mapping[str, Any], count: float, limits: Thresholds) -> Inline:
-    is_near = row["is_live"] and count >= limits.close * limits.node_cap
-    return page.worse(write.count(count)) if is_near else write.count(count)
-
-
 ROLE_WORDS = {"finding": page.finding, "worse": page.worse, "fixed": page.fixed}
-TAG_ROLES = {"new": "finding", "worse": "worse", "fixed": "fixed"}
+TAG_ROLES = {Status.NEW: "finding", Status.WORSE: "worse", Status.FIXED: "fixed"}
 
 
 def window_words(since: datetime, until: datetime, *, long: bool = True) -> str:
@@ -188,45 +249,58 @@ def _label(key: Key, versions: bool) -> str:
 
 def number(finding: Finding) -> Markup:
     """The figure at the end of a finding."""
-    value = finding.number
-    if finding.kind in ("fixed", "waiting"):
-        left = finding.facts.get("left", 0)
-        words = (
-            f"{left} {'run' if left == 1 else 'runs'}" if finding.count is not None and finding.unit == "runs" else ""
-        )
-        return Markup("{} {}").format(page.strong(words), page.grade("logged")) if words else Markup("")
-    if isinstance(value, Estimate) and finding.what == "program":
-        told = f"{write.count(value.value)} of {write.count(finding.facts['node_cap'])} nodes"
-        return Markup("<b>{}</b>").format(told)  # of a definition: counted, and not in the log
-    if isinstance(value, Estimate) and finding.unit == "nodes":
-        told = write.at_least(value.value) if value.is_at_least else write.number(value.value)
-        return Markup("{} {}").format(page.strong(f"{told} nodes"), page.grade(value.grade))
-    if isinstance(value, Estimate) and value.high == math.inf:
-        # Growth that may end: the first day that is not ruled out, and no last one.
-        text = write.at_least(value.low, unit=finding.unit) if value.low >= 0.5 else "cannot tell when"
-        return Markup("{} {}").format(page.strong(text), page.grade(value.grade))
-    if isinstance(value, Estimate):
-        return page.est(value, TAG_ROLES.get(finding.kind), unit=finding.unit)
-    if finding.unit == "of time":
-        return Markup("<b>{}</b> of time").format(write.percent(round(float(value), 2)))
-    words = f"{write.count(value)} {'run' if value == 1 else 'runs'}"
+    match finding:
+        case LimitHits() | SandboxCanary() | UnknownCode() | Timeouts() | StalledLoop():
+            return _logged(write.count(finding.count), finding.count)
+        case DailyGrowth():
+            return _days(finding)
+        case VersionGrowth() | CloseToCap():
+            value = finding.number
+            words = write.at_least(value.value) if value.is_at_least else write.number(value.value)
+            return Markup("{} {}").format(page.strong(f"{words} nodes"), page.grade(value.grade))
+        case LargeProgram():
+            counted = f"{write.count(finding.number.value)} of {write.count(finding.node_cap)} nodes"
+            return Markup("<b>{}</b>").format(counted)  # of a definition: counted, and not in the log
+        case SlowVersion():
+            return Markup("<b>{}</b> of time").format(write.percent(round(finding.number, 2)))
+        case Fixed():
+            return _logged("0", 0)
+        case Waiting():
+            is_count = finding.count is not None and finding.unit == Unit.RUNS
+            return _logged(str(finding.left), finding.left) if is_count else Markup("")
+        case _:
+            assert_never(finding)
+
+
+def _logged(number: str, count: int) -> Markup:
+    words = f"{number} {'run' if count == 1 else 'runs'}"
     return Markup("{} {}").format(page.strong(words), page.grade("logged"))
 
 
-def headline(found: list[Finding], *, is_compared: bool = False) -> list[tuple[str, str | None]]:
+def _days(finding: DailyGrowth) -> Markup:
+    days = finding.days_to_cap
+    if days.high == math.inf:
+        # Growth that may end: the first day that is not ruled out, and no last one.
+        text = write.at_least(days.low, unit=finding.unit) if days.low >= 0.5 else "cannot tell when"
+        return Markup("{} {}").format(page.strong(text), page.grade(days.grade))
+    return page.est(days, TAG_ROLES.get(finding.status), unit=finding.unit)
+
+
+def headline(found: Sequence[Finding], *, is_compared: bool = False) -> list[tuple[str, str | None]]:
     """How many findings of each kind, as text and colour; see `kind_word`."""
     parts: list[tuple[str, str | None]] = []
     words = Counter(kind_word(finding, is_compared=is_compared) for finding in found)
     for word, role in (("new", "finding"), ("worse", "worse"), ("fixed", "fixed"), ("known", None), ("finding", None)):
-        told = word if word != "finding" else "more to know" if parts else "to know"
+        shown = word if word != "finding" else "more to know" if parts else "to know"
         if words[word]:
-            parts.append((f"{words[word]} {told}", role))
+            parts.append((f"{words[word]} {shown}", role))
     return parts
 
 
 def kind_word(finding: Finding, *, is_compared: bool) -> str:
     """What a finding is called: where there is a last report, what is not new in it is known, but for what happens once."""
-    return "known" if finding.kind == "finding" and is_compared and finding.what not in EVENTS else finding.kind
+    is_known = finding.status is Status.OPEN and is_compared and not finding.type.is_event
+    return "known" if is_known else finding.status
 
 
 def share_words(share: Estimate) -> Markup:
@@ -261,7 +335,9 @@ def plain_number(value: Any) -> Any:
     """A number of a frame as JSON holds it; None for what is not finite."""
     if isinstance(value, Estimate):
         return value.to_dict()
-    if isinstance(value, bool | str) or value is None:
+    if isinstance(value, str):
+        return str(value)  # of an enum, too
+    if isinstance(value, bool) or value is None:
         return value
     if hasattr(value, "isoformat"):
         return value.isoformat() if value == value else None  # NaT differs from itself
