@@ -168,10 +168,10 @@ SUMMARY = {
     "scope": {"realm": "acme", "no_realm": False},
     "league": [{"realm": "acme", "family": "Ride", "version": 1, "est_runs": ESTIMATE}],
     "findings": [
-        {"kind": "new", "what": "cap", "realm": "acme", "family": "Ride", "version": 1, "number": ESTIMATE, "unit": "nodes",
+        {"kind": "new", "what": "limit", "realm": "acme", "family": "Ride", "version": 1, "number": ESTIMATE, "unit": "nodes",
          "count": 2, "until": "2026-07-06T10:00:00+00:00",
          "waiting": {"last_seen": "2026-07-06T10:00:00+00:00", "runs": ESTIMATE, "runs_since": 2.5}},
-        {"kind": "known", "what": "cap", "realm": "acme", "family": "Ride", "version": 2, "number": 5, "unit": "nodes",
+        {"kind": "known", "what": "close", "realm": "acme", "family": "Ride", "version": 2, "number": 5, "unit": "nodes",
          "count": None, "until": None, "waiting": None},
     ],
 }  # fmt: skip
@@ -189,7 +189,7 @@ def test_the_last_report_is_read_or_refused(tmp_path: Path) -> None:
             continue
         realm = "acme" if found.realm == "" else found.realm
         assert (
-            sorted((one.what, str(one.key), one.unit, one.count or 0, one.last_seen) for one in found.of([realm]).known)
+            sorted((one.type, str(one.key), one.unit, one.count or 0, one.last_seen) for one in found.of([realm]).known)
             is not None
         )
         assert {type(one.key.realm) for one in found.known if one.key} <= {str, type(None)}
