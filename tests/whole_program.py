@@ -25,7 +25,7 @@ import pandas as pd
 
 from analytics.demo import dsl
 from analytics.findings.post_mortem.groups import Side
-from analytics.findings.replay.replay_run import Inputs, Trial, Tried, first_reads, instead_of, recorded
+from analytics.findings.replay.replay_run import Inputs, PaidRun, Trial, Tried, first_reads, instead_of, recorded
 from analytics.findings.replay.run_evidence import Definition, Evidence, joined
 from analytics.findings.replay.trace_variants import Variant, Variants
 from analytics.program import ParentResult, compile_program, generate_ids, outline
@@ -271,13 +271,15 @@ def trial(pair: Pair, found: Evidence) -> Tried:
     assert found.alignment is not None
     assert found.trace is not None
     variant = Variant("v", 1, 1.0, found.alignment.end == "finished", found.alignment, frozenset())
-    at = found.run["created_at"]
+    at = found.run.created_at
+    assert at is not None
     variants = Variants("r", Side("v1", "s", 1, at, at, pd.DataFrame()), pair.ran, (variant,))
     reads = first_reads(variants, variant)
     values = tuple(json.dumps(found.trace[entry]["value"]) for entry in reads.values())
-    row = {**found.run, "variant": 0}
-    inputs = Inputs(variants, (variant,), tuple(reads), pd.DataFrame([row]), [values], 1.0)
-    return Trial(pair.other, inputs).run(row, values)
+    rows = pd.DataFrame([{**found.run.columns, "variant": 0}])
+    inputs = Inputs(variants, (variant,), tuple(reads), rows, [values], 1.0)
+    [run] = PaidRun.of(rows)
+    return Trial(pair.other, inputs).run(run, values)
 
 
 def judge(pair: Pair, told: Counter[str]) -> None:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from analytics import api
-from analytics.findings.replay.replay_run import Inputs, Trial, Tried, read_inputs
+from analytics.findings.replay.replay_run import Inputs, PaidRun, Trial, Tried, read_inputs
 from analytics.findings.replay.replayed import Counterfactual, counterfactual
 from analytics.findings.replay.run_evidence import definition
 from analytics.findings.replay.trace_variants import find_variants
@@ -57,9 +57,7 @@ def tries(planted: Planted, report: Any, key: str) -> tuple[Inputs, list[Tried]]
     program = definition(planted.warehouse, before.strategy_id, before.strategy_version)
     assert program is not None
     trial = Trial(program, inputs)
-    return inputs, [
-        trial.run(row, values) for row, values in zip(inputs.rows.to_dict("records"), inputs.values, strict=True)
-    ]
+    return inputs, [trial.run(run, values) for run, values in zip(PaidRun.of(inputs.rows), inputs.values, strict=True)]
 
 
 @pytest.mark.parametrize("key", PAIRS)

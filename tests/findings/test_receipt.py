@@ -700,7 +700,7 @@ def test_the_post_phase_reads_the_data_as_its_own_pre_phase_left_them() -> None:
         }
 
     five, three = logged(sets(5), {"data.k": 0}, built_in=BUILT_IN), logged(sets(3), {"data.k": 0}, built_in=BUILT_IN)
-    assert (five.run["points"], three.run["points"]) == (10, 1)
+    assert (five.run.points, three.run.points) == (10, 1)
     assert versus(sets(3), five).startswith("1 point; ")
     assert versus(sets(5), three).startswith("10 points; ")
 
@@ -927,7 +927,7 @@ def test_the_first_letters_are_enough_where_one_run_has_them(opened, bonus) -> N
     assert caught.value.candidates == sorted(
         (name for name in ids if name.startswith(doubled)), key=caught.value.candidates.index
     )
-    assert opened.explain(bonus[:13].upper()).found.run["execution_id"] == bonus
+    assert opened.explain(bonus[:13].upper()).found.run.execution_id == bonus
     with pytest.raises(UsageError, match="too short"):
         opened.explain(bonus[:3])
     with pytest.raises(UnknownNameError, match="in this window"):

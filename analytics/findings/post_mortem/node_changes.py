@@ -7,11 +7,13 @@ an inserted one has shifted is still the same rule. A run comes by a place at mo
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -154,33 +156,122 @@ _SURE, _SURELY = 0.01, 1e-4
 """Chance (q) of a field that moved, and of one that did so for certain."""
 
 
+class Measured(StrEnum):
+    """What is compared of a node."""
+
+    TRUE = "true"
+    MEDIAN = "median"
+    SHARE = "is"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueChange:
+    """Values of one node under both groups, summed up.
+
+    Attributes:
+        measured: The share that was true, the median, or the share of the value that was usual before.
+        usual: That value as JSON, shortened; empty otherwise.
+        before, after: The share, or the median.
+        before_count, after_count: Logged runs that came by.
+        p: Chance alone.
+        distance: How far apart they are: of shares the difference, of medians the share of the earlier one.
+    """
+
+    measured: Measured
+    before: float
+    after: float
+    before_count: int
+    after_count: int
+    p: float
+    distance: float
+    usual: str = ""
+
+    @property
+    def is_share(self) -> bool:
+        """Both values are shares of the runs."""
+        return self.measured is not Measured.MEDIAN
+
+    @property
+    def what(self) -> str:
+        """``true``, ``median`` or ``is <value>``."""
+        return f"{self.measured} {self.usual}" if self.measured is Measured.SHARE else str(self.measured)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChange:
+    """A node that both groups came by.
+
+    Attributes:
+        place: In words.
+        type: Of the node.
+        path: Of a field; None for any other node.
+        values: How it differs.
+        q: Chance alone, corrected for looking at many (Benjamini–Hochberg).
+    """
+
+    place: str
+    type: str | None
+    path: str | None
+    values: ValueChange
+    q: float = math.nan
+
+
 @dataclass(frozen=True, slots=True)
 class NodeChanges:
     """The nodes that both groups came by.
 
     Attributes:
-        frame: Grain: node. ``place`` (in words), ``type``, ``path`` (of fields), ``what`` (``true``, ``median`` or
-            ``is <value>``), ``before_value, after_value`` (a share, or the median), ``before_count, after_count`` (logged runs
-            that came by), ``q`` (chance alone, Benjamini–Hochberg); most different first.
+        nodes: The most different first.
         reason: Why there are none, in a sentence; empty otherwise.
     """
 
-    frame: pd.DataFrame
+    nodes: tuple[NodeChange, ...] = ()
     reason: str = ""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The same as a frame, for notebooks.
+
+        Returns:
+            Grain: node. ``place`` (in words), ``type``, ``path`` (of fields), ``what`` (``true``, ``median`` or ``is <value>``),
+            ``before_value, after_value`` (a share, or the median), ``before_count, after_count`` (logged runs that came by),
+            ``q``; most different first.
+        """
+        import pandas as pd
+
+        rows = [
+            (
+                node.place, node.type, node.path, node.values.what, node.values.before, node.values.after,
+                node.values.before_count, node.values.after_count, node.q,
+            )
+            for node in self.nodes
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=list(_COLUMNS))
 
     @property
     def moved_fields(self) -> list[str]:
         """Fields whose values moved beyond chance, the clearest first."""
-        rows = self.frame[(self.frame["type"] == "field") & (self.frame["q"] < _SURE)]
-        return [str(path) for path in rows["path"]]
+        return [str(node.path) for node in self._fields(_SURE)]
+
+    @property
+    def most_moved(self) -> NodeChange | None:
+        """The field whose values moved most clearly; None where none did beyond chance."""
+        return next(iter(self._fields(_SURE)), None)
 
     @property
     def is_built_in(self) -> bool:
         """What moved most is the wrapped built-in's answer, and nothing else that the program reads moved for certain."""
         moved = self.moved_fields
-        surely = self.frame[(self.frame["type"] == "field") & (self.frame["q"] < _SURELY)]
-        others = [path for path in surely["path"] if not str(path).startswith("parent.")]
+        others = [node for node in self._fields(_SURELY) if not str(node.path).startswith("parent.")]
         return bool(moved) and moved[0].startswith("parent.") and not others
+
+    def seen_by(self, least: int) -> NodeChanges:
+        """Those that at least so many logged runs of either group came by."""
+        nodes = (node for node in self.nodes if min(node.values.before_count, node.values.after_count) >= least)
+        return replace(self, nodes=tuple(nodes))
+
+    def _fields(self, largest_q: float) -> list[NodeChange]:
+        return [node for node in self.nodes if node.type == "field" and node.q < largest_q]
 
 
 def alike(before: Side, after: Side) -> tuple[Side, Side]:
@@ -212,24 +303,22 @@ def node_changes(lake: Warehouse, before: Side, after: Side, old: Variants | Non
         before, after: The two groups.
         old, new: Their variants; None where a group holds several versions, or the lake lacks the program.
     """
-    import pandas as pd
-
     if old is None or new is None:
         several = [side.label for side in (before, after) if side.strategy_id is None]
         why = f"several versions ran in {' and '.join(several)}" if several else "a definition is not in the lake"
-        return NodeChanges(pd.DataFrame(columns=list(_COLUMNS)), why)
+        return NodeChanges(reason=why)
     if doubts := [side.doubt for side in (old, new) if side.doubt]:
         # The runs that do fit are those that took other ways: their values differ for that reason alone.
-        return NodeChanges(pd.DataFrame(columns=list(_COLUMNS)), " and ".join(doubts))
+        return NodeChanges(reason=" and ".join(doubts))
     pairs = compare(old.definition.outline, new.definition.outline).pairs
     found = [*_conditions(old, new, pairs), *_fields(lake, old, new), *_amounts(lake, old, new, pairs)]
-    frame = pd.DataFrame(found, columns=[*_COLUMNS[:-1], "p", "distance"])
-    frame["q"] = comparisons.adjusted(frame.pop("p").tolist())
-    frame = frame.sort_values(["q", "distance"], ascending=[True, False], kind="stable", ignore_index=True)
-    return NodeChanges(frame[list(_COLUMNS)], "" if len(frame) else "no node was come by in both groups")
+    adjusted = comparisons.adjusted([node.values.p for node in found])
+    nodes = [replace(node, q=q) for node, q in zip(found, adjusted, strict=True)]
+    nodes.sort(key=lambda node: (node.q, -node.values.distance))
+    return NodeChanges(tuple(nodes), "" if nodes else "no node was come by in both groups")
 
 
-def _conditions(old: Variants, new: Variants, pairs: dict[int, int]) -> list[tuple[Any, ...]]:
+def _conditions(old: Variants, new: Variants, pairs: dict[int, int]) -> list[NodeChange]:
     from scipy import stats
 
     counts = [_outcomes(side) for side in (old, new)]
@@ -239,8 +328,8 @@ def _conditions(old: Variants, new: Variants, pairs: dict[int, int]) -> list[tup
         node = new.definition.outline.nodes[there]
         if node.type in CONDITIONS and n0 and n1:
             p = float(stats.fisher_exact([[k0, n0 - k0], [k1, n1 - k1]]).pvalue)
-            place = words.place(new.definition.outline, there)
-            found.append((place, node.type, None, "true", k0 / n0, k1 / n1, n0, n1, p, abs(k1 / n1 - k0 / n0)))
+            values = ValueChange(Measured.TRUE, k0 / n0, k1 / n1, n0, n1, p, abs(k1 / n1 - k0 / n0))
+            found.append(NodeChange(words.place(new.definition.outline, there), node.type, None, values))
     return found
 
 
@@ -255,7 +344,7 @@ def _outcomes(side: Variants) -> dict[int, tuple[int, int]]:
     return {position: (true[position], count) for position, count in seen.items()}
 
 
-def _fields(lake: Warehouse, old: Variants, new: Variants) -> list[tuple[Any, ...]]:
+def _fields(lake: Warehouse, old: Variants, new: Variants) -> list[NodeChange]:
     """Every field that both versions read, by its values; and what the wrapped built-in answered, where no rule read that."""
     inputs = [read_inputs(lake, side, most=_MOST) for side in (old, new)]
     found = []
@@ -263,14 +352,14 @@ def _fields(lake: Warehouse, old: Variants, new: Variants) -> list[tuple[Any, ..
         answers = [_answered(group) for group in inputs]
         tested = compared_values(answers[0], answers[1])
         if tested:
-            found.append(("parent.points", "field", "parent.points", *tested))
+            found.append(NodeChange("parent.points", "field", "parent.points", tested))
     for key in inputs[0].fields:
         if key in inputs[1].fields:
             at = [side.fields.index(key) for side in inputs]
             texts = [[values[place] for values in side.values] for side, place in zip(inputs, at, strict=True)]
             tested = compared_values(texts[0], texts[1])
             if tested:
-                found.append((key[1], "field", key[1], *tested))
+                found.append(NodeChange(key[1], "field", key[1], tested))
     return found
 
 
@@ -304,7 +393,7 @@ def _answered(inputs: Inputs) -> list[str | None]:
     return [repr(points) for variant, points in numbers if passed[variant]]
 
 
-def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int]) -> list[tuple[Any, ...]]:
+def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int]) -> list[NodeChange]:
     """Calculations and payments, by their values."""
     nodes = new.definition.outline.nodes
     both = [(here, there) for here, there in pairs.items() if nodes[there].type in _NUMBERS]
@@ -315,7 +404,7 @@ def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int
     for number, (_, there) in enumerate(both):
         tested = compared_values([row[number] for row in columns[0]], [row[number] for row in columns[1]])
         if tested:
-            found.append((words.place(new.definition.outline, there), nodes[there].type, None, *tested))
+            found.append(NodeChange(words.place(new.definition.outline, there), nodes[there].type, None, tested))
     return found
 
 
@@ -331,8 +420,8 @@ def _read_places(lake: Warehouse, side: Variants, positions: Sequence[int]) -> l
     return rows
 
 
-def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> tuple[Any, ...] | None:
-    """What, both values, both counts, p and distance; None when a side has too few."""
+def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> ValueChange | None:
+    """Medians where nearly all are numbers, else the share of what is usual; None when a side has too few."""
     from scipy import stats
 
     known = [[text for text in side if text is not None] for side in (old, new)]
@@ -344,13 +433,15 @@ def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> tup
         p = float(stats.ks_2samp(*numbers, method="asymp").pvalue)
         middle = [float(np.median(side)) for side in numbers]
         distance = abs(middle[1] - middle[0]) / max(abs(middle[0]), 1e-9)
-        return ("median", *middle, *counts, p, distance)
+        return ValueChange(Measured.MEDIAN, middle[0], middle[1], counts[0], counts[1], p, distance)
     [(usual, _)] = Counter(known[0]).most_common(1)
     hits = [side.count(usual) for side in known]
     p = float(stats.fisher_exact([[hit, count - hit] for hit, count in zip(hits, counts, strict=True)]).pvalue)
     shares = [hit / count for hit, count in zip(hits, counts, strict=True)]
     said = usual if len(usual) <= _LONGEST else usual[: _LONGEST - 1] + "…"
-    return (f"is {said}", *shares, *counts, p, abs(shares[1] - shares[0]))
+    return ValueChange(
+        Measured.SHARE, shares[0], shares[1], counts[0], counts[1], p, abs(shares[1] - shares[0]), usual=said
+    )
 
 
 def _number(text: str) -> float | None:

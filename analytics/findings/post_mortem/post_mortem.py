@@ -153,7 +153,7 @@ class Inquiry:
         if before.strategy_id is None or not same:
             return quiet
         nodes = self._nodes_of(quiet)
-        if nodes is None or not nodes.moved_fields or float(nodes.frame["q"].min()) > _NO_CHANCE:
+        if nodes is None or not nodes.moved_fields or min(node.q for node in nodes.nodes) > _NO_CHANCE:
             return quiet
         return self._named(self.causes.moved_by_inputs(quiet))
 

@@ -17,7 +17,7 @@ from analytics.findings.receipt.simulate_request import Simulation, simulate
 from analytics.findings.receipt.steps import Ending, Path, Step, taken
 from analytics.findings.receipt.wording import Line
 from analytics.findings.replay.replay_run import as_it_ran, instead_of, recorded
-from analytics.findings.replay.run_evidence import Definition, Evidence
+from analytics.findings.replay.run_evidence import Definition, Evidence, LoggedRun
 from analytics.program import Alignment, align, error_codes
 from analytics.program.instead import NOT_ASKED, NOT_RECORDED, PointsBounds
 
@@ -178,7 +178,7 @@ def versus(found: Evidence, other: Definition, label: str) -> str:
         return f"{head}: cannot be decided, for it is not known what this run read."
     own = instead_of(found.definition, found.definition, is_extend=found.is_extend)
     if found.is_ok:
-        run = as_it_ran(own, run, found.run["points"], found.run["case_name"])
+        run = as_it_ran(own, run, found.run.points, found.run.case_name)
     said = instead_of(other, found.definition, is_extend=found.is_extend).pays(run)
     return f"{head}: {_versus_sentence(found, said)}"
 
@@ -190,7 +190,7 @@ def _versus_sentence(found: Evidence, said: PointsBounds) -> str:
         return f"cannot be decided, for {_why(found, said.missing or NOT_RECORDED)}{_bounds(said)}."
     if not said.knows_case:
         return f"{words.points(said.low)}; which case cannot be decided."
-    same = found.is_ok and said.case_name == found.run["case_name"] and said.case_name is not None
+    same = found.is_ok and said.case_name == found.run.case_name and said.case_name is not None
     return f"{words.points(said.low)}, {'same case' if same else words.case(said.case_name)}."
 
 
@@ -220,7 +220,7 @@ class Receipt:
     """A run and its decision path.
 
     Attributes:
-        run: Columns of ``executions``, without the trace.
+        run: Its row, without the trace.
         steps: In the order of the program, the total last.
         notes: What is not known or not ordinary about it, in sentences.
         fields: Field path → value, as far as the program tells what was read; in DSL_EXTEND of both phases, and where they
@@ -231,7 +231,7 @@ class Receipt:
         versus: What another version pays on the same inputs, in a sentence; empty when not asked.
     """
 
-    run: dict[str, Any]
+    run: LoggedRun
     steps: list[Step]
     notes: list[str]
     fields: dict[str, Any]
@@ -295,7 +295,7 @@ def _told(found: Evidence, notes: list[str]) -> list[Step]:
 
 def _extended(found: Evidence, beside: Alignment, path: Path, notes: list[str]) -> list[Step]:
     steps = list(path.rules("pre_rules"))
-    name = f"The built-in {words.name(found.run.get('parent_strategy_id') or '(unnamed)')}"
+    name = f"The built-in {words.name(found.run.parent_strategy_id or '(unnamed)')}"
     if beside.vetoed:
         return [*steps, Step(f"{name}: not run", "off", "vetoed"), *path.rules("post_rules")]
     if path.over and path.ending == "cut":
@@ -341,7 +341,7 @@ def _answer(found: Evidence, told: Path) -> list[tuple[Any, str]]:
         if path in read:
             answers.append((read[path], " (as read by the rules after it)"))
         elif is_whole and not is_changed:
-            answers.append((found.run[column], " (as paid)"))
+            answers.append((getattr(found.run, column), " (as paid)"))
         else:
             answers.append((_NOT_RECORDED, ""))
     return answers
@@ -356,26 +356,24 @@ def _refusal(points: Any, case_name: Any) -> list[str]:
 
 def _without_trace(found: Evidence) -> list[Step]:
     run = found.run
-    if not (found.is_ok and found.is_extend and run["points"] is not None):
+    if not (found.is_ok and found.is_extend and run.points is not None):
         return []
-    name = f"The built-in {words.name(run.get('parent_strategy_id') or '(unnamed)')} ran"
-    line = (f"answer {words.points(run['points'])}, {words.case(run['case_name'])} (as paid)",)
-    return [Step(name, "built_in", "", None, (*_asked_with(found.definition), line), (), run["points"])]
+    name = f"The built-in {words.name(run.parent_strategy_id or '(unnamed)')} ran"
+    line = (f"answer {words.points(run.points)}, {words.case(run.case_name)} (as paid)",)
+    return [Step(name, "built_in", "", None, (*_asked_with(found.definition), line), (), run.points)]
 
 
 def _total(found: Evidence) -> Step:
     run = found.run
     if not found.is_ok:
-        code = run["error_code"]
+        code = run.error_code
         said = error_codes.meaning(code)
-        named = words.name(code) if code is not None else f"status {words.name(run['status'])}, no code"
+        named = words.name(code) if code is not None else f"status {words.name(run.status)}, no code"
         return Step(f"Stopped: {said} ({named})" if said else f"Stopped: {named}", "failed")
-    if run["points"] is None:
+    if run.points is None:
         return Step("No points are logged", "total")
-    case_name = run["case_name"]
-    return Step(
-        "Points paid" + ("" if case_name is None else f", {words.case(case_name)}"), "total", points=run["points"]
-    )
+    case_name = run.case_name
+    return Step("Points paid" + ("" if case_name is None else f", {words.case(case_name)}"), "total", points=run.points)
 
 
 # ---- sentences -----------------------------------------------------------------------------------------------------
@@ -401,19 +399,19 @@ def _notes(found: Evidence) -> list[str]:
 
 def _about_the_row(found: Evidence) -> list[str]:
     run, notes = found.run, []
-    status, points = run["status"], run["points"]
+    status, points = run.status, run.points
     if not found.is_ok and status not in _FAILURES:
         notes.append(f"The status “{words.name(status)}” is unknown; it is taken for a failure.")
     if not found.is_ok and found.trace is None:
         at_least = "at least " if status in ("timeout", "limit") else ""
         notes.append("A failed run keeps no trace, so no rule can be named.")
-        took = run["duration_ms"]
+        took = run.duration_ms
         # A clock that went back or broke says nothing; and 0.0 added makes −0 the 0 it is.
         known = [f"it ran {at_least}{words.value(took + 0.0)} ms"] if took is not None and 0 <= took < math.inf else []
         known += [
-            f"{what} {words.name(run[column])}"
-            for what, column in (("game", "external_game_id"), ("task", "external_task_id"))
-            if run[column] is not None
+            f"{what} {words.name(id_)}"
+            for what, id_ in (("game", run.external_game_id), ("task", run.external_task_id))
+            if id_ is not None
         ]
         if known:
             notes.append(f"Known are: {', '.join(known)}.")
@@ -421,7 +419,7 @@ def _about_the_row(found: Evidence) -> list[str]:
         notes.append(f"The row holds {words.points(points)}, though the run failed.")
     if found.is_ok and points is None and found.trace is None:
         notes.append("The call was cancelled: such runs are logged as ok, without points and without a trace.")
-    wraps, asked = found.definition.parent_strategy_id if found.definition else None, run.get("parent_strategy_id")
+    wraps, asked = found.definition.parent_strategy_id if found.definition else None, run.parent_strategy_id
     if found.is_extend and wraps is not None and asked is not None and wraps != asked:
         notes.append(f"The definition in the lake wraps {words.name(wraps)}, this run asked {words.name(asked)}.")
     if isinstance(points, float) and not math.isfinite(points):
@@ -432,19 +430,19 @@ def _about_the_row(found: Evidence) -> list[str]:
 def _about_the_trace(found: Evidence) -> list[str]:
     run, notes = found.run, []
     if found.trace is None:
-        if found.is_ok and run["points"] is not None and not found.is_extend:
+        if found.is_ok and run.points is not None and not found.is_extend:
             notes.append("This run has no trace that can be read, so no rule can be named.")
-        if found.is_ok and run["points"] is not None and found.is_extend:
+        if found.is_ok and run.points is not None and found.is_extend:
             has_rules = found.definition is not None and found.definition.program.extends
             notes.append(
                 "The run left no trace, though its program has rules: the points can be traced no further."
                 if has_rules
                 else "No rule ran before or after the built-in: points and case are the built-in's own."
             )
-            notes += _refusal(run["points"], run["case_name"])
+            notes += _refusal(run.points, run.case_name)
         return notes
-    if run.get("is_truncated"):
-        total = int(run["nodes_executed"])
+    if run.is_truncated:
+        total = run.nodes_executed
         notes.append(f"The stored trace ends after entry {len(found.trace):,} of {total:,}.")
     if found.definition is not None and found.definition.replaced_at is not None:
         notes.append(

@@ -47,7 +47,7 @@ class Simulation:
 
 def simulate(found: Evidence) -> Simulation:
     """The request for one run. Never raises."""
-    path = f"/v1/strategies/custom/{found.run['strategy_id']}/simulate"
+    path = f"/v1/strategies/custom/{found.run.strategy_id}/simulate"
     why = _why_not(found)
     if why or found.definition is None or found.alignment is None:
         return Simulation(path, None, why)
@@ -110,7 +110,7 @@ def _body(found: Evidence, restore: Callable[[Any], Any]) -> tuple[dict[str, Any
     asked = {node.path for node in found.definition.outline.nodes}
     event, notes = {}, []
     for path, column in EVENT_FIELDS.items():
-        logged = read.get(path, found.run.get(column))
+        logged = read.get(path, getattr(found.run, column))
         event[path] = logged
         if refused := _refused_id(logged):
             event[path] = _PLACEHOLDER
@@ -141,13 +141,13 @@ def _refused(program: Definition) -> list[str]:
 def _is_same(found: Evidence, outcome: Outcome) -> bool:
     run, made, trace = found.run, outcome.trace or [], found.trace or []
     if not found.is_ok:
-        return not outcome.ok and outcome.error_code == run["error_code"] and _is_prefix(trace, made)
-    if not outcome.ok or outcome.case_name != run["case_name"] or not _is_prefix(trace, made):
+        return not outcome.ok and outcome.error_code == run.error_code and _is_prefix(trace, made)
+    if not outcome.ok or outcome.case_name != run.case_name or not _is_prefix(trace, made):
         return False
-    if not run.get("is_truncated") and len(made) != len(trace):
+    if not run.is_truncated and len(made) != len(trace):
         return False
     try:
-        return outcome.points is not None and bool(float(outcome.points) == run["points"])
+        return outcome.points is not None and bool(float(outcome.points) == run.points)
     except (TypeError, ValueError, OverflowError):
         return False
 
@@ -172,7 +172,7 @@ def _said(outcome: Outcome, is_same: bool, found: Evidence) -> str:
         gives = f"fails with {outcome.error_code}"
     if is_same:
         return f"Our own replay of the simulate request {gives}, as logged."
-    logged = "the log says otherwise" if found.is_ok else f"the run was logged as {words.name(found.run['status'])}"
+    logged = "the log says otherwise" if found.is_ok else f"the run was logged as {words.name(found.run.status)}"
     return f"Our own replay of the simulate request {gives}: {logged}."
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evidence, event_fields, pieces, read_json
+from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evidence, event_ids, pieces, read_json
 from analytics.findings.replay.trace_variants import Variant, Variants, read
 from analytics.program import MAX_NODES, Alignment
 from analytics.program.instead import AlternativeProgram, PointsBounds, RecordedRun
@@ -89,11 +89,6 @@ class Decoder:
         return found
 
 
-def event_ids(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The ids of a run's event as fields, as far as they are known."""
-    return {path: row[column] for path, column in EVENT_FIELDS.items() if isinstance(row[column], str)}
-
-
 MOST = 200
 """Runs that are replayed with every entry."""
 
@@ -160,7 +155,7 @@ def replay_share(lake: Warehouse, rows: pd.DataFrame, *, most: int = MOST) -> Re
 
 def _told(found: Evidence) -> str:
     why = found.replay.says if found.replay else found.alignment.mismatch if found.alignment else ""
-    return f"for example {found.run['execution_id']} {why}"
+    return f"for example {found.run.execution_id} {why}"
 
 
 #: The run did end, so whatever its cap was, it is not what ended it.
@@ -198,6 +193,35 @@ def wraps(program: Definition) -> bool | None:
     return False if program.ast.get("rules") or program.ast.get("default") else None
 
 
+class PaidRun(NamedTuple):
+    """What one row of ``Inputs.rows`` holds besides what the run read.
+
+    Attributes:
+        points, case_name: What it was paid; None for no case.
+        variant: Its way through the program, by its number among ``Inputs.used``.
+        external_game_id, external_task_id, external_user_id: Of its event.
+        parent_strategy_id: The built-in that its row names.
+    """
+
+    points: float
+    case_name: str | None
+    variant: int
+    external_game_id: str | None = None
+    external_task_id: str | None = None
+    external_user_id: str | None = None
+    parent_strategy_id: str | None = None
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Iterator[PaidRun]:
+        """Of each row; what is missing in a frame may be a NaN."""
+        texts = [[value if isinstance(value, str) else None for value in rows[name].tolist()] for name in _TEXTS]
+        case_names, *ids = texts
+        return map(cls, rows["points"].tolist(), case_names, rows["variant"].tolist(), *ids)
+
+
+_TEXTS: Final = ("case_name", "external_game_id", "external_task_id", "external_user_id", "parent_strategy_id")
+
+
 class Trial:
     """One program on many inputs; equal inputs are tried once.
 
@@ -209,8 +233,10 @@ class Trial:
     def __init__(self, program: Definition, inputs: Inputs) -> None:
         ran = inputs.variants.definition
         self._inputs, self._decoder = inputs, Decoder()
-        self._done: dict[Any, Tried] = {}
-        self._plain: dict[Any, Tried] = {}  # those that depend on nothing but what was read: a million runs ask for few
+        self._done: dict[tuple[object, ...], Tried] = {}
+        self._plain: dict[
+            tuple[object, ...], Tried
+        ] = {}  # those that depend on nothing but what was read: a million runs ask for few
         kind = wraps(ran)
         self._is_extend = bool(wraps(program) if kind is None else kind)
         self._own = instead_of(ran, ran, is_extend=self._is_extend)
@@ -220,20 +246,20 @@ class Trial:
         asked = {node.path for node in program.outline.nodes}
         self._ids = not asked.isdisjoint(EVENT_FIELDS)
 
-    def run(self, row: Mapping[str, Any], values: tuple[str | None, ...]) -> Tried:
+    def run(self, run: PaidRun, values: tuple[str | None, ...]) -> Tried:
         """Try the program on one run's inputs."""
-        read = (row["variant"], values)
+        read = (run.variant, values)
         if (known := self._plain.get(read)) is not None:
             return known
-        ids = event_ids(row) if self._ids else {}
+        ids = event_ids(run) if self._ids else {}
         is_large = any(text is not None and len(text) > 16 and _LARGE.search(text) is not None for text in values)
-        paid = (row["points"], row["case_name"], _parent(row)) if self._is_extend or is_large else None
+        paid = (run.points, run.case_name, run.parent_strategy_id) if self._is_extend or is_large else None
         key = (*read, paid, tuple(ids.items()))
         found = self._done.get(key)
         if found is None:
-            recorded = self._recorded(row, values, ids)
+            recorded = self._recorded(run, values, ids)
             if is_large:
-                recorded = as_it_ran(self._own, recorded, row["points"], row["case_name"])
+                recorded = as_it_ran(self._own, recorded, run.points, run.case_name)
             said = self._instead.pays(recorded)
             missing = None if said.is_decided else said.missing or "points that are no number"
             found = self._done[key] = Tried(said.low, said.high, said.case_name, said.code, missing, said.knows_case)
@@ -241,13 +267,14 @@ class Trial:
                 self._plain[read] = found
         return found
 
-    def _recorded(self, row: Mapping[str, Any], values: tuple[str | None, ...], ids: Mapping[str, Any]) -> RecordedRun:
+    def _recorded(self, run: PaidRun, values: tuple[str | None, ...], ids: Mapping[str, str]) -> RecordedRun:
         fields = {**ids, **self._decoder.fields(self._inputs, values, "pre")}
         if not self._is_extend:
             return RecordedRun(fields)
         read = self._decoder.fields(self._inputs, values, "post")
-        paid = (row["points"], row["case_name"])
-        return _around_built_in(fields, read, self._answers[int(row["variant"])], paid, _parent(row))
+        return _around_built_in(
+            fields, read, self._answers[run.variant], (run.points, run.case_name), run.parent_strategy_id
+        )
 
 
 def instead_of(program: Definition, ran: Definition, *, is_extend: bool) -> AlternativeProgram:
@@ -275,14 +302,14 @@ def recorded(found: Evidence) -> RecordedRun | None:
     beside, run = found.alignment, found.run
     if found.definition is None or beside is None or not beside.fits:
         return None
-    fields = {**event_fields(run), **beside.fields}
+    fields = {**event_ids(run), **beside.fields}
     if not found.is_extend:
         return RecordedRun(fields)
     answer = answer_of(found.definition, beside) if found.is_ok else (beside.vetoed, False, False)
-    return _around_built_in(fields, beside.post_fields, answer, (run["points"], run["case_name"]), _parent(run))
+    return _around_built_in(fields, beside.post_fields, answer, (run.points, run.case_name), run.parent_strategy_id)
 
 
-def as_it_ran(own: AlternativeProgram, found: RecordedRun, points: Any, case_name: Any) -> RecordedRun:
+def as_it_ran(own: AlternativeProgram, found: RecordedRun, points: float | None, case_name: str | None) -> RecordedRun:
     """Large whole numbers as floats, where the program that ran only then gives what was paid.
 
     Args:
@@ -303,7 +330,7 @@ def _around_built_in(
     fields: Mapping[str, Any],
     read: Mapping[str, Any],
     answer: tuple[bool, bool, bool],
-    paid: tuple[Any, Any],
+    paid: tuple[float | None, str | None],
     parent_id: str | None,
 ) -> RecordedRun:
     """What a run around a built-in left: what the built-in answered was read by the post phase, or is what was paid."""
@@ -331,9 +358,3 @@ def answer_of(program: Definition, beside: Alignment) -> tuple[bool, bool, bool]
     # Past the validator a payment or a veto may stand behind the built-in: both set points and case.
     passed_on = beside.end == "finished" and not beside.vetoed and not wrote & {"assign_points", "veto"}
     return beside.vetoed, passed_on and "set_points" not in wrote, passed_on and "set_case_name" not in wrote
-
-
-def _parent(row: Mapping[str, Any]) -> str | None:
-    """The built-in that a run's row names."""
-    named = row.get("parent_strategy_id")
-    return named if isinstance(named, str) else None

@@ -13,7 +13,7 @@ from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.groups import Side
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of, widened
-from analytics.findings.replay.replay_run import MOST_RECORDED, Inputs, Trial, Tried, read_inputs, wraps
+from analytics.findings.replay.replay_run import MOST_RECORDED, Inputs, PaidRun, Trial, Tried, read_inputs, wraps
 from analytics.findings.replay.run_evidence import Definition
 from analytics.findings.replay.trace_variants import Variants, find_variants
 from analytics.warehouse.warehouse import Warehouse
@@ -194,18 +194,12 @@ def replayed(
     own, other = Trial(variants.definition, inputs), Trial(program, inputs)
     results: list[Tried] = []
     own_count = own_wrong_count = 0
-    rows = inputs.rows
-    ids = ("external_game_id", "external_task_id", "external_user_id", "parent_strategy_id")
-    columns = ("points", "case_name", "variant", *ids)
-    for values, *cells in zip(inputs.values, *(rows[name].tolist() for name in columns), strict=True):
-        row = dict(zip(columns, cells, strict=True))
-        if not isinstance(row["case_name"], str):
-            row["case_name"] = None
-        again = own.run(row, values)
-        is_same = again.low == again.high == row["points"] and again.case_name == row["case_name"]
+    for values, run in zip(inputs.values, PaidRun.of(inputs.rows), strict=True):
+        again = own.run(run, values)
+        is_same = again.low == again.high == run.points and again.case_name == run.case_name
         own_count += is_same
         own_wrong_count += not is_same and again.missing is None
-        results.append(other.run(row, values))
+        results.append(other.run(run, values))
     return _summed(inputs, label, results, own_count, own_wrong_count)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from analytics.errors import UnknownNameError, UsageError
 from analytics.extraction.encode.trace_json import rebuild
@@ -26,7 +26,7 @@ from analytics.program import (
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
-#: Fields that the row itself holds, whether or not the program read them.
+#: Fields that the row itself holds, whether or not the program read them, and the names of the columns.
 EVENT_FIELDS: Final[Mapping[str, str]] = {
     "externalGameId": "external_game_id",
     "externalTaskId": "external_task_id",
@@ -64,19 +64,113 @@ class Definition:
         return built_in(self.ast, self.parent_strategy_id)
 
 
+class EventIds(Protocol):
+    """The ids of a run's event, as its row holds them."""
+
+    @property
+    def external_game_id(self) -> str | None:
+        """Of the game; None for NULL."""
+
+    @property
+    def external_task_id(self) -> str | None:
+        """Of the task; None for NULL."""
+
+    @property
+    def external_user_id(self) -> str | None:
+        """Of the player; None for NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRun:
+    """A row of ``executions``: what one run was paid, and of which event and version it was.
+
+    Attributes:
+        execution_id: Its id.
+        created_at: UTC; None where the log holds no usable time.
+        realm_id: Tenant; None for the NULL realm.
+        strategy_id, strategy_version, strategy_type: The version that ran; DSL_FULL or DSL_EXTEND.
+        parent_strategy_id: The built-in that was asked; None for none.
+        status, error_code: ``ok``, or how it failed.
+        points, case_name: What it was paid; None for nothing.
+        duration_ms: Of the walk.
+        nodes_executed: Entries of the whole trace, as the engine counted them.
+        external_game_id, external_task_id, external_user_id: Of its event.
+        is_truncated: The stored trace is cut.
+        columns: All columns of the row but the trace, for programs.
+    """
+
+    execution_id: str
+    created_at: datetime | None
+    realm_id: str | None
+    strategy_id: str
+    strategy_version: int
+    strategy_type: str | None
+    parent_strategy_id: str | None
+    status: str
+    error_code: str | None
+    points: float | None
+    case_name: str | None
+    duration_ms: float | None
+    nodes_executed: int
+    external_game_id: str | None
+    external_task_id: str | None
+    external_user_id: str | None
+    is_truncated: bool
+    columns: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> LoggedRun:
+        """The run of a row of the query ``run_trace``, without its trace."""
+        return cls(
+            execution_id=str(row["execution_id"]),
+            created_at=row["created_at"],
+            realm_id=row.get("realm_id"),
+            strategy_id=str(row["strategy_id"]),
+            strategy_version=int(row["strategy_version"]),
+            strategy_type=row["strategy_type"],
+            parent_strategy_id=row.get("parent_strategy_id"),
+            status=row["status"],
+            error_code=row.get("error_code"),
+            points=row["points"],
+            case_name=row["case_name"],
+            duration_ms=row.get("duration_ms"),
+            nodes_executed=int(row["nodes_executed"]),
+            external_game_id=row.get("external_game_id"),
+            external_task_id=row.get("external_task_id"),
+            external_user_id=row.get("external_user_id"),
+            is_truncated=bool(row["is_truncated"]),
+            columns={name: row[name] for name in row if name not in ("trace", "trace_irregular")},
+        )
+
+    @property
+    def is_ok(self) -> bool:
+        """It did not fail."""
+        return self.status == "ok"
+
+    @property
+    def is_extend(self) -> bool:
+        """Its program wraps a built-in."""
+        return self.strategy_type == "DSL_EXTEND"
+
+    @property
+    def version(self) -> tuple[str, int]:
+        """The version that ran: strategy id and number."""
+        return self.strategy_id, self.strategy_version
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of one run.
 
     Attributes:
-        run: Columns of ``executions``, and ``is_truncated``.
+        run: Its row.
         trace: Its entries as the log held them (``nodeId``, ``type``, ``value``, ``branch``); None when there is none.
         definition: The program; None when the lake does not hold it.
         alignment: The trace beside the program; None without either.
         replay: The program run again on what the trace recorded; None without either.
     """
 
-    run: dict[str, Any]
+    run: LoggedRun
     trace: list[Any] | None
     definition: Definition | None
     alignment: Alignment | None
@@ -85,12 +179,12 @@ class Evidence:
     @property
     def is_ok(self) -> bool:
         """The run did not fail."""
-        return bool(self.run["status"] == "ok")
+        return self.run.is_ok
 
     @property
     def is_extend(self) -> bool:
         """The program wraps a built-in."""
-        return bool(self.run["strategy_type"] == "DSL_EXTEND")
+        return self.run.is_extend
 
     @property
     def fits(self) -> bool:
@@ -150,28 +244,28 @@ def pieces(lake: Warehouse, execution_ids: Sequence[str]) -> list[Evidence]:
     found = []
     for execution_id in dict.fromkeys(execution_ids):
         if execution_id in runs:
-            run = runs[execution_id]
-            version = (str(run["strategy_id"]), int(run["strategy_version"]))
+            row = runs[execution_id]
+            version = LoggedRun.of(row).version
             if version not in known:
                 known[version] = definition(lake, *version)
-            found.append(_lined_up(lake, run, known[version], past, version))
+            found.append(_lined_up(lake, row, known[version], past, version))
     return found
 
 
 def _lined_up(
     lake: Warehouse,
-    run: dict[str, Any],
+    row: Mapping[str, Any],
     program: Definition | None,
     past: dict[tuple[str, int], list[Definition]],
     version: tuple[str, int],
 ) -> Evidence:
     """One run beside the program that gives it again: the version's own, or one that it had before it was edited in place."""
-    now = joined(dict(run), program)
+    now = joined(row, program)
     if now.trace is None or is_told_by(now):
         return now
     if version not in past:
         past[version] = past_definitions(lake, *version)
-    return next((then for other in past[version] if is_told_by(then := joined(dict(run), other))), now)
+    return next((then for other in past[version] if is_told_by(then := joined(row, other))), now)
 
 
 def is_told_by(found: Evidence) -> bool:
@@ -179,40 +273,45 @@ def is_told_by(found: Evidence) -> bool:
     return found.fits and (found.replay is None or found.replay.verdict != "differs")
 
 
-def joined(run: dict[str, Any], program: Definition | None) -> Evidence:
+def joined(row: Mapping[str, Any], program: Definition | None) -> Evidence:
     """One run beside its program.
 
     Args:
-        run: A row of the query ``run_trace``; its columns ``trace`` and ``trace_irregular`` are taken out of it.
+        row: Of the query ``run_trace``.
         program: Its version's program.
     """
-    text = rebuild(run.pop("trace"), run.pop("trace_irregular"))
+    run, text = LoggedRun.of(row), rebuild(row["trace"], row["trace_irregular"])
     trace = read_json(text) if text is not None else None
     if not isinstance(trace, list):
         return Evidence(run, None, program, None, None)
     if program is None:
         return Evidence(run, trace, None, None, None)
-    is_extend, is_ok = run["strategy_type"] == "DSL_EXTEND", run["status"] == "ok"
-    whole = is_ok and not run["is_truncated"]
-    beside = align(program.outline, trace, is_extend=is_extend, is_whole=whole)
-    if not is_ok or not beside.fits:
+    is_whole = run.is_ok and not run.is_truncated
+    beside = align(program.outline, trace, is_extend=run.is_extend, is_whole=is_whole)
+    if not run.is_ok or not beside.fits:
         return Evidence(run, trace, program, beside, None)
     again = replay(
         program.program,
         beside,
         trace,
-        is_extend=is_extend,
-        points=run["points"],
-        case_name=run["case_name"],
-        node_count=int(run["nodes_executed"]),
-        known=event_fields(run),
+        is_extend=run.is_extend,
+        points=run.points,
+        case_name=run.case_name,
+        node_count=run.nodes_executed,
+        known=event_ids(run),
     )
     return Evidence(run, trace, program, beside, again)
 
 
-def event_fields(run: Mapping[str, Any]) -> dict[str, Any]:
+def event_ids(run: EventIds) -> dict[str, str]:
     """The ids of a run's event as fields; those that are NULL are left out, for NULL may also mean not logged."""
-    return {path: run[column] for path, column in EVENT_FIELDS.items() if run.get(column) is not None}
+    ids = {path: getattr(run, column) for path, column in EVENT_FIELDS.items()}
+    return {path: value for path, value in ids.items() if isinstance(value, str)}
+
+
+def event_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a row that a query has given."""
+    return {path: row[column] for path, column in EVENT_FIELDS.items() if row.get(column) is not None}
 
 
 def read_json(text: str) -> Any:
@@ -280,7 +379,7 @@ def other_version(lake: Warehouse, found: Evidence, version: int) -> Definition:
     Raises:
         UnknownNameError: The lake holds no program of that version.
     """
-    own = {"strategy": found.run["strategy_id"], "version": int(found.run["strategy_version"])}
+    own = {"strategy": found.run.strategy_id, "version": found.run.strategy_version}
     rows = lake.named("sister_versions", own).fetchall()
     for strategy_id, number, _ in rows:
         if number == version and (other := definition(lake, strategy_id, number)) is not None:
@@ -299,7 +398,7 @@ def days_around(lake: Warehouse, execution_id: str) -> dict[str, str]:
     Raises:
         UsageError, UnknownNameError: As ``find_run``.
     """
-    at = evidence(lake, find_run(lake, execution_id)).run["created_at"]
+    at = evidence(lake, find_run(lake, execution_id)).run.created_at
     if at is None:
         return {}
     return {"since": f"{at - timedelta(days=1):%Y-%m-%d}", "until": f"{at + timedelta(days=2):%Y-%m-%d}"}

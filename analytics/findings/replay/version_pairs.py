@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
 
 from analytics.estimates import comparisons
 from analytics.findings.post_mortem.groups import Side
@@ -75,7 +76,7 @@ def _always_read(inputs: Inputs, written: Collection[str]) -> dict[str, list[str
 
 def _p(old: Sequence[str | None], new: Sequence[str | None]) -> float | None:
     tested = compared_values(old, new)
-    return 1.0 if tested is None else float(tested[-2])
+    return 1.0 if tested is None else tested.p
 
 
 def _game_p(old: Sequence[str], new: Sequence[str]) -> float:
@@ -87,6 +88,10 @@ def _game_p(old: Sequence[str], new: Sequence[str]) -> float:
     if len(names) < 2:
         return 1.0
     return float(stats.chi2_contingency([[count[name] for name in names] for count in counts]).pvalue)
+
+
+_Key: TypeAlias = tuple[str | None, int | None, datetime, datetime]
+"""Which runs: their version and when they ran."""
 
 
 class Pairs:
@@ -101,8 +106,8 @@ class Pairs:
     def __init__(self, lake: Warehouse, realm: str | None, most: int = MOST_RECORDED) -> None:
         self.most = most
         self._lake, self._realm = lake, realm
-        self._variants: dict[Any, Variants | None] = {}
-        self._tried: dict[Any, Replayed | None] = {}
+        self._variants: dict[_Key, Variants | None] = {}
+        self._tried: dict[tuple[_Key, str | None, int | None], Replayed | None] = {}
 
     def variants(self, side: Side) -> Variants | None:
         """The ways of a group's runs through their program; None where it holds several, or the lake lacks the program."""
@@ -138,7 +143,7 @@ class Pairs:
 
     def _replayed(self, runs: Side, program: Side) -> Replayed | None:
         """The program of one group on the runs of another."""
-        key = (*_key(runs), program.strategy_id, program.strategy_version)
+        key = (_key(runs), program.strategy_id, program.strategy_version)
         if key not in self._tried:
             inputs, other = self.variants(runs), self.variants(program)
             assert inputs is not None and other is not None  # noqa: S101  # it would have been refused
@@ -146,5 +151,5 @@ class Pairs:
         return self._tried[key]
 
 
-def _key(side: Side) -> tuple[Any, ...]:
+def _key(side: Side) -> _Key:
     return side.strategy_id, side.strategy_version, side.since, side.until

@@ -284,9 +284,8 @@ class Against(PostMortem):
         """Data box and queries."""
         asked = self.inquiry
         box = comparison_tables.facts(
-            asked.lake, asked.family, asked.runs, asked.since, asked.until, log_notes.told(self.sampling),
-            str(asked.replays), self.silences, "only the runs in it are compared",
-        )  # fmt: skip
+            asked, log_notes.told(self.sampling), self.silences, "only the runs in it are compared"
+        )
         defined = asked.family.defined | asked.other.defined
         gone = sorted(
             {f"{span.label}" for span in asked.spans if (span.strategy_id, span.strategy_version) not in defined}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,15 @@ from analytics.findings.post_mortem.case_split import Case
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import DataFinding, Incident, VersionFinding
 from analytics.findings.post_mortem.groups import NO_CASE, Side, run_estimate
+from analytics.findings.post_mortem.node_changes import Measured, NodeChange
+from analytics.findings.post_mortem.post_mortem import Inquiry
 from analytics.findings.replay.trials import Basis
 from analytics.program.error_codes import is_canary, is_unknown, meaning
 from analytics.reports import commands, page, silent
 from analytics.reports.page import Column, number
 from analytics.reports.small_cells import SmallCells
 from analytics.warehouse.coverage import coverage
-from analytics.warehouse.warehouse import Warehouse, records
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -50,27 +53,25 @@ def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
 
 
 def facts(
-    lake: Warehouse,
-    family: Family,
-    rows: pd.DataFrame,
-    since: datetime,
-    until: datetime,
-    sampling: str,
-    replayed: str,
-    silences: Silences,
-    compared: str = "a week before it is read as baseline",
-) -> list[tuple[Any, Any]]:
-    """The data box: coverage, sampling, truncation, definitions, and what is not known."""
-    found = coverage(lake, Window(since, until))
+    asked: Inquiry, sampling: str, silences: Silences, compared: str = "a week before it is read as baseline"
+) -> list[tuple[str, Inline]]:
+    """The data box: coverage, sampling, truncation, definitions, and what is not known.
+
+    Args:
+        asked: Whose runs the page rests on.
+        sampling: What is known of the sampling rate, in a sentence.
+        silences: Stretches without a row of any strategy of the tenant.
+        compared: What is read besides the window.
+    """
+    rows, found = asked.runs, coverage(asked.lake, Window(asked.since, asked.until))
     ok = rows["points"][rows["status"] == "ok"]
     set_aside = int((~np.isfinite(ok.astype(float))).sum())
     weights = sorted({round(1 / w, 6) for w in rows["sample_weight"].unique() if w > 1})
     cut = int(rows["is_truncated"].sum())
-    undefined = [f"v{version}" for strategy, version in family.members if (strategy, version) not in family.defined]
     gaps = silent.extent(found)
     rate = " and ".join(number.percent(w) for w in weights) or "not known, for no drawn row tells it,"
     return [
-        ("Window", f"{number.span(since, until)}, {silent.gaps(gaps, silences)}; {compared}"),
+        ("Window", f"{number.span(asked.since, asked.until)}, {silent.gaps(gaps, silences)}; {compared}"),
         (
             "Rows used",
             f"{number.counted(len(ok), 'ok row')} and {number.counted(len(rows) - len(ok), 'failure')}, logged counts; "
@@ -81,24 +82,22 @@ def facts(
             f"{rate} of ok runs, as configured at extraction; failures are all kept. The rate is not stored in the log. {sampling}",
         ),
         ("Intervals", "95 %, for the sampling of ok runs; comparisons also count chance between runs"),
-        ("Traces", f"{cut:,} cut at the storage limit; {replayed}"),
-        (
-            "Definitions",
-            silent.programs(lake)
-            + (
-                "all versions readable"
-                if family.defined and not undefined
-                else f"missing for {', '.join(undefined)}"
-                if family.defined
-                else "none readable: families are by strategy id"
-            ),
-        ),
+        ("Traces", f"{cut:,} cut at the storage limit; {asked.replays}"),
+        ("Definitions", silent.programs(asked.lake) + _definitions(asked.family)),
         (
             "Not known",
             "Rows the database refused (NaN or U+0000 in a trace), the queue dropped or a kill lost. "
             f"{silent.not_looked_for()}",
         ),
     ]
+
+
+def _definitions(family: Family) -> str:
+    """Which versions have a program in the lake."""
+    if not family.defined:
+        return "none readable: families are by strategy id"
+    undefined = [f"v{version}" for strategy, version in family.members if (strategy, version) not in family.defined]
+    return f"missing for {', '.join(undefined)}" if undefined else "all versions readable"
 
 
 def queries(family: Family, since: datetime, until: datetime) -> str:
@@ -125,30 +124,25 @@ def table(before: Side, after: Side, cases: Sequence[Case], found: Incident) -> 
         cases: What each case paid on both.
         found: What stands out: its change of points per run may compare like hours with like, or one program with itself.
     """
-    rows = [*_same_runs_row(found), *_one_program_row(found)]
+    rows = [*_same_runs(found), *_one_program(found)]
     if isinstance(found, DataFinding) and found.is_one_program:
-        rows.append(_points_row(before, after, None, "Points per run, as each version paid"))
+        rows.append(_points(before, after, None, "Points per run, as each version paid"))
     else:
-        rows.append(_points_row(before, after, found.points))
+        rows.append(_points(before, after, found.points))
     is_negative = any((side.paid["points"] < 0).any() for side in (before, after))
     for case in [case for case in cases if case.amount_changed][:3]:
         pays = page.Markup("Points when {} pays").format(page.author(case.name))
         amounts = comparisons.between(case.points_before, case.points_after, is_negative_possible=is_negative)
-        rows.append(_row(pays, case.points_before, case.points_after, hot=True, change=amounts))
+        rows.append(_measure(pays, case.points_before, case.points_after, is_hot=True, change=amounts))
     for case in [case for case in cases if case.name != NO_CASE][:2]:
         reach = page.Markup("Runs that reach {}").format(page.author(case.name))
-        rows.append(_row(reach, case.share_before, case.share_after, unit="%"))
-    rows.append(_failure_row(before, after))
+        rows.append(_measure(reach, case.share_before, case.share_after, unit="%"))
+    rows.append(_failure_rate(before, after))
     for label, q in (("Median duration, ok runs", 0.5), ("p99 duration, ok runs", 0.99)):
-        rows.append(_row(label, *(_quantile(side, "duration_ms", q) for side in (before, after)), unit="ms"))
-    rows.append(_row("Nodes per run, median", *(_quantile(side, "nodes_executed", 0.5) for side in (before, after))))
-    most = min(_WIDEST, max([0.1, *(abs(x) for row in rows for x in row["bounds"] if math.isfinite(x))]))
-    for row in rows:
-        row["interval"] = row["instead"]
-        if row["bounds"]:
-            low, value, high = row["bounds"]
-            role = "finding" if row["hot"] and row["sure"] else None
-            row["interval"] = page.interval_bar(low, value, high, (-most, most), role)
+        rows.append(_measure(label, *(_quantile(side, "duration_ms", q) for side in (before, after)), unit="ms"))
+    nodes = (_quantile(side, "nodes_executed", 0.5) for side in (before, after))
+    rows.append(_measure("Nodes per run, median", *nodes))
+    most = min(_WIDEST, max([0.1, *(abs(x) for row in rows for x in row.bounds or () if math.isfinite(x))]))
     ticks = [(0.0, "0"), (most, number.percent(most, sign=True))]
     columns = [
         Column("what", "Per run", role="name"),
@@ -158,25 +152,12 @@ def table(before: Side, after: Side, cases: Sequence[Case], found: Incident) -> 
         Column("interval", page.interval_axis("95 % interval of the change", (-most, most), ticks), role="wide"),
         Column("grade", "", kind="grade"),
     ]
-    return page.table(rows, columns, row_class="weight")
+    return page.table([row.cells(most) for row in rows], columns, row_class="weight")
 
 
-def nodes(frame: pd.DataFrame, before: str, after: str) -> list[Any]:
+def nodes(changes: Sequence[NodeChange], before: str, after: str) -> list[Any]:
     """Nodes whose outcome or values differ most."""
-    rows = []
-    for row in records(frame.head(_MOST_NODES)):
-        is_share = row["what"] != "median"
-        sure = row["q"] < 0.05
-        what = {"true": "is true", "median": "median"}.get(row["what"], row["what"])
-        line = {
-            side: f"{_value(row[f'{side}_value'], is_share)} of {row[f'{side}_count']:,}"
-            if is_share
-            else _value(row[f"{side}_value"], is_share)
-            for side in ("before", "after")
-        }
-        node = page.Markup("{} {} {}").format(page.author(row["place"]), page.mute(row["type"]), page.mute(what))
-        chance = ("< 0.001" if row["q"] < 0.001 else f"{row['q']:.2g}") + ("" if sure else " ~")
-        rows.append({"node": node, **line, "q": chance, "weight": "hot" if sure else "quiet"})
+    rows = [_node_row(change) for change in changes[:_MOST_NODES]]
     columns = [
         Column("node", "Node", role="name"),
         Column("before", before, align="right", role="before"),
@@ -187,10 +168,26 @@ def nodes(frame: pd.DataFrame, before: str, after: str) -> list[Any]:
         page.subhead("Nodes that differ most"),
         page.table(rows, columns, row_class="weight"),
         page.note(
-            f"{len(frame)} nodes that both groups came by, found by their place in the program; logged runs. "
+            f"{len(changes)} nodes that both groups came by, found by their place in the program; logged runs. "
             "q is corrected for looking at many. ~ could be chance."
         ),
     ]
+
+
+def _node_row(change: NodeChange) -> dict[str, Any]:
+    values, is_sure = change.values, change.q < 0.05
+    what = "is true" if values.measured is Measured.TRUE else values.what
+    texts = [_value(value, values.is_share) for value in (values.before, values.after)]
+    if values.is_share:
+        texts = [f"{text} of {n:,}" for text, n in zip(texts, (values.before_count, values.after_count), strict=True)]
+    chance = ("< 0.001" if change.q < 0.001 else f"{change.q:.2g}") + ("" if is_sure else " ~")
+    return {
+        "node": page.Markup("{} {} {}").format(page.author(change.place), page.mute(change.type), page.mute(what)),
+        "before": texts[0],
+        "after": texts[1],
+        "q": chance,
+        "weight": "hot" if is_sure else "quiet",
+    }
 
 
 def failures(
@@ -230,7 +227,7 @@ def failures(
                 "when": number.span(group["created_at"].min(), group["created_at"].max()),
                 "example": page.mono(str(example["execution_id"])),
                 "where": page.Markup("{} › {}").format(
-                    page.author(_said(example["external_game_id"])), page.author(_said(example["external_task_id"]))
+                    page.author(_known(example["external_game_id"])), page.author(_known(example["external_task_id"]))
                 ),
             }
         )
@@ -256,7 +253,53 @@ def _code(name: str) -> Inline:
     return page.Markup("{}<small>{}</small>").format(page.author(name), said) if said else name
 
 
-def _same_runs_row(found: Incident) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """One line of the table of measures.
+
+    Attributes:
+        what: Its name.
+        before, after, change: As written.
+        grade: How well it is known.
+        bounds: The change as a share, low, value and high; None where there is no such share.
+        instead: What stands where its interval would.
+        is_hot: It may be what the page is about.
+        is_sure: The change is beyond chance.
+    """
+
+    what: Inline
+    before: str
+    after: str
+    change: str
+    grade: str
+    bounds: tuple[float, float, float] | None
+    instead: str
+    is_hot: bool = False
+    is_sure: bool = False
+
+    def cells(self, most: float) -> dict[str, Any]:
+        """For the page.
+
+        Args:
+            most: Where the axis of the intervals ends.
+        """
+        interval = page.mute(self.instead)
+        if self.bounds is not None:
+            role = "finding" if self.is_hot and self.is_sure else None
+            interval = page.interval_bar(*self.bounds, (-most, most), role)
+        weight = "quiet" if not self.is_sure else "hot" if self.is_hot else None
+        return {
+            "what": self.what,
+            "before": self.before,
+            "after": self.after,
+            "change": self.change,
+            "interval": interval,
+            "grade": self.grade,
+            "weight": weight,
+        }
+
+
+def _same_runs(found: Incident) -> list[_Measure]:
     """Both programs on the later version's own runs; nothing where they were not tried on them."""
     trial = found.trial
     forward = trial.forward if trial is not None else None
@@ -266,60 +309,54 @@ def _same_runs_row(found: Incident) -> list[dict[str, Any]]:
         return []
     rows = forward.rows[forward.rows["decided"].to_numpy(bool)]
     means = [estimators.mean(rows[name], rows["weight"]) for name in ("would", "points")]
-    sure = trial.pays_more is not None
-    change = comparisons.difference_of(forward.per_run, forward.relative, is_significant=sure)
-    return [_row("Points per run, on the same runs", means[0], means[1], hot=True, change=change)]
+    change = comparisons.difference_of(forward.per_run, forward.relative, is_significant=trial.pays_more is not None)
+    return [_measure("Points per run, on the same runs", means[0], means[1], is_hot=True, change=change)]
 
 
-def _one_program_row(found: Incident) -> list[dict[str, Any]]:
+def _one_program(found: Incident) -> list[_Measure]:
     """Points per run as one program pays them, whichever version was live."""
     if not isinstance(found, DataFinding) or found.level is None:
         return []
     label, before, after = found.level
-    return [_row(f"Points per run, as {label} pays all", before, after, hot=True, change=found.points)]
+    return [_measure(f"Points per run, as {label} pays all", before, after, is_hot=True, change=found.points)]
 
 
-def _points_row(before: Side, after: Side, points: Difference | None, name: str = "Points per run") -> dict[str, Any]:
+def _points(before: Side, after: Side, points: Difference | None, name: str = "Points per run") -> _Measure:
     means = estimators.mean(*before.values, process=True), estimators.mean(*after.values, process=True)
     points = points or comparisons.difference(before.values, after.values)
-    return _row(name, *means, hot=True, change=points)
+    return _measure(name, *means, is_hot=True, change=points)
 
 
-def _row(
-    what: Any, a: Estimate, b: Estimate, *, unit: str = "", hot: bool = False, change: Difference | None = None
-) -> dict[str, Any]:
+def _measure(
+    what: Inline, a: Estimate, b: Estimate, *, unit: str = "", is_hot: bool = False, change: Difference | None = None
+) -> _Measure:
     """One line; ``change`` where it was not estimated from these two alone."""
     scale = 100 if unit == "%" else 1
 
-    def said(estimate: Estimate) -> str:
-        text = number.number(estimate.value * scale, estimate.low * scale, estimate.high * scale, unit=unit)
-        return text if estimate.logged_count else "–"
+    def written(estimate: Estimate, *, sign: bool = False) -> str:
+        return number.number(estimate.value * scale, estimate.low * scale, estimate.high * scale, unit=unit, sign=sign)
 
     grade = estimators.worse(a.grade, b.grade)
-    sure = change.is_significant if change else grade != "too few"
+    is_sure = change.is_significant if change else grade != "too few"
     change = change or comparisons.between(a, b, is_negative_possible=False)
-    sure = sure and change.is_significant
+    is_sure = is_sure and change.is_significant
     bounds = (change.relative_low, change.relative, change.relative_high)
-    known = all(map(math.isfinite, bounds))
-    moved = change.change
-    amount = number.number(moved.value * scale, moved.low * scale, moved.high * scale, unit=unit, sign=True)
+    is_known = all(map(math.isfinite, bounds))
+    amount = number.percent(change.relative, *bounds[::2], sign=True) if is_known else written(change.change, sign=True)
     instead = "too few to compare" if a.logged_count and b.logged_count else "on one side only"
-    if sure and not known:
+    if is_sure and not is_known:
         instead = "it may have been nothing before: no share of that"
-    return {
-        "what": what,
-        "before": said(a),
-        "after": said(b),
-        "change": (number.percent(change.relative, *bounds[::2], sign=True) if known else amount)
-        if sure
-        else ("~" if known else "–"),
-        "bounds": bounds if known else (),
-        "instead": page.mute(instead),
-        "grade": grade,
-        "hot": hot,
-        "sure": sure,
-        "weight": "hot" if hot and sure else "quiet" if not sure else None,
-    }
+    return _Measure(
+        what,
+        before=written(a) if a.logged_count else "–",
+        after=written(b) if b.logged_count else "–",
+        change=amount if is_sure else "~" if is_known else "–",
+        grade=grade,
+        bounds=bounds if is_known else None,
+        instead=instead,
+        is_hot=is_hot,
+        is_sure=is_sure,
+    )
 
 
 def _quantile(side: Side, column: str, q: float) -> Estimate:
@@ -327,35 +364,30 @@ def _quantile(side: Side, column: str, q: float) -> Estimate:
     return estimators.quantile(rows[column], rows["sample_weight"], q)
 
 
-def _failure_row(before: Side, after: Side) -> dict[str, Any]:
+def _failure_rate(before: Side, after: Side) -> _Measure:
     counts = [len(side.failed) for side in (before, after)]
     totals = [run_estimate(side.rows) for side in (before, after)]
     rates = [estimators.failure_rate(count, total) for count, total in zip(counts, totals, strict=True)]
     p = comparisons.rate_change_p((counts[0], counts[1]), (totals[0], totals[1]))
-    sure = p < 0.01
-    return {
-        "what": "Failure rate",
-        "before": number.percent(rates[0].value, rates[0].low, rates[0].high),
-        "after": number.percent(rates[1].value, rates[1].low, rates[1].high),
-        "change": f"{counts[0]} → {counts[1]} failures" if sure else "~",
-        "bounds": (),
-        "instead": page.mute(
-            f"{counts[0]} and {counts[1]} failures, all of them logged" + ("" if sure else "; may be chance")
-        ),
-        "grade": "too few" if sum(counts) < 10 else "good",
-        "hot": False,
-        "sure": sure,
-        "weight": None if sure else "quiet",
-    }
-
-
-def _value(value: float, percent: bool) -> str:
-    return (
-        number.percent(value)
-        if percent
-        else number.exact(float(np.format_float_positional(value, precision=6, trim="-")))
+    is_sure = p < 0.01
+    before_rate, after_rate = (number.percent(rate.value, rate.low, rate.high) for rate in rates)
+    return _Measure(
+        "Failure rate",
+        before=before_rate,
+        after=after_rate,
+        change=f"{counts[0]} → {counts[1]} failures" if is_sure else "~",
+        grade="too few" if sum(counts) < 10 else "good",
+        bounds=None,
+        instead=f"{counts[0]} and {counts[1]} failures, all of them logged" + ("" if is_sure else "; may be chance"),
+        is_sure=is_sure,
     )
 
 
-def _said(value: Any) -> str:
+def _value(value: float, is_share: bool) -> str:
+    if is_share:
+        return number.percent(value)
+    return number.exact(float(np.format_float_positional(value, precision=6, trim="-")))
+
+
+def _known(value: object) -> str:
     return value if isinstance(value, str) else "–"

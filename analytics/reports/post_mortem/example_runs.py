@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analytics.findings.post_mortem.incident import NO_CASE, Side, paid
-from analytics.findings.replay.run_evidence import definition, pieces
+from analytics.findings.post_mortem.groups import NO_CASE, Side, paid
+from analytics.findings.replay.run_evidence import LoggedRun, definition, pieces
 from analytics.program import words
 from analytics.program.compare import compare
 from analytics.reports import page
 from analytics.reports.common import masked
 from analytics.reports.page import number
 from analytics.reports.receipt.receipt import of_evidence
-from analytics.warehouse.warehouse import Warehouse, records
+from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,50 +73,66 @@ def three_runs(
     """
     chosen = _choose(rows)
     if asked:
-        chosen = [
-            ("The run asked for", {"execution_id": asked}),
-            *(item for item in chosen if item[1]["execution_id"] != asked),
-        ]
-    known = {found.run["execution_id"]: found for found in pieces(lake, [run["execution_id"] for _, run in chosen])}
+        chosen = [_Example("The run asked for", asked), *(run for run in chosen if run.execution_id != asked)]
+    known = {found.run.execution_id: found for found in pieces(lake, [run.execution_id for run in chosen])}
     sister = None
     if other is not None and other.strategy_id is not None and other.strategy_version is not None:
         sister = definition(lake, other.strategy_id, other.strategy_version)
+    label = called or (f"Version {other.strategy_version}" if other is not None else "")
     body: list[Any] = []
-    for title, run in chosen:
-        if (found := known.get(run["execution_id"])) is None:
+    for example in chosen:
+        if (found := known.get(example.execution_id)) is None:
             continue
-        run = {"label": f"v{found.run['strategy_version']}", **found.run, **run}
-        is_own = other is None or (run["strategy_id"], run["strategy_version"]) == (
-            other.strategy_id,
-            other.strategy_version,
-        )
-        label = called or (f"Version {other.strategy_version}" if other is not None else "")
-        told = of_evidence(found, other=None if is_own else sister, label=label, show_users=show_users)
-        points = number.exact(run["points"]) if run["status"] == "ok" and run["points"] is not None else "no points"
-        line = [
-            page.strong(f"{title}: {points}"),
-            " · ",
-            page.mono(str(run["execution_id"])),
-            f" · {number.when(run['created_at'], seconds=True)} · {run['label']} · user ",
-            page.author(run["external_user_id"] or "–" if show_users else masked(run["external_user_id"])),
-            f" · {number.counted(int(run['nodes_executed']), 'node')} · {number.ms(run['duration_ms'])}",
-        ]
-        body += [page.note(line), *told.parts()] if not body else [page.fold(line, told.parts())]
+        is_own = other is None or found.run.version == (other.strategy_id, other.strategy_version)
+        explained = of_evidence(found, other=None if is_own else sister, label=label, show_users=show_users)
+        line = _line(example, found.run, show_users)
+        body += [page.note(line), *explained.parts()] if not body else [page.fold(line, explained.parts())]
     return body or [page.note("No logged run can be explained: none has points, and none failed.")]
 
 
-def _choose(rows: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """A run that is shown.
+
+    Attributes:
+        title: Why this one.
+        execution_id: Its id.
+        label: Of its version, as the page calls it; empty for the number.
+    """
+
+    title: str
+    execution_id: str
+    label: str = ""
+
+    @classmethod
+    def of(cls, title: str, rows: pd.DataFrame) -> _Example:
+        """The last of some rows."""
+        row = rows.iloc[-1]
+        return cls(title, str(row["execution_id"]), str(row["label"]))
+
+
+def _line(example: _Example, run: LoggedRun, show_users: bool) -> list[Any]:
+    """What the run was paid, and the row's other facts."""
+    points = number.exact(run.points) if run.is_ok and run.points is not None else "no points"
+    user = run.external_user_id or "–" if show_users else masked(run.external_user_id)
+    return [
+        page.strong(f"{example.title}: {points}"),
+        " · ",
+        page.mono(run.execution_id),
+        f" · {number.when(run.created_at, seconds=True)} · {example.label or f'v{run.strategy_version}'} · user ",
+        page.author(user),
+        f" · {number.counted(run.nodes_executed, 'node')} · {number.ms(run.duration_ms)}",
+    ]
+
+
+def _choose(rows: pd.DataFrame) -> list[_Example]:
     """The newest run of the most common case and amount; the run with the most points; the newest failing run."""
-    chosen: list[tuple[str, dict[str, Any]]] = []
+    chosen = []
     usable = paid(rows)
     if not usable.empty:
         key = usable["case_name"].fillna(NO_CASE) + usable["points"].astype(str)
-        [typical] = records(usable[key == key.value_counts().index[0]].tail(1))
-        [largest] = records(usable.nlargest(1, "points"))
-        chosen.append(("Typical run", typical))
-        if largest["execution_id"] != typical["execution_id"]:
-            chosen.append(("Largest run", largest))
+        typical = _Example.of("Typical run", usable[key == key.value_counts().index[0]])
+        largest = _Example.of("Largest run", usable.nlargest(1, "points"))
+        chosen += [typical, largest] if largest.execution_id != typical.execution_id else [typical]
     failed = rows[rows["status"] != "ok"]
-    if not failed.empty:
-        chosen.append(("Failing run", records(failed.tail(1))[0]))
-    return chosen
+    return [*chosen, _Example.of("Failing run", failed)] if not failed.empty else chosen

@@ -96,10 +96,7 @@ class Shown:
     def nodes(self) -> NodeChanges | None:
         """Nodes that differ, and that enough runs came by."""
         found = self._inquiry.nodes
-        if found is None or not self.small or found.frame.empty:
-            return found
-        counts = found.frame[["before_count", "after_count"]].min(axis=1)
-        return replace(found, frame=found.frame[counts >= self.small.least])
+        return found.seen_by(self.small.least) if found is not None and self.small else found
 
 
 _MOST_NODES = 10

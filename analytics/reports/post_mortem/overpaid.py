@@ -51,11 +51,11 @@ def causes_section(
         page.Markup(drawn),
         page.note(["Effect ", effect, " points per run · mix ", mix, " points per run"]),
     ]
-    if nodes is None or nodes.frame.empty:
+    if nodes is None or not nodes.nodes:
         reason = nodes.reason if nodes else "nothing to compare"
         body.append(page.note(f"Nodes are not compared one by one: {reason}."))
     else:
-        body += comparison_tables.nodes(nodes.frame, before, after)
+        body += comparison_tables.nodes(nodes.nodes, before, after)
     return page.section("why", question, how, said or verdict.why_sentence(parts, found), body)
 
 

@@ -12,7 +12,7 @@ from analytics.reports.page import number
 from analytics.reports.page.inline import plain
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from analytics.findings.post_mortem.node_changes import NodeChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,19 @@ class Verdict:
         """With one more sentence; empty for none."""
         return Verdict.of([*self.sentence, more], self.status, self.status_role)
 
-    def with_input(self, nodes: pd.DataFrame) -> Verdict:
-        """Name the field whose values moved most, if one did."""
-        moved = nodes[(nodes["type"] == "field") & (nodes["q"] < 0.01)]
-        if moved.empty:
-            return self
-        row = moved.iloc[0]
-        was, now = (_amount(row[f"{side}_value"], row["what"] != "median") for side in ("before", "after"))
-        what = "its median went" if row["what"] == "median" else f"the share that {row['what']} went"
+    def with_input(self, moved: NodeChange) -> Verdict:
+        """Name the field whose values moved most."""
+        values = moved.values
+        before, after = (_amount(value, values.is_share) for value in (values.before, values.after))
+        what = f"the share that {values.what} went" if values.is_share else "its median went"
         sentence = [
             *self.sentence,
             " The input that moved most is ",
-            page.mono(str(row["path"])),
+            page.mono(str(moved.path)),
             f": {what} from ",
-            page.before(was),
+            page.before(before),
             " to ",
-            page.finding(now),
+            page.finding(after),
             ".",
         ]
         return Verdict.of(sentence, self.status, self.status_role)

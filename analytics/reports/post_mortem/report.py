@@ -71,7 +71,7 @@ class PostMortem:
             asked.window,
             asked.coverage,
             self.shown.hidden_cases,
-            self.shown.nodes.frame if isinstance(incident, DataFinding) and self.shown.nodes else None,
+            self.shown.nodes.most_moved if isinstance(incident, DataFinding) and self.shown.nodes else None,
         )
 
     @cached_property
@@ -269,16 +269,7 @@ class PostMortem:
 
     def sure(self) -> Block:
         """Data box and queries."""
-        box = comparison_tables.facts(
-            self.inquiry.lake,
-            self.inquiry.family,
-            self.inquiry.runs,
-            self.inquiry.since,
-            self.inquiry.until,
-            log_notes.told(self.sampling),
-            str(self.inquiry.replays),
-            self.silences,
-        )
+        box = comparison_tables.facts(self.inquiry, log_notes.told(self.sampling), self.silences)
         queries = page.code(comparison_tables.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
         if self.refused:
             box.append(("Few ok rows", silent.refused_words(self.refused)))

@@ -25,7 +25,7 @@ from analytics.findings.post_mortem.finding import (
     VersionFinding,
 )
 from analytics.findings.post_mortem.groups import paid, run_estimate
-from analytics.findings.post_mortem.node_changes import Activation
+from analytics.findings.post_mortem.node_changes import Activation, NodeChange
 from analytics.findings.replay.trials import TrialVerdict
 from analytics.reports import page
 from analytics.reports.page import number
@@ -215,7 +215,7 @@ def decide(
     window: pd.DataFrame,
     held: Coverage,
     hidden: Collection[str] = (),
-    nodes: pd.DataFrame | None = None,
+    moved: NodeChange | None = None,
 ) -> Verdict:
     """Choose the sentence that the evidence carries.
 
@@ -226,7 +226,7 @@ def decide(
         window: Logged runs of the window, oldest first.
         held: How much of the window the lake holds.
         hidden: Cases that are not to be named.
-        nodes: Nodes that differ, for where no version explains what moved.
+        moved: The field that moved most, for where no version explains what moved.
     """
     name = page.author(family.name)
     match found:
@@ -240,7 +240,7 @@ def decide(
             verdict = failing.sentence(found, name).with_words(version_story.beside_failures(found.trial))
         case DataFinding():
             verdict = data_sentence(found, name)
-            verdict = verdict.with_input(nodes) if nodes is not None else verdict
+            verdict = verdict.with_input(moved) if moved is not None else verdict
         case DurationFinding():
             verdict = slower_sentence(found, name)
         case BaselineFinding():

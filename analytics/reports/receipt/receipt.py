@@ -117,7 +117,7 @@ class Explained:
 
     def __init__(self, found: Receipt, family: str | None, *, show_users: bool = False) -> None:
         self.found, self.family, self._show_users = found, family, show_users
-        self._mask = Mask(None if show_users else found.run.get("external_user_id"))
+        self._mask = Mask(None if show_users else found.run.external_user_id)
 
     # ---- for people ------------------------------------------------------------------------------------------------
 
@@ -125,11 +125,11 @@ class Explained:
     def title(self) -> str:
         """The question that the receipt answers."""
         run = self.found.run
-        if run["status"] != "ok":
+        if not run.is_ok:
             return "Why did this run fail?"
-        if run["points"] is None:
+        if run.points is None:
             return "Why did this run get no points?"
-        return f"Why did this run get {_written(run['points'])} point{'s' * (run['points'] != 1)}?"
+        return f"Why did this run get {_written(run.points)} point{'s' * (run.points != 1)}?"
 
     def text(self, width: int = 100) -> str:
         """Plain columns for a terminal: points at the left, lines at most ``width`` wide."""
@@ -185,7 +185,7 @@ class Explained:
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON has it, values in full; NaN and infinities are null. User ids are masked unless shown."""
         found, mask = self.found, self._mask
-        run = {**found.run, "family_name": self.family}
+        run = {**found.run.columns, "family_name": self.family}
         for column in () if self._show_users else _PERSONAL:
             run[column] = masked(run[column]) if run.get(column) is not None else None
         simulation = found.simulation
@@ -211,16 +211,16 @@ class Explained:
 
     def _facts(self) -> list[str]:
         run = self.found.run
-        user = run["external_user_id"] if self._show_users else masked(run["external_user_id"])
-        strategy = words.name(self.family or run["strategy_id"])
+        user = run.external_user_id if self._show_users else masked(run.external_user_id)
+        strategy = words.name(self.family or run.strategy_id)
         return [
-            str(run["execution_id"]),
-            f"{number.when(run['created_at'], year=True, seconds=True)} UTC" if run["created_at"] else "no usable time",
-            f"realm {words.name(realm_name(run['realm_id']))}",
-            f"{strategy} v{run['strategy_version']}",
+            str(run.execution_id),
+            f"{number.when(run.created_at, year=True, seconds=True)} UTC" if run.created_at else "no usable time",
+            f"realm {words.name(realm_name(run.realm_id))}",
+            f"{strategy} v{run.strategy_version}",
             f"user {words.name(user or '–')}",
-            number.counted(int(run["nodes_executed"]), "node"),
-            number.ms(run["duration_ms"]),
+            number.counted(run.nodes_executed, "node"),
+            number.ms(run.duration_ms),
         ]
 
     def _inline_facts(self) -> list[Any]:
@@ -234,7 +234,7 @@ class Explained:
     def _about_the_request(self) -> list[str]:
         simulation = self.found.simulation
         told = [simulation.verdict, *simulation.notes]
-        user = self.found.run.get("external_user_id")
+        user = self.found.run.external_user_id
         if simulation.body is not None and isinstance(user, str) and is_pseudonym(user):
             told.append("The lake holds a pseudonym; the engine needs the real id, which only the log table has.")
         elif simulation.body is not None and self._mask.user is not None:

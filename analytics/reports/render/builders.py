@@ -81,14 +81,14 @@ def post_mortem(
     tenant, any_realm = tenant_of(realm, no_realm)
     opened = warehouse_of(lake, tenant, any_realm, engine)
     window = Window.parse(since, until).of_report()
-    run = evidence(opened, find_run(opened, execution_id)).run if execution_id else {}
+    run = evidence(opened, find_run(opened, execution_id)).run if execution_id else None
     if run and not (family or strategy_id):
-        strategy_id, tenant, any_realm = str(run["strategy_id"]), run["realm_id"], False
+        strategy_id, tenant, any_realm = run.strategy_id, run.realm_id, False
         opened = opened.scoped([tenant])
     found = find_family(opened, realm=tenant, any_realm=any_realm, family=family or None, strategy=strategy_id or None)
-    if run and run["strategy_id"] not in found.strategy_ids:
+    if run and run.strategy_id not in found.strategy_ids:
         raise UsageError(
-            f"run {run['execution_id']} is not one of {found.name}", hint="leave out the strategy: the run tells"
+            f"run {run.execution_id} is not one of {found.name}", hint="leave out the strategy: the run tells"
         )
     if any_realm:
         opened = opened.scoped([found.realm])
@@ -106,7 +106,7 @@ def post_mortem(
         show_users=show_users,
         small=small,
         sampling=sampling,
-        execution_id=str(run.get("execution_id", "")),
+        execution_id=run.execution_id if run else "",
     )
 
 
