@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 from analytics.estimates.sampling_rates import RateStep
 from analytics.window import ONE_DAY, Window
-
-JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
-"""What a JSON text holds."""
-JsonObject: TypeAlias = "dict[str, JsonValue]"
-"""A JSON object that is being made: ``summary.json``, or a part of it."""
 
 _TRANSACTION_IDS = re.compile(r"(\d*)/(\d*)/(\d+)/(\d*)/([0-9a-f]*)", re.ASCII)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from analytics.demo import dsl
-from analytics.findings.receipt.simulate_request import Simulation, fields_of, simulate
+from analytics.findings.receipt.simulate_request import Simulation, simulate
 from analytics.program import compile_program
 from analytics.reports.commands import roll_back
 from tests.findings.test_receipt import lit, logged, pay
@@ -29,8 +30,8 @@ def asked(program: Json, fields: Json, **columns: Any) -> Simulation:
 
 def test_every_analytics_path_is_mocked_so_that_the_endpoint_queries_no_database() -> None:
     found = asked(PATHS, {"user.measurements_count": 1})
-    assert found.body is not None
-    assert found.body["mockState"] == {"user.measurements_count": 1, "all.avg_time": 0, "user.avg_time": 0}
+    assert found.request is not None
+    assert found.request.mock_state == {"user.measurements_count": 1, "all.avg_time": 0, "user.avg_time": 0}
     assert found.is_reproduced
     assert found.notes == [
         "In mockState all.avg_time, user.avg_time only hold places, so that the endpoint queries no database: "
@@ -39,8 +40,8 @@ def test_every_analytics_path_is_mocked_so_that_the_endpoint_queries_no_database
     ]
     # What is answered does not depend on what only holds a place.
     for value in (0, 10**9, -1.5):
-        body = {**found.body, "mockState": {**found.body["mockState"], "all.avg_time": value, "user.avg_time": value}}
-        assert compile_program(PATHS).run(fields_of(body)).points == 1
+        mocked = {**found.request.mock_state, "all.avg_time": value, "user.avg_time": value}
+        assert compile_program(PATHS).run(replace(found.request, mock_state=mocked).fields).points == 1
 
 
 def test_what_only_holds_a_place_is_not_taken_for_what_a_cut_trace_may_have_read() -> None:

@@ -10,16 +10,17 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from analytics.findings.receipt import wording as words
 from analytics.findings.receipt.simulate_request import Simulation, simulate
-from analytics.findings.receipt.steps import Ending, Path, Step, taken
+from analytics.findings.receipt.steps import Ending, Path, State, Step, taken
 from analytics.findings.receipt.wording import Line
 from analytics.findings.replay.replay_run import as_it_ran, instead_of, recorded
 from analytics.findings.replay.run_evidence import Definition, Evidence, LoggedRun
 from analytics.program import Alignment, align, error_codes
 from analytics.program.instead import NOT_ASKED, NOT_RECORDED, PointsBounds
+from analytics.storage.shapes import Json
 
 _MOST_LINES: Final = 6
 _STATEMENTS: Final = {
@@ -30,7 +31,7 @@ _STATEMENTS: Final = {
 }
 
 
-def bare_steps(trace: Sequence[Any], *, is_extend: bool) -> list[Step]:
+def bare_steps(trace: Sequence[object], *, is_extend: bool) -> list[Step]:
     """One step for every rule that left an entry; statements that follow a skipped rule have one of their own.
 
     Args:
@@ -58,10 +59,10 @@ class _Bare:
         self.effects: list[Line] = []
         self.rule: tuple[str, str, int] | None = None
         self.count = 0
-        self.amount: Any = None
+        self.amount: object = None
         self.rule_conditions: tuple[Line, ...] = ()
 
-    def entry(self, entry: Any, number: int) -> None:
+    def entry(self, entry: object, number: int) -> None:
         if not isinstance(entry, Mapping):
             self.conditions.append((f"entry {number} is no object: ", words.value(entry)))
             return
@@ -97,10 +98,10 @@ class _Bare:
         self._close()
         if self.conditions or self.stack:
             left = _shortened(self.conditions or self.stack)
-            self.steps.append(Step("After the last rule", "unknown", "no rule follows", None, left))
+            self.steps.append(Step("After the last rule", State.UNKNOWN, "no rule follows", None, left))
         return self.steps
 
-    def _rule(self, entry: Mapping[str, Any], number: int) -> None:
+    def _rule(self, entry: Mapping[str, object], number: int) -> None:
         self._close()
         self.count += 1
         node_id = entry.get("nodeId")
@@ -111,7 +112,7 @@ class _Bare:
         self.conditions, self.stack = [], []
         self.rule = (name, str(entry.get("branch")), number)
 
-    def _statement(self, kind: str, entry: Mapping[str, Any], shown: words.Seen) -> None:
+    def _statement(self, kind: str, entry: Mapping[str, object], shown: words.Seen) -> None:
         found = entry.get("value")
         because = (*self.stack[-1], " → ") if self.stack and self.stack[-1] != (shown,) else ()
         self.stack, self.conditions = [], []
@@ -137,7 +138,7 @@ class _Bare:
             is_skipped = branch == "skip"
             step = Step(
                 name,
-                "skipped" if is_skipped else "matched",
+                State.SKIPPED if is_skipped else State.MATCHED,
                 "skipped" if is_skipped else taken(branch)[1],
                 conditions=self.rule_conditions,
                 effects=effects,
@@ -147,7 +148,7 @@ class _Bare:
             )
             self.steps.append(step)
         elif self.effects:
-            self.steps.append(Step("Without a rule", "matched", "", None, (), tuple(self.effects), self.amount))
+            self.steps.append(Step("Without a rule", State.MATCHED, "", None, (), tuple(self.effects), self.amount))
         self.rule, self.effects, self.amount, self.rule_conditions = None, [], None, ()
 
     def _pop(self) -> Line:
@@ -234,7 +235,7 @@ class Receipt:
     run: LoggedRun
     steps: list[Step]
     notes: list[str]
-    fields: dict[str, Any]
+    fields: dict[str, Json]
     replay: str
     verdict: str | None
     simulation: Simulation
@@ -276,18 +277,20 @@ def _told(found: Evidence, notes: list[str]) -> list[Step]:
     """Steps by position, the computed ones behind a cut among them."""
     assert found.definition is not None and found.alignment is not None and found.trace is not None  # noqa: S101
     beside, trace, stored = found.alignment, found.trace, len(found.trace)
-    ending: Ending = "ended"
+    ending = Ending.ENDED
     if not found.is_ok:
-        ending = "failed"
+        ending = Ending.FAILED
     elif beside.end != "finished":
-        ending = "cut"
+        ending = Ending.CUT
     again = found.replay
-    if ending == "cut" and again is not None and again.verdict == "reproduced" and again.trace is not None:
+    if ending is Ending.CUT and again is not None and again.verdict == "reproduced" and again.trace is not None:
         whole = align(found.definition.outline, again.trace, is_extend=found.is_extend, is_whole=True)
         if whole.fits:
-            beside, ending, trace = whole, "ended", [*trace, *again.trace[stored:]]
+            beside, ending, trace = whole, Ending.ENDED, [*trace, *again.trace[stored:]]
             notes.append(f"What follows entry {stored:,} is not in the log: the replay computed it.")
-    path = Path(found.definition.outline, beside, trace, stored, ending)
+    # A trace that lines up with a program holds objects only.
+    entries = [entry for entry in trace if isinstance(entry, Mapping)]
+    path = Path(found.definition.outline, beside, entries, stored, ending)
     if not found.is_extend:
         return [*path.rules("rules"), *path.default()]
     return _extended(found, beside, path, notes)
@@ -297,17 +300,17 @@ def _extended(found: Evidence, beside: Alignment, path: Path, notes: list[str]) 
     steps = list(path.rules("pre_rules"))
     name = f"The built-in {words.name(found.run.parent_strategy_id or '(unnamed)')}"
     if beside.vetoed:
-        return [*steps, Step(f"{name}: not run", "off", "vetoed"), *path.rules("post_rules")]
-    if path.over and path.ending == "cut":
-        return [*steps, Step(name, "unknown", "not known, behind the cut"), *path.rules("post_rules")]
+        return [*steps, Step(f"{name}: not run", State.OFF, "vetoed"), *path.rules("post_rules")]
+    if path.over and path.ending is Ending.CUT:
+        return [*steps, Step(name, State.UNKNOWN, "not known, behind the cut"), *path.rules("post_rules")]
     if path.over:
-        return [*steps, Step(name, "off", f"not reached, {path.over}"), *path.rules("post_rules")]
+        return [*steps, Step(name, State.OFF, f"not reached, {path.over}"), *path.rules("post_rules")]
     ahead = Path(path.program, path.found, path.trace, path.stored, path.ending)
     list(ahead.rules("post_rules"))  # told once without an amount, to know what the statements set
     answer = _answer(found, ahead)
     if not found.is_ok and not any(path.program.nodes[at].section == "post_rules" for at in beside.positions):
         verdict = "it failed, or the first rule after it: no entry follows"
-        return [*steps, Step(name, "failed", verdict), *path.rules("post_rules")]
+        return [*steps, Step(name, State.FAILED, verdict), *path.rules("post_rules")]
     (points, points_source), (case_name, case_source) = answer
     path.amount = None if points is _NOT_RECORDED else points
     said = [
@@ -315,7 +318,7 @@ def _extended(found: Evidence, beside: Alignment, path: Path, notes: list[str]) 
         "case not recorded" if case_name is _NOT_RECORDED else f"{words.case(case_name)}{case_source}",
     ]
     lines = (*_asked_with(found.definition), (f"answer {said[0]}, {said[1]}",))
-    steps.append(Step(f"{name} ran", "built_in", "", None, lines, (), path.amount))
+    steps.append(Step(f"{name} ran", State.BUILT_IN, "", None, lines, (), path.amount))
     notes += _refusal(points, case_name)
     return [*steps, *path.rules("post_rules")]
 
@@ -329,11 +332,11 @@ def _asked_with(program: Definition | None) -> list[words.Line]:
 _NOT_RECORDED: Final = object()
 
 
-def _answer(found: Evidence, told: Path) -> list[tuple[Any, str]]:
+def _answer(found: Evidence, told: Path) -> list[tuple[object, str]]:
     """Points and case of the built-in, each with where it is known from."""
-    is_whole = found.is_ok and told.ending == "ended"
+    is_whole = found.is_ok and told.ending is Ending.ENDED
     read = found.alignment.post_fields if found.alignment is not None else {}  # what was recorded, not computed
-    answers: list[tuple[Any, str]] = []
+    answers: list[tuple[object, str]] = []
     for path, column, is_changed in (
         ("parent.points", "points", told.is_changed),
         ("parent.case_name", "case_name", told.is_renamed),
@@ -347,7 +350,7 @@ def _answer(found: Evidence, told: Path) -> list[tuple[Any, str]]:
     return answers
 
 
-def _refusal(points: Any, case_name: Any) -> list[str]:
+def _refusal(points: object, case_name: object) -> list[str]:
     """A built-in that refuses an event answers so; its sentence stands where a case would."""
     if points == -1 and isinstance(case_name, str) and " " in case_name.strip():
         return [f"The built-in refused the event: it answers -1 points and says “{words.name(case_name)}”."]
@@ -360,7 +363,7 @@ def _without_trace(found: Evidence) -> list[Step]:
         return []
     name = f"The built-in {words.name(run.parent_strategy_id or '(unnamed)')} ran"
     line = (f"answer {words.points(run.points)}, {words.case(run.case_name)} (as paid)",)
-    return [Step(name, "built_in", "", None, (*_asked_with(found.definition), line), (), run.points)]
+    return [Step(name, State.BUILT_IN, "", None, (*_asked_with(found.definition), line), (), run.points)]
 
 
 def _total(found: Evidence) -> Step:
@@ -369,11 +372,13 @@ def _total(found: Evidence) -> Step:
         code = run.error_code
         said = error_codes.meaning(code)
         named = words.name(code) if code is not None else f"status {words.name(run.status)}, no code"
-        return Step(f"Stopped: {said} ({named})" if said else f"Stopped: {named}", "failed")
+        return Step(f"Stopped: {said} ({named})" if said else f"Stopped: {named}", State.FAILED)
     if run.points is None:
-        return Step("No points are logged", "total")
+        return Step("No points are logged", State.TOTAL)
     case_name = run.case_name
-    return Step("Points paid" + ("" if case_name is None else f", {words.case(case_name)}"), "total", points=run.points)
+    return Step(
+        "Points paid" + ("" if case_name is None else f", {words.case(case_name)}"), State.TOTAL, points=run.points
+    )
 
 
 # ---- sentences -----------------------------------------------------------------------------------------------------

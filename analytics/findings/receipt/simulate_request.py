@@ -8,7 +8,7 @@ program, read by a run or not, unless it is mocked; and it refuses ids that the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from analytics.findings.receipt import wording as words
@@ -16,6 +16,7 @@ from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evi
 from analytics.program import Outcome, analytics_paths
 from analytics.program.outcome import as_written, same_json
 from analytics.program.validator import refusal
+from analytics.storage.shapes import Json
 
 _UNREAD: Final = "DSL_FIELD_NOT_PRECOMPUTED"
 _LONGEST_ID: Final = 200
@@ -27,22 +28,51 @@ _MOST_PATHS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """An event and a map of mocked fields. The endpoint takes it, and queries no database for it.
+
+    Attributes:
+        event: ``externalGameId`` and the other ids.
+        data: Key → value of the event's data.
+        mock_state: Field path → value; a mocked path comes before the event's own.
+    """
+
+    event: dict[str, Json]
+    data: dict[str, Json]
+    mock_state: dict[str, Json]
+
+    @property
+    def fields(self) -> dict[str, Json]:
+        """The fields a program sees when the endpoint runs it."""
+        return {**self.event, **{f"data.{key}": value for key, value in self.data.items()}, **self.mock_state}
+
+    def to_dict(self) -> dict[str, Json]:
+        """The body's JSON."""
+        return {**self.event, "data": self.data, "mockState": self.mock_state}
+
+
+@dataclass(frozen=True, slots=True)
 class Simulation:
     """A request, and what our own evaluator makes of it.
 
     Attributes:
         path: Of the endpoint.
-        body: The request's JSON; None when there can be none. The endpoint takes it, and queries no database for it.
-        verdict: In words: what our replay of the body pays, or why there is no body.
-        is_reproduced: The replay of the body paid the same for the same case, entry by entry; None without a body.
+        request: What to post; None when there can be none.
+        verdict: In words: what our replay of the request pays, or why there is none.
+        is_reproduced: The replay paid the same for the same case, entry by entry; None without a request.
         notes: What the endpoint refuses of the program, what in the body only holds a place, and what is not in it.
     """
 
     path: str
-    body: dict[str, Any] | None
+    request: Request | None
     verdict: str
     is_reproduced: bool | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def body(self) -> dict[str, Json] | None:
+        """The request's JSON."""
+        return self.request.to_dict() if self.request is not None else None
 
 
 def simulate(found: Evidence) -> Simulation:
@@ -54,30 +84,21 @@ def simulate(found: Evidence) -> Simulation:
     tried = []
     # jsonb may have turned a float into an integer: a body that does not come out right with one is tried with the other.
     for restore in (_unchanged, as_written):
-        body, replaced = _body(found, restore)
-        outcome = found.definition.program.run(fields_of(body))
-        tried.append((_is_same(found, outcome), body, outcome))
+        request, replaced = _request(found, restore)
+        outcome = found.definition.program.run(request.fields)
+        tried.append((_is_same(found, outcome), request, outcome))
         if tried[-1][0]:
             break
-    is_same, body, outcome = next((one for one in tried if one[0]), tried[0])
+    is_same, request, outcome = next((attempt for attempt in tried if attempt[0]), tried[0])
     is_open = outcome.error_code == _UNREAD and not is_same
-    unread = [path for path in analytics_paths(found.definition.ast) if path not in body["mockState"]]
+    unread = [path for path in analytics_paths(found.definition.ast) if path not in request.mock_state]
     # Tried without them: what holds a place must not be taken for what a run has read.
-    body = {**body, "mockState": {**body["mockState"], **dict.fromkeys(unread, _NO_VALUE)}}
+    request = replace(request, mock_state={**request.mock_state, **dict.fromkeys(unread, _NO_VALUE)})
     notes = [*_refused(found.definition), *replaced, *_missing(found, unread)]
-    return Simulation(path, body, _said(outcome, is_same, found), None if is_open else is_same, notes)
+    return Simulation(path, request, _said(outcome, is_same, found), None if is_open else is_same, notes)
 
 
-def fields_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields a program sees when the endpoint runs a body."""
-    return {
-        **{path: body[path] for path in EVENT_FIELDS},
-        **{f"data.{key}": value for key, value in body["data"].items()},
-        **body["mockState"],
-    }
-
-
-def _unchanged(value: Any) -> Any:
+def _unchanged(value: Json) -> Json:
     return value
 
 
@@ -97,18 +118,20 @@ def _why_not(found: Evidence) -> str:
     return ""
 
 
-def _body(found: Evidence, restore: Callable[[Any], Any]) -> tuple[dict[str, Any], list[str]]:
-    """The body, and which of its ids are others than those of the log."""
+def _request(found: Evidence, restore: Callable[[Json], Json]) -> tuple[Request, list[str]]:
+    """The request, and which of its ids are others than those of the log."""
     assert found.alignment is not None and found.definition is not None  # noqa: S101  # asked before
     read = {path: restore(value) for path, value in found.alignment.fields.items()}
-    data, state = {}, {}
+    data: dict[str, Json] = {}
+    state: dict[str, Json] = {}
     for path, value in read.items():
         if path.startswith("data."):
             data[path[5:]] = value
         elif path not in EVENT_FIELDS:
             state[path] = value
     asked = {node.path for node in found.definition.outline.nodes}
-    event, notes = {}, []
+    event: dict[str, Json] = {}
+    notes = []
     for path, column in EVENT_FIELDS.items():
         logged = read.get(path, getattr(found.run, column))
         event[path] = logged
@@ -119,10 +142,10 @@ def _body(found: Evidence, restore: Callable[[Any], Any]) -> tuple[dict[str, Any
                 state[path] = logged  # a mocked path comes before the event's own
                 seen = "the rules see the logged one, from mockState"
             notes.append(f"{path} is “{_PLACEHOLDER}”, for the endpoint refuses {refused} (422); {seen}.")
-    return {**event, "data": data, "mockState": state}, notes
+    return Request(event, data, state), notes
 
 
-def _refused_id(value: Any) -> str:
+def _refused_id(value: object) -> str:
     """What the endpoint's schema has against an id of the event; empty when it takes it."""
     if value is None:
         return "the logged NULL"
@@ -152,7 +175,7 @@ def _is_same(found: Evidence, outcome: Outcome) -> bool:
         return False
 
 
-def _is_prefix(trace: list[Any], made: list[dict[str, Any]]) -> bool:
+def _is_prefix(trace: list[Any], made: Sequence[Mapping[str, Json]]) -> bool:
     return len(trace) <= len(made) and all(
         old.get("nodeId") == new["nodeId"]
         and old.get("type") == new["type"]

@@ -5,15 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from enum import StrEnum
+from typing import Final, SupportsFloat
 
 from analytics.findings.receipt import wording as words
 from analytics.findings.receipt.wording import Line, Teller
 from analytics.program import Alignment, Outline
 from analytics.program.walk import ProgramNode
 
-State = Literal["matched", "skipped", "off", "unknown", "failed", "built_in", "total"]
-Ending = Literal["ended", "cut", "failed"]
+
+class State(StrEnum):
+    """What became of a step, as a receipt's JSON spells it."""
+
+    MATCHED = "matched"
+    SKIPPED = "skipped"
+    OFF = "off"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    BUILT_IN = "built_in"
+    TOTAL = "total"
+
+
+class Ending(StrEnum):
+    """What is behind the last entry of a trace: nothing, what was not stored, or the failure."""
+
+    ENDED = "ended"
+    CUT = "cut"
+    FAILED = "failed"
+
+
 _BEFORE: Final[Mapping[str, str]] = {"pre_rules": "Before the built-in, rule", "post_rules": "After the built-in, rule"}
 _BEHIND: Final = "behind the cut"
 _PHASES: Final[Mapping[str, str]] = {"rules": "full", "default": "full", "pre_rules": "pre", "post_rules": "post"}
@@ -42,13 +62,13 @@ class Step:
     phase: str | None = None
     conditions: tuple[Line, ...] = ()
     effects: tuple[Line, ...] = ()
-    points: Any = None
+    points: object = None
     is_change: bool = False
     first_entry: int | None = None
     last_entry: int | None = None
     is_computed: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """For programs: lines as texts."""
         return {
             "name": self.name,
@@ -81,16 +101,16 @@ class Path:
     """
 
     def __init__(
-        self, program: Outline, found: Alignment, trace: Sequence[Mapping[str, Any]], stored: int, ending: Ending
+        self, program: Outline, found: Alignment, trace: Sequence[Mapping[str, object]], stored: int, ending: Ending
     ) -> None:
         self.program, self.found, self.trace, self.stored, self.ending = program, found, trace, stored, ending
         self.order = {position: index for index, position in enumerate(found.positions)}
         self.tell = Teller(program, {position: trace[index] for position, index in self.order.items()})
-        self.amount: Any = None
+        self.amount: object = None
         self.is_changed = self.is_renamed = False
         self._matched_any = False
         self._over = self._phase_over = ""
-        self._place = None if ending == "ended" else self._top(self._last())
+        self._place = None if ending is Ending.ENDED else self._top(self._last())
 
     @property
     def over(self) -> str:
@@ -123,12 +143,12 @@ class Path:
             if not why and self._place in [spot.position for spot in spots]:
                 _, more, line = self._broken_off()
                 verdict, lines = f"{verdict}, {more}", (*lines, *line)
-            yield Step(name, "matched", verdict, "full", (), lines, amount, False, *self._span(spots))
-        elif given is not None and given != [] and (self._over or self.ending != "ended"):
+            yield Step(name, State.MATCHED, verdict, "full", (), lines, amount, False, *self._span(spots))
+        elif given is not None and given != [] and (self._over or self.ending is not Ending.ENDED):
             yield self._missed("Otherwise, the default", "default")
-        elif not self._over and self.ending == "ended" and not (self.is_changed or self.is_renamed):
+        elif not self._over and self.ending is Ending.ENDED and not (self.is_changed or self.is_renamed):
             name = "No rule paid" if self._matched_any else "No rule matched"
-            yield Step(name, "skipped", "0 points and no case", "full")
+            yield Step(name, State.SKIPPED, "0 points and no case", "full")
 
     # ---- one rule --------------------------------------------------------------------------------------------------
 
@@ -140,7 +160,7 @@ class Path:
             return Step(name, state, verdict, phase, conditions, line, None, False, *span)
         branch = str(entry.get("branch"))
         if branch == "skip":
-            return Step(name, "skipped", "skipped", phase, conditions, (), None, False, *span)
+            return Step(name, State.SKIPPED, "skipped", phase, conditions, (), None, False, *span)
         self._matched_any = True
         slot, verdict = taken(branch)
         before = self.amount
@@ -152,7 +172,7 @@ class Path:
             lines = (*lines, ("the run goes on",))
         change = _difference(amount, before) if phase == "post" else None
         paid, is_change = (amount, False) if change is None else (change, True)
-        return Step(name, "matched", verdict, phase, conditions, lines, paid, is_change, *span)
+        return Step(name, State.MATCHED, verdict, phase, conditions, lines, paid, is_change, *span)
 
     def _conditions(self, spot: ProgramNode) -> Iterator[Line]:
         when = spot.below.get("when")
@@ -164,7 +184,7 @@ class Path:
             if self.tell.is_seen(branch):
                 yield (f"else if {index + 1}: ", *self.tell.condition(branch, is_whole=True))
 
-    def _statements(self, spots: Sequence[ProgramNode]) -> tuple[tuple[Line, ...], Any, str]:
+    def _statements(self, spots: Sequence[ProgramNode]) -> tuple[tuple[Line, ...], object, str]:
         """Lines, the points set last, and why nothing follows (empty when something may)."""
         lines: list[Line] = []
         amount, why = None, ""
@@ -184,7 +204,7 @@ class Path:
             self.amount, self.is_changed = amount, True
         return tuple(lines), amount, why
 
-    def _statement(self, spot: ProgramNode) -> tuple[Line, Any, str]:
+    def _statement(self, spot: ProgramNode) -> tuple[Line, object, str]:
         found, node, kind = self.tell.value_of(spot), spot.node, str(spot.kind)
         source = spot.below.get("value")
         because: Line = ()
@@ -229,22 +249,26 @@ class Path:
     def _missed(self, name: str, section: str) -> Step:
         phase, over = _PHASES[section], self._over or self._phase_over
         if over == _BEHIND:
-            return Step(name, "unknown", "not known, behind the cut", phase)
-        if over or self.ending == "ended":
-            return Step(name, "off", f"not reached, {over or 'the run had ended'}", phase)
+            return Step(name, State.UNKNOWN, "not known, behind the cut", phase)
+        if over or self.ending is Ending.ENDED:
+            return Step(name, State.OFF, f"not reached, {over or 'the run had ended'}", phase)
         state, verdict, line = self._broken_off()
         return Step(name, state, verdict, phase, (), line)
 
     def _broken_off(self) -> tuple[State, str, tuple[Line, ...]]:
         """State, verdict and the node that comes next, where the trace ends; what is behind it is not reached, or not known."""
-        if self.ending == "cut":
+        if self.ending is Ending.CUT:
             self._over = _BEHIND
-            return "unknown", "the stored trace ends here", ()
+            return State.UNKNOWN, "the stored trace ends here", ()
         self._over = "the run had failed"
         position = self.found.next_position
         if position is None or position in self.order:
-            return "failed", "stopped here", ()
-        return "failed", "stopped here", (("the next node would be ", *self.tell.next(self.program.spots[position])),)
+            return State.FAILED, "stopped here", ()
+        return (
+            State.FAILED,
+            "stopped here",
+            (("the next node would be ", *self.tell.next(self.program.spots[position])),),
+        )
 
     def _last(self) -> int | None:
         """Where the walk stood when the entries ended."""
@@ -288,10 +312,12 @@ def _block(spot: ProgramNode, slot: str) -> list[ProgramNode]:
     return [child for place, child in spot.below.items() if place.rpartition("[")[0] == slot]
 
 
-def _difference(amount: Any, before: Any) -> float | None:
+def _difference(amount: object, before: object) -> float | None:
     """How much was added; None where either is no finite number."""
+    if not (isinstance(amount, str | SupportsFloat) and isinstance(before, str | SupportsFloat)):
+        return None
     try:
         change = float(amount) - float(before)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
     return change if math.isfinite(change) else None

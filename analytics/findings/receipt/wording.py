@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from analytics.program import Outline
 from analytics.program.walk import ProgramNode
@@ -41,7 +41,7 @@ def name(text: object) -> str:
     return found if len(found) <= LONGEST_NAME else found[: LONGEST_NAME - 1] + _UNKNOWN
 
 
-def value(found: Any, *, exact: bool = False) -> Seen:
+def value(found: object, *, exact: bool = False) -> Seen:
     """A value as JSON, shortened; how much there is of a long one is said.
 
     Args:
@@ -83,13 +83,13 @@ def _integer(found: int) -> str:
     return f"{text[:20]}… ({len(text.lstrip('-')):,} digits)"
 
 
-def points(found: Any) -> str:
+def points(found: object) -> str:
     """An amount with its unit: `1 point`, `12.5 points`."""
     is_zero = isinstance(found, float) and found == 0  # −0 pays what 0 pays
     return f"{value(0 if is_zero else found)} point" + "s" * (isinstance(found, bool) or found != 1)
 
 
-def case(found: Any) -> str:
+def case(found: object) -> str:
     """A case, or that there is none."""
     return "no case" if found is None else f"case {name(found)}"
 
@@ -102,10 +102,10 @@ class Teller:
         seen: Position → entry, for the nodes that left one.
     """
 
-    def __init__(self, program: Outline, seen: Mapping[int, Mapping[str, Any]]) -> None:
+    def __init__(self, program: Outline, seen: Mapping[int, Mapping[str, object]]) -> None:
         self.program, self.seen = program, seen
 
-    def value_of(self, spot: ProgramNode | None) -> Any:
+    def value_of(self, spot: ProgramNode | None) -> object:
         """What a node's entry recorded; None without one."""
         entry = self.seen.get(spot.position) if spot else None
         return entry.get("value") if entry else None
@@ -174,7 +174,7 @@ class Teller:
         source = spot.below.get("value")
         return (told, *((" of ", *self.operand(source)) if self.is_seen(source) else ()))
 
-    def _says_itself(self, spot: ProgramNode, found: Any) -> bool:
+    def _says_itself(self, spot: ProgramNode, found: object) -> bool:
         """`data.flag is true` says it all."""
         return spot.kind == "field" and isinstance(found, bool)
 
@@ -207,7 +207,7 @@ class Teller:
         left, right = (self.operand(side, is_inner=True) for side in sides)
         return (*left, f" {op} ", *right)
 
-    def _called(self, function: Any, args: Iterable[ProgramNode | None]) -> Line:
+    def _called(self, function: object, args: Iterable[ProgramNode | None]) -> Line:
         line: list[str] = [name(function), "("]
         for index, arg in enumerate(args):
             line += [*([", "] if index else []), *self.operand(arg)]
@@ -235,5 +235,5 @@ class Teller:
         return tuple(line) if is_whole else ("(", *line, ")", self._result(spot))
 
 
-def _truth(found: Any) -> str:
+def _truth(found: object) -> str:
     return "true" if found else "false"

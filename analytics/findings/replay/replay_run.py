@@ -13,6 +13,7 @@ from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evi
 from analytics.findings.replay.trace_variants import Variant, Variants, read
 from analytics.program import MAX_NODES, Alignment
 from analytics.program.instead import AlternativeProgram, PointsBounds, RecordedRun
+from analytics.storage.shapes import Json
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ class Decoder:
     """JSON texts to values, each text once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, Json] = {}
 
-    def fields(self, inputs: Inputs, values: tuple[str | None, ...], phase: str) -> dict[str, Any]:
+    def fields(self, inputs: Inputs, values: tuple[str | None, ...], phase: str) -> dict[str, Json]:
         """Path → value of what was read in a phase."""
         found = {}
         for (of, path), text in zip(inputs.fields, values, strict=True):
@@ -178,7 +179,7 @@ class Tried:
 
     low: float
     high: float
-    case_name: Any = None
+    case_name: object = None
     code: str | None = None
     missing: str | None = None
     knows_case: bool = True
@@ -327,7 +328,7 @@ def as_it_ran(own: AlternativeProgram, found: RecordedRun, points: float | None,
 
 
 def _around_built_in(
-    fields: Mapping[str, Any],
+    fields: Mapping[str, Json],
     read: Mapping[str, Any],
     answer: tuple[bool, bool, bool],
     paid: tuple[float | None, str | None],

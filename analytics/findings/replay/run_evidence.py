@@ -23,6 +23,7 @@ from analytics.program import (
     outline,
     replay,
 )
+from analytics.storage.shapes import Json
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
@@ -50,7 +51,7 @@ class Definition:
             the program that it has.
     """
 
-    ast: Mapping[str, Any]
+    ast: Mapping[str, Json]
     program: Program
     outline: Outline
     family_name: str | None
@@ -171,7 +172,7 @@ class Evidence:
     """
 
     run: LoggedRun
-    trace: list[Any] | None
+    trace: list[Json] | None
     definition: Definition | None
     alignment: Alignment | None
     replay: Replay | None
@@ -290,10 +291,11 @@ def joined(row: Mapping[str, Any], program: Definition | None) -> Evidence:
     beside = align(program.outline, trace, is_extend=run.is_extend, is_whole=is_whole)
     if not run.is_ok or not beside.fits:
         return Evidence(run, trace, program, beside, None)
+    entries = [entry for entry in trace if isinstance(entry, Mapping)]  # all of them, or it would not fit
     again = replay(
         program.program,
         beside,
-        trace,
+        entries,
         is_extend=run.is_extend,
         points=run.points,
         case_name=run.case_name,
@@ -314,14 +316,15 @@ def event_fields(row: Mapping[str, Any]) -> dict[str, Any]:
     return {path: row[column] for path, column in EVENT_FIELDS.items() if row.get(column) is not None}
 
 
-def read_json(text: str) -> Any:
-    """A JSON text of the log; None when it cannot be read (nested beyond Python's stack)."""
+def read_json(text: str) -> Json:
+    """The value of a JSON text of the log; None when it cannot be read (nested beyond Python's stack)."""
     try:
-        return json.loads(
+        value: Json = json.loads(
             text, parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_INTEGER else float(digits)
         )
     except (ValueError, RecursionError):
         return None
+    return value
 
 
 LEAST: Final = 4

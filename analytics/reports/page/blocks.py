@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from analytics.reports.page import number as write
 from analytics.reports.page.block import Block, Body, html_of, style_tag, stylesheet, text_of
@@ -90,6 +90,8 @@ def with_neighbours(html: str, before: tuple[str, Inline] | None, after: tuple[s
 _BEGIN, _END = "<!--neighbours-->", "<!--/neighbours-->"
 _DATA_STYLE = re.compile(r"<style data-sa>.*?</style>", re.S)
 
+StepState: TypeAlias = Literal["matched", "skipped", "off", "failed", "total"]
+
 _WORDS = {"matched": "matched", "skipped": "skipped", "off": "not reached", "failed": "stopped here"}
 
 
@@ -108,7 +110,7 @@ class Step:
     text: Inline
     why: Inline = None
     points: Any = None
-    state: Literal["matched", "skipped", "off", "failed", "total"] = "skipped"
+    state: StepState = "skipped"
     verdict: Inline = None
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from markupsafe import Markup, escape
 
@@ -114,7 +114,7 @@ def plain(value: Inline) -> str:
     return str(inline(value).striptags())
 
 
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     """JSON that is safe to look at: control and bidi characters are written as JSON's escapes, which mean the same.
 
     Raises:
@@ -193,10 +193,11 @@ def local(href: str) -> str:
     return href
 
 
-def ci(low: Any, high: Any, *, value: Any = None, unit: str = "", sign: bool = False) -> Markup:
+def ci(low: object, high: object, *, value: object = None, unit: str = "", sign: bool = False) -> Markup:
     """An interval in brackets: "[28,000 – 34,800]"; rounded with its estimate when that is given."""
-    if value is None and finite(low) is not None and finite(high) is not None:
-        value = (float(low) + float(high)) / 2
+    under, over = finite(low), finite(high)
+    if value is None and under is not None and over is not None:
+        value = (under + over) / 2
     text = write.bounds(value, low, high, unit=unit, sign=sign)
     return Markup('<span class="ci">{}</span>').format(text) if text else Markup("")
 
@@ -214,7 +215,7 @@ def written(estimate: Estimated, *, unit: str | None = None, sign: bool = False)
     unit = str(getattr(estimate, "unit", "") or "") if unit is None else unit
     value, low, high = estimate.value, estimate.low, estimate.high
     if unit in ("%", "share", "percent"):
-        value, low, high = (None if finite(part) is None else float(part) * 100 for part in (value, low, high))
+        value, low, high = (None if (share := finite(part)) is None else share * 100 for part in (value, low, high))
         unit = "%"
     if str(estimate.grade) == "logged" and finite(low) is None and finite(high) is None:
         text = write.exact(value, sign=sign)
@@ -250,7 +251,9 @@ def _role(role: str | None) -> str:
     return f" r-{role}" if role in ROLES else ""
 
 
-def interval_bar(low: Any, value: Any, high: Any, domain: tuple[float, float], role: str | None = None) -> Markup:
+def interval_bar(
+    low: object, value: object, high: object, domain: tuple[float, float], role: str | None = None
+) -> Markup:
     """An interval drawn into a table cell: a thin line, a dot at the value, a rule at zero.
 
     Bounds beyond the domain, and missing ones, end in an arrow instead of pretending to stop there.
@@ -281,7 +284,7 @@ def interval_axis(title: Inline, domain: tuple[float, float], ticks: list[tuple[
     return Markup('{}<span class="axl">{}</span>').format(inline(title), marks)
 
 
-def headroom(p50: Any, p99: Any, limit: Any, role: str | None = None, text: Inline = None) -> Markup:
+def headroom(p50: object, p99: object, limit: object, role: str | None = None, text: Inline = None) -> Markup:
     """How much room is left below a limit: dark to the median, light to p99, a line at the limit."""
     middle, top, most = finite(p50) or 0.0, finite(p99) or 0.0, finite(limit) or 0.0
     domain = (0.0, most)
@@ -294,7 +297,7 @@ def headroom(p50: Any, p99: Any, limit: Any, role: str | None = None, text: Inli
     ).format(_role(role), inline(words), dark, dark, light)
 
 
-def share_bar(share: Any, text: Inline = None, most: float = 1.0) -> Markup:
+def share_bar(share: object, text: Inline = None, most: float = 1.0) -> Markup:
     """A share of one as a number and a small bar, full at `most` (such as the largest share of the table)."""
     part = finite(share) or 0.0
     words = text if text is not None else write.percent(share)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
-from typing import Any, Protocol
+from typing import Protocol, SupportsFloat
 
 __all__ = [
     "NOTHING", "Estimated", "at_least", "at_most", "between", "bounds", "clock", "count", "counted", "day", "exact", "finite",
@@ -32,35 +32,39 @@ class Estimated(Protocol):
     """Anything that carries an estimate; `page` never asks for more than these."""
 
     @property
-    def value(self) -> Any:
+    def value(self) -> object:
         """The estimate itself."""
 
     @property
-    def low(self) -> Any:
+    def low(self) -> object:
         """Lower end of the 95 % interval."""
 
     @property
-    def high(self) -> Any:
+    def high(self) -> object:
         """Upper end of the 95 % interval."""
 
     @property
-    def grade(self) -> Any:
+    def grade(self) -> object:
         """`good`, `rough`, `too few` or `logged`."""
 
 
-def _decimal(value: Any) -> Decimal | None:
+def _decimal(value: object) -> Decimal | None:
     """Any number as a Decimal, infinite ones too; None for None, NaN, NA and what is no number."""
-    if value is None or isinstance(value, str | bytes):
+    if isinstance(value, str | bytes):
         return None
     try:
-        found = value if isinstance(value, Decimal) else Decimal(value) if isinstance(value, int) else None
-        found = Decimal(repr(float(value))) if found is None else found
+        if isinstance(value, Decimal | int):
+            found = Decimal(value)
+        elif isinstance(value, float | SupportsFloat):
+            found = Decimal(repr(float(value)))
+        else:
+            return None
     except (TypeError, ValueError, OverflowError, InvalidOperation):
         return None
     return None if found.is_nan() else found
 
 
-def finite(value: Any) -> float | None:
+def finite(value: object) -> float | None:
     """The value as a finite float, or None."""
     found = _decimal(value)
     if found is None or not found.is_finite():
@@ -69,7 +73,7 @@ def finite(value: Any) -> float | None:
     return as_float if math.isfinite(as_float) else None
 
 
-def step(value: Any, low: Any = None, high: Any = None) -> int | None:
+def step(value: object, low: object = None, high: object = None) -> int | None:
     """The power of ten to round to: 2 means hundreds, -1 means tenths; None when nothing limits the digits."""
     centre, under, over = finite(value), finite(low), finite(high)
     by_value = by_width = None
@@ -115,7 +119,7 @@ def _written(value: Decimal, places: int | None, sign: bool = False) -> str:
     return f"+{text}" if sign and value > 0 else text.replace("-", "−")
 
 
-def number(value: Any, low: Any = None, high: Any = None, *, unit: str = "", sign: bool = False) -> str:
+def number(value: object, low: object = None, high: object = None, *, unit: str = "", sign: bool = False) -> str:
     """An estimate, rounded to what its interval supports: `number(31412, 28013, 34811)` is "31,400"."""
     found = _decimal(value)
     if found is None:
@@ -127,7 +131,7 @@ def number(value: Any, low: Any = None, high: Any = None, *, unit: str = "", sig
     return _with_unit(_written(found, places, sign), unit)
 
 
-def bounds(value: Any, low: Any, high: Any, *, unit: str = "", sign: bool = False) -> str:
+def bounds(value: object, low: object, high: object, *, unit: str = "", sign: bool = False) -> str:
     """The interval of an estimate, rounded like the estimate: "[28,000 – 34,800]"; empty without bounds."""
     places = step(value, low, high)
     under, over = _decimal(low), _decimal(high)
@@ -143,12 +147,12 @@ def bounds(value: Any, low: Any, high: Any, *, unit: str = "", sign: bool = Fals
     return ""
 
 
-def between(low: Any, high: Any, *, unit: str = "") -> str:
+def between(low: object, high: object, *, unit: str = "") -> str:
     """A plain range of two numbers: "44 – 87"."""
     return _with_unit(f"{number(low)} – {number(high)}", unit)
 
 
-def count(value: Any) -> str:
+def count(value: object) -> str:
     """A counted number, exact: "9,786"."""
     found = _decimal(value)
     return NOTHING if found is None else _written(found, 0)
@@ -159,7 +163,7 @@ def counted(value: int, noun: str) -> str:
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
 
 
-def exact(value: Any, *, sign: bool = False) -> str:
+def exact(value: object, *, sign: bool = False) -> str:
     """A value as it was stored (points of one run): no rounding up to 15 digits, "1.23e+300" style beyond."""
     found = _decimal(value)
     if found is None:
@@ -169,28 +173,28 @@ def exact(value: Any, *, sign: bool = False) -> str:
     return _written(found, None, sign)
 
 
-def percent(share: Any, low: Any = None, high: Any = None, *, sign: bool = False) -> str:
+def percent(share: object, low: object = None, high: object = None, *, sign: bool = False) -> str:
     """A share of one as percent: `percent(0.0017, 0.0012, 0.0025)` is "0.17 %"."""
     scaled = [None if finite(part) is None else Decimal(repr(finite(part))) * 100 for part in (share, low, high)]
     return number(*scaled, unit="%", sign=sign)
 
 
-def ms(value: Any, low: Any = None, high: Any = None) -> str:
+def ms(value: object, low: object = None, high: object = None) -> str:
     """Milliseconds: "6.3 ms"."""
     return number(value, low, high, unit="ms")
 
 
-def at_least(value: Any, *, unit: str = "") -> str:
+def at_least(value: object, *, unit: str = "") -> str:
     """A lower bound, never rounded up: "≥ 202"."""
     return _bound("≥", value, ROUND_FLOOR, unit)
 
 
-def at_most(value: Any, *, unit: str = "") -> str:
+def at_most(value: object, *, unit: str = "") -> str:
     """An upper bound, never rounded down: "≤ 58"."""
     return _bound("≤", value, ROUND_CEILING, unit)
 
 
-def _bound(mark: str, value: Any, rounding: str, unit: str) -> str:
+def _bound(mark: str, value: object, rounding: str, unit: str) -> str:
     found = _decimal(value)
     if found is None:
         return NOTHING
@@ -204,7 +208,7 @@ def _with_unit(text: str, unit: str) -> str:
     return text if not unit or text == NOTHING else f"{text}{_NBSP}{unit}"
 
 
-def _utc(moment: Any) -> dt.datetime | None:
+def _utc(moment: object) -> dt.datetime | None:
     if not isinstance(moment, dt.date) or moment != moment:  # NaT is a datetime that differs from itself
         return None
     if not isinstance(moment, dt.datetime):
@@ -212,7 +216,7 @@ def _utc(moment: Any) -> dt.datetime | None:
     return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def day(moment: Any, *, long: bool = False, year: bool = False) -> str:
+def day(moment: object, *, long: bool = False, year: bool = False) -> str:
     """A day with its weekday: "Wed 8 July", long "Wednesday 8 July"; naive times are taken as UTC."""
     found = _utc(moment)
     if found is None:
@@ -221,20 +225,20 @@ def day(moment: Any, *, long: bool = False, year: bool = False) -> str:
     return f"{name if long else name[:3]} {found.day} {_MONTHS[found.month - 1]}" + (f" {found.year}" if year else "")
 
 
-def clock(moment: Any, *, seconds: bool = False) -> str:
+def clock(moment: object, *, seconds: bool = False) -> str:
     """The time of day in UTC: "09:30"."""
     found = _utc(moment)
     return NOTHING if found is None else found.strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
-def when(moment: Any, *, long: bool = False, year: bool = False, seconds: bool = False) -> str:
+def when(moment: object, *, long: bool = False, year: bool = False, seconds: bool = False) -> str:
     """A moment in UTC with its weekday: "Wed 8 July 09:30"."""
     if _utc(moment) is None:
         return NOTHING
     return f"{day(moment, long=long, year=year)} {clock(moment, seconds=seconds)}"
 
 
-def span(since: Any, until: Any, *, year: bool = False) -> str:
+def span(since: object, until: object, *, year: bool = False) -> str:
     """A stretch of time: "Wed 8 July 02:11 – 02:15", or both days when they differ."""
     first, last = _utc(since), _utc(until)
     if first and last and first.date() == last.date():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.family import NO_CODE
@@ -22,11 +22,13 @@ from analytics.reports.post_mortem import (
 )
 from analytics.reports.post_mortem.report import PostMortem
 from analytics.reports.small_cells import SmallCells
+from analytics.storage.shapes import Json
 
 if TYPE_CHECKING:
     from analytics.findings.post_mortem.comparison import Comparison
     from analytics.operations.sampling_audit import Audit
     from analytics.reports.page import Block
+    from analytics.reports.page.inline import Inline
 
 _MOST_GAMES = 8
 
@@ -254,7 +256,7 @@ class Against(PostMortem):
         before, after = self.sides
         a, b, both = self.inquiry.users
         count = self.shown.small.count
-        said: list[Any] = [
+        said: list[Inline] = [
             f"Users in the log: {count(a)} of A, {count(b)} of B; {count(both)} are in both."
             if a and b
             else "No user is named in the logged runs of one of them."
@@ -305,10 +307,10 @@ class Against(PostMortem):
         ]
         return page.section("sure", "How sure are we?", [], None, [page.facts(box), *queries])
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Json]:
         """The same facts for programs."""
         asked = self.inquiry
-        same: list[dict[str, Any]] = [
+        same: list[dict[str, Json]] = [
             {
                 "runs_of": one.whose,
                 "relative": one.relative.to_dict() if one.relative else None,
@@ -319,7 +321,8 @@ class Against(PostMortem):
             }
             for one in asked.same_runs
         ]
-        share = {**same[0]["relative"], "of": "same runs"} if same and same[0]["relative"] else None
+        first = asked.same_runs[0].relative if asked.same_runs else None
+        share = {**first.to_dict(), "of": "same runs"} if first else None
         facts = super().summary()
         # Of the groups only where nothing better is known, and nothing is known against it.
         is_open = TrialVerdict.DIFFERS in asked.verdicts or TrialVerdict.CANNOT_TELL in asked.verdicts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.groups import NO_CASE
@@ -12,6 +12,7 @@ from analytics.findings.replay.paired import Move
 from analytics.findings.replay.trials import TrialVerdict
 from analytics.reports import page
 from analytics.reports.page import number
+from analytics.reports.page.inline import Inline
 from analytics.reports.post_mortem import verdict
 from analytics.reports.post_mortem.phrases import Verdict, percent_up, share, share_bounds
 from analytics.reports.post_mortem.version_story import reason_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from analytics.findings.replay.trials import VersionTrial
 
 
-def group_sentences(asked: Comparison, is_named: bool) -> list[Any]:
+def group_sentences(asked: Comparison, is_named: bool) -> list[Inline]:
     """Points per run of either group, and what of their difference is not the programs'."""
     found = asked.incident
     points, before, after = found.points, found.before, found.after
@@ -29,7 +30,7 @@ def group_sentences(asked: Comparison, is_named: bool) -> list[Any]:
         return [" Too few runs are logged to compare points per run."]
     means = [verdict.mean_points(side.rows) for side in (after, before)]
     here, there = (number.number(mean.value, mean.low, mean.high) for mean in means)
-    said: list[Any] = [
+    said: list[Inline] = [
         " Points per run are ",
         page.strong(here),
         " in A's own runs and ",
@@ -67,7 +68,7 @@ def inputs_part(asked: Comparison) -> Estimate:
     return Estimate(value, value - low, value + high, whole.logged_count, whole.grade).as_difference()
 
 
-def unlike_words(found: Unlike, *, is_named: bool = True) -> list[Any]:
+def unlike_words(found: Unlike, *, is_named: bool = True) -> list[Inline]:
     """One way in which the groups are not alike, in a sentence; without the name of a game that few may play."""
     if found.what == "hours":
         return ["They ran at other kinds of hours (weekdays, weekends, quarters of the day)."]
@@ -113,7 +114,7 @@ def sentence(asked: Comparison, hidden: Collection[str] = (), *, is_named: bool 
     return Verdict.of([*said, f" Two groups of runs are compared: {_OUTSIDE}."], [" ".join(left)] if left else None)
 
 
-def names(asked: Comparison) -> tuple[list[Any], list[Any]]:
+def names(asked: Comparison) -> tuple[list[Inline], list[Inline]]:
     """A and B by name, with the letter that stands for either on the page."""
     return [page.author(asked.family.name), " (A)"], [page.author(asked.other.name), " (B)"]
 
@@ -179,7 +180,7 @@ def todo(asked: Comparison) -> list[page.Todo]:
 # ---- the programs ----------------------------------------------------------------------------------------------------
 
 
-def _programs(asked: Comparison, a: list[Any], b: list[Any], hidden: Collection[str]) -> list[Any]:
+def _programs(asked: Comparison, a: list[Inline], b: list[Inline], hidden: Collection[str]) -> list[Inline]:
     """Both programs on the same runs."""
     if asked.same_runs:
         first, *rest = asked.same_runs
@@ -209,12 +210,12 @@ def _programs(asked: Comparison, a: list[Any], b: list[Any], hidden: Collection[
     return [*said, _of_one(asked, "A"), " ", _of_one(asked, "B")]
 
 
-def _differ(same: SameRuns, a: list[Any], b: list[Any], hidden: Collection[str]) -> list[Any]:
+def _differ(same: SameRuns, a: list[Inline], b: list[Inline], hidden: Collection[str]) -> list[Inline]:
     if same.pays_more is None:
         count = f"{same.differing_count:,} of {same.decided_count:,} logged runs"
         return [*a, f" pays {count} of {same.whose} otherwise than ", *b, "; in all that may be nothing."]
     if same.relative is None:
-        said: list[Any] = [*a, " pays points where ", *b, f" pays none for the same runs ({same.whose}'s)"]
+        said: list[Inline] = [*a, " pays points where ", *b, f" pays none for the same runs ({same.whose}'s)"]
     else:
         said = [
             *a,
@@ -228,7 +229,7 @@ def _differ(same: SameRuns, a: list[Any], b: list[Any], hidden: Collection[str])
     return [*said, *_because(same, hidden), "."]
 
 
-def _because(same: SameRuns, hidden: Collection[str]) -> list[Any]:
+def _because(same: SameRuns, hidden: Collection[str]) -> list[Inline]:
     """The cause of the largest part, joined only to what it explains."""
     scale = sum(group.difference.value for group in same.moved)
     if not scale:
@@ -249,7 +250,7 @@ def _because(same: SameRuns, hidden: Collection[str]) -> list[Any]:
     return [*case, " pays other amounts"]
 
 
-def _case(name: str | None, hidden: Collection[str]) -> list[Any]:
+def _case(name: str | None, hidden: Collection[str]) -> list[Inline]:
     if name is not None and name in hidden:
         return ["another case"]
     return [page.author(name)] if name is not None else [NO_CASE]

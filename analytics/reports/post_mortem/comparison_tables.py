@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -155,7 +155,7 @@ def table(before: Side, after: Side, cases: Sequence[Case], found: Incident) -> 
     return page.table([row.cells(most) for row in rows], columns, row_class="weight")
 
 
-def nodes(changes: Sequence[NodeChange], before: str, after: str) -> list[Any]:
+def nodes(changes: Sequence[NodeChange], before: str, after: str) -> list[Block]:
     """Nodes whose outcome or values differ most."""
     rows = [_node_row(change) for change in changes[:_MOST_NODES]]
     columns = [
@@ -174,7 +174,7 @@ def nodes(changes: Sequence[NodeChange], before: str, after: str) -> list[Any]:
     ]
 
 
-def _node_row(change: NodeChange) -> dict[str, Any]:
+def _node_row(change: NodeChange) -> dict[str, object]:
     values, is_sure = change.values, change.q < 0.05
     what = "is true" if values.measured is Measured.TRUE else values.what
     texts = [_value(value, values.is_share) for value in (values.before, values.after)]
@@ -277,7 +277,7 @@ class _Measure:
     is_hot: bool = False
     is_sure: bool = False
 
-    def cells(self, most: float) -> dict[str, Any]:
+    def cells(self, most: float) -> dict[str, object]:
         """For the page.
 
         Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.findings.post_mortem.groups import NO_CASE, Side, paid
 from analytics.findings.replay.run_evidence import LoggedRun, definition, pieces
@@ -12,6 +12,8 @@ from analytics.program.compare import compare
 from analytics.reports import page
 from analytics.reports.common import masked
 from analytics.reports.page import number
+from analytics.reports.page.block import Body
+from analytics.reports.page.inline import Inline
 from analytics.reports.receipt.receipt import of_evidence
 from analytics.warehouse.warehouse import Warehouse
 
@@ -22,7 +24,7 @@ _MOST_EDITS = 6
 _MOST_LINES = 24
 
 
-def program_diff(lake: Warehouse, before: Side, after: Side) -> tuple[str, list[Any]]:
+def program_diff(lake: Warehouse, before: Side, after: Side) -> tuple[str, list[Body]]:
     """What changed in the program between two versions: a sentence, and the changed lines."""
     if before.strategy_id is None or after.strategy_id is None:
         several = " and ".join(side.label for side in (before, after) if side.strategy_id is None)
@@ -60,7 +62,7 @@ def three_runs(
     other: Side | None = None,
     called: str = "",
     asked: str = "",
-) -> list[Any]:
+) -> list[Body]:
     """A typical run, the largest and a failing one, each with its receipt and how to reproduce it.
 
     Args:
@@ -79,7 +81,7 @@ def three_runs(
     if other is not None and other.strategy_id is not None and other.strategy_version is not None:
         sister = definition(lake, other.strategy_id, other.strategy_version)
     label = called or (f"Version {other.strategy_version}" if other is not None else "")
-    body: list[Any] = []
+    body: list[Body] = []
     for example in chosen:
         if (found := known.get(example.execution_id)) is None:
             continue
@@ -111,7 +113,7 @@ class _Example:
         return cls(title, str(row["execution_id"]), str(row["label"]))
 
 
-def _line(example: _Example, run: LoggedRun, show_users: bool) -> list[Any]:
+def _line(example: _Example, run: LoggedRun, show_users: bool) -> list[Inline]:
     """What the run was paid, and the row's other facts."""
     points = number.exact(run.points) if run.is_ok and run.points is not None else "no points"
     user = run.external_user_id or "–" if show_users else masked(run.external_user_id)

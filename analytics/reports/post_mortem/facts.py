@@ -29,13 +29,13 @@ from analytics.reports import common
 from analytics.reports.common import state_of
 from analytics.reports.post_mortem import verdict, version_story
 from analytics.reports.small_cells import SmallCells
+from analytics.storage.shapes import Json
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
     from analytics.findings.post_mortem.case_split import Case, Split
     from analytics.findings.post_mortem.node_changes import Activation, NodeChanges
     from analytics.findings.replay.trials import VersionTrial
-    from analytics.model import JsonObject
 
 
 class Shown:
@@ -102,7 +102,7 @@ class Shown:
 _MOST_NODES = 10
 
 
-def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequence[tuple[str, str]]) -> JsonObject:
+def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequence[tuple[str, str]]) -> dict[str, Json]:
     """Plain JSON values: what ``summary.json`` holds.
 
     Args:
@@ -155,7 +155,7 @@ def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequenc
     }
 
 
-def _points(found: Incident, parts: Split | None) -> JsonObject:
+def _points(found: Incident, parts: Split | None) -> dict[str, Json]:
     """Both groups, and by how much points per run moved between them."""
     points = found.points
     beyond = version_story.overpaid(found, parts) if isinstance(found, VersionFinding) else None
@@ -177,7 +177,7 @@ def _points(found: Incident, parts: Split | None) -> JsonObject:
     }
 
 
-def _times(found: Incident) -> JsonObject:
+def _times(found: Incident) -> dict[str, Json]:
     """When it began and ended, what came with it, and what else was found."""
     slow = found if isinstance(found, DurationFinding) else None
     version = found if isinstance(found, VersionFinding) else None
@@ -209,7 +209,7 @@ def _times(found: Incident) -> JsonObject:
     }
 
 
-def _case(case: Case) -> JsonObject:
+def _case(case: Case) -> dict[str, Json]:
     return {
         "case_name": case.name,
         "points_before": case.points_before.to_dict(),
@@ -219,7 +219,7 @@ def _case(case: Case) -> JsonObject:
     }
 
 
-def _activation(span: Activation) -> JsonObject:
+def _activation(span: Activation) -> dict[str, Json]:
     return {
         "version": span.strategy_version,
         "strategy_id": span.strategy_id,
@@ -241,7 +241,7 @@ def _counts(found: Incident) -> dict[str, int]:
     return {"new": int(over < len(news)), "worse": 0, "finding": 0, "fixed": int(over == len(news))}
 
 
-def _percent(found: Incident) -> JsonObject | None:
+def _percent(found: Incident) -> dict[str, Json] | None:
     """The headline's change: of the same runs where the programs were tried on them, else between two groups of runs."""
     if isinstance(found, VersionFinding) and (share := found.relative) is not None:
         return {**share.to_dict(), "of": "same runs"}
@@ -252,7 +252,7 @@ def _percent(found: Incident) -> JsonObject | None:
     return {"value": _finite(change.relative), **ends, "of": "groups"}
 
 
-def _trial(trial: VersionTrial) -> JsonObject:
+def _trial(trial: VersionTrial) -> dict[str, Json]:
     forward = trial.forward
     return {
         "version": trial.after.strategy_version,
@@ -276,7 +276,7 @@ def _trial(trial: VersionTrial) -> JsonObject:
     }
 
 
-def _story(found: Incident, shown: Shown) -> JsonObject:
+def _story(found: Incident, shown: Shown) -> dict[str, Json]:
     version = found if isinstance(found, VersionFinding) else None
     failures = found if isinstance(found, FailuresFinding) else None
     drift = found.slope if isinstance(found, DataFinding) else None
@@ -308,12 +308,12 @@ def _moment(when: datetime | None) -> str | None:
     return when.isoformat() if when else None
 
 
-def _nodes(shown: Shown) -> list[JsonObject]:
+def _nodes(shown: Shown) -> list[dict[str, Json]]:
     found = shown.nodes
     return records(found.frame.head(_MOST_NODES)) if found is not None else []
 
 
-def _counterfactual(found: Counterfactual) -> JsonObject:
+def _counterfactual(found: Counterfactual) -> dict[str, Json]:
     return {
         "reason": found.reason or None,
         "forward": _replayed(found.forward),
@@ -321,7 +321,7 @@ def _counterfactual(found: Counterfactual) -> JsonObject:
     }
 
 
-def _replayed(tried: Replayed | None) -> JsonObject | None:
+def _replayed(tried: Replayed | None) -> dict[str, Json] | None:
     if tried is None:
         return None
     return {
@@ -354,7 +354,7 @@ def _replayed(tried: Replayed | None) -> JsonObject | None:
     }
 
 
-def _side(side: Side | None) -> JsonObject | None:
+def _side(side: Side | None) -> dict[str, Json] | None:
     if side is None:
         return None
     return {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from analytics.config import DEPTH_CAP
 from analytics.estimates import estimators
@@ -16,6 +17,7 @@ from analytics.findings.post_mortem.groups import run_estimate
 from analytics.program import error_codes
 from analytics.reports import page
 from analytics.reports.page import number
+from analytics.reports.page.inline import Inline
 from analytics.reports.post_mortem.phrases import Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ _NEARLY_ALL = 0.995
 """An upper bound above it is written as 100 %, and nobody has seen that no run went well."""
 
 
-def sentence(found: FailuresFinding, name: Any) -> Verdict:
+def sentence(found: FailuresFinding, name: Inline) -> Verdict:
     """The verdict."""
     parts = [
         name,
@@ -64,7 +66,7 @@ def _at_the_latest(found: FailuresFinding) -> str:
     return f", at the latest {number.clock(end) if same_day else number.when(end)} if its rate was steady"
 
 
-def also(found: FailuresFinding) -> list[Any]:
+def also(found: FailuresFinding) -> list[Inline]:
     """A further finding, in a short sentence."""
     when = f", {episode(found)}"
     if not found.is_of_window:
@@ -195,7 +197,7 @@ def _kind(found: FailuresFinding) -> str:
     return found.timeouts.kind if found.timeouts is not None else UNCLEAR
 
 
-def share(rows: pd.DataFrame, code: str | None, *, role: Any = page.finding) -> list[Any]:
+def share(rows: pd.DataFrame, code: str | None, *, role: Callable[[Inline], Inline] = page.finding) -> list[Inline]:
     """The share of some runs that fail with a code, with its interval; a bound where no ok run was drawn to tell it by."""
     rate = failing_rate(rows, code)
     if not (math.isfinite(rate.value) and rate.low > 0) and rate.value != 0:

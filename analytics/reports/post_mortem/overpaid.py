@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, assert_never
 
 from analytics.estimates import estimators
 from analytics.findings.post_mortem.case_split import Case, Split
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.reports.page import Block
+    from analytics.reports.page.block import Body
+    from analytics.reports.page.inline import Inline
 
 _QUESTION = "Why did points per run change?"
 
@@ -38,7 +40,7 @@ def causes_section(
     said: str | None = None,
 ) -> Block:
     """The split of the change, and the nodes that differ; ``said`` is the answer where it is not the usual one."""
-    how: list[Any] = [["Effect: the case pays another amount."], ["Mix: other shares of runs reach it."]]
+    how: list[Inline] = [["Effect: the case pays another amount."], ["Mix: other shares of runs reach it."]]
     if not (found.before and found.after and parts):
         return page.section("why", question, how, "Cannot tell: nothing to compare with.")
     before, after = found.before.label, found.after.label
@@ -47,7 +49,7 @@ def causes_section(
         lambda width: charts.cases(frame, width=width), "cases", "Share of runs per case, both versions"
     )
     effect, mix = page.est(parts.effect, sign=True), page.est(parts.mix, sign=True)
-    body: list[Any] = [
+    body: list[Body] = [
         page.Markup(drawn),
         page.note(["Effect ", effect, " points per run · mix ", mix, " points per run"]),
     ]
@@ -71,52 +73,62 @@ def affected_users(
     small: SmallCells | None = None,
 ) -> Block:
     """Users seen most, with what they were overpaid when an amount changed."""
-    how = [
+    question = "Who is affected?"
+    how: list[Inline] = [
         "User ids are shown." if show_users else ["User ids are masked. Unmask with ", page.mono("--show-users"), "."]
     ]
-    moved = {case.name: case.points_before.value for case in cases if case.amount_changed}
+    earlier = {case.name: case.points_before.value for case in cases if case.amount_changed}
     affected = rows[rows["status"] == "ok"]
-    if moved:
+    if earlier:
         names = affected["case_name"].fillna(NO_CASE)
-        affected = affected[names.isin(list(moved))].assign(
-            overpaid=lambda r: r["points"] - r["case_name"].fillna(NO_CASE).map(moved).astype(float)
+        affected = affected[names.isin(list(earlier))].assign(
+            overpaid=lambda r: r["points"] - r["case_name"].fillna(NO_CASE).map(earlier).astype(float)
         )
     affected = affected[affected["external_user_id"].notna()]
     if affected.empty:
-        return page.section("who", "Who is affected?", how, "No ok run that names a user is logged.")
+        return page.section("who", question, how, "No ok run that names a user is logged.")
     counted = int(affected["external_user_id"].nunique())
     if small:
-        return page.section("who", "Who is affected?", [small.note], f"{small.count(counted)} users were logged.")
-    said = (
+        return page.section("who", question, [small.note], f"{small.count(counted)} users were logged.")
+    answer = (
         f"At least {number.counted(counted, 'user')}. Single users are rarely logged often enough to say how much; "
         "use the points ledger for amounts per person."
     )
     if replayed is not None and replayed.users:
-        return page.section("who", "Who is affected?", how, said, [_overpaid_users(replayed, show_users)])
-    lines = []
+        table = _overpaid_users(replayed, show_users)
+    else:
+        table = _users_seen_most(affected, show_users, has_amounts=bool(earlier))
+    return page.section("who", question, how, answer, [table])
+
+
+def _users_seen_most(affected: pd.DataFrame, show_users: bool, *, has_amounts: bool) -> Block:
+    """Users with most logged runs.
+
+    Args:
+        affected: Their runs; with ``has_amounts``, ``overpaid`` is what each was paid beyond the earlier amount of its case.
+        show_users: Show user ids.
+        has_amounts: A case pays another amount.
+    """
     # Frames only for those that are shown: a few thousand of them take longer than all the rest of the section.
     counts = affected["external_user_id"].value_counts()
-    for user in sorted(counts.index[counts > 0], key=lambda user: (-counts[user], str(user)))[:_MOST_USERS]:
-        group = affected[affected["external_user_id"] == user]
-        line: dict[str, Any] = {
-            "user": str(user) if show_users else masked(user),
-            "count": len(group),
-            "runs": run_estimate(group),
-        }
-        if moved:
-            line["overpaid"] = estimators.total(group["overpaid"], group["sample_weight"]).as_difference()
-        lines.append(line)
+    users = sorted(counts.index[counts > 0], key=lambda user: (-counts[user], str(user)))[:_MOST_USERS]
+    groups = [affected[affected["external_user_id"] == user] for user in users]
+    lines: list[dict[str, object]] = [
+        {"user": str(user) if show_users else masked(user), "count": len(group), "runs": run_estimate(group)}
+        for user, group in zip(users, groups, strict=True)
+    ]
     columns = [
         Column("user", "Seen most", kind="author", role="name"),
         Column("count", "logged runs", kind="count"),
         Column("runs", "runs, estimated", kind="estimate"),
     ]
-    if moved:
-        is_short = all(line["overpaid"].value <= 0 for line in lines)
+    if has_amounts:
+        amounts = [estimators.total(group["overpaid"], group["sample_weight"]).as_difference() for group in groups]
+        is_short = all(amount.value <= 0 for amount in amounts)
         columns.append(Column("overpaid", f"{'under' if is_short else 'over'}paid, estimated", kind="estimate"))
-        for line in lines if is_short else ():
-            line["overpaid"] = line["overpaid"].negated()
-    return page.section("who", "Who is affected?", how, said, [page.table(lines, columns)])
+        for line, amount in zip(lines, amounts, strict=True):
+            line["overpaid"] = amount.negated() if is_short else amount
+    return page.table(lines, columns)
 
 
 def _overpaid_users(replayed: Replayed, show_users: bool) -> Block:
@@ -162,57 +174,75 @@ def section(
     forward = tried.forward
     if forward is None or not forward.decided_count:
         return _without(found, tried, parts, question)
-    question = question or _question(forward)
-    one, other = forward.inputs_label, forward.program_label
-    how: list[Any] = [
+    how: list[Inline] = [
         f"Replayed: {forward.tried_count:,} of {forward.logged_count:,} logged ok runs"
         + (", an even part." if forward.share < 1 else "."),
-        f"{one}'s own program gives {forward.own_count:,} of them the same points and case.",
+        f"{forward.inputs_label}'s own program gives {forward.own_count:,} of them the same points and case.",
         "Mix is left out: both programs see the same runs.",
     ]
-    if not forward.differing_count:
-        runs = f"{forward.decided_count:,} replayed runs"
-        same = f"on the same inputs {other} pays what {one} paid, in every one of the {runs}"
-        if trial is not None and trial.verdict is TrialVerdict.SAME:
+    if forward.differing_count:
+        answer, body = _difference(found, forward), [*_series(found), _table(forward), *_notes(forward)]
+        body += _other_way_round(tried.backward)
+    else:
+        answer, body = [_no_difference(forward, trial)], [*_series(found), *_notes(forward)]
+    return page.section("much", question or _question(forward), how, answer, body)
+
+
+def _no_difference(forward: Replayed, trial: VersionTrial | None) -> str:
+    """What it means that no replayed run is paid otherwise."""
+    runs = f"{forward.decided_count:,} replayed runs"
+    same = (
+        f"on the same inputs {forward.program_label} pays what {forward.inputs_label} paid, in every one of the {runs}"
+    )
+    if trial is None:
+        return f"Cannot tell: some runs could not be tried. Where it can be told, {same}."
+    match trial.verdict:
+        case TrialVerdict.SAME:
             rest = (
                 f"; at most {percent_up(trial.most_differing)} of its runs can differ" if trial.most_differing else ""
             )
-            said_same = f"Nothing: {same}{rest}."
-        elif trial is not None and trial.verdict is TrialVerdict.DIFFERS:
-            said_same = f"Cannot be told in points: {version_story.reason_of(trial)}. Where it can, {same}."
-        else:
-            why = version_story.reason_of(trial) if trial is not None else "some runs could not be tried"
-            said_same = f"Cannot tell: {why}. Where it can be told, {same}."
-        return page.section("much", question, how, said_same, [*_series(found), *_notes(forward)])
-    low, high = forward.difference.low, forward.difference.high
-    whole: list[Any] = []
+            return f"Nothing: {same}{rest}."
+        case TrialVerdict.DIFFERS:
+            return f"Cannot be told in points: {version_story.reason_of(trial)}. Where it can, {same}."
+        case TrialVerdict.CANNOT_TELL:
+            return f"Cannot tell: {version_story.reason_of(trial)}. Where it can be told, {same}."
+        case _:
+            assert_never(trial.verdict)
+
+
+def _difference(found: Incident, forward: Replayed) -> list[Inline]:
+    """Both totals over the same runs, and what lies between them; of a series what all of its versions come to."""
+    whole: list[Inline] = []
     if isinstance(found, VersionFinding) and found.steps and found.total is not None:
-        beyond = page.est(found.total, sign=True)
-        whole = ["All versions of the series together: ", beyond, f" points beyond {other}. Of that, {one}: "]
-    said: list[Any] = [
+        beyond = f" points beyond {forward.program_label}. Of that, {forward.inputs_label}: "
+        whole = ["All versions of the series together: ", page.est(found.total, sign=True), beyond]
+    is_sure = forward.difference.low > 0 or forward.difference.high < 0
+    return [
         *whole,
-        f"Points on the same inputs: {other} would have paid ",
+        f"Points on the same inputs: {forward.program_label} would have paid ",
         page.est(forward.would_pay),
-        f"; {one} paid ",
+        f"; {forward.inputs_label} paid ",
         page.est(forward.paid),
         ". The difference, run by run, is ",
         page.est(forward.difference, sign=True),
-        "." if low > 0 or high < 0 else ", which may be nothing.",
+        "." if is_sure else ", which may be nothing.",
     ]
-    body: list[Any] = [*_series(found), _table(forward), *_notes(forward)]
-    if tried.backward is not None and tried.backward.decided_count:
-        back = tried.backward
-        turned = page.est(back.per_run.negated(), sign=True)
-        body.append(
-            page.note(
-                [
-                    f"The other way round, {back.program_label} on the inputs of {back.inputs_label} pays ",
-                    turned,
-                    " per run.",
-                ]
-            )
+
+
+def _other_way_round(back: Replayed | None) -> list[Block]:
+    """The later program on the earlier inputs."""
+    if back is None or not back.decided_count:
+        return []
+    turned = page.est(back.per_run.negated(), sign=True)
+    return [
+        page.note(
+            [
+                f"The other way round, {back.program_label} on the inputs of {back.inputs_label} pays ",
+                turned,
+                " per run.",
+            ]
         )
-    return page.section("much", question, how, said, body)
+    ]
 
 
 def _question(forward: Replayed) -> str:
@@ -221,12 +251,11 @@ def _question(forward: Replayed) -> str:
 
 def _without(found: Incident, tried: Counterfactual, parts: Split | None, question: str) -> Block:
     why = tried.reason or "no run's input decides what the other program pays"
-    said: list[Any] = [f"Cannot be replayed: {why}."]
-    is_version = isinstance(found, VersionFinding)
+    said: list[Inline] = [f"Cannot be replayed: {why}."]
     beyond = version_story.overpaid(found, parts) if isinstance(found, VersionFinding) else None
     if beyond is not None:
         said += [" Case by case, beyond the earlier amounts: ", page.est(beyond, sign=True), " points."]
-    elif is_version:
+    elif isinstance(found, VersionFinding):
         said += [" Other shares of runs reach its cases, so amounts by cases do not tell it either."]
     less = beyond is not None and beyond.high < 0
     return page.section(
@@ -237,7 +266,7 @@ def _without(found: Incident, tried: Counterfactual, parts: Split | None, questi
     )
 
 
-def _series(found: Incident) -> list[Any]:
+def _series(found: Incident) -> list[Block]:
     """Of a series of versions: each beside the version before them, on its own runs."""
     if not isinstance(found, VersionFinding) or not found.steps:
         return []
@@ -279,7 +308,7 @@ def _table(forward: Replayed) -> Block:
     return page.table(rows, columns, row_class="weight")
 
 
-def _row(name: str, group: Group) -> dict[str, Any]:
+def _row(name: str, group: Group) -> dict[str, object]:
     moved = not math.isclose(group.difference.value, 0.0, abs_tol=1e-9)
     return {
         "case": name,
@@ -291,7 +320,7 @@ def _row(name: str, group: Group) -> dict[str, Any]:
     }
 
 
-def _notes(forward: Replayed) -> list[Any]:
+def _notes(forward: Replayed) -> list[Block]:
     """What was left out, and how much it may be."""
     notes = []
     if forward.failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from analytics.estimates.comparisons import Difference, Relative
 from analytics.reports import page
@@ -13,6 +13,7 @@ from analytics.reports.page.inline import plain
 
 if TYPE_CHECKING:
     from analytics.findings.post_mortem.node_changes import NodeChange
+    from analytics.reports.page.inline import Inline
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,16 @@ class Verdict:
         status_role: Its colour.
     """
 
-    sentence: list[Any]
+    sentence: list[Inline]
     text: str
-    status: list[Any] | None
+    status: list[Inline] | None
     status_role: Literal["fixed", "finding", "worse"]
 
     @classmethod
     def of(
         cls,
-        sentence: list[Any],
-        status: list[Any] | None = None,
+        sentence: list[Inline],
+        status: list[Inline] | None = None,
         role: Literal["fixed", "finding", "worse"] = "finding",
     ) -> Verdict:
         """The sentence with its plain text."""
@@ -78,7 +79,7 @@ def percent(change: Difference) -> str:
     )
 
 
-def interval(change: Difference) -> Any:
+def interval(change: Difference) -> Inline:
     """The interval of that."""
     if not math.isfinite(change.relative):
         return page.ci(change.change.low, change.change.high, value=change.change.value, sign=True)
@@ -93,7 +94,7 @@ def share(change: Relative) -> str:
     return f"{number.percent(abs(change.value), *sorted((abs(change.low), abs(change.high))))} {word}"
 
 
-def share_bounds(change: Relative) -> Any:
+def share_bounds(change: Relative) -> Inline:
     """The interval of that."""
     return page.ci(100 * change.low, 100 * change.high, value=100 * change.value, unit="%", sign=True)
 

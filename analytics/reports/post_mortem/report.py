@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.findings.failures.refused import Refused, refused
 from analytics.findings.failures.silences import Silences, silences
@@ -25,6 +25,7 @@ from analytics.reports.post_mortem import (
 from analytics.reports.post_mortem.facts import Shown
 from analytics.reports.post_mortem.verdict import headline_figures
 from analytics.reports.small_cells import SmallCells
+from analytics.storage.shapes import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -278,7 +279,7 @@ class PostMortem:
         body = [page.facts(box), page.fold("Queries, ready to paste", queries)]
         return page.section("sure", "How sure are we?", [], None, body)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Json]:
         """The same facts for programs."""
         told = {"refused_possibly": [one.to_dict() for one in self.refused]}
         said = facts.summary(self.inquiry, self.shown, title=self.title, said=self.verdict.text, nav=self.nav)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Difference
@@ -29,6 +29,7 @@ from analytics.findings.post_mortem.node_changes import Activation, NodeChange
 from analytics.findings.replay.trials import TrialVerdict
 from analytics.reports import page
 from analytics.reports.page import number
+from analytics.reports.page.inline import Inline
 from analytics.reports.post_mortem import failing, version_story
 from analytics.reports.post_mortem.phrases import Verdict, interval, percent
 from analytics.reports.small_cells import SmallCells
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from analytics.reports.page import Block
 
 
-def data_sentence(found: DataFinding, name: Any) -> Verdict:
+def data_sentence(found: DataFinding, name: Inline) -> Verdict:
     """Points per run moved, and no version did it."""
     change = found.points
     when = (
@@ -52,7 +53,7 @@ def data_sentence(found: DataFinding, name: Any) -> Verdict:
     if found.slope is not None:
         share, days = found.slope.per_day, found.slope.days
         drift = "more" if share.value > 0 else "fewer"
-        sentence: list[Any] = [
+        sentence: list[Inline] = [
             name,
             " pays ",
             page.finding(
@@ -66,7 +67,7 @@ def data_sentence(found: DataFinding, name: Any) -> Verdict:
         ]
         return _verdict(found, [*sentence, innocent + " " * bool(innocent), _where(found)])
     # Where a version pays otherwise, too, what was paid in all did not move by that.
-    lead: list[Any] = (
+    lead: list[Inline] = (
         ["By one and the same program, the runs of ", name, " were worth " if found.until else " are worth "]
         if _hides_a_version(found)
         else [name, " paid " if found.until else " pays "]
@@ -108,11 +109,11 @@ def _where(found: DataFinding) -> str:
     return "Look at who plays and at the data clients send."
 
 
-def slower_sentence(found: DurationFinding, name: Any) -> Verdict:
+def slower_sentence(found: DurationFinding, name: Inline) -> Verdict:
     """Ok runs take longer."""
     what, change = _slow_part(found)
     before, after = change.change.value / change.relative, change.change.value / change.relative + change.change.value
-    sentence: list[Any] = [
+    sentence: list[Inline] = [
         name,
         f": {what} ",
         page.finding(number.ms(after, after - change.change.value + change.change.low, before + change.change.high)),
@@ -126,12 +127,12 @@ def slower_sentence(found: DurationFinding, name: Any) -> Verdict:
     return _verdict(found, sentence)
 
 
-def also_sentence(found: Incident) -> list[Any]:
+def also_sentence(found: Incident) -> list[Inline]:
     """The further findings, one short sentence each."""
     return [part for other in found.also for part in _also(other)]
 
 
-def _also(found: Incident) -> list[Any]:
+def _also(found: Incident) -> list[Inline]:
     """A further finding, in a short sentence; empty for what is none."""
     match found:
         case FailuresFinding():
@@ -192,7 +193,7 @@ def versions_within(found: BaselineFinding) -> str:
     return f"Several versions ran ({', '.join(names[:5])}), so look at them first: --baseline takes one, too."
 
 
-def _verdict(found: DataFinding | DurationFinding, sentence: list[Any]) -> Verdict:
+def _verdict(found: DataFinding | DurationFinding, sentence: list[Inline]) -> Verdict:
     if found.until is not None:
         return Verdict.of(sentence, [f"Over since {number.when(found.until)}."], "fixed")
     return Verdict.of(sentence, ["Still going on at the end of the window."])
@@ -250,7 +251,7 @@ def decide(
     return Verdict.of([*verdict.sentence, *also_sentence(found)], verdict.status, verdict.status_role)
 
 
-def _no_runs(held: Coverage, name: Any) -> Verdict:
+def _no_runs(held: Coverage, name: Inline) -> Verdict:
     """No run is in the window: of what is not there nothing is said that the lake does not hold."""
     if held.lost:
         days = f"{len(held.lost)} day{'s' * (len(held.lost) != 1)}"
@@ -269,14 +270,14 @@ def _no_runs(held: Coverage, name: Any) -> Verdict:
     return Verdict.of(["No run of ", name, f" was logged in this window. {most}"], None)
 
 
-def _beside_baseline(found: BaselineFinding, name: Any) -> Verdict:
+def _beside_baseline(found: BaselineFinding, name: Inline) -> Verdict:
     """Points differ from those of a baseline that was asked for."""
     more = page.finding(f"{percent(found.points)} points per run")
     than = f" than in the baseline {found.baseline}, "
     return Verdict.of([name, " pays ", more, than, interval(found.points), f". {versions_within(found)}"], None)
 
 
-def _quiet(found: NoFinding | OneGroup | ComparisonFinding, window: pd.DataFrame, name: Any) -> list[Any]:
+def _quiet(found: NoFinding | OneGroup | ComparisonFinding, window: pd.DataFrame, name: Inline) -> list[Inline]:
     """Nothing stands out: what it pays now, and how that compares."""
     failed = window[(window["status"] != "ok").to_numpy(bool)]
     if len(failed) and len(failed) == len(window):
@@ -306,7 +307,7 @@ def _quiet(found: NoFinding | OneGroup | ComparisonFinding, window: pd.DataFrame
     return [name, " paid ", now, f" points per run{who}. {reason or few}"]
 
 
-def _none_paid(failed: pd.DataFrame, name: Any) -> list[Any]:
+def _none_paid(failed: pd.DataFrame, name: Inline) -> list[Inline]:
     """Every logged run failed, and at no moment more than before: no news, but nobody is to read it as all quiet."""
     codes = failed["error_code"].value_counts()
     count = len(failed)
@@ -335,7 +336,7 @@ def _live(window: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return last, window[(labels == last).to_numpy(bool)]
 
 
-def _trials(found: NoFinding | OneGroup | ComparisonFinding, hidden: Collection[str]) -> list[Any]:
+def _trials(found: NoFinding | OneGroup | ComparisonFinding, hidden: Collection[str]) -> list[Inline]:
     """Of what is quiet: which versions came and are shown to pay the same, and of which that cannot be told."""
     if isinstance(found, ComparisonFinding):
         return []

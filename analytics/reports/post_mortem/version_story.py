@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 from analytics.estimates import estimators
 from analytics.estimates.estimators import Estimate
@@ -16,6 +15,7 @@ from analytics.findings.replay.paired import Move, Moved
 from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
 from analytics.reports import page
 from analytics.reports.page import number
+from analytics.reports.page.inline import Inline
 from analytics.reports.post_mortem.phrases import Verdict, interval, percent, percent_up, share, share_bounds
 
 _ALL, _MOST = 0.8, 0.5
@@ -23,7 +23,7 @@ _ALL, _MOST = 0.8, 0.5
 
 
 def sentence(
-    found: VersionFinding, cases: Sequence[Case], parts: Split | None, name: Any, hidden: Collection[str] = ()
+    found: VersionFinding, cases: Sequence[Case], parts: Split | None, name: Inline, hidden: Collection[str] = ()
 ) -> Verdict:
     """The verdict on a version that pays otherwise, or may.
 
@@ -45,7 +45,7 @@ def sentence(
     return Verdict.of([*told, *_amount(found, parts), *in_all], _status(found), "fixed" if found.is_over else "finding")
 
 
-def also(found: VersionFinding) -> list[Any]:
+def also(found: VersionFinding) -> list[Inline]:
     """One short sentence of a further finding."""
     who = _versions(found).lower() if found.steps else f"version {found.after.strategy_version}"
     when = _when(found)
@@ -166,11 +166,11 @@ def _at_worst(trial: VersionTrial) -> str:
 # ---- the same runs ---------------------------------------------------------------------------------------------------
 
 
-def _tried(found: VersionFinding, trial: VersionTrial, name: Any, hidden: Collection[str]) -> list[Any]:
+def _tried(found: VersionFinding, trial: VersionTrial, name: Inline, hidden: Collection[str]) -> list[Inline]:
     """Both programs on the same runs: by how much, why, and what else moved."""
     more, total = found.relative, found.total
     before = trial.before.label
-    said: list[Any] = [f"{_versions(found)} of ", name]
+    said: list[Inline] = [f"{_versions(found)} of ", name]
     if _may_be_nothing(total):
         said += [f" pays {_differing(trial)} otherwise than {before}; in all that may be nothing"]
     elif more is None and _pays_nothing(trial):
@@ -211,7 +211,7 @@ def _pays_nothing(trial: VersionTrial) -> bool:
     return trial.forward is not None and trial.forward.would_pay.value == 0
 
 
-def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
+def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Inline]:
     """The cause of the largest part, joined only to the amount that it explains."""
     total = trial.difference
     if total is None or not trial.moved or not total.value:
@@ -239,21 +239,21 @@ def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
     return [because, *case, " pays other amounts"]
 
 
-def _routed(group: Moved, trial: VersionTrial, hidden: Collection[str]) -> list[Any]:
+def _routed(group: Moved, trial: VersionTrial, hidden: Collection[str]) -> list[Inline]:
     return [
         f"runs that {trial.before.label} would have ended in ", *_case(group.was, hidden), " end in ", *_case(group.now, hidden),
     ]  # fmt: skip
 
 
-def _case(name: str | None, hidden: Collection[str]) -> list[Any]:
+def _case(name: str | None, hidden: Collection[str]) -> list[Inline]:
     if name is not None and name in hidden:
         return ["another case"]
     return [page.author(name)] if name is not None else [NO_CASE]
 
 
-def _steps(steps: Sequence[Step]) -> list[Any]:
+def _steps(steps: Sequence[Step]) -> list[Inline]:
     """Points per run beyond the version before the series, step by step."""
-    said: list[Any] = []
+    said: list[Inline] = []
     for number_, step in enumerate(steps):
         per_run = step.trial.per_run
         much = "the same" if per_run is None or step.trial.verdict is TrialVerdict.SAME else _per_run(per_run)
@@ -271,7 +271,7 @@ def _per_run(estimate: Estimate) -> str:
     return number.number(estimate.value, estimate.low, estimate.high, sign=True)
 
 
-def _in_all(found: VersionFinding, trial: VersionTrial) -> list[Any]:
+def _in_all(found: VersionFinding, trial: VersionTrial) -> list[Inline]:
     """The raw change where the program is not all of it, split: what that did, and what came with who plays."""
     per_run, change, rest = trial.per_run, found.points, inputs_part(found)
     if found.steps or per_run is None or rest is None:
@@ -304,7 +304,7 @@ def inputs_part(found: Incident) -> Estimate | None:
 # ---- without a replay ------------------------------------------------------------------------------------------------
 
 
-def _open(found: VersionFinding, trial: VersionTrial, name: Any, hidden: Collection[str]) -> list[Any]:
+def _open(found: VersionFinding, trial: VersionTrial, name: Inline, hidden: Collection[str]) -> list[Inline]:
     """It surely pays some runs otherwise; by how much in all is not known."""
     forward, backward = trial.forward, trial.tried.backward
     count = forward.differing_count + forward.surely_count if forward is not None else 0
@@ -316,7 +316,7 @@ def _open(found: VersionFinding, trial: VersionTrial, name: Any, hidden: Collect
         what = f"{backward.differing_count:,} of {backward.decided_count:,} runs of {trial.before.label} otherwise"
     else:
         what = "some runs otherwise"
-    said: list[Any] = [
+    said: list[Inline] = [
         f"{_versions(found)} of ",
         name,
         f" {pays} {what}; by how much in all cannot be told by running both: {reason_of(trial, hidden)}",
@@ -337,10 +337,10 @@ def _open(found: VersionFinding, trial: VersionTrial, name: Any, hidden: Collect
 
 
 def _compared(
-    found: VersionFinding, cases: Sequence[Case], parts: Split, name: Any, hidden: Collection[str]
-) -> list[Any]:
+    found: VersionFinding, cases: Sequence[Case], parts: Split, name: Inline, hidden: Collection[str]
+) -> list[Inline]:
     """Two groups of runs, no program tried: what moved with the version, and that this alone does not tell why."""
-    said: list[Any] = [
+    said: list[Inline] = [
         f"{_versions(found)} of ",
         name,
         " paid ",
@@ -427,7 +427,7 @@ def _when(found: VersionFinding) -> str:
     return f"since {number.when(found.since)}"
 
 
-def _amount(found: VersionFinding, parts: Split) -> list[Any]:
+def _amount(found: VersionFinding, parts: Split) -> list[Inline]:
     """How many points in all, and between which times."""
     total = overpaid(found, parts)
     times = [step.span for step in (*found.steps, *found.again)]
@@ -467,7 +467,7 @@ def overpaid(found: VersionFinding, parts: Split | None) -> Estimate | None:
     return parts.overpaid if parts is not None and is_whole else None
 
 
-def _status(found: VersionFinding) -> list[Any]:
+def _status(found: VersionFinding) -> list[Inline]:
     if found.rollback:
         back = f"Over since {number.when(found.rollback.first)}: {found.rollback.label} is live again. "
         return [back, "Still to decide: do the points stay?"]

@@ -7,17 +7,19 @@ import math
 import textwrap
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from analytics.extraction.privacy.pseudonyms import is_pseudonym
 from analytics.findings.receipt import wording as words
 from analytics.findings.receipt.receipt import Receipt, receipt
-from analytics.findings.receipt.steps import Step
+from analytics.findings.receipt.steps import State, Step
 from analytics.findings.receipt.wording import Line, Seen
 from analytics.findings.replay.run_evidence import Definition, Evidence, evidence, find_run, other_version
 from analytics.reports import page
 from analytics.reports.common import masked, realm_name
 from analytics.reports.page import number
+from analytics.reports.page.inline import Inline
+from analytics.storage.shapes import Json
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
@@ -53,7 +55,7 @@ class Mask:
             for part in line
         )
 
-    def value(self, found: Any) -> Any:
+    def value(self, found: Json) -> Json:
         """A JSON value without the id in any of its texts."""
         if self.user is None:
             return found
@@ -66,7 +68,16 @@ class Mask:
 
 _COLUMN: Final = 8
 _MOST_BITS: Final = 13_000  # Python writes integers of up to 4,300 digits
-_STATES: Final = {"unknown": "off", "built_in": "skipped"}
+_STATES: Final[Mapping[State, page.StepState]] = {
+    State.MATCHED: "matched",
+    State.SKIPPED: "skipped",
+    State.OFF: "off",
+    State.UNKNOWN: "off",
+    State.FAILED: "failed",
+    State.BUILT_IN: "skipped",
+    State.TOTAL: "total",
+}
+"""How a page shows them."""
 _PERSONAL: Final = ("external_user_id", "oauth_user_id")
 
 
@@ -182,14 +193,14 @@ class Explained:
 
     # ---- for programs ----------------------------------------------------------------------------------------------
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """All of it as JSON has it, values in full; NaN and infinities are null. User ids are masked unless shown."""
         found, mask = self.found, self._mask
         run = {**found.run.columns, "family_name": self.family}
         for column in () if self._show_users else _PERSONAL:
             run[column] = masked(run[column]) if run.get(column) is not None else None
         simulation = found.simulation
-        told: dict[str, Any] = {
+        facts: dict[str, object] = {
             "run": run,
             "steps": [_step_dict(step, mask) for step in found.steps],
             "fields": mask.value(found.fields),
@@ -204,8 +215,7 @@ class Explained:
             },
             "notes": [mask.text(note) for note in found.notes],
         }
-        plain: dict[str, Any] = _plain(told)
-        return plain
+        return {name: _plain(value) for name, value in facts.items()}
 
     # ---- parts -----------------------------------------------------------------------------------------------------
 
@@ -223,7 +233,7 @@ class Explained:
             number.ms(run.duration_ms),
         ]
 
-    def _inline_facts(self) -> list[Any]:
+    def _inline_facts(self) -> list[Inline]:
         first, *others = self._facts()
         return [page.mono(first), *[part for fact in others for part in (" · ", page.author(fact))]]
 
@@ -249,20 +259,17 @@ class Explained:
         return f"POST …{simulation.path}\n{body}"
 
     def _page_step(self, step: Step) -> page.Step:
-        why: list[Any] = []
+        why: list[Inline] = []
         for arrow, found in (("; ", step.conditions), (" → ", step.effects)):
             for line in found:
                 why += [arrow] if why or arrow == " → " else []
                 why += [page.strong(part) if isinstance(part, Seen) else part for part in self._mask.line(line)]
-        state: Any = _STATES.get(step.state, step.state)
-        return page.Step(step.name, why or None, _amount(step), state, _verdict(step))
+        return page.Step(step.name, why or None, _amount(step), _STATES[step.state], _verdict(step))
 
 
-def _step_dict(step: Step, mask: Mask) -> dict[str, Any]:
-    told = step.to_dict()
-    told["conditions"] = [words.plain(mask.line(line)) for line in step.conditions]
-    told["effects"] = [words.plain(mask.line(line)) for line in step.effects]
-    return told
+def _step_dict(step: Step, mask: Mask) -> dict[str, object]:
+    masked_lines = {"conditions": map(mask.line, step.conditions), "effects": map(mask.line, step.effects)}
+    return {**step.to_dict(), **{name: list(map(words.plain, lines)) for name, lines in masked_lines.items()}}
 
 
 def _verdict(step: Step) -> str:
@@ -273,7 +280,7 @@ def _amount(step: Step) -> str:
     return "–" if step.points is None else _written(step.points, sign=step.is_change)
 
 
-def _written(points: Any, *, sign: bool = False) -> str:
+def _written(points: object, *, sign: bool = False) -> str:
     """Points as they are: no rounding up to 15 digits; what is no finite number by its name."""
     if isinstance(points, bool) or not isinstance(points, int | float) or points != points:
         return str(words.value(points))
@@ -292,7 +299,7 @@ def _wrapped(text: str, width: int, indent: int = 0) -> list[str]:
     ) or [room]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Json:
     """The same as JSON has it."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -302,4 +309,4 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value.isoformat() if isinstance(value, datetime | date) else value
+    return value.isoformat() if isinstance(value, datetime | date) else cast("Json", value)
