@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,12 +20,13 @@ from analytics.findings.post_mortem.groups import Runs, Side, strata
 from analytics.findings.post_mortem.node_changes import Activation, activations
 from analytics.findings.post_mortem.post_mortem import Inquiry
 from analytics.findings.replay.paired import Moved, relative
-from analytics.findings.replay.replayed import Counterfactual
+from analytics.findings.replay.replayed import Counterfactual, Replayed
 from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial, judged
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from analytics.findings.post_mortem.groups import Floats
 
@@ -36,19 +38,27 @@ _EXPECTED = 5.0
 """Runs that a cell of a chi-square table is to expect (Cochran, *Biometrics* 10, 1954); rarer games are put together."""
 
 
+class Trait(StrEnum):
+    """What groups of runs are compared by."""
+
+    GAMES = "games"
+    TASKS = "tasks"
+    HOURS = "hours"
+
+
 @dataclass(frozen=True, slots=True)
 class Unlike:
     """A way in which two groups of runs are not alike.
 
     Attributes:
-        what: ``games``, ``tasks`` or ``hours``.
+        what: By which they differ.
         distance: Share of the runs that would have to be elsewhere for both to be alike (total variation distance).
         name: The game or task with the largest difference; None for hours.
         share, other: Share of its runs in the later and in the earlier group.
         p: How likely chance alone makes shares differ this much.
     """
 
-    what: str
+    what: Trait
     distance: float
     name: str | None
     share: float
@@ -67,15 +77,15 @@ def unlike_groups(before: Side, after: Side) -> tuple[Unlike, ...]:
     if min(len(group) for group in rows) == 0:
         return ()
     found = []
-    for what, column in (("games", "external_game_id"), ("tasks", "external_task_id")):
+    for what, column in ((Trait.GAMES, "external_game_id"), (Trait.TASKS, "external_task_id")):
         old, new = (group[column].astype(object).fillna("(none)").astype(str) for group in rows)
         found.append(_compared(what, old, new, rows))
     hours = [strata(group["created_at"].dt.as_unit("us").astype("int64").to_numpy()) for group in rows]
-    found.append(_compared("hours", hours[0], hours[1], rows))
+    found.append(_compared(Trait.HOURS, hours[0], hours[1], rows))
     return tuple(one for one in found if one.p < _CHANCE and one.distance >= _MATERIAL)
 
 
-def _compared(what: str, old: Any, new: Any, rows: list[pd.DataFrame]) -> Unlike:
+def _compared(what: Trait, old: ArrayLike, new: ArrayLike, rows: list[pd.DataFrame]) -> Unlike:
     import pandas as pd
     from scipy import stats
 
@@ -92,10 +102,9 @@ def _compared(what: str, old: Any, new: Any, rows: list[pd.DataFrame]) -> Unlike
     most = apart.abs().idxmax()
     cells = _pooled(pd.concat(counts, axis=1).fillna(0.0).to_numpy(float))
     p = float(stats.chi2_contingency(cells, correction=False).pvalue) if len(cells) > 1 else 1.0
-    name = None if what == "hours" else str(most)
-    return Unlike(
-        what, float(apart.abs().sum() / 2), name, float(table.loc[most].iloc[1]), float(table.loc[most].iloc[0]), p
-    )
+    name = None if what is Trait.HOURS else str(most)
+    share, other = float(table.loc[most].iloc[1]), float(table.loc[most].iloc[0])
+    return Unlike(what, float(apart.abs().sum() / 2), name, share, other, p)
 
 
 def _pooled(counts: Floats) -> Floats:
@@ -134,6 +143,12 @@ class SameRuns:
         if self.total.low <= 0 <= self.total.high:
             return None
         return self.total.value > 0
+
+
+def _whole(trial: VersionTrial) -> Replayed | None:
+    """The replay that tells by how much the programs pay the runs differently; None where it does not."""
+    is_whole = trial.verdict is TrialVerdict.DIFFERS and trial.basis is Basis.OWN_RUNS
+    return trial.forward if is_whole else None
 
 
 class Comparison(Inquiry):
@@ -243,53 +258,16 @@ class Comparison(Inquiry):
         """What A pays beyond B for A's runs, then for B's; of those whose amount is known."""
         found = []
         first, second = self.trials
-        if (
-            first.verdict is TrialVerdict.DIFFERS
-            and first.basis is Basis.OWN_RUNS
-            and first.forward
-            and first.difference
-        ):
-            of = first.forward
-            found.append(
-                SameRuns(
-                    "A",
-                    first.relative,
-                    first.difference,
-                    of.per_run,
-                    tuple(of.moved),
-                    of.decided_count,
-                    of.differing_count,
-                )
-            )
-        if (
-            second.verdict is TrialVerdict.DIFFERS
-            and second.basis is Basis.OWN_RUNS
-            and second.forward
-            and second.difference
-        ):
-            of = second.forward
-            rows = of.rows[of.rows["decided"].to_numpy(bool)]
-            share = relative(
-                rows["would"].to_numpy(float), rows["points"].to_numpy(float), rows["weight"].to_numpy(float)
-            )
-            moved = tuple(
-                replace(
-                    group, was=group.now, now=group.was, difference=group.difference.negated(),
-                    amount_was=group.amount_now, amount_now=group.amount_was,
-                )
-                for group in of.moved
-            )  # fmt: skip
-            found.append(
-                SameRuns(
-                    "B",
-                    share,
-                    second.difference.negated(),
-                    of.per_run.negated(),
-                    moved,
-                    of.decided_count,
-                    of.differing_count,
-                )
-            )
+        if (tried := _whole(first)) is not None and first.difference is not None:
+            counts = tried.decided_count, tried.differing_count
+            found.append(SameRuns("A", first.relative, first.difference, tried.per_run, tuple(tried.moved), *counts))
+        if (tried := _whole(second)) is not None and second.difference is not None:
+            rows = tried.rows[tried.rows["decided"].to_numpy(bool)]
+            paid, would, weight = (rows[name].to_numpy(float) for name in ("points", "would", "weight"))
+            moved = tuple(group.reversed for group in tried.moved)
+            counts = tried.decided_count, tried.differing_count
+            total, per_run = second.difference.negated(), tried.per_run.negated()
+            found.append(SameRuns("B", relative(would, paid, weight), total, per_run, moved, *counts))
         return tuple(found)
 
     @property
@@ -301,9 +279,9 @@ class Comparison(Inquiry):
     def unlike(self) -> tuple[Unlike, ...]:
         """What the groups do not have in common. Hours that both have are no matter: B's runs are weighted to A's."""
         found = unlike_groups(*self._sides)
-        left_out = {"hours"} if self.is_at_same_hours else set()
-        if any(one.what == "games" and one.is_disjoint for one in found):
-            left_out.add("tasks")  # those of other games are other ones
+        left_out = {Trait.HOURS} if self.is_at_same_hours else set()
+        if any(one.what is Trait.GAMES and one.is_disjoint for one in found):
+            left_out.add(Trait.TASKS)  # those of other games are other ones
         return tuple(one for one in found if one.what not in left_out)
 
     @cached_property

@@ -55,6 +55,18 @@ class Moved:
     amount_was: float
     amount_now: float
 
+    @property
+    def reversed(self) -> Moved:
+        """The same with the programs in each other's place."""
+        return replace(
+            self,
+            was=self.now,
+            now=self.was,
+            difference=self.difference.negated(),
+            amount_was=self.amount_now,
+            amount_now=self.amount_was,
+        )
+
 
 def relative(paid: ArrayLike, would: ArrayLike, weights: ArrayLike, *, process: bool = False) -> Relative | None:
     """How much more was paid than the other program pays for the same runs, as a share of that.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from analytics.findings.replay.trace_variants import Variants, find_variants
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
     import pandas as pd
 
 _MOST = 120
@@ -204,31 +207,19 @@ def replayed(
 
 
 def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, own_wrong_count: int) -> Replayed:
-    variants, side = inputs.variants, inputs.variants.side
-    rows = inputs.rows
-    low, high = (np.array([getattr(result, name) for result in results], dtype=float) for name in ("low", "high"))
-    rows = rows.assign(
-        would=low,
-        # A case that is no text is one that the log cannot hold.
-        would_case=[name if isinstance(name := result.case_name, str) else None for result in results],
-        knows_case=[result.knows_case for result in results],
-        code=[result.code for result in results],
-        decided=np.array([r.missing is None for r in results]) & np.isfinite(low),
-    )
+    variants, rows = inputs.variants, _with_results(inputs.rows, results)
     decided, rest = rows[rows["decided"]], ~rows["decided"].to_numpy(bool)
-    points, weight = rows["points"].to_numpy(float), rows["weight"].to_numpy(float)
-    with np.errstate(invalid="ignore"):
-        least, most = np.sum(weight[rest] * (points - high)[rest]), np.sum(weight[rest] * (points - low)[rest])
-        outside = rest & ((points < low - _NEAR * (1 + abs(low))) | (points > high + _NEAR * (1 + abs(high))))
     difference = decided["points"] - decided["would"]
     total = total_of(difference, decided["weight"])
     differs = ~np.isclose(decided["points"], decided["would"], rtol=_NEAR, atol=_NEAR)
     is_renamed = decided["knows_case"] & (decided["case_name"].fillna("") != decided["would_case"].fillna(""))
-    bounds = (float(least), float(most)) if rest.any() else (0.0, 0.0)
+    bounds, surely_count = _undecided(rows[rest], np.array([result.high for result in results])[rest])
+    open_cases = Counter(name if isinstance(name, str) else None for name in rows["case_name"][rest])
+    columns = ["execution_id", "created_at", "points", "case_name", "weight", "would", "would_case", "decided"]
     return Replayed(
-        inputs_label=side.label,
+        inputs_label=variants.side.label,
         program_label=label,
-        logged_count=len(side.paid),
+        logged_count=len(variants.side.paid),
         tried_count=len(rows),
         misfit_count=sum(variant.logged_count for variant in variants.misfits),
         share=inputs.share,
@@ -237,12 +228,10 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
         decided_count=len(decided),
         differing_count=int(differs.sum()),
         renamed_count=int((is_renamed.to_numpy(bool) & ~differs).sum()),
-        surely_count=int(outside.sum()),
+        surely_count=surely_count,
         failed=dict(Counter(r.code for r in results if r.code is not None).most_common()),
         missing=dict(Counter(r.missing for r in results if r.missing is not None).most_common()),
-        open_cases=dict(
-            Counter(name if isinstance(name, str) else None for name in rows["case_name"][rest]).most_common()
-        ),
+        open_cases=dict(open_cases.most_common()),
         open_paid=total_of(rows["points"].where(rest, 0.0), rows["weight"]),
         paid=total_of(decided["points"], decided["weight"]),
         would_pay=total_of(decided["would"], decided["weight"]),
@@ -255,10 +244,37 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
         running=running_total(decided["created_at"], difference, decided["weight"], total),
         users=_groups(decided[decided["external_user_id"].notna()], "external_user_id", _MOST_USERS, only_moved=True),
         moved=moved_cases(decided[differs]),
-        rows=rows[
-            ["execution_id", "created_at", "points", "case_name", "weight", "would", "would_case", "decided"]
-        ].reset_index(drop=True),
+        rows=rows[columns].reset_index(drop=True),
     )
+
+
+def _with_results(rows: pd.DataFrame, results: Sequence[Tried]) -> pd.DataFrame:
+    """The runs with what the program would have paid each of them; ``would`` is the least where that is not decided."""
+    low = np.array([result.low for result in results], dtype=float)
+    return rows.assign(
+        would=low,
+        # A case that is no text is one that the log cannot hold.
+        would_case=[name if isinstance(name := result.case_name, str) else None for result in results],
+        knows_case=[result.knows_case for result in results],
+        code=[result.code for result in results],
+        decided=np.array([result.missing is None for result in results]) & np.isfinite(low),
+    )
+
+
+def _undecided(rows: pd.DataFrame, high: npt.NDArray[np.float64]) -> tuple[tuple[float, float], int]:
+    """The least and the most that undecided runs add to the difference, and how many were surely paid something else.
+
+    Args:
+        rows: Of them, with ``would``, the least that the program pays.
+        high: The most that it pays.
+    """
+    if rows.empty:
+        return (0.0, 0.0), 0
+    points, weight, low = (rows[name].to_numpy(float) for name in ("points", "weight", "would"))
+    with np.errstate(invalid="ignore"):
+        least, most = np.sum(weight * (points - high)), np.sum(weight * (points - low))
+        is_outside = (points < low - _NEAR * (1 + abs(low))) | (points > high + _NEAR * (1 + abs(high)))
+    return (float(least), float(most)), int(is_outside.sum())
 
 
 def _groups(decided: pd.DataFrame, column: str, most: int, *, only_moved: bool = False) -> list[Group]:
@@ -268,7 +284,7 @@ def _groups(decided: pd.DataFrame, column: str, most: int, *, only_moved: bool =
     frame = decided.assign(difference=decided["points"] - decided["would"])
     sums = (frame["difference"] * frame["weight"]).abs().groupby(frame[column], dropna=False).sum()
     largest = sums.sort_values(ascending=False, kind="stable")
-    chosen: list[Any] = largest.index[:most].tolist()
+    chosen: list[object] = largest.index[:most].tolist()
     found = []
     for name in chosen:
         # A part's total is that of all rows with nothing for the others: how many of them are of the part is chance, too.

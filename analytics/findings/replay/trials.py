@@ -164,17 +164,7 @@ class VersionTrial:
     def moved(self) -> list[Moved]:
         """Runs that are paid otherwise, by the cases of the earlier and of the later program; the most points first."""
         if self.basis is Basis.EARLIER_RUNS and self.tried.backward is not None:
-            return [
-                replace(
-                    group,
-                    was=group.now,
-                    now=group.was,
-                    difference=group.difference.negated(),
-                    amount_was=group.amount_now,
-                    amount_now=group.amount_was,
-                )
-                for group in self.tried.backward.moved
-            ]
+            return [group.reversed for group in self.tried.backward.moved]
         return self.forward.moved if self.forward is not None else []
 
     @property

@@ -6,17 +6,19 @@ import datetime as dt
 import inspect
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, SupportsFloat
 
 from analytics.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 NAN = float("nan")
 
 
-def need(chart: Callable[..., Any], frame: pd.DataFrame | None, names: str, *, called: str = "frame") -> None:
+def need(chart: Callable[..., object], frame: pd.DataFrame | None, names: str, *, called: str = "frame") -> None:
     """Refuse a frame that lacks a column without which there is nothing to draw; none at all is an empty one.
 
     Args:
@@ -41,7 +43,7 @@ def need(chart: Callable[..., Any], frame: pd.DataFrame | None, names: str, *, c
         )
 
 
-def column(frame: pd.DataFrame, name: str) -> list[Any]:
+def column(frame: pd.DataFrame, name: str) -> list[object]:
     """The values of a column; Nones when the frame does not have it."""
     return list(frame[name]) if name in frame.columns else [None] * len(frame)
 
@@ -51,7 +53,7 @@ def floats(frame: pd.DataFrame, name: str) -> list[float]:
     return [as_float(value) for value in column(frame, name)]
 
 
-def numbers(frame: pd.DataFrame, name: str, missing: float = NAN) -> Any:
+def numbers(frame: pd.DataFrame, name: str, missing: float = NAN) -> npt.NDArray[np.float64]:
     """`floats` as an array, and at once for a column of numbers: pictures of a million runs begin here.
 
     Args:
@@ -65,13 +67,13 @@ def numbers(frame: pd.DataFrame, name: str, missing: float = NAN) -> Any:
         return np.full(len(frame), missing)
     if frame[name].dtype.kind not in "iuf":
         return np.array(floats(frame, name), dtype=float)
-    found = frame[name].to_numpy(dtype=float, na_value=NAN)
+    found: npt.NDArray[np.float64] = frame[name].to_numpy(dtype=float, na_value=NAN)
     return np.where(np.isfinite(found), found, NAN)
 
 
-def as_float(value: Any) -> float:
+def as_float(value: object) -> float:
     """One value as a finite float or NaN."""
-    if value is None or isinstance(value, str):
+    if isinstance(value, str) or not isinstance(value, SupportsFloat):
         return NAN
     try:
         found = float(value)
@@ -90,7 +92,7 @@ def moments(frame: pd.DataFrame, name: str) -> list[float]:
     return [as_seconds(value) for value in column(frame, name)]
 
 
-def as_seconds(value: Any) -> float:
+def as_seconds(value: object) -> float:
     """One time as seconds since 1970; naive times are taken as UTC."""
     if not isinstance(value, dt.date) or is_missing(value):
         return NAN
@@ -99,7 +101,7 @@ def as_seconds(value: Any) -> float:
     return float((value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp())
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """NULL in any of its forms."""
     return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from analytics.reports.charts.columns import floats, known, need, words
 from analytics.reports.charts.theme import SMALL, WIDE, board, colour, fit, label, nothing, panel, pixels, spread, tied
@@ -101,6 +101,23 @@ def icicle(frame: pd.DataFrame, *, name: str = "", width: int = WIDE) -> Figure:
             va="baseline",
             transform=axes.get_xaxis_transform(),
         )
+    notes = _draw_blocks(axes, root, columns, height)
+    line = _line(root) if behind >= 0.005 else None
+    if line is not None:
+        axes.plot(
+            [0, columns[-1] + (0 if phone else 8)], [line] * 2, color=colour("ink"), lw=1, ls=(0, (4, 3)), zorder=6
+        )
+    if not phone:
+        _beside(axes, notes, columns[-1], line, cut, root.weight, height)
+    if behind >= 0.005:
+        pale = "pale: from the program and the run's row, not from a trace" if not phone else "pale: not from a trace"
+        label(axes, 0, -16 / height, f"{cut} · {pale}", size=SMALL, transform=axes.get_xaxis_transform())
+    return figure
+
+
+def _draw_blocks(axes: Axes, root: Block, columns: Sequence[float], height: float) -> list[tuple[float, str, str]]:
+    """All blocks; returns what has no room inside of them: where it belongs, the text and its role."""
+    width = axes.get_xlim()[1]
     notes: list[tuple[float, str, str]] = []
     for block, depth, start, is_last in _placed(root, len(columns) - 2, root.weight / height):
         end = columns[-1] if is_last else columns[depth + 1]
@@ -116,17 +133,7 @@ def icicle(frame: pd.DataFrame, *, name: str = "", width: int = WIDE) -> Figure:
             told = write.percent(round(share, 2)) if is_last else fit(block.text, 0.5 * (width - columns[-1]), SMALL)
             text = " · ".join(filter(None, [told, "" if inside else block.note]))
             notes.append((start + block.weight / 2, text, block.role))
-    line = _line(root) if behind >= 0.005 else None
-    if line is not None:
-        axes.plot(
-            [0, columns[-1] + (0 if phone else 8)], [line] * 2, color=colour("ink"), lw=1, ls=(0, (4, 3)), zorder=6
-        )
-    if not phone:
-        _beside(axes, notes, columns[-1], line, cut, root.weight, height)
-    if behind >= 0.005:
-        pale = "pale: from the program and the run's row, not from a trace" if not phone else "pale: not from a trace"
-        label(axes, 0, -16 / height, f"{cut} · {pale}", size=SMALL, transform=axes.get_xaxis_transform())
-    return figure
+    return notes
 
 
 def _tree(frame: pd.DataFrame, name: str) -> Block:
@@ -192,6 +199,13 @@ def _one(blocks: list[Block], kind: str) -> Block:
     return made
 
 
+class _PatchStyle(TypedDict, total=False):
+    facecolor: str
+    edgecolor: str
+    linewidth: float
+    hatch: str
+
+
 def _draw(
     axes: Axes, block: Block, place: tuple[float, float, float], shade: str, lines: list[tuple[str, bool]], scale: float
 ) -> None:
@@ -200,12 +214,12 @@ def _draw(
 
     left, right, start = place
     seen = block.weight - block.unseen
-    edge: dict[str, Any] = {"edgecolor": colour("bg"), "linewidth": 0.8}
+    edge: _PatchStyle = {"edgecolor": colour("bg"), "linewidth": 0.8}
     if seen > 0:
         axes.add_patch(Rectangle((left, start), right - left, seen, facecolor=shade, zorder=2, **edge))
     if block.unseen > 0:
         at = (left, start + seen)
-        pale: dict[str, Any] = {
+        pale: _PatchStyle = {
             "facecolor": colour("faint"),
             "edgecolor": colour("rule"),
             "linewidth": 0.8,

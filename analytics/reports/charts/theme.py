@@ -14,15 +14,20 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from analytics.reports.page.blocks import figure as figure_block
 from analytics.reports.page.inline import Inline, Markup, shorten, visible
 from analytics.reports.page.palette import LIGHT, ROLES
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation, Text
+    from matplotlib.transforms import Transform
+
+    Coordinates = str | Artist | Transform | tuple[str | Artist | Transform, str | Artist | Transform]
 
 WIDE = 848
 NARROW = 358
@@ -120,31 +125,49 @@ def baseline(axes: Axes, name: str = "rule") -> None:
     spine.set_linewidth(1)
 
 
+class Placing(TypedDict, total=False):
+    """Where a text stands, as matplotlib has it.
+
+    Attributes:
+        ha, va: Which part of it stands at the place: left and centre unless given.
+        transform: Of the coordinates.
+        zorder: What it lies above.
+        gid: Its name in the SVG.
+    """
+
+    ha: Literal["left", "center", "right"]
+    va: Literal["bottom", "baseline", "center", "center_baseline", "top"]
+    transform: Transform
+    zorder: float
+    gid: str
+
+
 def label(
     target: Axes | Figure, x: float, y: float, text: str, *, name: str = "mute", size: float = TEXT, bold: bool = False,
-    ha: str = "left", va: str = "center", lines: float = 1.25, **more: Any,
-) -> Any:  # fmt: skip
+    **placing: Unpack[Placing],
+) -> Text:  # fmt: skip
     """Writes text: hidden characters made visible, never read as mathematics, never clipped."""
     cleaned = "\n".join(visible(line) for line in text.split("\n"))
+    placing = {"ha": "left", "va": "center", **placing}
     return target.text(
         x, y, cleaned, color=LIGHT.get(name, LIGHT["mute"]), fontsize=size, fontweight="bold" if bold else "normal",
-        ha=ha, va=va, linespacing=lines, parse_math=False, clip_on=False, **more,
+        linespacing=1.25, parse_math=False, clip_on=False, **placing,
     )  # fmt: skip
 
 
 def tied(
-    axes: Axes, place: tuple[float, float], text: str, *, coords: Any = "data", offset: tuple[float, float] = (0, 0),
-    name: str = "mute", size: float = TEXT, bold: bool = False, ha: str = "left", va: str = "center", **more: Any,
-) -> Any:  # fmt: skip
+    axes: Axes, place: tuple[float, float], text: str, *, coords: Coordinates = "data", offset: tuple[float, float] = (0, 0),
+    name: str = "mute", size: float = TEXT, bold: bool = False, **placing: Unpack[Placing],
+) -> Annotation:  # fmt: skip
     """Writes text so many pixels beside a place; `coords` as in matplotlib's annotate."""
     cleaned = "\n".join(visible(line) for line in text.split("\n"))
-    if va == "center" and "\n" not in cleaned:
+    placing = {"ha": "left", "va": "center", **placing}
+    if placing["va"] == "center" and "\n" not in cleaned:
         # Centred by the letters' height, not by the box around them: neighbours keep one baseline.
-        va, offset = "baseline", (offset[0], offset[1] - 0.36 * size)
+        placing["va"], offset = "baseline", (offset[0], offset[1] - 0.36 * size)
     return axes.annotate(
         cleaned, place, offset, coords, "offset points", color=LIGHT.get(name, LIGHT["mute"]), fontsize=size,
-        fontweight="bold" if bold else "normal", ha=ha, va=va, linespacing=1.25, parse_math=False,
-        annotation_clip=False, **more,
+        fontweight="bold" if bold else "normal", linespacing=1.25, parse_math=False, annotation_clip=False, **placing,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from analytics.estimates.estimators import Estimate
+from analytics.findings.post_mortem.comparison import Trait
 from analytics.findings.post_mortem.groups import NO_CASE
 from analytics.findings.replay.paired import Move
 from analytics.findings.replay.trials import TrialVerdict
@@ -70,9 +71,9 @@ def inputs_part(asked: Comparison) -> Estimate:
 
 def unlike_words(found: Unlike, *, is_named: bool = True) -> list[Inline]:
     """One way in which the groups are not alike, in a sentence; without the name of a game that few may play."""
-    if found.what == "hours":
+    if found.what is Trait.HOURS:
         return ["They ran at other kinds of hours (weekdays, weekends, quarters of the day)."]
-    where, one = ("games", "the game ") if found.what == "games" else ("tasks", "the task ")
+    where, one = ("games", "the game ") if found.what is Trait.GAMES else ("tasks", "the task ")
     if found.is_disjoint:
         return [f"They have none of their {where} in common."]
     if not is_named:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,38 +48,52 @@ def timeline_frames(rows: pd.DataFrame, spans: Sequence[Activation], found: Inci
         ],
         columns=["label", "since", "until", "role", "est_points_mean"],
     )
+    failures = rows[rows["status"] != "ok"][["created_at", "error_code"]]
     by_label = {span.label: role(span) for span in spans}
-    points = [
+    return versions, _points(usable, step, by_label), _runs(narrow, step), failures, _durations(narrow)
+
+
+def _points(usable: pd.DataFrame, step: str, roles: Mapping[str, str]) -> pd.DataFrame:
+    """Points per run by bin and version."""
+    import pandas as pd
+
+    rows = [
         {
             "since": start,
             "until": start + pd.Timedelta(step),
             "label": label,
-            "role": by_label.get(str(label), "other"),
+            "role": roles.get(str(label), "other"),
             **_bounds("est_points_mean", estimators.mean(group["points"], group["sample_weight"])),
             "logged_count": len(group),
         }
         for (start, label), group in usable.groupby(["bin", "label"])
     ]
-    hours = narrow.groupby("bin")
-    runs = [
+    return pd.DataFrame(rows, columns=["since", "until", "label", "role", *_columns("est_points_mean"), "logged_count"])
+
+
+def _runs(rows: pd.DataFrame, step: str) -> pd.DataFrame:
+    """Estimated runs by bin."""
+    import pandas as pd
+
+    lines = [
         {"since": start, "until": start + pd.Timedelta(step), **_bounds("est_runs", run_estimate(group))}
-        for start, group in hours
+        for start, group in rows.groupby("bin")
     ]
-    failures = rows[rows["status"] != "ok"][["created_at", "error_code"]]
-    durations = []
-    ok = narrow[narrow["status"] == "ok"]
+    return pd.DataFrame(lines, columns=["since", "until", *_columns("est_runs")])
+
+
+def _durations(rows: pd.DataFrame) -> pd.DataFrame:
+    """The 99th percentile of the duration of ok runs by day."""
+    import pandas as pd
+
+    lines = []
+    ok = rows[rows["status"] == "ok"]
     for day, group in ok.groupby(ok["created_at"].dt.floor("1D")):
         p99 = estimators.quantile(group["duration_ms"], group["sample_weight"], 0.99)
-        durations.append(
+        lines.append(
             {"since": day, "until": day + pd.Timedelta("1D"), **_bounds("est_duration_p99_ms", p99), "grade": p99.grade}
         )
-    return (
-        versions,
-        pd.DataFrame(points, columns=["since", "until", "label", "role", *_columns("est_points_mean"), "logged_count"]),
-        pd.DataFrame(runs, columns=["since", "until", *_columns("est_runs")]),
-        failures,
-        pd.DataFrame(durations, columns=["since", "until", *_columns("est_duration_p99_ms"), "grade"]),
-    )
+    return pd.DataFrame(lines, columns=["since", "until", *_columns("est_duration_p99_ms"), "grade"])
 
 
 def case_frame(cases: Sequence[Case], before: str, after: str) -> pd.DataFrame:
