@@ -31,13 +31,13 @@ def sections(task: dict[str, Any]) -> Work:
     import scipy.stats  # noqa: F401
 
     from analytics import api
-    from analytics.findings.post_mortem.post_mortem import Inquiry
+    from analytics.findings.post_mortem.post_mortem import Investigation
     from analytics.reports import page
     from analytics.reports.post_mortem.report import PostMortem
 
     def work() -> dict[str, Any]:
         clock = Clock()
-        with clock.watching(Inquiry), clock.watching(PostMortem):
+        with clock.watching(Investigation), clock.watching(PostMortem):
             with clock.step("analytics.post_mortem(…)"):
                 asked = {name: task[name] for name in ("realm", "family", "since", "until")}
                 report = api.post_mortem(task["lake"], **asked)

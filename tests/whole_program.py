@@ -24,8 +24,16 @@ from typing import Any, Final
 import pandas as pd
 
 from analytics.demo import dsl
-from analytics.findings.post_mortem.groups import Side
-from analytics.findings.replay.replay_run import Inputs, PaidRun, Trial, Tried, first_reads, instead_of, recorded
+from analytics.findings.post_mortem.groups import Group
+from analytics.findings.replay.replay_run import (
+    Inputs,
+    PaidRun,
+    Replayer,
+    ReplayOutcome,
+    first_reads,
+    instead_of,
+    recorded,
+)
 from analytics.findings.replay.run_evidence import Definition, Evidence, joined
 from analytics.findings.replay.trace_variants import Variant, Variants
 from analytics.program import ParentResult, compile_program, generate_ids, outline
@@ -266,20 +274,20 @@ def logged(ran: Definition, event: Json, kept: int | None) -> Evidence | None:
     return joined(row, ran)
 
 
-def trial(pair: Pair, found: Evidence) -> Tried:
+def trial(pair: Pair, found: Evidence) -> ReplayOutcome:
     """What the counterfactual makes of it."""
     assert found.alignment is not None
     assert found.trace is not None
     variant = Variant("v", 1, 1.0, found.alignment.end == "finished", found.alignment, frozenset())
     at = found.run.created_at
     assert at is not None
-    variants = Variants("r", Side("v1", "s", 1, at, at, pd.DataFrame()), pair.ran, (variant,))
+    variants = Variants("r", Group("v1", "s", 1, at, at, pd.DataFrame()), pair.ran, (variant,))
     reads = first_reads(variants, variant)
     values = tuple(json.dumps(found.trace[entry]["value"]) for entry in reads.values())
     rows = pd.DataFrame([{**found.run.columns, "variant": 0}])
     inputs = Inputs(variants, (variant,), tuple(reads), rows, [values], 1.0)
     [run] = PaidRun.of(rows)
-    return Trial(pair.other, inputs).run(run, values)
+    return Replayer(pair.other, inputs).run(run, values)
 
 
 def judge(pair: Pair, told: Counter[str]) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NoReturn, TypeAlias
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | Mapping[str, Json] | None"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A value of JSON, as the standard library reads it: whoever wants to know what it is has to look."""
 JsonObject: TypeAlias = Mapping[str, Json]
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from analytics.findings.failures.growth import Growth, growing_codes
-from analytics.findings.post_mortem.groups import Runs
+from analytics.findings.post_mortem.groups import RunColumns
 from tests.failing import logs
 from tests.failing.logs import CODES, SINCE, Cell, Incident
 
@@ -55,7 +55,7 @@ def grown(cell: Cell, planted: str, seed: int) -> list[Growth]:
         truth = PLANTED[planted][0](truth, cell, rng)
     frame = logs.logged(truth, rng)
     frame["created_at"] -= timedelta(seconds=cell.since)
-    runs = Runs.of(frame)
+    runs = RunColumns.of(frame)
     scope, inside = runs.between(SINCE - timedelta(days=7), cell.until), runs.between(SINCE, cell.until)
     return growing_codes(runs, scope, inside, cell.until)
 

@@ -15,7 +15,7 @@ from analytics.reports.post_mortem.comparison_tables import failures
 from analytics.reports.runaway.finding_sentences import sentence
 from analytics.warehouse.warehouse import Warehouse
 from tests.conftest import Table
-from tests.findings.test_failing import rows, said, side
+from tests.findings.test_failing import group_of, rows, said
 from tests.findings.test_runaway import failed, plant, planted_report
 
 # By the engine's own checks: what its validator refuses, and what values alone can bring about.
@@ -100,7 +100,7 @@ def test_canaries_are_counted_and_shown_and_so_is_a_code_that_nobody_knows(table
 )
 def test_the_post_mortem_says_what_such_a_code_means(code: str, words: str) -> None:
     frame = rows([*[None] * 200, *[code] * 40, *[None] * 200])
-    before, after = side("before", frame.iloc[:200]), side("this window", frame.iloc[200:])
+    before, after = group_of("before", frame.iloc[:200]), group_of("this window", frame.iloc[200:])
     text = said(FailuresFinding(before=before, after=after, code=code))
     assert code in text and words in text
     table = failures(

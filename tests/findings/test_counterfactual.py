@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from analytics import api
-from analytics.findings.replay.replay_run import Inputs, PaidRun, Trial, Tried, read_inputs
+from analytics.findings.replay.replay_run import Inputs, PaidRun, Replayer, ReplayOutcome, read_inputs
 from analytics.findings.replay.replayed import Counterfactual, counterfactual
 from analytics.findings.replay.run_evidence import definition
 from analytics.findings.replay.trace_variants import find_variants
@@ -47,7 +47,7 @@ def compared(planted: Planted, report: Any) -> Any:
     return cache(make)
 
 
-def tries(planted: Planted, report: Any, key: str) -> tuple[Inputs, list[Tried]]:
+def tries(planted: Planted, report: Any, key: str) -> tuple[Inputs, list[ReplayOutcome]]:
     """The earlier program on what each logged run of the later version read."""
     found = report(key)
     before, after = found.inquiry.incident.before, found.inquiry.incident.after
@@ -56,7 +56,7 @@ def tries(planted: Planted, report: Any, key: str) -> tuple[Inputs, list[Tried]]
     inputs = read_inputs(planted.warehouse, variants)
     program = definition(planted.warehouse, before.strategy_id, before.strategy_version)
     assert program is not None
-    trial = Trial(program, inputs)
+    trial = Replayer(program, inputs)
     return inputs, [trial.run(run, values) for run, values in zip(PaidRun.of(inputs.rows), inputs.values, strict=True)]
 
 

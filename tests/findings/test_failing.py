@@ -13,7 +13,7 @@ from analytics import api
 from analytics.findings.failures.scan import Habit, densest
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import FailuresFinding, Incident
-from analytics.findings.post_mortem.groups import side
+from analytics.findings.post_mortem.groups import group_of
 from analytics.findings.post_mortem.incident import find_incident
 from analytics.reports.page.inline import plain
 from analytics.reports.post_mortem import advice, failing, verdict
@@ -191,7 +191,7 @@ def test_what_the_window_fails_more_than_the_time_before_without_a_moment_says_b
     before, after = (list(np.where(rng.random(1_500) < share, "DSL_UNEXPECTED", None)) for share in (0.2, 0.4))
     frame = rows([*before, *after])
     frame["created_at"] -= timedelta(minutes=1_500)
-    after_side, before_side = side("this window", frame.iloc[1_500:]), side("before", frame.iloc[:1_500])
+    after_side, before_side = group_of("this window", frame.iloc[1_500:]), group_of("before", frame.iloc[:1_500])
     text = said(FailuresFinding(before=before_side, after=after_side, code="DSL_UNEXPECTED"))
     assert "in this window as a whole" in text and "Before, it was 1." in text
     assert "at which moment that began cannot be told" in text

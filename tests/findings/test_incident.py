@@ -20,10 +20,10 @@ from analytics.findings.post_mortem.baseline import Baseline, parse
 from analytics.findings.post_mortem.change_points import change_point
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import DataFinding, Incident, VersionFinding
-from analytics.findings.post_mortem.groups import Runs, side
+from analytics.findings.post_mortem.groups import RunColumns, group_of
 from analytics.findings.post_mortem.incident import find_incident
 from analytics.findings.post_mortem.node_changes import activations
-from analytics.findings.post_mortem.search import Search
+from analytics.findings.post_mortem.search import IncidentSearch
 from analytics.findings.replay.replayed import Counterfactual
 from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
 from analytics.reports.post_mortem import advice, verdict
@@ -119,7 +119,7 @@ def test_activations_are_read_from_the_order_of_the_rows(text, spans):
 def test_a_version_seen_twice_is_over_once_enough_runs_of_the_earlier_one_followed(later, back):
     versions = [2] * 200 + [3, 3] + [2] * later
     rows = log(np.arange(len(versions)) * 600.0, versions, np.where(np.array(versions) == 3, 30.0, 10.0))
-    search = Search(Runs.of(rows), MONDAY, MONDAY + timedelta(seconds=len(versions) * 600.0))
+    search = IncidentSearch(RunColumns.of(rows), MONDAY, MONDAY + timedelta(seconds=len(versions) * 600.0))
     [change] = search.changes
     found = search.with_version(change)
     assert (found.rollback is not None) is back is found.is_over
@@ -520,7 +520,7 @@ def test_what_one_program_pays_is_not_said_to_be_paid_where_a_version_pays_other
     change = comparisons.difference(
         (rng.gamma(2, 5, 300), np.full(300, 20.0)), (rng.gamma(2, 8, 300), np.full(300, 20.0))
     )
-    group, tried = side("v1", log(np.arange(2.0), 1, 1.0)), Counterfactual(reason="a part of it was not tried")
+    group, tried = group_of("v1", log(np.arange(2.0), 1, 1.0)), Counterfactual(reason="a part of it was not tried")
     trial = VersionTrial(group, group, tried, TrialVerdict.DIFFERS, "", None, None, Basis.NONE, None, 1.0, 0)
     guilty = VersionFinding(before=group, after=group, points=change, trial=trial)
     alone = DataFinding(before=group, after=group, points=change, since=MONDAY, is_one_program=True)

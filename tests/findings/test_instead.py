@@ -11,7 +11,7 @@ import pytest
 
 from analytics.demo import dsl
 from analytics.findings.post_mortem.family import family_runs, find_family
-from analytics.findings.post_mortem.groups import Side, side
+from analytics.findings.post_mortem.groups import Group, group_of
 from analytics.findings.replay.replayed import Counterfactual, counterfactual
 from analytics.findings.replay.trace_variants import find_variants
 from analytics.lake.lake import Lake
@@ -65,12 +65,12 @@ class Log:
             },
         )
 
-    def sides(self) -> tuple[Warehouse, Side, Side]:
+    def sides(self) -> tuple[Warehouse, Group, Group]:
         self.table.extract(self.lake)
         lake = Warehouse(self.lake)
         window = Window.parse("2026-07-07", "2026-07-10")
         rows = family_runs(lake, find_family(lake, realm="acme", family="Family"), window.since, window.until)
-        old, new = (side(f"v{number}", rows[rows["strategy_version"] == number]) for number in (1, 2))
+        old, new = (group_of(f"v{number}", rows[rows["strategy_version"] == number]) for number in (1, 2))
         return lake, old, new
 
     def compare(self) -> Counterfactual:
@@ -330,8 +330,8 @@ def test_there_is_a_sentence_where_there_is_no_answer(table: Table, fresh: Lake)
     log.run(1, {"data.n": 1})
     log.run(2, {"data.n": 1})
     lake, old, new = log.sides()
-    both = Side("all", None, None, old.since, new.until, old.rows)
-    lost = Side("v9", log.ids[0], 9, old.since, old.until, old.rows)
+    both = Group("all", None, None, old.since, new.until, old.rows)
+    lost = Group("v9", log.ids[0], 9, old.since, old.until, old.rows)
     for pair, words in (
         ((old, old), "same program"),
         ((both, new), "several versions"),

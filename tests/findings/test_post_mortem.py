@@ -20,7 +20,7 @@ from analytics.estimates import comparisons, estimators
 from analytics.findings.post_mortem import case_split
 from analytics.findings.post_mortem.family import Family, family_runs, find_family, labels_of
 from analytics.findings.post_mortem.finding import VersionFinding
-from analytics.findings.post_mortem.groups import side
+from analytics.findings.post_mortem.groups import group_of
 from analytics.findings.post_mortem.incident import find_incident
 from analytics.findings.post_mortem.node_changes import activations
 from analytics.findings.replay.replayed import Counterfactual
@@ -67,7 +67,7 @@ def frame(rows):
 
 def version():
     """A version that paid otherwise, not tried."""
-    before, after = side("v2", frame([(0, 2, 4.0, "ok", None)])), side("v3", frame([(1, 3, 2.0, "ok", None)]))
+    before, after = group_of("v2", frame([(0, 2, 4.0, "ok", None)])), group_of("v3", frame([(1, 3, 2.0, "ok", None)]))
     return VersionFinding(before=before, after=after, points=comparisons.difference(before.values, after.values))
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from analytics import api
-from analytics.findings.post_mortem.groups import side
+from analytics.findings.post_mortem.groups import group_of
 from analytics.findings.replay.paired import moved_cases, relative
 from analytics.findings.replay.replayed import Counterfactual
-from analytics.findings.replay.trials import MATERIAL, Worst, judged
+from analytics.findings.replay.trials import MATERIAL, Worst, judge
 from analytics.reports.post_mortem import version_story
 from tests.planted.stories import story
 
@@ -49,7 +49,7 @@ def test_few_runs_acquit_nobody(innocent: Any) -> None:
     [trial] = innocent.trials
     rows = trial.forward.rows.head(30)
     few = replace(trial.forward, rows=rows, decided_count=30, tried_count=30, logged_count=30)
-    found = judged(trial.before, trial.after, Counterfactual(few))
+    found = judge(trial.before, trial.after, Counterfactual(few))
     assert found.verdict == "cannot tell"
     assert "only 30 of its runs were logged" in found.reason
     assert found.most_differing > MATERIAL
@@ -59,9 +59,9 @@ def test_runs_that_cannot_be_tried_may_hide_it_all(innocent: Any) -> None:
     [trial] = innocent.trials
     paid = trial.forward.paid.value
     bounded = replace(trial.forward, undecided_low=-0.2 * paid, undecided_high=0.2 * paid)
-    assert judged(trial.before, trial.after, Counterfactual(bounded)).verdict == "cannot tell"
+    assert judge(trial.before, trial.after, Counterfactual(bounded)).verdict == "cannot tell"
     unbounded = replace(trial.forward, undecided_low=-np.inf, undecided_high=np.inf)
-    assert judged(trial.before, trial.after, Counterfactual(unbounded)).verdict == "cannot tell"
+    assert judge(trial.before, trial.after, Counterfactual(unbounded)).verdict == "cannot tell"
 
 
 def test_a_version_whose_survivors_are_paid_the_same_is_not_acquitted_of_those_that_fail(innocent: Any) -> None:
@@ -75,7 +75,7 @@ def test_a_version_whose_survivors_are_paid_the_same_is_not_acquitted_of_those_t
     )
     # Each of the runs that fail now stands for itself, and there are twenty times as many as were logged of them when ok.
     many = pd.concat([failed, *[failed[dear]] * 19]).sort_values("created_at", ignore_index=True)
-    found = judged(trial.before, replace(trial.after, rows=many), trial.tried)
+    found = judge(trial.before, replace(trial.after, rows=many), trial.tried)
     assert found.verdict == "cannot tell"
     assert "leave no trace" in found.reason
 
@@ -195,7 +195,7 @@ def test_runs_of_the_same_hours_that_none_is_paid_otherwise_do_not_make_the_diff
     [trial] = api.post_mortem(planted.warehouse, **story("veto").ask()).inquiry.trials
     backward = trial.tried.backward
     alike = replace(backward, rows=backward.rows.assign(would=backward.rows["points"]))
-    found = judged(trial.before, trial.after, Counterfactual(trial.tried.forward, alike))
+    found = judge(trial.before, trial.after, Counterfactual(trial.tried.forward, alike))
     assert (found.verdict, found.difference, found.relative) == ("differs", None, None)
 
 
@@ -222,5 +222,5 @@ def test_the_worst_is_a_share_of_what_all_runs_were_paid_and_not_of_those_that_w
 def test_a_version_none_of_whose_runs_was_paid_is_not_said_to_have_left_all_traces(planted: Any) -> None:
     [trial] = api.post_mortem(planted.warehouse, **story("veto").ask()).inquiry.trials
     lost = trial.after.rows.assign(status="error", points=np.nan, sampled=False)
-    found = judged(trial.before, side("v2", lost), Counterfactual(None, trial.tried.backward))
+    found = judge(trial.before, group_of("v2", lost), Counterfactual(None, trial.tried.backward))
     assert found.reason == "none of its logged runs was paid, and failed runs leave no trace"

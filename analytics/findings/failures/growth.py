@@ -15,13 +15,13 @@ from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.scan import LEAST, Habit, Kinds, Stretch, are_alike, by_group, densest, habit, numbered
 from analytics.findings.post_mortem.change_points import DAY
 from analytics.findings.post_mortem.finding import FailuresFinding
-from analytics.findings.post_mortem.groups import MICROSECOND, Runs, as_number, as_time, run_estimate
+from analytics.findings.post_mortem.groups import MICROSECOND, RunColumns, as_number, as_time, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.findings.post_mortem.groups import Bools, Ints, Runs
+    from analytics.findings.post_mortem.groups import Bools, Ints, RunColumns
 
 WORTH_A_WORD = 0.005
 """Share of runs a code must fail to be the verdict; people are paged at one in a hundred."""
@@ -64,7 +64,7 @@ class Growth:
 
 
 def growing_codes(
-    runs: Runs, scope: slice, inside: slice, until: datetime, *, baseline: pd.DataFrame | None = None
+    runs: RunColumns, scope: slice, inside: slice, until: datetime, *, baseline: pd.DataFrame | None = None
 ) -> list[Growth]:
     """Codes that grew, the one with the most failures first; those that only fail steadily last.
 
@@ -92,7 +92,7 @@ def growing_codes(
 
 
 def _growth(
-    runs: Runs,
+    runs: RunColumns,
     scope: slice,
     inside: slice,
     until: datetime,
@@ -146,7 +146,7 @@ def _growth(
     return None
 
 
-def _as_if_ok(runs: Runs, scope: slice, is_own: Bools) -> Bools:
+def _as_if_ok(runs: RunColumns, scope: slice, is_own: Bools) -> Bools:
     """Of the failures of other codes, as many as would be logged had they been ok, evenly.
 
     They are runs that this code did not fail: left out, a version that fails in another way would seem to fail in this one, too;
@@ -164,7 +164,7 @@ def _as_if_ok(runs: Runs, scope: slice, is_own: Bools) -> Bools:
 
 
 def _episode(
-    runs: Runs, rows: Ints, is_failure: Bools, stretch: Stretch, until: datetime, code: str, p: float
+    runs: RunColumns, rows: Ints, is_failure: Bools, stretch: Stretch, until: datetime, code: str, p: float
 ) -> Growth:
     """A stretch of the code's rows, in numbers of all rows."""
     hits = np.flatnonzero(is_failure)
@@ -181,7 +181,7 @@ def _episode(
     )
 
 
-def _is_much(runs: Runs, rows: Ints, number: int, inside: slice, until: datetime, all_runs: Estimate) -> bool:
+def _is_much(runs: RunColumns, rows: Ints, number: int, inside: slice, until: datetime, all_runs: Estimate) -> bool:
     """Whether a stretch fails a share of a day's runs that is worth a word, or of its own where it is longer."""
     count = int((runs.code[rows] == number).sum())
     # An unknown weight is no reason to count no run.
@@ -249,7 +249,7 @@ def _is_over(times: Ints, until: datetime, ends: bool) -> bool:
 
 
 def failing(
-    runs: Runs, scope: slice, inside: slice, growth: Growth, border: Callable[[int, int], Activation | None]
+    runs: RunColumns, scope: slice, inside: slice, growth: Growth, border: Callable[[int, int], Activation | None]
 ) -> FailuresFinding:
     """What grew, as an incident.
 
@@ -266,9 +266,9 @@ def failing(
     stop = growth.stop if growth.stop is not None else inside.stop
     # Runs before the first failure of the episode; without it, not in the same microsecond.
     first = runs.between(since - 7 * DAY, since)
-    before = runs.side("before", runs.where(first)) if first.stop > first.start else None
+    before = runs.group("before", runs.where(first)) if first.stop > first.start else None
     # An episode that is over ends with its last failure: runs after it are none of its runs.
-    after = runs.side("since then", np.arange(growth.start, stop))
+    after = runs.group("since then", np.arange(growth.start, stop))
     until = as_time(runs.time[stop - 1]) if growth.stop is not None else None
     low, high = int(runs.time[growth.low]), int(runs.time[growth.high])
     return FailuresFinding(
@@ -286,12 +286,12 @@ def failing(
     )
 
 
-def _of_window(runs: Runs, scope: slice, inside: slice, growth: Growth) -> FailuresFinding:
+def _of_window(runs: RunColumns, scope: slice, inside: slice, growth: Growth) -> FailuresFinding:
     """The finding of a code that fails many of the window's runs, at no moment more than at others."""
     before = None
     if not growth.is_steady and inside.start > scope.start:
-        before = runs.side("before", np.arange(scope.start, inside.start))
-    after = runs.side("this window", np.arange(inside.start, inside.stop))
+        before = runs.group("before", np.arange(scope.start, inside.start))
+    after = runs.group("this window", np.arange(inside.start, inside.stop))
     points = comparisons.difference(before.values, after.values) if before else None
     first = inside.start + int(np.argmax(runs.code[inside] == runs.codes.index(growth.code)))
     return FailuresFinding(

@@ -17,7 +17,7 @@ import numpy as np
 from analytics.findings.post_mortem.groups import strata
 
 if TYPE_CHECKING:
-    from analytics.findings.post_mortem.groups import Bools, Floats, Ints, Runs
+    from analytics.findings.post_mortem.groups import Bools, Floats, Ints, RunColumns
 
 _LEAST_DAYS, _LEAST_FAILURES = 4, 5
 """Days that must have so many usual failures each: of fewer the counts show no habit beside their own chance."""
@@ -139,7 +139,7 @@ class Kinds:
     day: Ints
 
     @classmethod
-    def of(cls, runs: Runs, scope: slice) -> Kinds:
+    def of(cls, runs: RunColumns, scope: slice) -> Kinds:
         """Of the rows of a scope."""
         time = runs.time[scope]
         ok = np.flatnonzero(runs.ok[scope])

@@ -15,7 +15,7 @@ from analytics.estimates import comparisons, estimators
 from analytics.estimates.comparisons import Difference, share_of
 from analytics.findings.post_mortem.change_points import LEAST_ROWS
 from analytics.findings.post_mortem.family import Family, family_runs
-from analytics.findings.post_mortem.groups import Runs, is_weekend, strata
+from analytics.findings.post_mortem.groups import RunColumns, is_weekend, strata
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOOK_BACK = timedelta(days=7)
 """How much of the time before a change is its baseline: a week holds every weekday once."""
 
-RHYTHM = timedelta(days=28)
+SEASON_LOOK_BACK = timedelta(days=28)
 """How far back earlier weeks are looked at, where the lake holds them: to know a weekend when there is one."""
 
 _DAY = 86_400_000_000
@@ -115,7 +115,7 @@ def with_rows(asked: Baseline, lake: Warehouse, family: Family, history: pd.Data
     return replace(asked, rows=rows)
 
 
-def comparable(runs: Runs, before: Ints, after: Ints) -> tuple[Difference, bool]:
+def comparable(runs: RunColumns, before: Ints, after: Ints) -> tuple[Difference, bool]:
     """Change of points per run, the earlier runs brought to the later ones' kinds of hours.
 
     Every earlier run gets the weight its kind of hour (weekday or weekend, quarter of the day) has among the later runs:
@@ -154,7 +154,7 @@ def comparable(runs: Runs, before: Ints, after: Ints) -> tuple[Difference, bool]
     )  # fmt: skip
 
 
-def _kinds(runs: Runs, before: Ints, after: Ints) -> tuple[Ints, Ints]:
+def _kinds(runs: RunColumns, before: Ints, after: Ints) -> tuple[Ints, Ints]:
     """Kinds of hours of both sides; quarters of the day only where both sides are long enough to hold several of each."""
     old, new = strata(runs.time[before]), strata(runs.time[after])
     for kind in np.unique(new):
@@ -164,7 +164,7 @@ def _kinds(runs: Runs, before: Ints, after: Ints) -> tuple[Ints, Ints]:
     return old, new
 
 
-def other_amounts(runs: Runs, before: Ints, after: Ints) -> Difference:
+def other_amounts(runs: RunColumns, before: Ints, after: Ints) -> Difference:
     """Change of points per run that comes from other amounts in the same cases, the shares of the cases as they are later.
 
     Oaxaca's effect (*Int. Econ. Rev.* 14, 1973): each later run less the earlier mean of its case; the means are uncertain too.
@@ -193,7 +193,7 @@ def other_amounts(runs: Runs, before: Ints, after: Ints) -> Difference:
     return comparisons.difference_of(change, relative, is_significant=is_significant)
 
 
-def same_hours(runs: Runs, start: int, stop: int, labels: Ints) -> Ints:
+def same_hours(runs: RunColumns, start: int, stop: int, labels: Ints) -> Ints:
     """Rows at the same hours of the week in the weeks before, of the versions that are compared.
 
     Args:
@@ -208,7 +208,7 @@ def same_hours(runs: Runs, start: int, stop: int, labels: Ints) -> Ints:
     return np.concatenate(found)
 
 
-def same_hours_of_days(runs: Runs, start: int, stop: int, labels: Ints) -> Ints:
+def same_hours_of_days(runs: RunColumns, start: int, stop: int, labels: Ints) -> Ints:
     """Rows at the same hours of the days before, weekdays for weekdays and weekends for weekends, of the compared versions.
 
     Args:
@@ -226,14 +226,14 @@ def same_hours_of_days(runs: Runs, start: int, stop: int, labels: Ints) -> Ints:
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
 
-def weeks_apart(runs: Runs, rows: Ints) -> bool:
+def weeks_apart(runs: RunColumns, rows: Ints) -> bool:
     """Whether the rows hold weekends of two weeks at least, so that a weekend can be told from a change."""
     time = runs.time[rows]
     weekend = time[is_weekend(time)]
     return len(np.unique((weekend // 86_400_000_000 + 3) // 7)) >= 2
 
 
-def _known_weights(runs: Runs, rows: Ints) -> np.ndarray:
+def _known_weights(runs: RunColumns, rows: Ints) -> np.ndarray:
     return np.nan_to_num(runs.weight[rows], nan=0.0)
 
 

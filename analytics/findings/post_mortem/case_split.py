@@ -10,7 +10,7 @@ import numpy as np
 
 from analytics.estimates import comparisons, estimators
 from analytics.estimates.estimate import Estimate, graded, worse
-from analytics.findings.post_mortem.incident import NO_CASE, Side, paid, run_estimate
+from analytics.findings.post_mortem.groups import NO_CASE, Group, paid, run_estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ class Split:
     is_same_cases: bool = True
 
 
-def compare_cases(before: Side, after: Side) -> list[Case]:
+def compare_cases(before: Group, after: Group) -> list[Case]:
     """Every case of either side, the one with the most points first."""
     old, new = _paid(before), _paid(after)
     old_names, new_names = _names(old), _names(new)
@@ -89,7 +89,7 @@ def compare_cases(before: Side, after: Side) -> list[Case]:
     return sorted(found, key=lambda case: -abs(_or_zero(case.runs_after.value * case.points_after.value)))
 
 
-def split(before: Side, after: Side) -> Split:
+def split(before: Group, after: Group) -> Split:
     """Effect and mix of a change (Oaxaca's decomposition with the cases as groups, *Int. Econ. Rev.* 14, 1973).
 
     Effect is ``Σ shareₐfter · (meanₐfter − meanbefore)`` over the cases both sides have; mix is the rest. Means of the earlier
@@ -151,7 +151,7 @@ def _widened(estimate: Estimate, variance: float, size: float) -> Estimate:
     return replace(estimate, low=low, high=high, grade=grade).as_difference()
 
 
-def _paid(side: Side) -> pd.DataFrame:
+def _paid(side: Group) -> pd.DataFrame:
     """Ok runs whose points can be added up, without the columns that are not used: a selection copies all that there are."""
     return paid(side.rows[[name for name in _USED if name in side.rows]])
 

@@ -29,9 +29,9 @@ from analytics.findings.post_mortem.finding import (
     sum_of,
     with_total,
 )
-from analytics.findings.post_mortem.groups import Runs, Side, as_number, as_time, run_estimate
+from analytics.findings.post_mortem.groups import Group, RunColumns, as_number, as_time, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
-from analytics.findings.post_mortem.search import Search
+from analytics.findings.post_mortem.search import IncidentSearch
 from analytics.findings.post_mortem.version_changes import (
     OneProgram,
     VersionChange,
@@ -71,9 +71,9 @@ class Causes:
         pairs: Tries versions on each other.
     """
 
-    def __init__(self, runs: Runs, since: datetime, until: datetime, pairs: Pairs) -> None:
+    def __init__(self, runs: RunColumns, since: datetime, until: datetime, pairs: Pairs) -> None:
         self.runs, self.since, self.until, self.pairs = runs, since, until, pairs
-        self.search = Search(runs, since, until)
+        self.search = IncidentSearch(runs, since, until)
 
     # ---- evidence --------------------------------------------------------------------------------------------------
 
@@ -83,8 +83,8 @@ class Causes:
         live = [change for change in self.search.changes if change.span.last >= self.since]
         found = []
         for change in live[-_MOST_TRIALS:]:
-            before = self.runs.side(change.earlier.label, change.before)
-            found.append((change, self.pairs.trial(before, self.runs.side(change.label, change.after))))
+            before = self.runs.group(change.earlier.label, change.before)
+            found.append((change, self.pairs.trial(before, self.runs.group(change.label, change.after))))
         return found
 
     @cached_property
@@ -110,7 +110,7 @@ class Causes:
     @cached_property
     def level(self) -> OneProgram | None:
         """All runs as one program pays them; None where no program tells that, or there is one only."""
-        programs: dict[str, Side] = {}
+        programs: dict[str, Group] = {}
         for _, trial in self.trials:
             programs.setdefault(trial.before.label, trial.before)
         for _, trial in reversed(self.trials):
@@ -214,7 +214,7 @@ class Causes:
         cause = Cause.PROGRAM if is_program else Cause.UNKNOWN
         return replace(found, trial=trial, cause=cause, alike=alike, gone=gone, new=new)
 
-    def _cases_apart(self, before: Side, after: Side) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _cases_apart(self, before: Group, after: Group) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Cases that enough runs reached and that the other version's program does not name."""
         old, new = self.pairs.ways(before, after)
         if old is None or new is None:
@@ -242,7 +242,7 @@ class Causes:
             rows = self.runs.where(
                 self.runs.between(later.first, as_number(min(later.last, self.until)) + 1), later.label
             )
-            own = self.pairs.trial(found.before, self.runs.side(later.label, rows))
+            own = self.pairs.trial(found.before, self.runs.group(later.label, rows))
             if own.verdict is TrialVerdict.CANNOT_TELL:
                 break
             before_it = next((of for other, of in self.trials if other.span == later), None)
@@ -263,7 +263,7 @@ class Causes:
         level = self.level
         search = self.search
         if level is not None:
-            search = Search(self.runs, self.since, self.until, level=level.runs)
+            search = IncidentSearch(self.runs, self.since, self.until, level=level.runs)
             search.spans = self.search.spans
         if level is None and len({change.label for change, _ in self.trials}) and not self._is_apart(search, versions):
             return None
@@ -297,7 +297,9 @@ class Causes:
         means = None if level is None else (level.label, *_means(level.runs, found))
         return replace(found, cause=Cause.INPUTS, innocent=innocent, is_one_program=level is not None, level=means)
 
-    def _before_failures(self, search: Search, found: DataFinding, since: int, begun: int) -> DataFinding | None:
+    def _before_failures(
+        self, search: IncidentSearch, found: DataFinding, since: int, begun: int
+    ) -> DataFinding | None:
         """A change that goes on while runs are lost, by those before the first was lost; None where they do not show it."""
         level = search.level
         before, after = (level.where(level.between(*span)) for span in ((since - 7 * DAY, since), (since, begun)))
@@ -306,9 +308,9 @@ class Causes:
         change, matched, is_amount = change_of_points(level, before, after)
         if not (change.is_significant and (matched or is_amount)):
             return None
-        return replace(found, after=self.runs.side(found.after.label, after), points=change)
+        return replace(found, after=self.runs.group(found.after.label, after), points=change)
 
-    def _is_apart(self, search: Search, versions: Sequence[VersionFinding]) -> bool:
+    def _is_apart(self, search: IncidentSearch, versions: Sequence[VersionFinding]) -> bool:
         """Without one program to look through: the change is there within single versions, or no version is suspected."""
         return search.is_within or not versions
 
@@ -332,7 +334,7 @@ class Causes:
                 return self._not_tried(version, change, trial)
         return None
 
-    def _drifting(self, search: Search) -> DataFinding | None:
+    def _drifting(self, search: IncidentSearch) -> DataFinding | None:
         """Points that moved at no moment, but day after day, under one program."""
         level, inside = search.level, search.inside
         rows = np.arange(search.scope.start, search.scope.stop)
@@ -348,8 +350,8 @@ class Causes:
         if not (change.is_significant and is_matched):
             return None
         return DataFinding(
-            before=self.runs.side("before", before),
-            after=self.runs.side("this window" if middle == inside.start else "since then", after),
+            before=self.runs.group("before", before),
+            after=self.runs.group("this window" if middle == inside.start else "since then", after),
             points=change,
             since=as_time(level.time[after[0]]),
             since_low=as_time(level.time[rows[0]]),
@@ -419,7 +421,7 @@ def _again(first: VersionFinding, found: VersionFinding) -> VersionFinding:
     )
 
 
-def _reached(side: Side) -> list[str]:
+def _reached(side: Group) -> list[str]:
     """Cases in which a share of the runs worth a word ended, the most first."""
     counts = side.paid["case_name"].value_counts()
     return [str(name) for name, count in counts.items() if count >= _MANY * len(side.paid)]
@@ -442,7 +444,7 @@ def _is_before(found: DataFinding, failing: FailuresFinding) -> bool:
     )
 
 
-def _means(level: Runs, found: DataFinding) -> tuple[Estimate, Estimate]:
+def _means(level: RunColumns, found: DataFinding) -> tuple[Estimate, Estimate]:
     """Points per run under one program, before a change and after it."""
     from analytics.estimates import estimators
 

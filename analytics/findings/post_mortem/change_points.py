@@ -15,7 +15,7 @@ import numpy as np
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Relative
 from analytics.findings.post_mortem.groups import (
-    beyond_rhythm,
+    deseasonalise,
     overdispersion,
     ranks,
     ranks_within,
@@ -27,7 +27,7 @@ from analytics.findings.post_mortem.groups import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.findings.post_mortem.groups import Bools, Floats, Ints, Runs
+    from analytics.findings.post_mortem.groups import Bools, Floats, Ints, RunColumns
 
 LEAST_ROWS = 10
 """Rows on either side of a change."""
@@ -83,7 +83,7 @@ def change_point(
     n = len(scores)
     if n < 2 * LEAST_ROWS:
         return None
-    left = beyond_rhythm(scores, kinds)
+    left = deseasonalise(scores, kinds)
     spread = float(np.mean(left**2))
     if spread <= 0:
         return None
@@ -207,14 +207,14 @@ class Measure:
     days: Ints
 
 
-def of_points(runs: Runs, region: slice) -> Measure:
+def of_points(runs: RunColumns, region: slice) -> Measure:
     """Points per run: as they are, and within each case (another amount shows in every run of the case)."""
     rows = region.start + np.flatnonzero(runs.paid[region])
     points = runs.points[rows]
     return _measure(runs, runs.paid, rows, (ranks(points), ranks_within(points, runs.case[rows])))
 
 
-def of_duration(runs: Runs, region: slice) -> Measure:
+def of_duration(runs: RunColumns, region: slice) -> Measure:
     """Duration of ok runs: as it is, and whether it is in the tail."""
     usable = runs.ok & np.isfinite(runs.duration)
     rows = region.start + np.flatnonzero(usable[region])
@@ -222,7 +222,7 @@ def of_duration(runs: Runs, region: slice) -> Measure:
     return _measure(runs, usable, rows, (ranked, *((ranked > tail - 0.5).astype(float) for tail in _TAILS)))
 
 
-def _measure(runs: Runs, usable: Bools, rows: Ints, scores: tuple[Floats, ...]) -> Measure:
+def _measure(runs: RunColumns, usable: Bools, rows: Ints, scores: tuple[Floats, ...]) -> Measure:
     spread = []
     for score in scores:
         whole = np.zeros(len(runs.time))
@@ -347,7 +347,7 @@ def trend_p(time: Ints, values: Floats) -> float:
     day = time // _DAY
     if len(time) < _LEAST_RUNS or len(np.unique(day)) < _LEAST_DAYS + 1:
         return 1.0
-    left = _left(ranks(values), _rhythm(time))
+    left = _left(ranks(values), _seasonality(time))
     names, which, counts = np.unique(day, return_inverse=True, return_counts=True)
     means = np.bincount(which, weights=left) / counts
     x = names - np.average(names, weights=counts)
@@ -364,7 +364,7 @@ def _gain(time: Ints, values: Floats) -> float:
     count = max(4, min(len(time) // _LEAST_BIN, int(days * _BINS)))
     edges = np.linspace(0, len(time), count + 1).astype(np.int64)
     which = np.searchsorted(edges, np.arange(len(time)), side="right") - 1
-    design, left = _rhythm(time), values - values.mean()
+    design, left = _seasonality(time), values - values.mean()
     line = _loss(_left(left, np.column_stack([design, time / _DAY])), which, count)
     after = np.arange(len(time))
     step = min(
@@ -374,7 +374,7 @@ def _gain(time: Ints, values: Floats) -> float:
     return count * math.log(step / line) + math.log(count) if line > 0 and step > 0 else 0.0
 
 
-def _rhythm(time: Ints) -> np.ndarray:
+def _seasonality(time: Ints) -> np.ndarray:
     """A column for each kind of hour."""
     kinds = strata(time)
     return np.column_stack([kinds == kind for kind in np.unique(kinds)]).astype(float)
@@ -393,7 +393,7 @@ def _loss(left: np.ndarray, which: np.ndarray, count: int) -> float:
     return float((sizes * means**2).sum())
 
 
-def slope(runs: Runs, rows: Ints) -> Slope | None:
+def slope(runs: RunColumns, rows: Ints) -> Slope | None:
     """How fast points per run drift; None where that may be nothing.
 
     Args:
@@ -410,7 +410,7 @@ def slope(runs: Runs, rows: Ints) -> Slope | None:
     middle = float(np.average(kept, weights=runs.weight[rows]))
     if middle == 0 or days < 1:
         return None
-    design = np.column_stack([_rhythm(time), time / _DAY])
+    design = np.column_stack([_seasonality(time), time / _DAY])
     centred = design - design.mean(axis=0)
     found, *_ = np.linalg.lstsq(centred, kept - kept.mean(), rcond=None)
     left = kept - kept.mean() - centred @ found

@@ -16,12 +16,12 @@ from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.baseline import comparable
 from analytics.findings.post_mortem.family import Family, family_runs, labels_of
 from analytics.findings.post_mortem.finding import Cause, ComparisonFinding
-from analytics.findings.post_mortem.groups import Runs, Side, strata
+from analytics.findings.post_mortem.groups import Group, RunColumns, strata
 from analytics.findings.post_mortem.node_changes import Activation, activations
-from analytics.findings.post_mortem.post_mortem import Inquiry
+from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.paired import Moved, relative
 from analytics.findings.replay.replayed import Counterfactual, Replayed
-from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial, judged
+from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial, judge
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Unlike:
         return self.distance > 1 - 1e-9
 
 
-def unlike_groups(before: Side, after: Side) -> tuple[Unlike, ...]:
+def unlike_groups(before: Group, after: Group) -> tuple[Unlike, ...]:
     """What the ok runs of two groups do not have in common, beyond chance and by enough to matter."""
     rows = [side.rows[(side.rows["status"] == "ok").to_numpy(bool)] for side in (before, after)]
     if min(len(group) for group in rows) == 0:
@@ -151,7 +151,7 @@ def _whole(trial: VersionTrial) -> Replayed | None:
     return trial.forward if is_whole else None
 
 
-class Comparison(Inquiry):
+class Comparison(Investigation):
     """Strategy A against strategy B: two groups of runs in one window, and no story of before and after.
 
     Rows are labelled ``A v2`` and ``B v1``. Of each the version with most runs in the window is compared.
@@ -235,8 +235,8 @@ class Comparison(Inquiry):
         before, after = self._sides
         tried = self.pairs.tried(before, after, both=True)
         return [
-            judged(before, after, Counterfactual(tried.forward, reason=tried.reason)),
-            judged(after, before, Counterfactual(tried.backward, reason=tried.reason)),
+            judge(before, after, Counterfactual(tried.forward, reason=tried.reason)),
+            judge(after, before, Counterfactual(tried.backward, reason=tried.reason)),
         ]
 
     def rows_of(self, letter: str) -> pd.DataFrame:
@@ -291,14 +291,16 @@ class Comparison(Inquiry):
         return len(after), len(before), len(after & before)
 
     @cached_property
-    def _sides(self) -> tuple[Side, Side]:
+    def _sides(self) -> tuple[Group, Group]:
         a, b = (next(iter(self.labels[letter])) for letter in "AB")
         everything = slice(0, len(self.history))
-        return self._runs.side(b, self._runs.where(everything, b)), self._runs.side(a, self._runs.where(everything, a))
+        return self._runs.group(b, self._runs.where(everything, b)), self._runs.group(
+            a, self._runs.where(everything, a)
+        )
 
     @cached_property
-    def _runs(self) -> Runs:
-        return Runs.of(self.history)
+    def _runs(self) -> RunColumns:
+        return RunColumns.of(self.history)
 
     @cached_property
     def _compared(self) -> tuple[Difference, bool]:

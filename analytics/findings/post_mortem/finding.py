@@ -17,7 +17,7 @@ from analytics.estimates.estimate import GRADES, graded
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.timeout_causes import TimeoutCause
 from analytics.findings.post_mortem.change_points import Slope
-from analytics.findings.post_mortem.groups import Side, run_estimate
+from analytics.findings.post_mortem.groups import Group, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
 from analytics.findings.replay.paired import relative
 from analytics.findings.replay.trials import TrialVerdict, VersionTrial
@@ -84,8 +84,8 @@ class _Finding:
     """
 
     kind: ClassVar[Kind]
-    before: Side | None = None
-    after: Side | None = None
+    before: Group | None = None
+    after: Group | None = None
     points: Difference | None = None
     since: datetime | None = None
     since_low: datetime | None = None
@@ -123,8 +123,8 @@ class VersionFinding(_Finding):
     """
 
     kind: ClassVar[Kind] = Kind.VERSION
-    before: Side
-    after: Side
+    before: Group
+    after: Group
     points: Difference
     rollback: Activation | None = None
     successor: Activation | None = None
@@ -179,7 +179,7 @@ class FailuresFinding(_Finding):
     """
 
     kind: ClassVar[Kind] = Kind.FAILURES
-    after: Side
+    after: Group
     code: str
     code_since: datetime | None = None
     code_until: datetime | None = None
@@ -216,8 +216,8 @@ class DataFinding(_Finding):
     """
 
     kind: ClassVar[Kind] = Kind.DATA
-    before: Side
-    after: Side
+    before: Group
+    after: Group
     points: Difference
     slope: Slope | None = None
     is_one_program: bool = False
@@ -235,8 +235,8 @@ class DurationFinding(_Finding):
     """
 
     kind: ClassVar[Kind] = Kind.DURATION
-    before: Side
-    after: Side
+    before: Group
+    after: Group
     points: Difference
     median: Difference
     tail: Difference
@@ -247,8 +247,8 @@ class BaselineFinding(_Finding):
     """Points differ from a baseline that was asked for, by more than one version or by none."""
 
     kind: ClassVar[Kind] = Kind.WINDOW
-    before: Side
-    after: Side
+    before: Group
+    after: Group
     points: Difference
 
 
@@ -261,8 +261,8 @@ class ComparisonFinding(_Finding):
     """
 
     kind: ClassVar[Kind] = Kind.AGAINST
-    before: Side
-    after: Side
+    before: Group
+    after: Group
     points: Difference
     alike: AlikeInputs | None = None
 
@@ -278,8 +278,8 @@ class NoFinding(_Finding):
     """
 
     kind: ClassVar[Kind] = Kind.QUIET
-    before: Side
-    after: Side
+    before: Group
+    after: Group
     points: Difference
     reason: str = ""
     innocent: tuple[VersionTrial, ...] = ()
@@ -291,7 +291,7 @@ class OneGroup(_Finding):
     """There is nothing to compare the window with; attributes as of ``NoFinding``."""
 
     kind: ClassVar[Kind] = Kind.SINGLE
-    after: Side
+    after: Group
     reason: str = ""
     innocent: tuple[VersionTrial, ...] = ()
     open_trials: tuple[VersionTrial, ...] = ()
@@ -336,7 +336,7 @@ def rank_findings(found: Incident) -> float:
     return -abs(total.value)
 
 
-def _moved_in_all(points: Difference, after: Side) -> Estimate | None:
+def _moved_in_all(points: Difference, after: Group) -> Estimate | None:
     """Change per run times the runs: what the finding is worth, roughly, where only groups are compared."""
     change, runs = points.change, run_estimate(after.paid)
     if not math.isfinite(change.low) or not len(after.paid):

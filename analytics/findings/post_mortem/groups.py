@@ -28,7 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Group:
     """One of the two groups of runs that are compared.
 
     Attributes:
@@ -63,7 +63,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
+class RunColumns:
     """Logged runs as arrays, oldest first: a million rows are looked at many times. Grain of every array: logged run.
 
     Attributes:
@@ -91,7 +91,7 @@ class Runs:
     codes: tuple[str, ...]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> Runs:
+    def of(cls, frame: pd.DataFrame) -> RunColumns:
         """The arrays of some rows, as ``family_runs`` gives them."""
         import pandas as pd
 
@@ -132,11 +132,11 @@ class Runs:
         found: Ints = span.start + np.flatnonzero(self.label[span] == self.labels.index(label))
         return found
 
-    def side(self, label: str, rows: Ints) -> Side:
+    def group(self, label: str, rows: Ints) -> Group:
         """A group of rows."""
         # A slice of the frame copies nothing; most groups are one.
         whole = len(rows) > 0 and int(rows[-1]) - int(rows[0]) + 1 == len(rows)
-        return side(label, self.frame.iloc[int(rows[0]) : int(rows[-1]) + 1] if whole else self.frame.iloc[rows])
+        return group_of(label, self.frame.iloc[int(rows[0]) : int(rows[-1]) + 1] if whole else self.frame.iloc[rows])
 
 
 def as_number(moment: datetime | int) -> int:
@@ -149,13 +149,13 @@ def as_time(number: int | np.integer) -> datetime:
     return _EPOCH + int(number) * MICROSECOND
 
 
-def side(label: str, rows: pd.DataFrame) -> Side:
+def group_of(label: str, rows: pd.DataFrame) -> Group:
     """A group of rows, with its version if it holds one only."""
     pairs = rows[["strategy_id", "strategy_version"]].drop_duplicates()
     known = [(str(strategy), int(version)) for strategy, version in pairs.itertuples(index=False)]
     strategy, version = known[0] if len(known) == 1 else (None, None)
     first, last = rows["created_at"].iloc[0], rows["created_at"].iloc[-1]
-    return Side(label, strategy, version, first.to_pydatetime(), last.to_pydatetime(), rows)
+    return Group(label, strategy, version, first.to_pydatetime(), last.to_pydatetime(), rows)
 
 
 def paid(rows: pd.DataFrame) -> pd.DataFrame:
@@ -215,15 +215,15 @@ def ranks_within(values: Floats, groups: Ints) -> Floats:
     new_group = np.r_[True, g[1:] != g[:-1]]
     new_value = new_group | np.r_[True, v[1:] != v[:-1]]
     starts, ties = np.flatnonzero(new_group), np.flatnonzero(new_value)
-    group_of = np.cumsum(new_group) - 1
+    numbers = np.cumsum(new_group) - 1
     sizes, lengths = np.diff(np.r_[starts, len(v)]), np.diff(np.r_[ties, len(v)])
-    middle = np.repeat(ties + lengths / 2, lengths) - starts[group_of]
+    middle = np.repeat(ties + lengths / 2, lengths) - starts[numbers]
     found = np.empty(len(v))
-    found[order] = middle / sizes[group_of] - 0.5
+    found[order] = middle / sizes[numbers] - 0.5
     return found
 
 
-def beyond_rhythm(scores: Floats, kinds: Ints) -> Floats:
+def deseasonalise(scores: Floats, kinds: Ints) -> Floats:
     """Scores less the mean of their kind of hour."""
     if len(scores) == 0:
         return scores
@@ -271,7 +271,7 @@ def two_groups_p(scores: Floats, is_after: Bools, kinds: Ints, days: Ints) -> tu
     if not inside.any():
         return 0.0, 1.0
     scores, after, kinds, days = scores[inside], after[inside], kinds[inside], days[inside]
-    left = beyond_rhythm(scores, kinds)
+    left = deseasonalise(scores, kinds)
     squares = np.bincount(kinds, weights=left**2, minlength=size)
     variance = float(((squares * n_after * (n - n_after))[both] / (n * np.maximum(n - 1, 1))[both]).sum())
     if variance <= 0:
@@ -292,7 +292,7 @@ def without_group(left: Floats, after: Floats, kinds: Ints) -> tuple[Floats, flo
     Returns:
         The scores left, and how many rows the group is worth beside its kinds of hours: ``Σ (after − its mean in the kind)²``.
     """
-    own = beyond_rhythm(after, kinds)
+    own = deseasonalise(after, kinds)
     worth = float((own**2).sum())
     rest: Floats = left - own * (float((own * left).sum()) / worth if worth > 0 else 0.0)
     return rest, worth

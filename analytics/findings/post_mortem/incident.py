@@ -10,7 +10,7 @@ import numpy as np
 
 from analytics.estimates import comparisons
 from analytics.findings.failures.growth import growing_codes
-from analytics.findings.post_mortem.baseline import LOOK_BACK, RHYTHM, Baseline
+from analytics.findings.post_mortem.baseline import LOOK_BACK, Baseline
 from analytics.findings.post_mortem.finding import (
     BaselineFinding,
     Cause,
@@ -21,8 +21,8 @@ from analytics.findings.post_mortem.finding import (
     OneGroup,
     VersionFinding,
 )
-from analytics.findings.post_mortem.groups import NO_CASE, Runs, Side, paid, run_estimate, side
-from analytics.findings.post_mortem.search import Search
+from analytics.findings.post_mortem.groups import Group, RunColumns, group_of
+from analytics.findings.post_mortem.search import IncidentSearch
 from analytics.findings.post_mortem.version_changes import rollback, strength, successor
 from analytics.findings.replay.trials import TrialVerdict, VersionTrial
 from analytics.findings.replay.version_pairs import Pairs
@@ -36,7 +36,7 @@ _ASKED = 1.3
 """Half-widths of the interval (a chance of about 0.01) for a change from a baseline that was asked for."""
 
 
-def against(search: Search, asked: Baseline) -> Incident:
+def compare_with_requested_baseline(search: IncidentSearch, asked: Baseline) -> Incident:
     """The window against a baseline that the reader asked for.
 
     Args:
@@ -62,11 +62,11 @@ def against(search: Search, asked: Baseline) -> Incident:
         if len(rows):
             rows = rows[rows["created_at"] >= rows["created_at"].iloc[-1] - LOOK_BACK]
     label = runs.labels[int(runs.label[inside[0]])] if asked.members else "this window"
-    after = runs.side(label, inside)
+    after = runs.group(label, inside)
     if rows is None or not len(rows):
         reason = f"The baseline {asked.label} has no logged run to compare with."
         return OneGroup(after=after, reason=reason, baseline=asked.label)
-    before = side(asked.label, rows)
+    before = group_of(asked.label, rows)
     points = comparisons.difference(before.values, after.values)
     versions = [s for s in (before, after) if s.strategy_id is not None]
     same = (before.strategy_id, before.strategy_version) == (after.strategy_id, after.strategy_version)
@@ -87,7 +87,7 @@ def against(search: Search, asked: Baseline) -> Incident:
     return replace(found[0], baseline=asked.label, also=tuple(found[1:]))
 
 
-def _version_after(search: Search, before: Side, after: Side, points: Difference) -> VersionFinding:
+def _version_after(search: IncidentSearch, before: Group, after: Group, points: Difference) -> VersionFinding:
     """The finding of a version beside the one that was asked for, with how it ended."""
     live = [span for span in search.spans if span.label == after.label and span.first <= after.until]
     return VersionFinding(
@@ -100,7 +100,7 @@ def _version_after(search: Search, before: Side, after: Side, points: Difference
     )
 
 
-def against_program(found: Incident, pairs: Pairs) -> Incident:
+def try_requested_version(found: Incident, pairs: Pairs) -> Incident:
     """The same with the asked version's program tried on the runs: acquitted where it pays all of them the same."""
     if not isinstance(found, VersionFinding | NoFinding):
         return found
@@ -138,16 +138,13 @@ def _acquitted(found: VersionFinding, trial: VersionTrial) -> Incident:
     return replace(first, trial=trial, also=(*rest, acquitted))
 
 
-__all__ = ["LOOK_BACK", "NO_CASE", "RHYTHM", "Incident", "Side", "find_incident", "paid", "run_estimate"]
-
-
 def find_incident(
     rows: pd.DataFrame, since: datetime, until: datetime, *, baseline: Baseline | None = None
 ) -> Incident:
     """Compare what a window shows with what went before.
 
     Args:
-        rows: The family's logged runs to ``until``, oldest first; ``RHYTHM`` before ``since`` is enough.
+        rows: The family's logged runs to ``until``, oldest first; ``SEASON_LOOK_BACK`` before ``since`` is enough.
         since, until: The window in question.
         baseline: What to compare with, its rows read; the report chooses when ``None``.
 
@@ -158,9 +155,9 @@ def find_incident(
     """
     if not len(rows) or not ((rows["created_at"] >= since) & (rows["created_at"] < until)).any():
         return NoRuns()
-    search = Search(Runs.of(rows), since, until)
+    search = IncidentSearch(RunColumns.of(rows), since, until)
     if baseline is not None:
-        return against(search, baseline)
+        return compare_with_requested_baseline(search, baseline)
     found = search.findings()
     recent: list[Incident] = []
     earlier: list[Incident] = []

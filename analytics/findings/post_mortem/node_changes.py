@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.estimates import comparisons
-from analytics.findings.post_mortem.groups import Side, side
+from analytics.findings.post_mortem.groups import Group, group_of
 from analytics.findings.replay.replay_run import Inputs, answer_of, read_inputs, wraps
 from analytics.findings.replay.trace_variants import CONDITIONS, Variants, read
 from analytics.program import words
@@ -274,7 +274,7 @@ class NodeChanges:
         return [node for node in self.nodes if node.type == "field" and node.q < largest_q]
 
 
-def alike(before: Side, after: Side) -> tuple[Side, Side]:
+def alike(before: Group, after: Group) -> tuple[Group, Group]:
     """The groups narrowed to one version each, where one holds several: nodes can only be compared between programs.
 
     The version with enough rows on both sides that has most; without one the usual version of each side.
@@ -289,13 +289,15 @@ def alike(before: Side, after: Side) -> tuple[Side, Side]:
     usual = str(counts[0].index[0]), str(counts[1].index[0])
     names = (best, best) if best is not None and both[best] >= _LEAST_ROWS else usual
     old, new = (
-        side(whole.label, whole.rows[(whole.rows["label"] == name).to_numpy(bool)])
+        group_of(whole.label, whole.rows[(whole.rows["label"] == name).to_numpy(bool)])
         for whole, name in zip((before, after), names, strict=True)
     )
     return old, new
 
 
-def node_changes(lake: Warehouse, before: Side, after: Side, old: Variants | None, new: Variants | None) -> NodeChanges:
+def node_changes(
+    lake: Warehouse, before: Group, after: Group, old: Variants | None, new: Variants | None
+) -> NodeChanges:
     """Compare conditions by how often they hold, fields and amounts by their values.
 
     Args:

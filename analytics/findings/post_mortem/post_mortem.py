@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analytics.findings.failures.causes import with_causes
 from analytics.findings.post_mortem import case_split as case_findings
-from analytics.findings.post_mortem.baseline import Baseline, with_rows
+from analytics.findings.post_mortem.baseline import LOOK_BACK, SEASON_LOOK_BACK, Baseline, with_rows
 from analytics.findings.post_mortem.causes import Causes
 from analytics.findings.post_mortem.family import Family, family_runs
 from analytics.findings.post_mortem.finding import (
@@ -21,8 +21,8 @@ from analytics.findings.post_mortem.finding import (
     OneGroup,
     VersionFinding,
 )
-from analytics.findings.post_mortem.groups import Runs
-from analytics.findings.post_mortem.incident import LOOK_BACK, RHYTHM, against_program, find_incident
+from analytics.findings.post_mortem.groups import RunColumns
+from analytics.findings.post_mortem.incident import find_incident, try_requested_version
 from analytics.findings.post_mortem.node_changes import (
     Activation,
     NodeChanges,
@@ -33,7 +33,7 @@ from analytics.findings.post_mortem.node_changes import (
 )
 from analytics.findings.post_mortem.version_changes import strength
 from analytics.findings.replay.replay_run import ReplayShare, replay_share, wraps
-from analytics.findings.replay.replayed import Counterfactual, Replayed, Ways
+from analytics.findings.replay.replayed import BothVariants, Counterfactual, Replayed
 from analytics.findings.replay.trials import VersionTrial
 from analytics.findings.replay.version_pairs import Pairs
 from analytics.lake.losses import Loss
@@ -49,7 +49,7 @@ _SURE, _NO_CHANCE = 1.3, 1e-4
 """Half-widths of the interval of a change (a chance of about 0.01), and the chance (q) of an input's, for a drift to be told."""
 
 
-class Inquiry:
+class Investigation:
     """What happened to one strategy in a window.
 
     Args:
@@ -68,7 +68,7 @@ class Inquiry:
     @cached_property
     def history(self) -> pd.DataFrame:
         """Logged runs of the family, from four weeks before the window to its end: earlier weekends tell a weekend."""
-        return family_runs(self.lake, self.family, self.since - RHYTHM, self.until)
+        return family_runs(self.lake, self.family, self.since - SEASON_LOOK_BACK, self.until)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -109,7 +109,7 @@ class Inquiry:
     @cached_property
     def causes(self) -> Causes:
         """Everything that happened in the window, with the programs tried."""
-        return Causes(Runs.of(self.history), self.since, self.until, self.pairs)
+        return Causes(RunColumns.of(self.history), self.since, self.until, self.pairs)
 
     @cached_property
     def incident(self) -> Incident:
@@ -120,7 +120,7 @@ class Inquiry:
 
     def _told(self) -> Incident:
         if self._baseline is not None:
-            return against_program(self.compared, self.pairs)
+            return try_requested_version(self.compared, self.pairs)
         found = self.causes.findings()
         if not found:
             return self._drifted(self.causes.quiet())
@@ -203,7 +203,7 @@ class Inquiry:
         return parts
 
     @property
-    def ways(self) -> Ways:
+    def ways(self) -> BothVariants:
         """How the runs of both sides went through their programs."""
         return self.pairs.ways(self.incident.before, self.incident.after)
 

@@ -30,7 +30,15 @@ from analytics.findings.post_mortem.finding import (
     OneGroup,
     VersionFinding,
 )
-from analytics.findings.post_mortem.groups import Runs, Side, as_number, as_time, ranks, ranks_within, two_groups_p
+from analytics.findings.post_mortem.groups import (
+    Group,
+    RunColumns,
+    as_number,
+    as_time,
+    ranks,
+    ranks_within,
+    two_groups_p,
+)
 from analytics.findings.post_mortem.node_changes import Activation, activations, is_gone
 from analytics.findings.post_mortem.version_changes import (
     VersionChange,
@@ -64,7 +72,7 @@ _SAME_HOURS = "At the same hours of the day and week, points per run are as befo
 _NOT_BEYOND = "At no moment do points per run change more than chance makes them change at some moment."
 
 
-class Search:
+class IncidentSearch:
     """One search for an incident.
 
     Args:
@@ -74,7 +82,7 @@ class Search:
             runs themselves when ``None``.
     """
 
-    def __init__(self, runs: Runs, since: datetime, until: datetime, *, level: Runs | None = None) -> None:
+    def __init__(self, runs: RunColumns, since: datetime, until: datetime, *, level: RunColumns | None = None) -> None:
         self.runs, self.since, self.until = runs, since, until
         self.level = runs if level is None else level
         self.inside = runs.between(since, until)
@@ -151,12 +159,12 @@ class Search:
 
     def with_version(self, change: VersionChange) -> VersionFinding:
         """The finding of a version."""
-        before = self.runs.side(change.earlier.label, change.before)
+        before = self.runs.group(change.earlier.label, change.before)
         back = rollback(self.spans, change.span, change.earlier.label)
         came = successor(self.spans, change.span)
         return VersionFinding(
             before=before,
-            after=self.runs.side(change.label, change.after),
+            after=self.runs.group(change.label, change.after),
             points=change.points,
             rollback=back if back or came else self._back_after(change),
             successor=came,
@@ -198,8 +206,8 @@ class Search:
             return None
         low, high = plausible_start(runs.time, moved)
         return DataFinding(
-            before=self.runs.side("before", before),
-            after=self.runs.side("since then", after),
+            before=self.runs.group("before", before),
+            after=self.runs.group("since then", after),
             points=change,
             since=as_time(start),
             since_low=as_time(low),
@@ -243,8 +251,8 @@ class Search:
                 continue
             if moved is not None and not self.coincide(change.span.first, moved):
                 continue  # it changed at another moment
-            left = self.runs.side(change.earlier.label, change.before)
-            slow = self.slow(left, self.runs.side(change.label, change.after))
+            left = self.runs.group(change.earlier.label, change.before)
+            slow = self.slow(left, self.runs.group(change.label, change.after))
             if slow is not None:
                 first = change.span.first
                 dated = replace(slow, since=first, since_low=left.until, since_high=first, border=change.span)
@@ -259,8 +267,8 @@ class Search:
             return None
         low, high = plausible_start(self.runs.time, moved)
         slow = self.slow(
-            self.runs.side("before", before),
-            self.runs.side("since then", np.arange(moved.start, moved.stop)),
+            self.runs.group("before", before),
+            self.runs.group("since then", np.arange(moved.start, moved.stop)),
         )
         if slow is None:
             return None
@@ -273,7 +281,7 @@ class Search:
             border=self._border(low, high),
         )
 
-    def slow(self, before: Side, after: Side) -> DurationFinding | None:
+    def slow(self, before: Group, after: Group) -> DurationFinding | None:
         """The finding without its moment, if the median or the tail grew by enough to be worth a word."""
         pairs = [typical_and_slow(before.rows), typical_and_slow(after.rows)]
         median, tail = (comparisons.between(pairs[0][i], pairs[1][i]) for i in (0, 1))
@@ -292,15 +300,15 @@ class Search:
         """The window against the time before it, and why nothing is made of it."""
         runs, best = self.runs, self.best
         if best is not None and best.span.first >= self.since:
-            before, after = runs.side(best.earlier.label, best.before), runs.side(best.label, best.after)
+            before, after = runs.group(best.earlier.label, best.before), runs.group(best.label, best.after)
             reason = self.undecided or (_NOT_BEYOND if best.points.is_significant else "")
             return NoFinding(before=before, after=after, points=best.points, reason=reason)
         inside = np.arange(self.inside.start, self.inside.stop)
         earlier = np.arange(self.scope.start, self.inside.start)
         if runs.paid[earlier].sum() < 2:
-            return OneGroup(after=runs.side("this window", inside))
+            return OneGroup(after=runs.group("this window", inside))
         points, is_matched = comparable(runs, earlier, inside)
-        left, right = runs.side("before", earlier), runs.side("this window", inside)
+        left, right = runs.group("before", earlier), runs.group("this window", inside)
         plain = comparisons.difference(left.values, right.values)
         reason = self.undecided
         if not reason and plain.is_significant and not (is_matched and points.is_significant):
@@ -342,7 +350,7 @@ class Search:
         return max(spans, key=lambda span: span.logged_count, default=None)
 
 
-def _weekend_words(runs: Runs, scope: slice) -> str:
+def _weekend_words(runs: RunColumns, scope: slice) -> str:
     days = max(round((int(runs.time[scope.stop - 1]) - int(runs.time[scope.start])) / DAY), 1)
     held = f"Only {days} day{'s' * (days != 1)} of runs {'are' if days != 1 else 'is'} logged"
     return f"{held}, with no earlier hours of the same kind: a weekend or a night cannot be told from a change."

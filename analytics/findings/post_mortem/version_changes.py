@@ -12,7 +12,7 @@ import numpy as np
 from analytics.estimates.comparisons import Difference
 from analytics.findings.post_mortem.baseline import LOOK_BACK, comparable, other_amounts
 from analytics.findings.post_mortem.change_points import LEAST_ROWS, ChangePoint, Measure, moved_p
-from analytics.findings.post_mortem.groups import Runs, Side, as_number
+from analytics.findings.post_mortem.groups import Group, RunColumns, as_number
 from analytics.findings.post_mortem.node_changes import STRAGGLERS, Activation
 from analytics.findings.replay.replayed import Replayed
 from analytics.findings.replay.version_pairs import Pairs
@@ -38,10 +38,10 @@ class OneProgram:
     """
 
     label: str
-    runs: Runs
+    runs: RunColumns
 
 
-def one_program(runs: Runs, scope: slice, pairs: Pairs, candidates: Mapping[str, Side]) -> OneProgram | None:
+def one_program(runs: RunColumns, scope: slice, pairs: Pairs, candidates: Mapping[str, Group]) -> OneProgram | None:
     """The series under the first of some programs that tells nearly all runs of every version.
 
     Args:
@@ -70,16 +70,16 @@ def one_program(runs: Runs, scope: slice, pairs: Pairs, candidates: Mapping[str,
     return None
 
 
-def _versions(runs: Runs, scope: slice) -> dict[str, Side]:
+def _versions(runs: RunColumns, scope: slice) -> dict[str, Group]:
     """The versions that ran in the scope, but for stragglers."""
     counts = np.bincount(runs.label[scope], minlength=len(runs.labels))
     return {
-        runs.labels[number]: runs.side(runs.labels[number], runs.where(scope, runs.labels[number]))
+        runs.labels[number]: runs.group(runs.labels[number], runs.where(scope, runs.labels[number]))
         for number in np.flatnonzero(counts > _FEW * counts.sum()).tolist()
     }
 
 
-def _replaced(runs: Runs, scope: slice, label: str, tried: Sequence[Replayed]) -> Runs:
+def _replaced(runs: RunColumns, scope: slice, label: str, tried: Sequence[Replayed]) -> RunColumns:
     """All rows with that program's points and cases, and the weights of the rows that were taken of other versions."""
     import pandas as pd
 
@@ -163,7 +163,7 @@ class VersionChange:
             return True
         return self.is_matched and (self.p < _CHANCE or strength(self.points) > _STRONG)
 
-    def without(self, runs: Runs, measure: Measure, moved: ChangePoint) -> VersionChange | None:
+    def without(self, runs: RunColumns, measure: Measure, moved: ChangePoint) -> VersionChange | None:
         """The change of the version alone, where points moved at another moment too; ``None`` if that explains it."""
         before, after = self.before, self.after
         if moved.start > int(after[0]):
@@ -196,7 +196,7 @@ def strength(change: Difference) -> float:
 
 
 def version_changes(
-    runs: Runs, spans: Sequence[Activation], measure: Measure, since: datetime, until: datetime
+    runs: RunColumns, spans: Sequence[Activation], measure: Measure, since: datetime, until: datetime
 ) -> list[VersionChange]:
     """Every version first seen in a window, with the version that went before it.
 
@@ -227,7 +227,7 @@ def is_forward(earlier: Activation, span: Activation, spans: Sequence[Activation
     return not any(other.label == span.label and other.first < earlier.first for other in spans)
 
 
-def change_of_points(runs: Runs, before: Ints, after: Ints) -> tuple[Difference, bool, bool]:
+def change_of_points(runs: RunColumns, before: Ints, after: Ints) -> tuple[Difference, bool, bool]:
     """Change of points per run, whether its hours could be matched, and whether a case pays another amount.
 
     Where a case pays another amount, as many runs reach each case as before, and too few are logged for the mean of all to
@@ -241,7 +241,7 @@ def change_of_points(runs: Runs, before: Ints, after: Ints) -> tuple[Difference,
     return points, is_matched, is_amount
 
 
-def _same_mix(runs: Runs, before: Ints, after: Ints) -> bool:
+def _same_mix(runs: RunColumns, before: Ints, after: Ints) -> bool:
     """Whether the same shares of runs reach the cases, as far as chi-square tells (Pearson, 1900)."""
     from scipy import stats
 
@@ -252,7 +252,7 @@ def _same_mix(runs: Runs, before: Ints, after: Ints) -> bool:
     return table.shape[1] < 2 or float(stats.chi2_contingency(table).pvalue) > _OTHER_MIX
 
 
-def amounts_moved(runs: Runs, before: Ints, after: Ints) -> bool:
+def amounts_moved(runs: RunColumns, before: Ints, after: Ints) -> bool:
     """Whether a case that paid one amount in nearly all of its runs now pays another one in nearly all."""
     before, after = before[runs.paid[before]], after[runs.paid[after]]
     for case in np.intersect1d(runs.case[before], runs.case[after]).tolist():
@@ -265,7 +265,7 @@ def amounts_moved(runs: Runs, before: Ints, after: Ints) -> bool:
     return False
 
 
-def _before(runs: Runs, earlier: Sequence[Activation], span: Activation) -> Activation | None:
+def _before(runs: RunColumns, earlier: Sequence[Activation], span: Activation) -> Activation | None:
     """The version live before a version came: the one with most of the rows just before it."""
     stop = runs.between(span.first, span.first).start
     just_before = runs.label[max(stop - 10 * _JUST_BEFORE, 0) : stop]

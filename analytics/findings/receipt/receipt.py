@@ -14,7 +14,7 @@ from typing import Final
 
 from analytics.findings.receipt import wording as words
 from analytics.findings.receipt.simulate_request import Simulation, simulate
-from analytics.findings.receipt.steps import Ending, Path, State, Step, taken
+from analytics.findings.receipt.steps import Ending, Path, State, Step, branch_taken
 from analytics.findings.receipt.wording import Line
 from analytics.findings.replay.replay_run import as_it_ran, instead_of, recorded
 from analytics.findings.replay.run_evidence import Definition, Evidence, LoggedRun
@@ -31,20 +31,20 @@ _STATEMENTS: Final = {
 }
 
 
-def bare_steps(trace: Sequence[object], *, is_extend: bool) -> list[Step]:
+def trace_only_steps(trace: Sequence[object], *, is_extend: bool) -> list[Step]:
     """One step for every rule that left an entry; statements that follow a skipped rule have one of their own.
 
     Args:
         trace: Entries as the log held them, whatever they are.
         is_extend: The program wraps a built-in: where its phases meet is not recorded, so rules are counted as they come.
     """
-    walk = _Bare(is_extend)
+    walk = _TraceOnlyWalk(is_extend)
     for number, entry in enumerate(trace, 1):
         walk.entry(entry, number)
     return walk.finish()
 
 
-class _Bare:
+class _TraceOnlyWalk:
     """A stack of what expressions left, and the conditions since the last rule.
 
     Operands are on the stack when their node comes. Of `and`, `or` and functions the number of operands is not known: the
@@ -112,14 +112,14 @@ class _Bare:
         self.conditions, self.stack = [], []
         self.rule = (name, str(entry.get("branch")), number)
 
-    def _statement(self, kind: str, entry: Mapping[str, object], shown: words.Seen) -> None:
+    def _statement(self, kind: str, entry: Mapping[str, object], shown: words.SeenValue) -> None:
         found = entry.get("value")
         because = (*self.stack[-1], " → ") if self.stack and self.stack[-1] != (shown,) else ()
         self.stack, self.conditions = [], []
         if self.rule is not None and self.rule[1] == "skip":
             self._close()
         if kind == "assign_points":
-            line: Line = ("assigns ", words.Seen(words.points(found)))
+            line: Line = ("assigns ", words.SeenValue(words.points(found)))
             self.amount = found
         elif kind == "veto":
             line = (f"vetoes: 0 points, {words.case(found)}; the built-in does not run",)
@@ -139,7 +139,7 @@ class _Bare:
             step = Step(
                 name,
                 State.SKIPPED if is_skipped else State.MATCHED,
-                "skipped" if is_skipped else taken(branch)[1],
+                "skipped" if is_skipped else branch_taken(branch)[1],
                 conditions=self.rule_conditions,
                 effects=effects,
                 points=self.amount,
@@ -254,7 +254,7 @@ def receipt(found: Evidence, *, other: Definition | None = None, other_label: st
     if found.trace is None:
         steps = _without_trace(found)
     elif found.definition is None or found.alignment is None or not found.fits:
-        steps = bare_steps(found.trace, is_extend=found.is_extend)
+        steps = trace_only_steps(found.trace, is_extend=found.is_extend)
     else:
         steps = _told(found, notes)
     beside = found.alignment

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final, SupportsFloat
 
 from analytics.findings.receipt import wording as words
-from analytics.findings.receipt.wording import Line, Teller
+from analytics.findings.receipt.wording import ExpressionWriter, Line
 from analytics.program import Alignment, Outline
 from analytics.program.walk import ProgramNode
 
@@ -105,7 +105,7 @@ class Path:
     ) -> None:
         self.program, self.found, self.trace, self.stored, self.ending = program, found, trace, stored, ending
         self.order = {position: index for index, position in enumerate(found.positions)}
-        self.tell = Teller(program, {position: trace[index] for position, index in self.order.items()})
+        self.tell = ExpressionWriter(program, {position: trace[index] for position, index in self.order.items()})
         self.amount: object = None
         self.is_changed = self.is_renamed = False
         self._matched_any = False
@@ -162,7 +162,7 @@ class Path:
         if branch == "skip":
             return Step(name, State.SKIPPED, "skipped", phase, conditions, (), None, False, *span)
         self._matched_any = True
-        slot, verdict = taken(branch)
+        slot, verdict = branch_taken(branch)
         before = self.amount
         lines, amount, why = self._statements(_block(spot, slot))
         if not why and self._place == spot.position:
@@ -219,7 +219,7 @@ class Path:
             return (*because, *said), None, self._phase_over
         if kind == "assign_points":
             self._over = "the run had ended"
-            said = ("assigns ", words.Seen(words.points(found)), f", {words.case(node.get('case_name'))}")
+            said = ("assigns ", words.SeenValue(words.points(found)), f", {words.case(node.get('case_name'))}")
             return (*because, *said), found, self._over
         if kind == "veto" and section != "pre_rules":
             self._over = "the run had ended"
@@ -238,7 +238,7 @@ class Path:
             return (*because, "sets the points to ", shown), found, ""
         self.is_renamed |= kind == "set_case_name"
         effects: dict[str, Line] = {
-            "set_case_name": ("sets the case to ", words.Seen(words.name(found))),
+            "set_case_name": ("sets the case to ", words.SeenValue(words.name(found))),
             "set_data": (f"sets data.{key} to ", shown),
             "set_callback_data": (f"calls back with {key} = ", shown),
         }
@@ -298,7 +298,7 @@ def _named(name: str, spot: ProgramNode) -> str:
     return f"{name}, {words.name(node_id)}" if is_own else name
 
 
-def taken(branch: str) -> tuple[str, str]:
+def branch_taken(branch: str) -> tuple[str, str]:
     """The slot of a branch's statements, and the branch in words."""
     digits = branch.removeprefix("elseif:")
     if digits != branch and digits.isdecimal() and len(digits) < 9:

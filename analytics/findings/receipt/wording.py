@@ -21,7 +21,7 @@ _FIRST: Final = 3  # conditions of a long ladder that are shown, besides the las
 _INFIX: Final = frozenset("+-*/")
 
 
-class Seen(str):
+class SeenValue(str):
     """A value that the run saw."""
 
     __slots__ = ()
@@ -41,7 +41,7 @@ def name(text: object) -> str:
     return found if len(found) <= LONGEST_NAME else found[: LONGEST_NAME - 1] + _UNKNOWN
 
 
-def value(found: object, *, exact: bool = False) -> Seen:
+def value(found: object, *, exact: bool = False) -> SeenValue:
     """A value as JSON, shortened; how much there is of a long one is said.
 
     Args:
@@ -49,22 +49,22 @@ def value(found: object, *, exact: bool = False) -> Seen:
         exact: Floats with all their digits: ten are shown otherwise.
     """
     if isinstance(found, float):
-        return Seen(_float(found, exact))
+        return SeenValue(_float(found, exact))
     if isinstance(found, int) and not isinstance(found, bool):
-        return Seen(_integer(found))
+        return SeenValue(_integer(found))
     if isinstance(found, str):
         if len(found) <= LONGEST_VALUE:
-            return Seen(json.dumps(found, ensure_ascii=False))
+            return SeenValue(json.dumps(found, ensure_ascii=False))
         head = json.dumps(found[: LONGEST_VALUE - 20], ensure_ascii=False)[:-1]
-        return Seen(f'{head}…" ({len(found):,} characters)')
+        return SeenValue(f'{head}…" ({len(found):,} characters)')
     try:
         text = json.dumps(found, ensure_ascii=False, default=str)
     except (ValueError, RecursionError, TypeError):
-        return Seen("a value that cannot be written")
+        return SeenValue("a value that cannot be written")
     if len(text) <= LONGEST_VALUE:
-        return Seen(text)
+        return SeenValue(text)
     count = f" ({len(found):,} items)" if isinstance(found, list | Mapping) else ""
-    return Seen(f"{text[: LONGEST_VALUE - 20]}…{count}")
+    return SeenValue(f"{text[: LONGEST_VALUE - 20]}…{count}")
 
 
 def _float(found: float, exact: bool) -> str:
@@ -94,7 +94,7 @@ def case(found: object) -> str:
     return "no case" if found is None else f"case {name(found)}"
 
 
-class Teller:
+class ExpressionWriter:
     """Expressions of a program with what a run saw.
 
     Args:
@@ -136,7 +136,7 @@ class Teller:
             return ("not (", *self.condition(spot.below.get("arg")), ")", result)
         found = self.value_of(spot)
         if spot.kind == "literal":
-            return ("always ", Seen(_truth(found))) if isinstance(found, bool) else (value(found), result)
+            return ("always ", SeenValue(_truth(found))) if isinstance(found, bool) else (value(found), result)
         return (*self.operand(spot), result) if not self._says_itself(spot, found) else (self._named(spot), result)
 
     def operand(self, spot: ProgramNode | None, *, is_inner: bool = False, exact: bool = False) -> Line:

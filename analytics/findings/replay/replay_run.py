@@ -166,7 +166,7 @@ _LARGE: Final = re.compile(r"(?<![\d.])\d{17,}(?![\d.])")
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class ReplayOutcome:
     """What a program pays on one run's inputs.
 
     Attributes:
@@ -223,7 +223,7 @@ class PaidRun(NamedTuple):
 _TEXTS: Final = ("case_name", "external_game_id", "external_task_id", "external_user_id", "parent_strategy_id")
 
 
-class Trial:
+class Replayer:
     """One program on many inputs; equal inputs are tried once.
 
     Args:
@@ -234,9 +234,9 @@ class Trial:
     def __init__(self, program: Definition, inputs: Inputs) -> None:
         ran = inputs.variants.definition
         self._inputs, self._decoder = inputs, Decoder()
-        self._done: dict[tuple[object, ...], Tried] = {}
+        self._done: dict[tuple[object, ...], ReplayOutcome] = {}
         self._plain: dict[
-            tuple[object, ...], Tried
+            tuple[object, ...], ReplayOutcome
         ] = {}  # those that depend on nothing but what was read: a million runs ask for few
         kind = wraps(ran)
         self._is_extend = bool(wraps(program) if kind is None else kind)
@@ -247,7 +247,7 @@ class Trial:
         asked = {node.path for node in program.outline.nodes}
         self._ids = not asked.isdisjoint(EVENT_FIELDS)
 
-    def run(self, run: PaidRun, values: tuple[str | None, ...]) -> Tried:
+    def run(self, run: PaidRun, values: tuple[str | None, ...]) -> ReplayOutcome:
         """Try the program on one run's inputs."""
         read = (run.variant, values)
         if (known := self._plain.get(read)) is not None:
@@ -263,7 +263,9 @@ class Trial:
                 recorded = as_it_ran(self._own, recorded, run.points, run.case_name)
             said = self._instead.pays(recorded)
             missing = None if said.is_decided else said.missing or "points that are no number"
-            found = self._done[key] = Tried(said.low, said.high, said.case_name, said.code, missing, said.knows_case)
+            found = self._done[key] = ReplayOutcome(
+                said.low, said.high, said.case_name, said.code, missing, said.knows_case
+            )
             if paid is None and not self._ids:
                 self._plain[read] = found
         return found

@@ -11,9 +11,17 @@ import numpy as np
 
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimators import Estimate
-from analytics.findings.post_mortem.groups import Side
+from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of, widened
-from analytics.findings.replay.replay_run import MOST_RECORDED, Inputs, PaidRun, Trial, Tried, read_inputs, wraps
+from analytics.findings.replay.replay_run import (
+    MOST_RECORDED,
+    Inputs,
+    PaidRun,
+    Replayer,
+    ReplayOutcome,
+    read_inputs,
+    wraps,
+)
 from analytics.findings.replay.run_evidence import Definition
 from analytics.findings.replay.trace_variants import Variants, find_variants
 from analytics.warehouse.warehouse import Warehouse
@@ -68,7 +76,7 @@ _NEAR = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ReplayTotals:
     """A part of the replayed runs: a case, or a user.
 
     Attributes:
@@ -146,8 +154,8 @@ class Replayed:
     undecided_low: float
     undecided_high: float
     running: pd.DataFrame
-    cases: list[Group]
-    users: list[Group]
+    cases: list[ReplayTotals]
+    users: list[ReplayTotals]
     moved: list[Moved]
     rows: pd.DataFrame
 
@@ -194,8 +202,8 @@ def replayed(
     inputs = read_inputs(lake, variants, most=most)
     if not len(inputs.rows):
         return None
-    own, other = Trial(variants.definition, inputs), Trial(program, inputs)
-    results: list[Tried] = []
+    own, other = Replayer(variants.definition, inputs), Replayer(program, inputs)
+    results: list[ReplayOutcome] = []
     own_count = own_wrong_count = 0
     for values, run in zip(inputs.values, PaidRun.of(inputs.rows), strict=True):
         again = own.run(run, values)
@@ -206,7 +214,7 @@ def replayed(
     return _summed(inputs, label, results, own_count, own_wrong_count)
 
 
-def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, own_wrong_count: int) -> Replayed:
+def _summed(inputs: Inputs, label: str, results: list[ReplayOutcome], own_count: int, own_wrong_count: int) -> Replayed:
     variants, rows = inputs.variants, _with_results(inputs.rows, results)
     decided, rest = rows[rows["decided"]], ~rows["decided"].to_numpy(bool)
     difference = decided["points"] - decided["would"]
@@ -248,7 +256,7 @@ def _summed(inputs: Inputs, label: str, results: list[Tried], own_count: int, ow
     )
 
 
-def _with_results(rows: pd.DataFrame, results: Sequence[Tried]) -> pd.DataFrame:
+def _with_results(rows: pd.DataFrame, results: Sequence[ReplayOutcome]) -> pd.DataFrame:
     """The runs with what the program would have paid each of them; ``would`` is the least where that is not decided."""
     low = np.array([result.low for result in results], dtype=float)
     return rows.assign(
@@ -277,7 +285,7 @@ def _undecided(rows: pd.DataFrame, high: npt.NDArray[np.float64]) -> tuple[tuple
     return (float(least), float(most)), int(is_outside.sum())
 
 
-def _groups(decided: pd.DataFrame, column: str, most: int, *, only_moved: bool = False) -> list[Group]:
+def _groups(decided: pd.DataFrame, column: str, most: int, *, only_moved: bool = False) -> list[ReplayTotals]:
     """Parts of the runs, those with the largest difference first."""
     if decided.empty:
         return []
@@ -297,13 +305,13 @@ def _groups(decided: pd.DataFrame, column: str, most: int, *, only_moved: bool =
             for measure in ("points", "would", "difference")
         )
         known = name if isinstance(name, str) else None
-        found.append(Group(known, len(part), float(part["difference"].sum()), paid, would, beyond.as_difference()))
+        found.append(
+            ReplayTotals(known, len(part), float(part["difference"].sum()), paid, would, beyond.as_difference())
+        )
     return found
 
 
-__all__ = ["Counterfactual", "Group", "Replayed", "Ways", "both_ways", "counterfactual", "refusal", "replayed"]
-
-Ways = tuple[Variants | None, Variants | None]
+BothVariants = tuple[Variants | None, Variants | None]
 """The variants of the earlier and of the later group."""
 
 
@@ -323,7 +331,7 @@ class Counterfactual:
 
 
 def counterfactual(
-    lake: Warehouse, realm: str | None, before: Side | None, after: Side | None, ways: Ways | None = None
+    lake: Warehouse, realm: str | None, before: Group | None, after: Group | None, ways: BothVariants | None = None
 ) -> Counterfactual:
     """Try each of two versions on what the other's runs read.
 
@@ -351,7 +359,7 @@ def both_ways(forward: Replayed | None, backward: Replayed | None) -> Counterfac
     return Counterfactual(forward, backward)
 
 
-def refusal(before: Side | None, after: Side | None, ways: Ways) -> str:
+def refusal(before: Group | None, after: Group | None, ways: BothVariants) -> str:
     """Why two groups cannot be tried on each other, in a clause; empty when they can."""
     if before is None or after is None:
         return "there is nothing to compare with"

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics import sql
-from analytics.findings.post_mortem.groups import Side
+from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.run_evidence import Definition, definition, read_json
 from analytics.program import Alignment, align
 from analytics.warehouse.warehouse import Warehouse
@@ -60,7 +60,7 @@ class Variants:
     """
 
     realm: str | None
-    side: Side
+    side: Group
     definition: Definition
     found: tuple[Variant, ...]
 
@@ -85,7 +85,7 @@ class Variants:
         )
 
 
-def find_variants(lake: Warehouse, realm: str | None, side: Side) -> Variants | None:
+def find_variants(lake: Warehouse, realm: str | None, side: Group) -> Variants | None:
     """Line up every variant of one version; None when the group holds several versions or the lake lacks the program.
 
     Traces that no typed list can give back (``trace_irregular``) are left out.
@@ -119,7 +119,7 @@ def prepare(lake: Warehouse) -> None:
         lake.connection.execute(sql.text("variants", name))
 
 
-def parameters(realm: str | None, side: Side) -> dict[str, Any]:
+def parameters(realm: str | None, side: Group) -> dict[str, Any]:
     """The parameters that pick a side's runs."""
     until: datetime = side.until + timedelta(microseconds=1)  # the last row is one of the side's
     return {

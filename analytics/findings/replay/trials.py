@@ -17,7 +17,7 @@ import numpy as np
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Relative
 from analytics.estimates.estimators import Estimate
-from analytics.findings.post_mortem.groups import Side, paid, run_estimate, strata
+from analytics.findings.post_mortem.groups import Group, paid, run_estimate, strata
 from analytics.findings.replay.paired import Moved, relative
 from analytics.findings.replay.replayed import Counterfactual, Replayed
 
@@ -32,7 +32,7 @@ _COVERED = 0.9
 """Share of the later runs whose kind of hour the earlier ones must hold."""
 
 
-def transported(backward: Replayed, after: Side) -> tuple[Estimate, Relative | None] | None:
+def transported(backward: Replayed, after: Group) -> tuple[Estimate, Relative | None] | None:
     """Points beyond the earlier program over all later runs, and their share of what that pays.
 
     Both programs were run on the earlier inputs. Every earlier run gets the weight that its kind of hour (weekday or weekend,
@@ -142,8 +142,8 @@ class VersionTrial:
         beside_count: Earlier runs of the same hours that it pays the same, where its own are few: they count with them.
     """
 
-    before: Side
-    after: Side
+    before: Group
+    after: Group
     tried: Counterfactual
     verdict: TrialVerdict
     reason: str
@@ -192,7 +192,7 @@ class VersionTrial:
         return self.difference.value > 0
 
 
-def judged(before: Side, after: Side, tried: Counterfactual) -> VersionTrial:
+def judge(before: Group, after: Group, tried: Counterfactual) -> VersionTrial:
     """Weigh what the replays say.
 
     Args:
@@ -238,7 +238,7 @@ def needs_both(trial: VersionTrial) -> bool:
 
 
 def _amount(
-    forward: Replayed | None, backward: Replayed | None, after: Side
+    forward: Replayed | None, backward: Replayed | None, after: Group
 ) -> tuple[Estimate | None, Relative | None, Basis]:
     if forward is not None and forward.is_telling:
         return forward.difference, forward.relative, Basis.OWN_RUNS
@@ -267,7 +267,7 @@ def _reason_against(forward: Replayed, worst: Worst | None, most: float) -> str:
     return ""
 
 
-def _untraced(after: Side) -> str:
+def _untraced(after: Group) -> str:
     """Why no run of a version could be replayed."""
     if after.paid.empty:
         return "none of its logged runs was paid, and failed runs leave no trace"
@@ -294,7 +294,7 @@ def _left(found: Replayed) -> str:
     return f"{found.untried_count:,} of {found.logged_count:,} runs of {found.inputs_label} left no trace to replay"
 
 
-def _worst(forward: Replayed, before: Side, after: Side) -> Worst | None:
+def _worst(forward: Replayed, before: Group, after: Group) -> Worst | None:
     """What undecided runs, those without a trace and failures beyond the earlier rate may add; None where nothing bounds it."""
     low, high = forward.undecided_low, forward.undecided_high
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -310,7 +310,7 @@ def _worst(forward: Replayed, before: Side, after: Side) -> Worst | None:
     return Worst(low, high)
 
 
-def _excess_failures(before: Side, after: Side) -> float:
+def _excess_failures(before: Group, after: Group) -> float:
     """Failed runs of the later version beyond what the earlier one surely fails: so many may have been paid before."""
     failed = len(after.failed)
     earlier = estimators.failure_rate(len(before.failed), run_estimate(before.rows), process=True)
@@ -329,7 +329,7 @@ def _most_differing(forward: Replayed, beside: pd.DataFrame | None = None) -> fl
     return -math.expm1(math.log(1 - estimators.CONFIDENCE) / effective)
 
 
-def _beside(backward: Replayed | None, after: Side) -> pd.DataFrame | None:
+def _beside(backward: Replayed | None, after: Group) -> pd.DataFrame | None:
     """Earlier runs of the later version's hours of the day, if it pays all of them the same; None where it does not.
 
     They stand for its own as far as people send the same at the same hours. A weekend stands for weekends only.

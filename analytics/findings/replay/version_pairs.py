@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from analytics.estimates import comparisons
-from analytics.findings.post_mortem.groups import Side
+from analytics.findings.post_mortem.groups import Group
 from analytics.findings.post_mortem.node_changes import compared_values
 from analytics.findings.replay.replay_run import MOST_RECORDED, Inputs, read_inputs
-from analytics.findings.replay.replayed import Counterfactual, Replayed, Ways, both_ways, refusal, replayed
+from analytics.findings.replay.replayed import BothVariants, Counterfactual, Replayed, both_ways, refusal, replayed
 from analytics.findings.replay.trace_variants import Variants, find_variants
-from analytics.findings.replay.trials import VersionTrial, judged, needs_both
+from analytics.findings.replay.trials import VersionTrial, judge, needs_both
 from analytics.program.instead import set_paths
 from analytics.warehouse.warehouse import Warehouse
 
@@ -109,19 +109,19 @@ class Pairs:
         self._variants: dict[_Key, Variants | None] = {}
         self._tried: dict[tuple[_Key, str | None, int | None], Replayed | None] = {}
 
-    def variants(self, side: Side) -> Variants | None:
+    def variants(self, side: Group) -> Variants | None:
         """The ways of a group's runs through their program; None where it holds several, or the lake lacks the program."""
         key = _key(side)
         if key not in self._variants:
             self._variants[key] = find_variants(self._lake, self._realm, side)
         return self._variants[key]
 
-    def ways(self, before: Side | None, after: Side | None) -> Ways:
+    def ways(self, before: Group | None, after: Group | None) -> BothVariants:
         """Of both groups."""
         old, new = (self.variants(side) if side is not None else None for side in (before, after))
         return old, new
 
-    def tried(self, before: Side | None, after: Side | None, *, both: bool = False) -> Counterfactual:
+    def tried(self, before: Group | None, after: Group | None, *, both: bool = False) -> Counterfactual:
         """The earlier program on the later runs; the other way round where that leaves much open, or if ``both``."""
         if reason := refusal(before, after, self.ways(before, after)):
             return Counterfactual(reason=reason)
@@ -131,17 +131,17 @@ class Pairs:
             return Counterfactual(forward)
         return both_ways(forward, self._replayed(before, after))
 
-    def trial(self, before: Side, after: Side) -> VersionTrial:
+    def trial(self, before: Group, after: Group) -> VersionTrial:
         """The later version on trial."""
-        found = judged(before, after, self.tried(before, after))
-        return judged(before, after, self.tried(before, after, both=True)) if needs_both(found) else found
+        found = judge(before, after, self.tried(before, after))
+        return judge(before, after, self.tried(before, after, both=True)) if needs_both(found) else found
 
-    def alike(self, before: Side, after: Side) -> AlikeInputs | None:
+    def alike(self, before: Group, after: Group) -> AlikeInputs | None:
         """Whether what both versions always read moved between them; None where there is no such thing."""
         old, new = self.ways(before, after)
         return None if old is None or new is None else alike_inputs(self._lake, old, new)
 
-    def _replayed(self, runs: Side, program: Side) -> Replayed | None:
+    def _replayed(self, runs: Group, program: Group) -> Replayed | None:
         """The program of one group on the runs of another."""
         key = (_key(runs), program.strategy_id, program.strategy_version)
         if key not in self._tried:
@@ -151,5 +151,5 @@ class Pairs:
         return self._tried[key]
 
 
-def _key(side: Side) -> _Key:
+def _key(side: Group) -> _Key:
     return side.strategy_id, side.strategy_version, side.since, side.until

@@ -10,15 +10,15 @@ from analytics.reports.charts.theme import (
     HALO,
     SMALL,
     WIDE,
-    board,
+    add_axes,
+    annotate,
     colour,
+    empty_figure,
     fit,
     label,
-    nothing,
-    panel,
+    new_figure,
     role_colour,
     ticks,
-    tied,
     title,
 )
 from analytics.reports.charts.time_axis import BEYOND, nodes_axis, places
@@ -72,13 +72,13 @@ def exceedance(
     lines = _drawn(every)
     stopped = [pair for pair in zip(words(capped, "label"), floats(capped, "count"), strict=True) if known(pair[1])]
     if not lines and not stopped:
-        return nothing(width, "No run with nodes logged in this window.")
+        return empty_figure(width, "No run with nodes logged in this window.")
     left, room, phone = places(width)
     height = 240.0
     top = 40.0 if phone else 34.0
-    figure = board(width, top + height + 44 + (18 * len(stopped) if phone else 0))
+    figure = new_figure(width, top + height + 44 + (18 * len(stopped) if phone else 0))
     title(figure, 0, 8, "Share of runs that need more than x nodes")
-    axes = panel(figure, left, top, room, height)
+    axes = add_axes(figure, left, top, room, height)
     nodes_axis(axes, cap, (nodes for _, points in lines.values() for nodes, _ in points), phone)
     least = min((share for _, points in lines.values() for _, share in points if share > 0), default=0.01)
     bottom = max(min(least * 0.7, 0.05), 1e-5)
@@ -139,20 +139,20 @@ def _names(
     at = max(min(knees, default=low) * 0.93, low * 3)
     for rank, name in enumerate(marked):
         role = lines[name][0]
-        tied(
+        annotate(
             axes, (at, 1), fit(name, across * 0.4), offset=(0, -13 - 16 * rank), name=role, ha="right",
             gid=HALO, zorder=6,
         )  # fmt: skip
     if grey:
         if len(grey) > 2:
             text = "each grey line\nis a strategy" + (f"; {left_out:,} shorter ones are not drawn" if left_out else "")
-            tied(axes, (0, 0), text, coords="axes fraction", offset=(6, 18), size=SMALL, gid=HALO)
+            annotate(axes, (0, 0), text, coords="axes fraction", offset=(6, 18), size=SMALL, gid=HALO)
         last = max(grey, key=lambda name: reach[name])
         x, y = next(((nodes, share) for nodes, share in lines[last][1] if share <= 0.15), lines[last][1][-1])
         # Named only where no highlighted curve stands in the way.
         room = (math.log(min([axes.get_xlim()[1] / BEYOND, *knees])) - math.log(x)) / math.log(axes.get_xlim()[1] / low)
         if room * across > 60:
-            tied(axes, (x, y), fit(last, room * across - 12, SMALL), offset=(7, 0), size=SMALL, gid=HALO)
+            annotate(axes, (x, y), fit(last, room * across - 12, SMALL), offset=(7, 0), size=SMALL, gid=HALO)
 
 
 def _stopped(
@@ -172,12 +172,12 @@ def _stopped(
         axes.plot([cap * BEYOND**0.5], [y], "o", ms=6, mfc=colour("bg"), mec=colour(shade), mew=1.4, zorder=6)
         runs = f"{write.count(count)} stopped by the cap in force"
         if phone:
-            tied(
+            annotate(
                 axes, (0, 0), f"○ {fit(name, 170, SMALL)}: {runs}", coords="axes fraction",
                 offset=(-36, -54 - 18 * rank), name=shade, size=SMALL,
             )  # fmt: skip
         else:
-            tied(axes, (end, y), f"{fit(name, 152)}\n{runs}", offset=(8, 0), name=shade, size=SMALL)
+            annotate(axes, (end, y), f"{fit(name, 152)}\n{runs}", offset=(8, 0), name=shade, size=SMALL)
 
 
 CELL = 11.0
@@ -230,12 +230,12 @@ def density(
         [(took, count) for took, status, count in halted if status == kind] for kind in ("limit", "timeout")
     )
     if not len(nodes) and not limits and not timeouts:
-        return nothing(width, "No run with nodes and time in this window.")
+        return empty_figure(width, "No run with nodes and time in this window.")
     left, room, phone = places(width)
     height = 270.0
-    figure = board(width, 46 + height + 42 + (18 if phone else 0))
+    figure = new_figure(width, 46 + height + 42 + (18 if phone else 0))
     title(figure, 0, 8, "Where runs are: nodes across, ms up" + ("" if phone else "; stronger colour is more"))
-    axes = panel(figure, left, 46, room, height)
+    axes = add_axes(figure, left, 46, room, height)
     low = nodes_axis(axes, cap, [float(nodes.min())] if len(nodes) else [], phone, name="")
     times = [float(end) for end in (took.min(), took.max())] if len(took) else []
     times += [spot for spot, _ in limits if known(spot) and spot > 0]
@@ -313,9 +313,11 @@ def _halted(
     low, bottom, ceiling = edges
     side: dict[str, Any] = {"coords": ("axes fraction", "data"), "name": "finding", "size": SMALL}
     if not phone:
-        tied(axes, (1, limit_ms), f"limit {write.ms(limit_ms)}", offset=(8, 0), **side)
+        annotate(axes, (1, limit_ms), f"limit {write.ms(limit_ms)}", offset=(8, 0), **side)
     else:
-        tied(axes, (low, limit_ms), f"limit {write.ms(limit_ms)}", offset=(4, -8), name="finding", size=SMALL, zorder=6)
+        annotate(
+            axes, (low, limit_ms), f"limit {write.ms(limit_ms)}", offset=(4, -8), name="finding", size=SMALL, zorder=6
+        )
     spots = _marks([(took, count) for took, count in limits if known(took) and took > 0])
     stopped, late = (sum(count for _, count in found) for found in (limits, timeouts))
     if limits:
@@ -325,14 +327,14 @@ def _halted(
         axes.plot(at, spots, "o", ms=4, mfc="none", mec=colour("finding"), mew=0.9, ls="none", zorder=6)
         runs = f"{write.count(stopped)} stopped {'run' if stopped == 1 else 'runs'}:"
         if phone:
-            tied(
+            annotate(
                 axes, (0, 0), f"○ {runs} time is real, nodes are beyond the cap in force", coords="axes fraction",
                 offset=(-36, -54), name="finding", size=SMALL,
             )  # fmt: skip
         else:
             middle = sorted(spots)[len(spots) // 2] if spots else 10.0
             text = f"{runs}\ntime is real,\nnodes are beyond\nthe cap in force"
-            tied(axes, (1, min(middle, limit_ms / 3)), text, offset=(8, 0), **side)
+            annotate(axes, (1, min(middle, limit_ms / 3)), text, offset=(8, 0), **side)
     if timeouts:
         inner = cap / low
         marks = _marks(timeouts)
@@ -342,4 +344,4 @@ def _halted(
         said = f"◇ {write.count(late)} {'timeout' if late == 1 else 'timeouts'}, "
         unknown = f"≥\u00a0{write.ms(limit_ms)}; their nodes are unknown, so they are only spread out"
         said += "nodes unknown" if phone else unknown
-        tied(axes, (0, 1), said, coords="axes fraction", offset=(0, 9), name="ink", size=SMALL)
+        annotate(axes, (0, 1), said, coords="axes fraction", offset=(0, 9), name="ink", size=SMALL)

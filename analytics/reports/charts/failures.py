@@ -20,15 +20,15 @@ from analytics.reports.charts.theme import (
     SMALL,
     TEXT,
     WIDE,
-    board,
+    add_axes,
+    annotate,
     colour,
+    empty_figure,
     fit,
-    nothing,
-    panel,
+    new_figure,
     pixels,
     role_colour,
     ticks,
-    tied,
     title,
 )
 from analytics.reports.charts.time_axis import extent, time_axis, utc
@@ -74,15 +74,15 @@ def cases(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
     order = sorted(set(names), key=lambda name: (-max(_own(shares, names, name), default=0.0), name))
     shown = order[:MOST]
     if not shown:
-        return nothing(width, "No case to compare.")
+        return empty_figure(width, "No case to compare.")
     phone = width < 0.7 * WIDE
     row = ROW + 16 if phone else ROW
     left, right = (4.0, 84.0) if phone else (232.0, 136.0)
     room = width - left - right
     top = 40.0
-    figure = board(width, top + row * len(shown) + 46)
+    figure = new_figure(width, top + row * len(shown) + 46)
     title(figure, 0, 9, "Share of runs per case" + ("" if phone else ", with 95 % interval"))
-    axes = panel(figure, left, top, room, row * len(shown))
+    axes = add_axes(figure, left, top, room, row * len(shown))
     lows, highs, points = floats(frame, "share_low"), floats(frame, "share_high"), floats(frame, "points_mean")
     reach = max((value for value in (*shares, *highs) if known(value)), default=0.0) or 1.0
     axes.set_xlim(0, min(reach * 1.06, 1.02) if reach <= 1.02 else reach * 1.06)
@@ -98,9 +98,9 @@ def cases(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
             _dot(axes, y, shares[index], lows[index], highs[index], roles[index])
         muted = "mute" if name == "no case" else "ink"
         if phone:
-            tied(axes, (0, at - 0.5), fit(name, room), offset=(0, -11), name=muted)
+            annotate(axes, (0, at - 0.5), fit(name, room), offset=(0, -11), name=muted)
         else:
-            tied(axes, (0, at), fit(name, left - 16), offset=(-left, 0), name=muted)
+            annotate(axes, (0, at), fit(name, left - 16), offset=(-left, 0), name=muted)
         _paid(axes, at + lift, [points[index] for index in own])
     _key(axes, list(zip(labels, roles, strict=True)))
     places = [place for place in (0.0, 0.25, 0.5, 0.75, 1.0) if place <= axes.get_xlim()[1]]
@@ -109,7 +109,9 @@ def cases(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
         places = places[:: max(len(places) // 4, 1)]
     ticks(axes, "x", places, [write.percent(place) if place else "0" for place in places], length=3)
     if len(order) > MOST:
-        tied(axes, (0, 0), f"and {len(order) - MOST} rarer cases", coords="axes fraction", offset=(0, -30), size=SMALL)
+        annotate(
+            axes, (0, 0), f"and {len(order) - MOST} rarer cases", coords="axes fraction", offset=(0, -30), size=SMALL
+        )
     return figure
 
 
@@ -135,7 +137,7 @@ def _paid(axes: Axes, y: float, points: list[float]) -> None:
     else:
         changed = len(set(paid)) > 1
         text = f"{paid[0]} → {paid[-1]} points" if changed else f"{paid[0]} {'point' if paid[0] == '1' else 'points'}"
-    tied(
+    annotate(
         axes, (1, y), text, coords=("axes fraction", "data"), offset=(10, 0), bold=changed,
         name="finding" if changed else "mute", size=SMALL,
     )  # fmt: skip
@@ -147,7 +149,7 @@ def _key(axes: Axes, named: list[tuple[str, str]]) -> None:
     for name, role in seen.items():
         text = f"{'◆' if role == 'finding' else '●'} {fit(name, 120)}"
         shade = role if role in ("before", "finding") else "mute"
-        tied(axes, (0, 1), text, coords="axes fraction", offset=(place, 11), name=shade, bold=True)
+        annotate(axes, (0, 1), text, coords="axes fraction", offset=(place, 11), name=shade, bold=True)
         place += 0.62 * 12 * len(text) + 14
 
 
@@ -188,13 +190,13 @@ def failure_strip(frame: pd.DataFrame, since: Any = None, until: Any = None, *, 
     present = [*(lane for lane in LANES if lane in lanes), *sorted(set(lanes) - set(LANES))]
     window = extent([as_seconds(since), as_seconds(until)]) or extent(moment for moment, *_ in rows)
     if not present or window is None:
-        return nothing(width, "No failed run logged in this window.")
+        return empty_figure(width, "No failed run logged in this window.")
     phone = width < 0.7 * WIDE
     row = 46.0 if phone else 29.0
     left = 0.0 if phone else 70.0
     room = width - left - 10
-    figure = board(width, row * len(present) + 26)
-    axes = panel(figure, left, 0, room, row * len(present))
+    figure = new_figure(width, row * len(present) + 26)
+    axes = add_axes(figure, left, 0, room, row * len(present))
     axes.set_ylim(len(present) * row, 0)
     axes.set_xlim(*window)
     for index, lane in enumerate(present):
@@ -213,9 +215,9 @@ def failure_strip(frame: pd.DataFrame, since: Any = None, until: Any = None, *, 
         )  # fmt: skip
         text = _sentence(lane, own)
         if phone:
-            tied(axes, (window[0], y), fit(text, room, SMALL), offset=(0, 17), name=name, size=SMALL)
+            annotate(axes, (window[0], y), fit(text, room, SMALL), offset=(0, 17), name=name, size=SMALL)
             continue
-        tied(axes, (window[0], y), fit(lane, left - 8, bold=True), offset=(-left, 0), name=name, bold=True)
+        annotate(axes, (window[0], y), fit(lane, left - 8, bold=True), offset=(-left, 0), name=name, bold=True)
         _beside_marks(axes, window, room, y, known_moments, text, name)
     time_axis(axes, *window, room)
     return figure
@@ -249,7 +251,7 @@ def _beside_marks(
         [window[0] + place / pixel for place in cut], [y, y], color=colour("bg"), lw=6, zorder=2,
         solid_capstyle="butt",
     )  # fmt: skip
-    tied(axes, (window[0] + edge / pixel, y), text, name=name, size=TEXT, ha="left" if right_of else "right")
+    annotate(axes, (window[0] + edge / pixel, y), text, name=name, size=TEXT, ha="left" if right_of else "right")
 
 
 def _sentence(lane: str, own: list[tuple[float, str, int]]) -> str:

@@ -8,16 +8,16 @@ from analytics.reports.charts.columns import floats, known, moments, need, words
 from analytics.reports.charts.theme import (  # fmt: skip
     SMALL,
     WIDE,
+    add_axes,
+    annotate,
     baseline,
-    board,
     colour,
+    empty_figure,
     fit,
     label,
-    nothing,
-    panel,
+    new_figure,
     role_colour,
     ticks,
-    tied,
     title,
 )
 from analytics.reports.charts.time_axis import DAY, extent, utc
@@ -73,7 +73,7 @@ def growth(
     need(growth, versions, "label day version", called="versions")
     series, fits, changes = _lines(frame), _fits(lines), _changes(versions)
     if not series:
-        return nothing(width, "No strategy with nodes logged in this window.")
+        return empty_figure(width, "No strategy with nodes logged in this window.")
     phone = width < 0.7 * WIDE
     across = 2 if phone else min(6, max(len(series), 4))
     shown = list(series.items())[:MOST]
@@ -81,7 +81,7 @@ def growth(
     room = (width - left - 8 - gap * (across - 1)) / across
     rows = -(-len(shown) // across)
     pitch = HEIGHT + 50
-    figure = board(width, 30 + pitch * rows + (16 if len(series) > MOST else 0))
+    figure = new_figure(width, 30 + pitch * rows + (16 if len(series) > MOST else 0))
     values = [value for _, line in shown for row in line for value in row[1:4] if known(value)]
     top = max([cap * 1.08, *(min(value, cap * 1.5) * 1.05 for value in values)])
     window = extent(row[0] for _, line in series.items() for row in line)
@@ -93,7 +93,7 @@ def growth(
         down = float(figure.get_size_inches()[1]) * 72
         text = fit(name, room + gap / 2, bold=True)
         label(figure, x / width, 1 - (y - 10) / down, text, name=title_name, bold=True, va="baseline")
-        axes = panel(figure, x, y, room, HEIGHT)
+        axes = add_axes(figure, x, y, room, HEIGHT)
         axes.set_ylim(0, top)
         _draw(axes, line, cap, window, ahead)
         for fitted in fits.get(name, []):
@@ -160,7 +160,7 @@ def _line(axes: Axes, fitted: _Fit, cap: int, ahead: float) -> None:
 def _marks(axes: Axes, changes: list[tuple[float, str]], *, low: bool) -> None:
     for day, text in changes:
         axes.axvline(day, color=colour("mute"), lw=0.7, alpha=0.6, zorder=1)
-        tied(axes, (day, 0), text, offset=(2, 4 if low else 34), size=SMALL, ha="left", name="mute")
+        annotate(axes, (day, 0), text, offset=(2, 4 if low else 34), size=SMALL, ha="left", name="mute")
 
 
 def _middle(line: list[_Row]) -> float:
@@ -203,7 +203,7 @@ def _draw(axes: Axes, line: list[_Row], cap: int, window: tuple[float, float] | 
     day, value, low, high, _ = stretches[-1][-1]
     # Above the line, and below it where the cap would run through the number.
     under = value > 0.62 * cap
-    tied(
+    annotate(
         axes, (day, value), write.number(value, low, high), offset=(0, -10 if under else 9), size=SMALL, ha="right",
         name=role if role in ROLES else "mute",
     )  # fmt: skip

@@ -9,7 +9,19 @@ from itertools import groupby
 from typing import TYPE_CHECKING, TypedDict
 
 from analytics.reports.charts.columns import floats, known, need, words
-from analytics.reports.charts.theme import SMALL, WIDE, board, colour, fit, label, nothing, panel, pixels, spread, tied
+from analytics.reports.charts.theme import (
+    SMALL,
+    WIDE,
+    add_axes,
+    annotate,
+    avoid_overlap,
+    colour,
+    empty_figure,
+    fit,
+    label,
+    new_figure,
+    pixels,
+)
 from analytics.reports.page import number as write
 from analytics.reports.page.palette import ROLES
 
@@ -78,7 +90,7 @@ def icicle(frame: pd.DataFrame, *, name: str = "", width: int = WIDE) -> Figure:
     need(icicle, frame, "position label entries")
     root = _tree(frame, name)
     if not root.weight > 0:
-        return nothing(width, "No trace entry of this program is logged.")
+        return empty_figure(width, "No trace entry of this program is logged.")
     phone = width < 0.7 * WIDE
     columns = [0.0, 62, 170, 226, 282, 350] if phone else [0.0, 100, 262, 370, 490, 660]
     names = ((1, "rule"), (2, "conditions, statements")) if phone else (
@@ -87,8 +99,8 @@ def icicle(frame: pd.DataFrame, *, name: str = "", width: int = WIDE) -> Figure:
     top, height = 26.0, HEIGHT + (60 if phone else 0)
     behind = root.unseen / root.weight
     cut = f"{write.percent(round(behind, 2))} of entries lie after the cut"
-    figure = board(width, top + height + 30)
-    axes = panel(figure, 0, top, width, height)
+    figure = new_figure(width, top + height + 30)
+    axes = add_axes(figure, 0, top, width, height)
     axes.set_xlim(0, width)
     axes.set_ylim(root.weight, 0)
     for column, text in names:
@@ -234,7 +246,7 @@ def _draw(
     for number, (text, bold) in enumerate(lines):
         down = (number - (len(lines) - 1) / 2) * 14
         said = fit(text, room, SMALL, bold=bold)
-        tied(axes, (left + 5, middle), said, offset=(0, -down), name="ink", size=SMALL, bold=bold, zorder=5)
+        annotate(axes, (left + 5, middle), said, offset=(0, -down), name="ink", size=SMALL, bold=bold, zorder=5)
 
 
 def _line(root: Block) -> float | None:
@@ -269,7 +281,7 @@ def _beside(
     if line is not None:
         said.append((line, told, "ink"))
     said.sort(key=lambda note: note[0])
-    places = spread([start / total * height for start, _, _ in said], 14.0, 6.0, height - 4.0)
+    places = avoid_overlap([start / total * height for start, _, _ in said], 14.0, 6.0, height - 4.0)
     room = axes.get_xlim()[1] - right - 14
     for place, (_, text, role) in zip(places, said, strict=True):
         shown = [fit(text, room, SMALL)]
@@ -277,4 +289,4 @@ def _beside(
             head, _, tail = text.partition(" lie ")
             shown = [fit(f"{head} lie {tail}", room + 40, SMALL)]
         name = role if role in ROLES or role == "ink" else "mute"
-        tied(axes, (right, place / height * total), shown[0], offset=(10, 0), name=name, size=SMALL, zorder=6)
+        annotate(axes, (right, place / height * total), shown[0], offset=(10, 0), name=name, size=SMALL, zorder=6)

@@ -80,7 +80,7 @@ def _picture() -> type[Figure]:
     return Picture
 
 
-def board(width: int, height: float) -> Figure:
+def new_figure(width: int, height: float) -> Figure:
     """An empty figure of so many pixels."""
     import matplotlib as mpl
 
@@ -88,7 +88,7 @@ def board(width: int, height: float) -> Figure:
         return _picture()(figsize=(width / 72, height / 72), dpi=72, facecolor=LIGHT["bg"], edgecolor="none")
 
 
-def panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
     """Axes at a place given in pixels from the top left corner, without frame, grid or ticks."""
     import matplotlib as mpl
 
@@ -155,7 +155,7 @@ def label(
     )  # fmt: skip
 
 
-def tied(
+def annotate(
     axes: Axes, place: tuple[float, float], text: str, *, coords: Coordinates = "data", offset: tuple[float, float] = (0, 0),
     name: str = "mute", size: float = TEXT, bold: bool = False, **placing: Unpack[Placing],
 ) -> Annotation:  # fmt: skip
@@ -200,7 +200,7 @@ def fit(text: str, room: float, size: float = TEXT, bold: bool = False) -> str:
     return shorten(cleaned, limit)
 
 
-def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def avoid_overlap(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Moves labels apart that would lie on each other; keeps their order and stays between low and high."""
     order = sorted(range(len(places)), key=lambda index: places[index])
     out = [min(max(place, low), high) for place in places]
@@ -213,9 +213,9 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     return out
 
 
-def nothing(width: int, text: str) -> Figure:
+def empty_figure(width: int, text: str) -> Figure:
     """What stands for a picture without data: one line that says so."""
-    figure = board(width, 32)
+    figure = new_figure(width, 32)
     label(figure, 0.0, 0.5, text, name="mute", size=13)
     return figure
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from analytics.reports.charts.columns import known
-from analytics.reports.charts.theme import SMALL, WIDE, colour, ticks, tied
+from analytics.reports.charts.theme import SMALL, WIDE, annotate, colour, ticks
 from analytics.reports.page import number as write
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def nodes_axis(axes: Axes, cap: float, nodes: Iterable[float], phone: bool, name
     spine.set_color(colour("still"))
     if name:
         text = f"{name} {write.count(cap)}"
-        tied(
+        annotate(
             axes, (cap, 1), text, coords=("data", "axes fraction"), offset=(0, 8), name="finding", size=SMALL,
             ha="right" if phone else "center",
         )  # fmt: skip

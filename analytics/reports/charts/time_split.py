@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from analytics.reports.charts.columns import NAN, floats, known, need, words
-from analytics.reports.charts.theme import SMALL, WIDE, board, colour, fit, label, nothing, panel, pixels, tied
+from analytics.reports.charts.theme import (
+    SMALL,
+    WIDE,
+    add_axes,
+    annotate,
+    colour,
+    empty_figure,
+    fit,
+    label,
+    new_figure,
+    pixels,
+)
 from analytics.reports.page import number as write
 
 if TYPE_CHECKING:
@@ -74,7 +85,7 @@ def time_split(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
     need(time_split, frame, "label kind ms total")
     bars = _bars(frame)
     if not bars:
-        return nothing(width, "No strategy has enough runs to split their time.")
+        return empty_figure(width, "No strategy has enough runs to split their time.")
     phone = width < 0.7 * WIDE
     shown = list(bars.items())[:MOST]
     pitch = ROW_PHONE if phone else ROW
@@ -83,8 +94,8 @@ def time_split(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
     kinds = {kind for _, bar in shown for kind, _, _ in bar.parts}
     lines = _key_lines([(kind, text) for kind, text in _KEY if kind in kinds], width)
     more = 18.0 if len(bars) > MOST else 0.0
-    figure = board(width, pitch * len(shown) + more + 20 * len(lines) + 12)
-    axes = panel(figure, left, 0, room, pitch * len(shown))
+    figure = new_figure(width, pitch * len(shown) + more + 20 * len(lines) + 12)
+    axes = add_axes(figure, left, 0, room, pitch * len(shown))
     reach = (
         max((max(bar.total, bar.high if known(bar.high) else 0.0) for _, bar in shown if known(bar.total)), default=1.0)
         or 1.0
@@ -95,15 +106,15 @@ def time_split(frame: pd.DataFrame, *, width: int = WIDE) -> Figure:
         middle = at * pitch + (30 if phone else pitch / 2)
         _draw(axes, bar, middle, room / reach)
         if phone:
-            tied(axes, (0, at * pitch + 11), fit(name, width - 8, bold=True), name="ink", bold=True)
-            tied(axes, (0, at * pitch + 49), fit(bar.note, width - 8, SMALL), name=bar.role or "mute", size=SMALL)
+            annotate(axes, (0, at * pitch + 11), fit(name, width - 8, bold=True), name="ink", bold=True)
+            annotate(axes, (0, at * pitch + 49), fit(bar.note, width - 8, SMALL), name=bar.role or "mute", size=SMALL)
         else:
-            tied(axes, (0, middle), fit(name, left - 14, bold=True), offset=(-left, 0), name="ink", bold=True)
+            annotate(axes, (0, middle), fit(name, left - 14, bold=True), offset=(-left, 0), name="ink", bold=True)
             place = (1, middle)
             note = fit(bar.note, right - 74)
-            tied(axes, place, note, coords=("axes fraction", "data"), offset=(70, 0), name=bar.role or "mute")
+            annotate(axes, place, note, coords=("axes fraction", "data"), offset=(70, 0), name=bar.role or "mute")
     if more:
-        tied(axes, (-left, pitch * len(shown) + 8), f"and {len(bars) - MOST} more strategies")
+        annotate(axes, (-left, pitch * len(shown) + 8), f"and {len(bars) - MOST} more strategies")
     _draw_key(figure, lines, width, pitch * len(shown) + more + 8)
     return figure
 
@@ -140,7 +151,7 @@ def _draw(axes: Axes, bar: _Bar, middle: float, scale: float) -> None:
         axes.plot([low, end], [middle, middle], color=colour("ink"), lw=1, zorder=5, clip_on=False)
         for place in (low, end):
             axes.plot([place] * 2, [middle - 3.5, middle + 3.5], color=colour("ink"), lw=1, zorder=5, clip_on=False)
-    tied(axes, (end, middle), write.ms(bar.total, bar.low, bar.high), offset=(6, 0), name="ink")
+    annotate(axes, (end, middle), write.ms(bar.total, bar.low, bar.high), offset=(6, 0), name="ink")
 
 
 def _block(axes: Axes, kind: str, left: float, top: float, wide: float, high: float, *, clear: float = 0) -> None:
@@ -205,7 +216,7 @@ def _key_lines(entries: list[tuple[str, str]], width: int) -> list[list[tuple[st
 
 def _draw_key(figure: Figure, lines: list[list[tuple[str, str, float]]], width: int, top: float) -> None:
     down = 20.0 * len(lines)
-    axes = panel(figure, 0, top, width, down)
+    axes = add_axes(figure, 0, top, width, down)
     axes.set_xlim(0, width)
     axes.set_ylim(down, 0)
     for number, line in enumerate(lines):

@@ -11,18 +11,18 @@ from analytics.reports.charts.columns import floats, known, moments, need, words
 from analytics.reports.charts.theme import (
     SMALL,
     WIDE,
+    add_axes,
+    annotate,
+    avoid_overlap,
     baseline,
-    board,
     colour,
+    empty_figure,
     fit,
     label,
-    nothing,
-    panel,
+    new_figure,
     pixels,
     role_colour,
-    spread,
     ticks,
-    tied,
     title,
 )
 from analytics.reports.charts.time_axis import DAY, bin_words, extent, time_axis, utc
@@ -64,13 +64,13 @@ class Stage:
         phone = width < 0.7 * WIDE
         left = 34.0
         room = width - left - (6 if phone else 136)
-        return cls(board(width, height), since, until, left, room, phone, shaded)
+        return cls(new_figure(width, height), since, until, left, room, phone, shaded)
 
     def axes(self, top: float, height: float, heading: str = "", *, shade: bool = True) -> Axes:
         """A panel with its heading, the time of the finding shaded."""
         if heading:
             title(self.figure, 0, top - 15, heading)
-        axes = panel(self.figure, self.left, top, self.room, height)
+        axes = add_axes(self.figure, self.left, top, self.room, height)
         axes.set_xlim(self.since, self.until)
         for first, last in self.shaded if shade else ():
             axes.axvspan(first, last, facecolor=colour("finding-pale"), edgecolor="none", zorder=0)
@@ -89,14 +89,14 @@ class Stage:
                 for y, _, _ in labels
             ]
             lines = max((text.count("\n") + 1 for _, text, _ in labels), default=1)
-            for place, (_, text, name) in zip(spread(fractions, 15 * lines, 6, down - 4), labels, strict=True):
-                tied(axes, (1, place / down), text, coords="axes fraction", offset=(10, 0), name=name)
+            for place, (_, text, name) in zip(avoid_overlap(fractions, 15 * lines, 6, down - 4), labels, strict=True):
+                annotate(axes, (1, place / down), text, coords="axes fraction", offset=(10, 0), name=name)
             return
         # From right to left in one line; there is room for two.
         before = 0.0
         for _, text, name in labels[-2:][::-1]:
             line = " ".join(text.split("\n"))
-            tied(
+            annotate(
                 axes, (1, 1), line, coords="axes fraction", offset=(-before, 9), name=name, size=SMALL, ha="right",
                 va="center",
             )  # fmt: skip
@@ -169,9 +169,9 @@ def failure_lanes(stage: Stage, top: float, failures: pd.DataFrame, lanes: list[
         text = f"{name} {len(own)}"
         if not stage.phone:
             text = text if pixels(text, SMALL) <= 126 else fit(name, 126, SMALL)
-            tied(axes, (stage.until, lane), text, offset=(10, 0), size=SMALL)
+            annotate(axes, (stage.until, lane), text, offset=(10, 0), size=SMALL)
         else:
-            tied(axes, (stage.since, lane), fit(text, 200, SMALL), offset=(0, 8), size=SMALL)
+            annotate(axes, (stage.since, lane), fit(text, 200, SMALL), offset=(0, 8), size=SMALL)
     if not lanes:
         empty(axes, "none logged")
 
@@ -239,7 +239,7 @@ def timeline(
     times = [moments(frame, name) for frame in (versions, points, runs, durations) for name in ("since", "until")]
     found = extent(moment for part in (*times, moments(failures, "created_at")) for moment in part)
     if found is None:
-        return nothing(width, "No version, run or failure in this window.")
+        return empty_figure(width, "No version, run or failure in this window.")
     codes = common_codes(words(failures, "error_code", "no code"))
     # On a phone the code stands above its marks.
     lane = LANE_PHONE if width < 0.7 * WIDE else LANE
@@ -289,10 +289,12 @@ def _ribbon(stage: Stage, versions: pd.DataFrame) -> None:
         clock = f"{moment[:3]} {moment[-5:]}"
         # When a version came, left of the border, where no name stands.
         if since > stage.since + 1 and not stage.phone and start - CLOCK > max(taken, 0):
-            tied(axes, (since, 0.1), clock, offset=(0, 13), ha="right", size=SMALL)
+            annotate(axes, (since, 0.1), clock, offset=(0, 13), ha="right", size=SMALL)
         if middle - half > taken + 4:
             named = role if role in ("before", "finding") else "mute"
-            tied(axes, (stage.since + middle / pixel, 0.1), text, offset=(0, 13), name=named, bold=True, ha="center")
+            annotate(
+                axes, (stage.since + middle / pixel, 0.1), text, offset=(0, 13), name=named, bold=True, ha="center"
+            )
             taken = middle + half
 
 

@@ -111,7 +111,7 @@ _SECTION = re.compile(r'<section id="([\w-]+)"|<div class="sa cells">|</section>
 
 
 @dataclass(slots=True)
-class Told:
+class DecodedFile:
     """One file.
 
     Attributes:
@@ -139,10 +139,10 @@ class Told:
         return ", ".join(filter(None, (place, near)))
 
 
-def told(path: Path) -> Told:
+def decode_file(path: Path) -> DecodedFile:
     """Read one file."""
     raw = path.read_text(encoding="utf-8", errors="surrogateescape")
-    found = Told(path.name, raw)
+    found = DecodedFile(path.name, raw)
     pieces: list[str] = []
     length = 0
     for place, key, text in _pieces(path.suffix, raw):

@@ -15,7 +15,7 @@ from typing import Any
 from analytics.errors import ReportError
 from analytics.extraction.privacy.tombstones import is_distinctive
 from analytics.reports.leak_gate import decode_text
-from analytics.reports.leak_gate.decode_text import LONG, Told, find_ids, keys, told
+from analytics.reports.leak_gate.decode_text import LONG, DecodedFile, decode_file, find_ids, keys
 from analytics.reports.leak_gate.forbidden import Forbidden, are_own_words, is_own_phrase, is_own_word
 
 _PICTURES = (".png", ".jpg", ".webp")
@@ -61,7 +61,7 @@ def check(folder: Path, forbidden: Forbidden) -> None:
         ReportError: Something was found: what kind, in which file and where, without repeating it.
     """
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix not in _PICTURES)
-    found = list(dict.fromkeys(leak for path in files for leak in search(told(path), forbidden)))
+    found = list(dict.fromkeys(leak for path in files for leak in search(decode_file(path), forbidden)))
     if not found:
         return
     kinds = list(dict.fromkeys(leak.kind for leak in found))
@@ -77,7 +77,7 @@ def check(folder: Path, forbidden: Forbidden) -> None:
 
 def is_clean(file: Path, forbidden: Forbidden) -> bool:
     """Whether one file, where it is there, holds nothing that may not be in it."""
-    return not file.is_file() or next(search(told(file), forbidden), None) is None
+    return not file.is_file() or next(search(decode_file(file), forbidden), None) is None
 
 
 def _repair(kinds: Sequence[str]) -> str:
@@ -92,7 +92,7 @@ def _repair(kinds: Sequence[str]) -> str:
     return "look there for who wrote it; change a secret that others have seen"
 
 
-def search(file: Told, forbidden: Forbidden) -> Iterator[Leak]:
+def search(file: DecodedFile, forbidden: Forbidden) -> Iterator[Leak]:
     """What one file holds that may not be in it."""
 
     def leak(kind: str, offset: int) -> Leak:
@@ -154,7 +154,7 @@ def _folders(text: str, forbidden: Forbidden) -> Iterator[tuple[str, int]]:
         yield found[path]
 
 
-def _names(kind: str, names: frozenset[str], file: Told, forbidden: Forbidden) -> Iterator[str]:
+def _names(kind: str, names: frozenset[str], file: DecodedFile, forbidden: Forbidden) -> Iterator[str]:
     """Where names stand that cannot be there by chance, or stand where such names come."""
     if not names:
         return
@@ -181,7 +181,7 @@ def _names(kind: str, names: frozenset[str], file: Told, forbidden: Forbidden) -
         yield file.place(named[text])
 
 
-def _strategies(file: Told, forbidden: Forbidden) -> Iterator[str]:
+def _strategies(file: DecodedFile, forbidden: Forbidden) -> Iterator[str]:
     """Where names of others' strategies stand. One made of the reports' own words counts only where it is a whole value."""
     if not forbidden.strategies:
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.family import NO_CODE
-from analytics.findings.post_mortem.groups import Side
+from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.trials import TrialVerdict
 from analytics.reports import charts, log_notes, page, silent
 from analytics.reports.common import realm_name
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MOST_GAMES = 8
 
 
-def games_table(before: Side, after: Side) -> Block:
+def games_table(before: Group, after: Group) -> Block:
     """Shares of the games in either group, the most played first."""
     shares = []
     for side in (after, before):
@@ -54,7 +54,7 @@ def games_table(before: Side, after: Side) -> Block:
     return page.table(lines, columns)
 
 
-def failures_table(before: Side, after: Side, small: SmallCells, refused: str) -> Block:
+def failures_table(before: Group, after: Group, small: SmallCells, refused: str) -> Block:
     """Codes of both, counted.
 
     Args:
@@ -127,7 +127,7 @@ class Against(PostMortem):
         return [(href, other.get(href, label)) for href, label in super().nav]
 
     @property
-    def sides(self) -> tuple[Side, Side]:
+    def sides(self) -> tuple[Group, Group]:
         """B and A."""
         return self.inquiry.incident.before, self.inquiry.incident.after
 

@@ -18,9 +18,9 @@ from analytics.findings.failures.silences import Silences
 from analytics.findings.post_mortem.case_split import Case
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import DataFinding, Incident, VersionFinding
-from analytics.findings.post_mortem.groups import NO_CASE, Side, run_estimate
+from analytics.findings.post_mortem.groups import NO_CASE, Group, run_estimate
 from analytics.findings.post_mortem.node_changes import Measured, NodeChange
-from analytics.findings.post_mortem.post_mortem import Inquiry
+from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.trials import Basis
 from analytics.program.error_codes import is_canary, is_unknown, meaning
 from analytics.reports import commands, page, silent
@@ -53,7 +53,7 @@ def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
 
 
 def facts(
-    asked: Inquiry, sampling: str, silences: Silences, compared: str = "a week before it is read as baseline"
+    asked: Investigation, sampling: str, silences: Silences, compared: str = "a week before it is read as baseline"
 ) -> list[tuple[str, Inline]]:
     """The data box: coverage, sampling, truncation, definitions, and what is not known.
 
@@ -116,7 +116,7 @@ _MOST_NODES = 8
 _WIDEST = 1.5  # the axis of relative changes ends here; a larger change is in the number
 
 
-def table(before: Side, after: Side, cases: Sequence[Case], found: Incident) -> Block:
+def table(before: Group, after: Group, cases: Sequence[Case], found: Incident) -> Block:
     """Measures per run on both sides, with the interval of the change.
 
     Args:
@@ -321,7 +321,7 @@ def _one_program(found: Incident) -> list[_Measure]:
     return [_measure(f"Points per run, as {label} pays all", before, after, is_hot=True, change=found.points)]
 
 
-def _points(before: Side, after: Side, points: Difference | None, name: str = "Points per run") -> _Measure:
+def _points(before: Group, after: Group, points: Difference | None, name: str = "Points per run") -> _Measure:
     means = estimators.mean(*before.values, process=True), estimators.mean(*after.values, process=True)
     points = points or comparisons.difference(before.values, after.values)
     return _measure(name, *means, is_hot=True, change=points)
@@ -359,12 +359,12 @@ def _measure(
     )
 
 
-def _quantile(side: Side, column: str, q: float) -> Estimate:
+def _quantile(side: Group, column: str, q: float) -> Estimate:
     rows = side.rows[[column, "sample_weight"]][side.rows["status"] == "ok"]
     return estimators.quantile(rows[column], rows["sample_weight"], q)
 
 
-def _failure_rate(before: Side, after: Side) -> _Measure:
+def _failure_rate(before: Group, after: Group) -> _Measure:
     counts = [len(side.failed) for side in (before, after)]
     totals = [run_estimate(side.rows) for side in (before, after)]
     rates = [estimators.failure_rate(count, total) for count, total in zip(counts, totals, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics.findings.post_mortem.groups import NO_CASE, Side, paid
+from analytics.findings.post_mortem.groups import NO_CASE, Group, paid
 from analytics.findings.replay.run_evidence import LoggedRun, definition, pieces
 from analytics.program import words
 from analytics.program.compare import compare
@@ -24,7 +24,7 @@ _MOST_EDITS = 6
 _MOST_LINES = 24
 
 
-def program_diff(lake: Warehouse, before: Side, after: Side) -> tuple[str, list[Body]]:
+def program_diff(lake: Warehouse, before: Group, after: Group) -> tuple[str, list[Body]]:
     """What changed in the program between two versions: a sentence, and the changed lines."""
     if before.strategy_id is None or after.strategy_id is None:
         several = " and ".join(side.label for side in (before, after) if side.strategy_id is None)
@@ -59,7 +59,7 @@ def three_runs(
     rows: pd.DataFrame,
     *,
     show_users: bool,
-    other: Side | None = None,
+    other: Group | None = None,
     called: str = "",
     asked: str = "",
 ) -> list[Body]:

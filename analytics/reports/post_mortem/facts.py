@@ -22,8 +22,8 @@ from analytics.findings.post_mortem.finding import (
     OneGroup,
     VersionFinding,
 )
-from analytics.findings.post_mortem.groups import NO_CASE, Side, run_estimate
-from analytics.findings.post_mortem.post_mortem import Inquiry
+from analytics.findings.post_mortem.groups import NO_CASE, Group, run_estimate
+from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.replayed import Counterfactual, Replayed
 from analytics.reports import common
 from analytics.reports.common import state_of
@@ -46,7 +46,7 @@ class Shown:
         small: What may be shown of few users.
     """
 
-    def __init__(self, inquiry: Inquiry, small: SmallCells) -> None:
+    def __init__(self, inquiry: Investigation, small: SmallCells) -> None:
         self._inquiry, self.small = inquiry, small
 
     @cached_property
@@ -102,7 +102,9 @@ class Shown:
 _MOST_NODES = 10
 
 
-def summary(asked: Inquiry, shown: Shown, *, title: str, said: str, nav: Sequence[tuple[str, str]]) -> dict[str, Json]:
+def summary(
+    asked: Investigation, shown: Shown, *, title: str, said: str, nav: Sequence[tuple[str, str]]
+) -> dict[str, Json]:
     """Plain JSON values: what ``summary.json`` holds.
 
     Args:
@@ -300,7 +302,7 @@ def _story(found: Incident, shown: Shown) -> dict[str, Json]:
     }
 
 
-def _live(asked: Inquiry) -> int | None:
+def _live(asked: Investigation) -> int | None:
     return None if asked.window.empty else int(asked.window["strategy_version"].iloc[-20:].mode().iloc[-1])
 
 
@@ -354,7 +356,7 @@ def _replayed(tried: Replayed | None) -> dict[str, Json] | None:
     }
 
 
-def _side(side: Side | None) -> dict[str, Json] | None:
+def _side(side: Group | None) -> dict[str, Json] | None:
     if side is None:
         return None
     return {

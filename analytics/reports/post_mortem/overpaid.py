@@ -11,7 +11,7 @@ from analytics.findings.post_mortem.case_split import Case, Split
 from analytics.findings.post_mortem.finding import Incident, VersionFinding
 from analytics.findings.post_mortem.groups import NO_CASE, run_estimate
 from analytics.findings.post_mortem.node_changes import NodeChanges
-from analytics.findings.replay.replayed import Counterfactual, Group, Replayed
+from analytics.findings.replay.replayed import Counterfactual, Replayed, ReplayTotals
 from analytics.findings.replay.trials import TrialVerdict, VersionTrial
 from analytics.reports import charts, page
 from analytics.reports.common import masked
@@ -296,7 +296,7 @@ def _series(found: Incident) -> list[Block]:
 
 def _table(forward: Replayed) -> Block:
     rows = [_row(case.name or NO_CASE, case) for case in forward.cases[:_MOST_CASES]]
-    total = Group(None, forward.decided_count, 0.0, forward.paid, forward.would_pay, forward.difference)
+    total = ReplayTotals(None, forward.decided_count, 0.0, forward.paid, forward.would_pay, forward.difference)
     rows.append({**_row("all of them", total), "weight": "hot"})
     columns = [
         Column("case", "Case", kind="author", role="name"),
@@ -308,7 +308,7 @@ def _table(forward: Replayed) -> Block:
     return page.table(rows, columns, row_class="weight")
 
 
-def _row(name: str, group: Group) -> dict[str, object]:
+def _row(name: str, group: ReplayTotals) -> dict[str, object]:
     moved = not math.isclose(group.difference.value, 0.0, abs_tol=1e-9)
     return {
         "case": name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analytics.findings.failures.refused import Refused, refused
 from analytics.findings.failures.silences import Silences, silences
 from analytics.findings.post_mortem.finding import DataFinding, NoRuns, VersionFinding
-from analytics.findings.post_mortem.post_mortem import Inquiry
+from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.trials import Basis
 from analytics.reports import charts, log_notes, page, silent
 from analytics.reports.common import realm_name, summary_block
@@ -48,7 +48,7 @@ class PostMortem:
 
     def __init__(
         self,
-        inquiry: Inquiry,
+        inquiry: Investigation,
         *,
         show_users: bool = False,
         sampling: Audit | None = None,

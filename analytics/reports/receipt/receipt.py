@@ -13,7 +13,7 @@ from analytics.extraction.privacy.pseudonyms import is_pseudonym
 from analytics.findings.receipt import wording as words
 from analytics.findings.receipt.receipt import Receipt, receipt
 from analytics.findings.receipt.steps import State, Step
-from analytics.findings.receipt.wording import Line, Seen
+from analytics.findings.receipt.wording import Line, SeenValue
 from analytics.findings.replay.run_evidence import Definition, Evidence, evidence, find_run, other_version
 from analytics.reports import page
 from analytics.reports.common import masked, realm_name
@@ -49,8 +49,8 @@ class Mask:
             return line
         whole = words.value(self.user)
         return tuple(
-            (Seen(words.value(self.shown)) if part == whole else Seen(self.text(part)))
-            if isinstance(part, Seen)
+            (SeenValue(words.value(self.shown)) if part == whole else SeenValue(self.text(part)))
+            if isinstance(part, SeenValue)
             else part
             for part in line
         )
@@ -263,7 +263,7 @@ class Explained:
         for arrow, found in (("; ", step.conditions), (" → ", step.effects)):
             for line in found:
                 why += [arrow] if why or arrow == " → " else []
-                why += [page.strong(part) if isinstance(part, Seen) else part for part in self._mask.line(line)]
+                why += [page.strong(part) if isinstance(part, SeenValue) else part for part in self._mask.line(line)]
         return page.Step(step.name, why or None, _amount(step), _STATES[step.state], _verdict(step))
 
 

@@ -63,11 +63,10 @@ def post_mortem(
         UsageError, UnknownNameError: The strategy, window or baseline cannot be found; or it rests on fewer users.
         ConfigurationError, SourceError: The counters cannot be read.
     """
-    from analytics.findings.post_mortem.baseline import parse
+    from analytics.findings.post_mortem.baseline import LOOK_BACK, parse
     from analytics.findings.post_mortem.family import find_family
     from analytics.findings.post_mortem.finding import FailuresFinding
-    from analytics.findings.post_mortem.incident import LOOK_BACK
-    from analytics.findings.post_mortem.post_mortem import Inquiry
+    from analytics.findings.post_mortem.post_mortem import Investigation
     from analytics.findings.replay.run_evidence import evidence, find_run
     from analytics.reports.post_mortem.report import PostMortem
 
@@ -93,7 +92,7 @@ def post_mortem(
     if any_realm:
         opened = opened.scoped([found.realm])
     opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), counters)
-    inquiry = Inquiry(opened, found, window.since, window.until, parse(baseline, found, window))
+    inquiry = Investigation(opened, found, window.since, window.until, parse(baseline, found, window))
     if small:
         asked = inquiry.incident
         sides = [side.rows for side in (asked.before, asked.after) if side is not None]
