@@ -90,7 +90,7 @@ def test_a_versions_own_program_gives_its_runs_again(compared: Any, key: str) ->
 @pytest.mark.parametrize("key", ["half_more_rolled_back", "half_more", "pays_less", "mix", "parent_points", "rollout"])
 def test_the_estimated_difference_lies_around_the_true_one(planted: Planted, compared: Any, key: str) -> None:
     found = compared(key).forward
-    assert found.is_telling
+    assert found.is_conclusive
     true, half = planted.overpaid(story(key)), (found.difference.high - found.difference.low) / 2
     # Twice the 95 % interval: one seed must not decide whether the test passes.
     assert abs(found.difference.value - true) <= 2 * half

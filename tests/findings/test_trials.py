@@ -166,7 +166,9 @@ def test_what_became_of_the_runs_is_told_by_the_case_of_either_program() -> None
             "code": [None, None, None, "DSL_ARITH_DIV_BY_ZERO"],
         }
     )
-    found = [(one.way, one.was, one.now, one.logged_count, one.amount_was, one.amount_now) for one in moved_cases(rows)]
+    found = [
+        (one.move, one.was, one.now, one.logged_count, one.amount_was, one.amount_now) for one in moved_cases(rows)
+    ]
     assert found == [
         ("amount", "Fast", "Fast", 2, 10.0, 15.0),
         ("route", "Walk", "Long", 1, 4.0, 12.0),

@@ -71,7 +71,7 @@ def test_another_built_in_under_the_same_rules_is_never_the_same(table: Table, f
     found, told, listed = log.tried()
     assert (found.tried_count, found.own_count, found.decided_count) == (5, 5, 0)
     assert found.missing == {"another built-in was asked": 5}
-    assert not found.is_telling
+    assert not found.is_conclusive
     assert "say the same;" not in told
     assert "the built-in it wraps: default → socio" in listed
 

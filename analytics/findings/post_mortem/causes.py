@@ -177,7 +177,7 @@ class Causes:
         for change, trial in self.trials:
             began_to_fail = any(item.border == change.span for item in failing)
             survivors_are_same = (
-                trial.verdict is not TrialVerdict.DIFFERS and trial.forward is not None and trial.forward.is_telling
+                trial.verdict is not TrialVerdict.DIFFERS and trial.forward is not None and trial.forward.is_conclusive
             )
             if change.span in in_series or (began_to_fail and survivors_are_same):
                 continue
@@ -216,7 +216,7 @@ class Causes:
 
     def _cases_apart(self, before: Group, after: Group) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Cases that enough runs reached and that the other version's program does not name."""
-        old, new = self.pairs.ways(before, after)
+        old, new = self.pairs.both_variants(before, after)
         if old is None or new is None:
             return (), ()
         named = [

@@ -132,7 +132,7 @@ class Investigation:
         """What moved points without a version: the built-in where its answers did and no input; a drift where it was no moment."""
         nodes, sides = self._nodes_of(found), alike(found.before, found.after)
         path = nodes.moved_fields[0] if nodes is not None and nodes.moved_fields else None
-        values = field_values(self.lake, self.pairs.ways(*sides), path) if path is not None else None
+        values = field_values(self.lake, self.pairs.both_variants(*sides), path) if path is not None else None
         ways = self.pairs.variants(sides[1])
         is_wrapped = ways is not None and bool(wraps(ways.definition))
         is_built_in = nodes is not None and nodes.is_built_in
@@ -203,9 +203,9 @@ class Investigation:
         return parts
 
     @property
-    def ways(self) -> BothVariants:
+    def variants(self) -> BothVariants:
         """How the runs of both sides went through their programs."""
-        return self.pairs.ways(self.incident.before, self.incident.after)
+        return self.pairs.both_variants(self.incident.before, self.incident.after)
 
     @cached_property
     def counterfactual(self) -> Counterfactual:
@@ -213,10 +213,10 @@ class Investigation:
         return self.pairs.tried(self.incident.before, self.incident.after, both=True)
 
     @property
-    def telling(self) -> Replayed | None:
+    def conclusive_replay(self) -> Replayed | None:
         """The counterfactual, where it covers enough of the runs to say how much was overpaid."""
         forward = self.counterfactual.forward
-        return forward if forward is not None and forward.is_telling else None
+        return forward if forward is not None and forward.is_conclusive else None
 
     @cached_property
     def replays(self) -> ReplayShare:
@@ -235,5 +235,5 @@ class Investigation:
         before, after = alike(found.before, found.after)
         key = (id(found.before), id(found.after))
         if key not in self._nodes:
-            self._nodes[key] = node_changes(self.lake, before, after, *self.pairs.ways(before, after))
+            self._nodes[key] = node_changes(self.lake, before, after, *self.pairs.both_variants(before, after))
         return self._nodes[key]

@@ -62,7 +62,7 @@ def one_program(runs: RunColumns, scope: slice, pairs: Pairs, candidates: Mappin
         tried = []
         for other, side in sides.items():
             found = pairs.tried(program, side).forward if other != label else None
-            if other != label and (found is None or not found.is_telling):
+            if other != label and (found is None or not found.is_conclusive):
                 break
             tried += [found] if found is not None else []
         else:

@@ -39,7 +39,7 @@ class Moved:
     """Runs that two programs pay differently, by the cases in which both end them.
 
     Attributes:
-        way: ``amount``: the same case pays another amount. ``route``: another case. ``fails``: the other program fails there.
+        move: ``amount``: the same case pays another amount. ``route``: another case. ``fails``: the other program fails there.
         was: Case in which the other program ends them; None for none. Where that is not known, the case in which they were paid.
         now: Case in which they were paid.
         logged_count: Logged runs.
@@ -47,7 +47,7 @@ class Moved:
         amount_was, amount_now: Their amounts, where nearly all have one; NaN otherwise.
     """
 
-    way: Move
+    move: Move
     was: str | None
     now: str | None
     logged_count: int
@@ -175,10 +175,10 @@ def moved_cases(rows: pd.DataFrame) -> list[Moved]:
     found = []
     for (was, now, has_failed), part in names.groupby(["was", "now", "has_failed"], dropna=False, sort=True):
         old, new = (name if isinstance(name, str) else None for name in (was, now))
-        way = Move.FAILS if has_failed else Move.AMOUNT if old == new else Move.ROUTE
+        move = Move.FAILS if has_failed else Move.AMOUNT if old == new else Move.ROUTE
         difference = total_of(part["points"] - part["would"], part["weight"]).as_difference()
         found.append(
-            Moved(way, old, new, len(part), difference, _amount(part["would"]), _amount(part["points"]))
+            Moved(move, old, new, len(part), difference, _amount(part["would"]), _amount(part["points"]))
         )  # fmt: skip
     return sorted(found, key=lambda group: -abs(group.difference.value))[:_MOST_MOVES]
 

@@ -175,7 +175,7 @@ class Replayed:
         return bool(self.tried_count) and self.own_wrong_count <= 0.01 * self.tried_count
 
     @property
-    def is_telling(self) -> bool:
+    def is_conclusive(self) -> bool:
         """It covers nearly all runs: what it leaves out is less than one in twenty, and its own replay comes out right."""
         left_out = self.undecided_count / max(1, self.tried_count)
         covered = self.tried_count >= (1 - _LEFT_OUT) * self.share * self.logged_count

@@ -214,7 +214,7 @@ def judge(before: Group, after: Group, tried: Counterfactual) -> VersionTrial:
     verdict = TrialVerdict.CANNOT_TELL
     if forward is not None and forward.is_different:
         verdict = TrialVerdict.DIFFERS
-    elif forward is not None and forward.is_telling:
+    elif forward is not None and forward.is_conclusive:
         verdict = TrialVerdict.CANNOT_TELL if against else TrialVerdict.SAME
     elif backward is not None and backward.is_different:
         verdict = TrialVerdict.DIFFERS
@@ -231,7 +231,7 @@ def needs_both(trial: VersionTrial) -> bool:
     return (
         trial.verdict is TrialVerdict.CANNOT_TELL
         and forward is not None
-        and forward.is_telling
+        and forward.is_conclusive
         and trial.tried.backward is None
         and trial.most_differing > MATERIAL
     )
@@ -240,9 +240,9 @@ def needs_both(trial: VersionTrial) -> bool:
 def _amount(
     forward: Replayed | None, backward: Replayed | None, after: Group
 ) -> tuple[Estimate | None, Relative | None, Basis]:
-    if forward is not None and forward.is_telling:
+    if forward is not None and forward.is_conclusive:
         return forward.difference, forward.relative, Basis.OWN_RUNS
-    if backward is not None and backward.is_telling:
+    if backward is not None and backward.is_conclusive:
         found = transported(backward, after)
         if found is not None:
             return found[0], found[1], Basis.EARLIER_RUNS
@@ -251,7 +251,7 @@ def _amount(
 
 def _reason_against(forward: Replayed, worst: Worst | None, most: float) -> str:
     """Why a version that no logged run speaks against is not acquitted all the same; empty when it is."""
-    if not forward.is_own_right or not forward.is_telling or worst is None:
+    if not forward.is_own_right or not forward.is_conclusive or worst is None:
         return _left(forward)
     scale = abs(forward.paid.value)
     if max(-worst.low, worst.high) > MATERIAL * scale:

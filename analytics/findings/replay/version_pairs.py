@@ -116,18 +116,18 @@ class Pairs:
             self._variants[key] = find_variants(self._lake, self._realm, side)
         return self._variants[key]
 
-    def ways(self, before: Group | None, after: Group | None) -> BothVariants:
+    def both_variants(self, before: Group | None, after: Group | None) -> BothVariants:
         """Of both groups."""
         old, new = (self.variants(side) if side is not None else None for side in (before, after))
         return old, new
 
     def tried(self, before: Group | None, after: Group | None, *, both: bool = False) -> Counterfactual:
         """The earlier program on the later runs; the other way round where that leaves much open, or if ``both``."""
-        if reason := refusal(before, after, self.ways(before, after)):
+        if reason := refusal(before, after, self.both_variants(before, after)):
             return Counterfactual(reason=reason)
         assert before is not None and after is not None  # noqa: S101  # it would have been refused
         forward = self._replayed(after, before)
-        if forward is not None and forward.is_telling and not both:
+        if forward is not None and forward.is_conclusive and not both:
             return Counterfactual(forward)
         return both_ways(forward, self._replayed(before, after))
 
@@ -138,7 +138,7 @@ class Pairs:
 
     def alike(self, before: Group, after: Group) -> AlikeInputs | None:
         """Whether what both versions always read moved between them; None where there is no such thing."""
-        old, new = self.ways(before, after)
+        old, new = self.both_variants(before, after)
         return None if old is None or new is None else alike_inputs(self._lake, old, new)
 
     def _replayed(self, runs: Group, program: Group) -> Replayed | None:

@@ -216,7 +216,7 @@ class Against(PostMortem):
         before, after = self.sides
         asked = self.inquiry
         said, body = example_runs.program_diff(asked.lake, before, after)
-        for side in asked.ways:
+        for side in asked.variants:
             if side is not None and side.doubt:
                 said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"
         how = [

@@ -239,9 +239,9 @@ def _because(same: SameRuns, hidden: Collection[str]) -> list[Inline]:
     part = first.difference.value / scale
     if not _ALL <= part <= 1 / _ALL:
         return [", in several cases at once"]
-    if first.way is Move.FAILS:
+    if first.move is Move.FAILS:
         return [f", because {'B' if same.whose == 'A' else 'A'} fails on runs that {same.whose} pays"]
-    if first.way is Move.ROUTE:
+    if first.move is Move.ROUTE:
         return [", because runs that B ends in ", *_case(first.was, hidden), " end in ", *_case(first.now, hidden)]
     is_hidden = first.now is not None and first.now in hidden
     case = [", because one case"] if is_hidden else [", because case ", *_case(first.now, hidden)]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from analytics.findings.replay.trials import VersionTrial
 
 
-class Shown:
+class VisibleFacts:
     """What is told of an inquiry.
 
     Args:
@@ -83,9 +83,9 @@ class Shown:
         return replace(tried, forward=self._shown(tried.forward), backward=self._shown(tried.backward))
 
     @cached_property
-    def telling(self) -> Replayed | None:
+    def conclusive_replay(self) -> Replayed | None:
         """The counterfactual that says how much was overpaid, where there is one."""
-        return self._shown(self._inquiry.telling)
+        return self._shown(self._inquiry.conclusive_replay)
 
     def _shown(self, tried: Replayed | None) -> Replayed | None:
         if tried is None or not self.small:
@@ -103,7 +103,7 @@ _MOST_NODES = 10
 
 
 def summary(
-    asked: Investigation, shown: Shown, *, title: str, said: str, nav: Sequence[tuple[str, str]]
+    asked: Investigation, shown: VisibleFacts, *, title: str, said: str, nav: Sequence[tuple[str, str]]
 ) -> dict[str, Json]:
     """Plain JSON values: what ``summary.json`` holds.
 
@@ -278,7 +278,7 @@ def _trial(trial: VersionTrial) -> dict[str, Json]:
     }
 
 
-def _story(found: Incident, shown: Shown) -> dict[str, Json]:
+def _story(found: Incident, shown: VisibleFacts) -> dict[str, Json]:
     version = found if isinstance(found, VersionFinding) else None
     failures = found if isinstance(found, FailuresFinding) else None
     drift = found.slope if isinstance(found, DataFinding) else None
@@ -310,7 +310,7 @@ def _moment(when: datetime | None) -> str | None:
     return when.isoformat() if when else None
 
 
-def _nodes(shown: Shown) -> list[dict[str, Json]]:
+def _nodes(shown: VisibleFacts) -> list[dict[str, Json]]:
     found = shown.nodes
     return records(found.frame.head(_MOST_NODES)) if found is not None else []
 

@@ -22,7 +22,7 @@ from analytics.reports.post_mortem import (
     overpaid,
     verdict,
 )
-from analytics.reports.post_mortem.facts import Shown
+from analytics.reports.post_mortem.facts import VisibleFacts
 from analytics.reports.post_mortem.verdict import headline_figures
 from analytics.reports.small_cells import SmallCells
 from analytics.storage.shapes import Json
@@ -56,7 +56,7 @@ class PostMortem:
         execution_id: str = "",
     ) -> None:
         self.inquiry, self._show_users, self.sampling, self.execution_id = inquiry, show_users, sampling, execution_id
-        self.shown = Shown(inquiry, small or SmallCells())
+        self.shown = VisibleFacts(inquiry, small or SmallCells())
 
     # ---- facts -----------------------------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ class PostMortem:
             )
         before, after = found.before, found.after
         said, body = example_runs.program_diff(self.inquiry.lake, before, after)
-        for side in self.inquiry.ways:
+        for side in self.inquiry.variants:
             if side is not None and side.doubt:
                 said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"
         how = [
@@ -245,7 +245,7 @@ class PostMortem:
         return overpaid.affected_users(
             rows,
             self.shown.cases if is_version else [],
-            self.shown.telling if is_version else None,
+            self.shown.conclusive_replay if is_version else None,
             show_users=self._show_users,
             small=self.shown.small,
         )

@@ -219,18 +219,18 @@ def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Inline]:
     first = trial.moved[0]
     scale = sum(group.difference.value for group in trial.moved)
     part = first.difference.value / scale if scale else 0.0
-    routed = sum(group.difference.value for group in trial.moved if group.way is Move.ROUTE) / scale if scale else 0.0
-    if part < _ALL and first.way is Move.ROUTE and routed >= _ALL:
+    routed = sum(group.difference.value for group in trial.moved if group.move is Move.ROUTE) / scale if scale else 0.0
+    if part < _ALL and first.move is Move.ROUTE and routed >= _ALL:
         return [", because its program ends runs in other cases, most of all ", *_routed(first, trial, hidden)]
-    amounts = [group for group in trial.moved if group.way is Move.AMOUNT]
+    amounts = [group for group in trial.moved if group.move is Move.AMOUNT]
     if part < _ALL and len(amounts) > 1 and sum(group.difference.value for group in amounts) / scale >= _ALL:
         return [f", because {len(amounts)} cases pay other amounts, most of all ", *_case(first.now, hidden)]
     if part < _MOST or part > 1 / _MOST:
         return [", in several cases at once"]
     because = ", because " if part >= _ALL else ", mostly because "
-    if first.way is Move.ROUTE:
+    if first.move is Move.ROUTE:
         return [because, *_routed(first, trial, hidden)]
-    if first.way is Move.FAILS:
+    if first.move is Move.FAILS:
         return [because, f"{trial.before.label} would have failed on runs that it pays"]
     case = ["case ", *_case(first.now, hidden)]
     if math.isfinite(first.amount_was) and math.isfinite(first.amount_now):
