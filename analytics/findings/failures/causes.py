@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 TIMEOUT, LIMIT = "DSL_TIMEOUT", "DSL_LIMIT_EXCEEDED"
 
 
-def with_causes(found: Incident, lake: Warehouse, family: Family, since: datetime, until: datetime) -> Incident:
+def with_causes(finding: Incident, lake: Warehouse, family: Family, since: datetime, until: datetime) -> Incident:
     """The incident, and those told beside it, with what the lake holds of their causes.
 
     Args:
-        found: Of one strategy.
+        finding: Of one strategy.
         lake: All that is in sight: who else timed out then, and the programs.
         family: The strategy.
         since, until: The window that was asked for.
     """
-    also = tuple(_with_cause(other, lake, family, since, until) for other in found.also)
-    return replace(_with_cause(found, lake, family, since, until), also=also)
+    also = tuple(_with_cause(other, lake, family, since, until) for other in finding.also)
+    return replace(_with_cause(finding, lake, family, since, until), also=also)
 
 
-def _with_cause(found: Incident, lake: Warehouse, family: Family, since: datetime, until: datetime) -> Incident:
-    if not isinstance(found, FailuresFinding):
-        return found
-    rows = found.after.rows
-    if found.code == TIMEOUT:
-        first, last = found.after.since, found.after.until
+def _with_cause(finding: Incident, lake: Warehouse, family: Family, since: datetime, until: datetime) -> Incident:
+    if not isinstance(finding, FailuresFinding):
+        return finding
+    rows = finding.after.rows
+    if finding.code == TIMEOUT:
+        first, last = finding.after.since, finding.after.until
         # Those of the whole window, so that a report on runaway rules marks the same stalls.
         stops = stopped(lake, min(since, first), max(until, last))
         own = [
@@ -64,8 +64,10 @@ def _with_cause(found: Incident, lake: Warehouse, family: Family, since: datetim
             and (key := key_of(row["realm_id"], row["strategy"], row["strategy_version"])).family == name
             and key.version in versions
         ]
-        return replace(found, timeouts=timeout_cause(lake, name, own, stops, nodes_max=max(longest, default=math.nan)))
-    if found.code == LIMIT:
+        return replace(
+            finding, timeouts=timeout_cause(lake, name, own, stops, nodes_max=max(longest, default=math.nan))
+        )
+    if finding.code == LIMIT:
         failed = rows[(rows["status"] != "ok") & (rows["error_code"] == LIMIT)]
         limited = np.unique(failed["strategy_version"].to_numpy(int)).tolist()
         sizes = program_sizes(lake)
@@ -75,5 +77,5 @@ def _with_cause(found: Incident, lake: Warehouse, family: Family, since: datetim
             for name in (family.name, *family.strategy_ids)
         ]
         depths = [size.depth for size in own_sizes if size is not None and size.depth is not None]
-        return replace(found, too_deep=max(depths) if depths and max(depths) > STANDARD.depth_cap else None)
-    return found
+        return replace(finding, too_deep=max(depths) if depths and max(depths) > STANDARD.depth_cap else None)
+    return finding

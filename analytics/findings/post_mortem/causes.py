@@ -129,9 +129,9 @@ class Causes:
         found += [item for item in (data, slower) if item is not None]
         return sorted(map(with_total, found), key=lambda item: (not self.is_recent(item), rank_findings(item)))
 
-    def is_recent(self, found: Incident) -> bool:
+    def is_recent(self, finding: Incident) -> bool:
         """It began in the window, goes on in it, or has no moment."""
-        return found.since is None or found.since >= self.since or found.goes_on
+        return finding.since is None or finding.since >= self.since or finding.goes_on
 
     def quiet(self) -> NoFinding | OneGroup:
         """Nothing stands out: the window against the time before, and which versions stay undecided."""
@@ -201,18 +201,18 @@ class Causes:
         known = self.search.version([change])
         return self._not_tried(known, change, trial) if known is not None else None
 
-    def _not_tried(self, found: VersionFinding, change: VersionChange, trial: VersionTrial) -> VersionFinding:
+    def _not_tried(self, finding: VersionFinding, change: VersionChange, trial: VersionTrial) -> VersionFinding:
         """Points moved with a version that could not be tried: its program is the likely cause where nothing else moved.
 
         A case that pays one other amount in nearly all of its runs is the program's doing whoever plays, and so is one that the
         program does not have any more, or has anew.
         """
-        before, after = found.before, found.after
+        before, after = finding.before, finding.after
         alike = self.pairs.alike(before, after)
         gone, new = self._cases_apart(before, after)
         is_program = change.is_amount or bool(gone or new) or (alike is not None and alike.are_alike)
         cause = Cause.PROGRAM if is_program else Cause.UNKNOWN
-        return replace(found, trial=trial, cause=cause, alike=alike, gone=gone, new=new)
+        return replace(finding, trial=trial, cause=cause, alike=alike, gone=gone, new=new)
 
     def _cases_apart(self, before: Group, after: Group) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Cases that enough runs reached and that the other version's program does not name."""
@@ -225,10 +225,10 @@ class Causes:
         gone = tuple(name for name in _reached(before) if name in named[0] and name not in named[1])
         return gone, tuple(name for name in _reached(after) if name in named[1] and name not in named[0])
 
-    def _series(self, found: VersionFinding, change: VersionChange, trial: VersionTrial) -> VersionFinding:
+    def _series(self, finding: VersionFinding, change: VersionChange, trial: VersionTrial) -> VersionFinding:
         """The versions that came after it, while the version before the series has not come back."""
         if trial.verdict is not TrialVerdict.DIFFERS or trial.basis is not Basis.OWN_RUNS:
-            return found
+            return finding
         steps = [Step(change.span, trial)]
         back: Activation | None = None
         for later in self.search.spans:
@@ -242,19 +242,19 @@ class Causes:
             rows = self.runs.where(
                 self.runs.between(later.first, as_number(min(later.last, self.until)) + 1), later.label
             )
-            own = self.pairs.trial(found.before, self.runs.group(later.label, rows))
+            own = self.pairs.trial(finding.before, self.runs.group(later.label, rows))
             if own.verdict is TrialVerdict.CANNOT_TELL:
                 break
             before_it = next((of for other, of in self.trials if other.span == later), None)
             steps.append(Step(later, own, before_it))
         if len(steps) < 2:
-            return found
+            return finding
         total = sum_of([step.trial.difference for step in steps])
-        ended = found.rollback if found.rollback is not None else back
+        ended = finding.rollback if finding.rollback is not None else back
         if ended is None:
             ended = rollback(self.search.spans, steps[-1].span, change.earlier.label)
             ended = ended if ended is not None and ended.label == change.earlier.label else None
-        return replace(found, steps=tuple(steps), total=total, rollback=ended)
+        return replace(finding, steps=tuple(steps), total=total, rollback=ended)
 
     def _data(
         self, versions: Sequence[VersionFinding], failing: Sequence[FailuresFinding]
@@ -298,7 +298,7 @@ class Causes:
         return replace(found, cause=Cause.INPUTS, innocent=innocent, is_one_program=level is not None, level=means)
 
     def _before_failures(
-        self, search: IncidentSearch, found: DataFinding, since: int, begun: int
+        self, search: IncidentSearch, finding: DataFinding, since: int, begun: int
     ) -> DataFinding | None:
         """A change that goes on while runs are lost, by those before the first was lost; None where they do not show it."""
         level = search.level
@@ -308,25 +308,25 @@ class Causes:
         change, matched, is_amount = change_of_points(level, before, after)
         if not (change.is_significant and (matched or is_amount)):
             return None
-        return replace(found, after=self.runs.group(found.after.label, after), points=change)
+        return replace(finding, after=self.runs.group(finding.after.label, after), points=change)
 
     def _is_apart(self, search: IncidentSearch, versions: Sequence[VersionFinding]) -> bool:
         """Without one program to look through: the change is there within single versions, or no version is suspected."""
         return search.is_within or not versions
 
-    def _near(self, found: DataFinding) -> VersionFinding | None:
+    def _near(self, finding: DataFinding) -> VersionFinding | None:
         """A version that came when points moved, or shortly before or after, unless it is acquitted.
 
         Of two things that happen within hours, and of which one could not be tried, the log does not tell which it was.
         """
-        if found.since_low is None or found.since_high is None:
+        if finding.since_low is None or finding.since_high is None:
             return None
-        reach = max(_SHORTLY, found.since_high - found.since_low)
+        reach = max(_SHORTLY, finding.since_high - finding.since_low)
         for change, trial in self.trials:
             begun = change.span.first
-            is_near = found.since_low - reach <= begun <= found.since_high + reach
+            is_near = finding.since_low - reach <= begun <= finding.since_high + reach
             # A stretch that ends where a version came is what went before it: the version is the change.
-            is_end = found.until is not None and abs(found.until - begun) <= _SHORTLY
+            is_end = finding.until is not None and abs(finding.until - begun) <= _SHORTLY
             if (is_near or is_end) and trial.verdict is not TrialVerdict.SAME:
                 version = self.search.with_version(change)
                 if trial.verdict is TrialVerdict.DIFFERS:
@@ -359,33 +359,34 @@ class Causes:
             slope=drift,
         )
 
-    def drift(self, found: DataFinding, field: tuple[Ints, Floats] | None) -> DataFinding:
+    def drift(self, finding: DataFinding, field: tuple[Ints, Floats] | None) -> DataFinding:
         """Points that moved little by little have no moment: what is told is how fast.
 
         Args:
-            found: Points that moved without a version.
+            finding: Points that moved without a version.
             field: Times and values of the input that moved most, which shows it more clearly than points; None for none.
         """
         level = self.runs if self.level is None else self.level.runs
         rows = np.arange(self.search.scope.start, self.search.scope.stop)
         paid = rows[level.paid[rows]]
         time, values = field if field is not None else (level.time[paid], level.points[paid])
-        seen = slope_or_step(time, values) if found.until is None else "step"
+        seen = slope_or_step(time, values) if finding.until is None else "step"
         # Points alone vary so much that a step looks like a line now and then: only an input tells that it may have been one, and
         # only where no narrow range holds the moment.
-        is_wide = found.since_low is not None and found.since_high is not None and (
-            found.since_high - found.since_low > _WIDE
+        is_wide = finding.since_low is not None and finding.since_high is not None and (
+            finding.since_high - finding.since_low > _WIDE
         )  # fmt: skip
         if seen == "step" or (seen == "either" and (field is None or not is_wide)):
-            return found
+            return finding
         drift = slope(level, rows)
-        return replace(found, slope=replace(drift, is_sure=seen == "drift")) if drift is not None else found
+        return replace(finding, slope=replace(drift, is_sure=seen == "drift")) if drift is not None else finding
 
-    def is_other_amount(self, found: DataFinding) -> bool:
+    def is_other_amount(self, finding: DataFinding) -> bool:
         """Whether a case pays another amount in nearly all of its runs, under one and the same program."""
         level = self.runs if self.level is None else self.level.runs
         rows = [
-            level.where(level.between(side.since, as_number(side.until) + 1)) for side in (found.before, found.after)
+            level.where(level.between(side.since, as_number(side.until) + 1))
+            for side in (finding.before, finding.after)
         ]
         return len(np.unique(level.label[np.concatenate(rows)])) == 1 and amounts_moved(level, *rows)
 
@@ -399,25 +400,25 @@ class Causes:
         )  # fmt: skip
 
 
-def _same_version(stories: Sequence[VersionFinding], found: VersionFinding) -> int | None:
+def _same_version(stories: Sequence[VersionFinding], finding: VersionFinding) -> int | None:
     """Place of the story of the same version beside the same earlier one: two that take turns are one story."""
     for at, other in enumerate(stories):
-        versions = [(version.before.label, version.after.label) for version in (other, found)]
-        is_pair = versions[0] == versions[1] and not (other.steps or found.steps)
-        if is_pair and other.cause == found.cause and None not in (found.total, other.total, found.trial):
+        versions = [(version.before.label, version.after.label) for version in (other, finding)]
+        is_pair = versions[0] == versions[1] and not (other.steps or finding.steps)
+        if is_pair and other.cause == finding.cause and None not in (finding.total, other.total, finding.trial):
             return at
     return None
 
 
-def _again(first: VersionFinding, found: VersionFinding) -> VersionFinding:
+def _again(first: VersionFinding, finding: VersionFinding) -> VersionFinding:
     """A version that came again: the points of all its times, over when the last one is."""
-    assert found.border is not None and found.trial is not None  # noqa: S101  # a version that was tried has both
+    assert finding.border is not None and finding.trial is not None  # noqa: S101  # a version that was tried has both
     return replace(
         first,
-        total=sum_of([first.total, found.total]),
-        rollback=found.rollback,
-        successor=found.successor,
-        again=(*first.again, Step(found.border, found.trial)),
+        total=sum_of([first.total, finding.total]),
+        rollback=finding.rollback,
+        successor=finding.successor,
+        again=(*first.again, Step(finding.border, finding.trial)),
     )
 
 
@@ -434,22 +435,22 @@ def _share(failing: FailuresFinding) -> float:
     return float(((rows["status"] != "ok") & (rows["error_code"] == failing.code)).sum()) / runs if runs > 0 else 1.0
 
 
-def _is_before(found: DataFinding, failing: FailuresFinding) -> bool:
+def _is_before(finding: DataFinding, failing: FailuresFinding) -> bool:
     """Whether points had moved back, or clearly began to move, before runs began to fail."""
     begun = failing.since_low or failing.since
-    if begun is None or found.since is None:
+    if begun is None or finding.since is None:
         return False
-    return (found.until is not None and found.until < begun) or (
-        found.since_high is not None and found.since_high < begun
+    return (finding.until is not None and finding.until < begun) or (
+        finding.since_high is not None and finding.since_high < begun
     )
 
 
-def _means(level: RunColumns, found: DataFinding) -> tuple[Estimate, Estimate]:
+def _means(level: RunColumns, finding: DataFinding) -> tuple[Estimate, Estimate]:
     """Points per run under one program, before a change and after it."""
     from analytics.estimates import estimators
 
     means = []
-    for side in (found.before, found.after):
+    for side in (finding.before, finding.after):
         rows = level.where(level.between(side.since, as_number(side.until) + 1))
         rows = rows[level.paid[rows]]
         means.append(estimators.mean(level.points[rows], level.weight[rows], process=True))

@@ -315,24 +315,24 @@ _ENOUGH = 100
 """Logged rows from which on a total of several groups is graded by its width."""
 
 
-def with_total(found: Incident) -> Incident:
+def with_total(finding: Incident) -> Incident:
     """The points that a finding is about, where no replay has told them."""
-    match found:
+    match finding:
         case FailuresFinding(total=None):
-            return replace(found, cause=found.cause or Cause.FAILURES, total=_lost(found))
+            return replace(finding, cause=finding.cause or Cause.FAILURES, total=_lost(finding))
         case VersionFinding(total=None) | DataFinding(total=None):
-            return replace(found, total=_moved_in_all(found.points, found.after))
+            return replace(finding, total=_moved_in_all(finding.points, finding.after))
         case _:
-            return found
+            return finding
 
 
-def rank_findings(found: Incident) -> float:
+def rank_findings(finding: Incident) -> float:
     """Smallest for the most points; slower runs move none and come last."""
-    if isinstance(found, FailuresFinding) and found.since is None:
+    if isinstance(finding, FailuresFinding) and finding.since is None:
         return math.inf  # what fails steadily is no news before what has changed
-    total = found.total
+    total = finding.total
     if total is None or not math.isfinite(total.value):
-        return 0.0 if isinstance(found, DurationFinding) else -1e-9
+        return 0.0 if isinstance(finding, DurationFinding) else -1e-9
     return -abs(total.value)
 
 
@@ -349,11 +349,11 @@ def _moved_in_all(points: Difference, after: Group) -> Estimate | None:
     return Estimate(value, value - low, value + high, change.logged_count, change.grade).as_difference()
 
 
-def _lost(found: FailuresFinding) -> Estimate | None:
+def _lost(finding: FailuresFinding) -> Estimate | None:
     """What the failed runs would have been paid, had they been like those before."""
-    rows = found.after.rows
-    count = int(((rows["status"] != "ok") & (rows["error_code"] == found.code)).sum())
-    paid = found.before.values if found.before is not None else found.after.values
+    rows = finding.after.rows
+    count = int(((rows["status"] != "ok") & (rows["error_code"] == finding.code)).sum())
+    paid = finding.before.values if finding.before is not None else finding.after.values
     usual = estimators.mean(*paid)
     if not math.isfinite(usual.value):
         return None

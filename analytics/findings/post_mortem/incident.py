@@ -100,41 +100,41 @@ def _version_after(search: IncidentSearch, before: Group, after: Group, points: 
     )
 
 
-def try_requested_version(found: Incident, pairs: Pairs) -> Incident:
+def try_requested_version(finding: Incident, pairs: Pairs) -> Incident:
     """The same with the asked version's program tried on the runs: acquitted where it pays all of them the same."""
-    if not isinstance(found, VersionFinding | NoFinding):
-        return found
-    versions = [(side.strategy_id, side.strategy_version) for side in (found.before, found.after)]
+    if not isinstance(finding, VersionFinding | NoFinding):
+        return finding
+    versions = [(side.strategy_id, side.strategy_version) for side in (finding.before, finding.after)]
     if None in versions[0] or None in versions[1] or versions[0] == versions[1]:
-        return found
-    trial = pairs.trial(found.before, found.after)
-    match found, trial.verdict:
+        return finding
+    trial = pairs.trial(finding.before, finding.after)
+    match finding, trial.verdict:
         case VersionFinding(), TrialVerdict.DIFFERS:
-            return replace(found, trial=trial, cause=Cause.PROGRAM, total=trial.difference, since=found.after.since)
+            return replace(finding, trial=trial, cause=Cause.PROGRAM, total=trial.difference, since=finding.after.since)
         case VersionFinding(), TrialVerdict.CANNOT_TELL:
-            return replace(found, trial=trial, cause=Cause.UNKNOWN)
+            return replace(finding, trial=trial, cause=Cause.UNKNOWN)
         case VersionFinding(), _:
-            return _acquitted(found, trial)
+            return _acquitted(finding, trial)
         case NoFinding(), TrialVerdict.DIFFERS:
             return VersionFinding(
-                before=found.before, after=found.after, points=found.points, since=found.after.since, trial=trial,
-                cause=Cause.PROGRAM, total=trial.difference, baseline=found.baseline, also=found.also,
+                before=finding.before, after=finding.after, points=finding.points, since=finding.after.since, trial=trial,
+                cause=Cause.PROGRAM, total=trial.difference, baseline=finding.baseline, also=finding.also,
             )  # fmt: skip
         case NoFinding(), TrialVerdict.CANNOT_TELL:
-            return replace(found, trial=trial, open_trials=(trial,))
+            return replace(finding, trial=trial, open_trials=(trial,))
         case _:
-            return replace(found, trial=trial, innocent=(trial,))
+            return replace(finding, trial=trial, innocent=(trial,))
 
 
-def _acquitted(found: VersionFinding, trial: VersionTrial) -> Incident:
+def _acquitted(finding: VersionFinding, trial: VersionTrial) -> Incident:
     """A version that pays the same: what moved came with the inputs, and what else was found comes first."""
     acquitted = DataFinding(
-        before=found.before, after=found.after, points=found.points, since=found.since, cause=Cause.INPUTS,
-        innocent=(trial,), baseline=found.baseline,
+        before=finding.before, after=finding.after, points=finding.points, since=finding.since, cause=Cause.INPUTS,
+        innocent=(trial,), baseline=finding.baseline,
     )  # fmt: skip
-    if not found.also:
+    if not finding.also:
         return replace(acquitted, trial=trial)
-    first, *rest = found.also
+    first, *rest = finding.also
     return replace(first, trial=trial, also=(*rest, acquitted))
 
 

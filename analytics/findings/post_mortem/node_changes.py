@@ -440,9 +440,9 @@ def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> Val
     hits = [side.count(usual) for side in known]
     p = float(stats.fisher_exact([[hit, count - hit] for hit, count in zip(hits, counts, strict=True)]).pvalue)
     shares = [hit / count for hit, count in zip(hits, counts, strict=True)]
-    said = usual if len(usual) <= _LONGEST else usual[: _LONGEST - 1] + "…"
+    answer = usual if len(usual) <= _LONGEST else usual[: _LONGEST - 1] + "…"
     return ValueChange(
-        Measured.SHARE, shares[0], shares[1], counts[0], counts[1], p, abs(shares[1] - shares[0]), usual=said
+        Measured.SHARE, shares[0], shares[1], counts[0], counts[1], p, abs(shares[1] - shares[0]), usual=answer
     )
 
 

@@ -128,9 +128,9 @@ class Investigation:
         first = replace(first, also=tuple(other for other in rest if self.causes.is_recent(other)))
         return self._named(first) if isinstance(first, DataFinding) else first
 
-    def _named(self, found: DataFinding) -> DataFinding:
+    def _named(self, finding: DataFinding) -> DataFinding:
         """What moved points without a version: the built-in where its answers did and no input; a drift where it was no moment."""
-        nodes, sides = self._nodes_of(found), alike(found.before, found.after)
+        nodes, sides = self._nodes_of(finding), alike(finding.before, finding.after)
         path = nodes.moved_fields[0] if nodes is not None and nodes.moved_fields else None
         values = field_values(self.lake, self.pairs.both_variants(*sides), path) if path is not None else None
         ways = self.pairs.variants(sides[1])
@@ -138,10 +138,10 @@ class Investigation:
         is_built_in = nodes is not None and nodes.is_built_in
         if is_wrapped and path is None:
             # Nobody who plays makes a case pay another amount: neither rules nor what they read have changed.
-            is_built_in = self.causes.is_other_amount(found)
+            is_built_in = self.causes.is_other_amount(finding)
         # Where no field shows what moved, it is the inputs or the built-in: what that answered is not known well enough.
-        cause = Cause.BUILT_IN if is_built_in else Cause.UNKNOWN if is_wrapped and path is None else found.cause
-        named = replace(found, cause=cause, wraps_built_in=is_wrapped)
+        cause = Cause.BUILT_IN if is_built_in else Cause.UNKNOWN if is_wrapped and path is None else finding.cause
+        named = replace(finding, cause=cause, wraps_built_in=is_wrapped)
         return self.causes.drift(named, values)
 
     def _drifted(self, quiet: NoFinding | OneGroup) -> DataFinding | NoFinding | OneGroup:
@@ -167,10 +167,10 @@ class Investigation:
     @property
     def trial_of_sides(self) -> VersionTrial | None:
         """Of the two versions that are compared; ``None`` where they are none."""
-        found = self.incident
-        if found.trial is not None or found.before is None or found.after is None:
-            return found.trial
-        sides = [(side.strategy_id, side.strategy_version) for side in (found.before, found.after)]
+        finding = self.incident
+        if finding.trial is not None or finding.before is None or finding.after is None:
+            return finding.trial
+        sides = [(side.strategy_id, side.strategy_version) for side in (finding.before, finding.after)]
         return next(
             (
                 trial
@@ -183,23 +183,23 @@ class Investigation:
     @cached_property
     def cases(self) -> list[case_findings.Case]:
         """Cases of both sides; none when there are no two sides."""
-        found = self.incident
-        return case_findings.compare_cases(found.before, found.after) if found.before and found.after else []
+        finding = self.incident
+        return case_findings.compare_cases(finding.before, finding.after) if finding.before and finding.after else []
 
     @cached_property
     def split(self) -> case_findings.Split | None:
         """Effect and mix, and what was overpaid: as the programs have it where they were tried; ``None`` without two sides."""
-        found = self.incident
-        if not (found.before and found.after):
+        finding = self.incident
+        if not (finding.before and finding.after):
             return None
-        parts = case_findings.split(found.before, found.after)
+        parts = case_findings.split(finding.before, finding.after)
         if (
-            isinstance(found, VersionFinding)
-            and found.total is not None
-            and found.trial
-            and found.trial.difference is not None
+            isinstance(finding, VersionFinding)
+            and finding.total is not None
+            and finding.trial
+            and finding.trial.difference is not None
         ):
-            return replace(parts, overpaid=found.total)
+            return replace(parts, overpaid=finding.total)
         return parts
 
     @property
@@ -228,12 +228,12 @@ class Investigation:
         """Conditions, fields and amounts that differ; ``None`` when there are no two sides."""
         return self._nodes_of(self.incident)
 
-    def _nodes_of(self, found: Incident) -> NodeChanges | None:
+    def _nodes_of(self, finding: Incident) -> NodeChanges | None:
         """Mixed groups are compared by the version that both hold, or by the usual one of each."""
-        if not (found.before and found.after):
+        if not (finding.before and finding.after):
             return None
-        before, after = alike(found.before, found.after)
-        key = (id(found.before), id(found.after))
+        before, after = alike(finding.before, finding.after)
+        key = (id(finding.before), id(finding.after))
         if key not in self._nodes:
             self._nodes[key] = node_changes(self.lake, before, after, *self.pairs.both_variants(before, after))
         return self._nodes[key]

@@ -26,34 +26,34 @@ from analytics.reports.page import number
 from analytics.reports.post_mortem import failing, version_story
 
 
-def actions(found: Incident, parts: Split | None) -> list[page.Todo]:
+def actions(finding: Incident, parts: Split | None) -> list[page.Todo]:
     """What to do next, done things marked: for what stands out, then for each further finding."""
-    todo = _actions(found, parts)
-    for other in found.also:
+    todo = _actions(finding, parts)
+    for other in finding.also:
         todo += [item for item in _actions(other, None) if item.text not in {done.text for done in todo}]
     return todo
 
 
-def _actions(found: Incident, parts: Split | None) -> list[page.Todo]:
-    match found:
+def _actions(finding: Incident, parts: Split | None) -> list[page.Todo]:
+    match finding:
         case VersionFinding():
-            return _version(found, parts)
+            return _version(finding, parts)
         case FailuresFinding():
-            return failing.todo(found)
+            return failing.todo(finding)
         case DataFinding():
-            return _inputs(found)
+            return _inputs(finding)
         case DurationFinding():
-            return [_slower(found)]
+            return [_slower(finding)]
         case BaselineFinding():
             return [page.Todo("Look for the moment of the change.", "Without a baseline, the report looks for it.")]
         case NoFinding() | OneGroup():
-            return [_undecided(trial) for trial in found.open_trials] or [_nothing(found.reason)]
+            return [_undecided(trial) for trial in finding.open_trials] or [_nothing(finding.reason)]
         case ComparisonFinding():
             return [_nothing("")]
         case NoRuns():
             return [page.Todo("Look at another window, or extract this one.", "Nothing is logged here to act on.")]
         case _:
-            assert_never(found)
+            assert_never(finding)
 
 
 def _nothing(reason: str) -> page.Todo:
@@ -62,48 +62,48 @@ def _nothing(reason: str) -> page.Todo:
     )
 
 
-def _slower(found: DurationFinding) -> page.Todo:
+def _slower(finding: DurationFinding) -> page.Todo:
     fields = "Every analytics field is a database query per run, outside the time limit."
-    if found.border:
-        return page.Todo(f"Compare the fields that {found.border.label} and {found.before.label} read.", fields)
+    if finding.border:
+        return page.Todo(f"Compare the fields that {finding.border.label} and {finding.before.label} read.", fields)
     return page.Todo("Look at the database behind the analytics fields.", f"{fields} No version changed then.")
 
 
-def _version(found: VersionFinding, parts: Split | None) -> list[page.Todo]:
+def _version(finding: VersionFinding, parts: Split | None) -> list[page.Todo]:
     """Roll back or not, and what becomes of the points."""
     return [
-        _rollback(found),
-        *_points(version_story.overpaid(found, parts)),
+        _rollback(finding),
+        *_points(version_story.overpaid(finding, parts)),
         page.Todo(
             "Simulate before publishing the next version.", "The requests under “Three runs” replay what happened."
         ),
     ]
 
 
-def _rollback(found: VersionFinding) -> page.Todo:
+def _rollback(finding: VersionFinding) -> page.Todo:
     """What becomes of the version."""
-    back = found.rollback or found.before
+    back = finding.rollback or finding.before
     call = roll_back(back.strategy_id, back.strategy_version)
-    live = found.steps[-1].span.label if found.steps else found.after.label
-    if found.rollback:
+    live = finding.steps[-1].span.label if finding.steps else finding.after.label
+    if finding.rollback:
         return page.Todo(
-            f"Roll back to {found.rollback.label}: done, {number.when(found.rollback.first)}.",
-            f"The log agrees: {number.counted(found.rollback.logged_count, 'row')} of {found.rollback.label} since.",
+            f"Roll back to {finding.rollback.label}: done, {number.when(finding.rollback.first)}.",
+            f"The log agrees: {number.counted(finding.rollback.logged_count, 'row')} of {finding.rollback.label} since.",
             call,
             done=True,
         )
-    if found.successor and not found.goes_on:
+    if finding.successor and not finding.goes_on:
         return page.Todo(
-            f"Check what {found.successor.label} pays, which came on {number.when(found.successor.first)}.",
-            f"{found.after.label} was gone then. A report since then with --baseline {found.before.label} tells.",
+            f"Check what {finding.successor.label} pays, which came on {number.when(finding.successor.first)}.",
+            f"{finding.after.label} was gone then. A report since then with --baseline {finding.before.label} tells.",
         )
-    if found.cause is Cause.UNKNOWN:
+    if finding.cause is Cause.UNKNOWN:
         return page.Todo(
-            f"Find out whether {live} or its inputs moved the points, before rolling back to {found.before.label}.",
+            f"Find out whether {live} or its inputs moved the points, before rolling back to {finding.before.label}.",
             "Read what changed in the program above, and simulate logged runs with both versions.",
         )
     return page.Todo(
-        f"Decide whether to roll {live} back to {found.before.label}.",
+        f"Decide whether to roll {live} back to {finding.before.label}.",
         "Republishes the old row under its own id, and points games and tasks back.",
         call,
     )
@@ -126,21 +126,21 @@ def _points(beyond: Estimate | None) -> list[page.Todo]:
     ]
 
 
-def _inputs(found: DataFinding) -> list[page.Todo]:
+def _inputs(finding: DataFinding) -> list[page.Todo]:
     """Where to look for what no version explains; only what grew is bounded by a clamp."""
     when = (
-        f"between {number.when(found.since)} and {number.when(found.until)}"
-        if found.until
-        else f"since {number.when(found.since)}"
+        f"between {number.when(finding.since)} and {number.when(finding.until)}"
+        if finding.until
+        else f"since {number.when(finding.since)}"
     )
-    if found.cause is Cause.BUILT_IN:
+    if finding.cause is Cause.BUILT_IN:
         return [
             page.Todo(
                 f"Find what changed in the wrapped built-in {when}.",
                 "Its answer moved under an unchanged program: look at its deployment, its variables and what it alone reads.",
             )
         ]
-    if found.slope is not None:
+    if finding.slope is not None:
         return [
             page.Todo(
                 "Find what drifts: the field that moved, and who plays.",
@@ -151,10 +151,10 @@ def _inputs(found: DataFinding) -> list[page.Todo]:
         page.Todo(
             f"Find what clients send otherwise {when}.",
             "No version explains it: ask for client releases and imports of that time, and compare games and tasks."
-            + (" The wrapped built-in may have been deployed anew, too." if found.wraps_built_in else ""),
+            + (" The wrapped built-in may have been deployed anew, too." if finding.wraps_built_in else ""),
         )
     ]
-    if found.points.change.value > 0:
+    if finding.points.change.value > 0:
         todo.append(
             page.Todo("Bound the field in the next version.", "clamp(field, low, high) caps what one event can pay.")
         )

@@ -73,16 +73,16 @@ def failures_table(before: Group, after: Group, small: SmallCells, refused: str)
         for code in sorted({*counts[0].index, *counts[1].index} - hidden[0] - hidden[1])
     ]
     lines.sort(key=lambda line: -(line["a"] + line["b"]))
-    said = f"{number.counted(len(codes[0]), 'failed run')} of {after.label} and {len(codes[1]):,} of {before.label}."
+    text = f"{number.counted(len(codes[0]), 'failed run')} of {after.label} and {len(codes[1]):,} of {before.label}."
     if hidden[0] or hidden[1]:
-        said += f" Some codes are left out: fewer than {small.least} logged users met them."
-    said += f" {refused}" if refused else ""
+        text += f" Some codes are left out: fewer than {small.least} logged users met them."
+    text += f" {refused}" if refused else ""
     columns = [
         Column("code", "Code", kind="mono", role="name"),
         Column("a", after.label, kind="count"),
         Column("b", before.label, kind="count"),
     ]
-    return page.section("fail", "What failed?", how, said, [page.table(lines, columns)] if lines else [])
+    return page.section("fail", "What failed?", how, text, [page.table(lines, columns)] if lines else [])
 
 
 class Against(PostMortem):
@@ -117,8 +117,8 @@ class Against(PostMortem):
     @property
     def title(self) -> str:
         """For the window of a browser."""
-        asked = self.inquiry
-        return f"{asked.family.name} against {asked.other.name}, {realm_name(asked.family.realm)}"
+        comparison = self.inquiry
+        return f"{comparison.family.name} against {comparison.other.name}, {realm_name(comparison.family.realm)}"
 
     @property
     def nav(self) -> list[tuple[str, str]]:
@@ -135,18 +135,20 @@ class Against(PostMortem):
 
     def head(self) -> Block:
         """Verdict and status."""
-        asked = self.inquiry
+        comparison = self.inquiry
         kick = [
             "Two strategies · realm ",
-            page.strong(page.author(realm_name(asked.family.realm))),
+            page.strong(page.author(realm_name(comparison.family.realm))),
             " · A is ",
-            page.strong(page.author(asked.family.name)),
+            page.strong(page.author(comparison.family.name)),
             " · B is ",
-            page.strong(page.author(asked.other.name)),
+            page.strong(page.author(comparison.other.name)),
             " · times in UTC · ",
-            silent.complete_words(comparison_tables.in_words(asked.lake, asked.since, asked.until), self.silences),
+            silent.complete_words(
+                comparison_tables.in_words(comparison.lake, comparison.since, comparison.until), self.silences
+            ),
         ]
-        doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, asked.lost)
+        doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, comparison.lost)
         return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, doubt)
 
     def strip(self) -> Block:
@@ -188,12 +190,12 @@ class Against(PostMortem):
             if self.inquiry.is_at_same_hours
             else "They ran at other kinds of hours, so points per run of the two groups are not compared."
         )
-        said = (
+        text = (
             f"A is seen {number.span(after.since, after.until)}, B {number.span(before.since, before.until)}. {hours} "
             "No moment of a change is looked for: without --against, the post-mortem of either does that."
         )
         body = [part for letter in "AB" for part in (page.subhead(letter), self._timeline(letter))]
-        return page.section("since", "When did both run?", how, said, body)
+        return page.section("since", "When did both run?", how, text, body)
 
     def _timeline(self, letter: str) -> page.Markup:
         """Of one of them: versions that ran side by side have no one ribbon."""
@@ -214,18 +216,18 @@ class Against(PostMortem):
     def changed(self) -> Block:
         """What differs between the programs, and the table of measures."""
         before, after = self.sides
-        asked = self.inquiry
-        said, body = example_runs.program_diff(asked.lake, before, after)
-        for side in asked.variants:
+        comparison = self.inquiry
+        text, body = example_runs.program_diff(comparison.lake, before, after)
+        for side in comparison.variants:
             if side is not None and side.doubt:
-                said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"
+                text = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {text}"
         how = [
             f"From B to A: {number.counted(len(before.paid), 'ok row')} of {before.label} and "
             f"{len(after.paid):,} of {after.label}.",
             "A line with − is B's, one with + is A's.",
         ]
         body = [*body, comparison_tables.table(before, after, self.shown.cases, self.shown.incident)]
-        return page.section("changed", "What differs?", how, said, body)
+        return page.section("changed", "What differs?", how, text, body)
 
     def why(self) -> Block:
         """Effect and mix, cases, nodes."""
@@ -256,23 +258,23 @@ class Against(PostMortem):
         before, after = self.sides
         a, b, both = self.inquiry.users
         count = self.shown.small.count
-        said: list[Inline] = [
+        pieces: list[Inline] = [
             f"Users in the log: {count(a)} of A, {count(b)} of B; {count(both)} are in both."
             if a and b
             else "No user is named in the logged runs of one of them."
         ]
         for one in self.inquiry.unlike:
-            said += [" ", *against_wording.unlike_words(one, is_named=not self.shown.small)]
+            pieces += [" ", *against_wording.unlike_words(one, is_named=not self.shown.small)]
         if not self.inquiry.unlike:
-            said.append(" Games, tasks and hours do not tell the groups apart beyond chance.")
+            pieces.append(" Games, tasks and hours do not tell the groups apart beyond chance.")
         alike = self.inquiry.incident.alike
         moved = alike.moved if alike is not None else ()
         if moved:
-            said.append(f" What runs of both read differs: {', '.join(moved[:5])}.")
+            pieces.append(f" What runs of both read differs: {', '.join(moved[:5])}.")
         how = ["Shares of ok runs, estimated.", "Who gets which strategy is assigned outside."]
         if self.shown.small:
-            return page.section("who", "Who plays which?", [*how, self.shown.small.note], said)
-        return page.section("who", "Who plays which?", how, said, [games_table(before, after)])
+            return page.section("who", "Who plays which?", [*how, self.shown.small.note], pieces)
+        return page.section("who", "Who plays which?", how, pieces, [games_table(before, after)])
 
     def failures(self) -> Block:
         """Codes of both."""
@@ -284,13 +286,13 @@ class Against(PostMortem):
 
     def sure(self) -> Block:
         """Data box and queries."""
-        asked = self.inquiry
+        comparison = self.inquiry
         box = comparison_tables.facts(
-            asked, log_notes.told(self.sampling), self.silences, "only the runs in it are compared"
+            comparison, log_notes.told(self.sampling), self.silences, "only the runs in it are compared"
         )
-        defined = asked.family.defined | asked.other.defined
+        defined = comparison.family.defined | comparison.other.defined
         gone = sorted(
-            {f"{span.label}" for span in asked.spans if (span.strategy_id, span.strategy_version) not in defined}
+            {f"{span.label}" for span in comparison.spans if (span.strategy_id, span.strategy_version) not in defined}
         )
         told = f"missing for {', '.join(gone)}" if gone else "all versions that ran readable"
         box = [(name, told if name == "Definitions" else value) for name, value in box]
@@ -301,15 +303,15 @@ class Against(PostMortem):
         queries = [
             page.fold(
                 f"Queries of {letter}, ready to paste",
-                page.code(comparison_tables.queries(group, asked.since, asked.until)),
+                page.code(comparison_tables.queries(group, comparison.since, comparison.until)),
             )
-            for letter, group in (("A", asked.family), ("B", asked.other))
+            for letter, group in (("A", comparison.family), ("B", comparison.other))
         ]
         return page.section("sure", "How sure are we?", [], None, [page.facts(box), *queries])
 
     def summary(self) -> dict[str, Json]:
         """The same facts for programs."""
-        asked = self.inquiry
+        comparison = self.inquiry
         same: list[dict[str, Json]] = [
             {
                 "runs_of": one.whose,
@@ -319,26 +321,26 @@ class Against(PostMortem):
                 "decided_count": one.decided_count,
                 "differing_count": one.differing_count,
             }
-            for one in asked.same_runs
+            for one in comparison.same_runs
         ]
-        first = asked.same_runs[0].relative if asked.same_runs else None
+        first = comparison.same_runs[0].relative if comparison.same_runs else None
         share = {**first.to_dict(), "of": "same runs"} if first else None
         facts = super().summary()
         # Of the groups only where nothing better is known, and nothing is known against it.
-        is_open = TrialVerdict.DIFFERS in asked.verdicts or TrialVerdict.CANNOT_TELL in asked.verdicts
-        groups = facts["percent"] if is_open and asked.is_at_same_hours and not asked.unlike else None
-        a, b, both = asked.users
+        is_open = TrialVerdict.DIFFERS in comparison.verdicts or TrialVerdict.CANNOT_TELL in comparison.verdicts
+        groups = facts["percent"] if is_open and comparison.is_at_same_hours and not comparison.unlike else None
+        a, b, both = comparison.users
         return {
             **facts,
-            "against": asked.other.name,
+            "against": comparison.other.name,
             "percent": share or groups,
             "same_runs": same,
-            "verdicts": dict(zip("AB", asked.verdicts, strict=True)),
-            "compared": {letter: next(iter(asked.labels[letter])) for letter in "AB"},
-            "shares": asked.labels,
-            "is_at_same_hours": asked.is_at_same_hours,
+            "verdicts": dict(zip("AB", comparison.verdicts, strict=True)),
+            "compared": {letter: next(iter(comparison.labels[letter])) for letter in "AB"},
+            "shares": comparison.labels,
+            "is_at_same_hours": comparison.is_at_same_hours,
             "unlike": [
-                {"what": one.what, "distance": one.distance, "p": one.p} for one in asked.unlike
+                {"what": one.what, "distance": one.distance, "p": one.p} for one in comparison.unlike
             ],
             "live_version": None,
             "users": None if self.shown.small else {"a": a, "b": b, "both": both},

@@ -23,46 +23,46 @@ if TYPE_CHECKING:
     from analytics.findings.replay.trials import VersionTrial
 
 
-def group_sentences(asked: Comparison, is_named: bool) -> list[Inline]:
+def group_sentences(comparison: Comparison, is_named: bool) -> list[Inline]:
     """Points per run of either group, and what of their difference is not the programs'."""
-    found = asked.incident
-    points, before, after = found.points, found.before, found.after
+    finding = comparison.incident
+    points, before, after = finding.points, finding.before, finding.after
     if not math.isfinite(points.change.low):
         return [" Too few runs are logged to compare points per run."]
     means = [verdict.mean_points(side.rows) for side in (after, before)]
     here, there = (number.number(mean.value, mean.low, mean.high) for mean in means)
-    said: list[Inline] = [
+    pieces: list[Inline] = [
         " Points per run are ",
         page.strong(here),
         " in A's own runs and ",
         page.strong(there),
         " in B's",
     ]
-    differ = [part for one in asked.unlike for part in (" ", *unlike_words(one, is_named=is_named))]
-    if not asked.is_at_same_hours:
-        return [*said, ".", *differ, " So the two groups cannot be compared with each other."]
+    differ = [part for one in comparison.unlike for part in (" ", *unlike_words(one, is_named=is_named))]
+    if not comparison.is_at_same_hours:
+        return [*pieces, ".", *differ, " So the two groups cannot be compared with each other."]
     ends = page.ci(points.change.low, points.change.high, value=points.change.value, sign=True)
-    said += ["; at the same kinds of hours A's are ", page.strong(signed(points.change)), " ", ends]
-    if asked.same_runs:
-        rest = inputs_part(asked)
-        said += [
-            f". Of that the programs are {signed(asked.same_runs[0].per_run)}; {signed(rest)} is left to who plays and what "
+    pieces += ["; at the same kinds of hours A's are ", page.strong(signed(points.change)), " ", ends]
+    if comparison.same_runs:
+        rest = inputs_part(comparison)
+        pieces += [
+            f". Of that the programs are {signed(comparison.same_runs[0].per_run)}; {signed(rest)} is left to who plays and what "
             f"clients send, {beyond_words(rest)}."
         ]
-    elif asked.is_same:
-        said += [f", {beyond_words(points.change)}"]
-        said += [": that is who plays and what clients send." if points.is_significant else "."]
-    elif asked.unlike:
-        said += [". Whether that is the programs or who plays cannot be told."]
+    elif comparison.is_same:
+        pieces += [f", {beyond_words(points.change)}"]
+        pieces += [": that is who plays and what clients send." if points.is_significant else "."]
+    elif comparison.unlike:
+        pieces += [". Whether that is the programs or who plays cannot be told."]
     else:
-        said += [f", {beyond_words(points.change)}. Whether that is the programs or who plays cannot be told."]
-    return [*said, *differ]
+        pieces += [f", {beyond_words(points.change)}. Whether that is the programs or who plays cannot be told."]
+    return [*pieces, *differ]
 
 
-def inputs_part(asked: Comparison) -> Estimate:
+def inputs_part(comparison: Comparison) -> Estimate:
     """The difference of points per run that the programs do not make, where their part is known."""
-    points = asked.incident.points
-    whole, per_run = points.change, asked.same_runs[0].per_run
+    points = comparison.incident.points
+    whole, per_run = points.change, comparison.same_runs[0].per_run
     value = whole.value - per_run.value
     low = math.hypot(whole.value - whole.low, per_run.high - per_run.value)
     high = math.hypot(whole.high - whole.value, per_run.value - per_run.low)
@@ -101,38 +101,38 @@ _ALL = 0.8
 _OUTSIDE = "who gets which strategy is assigned outside, and the log does not tell whether by chance"
 
 
-def sentence(asked: Comparison, hidden: Collection[str] = (), *, is_named: bool = True) -> Verdict:
+def sentence(comparison: Comparison, hidden: Collection[str] = (), *, is_named: bool = True) -> Verdict:
     """The verdict: the same runs first, then the two groups with what is not the programs'.
 
     Args:
-        asked: Of A and B.
+        comparison: Of A and B.
         hidden: Cases that are not to be named.
         is_named: Games and tasks are named.
     """
-    a, b = names(asked)
-    said = [*_programs(asked, a, b, hidden), *group_sentences(asked, is_named)]
-    left = [words for letter in "AB" if (words := _left_out(asked, letter))]
-    return Verdict.of([*said, f" Two groups of runs are compared: {_OUTSIDE}."], [" ".join(left)] if left else None)
+    a, b = names(comparison)
+    pieces = [*_programs(comparison, a, b, hidden), *group_sentences(comparison, is_named)]
+    left = [words for letter in "AB" if (words := _left_out(comparison, letter))]
+    return Verdict.of([*pieces, f" Two groups of runs are compared: {_OUTSIDE}."], [" ".join(left)] if left else None)
 
 
-def names(asked: Comparison) -> tuple[list[Inline], list[Inline]]:
+def names(comparison: Comparison) -> tuple[list[Inline], list[Inline]]:
     """A and B by name, with the letter that stands for either on the page."""
-    return [page.author(asked.family.name), " (A)"], [page.author(asked.other.name), " (B)"]
+    return [page.author(comparison.family.name), " (A)"], [page.author(comparison.other.name), " (B)"]
 
 
-def why(asked: Comparison) -> str:
+def why(comparison: Comparison) -> str:
     """The answer to "why?": the programs' part on the same runs, and what came with who plays."""
-    points = asked.incident.points
+    points = comparison.incident.points
     if not math.isfinite(points.change.low):
         return "Cannot tell: too few runs are logged to compare."
-    if asked.same_runs and asked.is_at_same_hours:
-        same, rest = asked.same_runs[0], inputs_part(asked)
+    if comparison.same_runs and comparison.is_at_same_hours:
+        same, rest = comparison.same_runs[0], inputs_part(comparison)
         return (
             f"On {same.whose}'s runs the programs make {signed(same.per_run)} points per run of difference. Points per run of "
             f"the two groups differ by {signed(points.change)}; the rest, {signed(rest)}, came with who plays and what "
             f"clients send, {beyond_words(rest)}."
         )
-    if asked.is_same:
+    if comparison.is_same:
         return (
             f"The programs pay the same, so the difference of {signed(points.change)} points per run came with who plays and "
             f"what clients send, {beyond_words(points.change)}."
@@ -143,9 +143,9 @@ def why(asked: Comparison) -> str:
     )
 
 
-def todo(asked: Comparison) -> list[page.Todo]:
+def todo(comparison: Comparison) -> list[page.Todo]:
     """What to do next."""
-    kinds = asked.verdicts
+    kinds = comparison.verdicts
     if TrialVerdict.DIFFERS in kinds:
         items = [
             page.Todo(
@@ -153,7 +153,7 @@ def todo(asked: Comparison) -> list[page.Todo]:
                 "What the programs pay is told by the same runs; points per run of the groups also depend on who plays.",
             )
         ]
-    elif asked.is_same:
+    elif comparison.is_same:
         items = [
             page.Todo(
                 "Compare who plays and what clients send: the programs pay the same.",
@@ -161,14 +161,14 @@ def todo(asked: Comparison) -> list[page.Todo]:
             )
         ]
     else:
-        reason = next(reason_of(trial) for trial in asked.trials if trial.verdict is TrialVerdict.CANNOT_TELL)
+        reason = next(reason_of(trial) for trial in comparison.trials if trial.verdict is TrialVerdict.CANNOT_TELL)
         items = [
             page.Todo(
                 "Whether A pays otherwise than B cannot be told from these runs.",
                 f"{reason[:1].upper()}{reason[1:]}. Compare the programs above, and simulate logged runs with both.",
             )
         ]
-    if asked.unlike:
+    if comparison.unlike:
         items.append(
             page.Todo(
                 "Give A and B by chance to users of the same games and tasks, at the same time.",
@@ -181,14 +181,14 @@ def todo(asked: Comparison) -> list[page.Todo]:
 # ---- the programs ----------------------------------------------------------------------------------------------------
 
 
-def _programs(asked: Comparison, a: list[Inline], b: list[Inline], hidden: Collection[str]) -> list[Inline]:
+def _programs(comparison: Comparison, a: list[Inline], b: list[Inline], hidden: Collection[str]) -> list[Inline]:
     """Both programs on the same runs."""
-    if asked.same_runs:
-        first, *rest = asked.same_runs
-        said = _differ(first, a, b, hidden)
+    if comparison.same_runs:
+        first, *rest = comparison.same_runs
+        pieces = _differ(first, a, b, hidden)
         for other in rest:
             if other.relative is not None:
-                said += [
+                pieces += [
                     f" For {other.whose}'s runs it is ",
                     share(other.relative),
                     " ",
@@ -196,19 +196,19 @@ def _programs(asked: Comparison, a: list[Inline], b: list[Inline], hidden: Colle
                     ".",
                 ]
         if not rest:
-            said += [f" {_of_one(asked, 'B' if first.whose == 'A' else 'A')}"]
-        return said
-    kinds = asked.verdicts
-    if asked.is_same:
-        said = ["The programs of ", *a, " and ", *b, " pay the same for the same runs: "]
-        return [*said, _count(asked.trials[0], "A"), ", and ", _count(asked.trials[1], "B"), "."]
+            pieces += [f" {_of_one(comparison, 'B' if first.whose == 'A' else 'A')}"]
+        return pieces
+    kinds = comparison.verdicts
+    if comparison.is_same:
+        pieces = ["The programs of ", *a, " and ", *b, " pay the same for the same runs: "]
+        return [*pieces, _count(comparison.trials[0], "A"), ", and ", _count(comparison.trials[1], "B"), "."]
     if TrialVerdict.DIFFERS in kinds:
         letter = "AB"[kinds.index(TrialVerdict.DIFFERS)]
-        return [*a, " pays otherwise than ", *b, f"; by how much cannot be told. {_of_one(asked, letter)}"]
-    said = ["Whether ", *a, " pays otherwise than ", *b, " for the same runs cannot be told. "]
-    if asked.trials[0].reason == asked.trials[1].reason:
-        return [*said[:-1], f" for the same runs cannot be told: {reason_of(asked.trials[0])}."]
-    return [*said, _of_one(asked, "A"), " ", _of_one(asked, "B")]
+        return [*a, " pays otherwise than ", *b, f"; by how much cannot be told. {_of_one(comparison, letter)}"]
+    pieces = ["Whether ", *a, " pays otherwise than ", *b, " for the same runs cannot be told. "]
+    if comparison.trials[0].reason == comparison.trials[1].reason:
+        return [*pieces[:-1], f" for the same runs cannot be told: {reason_of(comparison.trials[0])}."]
+    return [*pieces, _of_one(comparison, "A"), " ", _of_one(comparison, "B")]
 
 
 def _differ(same: SameRuns, a: list[Inline], b: list[Inline], hidden: Collection[str]) -> list[Inline]:
@@ -216,9 +216,9 @@ def _differ(same: SameRuns, a: list[Inline], b: list[Inline], hidden: Collection
         count = f"{same.differing_count:,} of {same.decided_count:,} logged runs"
         return [*a, f" pays {count} of {same.whose} otherwise than ", *b, "; in all that may be nothing."]
     if same.relative is None:
-        said: list[Inline] = [*a, " pays points where ", *b, f" pays none for the same runs ({same.whose}'s)"]
+        pieces: list[Inline] = [*a, " pays points where ", *b, f" pays none for the same runs ({same.whose}'s)"]
     else:
-        said = [
+        pieces = [
             *a,
             " pays ",
             page.finding(share(same.relative)),
@@ -227,7 +227,7 @@ def _differ(same: SameRuns, a: list[Inline], b: list[Inline], hidden: Collection
             f" for the same runs ({same.whose}'s) ",
             share_bounds(same.relative),
         ]
-    return [*said, *_because(same, hidden), "."]
+    return [*pieces, *_because(same, hidden), "."]
 
 
 def _because(same: SameRuns, hidden: Collection[str]) -> list[Inline]:
@@ -257,9 +257,9 @@ def _case(name: str | None, hidden: Collection[str]) -> list[Inline]:
     return [page.author(name)] if name is not None else [NO_CASE]
 
 
-def _of_one(asked: Comparison, letter: str) -> str:
+def _of_one(comparison: Comparison, letter: str) -> str:
     """What the trial on the runs of one of them says, where it gives no amount."""
-    trial, other = asked.trials["AB".index(letter)], "B" if letter == "A" else "A"
+    trial, other = comparison.trials["AB".index(letter)], "B" if letter == "A" else "A"
     if trial.verdict is TrialVerdict.SAME:
         return f"For {letter}'s runs both pay the same: {_count(trial, letter)}."
     if trial.verdict is TrialVerdict.DIFFERS:
@@ -299,8 +299,8 @@ def _count(trial: VersionTrial, letter: str) -> str:
     return f"{other} would have paid {all_runs} the same{rest}{out}{failed}"
 
 
-def _left_out(asked: Comparison, letter: str) -> str:
-    first, *rest = asked.labels[letter].items()
+def _left_out(comparison: Comparison, letter: str) -> str:
+    first, *rest = comparison.labels[letter].items()
     if not rest:
         return ""
     names = ", ".join(label for label, _ in rest[:4]) + (f" and {len(rest) - 4} more" if len(rest) > 4 else "")

@@ -26,11 +26,11 @@ _USED = (
 _STEPS = ("5min", "15min", "30min", "1h", "2h", "3h", "6h", "12h", "1D")
 
 
-def timeline_frames(rows: pd.DataFrame, spans: Sequence[Activation], found: Incident) -> tuple[pd.DataFrame, ...]:
+def timeline_frames(rows: pd.DataFrame, spans: Sequence[Activation], finding: Incident) -> tuple[pd.DataFrame, ...]:
     """The five frames of ``charts.timeline``, in its order: versions, points, runs, failures, durations."""
     import pandas as pd
 
-    role = roles(found)
+    role = roles(finding)
     step = step_of(rows)
     # Only the columns that are used: a selection copies all that a frame has.
     narrow = rows[[name for name in _USED if name in rows]].assign(bin=rows["created_at"].dt.floor(step))
@@ -125,14 +125,14 @@ def _either(case: Case) -> float:
     return case.points_before.value if case.points_before.logged_count else case.points_after.value
 
 
-def roles(found: Incident) -> Callable[[Activation], str]:
+def roles(finding: Incident) -> Callable[[Activation], str]:
     """A function from an activation to its colour's meaning."""
 
     def role(span: Activation) -> str:
-        if isinstance(found, VersionFinding):
-            if span.label == found.after.label or span.label in {step.span.label for step in found.steps}:
+        if isinstance(finding, VersionFinding):
+            if span.label == finding.after.label or span.label in {step.span.label for step in finding.steps}:
                 return "finding"
-            return "before" if span.label == found.before.label else "other"
+            return "before" if span.label == finding.before.label else "other"
         return "before"
 
     return role

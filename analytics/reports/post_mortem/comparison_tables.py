@@ -53,17 +53,20 @@ def in_words(lake: Warehouse, since: datetime, until: datetime) -> str:
 
 
 def facts(
-    asked: Investigation, sampling: str, silences: Silences, compared: str = "a week before it is read as baseline"
+    investigation: Investigation,
+    sampling: str,
+    silences: Silences,
+    compared: str = "a week before it is read as baseline",
 ) -> list[tuple[str, Inline]]:
     """The data box: coverage, sampling, truncation, definitions, and what is not known.
 
     Args:
-        asked: Whose runs the page rests on.
+        investigation: Whose runs the page rests on.
         sampling: What is known of the sampling rate, in a sentence.
         silences: Stretches without a row of any strategy of the tenant.
         compared: What is read besides the window.
     """
-    rows, found = asked.runs, coverage(asked.lake, Window(asked.since, asked.until))
+    rows, found = investigation.runs, coverage(investigation.lake, Window(investigation.since, investigation.until))
     ok = rows["points"][rows["status"] == "ok"]
     set_aside = int((~np.isfinite(ok.astype(float))).sum())
     weights = sorted({round(1 / w, 6) for w in rows["sample_weight"].unique() if w > 1})
@@ -71,7 +74,10 @@ def facts(
     gaps = silent.extent(found)
     rate = " and ".join(number.percent(w) for w in weights) or "not known, for no drawn row tells it,"
     return [
-        ("Window", f"{number.span(asked.since, asked.until)}, {silent.gaps(gaps, silences)}; {compared}"),
+        (
+            "Window",
+            f"{number.span(investigation.since, investigation.until)}, {silent.gaps(gaps, silences)}; {compared}",
+        ),
         (
             "Rows used",
             f"{number.counted(len(ok), 'ok row')} and {number.counted(len(rows) - len(ok), 'failure')}, logged counts; "
@@ -82,8 +88,8 @@ def facts(
             f"{rate} of ok runs, as configured at extraction; failures are all kept. The rate is not stored in the log. {sampling}",
         ),
         ("Intervals", "95 %, for the sampling of ok runs; comparisons also count chance between runs"),
-        ("Traces", f"{cut:,} cut at the storage limit; {asked.replays}"),
-        ("Definitions", silent.programs(asked.lake) + _definitions(asked.family)),
+        ("Traces", f"{cut:,} cut at the storage limit; {investigation.replays}"),
+        ("Definitions", silent.programs(investigation.lake) + _definitions(investigation.family)),
         (
             "Not known",
             "Rows the database refused (NaN or U+0000 in a trace), the queue dropped or a kill lost. "
@@ -116,19 +122,19 @@ _MOST_NODES = 8
 _WIDEST = 1.5  # the axis of relative changes ends here; a larger change is in the number
 
 
-def table(before: Group, after: Group, cases: Sequence[Case], found: Incident) -> Block:
+def table(before: Group, after: Group, cases: Sequence[Case], finding: Incident) -> Block:
     """Measures per run on both sides, with the interval of the change.
 
     Args:
         before, after: The two sides.
         cases: What each case paid on both.
-        found: What stands out: its change of points per run may compare like hours with like, or one program with itself.
+        finding: What stands out: its change of points per run may compare like hours with like, or one program with itself.
     """
-    rows = [*_same_runs(found), *_one_program(found)]
-    if isinstance(found, DataFinding) and found.is_one_program:
+    rows = [*_same_runs(finding), *_one_program(finding)]
+    if isinstance(finding, DataFinding) and finding.is_one_program:
         rows.append(_points(before, after, None, "Points per run, as each version paid"))
     else:
-        rows.append(_points(before, after, found.points))
+        rows.append(_points(before, after, finding.points))
     is_negative = any((side.paid["points"] < 0).any() for side in (before, after))
     for case in [case for case in cases if case.amount_changed][:3]:
         pays = page.Markup("Points when {} pays").format(page.author(case.name))
@@ -240,17 +246,17 @@ def failures(
             Column("example", "newest example"),
             Column("where", "its game › task"),
         ]
-    said = f"{number.counted(len(failed), 'failed run')}, {number.counted(len(lines), 'code')}."
+    text = f"{number.counted(len(failed), 'failed run')}, {number.counted(len(lines), 'code')}."
     if hidden:
-        said += f" Others are left out: fewer than {small.least} logged users met them."
-    said += f" {refused}" if refused else ""
-    return page.section("fail", "What failed?", how, said, [page.table(lines, columns)])
+        text += f" Others are left out: fewer than {small.least} logged users met them."
+    text += f" {refused}" if refused else ""
+    return page.section("fail", "What failed?", how, text, [page.table(lines, columns)])
 
 
 def _code(name: str) -> Inline:
     """A code, with what it says where that is more than a failure: a canary, or one that nobody here knows."""
-    said = f"sandbox canary: {meaning(name)}" if is_canary(name) else meaning(name) if is_unknown(name) else ""
-    return page.Markup("{}<small>{}</small>").format(page.author(name), said) if said else name
+    text = f"sandbox canary: {meaning(name)}" if is_canary(name) else meaning(name) if is_unknown(name) else ""
+    return page.Markup("{}<small>{}</small>").format(page.author(name), text) if text else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,13 +305,13 @@ class _Measure:
         }
 
 
-def _same_runs(found: Incident) -> list[_Measure]:
+def _same_runs(finding: Incident) -> list[_Measure]:
     """Both programs on the later version's own runs; nothing where they were not tried on them."""
-    trial = found.trial
+    trial = finding.trial
     forward = trial.forward if trial is not None else None
     if trial is None or forward is None or trial.basis is not Basis.OWN_RUNS or forward.relative is None:
         return []
-    if isinstance(found, VersionFinding) and found.steps:
+    if isinstance(finding, VersionFinding) and finding.steps:
         return []
     rows = forward.rows[forward.rows["decided"].to_numpy(bool)]
     means = [estimators.mean(rows[name], rows["weight"]) for name in ("would", "points")]
@@ -313,12 +319,12 @@ def _same_runs(found: Incident) -> list[_Measure]:
     return [_measure("Points per run, on the same runs", means[0], means[1], is_hot=True, change=change)]
 
 
-def _one_program(found: Incident) -> list[_Measure]:
+def _one_program(finding: Incident) -> list[_Measure]:
     """Points per run as one program pays them, whichever version was live."""
-    if not isinstance(found, DataFinding) or found.level is None:
+    if not isinstance(finding, DataFinding) or finding.level is None:
         return []
-    label, before, after = found.level
-    return [_measure(f"Points per run, as {label} pays all", before, after, is_hot=True, change=found.points)]
+    label, before, after = finding.level
+    return [_measure(f"Points per run, as {label} pays all", before, after, is_hot=True, change=finding.points)]
 
 
 def _points(before: Group, after: Group, points: Difference | None, name: str = "Points per run") -> _Measure:

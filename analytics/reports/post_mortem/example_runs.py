@@ -40,9 +40,9 @@ def program_diff(lake: Warehouse, before: Group, after: Group) -> tuple[str, lis
     old, new = programs[0].outline, programs[1].outline
     wraps = programs[0].built_in, programs[1].built_in
     found = compare(old, new, wraps)
-    said = words.edits(found, new)
+    text = words.edits(found, new)
     if not found.edits:
-        return said, []
+        return text, []
     listed = [page.note(page.inline(words.edit(edit, old, new))) for edit in found.edits[:_MOST_EDITS]]
     if len(found.edits) > _MOST_EDITS:
         listed.append(page.note(f"… and {len(found.edits) - _MOST_EDITS:,} more; see the lines."))
@@ -51,7 +51,7 @@ def program_diff(lake: Warehouse, before: Group, after: Group) -> tuple[str, lis
     lines = [marks[mark](f"{mark} {line}") if mark in marks else page.inline(f"  {line}") for mark, line in changed]
     drawn = page.Markup("<pre>{}</pre>").format(page.Markup("\n").join(lines))
     # A few changed lines say it best themselves; many are folded under the list.
-    return said, [*listed, drawn if len(lines) <= _MOST_LINES else page.fold("The lines that changed", [drawn])]
+    return text, [*listed, drawn if len(lines) <= _MOST_LINES else page.fold("The lines that changed", [drawn])]
 
 
 def three_runs(

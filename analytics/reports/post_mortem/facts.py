@@ -63,9 +63,9 @@ class VisibleFacts:
     @cached_property
     def hidden_cases(self) -> frozenset[str]:
         """Cases that too few users reached, on either side."""
-        found = self.incident
+        finding = self.incident
         hidden: set[str] = set()
-        for side in (found.before, found.after):
+        for side in (finding.before, finding.after):
             if self.small and side is not None:
                 rows = side.rows[side.rows["status"] == "ok"]
                 hidden |= self.small.hidden(rows["case_name"].astype(object).fillna(NO_CASE), rows["external_user_id"])
@@ -103,68 +103,68 @@ _MOST_NODES = 10
 
 
 def summary(
-    asked: Investigation, shown: VisibleFacts, *, title: str, said: str, nav: Sequence[tuple[str, str]]
+    investigation: Investigation, shown: VisibleFacts, *, title: str, said: str, nav: Sequence[tuple[str, str]]
 ) -> dict[str, Json]:
     """Plain JSON values: what ``summary.json`` holds.
 
     Args:
-        asked: What was looked for, and where.
+        investigation: What was looked for, and where.
         shown: What of it the readers may see.
         title: Of the page.
         said: The verdict's sentence.
         nav: Links to the page's sections, with their words.
     """
     found = shown.incident
-    missing = [str(day) for day in asked.coverage.missing]
+    missing = [str(day) for day in investigation.coverage.missing]
     counts = _counts(found)
     return {
         "report": "post_mortem",
         "state": state_of(counts, missing),
         "counts": counts,
         "missing_days": missing,
-        "lost_days": [str(day) for day in asked.coverage.lost],
+        "lost_days": [str(day) for day in investigation.coverage.lost],
         "digest": common.sentence(f"{title}: {said}"),
         "title": title,
         "nav": nav,
-        "realm_id": asked.family.realm,
-        "family_name": asked.family.name,
-        "since": asked.since.isoformat(),
-        "until": asked.until.isoformat(),
+        "realm_id": investigation.family.realm,
+        "family_name": investigation.family.name,
+        "since": investigation.since.isoformat(),
+        "until": investigation.until.isoformat(),
         "kind": found.kind,
         "verdict": said,
-        **_points(found, asked.split),
-        "versions": [_trial(trial) for trial in asked.trials],
+        **_points(found, investigation.split),
+        "versions": [_trial(trial) for trial in investigation.trials],
         "stories": [
             _story(story, shown)
             for story in (found, *found.also)
             if not isinstance(story, NoFinding | OneGroup | NoRuns)
         ],
-        "live_version": _live(asked),
+        "live_version": _live(investigation),
         "counterfactual": _counterfactual(shown.counterfactual),
         "replay": {
-            "looked_at": asked.replays.looked_at,
-            "reproduced": asked.replays.reproduced,
-            "undecided": asked.replays.undecided,
-            "unfit": asked.replays.unfit,
+            "looked_at": investigation.replays.looked_at,
+            "reproduced": investigation.replays.reproduced,
+            "undecided": investigation.replays.undecided,
+            "unfit": investigation.replays.unfit,
         },
         "nodes": _nodes(shown),
         **_times(found),
         "cases": [_case(case) for case in shown.cases],
-        "activations": [_activation(span) for span in asked.spans],
+        "activations": [_activation(span) for span in investigation.spans],
         "min_users": shown.small.least,
-        "logged_count": len(asked.window),
-        "est_runs": run_estimate(asked.window).to_dict(),
+        "logged_count": len(investigation.window),
+        "est_runs": run_estimate(investigation.window).to_dict(),
     }
 
 
-def _points(found: Incident, parts: Split | None) -> dict[str, Json]:
+def _points(finding: Incident, parts: Split | None) -> dict[str, Json]:
     """Both groups, and by how much points per run moved between them."""
-    points = found.points
-    beyond = version_story.overpaid(found, parts) if isinstance(found, VersionFinding) else None
-    is_tried = isinstance(found, VersionFinding) and version_story.is_tried(found)
+    points = finding.points
+    beyond = version_story.overpaid(finding, parts) if isinstance(finding, VersionFinding) else None
+    is_tried = isinstance(finding, VersionFinding) and version_story.is_tried(finding)
     return {
-        "before": _side(found.before),
-        "after": _side(found.after),
+        "before": _side(finding.before),
+        "after": _side(finding.after),
         "points_per_run_change": points.change.to_dict() if points else None,
         "points_per_run_change_relative": _finite(points.relative) if points else None,
         "points_per_run_change_relative_low": _finite(points.relative_low) if points else None,
@@ -175,25 +175,25 @@ def _points(found: Incident, parts: Split | None) -> dict[str, Json]:
         "mix_per_run": parts.mix.to_dict() if parts else None,
         "overpaid": beyond.to_dict() if beyond else None,
         "overpaid_by": None if beyond is None else "replay" if is_tried else "cases",
-        "percent": _percent(found),
+        "percent": _percent(finding),
     }
 
 
-def _times(found: Incident) -> dict[str, Json]:
+def _times(finding: Incident) -> dict[str, Json]:
     """When it began and ended, what came with it, and what else was found."""
-    slow = found if isinstance(found, DurationFinding) else None
-    version = found if isinstance(found, VersionFinding) else None
-    failures = found if isinstance(found, FailuresFinding) else None
+    slow = finding if isinstance(finding, DurationFinding) else None
+    version = finding if isinstance(finding, VersionFinding) else None
+    failures = finding if isinstance(finding, FailuresFinding) else None
     return {
-        "change_since": _moment(found.since),
-        "change_since_low": _moment(found.since_low),
-        "change_since_high": _moment(found.since_high),
-        "change_until": _moment(found.until),
-        "coincides_with": found.border.label if found.border else None,
+        "change_since": _moment(finding.since),
+        "change_since_low": _moment(finding.since_low),
+        "change_since_high": _moment(finding.since_high),
+        "change_until": _moment(finding.until),
+        "coincides_with": finding.border.label if finding.border else None,
         "duration_median_change": slow.median.change.to_dict() if slow else None,
         "duration_p95_change": slow.tail.change.to_dict() if slow else None,
-        "reason": found.reason or None if isinstance(found, NoFinding | OneGroup) else None,
-        "baseline": found.baseline or None,
+        "reason": finding.reason or None if isinstance(finding, NoFinding | OneGroup) else None,
+        "baseline": finding.baseline or None,
         "also": [
             {
                 "kind": other.kind,
@@ -202,7 +202,7 @@ def _times(found: Incident) -> dict[str, Json]:
                 "error_code": other.code if isinstance(other, FailuresFinding) else None,
                 "points_per_run_change": other.points.change.to_dict() if other.points else None,
             }
-            for other in found.also
+            for other in finding.also
         ],
         "rollback_at": version.rollback.first.isoformat() if version and version.rollback else None,
         "succeeded_by": version.successor.label if version and version.successor else None,
@@ -231,11 +231,11 @@ def _activation(span: Activation) -> dict[str, Json]:
     }
 
 
-def _counts(found: Incident) -> dict[str, int]:
+def _counts(finding: Incident) -> dict[str, int]:
     """What a calendar and an alert need: a change that goes on is new, one that is over is fixed."""
-    if isinstance(found, ComparisonFinding | NoFinding | OneGroup | NoRuns):
+    if isinstance(finding, ComparisonFinding | NoFinding | OneGroup | NoRuns):
         return {"new": 0, "worse": 0, "finding": 0, "fixed": 0}
-    news = [item for item in (found, *found.also) if not (isinstance(item, FailuresFinding) and item.is_steady)]
+    news = [item for item in (finding, *finding.also) if not (isinstance(item, FailuresFinding) and item.is_steady)]
     if not news:
         return {"new": 0, "worse": 0, "finding": 1, "fixed": 0}  # a rate that has always been there is no news
     over = sum(item.is_over for item in news)
@@ -243,13 +243,13 @@ def _counts(found: Incident) -> dict[str, int]:
     return {"new": int(over < len(news)), "worse": 0, "finding": 0, "fixed": int(over == len(news))}
 
 
-def _percent(found: Incident) -> dict[str, Json] | None:
+def _percent(finding: Incident) -> dict[str, Json] | None:
     """The headline's change: of the same runs where the programs were tried on them, else between two groups of runs."""
-    if isinstance(found, VersionFinding) and (share := found.relative) is not None:
+    if isinstance(finding, VersionFinding) and (share := finding.relative) is not None:
         return {**share.to_dict(), "of": "same runs"}
-    if found.points is None or not np.isfinite(found.points.relative):
+    if finding.points is None or not np.isfinite(finding.points.relative):
         return None
-    change = found.points
+    change = finding.points
     ends = {"low": _finite(change.relative_low), "high": _finite(change.relative_high)}
     return {"value": _finite(change.relative), **ends, "of": "groups"}
 
@@ -278,32 +278,34 @@ def _trial(trial: VersionTrial) -> dict[str, Json]:
     }
 
 
-def _story(found: Incident, shown: VisibleFacts) -> dict[str, Json]:
-    version = found if isinstance(found, VersionFinding) else None
-    failures = found if isinstance(found, FailuresFinding) else None
-    drift = found.slope if isinstance(found, DataFinding) else None
-    moved = shown.nodes.moved_fields if shown.nodes is not None and found is shown.incident else []
+def _story(finding: Incident, shown: VisibleFacts) -> dict[str, Json]:
+    version = finding if isinstance(finding, VersionFinding) else None
+    failures = finding if isinstance(finding, FailuresFinding) else None
+    drift = finding.slope if isinstance(finding, DataFinding) else None
+    moved = shown.nodes.moved_fields if shown.nodes is not None and finding is shown.incident else []
     times = [step.span.last for step in (*version.steps, *version.again)] if version else []
-    end = max(times, default=found.after.until if found.after else None)
+    end = max(times, default=finding.after.until if finding.after else None)
     return {
-        "kind": found.kind,
+        "kind": finding.kind,
         "version": version.after.strategy_version if version else None,
         "versions": [step.span.strategy_version for step in version.steps] if version else [],
-        "cause": found.cause or Cause.UNKNOWN,
-        "field": moved[0] if moved and isinstance(found, DataFinding) else None,
+        "cause": finding.cause or Cause.UNKNOWN,
+        "field": moved[0] if moved and isinstance(finding, DataFinding) else None,
         "code": failures.code if failures else None,
-        "since": _moment(found.since),
+        "since": _moment(finding.since),
         "until": _moment(
-            found.until or (failures.code_until if failures else None) or (end if found.is_over else None)
+            finding.until or (failures.code_until if failures else None) or (end if finding.is_over else None)
         ),
-        "is_over": found.is_over,
-        "points": found.total.to_dict() if found.total else None,
+        "is_over": finding.is_over,
+        "points": finding.total.to_dict() if finding.total else None,
         "per_day": drift.per_day.to_dict() if drift else None,
     }
 
 
-def _live(asked: Investigation) -> int | None:
-    return None if asked.window.empty else int(asked.window["strategy_version"].iloc[-20:].mode().iloc[-1])
+def _live(investigation: Investigation) -> int | None:
+    return (
+        None if investigation.window.empty else int(investigation.window["strategy_version"].iloc[-20:].mode().iloc[-1])
+    )
 
 
 def _moment(when: datetime | None) -> str | None:

@@ -29,106 +29,112 @@ _NEARLY_ALL = 0.995
 """An upper bound above it is written as 100 %, and nobody has seen that no run went well."""
 
 
-def sentence(found: FailuresFinding, name: Inline) -> Verdict:
+def sentence(finding: FailuresFinding, name: Inline) -> Verdict:
     """The verdict."""
     parts = [
         name,
         " fails in ",
-        *share(found.after.rows, found.code),
+        *share(finding.after.rows, finding.code),
         " of its runs with ",
-        page.mono(found.code),
-        f", {episode(found)}: ",
-        page.strong(number.count(_count(found.after.rows, found.code))),
+        page.mono(finding.code),
+        f", {episode(finding)}: ",
+        page.strong(number.count(_count(finding.after.rows, finding.code))),
         " runs paid nothing.",
     ]
-    if found.is_of_window and found.before is not None:
-        before = "Before" if found.before.label == "before" else f"In {found.before.label}"
+    if finding.is_of_window and finding.before is not None:
+        before = "Before" if finding.before.label == "before" else f"In {finding.before.label}"
         parts[-1] = f" runs paid nothing. {before}, it was "
-        parts += [*share(found.before.rows, found.code, role=page.before), "."]
-    said = cause(found)
-    parts += [f" {said}"] if said else []
-    if found.code_until is not None:
-        return Verdict.of(parts, [f"Over since {number.when(found.code_until)}{_at_the_latest(found)}."], "fixed")
-    if found.is_of_window:
+        parts += [*share(finding.before.rows, finding.code, role=page.before), "."]
+    text = cause(finding)
+    parts += [f" {text}"] if text else []
+    if finding.code_until is not None:
+        return Verdict.of(parts, [f"Over since {number.when(finding.code_until)}{_at_the_latest(finding)}."], "fixed")
+    if finding.is_of_window:
         return Verdict.of(parts, ["No moment of the window stands out beyond chance."])
     return Verdict.of(parts, ["Still going on at the end of the window."])
 
 
-def _at_the_latest(found: FailuresFinding) -> str:
+def _at_the_latest(finding: FailuresFinding) -> str:
     """By when it was over, for the last failure is not yet the end: another one would have been seen at the rate before."""
-    if found.code_since is None or found.code_until is None:
+    if finding.code_since is None or finding.code_until is None:
         return ""
-    later = reach_beyond(_count(found.after.rows, found.code), found.code_until - found.code_since)
-    if later is None or number.when(found.code_until + later) == number.when(found.code_until):
+    later = reach_beyond(_count(finding.after.rows, finding.code), finding.code_until - finding.code_since)
+    if later is None or number.when(finding.code_until + later) == number.when(finding.code_until):
         return ""
-    end = found.code_until + later
-    same_day = end.date() == found.code_until.date()
+    end = finding.code_until + later
+    same_day = end.date() == finding.code_until.date()
     return f", at the latest {number.clock(end) if same_day else number.when(end)} if its rate was steady"
 
 
-def also(found: FailuresFinding) -> list[Inline]:
+def also(finding: FailuresFinding) -> list[Inline]:
     """A further finding, in a short sentence."""
-    when = f", {episode(found)}"
-    if not found.is_of_window:
-        over = found.code_until
-        when = f" since {number.when(found.code_since)}" if over is None else f" {number.span(found.code_since, over)}"
+    when = f", {episode(finding)}"
+    if not finding.is_of_window:
+        over = finding.code_until
+        when = (
+            f" since {number.when(finding.code_since)}" if over is None else f" {number.span(finding.code_since, over)}"
+        )
     return [
         " Also: ",
-        *share(found.after.rows, found.code),
+        *share(finding.after.rows, finding.code),
         " of runs fail with ",
-        page.mono(found.code),
+        page.mono(finding.code),
         f"{when}.",
     ]
 
 
-def since(found: FailuresFinding) -> str:
+def since(finding: FailuresFinding) -> str:
     """The answer to "since when?"."""
-    if not found.is_of_window:
-        versions = f"{found.border.label} came at that time" if found.border else "no version changed then"
-        if found.only_of is not None:
-            versions = _only_of(found.only_of)
-        return f"Failures with {found.code} {episode(found).replace('since', 'begin')}; {versions}."
-    if found.before is None:
+    if not finding.is_of_window:
+        versions = f"{finding.border.label} came at that time" if finding.border else "no version changed then"
+        if finding.only_of is not None:
+            versions = _only_of(finding.only_of)
+        return f"Failures with {finding.code} {episode(finding).replace('since', 'begin')}; {versions}."
+    if finding.before is None:
         return (
-            f"Failures with {found.code} are there all along, at no time denser than chance makes them; "
+            f"Failures with {finding.code} are there all along, at no time denser than chance makes them; "
             "too little is logged before the window to tell since when."
         )
-    return f"Failures with {found.code} are more than {found.before.label}; at which moment that began cannot be told."
+    return (
+        f"Failures with {finding.code} are more than {finding.before.label}; at which moment that began cannot be told."
+    )
 
 
-def episode(found: FailuresFinding) -> str:
+def episode(finding: FailuresFinding) -> str:
     """When the failures of an incident happened, in words."""
-    if found.is_of_window or found.code_since is None:
-        return "steadily, as far as the log tells" if found.before is None else "in this window as a whole"
-    begun = number.when(found.code_since, long=True)
-    if found.code_until is None:
+    if finding.is_of_window or finding.code_since is None:
+        return "steadily, as far as the log tells" if finding.before is None else "in this window as a whole"
+    begun = number.when(finding.code_since, long=True)
+    if finding.code_until is None:
         return f"since {begun}"
-    same_day = found.code_since.date() == found.code_until.date()
-    end = number.clock(found.code_until) if same_day else number.when(found.code_until, long=True)
+    same_day = finding.code_since.date() == finding.code_until.date()
+    end = number.clock(finding.code_until) if same_day else number.when(finding.code_until, long=True)
     return f"between {begun} and {end}"
 
 
-def cause(found: FailuresFinding) -> str:
+def cause(finding: FailuresFinding) -> str:
     """What is known of a code's usual cause, and no more than that."""
-    code = found.code
-    version = f"It begins with {found.border.label}." if found.border else "No version changed at that time."
-    if found.only_of is not None:
-        version = f"No version changed at that time, but {_only_of(found.only_of)}: its program or what clients send may be why."
-    if found.is_of_window:
-        labels = {str(name) for side in (found.before, found.after) if side for name in side.rows["label"].unique()}
+    code = finding.code
+    version = f"It begins with {finding.border.label}." if finding.border else "No version changed at that time."
+    if finding.only_of is not None:
+        version = f"No version changed at that time, but {_only_of(finding.only_of)}: its program or what clients send may be why."
+    if finding.is_of_window:
+        labels = {str(name) for side in (finding.before, finding.after) if side for name in side.rows["label"].unique()}
         version = "No version changed in this time." if len(labels) == 1 else ""
-    if code == LIMIT and found.too_deep is not None:
-        deep = f"A program of it is nested {found.too_deep} deep, above the engine's cap of {DEPTH_CAP:g}"
+    if code == LIMIT and finding.too_deep is not None:
+        deep = f"A program of it is nested {finding.too_deep} deep, above the engine's cap of {DEPTH_CAP:g}"
         return f"{version} {deep}: validation should have refused it.".lstrip()
     if code == LIMIT:
         return f"{version} Validation should have refused such a program, or a limit was changed.".lstrip()
     if code == TIMEOUT:
-        return timeouts_from(found.timeouts)
+        return timeouts_from(finding.timeouts)
     if error_codes.is_unknown(code):
         return f"This is an unknown code, which a newer engine may have brought. {version}".rstrip()
     if error_codes.is_canary(code):
         return "A validated program cannot do this: validation was bypassed, and someone may be probing the sandbox."
-    if code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not (found.is_of_window or found.border or found.only_of):
+    if code.startswith(("DSL_ARITH", "DSL_COMPARE")) and not (
+        finding.is_of_window or finding.border or finding.only_of
+    ):
         return "No version changed at that time, so a client may send something else since."
     return version
 
@@ -161,40 +167,40 @@ def timeouts_from(cause: TimeoutCause | None) -> str:
     )
 
 
-def todo(found: FailuresFinding) -> list[page.Todo]:
+def todo(finding: FailuresFinding) -> list[page.Todo]:
     """What to do next: where the failures begin with a version, at that version; otherwise outside the rules."""
     compare = "A failed run keeps no trace, so compare game and task of the failing runs."
-    said = f"{cause(found)} {compare}".lstrip()
-    if found.code == TIMEOUT and not (found.border is not None and _kind(found) != STALL):
-        return [_of_timeouts(found, said)]
-    if found.is_of_window:
-        first = page.Todo(f"Find which inputs end in {found.code}.", said)
-    elif found.border is not None:
+    text = f"{cause(finding)} {compare}".lstrip()
+    if finding.code == TIMEOUT and not (finding.border is not None and _kind(finding) != STALL):
+        return [_of_timeouts(finding, text)]
+    if finding.is_of_window:
+        first = page.Todo(f"Find which inputs end in {finding.code}.", text)
+    elif finding.border is not None:
         first = page.Todo(
-            f"Compare the program of {found.border.label} with the one before it, or roll back.",
-            f"The failures begin with {found.border.label}. {compare}",
+            f"Compare the program of {finding.border.label} with the one before it, or roll back.",
+            f"The failures begin with {finding.border.label}. {compare}",
         )
-    elif found.only_of is not None:
-        first = page.Todo(f"Compare the program of {found.only_of.label} with the one before it.", said)
+    elif finding.only_of is not None:
+        first = page.Todo(f"Compare the program of {finding.only_of.label} with the one before it.", text)
     else:
-        first = page.Todo(f"Find what changed outside the rules {episode(found)}.", said)
+        first = page.Todo(f"Find what changed outside the rules {episode(finding)}.", text)
     return [first, page.Todo("Guard the rule in the next version.", "A program that fails pays nothing.")]
 
 
-def _of_timeouts(found: FailuresFinding, said: str) -> page.Todo:
+def _of_timeouts(finding: FailuresFinding, said: str) -> page.Todo:
     """Where to look, as the cause has it."""
-    if _kind(found) == STALL:
-        return page.Todo(f"Find what held the event loop {episode(found)}.", said)
-    if _kind(found) == RULES:
+    if _kind(finding) == STALL:
+        return page.Todo(f"Find what held the event loop {episode(finding)}.", said)
+    if _kind(finding) == RULES:
         return page.Todo("Find what its longest runs walk through, and shorten it.", said)
-    when = "" if found.is_of_window else f" {episode(found)}"
+    when = "" if finding.is_of_window else f" {episode(finding)}"
     return page.Todo(
         f"Find whether the event loop stood still{when}.", f"{said} The metrics of the engine's process tell more."
     )
 
 
-def _kind(found: FailuresFinding) -> str:
-    return found.timeouts.kind if found.timeouts is not None else UNCLEAR
+def _kind(finding: FailuresFinding) -> str:
+    return finding.timeouts.kind if finding.timeouts is not None else UNCLEAR
 
 
 def share(rows: pd.DataFrame, code: str | None, *, role: Callable[[Inline], Inline] = page.finding) -> list[Inline]:

@@ -31,7 +31,7 @@ _QUESTION = "Why did points per run change?"
 
 
 def causes_section(
-    found: Incident,
+    finding: Incident,
     parts: Split | None,
     cases: Sequence[Case],
     nodes: NodeChanges | None,
@@ -41,9 +41,9 @@ def causes_section(
 ) -> Block:
     """The split of the change, and the nodes that differ; ``said`` is the answer where it is not the usual one."""
     how: list[Inline] = [["Effect: the case pays another amount."], ["Mix: other shares of runs reach it."]]
-    if not (found.before and found.after and parts):
+    if not (finding.before and finding.after and parts):
         return page.section("why", question, how, "Cannot tell: nothing to compare with.")
-    before, after = found.before.label, found.after.label
+    before, after = finding.before.label, finding.after.label
     frame = chart_frames.case_frame(cases, before, after)
     drawn = charts.responsive(
         lambda width: charts.cases(frame, width=width), "cases", "Share of runs per case, both versions"
@@ -58,7 +58,7 @@ def causes_section(
         body.append(page.note(f"Nodes are not compared one by one: {reason}."))
     else:
         body += comparison_tables.nodes(nodes.nodes, before, after)
-    return page.section("why", question, how, said or verdict.why_sentence(parts, found), body)
+    return page.section("why", question, how, said or verdict.why_sentence(parts, finding), body)
 
 
 _MOST_USERS = 5
@@ -156,7 +156,7 @@ _MOST_CASES = 12
 
 
 def section(
-    found: Incident,
+    finding: Incident,
     tried: Counterfactual,
     parts: Split | None,
     trial: VersionTrial | None = None,
@@ -165,7 +165,7 @@ def section(
     """The counterfactual by case; without one, why there is none and what can be said instead.
 
     Args:
-        found: What stands out.
+        finding: What stands out.
         tried: Both programs on each other's runs, by the cases that may be shown.
         parts: The change by cases.
         trial: What that proves.
@@ -173,7 +173,7 @@ def section(
     """
     forward = tried.forward
     if forward is None or not forward.decided_count:
-        return _without(found, tried, parts, question)
+        return _without(finding, tried, parts, question)
     how: list[Inline] = [
         f"Replayed: {forward.tried_count:,} of {forward.logged_count:,} logged ok runs"
         + (", an even part." if forward.share < 1 else "."),
@@ -181,10 +181,10 @@ def section(
         "Mix is left out: both programs see the same runs.",
     ]
     if forward.differing_count:
-        answer, body = _difference(found, forward), [*_series(found), _table(forward), *_notes(forward)]
+        answer, body = _difference(finding, forward), [*_series(finding), _table(forward), *_notes(forward)]
         body += _other_way_round(tried.backward)
     else:
-        answer, body = [_no_difference(forward, trial)], [*_series(found), *_notes(forward)]
+        answer, body = [_no_difference(forward, trial)], [*_series(finding), *_notes(forward)]
     return page.section("much", question or _question(forward), how, answer, body)
 
 
@@ -210,12 +210,12 @@ def _no_difference(forward: Replayed, trial: VersionTrial | None) -> str:
             assert_never(trial.verdict)
 
 
-def _difference(found: Incident, forward: Replayed) -> list[Inline]:
+def _difference(finding: Incident, forward: Replayed) -> list[Inline]:
     """Both totals over the same runs, and what lies between them; of a series what all of its versions come to."""
     whole: list[Inline] = []
-    if isinstance(found, VersionFinding) and found.steps and found.total is not None:
+    if isinstance(finding, VersionFinding) and finding.steps and finding.total is not None:
         beyond = f" points beyond {forward.program_label}. Of that, {forward.inputs_label}: "
-        whole = ["All versions of the series together: ", page.est(found.total, sign=True), beyond]
+        whole = ["All versions of the series together: ", page.est(finding.total, sign=True), beyond]
     is_sure = forward.difference.low > 0 or forward.difference.high < 0
     return [
         *whole,
@@ -249,29 +249,29 @@ def _question(forward: Replayed) -> str:
     return f"How much was {'under' if forward.difference.high < 0 else 'over'}paid?"
 
 
-def _without(found: Incident, tried: Counterfactual, parts: Split | None, question: str) -> Block:
+def _without(finding: Incident, tried: Counterfactual, parts: Split | None, question: str) -> Block:
     why = tried.reason or "no run's input decides what the other program pays"
-    said: list[Inline] = [f"Cannot be replayed: {why}."]
-    beyond = version_story.overpaid(found, parts) if isinstance(found, VersionFinding) else None
+    pieces: list[Inline] = [f"Cannot be replayed: {why}."]
+    beyond = version_story.overpaid(finding, parts) if isinstance(finding, VersionFinding) else None
     if beyond is not None:
-        said += [" Case by case, beyond the earlier amounts: ", page.est(beyond, sign=True), " points."]
-    elif isinstance(found, VersionFinding):
-        said += [" Other shares of runs reach its cases, so amounts by cases do not tell it either."]
+        pieces += [" Case by case, beyond the earlier amounts: ", page.est(beyond, sign=True), " points."]
+    elif isinstance(finding, VersionFinding):
+        pieces += [" Other shares of runs reach its cases, so amounts by cases do not tell it either."]
     less = beyond is not None and beyond.high < 0
     return page.section(
         "much",
         question or f"How much was {'under' if less else 'over'}paid?",
         ["Without both programs, amounts are compared case by case."],
-        said,
+        pieces,
     )
 
 
-def _series(found: Incident) -> list[Block]:
+def _series(finding: Incident) -> list[Block]:
     """Of a series of versions: each beside the version before them, on its own runs."""
-    if not isinstance(found, VersionFinding) or not found.steps:
+    if not isinstance(finding, VersionFinding) or not finding.steps:
         return []
     rows = []
-    for step in found.steps:
+    for step in finding.steps:
         forward, own = step.trial.forward, step.before_it
         rows.append(
             {
@@ -288,7 +288,7 @@ def _series(found: Incident) -> list[Block]:
         Column("when", "first – last run"),
         Column("count", "replayed runs", kind="count"),
         Column("step", "beyond the version before it, per run", kind="estimate"),
-        Column("per_run", f"beyond {found.before.label}, per run", kind="estimate"),
+        Column("per_run", f"beyond {finding.before.label}, per run", kind="estimate"),
         Column("difference", "in all, est.", kind="estimate"),
     ]
     return [page.table(rows, columns)]

@@ -118,8 +118,8 @@ class PostMortem:
 
     def strip(self) -> Block:
         """Four numbers."""
-        asked = self.inquiry
-        return headline_figures(self.shown.incident, asked.window, asked.split, self.shown.small)
+        investigation = self.inquiry
+        return headline_figures(self.shown.incident, investigation.window, investigation.split, self.shown.small)
 
     def key(self) -> Block:
         """How to read the numbers."""
@@ -160,15 +160,15 @@ class PostMortem:
 
     def _grown(self) -> pd.DataFrame | None:
         """What was overpaid, as it grew; of one version whose own runs tell it."""
-        found = self.shown.incident
-        is_series = isinstance(found, VersionFinding) and bool(found.steps)
-        trial = found.trial if found.trial is not None and found.trial.basis is Basis.OWN_RUNS else None
+        finding = self.shown.incident
+        is_series = isinstance(finding, VersionFinding) and bool(finding.steps)
+        trial = finding.trial if finding.trial is not None and finding.trial.basis is Basis.OWN_RUNS else None
         return trial.forward.running if trial is not None and trial.forward is not None and not is_series else None
 
     def changed(self) -> Block:
         """Program diff and the table of measures."""
-        found = self.shown.incident
-        if not (found.before and found.after):
+        finding = self.shown.incident
+        if not (finding.before and finding.after):
             return page.section(
                 "changed",
                 "What changed?",
@@ -177,11 +177,11 @@ class PostMortem:
                 if len(self.inquiry.runs)
                 else "No run of this strategy is in the log for this time.",
             )
-        before, after = found.before, found.after
-        said, body = example_runs.program_diff(self.inquiry.lake, before, after)
+        before, after = finding.before, finding.after
+        text, body = example_runs.program_diff(self.inquiry.lake, before, after)
         for side in self.inquiry.variants:
             if side is not None and side.doubt:
-                said = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {said}"
+                text = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {text}"
         how = [
             f"Compared: {number.counted(len(before.paid), 'ok row')} of {before.label} and {len(after.paid):,} of {after.label}.",
             f"{before.label}: {number.span(before.since, before.until)}.",
@@ -191,8 +191,8 @@ class PostMortem:
             "changed",
             "What changed?",
             how,
-            said,
-            [*body, *self._later_diffs(), comparison_tables.table(before, after, self.shown.cases, found)],
+            text,
+            [*body, *self._later_diffs(), comparison_tables.table(before, after, self.shown.cases, finding)],
         )
 
     def _later_diffs(self) -> list[Block]:
@@ -281,9 +281,9 @@ class PostMortem:
 
     def summary(self) -> dict[str, Json]:
         """The same facts for programs."""
-        told = {"refused_possibly": [one.to_dict() for one in self.refused]}
-        said = facts.summary(self.inquiry, self.shown, title=self.title, said=self.verdict.text, nav=self.nav)
-        return log_notes.marked(silent.marked({**said, **told}, self.silences), self.sampling)
+        refused = {"refused_possibly": [version.to_dict() for version in self.refused]}
+        summary = facts.summary(self.inquiry, self.shown, title=self.title, said=self.verdict.text, nav=self.nav)
+        return log_notes.marked(silent.marked({**summary, **refused}, self.silences), self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The summary, for the last cell of the notebook."""

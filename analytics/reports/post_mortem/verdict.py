@@ -41,17 +41,17 @@ if TYPE_CHECKING:
     from analytics.reports.page import Block
 
 
-def data_sentence(found: DataFinding, name: Inline) -> Verdict:
+def data_sentence(finding: DataFinding, name: Inline) -> Verdict:
     """Points per run moved, and no version did it."""
-    change = found.points
+    change = finding.points
     when = (
-        f" between {number.when(found.since, long=True)} and {number.when(found.until, long=True)}"
-        if found.until
-        else f" since {number.when(found.since, long=True)}"
+        f" between {number.when(finding.since, long=True)} and {number.when(finding.until, long=True)}"
+        if finding.until
+        else f" since {number.when(finding.since, long=True)}"
     )
-    innocent = version_story.paid_the_same(found.innocent)
-    if found.slope is not None:
-        share, days = found.slope.per_day, found.slope.days
+    innocent = version_story.paid_the_same(finding.innocent)
+    if finding.slope is not None:
+        share, days = finding.slope.per_day, finding.slope.days
         drift = "more" if share.value > 0 else "fewer"
         sentence: list[Inline] = [
             name,
@@ -62,56 +62,58 @@ def data_sentence(found: DataFinding, name: Inline) -> Verdict:
             " a day ",
             page.ci(100 * share.low, 100 * share.high, value=100 * share.value, unit="%", sign=True),
             f", day after day over {days:.0f} days"
-            + (": a drift, not a moment. " if found.slope.is_sure else "; or in one step: the log does not tell. ")
+            + (": a drift, not a moment. " if finding.slope.is_sure else "; or in one step: the log does not tell. ")
             + "No version explains it. ",
         ]
-        return _verdict(found, [*sentence, innocent + " " * bool(innocent), _where(found)])
+        return _verdict(finding, [*sentence, innocent + " " * bool(innocent), _where(finding)])
     # Where a version pays otherwise, too, what was paid in all did not move by that.
     lead: list[Inline] = (
-        ["By one and the same program, the runs of ", name, " were worth " if found.until else " are worth "]
-        if _hides_a_version(found)
-        else [name, " paid " if found.until else " pays "]
+        ["By one and the same program, the runs of ", name, " were worth " if finding.until else " are worth "]
+        if _hides_a_version(finding)
+        else [name, " paid " if finding.until else " pays "]
     )
     sentence = [
         *lead,
         page.finding(f"{percent(change)} points per run"),
         " ",
         interval(change),
-        f"{when}{_beside_versions(found)} {innocent + ' ' if innocent else ''}{began(found)} ",
+        f"{when}{_beside_versions(finding)} {innocent + ' ' if innocent else ''}{began(finding)} ",
     ]
-    return _verdict(found, [*sentence, _where(found)])
+    return _verdict(finding, [*sentence, _where(finding)])
 
 
-def _hides_a_version(found: DataFinding) -> bool:
+def _hides_a_version(finding: DataFinding) -> bool:
     """What moved are the points that one program pays, and another version pays other points."""
-    others = (other.trial for other in found.also if isinstance(other, VersionFinding))
-    return found.is_one_program and any(trial is not None and trial.verdict is TrialVerdict.DIFFERS for trial in others)
+    others = (other.trial for other in finding.also if isinstance(other, VersionFinding))
+    return finding.is_one_program and any(
+        trial is not None and trial.verdict is TrialVerdict.DIFFERS for trial in others
+    )
 
 
-def _beside_versions(found: DataFinding) -> str:
+def _beside_versions(finding: DataFinding) -> str:
     """Why no version explains it."""
-    if found.is_one_program:
+    if finding.is_one_program:
         return ". All runs are counted as one and the same program pays them, so no version explains it."
-    return "." if found.innocent else f", {versions_then(found)}."
+    return "." if finding.innocent else f", {versions_then(finding)}."
 
 
-def _where(found: DataFinding) -> str:
+def _where(finding: DataFinding) -> str:
     """Where to look for what no version explains."""
-    if found.cause is Cause.BUILT_IN:
+    if finding.cause is Cause.BUILT_IN:
         return (
             "What the wrapped built-in answers moved, and no other field that the program reads: the built-in was changed, "
             "or what it alone reads."
         )
-    if found.wraps_built_in:
+    if finding.wraps_built_in:
         return (
             "Look at who plays, at the data clients send, and at the wrapped built-in, which is no part of the program."
         )
     return "Look at who plays and at the data clients send."
 
 
-def slower_sentence(found: DurationFinding, name: Inline) -> Verdict:
+def slower_sentence(finding: DurationFinding, name: Inline) -> Verdict:
     """Ok runs take longer."""
-    what, change = _slow_part(found)
+    what, change = _slow_part(finding)
     before, after = change.change.value / change.relative, change.change.value / change.relative + change.change.value
     sentence: list[Inline] = [
         name,
@@ -121,81 +123,85 @@ def slower_sentence(found: DurationFinding, name: Inline) -> Verdict:
         page.before(number.ms(before)),
         " ",
         page.ci(change.change.low, change.change.high, value=change.change.value, unit="ms", sign=True),
-        f", since {number.when(found.since, long=True)}, {versions_then(found)}. "
+        f", since {number.when(finding.since, long=True)}, {versions_then(finding)}. "
         "The time limit wraps only the walk, so look at the fields it reads, not at the rules alone.",
     ]
-    return _verdict(found, sentence)
+    return _verdict(finding, sentence)
 
 
-def also_sentence(found: Incident) -> list[Inline]:
+def also_sentence(finding: Incident) -> list[Inline]:
     """The further findings, one short sentence each."""
-    return [part for other in found.also for part in _also(other)]
+    return [part for other in finding.also for part in _also(other)]
 
 
-def _also(found: Incident) -> list[Inline]:
+def _also(finding: Incident) -> list[Inline]:
     """A further finding, in a short sentence; empty for what is none."""
-    match found:
+    match finding:
         case FailuresFinding():
-            return failing.also(found)
+            return failing.also(finding)
         case VersionFinding():
-            return version_story.also(found)
+            return version_story.also(finding)
         case DurationFinding():
-            _, change = _slow_part(found)
-            what = "median" if change is found.median else "95th percentile"
+            _, change = _slow_part(finding)
+            what = "median" if change is finding.median else "95th percentile"
             grew = number.percent(change.relative, change.relative_low, change.relative_high)
-            return [f" Also: the {what} duration of ok runs went up by {grew}{_since(found)}."]
-        case DataFinding() if found.slope is not None:
-            share = found.slope.per_day
+            return [f" Also: the {what} duration of ok runs went up by {grew}{_since(finding)}."]
+        case DataFinding() if finding.slope is not None:
+            share = finding.slope.per_day
             much = number.percent(share.value, share.low, share.high, sign=True)
-            drift = f"points per run drift by {much} a day over {found.slope.days:.0f} days"
+            drift = f"points per run drift by {much} a day over {finding.slope.days:.0f} days"
             return [f" Also: {drift}; no version explains it."]
         case DataFinding():
-            beside = "no version explains it" if found.innocent or found.is_one_program else versions_then(found)
-            program = " under one and the same program" if found.is_one_program else ""
-            moved = f" Also: {percent(found.points)} points per run "
-            return [moved, interval(found.points), f"{program}{_since(found)}, {beside}."]
+            beside = "no version explains it" if finding.innocent or finding.is_one_program else versions_then(finding)
+            program = " under one and the same program" if finding.is_one_program else ""
+            moved = f" Also: {percent(finding.points)} points per run "
+            return [moved, interval(finding.points), f"{program}{_since(finding)}, {beside}."]
         case BaselineFinding() | ComparisonFinding() | NoFinding() | OneGroup() | NoRuns():
             return []
         case _:
-            assert_never(found)
+            assert_never(finding)
 
 
-def _since(found: DataFinding | DurationFinding) -> str:
-    return f" since {number.when(found.since)}" if found.until is None else f" {number.span(found.since, found.until)}"
+def _since(finding: DataFinding | DurationFinding) -> str:
+    return (
+        f" since {number.when(finding.since)}"
+        if finding.until is None
+        else f" {number.span(finding.since, finding.until)}"
+    )
 
 
-def began(found: DataFinding | DurationFinding) -> str:
+def began(finding: DataFinding | DurationFinding) -> str:
     """The plausible range of the beginning."""
-    if found.since_low is None or found.since_high is None:
+    if finding.since_low is None or finding.since_high is None:
         return ""
-    return f"It began between {number.when(found.since_low)} and {number.when(found.since_high)}."
+    return f"It began between {number.when(finding.since_low)} and {number.when(finding.since_high)}."
 
 
-def _slow_part(found: DurationFinding) -> tuple[str, Difference]:
+def _slow_part(finding: DurationFinding) -> tuple[str, Difference]:
     """The median where it grew, else the tail."""
-    is_known = found.median.is_significant and math.isfinite(found.median.relative)
-    if is_known and not (found.tail.is_significant and found.tail.relative > 4 * found.median.relative):
-        return "half of the ok runs take at least", found.median
-    return "the slowest twentieth of ok runs takes at least", found.tail
+    is_known = finding.median.is_significant and math.isfinite(finding.median.relative)
+    if is_known and not (finding.tail.is_significant and finding.tail.relative > 4 * finding.median.relative):
+        return "half of the ok runs take at least", finding.median
+    return "the slowest twentieth of ok runs takes at least", finding.tail
 
 
-def versions_then(found: DataFinding | DurationFinding) -> str:
+def versions_then(finding: DataFinding | DurationFinding) -> str:
     """Which version came at that time, if one did."""
-    return f"with the first run of {found.border.label}" if found.border else "though no version changed then"
+    return f"with the first run of {finding.border.label}" if finding.border else "though no version changed then"
 
 
-def versions_within(found: BaselineFinding) -> str:
+def versions_within(finding: BaselineFinding) -> str:
     """Where to look, when a window is compared with a baseline: at its versions first, where there were several."""
-    sides = (found.before, found.after)
+    sides = (finding.before, finding.after)
     names = list(dict.fromkeys(str(name) for side in sides for name in side.rows["label"].unique()))
     if len(names) < 2:
         return "Look at who plays and at the data clients send."
     return f"Several versions ran ({', '.join(names[:5])}), so look at them first: --baseline takes one, too."
 
 
-def _verdict(found: DataFinding | DurationFinding, sentence: list[Inline]) -> Verdict:
-    if found.until is not None:
-        return Verdict.of(sentence, [f"Over since {number.when(found.until)}."], "fixed")
+def _verdict(finding: DataFinding | DurationFinding, sentence: list[Inline]) -> Verdict:
+    if finding.until is not None:
+        return Verdict.of(sentence, [f"Over since {number.when(finding.until)}."], "fixed")
     return Verdict.of(sentence, ["Still going on at the end of the window."])
 
 
@@ -209,7 +215,7 @@ def mean_points(rows: pd.DataFrame) -> Estimate:
 
 
 def decide(
-    found: Incident,
+    finding: Incident,
     cases: Sequence[Case],
     parts: Split | None,
     family: Family,
@@ -221,7 +227,7 @@ def decide(
     """Choose the sentence that the evidence carries.
 
     Args:
-        found: What stands out.
+        finding: What stands out.
         cases, parts: Of its two sides.
         family: The strategy.
         window: Logged runs of the window, oldest first.
@@ -230,25 +236,25 @@ def decide(
         moved: The field that moved most, for where no version explains what moved.
     """
     name = page.author(family.name)
-    match found:
+    match finding:
         case NoRuns():
             return _no_runs(held, name)
         case NoFinding() | OneGroup() | ComparisonFinding():
-            return Verdict.of([*_quiet(found, window, name), *_trials(found, hidden)], None)
+            return Verdict.of([*_quiet(finding, window, name), *_trials(finding, hidden)], None)
         case VersionFinding():
-            verdict = version_story.sentence(found, cases, parts, name, hidden)
+            verdict = version_story.sentence(finding, cases, parts, name, hidden)
         case FailuresFinding():
-            verdict = failing.sentence(found, name).with_words(version_story.beside_failures(found.trial))
+            verdict = failing.sentence(finding, name).with_words(version_story.beside_failures(finding.trial))
         case DataFinding():
-            verdict = data_sentence(found, name)
+            verdict = data_sentence(finding, name)
             verdict = verdict.with_input(moved) if moved is not None else verdict
         case DurationFinding():
-            verdict = slower_sentence(found, name)
+            verdict = slower_sentence(finding, name)
         case BaselineFinding():
-            verdict = _beside_baseline(found, name)
+            verdict = _beside_baseline(finding, name)
         case _:
-            assert_never(found)
-    return Verdict.of([*verdict.sentence, *also_sentence(found)], verdict.status, verdict.status_role)
+            assert_never(finding)
+    return Verdict.of([*verdict.sentence, *also_sentence(finding)], verdict.status, verdict.status_role)
 
 
 def _no_runs(held: Coverage, name: Inline) -> Verdict:
@@ -270,14 +276,14 @@ def _no_runs(held: Coverage, name: Inline) -> Verdict:
     return Verdict.of(["No run of ", name, f" was logged in this window. {most}"], None)
 
 
-def _beside_baseline(found: BaselineFinding, name: Inline) -> Verdict:
+def _beside_baseline(finding: BaselineFinding, name: Inline) -> Verdict:
     """Points differ from those of a baseline that was asked for."""
-    more = page.finding(f"{percent(found.points)} points per run")
-    than = f" than in the baseline {found.baseline}, "
-    return Verdict.of([name, " pays ", more, than, interval(found.points), f". {versions_within(found)}"], None)
+    more = page.finding(f"{percent(finding.points)} points per run")
+    than = f" than in the baseline {finding.baseline}, "
+    return Verdict.of([name, " pays ", more, than, interval(finding.points), f". {versions_within(finding)}"], None)
 
 
-def _quiet(found: NoFinding | OneGroup | ComparisonFinding, window: pd.DataFrame, name: Inline) -> list[Inline]:
+def _quiet(finding: NoFinding | OneGroup | ComparisonFinding, window: pd.DataFrame, name: Inline) -> list[Inline]:
     """Nothing stands out: what it pays now, and how that compares."""
     failed = window[(window["status"] != "ok").to_numpy(bool)]
     if len(failed) and len(failed) == len(window):
@@ -286,22 +292,22 @@ def _quiet(found: NoFinding | OneGroup | ComparisonFinding, window: pd.DataFrame
     here = mean_points(rows)
     now = page.strong(number.number(here.value, here.low, here.high))
     who = f" ({label})" if label else ""
-    reason = "" if isinstance(found, ComparisonFinding) else found.reason
-    if isinstance(found, NoFinding) and math.isfinite(found.points.change.low):
+    reason = "" if isinstance(finding, ComparisonFinding) else finding.reason
+    if isinstance(finding, NoFinding) and math.isfinite(finding.points.change.low):
         if reason:
             return [
-                name, " pays ", now, f" points per run now{who}, a change of ", interval(found.points), f". {reason}",
+                name, " pays ", now, f" points per run now{who}, a change of ", interval(finding.points), f". {reason}",
             ]  # fmt: skip
         return [
-            f"Points per run are as {'in ' + found.baseline if found.baseline else 'before'}, as far as the log tells: ",
+            f"Points per run are as {'in ' + finding.baseline if finding.baseline else 'before'}, as far as the log tells: ",
             name,
             " pays ",
             now,
             f" now{who}. The change, ",
-            interval(found.points),
+            interval(finding.points),
             ", may be chance.",
         ]
-    few = "Too few runs are logged to compare." if found.before else "There is nothing to compare it with."
+    few = "Too few runs are logged to compare." if finding.before else "There is nothing to compare it with."
     if not math.isfinite(here.value):
         return ["What ", name, f" paid per run{who} cannot be told. {reason or few}"]
     return [name, " paid ", now, f" points per run{who}. {reason or few}"]
@@ -336,80 +342,82 @@ def _live(window: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return last, window[(labels == last).to_numpy(bool)]
 
 
-def _trials(found: NoFinding | OneGroup | ComparisonFinding, hidden: Collection[str]) -> list[Inline]:
+def _trials(finding: NoFinding | OneGroup | ComparisonFinding, hidden: Collection[str]) -> list[Inline]:
     """Of what is quiet: which versions came and are shown to pay the same, and of which that cannot be told."""
-    if isinstance(found, ComparisonFinding):
+    if isinstance(finding, ComparisonFinding):
         return []
-    sentences = [version_story.paid_the_same(found.innocent), version_story.undecided(found.open_trials, hidden)]
+    sentences = [version_story.paid_the_same(finding.innocent), version_story.undecided(finding.open_trials, hidden)]
     return [f" {sentence}" for sentence in sentences if sentence]
 
 
-def since_sentence(found: Incident, spans: Sequence[Activation]) -> str:
+def since_sentence(finding: Incident, spans: Sequence[Activation]) -> str:
     """The answer to "since when?"."""
-    match found:
+    match finding:
         case NoRuns():
             return "No run is logged in the window; what is shown went before it."
         case VersionFinding():
-            return version_story.since(found)
+            return version_story.since(finding)
         case FailuresFinding():
-            return failing.since(found)
+            return failing.since(finding)
         case DataFinding():
-            return _data_since(found)
+            return _data_since(finding)
         case DurationFinding():
-            version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
-            return f"Ok runs become slower: {version}. {began(found)}"
+            version = f"with the first run of {finding.border.label}" if finding.border else "no version changed then"
+            return f"Ok runs become slower: {version}. {began(finding)}"
         case BaselineFinding():
-            return f"Not looked for: the window as a whole is compared with {found.baseline}."
+            return f"Not looked for: the window as a whole is compared with {finding.baseline}."
         case NoFinding() | OneGroup() | ComparisonFinding():
-            reason = "" if isinstance(found, ComparisonFinding) else found.reason
+            reason = "" if isinstance(finding, ComparisonFinding) else finding.reason
             if len(spans) > 1:
                 return reason or (
                     f"{len(spans)} activations in this time; points per run do not move with any beyond chance."
                 )
             return reason or "One version all the time; points per run do not move beyond chance."
         case _:
-            assert_never(found)
+            assert_never(finding)
 
 
-def _data_since(found: DataFinding) -> str:
-    if found.slope is not None:
-        how = "day after day" if found.slope.is_sure else "day after day or in one step, which the log does not tell"
+def _data_since(finding: DataFinding) -> str:
+    if finding.slope is not None:
+        how = "day after day" if finding.slope.is_sure else "day after day or in one step, which the log does not tell"
         return f"Points per run move {how}; no version explains it."
-    if found.is_one_program:
+    if finding.is_one_program:
         return (
             "Points per run move though all runs are counted as one program pays them: no version explains it. "
-            f"{began(found)}"
+            f"{began(finding)}"
         )
-    version = f"with the first run of {found.border.label}" if found.border else "no version changed then"
-    return f"Points per run move: {version}. {began(found)}"
+    version = f"with the first run of {finding.border.label}" if finding.border else "no version changed then"
+    return f"Points per run move: {version}. {began(finding)}"
 
 
-def why_sentence(parts: Split, found: Incident) -> str:
+def why_sentence(parts: Split, finding: Incident) -> str:
     """The answer to "why?": the program's part on the same runs, and what came with the inputs; by cases where none was tried."""
-    change = found.points.change if found.points else None
-    if isinstance(found, DataFinding) and found.is_one_program:
+    change = finding.points.change if finding.points else None
+    if isinstance(finding, DataFinding) and finding.is_one_program:
         return (
-            f"Counted as one program pays all runs, points per run moved by {_signed(found.points.change)}: that came with who "
+            f"Counted as one program pays all runs, points per run moved by {_signed(finding.points.change)}: that came with who "
             "plays and what clients send. What the versions pay otherwise is not in it, and stands below, case by case."
         )
-    rest = version_story.inputs_part(found)
-    per_run = found.trial.per_run if found.trial is not None and found.trial.verdict is TrialVerdict.DIFFERS else None
+    rest = version_story.inputs_part(finding)
+    per_run = (
+        finding.trial.per_run if finding.trial is not None and finding.trial.verdict is TrialVerdict.DIFFERS else None
+    )
     if per_run is not None and rest is not None and change is not None:
         beyond = "which may be chance" if rest.low <= 0 <= rest.high else "beyond chance"
         return (
             f"The program changes points per run by {_signed(per_run)}, on the same runs. In all they moved by "
             f"{_signed(change)}; the rest, {_signed(rest)}, came with who plays and what clients send, {beyond}."
         )
-    if found.points is None or not found.points.is_significant:
+    if finding.points is None or not finding.points.is_significant:
         return "The change of points per run may be chance, so there is nothing to explain."
     mix = "may be chance" if parts.mix.low <= 0 <= parts.mix.high else "is a real change in which cases are reached"
     route = (
-        "" if not isinstance(found, VersionFinding) or parts.mix.low <= 0 <= parts.mix.high
+        "" if not isinstance(finding, VersionFinding) or parts.mix.low <= 0 <= parts.mix.high
         else " Whether the program sends runs there or other people play is not told by cases alone."
     )  # fmt: skip
     return (
         f"Other amounts in the same cases change points per run by {_signed(parts.effect)}, of "
-        f"{_signed(found.points.change)} in all. The rest {mix}.{route}"
+        f"{_signed(finding.points.change)} in all. The rest {mix}.{route}"
     )
 
 
@@ -417,20 +425,20 @@ def _signed(estimate: Estimate) -> str:
     return number.number(estimate.value, estimate.low, estimate.high, sign=True)
 
 
-def headline_figures(found: Incident, window: pd.DataFrame, parts: Split | None, small: SmallCells) -> Block:
+def headline_figures(finding: Incident, window: pd.DataFrame, parts: Split | None, small: SmallCells) -> Block:
     """Points beyond, runs, users, failures."""
-    rows = found.after.rows if found.after else window
+    rows = finding.after.rows if finding.after else window
     where = "in the window"
-    if isinstance(found, VersionFinding):
-        rows = _runs_of_series(found)
-        where = f"under {found.after.label}" + (f" to {found.steps[-1].span.label}" if found.steps else "")
-    elif isinstance(found, FailuresFinding | DataFinding | DurationFinding) and found.since is not None:
-        where = "in that time" if found.is_over else "since then"
+    if isinstance(finding, VersionFinding):
+        rows = _runs_of_series(finding)
+        where = f"under {finding.after.label}" + (f" to {finding.steps[-1].span.label}" if finding.steps else "")
+    elif isinstance(finding, FailuresFinding | DataFinding | DurationFinding) and finding.since is not None:
+        where = "in that time" if finding.is_over else "since then"
     users = int(rows["external_user_id"].nunique())
     failed = int((rows["status"] != "ok").sum())
     return page.strip(
         [
-            _points(found, rows, parts),
+            _points(finding, rows, parts),
             page.Cell(f"Runs {where}", run_estimate(rows), f"estimated from {number.counted(len(rows), 'logged row')}"),
             page.Cell(
                 f"Users {where}",
@@ -443,23 +451,23 @@ def headline_figures(found: Incident, window: pd.DataFrame, parts: Split | None,
     )
 
 
-def _runs_of_series(found: VersionFinding) -> pd.DataFrame:
+def _runs_of_series(finding: VersionFinding) -> pd.DataFrame:
     """Its logged runs; of a series those of each version, of a version that came again those of each time."""
-    rows = [step.trial.after.rows for step in (*found.steps, *found.again)]
+    rows = [step.trial.after.rows for step in (*finding.steps, *finding.again)]
     if not rows:
-        return found.after.rows
+        return finding.after.rows
     import pandas as pd
 
-    return pd.concat(rows if found.steps else [found.after.rows, *rows])
+    return pd.concat(rows if finding.steps else [finding.after.rows, *rows])
 
 
-def _points(found: Incident, rows: pd.DataFrame, parts: Split | None) -> page.Cell:
-    beyond = version_story.overpaid(found, parts) if isinstance(found, VersionFinding) else None
-    if beyond is None or found.before is None:
+def _points(finding: Incident, rows: pd.DataFrame, parts: Split | None) -> page.Cell:
+    beyond = version_story.overpaid(finding, parts) if isinstance(finding, VersionFinding) else None
+    if beyond is None or finding.before is None:
         return page.Cell("Points per run", mean_points(rows), "ok runs, estimated")
     how = (
-        f"beyond what {found.before.label} pays on the same inputs"
-        if isinstance(found, VersionFinding) and version_story.is_tried(found)
+        f"beyond what {finding.before.label} pays on the same inputs"
+        if isinstance(finding, VersionFinding) and version_story.is_tried(finding)
         else "beyond the earlier amounts, case by case"
     )
     if beyond.high < 0:

@@ -23,42 +23,44 @@ _ALL, _MOST = 0.8, 0.5
 
 
 def sentence(
-    found: VersionFinding, cases: Sequence[Case], parts: Split | None, name: Inline, hidden: Collection[str] = ()
+    finding: VersionFinding, cases: Sequence[Case], parts: Split | None, name: Inline, hidden: Collection[str] = ()
 ) -> Verdict:
     """The verdict on a version that pays otherwise, or may.
 
     Args:
-        found: The version.
+        finding: The version.
         cases: What each case paid on both, for where no program could be tried.
         parts: The change split by cases; split here where it is not at hand.
         name: The strategy's, for the page.
         hidden: Cases that are not to be named.
     """
-    trial, parts = found.trial, parts or split(found.before, found.after)
+    trial, parts = finding.trial, parts or split(finding.before, finding.after)
     if trial is None or trial.verdict is TrialVerdict.CANNOT_TELL:
-        told = _compared(_without(found, hidden), cases, parts, name, hidden)
+        told = _compared(_without(finding, hidden), cases, parts, name, hidden)
     elif trial.difference is None:
-        told = _open(found, trial, name, hidden)
+        told = _open(finding, trial, name, hidden)
     else:
-        told = _tried(found, trial, name, hidden)
-    in_all = _in_all(found, trial) if trial is not None else []
-    return Verdict.of([*told, *_amount(found, parts), *in_all], _status(found), "fixed" if found.is_over else "finding")
+        told = _tried(finding, trial, name, hidden)
+    in_all = _in_all(finding, trial) if trial is not None else []
+    return Verdict.of(
+        [*told, *_amount(finding, parts), *in_all], _status(finding), "fixed" if finding.is_over else "finding"
+    )
 
 
-def also(found: VersionFinding) -> list[Inline]:
+def also(finding: VersionFinding) -> list[Inline]:
     """One short sentence of a further finding."""
-    who = _versions(found).lower() if found.steps else f"version {found.after.strategy_version}"
-    when = _when(found)
-    more = found.relative
+    who = _versions(finding).lower() if finding.steps else f"version {finding.after.strategy_version}"
+    when = _when(finding)
+    more = finding.relative
     if (
-        found.trial is not None
-        and found.trial.verdict is TrialVerdict.DIFFERS
-        and _may_be_nothing(found.total)
-        and not found.steps
+        finding.trial is not None
+        and finding.trial.verdict is TrialVerdict.DIFFERS
+        and _may_be_nothing(finding.total)
+        and not finding.steps
     ):
-        much = f"{_differing(found.trial)} otherwise than {found.trial.before.label}"
+        much = f"{_differing(finding.trial)} otherwise than {finding.trial.before.label}"
         return [f" Also: {who} paid {much}, {when}; in all that may be nothing."]
-    if found.trial is not None and found.trial.verdict is TrialVerdict.DIFFERS and more is not None:
+    if finding.trial is not None and finding.trial.verdict is TrialVerdict.DIFFERS and more is not None:
         return [
             f" Also: {who} paid ",
             page.finding(share(more)),
@@ -66,14 +68,14 @@ def also(found: VersionFinding) -> list[Inline]:
             share_bounds(more),
             f", {when}.",
         ]
-    if found.trial is not None and found.trial.verdict is TrialVerdict.DIFFERS:
+    if finding.trial is not None and finding.trial.verdict is TrialVerdict.DIFFERS:
         return [f" Also: {who} pays otherwise, {when}; by how much in all cannot be told."]
-    return [f" Also: {percent(found.points)} points per run ", interval(found.points), f" with {who}, {when}."]
+    return [f" Also: {percent(finding.points)} points per run ", interval(finding.points), f" with {who}, {when}."]
 
 
 def paid_the_same(trials: Sequence[VersionTrial]) -> str:
     """What is said of versions that are shown to pay the same; empty for none."""
-    said = []
+    pieces = []
     # Of a version that came more than once, the time with most of its runs.
     for trial in {of.after.label: of for of in sorted(trials, key=lambda of: len(of.after.rows))}.values():
         forward = trial.forward
@@ -86,11 +88,11 @@ def paid_the_same(trials: Sequence[VersionTrial]) -> str:
         count = trial.failed_count
         failed = f" {count:,} failed run{'s' * (count != 1)} of it left nothing to try." if count else ""
         failed += _hidden(trial)
-        said.append(
+        pieces.append(
             f"{trial.after.label} came, but it is not the version: {trial.before.label} would have paid the same in all "
             f"{forward.decided_count:,} of its logged runs that were tried{_beside(trial)}{rest}.{out}{failed}"
         )
-    return " ".join(said)
+    return " ".join(pieces)
 
 
 def _hidden(trial: VersionTrial) -> str:
@@ -166,28 +168,28 @@ def _at_worst(trial: VersionTrial) -> str:
 # ---- the same runs ---------------------------------------------------------------------------------------------------
 
 
-def _tried(found: VersionFinding, trial: VersionTrial, name: Inline, hidden: Collection[str]) -> list[Inline]:
+def _tried(finding: VersionFinding, trial: VersionTrial, name: Inline, hidden: Collection[str]) -> list[Inline]:
     """Both programs on the same runs: by how much, why, and what else moved."""
-    more, total = found.relative, found.total
+    more, total = finding.relative, finding.total
     before = trial.before.label
-    said: list[Inline] = [f"{_versions(found)} of ", name]
+    pieces: list[Inline] = [f"{_versions(finding)} of ", name]
     if _may_be_nothing(total):
-        said += [f" pays {_differing(trial)} otherwise than {before}; in all that may be nothing"]
+        pieces += [f" pays {_differing(trial)} otherwise than {before}; in all that may be nothing"]
     elif more is None and _pays_nothing(trial):
-        said += [f" paid points where {before} would have paid none for the same runs"]
+        pieces += [f" paid points where {before} would have paid none for the same runs"]
     elif more is None:
-        said += [f" pays {_differing(trial)} otherwise than {before}, by what share of all cannot be told"]
+        pieces += [f" pays {_differing(trial)} otherwise than {before}, by what share of all cannot be told"]
     else:
-        said += [" paid ", page.finding(share(more)), " for the same runs ", share_bounds(more)]
-    if found.steps:
-        said += [": ", *_steps(found.steps), "."]
+        pieces += [" paid ", page.finding(share(more)), " for the same runs ", share_bounds(more)]
+    if finding.steps:
+        pieces += [": ", *_steps(finding.steps), "."]
     else:
-        said += [*(_because(trial, hidden) if trial.pays_more is not None else []), "."]
+        pieces += [*(_because(trial, hidden) if trial.pays_more is not None else []), "."]
     if trial.basis is Basis.EARLIER_RUNS:
-        said += [
+        pieces += [
             f" That is what both programs would pay for {before}'s runs at the same kinds of hours: {reason_of(trial, hidden)}."
         ]
-    return said
+    return pieces
 
 
 def _may_be_nothing(total: Estimate | None) -> bool:
@@ -253,7 +255,7 @@ def _case(name: str | None, hidden: Collection[str]) -> list[Inline]:
 
 def _steps(steps: Sequence[Step]) -> list[Inline]:
     """Points per run beyond the version before the series, step by step."""
-    said: list[Inline] = []
+    pieces: list[Inline] = []
     for number_, step in enumerate(steps):
         per_run = step.trial.per_run
         much = "the same" if per_run is None or step.trial.verdict is TrialVerdict.SAME else _per_run(per_run)
@@ -263,18 +265,18 @@ def _steps(steps: Sequence[Step]) -> list[Inline]:
             and step.trial.verdict is not TrialVerdict.SAME
         ):
             much = f"as {step.before_it.before.label} ({much})"
-        said += [", " if number_ else "", f"{step.span.label} {much}"]
-    return [*said, f" points per run beyond {steps[0].trial.before.label}"]
+        pieces += [", " if number_ else "", f"{step.span.label} {much}"]
+    return [*pieces, f" points per run beyond {steps[0].trial.before.label}"]
 
 
 def _per_run(estimate: Estimate) -> str:
     return number.number(estimate.value, estimate.low, estimate.high, sign=True)
 
 
-def _in_all(found: VersionFinding, trial: VersionTrial) -> list[Inline]:
+def _in_all(finding: VersionFinding, trial: VersionTrial) -> list[Inline]:
     """The raw change where the program is not all of it, split: what that did, and what came with who plays."""
-    per_run, change, rest = trial.per_run, found.points, inputs_part(found)
-    if found.steps or per_run is None or rest is None:
+    per_run, change, rest = trial.per_run, finding.points, inputs_part(finding)
+    if finding.steps or per_run is None or rest is None:
         return []
     # The section on why has it all the same.
     if not (math.isfinite(rest.low) and math.isfinite(rest.high)) or rest.low <= 0 <= rest.high:
@@ -288,9 +290,9 @@ def _in_all(found: VersionFinding, trial: VersionTrial) -> list[Inline]:
     ]
 
 
-def inputs_part(found: Incident) -> Estimate | None:
+def inputs_part(finding: Incident) -> Estimate | None:
     """The change of points per run that the program does not explain; None where the program's part is not known."""
-    trial, change = found.trial, found.points
+    trial, change = finding.trial, finding.points
     per_run = trial.per_run if trial is not None else None
     if per_run is None or change is None or not math.isfinite(change.change.low):
         return None
@@ -304,7 +306,7 @@ def inputs_part(found: Incident) -> Estimate | None:
 # ---- without a replay ------------------------------------------------------------------------------------------------
 
 
-def _open(found: VersionFinding, trial: VersionTrial, name: Inline, hidden: Collection[str]) -> list[Inline]:
+def _open(finding: VersionFinding, trial: VersionTrial, name: Inline, hidden: Collection[str]) -> list[Inline]:
     """It surely pays some runs otherwise; by how much in all is not known."""
     forward, backward = trial.forward, trial.tried.backward
     count = forward.differing_count + forward.surely_count if forward is not None else 0
@@ -316,8 +318,8 @@ def _open(found: VersionFinding, trial: VersionTrial, name: Inline, hidden: Coll
         what = f"{backward.differing_count:,} of {backward.decided_count:,} runs of {trial.before.label} otherwise"
     else:
         what = "some runs otherwise"
-    said: list[Inline] = [
-        f"{_versions(found)} of ",
+    pieces: list[Inline] = [
+        f"{_versions(finding)} of ",
         name,
         f" {pays} {what}; by how much in all cannot be told by running both: {reason_of(trial, hidden)}",
     ]
@@ -325,39 +327,41 @@ def _open(found: VersionFinding, trial: VersionTrial, name: Inline, hidden: Coll
         low, high = forward.difference.low, forward.difference.high
         if math.isfinite(low) and math.isfinite(high):
             ends = (number.number(low, low, high, sign=True), number.number(high, low, high, sign=True))
-            said += [f". It lies between {ends[0]} and {ends[1]} points"]
-    if found.points.is_significant:
-        said += [
+            pieces += [f". It lies between {ends[0]} and {ends[1]} points"]
+    if finding.points.is_significant:
+        pieces += [
             ". With who plays, points per run are ",
-            page.finding(percent(found.points)),
+            page.finding(percent(finding.points)),
             " ",
-            interval(found.points),
+            interval(finding.points),
         ]
-    return [*said, "."]
+    return [*pieces, "."]
 
 
 def _compared(
-    found: VersionFinding, cases: Sequence[Case], parts: Split, name: Inline, hidden: Collection[str]
+    finding: VersionFinding, cases: Sequence[Case], parts: Split, name: Inline, hidden: Collection[str]
 ) -> list[Inline]:
     """Two groups of runs, no program tried: what moved with the version, and that this alone does not tell why."""
-    said: list[Inline] = [
-        f"{_versions(found)} of ",
+    pieces: list[Inline] = [
+        f"{_versions(finding)} of ",
         name,
         " paid ",
-        page.finding(f"{percent(found.points)} points per run"),
+        page.finding(f"{percent(finding.points)} points per run"),
         " ",
-        interval(found.points),
+        interval(finding.points),
     ]
-    if found.cause is Cause.UNKNOWN:
-        why = reason_of(found.trial, hidden) if found.trial is not None else "its program was not tried"
-        moved = f"; {_listed(found.alike.moved)} moved, too" if found.alike is not None and found.alike.moved else ""
-        return [*said, f". Whether its program or its inputs did that cannot be told: {why}{moved}."]
+    if finding.cause is Cause.UNKNOWN:
+        why = reason_of(finding.trial, hidden) if finding.trial is not None else "its program was not tried"
+        moved = (
+            f"; {_listed(finding.alike.moved)} moved, too" if finding.alike is not None and finding.alike.moved else ""
+        )
+        return [*pieces, f". Whether its program or its inputs did that cannot be told: {why}{moved}."]
     changed = [case for case in cases if case.amount_changed]
-    part = parts.effect.value / found.points.change.value if found.points.change.value else 0.0
+    part = parts.effect.value / finding.points.change.value if finding.points.change.value else 0.0
     if changed and part >= _MOST:
         case = max(changed, key=lambda of: abs(of.overpaid.value))
         because = ", because case " if part >= _ALL else ", mostly because case "
-        said += [
+        pieces += [
             because,
             page.author(case.name),
             " went from ",
@@ -366,22 +370,22 @@ def _compared(
             page.finding(number.number(case.points_after.value, case.points_after.low, case.points_after.high)),
         ]
     elif part < _MOST:
-        said += [", mostly with other shares of runs in its cases"]
-    if found.trial is None:
-        return [*said, "."]
-    alike = found.alike
-    for names, what in ((found.gone, "is not in its program any more"), (found.new, "is new in its program")):
-        said += [f". Case {_listed(names)} {what}"] if names else []
+        pieces += [", mostly with other shares of runs in its cases"]
+    if finding.trial is None:
+        return [*pieces, "."]
+    alike = finding.alike
+    for names, what in ((finding.gone, "is not in its program any more"), (finding.new, "is new in its program")):
+        pieces += [f". Case {_listed(names)} {what}"] if names else []
     if alike is not None and alike.are_alike:
         still = f". What all logged runs of both read ({_listed(alike.fields)}) did not move beyond chance, so its program is the "
-        return [*said, still, f"likely cause; it was not tried: {reason_of(found.trial, hidden)}."]
-    return [*said, f". Its program was not tried: {reason_of(found.trial, hidden)}."]
+        return [*pieces, still, f"likely cause; it was not tried: {reason_of(finding.trial, hidden)}."]
+    return [*pieces, f". Its program was not tried: {reason_of(finding.trial, hidden)}."]
 
 
-def _without(found: VersionFinding, hidden: Collection[str]) -> VersionFinding:
+def _without(finding: VersionFinding, hidden: Collection[str]) -> VersionFinding:
     """Without the names of cases that are not to be named."""
-    gone, new = (tuple(name for name in names if name not in hidden) for names in (found.gone, found.new))
-    return replace(found, gone=gone, new=new)
+    gone, new = (tuple(name for name in names if name not in hidden) for names in (finding.gone, finding.new))
+    return replace(finding, gone=gone, new=new)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -393,54 +397,58 @@ def _listed(names: Sequence[str]) -> str:
 # ---- when ------------------------------------------------------------------------------------------------------------
 
 
-def _versions(found: VersionFinding) -> str:
+def _versions(finding: VersionFinding) -> str:
     """``Version 3``, or ``Versions 2 to 5``."""
-    if not found.steps:
-        return f"Version {found.after.strategy_version}"
-    numbers = [step.span.strategy_version for step in found.steps]
+    if not finding.steps:
+        return f"Version {finding.after.strategy_version}"
+    numbers = [step.span.strategy_version for step in finding.steps]
     return f"Versions {numbers[0]} {'and' if len(numbers) == 2 else 'to'} {numbers[-1]}"
 
 
-def since(found: VersionFinding) -> str:
+def since(finding: VersionFinding) -> str:
     """The answer to "since when?"."""
-    if found.steps:
-        came = ", ".join(f"{step.span.label} on {number.when(step.span.first)}" for step in found.steps)
+    if finding.steps:
+        came = ", ".join(f"{step.span.label} on {number.when(step.span.first)}" for step in finding.steps)
         back = (
-            f", until {found.rollback.label} was back on {number.when(found.rollback.first)}" if found.rollback else ""
+            f", until {finding.rollback.label} was back on {number.when(finding.rollback.first)}"
+            if finding.rollback
+            else ""
         )
         return f"Points per run move with the first runs of the series: {came}{back}."
     ended = ", and it is still live"
-    if found.again:
-        came = " and ".join(number.when(step.span.first) for step in found.again)
-        ended = f", and again {came}" + (f", until {found.rollback.label} was back" if found.rollback else "")
-    elif found.rollback:
-        ended = f", until {found.rollback.label} was back on {number.when(found.rollback.first)}"
-    elif found.successor:
-        ended = f", until {found.successor.label} came on {number.when(found.successor.first)}"
-    return f"Points per run move with the first run of {found.after.label}, {number.when(found.after.since)}{ended}."
+    if finding.again:
+        came = " and ".join(number.when(step.span.first) for step in finding.again)
+        ended = f", and again {came}" + (f", until {finding.rollback.label} was back" if finding.rollback else "")
+    elif finding.rollback:
+        ended = f", until {finding.rollback.label} was back on {number.when(finding.rollback.first)}"
+    elif finding.successor:
+        ended = f", until {finding.successor.label} came on {number.when(finding.successor.first)}"
+    return (
+        f"Points per run move with the first run of {finding.after.label}, {number.when(finding.after.since)}{ended}."
+    )
 
 
-def _when(found: VersionFinding) -> str:
-    if found.is_over or found.since is None:
-        end = found.rollback.first if found.rollback else found.after.until if found.after else found.until
-        return f"from {number.when(found.since)} to {number.when(end)}"
-    return f"since {number.when(found.since)}"
+def _when(finding: VersionFinding) -> str:
+    if finding.is_over or finding.since is None:
+        end = finding.rollback.first if finding.rollback else finding.after.until if finding.after else finding.until
+        return f"from {number.when(finding.since)} to {number.when(end)}"
+    return f"since {number.when(finding.since)}"
 
 
-def _amount(found: VersionFinding, parts: Split) -> list[Inline]:
+def _amount(finding: VersionFinding, parts: Split) -> list[Inline]:
     """How many points in all, and between which times."""
-    total = overpaid(found, parts)
-    times = [step.span for step in (*found.steps, *found.again)]
-    end = max((span.last for span in times), default=found.after.until)
-    ended = f"and the rollback on {number.when(found.rollback.first, long=True)}" if found.rollback else ""
-    between = f" between {number.when(found.after.since, long=True)} {ended or f'and {number.when(end, long=True)}'}"
-    between += f", in the {len(found.again) + 1} times that it was live." if found.again else "."
+    total = overpaid(finding, parts)
+    times = [step.span for step in (*finding.steps, *finding.again)]
+    end = max((span.last for span in times), default=finding.after.until)
+    ended = f"and the rollback on {number.when(finding.rollback.first, long=True)}" if finding.rollback else ""
+    between = f" between {number.when(finding.after.since, long=True)} {ended or f'and {number.when(end, long=True)}'}"
+    between += f", in the {len(finding.again) + 1} times that it was live." if finding.again else "."
     if total is None or not (total.low > 0 or total.high < 0):
         return [f" It was seen{between}"]
     beyond = total if total.value > 0 else total.negated()
     # Where the replay does not tell it, it is said where the amount comes from.
-    is_by_case = found.trial is not None and found.trial.verdict is TrialVerdict.DIFFERS and not is_tried(found)
-    who = "Compared case by case, it" if is_by_case else "They" if found.steps else "It"
+    is_by_case = finding.trial is not None and finding.trial.verdict is TrialVerdict.DIFFERS and not is_tried(finding)
+    who = "Compared case by case, it" if is_by_case else "They" if finding.steps else "It"
     return [
         f" {who} {'overpaid' if total.value > 0 else 'underpaid'} ",
         page.finding(f"{number.number(beyond.value, beyond.low, beyond.high)} points"),
@@ -450,44 +458,44 @@ def _amount(found: VersionFinding, parts: Split) -> list[Inline]:
     ]
 
 
-def is_tried(found: VersionFinding) -> bool:
+def is_tried(finding: VersionFinding) -> bool:
     """The amount comes from both programs on the same runs."""
-    return found.trial is not None and found.trial.difference is not None
+    return finding.trial is not None and finding.trial.difference is not None
 
 
-def overpaid(found: VersionFinding, parts: Split | None) -> Estimate | None:
+def overpaid(finding: VersionFinding, parts: Split | None) -> Estimate | None:
     """Points paid beyond the earlier program; negative for too few; None where that cannot be told.
 
     Without a replay the amounts are compared case by case, which says nothing of runs whose case came or went, or that were sent
     to another one.
     """
-    if is_tried(found):
-        return found.total
+    if is_tried(finding):
+        return finding.total
     is_whole = parts is not None and parts.is_same_cases and parts.mix.low <= 0 <= parts.mix.high
     return parts.overpaid if parts is not None and is_whole else None
 
 
-def _status(found: VersionFinding) -> list[Inline]:
-    if found.rollback:
-        back = f"Over since {number.when(found.rollback.first)}: {found.rollback.label} is live again. "
+def _status(finding: VersionFinding) -> list[Inline]:
+    if finding.rollback:
+        back = f"Over since {number.when(finding.rollback.first)}: {finding.rollback.label} is live again. "
         return [back, "Still to decide: do the points stay?"]
-    if found.steps:
-        last = max(found.steps, key=lambda step: step.span.last)
+    if finding.steps:
+        last = max(finding.steps, key=lambda step: step.span.last)
         if last.trial.verdict is not TrialVerdict.DIFFERS:
             return [
-                f"{last.span.label} is live and pays as {found.before.label} does. Still to decide: do the points stay?"
+                f"{last.span.label} is live and pays as {finding.before.label} does. Still to decide: do the points stay?"
             ]
         more = last.trial.relative
         much = (
-            [share(more), f" than {found.before.label} for the same runs ", share_bounds(more)]
+            [share(more), f" than {finding.before.label} for the same runs ", share_bounds(more)]
             if more
             else ["otherwise"]
         )
         return [f"{last.span.label} is live at the end of the window and pays ", *much, "."]
-    if found.successor:
-        came = (
-            f"{found.successor.label} came on {number.when(found.successor.first)}, and {found.after.label} was gone. "
+    if finding.successor:
+        came = f"{finding.successor.label} came on {number.when(finding.successor.first)}, and {finding.after.label} was gone. "
+        beside = (
+            f"What {finding.successor.label} pays beside {finding.before.label} cannot be told here; still to decide: "
         )
-        beside = f"What {found.successor.label} pays beside {found.before.label} cannot be told here; still to decide: "
         return [came, beside, "do the points stay?"]
-    return [f"{found.after.label} was still live at the end of the window."]
+    return [f"{finding.after.label} was still live at the end of the window."]
