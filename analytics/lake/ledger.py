@@ -194,8 +194,40 @@ def _span(item: dict[str, Any]) -> IgnoredTransaction:
     )
 
 
+def columns(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> list[list[Any]]:
+    """The ledger as rows, one per partition, column by column as ``sql/files/ledger_rows.sql`` has them.
+
+    Args:
+        records: Its days.
+        realms: Only these; all when ``None``.
+    """
+    found: list[list[Any]] = [[] for _ in range(14)]
+    for record in records:
+        infos = [info for info in record.partitions.values() if realms is None or info.partition.realm in realms]
+        # Column by column: a dictionary per row takes ten times as long.
+        values: tuple[list[Any], ...] = (
+            [info.partition.realm for info in infos],
+            [record.day] * len(infos),
+            [info.row_count for info in infos],
+            [info.fingerprint.row_count for info in infos],
+            [info.kept_count for info in infos],
+            [info.erased_count for info in infos],
+            [info.trace_entries for info in infos],
+            [info.irregular_count for info in infos],
+            [info.sample_rates[0].rate if len(info.sample_rates) == 1 else None for info in infos],
+            [[step.rate for step in info.sample_rates] for info in infos],
+            [info.file_bytes for info in infos],
+            [record.is_complete] * len(infos),
+            [record.complete_until] * len(infos),
+            [info.extracted_at for info in infos],
+        )
+        for column, some in zip(found, values, strict=True):
+            column += some
+    return found
+
+
 def table(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> pa.Table:
-    """The ledger as rows, one per partition; only these realms, or all."""
+    """``columns`` as an Arrow table, for Spark: Arrow loads pandas to look at a Python list, which DuckDB does not."""
     import pyarrow as pa
 
     utc = pa.timestamp("us", tz="UTC")
@@ -217,28 +249,7 @@ def table(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> 
             ("extracted_at", utc),
         ]
     )
-    columns: list[list[Any]] = [[] for _ in table_schema]
-    for record in records:
-        infos = [info for info in record.partitions.values() if realms is None or info.partition.realm in realms]
-        # Column by column: a dictionary per row takes ten times as long.
-        values: tuple[list[Any], ...] = (
-            [info.partition.realm for info in infos],
-            [record.day] * len(infos),
-            [info.row_count for info in infos],
-            [info.fingerprint.row_count for info in infos],
-            [info.kept_count for info in infos],
-            [info.erased_count for info in infos],
-            [info.trace_entries for info in infos],
-            [info.irregular_count for info in infos],
-            [info.sample_rates[0].rate if len(info.sample_rates) == 1 else None for info in infos],
-            [[step.rate for step in info.sample_rates] for info in infos],
-            [info.file_bytes for info in infos],
-            [record.is_complete] * len(infos),
-            [record.complete_until] * len(infos),
-            [info.extracted_at for info in infos],
-        )
-        for column, some in zip(columns, values, strict=True):
-            column += some
+    found = columns(records, realms)
     return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, table_schema, strict=True)], table_schema
+        [pa.array(column, field.type) for column, field in zip(found, table_schema, strict=True)], table_schema
     )

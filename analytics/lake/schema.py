@@ -234,6 +234,10 @@ def definition_node_schema() -> pa.Schema:
     )
 
 
+TABLES = ("executions", "node_days", "definitions", "definition_nodes", "program_history")
+"""Of the lake, in the order readers open them."""
+
+
 def of_tables() -> dict[str, pa.Schema]:
     """Columns of every table of the lake, by its name."""
     return {

@@ -80,13 +80,14 @@ def meaning(name: str | None) -> str:
     return "an unknown code" if is_unknown(name) else ""
 
 
-def table() -> pa.Table:
+def columns() -> tuple[list[str], list[bool], list[str]]:
     """The known codes for SQL: ``error_code``, ``is_canary``, ``meaning``."""
+    return [code.name for code in _ALL], [code.is_canary for code in _ALL], [code.meaning for code in _ALL]
+
+
+def table() -> pa.Table:
+    """``columns`` as an Arrow table."""
     import pyarrow as pa
 
-    columns = {
-        "error_code": [code.name for code in _ALL],
-        "is_canary": [code.is_canary for code in _ALL],
-        "meaning": [code.meaning for code in _ALL],
-    }
-    return pa.table(columns, pa.schema({"error_code": pa.string(), "is_canary": pa.bool_(), "meaning": pa.string()}))
+    shape = pa.schema({"error_code": pa.string(), "is_canary": pa.bool_(), "meaning": pa.string()})
+    return pa.table(list(columns()), shape)

@@ -37,6 +37,10 @@ T = TypeVar("T")
 
 _HIVE_TABLES = ("executions", "node_days")
 
+_SELDOM = "program_history"
+"""A table that most lakes have no file of: that it is empty is said in SQL, for Arrow (with pandas) takes longer to load than all
+the rest of opening a lake."""
+
 _MOST_DAMAGED = 100
 """Files without a sound one among them: then the lake is not opened."""
 
@@ -177,8 +181,8 @@ def open_tables(
     named = None if realms is None else [realm for realm in realms if realm is not None]
     connection.execute("set variable realms_in_sight = $1", [named])
     connection.execute("set variable null_realm_in_sight = $1", [realms is None or None in realms])
-    for table, table_schema in schema.of_tables().items():
-        register(connection, table, table_schema, found[table])
+    for table in schema.TABLES:
+        register(connection, table, found[table])
 
 
 @contextlib.contextmanager
@@ -192,22 +196,21 @@ def only(
         chosen: Names of files by their table; other tables stay as they are.
         all_files: As ``open_tables`` gave them.
     """
-    shapes = schema.of_tables()
     try:
         for table, names in chosen.items():
             if names:
                 connection.execute(f"set variable {table}_files = $1", [names])
             else:
-                register(connection, table, shapes[table], names)
+                register(connection, table, names)
         yield
     finally:
         for table, names in chosen.items():
             if not names:
-                register(connection, table, shapes[table], all_files[table])
+                register(connection, table, all_files[table])
             connection.execute(f"set variable {table}_files = $1", [all_files[table]])
 
 
-def register(connection: duckdb.DuckDBPyConnection, table: str, table_schema: pa.Schema, names: Sequence[str]) -> None:
+def register(connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str]) -> None:
     """Make the view ``files.<table>`` over some files, or an empty one with the right columns."""
     import duckdb
 
@@ -221,6 +224,10 @@ def register(connection: duckdb.DuckDBPyConnection, table: str, table_schema: pa
         except duckdb.Error:
             if number in (len(names), _MOST_DAMAGED):
                 raise
+    if table == _SELDOM:
+        connection.execute(sql.text("files", f"no_{table}"))
+        return
+    table_schema = schema.of_tables()[table]
     hollow = empty(table_schema) if table in _HIVE_TABLES else table_schema.empty_table()
     connection.register(f"empty_{table}", hollow)
     connection.execute(f"create or replace view files.{table} as from empty_{table}")

@@ -289,8 +289,8 @@ class Warehouse:
             connection.register("left_out_versions", self.left_out_versions)
             for table in ("executions", "node_days"):
                 connection.execute(sql.text("people", f"shared_{table}"))
-        connection.register("error_codes", error_codes.table())
-        connection.register("ledger_rows", ledger.table(records, self.visible_realms))
+        connection.execute(sql.text("files", "error_codes"), error_codes.columns())
+        connection.execute(sql.text("files", "ledger_rows"), ledger.columns(records, self.visible_realms))
         connection.execute("create or replace view files.partitions as from ledger_rows")
         for view in VIEWS:
             catalog.make(connection, view)

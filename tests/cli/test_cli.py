@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -34,6 +37,38 @@ def test_without_words_it_shows_its_commands(run):
     assert code == 0
     for verb in ("extract", "export", "status", "check", "query", "report", "demo"):
         assert verb in out
+
+
+@pytest.mark.parametrize(
+    ("words", "not_loaded"),
+    [
+        (["--version"], {"duckdb", "pandas", "pyarrow", "numpy", "rich", "analytics.config", "analytics.storage"}),
+        (["--help"], {"duckdb", "pandas", "pyarrow", "numpy", "rich", "analytics.config", "analytics.cli.extract"}),
+        (
+            ["extract", "--help"],
+            {"duckdb", "pandas", "pyarrow", "numpy", "rich", "analytics.config", "analytics.cli.query"},
+        ),
+        (["status", "--all-realms"], {"pandas", "pyarrow", "numpy", "scipy", "rich"}),
+        (["query", "--all-realms", "from strategy_days limit 3"], {"pandas", "pyarrow", "numpy", "scipy"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_waits_for_no_library_that_it_does_not_need(lake, words, not_loaded):
+    code = (
+        "import sys; from analytics.cli import main\n"
+        f"try: main({words!r})\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ANALYTICS_LAKE": str(lake.root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout
+    assert not_loaded & set(done.stderr.split()) == set()
 
 
 def test_a_demo_is_not_made_where_a_lake_is(run, lake, tmp_path, monkeypatch):

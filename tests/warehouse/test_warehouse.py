@@ -21,6 +21,7 @@ from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.job import extract
 from analytics.extraction.privacy import tombstones
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.lake import schema
 from analytics.lake.lake import Lake
 from analytics.model import Partition
 from analytics.reports.explore.open_lake import open_lake
@@ -68,6 +69,15 @@ def test_the_list_of_queries_says_what_each_answers(warehouse: Warehouse) -> Non
     found = warehouse.queries()
     assert list(found["name"]) == sorted(sql.names("queries"))
     assert all(len(words.split()) >= 4 for words in found["answers"])
+
+
+def test_a_table_without_a_file_has_the_columns_that_its_files_would_have(tmp_path: Path) -> None:
+    lake = Warehouse(Lake(tmp_path))
+    for table in schema.TABLES:
+        lake.connection.register("expected", schema.of_tables()[table].empty_table())
+        expected = lake.connection.execute("describe expected").fetchall()
+        assert lake.connection.execute(f"describe files.{table}").fetchall()[: len(expected)] == expected
+    assert list(schema.TABLES) == list(schema.of_tables())
 
 
 # ---- queries ---------------------------------------------------------------------------------------------------------
