@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
-    from analytics.extraction.transfer import Progress
+    from analytics.extraction.options import Progress
     from analytics.model import ExtractResult
     from analytics.reports.receipt.receipt import Explained
     from analytics.reports.render.rendering import Rendered
@@ -73,7 +72,8 @@ def extract(
     Raises:
         AnalyticsError: See ``analytics.errors``.
     """
-    from analytics.extraction.job import extract as _extract  # compilers and a database's client: readers need neither
+    from analytics.extraction import job  # compilers and a database's client: readers need neither
+    from analytics.extraction.options import ExtractOptions
     from analytics.extraction.privacy.policy import Policy
 
     settings = Settings.from_env(
@@ -84,28 +84,24 @@ def extract(
         patience=patience,
         retries=retries,
     )
-    window, opened = Window.parse(since, until), Lake(settings.lake)
-    broken = opened.break_lock() if break_lock else None
-    result = _extract(
-        settings.database_url,
-        opened,
-        window,
-        realms=realms,
+    options = ExtractOptions(
         rates=settings.rates,
+        realms=realms,
+        policy=Policy.of(settings),
         force=force,
         allow_shrink=allow_shrink,
         wait_seconds=wait_seconds,
+        break_lock=break_lock,
         jobs=jobs,
         patience=settings.patience,
         retries=settings.retries,
         accept_source=accept_source,
         also_expired=also_expired,
-        policy=Policy.of(settings),
         accept_key=accept_key,
         notice=notice,
         progress=progress,
     )
-    return replace(result, notes=[f"the stale lock of {broken} was broken", *result.notes]) if broken else result
+    return job.extract(settings.database_url, Lake(settings.lake), Window.parse(since, until), options)
 
 
 @typed

@@ -97,15 +97,16 @@ def ours(task: dict[str, Any], jobs: int = 1) -> Work:
     from analytics.cli.output import limit_malloc_arenas
     from analytics.estimates.sampling_rates import Rates
     from analytics.extraction import job
+    from analytics.extraction.options import ExtractOptions
     from analytics.lake.lake import Lake
     from analytics.window import Window
 
     limit_malloc_arenas()  # as the command does
-    options: dict[str, Any] = {"rates": Rates((), 0.05), "jobs": jobs}
+    options = ExtractOptions(rates=Rates((), 0.05), jobs=jobs)
     lake = Lake(task.get("lake") or Path(task["folder"]) / "lake")
 
     def work() -> dict[str, Any]:
-        found = job.extract(task["url"], lake, Window.parse(task["since"], task["until"]), **options)
+        found = job.extract(task["url"], lake, Window.parse(task["since"], task["until"]), options)
         steps = {name: round(value, 2) for name, value in found.seconds.items()}
         return {
             "rows": found.row_count,

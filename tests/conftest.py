@@ -20,11 +20,11 @@ from psycopg import sql
 
 from analytics.demo import UNTIL, Demo, build
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 from tests.fixture_cache import FixtureCache, copy_folder, key, of_version
 from tests.planted import world
 from tests.planted.causes import CAUSES, LATER

@@ -5,17 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analytics.cli import options as opt
 from analytics.cli.output import Priority, limit_malloc_arenas, put, put_json, say, warn_of_deletion
 from analytics.errors import LakeError, SourceError
 
 if TYPE_CHECKING:
-    from analytics.extraction.transfer import Progress
+    from analytics.extraction.options import Progress
     from analytics.model import ExtractResult
+
+
+_OF_THE_COMMAND = ("realm", "no_realm", "source_retention", "json")
+"""Options of ``extract`` that the library's call does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ class ExtractCommand(opt.ManyRealmOptions):
         "N",
     )
     source_retention: str | None = opt.source_retention()
-    wait: float = opt.wait()
+    wait_seconds: float = opt.wait()
     force: bool = opt.flag("replace every partition of the window", "--force", opt.CONSENT)
     allow_shrink: bool = opt.flag(
         "follow the source when it has lost rows; kept otherwise", "--allow-shrink", opt.CONSENT
@@ -75,6 +79,10 @@ class ExtractCommand(opt.ManyRealmOptions):
     )
     json: bool = opt.as_json("the result as JSON on stdout")
 
+    def keywords(self) -> dict[str, Any]:
+        """What ``analytics.extract`` takes under the same name."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _OF_THE_COMMAND}
+
 
 def run_extract(options: ExtractCommand) -> int:
     """Extract, with progress on stderr."""
@@ -95,26 +103,11 @@ def run_extract(options: ExtractCommand) -> int:
     try:
         with _progress() as progress:
             result = api.extract(
-                options.since,
-                options.until,
                 realms=options.realms(),
-                lake=options.lake,
-                database_url=options.database_url,
-                sample_rate=options.sample_rate,  # type: ignore[arg-type]  # a word, which settings read
-                sample_rates=options.sample_rates,
-                force=options.force,
-                allow_shrink=options.allow_shrink,
-                wait_seconds=options.wait,
-                break_lock=options.break_lock,
-                jobs=options.jobs,
-                patience=options.patience,
-                retries=options.retries,
-                accept_source=options.accept_source,
-                also_expired=options.also_expired,
-                accept_key=options.accept_key,
                 # A log gets the note at the end; somebody who watches must know why nothing moves.
                 notice=say if sys.stderr.isatty() else None,
                 progress=progress,
+                **options.keywords(),
             )
     except (SourceError, LakeError):
         warn_of_deletion(volume.retention_warning(lake, settings.source_retention))  # the more so when extractions fail

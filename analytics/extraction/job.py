@@ -5,24 +5,23 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analytics.config import PATIENCE, RETRIES
-from analytics.errors import UnknownNameError, UsageError, did_you_mean
-from analytics.estimates.sampling_rates import Rates, described
+from analytics.errors import UnknownNameError, did_you_mean
+from analytics.estimates.sampling_rates import described
 from analytics.extraction import clocks, day_files, expired_days, resurfaced
 from analytics.extraction.day_files import DayCompactor
 from analytics.extraction.duplicates import Duplicates, finish_the_last
-from analytics.extraction.plan import ExtractPlan, compare
+from analytics.extraction.options import ExtractOptions
+from analytics.extraction.plan import ExtractPlan, Observed, compare
 from analytics.extraction.plan import notes as file_notes
-from analytics.extraction.privacy.policy import Policy
 from analytics.extraction.privacy.prepare import PrivacySetup, prepare_privacy
 from analytics.extraction.privacy.row_filter import protect_definition
-from analytics.extraction.transfer import Progress, Transfer, timed
+from analytics.extraction.transfer import Transfer, timed
 from analytics.lake import definitions, foreign_files, program_history, source_identity
 from analytics.lake.lake import Lake
 from analytics.lake.source_identity import is_same, may_repeat, says_more
@@ -30,7 +29,7 @@ from analytics.model import DayRecord, ExtractResult, Fingerprint, Partition, Pa
 from analytics.source import watermark
 from analytics.source.retry import Retries
 from analytics.source.source import Source
-from analytics.source.watermark import COMMIT_LAG, spans_of
+from analytics.source.watermark import spans_of
 from analytics.window import ONE_DAY, Window
 
 _log = logging.getLogger(__name__)
@@ -137,57 +136,17 @@ class Bookkeeper:
         return fresh.is_complete
 
 
-MOST_JOBS = 16
-"""Each is a connection and a share of memory; the server's own cores are the limit long before."""
-
 _MOST_NAMED = 3
-_LONGEST_WAIT = 86_400.0
-"""Seconds: a run from cron is followed by the next by then."""
 
 
-def extract(
-    url: str,
-    lake: Lake,
-    window: Window,
-    *,
-    realms: Sequence[str | None] = (),
-    rates: Rates,
-    policy: Policy | None = None,
-    force: bool = False,
-    allow_shrink: bool = False,
-    wait_seconds: float = 0,
-    jobs: int = 1,
-    lag: timedelta = COMMIT_LAG,
-    patience: timedelta = PATIENCE,
-    retries: int = RETRIES,
-    accept_source: bool = False,
-    also_expired: bool = False,
-    accept_key: bool = False,
-    notice: Callable[[str], None] | None = None,
-    progress: Callable[[Progress], None] | None = None,
-) -> ExtractResult:
+def extract(url: str, lake: Lake, window: Window, options: ExtractOptions) -> ExtractResult:
     """Make the lake equal to the source for a window of whole UTC days.
 
     Args:
         url: Of the database; empty for libpq's own variables.
-        lake: Where to write.
+        lake: What is written to.
         window: Whole UTC days.
-        realms: Only these tenants (``None`` is the NULL realm); all when empty.
-        rates: Fractions of ok runs the engine logs; they fix each row's ``sample_weight``. Where nobody has said one the
-            result tells so: a default is never silent.
-        policy: What is done with people's ids and with event fields; nothing when not given.
-        force: Replace every partition of the window, whether it differs or not.
-        allow_shrink: Follow the source when it has lost rows; without it such rows are kept and said.
-        wait_seconds: How long to wait for another run to release the lake, a day at most.
-        jobs: Connections to read with, side by side, all of one snapshot; at most ``MOST_JOBS``.
-        lag: How long after its ``created_at`` a row's transaction may begin.
-        patience: Open transactions of the source older than this are not waited for; their spans are said and recorded.
-        retries: How often in a row to try again when the source failed for a moment.
-        accept_source: Another server or database than the one the lake was made from is meant.
-        also_expired: Days of the window that were expired are wanted back; without it they are left alone, and said.
-        accept_key: Another pseudonym key than the lake's, or none, is meant.
-        notice: Told what cannot wait for the result's notes: that the source failed and is tried again.
-        progress: Called once with the plan and after each partition, in each attempt.
+        options: What of it, and how.
 
     Returns:
         What was written, kept and left alone. A second run in a row has ``nothing_to_do``.
@@ -196,57 +155,44 @@ def extract(
         SourceError, LakeError: Nothing is half-written; partitions that were finished stay.
         LakeLockedError: Another run is writing this lake.
         ConfigurationError: The lake's pseudonyms were made with another key.
-        UsageError: Too few or too many jobs; a time to wait that is none; a window of expired days only.
+        UsageError: The window is not of whole days, or all of its days are expired.
         UnknownNameError: Neither the source nor the lake has ever had a run of a realm.
     """
-    if not 1 <= jobs <= MOST_JOBS:
-        raise UsageError(
-            f"{jobs} connections are {'none to read with' if jobs < 1 else 'more than a server likes'}",
-            hint=f"--jobs 1 reads with one, --jobs 2 with two; at most {MOST_JOBS}",
-        )
-    if not 0 <= wait_seconds <= _LONGEST_WAIT:
-        raise UsageError(
-            f"{wait_seconds:g} seconds is no time to wait for another run",
-            hint="--wait takes 0 to a day of seconds (86400)",
-        )
+    broken = lake.break_lock() if options.break_lock else None
     window = window.whole_days()
     waited: dict[str, float] = {}
-    again = Retries(retries, notice)
+    retries = Retries(options.retries, options.notice)
     with timed(waited, "wait"):
-        lock = lake.lock(wait_seconds)
+        lock = lake.lock(options.wait_seconds)
         lock.__enter__()
     with contextlib.ExitStack() as stack:
         stack.push(lock)
-        window, said = expired_days.exclude_expired(lake, window, also_expired=also_expired)
-        people = (policy or Policy(), accept_key)
-        run = _Run(
-            lake, window, RealmFilter.of(realms), rates, people, force, allow_shrink, accept_source, jobs, progress
-        )
+        window, notes = expired_days.exclude_expired(lake, window, also_expired=options.also_expired)
+        run = _Run(lake, window, options)
         run.seconds |= waited
-        result = again.run(lambda: run.attempt(Source(url, lag=lag, patience=patience)), lambda: len(run.settled))
-    return replace(result, notes=[*said, *result.notes, *again.notes()])
+        result = retries.run(
+            lambda: run.attempt(Source(url, lag=options.lag, patience=options.patience)), lambda: len(run.settled)
+        )
+    if broken:
+        notes = [f"the stale lock of {broken} was broken", *notes]
+    return replace(result, notes=[*notes, *result.notes, *retries.notes()])
 
 
 class _Run:
-    """What the attempts of one run have settled together."""
+    """What the attempts of one run have settled together.
 
-    def __init__(
-        self,
-        lake: Lake,
-        window: Window,
-        chosen: RealmFilter,
-        rates: Rates,
-        people: tuple[Policy, bool],
-        force: bool,
-        allow_shrink: bool,
-        accept_source: bool,
-        jobs: int,
-        progress: Callable[[Progress], None] | None,
-    ) -> None:
-        self._lake, self._window, self._chosen, self._rates = lake, window, chosen, rates
-        self._force, self._allow_shrink, self._accept_source = force, allow_shrink, accept_source
-        self._jobs, self._progress = jobs, progress
-        self._policy, self._accept_key = people
+    Args:
+        lake: What is written to.
+        window: Days that are not expired.
+        options: What of it, and how.
+
+    Attributes:
+        seconds: That each step has taken.
+        settled: What became of each partition that differed; ``None`` where it was taken away.
+    """
+
+    def __init__(self, lake: Lake, window: Window, options: ExtractOptions) -> None:
+        self._lake, self._window, self._options = lake, window, options
         self.seconds: dict[str, float] = {}
         self.settled: dict[Partition, PartitionInfo | None] = {}
         self._kept: dict[Partition, int] = {}
@@ -254,8 +200,8 @@ class _Run:
         self._moved_count = 0
         self._strategies: dict[str | None, set[str]] = {}
         self._without: dict[Partition, PartitionInfo | None] = {}
-        self._taken: dict[Partition, int] = {}
-        self._said: list[str] = []
+        self._taken_out: dict[Partition, int] = {}
+        self._sentences: list[str] = []
 
     def attempt(self, opening: Source) -> ExtractResult:
         """Make the lake equal to one snapshot of the source."""
@@ -270,7 +216,7 @@ class _Run:
             plan = self._compared(source)
             wanted = day_files.needs_compaction(plan, source.watermark.until)
             gathering = stack.enter_context(contextlib.closing(DayCompactor(workspace, wanted)))
-            book = Bookkeeper(lake, self._window, self._chosen, plan, source.watermark, identity)
+            book = Bookkeeper(lake, self._window, self._options.chosen, plan, source.watermark, identity)
             settled, taken_out = self._transferred(source, admitted, plan, book, gathering, workspace)
             with timed(seconds, "definitions"):
                 self._write_definitions(source, admitted, workspace)
@@ -281,13 +227,13 @@ class _Run:
                 recorded = [day for day in plan.records if plan.records[day]]
                 day_files.write(lake, [*recorded, *(taken_out - set(plan.records))], plan.records, gathering, workspace)
             with timed(seconds, "erased"):
-                changed = {*self._written(), *self._taken}
-                self._say(resurfaced.take_out(lake, self._policy.key, workspace, changed))
+                changed = {*self._written(), *self._taken_out}
+                self._say(resurfaced.take_out(lake, self._options.policy.key, workspace, changed))
         return self._result(source, plan, book, admitted.definitions)
 
     def _look_first(self, source: Source, identity: dict[str, str]) -> None:
         """Whether it is the lake's source, and what a person should know before anything is read."""
-        self._say(source_identity.check(self._lake, identity, accept=self._accept_source))
+        self._say(source_identity.check(self._lake, identity, accept=self._options.accept_source))
         self._say(clocks.sentences(source))
         if gone := program_history.lost(self._lake):
             self._say([f"{program_history.words(gone)}: {program_history.REPAIR}"])
@@ -296,30 +242,25 @@ class _Run:
         """What may come in; what a killed run left is finished, and who was erased is taken out of files put back."""
         finish_the_last(self._lake, workspace)
         with timed(self.seconds, "people"):
+            options = self._options
             admitted = prepare_privacy(
-                *(self._lake, source, self._policy, self._window, self._chosen, workspace), accept_key=self._accept_key
+                *(self._lake, source, options.policy, self._window, options.chosen, workspace),
+                accept_key=options.accept_key,
             )
         self._say([*admitted.notes])
         with timed(self.seconds, "erased"):
-            self._say(resurfaced.take_out(self._lake, self._policy.key, workspace))
+            self._say(resurfaced.take_out(self._lake, self._options.policy.key, workspace))
         return admitted
 
     def _compared(self, source: Source) -> ExtractPlan:
         """What differs between source and lake; files of others are out of the way."""
-        lake, window, chosen = self._lake, self._window, self._chosen
+        lake, window, chosen = self._lake, self._window, self._options.chosen
         with timed(self.seconds, "fingerprint"):
-            found = source.fingerprints(window, chosen)
-        self._refuse_strangers(source, {partition.realm for partition in found})
-        here = foreign_files.list_files(lake, [*window.days, None])
-        plan = compare(
-            *(lake, window, chosen, found, self._rates),
-            force=self._force,
-            allow_shrink=self._allow_shrink,
-            sizes=here.places,
-            privacy_version=self._policy.privacy_version,
-            ids=source.transaction_ids(),
-            is_standby=source.watermark.is_standby,
-        )
+            fingerprints = source.fingerprints(window, chosen)
+        self._refuse_strangers(source, {partition.realm for partition in fingerprints})
+        files = foreign_files.list_files(lake, [*window.days, None])
+        observed = Observed(fingerprints, source.transaction_ids(), source.watermark.is_standby)
+        plan = compare(lake, window, observed, files.places, self._options)
         self._say(
             [
                 f"{count} partitions are read again in which nothing seems to differ, because transaction ids may hide a "
@@ -332,7 +273,7 @@ class _Run:
         if plan.changed:
             with timed(self.seconds, "fingerprint"):
                 source.refuse_ids_twice(window, chosen)
-        self._say(foreign_files.quarantine(lake, plan.records, here))
+        self._say(foreign_files.quarantine(lake, plan.records, files))
         day_files.remove_stale(lake)
         return plan
 
@@ -347,16 +288,7 @@ class _Run:
     ) -> tuple[dict[Partition, PartitionInfo | None], set[date | None]]:
         """Read and replace what differs: what became of each partition, and the days that lost runs to other places."""
         transfer = Transfer(
-            source,
-            self._lake,
-            workspace,
-            plan,
-            rates=self._rates,
-            privacy=admitted.privacy,
-            allow_shrink=self._allow_shrink,
-            jobs=self._jobs,
-            progress=self._progress,
-            gather=gathering.add,
+            source, self._lake, workspace, plan, self._options, privacy=admitted.privacy, gather=gathering.add
         )
         duplicates = Duplicates(self._lake, plan, self._window, workspace)
         self._without = {}  # an earlier attempt's are settled
@@ -388,9 +320,10 @@ class _Run:
     def _result(
         self, source: Source, plan: ExtractPlan, book: Bookkeeper, read: list[dict[str, Any]] | str
     ) -> ExtractResult:
+        rates = self._options.rates
         same = {partition: info for partition, info in plan.same.items() if partition not in self.settled}
         looked_at = same | self._written()
-        defaulted = [p for p in looked_at if self._rates.is_defaulted(p.realm, p.day)]
+        defaulted = [p for p in looked_at if rates.is_defaulted(p.realm, p.day)]
         steps = [step for info in looked_at.values() for step in info.sample_rates]
         return ExtractResult(
             window=self._window,
@@ -401,13 +334,13 @@ class _Run:
             horizon=source.watermark,
             incomplete_days=book.incomplete_days,
             unread_columns=source.unread_columns,
-            sample_rates=sorted({step.rate for step in steps}) or [self._rates.otherwise],
-            sample_rate_is_default=bool(defaulted) or (self._rates.otherwise_is_default and not self._rates.entries),
+            sample_rates=sorted({step.rate for step in steps}) or [rates.otherwise],
+            sample_rate_is_default=bool(defaulted) or (rates.otherwise_is_default and not rates.entries),
             defaulted=defaulted,
             definitions=None if isinstance(read, str) else len(read),
             notes=[
                 *([read] if isinstance(read, str) else []),
-                *self._said,
+                *self._sentences,
                 *watermark.notes(source.watermark),
                 *book.notes(),
                 *self._notes(source),
@@ -418,7 +351,7 @@ class _Run:
 
     def _refuse_strangers(self, source: Source, seen: Iterable[str | None]) -> None:
         """A tenant that nobody knows is a typing error, which would be "nothing to do" for ever."""
-        unseen = sorted({*self._chosen.realms} - {*seen})
+        unseen = sorted({*self._options.chosen.realms} - {*seen})
         known = self._lake.realms() if unseen else []
         unknown = source.without_runs([realm for realm in unseen if realm not in known]) if unseen else []
         if unknown:
@@ -454,7 +387,7 @@ class _Run:
             partition = one.partition
             if partition in settled:
                 self._without[partition] = one.info
-            self._taken[partition] = self._taken.get(partition, 0) + one.count
+            self._taken_out[partition] = self._taken_out.get(partition, 0) + one.count
             if one.info and one.info.kept_count:
                 self._kept[partition] = one.info.kept_count
         return {one.partition.day for one in taken}
@@ -472,15 +405,15 @@ class _Run:
         return {partition: info for partition, info in self.settled.items() if info}
 
     def _say(self, sentences: list[str]) -> None:
-        self._said += [sentence for sentence in sentences if sentence not in self._said]
+        self._sentences += [sentence for sentence in sentences if sentence not in self._sentences]
 
     def _notes(self, source: Source) -> list[str]:
         notes = []
-        if self._taken:
-            first = ", ".join(str(partition) for partition in list(self._taken)[:_MOST_NAMED])
+        if self._taken_out:
+            first = ", ".join(str(partition) for partition in list(self._taken_out)[:_MOST_NAMED])
             notes.append(
-                f"{sum(self._taken.values())} runs stood in another realm or day too, and were taken out there: {first}"
-                f"{' …' * (len(self._taken) > _MOST_NAMED)}"
+                f"{sum(self._taken_out.values())} runs stood in another realm or day too, and were taken out there: {first}"
+                f"{' …' * (len(self._taken_out) > _MOST_NAMED)}"
             )
         if self._moved_count:
             notes.append(

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-from analytics.estimates.sampling_rates import Rates, RateStep
+from analytics.estimates.sampling_rates import RateStep
+from analytics.extraction.options import ExtractOptions
 from analytics.lake import source_identity
 from analytics.lake.lake import Lake
 from analytics.lake.paths import day_of
@@ -48,35 +49,37 @@ class ExtractPlan:
     repeated: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the source says, in one snapshot.
+
+    Attributes:
+        fingerprints: Of each partition that has rows.
+        ids: What the source counts transactions by: where they may repeat, equal fingerprints are no proof.
+        is_standby: The source is one.
+    """
+
+    fingerprints: dict[Partition, Fingerprint]
+    ids: TransactionIds | None = None
+    is_standby: bool = False
+
+
 def compare(
-    lake: Lake,
-    window: Window,
-    chosen: RealmFilter,
-    found: dict[Partition, Fingerprint],
-    rates: Rates,
-    *,
-    force: bool,
-    allow_shrink: bool,
-    sizes: Mapping[str, int],
-    privacy_version: str = "",
-    ids: TransactionIds | None = None,
-    is_standby: bool = False,
+    lake: Lake, window: Window, observed: Observed, sizes: Mapping[str, int], options: ExtractOptions
 ) -> ExtractPlan:
     """Which partitions differ from what the ledger and the files say.
 
     Args:
-        lake: The files.
+        lake: With its ledger.
         window: Days to compare.
-        chosen: Tenants to compare.
-        found: What the source has.
-        rates: The sampling rates weights are made with.
-        force: Everything differs.
-        allow_shrink: What was kept though the source has lost it differs; so does what both have lost.
+        observed: What the source has.
         sizes: Of the window's partition files, by name.
-        privacy_version: What is done to ids and payload values now: a partition that had another one differs.
-        ids: What the source counts transactions by: where they may repeat, equal fingerprints are no proof.
-        is_standby: The source is one.
+        options: Which tenants are compared, and what makes a partition differ besides its rows: with ``force`` everything
+            does; with ``allow_shrink`` what was kept though the source has lost it, and what both have lost; a policy with
+            another treatment of ids and payload values than the partition had.
     """
+    chosen, rates, treatment = options.chosen, options.rates, options.policy.privacy_version
+    fingerprints, ids = observed.fingerprints, observed.ids
     remembered = set(lake.recorded_days())  # one look at the folder: a window may have a million days
     records = {day: lake.recorded(day) if day in remembered else None for day in [*window.days, None]}
     changed: dict[Partition, Fingerprint] = {}
@@ -89,24 +92,24 @@ def compare(
         for partition in (info.partition for info in record.partitions.values())
         if chosen.holds(partition.realm)
     }
-    known |= {p for p in _orphans(lake, sizes, known | set(found)) if chosen.holds(p.realm)}
+    known |= {p for p in _orphans(lake, sizes, known | set(fingerprints)) if chosen.holds(p.realm)}
     lost: dict[Partition, PartitionInfo] = {}
     other_files: dict[Partition, PartitionInfo] = {}
     if ids:
-        ids = ids.following(_remembered_ids(lake, records), is_standby=is_standby)
+        ids = ids.following(_remembered_ids(lake, records), is_standby=observed.is_standby)
     repeated: Counter[str] = Counter()
-    for partition in sorted(known | set(found), key=_order):
-        fingerprint = replace(found.get(partition, _GONE), ids=ids)
+    for partition in sorted(known | set(fingerprints), key=_order):
+        fingerprint = replace(fingerprints.get(partition, _GONE), ids=ids)
         record = records.get(partition.day)
         info = record.partitions.get(partition.realm) if record else None
         if info is not None and not lake.holds(info, sizes):
             is_gone = bool(info.row_count) and not sizes.get(lake.name("executions", partition))
-            if is_gone and fingerprint.row_count < info.row_count and not allow_shrink:
+            if is_gone and fingerprint.row_count < info.row_count and not options.allow_shrink:
                 lost[partition] = info
                 continue
             other_files[partition] = info
-        follows = force or (allow_shrink and info is not None and info.kept_count > 0)
-        follows |= info is not None and info.privacy_version != privacy_version
+        follows = options.force or (options.allow_shrink and info is not None and info.kept_count > 0)
+        follows |= info is not None and info.privacy_version != treatment
         if info is None or follows or info.fingerprint != fingerprint or partition in other_files:
             changed[partition] = fingerprint
             continue

@@ -15,19 +15,18 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from analytics.errors import DamagedFileError, LakeError
-from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.encode import partition_files
 from analytics.extraction.encode.coded_rows import SortedRows
 from analytics.extraction.encode.copy_decoder import padded
 from analytics.extraction.encode.native import copy_tuples
 from analytics.extraction.encode.row_buffer import HELD_BYTES, RowBuffer
 from analytics.extraction.encode.trace_json import rebuild
+from analytics.extraction.options import ExtractOptions, Progress
 from analytics.extraction.plan import ExtractPlan, chunks, shares, span
 from analytics.extraction.privacy.row_filter import PrivacyContext, RowFilter
 from analytics.lake import schema
@@ -195,22 +194,6 @@ def side_by_side(
 _SYNCS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Told to the caller while a run goes on.
-
-    Attributes:
-        partitions_done, partitions_total: Of those that differ.
-        rows_total: Rows to read in all.
-        written: The partition that was just replaced; ``None`` once at the start.
-    """
-
-    partitions_done: int
-    partitions_total: int
-    rows_total: int
-    written: PartitionInfo | None
-
-
 class Transfer:
     """The writing part of one extraction, chunk by chunk.
 
@@ -219,11 +202,8 @@ class Transfer:
         lake: Where to write.
         workspace: Folder for files on their way.
         plan: What differs.
-        rates: Fractions of ok runs that were logged.
+        options: Of the run: its rates, connections, progress, and whether it follows a source that has lost rows.
         privacy: What is done to rows on their way.
-        allow_shrink: Follow the source when it has lost rows.
-        jobs: Connections to read with, side by side.
-        progress: Told of every partition.
         gather: Told of the rows, see ``partition_files.write``.
 
     Attributes:
@@ -240,17 +220,15 @@ class Transfer:
         lake: Lake,
         workspace: Path,
         plan: ExtractPlan,
+        options: ExtractOptions,
         *,
-        rates: Rates,
         privacy: PrivacyContext,
-        allow_shrink: bool,
-        jobs: int = 1,
-        progress: Callable[[Progress], None] | None = None,
         gather: partition_files.Gather | None = None,
     ) -> None:
         self._gather, self._privacy = gather, privacy
         self._source, self._lake, self._workspace, self._plan = source, lake, workspace, plan
-        self._rates, self._allow_shrink, self._jobs, self._progress = rates, allow_shrink, jobs, progress
+        self._rates, self._allow_shrink = options.rates, options.allow_shrink
+        self._jobs, self._progress = options.jobs, options.progress
         self._rows_total = sum(fingerprint.row_count for fingerprint in plan.changed.values())
         self._telling = threading.Lock()
         self.written: list[PartitionInfo] = []

@@ -29,13 +29,13 @@ from analytics.extraction.encode import partition_files
 from analytics.extraction.encode.coded_rows import CodedChunk
 from analytics.extraction.encode.copy_decoder import CopyDecoder
 from analytics.extraction.encode.dictionaries import Dictionary
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.model import Partition, RealmFilter, Span
 from analytics.source import copy_stream
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 from tests.fewer import one_in
 
 if TYPE_CHECKING:
@@ -861,7 +861,7 @@ def test_a_kill_in_the_middle_leaves_whole_files_and_the_next_run_completes_them
     program = (
         "import os, signal\n"
         + textwrap.dedent(point)
-        + "from analytics.extraction.job import extract\nfrom analytics.lake.lake import Lake\n"
+        + "from tests.extracting import extract\nfrom analytics.lake.lake import Lake\n"
         "from analytics.model import Window\nfrom analytics.estimates.sampling_rates import Rates\n"
         + f"extract({table.url!r}, Lake({str(fresh.root)!r}), Window.parse('2026-07-08', '2026-07-09'), rates=Rates((), 0.05))\n"
     )

@@ -16,12 +16,13 @@ from analytics.errors import QueryError
 from analytics.estimates import comparisons, estimators
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.encode import partition_files
-from analytics.extraction.job import Bookkeeper, extract
+from analytics.extraction.job import Bookkeeper
 from analytics.lake.paths import realm_directory
 from analytics.model import RealmFilter
 from analytics.reports.post_mortem import comparison_tables
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 
 
 def test_every_public_name_stays_callable_whatever_is_used_first():

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction import day_files
-from analytics.extraction.job import extract
 from analytics.extraction.privacy.policy import Policy
 from analytics.extraction.privacy.tombstones import MARK
 from analytics.lake.lake import Lake
 from analytics.operations.erase import erase
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 
 from .harness import BrokenPromiseError, Job
 

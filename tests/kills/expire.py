@@ -14,11 +14,11 @@ import psycopg
 
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction import day_files
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.operations.expire import expire
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 
 from .harness import BrokenPromiseError, Job, digests
 

@@ -13,12 +13,12 @@ import pytest
 from analytics.config import Settings
 from analytics.errors import SourceIdentityError
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.lake.source_identity import NAME, is_same, last_known
 from analytics.model import ExtractResult
 from analytics.operations.doctor.doctor import check_all
 from analytics.window import Window
+from tests.extracting import extract
 
 if TYPE_CHECKING:
     from tests.conftest import Table

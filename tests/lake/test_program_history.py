@@ -9,7 +9,6 @@ import pandas as pd
 
 from analytics import open_lake
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.extraction.privacy.policy import Policy
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
 from analytics.findings.replay.replay_run import replay_share
@@ -19,6 +18,7 @@ from analytics.operations.erase import erase
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table
+from tests.extracting import extract
 
 ID, OTHER = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
 WINDOW = Window.parse("2026-07-08", "2026-07-10")

@@ -25,7 +25,6 @@ import psycopg
 from analytics.errors import AnalyticsError
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction import job
-from analytics.extraction.job import extract
 from analytics.lake import definitions
 from analytics.lake.lake import Lake
 from analytics.source import connection as connect
@@ -33,6 +32,7 @@ from analytics.source import copy_stream, retry, source
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 from tests.midrun.changes import DEFINITIONS, LOG, Change
 
 Rows = dict[str, tuple[Any, ...]]

@@ -19,6 +19,7 @@ from analytics.lake.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Partition, RealmFilter, Span, Watermark
 from analytics.source.table_check import Changes, UnreadColumns
 from analytics.window import Window
+from tests.extracting import extract
 
 Rows = Sequence[Mapping[str, Any]]
 _NOTHING = dict.fromkeys((*schema.TEXT_COLUMNS, "updated_at", "points", "trace"))
@@ -110,7 +111,7 @@ def fill(
 ) -> ExtractResult:
     """Extract such a log into a lake."""
     with mock.patch.object(job, "Source", return_value=Log(rows, definitions)):
-        return job.extract("", lake, Window.parse(since, until), rates=rates, **options)
+        return extract("", lake, Window.parse(since, until), rates=rates, **options)
 
 
 def jsonb(value: Any) -> str:

@@ -17,10 +17,10 @@ from psycopg import sql
 from analytics.demo.copytext import COLUMNS
 from analytics.demo.load import copy_definitions, definition_rows
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 from tests.planted.engine import Simulated, simulate
 from tests.planted.stories import FIRST, STORIES, UNTIL, Story
 

@@ -176,10 +176,10 @@ def _main(job: Job, pipe: Connection, progress: Path) -> None:
 
     from analytics.errors import AnalyticsError
     from analytics.estimates.sampling_rates import Rates
-    from analytics.extraction import job as extraction
     from analytics.lake.lake import Lake
     from analytics.source import copy_stream, retry
     from analytics.window import Window
+    from tests.extracting import extract
 
     retry.FIRST_PAUSE = 0.1  # the pauses are real, only shorter
     if job.block_bytes is not None:
@@ -196,7 +196,7 @@ def _main(job: Job, pipe: Connection, progress: Path) -> None:
     try:
         if job.break_lock:
             Lake(job.lake).break_lock()
-        result = extraction.extract(job.url, Lake(job.lake), Window.parse(job.since, job.until), **options)
+        result = extract(job.url, Lake(job.lake), Window.parse(job.since, job.until), **options)
     except AnalyticsError as error:
         pipe.send(("failed", {"kind": type(error).__name__, "exit_code": error.exit_code, "message": str(error)}))
     except BaseException as error:

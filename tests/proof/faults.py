@@ -317,13 +317,13 @@ def _pretend(is_same: Callable[[Any, Any], bool]) -> None:
 
     real = job.compare
 
-    def compare(lake: Any, window: Any, chosen: Any, found: Any, *rest: Any, **options: Any) -> Any:
-        for partition, mark in list(found.items()):
+    def compare(lake: Any, window: Any, observed: Any, *rest: Any) -> Any:
+        for partition, mark in list(observed.fingerprints.items()):
             record = lake.recorded(partition.day)
             info = record.partitions.get(partition.realm) if record else None
             if info and is_same(info.fingerprint, mark):
-                found[partition] = info.fingerprint
-        return real(lake, window, chosen, found, *rest, **options)
+                observed.fingerprints[partition] = info.fingerprint
+        return real(lake, window, observed, *rest)
 
     job.compare = compare
 

@@ -18,10 +18,10 @@ VARIABLE = "STRATEGY_ANALYTICS_PROOF_WARM"
 def warm(url: str) -> None:
     """Extract once, and look at it."""
     from analytics.estimates.sampling_rates import Rates
-    from analytics.extraction.job import extract
     from analytics.lake.lake import Lake
     from analytics.warehouse.warehouse import Warehouse
     from analytics.window import Window
+    from tests.extracting import extract
 
     from . import truth
     from .origin import SINCE, UNTIL

@@ -15,12 +15,12 @@ from analytics import api
 from analytics.cli import main
 from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.findings.post_mortem.comparison import unlike_groups
 from analytics.reports.explore.open_lake import open_lake
 from analytics.reports.schedule import cards
 from analytics.window import Window
 from tests.contradictions import Page, contradictions
+from tests.extracting import extract
 from tests.fewer import one_in
 from tests.planted import world
 from tests.planted.engine import Simulated, simulate

@@ -15,9 +15,9 @@ from analytics import api
 from analytics.demo.copytext import COLUMNS
 from analytics.demo.load import copy_definitions, definition_rows
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.window import Window
+from tests.extracting import extract
 from tests.runaway.engine import play
 from tests.runaway.fleet import SINCE, UNTIL, Run, Story
 from tests.runaway.oddities import ODDITIES

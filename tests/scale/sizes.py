@@ -15,11 +15,11 @@ from unittest import mock
 
 from analytics import Window, open_lake
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from benchmarks import data, server
 from benchmarks.data import Shape, Table
 from benchmarks.report import progress
+from tests.extracting import extract
 from tests.scale.curve import side_by_side, size_mb
 from tests.store import Request, serving
 

@@ -20,7 +20,6 @@ import pytest
 from analytics.cli import main
 from analytics.demo.server import EmbeddedServer
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult, IgnoredTransaction, OpenTransaction, Watermark
 from analytics.source.source import Source
@@ -28,6 +27,7 @@ from analytics.source.watermark import read_watermark, spans_of
 from analytics.warehouse.coverage import calendar
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 
 if TYPE_CHECKING:
     from tests.conftest import Table

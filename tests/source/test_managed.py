@@ -7,13 +7,13 @@ import pytest
 from analytics.config import Settings
 from analytics.errors import SourceError
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult, RealmFilter
 from analytics.operations.doctor.doctor import check_all
 from analytics.source.source import Source
 from analytics.window import Window
 from tests.conftest import Table
+from tests.extracting import extract
 from tests.fewer import one_in
 
 REFUSED = {

@@ -15,7 +15,6 @@ from analytics.cli import main
 from analytics.config import Settings
 from analytics.errors import SourceAccessError, SourceUnavailableError
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake import schema
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
@@ -23,6 +22,7 @@ from analytics.operations.doctor.doctor import check_all
 from analytics.source.source import Source
 from analytics.window import Window
 from tests.conftest import Table
+from tests.extracting import extract
 
 LOG, DEFINITIONS = schema.LOG_TABLE, schema.DEFINITION_TABLE
 ROLE = "strategy_reader"

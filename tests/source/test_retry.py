@@ -13,7 +13,6 @@ from psycopg import errors
 from analytics.demo.server import EmbeddedServer
 from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.source import retry
 from analytics.source.connection import explain_server_error
@@ -21,6 +20,7 @@ from analytics.source.retry import Retries, pause
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 
 if TYPE_CHECKING:
     from tests.conftest import Table

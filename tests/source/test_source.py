@@ -27,13 +27,13 @@ from analytics.errors import (
     SourceUnavailableError,
 )
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.model import RealmFilter, Span
 from analytics.source.connection import connect
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 
 if TYPE_CHECKING:
     from tests.conftest import Table

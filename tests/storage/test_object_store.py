@@ -25,7 +25,6 @@ from analytics.cli import main
 from analytics.demo import UNTIL
 from analytics.errors import ConfigurationError, LakeError, LakeLockedError, UnknownNameError
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.extraction.privacy.policy import Policy
 from analytics.lake.lake import Lake
 from analytics.lake.paths import realm_directory
@@ -38,6 +37,7 @@ from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import RATE, Table
+from tests.extracting import extract
 from tests.faults import FAULTS, Fault, address, play, rows
 from tests.fewer import one_in
 from tests.odd import lakes
@@ -201,7 +201,7 @@ def test_no_fault_leaves_anything_half(
 RUN = """
 import sys
 from datetime import timedelta
-from analytics.extraction.job import extract
+from tests.extracting import extract
 from analytics.lake.lake import Lake
 from analytics.storage import lease
 from analytics.estimates.sampling_rates import Rates

@@ -20,10 +20,10 @@ from typing import Any
 import psycopg
 
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.lake.lake import Lake
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 
 DAYS = tuple(f"2026-07-{day:02}" for day in range(1, 7))
 REALMS = ("acme", "birch", None)

@@ -18,7 +18,6 @@ from analytics import sql
 from analytics.demo import Demo
 from analytics.errors import DamagedFileError, QueryError, UnknownNameError, UsageError
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.job import extract
 from analytics.extraction.privacy import tombstones
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
 from analytics.lake import schema
@@ -29,6 +28,7 @@ from analytics.warehouse import strategy_summary
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests.extracting import extract
 
 if TYPE_CHECKING:
     from tests.conftest import Table
