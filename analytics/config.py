@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import TypedDict, TypeVar, Unpack
 
 from analytics.errors import ConfigurationError
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE, Rates, checked_rate
 from analytics.storage import LakePath, place
+
+T = TypeVar("T")
 
 _UNSAID = Rates((), DEFAULT_SAMPLE_RATE, otherwise_is_default=True)
 
@@ -32,6 +35,36 @@ NODE_CAP = 1000
 DEPTH_CAP = 32
 TIME_LIMIT_MS = 500.0
 """The engine's defaults: stored trace entries, visited nodes, depth, milliseconds of the walk."""
+
+
+class Given(TypedDict, total=False):
+    """What may be said in a call or on the command line, each before the variable ``ANALYTICS_…`` of its name and a default.
+
+    ``None`` is not given.
+
+    Attributes:
+        database_url: Before ``ANALYTICS_DATABASE_URL``, before ``DATABASE_URL``, before libpq's own variables.
+        lake: A folder or ``s3://bucket/prefix``; else ``lake``.
+        reports: Folder of rendered reports; else ``reports/out``.
+        sample_rate: Where the file of rates says none; else 0.05.
+        sample_rates: File of rates, see ``sampling_rates``; empty for no file at all.
+        counters: Prometheus server or exported file; else none.
+        patience: As text ``90s``, ``45m``, ``24h`` or ``2d``; else 24 hours.
+        retries: Else 5.
+        source_retention: ``30d`` or ``26w``; else none.
+        min_users: 0 counts as not given; else 1.
+    """
+
+    database_url: str | None
+    lake: str | LakePath | None
+    reports: str | Path | None
+    sample_rate: float | str | None
+    sample_rates: str | Path | None
+    counters: str | None
+    patience: timedelta | str | None
+    retries: int | str | None
+    source_retention: str | None
+    min_users: int | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +103,12 @@ class Settings:
     min_users: int = 1
 
     @classmethod
-    def from_env(
-        cls,
-        env: Mapping[str, str] | None = None,
-        *,
-        database_url: str | None = None,
-        lake: str | LakePath | None = None,
-        reports: str | Path | None = None,
-        sample_rate: float | str | None = None,
-        sample_rates: str | Path | None = None,
-        counters: str | None = None,
-        patience: timedelta | str | None = None,
-        retries: int | str | None = None,
-        source_retention: str | None = None,
-        min_users: int | str | None = None,
-    ) -> Settings:
+    def from_env(cls, env: Mapping[str, str] | None = None, **given: Unpack[Given]) -> Settings:
         """Build settings from arguments, then the environment, then defaults.
 
         Args:
             env: The environment; ``os.environ`` when not given.
-            database_url: Before ``ANALYTICS_DATABASE_URL``, before ``DATABASE_URL``, before libpq's own variables.
-            lake: Before ``ANALYTICS_LAKE``, before ``lake``; a folder or ``s3://bucket/prefix``.
-            reports: Before ``ANALYTICS_REPORTS``, before ``reports/out``.
-            sample_rate: Where the file says none. Before ``ANALYTICS_SAMPLE_RATE``, before 0.05.
-            sample_rates: File of rates, see ``sampling_rates``. Before ``ANALYTICS_SAMPLE_RATES``; empty for no file at all.
-            counters: Before ``ANALYTICS_COUNTERS``, before none.
-            patience: Before ``ANALYTICS_PATIENCE``, before 24 hours; as text ``90s``, ``45m``, ``24h`` or ``2d``.
-            retries: Before ``ANALYTICS_RETRIES``, before 5.
-            source_retention: Before ``ANALYTICS_SOURCE_RETENTION``, before none; ``30d`` or ``26w``.
-            min_users: Before ``ANALYTICS_MIN_USERS``, before 1; 0 counts as not given.
+            **given: What was said in the call or on the command line.
 
         Raises:
             ConfigurationError: The rate is no number between 0 and 1, the file of rates says something that cannot be, the
@@ -106,31 +116,37 @@ class Settings:
                 or a variable's value stands in quotation marks.
         """
         source = _unquoted(os.environ if env is None else env)
-        rate = sample_rate if sample_rate is not None else source.get("ANALYTICS_SAMPLE_RATE") or None
-        otherwise = DEFAULT_SAMPLE_RATE if rate is None else checked_rate(rate)
-        file = sample_rates if sample_rates is not None else source.get("ANALYTICS_SAMPLE_RATES")
+
+        def first(value: T | None, name: str, default: T) -> str | T:
+            """The nearest: the argument, the variable unless it is empty, the default."""
+            return value if value is not None else source.get(f"ANALYTICS_{name}") or default
+
         key, key_file = source.get("ANALYTICS_PSEUDONYM_KEY") or "", source.get("ANALYTICS_PSEUDONYM_KEY_FILE") or ""
         if key and key_file:
             raise ConfigurationError(
                 "both ANALYTICS_PSEUDONYM_KEY and ANALYTICS_PSEUDONYM_KEY_FILE are set",
                 hint="unset one of them: nobody could say which key the lake's pseudonyms are made with",
             )
+        lake: str | LakePath = first(given.get("lake") or None, "LAKE", "")
         return cls(
-            database_url=database_url or source.get("ANALYTICS_DATABASE_URL") or source.get("DATABASE_URL") or "",
-            lake=place(lake or source.get("ANALYTICS_LAKE") or "lake"),
-            lake_is_default=not (lake or source.get("ANALYTICS_LAKE")),
-            reports=_folder(str(reports or source.get("ANALYTICS_REPORTS") or "reports/out")),
-            rates=Rates.read(_at_home(str(file)), otherwise=otherwise, otherwise_is_default=rate is None)
-            if file
-            else Rates((), otherwise, rate is None),
-            counters=_at_home(counters or source.get("ANALYTICS_COUNTERS") or ""),
-            patience=_duration(patience if patience is not None else source.get("ANALYTICS_PATIENCE") or PATIENCE),
-            retries=_count(retries if retries is not None else source.get("ANALYTICS_RETRIES") or RETRIES),
-            source_retention=_retention(source_retention or source.get("ANALYTICS_SOURCE_RETENTION") or ""),
+            database_url=str(
+                first(given.get("database_url") or None, "DATABASE_URL", source.get("DATABASE_URL") or "")
+            ),
+            lake=place(lake or "lake"),
+            lake_is_default=not lake,
+            reports=_folder(str(first(given.get("reports") or None, "REPORTS", "reports/out"))),
+            rates=_rates(
+                first(given.get("sample_rate"), "SAMPLE_RATE", None),
+                first(given.get("sample_rates"), "SAMPLE_RATES", ""),
+            ),
+            counters=_at_home(first(given.get("counters") or None, "COUNTERS", "")),
+            patience=_duration(first(given.get("patience"), "PATIENCE", PATIENCE)),
+            retries=_retries(first(given.get("retries"), "RETRIES", RETRIES)),
+            source_retention=_retention(first(given.get("source_retention") or None, "SOURCE_RETENTION", "")),
             pseudonym_key=key,
             pseudonym_key_file=_at_home(key_file),
             data_fields=_data_fields(source.get("ANALYTICS_DATA_FIELDS") or ""),
-            min_users=_users(min_users or source.get("ANALYTICS_MIN_USERS") or 1),
+            min_users=_min_users(first(given.get("min_users") or None, "MIN_USERS", 1)),
         )
 
 
@@ -236,11 +252,16 @@ def _data_fields(value: str) -> frozenset[str] | None:
     return frozenset()
 
 
-def _count(value: int | str) -> int:
-    try:
-        count = int(value)
-    except ValueError:
-        count = -1
+def _rates(rate: float | str | None, file: str | Path) -> Rates:
+    """The rates of a file, with one for what it does not say."""
+    otherwise = DEFAULT_SAMPLE_RATE if rate is None else checked_rate(rate)
+    if not file:
+        return Rates((), otherwise, rate is None)
+    return Rates.read(_at_home(str(file)), otherwise=otherwise, otherwise_is_default=rate is None)
+
+
+def _retries(value: int | str) -> int:
+    count = _whole_number(value)
     if not 0 <= count <= 1000:
         raise ConfigurationError(
             f"the number of retries must be a whole number from 0 to 1000, not {value!r}",
@@ -249,17 +270,22 @@ def _count(value: int | str) -> int:
     return count
 
 
-def _users(value: int | str) -> int:
-    try:
-        count = int(value)
-    except ValueError:
-        count = 0
+def _min_users(value: int | str) -> int:
+    count = _whole_number(value)
     if not 1 <= count <= 1_000_000:
         raise ConfigurationError(
             f"the users that a cell must rest on must be a whole number from 1 on, not {value!r}",
             hint="--min-users 5 or ANALYTICS_MIN_USERS=5; 1 leaves nothing out",
         )
     return count
+
+
+def _whole_number(value: int | str) -> int:
+    """Of a word; -1 for what is none."""
+    try:
+        return int(value)
+    except ValueError:
+        return -1
 
 
 def journal_stream(env: Mapping[str, str] | None = None) -> str:
