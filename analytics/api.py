@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.config import Settings
 from analytics.errors import UsageError
+from analytics.extraction.options import ExtractOptions, Progress
+from analytics.extraction.privacy.policy import Policy
 from analytics.lake.lake import Lake
 from analytics.reports.explore.open_lake import open_lake, tenant_of, warehouse_of
 from analytics.reports.parameters import typed
@@ -19,7 +21,6 @@ from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
-    from analytics.extraction.options import Progress
     from analytics.model import ExtractResult
     from analytics.reports.receipt.receipt import Explained
     from analytics.reports.render.rendering import Rendered
@@ -73,8 +74,6 @@ def extract(
         AnalyticsError: See ``analytics.errors``.
     """
     from analytics.extraction import job  # compilers and a database's client: readers need neither
-    from analytics.extraction.options import ExtractOptions
-    from analytics.extraction.privacy.policy import Policy
 
     settings = Settings.from_env(
         database_url=database_url,

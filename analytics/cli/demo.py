@@ -6,11 +6,15 @@ import time
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analytics.cli import extract as extracting
 from analytics.cli import options as opt
 from analytics.cli.output import put, say
 from analytics.errors import UsageError
+
+if TYPE_CHECKING:
+    from analytics.storage import LakePath
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,41 +38,77 @@ class DemoOptions:
 
 def run_demo(options: DemoOptions) -> int:
     """Simulate, load, extract, report; say where the time went."""
-    from analytics.config import Settings
-    from analytics.reports.explore.open_lake import find_lake
-
-    if options.if_missing and (found := find_lake()).is_dir():
-        say(f"lake: {found}")
-        put(str(found))
+    if options.if_missing and (there := _lake_in_reach()):
+        say(f"lake: {there}")
+        put(str(there))
         return 0
-    if options.if_missing and not Settings.from_env(sample_rates="").lake_is_default:
-        raise UsageError(
-            f"ANALYTICS_LAKE names {found}, and there is no lake",
-            hint="unset it to look at invented data, or fill it: strategy-analytics extract",
-        )
-    from analytics import api, demo
-    from analytics.demo.stories import SPEED_BONUS
-
     if options.if_missing:
         say(f"no lake yet: making one with invented data in {options.out / 'lake'}, which takes less than a minute")
     if options.runs < 1 or options.days < 1:
         raise UsageError("--runs and --days must be positive", hint="make demo alone simulates 240,000 runs of 14 days")
     started = time.perf_counter()
     spent: dict[str, float] = {}
-    seed = demo.SEED if options.seed is None else options.seed
     lake = options.out / "lake"
+    counters = _fill(options, lake, spent)
+    if options.lake_only:
+        put(str(lake))
+        return 0
+    pages = _render(options, lake, spent)
+    steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in spent.items() if seconds >= 0.05)
+    say(f"time: {time.perf_counter() - started:.1f} s ({steps})")
+    say(f"look around: ANALYTICS_LAKE={lake} .venv/bin/strategy-analytics status --all-realms, or make lab")
+    days = f"--since {options.until - timedelta(days=options.days)} --until {options.until}"
+    say(
+        f"the log against the engine's counters: .venv/bin/strategy-analytics audit --all-realms --lake {lake} {days} "
+        f"--counters {counters}"
+    )
+    for path in (lake, *pages, Path(options.reports) / "index.html"):
+        put(str(path))
+    return 0
+
+
+def _lake_in_reach() -> LakePath | None:
+    """The lake that is there already; ``None`` for none.
+
+    Raises:
+        UsageError: One was named, and is not there.
+    """
+    from analytics.config import Settings
+    from analytics.reports.explore.open_lake import find_lake
+
+    lake = find_lake()
+    if lake.is_dir():
+        return lake
+    if not Settings.from_env(sample_rates="").lake_is_default:
+        raise UsageError(
+            f"ANALYTICS_LAKE names {lake}, and there is no lake",
+            hint="unset it to look at invented data, or fill it: strategy-analytics extract",
+        )
+    return None
+
+
+def _fill(options: DemoOptions, lake: Path, spent: dict[str, float]) -> Path:
+    """Simulate an engine and extract its log; the file with its counters.
+
+    Args:
+        options: How much of it, and where.
+        lake: What is filled.
+        spent: Gets the seconds of each step.
+    """
+    from analytics import api, demo
+
     with demo.build(
         options.out,
         runs=options.runs,
         days=options.days,
         until=options.until,
-        seed=seed,
+        seed=demo.SEED if options.seed is None else options.seed,
         recreate=options.recreate,
         progress=say,
     ) as source:
         spent |= source.timings
         say(f"source: {source.counts['runs']:,} runs simulated, {source.counts['logged']:,} of them logged")
-        moment = time.perf_counter()
+        began = time.perf_counter()
         result = api.extract(
             options.until - timedelta(days=options.days),
             options.until + timedelta(days=1),
@@ -79,11 +119,22 @@ def run_demo(options: DemoOptions) -> int:
             sample_rate=demo.RATE,
             sample_rates="",  # those of the environment are of another engine
         )
-        spent["extract"] = time.perf_counter() - moment
+        spent["extract"] = time.perf_counter() - began
         extracting.report(result)
-    if options.lake_only:
-        put(str(lake))
-        return 0
+    return source.truth.with_name("counters.prom.gz")
+
+
+def _render(options: DemoOptions, lake: Path, spent: dict[str, float]) -> list[Path]:
+    """Both reports, the second of two mornings; the pages.
+
+    Args:
+        options: When, and where to.
+        lake: What they are about.
+        spent: Gets the seconds of each report.
+    """
+    from analytics import api
+    from analytics.demo.stories import SPEED_BONUS
+
     ends = [(options.until - timedelta(days=back)).isoformat() for back in (5, 2, 1, 0)]
     subject = {"realm": SPEED_BONUS.realm, "family": SPEED_BONUS.family}
     pages = []
@@ -93,22 +144,9 @@ def run_demo(options: DemoOptions) -> int:
         ("runaway_rules", ends[1], ends[2], {}),
         ("runaway_rules", ends[2], ends[3], {}),
     ):
-        moment = time.perf_counter()
+        began = time.perf_counter()
         rendered = api.render(report, out=options.reports, lake=str(lake), since=since, until=until, **parameters)
-        spent[report] = spent.get(report, 0.0) + time.perf_counter() - moment
+        spent[report] = spent.get(report, 0.0) + time.perf_counter() - began
         pages.append(rendered.html)
         say(f"{report}: {rendered.facts.get('digest') or rendered.facts['verdict']}")
-    steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in spent.items() if seconds >= 0.05)
-    say(f"time: {time.perf_counter() - started:.1f} s ({steps})")
-    say(f"look around: ANALYTICS_LAKE={lake} .venv/bin/strategy-analytics status --all-realms, or make lab")
-    counters = source.truth.with_name("counters.prom.gz")
-    days = f"--since {options.until - timedelta(days=options.days)} --until {options.until}"
-    say(
-        f"the log against the engine's counters: .venv/bin/strategy-analytics audit --all-realms --lake {lake} {days} "
-        f"--counters {counters}"
-    )
-    put(str(lake))
-    for path in pages:
-        put(str(path))
-    put(str(Path(options.reports) / "index.html"))
-    return 0
+    return pages

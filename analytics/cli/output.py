@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, TextIO
 
 from analytics.errors import UsageError
 from analytics.version import __version__
@@ -192,7 +192,7 @@ def own_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def put_json(value: Any) -> None:
+def put_json(value: object) -> None:
     """Data for programs, on stdout. NaN and infinities have no JSON: they become null.
 
     Control and bidi characters are written as JSON's escapes: the same value, and safe to look at. So is what is not in stdout's
@@ -215,7 +215,7 @@ def utf8(stream: TextIO) -> TextIO:
     return stream
 
 
-def put_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def put_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table for people, on stdout. Authors' text cannot move the cursor: control characters are written out."""
     from rich import box
     from rich.console import Console
@@ -257,12 +257,12 @@ def warn_of_losses(lost: Sequence[Loss], programs: Sequence[str] = ()) -> None:
         say(f"warning: {said}; no answer counts what was in there\n  {repair}", priority=Priority.WARNING)
 
 
-def iso(value: Any) -> Any:
+def iso(value: object) -> object:
     """A time or day as ISO 8601; anything else as it is."""
     return value.isoformat() if isinstance(value, datetime | date) else value
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None or value is math.nan:
         return "–"
     if isinstance(value, float):
@@ -281,14 +281,14 @@ def _cell(value: Any) -> str:
     return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
 
 
-def _are_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[bool]:
+def _are_numbers(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:
     return [
         any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows[:20])
         for i in range(len(columns))
     ]
 
 
-def plain_value(value: Any) -> Any:
+def plain_value(value: object) -> object:
     """A value that JSON has; NaN and infinities are ``None``."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None

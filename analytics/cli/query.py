@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -29,7 +30,7 @@ _INSIDE = re.compile(r"(?<=[;\t\r\n])(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
-def put_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], target: TextIO, *, raw: bool = False) -> int:
+def put_csv(columns: Sequence[str], rows: Iterable[Sequence[object]], target: TextIO, *, raw: bool = False) -> int:
     r"""Comma-separated values: NULL is empty, times ISO 8601, lists and structs JSON, numbers as they are.
 
     A text that a spreadsheet would run as a formula gets an apostrophe in front, as OWASP advises ("CSV Injection"); numbers
@@ -77,7 +78,7 @@ def text_only(text: str) -> str:
 _ENDS = ("_low", "_high", "_grade", "_is_at_least")
 
 
-def folded(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> tuple[list[str], list[list[Any]]]:
+def folded(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> tuple[list[str], list[list[object]]]:
     """Fold the columns of each estimate (``est_runs``, ``est_runs_low`` …) into one; others stay as they are."""
     whole = [name for name in columns if all(f"{name}{end}" in columns for end in _ENDS)]
     if not whole:
@@ -155,7 +156,7 @@ def _answered(options: QueryOptions) -> duckdb.DuckDBPyRelation | None:
 
     statement = sql.text("queries", options.name) if options.name else options.sql or ""
     window = Window.parse(options.since, options.until)
-    given: dict[str, Any] = _parse_parameters(options.parameters)
+    given = _parse_parameters(options.parameters)
     wanted = sql.parameters(statement)
     if unknown := sorted(set(given) - set(wanted)):
         near = did_you_mean(unknown[0], wanted)
@@ -244,7 +245,7 @@ def _parse_parameters(pairs: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _with_window(window: Window, given: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
+def _with_window(window: Window, given: Mapping[str, str], wanted: Sequence[str]) -> dict[str, str | datetime | None]:
     """Add the window to a query's parameters where it has them and they were not given."""
     ends = {"since": window.since, "until": window.until}
     return {**{name: value for name, value in ends.items() if name in wanted}, **given}

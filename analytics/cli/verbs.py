@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +26,14 @@ class Verb:
     home: tuple[str, str, str]
     examples: tuple[str, ...] = ()
 
-    def options(self) -> type[Any]:
+    def options(self) -> type:
         """Its options: a dataclass whose fields are made by the functions of ``options``."""
-        declared: type[Any] = getattr(self._module(), self.home[1])
+        declared: type = getattr(self._module(), self.home[1])
         return declared
 
-    def run(self) -> Callable[[Any], int]:
+    def run(self) -> Callable[..., int]:
         """What does it: takes the options, returns the exit code."""
-        does: Callable[[Any], int] = getattr(self._module(), self.home[2])
+        does: Callable[..., int] = getattr(self._module(), self.home[2])
         return does
 
     def _module(self) -> object:
