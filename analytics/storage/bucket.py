@@ -13,41 +13,17 @@ import io
 import os
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from analytics.errors import AnalyticsError, ConfigurationError, LakeError, LakeLockedError
 from analytics.storage import errors
-
-if TYPE_CHECKING:
-    from analytics.storage.client import Client
+from analytics.storage.client import Client, Entry, Head
 
 _DEPTH = 2
 """Parts of the folders that are listed at once: ``executions/realm=…``. Deeper ones would cost a request per day."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An object.
-
-    Attributes:
-        size: Its bytes.
-        etag: Names its version.
-        modified: When it was written, UTC; ``None`` for one this process has just written.
-    """
-
-    size: int
-    etag: str
-    modified: datetime | None
-
-    @classmethod
-    def of(cls, answer: Mapping[str, Any]) -> Entry:
-        """As the store's answer to a HEAD tells."""
-        return cls(answer["ContentLength"], answer["ETag"], answer.get("LastModified"))
 
 
 class Listing:
@@ -107,9 +83,6 @@ MOST_BYTES = 5 << 30
 _PAGE = 1_000
 """Keys of a listing's answer, the most that S3 gives."""
 
-_WRITER = "writer"
-"""Metadata: who made an object, so that an answer that was lost can be told from somebody else's write."""
-
 
 class Bucket:
     """The objects below one prefix. Safe from several threads; a copy in another process connects by itself.
@@ -130,12 +103,12 @@ class Bucket:
         self._client: Client | None = None
         self._process = 0
         self._listing = Listing()
-        self._kept: Exception | None = None
+        self._read_failure: Exception | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, str]:
         return {"name": self.name, "prefix": self.prefix, "url": self.url, "_writer": self._writer}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, str]) -> None:
         self.__dict__.update(state)
         self._forget()
 
@@ -181,18 +154,17 @@ class Bucket:
 
     def ask(self, key: str) -> Entry | None:
         """The same as ``entry``, of the store itself."""
-        answer = self._head(key)
-        found = Entry.of(answer) if answer else None
-        self._know(key, found)
-        return found
+        head = self._head(key)
+        entry = head.entry if head else None
+        self._know(key, entry)
+        return entry
 
-    def clock(self, key: str) -> tuple[Entry, datetime] | None:
-        """An object and the store's own time, both by its clock; ``None`` where there is none."""
-        answer = self._head(key)
-        if answer is None:
+    def age(self, key: str) -> timedelta | None:
+        """How long ago an object was written, by the store's own clock; ``None`` where there is none, or no time."""
+        head = self._head(key)
+        if head is None or head.now is None or head.entry.modified is None:
             return None
-        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        return Entry.of(answer), now
+        return max(timedelta(0), head.now - head.entry.modified)
 
     # ---- contents --------------------------------------------------------------------------------------------------
 
@@ -203,12 +175,11 @@ class Bucket:
             FileNotFoundError: There is none.
         """
         try:
-            data, answer = self.client.body(Bucket=self.name, Key=self._full(key))
+            data, entry = self.client.get(self._full(key))
         except Exception as error:
             self._refused(error, key)
-        found = Entry(len(data), answer["ETag"], answer.get("LastModified"))
-        self._know(key, found)
-        return data, found
+        self._know(key, entry)
+        return data, entry
 
     def read_range(self, key: str, entry: Entry, start: int, end: int) -> bytes:
         """Bytes of one version of an object.
@@ -219,22 +190,19 @@ class Bucket:
         if start >= end:
             return b""
         try:
-            data, _ = self.client.body(
-                Bucket=self.name, Key=self._full(key), Range=f"bytes={start}-{end - 1}", IfMatch=entry.etag
-            )
+            return self.client.get_range(self._full(key), entry, start, end)
         except Exception as error:
             if errors.is_other_version(error):
                 self._know(key, None)
-                self._kept = FileNotFoundError(f"{self.url}/{key} was replaced while it was read")
+                self._read_failure = FileNotFoundError(f"{self.url}/{key} was replaced while it was read")
             else:
-                self._kept = self._words(error, key)
-            raise self._kept from error
-        return bytes(data)
+                self._read_failure = self._words(error, key)
+            raise self._read_failure from error
 
-    def refused(self) -> Exception | None:
+    def read_failure(self) -> Exception | None:
         """What ``read_range`` has raised since this was asked last."""
-        found, self._kept = self._kept, None
-        return found
+        failure, self._read_failure = self._read_failure, None
+        return failure
 
     # ---- changes ---------------------------------------------------------------------------------------------------
 
@@ -245,14 +213,14 @@ class Bucket:
             LakeLockedError: It is not: another run has written it since.
             LakeError: The store refused, or the file is too large for one request.
         """
-        found = self.swap(key, content, self.entry(key))
-        if found is None:
+        entry = self.swap(key, content, self.entry(key))
+        if entry is None:
             raise LakeLockedError(
                 f"{self.url}/{key} was written by another run while this one held the lake; it stops here",
                 hint="nothing is half-written; run again, and let one run at a time write the lake",
                 path=f"{self.url}/{key}",
             )
-        return found
+        return entry
 
     def swap(self, key: str, content: bytes | Path, before: Entry | None) -> Entry | None:
         """Put an object in the place of one version, or of none; ``None`` when that is not what is there."""
@@ -262,24 +230,22 @@ class Bucket:
                 f"{self.url}/{key} would have {size:,} bytes, and an object that one request makes has at most {MOST_BYTES:,}",
                 hint="that realm-day does not fit into an object store; keep this lake on a file system",
             )
-        condition = {"IfMatch": before.etag} if before else {"IfNoneMatch": "*"}
-        mark = f"{self._writer}-{uuid.uuid4().hex}"
+        writer = f"{self._writer}-{uuid.uuid4().hex}"
         try:
             with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as body:
-                where = {"Bucket": self.name, "Key": self._full(key), **condition}
-                answer = self.client.call("put_object", Body=body, Metadata={_WRITER: mark}, **where)
+                etag = self.client.put(self._full(key), body, before, writer)
         except Exception as error:
             if not errors.is_other_version(error):
                 self._refused(error, key)
             # An answer that was lost is asked for again, and then it is this very write that stands in the way.
-            there = self._head(key)
-            if there is None or there.get("Metadata", {}).get(_WRITER) != mark:
-                self._know(key, Entry.of(there) if there else None)
+            head = self._head(key)
+            if head is None or head.writer != writer:
+                self._know(key, head.entry if head else None)
                 return None
-            answer = there
-        found = Entry(size, answer["ETag"], None)
-        self._know(key, found)
-        return found
+            etag = head.entry.etag
+        entry = Entry(size, etag, None)
+        self._know(key, entry)
+        return entry
 
     def remove(self, key: str) -> None:
         """Take an object away; nothing where there is none.
@@ -298,7 +264,7 @@ class Bucket:
                 path=f"{self.url}/{key}",
             )
         try:
-            self.client.call("delete_object", Bucket=self.name, Key=self._full(key))
+            self.client.delete(self._full(key))
         except Exception as error:
             self._refused(error, key)
         self._know(key, None)
@@ -306,8 +272,7 @@ class Bucket:
     def move(self, key: str, target: str) -> None:
         """Copy an object and take the original away: a store cannot rename."""
         try:
-            source = {"Bucket": self.name, "Key": self._full(key)}
-            self.client.call("copy_object", Bucket=self.name, Key=self._full(target), CopySource=source)
+            self.client.copy(self._full(key), self._full(target))
         except Exception as error:
             self._refused(error, key)
         self.ask(target)
@@ -321,13 +286,12 @@ class Bucket:
         with self._lock:
             if self._client is None or self._process != os.getpid():
                 try:
-                    from analytics.storage.client import Client
+                    self._client, self._process = Client(self.name), os.getpid()
                 except ImportError as error:
                     raise ConfigurationError(
                         f"a lake in {self.url} needs the package {error.name}",
                         hint="pip install 'strategy-analytics[s3]'",
                     ) from error
-                self._client, self._process = Client(), os.getpid()
             return self._client
 
     def _full(self, key: str) -> str:
@@ -341,26 +305,25 @@ class Bucket:
     def _pages(self, folder: str, most: int = _PAGE) -> Iterator[tuple[str, Entry]]:
         cut = len(self.prefix) + 1 if self.prefix else 0
         start = self._full(f"{folder}/" if folder else "")
-        more: dict[str, str] = {}
+        token = None
         while True:
             try:
-                page = self.client.call("list_objects_v2", Bucket=self.name, Prefix=start, MaxKeys=most, **more)
+                page = self.client.list_page(start, most, token)
             except Exception as error:
                 self._refused(error, folder)
-            for found in page.get("Contents", ()):
-                yield found["Key"][cut:], Entry(found["Size"], found["ETag"], found["LastModified"])
-            if not page.get("IsTruncated"):
+            for key, entry in page.entries:
+                yield key[cut:], entry
+            token = page.token
+            if token is None:
                 return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _know(self, key: str, entry: Entry | None) -> None:
         with self._lock:
             self._listing.know(key, entry)
 
-    def _head(self, key: str) -> dict[str, Any] | None:
+    def _head(self, key: str) -> Head | None:
         try:
-            found: dict[str, Any] = self.client.call("head_object", Bucket=self.name, Key=self._full(key))
-            return found
+            return self.client.head(self._full(key))
         except FileNotFoundError as error:
             if errors.is_no_bucket(error):
                 self._refused(error, key)

@@ -109,7 +109,7 @@ class BucketStorage(Storage):
 
     def read_failure(self) -> Exception | None:
         """DuckDB tells only the text of what its file system raised."""
-        return self.bucket.refused()
+        return self.bucket.read_failure()
 
     def break_lock(self, *, stale_after: timedelta = STALE_AFTER) -> Owner | None:
         """See ``analytics.storage.lease``."""

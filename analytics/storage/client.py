@@ -1,49 +1,155 @@
-"""The only module that imports the library for S3: its connection, and the few calls that are made of it."""
+"""The only module that calls the library for S3: its connection, and the few requests that are made of it."""
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import IO, Any, NamedTuple, TypeAlias
 
-import s3fs
-from fsspec import asyn
+Answer: TypeAlias = Mapping[str, Any]
+"""What the library makes of an answer of the store; S3's reference says what is in it."""
+
+_WRITER = "writer"
+"""Metadata: who made an object, so that an answer that was lost can be told from somebody else's write."""
 
 _log = logging.getLogger(__name__)
 
 
-class Client:
-    """Calls of the S3 API, each waited for; credentials, region and endpoint as ``s3fs`` and ``botocore`` find them.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object.
 
-    That is: ``AWS_*`` variables (``AWS_ENDPOINT_URL`` among them), ``AWS_PROFILE`` and its files, the role of a machine or
-    a pod, and fsspec's own configuration. A call that failed for a moment is made again by the libraries, with growing pauses.
+    Attributes:
+        size: Its bytes.
+        etag: Names its version.
+        modified: When it was written, UTC; ``None`` for one this process has just written.
     """
 
-    def __init__(self) -> None:
+    size: int
+    etag: str
+    modified: datetime | None
+
+
+class Head(NamedTuple):
+    """What the store says of an object when it is asked for nothing else.
+
+    Attributes:
+        entry: Size, version and time.
+        writer: Who made it, as ``Client.put`` was told; empty for others' objects.
+        now: The time by the store's own clock; ``None`` where it does not say.
+    """
+
+    entry: Entry
+    writer: str
+    now: datetime | None
+
+
+class Page(NamedTuple):
+    """Part of a listing.
+
+    Attributes:
+        entries: Whole keys, and what is known of each object.
+        token: Asks for the part that follows; ``None`` at the end.
+    """
+
+    entries: list[tuple[str, Entry]]
+    token: str | None
+
+
+class Client:
+    """Requests to one bucket, each waited for; credentials, region and endpoint as ``s3fs`` and ``botocore`` find them.
+
+    That is: ``AWS_*`` variables (``AWS_ENDPOINT_URL`` among them), ``AWS_PROFILE`` and its files, the role of a machine or
+    a pod, and fsspec's own configuration. A request that failed for a moment is made again by the libraries, with growing
+    pauses. All of them raise what the libraries raise; ``FileNotFoundError`` where there is no such object.
+
+    Args:
+        bucket: Its name.
+
+    Raises:
+        ImportError: The library is not installed.
+    """
+
+    def __init__(self, bucket: str) -> None:
+        import s3fs
+
+        self._bucket = bucket
         self._filesystem = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
 
-    def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """One call that answers without a body."""
+    def head(self, key: str) -> Head:
+        """Ask for an object's size, version, time and writer."""
+        answer = self._call("head_object", Key=key)
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        entry = Entry(answer["ContentLength"], answer["ETag"], answer.get("LastModified"))
+        return Head(entry, answer.get("Metadata", {}).get(_WRITER, ""), parsedate_to_datetime(date) if date else None)
+
+    def get(self, key: str) -> tuple[bytes, Entry]:
+        """A whole object as it is now."""
+        return self._body(Key=key)
+
+    def get_range(self, key: str, entry: Entry, start: int, end: int) -> bytes:
+        """Bytes of one version of an object; the store refuses where another is there."""
+        return self._body(Key=key, Range=f"bytes={start}-{end - 1}", IfMatch=entry.etag)[0]
+
+    def put(self, key: str, body: IO[bytes], replaces: Entry | None, writer: str) -> str:
+        """Make an object in the place of one version, or of none; the store refuses where another is there.
+
+        Returns:
+            The ETag of the new version.
+        """
+        condition = {"IfMatch": replaces.etag} if replaces else {"IfNoneMatch": "*"}
+        etag: str = self._call("put_object", Key=key, Body=body, Metadata={_WRITER: writer}, **condition)["ETag"]
+        return etag
+
+    def delete(self, key: str) -> None:
+        """Take an object away."""
+        self._call("delete_object", Key=key)
+
+    def copy(self, key: str, target: str) -> None:
+        """Make an object of the same content."""
+        self._call("copy_object", Key=target, CopySource={"Bucket": self._bucket, "Key": key})
+
+    def list_page(self, prefix: str, most: int, token: str | None) -> Page:
+        """Objects whose keys begin so, by key; what follows is asked for with the token of the page before."""
+        more = {"ContinuationToken": token} if token else {}
+        answer = self._call("list_objects_v2", Prefix=prefix, MaxKeys=most, **more)
+        entries = [
+            (item["Key"], Entry(item["Size"], item["ETag"], item["LastModified"]))
+            for item in answer.get("Contents", ())
+        ]
+        return Page(entries, answer["NextContinuationToken"] if answer.get("IsTruncated") else None)
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _call(self, method: str, **arguments: object) -> Answer:
+        """One request whose answer has no body."""
         began = time.perf_counter()
         try:
-            found: dict[str, Any] = self._filesystem.call_s3(method, **arguments)
+            answer: Answer = self._filesystem.call_s3(method, Bucket=self._bucket, **arguments)
         finally:
             about = arguments.get("Key") or arguments.get("Prefix") or ""
             _log.debug("%s %s took %.3f s", method, about, time.perf_counter() - began)
-        return found
+        return answer
 
-    def body(self, **arguments: Any) -> tuple[bytes, dict[str, Any]]:
-        """``get_object``, and what it holds."""
-        found: tuple[bytes, dict[str, Any]] = asyn.sync(self._filesystem.loop, self._body, arguments)
-        return found
+    def _body(self, **arguments: object) -> tuple[bytes, Entry]:
+        from fsspec import asyn
 
-    async def _body(self, arguments: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-        async def read() -> tuple[bytes, dict[str, Any]]:
+        data, answer = asyn.sync(self._filesystem.loop, self._get_object, {"Bucket": self._bucket, **arguments})
+        return data, Entry(len(data), answer["ETag"], answer.get("LastModified"))
+
+    async def _get_object(self, arguments: Mapping[str, object]) -> tuple[bytes, Answer]:
+        from s3fs.core import _error_wrapper
+
+        async def read() -> tuple[bytes, Answer]:
             answer = await self._filesystem._s3.get_object(**arguments)  # noqa: SLF001  # s3fs has no call that gives the answer's head
             async with answer["Body"] as body:
                 return await body.read(), answer
 
         await self._filesystem.set_session()
         # With the pauses of every other call: an answer that breaks off in its middle is asked for again.
-        found: tuple[bytes, dict[str, Any]] = await s3fs.core._error_wrapper(read, retries=self._filesystem.retries)  # noqa: SLF001
+        found: tuple[bytes, Answer] = await _error_wrapper(read, retries=self._filesystem.retries)
         return found

@@ -6,11 +6,13 @@ Both read one version of each object: a piece of its successor is refused by the
 from __future__ import annotations
 
 import io
-from typing import Any, cast
+from datetime import datetime
+from typing import cast
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
-from analytics.storage.bucket import Bucket, Entry
+from analytics.storage.bucket import Bucket
+from analytics.storage.client import Entry
 
 _BLOCK_BYTES = 1 << 20
 
@@ -41,47 +43,54 @@ class BucketFiles(AbstractFileSystem):  # type: ignore[misc]  # the library has 
             FileNotFoundError: It is the address of something else.
         """
         start = f"{self.bucket.url}/".removeprefix("s3://")
-        said = path.removeprefix("s3://")
-        if not said.startswith(start):
+        full = path.removeprefix("s3://")
+        if not full.startswith(start):
             raise FileNotFoundError(f"{path} does not belong to {self.bucket.url}")
-        return said[len(start) :]
+        return full[len(start) :]
 
-    def info(self, path: str, **_: Any) -> dict[str, Any]:
-        """Size, version and age of an object."""
-        key = self.key(path)
-        entry = self.bucket.entry(key)
+    def entry(self, path: str) -> Entry:
+        """Size, version and age of an object.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        entry = self.bucket.entry(self.key(path))
         if entry is None:
             raise FileNotFoundError(path)
-        return {"name": path, "size": entry.size, "type": "file", "ETag": entry.etag, "entry": entry}
+        return entry
 
-    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+    def info(self, path: str, **_: object) -> dict[str, object]:
+        """As fsspec describes a file."""
+        entry = self.entry(path)
+        return {"name": path, "size": entry.size, "type": "file", "ETag": entry.etag}
+
+    def ls(self, path: str, detail: bool = True, **_: object) -> list[str] | list[dict[str, object]]:
         """What is directly in a folder."""
         names = self.bucket.names(self.key(path.rstrip("/") + "/").rstrip("/"))
-        found = [f"{path.rstrip('/')}/{name.rstrip('/')}" for name in names]
+        paths = [f"{path.rstrip('/')}/{name.rstrip('/')}" for name in names]
         if not detail:
-            return found
+            return paths
         return [
             {"name": full, "size": 0, "type": "directory"} if name.endswith("/") else self.info(full)
-            for full, name in zip(found, names, strict=True)
+            for full, name in zip(paths, names, strict=True)
         ]
 
-    def modified(self, path: str) -> Any:
+    def modified(self, path: str) -> datetime | None:
         """When an object was written."""
-        entry = self.info(path)["entry"]
+        entry = self.entry(path)
         return entry.modified or (self.bucket.ask(self.key(path)) or entry).modified
 
-    def _open(self, path: str, mode: str = "rb", **_options: Any) -> _File:
+    def _open(self, path: str, mode: str = "rb", **_options: object) -> _File:
         if mode != "rb":
             raise PermissionError(f"{path} can only be read")
-        found = self.info(path)
-        return _File(self, path, mode, block_size=_BLOCK_BYTES, size=found["size"], entry=found["entry"])
+        return _File(self, path, mode, self.entry(path))
 
 
 class _File(AbstractBufferedFile):  # type: ignore[misc]
     """One version of an object."""
 
-    def __init__(self, fs: BucketFiles, path: str, mode: str, *, entry: Entry, **options: Any) -> None:
-        super().__init__(fs, path, mode, **options)
+    def __init__(self, fs: BucketFiles, path: str, mode: str, entry: Entry) -> None:
+        super().__init__(fs, path, mode, block_size=_BLOCK_BYTES, size=entry.size)
         self._entry, self._key = entry, fs.key(path)
 
     def _fetch_range(self, start: int, end: int) -> bytes:

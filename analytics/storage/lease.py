@@ -20,7 +20,8 @@ from dataclasses import asdict
 from datetime import timedelta
 
 from analytics.errors import LakeError, LakeLockedError
-from analytics.storage.bucket import Bucket, Entry
+from analytics.storage.bucket import Bucket
+from analytics.storage.client import Entry
 from analytics.storage.lock import Owner, span
 
 NAME = ".lock.json"
@@ -129,9 +130,7 @@ def _holder(bucket: Bucket) -> tuple[Owner | None, Entry, timedelta] | None:
         data, entry = bucket.read(NAME)
     except FileNotFoundError:
         return None
-    seen = bucket.clock(NAME)
-    silent = seen[1] - seen[0].modified if seen and seen[0].modified else timedelta(0)
-    return Owner.read(data.decode(errors="replace")), entry, max(timedelta(0), silent)
+    return Owner.read(data.decode(errors="replace")), entry, bucket.age(NAME) or timedelta(0)
 
 
 def _take(bucket: Bucket) -> Entry | None:

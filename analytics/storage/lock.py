@@ -21,11 +21,11 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from analytics.errors import LakeError, LakeLockedError
 from analytics.storage import disk, shapes
@@ -65,12 +65,19 @@ class Owner:
     def read(cls, text: str) -> Owner | None:
         """The owner a lock file names; ``None`` when it names none."""
         try:
-            told = shapes.document(text)
-            found = cls(**{key: kind(told[key]) for key, kind in _FIELDS.items()})
-            shapes.moment(found.since)
+            record = shapes.document(text)
+            owner = cls(
+                pid=shapes.whole(record["pid"]),
+                host=shapes.text(record["host"]),
+                command=shapes.text(record["command"]),
+                since=shapes.text(record["since"]),
+                machine=shapes.text(record["machine"]),
+                started=shapes.whole(record["started"]),
+            )
+            shapes.moment(owner.since)
         except shapes.WRONG:
             return None
-        return found if 0 < found.pid <= _MOST_PID else None
+        return owner if 0 < owner.pid <= _MOST_PID else None
 
     @property
     def age(self) -> timedelta:
@@ -98,14 +105,6 @@ class Owner:
         return f"pid {self.pid}, since {since}, {span(self.age)} ago, {self.command} on {self.host}"
 
 
-_FIELDS: Mapping[str, Callable[[Any], Any]] = {
-    "pid": shapes.whole,
-    "host": shapes.text,
-    "command": shapes.text,
-    "since": shapes.text,
-    "machine": shapes.text,
-    "started": shapes.whole,
-}
 _MOST_PID = (1 << 31) - 1
 
 
@@ -137,8 +136,8 @@ def _machine() -> str:
 def _started(pid: int) -> int:
     """A process's start in clock ticks since boot; 0 when it cannot be seen, -1 when it has ended and is only not buried."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        return -1 if told[0] == "Z" else int(told[19])
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return -1 if fields[0] == "Z" else int(fields[19])
     return 0
 
 

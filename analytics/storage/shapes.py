@@ -19,13 +19,16 @@ JsonObject: TypeAlias = Mapping[str, Json]
 WRONG = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 """What reading a file may raise that is none of its kind: one of these, and no other."""
 
+Unchecked: TypeAlias = Any
+"""What a file says and nobody has looked at yet: to be handed to one of the functions here."""
+
 _MOST = (1 << 63) - 1
 """Counts beyond are no counts: neither DuckDB's nor Arrow's integers hold them."""
 _DIGITS = re.compile(r"-?[0-9]{1,60}")
 _LONGEST = 40
 
 
-def document(text: str) -> dict[str, Any]:
+def document(text: str) -> dict[str, Unchecked]:
     """A JSON object, and nothing that JSON does not know (NaN) or that says one thing twice.
 
     Args:
@@ -87,7 +90,7 @@ def texts(value: Json) -> list[str]:
     return [text(item) for item in listed(value)]
 
 
-def listed(value: Json) -> list[Any]:
+def listed(value: Json) -> list[Unchecked]:
     """A list."""
     if not isinstance(value, list):
         raise _wrong(value, "a list")

@@ -486,7 +486,6 @@ def test_a_store_that_does_not_know_the_newer_checksums_is_told_how_to_do_withou
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(sys.modules, "analytics.storage.client", raising=False)
     with pytest.raises(ConfigurationError, match="needs the package s3fs") as raised:
         Lake("s3://lakes/x").root.is_dir()
     assert "strategy-analytics[s3]" in (raised.value.hint or "")
