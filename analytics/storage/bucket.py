@@ -40,9 +40,9 @@ class Listing:
         above = [wanted, *(wanted[:end] for end, letter in enumerate(wanted) if letter == "/"), ""]
         return wanted if self._listed.isdisjoint(above) else None
 
-    def add(self, folder: str, found: Iterable[tuple[str, Entry]]) -> None:
+    def add(self, folder: str, entries: Iterable[tuple[str, Entry]]) -> None:
         """Everything below a folder."""
-        for key, entry in found:
+        for key, entry in entries:
             self.know(key, entry)
         self._listed.add(folder)
 

@@ -151,5 +151,5 @@ class Client:
 
         await self._filesystem.set_session()
         # With the pauses of every other call: an answer that breaks off in its middle is asked for again.
-        found: tuple[bytes, Answer] = await _error_wrapper(read, retries=self._filesystem.retries)
-        return found
+        body_and_answer: tuple[bytes, Answer] = await _error_wrapper(read, retries=self._filesystem.retries)
+        return body_and_answer

@@ -57,11 +57,11 @@ class Lease:
         started = _clock()
         self._beats += 1
         with contextlib.suppress(LakeError, FileNotFoundError):  # the store fails: ``ensure`` counts the time
-            found = self._bucket.swap(NAME, _signed(self._beats), self._entry)
-            if found is None:
+            entry = self._bucket.swap(NAME, _signed(self._beats), self._entry)
+            if entry is None:
                 self._is_lost = True
             else:
-                self._entry, self._renewed = found, started
+                self._entry, self._renewed = entry, started
 
     def release(self) -> None:
         """Let go, if it is still ours."""
@@ -107,10 +107,10 @@ def break_lease(bucket: Bucket, *, stale_after: timedelta) -> Owner | None:
     Raises:
         LakeLockedError: It is not stale.
     """
-    found = _holder(bucket)
-    if found is None:
+    held = _holder(bucket)
+    if held is None:
         return None
-    owner, entry, silent = found
+    owner, entry, silent = held
     if not (owner and owner.is_gone) and silent < stale_after:
         raise _locked(bucket, hint="its owner is alive, so it is not broken; wait for it")
     now = bucket.ask(NAME)
@@ -121,8 +121,8 @@ def break_lease(bucket: Bucket, *, stale_after: timedelta) -> Owner | None:
 
 def holder(bucket: Bucket) -> tuple[Owner | None, timedelta] | None:
     """Who holds the lock, and how long ago it was renewed; ``None`` when nobody does."""
-    found = _holder(bucket)
-    return (found[0], found[2]) if found else None
+    held = _holder(bucket)
+    return (held[0], held[2]) if held else None
 
 
 def _holder(bucket: Bucket) -> tuple[Owner | None, Entry, timedelta] | None:
@@ -169,8 +169,8 @@ def _clock() -> float:
 
 
 def _locked(bucket: Bucket, hint: str = "") -> LakeLockedError:
-    found = _holder(bucket)
-    owner, silent = (found[0], found[2]) if found else (None, timedelta(0))
+    held = _holder(bucket)
+    owner, silent = (held[0], held[2]) if held else (None, timedelta(0))
     return LakeLockedError(
         f"another run is writing the lake {bucket.url} ({owner or 'owner unknown'}; last sign of life {span(silent)} ago)",
         hint=hint or f"wait for it, or give --wait SECONDS; a run that is gone loses the lock after {span(LEASE)}",

@@ -166,15 +166,15 @@ def place(text: str | os.PathLike[str] | LakePath) -> LakePath:
     """
     if isinstance(text, ObjectPath):
         return text
-    said = os.path.expanduser(os.fspath(text))  # noqa: PTH111  # a shell has not always seen it: --lake=~/lake, a file of variables
-    scheme, colon, rest = said.partition("://")
-    if said[:5].lower() != "file:" and (not colon or "/" in scheme):
-        return Path(said)
+    address = os.path.expanduser(os.fspath(text))  # noqa: PTH111  # a shell has not always seen it: --lake=~/lake, a file of variables
+    scheme, colon, rest = address.partition("://")
+    if address[:5].lower() != "file:" and (not colon or "/" in scheme):
+        return Path(address)
     bucket, _, prefix = rest.partition("/")
     prefix = prefix.strip("/")
     if f"{scheme}://" != SCHEME or not bucket or "//" in prefix or {"?", "#", "@"} & {*bucket}:
         raise ConfigurationError(
-            f"{said!r} is no place for a lake",
+            f"{address!r} is no place for a lake",
             hint="a folder, or s3://bucket/prefix; credentials and endpoint by AWS_PROFILE, AWS_ENDPOINT_URL and the like",
         )
     return ObjectPath(Bucket(bucket, prefix))

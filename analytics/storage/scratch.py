@@ -100,14 +100,14 @@ def folder(parent: Path | None = None, *, otherwise: Path | None = None) -> Iter
 
 def sweep(parent: Path, prefix: str = PREFIX) -> None:
     """Take away the folders of killed runs: those of this name, of this user, that nobody holds."""
-    for left in [*parent.glob(f"{prefix}*"), *parent.glob(f"{_BEING_MADE}*")]:
+    for folder in [*parent.glob(f"{prefix}*"), *parent.glob(f"{_BEING_MADE}*")]:
         with contextlib.suppress(OSError):  # another run may be sweeping too
-            found = left.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            about = folder.lstat()
+            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
                 continue
-            is_old = time.time() - found.st_ctime > _ABANDONED_SECONDS
-            if is_old or (left.name.startswith(prefix) and not _is_held(left)):
-                shutil.rmtree(left, ignore_errors=True)
+            is_old = time.time() - about.st_ctime > _ABANDONED_SECONDS
+            if is_old or (folder.name.startswith(prefix) and not _is_held(folder)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @functools.cache

@@ -34,10 +34,10 @@ def document(text: str) -> dict[str, Unchecked]:
     Args:
         text: Of a file; what some editors put before it, to say that it is UTF-8, is no part of it.
     """
-    found = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant, object_pairs_hook=_once)
-    if not isinstance(found, dict):
-        raise _wrong(found, "an object of JSON")
-    return found
+    content = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant, object_pairs_hook=_once)
+    if not isinstance(content, dict):
+        raise _wrong(content, "an object of JSON")
+    return content
 
 
 def said(error: Exception) -> str:
@@ -125,9 +125,9 @@ def flag(value: Json) -> bool:
 def moment(value: Json) -> datetime:
     """A time with its offset, as UTC."""
     try:
-        found = datetime.fromisoformat(text(value))
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
+        time = datetime.fromisoformat(text(value))
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
     except (ValueError, OverflowError):
         pass  # said below, as for one without an offset
     raise _wrong(value, "a time with an offset")
@@ -143,14 +143,14 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    content = dict(pairs)
+    if len(content) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"it says {twice!a} twice")
-    return found
+    return content
 
 
 def _wrong(value: Json, wanted: str) -> ValueError:
-    said = ascii(value)
-    return ValueError(f"{said if len(said) <= _LONGEST else said[:_LONGEST] + '…'} is not {wanted}")
+    shown = ascii(value)
+    return ValueError(f"{shown if len(shown) <= _LONGEST else shown[:_LONGEST] + '…'} is not {wanted}")

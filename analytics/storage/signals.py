@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Protocol
 from weakref import WeakSet
@@ -45,63 +45,97 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+class _Handlers:
+    """What is done at a signal, while `unwinding`.
+
+    Attributes:
+        handled: Signals that raise.
+        received: Those that came, in their order.
+        began: The main thread was told.
+        over: It has let go.
+    """
+
+    def __init__(self, handled: Sequence[int]) -> None:
+        self.handled = handled
+        self.received: list[int] = []
+        self.began, self.over = threading.Event(), threading.Event()
+        self._hook = sys.unraisablehook
+
+    def stop(self, number: int, _: FrameType | None) -> None:
+        """Raise, once."""
+        self.received.append(number)
+        self.began.set()
+        for handled in self.handled:  # a terminal that closes sends both
+            signal.signal(handled, signal.SIG_IGN)
+        raise Stopped(number)
+
+    def raise_again(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """It fell into a destructor, or what a weak reference calls: what is raised there goes nowhere. Once more, behind it."""
+        error = unraisable.exc_value
+        if not isinstance(error, KeyboardInterrupt):
+            self._hook(unraisable)
+            return
+        for handled in self.handled:
+            signal.signal(handled, self.stop)
+        number = error.number if isinstance(error, Stopped) else signal.SIGINT
+        later = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+        later.daemon = True
+        later.start()
+
+    def watch(self, reader: socket.socket) -> None:
+        """End the queries when a signal comes, and the process when the main thread does not; Python's numbers come this way."""
+        with reader:
+            while byte := reader.recv(1):
+                number = byte[0]
+                if number not in (*_ASKED, signal.SIGINT):
+                    continue
+                self.received.append(number)
+                for query in list(_QUERIES):
+                    query.interrupt()
+                if number == signal.SIGINT:
+                    continue
+                if not self.began.wait(_BLOCKED_SECONDS) or not self.over.wait(LET_GO_SECONDS):
+                    scratch.let_go()
+                    os._exit(128 + number)
+                return
+
+
 @contextlib.contextmanager
 def unwinding() -> Iterator[None]:
     """Have SIGTERM and SIGHUP raise `Stopped` in the main thread, once, instead of ending the process where it stands.
 
     One that is ignored (nohup) stays so, and whoever embeds this package and handles them keeps their way.
     """
-    own = [number for number in _ASKED if signal.getsignal(number) is signal.SIG_DFL]
+    handled = [number for number in _ASKED if signal.getsignal(number) is signal.SIG_DFL]
     hook = sys.unraisablehook
-    if threading.current_thread() is not threading.main_thread() or not own:
+    if threading.current_thread() is not threading.main_thread() or not handled:
         yield
         return
-    asked: list[int] = []
-    began, over = threading.Event(), threading.Event()
-
-    def stop(number: int, _: FrameType | None) -> None:
-        asked.append(number)
-        began.set()
-        for again in own:  # a terminal that closes sends both
-            signal.signal(again, signal.SIG_IGN)
-        raise Stopped(number)
-
-    def unraised(told: sys.UnraisableHookArgs) -> None:
-        lost = told.exc_value
-        if not isinstance(lost, KeyboardInterrupt):
-            hook(told)
-            return
-        # It fell into a destructor, or what a weak reference calls: what is raised there goes nowhere. Once more, behind it.
-        for again in own:
-            signal.signal(again, stop)
-        number = lost.number if isinstance(lost, Stopped) else signal.SIGINT
-        later = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number))
-        later.daemon = True
-        later.start()
-
-    ours, pythons = socket.socketpair()
-    pythons.setblocking(False)
+    handlers = _Handlers(handled)
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
     # The number is written when the signal comes, also while the main thread is in no Python code.
-    before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
-    for number in own:
-        signal.signal(number, stop)
-    sys.unraisablehook = unraised
-    watcher = threading.Thread(target=_watch, args=(ours, asked, began, over), name="signals", daemon=True)
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    for number in handled:
+        signal.signal(number, handlers.stop)
+    sys.unraisablehook = handlers.raise_again
+    watcher = threading.Thread(target=handlers.watch, args=(reader,), name="signals", daemon=True)
     watcher.start()
     try:
         yield
     except BaseException as error:
+        received = handlers.received
         # DuckDB tells of its own what the signal has interrupted.
-        if asked and not isinstance(error, KeyboardInterrupt):
-            raise Stopped(asked[0]) if asked[0] in own else KeyboardInterrupt from error
+        if received and not isinstance(error, KeyboardInterrupt):
+            raise Stopped(received[0]) if received[0] in handled else KeyboardInterrupt from error
         raise
     finally:
-        over.set()
+        handlers.over.set()
         sys.unraisablehook = hook
         signal.set_wakeup_fd(before)
-        for number in own:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)
-        pythons.close()
+        writer.close()
         watcher.join(1)  # it may not be within DuckDB when the interpreter ends
 
 
@@ -116,19 +150,3 @@ def end(stopped: Stopped) -> int:
 def interrupt(query: Query) -> None:
     """Have this connection's query end when the process is asked to: Python hands no signal to what runs in C."""
     _QUERIES.add(query)
-
-
-def _watch(ours: socket.socket, asked: list[int], began: threading.Event, over: threading.Event) -> None:
-    with ours:
-        while came := ours.recv(1):
-            if came[0] not in (*_ASKED, signal.SIGINT):
-                continue
-            asked.append(came[0])
-            for query in list(_QUERIES):
-                query.interrupt()
-            if came[0] == signal.SIGINT:
-                continue
-            if not began.wait(_BLOCKED_SECONDS) or not over.wait(LET_GO_SECONDS):
-                scratch.let_go()
-                os._exit(128 + came[0])
-            return

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from analytics.errors import ConfigurationError, SourceError
 from analytics.source.counters.exposition_files import read_file
 from analytics.source.counters.increase import (
-    OWN_LABELS,
+    ENGINE_LABELS,
     Births,
     Growth,
     Hours,
@@ -27,10 +27,10 @@ from analytics.source.counters.increase import (
     process_name,
     restarts,
     spans_of_hours,
+    without_setbacks,
 )
 from analytics.source.counters.prometheus_api import address, read_server
 from analytics.source.counters.series import DROPPED, EXPORT_HINT, RUNS, STARTED
-from analytics.source.counters.setbacks import without_setbacks
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -138,15 +138,15 @@ def _counters(samples: Samples, window: Window) -> Counters:
     births_of_drops = births if samples.is_one_window else Births.among(dropped, started, hours)
     table: dict[tuple[str, str, str], Growth] = {}
     setbacks = Counter[str]()
-    for one in runs:
-        realm, kind, status = (_own(one.labels, name) for name in OWN_LABELS)
+    for counter in runs:
+        realm, kind, status = (_engine_label(counter.labels, name) for name in ENGINE_LABELS)
         key = (realm, kind, status)
-        mended, count = without_setbacks(one)
-        setbacks[process_name(one.labels)] += count
-        grown = growth(mended, births.of(one), hours)
+        corrected, count = without_setbacks(counter)
+        setbacks[process_name(counter.labels)] += count
+        grown = growth(corrected, births.of(counter), hours)
         table[key] = table[key] + grown if key in table else grown
     assumed = dict(births.assumed)  # before the other counter adds to it
-    drops = [growth(without_setbacks(one)[0], births_of_drops.of(one), hours) for one in dropped]
+    drops = [growth(without_setbacks(counter)[0], births_of_drops.of(counter), hours) for counter in dropped]
     known_drops = is_known if samples.is_one_window else hours.covered((s.times[0], s.times[-1]) for s in dropped) > 0
     return Counters(
         samples.where,
@@ -169,7 +169,7 @@ def _counters(samples: Samples, window: Window) -> Counters:
     )
 
 
-def _own(labels: Mapping[str, str], name: str) -> str:
+def _engine_label(labels: Mapping[str, str], name: str) -> str:
     """A label of the engine's, also where the server that scrapes it has one of that name itself and moved it aside."""
     return labels.get(f"exported_{name}", labels.get(name, ""))
 
@@ -248,18 +248,20 @@ def _unknown_hours(hours: Hours, covered: NDArray[np.float64], is_known: NDArray
 
 
 def _interpolated(hours: Hours, table: Iterable[Growth]) -> list[str]:
-    is_so = [any(flags) for flags in zip(*(grown.is_interpolated & (grown.amount > 0) for grown in table), strict=True)]
-    found = [hour for hour, flag in zip(hours.starts, is_so, strict=True) if flag]
-    if not found:
+    is_spread = [
+        any(flags) for flags in zip(*(grown.is_interpolated & (grown.amount > 0) for grown in table), strict=True)
+    ]
+    spread = [hour for hour, flag in zip(hours.starts, is_spread, strict=True) if flag]
+    if not spread:
         return []
     return [
-        f"a process was not scraped for more than an hour: its runs are spread evenly over {spans_of_hours(found)} (UTC), and "
+        f"a process was not scraped for more than an hour: its runs are spread evenly over {spans_of_hours(spread)} (UTC), and "
         "those of a process that ended meanwhile are lost"
     ]
 
 
 def _late(births: Iterable[Births]) -> list[str]:
-    names = sorted({name for one in births for name in one.late})
+    names = sorted({name for birth in births for name in birth.late})
     if not names:
         return []
     return [
@@ -288,28 +290,30 @@ def _set_back(falls: Counter[str]) -> list[str]:
     ]
 
 
-def _odd_series(runs: list[Series], found: Replicas) -> list[str]:
+def _odd_series(runs: list[Series], removed: Replicas) -> list[str]:
     sentences = []
     # Worker processes that share an address answer scrapes by turns, and every turn to a lower count looks like a restart.
     falls = Counter[str]()
-    for one in runs:
-        if (count := restarts(one)) > 3 and count > len(one.times) / 20:
-            falls[process_name(one.labels)] += count
+    for counter in runs:
+        if (count := restarts(counter)) > 3 and count > len(counter.times) / 20:
+            falls[process_name(counter.labels)] += count
     if falls:
         sentences.append(
             f"the counters of {_some(sorted(falls))} fell {falls.total()} times: several worker processes may answer at one "
             "address, and then totals are wrong, mostly far too high; set PROMETHEUS_MULTIPROC_DIR for the engine"
         )
-    told = {name for way in found.labels for name in way}
+    known = {name for way in removed.labels for name in way}
     if replicas := sorted(
-        {name for one in runs for name in _REPLICA_LABELS if name in one.labels and name not in told}
+        {name for counter in runs for name in _REPLICA_LABELS if name in counter.labels and name not in known}
     ):
         sentences.append(
             f"series carry the label {replicas[0]}: if two Prometheus servers scrape the same processes, runs are counted "
             "twice; read one of them, or through a querier that removes duplicates"
         )
     if lacking := [
-        name for name in OWN_LABELS if any(not {name, f"exported_{name}"} & one.labels.keys() for one in runs)
+        name
+        for name in ENGINE_LABELS
+        if any(not {name, f"exported_{name}"} & counter.labels.keys() for counter in runs)
     ]:
         sentences.append(f"series lack the label {lacking[0]}: their runs are counted under an empty name")
     return sentences

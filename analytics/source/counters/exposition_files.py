@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from analytics.errors import ConfigurationError, SourceError
-from analytics.source.counters.series import EXPORT_HINT, NAMES, NATIVE, RUNS, Samples, add_answer, plain, seconds
+from analytics.source.counters.series import EXPORT_HINT, NAMES, NATIVE, RUNS, Samples, add_answer, printable, seconds
 
 if TYPE_CHECKING:
-    from analytics.source.counters.series import Heap
+    from analytics.source.counters.series import Points
 
 _IS_JSON = re.compile(r'\s*(?:\[|\{\s*(?:\}|"(?:[^"\\]|\\.)*+"\s*:))')
 """A brace begins a set of labels too, but there no quoted text is followed by a colon."""
@@ -74,8 +74,8 @@ def read_file(path: Path) -> Samples:
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise SourceError(f"{path} is a damaged or truncated gzip file", hint="export it again") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else plain(error)
-        raise ConfigurationError(f"{plain(path)} cannot be read: {reason}", hint=EXPORT_HINT) from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else printable(error)
+        raise ConfigurationError(f"{printable(path)} cannot be read: {reason}", hint=EXPORT_HINT) from None
     return samples
 
 
@@ -126,7 +126,7 @@ def _read_json(samples: Samples, text: str) -> None:
 
 
 def _read_lines(samples: Samples, lines: Iterable[str]) -> None:
-    heaps: dict[str, Heap | None] = {}
+    series: dict[str, Points | None] = {}
     natives: set[str] = set()
     for number, raw in enumerate(lines, 1):
         line = raw.strip(" \t\r\n")
@@ -137,28 +137,28 @@ def _read_lines(samples: Samples, lines: Iterable[str]) -> None:
             if match is None or not match[0]:
                 raise ValueError("it begins with neither a name nor labels")
             # The same series comes again and again: its labels are read once.
-            if match[0] not in heaps:
-                if len(heaps) > _REMEMBERED:
-                    heaps.clear()
+            if match[0] not in series:
+                if len(series) > _REMEMBERED:
+                    series.clear()
                 name, labels = _name_and_labels(match[1], match[2])
-                heaps[match[0]] = samples.heap(RUNS if name == NATIVE else name, labels) if name in NAMES else None
+                series[match[0]] = samples.points(RUNS if name == NATIVE else name, labels) if name in NAMES else None
                 if name == NATIVE:
                     natives.add(match[0])
-            heap = heaps[match[0]]
+            points = series[match[0]]
             rest = line[match.end() :].lstrip(" \t")
             # Without braces it is the quantile of a summary, which has the same name.
-            if heap is not None and (match[0] not in natives or rest.startswith("{")):
-                _add_line(heap, rest, f"{samples.where}:{number}")
+            if points is not None and (match[0] not in natives or rest.startswith("{")):
+                _add_line(points, rest, f"{samples.where}:{number}")
             elif not _OTHER_REST.match(rest) or (rest.startswith("{") and match[2] is None):
                 raise ValueError("no value follows")
         except ValueError as error:
             raise SourceError(
-                f"{samples.where}:{number}: the line is not understood ({error}): {plain(line, 80)}",
+                f"{samples.where}:{number}: the line is not understood ({error}): {printable(line, 80)}",
                 hint="each line must be name{labels} value timestamp, as promtool tsdb dump-openmetrics writes it",
             ) from None
 
 
-def _add_line(heap: Heap, rest: str, place: str) -> None:
+def _add_line(points: Points, rest: str, place: str) -> None:
     match = _REST.fullmatch(rest)
     if match is None:
         raise ValueError("no value follows")
@@ -173,7 +173,7 @@ def _add_line(heap: Heap, rest: str, place: str) -> None:
         )
     if not _NUMBER.fullmatch(match["time"]):
         raise ValueError("the timestamp is no number")
-    times, values = heap
+    times, values = points
     times.append(seconds(float(match["time"])))
     values.append(float(value))
 

@@ -1,23 +1,80 @@
-"""How much a counter grew in each hour of a window, from samples taken at any times and of several replicas."""
+"""How much a counter grew in each hour of a window, from samples taken at any times and of several replicas.
+
+A process that starts anew counts from 0. Where a querier takes each sample from one of two Prometheus servers, or a server lags, a
+counter falls a little and goes on, or falls and is back a moment later, although its process has run all the time; and each
+such fall, taken for a restart, would count everything once more: `without_setbacks` undoes those.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from analytics.source.counters.series import plain
+from analytics.source.counters.series import printable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from analytics.source.counters.series import Series
+    from analytics.source.counters.series import Floats, Series
 
-    Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+
+BACK_AFTER = 300.0
+"""Seconds within which a counter that did not start anew is back: two servers disagree for a few scrapes, not for long."""
+SMALL = 8.0
+"""A fall of less than one in so many is small. VictoriaMetrics draws the line for its `increase` there, too."""
+_LEAST_STEPS = 30
+"""Rises below which nobody knows what an ordinary rate is; falls are then restarts."""
+_ORDINARY, _FASTER, _SOON = 0.9, 10.0, 20.0
+"""A new process may count ten times as fast as nine in ten steps of the old one, and twenty runs at once."""
+
+
+def without_setbacks(series: Series) -> tuple[Series, int]:
+    """The counter as its process would have shown it, and how many falls were none of a restart.
+
+    A fall is a restart, unless the process would have had to count more than it can since: all that it showed before where it is
+    back within five minutes, all that it still shows where the fall is small.
+
+    Args:
+        series: As it was scraped.
+    """
+    import numpy as np
+
+    times, values = series.times, series.values.copy()
+    falls = np.flatnonzero(np.diff(values) < 0) + 1
+    rate = _ordinary_rate(times, values) if len(falls) else None
+    if rate is None:
+        return series, 0
+    count = 0
+    for fall in map(int, falls):
+        before, now = values[fall - 1], values[fall]
+        if now >= before:  # corrected with an earlier one
+            continue
+        soon = int(np.searchsorted(times, times[fall - 1] + BACK_AFTER, side="right"))
+        back = fall + int(np.argmax(np.append(values[fall:soon] >= before, True)))
+        if back < soon and before > _SOON + _FASTER * rate * (times[back] - times[fall - 1]):
+            values[fall:back] = before
+        elif (before - now) * SMALL < before and now > _SOON + _FASTER * rate * (times[fall] - times[fall - 1]):
+            anew = np.flatnonzero(np.diff(values[fall:]) < 0)
+            values[fall : fall + 1 + int(anew[0]) if len(anew) else None] += before - now
+        else:
+            continue
+        count += 1
+    return replace(series, values=values), count
+
+
+def _ordinary_rate(times: Floats, values: Floats) -> float | None:
+    """What nine in ten rises stay below, per second; ``None`` where there are too few to tell."""
+    import numpy as np
+
+    steps = np.diff(values)
+    rates = (steps / np.diff(times))[steps > 0]
+    return float(np.quantile(rates, _ORDINARY)) if len(rates) >= _LEAST_STEPS else None
+
 
 ONE_HOUR = timedelta(hours=1)
 GAP = 3600.0
@@ -89,7 +146,7 @@ def process(labels: Mapping[str, str]) -> tuple[str, ...]:
 
 def process_name(labels: Mapping[str, str]) -> str:
     """A process in words."""
-    return plain(", ".join(part for part in process(labels) if part) or "the process", 120)
+    return printable(", ".join(part for part in process(labels) if part) or "the process", 120)
 
 
 @dataclass(slots=True)
@@ -124,8 +181,8 @@ class Births:
         import numpy as np
 
         times: dict[tuple[str, ...], list[Floats]] = {}
-        for one in series:
-            times.setdefault(process(one.labels), []).append(one.times)
+        for counter in series:
+            times.setdefault(process(counter.labels), []).append(counter.times)
         scrapes = {key: np.unique(np.concatenate(parts)) for key, parts in times.items()}
         everything = np.unique(np.concatenate(list(scrapes.values()))) if scrapes else np.zeros(0)
         return cls(
@@ -133,7 +190,7 @@ class Births:
             float(hours.edges[-1]),
             scrapes,
             everything,
-            {process(one.labels): one for one in started},
+            {process(counter.labels): counter for counter in started},
         )
 
     def of(self, series: Series) -> float | None:
@@ -141,9 +198,9 @@ class Births:
         import numpy as np
 
         first = float(series.times[0])
-        own = self.scrapes[process(series.labels)]
-        if own[0] < first - MARGIN:
-            return float(own[np.searchsorted(own, first) - 1])
+        times = self.scrapes[process(series.labels)]
+        if times[0] < first - MARGIN:
+            return float(times[np.searchsorted(times, first) - 1])
         starts = self.started.get(process(series.labels))
         if starts is not None:
             # The latest start that was known by then: the same address may have had several processes.
@@ -203,7 +260,7 @@ def spans_of_hours(starts: Sequence[datetime]) -> str:
     return ", ".join(words[:5]) + (f" and {len(words) - 5} more spans" if len(words) > 5 else "")
 
 
-OWN_LABELS = ("realm", "strategy_type", "status")
+ENGINE_LABELS = ("realm", "strategy_type", "status")
 """The engine's own; ``exported_`` in front where the scraping server has a label of that name itself."""
 
 _LEAST_RISE = 20.0
@@ -230,21 +287,23 @@ class Replicas:
             runs: The counters of runs.
             started: When processes started, as far as it was scraped.
         """
-        exported = {f"exported_{name}" for name in OWN_LABELS}
-        unknown = sorted({name for one in runs for name in one.labels} - {*OWN_LABELS, *exported, *PROCESS_LABELS})
+        exported = {f"exported_{name}" for name in ENGINE_LABELS}
+        unknown = sorted(
+            {name for counter in runs for name in counter.labels} - {*ENGINE_LABELS, *exported, *PROCESS_LABELS}
+        )
         ways = [frozenset({name}) for name in unknown] + ([frozenset(unknown)] if len(unknown) > 1 else [])
-        found: list[frozenset[str]] = []
+        labels: list[frozenset[str]] = []
         for way in ways:
-            if not any(way >= earlier for earlier in found) and _is_pair(runs, started, way):
-                found.append(way)
-        return cls(tuple(found))
+            if not any(way >= earlier for earlier in labels) and _is_pair(runs, started, way):
+                labels.append(way)
+        return cls(tuple(labels))
 
     def one_of_each(self, series: Sequence[Series]) -> list[Series]:
         """Of series that differ in nothing else the one that covers most."""
-        left = list(series)
+        remaining = list(series)
         for way in self.labels:
-            left = [max(group, key=_covers) for group in _groups(left, way)]
-        return left
+            remaining = [max(group, key=_covers) for group in _groups(remaining, way)]
+        return remaining
 
     @property
     def sentences(self) -> list[str]:
@@ -256,14 +315,14 @@ class Replicas:
 
 
 def _groups(series: Sequence[Series], way: frozenset[str]) -> list[list[Series]]:
-    found: dict[frozenset[tuple[str, str]], list[Series]] = {}
-    for one in series:
-        found.setdefault(frozenset(item for item in one.labels.items() if item[0] not in way), []).append(one)
-    return list(found.values())
+    groups: dict[frozenset[tuple[str, str]], list[Series]] = {}
+    for counter in series:
+        groups.setdefault(frozenset(item for item in counter.labels.items() if item[0] not in way), []).append(counter)
+    return list(groups.values())
 
 
-def _covers(one: Series) -> tuple[float, int]:
-    return float(one.times[-1] - one.times[0]), len(one.times)
+def _covers(series: Series) -> tuple[float, int]:
+    return float(series.times[-1] - series.times[0]), len(series.times)
 
 
 def _is_pair(runs: Sequence[Series], started: Sequence[Series], way: frozenset[str]) -> bool:
@@ -272,7 +331,7 @@ def _is_pair(runs: Sequence[Series], started: Sequence[Series], way: frozenset[s
         return False
     begun = [group for group in _groups(started, way) if len(group) > 1]
     if begun:
-        return all(abs(one.values[-1] - group[0].values[-1]) < 1 for group in begun for one in group)
+        return all(abs(counter.values[-1] - group[0].values[-1]) < 1 for group in begun for counter in group)
     risen = 0.0
     for group in pairs:
         longest = max(group, key=_covers)
@@ -286,12 +345,12 @@ def _is_pair(runs: Sequence[Series], started: Sequence[Series], way: frozenset[s
     return risen >= _LEAST_RISE
 
 
-def _risen_together(one: Series, other: Series) -> float | None:
+def _risen_together(series: Series, other: Series) -> float | None:
     """How much one rose while the other did the same; ``None`` when they are two."""
     import numpy as np
 
-    inside = (one.times >= other.times[0]) & (one.times <= other.times[-1])
-    times, values = one.times[inside], one.values[inside]
+    inside = (series.times >= other.times[0]) & (series.times <= other.times[-1])
+    times, values = series.times[inside], series.values[inside]
     if not len(times):
         return 0.0
     at = np.searchsorted(other.times, times, side="right") - 1

@@ -13,11 +13,10 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from analytics.errors import ConfigurationError, SourceError, SourceUnavailableError
-from analytics.source.counters.series import DROPPED, NATIVE, RUNS, STARTED, Samples, add_answer, plain
+from analytics.source.counters.series import DROPPED, NATIVE, RUNS, STARTED, Samples, add_answer, printable
 
 TIMEOUT = 30.0
 """Seconds a connection may be silent."""
@@ -110,7 +109,7 @@ def read_server(where: Address, since: datetime, until: datetime) -> Samples:
     return samples
 
 
-def _answers(where: Address, query: str, start: float, end: float) -> Iterator[Any]:
+def _answers(where: Address, query: str, start: float, end: float) -> Iterator[object]:
     """The answer of a span, or of its halves when the server finds it too large."""
     answer = _ask(where, query, start, end)
     too_much = (
@@ -125,7 +124,7 @@ def _answers(where: Address, query: str, start: float, end: float) -> Iterator[A
         yield answer
 
 
-def _ask(where: Address, query: str, start: float, end: float) -> Any:
+def _ask(where: Address, query: str, start: float, end: float) -> object:
     """One request; the parsed answer, which may be an error of Prometheus' own form."""
     arguments = urlencode({"query": query, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": str(STEP)})
     request = urllib.request.Request(f"{where.base}/api/v1/query_range?{arguments}")  # noqa: S310  # http or https
@@ -142,7 +141,7 @@ def _ask(where: Address, query: str, start: float, end: float) -> Any:
         return _parsed(where, code, kind, body.decode("utf-8", "replace"))
 
 
-def _parsed(where: Address, code: int, kind: str, text: str) -> Any:
+def _parsed(where: Address, code: int, kind: str, text: str) -> object:
     if code in (401, 403):
         raise SourceUnavailableError(
             f"{where.base} does not let us in (HTTP {code})",
@@ -177,7 +176,7 @@ def _parsed(where: Address, code: int, kind: str, text: str) -> Any:
         )
     if answer is None:
         raise SourceError(
-            f"{where.base} answered with something else than JSON: {plain(text, 60)!r}",
+            f"{where.base} answered with something else than JSON: {printable(text, 60)!r}",
             hint="give the URL of the Prometheus server, with its path prefix if it has one",
         )
     return answer
@@ -197,10 +196,10 @@ def _explained(where: Address) -> Iterator[None]:
             hint = "name the authority that signed its certificate in SSL_CERT_FILE, and check http and https"
         else:
             hint = "check host and port: curl with the same URL must connect; HTTPS_PROXY and NO_PROXY count too"
-        raise SourceUnavailableError(f"{where.base} cannot be reached: {plain(error.reason)}", hint=hint) from None
+        raise SourceUnavailableError(f"{where.base} cannot be reached: {printable(error.reason)}", hint=hint) from None
     except (http.client.HTTPException, OSError, ValueError) as error:
         raise SourceUnavailableError(
-            f"the connection to {where.base} failed: {plain(error) or type(error).__name__}",
+            f"the connection to {where.base} failed: {printable(error) or type(error).__name__}",
             hint="run again; if it stays, check that the address is that of an HTTP server",
         ) from None
     except RecursionError:

@@ -6,7 +6,7 @@ import re
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.errors import ConfigurationError, SourceError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-    Heap = tuple[array[float], array[float]]
+    Points = tuple[array[float], array[float]]
 
 RUNS = "dsl_execution_duration_seconds_count"
 """One more at the end of every run. Labels: realm, strategy_type, status, and those of the process."""
@@ -51,7 +51,7 @@ class Series:
 
 
 class Samples:
-    """A heap of samples in the order they come, given back as series.
+    """Samples in the order they come, given back as series.
 
     Attributes:
         where: Server or file, without password.
@@ -65,9 +65,9 @@ class Samples:
         self.warnings: list[str] = []
         self.answer_count = 0
         self.is_one_window = True
-        self._found: dict[tuple[str, frozenset[tuple[str, str]]], Heap] = {}
+        self._points: dict[tuple[str, frozenset[tuple[str, str]]], Points] = {}
 
-    def heap(self, name: str, labels: Mapping[str, str]) -> Heap:
+    def points(self, name: str, labels: Mapping[str, str]) -> Points:
         """Times (seconds since 1970) and values of a name and labels, to put more of them in.
 
         Raises:
@@ -75,7 +75,7 @@ class Samples:
         """
         for text in labels.values():
             text.encode()
-        return self._found.setdefault((name, frozenset(labels.items())), (array("d"), array("d")))
+        return self._points.setdefault((name, frozenset(labels.items())), (array("d"), array("d")))
 
     def series(self, name: str) -> list[Series]:
         """All series of a metric. NaN (also Prometheus' mark of an end) and infinities are left out.
@@ -85,11 +85,11 @@ class Samples:
         """
         import numpy as np
 
-        found = []
-        for (own_name, labels), heaps in self._found.items():
-            if own_name != name:
+        all_series = []
+        for (metric, labels), points in self._points.items():
+            if metric != name:
                 continue
-            times, values = (np.array(heap, dtype=np.float64) for heap in heaps)
+            times, values = (np.array(column, dtype=np.float64) for column in points)
             is_value = np.isfinite(values)
             times, values = times[is_value], values[is_value]
             if not len(times):
@@ -103,8 +103,8 @@ class Samples:
             order = np.lexsort((values, times))
             times, values = times[order], values[order]
             is_last = np.append(times[1:] != times[:-1], True)
-            found.append(Series(name, dict(sorted(labels)), times[is_last], values[is_last]))
-        return sorted(found, key=lambda series: tuple(series.labels.items()))
+            all_series.append(Series(name, dict(sorted(labels)), times[is_last], values[is_last]))
+        return sorted(all_series, key=lambda series: tuple(series.labels.items()))
 
 
 def seconds(number: float) -> float:
@@ -122,13 +122,13 @@ def seconds(number: float) -> float:
     raise ValueError(f"{number:g} is neither seconds nor milliseconds since 1970")
 
 
-def plain(text: object, limit: int = 200) -> str:
+def printable(text: object, limit: int = 200) -> str:
     """Foreign text for a message: one line, nothing a terminal obeys, not too long."""
     line = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in str(text))).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def add_answer(samples: Samples, answer: Any, place: str, name: str | None = None) -> None:
+def add_answer(samples: Samples, answer: object, place: str, name: str | None = None) -> None:
     """Add one JSON answer, a list of them, or the bare series ``promtool query range`` prints.
 
     Args:
@@ -141,18 +141,21 @@ def add_answer(samples: Samples, answer: Any, place: str, name: str | None = Non
         ConfigurationError: The answer is about one moment only.
         SourceError: It is an error, or has another form.
     """
+    if isinstance(answer, list):
+        for part in answer:
+            add_answer(samples, part, place, name)
+        return
+    if not isinstance(answer, dict):
+        raise _no_answer(place)
     match answer:
-        case list():
-            for part in answer:
-                add_answer(samples, part, place, name)
         case {"status": "error"}:
             raise SourceError(
-                f"{place}: Prometheus refused the query: {plain(answer.get('error') or answer.get('errorType') or '')}",
+                f"{place}: Prometheus refused the query: {printable(answer.get('error') or answer.get('errorType') or '')}",
                 hint="the same query in Prometheus' own page shows more",
             )
         case {"data": data}:
             for words in (answer.get("warnings"), answer.get("infos")):
-                samples.warnings += [plain(word) for word in words if isinstance(word, str)] if words else []
+                samples.warnings += [printable(word) for word in words if isinstance(word, str)] if words else []
             if answer.get("isPartial") is True:  # VictoriaMetrics' word for it; Thanos and Mimir warn
                 samples.warnings.append(
                     "the answer is partial, for not all that store it did answer: totals are lower bounds"
@@ -163,15 +166,17 @@ def add_answer(samples: Samples, answer: Any, place: str, name: str | None = Non
             for series in result:
                 _add_series(samples, series, place, name)
         case {"resultType": kind}:
-            raise _one_moment(f"the result is a {plain(kind, 20)}", place)
+            raise _one_moment(f"the result is a {printable(kind, 20)}", place)
         case {"metric": dict()}:
             _add_series(samples, answer, place, name)
         case _:
-            raise SourceError(f"{place}: this JSON is no answer of Prometheus' query API", hint=EXPORT_HINT)
+            raise _no_answer(place)
 
 
-def _add_series(samples: Samples, series: Any, place: str, asked: str | None) -> None:
+def _add_series(samples: Samples, series: object, place: str, asked: str | None) -> None:
     try:
+        if not isinstance(series, dict):
+            raise TypeError(type(series).__name__)
         labels = {str(name): value for name, value in series["metric"].items()}
         name = labels.pop("__name__", asked)
         if name is None:
@@ -186,10 +191,10 @@ def _add_series(samples: Samples, series: Any, place: str, asked: str | None) ->
         if name == NATIVE:
             if "histogram" in series:
                 raise _one_moment("a series has a single histogram", place)
-            counts = [(time, found["count"]) for time, found in series.get("histograms", [])]
+            counts = [(time, histogram["count"]) for time, histogram in series.get("histograms", [])]
         else:
             counts = series["values"]
-        times, values = samples.heap(RUNS if name == NATIVE else name, labels)
+        times, values = samples.points(RUNS if name == NATIVE else name, labels)
         for time, value in counts:
             times.append(seconds(float(time)))
             values.append(float(value))
@@ -197,6 +202,10 @@ def _add_series(samples: Samples, series: Any, place: str, asked: str | None) ->
         raise SourceError(
             f"{place}: a series is not of the form metric, values", hint="save the answer of the query unchanged"
         ) from None
+
+
+def _no_answer(place: str) -> SourceError:
+    return SourceError(f"{place}: this JSON is no answer of Prometheus' query API", hint=EXPORT_HINT)
 
 
 def _one_moment(what: str, place: str) -> ConfigurationError:
