@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from analytics.errors import AnalyticsError, ConfigurationError, LakeError, LakeLockedError
-from analytics.storage import errors
-from analytics.storage.client import Client, Entry, Head
+from analytics.storage.client import Client, Entry, Head, failure, is_no_bucket, is_other_version
 
 _DEPTH = 2
 """Parts of the folders that are listed at once: ``executions/realm=…``. Deeper ones would cost a request per day."""
@@ -192,7 +191,7 @@ class Bucket:
         try:
             return self.client.get_range(self._full(key), entry, start, end)
         except Exception as error:
-            if errors.is_other_version(error):
+            if is_other_version(error):
                 self._know(key, None)
                 self._read_failure = FileNotFoundError(f"{self.url}/{key} was replaced while it was read")
             else:
@@ -201,8 +200,8 @@ class Bucket:
 
     def read_failure(self) -> Exception | None:
         """What ``read_range`` has raised since this was asked last."""
-        failure, self._read_failure = self._read_failure, None
-        return failure
+        error, self._read_failure = self._read_failure, None
+        return error
 
     # ---- changes ---------------------------------------------------------------------------------------------------
 
@@ -235,7 +234,7 @@ class Bucket:
             with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as body:
                 etag = self.client.put(self._full(key), body, before, writer)
         except Exception as error:
-            if not errors.is_other_version(error):
+            if not is_other_version(error):
                 self._refused(error, key)
             # An answer that was lost is asked for again, and then it is this very write that stands in the way.
             head = self._head(key)
@@ -325,7 +324,7 @@ class Bucket:
         try:
             return self.client.head(self._full(key))
         except FileNotFoundError as error:
-            if errors.is_no_bucket(error):
+            if is_no_bucket(error):
                 self._refused(error, key)
             return None
         except Exception as error:
@@ -335,7 +334,7 @@ class Bucket:
         raise self._words(error, key) from error
 
     def _words(self, error: Exception, key: str) -> Exception:
-        if isinstance(error, FileNotFoundError) and not errors.is_no_bucket(error):
+        if isinstance(error, FileNotFoundError) and not is_no_bucket(error):
             self._know(key, None)
             return FileNotFoundError(f"there is no {self.url}/{key}")
-        return error if isinstance(error, AnalyticsError) else errors.failure(error, self.url)
+        return error if isinstance(error, AnalyticsError) else failure(error, self.url)

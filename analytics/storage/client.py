@@ -1,14 +1,16 @@
-"""The only module that calls the library for S3: its connection, and the few requests that are made of it."""
+"""The only module that knows the library for S3: its connection, the few requests that are made of it, and what it refuses."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import IO, Any, NamedTuple, TypeAlias
+
+from analytics.errors import LakeError
 
 Answer: TypeAlias = Mapping[str, Any]
 """What the library makes of an answer of the store; S3's reference says what is in it."""
@@ -153,3 +155,123 @@ class Client:
         # With the pauses of every other call: an answer that breaks off in its middle is asked for again.
         body_and_answer: tuple[bytes, Answer] = await _error_wrapper(read, retries=self._filesystem.retries)
         return body_and_answer
+
+
+# ---- refusals ----------------------------------------------------------------------------------------------------------
+
+_OTHER_VERSION = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
+_NO_BUCKET = frozenset({"NoSuchBucket"})
+_PLAIN = "AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
+"""Stores that are not Amazon's may know neither the checksums that its libraries send since 2025 nor a word for that."""
+
+
+class _Refusal(NamedTuple):
+    """A kind of refusal.
+
+    Attributes:
+        codes: By one of these it is known: error codes of S3, HTTP's, classes of the libraries' errors.
+        what: It is, as a sentence's end.
+        hint: How to repair it.
+    """
+
+    codes: frozenset[str]
+    what: str
+    hint: str
+
+
+_REFUSALS = (
+    _Refusal(_NO_BUCKET, "there is no such bucket", "make the bucket first, or mend ANALYTICS_LAKE (or --lake)"),
+    _Refusal(
+        frozenset(
+            {
+                "InvalidAccessKeyId",
+                "SignatureDoesNotMatch",
+                "ExpiredToken",
+                "InvalidToken",
+                "NoCredentialsError",
+                "PartialCredentialsError",
+                "ProfileNotFound",
+                "TokenRetrievalError",
+                "UnauthorizedSSOTokenError",
+                "CredentialRetrievalError",
+            }
+        ),
+        "nobody is signed in, or not as somebody the store knows",
+        "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is given; AWS_ENDPOINT_URL "
+        "names a store other than Amazon's",
+    ),
+    _Refusal(
+        frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}),
+        "it may not be done by whoever is signed in",
+        "allow s3:ListBucket on the bucket and s3:GetObject on the prefix, and to write s3:PutObject and s3:DeleteObject",
+    ),
+    _Refusal(
+        frozenset({"NotImplemented", "501"}),
+        "the store knows no conditional writes",
+        f"if it is the newer checksums that it does not know, set {_PLAIN}; else keep the lake in a store that does "
+        "(If-None-Match and If-Match on PUT), or on a file system",
+    ),
+    _Refusal(
+        frozenset({"InvalidArgument", "XAmzContentSHA256Mismatch", "MissingContentMD5", "InvalidRequest", "BadDigest"}),
+        "the store does not take what was sent",
+        f"if it is not Amazon's, it may not know the newer checksums: set {_PLAIN}",
+    ),
+    _Refusal(
+        frozenset(
+            {
+                "EndpointConnectionError",
+                "ConnectTimeoutError",
+                "ReadTimeoutError",
+                "ConnectionClosedError",
+                "HTTPClientError",
+                "ConnectionError",
+                "ClientConnectorError",
+                "TimeoutError",
+                "gaierror",
+            }
+        ),
+        "the store cannot be reached",
+        "see AWS_ENDPOINT_URL, the region and the network; run again then: what was finished stays, no other was touched",
+    ),
+    _Refusal(
+        frozenset({"SlowDown", "503", "500", "InternalError", "ServiceUnavailable", "RequestTimeout"}),
+        "the store fails, also when asked again",
+        "run again when it is sound: what was finished stays, no other was touched",
+    ),
+    _Refusal(
+        frozenset({"BaseException"}),
+        "refused",
+        "see whether the store is there and run again: what was finished stays, no other was touched",
+    ),
+)
+"""The first that fits is meant; the last fits all."""
+
+
+def failure(error: BaseException, url: str) -> LakeError:
+    """An error of the library as one of this package."""
+    codes = {*_codes(error), *(["AccessDenied"] if isinstance(error, PermissionError) else [])}
+    refusal = next(refusal for refusal in _REFUSALS if codes & refusal.codes)
+    words = " ".join(str(error).split())[:300] or type(error).__name__
+    return LakeError(f"the lake {url}: {refusal.what} ({words})", hint=refusal.hint, path=url)
+
+
+def is_other_version(error: BaseException) -> bool:
+    """The store refused because another version is there than the one named."""
+    return not _OTHER_VERSION.isdisjoint(_codes(error))
+
+
+def is_no_bucket(error: BaseException) -> bool:
+    """The bucket itself is not there."""
+    return not _NO_BUCKET.isdisjoint(_codes(error))
+
+
+def _codes(error: BaseException) -> Iterator[str]:
+    """What an error and those it was made of call themselves."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield from (kind.__name__ for kind in type(cause).__mro__)
+        response = getattr(cause, "response", None)
+        if isinstance(response, dict):
+            yield str(response.get("Error", {}).get("Code", ""))
+            yield str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+        cause = cause.__cause__

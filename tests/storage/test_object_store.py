@@ -31,7 +31,7 @@ from analytics.lake.paths import realm_directory
 from analytics.model import Partition
 from analytics.operations.erase import erase
 from analytics.storage import Bucket, ObjectPath, break_lease, bucket, holder, lease, place
-from analytics.storage.errors import failure
+from analytics.storage.client import failure
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
