@@ -41,7 +41,7 @@ class ForeignFile:
     """A file or folder in a table's folder.
 
     Attributes:
-        path: Of it.
+        path: Where it lies.
         is_stranger: It is not the lake's own.
         bytes_on_disk: Its size.
         bytes_in_ledger: What the ledger remembers; ``None`` where it knows of no such file.
@@ -99,9 +99,9 @@ def list_files(
     """Look into every folder once.
 
     Args:
-        lake: Where.
+        lake: The lake whose tables are looked into.
         days: Only the folders of these; of all when not given.
-        tables: Whose folders.
+        tables: Those of ``TABLES`` whose folders are looked into.
 
     Raises:
         LakeError: The disk refused.
@@ -126,7 +126,7 @@ def find(
     """Files that are not as the ledger says, strangers among them.
 
     Args:
-        lake: Where.
+        lake: The lake that was looked into.
         records: The ledger of these days.
         here: What is there.
         every_size: Also those of the right size.
@@ -149,7 +149,7 @@ def quarantine(lake: Lake, records: Mapping[date | None, DayRecord | None], here
     """Move strangers out of the folders of these days; only under the lock.
 
     Args:
-        lake: Where.
+        lake: The lake that was looked into.
         records: The ledger of these days.
         here: What is there.
 

@@ -40,7 +40,7 @@ class Lake:
         root: Its folder, or ``s3://bucket/prefix``; need not exist yet.
 
     Attributes:
-        root: Where it lies.
+        root: The folder, or the place in a bucket.
         storage: What a folder and a bucket do each in its way.
 
     Raises:

@@ -87,7 +87,7 @@ class Bucket:
     """The objects below one prefix. Safe from several threads; a copy in another process connects by itself.
 
     Args:
-        name: Of the bucket.
+        name: The bucket's, as in ``s3://name/prefix``.
         prefix: Of every key, without slashes at its ends; may be empty.
     """
 

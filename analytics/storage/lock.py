@@ -36,8 +36,8 @@ class Owner:
     """Who holds a lock.
 
     Attributes:
-        pid, host, command: Of the process.
-        since: When it took the lock, UTC.
+        pid, host, command: The process, the machine it runs on, and what it runs, without options.
+        since: When it took the lock, UTC, in ISO 8601.
         machine: Boot and process namespace: only where they are the same does a missing process prove anything.
         started: The process's start in clock ticks since boot, because process numbers come again; 0 where unknown.
     """
@@ -51,7 +51,7 @@ class Owner:
 
     @classmethod
     def me(cls) -> Owner:
-        """This process."""
+        """This process, which takes a lock now."""
         return cls(
             pid=os.getpid(),
             host=platform.node(),
@@ -217,7 +217,7 @@ def break_lock(root: Path, *, stale_after: timedelta = STALE_AFTER) -> Owner | N
     """Break a stale lock; does nothing when the lock is free.
 
     Args:
-        root: Of the lake.
+        root: The lake's folder, which holds the file ``.lock``.
         stale_after: How long a holder must have shown no sign of life, where it is not provably gone.
 
     Returns:

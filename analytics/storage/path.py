@@ -24,7 +24,7 @@ class Stat:
 
     Attributes:
         st_size: Bytes.
-        st_mtime_ns: When it was written.
+        st_mtime_ns: When it was written, in nanoseconds since 1970; 0 where a listing has not told.
         st_ino: Its version, as a file's number tells one file from its successor.
     """
 
@@ -40,7 +40,7 @@ class ObjectPath:
     It is no ``os.PathLike``: what opens files by name must not be given one by mistake.
 
     Args:
-        bucket: Where.
+        bucket: The bucket and prefix it lies below.
         key: Below the bucket's prefix; empty for the whole of it.
     """
 
@@ -77,7 +77,7 @@ class ObjectPath:
         return PurePosixPath(self.key).relative_to(PurePosixPath(other.key))
 
     def resolve(self) -> ObjectPath:
-        """Itself."""
+        """The same path: a store knows no links."""
         return self
 
     def __str__(self) -> str:
@@ -106,7 +106,7 @@ class ObjectPath:
         return self.bucket.holds(self.key)
 
     def exists(self) -> bool:
-        """Either."""
+        """An object has that name, or objects lie below it."""
         return self.is_file() or self.is_dir()
 
     def stat(self) -> Stat:

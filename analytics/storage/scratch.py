@@ -59,7 +59,7 @@ def claim(parent: Path | None = None, prefix: str = PREFIX) -> Claimed:
 
     Args:
         parent: Where; the system's folder for temporary files when not given.
-        prefix: Of its name.
+        prefix: What its name begins with, and those of earlier runs that are cleared.
 
     Raises:
         OSError: It cannot be made, or the system has no folder for temporary files.

@@ -37,7 +37,7 @@ class Stopped(KeyboardInterrupt):
     """The process was asked to end.
 
     Attributes:
-        number: Of the signal.
+        number: The signal's, as in ``signal.SIGTERM``.
     """
 
     def __init__(self, number: int) -> None:

@@ -47,7 +47,7 @@ class FileSize(NamedTuple):
     """A file in a folder.
 
     Attributes:
-        path: Of it.
+        path: Where it lies.
         size: Bytes.
     """
 

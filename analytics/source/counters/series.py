@@ -132,8 +132,8 @@ def add_answer(samples: Samples, answer: object, place: str, name: str | None = 
     """Add one JSON answer, a list of them, or the bare series ``promtool query range`` prints.
 
     Args:
-        samples: Where to.
-        answer: Parsed JSON.
+        samples: It is added to these.
+        answer: What ``json.loads`` made of a server's answer, or of a file's.
         place: File and line, or server, for messages.
         name: Of the metric, where it was asked for with a function, which leaves no name.
 
