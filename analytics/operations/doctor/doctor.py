@@ -224,7 +224,7 @@ def _writable(lake: Lake, folder: Path) -> Iterator[Check]:
         why, hint = disk.why(error)
         yield problem("lake", f"the lake {lake.root} cannot be written: {why}", hint)
         return
-    made = "can be written" if folder == Path(str(lake.root)).absolute() else "will be made by the first extraction"
+    made = "can be written" if lake.root.is_dir() else "will be made by the first extraction"
     yield ok("lake", f"the lake {lake.root} {made}")
 
 
