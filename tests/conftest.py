@@ -8,7 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
@@ -148,13 +148,30 @@ class Table:
 
     Attributes:
         url: Of its database, as the owner.
+        connection: Of ``at_once``; without it each statement has its own.
     """
 
     url: str
+    connection: psycopg.Connection[Any] | None = field(default=None, repr=False)
+
+    @contextmanager
+    def at_once(self) -> Iterator[Table]:
+        """For many rows: each is committed by itself all the same, but over one connection, which nobody sees afterwards."""
+        with psycopg.connect(self.url) as connection:
+            yield replace(self, connection=connection)
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
+        if self.connection is None:
+            with psycopg.connect(self.url) as connection:
+                yield connection
+        else:
+            with self.connection.transaction():
+                yield self.connection
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement in a transaction of its own; its rows, where it gives any."""
-        with psycopg.connect(self.url) as connection:
+        with self._connected() as connection:
             cursor = connection.execute(statement, values or None)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
@@ -183,7 +200,7 @@ class Table:
         row.setdefault("updated_at", row["created_at"])
         names = sql.SQL(", ").join(map(sql.Identifier, row))
         places = sql.SQL(", ").join(sql.Placeholder() * len(row))
-        with psycopg.connect(self.url) as connection:
+        with self._connected() as connection:
             connection.execute(
                 sql.SQL("insert into strategyexecutionlog ({}) values ({})").format(names, places), list(row.values())
             )

@@ -166,17 +166,18 @@ def test_at_rate_one_runs_are_exact_and_at_rate_zero_unknown(table, fresh):
 
 
 def test_failures_without_a_code_can_be_the_verdict(table, fresh):
-    for minute in range(60):
-        table.insert(created_at=f"2026-07-07 12:{minute:02}:00+00")
-        table.insert(created_at=f"2026-07-08 12:{minute:02}:00+00")
-        table.insert(
-            created_at=f"2026-07-08 12:{minute:02}:30+00",
-            status="error",
-            sampled=False,
-            trace="null",
-            points=None,
-            nodesExecuted=0,
-        )
+    with table.at_once() as rows:
+        for minute in range(60):
+            rows.insert(created_at=f"2026-07-07 12:{minute:02}:00+00")
+            rows.insert(created_at=f"2026-07-08 12:{minute:02}:00+00")
+            rows.insert(
+                created_at=f"2026-07-08 12:{minute:02}:30+00",
+                status="error",
+                sampled=False,
+                trace="null",
+                points=None,
+                nodesExecuted=0,
+            )
     table.extract(fresh)
     found = api.post_mortem(Warehouse(fresh), strategy_id="s1", since="2026-07-08", until="2026-07-09")
     assert found.summary()["kind"] == "failures"
@@ -193,10 +194,11 @@ def test_a_window_that_was_never_extracted_is_not_called_empty(table, fresh):
 
 
 def test_a_strategy_that_paid_nothing_before_has_its_change_in_points(table, fresh):
-    for minute in range(60):
-        table.insert(created_at=f"2026-07-07 12:{minute:02}:00+00", points=0, strategyId="old")
-        table.insert(created_at=f"2026-07-07 12:{minute:02}:00+00", points=0)
-        table.insert(created_at=f"2026-07-08 12:{minute:02}:00+00", points=4 + minute % 3, strategyVersion=2)
+    with table.at_once() as rows:
+        for minute in range(60):
+            rows.insert(created_at=f"2026-07-07 12:{minute:02}:00+00", points=0, strategyId="old")
+            rows.insert(created_at=f"2026-07-07 12:{minute:02}:00+00", points=0)
+            rows.insert(created_at=f"2026-07-08 12:{minute:02}:00+00", points=4 + minute % 3, strategyVersion=2)
     table.extract(fresh)
     found = api.post_mortem(Warehouse(fresh), strategy_id="s1", since="2026-07-08", until="2026-07-09")
     assert "paid 5.0 more points per run" in found.verdict.text

@@ -261,8 +261,9 @@ def test_one_slow_run_in_ten_is_seen_in_the_dispersion(table: Table, fresh: Lake
 
 def plant(table: Table, count: int, *, at: str = "2026-07-08 12:00:00+00", **columns: Any) -> None:
     moment = datetime.fromisoformat(at)
-    for i in range(count):
-        table.insert(created_at=(moment + timedelta(seconds=i)).isoformat(), **columns)
+    with table.at_once() as rows:
+        for i in range(count):
+            rows.insert(created_at=(moment + timedelta(seconds=i)).isoformat(), **columns)
 
 
 def failed(status: str, **columns: Any) -> dict[str, Any]:

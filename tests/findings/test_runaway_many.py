@@ -145,12 +145,14 @@ def test_rounded_durations_move_no_quantile_by_more_than_half_a_percent_and_no_n
 
 
 def test_the_picture_of_counted_runs_is_that_of_single_ones(table: Table, fresh: Lake) -> None:
-    for place in range(60):
-        table.insert(
-            created_at=f"2026-07-08 12:00:{place:02}+00:00", nodesExecuted=10 + place % 3, durationMs=5 + place % 2
-        )
-    for place in range(MOST_CIRCLES + 50):
-        table.insert(**limit_row(f"13:{place // 60:02}:{place % 60:02}", "u"))
+    with table.at_once() as rows:
+        for place in range(60):
+            rows.insert(
+                created_at=f"2026-07-08 12:00:{place:02}+00:00", nodesExecuted=10 + place % 3, durationMs=5 + place % 2
+            )
+    with table.at_once() as rows:
+        for place in range(MOST_CIRCLES + 50):
+            rows.insert(**limit_row(f"13:{place // 60:02}:{place % 60:02}", "u"))
     table.extract(fresh)
     costs = run_costs(Warehouse(fresh), DAY, DAY + timedelta(days=1)).together
     single = costs.loc[costs.index.repeat(costs["logged_count"])].drop(columns="logged_count")

@@ -32,8 +32,9 @@ NOON = datetime.fromisoformat("2026-07-08T12:00:00+00:00")
 
 def plant(table: Table, ok: int, failed: int = 0, **columns: Any) -> None:
     """Ok runs within the hour from noon, and errors after them."""
-    for i in range(ok):
-        table.insert(created_at=(NOON + timedelta(seconds=i)).isoformat(), **columns)
+    with table.at_once() as rows:
+        for i in range(ok):
+            rows.insert(created_at=(NOON + timedelta(seconds=i)).isoformat(), **columns)
     nothing = {
         "status": "error",
         "errorCode": "E",
@@ -42,10 +43,11 @@ def plant(table: Table, ok: int, failed: int = 0, **columns: Any) -> None:
         "trace": "null",
         "nodesExecuted": 0,
     }
-    for i in range(failed):
-        table.insert(
-            created_at=(NOON + timedelta(minutes=30, seconds=i)).isoformat(), sampled=False, **nothing, **columns
-        )
+    with table.at_once() as rows:
+        for i in range(failed):
+            rows.insert(
+                created_at=(NOON + timedelta(minutes=30, seconds=i)).isoformat(), sampled=False, **nothing, **columns
+            )
 
 
 def counters(
@@ -153,8 +155,9 @@ def test_a_change_of_the_rate_stays_one_under_the_counters(table: Table, fresh: 
     # 600 runs that pay 10 at noon, 600 that pay 1 in the evening, logged at 0.05 and at 0.5
     evening = NOON + timedelta(hours=8)
     for first, count, points in ((NOON, 30, 10), (evening, 300, 1)):
-        for i in range(count):
-            table.insert(created_at=(first + timedelta(seconds=5 * i)).isoformat(), points=points)
+        with table.at_once() as rows:
+            for i in range(count):
+                rows.insert(created_at=(first + timedelta(seconds=5 * i)).isoformat(), points=points)
     table.extract(fresh, rates=Rates((RateEntry(0.05), RateEntry(0.5, since=evening)), 0.05))
     where = counters(tmp_path / "c", {("acme", "ok"): 600}, also=(evening, 600))
     found = sampling_audit.audit(Warehouse(fresh), DAY, str(where))

@@ -115,11 +115,12 @@ def define(table: Table, strategy: str, version: int, ast: dict[str, Any]) -> No
 
 
 def limits(table: Table, strategy: str, version: int, day: int, count: int) -> None:
-    for number in range(count):
-        at = f"2026-07-{day:02} 12:{number:02}:00+00"
-        table.insert(
-            **LIMIT, strategyId=strategy, strategyVersion=version, created_at=at, nodesExecuted=0, sampled=False
-        )
+    with table.at_once() as rows:
+        for number in range(count):
+            at = f"2026-07-{day:02} 12:{number:02}:00+00"
+            rows.insert(
+                **LIMIT, strategyId=strategy, strategyVersion=version, created_at=at, nodesExecuted=0, sampled=False
+            )
 
 
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"

@@ -63,12 +63,13 @@ def define(table: Table, program: dict[str, Any], kind: str) -> None:
 
 
 def answers(table: Table, lake: Lake, trace: list[dict[str, Any]], days: list[str] = WEEK) -> list[dict[str, Any]]:
-    for at in days:
-        for _ in range(10):
-            table.insert(
-                created_at=at, updated_at=at, realmId="r", strategyId=ONE, strategyVersion=1, status="ok", points=1,
-                durationMs=2, nodesExecuted=len(trace), trace=json.dumps(trace), sampled=True,
-            )  # fmt: skip
+    with table.at_once() as rows:
+        for at in days:
+            for _ in range(10):
+                rows.insert(
+                    created_at=at, updated_at=at, realmId="r", strategyId=ONE, strategyVersion=1, status="ok", points=1,
+                    durationMs=2, nodesExecuted=len(trace), trace=json.dumps(trace), sampled=True,
+                )  # fmt: skip
     table.extract(lake, "2026-07-01", "2026-07-10")
     return list(Warehouse(lake).run("dead_rules").replace({np.nan: None}).to_dict("records"))
 

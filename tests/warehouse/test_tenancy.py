@@ -60,31 +60,32 @@ def _fill(table: Table, realm: str) -> None:
             [realm, *(mark(realm, place) for place in ("family", "about", "author", "tag")), json.dumps(program), version],
         )  # fmt: skip
         strategies.append(found)
-    for number in range(60):
-        texts: dict[str, Any] = {
-            name: mark(realm, name) for name in _TEXTS if name not in ("errorCode", "strategyType")
-        }
-        table.insert(
-            **texts
-            | {
-                "realmId": realm,
-                "strategyId": strategies[number % 2],
-                "strategyVersion": 1 + number % 2,
-                "created_at": f"2026-07-0{7 + number % 3} {number % 24:02d}:10:00+00",
-                "points": 5 + number % 7,
-                "trace": json.dumps(
-                    [
-                        {"nodeId": mark(realm, "node"), "type": mark(realm, "type"), "value": mark(realm, "value")},
-                        {
-                            "nodeId": mark(realm, "rule"),
-                            "type": "rule",
-                            "value": {mark(realm, "key"): 1},
-                            "branch": "match",
-                        },
-                    ]
-                ),
+    with table.at_once() as rows:
+        for number in range(60):
+            texts: dict[str, Any] = {
+                name: mark(realm, name) for name in _TEXTS if name not in ("errorCode", "strategyType")
             }
-        )
+            rows.insert(
+                **texts
+                | {
+                    "realmId": realm,
+                    "strategyId": strategies[number % 2],
+                    "strategyVersion": 1 + number % 2,
+                    "created_at": f"2026-07-0{7 + number % 3} {number % 24:02d}:10:00+00",
+                    "points": 5 + number % 7,
+                    "trace": json.dumps(
+                        [
+                            {"nodeId": mark(realm, "node"), "type": mark(realm, "type"), "value": mark(realm, "value")},
+                            {
+                                "nodeId": mark(realm, "rule"),
+                                "type": "rule",
+                                "value": {mark(realm, "key"): 1},
+                                "branch": "match",
+                            },
+                        ]
+                    ),
+                }
+            )
     table.insert(
         realmId=realm,
         status="error",
@@ -461,8 +462,9 @@ def _names_round_trip(folder: Path, table: Table, rounds: int) -> None:
         root = folder / str(next(numbers))
         lake = Lake(root / "lake")
         table.execute("delete from strategyexecutionlog")
-        for number, name in enumerate(names):
-            table.insert(realmId=name, externalUserId=f"u{number}")
+        with table.at_once() as rows:
+            for number, name in enumerate(names):
+                rows.insert(realmId=name, externalUserId=f"u{number}")
         table.extract(lake)
         assert {path.name for path in root.iterdir()} == {"lake"}
         opened = Warehouse(lake)
