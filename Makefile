@@ -47,6 +47,8 @@ schedule: $(READY)  ## print the crontab lines (ARGS="--format systemd": the uni
 query: $(READY)  ## make query REALM=… ARGS="'from strategy_days limit 5'"; without REALM of all of them
 	$(RUN) query $(sight) $(ARGS)
 
+# Tests start many processes, and each would compile the package for itself where an environment forbids to keep bytecode.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY)  ## the tests
 	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 

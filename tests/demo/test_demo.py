@@ -18,6 +18,7 @@ from analytics.demo import SCENARIOS, Demo, EmbeddedServer, Population, build, e
 from analytics.demo.programs import FAMILIES
 from analytics.demo.server import _home
 from analytics.errors import DemoError
+from tests.fixture_cache import FixtureCache, copy_folder
 
 RUNS, DAYS, SEED = 5_000, 3, 7
 FIRST = datetime(2026, 6, 27, tzinfo=UTC)  # of a fortnight, a Saturday
@@ -25,8 +26,15 @@ Row = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def demo(server_folders: Callable[[], Path]) -> Iterator[Demo]:
-    with build(server_folders() / "demo", runs=RUNS, days=DAYS, seed=SEED) as found:
+def demo(server_folders: Callable[[], Path], fixture_cache: FixtureCache) -> Iterator[Demo]:
+    def make(folder: Path) -> None:
+        with build(server_folders() / "demo", runs=RUNS, days=DAYS, seed=SEED) as found:
+            pass
+        copy_folder(found.directory, folder / "demo")
+
+    made = server_folders() / "made"
+    fixture_cache.copy(f"demo-{RUNS}-{DAYS}-{SEED}", make, made)
+    with build(made / "demo", runs=RUNS, days=DAYS, seed=SEED) as found:
         yield found
 
 

@@ -449,9 +449,13 @@ def test_a_lost_ledger_costs_a_re_extraction_and_nothing_else(table: Table, fres
     assert table.extract(fresh).nothing_to_do
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_a_damaged_ledger_file_is_read_as_none_and_repaired(table: Table, fresh: Lake) -> None:
+    table.insert()
+    table.extract(fresh)
+    path = fresh.root / "ledger/day=2026-07-08.json"
+    whole = fresh.recorded(DAY)
+    assert whole is not None
+    for text in (
         "",
         "{",
         "[]",
@@ -463,37 +467,29 @@ def test_a_lost_ledger_costs_a_re_extraction_and_nothing_else(table: Table, fres
         '{"format": 1, "day": "2026-07-08", "partitions": [], "covers_all_realms": true, "complete_until": null, '
         '"horizon_reason": "", "source": [], "recorded_at": "2026-07-08"}',
         "\udcff\udcfe",
-    ],
-)
-def test_a_damaged_ledger_file_is_read_as_none_and_repaired(table: Table, fresh: Lake, text: str) -> None:
-    table.insert()
-    table.extract(fresh)
-    path = fresh.root / "ledger/day=2026-07-08.json"
-    whole = fresh.recorded(DAY)
-    path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert len(table.extract(fresh).written) == 1
-    repaired = fresh.recorded(DAY)
-    assert whole is not None
-    assert repaired is not None
-    assert repaired.partitions["acme"].fingerprint == whole.partitions["acme"].fingerprint
-    assert len(ids(fresh)) == 1
+    ):
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        assert len(table.extract(fresh).written) == 1, text
+        repaired = fresh.recorded(DAY)
+        assert repaired is not None, text
+        assert repaired.partitions["acme"].fingerprint == whole.partitions["acme"].fingerprint, text
+        assert len(ids(fresh)) == 1, text
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 @pytest.mark.parametrize("folder", ["executions", "node_days"])
-def test_a_damaged_partition_file_is_replaced_by_the_next_run(
-    table: Table, fresh: Lake, folder: str, damage: Any
-) -> None:
+def test_a_damaged_partition_file_is_replaced_by_the_next_run(table: Table, fresh: Lake, folder: str) -> None:
     row = table.insert()
     table.insert(realmId="birch")
     table.extract(fresh)
-    damage(fresh.path(folder, Partition("acme", DAY)))
-    result = table.extract(fresh)
-    assert [info.partition.realm for info in result.written] == ["acme"]
-    assert (row, "acme", "2026-07-08") in ids(fresh)
-    assert len(ids(fresh)) == 2
-    assert Warehouse(fresh).sql("select sum(entry_count)::int from node_days").fetchall() == [(2,)]
-    assert result.kept == {}
+    for how, damage in DAMAGES.items():
+        damage(fresh.path(folder, Partition("acme", DAY)))
+        result = table.extract(fresh)
+        assert [info.partition.realm for info in result.written] == ["acme"], how
+        found = ids(fresh)
+        assert (row, "acme", "2026-07-08") in found, how
+        assert len(found) == 2, how
+        assert Warehouse(fresh).sql("select sum(entry_count)::int from node_days").fetchall() == [(2,)], how
+        assert result.kept == {}, how
 
 
 def test_a_file_copied_from_another_realm_is_replaced_and_its_rows_are_not_kept(table: Table, fresh: Lake) -> None:
@@ -509,19 +505,17 @@ def test_a_file_copied_from_another_realm_is_replaced_and_its_rows_are_not_kept(
 
 
 @pytest.mark.parametrize("folder", ["definitions", "definition_nodes"])
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_a_damaged_file_of_definitions_is_replaced_by_the_next_run(
-    table: Table, fresh: Lake, folder: str, damage: Any
-) -> None:
+def test_a_damaged_file_of_definitions_is_replaced_by_the_next_run(table: Table, fresh: Lake, folder: str) -> None:
     table.execute(DEFINITION, ["v1", 1])
     table.extract(fresh)
     question = "select d.family_name, n.position, n.type from definitions d join definition_nodes n using (strategy_id) order by 2"
-    [path] = fresh.files(folder)
     whole = Warehouse(fresh).sql(question).fetchall()
-    damage(Path(path))
-    table.extract(fresh)
-    assert Warehouse(fresh).sql(question).fetchall() == whole
     assert whole[0][0] == "v1"
+    for how, damage in DAMAGES.items():
+        [path] = fresh.files(folder)
+        damage(Path(path))
+        table.extract(fresh)
+        assert Warehouse(fresh).sql(question).fetchall() == whole, how
 
 
 DEFINITION = """
