@@ -234,12 +234,23 @@ def _vocabulary() -> tuple[str, frozenset[str]]:
 
 
 def _said(tree: ast.Module) -> Iterator[str]:
-    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
-            yield node.value
-        elif name := _name(node):
+    """Texts and names of a module, in the order of ``ast.walk``, which takes four times as long for it."""
+    docstrings: set[ast.AST] = set()
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:  # it grows while it is read
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and node not in docstrings:
+                yield node.value
+            continue
+        if isinstance(node, ast.Expr):
+            docstrings.add(node.value)
+        elif (read := _NAMES.get(type(node))) and (name := read(node)):
             yield name
+        for value in node.__dict__.values():
+            if isinstance(value, list):
+                nodes += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST):
+                nodes.append(value)
 
 
 _NAMES: Mapping[type[ast.AST], Callable[[Any], str | None]] = {
@@ -248,11 +259,6 @@ _NAMES: Mapping[type[ast.AST], Callable[[Any], str | None]] = {
     ast.arg: lambda node: node.arg,
     ast.keyword: lambda node: node.arg,
 }
-
-
-def _name(node: ast.AST) -> str:
-    read = _NAMES.get(type(node))
-    return (read(node) if read else None) or ""
 
 
 def _notebook() -> str:
@@ -433,7 +439,7 @@ class Forbidden:
             rows: Words in a tenant's rows are its own, too. Not for ids of users: the rows are where they come from.
             own: Words of the reports themselves, and of the notebook, do not count.
         """
-        left = [word for word in found if not (own and (is_own_word(word) or self._is_in_code(word)))]
+        left = [word for word in found if not (own and (self._is_in_code(word) or is_own_word(word)))]
         if not left or self.lake is None or self.window is None:
             return left
         lake = self._in_sight

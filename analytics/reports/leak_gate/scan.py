@@ -173,9 +173,11 @@ def _names(kind: str, names: frozenset[str], file: DecodedFile, forbidden: Forbi
     # Short ones count where a user is named: "user 7", "externalUserId": "7", the table of users; so does an ordinary word.
     named: dict[str, int] = {}
     for text, at, phrase in _in_context(file.text, word):
+        if text not in names or text in leaked:
+            continue
         # Behind "user" and "realm" come words of the sentence, too.
         is_word = is_own_phrase(phrase) or (kind == _USER and not any(map(str.isdigit, text)) and is_own_word(text))
-        if text in names and text not in leaked and not is_word:
+        if not is_word:
             named.setdefault(text, at)
     for text in forbidden.without_authors_words(list(islice(named, _MOST)), rows=kind == _REALM, own=False):
         yield file.place(named[text])
@@ -185,7 +187,7 @@ def _strategies(file: DecodedFile, forbidden: Forbidden) -> Iterator[str]:
     """Where names of others' strategies stand. One made of the reports' own words counts only where it is a whole value."""
     if not forbidden.strategies:
         return
-    known = strategy_keys(forbidden.strategies)
+    known = strategy_keys(forbidden.strategies, file.text)
     found = {known[made]: file.place(at) for made, at in islice(decode_text.find_ids(file.text, known), _MOST)}
     for cell in _AUTHOR.finditer(file.text):
         if cell[1] in forbidden.strategies and not is_own_word(cell[1]):
@@ -201,9 +203,20 @@ def _strategies(file: DecodedFile, forbidden: Forbidden) -> Iterator[str]:
         yield named[name]
 
 
-def strategy_keys(names: Iterable[str]) -> dict[decode_text.Key, str]:
-    """Those names of strategies that cannot stand in a report by chance, as they are looked for."""
-    return decode_text.keys(names, lambda text: is_distinctive(text) and not are_own_words(text))
+def strategy_keys(names: Iterable[str], text: str) -> dict[decode_text.Key, str]:
+    """Those names of strategies that cannot stand in a report by chance, as they are looked for.
+
+    Args:
+        names: Of strategies.
+        text: Where they are looked for. What words the reports have of their own is only asked for names whose words all
+            stand in it: to know them takes as long as all the rest of the search.
+    """
+    there = decode_text.words_of(text)
+
+    def may_tell(name: str) -> bool:
+        return is_distinctive(name) and there.issuperset(decode_text.words_of(name)) and not are_own_words(name)
+
+    return decode_text.keys(names, may_tell)
 
 
 def _is_telling(text: str, least: int) -> bool:
@@ -304,7 +317,7 @@ def clean_text(text: str, forbidden: Forbidden) -> str:
             keys(forbidden.realms, lambda found: is_distinctive(found, 4)),
             lambda found: forbidden.without_authors_words(found, rows=True),
         ),
-        (strategy_keys(forbidden.strategies), forbidden.strategies_among),
+        (strategy_keys(forbidden.strategies, text), forbidden.strategies_among),
     ):
         found = {known[made]: made for made, _ in find_ids(text, known)}
         for name in leaked(list(found)) if found else ():
