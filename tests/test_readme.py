@@ -17,6 +17,7 @@ from analytics.cli import main
 from analytics.demo import Demo
 from analytics.estimates import sampling_rates
 from analytics.lake.lake import Lake
+from analytics.reports.explore.open_lake import open_lake
 from analytics.reports.render import rendering
 from analytics.reports.render.rendering import Plan, Rendered
 from analytics.reports.schedule.due import jobs
@@ -79,7 +80,8 @@ def test_a_command_of_the_readme_runs(
         return Rendered(plan.target, plan.target, plan.target, {}, plan.card)
 
     def run(definitions: Any, **given: Any) -> RunResult:
-        chains = [jobs(one, checkout / "demo" / "lake", checkout / "out", {}, date(2026, 7, 11)) for one in definitions]
+        opened = open_lake(checkout / "demo" / "lake")
+        chains = [jobs(one, opened, {}, date(2026, 7, 11)) for one in definitions]
         assert chains and all(chains)
         return RunResult([checkout / "out"])
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from analytics.cli import options as opt
 from analytics.cli.output import put, say
 from analytics.reports.explore.open_lake import ENGINES
 from analytics.reports.render.notebooks import REPORTS
+from analytics.reports.render.report_parameters import PARAMETERS
 from analytics.reports.schedule.cards import alarm
 from analytics.reports.schedule.definition import FAIL_ON, find, says_subject, setting
 
@@ -22,7 +22,7 @@ class ReportOptions(opt.RealmOptions):
     )
     since: str | None = opt.since("default: the notebook's own")
     until: str | None = opt.until("the notebook's own")
-    strategy: str | None = opt.word("id of any version of the strategy", "--strategy", "ID")
+    strategy_id: str | None = opt.word("id of any version of the strategy", "--strategy", "ID")
     family: str | None = opt.word("name of the strategy", "--family", "NAME")
     baseline: str | None = opt.word(
         "compare with v2, or with 2026-07-01..2026-07-05 (default: chosen)", "--baseline", "VERSION|WINDOW"
@@ -32,7 +32,7 @@ class ReportOptions(opt.RealmOptions):
         "--against",
         "NAME",
     )
-    execution: str | None = opt.word("a run to explain first; alone, it tells the strategy", "--execution", "ID")
+    execution_id: str | None = opt.word("a run to explain first; alone, it tells the strategy", "--execution", "ID")
     previous: str | None = opt.word(
         "summary.json of the last report (default: found in --out), or none", "--previous", "FILE", is_path=True
     )
@@ -76,30 +76,16 @@ def run_report(options: ReportOptions) -> int:
     # A post-mortem is of one strategy, which is of one tenant.
     if not (is_chosen or definition.says_realms or says_subject(settings) or definition.notebook == "post_mortem"):
         opt.require_realm_choice(Lake(find_lake(options.lake)))
-    given: dict[str, Any] = {
-        "realm": options.realm,
-        "no_realm": options.no_realm or None,
-        "strategy_id": options.strategy,
-        "family": options.family,
-        "baseline": options.baseline,
-        "against": options.against,
-        "execution_id": options.execution,
-        "previous": options.previous,
-        "show_users": options.show_users or None,
-        "min_users": options.min_users,
-        "since": options.since,
-        "until": options.until,
-        "lake": options.lake,
-        "counters": options.counters,
-        "engine": options.engine,
-        "gathered": options.gathered,
+    names = {name for kind in PARAMETERS.values() for name in kind.defaults()}
+    given = {
+        name: value
+        for name, value in vars(options).items()
+        if name in names and value is not None and value is not False  # a flag that was not given says nothing
     }
     fail_on = options.fail_on or definition.fail_on
     if options.gathered and PartialResults(place(options.gathered)).is_empty:
         say(f"nothing was gathered in {options.gathered}: the report asks everything itself")
-    rendered = api.render(
-        definition, out=options.out, **{name: value for name, value in given.items() if value is not None}
-    )
+    rendered = api.render(definition, out=options.out, **given)
     if verdict := rendered.facts.get("verdict"):
         say(verdict)
     (say if options.digest else put)(str(rendered.html))

@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import nbformat
@@ -15,8 +16,11 @@ import pytest
 
 from analytics import api
 from analytics.errors import ReportError, UnknownNameError, UsageError
+from analytics.findings.runaway.thresholds import Thresholds
 from analytics.reports import charts
 from analytics.reports.render import rendering
+from analytics.reports.render.notebooks import declared_parameters
+from analytics.reports.render.report_parameters import PARAMETERS
 from analytics.window import Window
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
@@ -87,6 +91,20 @@ def test_the_notebooks_have_parameters_of_the_same_names():
     for path in NOTEBOOKS:
         [cell] = [c for c in nbformat.read(path, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
         assert cell.source.startswith('lake = ""'), path.stem
+
+
+@pytest.mark.parametrize("name", ["post_mortem", "runaway_rules"])
+def test_a_notebook_and_the_librarys_call_have_the_parameters_that_are_declared_for_their_report(name):
+    [source] = [path for path in NOTEBOOKS if path.stem == name]
+    declared = PARAMETERS[name].defaults()
+    assert declared_parameters(source) == declared
+    call = inspect.signature(getattr(api, name)).parameters
+    keywords = {word: one.default for word, one in call.items() if word not in ("lake", "no_realm", "thresholds")}
+    thresholds = {one.name for one in fields(Thresholds)} if "thresholds" in call else set()
+    assert keywords == {word: declared[word] for word in declared.keys() - {"lake", "no_realm"} - thresholds}
+    assert call["lake"].default is None and call["no_realm"].default is None, (
+        "not said, which a notebook cannot leave open"
+    )
 
 
 @pytest.mark.long

@@ -18,6 +18,7 @@ from analytics.errors import ReportsLockedError, UsageError
 from analytics.lake.lake import Lake
 from analytics.reports import page
 from analytics.reports.common import state_of
+from analytics.reports.explore.open_lake import open_lake
 from analytics.reports.schedule import archive
 from analytics.reports.schedule import cards as report_cards
 from analytics.reports.schedule.cards import Card
@@ -123,7 +124,7 @@ def test_a_definition_that_makes_no_sense_is_refused(tmp_path: Path, text: str, 
 
 def asked(lake: Lake, out: Path, **given: Any) -> list[tuple[date, dict[str, Any]]]:
     definition = Definition("r", given.pop("notebook", "runaway_rules"), window="yesterday", **given)
-    chains = jobs(definition, lake.root, out, {"lake": str(lake.root)}, date(2026, 7, 10))
+    chains = jobs(definition, open_lake(lake.root), {"lake": str(lake.root)}, date(2026, 7, 10))
     return [(job.today, dict(job.subject)) for chain in chains for job in chain]
 
 
@@ -165,7 +166,7 @@ def test_a_strategy_that_was_named_gets_a_report_though_it_ran_nowhere(small: La
 
 def test_days_before_the_lake_began_are_not_due(small: Lake, tmp_path: Path) -> None:
     definition = Definition("r", "runaway_rules", window="yesterday", catch_up_days=5)
-    [chain] = jobs(definition, small.root, tmp_path, {"lake": str(small.root)}, date(2026, 6, 22))
+    [chain] = jobs(definition, open_lake(small.root), {"lake": str(small.root)}, date(2026, 6, 22))
     assert [job.today for job in chain] == [date(2026, 6, 21), date(2026, 6, 22)]
 
 

@@ -139,14 +139,22 @@ def open_lake(
         UnknownNameError: The lake holds nothing of that realm.
     """
     realms: tuple[str | None, ...] = (realm,) if realm is None or isinstance(realm, str) else tuple(realm)
+    return _opened(path.lake.root if isinstance(path, Warehouse) else find_lake(path), realms)
+
+
+def _opened(root: LakePath, realms: tuple[str | None, ...]) -> OpenLake:
     results.teach_ipython()
-    root = path.lake.root if isinstance(path, Warehouse) else find_lake(path)
     return OpenLake(Lake(root), realms=realms or None)
 
 
-def find_lake(path: str | LakePath | None = None) -> LakePath:
-    """The folder of the lake to read, as ``open_lake`` looks for it."""
-    settings = Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
+def find_lake(path: str | LakePath | None = None, settings: Settings | None = None) -> LakePath:
+    """The folder of the lake to read, as ``open_lake`` looks for it.
+
+    Args:
+        path: What somebody named, if anything.
+        settings: Made with it, where they have been read already.
+    """
+    settings = settings or Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
     if not settings.lake_is_default:
         folder = local_path(settings.lake)
         if folder is None:
@@ -163,7 +171,7 @@ def warehouse_of(
     """A lake that is open, or is opened, with one tenant in sight or all.
 
     Args:
-        lake: An open lake, or its folder.
+        lake: An open lake, or its folder; a text is looked for as ``open_lake`` does.
         realm, any_realm: The tenant, or all.
         engine: ``spark`` for who shall ask the runs; DuckDB when empty.
         gathered: Folder of what other processes have asked already.
@@ -173,18 +181,28 @@ def warehouse_of(
         ConfigurationError: It is not installed.
     """
     if isinstance(lake, Warehouse):
-        found = lake if any_realm else lake.scoped([realm])
+        opened = lake if any_realm else lake.scoped([realm])
     else:
-        found = open_lake(lake or None, realm=() if any_realm else realm)
-    other = _gatherer(engine, gathered)
-    return found.with_engine(other) if other else found
+        root = find_lake(lake or None) if lake is None or isinstance(lake, str) else lake
+        opened = _opened(root, () if any_realm else (realm,))
+    gatherer = _gatherer(engine, gathered)
+    return opened.with_engine(gatherer) if gatherer else opened
 
 
-def _gatherer(engine: str, gathered: str) -> QueryEngine | None:
+def check_engine(engine: str, gathered: str) -> None:
+    """Refuse an engine that there is not, or one that does not go with what was gathered.
+
+    Raises:
+        UsageError: It is so.
+    """
     if engine not in ("", *ENGINES):
         raise UsageError(f"there is no engine {engine!r}", hint=f"{' or '.join(ENGINES)}")
     if gathered and engine == "spark":
         raise UsageError("Spark asks by itself", hint="leave out --gathered, or --engine")
+
+
+def _gatherer(engine: str, gathered: str) -> QueryEngine | None:
+    check_engine(engine, gathered)
     if gathered:
         from analytics.warehouse.partial_results import PartialResults
 

@@ -318,7 +318,7 @@ class Forbidden:
     @classmethod
     def of(
         cls,
-        lake: str | LakePath | None,
+        lake: str | LakePath | Warehouse | None,
         out: str | Path | None = None,
         *,
         window: Window | None = None,
@@ -331,7 +331,8 @@ class Forbidden:
         """What may not be read in a report of this lake.
 
         Args:
-            lake: Its folder; ``None`` when only the machine's own secrets are known.
+            lake: Its folder, or the lake where it is open, with all tenants in sight; ``None`` when only the machine's own secrets
+                are known.
             out: Folder of rendered reports.
             window: Of the report; two weeks before it count too. Without one only the machine's secrets are known.
             realms: The tenants it is about; ``None`` for all.
@@ -343,15 +344,17 @@ class Forbidden:
         Raises:
             LakeError: There is no lake in that folder.
         """
+        root = lake.lake.root if isinstance(lake, Warehouse) else place(lake) if lake else None
         machine = cls(
             secrets(env),
             frozenset(hosts(env)),
-            folders(place(lake) if lake else None, Path(out) if out else None),
+            folders(root, Path(out) if out else None),
             code="\n".join([*([notebook.read_text(encoding="utf-8")] if notebook else []), *said]),
         )
         if lake is None or window is None:
             return machine
-        opened, wide = Warehouse(Lake(lake)), Window(window.since - _LOOK_BACK, window.until)
+        opened = lake if isinstance(lake, Warehouse) else Warehouse(Lake(lake))
+        wide = Window(window.since - _LOOK_BACK, window.until)
         users: Iterable[str | None] = ()
         if not show_users:
             asked = opened.sql(sql.text("leaks", "users"), since=wide.since, until=wide.until)

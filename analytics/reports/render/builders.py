@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from analytics.config import Settings
 from analytics.errors import UsageError
-from analytics.reports.explore.open_lake import tenant_of, warehouse_of
+from analytics.reports.explore.open_lake import find_lake, warehouse_of
 from analytics.reports.parameters import typed
+from analytics.reports.render.report_parameters import PostMortemParameters, ReportParameters, RunawayParameters
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from analytics.operations.sampling_audit import Audit
     from analytics.reports.post_mortem.report import PostMortem
     from analytics.reports.runaway.report import RunawayRules
-    from analytics.reports.small_cells import SmallCells
+
+_Asked = TypeVar("_Asked", bound=ReportParameters)
 
 
 @typed
@@ -63,92 +65,87 @@ def post_mortem(
         UsageError, UnknownNameError: The strategy, window or baseline cannot be found; or it rests on fewer users.
         ConfigurationError, SourceError: The counters cannot be read.
     """
+    asked = _settled(
+        PostMortemParameters(
+            lake=lake, realm=realm, no_realm=no_realm, strategy_id=strategy_id, family=family, since=since, until=until,
+            baseline=baseline, against=against, execution_id=execution_id, show_users=show_users, min_users=min_users,
+            counters=counters, engine=engine,
+        )
+    )  # fmt: skip
+    return _against(asked) if against else _alone(asked)
+
+
+def _alone(asked: PostMortemParameters) -> PostMortem:
+    """One strategy, against what it was before."""
     from analytics.findings.post_mortem.baseline import LOOK_BACK, parse
     from analytics.findings.post_mortem.family import find_family
     from analytics.findings.post_mortem.finding import FailuresFinding
     from analytics.findings.post_mortem.post_mortem import Investigation
     from analytics.findings.replay.run_evidence import evidence, find_run
     from analytics.reports.post_mortem.report import PostMortem
+    from analytics.reports.small_cells import SmallCells
 
-    if against:
-        return _against(
-            lake, realm, no_realm, strategy_id, family, Window.parse(since, until).of_report(),
-            against=against, clash={"--baseline": baseline, "--execution": execution_id}, show_users=show_users,
-            min_users=min_users, counters=counters, engine=engine,
-        )  # fmt: skip
-    small = _small(min_users, show_users)
-    tenant, any_realm = tenant_of(realm, no_realm)
-    opened = warehouse_of(lake, tenant, any_realm, engine)
-    window = Window.parse(since, until).of_report()
-    run = evidence(opened, find_run(opened, execution_id)).run if execution_id else None
-    if run and not (family or strategy_id):
+    tenant, any_realm = asked.tenant
+    opened = warehouse_of(asked.lake, tenant, any_realm, asked.engine)
+    window = Window.parse(asked.since, asked.until).of_report()
+    strategy_id = asked.strategy_id
+    run = evidence(opened, find_run(opened, asked.execution_id)).run if asked.execution_id else None
+    if run and not (asked.family or strategy_id):
         strategy_id, tenant, any_realm = run.strategy_id, run.realm_id, False
         opened = opened.scoped([tenant])
-    found = find_family(opened, realm=tenant, any_realm=any_realm, family=family or None, strategy=strategy_id or None)
-    if run and run.strategy_id not in found.strategy_ids:
+    family = find_family(
+        opened, realm=tenant, any_realm=any_realm, family=asked.family or None, strategy=strategy_id or None
+    )
+    if run and run.strategy_id not in family.strategy_ids:
         raise UsageError(
-            f"run {run.execution_id} is not one of {found.name}", hint="leave out the strategy: the run tells"
+            f"run {run.execution_id} is not one of {family.name}", hint="leave out the strategy: the run tells"
         )
     if any_realm:
-        opened = opened.scoped([found.realm])
-    opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), counters)
-    inquiry = Investigation(opened, found, window.since, window.until, parse(baseline, found, window))
-    if small:
-        asked = inquiry.incident
-        sides = [side.rows for side in (asked.before, asked.after) if side is not None]
+        opened = opened.scoped([family.realm])
+    opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), asked.counters)
+    inquiry = Investigation(opened, family, window.since, window.until, parse(asked.baseline, family, window))
+    if small := SmallCells(asked.min_users):
+        incident = inquiry.incident
+        sides = [side.rows for side in (incident.before, incident.after) if side is not None]
         failed = inquiry.window
-        if isinstance(asked, FailuresFinding):
-            failed = failed[failed["error_code"] == asked.code]
+        if isinstance(incident, FailuresFinding):
+            failed = failed[failed["error_code"] == incident.code]
         small.refuse([inquiry.window, failed, *sides])
     return PostMortem(
         inquiry,
-        show_users=show_users,
+        show_users=asked.show_users,
         small=small,
         sampling=sampling,
         execution_id=run.execution_id if run else "",
     )
 
 
-def _against(
-    lake: Warehouse | str | Path | None,
-    realm: str | None,
-    no_realm: bool | None,
-    strategy_id: str,
-    family: str,
-    window: Window,
-    *,
-    against: str,
-    clash: Mapping[str, str],
-    show_users: bool,
-    min_users: int,
-    counters: str,
-    engine: str,
-) -> PostMortem:
+def _against(asked: PostMortemParameters) -> PostMortem:
     """One strategy against another."""
     from analytics.findings.post_mortem.comparison import Comparison
     from analytics.findings.post_mortem.family import find_family, find_group, find_other
     from analytics.reports.post_mortem.against import Against
+    from analytics.reports.small_cells import SmallCells
 
-    if others := [name for name, value in clash.items() if value]:
-        raise UsageError(
-            f"--against with {' and '.join(others)}: two strategies are compared in one window, without a before",
-            hint=f"leave out --against, or {' and '.join(others)}",
-        )
-    small = _small(min_users, show_users)
-    tenant, any_realm = tenant_of(realm, no_realm)
-    opened = warehouse_of(lake, tenant, any_realm, engine)
-    if family and not strategy_id:
-        found = find_group(opened, family, realm=tenant, any_realm=any_realm)
+    window = Window.parse(asked.since, asked.until).of_report()
+    tenant, any_realm = asked.tenant
+    opened = warehouse_of(asked.lake, tenant, any_realm, asked.engine)
+    if asked.family and not asked.strategy_id:
+        first = find_group(opened, asked.family, realm=tenant, any_realm=any_realm)
     else:
-        found = find_family(
-            opened, realm=tenant, any_realm=any_realm, family=family or None, strategy=strategy_id or None
+        first = find_family(
+            opened,
+            realm=tenant,
+            any_realm=any_realm,
+            family=asked.family or None,
+            strategy=asked.strategy_id or None,
         )
-    other = find_other(opened, found, against)
-    opened, sampling = audited(opened.scoped([found.realm]) if any_realm else opened, window, counters)
-    inquiry = Comparison(opened, found, other, window.since, window.until)
-    if small:
+    second = find_other(opened, first, asked.against)
+    opened, sampling = audited(opened.scoped([first.realm]) if any_realm else opened, window, asked.counters)
+    inquiry = Comparison(opened, first, second, window.since, window.until)
+    if small := SmallCells(asked.min_users):
         small.refuse([side.rows for side in (inquiry.incident.before, inquiry.incident.after) if side is not None])
-    return Against(inquiry, show_users=show_users, small=small, sampling=sampling)
+    return Against(inquiry, show_users=asked.show_users, small=small, sampling=sampling)
 
 
 @typed
@@ -187,42 +184,58 @@ def runaway_rules(
         UsageError: A threshold is unknown or makes no sense, or the last report cannot be read.
         ConfigurationError, SourceError: The counters cannot be read.
     """
-    from analytics.findings.runaway.previous_report import read
-    from analytics.findings.runaway.runaway import HISTORY
-    from analytics.findings.runaway.thresholds import named
-    from analytics.reports.runaway.report import RunawayRules
+    asked = _settled(
+        RunawayParameters(
+            lake=lake, realm=realm, no_realm=no_realm, since=since, until=until, previous=previous, min_users=min_users,
+            counters=counters, engine=engine, gathered=gathered, thresholds=thresholds,
+        )
+    )  # fmt: skip
+    return _runaway(asked)
 
-    limits = named(thresholds)
-    last = read(previous) if str(previous) not in ("", "none") else None
-    tenant, any_realm = tenant_of(realm, no_realm)
-    window = Window.parse(since, until).of_report()
+
+def _runaway(asked: RunawayParameters) -> RunawayRules:
+    from analytics.findings.runaway.runaway import HISTORY
+    from analytics.reports.runaway.report import RunawayRules
+    from analytics.reports.small_cells import SmallCells
+
+    window = Window.parse(asked.since, asked.until).of_report()
     # A day alone does not show that the rate has changed.
     looked_at = Window(window.since - timedelta(days=7), window.until)
-    opened, sampling = audited(warehouse_of(lake, tenant, any_realm, engine, gathered), looked_at, counters)
-    small = _small(min_users, show_users=False)
+    opened = warehouse_of(asked.lake, *asked.tenant, asked.engine, asked.gathered)
+    opened, sampling = audited(opened, looked_at, asked.counters)
+    small = SmallCells(asked.min_users)
     opened = small.without_few(opened, min(window.since, window.until - HISTORY), window.since, window.until)
-    last = last.of(opened.realms) if last and (opened.is_scoped or last.realm != "") else last
+    last = asked.last_report()
     return RunawayRules(
         opened,
         since=window.since,
         until=window.until,
-        thresholds=limits,
-        previous=last,
+        thresholds=asked.limits(),
+        previous=last.of(opened.realms) if last and (opened.is_scoped or last.realm != "") else last,
         sampling=sampling,
         small=small,
     )
 
 
-def _small(min_users: int, show_users: bool) -> SmallCells:
-    from analytics.reports.small_cells import SmallCells
+def _settled(asked: _Asked) -> _Asked:
+    """The parameters with what the environment says where they are empty; refused where they cannot be.
 
-    small = SmallCells(Settings.from_env(sample_rates="", min_users=min_users).min_users)
-    if small and show_users:
-        raise UsageError(
-            "user ids cannot be shown in a report that leaves out what few users did",
-            hint="leave out --show-users, or set --min-users 1",
-        )
-    return small
+    Raises:
+        ConfigurationError: A setting is out of range.
+        UsageError: See ``ReportParameters.check``.
+    """
+    folder = None if isinstance(asked.lake, Warehouse) else asked.lake or None
+    settings = Settings.from_env(
+        lake=folder, min_users=asked.min_users, counters=asked.counters or None, sample_rates=""
+    )
+    settled = replace(
+        asked,
+        lake=asked.lake if isinstance(asked.lake, Warehouse) else find_lake(folder, settings),
+        min_users=settings.min_users,
+        counters=settings.counters,
+    )
+    settled.check()
+    return settled
 
 
 @typed
@@ -255,7 +268,9 @@ def audited(lake: Warehouse, window: Window, counters: str) -> tuple[Warehouse, 
     Args:
         lake: An open lake.
         window: Which runs.
-        counters: Prometheus server or exported file; ``ANALYTICS_COUNTERS`` when empty.
+        counters: Prometheus server or exported file; empty for none.
     """
-    found = sampling_audit(lake, since=window.since, until=window.until, counters=counters or None)
+    from analytics.operations.sampling_audit import audit
+
+    found = audit(lake, window, counters)
     return (lake if found.weights is None else lake.with_weights(found.weights)), found

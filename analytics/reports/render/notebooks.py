@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import functools
+import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -41,20 +45,21 @@ def declared_parameters(notebook: Path) -> dict[str, Any]:
     Raises:
         UsageError: It has no such cell, or not the parameters that every report has.
     """
-    import ast
+    seen = notebook.stat()
+    return dict(_declared(notebook, seen.st_mtime_ns, seen.st_size))
 
-    import nbformat
 
-    book = nbformat.read(notebook, as_version=4)
-    cells = [cell for cell in book.cells if "parameters" in cell.metadata.get("tags", [])]
+@functools.lru_cache(maxsize=64)
+def _declared(notebook: Path, _changed_ns: int, _size: int) -> dict[str, Any]:
+    """Read once for the many reports of one run."""
+    cells = [source for tags, source in _cells(notebook) if "parameters" in tags]
     if len(cells) != 1:
         raise UsageError(
             f"{notebook} has {len(cells)} cells with the tag parameters",
             hint="a report's notebook has one, see papermill",
         )
-    [cell] = cells
     found: dict[str, Any] = {}
-    for statement in ast.parse(cell.source).body:
+    for statement in ast.parse(cells[0]).body:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             found[statement.targets[0].id] = ast.literal_eval(statement.value)
     if missing := [name for name in EVERY_REPORT if name not in found]:
@@ -62,6 +67,18 @@ def declared_parameters(notebook: Path) -> dict[str, Any]:
             f"{notebook} has no parameter {', '.join(missing)}", hint="every report is about a window of a lake"
         )
     return found
+
+
+def _cells(notebook: Path) -> list[tuple[list[str], str]]:
+    """Tags and source of each cell. Jupyter's own reader, which imports much, is for notebooks of an older form."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # that reader says what is wrong with it
+        book = json.loads(notebook.read_text(encoding="utf-8"))
+        if book["nbformat"] == 4:
+            return [(cell["metadata"].get("tags", []), "".join(cell["source"])) for cell in book["cells"]]
+    import nbformat
+
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [(cell.metadata.get("tags", []), str(cell.source)) for cell in cells]
 
 
 def checked(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

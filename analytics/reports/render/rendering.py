@@ -20,6 +20,7 @@ from analytics import errors
 from analytics.config import Settings
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.findings.replay.run_evidence import days_around
+from analytics.lake.lake import Lake
 from analytics.reports import leak_gate
 from analytics.reports.explore.open_lake import find_lake, tenant_of, warehouse_of
 from analytics.reports.render import kernel
@@ -33,10 +34,13 @@ from analytics.reports.render.publish_folder import (
     slug,
     staging,
 )
+from analytics.reports.render.report_parameters import PARAMETERS
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import Card
 from analytics.reports.schedule.definition import Definition, window_of
 from analytics.storage import place
+from analytics.warehouse import lake_files
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window, midnight
 
 __all__ = [
@@ -49,6 +53,7 @@ __all__ = [
     "plan",
     "publish_failure",
     "render",
+    "window_on",
 ]
 
 
@@ -91,6 +96,7 @@ class Plan:
         card: What is known of it so far.
         builder: What the notebook of the package calls with the values, ``analytics.post_mortem``: an error of ours in that cell
             is about what was asked for. Empty for a notebook of somebody else.
+        lake: The lake with all tenants in sight, where planning had to ask it; it is not handed to another process.
     """
 
     notebook: Path
@@ -99,6 +105,106 @@ class Plan:
     target: Path
     card: Card
     builder: str = ""
+    lake: Warehouse | None = field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the process that renders it. What JSON cannot carry is a default of the notebook, and is read there again."""
+        plain = {
+            name: value for name, value in self.values.items() if json.loads(json.dumps(value, default=str)) == value
+        }
+        return {
+            "notebook": str(self.notebook),
+            "values": plain,
+            "scope": self.scope,
+            "target": str(self.target),
+            "card": cards.to_json(self.card),
+            "builder": self.builder,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Plan:
+        """As ``to_json`` has written it."""
+        notebook = Path(values["notebook"])
+        return cls(
+            notebook,
+            {**declared_parameters(notebook), **values["values"]},
+            values["scope"],
+            Path(values["target"]),
+            cards.from_json(values["card"]),
+            values["builder"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """A report's parameters, none of which depends on the moment any more.
+
+    Attributes:
+        notebook: To execute.
+        values: By name, with their defaults.
+        window: Its window.
+        lake: The lake with all tenants in sight, where it had to be asked.
+    """
+
+    notebook: Path
+    values: dict[str, Any]
+    window: Window
+    lake: Warehouse | None
+
+
+def _resolve(definition: Definition, parameters: Mapping[str, Any], today: date | None) -> _Resolved:
+    source = notebook_path(definition.notebook)
+    known = declared_parameters(source)
+    given = {**definition.parameters, **parameters}
+    values = checked(known, given)
+    if given.get("realm") == "" and not values.get("no_realm"):
+        # An unset variable of a script. The notebook takes an empty name for all tenants.
+        raise UsageError(
+            "the realm is empty",
+            hint="name it; --no-realm for the runs without one, --all-realms (in a definition no realm at all) for all "
+            "side by side, where those of a tenant with an empty name stand, too",
+        )
+    window, lake = _window(definition, parameters, values, today)
+    values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
+    settings = Settings.from_env(
+        lake=values["lake"] or None, min_users=int(values.get("min_users") or 0), sample_rates=""
+    )
+    # The kernel may stand in another folder.
+    values["lake"] = str(find_lake(values["lake"] or None, settings).resolve())
+    if values.get("gathered"):
+        values["gathered"] = str(place(str(values["gathered"])).resolve())
+    if "counters" in known:
+        values["counters"] = _counters(str(values["counters"]) or settings.counters, is_named=bool(values["counters"]))
+    if "min_users" in known:
+        values["min_users"] = settings.min_users
+    return _Resolved(source, values, window, lake)
+
+
+def _window(
+    definition: Definition, parameters: Mapping[str, Any], values: Mapping[str, Any], today: date | None
+) -> tuple[Window, Warehouse | None]:
+    """The window, and the lake of all tenants where it was asked for it.
+
+    It is fixed here: "yesterday" must mean the same day in every cell and in the name of the folder.
+    """
+    if definition.window and not {"since", "until"} & set(parameters):
+        return window_of(definition.window, today or datetime.now(UTC).date()), None
+    if values.get("execution_id") and not {"since", "until"} & {*parameters, *definition.parameters}:
+        # The run tells when; a week back from now would not hold an older one.
+        opened = warehouse_of(values["lake"], *tenant_of(values["realm"], values["no_realm"]))
+        around = days_around(opened, values["execution_id"])
+        window = Window.parse(around.get("since", values["since"]), around.get("until", values["until"]))
+        return window, None if opened.is_scoped else opened
+    return Window.parse(values["since"], values["until"], now=midnight(today) if today else None), None
+
+
+def window_on(definition: Definition, parameters: Mapping[str, Any], day: date) -> Window:
+    """The window that a report has when it is made on that day, whatever tenant and strategy it is about.
+
+    Raises:
+        UsageError: As ``plan``.
+    """
+    return _resolve(definition, parameters, day).window
 
 
 def plan(
@@ -121,38 +227,10 @@ def plan(
     Raises:
         UsageError: A parameter is unknown or has another type, or the realm is empty.
     """
-    source = notebook_path(definition.notebook)
-    known = declared_parameters(source)
-    given = {**definition.parameters, **parameters}
-    values = checked(known, given)
-    if given.get("realm") == "" and not values.get("no_realm"):
-        # An unset variable of a script. The notebook takes an empty name for all tenants.
-        raise UsageError(
-            "the realm is empty",
-            hint="name it; --no-realm for the runs without one, --all-realms (in a definition no realm at all) for all "
-            "side by side, where those of a tenant with an empty name stand, too",
-        )
-    # The window is fixed here: "yesterday" must mean the same day in every cell and in the name of the folder.
-    if definition.window and not {"since", "until"} & set(parameters):
-        window = window_of(definition.window, today or datetime.now(UTC).date())
-    elif values.get("execution_id") and not {"since", "until"} & {*parameters, *definition.parameters}:
-        # The run tells when; a week back from now would not hold an older one.
-        opened = warehouse_of(values["lake"], *tenant_of(values["realm"], values["no_realm"]))
-        around = days_around(opened, values["execution_id"])
-        window = Window.parse(around.get("since", values["since"]), around.get("until", values["until"]))
-    else:
-        window = Window.parse(values["since"], values["until"], now=midnight(today) if today else None)
-    values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
-    # The kernel may stand in another folder.
-    values["lake"] = str(find_lake(values["lake"] or None).resolve())
-    if values.get("gathered"):
-        values["gathered"] = str(place(str(values["gathered"])).resolve())
-    if "counters" in known:
-        values["counters"] = _counters(str(values["counters"]))
-    if "min_users" in known:
-        values["min_users"] = Settings.from_env(sample_rates="", min_users=int(values["min_users"])).min_users
+    resolved = _resolve(definition, parameters, today)
+    values, window = resolved.values, resolved.window
     about, prefix = scope_of_previous(definition.name, values), slug(definition.name)
-    if "previous" in known:
+    if "previous" in values:
         values["previous"] = _previous(str(values["previous"]), out, prefix, about, window)
     realm = str(values.get("realm") or "") or None
     card = Card(
@@ -168,14 +246,22 @@ def plan(
         every=every,
     )
     target = out / folder_name(definition.name, values, window)
-    return Plan(
-        source,
-        values,
-        about,
-        target,
-        card,
-        f"analytics.{definition.notebook}" if definition.notebook in REPORTS else "",
-    )
+    builder = f"analytics.{definition.notebook}" if definition.notebook in REPORTS else ""
+    return Plan(resolved.notebook, values, about, target, card, builder, resolved.lake)
+
+
+def _check(planned: Plan) -> None:
+    """Refuse at once what the kernel would refuse when it has started, as far as no row of the lake is asked.
+
+    Raises:
+        UsageError: It cannot be done as asked, or the lake holds nothing of the tenant.
+        LakeError: There is no lake.
+    """
+    if kind := PARAMETERS.get(planned.builder.removeprefix("analytics.")):
+        asked = kind.of(planned.values)
+        asked.check()
+        realm, any_realm = asked.tenant
+        lake_files.check(Lake(place(planned.values["lake"])), None if any_realm else [realm])
 
 
 def render(planned: Plan) -> Rendered:
@@ -188,6 +274,7 @@ def render(planned: Plan) -> Rendered:
         UsageError: What is asked for does not exist; nothing was run.
         ReportError: The notebook failed. Its half-run copy is named; the last good report is as it was.
     """
+    _check(planned)
     target, values = planned.target, planned.values
     began = time.monotonic()
     with staging(target.parent) as made, kernel.Running(planned.notebook, made / "report.ipynb", values) as running:
@@ -241,7 +328,7 @@ def _forbidden(planned: Plan) -> leak_gate.Forbidden:
     """What may not be read in a report, as far as it is known before that is made."""
     values = planned.values
     return leak_gate.Forbidden.of(
-        values["lake"],
+        planned.lake or values["lake"],
         planned.target.parent,
         window=Window(planned.card.since, planned.card.until),
         realms=leak_gate.tenants(values, {}),
@@ -257,21 +344,24 @@ def _said(values: Mapping[str, Any]) -> list[str]:
     return [value for name, value in values.items() if isinstance(value, str) and name not in places]
 
 
-def _counters(where: str) -> str:
+def _counters(where: str, *, is_named: bool) -> str:
     """Where the kernel finds the engine's counters; never with a password, which the notebook would keep.
+
+    Args:
+        where: Server or file; empty for none.
+        is_named: Whoever asked for the report named it. An address in the environment is read there by the kernel itself.
 
     Raises:
         UsageError: The address has one.
     """
-    if "://" in where:
-        if "@" in where.partition("://")[2].partition("/")[0]:
-            raise UsageError(
-                "an address with a password would be kept in the notebook",
-                hint="put it into ANALYTICS_COUNTERS instead",
-            )
-        return where
-    where = where or Settings.from_env(sample_rates="").counters
-    return "" if "://" in where or not where else str(Path(where).resolve())
+    if "://" not in where:
+        return str(Path(where).resolve()) if where else ""
+    if is_named and "@" in where.partition("://")[2].partition("/")[0]:
+        raise UsageError(
+            "an address with a password would be kept in the notebook",
+            hint="put it into ANALYTICS_COUNTERS instead",
+        )
+    return where if is_named else ""
 
 
 def _previous(said: str, out: Path, prefix: str, about: Mapping[str, Any], window: Window) -> str:

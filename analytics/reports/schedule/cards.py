@@ -98,22 +98,32 @@ def subject(family: str, against: str | None) -> str:
     return f"{family} against {against}" if family and against else family
 
 
+def to_json(card: Card) -> dict[str, Any]:
+    """A card as plain values, without where it lies."""
+    values = {key: value for key, value in asdict(card).items() if key != "folder"}
+    return values | {key: values[key].isoformat() for key in ("since", "until", "made_at")}
+
+
+def from_json(values: Mapping[str, Any], folder: str = "") -> Card:
+    """A card as ``to_json`` has written it.
+
+    Raises:
+        TypeError, ValueError: It is none, see ``shapes``.
+    """
+    moments = {key: shapes.moment(values[key]) for key in ("since", "until", "made_at")}
+    return Card(**{**values, **moments, "folder": folder})
+
+
 def write(card: Card, folder: Path) -> None:
     """Put the card beside a rendering that is not published yet."""
-    values = {key: value for key, value in asdict(card).items() if key != "folder"}
-    for key in ("since", "until", "made_at"):
-        values[key] = values[key].isoformat()
-    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(to_json(card), indent=1, ensure_ascii=False, allow_nan=False)
     (folder / CARD).write_text(text + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> Card | None:
     """The card of a rendering; None where there is none that can be read: somebody's own folder, or one half removed."""
     try:
-        told = shapes.document((folder / CARD).read_text(encoding="utf-8"))
-        for key in ("since", "until", "made_at"):
-            told[key] = shapes.moment(told[key])
-        card = Card(**{**told, "folder": folder.name})
+        card = from_json(shapes.document((folder / CARD).read_text(encoding="utf-8")), folder.name)
         for said in (
             card.name,
             card.notebook,

@@ -13,13 +13,11 @@ from typing import Any
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
-from analytics.reports.explore.open_lake import open_lake
 from analytics.reports.render import rendering
 from analytics.reports.render.rendering import Plan
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import FAILED
 from analytics.reports.schedule.definition import Definition, due_days
-from analytics.storage import LakePath
 from analytics.version import __version__
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -52,7 +50,7 @@ class Job:
         return " · ".join(str(part) for part in parts if part)
 
     def plan(self, out: Path, parameters: Mapping[str, Any]) -> Plan:
-        """As `reports.plan`.
+        """As ``rendering.plan``.
 
         Args:
             out: Folder of reports.
@@ -62,15 +60,12 @@ class Job:
         return rendering.plan(self.definition, out, given, today=self.today, every=self.definition.every)
 
 
-def jobs(
-    definition: Definition, lake: LakePath, out: Path, parameters: Mapping[str, Any], today: date
-) -> list[list[Job]]:
+def jobs(definition: Definition, lake: Warehouse, parameters: Mapping[str, Any], today: date) -> list[list[Job]]:
     """What one definition asks for.
 
     Args:
         definition: The definition.
-        lake: Folder of the lake.
-        out: Folder of reports.
+        lake: The lake, all tenants in sight.
         parameters: Of the command, before those of the definition.
         today: The day of the run.
 
@@ -78,25 +73,17 @@ def jobs(
         One list per tenant and strategy, oldest day first: each report is compared with the one before.
 
     Raises:
-        LakeError: There is no lake.
         UsageError: The definition does not fit its notebook.
     """
-    opened = open_lake(lake)
-    records = [record for record in opened.records() if record.day is not None]
+    records = [record for record in lake.records() if record.day is not None]
     chains: dict[str, list[Job]] = {}
     for day in due_days(definition.every, today, definition.catch_up_days):
-        window = _window(definition, out, parameters, day)
+        window = rendering.window_on(definition, parameters, day)
         if day != today and not any(record.day and record.day < window.until.date() for record in records):
             continue  # before the lake began
-        for subject in _subjects(definition, opened, records, window):
+        for subject in _subjects(definition, lake, records, window):
             chains.setdefault(json.dumps(subject, sort_keys=True), []).append(Job(definition, day, subject))
     return list(chains.values())
-
-
-def _window(definition: Definition, out: Path, parameters: Mapping[str, Any], day: date) -> Window:
-    # Only its window is wanted; the tenant and strategy are not known yet.
-    planned = rendering.plan(definition, out, parameters, today=day)
-    return Window(planned.card.since, planned.card.until)
 
 
 def _subjects(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import subprocess
 import sys
@@ -20,17 +21,16 @@ from analytics.config import Settings, child_environment
 from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError, named
 from analytics.extraction import clocks
 from analytics.lake import losses
-from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
-from analytics.reports.explore.open_lake import find_lake
+from analytics.reports.explore.open_lake import find_lake, open_lake
 from analytics.reports.render.publish_folder import sweep
 from analytics.reports.render.rendering import Plan, publish_failure
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import FAILED, Card
 from analytics.reports.schedule.definition import Definition
 from analytics.reports.schedule.due import Job, fingerprint, is_current, jobs
-from analytics.reports.schedule.worker import LET_GO_SECONDS, STOPPED, order
+from analytics.reports.schedule.worker import LET_GO_SECONDS, STOPPED
 from analytics.storage import LakePath, lock, scratch
 
 _log = logging.getLogger(__name__)
@@ -131,11 +131,11 @@ def run(
         with _hold(folder, wait_seconds) as held:
             result.out.append(folder)
             sweep(folder)
-            due = [(definition, jobs(definition, root, folder, given, day)) for definition in own]
-            ledger = _ledger(root)
-            lost = losses.of_days(Lake(root), ledger, None)
+            opened = open_lake(root)
+            chains = [chain for definition in own for chain in jobs(definition, opened, given, day)]
+            ledger = opened.records()
+            lost = losses.of_days(opened.lake, ledger, None)
             runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held)
-            chains = [chain for _, some in due for chain in some]
             with ThreadPoolExecutor(workers) as pool:
                 try:
                     for outcomes in pool.map(runner.chain, chains):
@@ -144,7 +144,7 @@ def run(
                     runner.stop()
                     raise
             # Nor are renderings old because this machine's clock has jumped.
-            seen = clocks.last_time(Lake(root))
+            seen = clocks.last_time(opened.lake)
             aged_by = min(day, seen + clocks.JUMP) if seen else day
             for definition in own:
                 result.removed += archive.expire(folder, definition.name, definition.keep_days, aged_by)
@@ -169,11 +169,6 @@ def _hold(folder: Path, wait_seconds: float) -> Iterator[lock.Held]:
             said = f"the folder of reports {folder} cannot be written" + (f" and locked: {why}" if why else "")
             raise ReportError(said, hint=error.hint) from None
         yield held
-
-
-def _ledger(root: LakePath) -> list[DayRecord]:
-    lake = Lake(root)
-    return [record for day in lake.recorded_days() if (record := lake.recorded(day))]
 
 
 @dataclass
@@ -209,13 +204,14 @@ class _Runner:
         began = time.monotonic()
         planned = job.plan(self.out, self.parameters)
         inputs = fingerprint(planned, self.ledger, self.lost)
-        if not self.force and is_current(planned, {inputs, fingerprint(planned, self.ledger)}):
+        planned = replace(planned, card=replace(planned.card, inputs=inputs))
+        if not self.force and is_current(planned, {inputs, fingerprint(planned, self.ledger) if self.lost else inputs}):
             card = cards.read(planned.target) or planned.card
             return Outcome(job, "up to date", card, time.monotonic() - began)
         failure = planned.target.with_name(planned.target.name + FAILED)
         earlier, words = cards.read(failure), ""
         try:
-            code, words = self._process(job, inputs)
+            code, words = self._process(planned, job.definition.timeout_minutes)
             told = cards.read(planned.target if code == 0 else failure)
             if told is None or (code != 0 and earlier is not None and told.made_at <= earlier.made_at):
                 told = self._publish(planned, code, words, job.definition.timeout_minutes)
@@ -231,9 +227,9 @@ class _Runner:
         alarm = cards.alarm(card, self.fail_on or job.definition.fail_on)
         return Outcome(job, "rendered", card, seconds, alarm)
 
-    def _process(self, job: Job, inputs: str) -> tuple[int | None, str]:
+    def _process(self, planned: Plan, minutes: float) -> tuple[int | None, str]:
         """Exit code (None when its time was over) and last words of the report's process."""
-        limit = time.monotonic() + 60 * job.definition.timeout_minutes
+        limit = time.monotonic() + 60 * minutes
         # What a report's process and its kernel leave in the folder of temporary files goes with them, however they end.
         with scratch.folder(otherwise=self.out) as temporary, (temporary / "said").open("w+b") as said:
             child = subprocess.Popen(
@@ -248,7 +244,7 @@ class _Runner:
             code: int | None = None
             try:
                 assert child.stdin is not None  # noqa: S101  # a pipe was asked for
-                child.stdin.write(order(job, self.out, self.parameters, inputs))
+                child.stdin.write(json.dumps(planned.to_json()) + "\n")
                 child.stdin.flush()
                 while (code := child.poll()) is None and time.monotonic() < limit and not self.stopped.is_set():
                     self._wait(child, limit)

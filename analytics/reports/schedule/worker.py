@@ -1,4 +1,4 @@
-"""One report in a process of its own: told on stdin, answered by the exit code and by what is published.
+"""One report in a process of its own: its plan comes on stdin, the answer is given by the exit code and by what is published.
 
 A report that takes all memory, hangs or crashes takes nobody else with it.
 """
@@ -12,15 +12,10 @@ import sys
 import threading
 import time
 import warnings
-from dataclasses import asdict, replace
-from datetime import date
-from pathlib import Path
-from typing import Any
 
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.reports.render import rendering
-from analytics.reports.schedule.definition import Definition
-from analytics.reports.schedule.due import Job
+from analytics.reports.render.rendering import Plan
 from analytics.storage.signals import unwinding
 
 FAILED = 3
@@ -31,19 +26,8 @@ LET_GO_SECONDS = 10.0
 """For taking away what a report that is stopped has made so far, and its kernel; less than what its parent has."""
 
 
-def order(job: Job, out: Path, parameters: dict[str, Any], inputs: str) -> str:
-    """What the process is told: one line."""
-    told = {"definition": asdict(job.definition), "today": job.today.isoformat(), "subject": dict(job.subject)}
-    return json.dumps({**told, "out": str(out), "parameters": parameters, "inputs": inputs}) + "\n"
-
-
-def work(told: dict[str, Any]) -> int:
+def work(planned: Plan) -> int:
     """Render one report, or publish why it could not be."""
-    lists = {key: tuple(value) for key, value in told["definition"].items() if isinstance(value, list)}
-    definition = Definition(**{**told["definition"], **lists})  # JSON has no tuples
-    job, out = Job(definition, date.fromisoformat(told["today"]), told["subject"]), Path(told["out"])
-    planned = job.plan(out, told["parameters"])
-    planned = replace(planned, card=replace(planned.card, inputs=told["inputs"]))
     try:
         rendering.render(planned)
     except ReportError as error:  # published where it happened
@@ -80,7 +64,7 @@ if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with unwinding():
-            code = work(json.loads(line))
+            code = work(Plan.from_json(json.loads(line)))
     except KeyboardInterrupt:
         code = STOPPED
     sys.stdout.flush()
