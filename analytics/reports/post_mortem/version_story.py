@@ -50,8 +50,7 @@ def sentence(
 def also(finding: VersionFinding) -> list[Inline]:
     """One short sentence of a further finding."""
     who = _versions(finding).lower() if finding.steps else f"version {finding.after.strategy_version}"
-    when = _when(finding)
-    more = finding.relative
+    when, more = _when(finding), finding.relative
     if (
         finding.trial is not None
         and finding.trial.verdict is TrialVerdict.DIFFERS
