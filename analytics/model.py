@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any
 
 from analytics.estimates.sampling_rates import RateStep
+from analytics.sql import Row
+from analytics.storage.shapes import Json
 from analytics.window import ONE_DAY, Window
 
 _TRANSACTION_IDS = re.compile(r"(\d*)/(\d*)/(\d+)/(\d*)/([0-9a-f]*)", re.ASCII)
@@ -59,7 +60,7 @@ class IgnoredTransaction:
         """The transaction's age when it was not waited for."""
         return (self.recorded_at - self.transaction.began).total_seconds()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The same facts as plain JSON values."""
         return {
             "since": self.since.isoformat(),
@@ -142,7 +143,7 @@ class RealmFilter:
         """A filter for exactly these realms; an empty sequence means all."""
         return cls(tuple(r for r in realms if r is not None), None in realms)
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Row:
         """As parameters of the statements in ``sql/source``."""
         return {"all_realms": self.all_realms, "realms": list(self.realms), "null_realm": self.null_realm}
 
@@ -359,7 +360,7 @@ class ExtractResult:
         """The lake already equalled the source."""
         return not self.written and not self.dropped and not self.removed
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The same facts as plain JSON values."""
         return {
             "since": self.window.since.date().isoformat(),
@@ -387,11 +388,11 @@ class ExtractResult:
             "held_back_by": self.horizon.reason,
             "not_waited_for": [span.to_dict() for span in self.horizon.ignored_transactions],
             "incomplete_days": [day.isoformat() for day in self.incomplete_days],
-            "unread_columns": self.unread_columns,
-            "sample_rates": self.sample_rates,
+            "unread_columns": [*self.unread_columns],
+            "sample_rates": [*self.sample_rates],
             "sample_rate_is_default": self.sample_rate_is_default,
             "partitions_at_default_rate": len(self.defaulted),
             "definitions": self.definitions,
-            "notes": self.notes,
+            "notes": [*self.notes],
             "seconds": {step: round(value, 3) for step, value in self.seconds.items()},
         }

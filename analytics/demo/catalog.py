@@ -6,14 +6,19 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
+from analytics.demo.dsl import Node
 from analytics.estimates.arrays import Array, Floats, Ints
 from analytics.program import ParentResult, generate_ids
+from analytics.program.outcome import Value
 
-Column = list[Any] | Array
+Column: TypeAlias = list[Any] | Array
+"""Values of one field, an element per event."""
+Fields: TypeAlias = dict[str, Any]
+"""What one event sends: field path → value, of whatever type the client thinks right."""
 
 #: Day 0 of the fields that grow with time; the stories are told against it.
 DAY_ZERO: Final = datetime(2026, 6, 27, tzinfo=UTC)
@@ -67,7 +72,7 @@ class Events:
         grown = 2 + (self.user_age * most * (0.7 + 0.6 * self.rng.random(len(self)))).astype(np.int64)
         return np.where(self.rng.random(len(self)) < newcomers, self.whole(0, 1), grown)
 
-    def rarely(self, share: float, odd: Any, usual: Column) -> list[Any]:
+    def rarely(self, share: float, odd: Value, usual: Column) -> list[Any]:
         """The usual values, but for a share of the events an odd one."""
         values = list(usual) if isinstance(usual, list) else usual.tolist()
         for index in np.flatnonzero(self.rng.random(len(self)) < share).tolist():
@@ -76,9 +81,9 @@ class Events:
 
 
 MakeFields = Callable[[Events], dict[str, Column]]
-Parent = Callable[[dict[str, Any]], ParentResult]
+Parent = Callable[[dict[str, Value]], ParentResult]
 #: What a built-in makes of the event's data and its variables.
-Answer = Callable[[dict[str, Any], Mapping[str, Any]], ParentResult]
+Answer = Callable[[Fields, Fields], ParentResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +99,10 @@ class BuiltIn:
 
     strategy_id: str
     answer: Answer
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Value] = field(default_factory=dict)
     redeployed: tuple[tuple[str, Answer], ...] = ()
 
-    def asked(self, ast: Mapping[str, Any], moment: datetime | None = None) -> Parent:
+    def asked(self, ast: Node, moment: datetime | None = None) -> Parent:
         """The built-in as a program calls it.
 
         Args:
@@ -124,7 +129,7 @@ class Version:
     """
 
     number: int
-    ast: dict[str, Any]
+    ast: Node
     since: str | None
     back_at: str | None = None
     raw: bool = False
@@ -162,7 +167,7 @@ class Family:
     tasks: tuple[str, ...] = ("default",)
     defined: bool = True
     shared_id: bool = False
-    programs: Mapping[int, dict[str, Any]] = field(init=False, repr=False)
+    programs: Mapping[int, Node] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         programs = {found.number: found.ast if found.raw else generate_ids(found.ast) for found in self.versions}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _STEP = 1800
 _NAME = "dsl_execution_duration_seconds_count"
@@ -26,7 +29,7 @@ def write_counters(truth: Path, target: Path) -> Path:
     return target
 
 
-def _lines(table: Any) -> Iterator[str]:
+def _lines(table: pd.DataFrame) -> Iterator[str]:
     import numpy as np
     import pandas as pd
 

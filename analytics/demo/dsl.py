@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
-Node = dict[str, Any]
+from analytics.storage.shapes import Json
+
+Node: TypeAlias = dict[str, Any]
+"""A node of a program while it is written."""
 
 
-def lit(value: Any) -> Node:
+def lit(value: Json) -> Node:
     """A literal."""
     return {"type": "literal", "value": value}
 
@@ -17,17 +20,17 @@ def field(path: str) -> Node:
     return {"type": "field", "path": path}
 
 
-def compare(left: str | Node, op: str, right: Any) -> Node:
+def compare(left: str | Node, op: str, right: Json) -> Node:
     """A comparison; a text on the left is a field path, a plain value on the right a literal."""
     return {"type": "compare", "op": op, "left": _field(left), "right": _literal(right)}
 
 
-def arith(left: str | Node, op: str, right: Any) -> Node:
+def arith(left: str | Node, op: str, right: Json) -> Node:
     """Arithmetic, with the same shorthands as `compare`."""
     return {"type": "arith", "op": op, "left": _field(left), "right": _literal(right)}
 
 
-def call(name: str, *args: Any) -> Node:
+def call(name: str, *args: Json) -> Node:
     """A function call; plain values become literals."""
     return {"type": "func_call", "name": name, "args": [_literal(arg) for arg in args]}
 
@@ -47,17 +50,17 @@ def negate(arg: Node) -> Node:
     return {"type": "not", "arg": arg}
 
 
-def assign(value: Any, case_name: str | None) -> Node:
+def assign(value: Json, case_name: str | None) -> Node:
     """Pay points under a case and end."""
     return {"type": "assign_points", "value": _literal(value), "case_name": case_name}
 
 
-def note(key: str, value: Any) -> Node:
+def note(key: str, value: Json) -> Node:
     """Add to the callback data."""
     return {"type": "set_callback_data", "key": key, "value": _literal(value)}
 
 
-def effect(kind: str, value: Any, key: str | None = None) -> Node:
+def effect(kind: str, value: Json, key: str | None = None) -> Node:
     """`set_data` (with a key), `set_points` or `set_case_name`."""
     node: Node = {"type": kind, "value": _literal(value)}
     return node if key is None else {**node, "key": key}
@@ -108,6 +111,6 @@ def _field(value: str | Node) -> Node:
     return field(value) if isinstance(value, str) else value
 
 
-def _literal(value: Any) -> Node:
+def _literal(value: Json) -> Node:
     """A node as it is, anything else as a literal."""
     return value if isinstance(value, dict) and "type" in value else lit(value)

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from analytics.demo import stories
-from analytics.demo.catalog import DAY_ZERO, Column, Events, Family, Parent
+from analytics.demo.catalog import DAY_ZERO, Column, Events, Family, Fields, Parent
 from analytics.demo.copytext import line, number
 from analytics.demo.programs import FAMILIES, family
 from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, microseconds, moments, users
-from analytics.estimates.arrays import Bools, Ints
+from analytics.estimates.arrays import Array, Bools, Floats, Ints
 from analytics.program import Outcome, Program, analytics_paths, compile_program
 
 
@@ -31,7 +31,7 @@ class Batch:
     game: list[str]
     task: list[str]
     version: list[int]
-    fields: list[dict[str, Any]]
+    fields: list[Fields]
     planted: bool
     queries: list[int] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -91,26 +91,26 @@ def _batch(
     )
 
 
-def _rows(columns: Mapping[str, Column], count: int) -> list[dict[str, Any]]:
+def _rows(columns: Mapping[str, Column], count: int) -> list[Fields]:
     values = [column if isinstance(column, list) else column.tolist() for column in columns.values()]
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)] if names else [{}] * count
 
 
-def _send_zero_minutes(rows: list[dict[str, Any]], games: list[str], created: Ints) -> None:
+def _send_zero_minutes(rows: list[Fields], games: list[str], created: Ints) -> None:
     since, broken = microseconds(stories.ZERO_MINUTES.since), stories.ZERO_MINUTES.facts["external_game_id"]
     for row, game, moment in zip(rows, games, created.tolist(), strict=True):
         if game == broken and moment >= since:
             row["data.minutes"] = 0
 
 
-def _send_metres(rows: list[dict[str, Any]], _games: list[str], created: Ints) -> None:
+def _send_metres(rows: list[Fields], _games: list[str], created: Ints) -> None:
     for row, moment in zip(rows, created.tolist(), strict=True):
         if moment >= microseconds(stories.METRES.since):
             row["data.km"] *= stories.METRES.facts["factor"]
 
 
-def _read_more_at_weekends(rows: list[dict[str, Any]], _games: list[str], created: Ints) -> None:
+def _read_more_at_weekends(rows: list[Fields], _games: list[str], created: Ints) -> None:
     facts = stories.LONG_READ.facts
     at_weekend = (created // 86_400_000_000 + 3) % 7 >= 5  # the epoch was a Thursday
     for row, often in zip(rows, at_weekend.tolist(), strict=True):
@@ -119,7 +119,7 @@ def _read_more_at_weekends(rows: list[dict[str, Any]], _games: list[str], create
 
 
 #: What clients of a family make of its fields, after every random number has been drawn: the other families stay as they are.
-_CLIENTS: Final[Mapping[tuple[str | None, str | None], Callable[[list[dict[str, Any]], list[str], Ints], None]]] = {
+_CLIENTS: Final[Mapping[tuple[str | None, str | None], Callable[[list[Fields], list[str], Ints], None]]] = {
     (stories.ZERO_MINUTES.realm, stories.ZERO_MINUTES.family): _send_zero_minutes,
     (stories.METRES.realm, stories.METRES.family): _send_metres,
     (stories.LONG_READ.realm, stories.LONG_READ.family): _read_more_at_weekends,
@@ -168,7 +168,7 @@ def play(batch: Batch) -> None:
     ]
 
 
-def run(program: Program, parent: Parent | None, row: dict[str, Any], *, max_nodes: int, keep_trace: bool) -> Outcome:
+def run(program: Program, parent: Parent | None, row: Fields, *, max_nodes: int, keep_trace: bool) -> Outcome:
     """Run one event the way the engine would, around the built-in if the program wraps one."""
     if parent is None:
         return program.run(row, max_nodes=max_nodes, keep_trace=keep_trace)
@@ -176,7 +176,7 @@ def run(program: Program, parent: Parent | None, row: dict[str, Any], *, max_nod
     return program.run_extend(row, parent, data=data, max_nodes=max_nodes, keep_trace=keep_trace)
 
 
-def durations(batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
+def durations(batch: Batch) -> Floats:
     """Milliseconds: walk, queries and noise; a run that timed out takes at least 500."""
     rng, count = batch.rng, len(batch)
     visits = np.array([outcome.visits for outcome in batch.outcomes], dtype=np.float64)
@@ -251,7 +251,7 @@ def _truth(batch: Batch, rate: float) -> pa.Table:
     sampled = rng.random(count) < rate
     ids = {version: family.strategy_id(version) for version in set(batch.version)}
     shown = [None if gone else outcome for outcome, gone in zip(outcomes, failed.tolist(), strict=True)]
-    columns: dict[str, Any] = {
+    columns: dict[str, list[Any] | Array] = {
         "execution_id": _uuids(rng, count),
         "created_at": batch.created,
         "committed_at": batch.created + (lag_ms * 1000).astype(np.int64),
@@ -287,7 +287,7 @@ def _uuids(rng: np.random.Generator, count: int) -> list[str]:
 _LOGGED: Final = ("execution_id", "committed_at", "strategy_id", "status", "error_code", "case_name", "duration_ms")
 
 
-def _log_row(batch: Batch, index: int, truth: dict[str, Any]) -> tuple[int, str, int]:
+def _log_row(batch: Batch, index: int, truth: Mapping[str, pa.Scalar]) -> tuple[int, str, int]:
     """A run as the engine logs it: (committed_at, COPY line, trace entries stored).
 
     A failed run keeps no trace, no nodes, no points, no case and no notes, whatever it did before it failed.

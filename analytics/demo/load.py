@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -17,6 +17,8 @@ from analytics.demo.copytext import COLUMNS, line
 from analytics.demo.population import Population
 from analytics.demo.programs import FAMILIES
 from analytics.demo.quirks import edge_cases
+from analytics.source.connection import Connection
+from analytics.sql import Row
 
 TABLES: Final = ("strategyexecutionlog", "strategydefinition")
 
@@ -68,7 +70,7 @@ def load(population: Population, url: str, *, recreate: bool = False, with_quirk
     return Loaded(population.logged, len(odd), len(definitions))
 
 
-def copy_definitions(connection: psycopg.Connection[Any], rows: list[dict[str, Any]]) -> None:
+def copy_definitions(connection: Connection, rows: list[Row]) -> None:
     """Write the rows of `definition_rows` into the table; needs at least one."""
     columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
     statement = sql.SQL("copy strategydefinition ({}) from stdin").format(columns)
@@ -77,7 +79,7 @@ def copy_definitions(connection: psycopg.Connection[Any], rows: list[dict[str, A
             copy.write_row(list(row.values()))
 
 
-def definition_rows(until: date, families: Iterable[Family] = FAMILIES) -> list[dict[str, Any]]:
+def definition_rows(until: date, families: Iterable[Family] = FAMILIES) -> list[Row]:
     """The definition rows as the table holds them on the last day: `publishedAt` knows only the last publication.
 
     Args:
@@ -98,7 +100,7 @@ def _in_future(version: Version, now: datetime) -> bool:
     return version.since is not None and utc(version.since) >= now
 
 
-def _definition(family: Family, version: Version, now: datetime) -> dict[str, Any]:
+def _definition(family: Family, version: Version, now: datetime) -> Row:
     live = [number for since, number in family.schedule() if since < now]
     published = [utc(text) for text in (version.since, version.back_at) if text and utc(text) < now]
     status = "DRAFT" if not published else "PUBLISHED" if live[-1] == version.number else "ARCHIVED"

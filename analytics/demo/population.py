@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TextIO
 
 import pyarrow.parquet as pq
 
@@ -142,7 +142,7 @@ def _last_moment(result: ChunkResult) -> int | None:
     return result.truth["created_at"][-1].value if len(result.truth) else None
 
 
-def _write_committed(log: Any, rows: list[tuple[int, str]], until: int | None) -> list[tuple[int, str]]:
+def _write_committed(log: TextIO, rows: list[tuple[int, str]], until: int | None) -> list[tuple[int, str]]:
     """Write what was committed before a moment, in commit order; return what a later chunk may still overtake."""
     rows.sort()
     ready = [row for row in rows if until is None or row[0] < until]

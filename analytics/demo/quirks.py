@@ -12,15 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from analytics.demo.copytext import COLUMNS
+from analytics.storage.shapes import Json
 
 ENTRY: Final = '{"nodeId":"n1","type":"literal","value":1}'
 DIGITS_300: Final = "9" * 300
 
 
-def entry(value: Any, node_id: Any = "n1", kind: str = "literal", **more: Any) -> str:
+def entry(value: Json, node_id: Json = "n1", kind: str = "literal", **more: Json) -> str:
     """A trace of one entry."""
     return json.dumps([{"nodeId": node_id, "type": kind, "value": value, **more}], ensure_ascii=False)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from analytics.demo.catalog import utc
+from analytics.demo.catalog import Fields, utc
 from analytics.demo.families.elsewhere import HOSTILE_FAMILY, HOSTILE_REALM, PROBES
 
 
@@ -31,7 +30,7 @@ class Scenario:
     since: datetime
     until: datetime | None
     words: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Fields = field(default_factory=dict)
 
     def covers(self, moment: datetime) -> bool:
         """Whether a moment lies within the story."""
@@ -179,7 +178,7 @@ class PlantedFault:
     story: Scenario
     realm: str | None
     family: str
-    overrides: tuple[Mapping[str, Any], ...]
+    overrides: tuple[Fields, ...]
     one_user: bool = False
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+
+from analytics.storage.shapes import Json
 
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2
@@ -51,7 +52,7 @@ class Estimate:
         is_well_inside = min(-self.low, self.high) > max(-self.low, self.high) / 3
         return replace(self, grade=worse(self.grade, GRADES[2] if is_well_inside else GRADES[1]))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """As plain JSON values; what is not finite becomes ``None``."""
 
         def plain(x: float) -> float | None:

@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analytics.errors import ConfigurationError
 from analytics.window import ONE_DAY
 
+if TYPE_CHECKING:
+    from analytics.estimates.arrays import Bools, Floats, Ints
+
+Table: TypeAlias = dict[str, Any]
+"""A table of TOML: what it says is looked at before it is taken."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = ONE_DAY / 86_400_000_000
 EVER = (-(1 << 63), (1 << 63) - 1)
@@ -147,7 +152,7 @@ def read_rate_entries(path: str | Path) -> tuple[RateEntry, ...]:
     return entries
 
 
-def _entries(told: dict[str, Any]) -> Iterator[RateEntry]:
+def _entries(told: Table) -> Iterator[RateEntry]:
     tables = told.get("rate", [])
     for key in told:
         if key != "rate":
@@ -160,7 +165,7 @@ def _entries(told: dict[str, Any]) -> Iterator[RateEntry]:
         yield _entry(table, number)
 
 
-def _entry(table: dict[str, Any], number: int) -> RateEntry:
+def _entry(table: Table, number: int) -> RateEntry:
     for key in table:
         if key not in _KEYS:
             raise ConfigurationError(
@@ -175,7 +180,7 @@ def _entry(table: dict[str, Any], number: int) -> RateEntry:
     return RateEntry(rate, _moment(table, "since", number), _moment(table, "until", number), _realms(table, number))
 
 
-def _moment(table: dict[str, Any], key: str, number: int) -> datetime | None:
+def _moment(table: Table, key: str, number: int) -> datetime | None:
     """A date, or a date with a time; UTC where it has no offset."""
     told = table.get(key)
     try:
@@ -193,7 +198,7 @@ def _moment(table: dict[str, Any], key: str, number: int) -> datetime | None:
     )
 
 
-def _realms(table: dict[str, Any], number: int) -> tuple[str | None, ...]:
+def _realms(table: Table, number: int) -> tuple[str | None, ...]:
     named = [table["realm"]] if "realm" in table else []
     several = table.get("realms", [])
     if not isinstance(several, list) or ("realms" in table and not several):
@@ -291,7 +296,7 @@ class Rates:
         """
         return cls(read_rate_entries(path), otherwise, otherwise_is_default)
 
-    def rates_at(self, realm: str | None, times: Any, usable: Any) -> Any:
+    def rates_at(self, realm: str | None, times: Ints, usable: Bools) -> Floats:
         """The rate of each of a tenant's rows.
 
         Args:

@@ -33,6 +33,7 @@ from analytics.lake import schema
 from analytics.lake.lake import Lake
 from analytics.model import Fingerprint, Partition, PartitionInfo
 from analytics.source.source import Source
+from analytics.sql import Row
 from analytics.storage import LakePath, readable
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _batches(path: LakePath) -> Iterator[pa.RecordBatch]:
         ) from error
 
 
-def _tuple(row: dict[str, Any]) -> bytes:
+def _tuple(row: Row) -> bytes:
     """One row as ``native.tuples`` reads it."""
     trace = rebuild(row["trace"], row["trace_irregular"])
     fields = [

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from analytics.lake import program_history, schema
 from analytics.lake.lake import Lake
-from analytics.lake.program_history import present, replace_if_changed
+from analytics.lake.program_history import Protect, present, replace_if_changed
 from analytics.program import walk
+from analytics.sql import Row
 
 _MOST_NAMED = 3
 
@@ -54,9 +54,9 @@ class WriteResult:
 
 def write(
     lake: Lake,
-    rows: list[dict[str, Any]],
+    rows: list[Row],
     workspace: Path,
-    protect: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    protect: Protect = dict,
     unread: Collection[str] = (),
     used: Mapping[str | None, Collection[str]] = MappingProxyType({}),
 ) -> WriteResult:
@@ -82,8 +82,8 @@ def write(
                 happened[history.notice(old, merged[key])].append(f"{ascii(old['name'])[1:-1]} v{key[1]}")
             else:
                 merged[key] = protect({**old, "is_deleted": True})
-    by_realm: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)
-    by_id: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    by_realm: defaultdict[str | None, list[Row]] = defaultdict(list)
+    by_id: defaultdict[str, list[Row]] = defaultdict(list)
     for row in merged.values():
         by_realm[row["realm_id"]].append(row)
         by_id[row["strategy_id"]].append(row)
@@ -107,7 +107,7 @@ def write(
     )
 
 
-def protect(lake: Lake, realm: str | None, change: Callable[[dict[str, Any]], dict[str, Any]], workspace: Path) -> bool:
+def protect(lake: Lake, realm: str | None, change: Protect, workspace: Path) -> bool:
     """Write a tenant's definitions once more, each as ``change`` has it, and what is kept of earlier ones.
 
     Returns:
@@ -123,7 +123,7 @@ def protect(lake: Lake, realm: str | None, change: Callable[[dict[str, Any]], di
     return _put(lake, realm, rows, workspace, lent) or is_changed
 
 
-def flatten_program(definition: dict[str, Any]) -> list[dict[str, Any]]:
+def flatten_program(definition: Row) -> list[Row]:
     """One row per node of a definition's program, in walk order; none when the stored AST is no program."""
     try:
         program = json.loads(definition["ast_json"] or "null")
@@ -139,9 +139,7 @@ def flatten_program(definition: dict[str, Any]) -> list[dict[str, Any]]:
     return [{name: head[name] if name in head else getattr(node, name) for name in names} for node in walk(program)]
 
 
-def _put(
-    lake: Lake, realm: str | None, rows: list[dict[str, Any]], workspace: Path, lent: list[dict[str, Any]]
-) -> bool:
+def _put(lake: Lake, realm: str | None, rows: list[Row], workspace: Path, lent: list[Row]) -> bool:
     rows.sort(key=_order)
     nodes = [node for row in sorted([*rows, *lent], key=_order) for node in flatten_program(row)]
     # The nodes first: they are made from the definitions, and whether those have changed is what a next run asks.
@@ -149,7 +147,7 @@ def _put(
     return bool(rows) and replace_if_changed(lake, "definitions", realm, rows, schema.definition_schema(), workspace)
 
 
-def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _order(row: Row) -> tuple[str, int, str]:
     return row["name"] or "", row["strategy_version"] or 0, row["strategy_id"]
 
 
@@ -158,7 +156,7 @@ def _versions(names: Sequence[str]) -> str:
     return f"{len(names)} version{'s' * (len(names) != 1)} of programs ({some}) {'were' if len(names) != 1 else 'was'}"
 
 
-def _typed(row: dict[str, Any]) -> dict[str, Any]:
+def _typed(row: Row) -> Row:
     typed = dict(row, is_deleted=False)
     for name in ("published_at", "created_at", "updated_at"):
         typed[name] = _time(row[name])

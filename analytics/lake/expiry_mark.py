@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from analytics.errors import DamagedFileError, LakeError, LakeFormatError, UsageError
 from analytics.lake import formats
 from analytics.storage import LakePath, shapes
+from analytics.storage.shapes import Json
 from analytics.window import ONE_DAY
 
 NAME = "expired.json"
@@ -38,7 +38,7 @@ class Expired:
     expired_at: datetime
     version: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The same facts as plain JSON values."""
         return {
             "format": FORMAT,

@@ -20,6 +20,7 @@ from analytics.model import (
     TransactionIds,
 )
 from analytics.storage import LakePath, shapes
+from analytics.storage.shapes import Json, JsonObject
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-def entry(info: PartitionInfo) -> dict[str, Any]:
+def entry(info: PartitionInfo) -> dict[str, Json]:
     """A partition as plain values."""
     return {
         "realm_id": info.partition.realm,
@@ -110,12 +111,12 @@ def read(path: LakePath, day: date | None) -> DayRecord:
     return record
 
 
-def _record(data: dict[str, Any]) -> DayRecord:
+def _record(data: JsonObject) -> DayRecord:
     formats.refuse_newer(data, FORMAT, "the lake's ledger")
     if data["format"] != FORMAT:
         raise ValueError("no known format of a ledger")
     day = shapes.day_or_none(data["day"])
-    partitions = [info_of(item, day) for item in data["partitions"]]
+    partitions = [info_of(item, day) for item in map(shapes.fields, shapes.listed(data["partitions"]))]
     by_realm = {info.partition.realm: info for info in partitions}
     if len(by_realm) != len(partitions):
         raise ValueError("it tells of a realm twice")
@@ -125,33 +126,36 @@ def _record(data: dict[str, Any]) -> DayRecord:
         covers_all_realms=shapes.flag(data["covers_all_realms"]),
         complete_until=shapes.moment_or_none(data["complete_until"]),
         horizon_reason=shapes.text(data["horizon_reason"]),
-        source={k: shapes.text(v) for k, v in data["source"].items()},
+        source={k: shapes.text(v) for k, v in shapes.fields(data["source"]).items()},
         recorded_at=shapes.moment(data["recorded_at"]),
-        ignored_transactions=tuple(_span(item) for item in data.get("not_waited_for", [])),  # older ledgers lack it
+        ignored_transactions=tuple(
+            _span(shapes.fields(item)) for item in shapes.listed(data.get("not_waited_for", []))
+        ),  # older ledgers lack it
     )
 
 
-def info_of(item: dict[str, Any], day: date | None) -> PartitionInfo:
+def info_of(item: JsonObject, day: date | None) -> PartitionInfo:
     """What ``entry`` made of a partition.
 
     Raises:
         ValueError, KeyError, TypeError, AttributeError: It is damaged.
     """
+    source = shapes.fields(item["source"])
     return PartitionInfo(
         partition=Partition(shapes.text_or_none(item["realm_id"]), day),
         fingerprint=Fingerprint(
-            row_count=shapes.whole(item["source"]["row_count"]),
-            id_hash=shapes.digits(item["source"]["id_hash"]),
-            change_hash=shapes.digits(item["source"]["change_hash"]),
-            max_created_at=shapes.moment_or_none(item["source"]["max_created_at"]),
-            ids=_ids(item["source"]),
+            row_count=shapes.whole(source["row_count"]),
+            id_hash=shapes.digits(source["id_hash"]),
+            change_hash=shapes.digits(source["change_hash"]),
+            max_created_at=shapes.moment_or_none(source["max_created_at"]),
+            ids=_ids(source),
         ),
         row_count=shapes.whole(item["row_count"]),
         kept_count=shapes.whole(item["kept_count"]),
         id_hash=shapes.digits(item["id_hash"]),
         trace_entries=shapes.whole(item["trace_entries"]),
         irregular_count=shapes.whole(item["irregular_count"]),
-        status_counts={k: shapes.whole(v) for k, v in item["status_counts"].items()},
+        status_counts={k: shapes.whole(v) for k, v in shapes.fields(item["status_counts"]).items()},
         sample_rates=_rates(item),
         file_bytes=shapes.whole(item["file_bytes"]),
         node_days_bytes=shapes.whole(item["node_days_bytes"]),
@@ -161,25 +165,26 @@ def info_of(item: dict[str, Any], day: date | None) -> PartitionInfo:
     )
 
 
-def _rates(item: dict[str, Any]) -> tuple[RateStep, ...]:
+def _rates(item: JsonObject) -> tuple[RateStep, ...]:
     if "sample_rates" not in item:  # older ledgers knew one rate for all rows
         return (RateStep(None, _rate(item["sample_rate"])),)
-    return tuple(RateStep(shapes.moment_or_none(step["since"]), _rate(step["rate"])) for step in item["sample_rates"])
+    steps = map(shapes.fields, shapes.listed(item["sample_rates"]))
+    return tuple(RateStep(shapes.moment_or_none(step["since"]), _rate(step["rate"])) for step in steps)
 
 
-def _rate(value: Any) -> float:
+def _rate(value: Json) -> float:
     rate = shapes.number(value)
     if not 0 <= rate <= 1:
         raise ValueError(f"{rate} is no share of runs")
     return rate
 
 
-def _ids(source: dict[str, Any]) -> TransactionIds | None:
+def _ids(source: JsonObject) -> TransactionIds | None:
     said = shapes.text_or_none(source.get("transaction_ids"))  # older ledgers lack it
     return None if said is None else TransactionIds.parse(said)
 
 
-def _span(item: dict[str, Any]) -> IgnoredTransaction:
+def _span(item: JsonObject) -> IgnoredTransaction:
     return IgnoredTransaction(
         since=shapes.moment(item["since"]),
         until=shapes.moment(item["until"]),

@@ -11,15 +11,16 @@ import contextlib
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from analytics.errors import LakeFormatError
 from analytics.lake import formats, schema
 from analytics.lake.lake import REALM_TABLES, Lake
 from analytics.lake.paths import realm_directory
+from analytics.sql import Row
 from analytics.storage import LakePath, readable, shapes
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def present(path: LakePath, table_schema: pa.Schema) -> pa.Table:
 
 
 def replace_if_changed(
-    lake: Lake, table: str, realm: str | None, rows: list[dict[str, Any]], table_schema: pa.Schema, workspace: Path
+    lake: Lake, table: str, realm: str | None, rows: list[Row], table_schema: pa.Schema, workspace: Path
 ) -> bool:
     """Put a tenant's rows in their place.
 
@@ -137,12 +138,11 @@ MOVED: Final = "moved"
 ELSEWHERE: Final = "elsewhere"
 _CONTENT: Final = ("ast_json", "parent_strategy_id", "strategy_type")
 
-Row: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, int]
 Protect: TypeAlias = Callable[[Row], Row]
 
 
-def content_hash(row: Mapping[str, Any]) -> str:
+def content_hash(row: Row) -> str:
     """Of everything that decides what a version pays, whatever the spelling of its JSON."""
     try:
         program = json.dumps(json.loads(row["ast_json"] or "null"), sort_keys=True)
@@ -240,17 +240,17 @@ def protect(lake: Lake, realm: str | None, change: Protect, workspace: Path) -> 
     return replace_if_changed(lake, TABLE, realm, rows, shape, workspace)
 
 
-def _definition(row: Mapping[str, Any]) -> Row:
+def _definition(row: Row) -> Row:
     return {name: row[name] for name in schema.definition_schema().names}
 
 
-def _key(row: Mapping[str, Any]) -> Key:
+def _key(row: Row) -> Key:
     return row["strategy_id"], row["strategy_version"]
 
 
-def _identity(row: Mapping[str, Any]) -> tuple[Key, str, str]:
+def _identity(row: Row) -> tuple[Key, str, str]:
     return _key(row), row["content_hash"], row["reason"]
 
 
-def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _order(row: Row) -> tuple[datetime, str, int, str, str]:
     return row["replaced_at"], row["strategy_id"], row["strategy_version"] or 0, row["content_hash"], row["reason"]

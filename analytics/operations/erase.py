@@ -31,7 +31,9 @@ from analytics.lake import definitions, ledger
 from analytics.lake.foreign_files import FOLDER as SET_ASIDE
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
+from analytics.sql import Row
 from analytics.storage import LakePath, readable, storage_of
+from analytics.storage.shapes import Json
 from analytics.version import __version__
 from analytics.warehouse import damage
 from analytics.warehouse.damage import DamagedFile
@@ -148,7 +150,7 @@ class Person:
 
         everybody = set(realms) >= set(self.lake.realms())
         opened = Warehouse(self.lake, realms=None if everybody else list(realms))
-        rows: list[Mapping[str, Any]] = [
+        rows: list[Row] = [
             {
                 "realm_id": realm,
                 "names": self.names(realm),
@@ -205,7 +207,7 @@ class ErasureReceipt:
     """
 
     tombstone: LakePath
-    partitions: tuple[dict[str, Any], ...]
+    partitions: tuple[Row, ...]
     definitions: int
     elsewhere: tuple[LakePath, ...]
     not_looked_into: int
@@ -221,7 +223,7 @@ class ErasureReceipt:
         """Rows of others that named them."""
         return sum(int(entry["rows_changed"]) for entry in self.partitions)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The same facts as plain JSON values."""
         return {
             "tombstone": str(self.tombstone),
@@ -452,7 +454,7 @@ class _Erasure:
             day_files.write(self._lake, sorted(days), before, gathering, self._workspace)
 
 
-def _begun() -> dict[str, Any]:
+def _begun() -> dict[str, Json]:
     return {"version": __version__, "asked_at": _now(), "partitions": []}
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from analytics.errors import LakeError
 from analytics.extraction import day_files, expired_days
@@ -20,6 +19,7 @@ from analytics.lake.lake import Lake
 from analytics.lake.paths import day_of
 from analytics.model import DayRecord
 from analytics.storage import LakePath
+from analytics.storage.shapes import Json
 from analytics.version import __version__
 from analytics.window import ONE_DAY
 
@@ -50,7 +50,7 @@ class ExpiringDay:
     is_leftover: bool
     files: tuple[LakePath, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The same facts as plain JSON values."""
         return {
             "day": self.day.isoformat(),
@@ -87,7 +87,7 @@ class Expiry:
         """Days that are not verified against the source."""
         return [going for going in self.days if going.doubts]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The same facts as plain JSON values."""
         return {
             "before": self.before.isoformat(),

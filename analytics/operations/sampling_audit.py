@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.estimates import estimators
 from analytics.source.counters import counters
 from analytics.source.counters.counters import Counters, realm_label
+from analytics.storage.shapes import Json
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -20,6 +21,8 @@ from analytics.window import Window
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from analytics.estimates.arrays import Array, Floats, Ints
 
 _FACTOR = 2.5
 """A smaller step is as well a weekend's."""
@@ -138,13 +141,14 @@ def judge_rates(rows: pd.DataFrame) -> RateJudgement:
     )
 
 
-def _rest_of_errors(errors: Any, ends: Any) -> Any:
+def _rest_of_errors(errors: Array, ends: Ints) -> Array:
     """Errors of the day before and of the day after each moment, without the strategy that has most, which may be an incident."""
     import numpy as np
 
     days = np.stack([errors[:, ends] - errors[:, ends - _DAY], errors[:, ends + _DAY] - errors[:, ends]])
     most = days.sum(axis=0).argmax(axis=0)
-    return days.sum(axis=1) - np.take_along_axis(days, most[None, None, :], axis=1)[:, 0, :]
+    rest: Array = days.sum(axis=1) - np.take_along_axis(days, most[None, None, :], axis=1)[:, 0, :]
+    return rest
 
 
 def _may_have_moved(earlier: float, later: float, step: float) -> bool:
@@ -155,13 +159,14 @@ def _may_have_moved(earlier: float, later: float, step: float) -> bool:
     return bool(stats.binomtest(round(later), round(earlier + later), share).pvalue > _CHANCE)
 
 
-def _median(values: Any) -> Any:
+def _median(values: Array) -> Floats:
     """Of each column, without NaN; 0 where nothing is left."""
     import numpy as np
 
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # columns without a value
-        return np.nan_to_num(np.nanmedian(values, axis=0))
+        medians: Floats = np.nan_to_num(np.nanmedian(values, axis=0))
+        return medians
 
 
 _STRATUM_ROWS = 20
@@ -258,16 +263,16 @@ class Audit:
         """Estimates made with the configured rate are in doubt."""
         return bool(self.contradictions)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The facts as plain JSON values."""
         return {
             "is_contradicted": self.is_contradicted,
             "was_compared": self.was_compared,
-            "contradictions": self.contradictions,
-            "undecided": self.undecided,
+            "contradictions": [*self.contradictions],
+            "undecided": [*self.undecided],
             "cannot_tell_because": self.reason or None,
-            "losses": self.losses,
-            "notes": self.notes,
+            "losses": [*self.losses],
+            "notes": [*self.notes],
             "counters": self.source,
         }
 

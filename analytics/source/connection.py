@@ -6,13 +6,17 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
 
 if TYPE_CHECKING:
     import psycopg
     import sqlalchemy
+
+
+Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+"""To the source, with rows as the statement has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +238,7 @@ class Session:
             because a pooler hands the connection on.
     """
 
-    connection: psycopg.Connection[tuple[Any, ...]]
+    connection: Connection
     settings: Mapping[str, str]
 
     def begin(self) -> None:

@@ -10,12 +10,16 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
-from analytics.source.connection import explain_server_error
+from analytics.source.connection import Connection, explain_server_error
+from analytics.sql import Parameters
 
 if TYPE_CHECKING:
     import psycopg
+    from psycopg.pq.abc import PGconn
+
+    from analytics.estimates.arrays import Bytes
 
 BLOCK_BYTES = 4 << 20
 """Usual size of a block; a larger row gets a block of its own."""
@@ -32,10 +36,12 @@ _PAUSE = 0.0002  # seconds
 _LARGE_MESSAGE = "select repeat('x', 1048576)"
 
 
+_Filled: TypeAlias = tuple[bytearray, int] | BaseException | None
+"""A block and how much of it is rows; what went wrong; or the end."""
+
+
 @contextlib.contextmanager
-def copy_blocks(
-    connection: psycopg.Connection[Any], statement: bytes, parameters: dict[str, Any]
-) -> Iterator[Iterator[Any]]:
+def copy_blocks(connection: Connection, statement: bytes, parameters: Parameters) -> Iterator[Iterator[Bytes]]:
     """The tuples of a binary COPY.
 
     Args:
@@ -52,7 +58,7 @@ def copy_blocks(
     """
     block_bytes = BLOCK_BYTES + _PADDING
     free: queue.SimpleQueue[bytearray | None] = queue.SimpleQueue()
-    full: queue.SimpleQueue[tuple[bytearray, int] | BaseException | None] = queue.SimpleQueue()
+    full: queue.SimpleQueue[_Filled] = queue.SimpleQueue()
     for _ in range(_BLOCKS):
         free.put(bytearray(block_bytes))
 
@@ -69,7 +75,7 @@ def copy_blocks(
         except BaseException as error:  # handed to the reader, so that nothing is lost in a thread
             full.put(error)
 
-    def blocks() -> Iterator[Any]:
+    def blocks() -> Iterator[Bytes]:
         import numpy as np
 
         while (item := full.get()) is not None:
@@ -96,14 +102,14 @@ def copy_blocks(
 
 
 def _fill(
-    copy: psycopg.Copy, pgconn: Any, free: queue.SimpleQueue[bytearray | None], full: queue.SimpleQueue[Any]
+    copy: psycopg.Copy, pgconn: PGconn, free: queue.SimpleQueue[bytearray | None], full: queue.SimpleQueue[_Filled]
 ) -> None:
     """Move rows into blocks until the trailer.
 
     ``copy.read()`` waits for the server properly but costs a few microseconds a row; rows that have already arrived are taken
     from libpq directly. The trailer is the last thing before the end, so the end itself is always left to psycopg.
     """
-    message: Any = memoryview(copy.read())[_SIGNATURE:]
+    message: bytes | bytearray | memoryview | None = memoryview(copy.read())[_SIGNATURE:]
     block, place = _next(free), 0
     while message:
         size = len(message)
@@ -135,7 +141,7 @@ def _next(free: queue.SimpleQueue[bytearray | None]) -> bytearray:
     return block
 
 
-def _fail(pgconn: Any) -> None:
+def _fail(pgconn: PGconn) -> None:
     """The server ended the stream before its trailer: raise what it said."""
     import psycopg
 

@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics import sql
 from analytics.config import PATIENCE
@@ -20,7 +20,7 @@ from analytics.errors import SourceAccessError, SourceError, SourceSchemaError
 from analytics.lake import schema
 from analytics.model import Fingerprint, Partition, RealmFilter, Span, TransactionIds, Watermark
 from analytics.source import table_check
-from analytics.source.connection import Session, connect, explain_server_error
+from analytics.source.connection import Connection, Session, connect, explain_server_error
 from analytics.source.copy_stream import copy_blocks
 from analytics.source.table_check import (
     DEFINITION_TABLE,
@@ -34,10 +34,13 @@ from analytics.source.table_check import (
     unread_columns,
 )
 from analytics.source.watermark import COMMIT_LAG, read_watermark
+from analytics.sql import Parameters, Row
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
     import psycopg
+
+    from analytics.estimates.arrays import Bytes
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +75,7 @@ class Source:
         self._url = url
         self._stack = contextlib.ExitStack()
         self._session: Session
-        self._connection: psycopg.Connection[tuple[Any, ...]]
+        self._connection: Connection
         self._lag, self._patience = lag, patience
         self._shared: str | None = None
         self._numbers = ""
@@ -292,7 +295,7 @@ class Source:
         self.choose_scan({**parameters, "undated": False})
         return {(row["realm_id"], row["user_id"]) for row in self._rows("users", parameters)}
 
-    def definitions(self) -> list[dict[str, Any]] | str:
+    def definitions(self) -> list[Row] | str:
         """Every row of ``strategydefinition`` as text values, or a sentence that says why it cannot be read.
 
         Columns without which the others still say something are ``None`` where they cannot be read; see ``unread_of_programs``.
@@ -314,7 +317,7 @@ class Source:
 
     # ---- the rows -------------------------------------------------------------------------------------------------
 
-    def executions(self, wanted: Span) -> contextlib.AbstractContextManager[Iterator[Any]]:
+    def executions(self, wanted: Span) -> contextlib.AbstractContextManager[Iterator[Bytes]]:
         """The rows of a span, in no order, as blocks of a binary COPY (see ``copy_stream`` and ``native.copy_tuples``).
 
         Raises:
@@ -330,11 +333,11 @@ class Source:
 
     # ---- plumbing --------------------------------------------------------------------------------------------------
 
-    def choose_scan(self, parameters: dict[str, Any]) -> None:
+    def choose_scan(self, parameters: Parameters) -> None:
         """Have the next statements find a span's rows through an index, or as the planner likes."""
         import psycopg
 
-        def explain_scan(avoid: bool) -> dict[str, Any]:
+        def explain_scan(avoid: bool) -> Row:
             with self._connection.transaction(force_rollback=True):
                 if avoid:
                     self._connection.execute("set local enable_seqscan = off")
@@ -349,15 +352,13 @@ class Source:
         except (psycopg.Error, SourceError):
             pass  # without advice the statement itself still works, or says better what is wrong
 
-    def layout(self) -> dict[str, Any]:
+    def layout(self) -> Row:
         """How large the log table is, and how its rows lie; a table of unknown size counts as a large one."""
         if found := self.ask_if_told("layout"):
             return found[0]
         return {"pages": 0, "row_estimate": 0, "bytes_with_values": 0, "table_bytes": UNKNOWN_BYTES, "correlation": 0}
 
-    def ask(
-        self, name: str, parameters: dict[str, Any] | None = None, *, timeout_ms: int | None = None
-    ) -> list[dict[str, Any]]:
+    def ask(self, name: str, parameters: Parameters | None = None, *, timeout_ms: int | None = None) -> list[Row]:
         """The answer to a question of ``sql/source``, in a savepoint: where the server refuses it, the run goes on.
 
         Args:
@@ -376,7 +377,7 @@ class Source:
             self._connection.execute("set local statement_timeout to default")
             return found
 
-    def ask_if_told(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]] | None:
+    def ask_if_told(self, name: str, parameters: Parameters | None = None) -> list[Row] | None:
         """The answer to a question that a managed server may refuse; ``None`` where it does, and the transaction goes on."""
         try:
             return self.ask(name, parameters)
@@ -385,7 +386,7 @@ class Source:
                 return None
             raise
 
-    def plan_of(self, name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    def plan_of(self, name: str, parameters: Parameters | None = None) -> Row:
         """How the server would answer a question: the top node of its plan.
 
         Raises:
@@ -393,21 +394,23 @@ class Source:
         """
         with self._connection.transaction():
             [row] = self._query("explain (format json) " + sql.text("source", name), parameters)
-        plan: dict[str, Any] = row["QUERY PLAN"][0]["Plan"]
+        plan: Row = row["QUERY PLAN"][0]["Plan"]
         return plan
 
-    def _rows(self, name: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    def _rows(self, name: str, parameters: Parameters | None = None) -> list[Row]:
         began = time.perf_counter()
         found = self._query(sql.text("source", name), parameters)
         _log.debug("the server gave %d rows to %s in %.3f s", len(found), name, time.perf_counter() - began)
         return found
 
-    def _query(self, statement: Any, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    def _query(self, statement: str | psycopg.sql.Composed, parameters: Parameters | None = None) -> list[Row]:
         import psycopg
         from psycopg.rows import dict_row
 
+        text = statement.encode() if isinstance(statement, str) else statement
         try:
             with self._connection.cursor(row_factory=dict_row) as cursor:
-                return cursor.execute(statement, parameters).fetchall()
+                rows: list[Row] = cursor.execute(text, parameters).fetchall()
+                return rows
         except psycopg.Error as error:
             raise explain_server_error(error) from error

@@ -12,9 +12,10 @@ from analytics import sql
 from analytics.errors import SourceAccessError, SourceSchemaError
 from analytics.lake import schema
 from analytics.lake.schema import ColumnSpec
+from analytics.source.connection import Connection
+from analytics.sql import Parameters, Row
 
 if TYPE_CHECKING:
-    import psycopg
     from psycopg.sql import Composed
 
 SMALLEST_TABLE = 1_000
@@ -25,9 +26,10 @@ LEAST_CORRELATION = 0.9
 MOST_TIMES_DEARER = 1.5
 
 Node: TypeAlias = "Mapping[str, Any]"
+"""Of a plan, as PostgreSQL writes it in JSON: the kinds of nodes have other keys each."""
 
 
-def should_avoid_whole_table(explain: Callable[[bool], Node], layout: Callable[[], Mapping[str, Any]]) -> bool:
+def should_avoid_whole_table(explain: Callable[[bool], Node], layout: Callable[[], Row]) -> bool:
     """The window's rows are better found through an index although the planner would read everything.
 
     Args:
@@ -69,7 +71,7 @@ _MOST_NAMED = 3
 
 LOG_TABLE, DEFINITION_TABLE = schema.LOG_TABLE, schema.DEFINITION_TABLE
 
-Rows: TypeAlias = "Callable[[str, dict[str, Any] | None], list[dict[str, Any]]]"
+Rows: TypeAlias = "Callable[[str, Parameters | None], list[Row]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +247,7 @@ class UnreadColumns:
     is_all: bool = False
 
 
-def unread_columns(
-    table: str, wanted: Sequence[ColumnSpec], columns: Mapping[str, Mapping[str, Any]], role: str
-) -> UnreadColumns:
+def unread_columns(table: str, wanted: Sequence[ColumnSpec], columns: Mapping[str, Row], role: str) -> UnreadColumns:
     """What of a table cannot be read, and why.
 
     Args:
@@ -323,7 +323,7 @@ class HiddenRows:
         )
 
 
-def hold(connection: psycopg.Connection[Any], table: str) -> None:
+def hold(connection: Connection, table: str) -> None:
     """Lock a table as any reader does, until the transaction ends; not where it may not be read, or is not there."""
     import psycopg
 
@@ -331,7 +331,7 @@ def hold(connection: psycopg.Connection[Any], table: str) -> None:
         _probe(connection, table)
 
 
-def look_for_hidden_rows(connection: psycopg.Connection[Any], rows: Rows, table: str) -> HiddenRows | None:
+def look_for_hidden_rows(connection: Connection, rows: Rows, table: str) -> HiddenRows | None:
     """Have the transaction see every row of a table, or be refused.
 
     Args:
@@ -360,7 +360,7 @@ def look_for_hidden_rows(connection: psycopg.Connection[Any], rows: Rows, table:
     return HiddenRows(table, found["reads_as"])
 
 
-def _switch(connection: psycopg.Connection[Any], value: str) -> bool:
+def _switch(connection: Connection, value: str) -> bool:
     """Set it for this transaction; whether the server did."""
     import psycopg
 
@@ -374,7 +374,7 @@ def _switch(connection: psycopg.Connection[Any], value: str) -> bool:
     return found is not None and found[0] == value
 
 
-def _can_read(connection: psycopg.Connection[Any], table: str) -> bool:
+def _can_read(connection: Connection, table: str) -> bool:
     import psycopg
 
     try:
@@ -384,7 +384,7 @@ def _can_read(connection: psycopg.Connection[Any], table: str) -> bool:
     return True
 
 
-def _is_filtered(connection: psycopg.Connection[Any], table: str) -> bool:
+def _is_filtered(connection: Connection, table: str) -> bool:
     """A plan that reads the whole table leaves rows out: a policy that is ``true`` leaves nothing behind in it."""
     from psycopg import sql as composed
 
@@ -394,7 +394,7 @@ def _is_filtered(connection: psycopg.Connection[Any], table: str) -> bool:
     return any(key.endswith(("Filter", "Cond")) for node in plan_nodes(plan) for key in node)
 
 
-def _probe(connection: psycopg.Connection[Any], table: str) -> None:
+def _probe(connection: Connection, table: str) -> None:
     from psycopg import sql as composed
 
     with connection.transaction():

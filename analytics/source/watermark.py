@@ -14,16 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from analytics.model import IgnoredTransaction, OpenTransaction, Watermark
+from analytics.sql import Row
 from analytics.window import ONE_DAY
 
 COMMIT_LAG = timedelta(minutes=5)
 """How far behind the server's clock a row is taken as committed when no open transaction says otherwise. The engine
 queues rows and commits them one by one; a drain of a few seconds is normal, minutes are not."""
 
-Rows: TypeAlias = "Callable[[str], list[dict[str, Any]] | None]"
+Rows: TypeAlias = "Callable[[str], list[Row] | None]"
 
 
 def read_watermark(rows: Rows, lag: timedelta, patience: timedelta) -> Watermark:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from importlib import resources
+from typing import Any, TypeAlias
 
 from analytics.errors import UnknownNameError, did_you_mean
+
+Row: TypeAlias = dict[str, Any]
+"""A row by its columns' names: what a column holds is written in the statement, and a driver cannot tell."""
+Parameters: TypeAlias = Mapping[str, Any]
+"""Values for a statement's ``$names``: whatever the driver takes."""
 
 _ROOT = resources.files("analytics.sql")
 _HALVES = re.compile(r"^with gathered as \(\n(?P<gathered>.*?)^\)", re.MULTILINE | re.DOTALL)

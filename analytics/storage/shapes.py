@@ -80,7 +80,7 @@ def text(value: Json) -> str:
 
 def fields(value: Json) -> JsonObject:
     """An object."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise _wrong(value, "an object of JSON")
     return value
 

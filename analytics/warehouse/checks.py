@@ -23,6 +23,7 @@ from analytics.lake import expiry_mark, foreign_files, program_history, schema
 from analytics.lake.lake import Lake
 from analytics.lake.paths import realm_directory
 from analytics.model import DayRecord
+from analytics.sql import Row
 from analytics.warehouse import lake_files
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class CheckResult:
     severity: str
     says: str
     failures: int
-    example: dict[str, Any] | None
+    example: Row | None
 
     @property
     def passed(self) -> bool:

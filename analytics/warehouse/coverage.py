@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 from analytics.lake import expiry_mark, losses
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord, IgnoredTransaction
+from analytics.storage.shapes import Json
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
 
@@ -39,7 +39,7 @@ class Cell:
     complete_until: datetime | None
     ignored_transactions: tuple[IgnoredTransaction, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """As plain JSON values."""
         return {
             "realm_id": self.realm,

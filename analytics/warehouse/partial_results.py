@@ -13,12 +13,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics import sql
 from analytics.errors import LakeError, UsageError
 from analytics.lake.lake import Lake, Version, versions
 from analytics.lake.paths import day_of
+from analytics.sql import Parameters
 from analytics.storage import LakePath, readable, scratch, shapes
 from analytics.version import __version__
 from analytics.warehouse import lake_files
@@ -49,7 +50,7 @@ class PartialQuery:
     query: str
     since: date
     until: date
-    values: Mapping[str, Any]
+    values: Parameters
 
     @property
     def statement(self) -> str:
@@ -166,7 +167,7 @@ class PartialResults:
         """There is no part in it."""
         return next(iter(self._folder.glob(f"*{_SUFFIX}")), None) is None
 
-    def partial(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
+    def partial(self, lake: Warehouse, name: str, values: Parameters) -> pa.Table | None:
         """Rows of a query's first half: those that are here and fit the lake, and of all other files as they are.
 
         Args:
@@ -243,7 +244,7 @@ def _assign_files(files: Mapping[str, Version], shares: int) -> list[set[str]]:
     return dealt
 
 
-def _ask(lake: Warehouse, question: PartialQuery, files: Files, values: Mapping[str, Any]) -> pa.Table:
+def _ask(lake: Warehouse, question: PartialQuery, files: Files, values: Parameters) -> pa.Table:
     """The first half's rows of some files."""
     wanted = {key: values[key] for key in sql.parameters(question.statement)}
     with lake_files.only(lake.connection, files, lake.files):

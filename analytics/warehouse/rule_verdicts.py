@@ -16,11 +16,12 @@ import functools
 import json
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from analytics.estimates import looks
 from analytics.program.proofs import Proof, proofs
 from analytics.program.walk import outline
+from analytics.sql import Row
 
 if TYPE_CHECKING:
     import duckdb
@@ -70,11 +71,11 @@ def finish(connection: duckdb.DuckDBPyConnection, gathered: pa.Table) -> pa.Tabl
     return pa.table({name: (added if name in schema.names else gathered)[name] for name in _COLUMNS})
 
 
-def _version(row: Mapping[str, Any]) -> tuple[str, int]:
+def _version(row: Row) -> tuple[str, int]:
     return row["strategy_id"], row["strategy_version"]
 
 
-def _proven(connection: duckdb.DuckDBPyConnection, rows: list[dict[str, Any]]) -> dict[tuple[str, int], Any]:
+def _proven(connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[tuple[str, int], Mapping[int, Proof]]:
     """Position → proof, of each version that the rows speak of."""
     wanted = {_version(row) for row in rows if row["position"] is not None}
     if not wanted:
@@ -99,7 +100,7 @@ def proofs_of(text: str) -> Mapping[int, Proof]:
         return {}
 
 
-def _sentence(row: Mapping[str, Any], is_foreign: bool, proof: Proof | None) -> dict[str, Any]:
+def _sentence(row: Row, is_foreign: bool, proof: Proof | None) -> Row:
     entries, matches = row["entry_count"], row["match_count"]
     ok, cut, most = row["ok_logged_count"], row["cut_logged_count"], row["most_weight"]
     is_default = row["type"] != "rule"
@@ -138,7 +139,7 @@ def _sentence(row: Mapping[str, Any], is_foreign: bool, proof: Proof | None) -> 
     return _row(sure, verdict, why, low, high, runs, grade)
 
 
-def _why(row: Mapping[str, Any], reached: bool, sure: int) -> str:
+def _why(row: Row, reached: bool, sure: int) -> str:
     """What was seen, in a clause."""
     if row["match_count"]:
         return ""
@@ -167,7 +168,7 @@ def _bounds_of(proof: Proof) -> tuple[float, float, float, str]:
 def _row(
     count: int | None, verdict: str, why: str, low: float = 0.0, high: float = 1.0, runs: float = math.inf,
     grade: str = "",
-) -> dict[str, Any]:  # fmt: skip
+) -> Row:  # fmt: skip
     grade = grade or ("too few" if verdict.startswith("not judged") else looks.grade_of(count or 0))
     return {"look_count": count, "verdict": verdict, "why": why, "share_low": low, "share_high": high,
             "est_runs_high": runs if math.isfinite(runs) else None, "grade": grade}  # fmt: skip

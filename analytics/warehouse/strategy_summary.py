@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.estimates import estimators
 from analytics.estimates.estimate import Estimate
 from analytics.estimates.quantiles import Part, quantiles_of_parts
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
+from analytics.sql import Parameters, Row
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,7 +46,7 @@ class _Part:
     nodes: Array
 
 
-def answer(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping[str, Any]) -> pa.Table:
+def answer(connection: duckdb.DuckDBPyConnection, statement: str, values: Parameters) -> pa.Table:
     """The summary, gathered and finished in portions of some tenants each.
 
     Args:
@@ -67,7 +68,7 @@ def answer(connection: duckdb.DuckDBPyConnection, statement: str, values: Mappin
     return pa.concat_tables(tables)
 
 
-def _portions(connection: duckdb.DuckDBPyConnection, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _portions(connection: duckdb.DuckDBPyConnection, values: Parameters) -> list[Row]:
     """Variables of the statement. Together the portions hold every realm, also one that the ledger does not know."""
     counted = connection.execute(
         """select realm_id, sum(logged_count)::bigint
@@ -112,7 +113,7 @@ def finish(gathered: pa.Table) -> pa.Table:
         if not place or any(keys[name][place] != keys[name][place - 1] for name in _KEY[:3])
     ]
 
-    def row(start: int, end: int) -> dict[str, Any]:
+    def row(start: int, end: int) -> Row:
         rate = keys["smallest_rate"][start]
         of_all = _row(parts[start:end], DEFAULT_SAMPLE_RATE if rate is None else rate)
         return {name: keys[name][start] for name in _KEY} | of_all
@@ -132,7 +133,7 @@ def schema() -> pa.Schema:
     return pa.schema([*fields, *_fields(ESTIMATES)])
 
 
-def answer_hours(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping[str, Any]) -> pa.Table:
+def answer_hours(connection: duckdb.DuckDBPyConnection, statement: str, values: Parameters) -> pa.Table:
     """The query points_by_hour, finished; the arguments are those of ``answer``."""
     return finish_hours(connection.sql(statement, params=dict(values)).to_arrow_table())
 
@@ -153,7 +154,7 @@ def finish_hours(gathered: pa.Table) -> pa.Table:
     plain = gathered.drop_columns(["points", "weights", "drawn"])
     points, weights = (_slices(gathered[name]) for name in ("points", "weights"))
     drawn = [np.asarray(flags, dtype=bool) for flags in gathered["drawn"].to_pylist()]
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for y, w, is_drawn in zip(points, weights, drawn, strict=True):
         known = w[is_drawn & (w >= 1)]
         sampled = int(is_drawn.sum())
@@ -169,18 +170,18 @@ def finish_hours(gathered: pa.Table) -> pa.Table:
     return plain
 
 
-def _fields(names: Iterable[str]) -> list[tuple[str, Any]]:
+def _fields(names: Iterable[str]) -> list[tuple[str, pa.DataType]]:
     import pyarrow as pa
 
-    fields: list[tuple[str, Any]] = []
+    fields: list[tuple[str, pa.DataType]] = []
     for name in names:
         fields += [(f"{name}{end}", pa.float64()) for end in ("", "_low", "_high")]
         fields += [(f"{name}_grade", pa.string()), (f"{name}_is_at_least", pa.bool_())]
     return fields
 
 
-def _with_estimates(found: Mapping[str, Estimate]) -> dict[str, Any]:
-    row: dict[str, Any] = {}
+def _with_estimates(found: Mapping[str, Estimate]) -> Row:
+    row: Row = {}
     for name, estimate in found.items():
         plain = estimate.to_dict()
         row |= {name: plain["value"], f"{name}_low": plain["low"], f"{name}_high": plain["high"]}
@@ -209,7 +210,7 @@ def _slices(column: pa.ChunkedArray) -> list[Array]:
     return found
 
 
-def _row(parts: list[_Part], rate: float) -> dict[str, Any]:
+def _row(parts: list[_Part], rate: float) -> Row:
     logged = sum(part.logged_count for part in parts)
     ok = [part for part in parts if part.status == "ok"]
     failed = logged - sum(part.logged_count for part in ok)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -22,6 +22,7 @@ from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
 from analytics.program import error_codes
+from analytics.sql import Parameters, Row
 from analytics.warehouse import (
     catalog,
     checks,
@@ -50,7 +51,7 @@ T = TypeVar("T")
 class QueryEngine(Protocol):
     """Who asks the first half of a query in two halves elsewhere."""
 
-    def partial(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table | None:
+    def partial(self, lake: Warehouse, name: str, values: Parameters) -> pa.Table | None:
         """The rows; ``None`` where DuckDB shall ask the whole query itself."""
 
 
@@ -155,7 +156,7 @@ class Warehouse:
         """``run`` without pandas: a million rows of text come in a fraction of the time."""
         return self._fetched(name, parameters, lambda found: found.to_arrow_table())
 
-    def _fetched(self, name: str, parameters: Mapping[str, Any], fetch: Callable[[Any], T]) -> T:
+    def _fetched(self, name: str, parameters: Parameters, fetch: Callable[[Any], T]) -> T:
         import duckdb
 
         values = {key: parameters.get(key) for key in errors.check_parameters(name, parameters)}
@@ -167,7 +168,7 @@ class Warehouse:
         except duckdb.Error as error:
             raise errors.of_query(error, name) from error
 
-    def named(self, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    def named(self, name: str, values: Parameters) -> duckdb.DuckDBPyRelation:
         """A named query as a relation; ``run`` is the comfortable call.
 
         Args:
@@ -185,7 +186,7 @@ class Warehouse:
         except duckdb.Error as error:
             raise errors.of_query(error, name) from error
 
-    def _named(self, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    def _named(self, name: str, values: Parameters) -> duckdb.DuckDBPyRelation:
         text = sql.text("queries", name)
 
         def plain() -> duckdb.DuckDBPyRelation:
@@ -199,7 +200,7 @@ class Warehouse:
             return self.connection.from_arrow(finish(self.connection, plain().to_arrow_table()))
         return plain()
 
-    def _merged(self, statement: str, rows: pa.Table, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    def _merged(self, statement: str, rows: pa.Table, values: Parameters) -> duckdb.DuckDBPyRelation:
         wanted = {key: values[key] for key in sql.parameters(statement)}
         self.connection.register("gathered_rows", rows)
         try:
@@ -392,7 +393,7 @@ class Warehouse:
         )
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[Row]:
     """Rows of an answer as dictionaries, NULL as ``None`` (a frame says NaN)."""
     rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return rows

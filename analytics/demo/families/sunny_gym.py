@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from analytics.demo.catalog import Column, Events, Family, Version
+from analytics.demo.catalog import Column, Events, Family, Fields, Version
 from analytics.demo.dsl import Node, all_of, arith, assign, compare, effect, ladder, note, rule
 from analytics.program import ParentResult
 
@@ -76,7 +74,7 @@ def _warm_up_fields(events: Events) -> dict[str, Column]:
     return {"data.minutes": events.whole(5, 60)}
 
 
-def _built_in(data: dict[str, Any]) -> ParentResult:
+def _built_in(data: Fields) -> ParentResult:
     """The wrapped strategy: a point per ten minutes."""
     return ParentResult(int(data["minutes"]) // 10, "BasicEngagement")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from analytics.demo.catalog import Column, Events, Family, Version
+from analytics.demo.catalog import Column, Events, Family, Fields, Version
 from analytics.demo.dsl import Node, any_of, arith, assign, compare, effect, field, ladder, lit, note, rule, veto
 from analytics.program import ParentResult
 
@@ -83,7 +81,7 @@ def _referral_fields(events: Events) -> dict[str, Column]:
     }
 
 
-def _built_in(data: dict[str, Any]) -> ParentResult:
+def _built_in(data: Fields) -> ParentResult:
     """The wrapped strategy; a refusal is points −1 and a sentence where the case name goes."""
     if data["friends"] == 7:
         return ParentResult(-1, "The referral code was already used by this account.")

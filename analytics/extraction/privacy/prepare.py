@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 from analytics.errors import ConfigurationError, LakeError, LakeFormatError
 from analytics.extraction.privacy import tombstones
@@ -18,6 +17,7 @@ from analytics.lake.lake import Lake
 from analytics.lake.paths import PART, is_day_directory, is_realm_directory, subfolders
 from analytics.model import RealmFilter
 from analytics.source.source import Source
+from analytics.sql import Row
 from analytics.storage import LakePath, readable
 from analytics.window import Window
 
@@ -167,7 +167,7 @@ class PrivacySetup:
     """
 
     privacy: PrivacyContext
-    definitions: list[dict[str, Any]] | str
+    definitions: list[Row] | str
     notes: Sequence[str]
 
 

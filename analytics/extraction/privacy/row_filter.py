@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.errors import SourceError
 from analytics.extraction.encode.copy_decoder import padded
@@ -24,6 +24,7 @@ from analytics.extraction.privacy.pseudonyms import is_pseudonym
 from analytics.extraction.privacy.tombstones import MARK, ErasedIndex
 from analytics.lake import schema
 from analytics.model import Partition
+from analytics.sql import Row
 
 if TYPE_CHECKING:
     from analytics.estimates.arrays import Bytes
@@ -282,7 +283,7 @@ def _needles(name: str) -> tuple[bytes, bytes]:
 _PROGRAM_TEXTS = ("name", "description", "experiment_tag")
 
 
-def protect_definition(privacy: PrivacyContext, row: Mapping[str, Any]) -> dict[str, Any]:
+def protect_definition(privacy: PrivacyContext, row: Row) -> Row:
     """A row of ``strategydefinition`` as the lake may hold it.
 
     A program's literals change with the values its runs recorded, so that one still explains the other.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from analytics.errors import SourceError
 from analytics.lake import source_identity
@@ -21,6 +20,7 @@ from analytics.source.table_check import (
     quoted_role,
     scans_whole_table,
 )
+from analytics.sql import Row
 from analytics.window import Window
 
 OLDEST_SERVER = 130_000
@@ -52,7 +52,7 @@ def check_server(source: Source, lake: Lake) -> Iterator[Check]:
     yield from _origin(source, lake)
 
 
-def _connection(source: Source, session: dict[str, Any]) -> Iterator[Check]:
+def _connection(source: Source, session: Row) -> Iterator[Check]:
     version = session["server_version"]
     if session["version_number"] < OLDEST_SERVER:
         yield problem("server", f"PostgreSQL {version} is older than 13", "upgrade the server")
@@ -69,7 +69,7 @@ def _connection(source: Source, session: dict[str, Any]) -> Iterator[Check]:
         yield advice("connections", f"the server has {free} free connections", "raise max_connections, or use a pooler")
 
 
-def _rights(source: Source, session: dict[str, Any]) -> Iterator[Check]:
+def _rights(source: Source, session: Row) -> Iterator[Check]:
     [rights] = source.ask("rights")
     more = list(rights["more_rights"])
     if rights["can_write"]:
@@ -136,7 +136,7 @@ def clock_offset(
     return offset, abs(half)
 
 
-def _table(source: Source, session: dict[str, Any]) -> Iterator[Check]:
+def _table(source: Source, session: Row) -> Iterator[Check]:
     yield ok("log table", f"{LOG_TABLE} has every column, in types that lose nothing, and may be read")
     if source.unread_columns:
         yield advice(
@@ -170,7 +170,7 @@ def _table(source: Source, session: dict[str, Any]) -> Iterator[Check]:
         yield ok("definitions", f"{len(definitions):,} versions of programs can be read")
 
 
-def _horizon(source: Source, session: dict[str, Any]) -> Iterator[Check]:
+def _horizon(source: Source, session: Row) -> Iterator[Check]:
     watermark = source.watermark
     said = f"rows are complete until {watermark.until:%Y-%m-%d %H:%M:%S} UTC: {watermark.reason}"
     if watermark.age_seconds is not None and watermark.age_seconds >= LONG.total_seconds():
@@ -207,7 +207,7 @@ def _ending(pid: int | None, gid: str | None) -> str:
     return f"ask its owner; select pg_terminate_backend({pid}); ends it"
 
 
-def _standby(session: dict[str, Any], is_standby: bool) -> Iterator[Check]:
+def _standby(session: Row, is_standby: bool) -> Iterator[Check]:
     if not is_standby:
         yield ok("primary", "this is the primary; a standby would do as well, and spares it the load")
         return

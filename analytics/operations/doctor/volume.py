@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 
 from analytics.errors import SourceError
 from analytics.estimates.sampling_rates import Rates, described
@@ -15,6 +14,8 @@ from analytics.model import DayRecord, RealmFilter
 from analytics.operations.doctor.diagnosis import Check, advice, ok
 from analytics.source.source import Source
 from analytics.source.table_check import plan_nodes, scans_whole_table
+from analytics.sql import Parameters, Row
+from analytics.storage.shapes import Json
 from analytics.window import ONE_DAY
 
 _MOST_NAMED = 5
@@ -51,7 +52,7 @@ class RetentionWarning:
         """What saves them."""
         return command(self.days)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """The same facts as plain JSON values."""
         return {
             "days": [day.isoformat() for day in self.days],
@@ -154,16 +155,14 @@ def check_volume(source: Source, *, small: int) -> Iterator[Check]:
         )
 
 
-def _counted(source: Source, layout: dict[str, Any], until: datetime, small: int) -> list[dict[str, Any]] | None:
+def _counted(source: Source, layout: Row, until: datetime, small: int) -> list[Row] | None:
     """Days with their counts; ``None`` where counting would read all of a large table, or takes too long."""
     parameters = {"since": until - timedelta(days=DAYS), "until": until, "undated": False}
     source.choose_scan({**parameters, **RealmFilter().parameters()})
     return query_if_cheap(source, layout, "volume", parameters, small)
 
 
-def query_if_cheap(
-    source: Source, layout: dict[str, Any], name: str, parameters: dict[str, Any], small: int
-) -> list[dict[str, Any]] | None:
+def query_if_cheap(source: Source, layout: Row, name: str, parameters: Parameters, small: int) -> list[Row] | None:
     """The answer of a statement; ``None`` where it would read all of a large table, or takes too long.
 
     Args:
@@ -182,7 +181,7 @@ def query_if_cheap(
         return None  # the statistics are asked instead, and fail where something is really wrong
 
 
-def _by_statistics(source: Source, layout: dict[str, Any]) -> Iterator[Check]:
+def _by_statistics(source: Source, layout: Row) -> Iterator[Check]:
     found = source.ask("volume_statistics")
     if not found or not layout["row_estimate"]:
         yield advice(
@@ -199,7 +198,7 @@ def _by_statistics(source: Source, layout: dict[str, Any]) -> Iterator[Check]:
     )
 
 
-def _bytes(layout: dict[str, Any], rows: float) -> str:
+def _bytes(layout: Row, rows: float) -> str:
     if not layout["row_estimate"]:
         return ""
     return (

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics import sql
 from analytics.errors import ConfigurationError, LakeError
 from analytics.lake.lake import Lake
+from analytics.sql import Parameters
 from analytics.storage import LakePath
 from analytics.warehouse import errors, lake_files
 
@@ -110,7 +111,7 @@ def query(spark: SparkSession, name: str, **parameters: Any) -> DataFrame:
     return answered(spark, sql.text("queries", name), {key: parameters.get(key) for key in known})
 
 
-def answered(spark: SparkSession, statement: str, values: Mapping[str, Any]) -> DataFrame:
+def answered(spark: SparkSession, statement: str, values: Parameters) -> DataFrame:
     """A statement in DuckDB's SQL as a DataFrame, over the session's views.
 
     Args:

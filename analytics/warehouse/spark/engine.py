@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from analytics import sql
 from analytics.errors import LakeError, QueryError
 from analytics.lake.lake import Version, versions
+from analytics.sql import Parameters
 from analytics.warehouse import spark
 from analytics.warehouse.warehouse import Warehouse
 
@@ -35,7 +36,7 @@ class SparkEngine:
             weakref.WeakKeyDictionary()
         )
 
-    def partial(self, lake: Warehouse, name: str, values: Mapping[str, Any]) -> pa.Table:
+    def partial(self, lake: Warehouse, name: str, values: Parameters) -> pa.Table:
         """Rows of a query's first half.
 
         Spark plans by the files' sizes when it is told of them, and would read what has replaced one by the plan of the old;
