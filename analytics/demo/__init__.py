@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final, TypedDict, Unpack
 
 from analytics.demo.counters import write_counters
 from analytics.demo.load import Loaded, load
@@ -23,6 +23,7 @@ from analytics.demo.population import RATE, SEED, UNTIL, Population, simulate, w
 from analytics.demo.quirks import EdgeCase, edge_cases
 from analytics.demo.server import EmbeddedServer
 from analytics.demo.stories import SCENARIOS, Scenario
+from analytics.storage.shapes import Json
 
 __all__ = [
     "RATE",
@@ -35,6 +36,7 @@ __all__ = [
     "Loaded",
     "Population",
     "Scenario",
+    "Simulation",
     "build",
     "edge_cases",
     "load",
@@ -82,41 +84,67 @@ class Demo:
         self.close()
 
 
+class Simulation(TypedDict, total=False):
+    """What is simulated.
+
+    Attributes:
+        runs: Runs, logged or not; 240,000 unless said otherwise.
+        days: UTC days before `until`; 14.
+        seed: Same seed, same rows; `SEED`.
+        until: First day after the last one; `UNTIL`.
+        rate: Sampling rate of ok runs; `RATE`.
+        workers: Processes to simulate with; the rows do not depend on it. With several, which large populations get by
+            themselves, a script keeps the call under ``if __name__ == "__main__"``.
+    """
+
+    runs: int
+    days: int
+    seed: int
+    until: date
+    rate: float
+    workers: int | None
+
+
 def build(
     directory: str | os.PathLike[str],
     *,
-    runs: int = 240_000,
-    days: int = 14,
-    seed: int = SEED,
-    until: date = UNTIL,
-    rate: float = RATE,
-    workers: int | None = None,
     recreate: bool = False,
     keep: bool = False,
     progress: Progress | None = None,
+    **simulation: Unpack[Simulation],
 ) -> Demo:
     """Build a demo, or open the one that is already there with the same parameters.
 
     Args:
         directory: Gets `postgres/` and `truth/`.
-        runs: Runs to simulate, logged or not.
-        days: UTC days before `until`.
-        seed: Same seed, same rows.
-        until: First day after the last one.
-        rate: Sampling rate of ok runs.
-        workers: Processes to simulate with; the rows do not depend on it. With several, which large populations get by
-            themselves, a script keeps the call under ``if __name__ == "__main__"``.
         recreate: Build again even when an identical demo is there.
         keep: Leave the server running when this process ends.
         progress: Called with a few words before each step.
+        **simulation: See `Simulation`.
 
     Raises:
         DemoError: The embedded PostgreSQL is missing or does not start.
     """
+    whole: Simulation = {
+        "runs": 240_000,
+        "days": 14,
+        "seed": SEED,
+        "until": UNTIL,
+        "rate": RATE,
+        "workers": None,
+        **simulation,
+    }
     home = Path(directory)
     home.mkdir(parents=True, exist_ok=True)
     say = progress or _silent
-    wanted = {"version": VERSION, "runs": runs, "days": days, "seed": seed, "until": until.isoformat(), "rate": rate}
+    wanted: dict[str, Json] = {
+        "version": VERSION,
+        "runs": whole["runs"],
+        "days": whole["days"],
+        "seed": whole["seed"],
+        "until": whole["until"].isoformat(),
+        "rate": whole["rate"],
+    }
     timings: dict[str, float] = {}
     marker = home / "demo.json"
     done = None if recreate else _read(marker, wanted)
@@ -128,9 +156,7 @@ def build(
     try:
         if done is None:
             marker.unlink(missing_ok=True)  # written last again, so a build that was stopped is never taken for whole
-            done = _fill(
-                home, url, timings, say, runs=runs, days=days, seed=seed, until=until, rate=rate, workers=workers
-            )
+            done = _fill(home, url, timings, say, **whole)
             marker.write_text(json.dumps({"parameters": wanted, "counts": done}, indent=1), encoding="utf-8")
     except BaseException:
         server.stop()
@@ -139,7 +165,9 @@ def build(
     return Demo(home, url, truth / "population.parquet", truth / "stories.json", timings, done, server)
 
 
-def _fill(home: Path, url: str, timings: dict[str, float], say: Progress, **options: Any) -> dict[str, int]:
+def _fill(
+    home: Path, url: str, timings: dict[str, float], say: Progress, **simulation: Unpack[Simulation]
+) -> dict[str, int]:
     def step(words: str, name: str, started: float) -> float:
         now = time.perf_counter()
         timings[name] = now - started
@@ -147,8 +175,8 @@ def _fill(home: Path, url: str, timings: dict[str, float], say: Progress, **opti
         return now
 
     clock = time.perf_counter()
-    say(f"simulating {options['runs']:,} runs")
-    population = simulate(directory=home / "simulated", **options)
+    say(f"simulating {simulation['runs']:,} runs")
+    population = simulate(directory=home / "simulated", **simulation)
     clock = step("loading the log", "simulate", clock)
     loaded = load(population, url, recreate=True)
     clock = step("writing the truth", "load", clock)
@@ -167,7 +195,7 @@ def _fill(home: Path, url: str, timings: dict[str, float], say: Progress, **opti
     }
 
 
-def _read(marker: Path, wanted: dict[str, Any]) -> dict[str, int] | None:
+def _read(marker: Path, wanted: dict[str, Json]) -> dict[str, int] | None:
     """The counts of a finished demo with these parameters, or None."""
     try:
         found = json.loads(marker.read_text(encoding="utf-8"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analytics.estimates.estimate import CONFIDENCE, GRADES, NOTHING, REACH, TAIL, Estimate, graded, unseen_runs, worse
 
@@ -154,6 +154,14 @@ class Moments:
         return worse(graded(half, self.scale * self.unit), row_grade(self.drawn_alike))
 
 
+class _Rows(NamedTuple):
+    """Values of rows in units of ``unit``, and how many runs each stands for."""
+
+    values: Floats
+    weights: Floats
+    unit: float
+
+
 def row_grade(drawn: float) -> str:
     """The best grade that so many drawn rows of one weight allow, however narrow the interval is."""
     return GRADES[2] if drawn < LEAST_ROWS else GRADES[1] if drawn < _ENOUGH_ROWS else GRADES[0]
@@ -161,7 +169,8 @@ def row_grade(drawn: float) -> str:
 
 def of_mean(values: ArrayLike, weights: ArrayLike, *, process: bool) -> Moments:
     """Of the mean per run; the arguments are those of ``estimates.mean``."""
-    y, w, unit = _usable(values, weights)
+    rows = _usable(values, weights)
+    y, w = rows.values, rows.weights
     if len(y) == 0:
         return EMPTY
     whole, drawn = float(w.sum()), _drawn(w, process)
@@ -169,31 +178,40 @@ def of_mean(values: ArrayLike, weights: ArrayLike, *, process: bool) -> Moments:
     value = float(y[0]) if are_alike else float((w * y).sum()) / whole
     # n/(n − 1), as usual for few rows
     correction = drawn / (drawn - 1) if drawn > 1 else 1.0
-    scale = float((w * abs(y)).sum()) / whole
-    return _moments(unit, value, y, w, (y - value) / whole, scale, correction, process, 1.0)
+    return _moments(rows, value, (y - value) / whole, process=process, correction=correction)
 
 
 def of_total(values: ArrayLike, weights: ArrayLike, *, process: bool) -> Moments:
     """Of the sum over all runs; the arguments are those of ``estimates.total``."""
-    y, w, unit = _usable(values, weights)
+    rows = _usable(values, weights)
+    y, w = rows.values, rows.weights
     if len(y) == 0:
         return EMPTY
-    scale = float((w * abs(y)).sum())
-    return _moments(unit, float((w * y).sum()), y, w, y, scale, 1.0, process, float(w.sum()))
+    return _moments(rows, float((w * y).sum()), y, process=process, runs=float(w.sum()))
 
 
 EMPTY = Moments(1.0, math.nan, math.nan, math.nan, math.nan, math.nan, 0, 0.0, 0.0, 1.0, 0, 0.0, math.nan, False, False)
 
 
 def _moments(
-    unit: float, value: float, y: Floats, w: Floats, residuals: Floats, scale: float, correction: float, process: bool, runs: float
-) -> Moments:  # fmt: skip
-    """Cumulants of Bernoulli sampling: ``w(w − 1)``, ``w(w − 1)(w − 2)``, and ``w(w − 1)²`` for the covariance."""
+    rows: _Rows, value: float, residuals: Floats, *, process: bool, correction: float = 1.0, runs: float = 1.0
+) -> Moments:
+    """Cumulants of Bernoulli sampling: ``w(w − 1)``, ``w(w − 1)(w − 2)``, and ``w(w − 1)²`` for the covariance.
+
+    Args:
+        rows: Usable ones.
+        value: The estimate.
+        residuals: What each run adds to it.
+        process: Of what the strategy does, not of the runs that there were.
+        correction: Of the variance, for few rows.
+        runs: Of which it is the sum; 1 for a mean.
+    """
+    y, w = rows.values, rows.weights
     drawn, less = _drawn(w, process), w if process else w - 1
     square = w * less * residuals**2
     alike = _kish(w if process else w[w > 1])
     return Moments(
-        unit,
+        rows.unit,
         value,
         variance=float(square.sum()) * correction,
         third=float((square * residuals * (w if process else w - 2)).sum()),
@@ -205,7 +223,7 @@ def _moments(
         runs=runs,
         count=len(y),
         effective_count=_kish(w) if drawn else math.inf,
-        scale=scale,
+        scale=float((w * abs(y)).sum()) / (float(w.sum()) / runs),
         are_alike=bool((y == y[0]).all()),
         is_process=process,
     )
@@ -232,7 +250,7 @@ def _unseen(w: Floats, alike: float, process: bool) -> float:
     return unseen_runs(alike, undrawn) / (alike + undrawn) * drawn / float(w.sum())
 
 
-def _usable(values: ArrayLike, weights: ArrayLike) -> tuple[Floats, Floats, float]:
+def _usable(values: ArrayLike, weights: ArrayLike) -> _Rows:
     """Finite values of rows with a weight, in units of the largest where its square may not be a number."""
     import numpy as np
 
@@ -241,5 +259,5 @@ def _usable(values: ArrayLike, weights: ArrayLike) -> tuple[Floats, Floats, floa
     y, w = y[usable], w[usable]
     unit = float(np.abs(y).max()) if len(y) else 1.0
     if unit == 0 or 1e-60 < unit < 1e60:
-        return y, w, 1.0
-    return y / unit, w, unit
+        return _Rows(y, w, 1.0)
+    return _Rows(y / unit, w, unit)

@@ -289,18 +289,45 @@ def _lasting(fields: JsonObject) -> dict[str, Json]:
     return {path: value for path, value in fields.items() if not path.startswith("data.")}
 
 
-def _counted(graph: Graph, start: int, seen: int, count: int) -> TruncatedSuffix | None:  # noqa: C901  # one pass over one graph
+_Counts: TypeAlias = dict[int, dict[int, int]]
+"""Vertex → number of entries → number of paths."""
+
+
+def _counted(graph: Graph, start: int, seen: int, count: int) -> TruncatedSuffix | None:
     """Sums over all paths from a vertex to the end that leave so many entries."""
+    order = _reached(graph, start)
+    after = _paths_to_the_end(graph, order, seen, count)
+    ways = after[start].get(seen, 0) if after is not None else 0
+    if after is None or not ways:
+        return None
+    turns = _turns(graph, order, after, {start: {seen: 1}})
+    visits: dict[int, int] = {}
+    for (position, _), taken in turns.items():
+        visits[position] = visits.get(position, 0) + taken
+    return TruncatedSuffix(
+        count - seen,
+        ways,
+        {position: taken / ways for position, taken in visits.items()},
+        {turn: taken / ways for turn, taken in turns.items()},
+        frozenset(position for position, taken in visits.items() if taken == ways),
+        frozenset(turn for turn, taken in turns.items() if taken == ways),
+    )
+
+
+def _reached(graph: Graph, start: int) -> list[int]:
+    """The vertices that a vertex leads to, itself among them, the end first: every edge leads to a smaller number."""
     reached, stack = {start}, [start]
     while stack:
         for target, _ in graph.vertices[stack.pop()][1]:
             if target not in reached:
                 reached.add(target)
                 stack.append(target)
-    order = sorted(reached)  # every edge leads to a smaller number
-    # Entries so far → paths from there to the end; the same from the start.
-    after: dict[int, dict[int, int]] = {vertex: {} for vertex in order}
-    before: dict[int, dict[int, int]] = {vertex: {} for vertex in order}
+    return sorted(reached)
+
+
+def _paths_to_the_end(graph: Graph, order: Sequence[int], seen: int, count: int) -> _Counts | None:
+    """By the entries that were left so far, the paths from a vertex to the end; None where there are too many sums."""
+    after: _Counts = {vertex: {} for vertex in order}
     sums = 0
     if END in after:
         after[END][count] = 1
@@ -313,31 +340,29 @@ def _counted(graph: Graph, start: int, seen: int, count: int) -> TruncatedSuffix
         sums += len(own)
         if sums > _MOST_SUMS:
             return None
-    ways = after[start].get(seen, 0)
-    if not ways:
-        return None
-    before[start][seen] = 1
+    return after
+
+
+def _turns(graph: Graph, order: Sequence[int], after: _Counts, before: _Counts) -> dict[tuple[int, Branch], int]:
+    """How many paths take each turn: those that come by times those that go on from there.
+
+    Args:
+        graph: The program.
+        order: Its vertices, the end first.
+        after: Paths from a vertex to the end, by the entries so far.
+        before: The same from the start; filled on the way.
+    """
     turns: dict[tuple[int, Branch], int] = {}
     for vertex in reversed(order):
         position, targets = graph.vertices[vertex]
         for target, turn in targets:
-            later, paths_there = after[target], before[target]
+            later, paths_there = after[target], before.setdefault(target, {})
             taken = 0
-            for entries, paths in before[vertex].items():
+            for entries, paths in before.get(vertex, {}).items():
                 rest = later.get(entries + 1)
                 if rest:
                     taken += paths * rest
                     paths_there[entries + 1] = paths_there.get(entries + 1, 0) + paths
             if taken:
                 turns[position, turn] = turns.get((position, turn), 0) + taken
-    visits: dict[int, int] = {}
-    for (position, _), taken in turns.items():
-        visits[position] = visits.get(position, 0) + taken
-    return TruncatedSuffix(
-        count - seen,
-        ways,
-        {position: taken / ways for position, taken in visits.items()},
-        {turn: taken / ways for turn, taken in turns.items()},
-        frozenset(position for position, taken in visits.items() if taken == ways),
-        frozenset(turn for turn, taken in turns.items() if taken == ways),
-    )
+    return turns

@@ -40,37 +40,16 @@ def read_watermark(rows: Rows, lag: timedelta, patience: timedelta) -> Watermark
     recovery, hidden = rows("recovery"), rows("hidden_sessions")
     # Sessions first: a transaction that is prepared in between leaves the one list only after it has entered the other.
     sessions, prepared = rows("open_transactions"), rows("prepared_transactions")
-    seen = [*(sessions or ()), *(prepared or ())]
     is_standby = bool(recovery and recovery[0]["is_standby"])
     is_hidden = bool(hidden and hidden[0]["hidden_backends"])
-    not_told = [
-        words
-        for words, answer in (
-            ("whether it is a standby", recovery),
-            ("the transactions of other sessions", sessions if hidden is not None else None),
-            ("prepared transactions", prepared),
-        )
-        if answer is None
-    ]
-    found = sorted(
-        (OpenTransaction(t["role"], _utc(t["began"]), t.get("pid"), t.get("gid")) for t in seen),
-        key=lambda transaction: transaction.began,
-    )
+    not_told = _not_told(recovery, sessions if hidden is not None else None, prepared)
+    # Of a standby they are readers, all of them: the writers are elsewhere.
+    found = [] if is_standby else _transactions([*(sessions or ()), *(prepared or ())])
     waited_for = [transaction for transaction in found if now - transaction.began <= patience]
-    oldest = waited_for[0] if waited_for and not is_standby else None
-
+    oldest = waited_for[0] if waited_for else None
     base, reasons = now, [f"{lag.total_seconds() / 60:g} min behind the server's clock"]
     if is_standby:
-        found = []  # readers, all of them: the writers are elsewhere
-        reasons.append("this is a standby, where writers cannot be seen")
-        replay = rows("replay")
-        if replay is None:
-            not_told.append("how far it has replayed")
-        elif replay[0]["replayed_at"]:
-            base = min(now, _utc(replay[0]["replayed_at"]))
-            reasons[0] = (
-                f"{lag.total_seconds() / 60:g} min behind what the standby has replayed ({_span(now - base)} ago)"
-            )
+        base, reasons = _of_standby(rows("replay"), now, lag, not_told)
     if not_told:
         reasons.append(
             f"this server does not tell {', '.join(not_told)}, so the lag alone protects against late commits"
@@ -101,6 +80,43 @@ def read_watermark(rows: Rows, lag: timedelta, patience: timedelta) -> Watermark
         not_told=tuple(not_told),
         seen_at=now,
     )
+
+
+def _not_told(recovery: list[Row] | None, sessions: list[Row] | None, prepared: list[Row] | None) -> list[str]:
+    """What the server refuses to tell, in words."""
+    answers = {
+        "whether it is a standby": recovery,
+        "the transactions of other sessions": sessions,
+        "prepared transactions": prepared,
+    }
+    return [words for words, answer in answers.items() if answer is None]
+
+
+def _transactions(seen: list[Row]) -> list[OpenTransaction]:
+    """The oldest first."""
+    found = (OpenTransaction(row["role"], _utc(row["began"]), row.get("pid"), row.get("gid")) for row in seen)
+    return sorted(found, key=lambda transaction: transaction.began)
+
+
+def _of_standby(
+    replay: list[Row] | None, now: datetime, lag: timedelta, not_told: list[str]
+) -> tuple[datetime, list[str]]:
+    """From when on a standby's rows may be missing, before the lag is taken off, and why.
+
+    Args:
+        replay: Until when it has replayed, as far as it tells; what it does not tell is added to ``not_told``.
+        now: By the server's clock.
+        lag: As in ``read_watermark``.
+        not_told: What the server refuses to tell.
+    """
+    base, minutes = now, f"{lag.total_seconds() / 60:g} min"
+    behind = f"{minutes} behind the server's clock"
+    if replay is None:
+        not_told.append("how far it has replayed")
+    elif replay[0]["replayed_at"]:
+        base = min(now, _utc(replay[0]["replayed_at"]))
+        behind = f"{minutes} behind what the standby has replayed ({_span(now - base)} ago)"
+    return base, [behind, "this is a standby, where writers cannot be seen"]
 
 
 def notes(watermark: Watermark) -> list[str]:

@@ -183,14 +183,12 @@ def _on_disk(
     # Day files hold rows of every tenant: whoever looks at some does not open them.
     whole = list(day_files.everywhere(lake)) if realms is None else []
     current = [file for file in whole if file.is_whole and _is_current(file, records.get(file.day))]
+    erased = [(one.name, one.problem, one.repair) for one in resurfaced.find_resurfaced(lake, key, realms)]
     tables = {
         "lake_files": _table("path, is_stranger:bool, bytes_on_disk:int64, bytes_in_ledger:int64", found),
         "file_problems": _table("file, says, repair", _problems(lake, realms)),
         "ledger_files": _table("name, problem", list(lake.ledger_problems().items())),
-        "erased_files": _table(
-            "path, problem, repair",
-            [(one.name, one.problem, one.repair) for one in resurfaced.find_resurfaced(lake, key, realms)],
-        ),
+        "erased_files": _table("path, problem, repair", erased),
         "day_files": _table(
             "table_name, day:date32, path, bytes_in_name:int64, bytes_on_disk:int64",
             [
@@ -207,15 +205,7 @@ def _on_disk(
             ],
         ),
     }
-    kinds = {"executions": schema.execution_schema(), "node_days": schema.node_day_schema()}
-    for table in kinds:
-        names = [str(file.path) for file in current if file.table == table]
-        if names:
-            connection.execute(f"set variable day_{table}_files = $1", [names])
-            connection.execute(sql.text("files", f"day_{table}"))
-        else:
-            connection.register(f"empty_day_{table}", lake_files.empty(kinds[table]))
-            connection.execute(f"create or replace view files.day_{table} as from empty_day_{table}")
+    _open_day_files(connection, current)
     for name, rows in tables.items():
         connection.register(name, rows)
     try:
@@ -223,6 +213,18 @@ def _on_disk(
     finally:
         for name in tables:
             connection.unregister(name)
+
+
+def _open_day_files(connection: duckdb.DuckDBPyConnection, files: Sequence[day_files.DayFile]) -> None:
+    """The views over day files, to be compared with those over partitions."""
+    for table, shape in {"executions": schema.execution_schema(), "node_days": schema.node_day_schema()}.items():
+        names = [str(file.path) for file in files if file.table == table]
+        if names:
+            connection.execute(f"set variable day_{table}_files = $1", [names])
+            connection.execute(sql.text("files", f"day_{table}"))
+        else:
+            connection.register(f"empty_day_{table}", lake_files.empty(shape))
+            connection.execute(f"create or replace view files.day_{table} as from empty_day_{table}")
 
 
 def _problems(lake: Lake, realms: Sequence[str | None] | None) -> list[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from analytics.cli import main
 from analytics.errors import UsageError
 from analytics.estimates.sampling_rates import RateEntry, Rates
 from analytics.lake.lake import Lake
-from analytics.operations import sampling_audit
+from analytics.operations import rate_judgement, sampling_audit
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
@@ -232,21 +232,21 @@ def late(factor: float) -> Any:
 
 
 def test_an_unchanged_rate_is_not_suspected(demo: Demo) -> None:
-    assert all(sampling_audit.rate_steps(hours(demo, 0.05, 0.05, seed)) == [] for seed in range(5))
+    assert all(rate_judgement.judge_rates(hours(demo, 0.05, 0.05, seed)).contradictions == [] for seed in range(5))
 
 
 @pytest.mark.parametrize(("factor", "times"), [(4, (3, 5)), (0.2, (0.15, 0.27))])
 def test_a_change_that_nobody_configured_is_found_at_its_hour(
     demo: Demo, factor: float, times: tuple[float, float]
 ) -> None:
-    [sentence] = sampling_audit.rate_steps(hours(demo, late(factor), 0.05, 1))
+    [sentence] = rate_judgement.judge_rates(hours(demo, late(factor), 0.05, 1)).contradictions
     assert re.search(r"Since about 2026-07-09 1\d:00 UTC", sentence)
     told = re.search(r"strategies log ([\d.]+) times as many ok rows", sentence)
     assert told and times[0] <= float(told[1]) <= times[1]
 
 
 def test_a_change_that_was_configured_is_none(demo: Demo) -> None:
-    assert sampling_audit.rate_steps(hours(demo, late(4), late(4), 1)) == []
+    assert rate_judgement.judge_rates(hours(demo, late(4), late(4), 1)).contradictions == []
 
 
 def test_a_campaign_of_one_strategy_is_none(demo: Demo) -> None:
@@ -254,7 +254,7 @@ def test_a_campaign_of_one_strategy_is_none(demo: Demo) -> None:
     largest = rows.groupby("strategy_id")["drawn_count"].sum().idxmax()
     later = (rows["strategy_id"] == largest) & (rows["hour"] >= pd.Timestamp("2026-07-09 12:00", tz="UTC"))
     rows.loc[later, ["drawn_count", "est_ok_runs"]] *= 5
-    assert sampling_audit.rate_steps(rows) == []
+    assert rate_judgement.judge_rates(rows).contradictions == []
 
 
 def of_few(
@@ -283,7 +283,7 @@ def of_few(
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("factor", [4.0, 0.2])
 def test_two_or_three_strategies_tell_a_change_of_the_rate_where_their_errors_do(count: int, factor: float) -> None:
-    [sentence] = sampling_audit.rate_steps(of_few(count, errors=40, factor=factor))
+    [sentence] = rate_judgement.judge_rates(of_few(count, errors=40, factor=factor)).contradictions
     assert re.search(rf"Since about 2026-07-0[78] \d\d:00 UTC {count} of {count} strategies log", sentence)
     assert "but not so of errors" in sentence
 
@@ -291,13 +291,13 @@ def test_two_or_three_strategies_tell_a_change_of_the_rate_where_their_errors_do
 @pytest.mark.parametrize("count", [2, 3])
 def test_traffic_that_moves_the_errors_too_is_no_change_of_the_rate(count: int) -> None:
     for seed in range(20):
-        found = sampling_audit.judge_rates(of_few(count, errors=40, traffic=4.0, seed=seed))
+        found = rate_judgement.judge_rates(of_few(count, errors=40, traffic=4.0, seed=seed))
         assert (found.contradictions, found.undecided, found.reason) == ([], [], "")
 
 
 def test_without_errors_three_strategies_cannot_tell_a_change_of_the_rate_from_one_of_the_traffic() -> None:
     for rows in (of_few(3, errors=1, factor=4.0), of_few(3, errors=1, traffic=4.0)):
-        found = sampling_audit.judge_rates(rows)
+        found = rate_judgement.judge_rates(rows)
         assert found.contradictions == []
         [sentence] = found.undecided
         assert "or the traffic of all at once. Too few errors are logged to tell." in sentence
@@ -305,19 +305,19 @@ def test_without_errors_three_strategies_cannot_tell_a_change_of_the_rate_from_o
 
 
 def test_a_quiet_log_of_few_strategies_says_whether_it_could_have_told() -> None:
-    assert sampling_audit.judge_rates(of_few(3, errors=40)) == sampling_audit.RateJudgement([], [], "")
-    assert sampling_audit.judge_rates(of_few(2, errors=1, traffic=4.0)).undecided == []
-    unable = sampling_audit.judge_rates(of_few(3, errors=1))
+    assert rate_judgement.judge_rates(of_few(3, errors=40)) == rate_judgement.RateJudgement([], [], "")
+    assert rate_judgement.judge_rates(of_few(2, errors=1, traffic=4.0)).undecided == []
+    unable = rate_judgement.judge_rates(of_few(3, errors=1))
     assert (unable.contradictions, unable.undecided) == ([], [])
     assert "unless errors tell" in unable.reason
-    assert sampling_audit.judge_rates(of_few(1, errors=40, factor=4.0)).reason.startswith(
+    assert rate_judgement.judge_rates(of_few(1, errors=40, factor=4.0)).reason.startswith(
         "two days with rows of two strategies"
     )
 
 
 @pytest.mark.parametrize("count", [3, 6])
 def test_a_weekend_without_errors_is_no_step(count: int) -> None:
-    found = sampling_audit.judge_rates(
+    found = rate_judgement.judge_rates(
         of_few(count, errors=1, traffic=0.2, first="2026-07-09")
     )  # from Saturday 11 July on
     assert (found.contradictions, found.undecided) == ([], [])

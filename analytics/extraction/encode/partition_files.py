@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -227,38 +227,20 @@ def write(
         node_days = rollups.result()
     staged: dict[Partition, StagedFiles] = {}
     for place, partition in enumerate(partitions):
-        start, end = sorted_rows.bounds[place], sorted_rows.bounds[place + 1]
-        fingerprint = fingerprints[partition]
-        _refuse_ids_twice(sorted_rows.rows.ids[start:end])
-        kept = sorted_rows.flagged(copy_tuples.RETAINED, start, end)
-        kept_count, kept_hash = int(kept.sum()), _id_hash(sorted_rows.rows.ids[start:end][kept])
+        rows = slice(sorted_rows.bounds[place], sorted_rows.bounds[place + 1])
         left = (excluded or {}).get(partition, ExcludedRows())
-        path = executions.get(place)
-        count, id_hash = _read_back(path) if path else (0, 0)
-        if (count - kept_count + left.row_count, id_hash - kept_hash + left.id_hash) != (
-            fingerprint.row_count,
-            fingerprint.id_hash,
-        ):
-            raise VerificationError(
-                f"{partition}: the server counted {fingerprint.row_count} rows (id hash {fingerprint.id_hash}), the file on its "
-                f"way holds {count - kept_count} (id hash {id_hash - kept_hash})"
-                f"{f' and {left.row_count} were left out' * bool(left.row_count)}; nothing was replaced",
-                hint="run again; if it stays, report it with this message",
-                partition=partition,
-                expected=fingerprint.row_count,
-                found=count - kept_count + left.row_count,
-            )
-        rollup = node_days.get(place)
-        codes = sorted_rows.rows.codes[start:end]
+        path, rollup = executions.get(place), node_days.get(place)
+        verified = _verify(sorted_rows, rows, path, partition, fingerprints[partition], left)
+        codes = sorted_rows.rows.codes[rows]
         staged[partition] = StagedFiles(
             path or workspace / "none",
             rollup,
             PartitionInfo(
                 partition=partition,
-                fingerprint=fingerprint,
-                row_count=count,
-                kept_count=kept_count,
-                id_hash=id_hash,
+                fingerprint=fingerprints[partition],
+                row_count=verified.row_count,
+                kept_count=verified.retained_count,
+                id_hash=verified.id_hash,
                 trace_entries=int(codes[:, copy_tuples.ENTRIES].sum(dtype=np.int64)),
                 irregular_count=_irregular(sorted_rows, codes),
                 status_counts=_status_counts(sorted_rows, codes),
@@ -272,6 +254,56 @@ def write(
             frozenset(_texts(sorted_rows, codes[:, copy_tuples.STRATEGY])),
         )
     return staged
+
+
+class _Verified(NamedTuple):
+    """What a partition's file was found to hold: rows, those of them that the source has no more, and the hash of all ids."""
+
+    row_count: int
+    retained_count: int
+    id_hash: int
+
+
+def _verify(
+    sorted_rows: SortedRows,
+    rows: slice,
+    path: Path | None,
+    partition: Partition,
+    fingerprint: Fingerprint,
+    left: ExcludedRows,
+) -> _Verified:
+    """Read a partition's file back and compare it with what the server counted.
+
+    Args:
+        sorted_rows: All rows.
+        rows: Which are the partition's.
+        path: Its file; ``None`` where no row is left of it.
+        partition: For the error.
+        fingerprint: What the server counted.
+        left: What of it may not be in the lake.
+
+    Raises:
+        VerificationError: They differ.
+    """
+    ids = sorted_rows.rows.ids[rows]
+    _refuse_ids_twice(ids)
+    retained = sorted_rows.flagged(copy_tuples.RETAINED, rows.start, rows.stop)
+    retained_count, retained_hash = int(retained.sum()), _id_hash(ids[retained])
+    count, id_hash = _read_back(path) if path else (0, 0)
+    if (count - retained_count + left.row_count, id_hash - retained_hash + left.id_hash) != (
+        fingerprint.row_count,
+        fingerprint.id_hash,
+    ):
+        raise VerificationError(
+            f"{partition}: the server counted {fingerprint.row_count} rows (id hash {fingerprint.id_hash}), the file on its "
+            f"way holds {count - retained_count} (id hash {id_hash - retained_hash})"
+            f"{f' and {left.row_count} were left out' * bool(left.row_count)}; nothing was replaced",
+            hint="run again; if it stays, report it with this message",
+            partition=partition,
+            expected=fingerprint.row_count,
+            found=count - retained_count + left.row_count,
+        )
+    return _Verified(count, retained_count, id_hash)
 
 
 def _executions(

@@ -146,6 +146,17 @@ def numbers_of(values: Codes, kinds: Bytes, numbers: Floats, out: Floats, absent
 
 
 @compiled
+def _begin_group(whole: Ints, real: Floats, group: int, unit: int, template: int) -> None:
+    """Nothing is in a group yet."""
+    whole[group, 0] = unit
+    whole[group, 1] = template
+    whole[group, 2:] = 0
+    real[group, WEIGHT] = real[group, SUM] = real[group, SQUARES] = 0.0
+    real[group, LEAST] = np.inf
+    real[group, GREATEST] = -np.inf
+
+
+@compiled
 def roll_up(
     units: Ints,
     counts: Codes,
@@ -185,12 +196,7 @@ def roll_up(
             if group < 0:
                 group = groups
                 scratch[template] = group
-                whole[group, 0] = units[row]
-                whole[group, 1] = template
-                whole[group, 2:] = 0
-                real[group, WEIGHT] = real[group, SUM] = real[group, SQUARES] = 0.0
-                real[group, LEAST] = np.inf
-                real[group, GREATEST] = -np.inf
+                _begin_group(whole, real, group, units[row], template)
                 groups += 1
             whole[group, 2 + COUNT] += 1
             real[group, WEIGHT] += weights[row]
