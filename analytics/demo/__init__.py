@@ -17,9 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, TypedDict, Unpack
 
-from analytics.demo.counters import write_counters
 from analytics.demo.load import Loaded, load
-from analytics.demo.population import RATE, SEED, UNTIL, Population, simulate, write_truth
+from analytics.demo.population import RATE, SEED, UNTIL, Population, simulate, write_counters, write_truth
 from analytics.demo.quirks import EdgeCase, edge_cases
 from analytics.demo.server import EmbeddedServer
 from analytics.demo.stories import SCENARIOS, Scenario

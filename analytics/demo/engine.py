@@ -14,7 +14,7 @@ import pyarrow as pa
 from analytics.demo import stories
 from analytics.demo.catalog import DAY_ZERO, Column, Events, Family, Fields, Parent
 from analytics.demo.copytext import line, number
-from analytics.demo.programs import FAMILIES, family
+from analytics.demo.families import FAMILIES, family
 from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, microseconds, moments, users
 from analytics.estimates.arrays import Array, Bools, Floats, Ints
 from analytics.program import Outcome, Program, analytics_paths, compile_program

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from analytics.demo.catalog import Family
-from analytics.demo.programs import FAMILIES
+from analytics.demo.families import FAMILIES
 from analytics.demo.stories import PLANTED_FAULTS
 from analytics.estimates.arrays import Floats, Ints
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from analytics.errors import DamagedFileError, LakeError, LakeFormatError, UsageError
-from analytics.lake import formats
 from analytics.storage import LakePath, shapes
 from analytics.storage.shapes import Json
 from analytics.window import ONE_DAY
@@ -83,7 +82,7 @@ def both(root: LakePath) -> tuple[Expired | None, Expired | None]:
 def _read(path: LakePath) -> Expired | None:
     try:
         data = shapes.document(path.read_text(encoding="utf-8"))
-        formats.refuse_newer(data, FORMAT, path)
+        shapes.refuse_newer(data, FORMAT, path)
         if data["format"] != FORMAT:
             raise ValueError("no known format")
         return Expired(

@@ -9,7 +9,6 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from analytics.estimates.sampling_rates import RateStep
-from analytics.lake import formats
 from analytics.model import (
     DayRecord,
     Fingerprint,
@@ -112,7 +111,7 @@ def read(path: LakePath, day: date | None) -> DayRecord:
 
 
 def _record(data: JsonObject) -> DayRecord:
-    formats.refuse_newer(data, FORMAT, "the lake's ledger")
+    shapes.refuse_newer(data, FORMAT, "the lake's ledger")
     if data["format"] != FORMAT:
         raise ValueError("no known format of a ledger")
     day = shapes.day_or_none(data["day"])

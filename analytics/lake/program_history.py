@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from analytics.errors import LakeFormatError
-from analytics.lake import formats, schema
+from analytics.lake import schema
 from analytics.lake.lake import REALM_TABLES, Lake
 from analytics.lake.paths import realm_directory
 from analytics.sql import Row
@@ -76,7 +76,7 @@ def _remembered(lake: Lake) -> set[str]:
     """What was written down last; nothing where nothing was, or where it cannot be read."""
     try:
         data = json.loads(_path(lake).read_text(encoding="utf-8"))
-        formats.refuse_newer(data, FORMAT, _path(lake))
+        shapes.refuse_newer(data, FORMAT, _path(lake))
         names = {shapes.text(name) for name in data["files"]}
         return {
             name for name in names if name.split("/")[0] in REALM_TABLES and name.count("/") == 2 and ".." not in name

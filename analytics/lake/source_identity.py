@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 
 from analytics.errors import SourceIdentityError
-from analytics.lake import formats, ledger
+from analytics.lake import ledger
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, TransactionIds
 from analytics.storage import LakePath, shapes
@@ -125,7 +125,7 @@ def _remembered(lake: Lake) -> dict[str, str] | None:
     path = lake.root / NAME
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        formats.refuse_newer(data, FORMAT, path)
+        shapes.refuse_newer(data, FORMAT, path)
         return {shapes.text(key): shapes.text(value) for key, value in data["source"].items()}
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # damaged: the ledger knows, and the next extraction writes it again

@@ -12,6 +12,30 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NoReturn, TypeAlias
 
+from analytics.errors import LakeFormatError
+
+
+def refuse_newer(data: object, known: int, what: object) -> None:
+    """Stop where a file says that it is of a newer format than this version reads; whatever else is wrong with it is not asked.
+
+    Args:
+        data: What the file holds.
+        known: The newest format that is read.
+        what: The file, in words.
+
+    Raises:
+        LakeFormatError: It is of a newer one.
+    """
+    said = data.get("format") if isinstance(data, dict) else None
+    if isinstance(said, int) and said > known:
+        raise LakeFormatError(
+            f"{what} is of format {said}, and this version of strategy-analytics knows formats up to {known}: a newer version "
+            "has written this lake; nothing was changed",
+            hint="upgrade this installation to the version that writes the lake: pip install --upgrade strategy-analytics",
+            format=said,
+        )
+
+
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A value of JSON, as the standard library reads it: whoever wants to know what it is has to look."""
 JsonObject: TypeAlias = Mapping[str, Json]

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics.demo import SCENARIOS, Demo, EmbeddedServer, Population, build, edge_cases, simulate
-from analytics.demo.programs import FAMILIES
+from analytics.demo.families import FAMILIES
 from analytics.demo.server import _home
 from analytics.errors import DemoError
 from tests.fixture_cache import FixtureCache, copy_folder

@@ -25,7 +25,7 @@ from analytics.extraction.encode.coded_rows import CodedChunk, SortedRows
 from analytics.extraction.encode.copy_decoder import CopyDecoder, padded
 from analytics.extraction.encode.dictionaries import Dictionary
 from analytics.extraction.encode.native import copy_tuples
-from analytics.extraction.encode.native.names import Names
+from analytics.extraction.encode.native.tables import Names
 from analytics.extraction.encode.native.trace_parser import LITERALS, scan
 from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.extraction.encode.partition_files import Rollup

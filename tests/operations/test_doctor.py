@@ -16,8 +16,7 @@ from analytics.cli import main
 from analytics.config import Settings
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
-from analytics.operations.doctor import doctor, server
-from analytics.operations.doctor.diagnosis import Check
+from analytics.operations.doctor import Check, doctor, server
 from analytics.operations.doctor.doctor import check_all, check_lake, file_system
 from analytics.operations.doctor.server import clock_offset
 from analytics.operations.doctor.volume import check_growth

@@ -12,9 +12,8 @@ from analytics.config import Settings
 from analytics.errors import ConfigurationError
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
+from analytics.operations.doctor import Check, volume
 from analytics.operations.doctor import doctor as doctor_retention
-from analytics.operations.doctor import volume
-from analytics.operations.doctor.diagnosis import Check
 from analytics.operations.doctor.doctor import check_all
 from analytics.operations.expire import expire
 from analytics.source.source import Source

@@ -19,7 +19,7 @@ from analytics.extraction.encode.coded_rows import CodedChunk, SortedRows
 from analytics.extraction.encode.copy_decoder import CopyDecoder
 from analytics.extraction.encode.dictionaries import DictionaryEncoder, array, texts
 from analytics.extraction.encode.native import aggregate, copy_tuples
-from analytics.extraction.encode.native.entry_table import BRANCH_PART, NODE_PART, TYPE_PART
+from analytics.extraction.encode.native.tables import BRANCH_PART, NODE_PART, TYPE_PART
 from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.lake import schema
 from analytics.model import Fingerprint, Partition

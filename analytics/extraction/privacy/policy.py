@@ -13,7 +13,6 @@ from analytics.config import Settings
 from analytics.errors import DamagedFileError
 from analytics.extraction.encode.trace_json import JsonNumber
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
-from analytics.lake import formats
 from analytics.program import generate_ids, walk
 from analytics.storage import LakePath, shapes
 
@@ -188,7 +187,7 @@ def recorded_policy(root: LakePath) -> RecordedPolicy:
     path = root / FILE
     try:
         data = shapes.document(path.read_text(encoding="utf-8"))
-        formats.refuse_newer(data, _FORMAT, path)
+        shapes.refuse_newer(data, _FORMAT, path)
         if data["format"] != _FORMAT:
             raise ValueError("no known format")
         fields = data["data_fields"]

@@ -23,7 +23,6 @@ from typing import Any
 
 from analytics.errors import ConfigurationError, DamagedFileError, LakeError
 from analytics.extraction.privacy.pseudonyms import FORM, PseudonymKey, is_pseudonym
-from analytics.lake import formats
 from analytics.storage import LakePath, shapes
 
 _DATE_OR_NUMBER = re.compile(r"v?[\d.,:+-]+|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")
@@ -119,7 +118,7 @@ def read(root: LakePath, *, may_lack: bool = False) -> list[Tombstone]:
     for path in sorted(paths, key=str):
         try:
             data = shapes.document(path.read_text(encoding="utf-8"))
-            formats.refuse_newer(data, _FORMAT, path)
+            shapes.refuse_newer(data, _FORMAT, path)
             if data.pop("format") != _FORMAT:
                 raise ValueError("no known format of a tombstone")
             realms = data.pop("realms")
@@ -155,7 +154,7 @@ def read_searched(root: LakePath) -> tuple[list[str], dict[str, str]]:
     path = root / LEDGER
     try:
         data = shapes.document(path.read_text(encoding="utf-8"))
-        formats.refuse_newer(data, _FORMAT, path)
+        shapes.refuse_newer(data, _FORMAT, path)
         names = [shapes.text(name) for name in data["tombstones"]]
         return names, {shapes.text(name): shapes.text(mark) for name, mark in data["files"].items()}
     except FileNotFoundError:

@@ -16,8 +16,7 @@ from analytics.errors import LakeError, LakeFormatError, LakeLockedError, Source
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake import losses
 from analytics.lake.lake import Lake
-from analytics.operations.doctor import volume
-from analytics.operations.doctor.diagnosis import Check, advice, ok, problem
+from analytics.operations.doctor import Check, advice, ok, problem, volume
 from analytics.operations.doctor.server import LARGE_TABLE, check_server
 from analytics.operations.doctor.volume import check_growth, check_weights, query_if_cheap
 from analytics.source.source import Source

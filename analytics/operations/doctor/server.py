@@ -9,7 +9,7 @@ from analytics.errors import SourceError
 from analytics.lake import source_identity
 from analytics.lake.lake import Lake
 from analytics.model import RealmFilter
-from analytics.operations.doctor.diagnosis import Check, advice, ok, problem
+from analytics.operations.doctor import Check, advice, ok, problem
 from analytics.operations.doctor.volume import check_volume
 from analytics.source.source import UNKNOWN_BYTES, Source
 from analytics.source.table_check import (

@@ -11,7 +11,7 @@ from analytics.estimates.sampling_rates import Rates, described
 from analytics.lake import expiry_mark
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, RealmFilter
-from analytics.operations.doctor.diagnosis import Check, advice, ok
+from analytics.operations.doctor import Check, advice, ok
 from analytics.source.source import Source
 from analytics.source.table_check import plan_nodes, scans_whole_table
 from analytics.sql import Parameters, Row

@@ -4,8 +4,7 @@ Everything here is a pure function over numpy arrays and addresses, compiled by 
 the server is drained while its rows are read. Nothing in it knows a file, a table or a tenant.
 
     memory         bytes at an address: load, compare, hash, copy
-    names          a table of distinct texts, each with a code
-    entry_table    a table of distinct entry templates: type, branch and node id together
+    tables         distinct texts, each with a code; distinct entry templates: type, branch and node id together
     trace_parser   one trace's text → codes, proved while it is read
     copy_tuples    rows of a binary COPY → codes and numbers; uuids: 128 bits ↔ text
     aggregate      codes in file order → what a Parquet file and its rollup hold

@@ -22,7 +22,7 @@ from analytics.extraction.encode.native.memory import (
     swap32,
     swap64,
 )
-from analytics.extraction.encode.native.names import has_room, intern
+from analytics.extraction.encode.native.tables import has_room, intern
 from analytics.extraction.encode.native.trace_parser import Tables, scan
 
 if TYPE_CHECKING:

@@ -16,17 +16,19 @@ from typing import TypeAlias
 
 import numpy as np
 
-from analytics.extraction.encode.native.entry_table import (
+from analytics.extraction.encode.native.memory import compiled, equal, load8, load32, load64, store32
+from analytics.extraction.encode.native.tables import (
     BEFORE,
+    BLOB,
+    ENDS,
     FIRST_HINT,
     FIRST_HINTS,
     NEXT_HINT,
     VALUE,
     add_template,
     find_template,
+    intern,
 )
-from analytics.extraction.encode.native.memory import compiled, equal, load8, load32, load64, store32
-from analytics.extraction.encode.native.names import BLOB, ENDS, intern
 
 _QUOTE, _BACKSLASH, _COMMA, _SPACE = 34, 92, 44, 32
 _OPEN, _CLOSE, _OPEN_OBJECT, _CLOSE_OBJECT = 91, 93, 123, 125
