@@ -81,7 +81,6 @@ def complete(words: list[str]) -> set[str]:
 
 
 def test_bash_completes_commands_options_and_choices():
-    pytest.importorskip("shtab", reason="shtab is not installed")
     assert {"extract", "status", "report", "query"} <= complete(["strategy-analytics", ""])
     assert complete(["strategy-analytics", "extract", "--al"]) == {"--allow-shrink", "--also-expired"}
     assert complete(["strategy-analytics", "query", "--format", ""]) == {"table", "csv", "json", "parquet"}
@@ -90,7 +89,6 @@ def test_bash_completes_commands_options_and_choices():
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_each_shell_gets_a_script_that_knows_every_command_and_option(shell, capsys):
-    pytest.importorskip("shtab", reason="shtab is not installed")
     assert main(["completion", shell]) == 0
     text = capsys.readouterr().out
     for name, verb in VERBS.items():
