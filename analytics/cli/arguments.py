@@ -217,11 +217,11 @@ def _located(option: Option, value: object) -> object:
     """
     if not option.is_path:
         return value
-    for one in value if isinstance(value, list) else [value]:
-        if one is not None and _ADDRESS.match(str(one)):
+    for each in value if isinstance(value, list) else [value]:
+        if each is not None and _ADDRESS.match(str(each)):
             # What Path made of it has lost a slash; its words say enough.
             raise UsageError(
-                f"{str(one)!r} is an address, no path of this machine", hint="write the path alone, /tmp/answer.csv"
+                f"{str(each)!r} is an address, no path of this machine", hint="write the path alone, /tmp/answer.csv"
             )
     # Path's own way raises for strangers.
     return Path(os.path.expanduser(value)) if isinstance(value, Path) else value  # noqa: PTH111

@@ -41,18 +41,18 @@ def run_expire(options: ExpireOptions) -> int:
 
     before = first_day_to_keep(options.older_than, options.before, accept_young=options.yes)
     lake = Lake(Settings.from_env(lake=options.lake, sample_rates="").lake)
-    found = plan_expiry(lake, before)  # a lake that is not there is not made by taking its lock
+    expiry = plan_expiry(lake, before)  # a lake that is not there is not made by taking its lock
     try:
-        ensure_plausible(lake, datetime.now(UTC).date(), accept=options.accept_clock or not found.days)
+        ensure_plausible(lake, datetime.now(UTC).date(), accept=options.accept_clock or not expiry.days)
     except LakeError as error:
         if options.yes:
             raise
         say(f"{error.message}\n  {error.hint}", priority=Priority.WARNING)
     if options.yes:
-        found = expire(lake, before, unverified=options.unverified, wait_seconds=options.wait)
+        expiry = expire(lake, before, unverified=options.unverified, wait_seconds=options.wait)
     if options.json:
-        put_json(found.to_dict())
-    elif found.days:
+        put_json(expiry.to_dict())
+    elif expiry.days:
         put_table(
             ("day", "realms", "logged runs", "only here", "kB", "" if options.yes else "not verified"),
             [
@@ -64,10 +64,10 @@ def run_expire(options: ExpireOptions) -> int:
                     round(day.bytes_on_disk / 1024),
                     _remark(day.doubts, day.is_leftover),
                 )
-                for day in found.days
+                for day in expiry.days
             ],
         )
-    _report(found, unverified=options.unverified)
+    _report(expiry, unverified=options.unverified)
     return 0
 
 
@@ -75,25 +75,25 @@ def _remark(doubts: tuple[str, ...], is_leftover: bool) -> str:
     return "left by a run that was interrupted" if is_leftover else "; ".join(doubts)
 
 
-def _report(found: Expiry, *, unverified: bool) -> None:
-    rows, size = sum(day.rows for day in found.days), sum(day.bytes_on_disk for day in found.days)
-    days = f"{len(found.days)} day{'s' * (len(found.days) != 1)} before {found.before}"
+def _report(expiry: Expiry, *, unverified: bool) -> None:
+    rows, size = sum(day.rows for day in expiry.days), sum(day.bytes_on_disk for day in expiry.days)
+    days = f"{len(expiry.days)} day{'s' * (len(expiry.days) != 1)} before {expiry.before}"
     what = f"{days}: {rows:,} logged runs, {size / (1 << 20):,.1f} MB"
-    if found.removed:
+    if expiry.removed:
         say(f"removed {what}; extraction leaves these days alone from now on")
-    elif found.days:
+    elif expiry.days:
         say(f"would remove {what}; nothing was removed: --yes does it")
     else:
-        say(f"nothing to remove: the lake holds no day before {found.before}")
-    if kept := sum(day.kept for day in found.days):
+        say(f"nothing to remove: the lake holds no day before {expiry.before}")
+    if kept := sum(day.kept for day in expiry.days):
         say(f"{kept:,} of these rows the source has lost already: nobody else holds them", priority=Priority.NOTICE)
-    if found.doubtful and not found.removed and not unverified:
+    if expiry.doubtful and not expiry.removed and not unverified:
         say(
-            f"{len(found.doubtful)} of these days are not verified against the source: --yes refuses them without --unverified",
+            f"{len(expiry.doubtful)} of these days are not verified against the source: --yes refuses them without --unverified",
             priority=Priority.WARNING,
         )
-    if found.undated_rows:
-        say(f"{found.undated_rows:,} rows have no usable created_at, so no age: they stay", priority=Priority.NOTICE)
+    if expiry.undated_rows:
+        say(f"{expiry.undated_rows:,} rows have no usable created_at, so no age: they stay", priority=Priority.NOTICE)
     say("definitions and what lies in .set-aside stay")
-    for note in found.notes:
+    for note in expiry.notes:
         say(f"note: {note}", priority=Priority.NOTICE)

@@ -81,7 +81,7 @@ class ExtractCommand(opt.ManyRealmOptions):
 
     def keywords(self) -> dict[str, Any]:
         """What ``analytics.extract`` takes under the same name."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _OF_THE_COMMAND}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _OF_THE_COMMAND}
 
 
 def run_extract(options: ExtractCommand) -> int:

@@ -65,9 +65,9 @@ class Option:
 
 def options_of(declared: type) -> Iterator[tuple[str, Option]]:
     """Name and option of each field of a verb's dataclass."""
-    for one in fields(declared):
-        option: Option = one.metadata[_KEY]
-        yield one.name, option
+    for each in fields(declared):
+        option: Option = each.metadata[_KEY]
+        yield each.name, option
 
 
 def flag(text: str, name: str, group: str = "") -> bool:

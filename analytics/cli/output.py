@@ -79,10 +79,10 @@ def _is_ours(path: Path, columns: Sequence[str]) -> bool:
     if path.suffix == ".json":
         first, end, _ = head.partition("\n")
         try:
-            found = json.loads(first)
+            value = json.loads(first)
         except (ValueError, RecursionError):
             return False
-        return bool(end) and isinstance(found, dict) and list(found) == list(columns)
+        return bool(end) and isinstance(value, dict) and list(value) == list(columns)
     if "<html" in head[:200]:
         return 'class="sa-page"' in head[:200]
     return next(csv.reader(head.splitlines()), None) == list(columns)
@@ -150,10 +150,10 @@ def is_journal(stream: TextIO) -> bool:
     from analytics.config import journal_stream
 
     try:
-        found = os.fstat(stream.fileno())
+        status = os.fstat(stream.fileno())
     except (OSError, ValueError):  # no file at all, or closed
         return False
-    return f"{found.st_dev}:{found.st_ino}" == journal_stream()
+    return f"{status.st_dev}:{status.st_ino}" == journal_stream()
 
 
 def put(text: str) -> None:
@@ -248,13 +248,13 @@ def warn_of_losses(lost: Sequence[Loss], programs: Sequence[str] = ()) -> None:
     if programs:
         from analytics.lake import program_history
 
-        said = f"warning: {program_history.words(programs)}\n  {program_history.REPAIR}"
-        say(said, priority=Priority.WARNING)
+        sentence = f"warning: {program_history.words(programs)}\n  {program_history.REPAIR}"
+        say(sentence, priority=Priority.WARNING)
     if lost:
         from analytics.lake import losses
 
-        said, repair = losses.words(lost), losses.repair(lost)
-        say(f"warning: {said}; no answer counts what was in there\n  {repair}", priority=Priority.WARNING)
+        sentence, repair = losses.words(lost), losses.repair(lost)
+        say(f"warning: {sentence}; no answer counts what was in there\n  {repair}", priority=Priority.WARNING)
 
 
 def iso(value: object) -> object:

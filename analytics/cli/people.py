@@ -76,33 +76,33 @@ def run_pseudonym(options: PseudonymOptions) -> int:
     realms = options.realms() or lake.realms()
     records = (record for day in lake.recorded_days() if (record := lake.recorded(day)))
     warn_of_losses(losses.of_days(lake, records, realms))
-    everywhere, told = subject.find(realms), []
+    all_hits, rows = subject.find(realms), []
     for realm in realms:
-        found = [hit for hit in everywhere if hit.realm == realm]
-        if not found and len(realms) > 1:
+        hits = [hit for hit in all_hits if hit.realm == realm]
+        if not hits and len(realms) > 1:
             continue
-        days = [hit.day for hit in found if hit.day and (hit.theirs or hit.as_caller)]
-        told.append(
+        days = [hit.day for hit in hits if hit.day and (hit.theirs or hit.as_caller)]
+        rows.append(
             {
                 "realm_id": realm,
                 "pseudonym": subject.names(realm)[-1],
-                "logged_count": sum(hit.theirs for hit in found),
-                "as_caller_count": sum(hit.as_caller for hit in found),
-                "rows_that_may_name_them": sum(hit.naming for hit in found),
+                "logged_count": sum(hit.theirs for hit in hits),
+                "as_caller_count": sum(hit.as_caller for hit in hits),
+                "rows_that_may_name_them": sum(hit.naming for hit in hits),
                 "first_day": min(days, default=None),
                 "last_day": max(days, default=None),
             }
         )
     unread = subject.unread
     if options.json:
-        put_json(told)
-    elif not told and not unread:
+        put_json(rows)
+    elif not rows and not unread:
         say(f"the lake holds nothing of them in any of {len(realms)} realms")
         return 0
-    elif told:
+    elif rows:
         put_table(
             ("realm", "known there as", "logged runs", "as caller", "named in", "first day", "last day"),
-            [list(row.values()) for row in told],
+            [list(row.values()) for row in rows],
         )
         say("logged runs are a sample: of ok runs only a fraction is ever written down")
     if options.out:
@@ -118,8 +118,8 @@ def _incomplete(lake: Lake, unread: Sequence[DamagedFile], what: str) -> int:
     from analytics.warehouse import damage
 
     say(f"{damage.words(lake, unread)}: {what}", priority=Priority.ERROR)
-    for one in unread[:_MOST_NAMED]:
-        say(f"  {one.name}: {one.why}\n  {one.repair}", priority=Priority.ERROR)
+    for file in unread[:_MOST_NAMED]:
+        say(f"  {file.name}: {file.why}\n  {file.repair}", priority=Priority.ERROR)
     return LakeError.exit_code
 
 

@@ -83,12 +83,12 @@ def folded(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> tuple[li
     whole = [name for name in columns if all(f"{name}{end}" in columns for end in _ENDS)]
     if not whole:
         return list(columns), [list(row) for row in rows]
-    kept = [name for name in columns if not any(name == f"{of}{end}" for of in whole for end in _ENDS)]
-    found = []
+    names = [name for name in columns if not any(name == f"{of}{end}" for of in whole for end in _ENDS)]
+    folded_rows = []
     for row in rows:
         value = dict(zip(columns, row, strict=True))
-        found.append([_cell(value, name) if name in whole else value[name] for name in kept])
-    return kept, found
+        folded_rows.append([_cell(value, name) if name in whole else value[name] for name in names])
+    return names, folded_rows
 
 
 def _cell(row: dict[str, Any], name: str) -> str | None:
@@ -236,13 +236,13 @@ def _parse_parameters(pairs: Sequence[str]) -> dict[str, str]:
     Raises:
         UsageError: A word has no ``=`` or a strange name.
     """
-    found = {}
+    values = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not re.fullmatch(r"[a-z_][a-z0-9_]*", name):
             raise UsageError(f"{pair!r} is no parameter", hint="write --param name=value")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def _with_window(window: Window, given: Mapping[str, str], wanted: Sequence[str]) -> dict[str, str | datetime | None]:

@@ -47,17 +47,17 @@ def run_schedule(options: ScheduleOptions) -> int:
         raise UsageError("--into is for systemd's units", hint="crontab lines are printed: pipe them into crontab")
     settings = Settings.from_env(lake=options.lake, reports=options.out, sample_rates="")
     here = Path.cwd()
-    found = options.definitions or _definitions(here)
-    for path in (here, settings.lake, settings.reports, *found, Path(sys.executable)):
+    definitions = options.definitions or _definitions(here)
+    for path in (here, settings.lake, settings.reports, *definitions, Path(sys.executable)):
         _check(str(path))
-    if missing := [path for path in found if not path.is_file()]:
+    if missing := [path for path in definitions if not path.is_file()]:
         raise UsageError(f"there is no report definition {missing[0]}", hint="name a file such as reports/nightly.toml")
-    if not found:
+    if not definitions:
         say("reports/ holds no definition: only the extraction is scheduled", priority=Priority.WARNING)
     folders = {"ANALYTICS_LAKE": _absolute(here, settings.lake), "ANALYTICS_REPORTS": here / settings.reports}
     commands = {"extract": [*_program(), "extract"]}
-    if found:
-        commands["reports"] = [*_program(), "report", "run", *map(str, found)]
+    if definitions:
+        commands["reports"] = [*_program(), "report", "run", *map(str, definitions)]
     if options.format == "cron":
         put("\n".join(_crontab(here, folders, commands)))
         given = [
@@ -66,9 +66,9 @@ def run_schedule(options: ScheduleOptions) -> int:
             if value
             for word in (name, value)
         ]
-        own = shlex.join([*_program(), "schedule", *map(str, options.definitions), *given])
+        command = shlex.join([*_program(), "schedule", *map(str, options.definitions), *given])
         say("to install them, now and after every change:")
-        say(f"  (crontab -l 2>/dev/null | sed '/^{_BEGIN}/,/^{_END}/d'; {own}) | crontab -")
+        say(f"  (crontab -l 2>/dev/null | sed '/^{_BEGIN}/,/^{_END}/d'; {command}) | crontab -")
     else:
         units = _units(here, folders, commands)
         for name, text in units.items():

@@ -185,31 +185,31 @@ def run_audit(options: AuditOptions) -> int:
     from analytics.warehouse.warehouse import records
 
     lake = options.open_lake()
-    found = api.sampling_audit(lake, since=options.since, until=options.until, counters=options.counters)
-    frame = found.hours if options.by_hour else found.realms
+    audit = api.sampling_audit(lake, since=options.since, until=options.until, counters=options.counters)
+    frame = audit.hours if options.by_hour else audit.realms
     rows = records(frame)
     if options.format == "json":
-        put_json({**found.to_dict(), "hours" if frame is found.hours else "realms": rows})
+        put_json({**audit.to_dict(), "hours" if frame is audit.hours else "realms": rows})
     else:
         put_table(list(frame.columns), [list(row.values()) for row in rows])
-        for sentence in [*found.contradictions, *found.losses, *found.undecided, *found.notes]:
+        for sentence in [*audit.contradictions, *audit.losses, *audit.undecided, *audit.notes]:
             say(sentence)
-        if not (found.contradictions or found.losses):
-            say(f"sampling rate: {_checked(found)}")
-    return 1 if found.contradictions or found.losses else 0
+        if not (audit.contradictions or audit.losses):
+            say(f"sampling rate: {_checked(audit)}")
+    return 1 if audit.contradictions or audit.losses else 0
 
 
-def _checked(found: Audit) -> str:
-    if found.hours.empty:
+def _checked(audit: Audit) -> str:
+    if audit.hours.empty:
         return "no logged row in this window, so nothing was compared"
-    if found.source:
+    if audit.source:
         return (
             "the counters agree with it"
-            if found.was_compared
+            if audit.was_compared
             else "the counters know none of these runs; nothing was compared"
         )
-    if found.was_compared:
+    if audit.was_compared:
         return "the log alone says nothing against it"
-    if found.undecided:
+    if audit.undecided:
         return "cannot tell; --counters would"
-    return f"too little to compare: {found.reason}; or give --counters"
+    return f"too little to compare: {audit.reason}; or give --counters"
