@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import os
 import shutil
 import tempfile
 import uuid
@@ -33,6 +35,8 @@ from tests.planted.world import Planted
 
 RATE = 0.05
 DEMO_SIZE = {"demo_runs": 20_000, "demo_days": 4}
+ROOM = 4 << 30
+"""Free bytes that a folder in memory must have: all servers of a run need less."""
 EMPTY = "empty_source"
 """A database with empty source tables on the demo's server: copying it is faster than creating them."""
 LONGEST = (
@@ -63,6 +67,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
+def pytest_collection_finish() -> None:
+    """What was imported by now stays for good: the collector of garbage need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """What extensions hold is looked for at the end of the process, and they complain of what is still there."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def server_folders() -> Iterator[Callable[[], Path]]:
     """Makes folders for embedded servers, outside pytest's own.
@@ -70,9 +85,11 @@ def server_folders() -> Iterator[Callable[[], Path]]:
     Run as root, the server works as another user; the next pytest on the machine takes that user's way into pytest's folder.
     """
     made: list[Path] = []
+    memory = Path("/dev/shm")  # noqa: S108  # a folder in memory: a server makes thousands of small files
+    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
 
     def make() -> Path:
-        made.append(Path(tempfile.mkdtemp(prefix="strategy-analytics-")))
+        made.append(Path(tempfile.mkdtemp(prefix="strategy-analytics-", dir=memory if has_room else None)))
         return made[-1]
 
     yield make

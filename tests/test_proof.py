@@ -15,11 +15,10 @@ from tests.proof.world import a_server
 
 
 @pytest.fixture(scope="module")
-def prover(server_folders: Callable[[], Path]) -> Iterator[Prover]:
-    folder = server_folders()
-    # a server of its own: some scenarios kill it
-    with a_server(folder / "server") as server:
-        yield Prover(server, folder, seed=7, full=False, kills=4)
+def prover(server_folders: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prover]:
+    # a server of its own: some scenarios kill it; and lakes on a disk
+    with a_server(server_folders() / "server") as server:
+        yield Prover(server, tmp_path_factory.mktemp("proof"), seed=7, full=False, kills=4)
 
 
 @pytest.mark.parametrize("name", one_in(3, SCENARIOS))

@@ -54,6 +54,18 @@ def report(warehouse: Warehouse) -> RunawayRules:
     return RunawayRules(warehouse, since=SINCE, until=UNTIL)
 
 
+@pytest.fixture(scope="session")
+def four_days(warehouse: Warehouse) -> RunawayRules:
+    """The report on all days of the demo."""
+    return RunawayRules(warehouse, since=FIRST, until=UNTIL)
+
+
+@pytest.fixture(scope="session")
+def html(report: RunawayRules) -> str:
+    """The page of the last day."""
+    return page_of(report)
+
+
 def truth(demo: Demo, query: str, *values: Any) -> list[tuple[Any, ...]]:
     return duckdb.execute(query.replace("TRUTH", "read_parquet(?)"), [str(demo.truth), *values]).fetchall()
 
@@ -145,7 +157,7 @@ def test_runs_that_passed_under_the_lowered_cap_stayed_below_it(demo: Demo, repo
     assert found.below.meanwhile is None or found.below.meanwhile < 600
 
 
-def test_the_sandbox_canary_is_one_user_who_is_not_named(demo: Demo, report: RunawayRules) -> None:
+def test_the_sandbox_canary_is_one_user_who_is_not_named(demo: Demo, report: RunawayRules, html: str) -> None:
     [(user, count)] = truth(
         demo, "select any_value(external_user_id), count(*) from TRUTH where error_code = ? and created_at >= ?",
         CANARY.facts["error_code"], SINCE,
@@ -157,7 +169,7 @@ def test_the_sandbox_canary_is_one_user_who_is_not_named(demo: Demo, report: Run
     assert (found.status, found.count, found.users) == ("new", count, CANARY.facts["users"])
     assert found.user == user
     assert within(CANARY, found)
-    assert user not in page_of(report)
+    assert user not in html
     assert user not in json.dumps(report.summary())
 
 
@@ -186,9 +198,7 @@ def test_the_tier_ladder_is_named_before_it_hits_the_cap(report: RunawayRules) -
     )
 
 
-def test_without_a_run_of_the_version_before_the_slow_field_is_only_a_possibility(warehouse: Warehouse) -> None:
-    four_days = RunawayRules(warehouse, since=FIRST, until=UNTIL)
-
+def test_without_a_run_of_the_version_before_the_slow_field_is_only_a_possibility(four_days: RunawayRules) -> None:
     found = one(four_days.found, "slow")
 
     assert found.key == Key("harbor-schools", SLOW_FIELD.family or "", SLOW_FIELD.facts["version"])
@@ -198,8 +208,8 @@ def test_without_a_run_of_the_version_before_the_slow_field_is_only_a_possibilit
     assert "v11 did not read all.avg_time, and no run of it is at hand" in four_days.findings().text
 
 
-def test_the_league_agrees_with_the_truth(demo: Demo, warehouse: Warehouse) -> None:
-    table = RunawayRules(warehouse, since=FIRST, until=UNTIL).table.to_dict("records")
+def test_the_league_agrees_with_the_truth(demo: Demo, four_days: RunawayRules) -> None:
+    table = four_days.table.to_dict("records")
     runs = {
         (r, f, v): n
         for r, f, v, n in truth(demo, "select realm_id, family, strategy_version, count(*) from TRUTH group by all")
@@ -215,7 +225,7 @@ def test_the_league_agrees_with_the_truth(demo: Demo, warehouse: Warehouse) -> N
     assert sum(row["est_time_share"] for row in table) == pytest.approx(1)
 
 
-def test_what_versions_cost_agrees_with_the_truth(demo: Demo, warehouse: Warehouse) -> None:
+def test_what_versions_cost_agrees_with_the_truth(demo: Demo, four_days: RunawayRules) -> None:
     """Time and nodes, in all and per run: each interval holds the number of the whole population nineteen times in twenty."""
     rows = truth(
         demo,
@@ -226,7 +236,7 @@ def test_what_versions_cost_agrees_with_the_truth(demo: Demo, warehouse: Warehou
     )
     known = {tuple(row[:3]): row[3:] for row in rows}
     compared = []
-    for row in RunawayRules(warehouse, since=FIRST, until=UNTIL).table.to_dict("records"):
+    for row in four_days.table.to_dict("records"):
         key = (row["realm_id"] if isinstance(row["realm_id"], str) else None, row["strategy"], row["strategy_version"])
         if row["ok_logged_count"] >= 60 and row["family_name"] == row["strategy"]:
             compared.append((row, known[key]))
@@ -518,8 +528,8 @@ def test_a_scoped_lake_tells_only_of_its_realm(lake: Lake, realm: str | None) ->
 # ---- the page and the summary ----------------------------------------------------------------------------------------
 
 
-def test_foreign_text_cannot_become_markup(warehouse: Warehouse) -> None:
-    html = page_of(RunawayRules(warehouse, since=FIRST, until=UNTIL))
+def test_foreign_text_cannot_become_markup(four_days: RunawayRules) -> None:
+    html = page_of(four_days)
 
     assert "<script" not in html
     assert "<img" not in html
@@ -527,9 +537,7 @@ def test_foreign_text_cannot_become_markup(warehouse: Warehouse) -> None:
     assert "‮" not in html  # the mark that reverses reading order
 
 
-def test_every_link_of_the_page_leads_to_a_section(report: RunawayRules) -> None:
-    html = page_of(report)
-
+def test_every_link_of_the_page_leads_to_a_section(report: RunawayRules, html: str) -> None:
     assert [href for href, _ in report.nav if f'id="{href[1:]}"' not in html] == []
     assert len(re.findall(r' id="([^"]+)"', html)) == len(set(re.findall(r' id="([^"]+)"', html)))
 

@@ -17,6 +17,7 @@ from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates.sampling_rates import Rates
 from analytics.findings.post_mortem.comparison import unlike_groups
 from analytics.reports.explore.open_lake import open_lake
+from analytics.reports.render import rendering
 from analytics.reports.schedule import cards
 from analytics.window import Window
 from tests.contradictions import Page, contradictions
@@ -302,14 +303,20 @@ def test_the_command_renders_a_pair_with_its_summary(rivals: Any, compared: Any,
     assert card.family == "Fifteen against Ten"  # another row of the calendar than either's own post-mortem
 
 
-def test_a_definition_compares_named_strategies_and_not_each_with_itself(rivals: Any, tmp_path: Any) -> None:
+def test_a_definition_compares_named_strategies_and_not_each_with_itself(
+    rivals: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Any] = []
+    monkeypatch.setattr(rendering, "render", plans.append)
     file = tmp_path / "pair.toml"
     file.write_text('notebook = "post_mortem"\nfamilies = "each"\n[parameters]\nagainst = "Ten"\n', encoding="utf-8")
     with pytest.raises(UsageError, match="compared with itself"):
         api.render(str(file))
     file.write_text('notebook = "post_mortem"\n[parameters]\nfamily = "Fifteen"\nagainst = "Ten"\n', encoding="utf-8")
-    made = api.render(str(file), out=tmp_path / "out", lake=str(rivals.lake.root), **ASK)
-    assert made.facts["against"] == "Ten"
+    api.render(str(file), out=tmp_path / "out", lake=str(rivals.lake.root), **ASK)
+    [planned] = plans
+    report = api.post_mortem(**planned.values)  # as its notebook does
+    assert report.summary()["against"] == "Ten"
 
 
 def test_a_report_to_be_passed_on_names_no_game_and_no_single_run(rivals: Any) -> None:

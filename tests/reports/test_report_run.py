@@ -19,8 +19,11 @@ from analytics.lake.lake import Lake
 from analytics.reports import page
 from analytics.reports.common import state_of
 from analytics.reports.explore.open_lake import open_lake
-from analytics.reports.schedule import archive
+from analytics.reports.render import rendering
+from analytics.reports.render.rendering import Plan
+from analytics.reports.schedule import archive, worker
 from analytics.reports.schedule import cards as report_cards
+from analytics.reports.schedule import run as schedule_run
 from analytics.reports.schedule.cards import Card
 from analytics.reports.schedule.definition import Definition, due_days, read, window_of
 from analytics.reports.schedule.due import jobs
@@ -203,17 +206,53 @@ def states(result: RunResult) -> list[tuple[str, int, str, str]]:
     return sorted(found)
 
 
+@pytest.fixture
+def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report's process is this one, and what the notebook would count is counted here; all else is as it is."""
+
+    def render(planned: Plan) -> None:
+        opened = open_lake(planned.values["lake"], realm=planned.values["realm"])
+        [(count,)] = opened.sql(
+            "select count(*) from executions where day = $day::date", day=planned.values["since"][:10]
+        ).fetchall()
+        planned.target.mkdir(parents=True, exist_ok=True)
+        html = page.document("Rows", ["<p>body</p>"], nav=[("../index.html", "Reports")], has_neighbours=True)
+        (planned.target / "report.html").write_text(html, encoding="utf-8")
+        facts = {"title": "Rows", "verdict": f"{count} rows", "state": "quiet"}
+        report_cards.write(
+            report_cards.of_facts(replace(planned.card, folder=planned.target.name), facts), planned.target
+        )
+        archive.refresh(planned.target.parent, {planned.target.name})
+
+    def process(_runner: schedule_run._Runner, planned: Plan, _minutes: float) -> tuple[int, str]:
+        return worker.work(Plan.from_json(json.loads(json.dumps(planned.to_json())))), ""
+
+    monkeypatch.setattr(rendering, "render", render)
+    monkeypatch.setattr(schedule_run._Runner, "_process", process)
+
+
+@pytest.mark.usefixtures("without_kernels")
 def test_what_is_up_to_date_is_left_and_late_rows_make_their_days_due(
     module_table: Table, small: Lake, tmp_path: Path
 ) -> None:
+    _late_rows(module_table, small, tmp_path)
+
+
+@pytest.mark.long
+def test_it_is_so_in_processes_and_kernels_of_their_own(module_table: Table, small: Lake, tmp_path: Path) -> None:
+    _late_rows(module_table, small, tmp_path)
+
+
+def _late_rows(module_table: Table, small: Lake, tmp_path: Path) -> None:
     lake, out = Lake(shutil.copytree(small.root, tmp_path / "lake")), tmp_path / "out"
     definition = nightly(notebook(tmp_path, COUNT), realms=("acme",))
     first = run([definition], lake=lake.root, out=out, today=date(2026, 7, 10))
     assert states(first) == [("acme", 8, "rendered", "1 rows"), ("acme", 9, "rendered", "1 rows")]
     again = run([definition], lake=lake.root, out=out, today=date(2026, 7, 10))
     assert [outcome.state for outcome in again.outcomes] == ["up to date", "up to date"]
-    module_table.insert(created_at="2026-07-09 13:00+00", realmId="acme")
+    row = module_table.insert(created_at="2026-07-09 13:00+00", realmId="acme")
     module_table.extract(lake, "2026-07-09", "2026-07-10")
+    module_table.execute("delete from strategyexecutionlog where id = %s", [row])
     late = run([definition], lake=lake.root, out=out, today=date(2026, 7, 10))
     assert states(late) == [("acme", 8, "up to date", "1 rows"), ("acme", 9, "rendered", "2 rows")]
     page_of_8, page_of_9 = (out / outcome.card.page for outcome in late.outcomes)
