@@ -6,6 +6,7 @@ import gc
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +48,9 @@ LONGEST = (
 """Files that begin first, so that none of them is left for the end, when other processes have nothing more to do."""
 
 _numbers = itertools.count(1)
+
+# Where it is installed, jsonschema compiles the grammar of all addresses for a second; no notebook and no manifest has any.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
