@@ -44,7 +44,8 @@ LONGEST = (
     "test_extract", "test_runaway", "test_erase", "test_runaway_stories", "test_hostile_report", "test_day_files", "test_against",
     "test_tenancy", "test_lake", "test_warehouse", "test_object_store", "test_runaway_words", "test_planted", "test_audit",
     "test_notebooks", "test_proof", "test_report_run", "test_browser", "test_node_profile", "test_small_cells",
-    "test_contradictions", "test_verdicts", "test_lossless", "test_post_mortem", "test_source", "test_leak_gate", "test_one_truth", "test_mended",
+    "test_contradictions", "test_verdicts", "test_lossless", "test_post_mortem", "test_source", "test_leak_gate", "test_one_truth",
+    "test_mended",
 )  # fmt: skip
 """Files that begin first, so that none of them is left for the end, when other processes have nothing more to do."""
 
