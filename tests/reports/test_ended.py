@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analytics.config import Settings
-from analytics.errors import ConfigurationError, ReportError
+from analytics.errors import ConfigurationError, LakeError, ReportError
 from analytics.reports.leak_gate import Forbidden
 from analytics.reports.render import kernel, publish_folder
 from analytics.storage import scratch, signals
@@ -136,3 +136,26 @@ def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(
     running = kernel.Running(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})
     with pytest.raises(ReportError, match="no kernel started: Kernel died"), running:
         running.wait()
+
+
+def test_a_kernel_whose_report_is_stopped_before_it_runs_does_not_outlive_it(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    running = kernel.Running(tmp_path / "missing.ipynb", tmp_path / "made" / "report.ipynb", {})
+    with pytest.raises(LakeError, match="the lake is gone"), running:
+        [child] = children()
+        raise LakeError("the lake is gone")
+    assert child not in children() and list(tmp_path.iterdir()) == [tmp_path / "made"]
+
+
+def test_a_kernels_process_whom_nobody_tells_where_to_listen_ends() -> None:
+    words = [sys.executable, "-P", "-m", "analytics.reports.render.kernel_process", "analytics.errors"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(words, input="", text=True, capture_output=True, env=environment, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def children() -> list[str]:
+    """Processes of kernels that this one has started."""
+    own = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    found = {child for path in own for child in path.read_text(encoding="ascii").split()}
+    return [child for child in found if b"kernel_process" in Path(f"/proc/{child}/cmdline").read_bytes()]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -29,27 +32,25 @@ class Running:
         notebook: What is run.
         executed: The copy with its outputs, as far as it came.
         values: Its parameters.
+        modules: What it will import: the kernel does so while this process gets ready to talk to it.
     """
 
-    def __init__(self, notebook: Path, executed: Path, values: Mapping[str, Any]) -> None:
-        self._notebook, self._executed, self._values = notebook, executed, values
-        self._kernels: list[AsyncKernelManager] = []
+    def __init__(self, notebook: Path, executed: Path, values: Mapping[str, Any], modules: Sequence[str] = ()) -> None:
+        self._notebook, self._executed, self._values, self._modules = notebook, executed, values, modules
         self._failures: list[BaseException] = []
-        self._left = contextlib.ExitStack()
-        # Not in the main thread: there the client takes the signals that ask the process to end for itself.
-        self._thread = threading.Thread(target=self._run, name="notebook", daemon=True)
+        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._private = self._left.enter_context(scratch.folder(otherwise=self._executed.parents[1]))
+        private = self._open.enter_context(scratch.folder(otherwise=self._executed.parents[1]))
+        process = self._open.enter_context(_process(private, self._modules))
+        # Not in the main thread: there the client takes the signals that ask the process to end for itself.
+        self._thread = threading.Thread(target=self._run, args=(process, private), name="notebook", daemon=True)
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with self._left:
-            if self._thread.is_alive():
-                for kernel in self._kernels:
-                    _kill(kernel)
-                self._thread.join(timeout=5)
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+        self._thread.join(timeout=5)
 
     def wait(self) -> None:
         """Until the notebook is done.
@@ -63,11 +64,11 @@ class Running:
         for failure in self._failures:
             raise failure
 
-    def _run(self) -> None:
+    def _run(self, process: subprocess.Popen[str], private: Path) -> None:
         from jupyter_core.utils import ensure_event_loop
 
         try:
-            _papermill(self._notebook, self._executed, self._values, _manager(self._private, self._kernels))
+            _papermill(self._notebook, self._executed, self._values, _manager(process, private))
         except RuntimeError as error:
             # The client's word for a kernel that ended, or was silent, before the first cell; later ones have a class.
             is_start = type(error) is RuntimeError and str(error).startswith("Kernel ")
@@ -95,41 +96,66 @@ def _papermill(notebook: Path, executed: Path, values: Mapping[str, Any], manage
     )
 
 
-def _manager(private: Path, kernels: list[AsyncKernelManager]) -> type[AsyncKernelManager]:
-    """Who starts it: what "python3" stands for in somebody's home folder may be another Python."""
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager as Manager
+@contextlib.contextmanager
+def _process(private: Path, modules: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that waits to be a kernel; ended afterwards, if it has not ended itself.
 
+    Args:
+        private: Folder for all that it writes.
+        modules: What it imports.
+    """
     package, own = Path(str(resources.files("analytics"))).parent, home()
-    spec = KernelSpec(
+    process = subprocess.Popen(  # noqa: S603  # of names of modules that are ours
         # Without the working folder among the places of modules: whoever may write there would be run.
-        argv=[sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        # Files of settings and of starts in somebody's home folder are for their own sessions.
-        # That folder may not be there at all, nor be writable: a container's user has none.
-        env={
+        [sys.executable, "-P", "-m", "analytics.reports.render.kernel_process", *modules],
+        stdin=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # as the client starts kernels: Ctrl-C is for this process
+        env=child_environment(
+            package,
+            # Files of settings and of starts in somebody's home folder are for their own sessions.
+            # That folder may not be there at all, nor be writable: a container's user has none.
             **{name: str(private / "jupyter") for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")},
             **({} if own is not None and own.is_dir() else {"HOME": str(private)}),
-            "TMPDIR": str(private),
-            "PYTHONPATH": child_environment(package)["PYTHONPATH"],
-        },
-        display_name="Python 3",
-        language="python",
+            TMPDIR=str(private),
+            JPY_PARENT_PID=str(os.getpid()),  # it ends with this one
+        ),
     )
+    try:
+        yield process
+    finally:
+        if process.stdin is not None and not process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+        process.kill()
+        process.wait()
+
+
+def _manager(process: subprocess.Popen[str], private: Path) -> type[AsyncKernelManager]:
+    """Who starts the kernel: what "python3" stands for in somebody's home folder may be another Python."""
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager as Manager
+    from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+    spec = KernelSpec(argv=["-f", "{connection_file}"], display_name="Python 3", language="python")
 
     class Own(Manager):
         def __init__(self, **given: Any) -> None:
             super().__init__(**given)
             self.connection_file = str(private / "kernel.json")
-            kernels.append(self)
 
         @property
         def kernel_spec(self) -> KernelSpec:
             return spec
 
+        async def _async_launch_kernel(self, kernel_cmd: list[str], **_: Any) -> None:
+            # The client's own place for another way to start one: here it runs already, and is told where to listen.
+            provisioner = self.provisioner
+            if process.stdin is None or not isinstance(provisioner, LocalProvisioner):
+                raise RuntimeError("Kernel processes are started here, and by nobody else")
+            with process.stdin as pipe:
+                pipe.write(json.dumps(kernel_cmd) + "\n")
+            provisioner.process, provisioner.pid, provisioner.pgid = process, process.pid, process.pid
+            self._reconcile_connection_info(provisioner.connection_info)
+
     return Own
-
-
-def _kill(kernel: AsyncKernelManager) -> None:
-    process = getattr(kernel.provisioner, "process", None)
-    if process is not None:
-        process.kill()

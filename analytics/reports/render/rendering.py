@@ -10,7 +10,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -63,6 +63,17 @@ _ENDED = (
     "mostly because memory ran out: the system's log tells (journalctl -k); take a shorter window or one tenant, or give the job "
     "more memory"
 )
+_MODULES: Mapping[str, Sequence[str]] = {
+    "analytics.post_mortem": (
+        "analytics.api",
+        "pandas",
+        "duckdb",
+        "analytics.reports.post_mortem.report",
+        "scipy.stats",
+    ),
+    "analytics.runaway_rules": ("analytics.api", "pandas", "duckdb", "analytics.reports.runaway.report", "scipy.stats"),
+}
+"""What a report's kernel will import, by its builder. Not matplotlib: the kernel says first how it is to show pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +288,10 @@ def render(planned: Plan) -> Rendered:
     _check(planned)
     target, values = planned.target, planned.values
     began = time.monotonic()
-    with staging(target.parent) as made, kernel.Running(planned.notebook, made / "report.ipynb", values) as running:
+    with (
+        staging(target.parent) as made,
+        kernel.Running(planned.notebook, made / "report.ipynb", values, _MODULES.get(planned.builder, ())) as running,
+    ):
         forbidden = _forbidden(planned)  # while the kernel starts
         try:
             executed = _executed(running, made / "report.ipynb", planned, forbidden)
