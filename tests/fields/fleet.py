@@ -11,7 +11,7 @@ import pandas as pd
 
 from analytics.estimates.estimate import Estimate
 from analytics.findings.runaway.keys import Key
-from analytics.findings.timing.cost_model import Read
+from analytics.findings.timing.cost_model import ProgramInputs
 from analytics.findings.timing.time_split import Fleet, split
 
 FIRST = date(2026, 7, 1)
@@ -105,9 +105,9 @@ def _day(world: World, program: Program, day: int, count: int, rng: np.random.Ge
     )  # fmt: skip
 
 
-def reads(world: World) -> dict[Key, Read]:
+def reads(world: World) -> dict[Key, ProgramInputs]:
     """What the definitions would say."""
-    return {program.key: Read(tuple(sorted(program.fields)), program.built_in) for program in world.programs}
+    return {program.key: ProgramInputs(tuple(sorted(program.fields)), program.built_in) for program in world.programs}
 
 
 def wanted(frame: pd.DataFrame) -> dict[Key, tuple[Estimate, float]]:

@@ -21,7 +21,7 @@ from analytics.estimates.estimate import Estimate
 from analytics.findings.runaway.keys import Key
 from analytics.findings.timing import cost_model
 from analytics.findings.timing import time_split as split_verdict
-from analytics.findings.timing.cost_model import Read
+from analytics.findings.timing.cost_model import ProgramInputs
 from analytics.findings.timing.levels import levels, medians, pool, slopes
 from analytics.findings.timing.time_split import Fleet, Part, PartKind, Split, split
 from analytics.findings.timing.version_times import Times, VersionTime, became_slow
@@ -391,8 +391,8 @@ def test_programs_that_tell_little_lean_on_the_others() -> None:
 def test_linear_algebra_says_what_can_be_told(
     rows: list[list[float]], families: list[int], members: list[int], answer: bool
 ) -> None:
-    projection = cost_model.mixed(np.array(rows, dtype=float), np.array(families))
-    assert cost_model.told(projection, members) is answer
+    projection = cost_model.null_space_projection(np.array(rows, dtype=float), np.array(families))
+    assert cost_model.is_identifiable(projection, members) is answer
 
 
 @cache
@@ -501,14 +501,14 @@ def test_the_demos_slow_field_is_told_where_version_11_is_in_the_log(tmp_path: P
     log = log[log["logged"] & (log["status"] == "ok")].rename(columns={"family": "strategy"})
     log = log.assign(day=log["created_at"].dt.date)
     count, recent = "user.measurements_count", "user.recent_measurements_count"
-    read = {key: Read() for key in wanted(log)}
+    read = {key: ProgramInputs() for key in wanted(log)}
     for key in read:  # as the families' programs are written
         quest = (USER, count, AVG) if key.version == 12 else (USER, count)
         fields = {"Daily quest": quest, "Speed bonus": (AVG, USER, count), "Tier ladder": (TASK, USER)}
         streak = (
             (recent,) if key.realm == "acme-cycling" else (recent, "user.last_window_diff", "user.new_last_window_diff")
         )
-        read[key] = Read(tuple(sorted({**fields, "Weekly streak": streak}.get(key.strategy, ()))))
+        read[key] = ProgramInputs(tuple(sorted({**fields, "Weekly streak": streak}.get(key.strategy, ()))))
 
     fleet = split(log, read, wanted(log))
 

@@ -84,66 +84,111 @@ def growing_codes(
         return []
     earlier = runs.frame.iloc[scope.start : inside.start] if baseline is None else baseline
     sides = run_estimate(earlier), run_estimate(runs.frame.iloc[inside])
-    held = Kinds.of(runs, scope)
-    found = [
-        _growth(runs, scope, inside, until, number, sides, len(codes), baseline, held) for number in codes.tolist()
-    ]  # fmt: skip
+    asked = _Comparison(runs, scope, inside, until, sides, len(codes), baseline, Kinds.of(runs, scope))
+    found = [_growth(asked, number) for number in codes.tolist()]
     return sorted((one for one in found if one), key=lambda growth: (growth.is_steady, -growth.count))
 
 
-def _growth(
-    runs: RunColumns,
-    scope: slice,
-    inside: slice,
-    until: datetime,
-    number: int,
-    sides: tuple[Estimate, Estimate],
-    codes: int,
-    baseline: pd.DataFrame | None,
-    held: Kinds,
-) -> Growth | None:
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What every code of a window is compared by.
+
+    Attributes:
+        runs: All rows.
+        scope: The rows before the window that it is compared with, and the window's.
+        inside: The window's rows.
+        until: End of the window.
+        sides: Estimated runs before and in the window.
+        code_count: Codes that are looked at, for each of which chance has a try.
+        baseline: Rows to compare with in place of those before the window.
+        kinds: Of the rows of the scope.
+    """
+
+    runs: RunColumns
+    scope: slice
+    inside: slice
+    until: datetime
+    sides: tuple[Estimate, Estimate]
+    code_count: int
+    baseline: pd.DataFrame | None
+    kinds: Kinds
+
+    def share(self, count: int) -> float:
+        """Of the window's runs; NaN where there are none."""
+        return count / self.sides[1].value if self.sides[1].value > 0 else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class _CodeRows:
+    """The rows that say something of one code.
+
+    Attributes:
+        number: Of the code.
+        rows: Its failures, ok runs, and as many of other codes' failures as would be logged had they been ok.
+        is_failure: Which of them failed with it.
+        needed: Of the first row of the window among them.
+        before, count: Failures before and in the window.
+        kinds: Rows that have one rate of failures each.
+        habit: How the days vary beside.
+    """
+
+    number: int
+    rows: Ints
+    is_failure: Bools
+    needed: int
+    before: int
+    count: int
+    kinds: Ints
+    habit: Habit
+
+    @classmethod
+    def of(cls, asked: _Comparison, number: int) -> _CodeRows | None:
+        """None where it fails too few of the window's runs to be looked at."""
+        runs, scope, baseline = asked.runs, asked.scope, asked.baseline
+        is_own = runs.code[scope] == number
+        rows = scope.start + np.flatnonzero(runs.ok[scope] | is_own | _as_if_ok(runs, scope, is_own))
+        is_failure = runs.code[rows] == number
+        needed = int(np.searchsorted(rows, asked.inside.start))
+        code = runs.codes[number]
+        before = int(is_failure[:needed].sum()) if baseline is None else int((baseline["error_code"] == code).sum())
+        count = int(is_failure[needed:].sum())
+        if count < LEAST and not asked.share(count) > WORTH_A_WORD:
+            return None
+        kinds, usual = _alike(asked.kinds, rows - scope.start, is_failure, needed)
+        return cls(number, rows, is_failure, needed, before, count, kinds, usual)
+
+
+def _growth(asked: _Comparison, number: int) -> Growth | None:
     """What is to be said of one code."""
-    is_own = runs.code[scope] == number
-    rows = scope.start + np.flatnonzero(runs.ok[scope] | is_own | _as_if_ok(runs, scope, is_own))
-    is_failure = runs.code[rows] == number
-    needed = int(np.searchsorted(rows, inside.start))
-    count = int(is_failure[needed:].sum())
-    code = runs.codes[number]
-    before = int(is_failure[:needed].sum()) if baseline is None else int((baseline["error_code"] == code).sum())
-    share = count / sides[1].value if sides[1].value > 0 else math.nan
-    if count < LEAST and not share > WORTH_A_WORD:
+    inside, sides, code = asked.inside, asked.sides, asked.runs.codes[number]
+    of_code = _CodeRows.of(asked, number)
+    if of_code is None:
         return None
-    kinds, own = _alike(held, rows - scope.start, is_failure, needed)
-    stretch = densest(is_failure, kinds, needed, own)
-    of_burst = (
-        stretch is not None
-        and stretch.p < _OF_BURST / codes
-        and stretch.times > _GROWTH
-        and _is_much(runs, rows[stretch.start : stretch.stop], number, inside, until, sides[1])
-    )
-    p = _more_than_before((before, count), sides, is_failure, kinds, held.day[rows - scope.start], needed, own)
+    before, count, share = of_code.before, of_code.count, asked.share(of_code.count)
+    stretch = densest(of_code.is_failure, of_code.kinds, of_code.needed, of_code.habit)
+    p = _more_than_before(asked, of_code)
     grew = before == 0 or sides[0].value <= 0 or share > _GROWTH * before / sides[0].value
-    of_window = p < _OF_WINDOW / codes and share > WORTH_A_WORD and grew
-    if stretch is not None and of_burst and (baseline is None or of_window):
-        return _episode(runs, rows, is_failure, stretch, until, code, min(p, stretch.p) * codes)
+    of_window = p < _OF_WINDOW / asked.code_count and share > WORTH_A_WORD and grew
+    if stretch is not None and _is_burst(asked, of_code, stretch) and (asked.baseline is None or of_window):
+        return _episode(asked, of_code, stretch, min(p, stretch.p) * asked.code_count)
     whole = Growth(
-        code,
-        count,
-        inside.start,
-        inside.start,
-        inside.stop - 1,
-        None,
-        min(p * codes, 1.0),
-        is_dated=False,
+        code, count, inside.start, inside.start, inside.stop - 1, None, min(p * asked.code_count, 1.0), is_dated=False
     )
     if of_window:
         return whole
     # So little went before that it could not have shown the rate of the window.
-    is_new_here = baseline is None and (before + count) / max(sides[1].value, 1.0) * sides[0].value < _EXPECTED
+    expected = (before + count) / max(sides[1].value, 1.0) * sides[0].value
     rate = estimators.failure_rate(count, sides[1], process=True)
-    if is_new_here and count >= LEAST and rate.low > WORTH_A_WORD:
+    if asked.baseline is None and expected < _EXPECTED and count >= LEAST and rate.low > WORTH_A_WORD:
         return replace(whole, is_steady=True)
     return None
+
+
+def _is_burst(asked: _Comparison, of_code: _CodeRows, stretch: Stretch) -> bool:
+    """Whether a stretch is denser than chance makes any, by enough, and of enough runs."""
+    if not (stretch.p < _OF_BURST / asked.code_count and stretch.times > _GROWTH):
+        return False
+    return _is_much(asked, of_code.rows[stretch.start : stretch.stop], of_code.number)
 
 
 def _as_if_ok(runs: RunColumns, scope: slice, is_own: Bools) -> Bools:
@@ -163,31 +208,31 @@ def _as_if_ok(runs: RunColumns, scope: slice, is_own: Bools) -> Bools:
     return kept
 
 
-def _episode(
-    runs: RunColumns, rows: Ints, is_failure: Bools, stretch: Stretch, until: datetime, code: str, p: float
-) -> Growth:
+def _episode(asked: _Comparison, of_code: _CodeRows, stretch: Stretch, p: float) -> Growth:
     """A stretch of the code's rows, in numbers of all rows."""
-    hits = np.flatnonzero(is_failure)
-    own = rows[hits[(hits >= stretch.start) & (hits < stretch.stop)]]
-    over = _is_over(runs.time[own], until, stretch.stop < len(rows))
+    runs, rows = asked.runs, of_code.rows
+    hits = np.flatnonzero(of_code.is_failure)
+    failures = rows[hits[(hits >= stretch.start) & (hits < stretch.stop)]]
+    over = _is_over(runs.time[failures], asked.until, stretch.stop < len(rows))
     return Growth(
-        code,
-        len(own),
+        runs.codes[of_code.number],
+        len(failures),
         int(rows[stretch.start]),
         int(rows[stretch.low]),
         int(rows[stretch.high]),
-        int(own[-1]) + 1 if over else None,
+        int(failures[-1]) + 1 if over else None,
         min(p, 1.0),
     )
 
 
-def _is_much(runs: RunColumns, rows: Ints, number: int, inside: slice, until: datetime, all_runs: Estimate) -> bool:
+def _is_much(asked: _Comparison, rows: Ints, number: int) -> bool:
     """Whether a stretch fails a share of a day's runs that is worth a word, or of its own where it is longer."""
+    runs = asked.runs
     count = int((runs.code[rows] == number).sum())
     # An unknown weight is no reason to count no run.
-    own = float(np.nan_to_num(runs.weight[rows], nan=1.0).sum())
-    days = max((as_number(until) - int(runs.time[inside.start])) / _DAY, 1.0)
-    return count / max(own, all_runs.value / days) > WORTH_A_WORD
+    weight = float(np.nan_to_num(runs.weight[rows], nan=1.0).sum())
+    days = max((as_number(asked.until) - int(runs.time[asked.inside.start])) / _DAY, 1.0)
+    return count / max(weight, asked.sides[1].value / days) > WORTH_A_WORD
 
 
 def _alike(held: Kinds, rows: Ints, is_failure: Bools, needed: int) -> tuple[Ints, Habit]:
@@ -209,18 +254,12 @@ def _days(day: Ints) -> int:
     return int(np.count_nonzero(np.bincount(day))) if len(day) else 0
 
 
-def _more_than_before(
-    counts: tuple[int, int],
-    sides: tuple[Estimate, Estimate],
-    is_failure: Bools,
-    kinds: Ints,
-    days: Ints,
-    needed: int,
-    own: Habit,
-) -> float:
+def _more_than_before(asked: _Comparison, of_code: _CodeRows) -> float:
     """Chance that the window's rate is that of the time before, also at the same kinds of hours."""
     from scipy import stats
 
+    sides, counts, needed, own = asked.sides, (of_code.before, of_code.count), of_code.needed, of_code.habit
+    is_failure, kinds, days = of_code.is_failure, of_code.kinds, asked.kinds.day[of_code.rows - asked.scope.start]
     if sides[0].value < 1 or sides[1].value < 1:
         return 1.0
     ratio = counts[1] / sides[1].value / (counts[0] / sides[0].value) if counts[0] else math.inf

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from analytics.findings.runaway.keys import Key
@@ -150,7 +151,7 @@ def _components(residuals: Floats, base: Floats, families: Ints, spare: float) -
     return sigma, max(tau, _FLOORS[1] ** 2) ** 0.5
 
 
-def mixed(design: Floats, families: Ints) -> Floats:
+def null_space_projection(design: Floats, families: Ints) -> Floats:
     """What the data cannot tell apart, as an orthogonal projection onto the confounded directions.
 
     A cost counts as told only if it would also be told when any one program had time of its own: a field that one program
@@ -206,7 +207,7 @@ def groups(projection: Floats, members: list[int]) -> list[list[int]]:
     return found
 
 
-def told(projection: Floats, members: list[int]) -> bool:
+def is_identifiable(projection: Floats, members: list[int]) -> bool:
     """Whether the sum of these costs can be estimated."""
     import numpy as np
 
@@ -251,19 +252,33 @@ _TIE = 4.0
 _MOST_MOVES = 12
 
 
+class CostKind(StrEnum):
+    """What a column of the regression is the cost of."""
+
+    REST = "rest"
+    WALK = "walk"
+    FIELD = "field"
+    BUILT_IN = "built-in"
+    PROGRAM = "program"
+    """Time that one program has for itself."""
+
+
+_QUERIES = (CostKind.FIELD, CostKind.BUILT_IN)
+
+
 @dataclass(frozen=True, slots=True)
-class Cost:
+class CostTerm:
     """A column of the regression.
 
     Attributes:
-        kind: ``rest``, ``walk``, ``field``, ``built-in`` or ``own`` (time that one program has for itself).
+        kind: What it is the cost of.
         names: Field paths or ids of built-ins; several where nothing tells them apart; empty for the rest.
         in_realm: Whether it is the cost in one realm only.
         realm: That realm; None is the NULL realm.
         since: First day of it; None for always.
     """
 
-    kind: str
+    kind: CostKind
     names: tuple[str, ...] = ()
     in_realm: bool = False
     realm: str | None = None
@@ -271,7 +286,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ProgramInputs:
     """What a version reads besides its nodes.
 
     Attributes:
@@ -291,20 +306,30 @@ class Causes:
         costs: The columns.
         design: Row per level, column per cost.
         fit: The regression.
-        mixed: Projection onto what cannot be told.
+        null_space: Projection onto what cannot be told.
         rows: The levels that took part, in the design's order.
     """
 
-    costs: list[Cost]
+    costs: list[CostTerm]
     design: Floats
     fit: Fit
-    mixed: Floats
+    null_space: Floats
     rows: list[Level]
 
 
 @dataclass(frozen=True, slots=True)
-class _Move:
-    cost: Cost
+class _Candidate:
+    """A further cause that may be added.
+
+    Attributes:
+        cost: What it is.
+        column: Of the design, 1 where it acts.
+        base: The column that it is a part of; -1 for none.
+        ms: Its cost, were it added.
+        drop: By how much twice the loss would fall.
+    """
+
+    cost: CostTerm
     column: Floats
     base: int
     ms: float
@@ -312,7 +337,12 @@ class _Move:
 
 
 def causes(
-    levels: Sequence[Level], read: Mapping[Key, Read], changes: Sequence[date], *, with_nodes: bool, least_ms: float
+    levels: Sequence[Level],
+    read: Mapping[Key, ProgramInputs],
+    changes: Sequence[date],
+    *,
+    with_nodes: bool,
+    least_ms: float,
 ) -> Causes | None:
     """Explain the levels, first by the same cost of every field everywhere, then by what stands out.
 
@@ -328,57 +358,57 @@ def causes(
     rows = [level for level in levels if level.key in read]
     if len(rows) < 2:
         return None
-    columns = [Cost("rest")]
+    columns = [CostTerm(CostKind.REST)]
     design = [np.ones(len(rows))]
     if with_nodes:
-        columns.append(Cost("walk"))
+        columns.append(CostTerm(CostKind.WALK))
         design.append(np.array([level.nodes for level in rows]))
     for path in sorted({path for level in rows for path in read[level.key].fields}):
-        columns.append(Cost("field", (path,)))
+        columns.append(CostTerm(CostKind.FIELD, (path,)))
         design.append(np.array([float(path in read[level.key].fields) for level in rows]))
     for name in sorted({read[level.key].built_in or "" for level in rows} - {""}):
-        columns.append(Cost("built-in", (name,)))
+        columns.append(CostTerm(CostKind.BUILT_IN, (name,)))
         design.append(np.array([float(read[level.key].built_in == name) for level in rows]))
     families = np.unique([repr(level.key.family) for level in rows], return_inverse=True)[1].astype(np.int64)
     ms, error = np.array([level.ms for level in rows]), np.array([level.error for level in rows])
     matrix = np.column_stack(design)
     found = fit(matrix, ms, error, families)
     for _ in range(min(_MOST_MOVES, len(rows) - 1)):
-        moves = _moves(found, columns, matrix, rows, read, changes, families, least_ms)
-        if not moves or moves[0].drop < _CLEAR:
+        candidates = _candidates(found, columns, matrix, rows, read, changes, families, least_ms)
+        if not candidates or candidates[0].drop < _CLEAR:
             break
-        columns, matrix = _taken(moves, columns, matrix)
+        columns, matrix = _with_best(candidates, columns, matrix)
         found = fit(matrix, ms, error, families)
-    return Causes(columns, matrix, found, mixed(matrix, families), rows)
+    return Causes(columns, matrix, found, null_space_projection(matrix, families), rows)
 
 
-def _moves(
-    found: Fit, columns: list[Cost], matrix: Floats, rows: list[Level], read: Mapping[Key, Read],
+def _candidates(
+    found: Fit, columns: list[CostTerm], matrix: Floats, rows: list[Level], read: Mapping[Key, ProgramInputs],
     changes: Sequence[date], families: NDArray[np.int64], least_ms: float,
-) -> list[_Move]:  # fmt: skip
+) -> list[_Candidate]:  # fmt: skip
     """Further causes, the one that explains most first."""
     import numpy as np
 
-    tried: list[tuple[Cost, Floats, int]] = []
+    tried: list[tuple[CostTerm, Floats, int]] = []
     for at, cost in enumerate(columns):
-        if cost.kind in ("field", "built-in") and len(cost.names) == 1:
+        if cost.kind in _QUERIES and len(cost.names) == 1:
             tried += [(new, part, at) for new, part in _parts(cost, matrix[:, at], rows, changes)]
     for family in range(int(families.max()) + 1):
         own = families == family
-        tried.append((Cost("own"), own.astype(float), -1))
+        tried.append((CostTerm(CostKind.PROGRAM), own.astype(float), -1))
         for row in np.flatnonzero(own):
             if own.sum() > 1 and _unprompted(rows, read, int(row), own):
-                tried.append((Cost("own"), (np.arange(len(rows)) == row).astype(float), -1))
+                tried.append((CostTerm(CostKind.PROGRAM), (np.arange(len(rows)) == row).astype(float), -1))
     moves = []
     for cost, column, base in tried:
         ms, drop = gain(found, column)
         repeated = any(np.array_equal(column, np.abs(matrix[:, at])) for at in range(matrix.shape[1]) if at != base)
         if abs(ms) >= least_ms and not (repeated and base < 0):
-            moves.append(_Move(cost, column, base, ms, drop))
+            moves.append(_Candidate(cost, column, base, ms, drop))
     return sorted(moves, key=lambda move: -move.drop)
 
 
-def _parts(cost: Cost, column: Floats, rows: list[Level], changes: Sequence[date]) -> list[tuple[Cost, Floats]]:
+def _parts(cost: CostTerm, column: Floats, rows: list[Level], changes: Sequence[date]) -> list[tuple[CostTerm, Floats]]:
     """A cost in one realm, since a day, or both; not where that would be all of it."""
     import numpy as np
 
@@ -404,7 +434,7 @@ def _parts(cost: Cost, column: Floats, rows: list[Level], changes: Sequence[date
     return found
 
 
-def _unprompted(rows: list[Level], read: Mapping[Key, Read], row: int, own: NDArray[np.bool_]) -> bool:
+def _unprompted(rows: list[Level], read: Mapping[Key, ProgramInputs], row: int, own: NDArray[np.bool_]) -> bool:
     """Whether another version of the family reads the same: then a difference between them is not the fields'."""
     key = rows[row].key
     return any(
@@ -412,7 +442,7 @@ def _unprompted(rows: list[Level], read: Mapping[Key, Read], row: int, own: NDAr
     ) and not any(own[other] and level.key == key and other != row for other, level in enumerate(rows))
 
 
-def _taken(moves: list[_Move], columns: list[Cost], matrix: Floats) -> tuple[list[Cost], Floats]:
+def _with_best(moves: list[_Candidate], columns: list[CostTerm], matrix: Floats) -> tuple[list[CostTerm], Floats]:
     """Take the best cause; where others explain as much, all of them together, for nothing tells them apart."""
     import numpy as np
 
@@ -423,16 +453,16 @@ def _taken(moves: list[_Move], columns: list[Cost], matrix: Floats) -> tuple[lis
         or (best.drop - move.drop < _TIE and abs(move.ms - best.ms) < 0.3 * abs(best.ms))
     ]  # fmt: skip
     # The same field with and without a day explains the same: the simpler is meant.
-    simplest: dict[tuple[str, tuple[str, ...]], _Move] = {}
+    simplest: dict[tuple[CostKind, tuple[str, ...]], _Candidate] = {}
     for move in sorted(close, key=lambda move: (move.cost.since is not None) + move.cost.in_realm):
         simplest.setdefault((move.cost.kind, move.cost.names), move)
     kinds = {kind for kind, _ in simplest}
-    if len(simplest) == 1 and "own" not in kinds:
+    if len(simplest) == 1 and CostKind.PROGRAM not in kinds:
         chosen = next(iter(simplest.values()))
         columns, matrix = [*columns, chosen.cost], np.column_stack([matrix, chosen.column])
         matrix[:, chosen.base] -= chosen.column
         return columns, matrix
     names = tuple(sorted({name for move in simplest.values() for name in move.cost.names}))
     scope = next((move.cost for move in simplest.values() if move.cost.names), best.cost)
-    cost = replace(scope, kind="own" if "own" in kinds else "field", names=names)
+    cost = replace(scope, kind=CostKind.PROGRAM if CostKind.PROGRAM in kinds else CostKind.FIELD, names=names)
     return [*columns, cost], np.column_stack([matrix, np.sign(best.ms) * best.column])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from analytics.estimates.estimate import NOTHING, Z_95, Estimate, graded
 from analytics.findings.runaway.keys import Key
 from analytics.findings.timing import cost_model
-from analytics.findings.timing.cost_model import Causes, Cost, Read, causes
+from analytics.findings.timing.cost_model import Causes, CostKind, CostTerm, ProgramInputs, causes
 from analytics.findings.timing.levels import Level, Levels, levels
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class Fleet:
 
 def split(
     frame: pd.DataFrame,
-    read: Mapping[Key, Read],
+    read: Mapping[Key, ProgramInputs],
     versions: Mapping[Key, tuple[Estimate, float]],
     *,
     extra_ms: float = EXTRA_MS,
@@ -219,25 +219,43 @@ def split(
     why = causes(found.levels, read, found.changes, with_nodes=with_nodes, least_ms=extra_ms / 4)
     typical = sorted(ms.value for ms, _ in versions.values() if math.isfinite(ms.value))
     middle = typical[len(typical) // 2] if typical else math.nan
+    known = _Known(found, why, read, middle, extra_ms, times)
     splits = tuple(
-        _split(key, ms, nodes, found, why, read, middle, extra_ms, times)
+        _split(key, ms, nodes, known)
         for key, (ms, nodes) in versions.items()
         if math.isfinite(ms.value) and math.isfinite(nodes)
     )
     return Fleet(splits, tuple(_costs(why)) if why else (), found.per_node, found)
 
 
-def _split(
-    key: Key, ms: Estimate, nodes: float, found: Levels, why: Causes | None, read: Mapping[Key, Read], middle: float,
-    extra_ms: float, times: float,
-) -> Split:  # fmt: skip
-    per_node = _per_node(key, found, why)
-    walk = _scaled(per_node, nodes)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the split of every version rests on.
+
+    Attributes:
+        levels: Of all versions.
+        causes: What explains them; None where too few are known.
+        read: What each version reads.
+        middle: The fleet's middle median, ms; NaN without any.
+        extra_ms, times: What is slow.
+    """
+
+    levels: Levels
+    causes: Causes | None
+    read: Mapping[Key, ProgramInputs]
+    middle: float
+    extra_ms: float
+    times: float
+
+
+def _split(key: Key, ms: Estimate, nodes: float, known: _Known) -> Split:
+    why, extra_ms, times = known.causes, known.extra_ms, known.times
+    per_node = _per_node(key, known.levels, why)
+    walk, rest = _scaled(per_node, nodes), _rest(why)
     parts = [Part(PartKind.WALK, (), walk)] if math.isfinite(walk.value) else []
     row = _last(why, key)
-    rest = _rest(why)
-    known, suspects, unsure = _told(why, row) if why is not None and row is not None else ([], (), True)
-    parts += known
+    told, suspects, unsure = _identifiable_parts(why, row) if why is not None and row is not None else ([], (), True)
+    parts += told
     left = ms.value - sum(part.ms.value for part in parts)
     half = math.hypot(
         *((part.ms.high - part.ms.low) / 2 for part in [*parts, Part(PartKind.REST, (), ms)] if _bounded(part.ms))
@@ -249,17 +267,16 @@ def _split(
         parts.append(Part(PartKind.REST, (), _around(max(left, 0.0), half, ms.logged_count)))
     else:
         if rest is not None:
-            parts.append(
-                Part(PartKind.REST, (), rest if left >= base else _around(max(left, 0.0), half, ms.logged_count))
-            )
+            of_rest = rest if left >= base else _around(max(left, 0.0), half, ms.logged_count)
+            parts.append(Part(PartKind.REST, (), of_rest))
         if left - base > _SMALL_MS:
-            names = suspects or read.get(key, Read()).fields
+            names = suspects or known.read.get(key, ProgramInputs()).fields
             parts.append(Part(PartKind.CANNOT_TELL, names, _around(left - base, half, ms.logged_count)))
     explained = explained_by(walk, rest)
-    verdict, blamed = decide_verdict(ms, explained, walk, parts, middle, extra_ms, times)
+    verdict, blamed = decide_verdict(ms, explained, walk, parts, known.middle, extra_ms, times)
     if verdict.is_slow and rest is None and not blamed:
         verdict = Verdict.FINE  # nothing to compare with: what a run takes beside its nodes is not known at all
-    return Split(key, ms, nodes, tuple(parts), per_node, key in found.own_slope, explained, verdict, blamed)
+    return Split(key, ms, nodes, tuple(parts), per_node, key in known.levels.own_slope, explained, verdict, blamed)
 
 
 def _bounded(estimate: Estimate) -> bool:
@@ -275,8 +292,8 @@ def _per_node(key: Key, found: Levels, why: Causes | None) -> Estimate:
     rows = int(sum(level.rows for level in found.levels if level.key == key))
     if math.isfinite(slope) and math.isfinite(error):
         return _around(slope, Z_95 * error, rows)
-    at = next((at for at, cost in enumerate(why.costs) if cost.kind == "walk"), None) if why else None
-    if why is None or at is None or not cost_model.told(why.mixed, [at]):
+    at = next((at for at, cost in enumerate(why.costs) if cost.kind is CostKind.WALK), None) if why else None
+    if why is None or at is None or not cost_model.is_identifiable(why.null_space, [at]):
         return NOTHING
     value, low, high = cost_model.interval(why.fit, [at])
     return Estimate(value, low, high, rows, graded((high - low) / 2, value))
@@ -296,7 +313,7 @@ def _last(why: Causes | None, key: Key) -> int | None:
 
 def _rest(why: Causes | None) -> Estimate | None:
     """What every run takes beside nodes and queries; None when it cannot be told."""
-    if why is None or not cost_model.told(why.mixed, [0]):
+    if why is None or not cost_model.is_identifiable(why.null_space, [0]):
         return None
     return _estimate(why, [0])
 
@@ -307,18 +324,20 @@ def _estimate(why: Causes, members: list[int], users: Sequence[Level] | None = N
     return Estimate(value, low, high, int(sum(level.rows for level in rows)), graded((high - low) / 2, value))
 
 
-def _told(why: Causes, row: int) -> tuple[list[Part], tuple[str, ...], bool]:
+def _identifiable_parts(why: Causes, row: int) -> tuple[list[Part], tuple[str, ...], bool]:
     """The parts of a level that can be told, who else may be the reason, and whether something cannot be told."""
-    members = [at for at, one in enumerate(why.design[row]) if one and why.costs[at].kind not in ("rest", "walk")]
-    own = [at for at in members if why.costs[at].kind == "own"]
+    members = [
+        at for at, one in enumerate(why.design[row]) if one and why.costs[at].kind not in (CostKind.REST, CostKind.WALK)
+    ]
+    own = [at for at in members if why.costs[at].kind is CostKind.PROGRAM]
     suspects = [name for at in own for name in why.costs[at].names]
     members = [at for at in members if at not in own]
-    mixed = cost_model.groups(why.mixed, [0, *members])
-    alone = [[at] for at in members if not any(at in group for group in mixed)]
+    groups = cost_model.groups(why.null_space, [0, *members])
+    alone = [[at] for at in members if not any(at in group for group in groups)]
     parts = []
     unsure = bool(own)
-    for group in [*alone, *mixed]:
-        if 0 not in group and cost_model.told(why.mixed, group):
+    for group in [*alone, *groups]:
+        if 0 not in group and cost_model.is_identifiable(why.null_space, group):
             parts.append(_part(why, group))
         elif group != [0]:
             unsure = True
@@ -330,12 +349,12 @@ def _told(why: Causes, row: int) -> tuple[list[Part], tuple[str, ...], bool]:
 
 
 def _part(why: Causes, group: list[int]) -> Part:
-    first: Cost = why.costs[group[0]]
+    first: CostTerm = why.costs[group[0]]
     names = tuple(dict.fromkeys(name for at in group for name in why.costs[at].names))
     users = [level for level, row in zip(why.rows, why.design, strict=True) if any(row[at] for at in group)]
     scoped = len(group) == 1
     return Part(
-        PartKind(first.kind), names, _estimate(why, group, users),
+        PartKind(first.kind.value), names, _estimate(why, group, users),
         scoped and first.in_realm, first.realm if scoped else None, first.since if scoped else None,
     )  # fmt: skip
 
@@ -343,14 +362,16 @@ def _part(why: Causes, group: list[int]) -> Part:
 def _costs(why: Causes) -> list[Part]:
     """Every cost of the fleet once: what can be told alone, what only as a sum, and what cannot be told."""
     members = [
-        at for at, cost in enumerate(why.costs) if cost.kind in ("field", "built-in") and why.design[:, at].any()
+        at
+        for at, cost in enumerate(why.costs)
+        if cost.kind in (CostKind.FIELD, CostKind.BUILT_IN) and why.design[:, at].any()
     ]
-    mixed = cost_model.groups(why.mixed, members)
+    groups = cost_model.groups(why.null_space, members)
     rest = _rest(why)
     found = [Part(PartKind.REST, (), rest)] if rest is not None else []
-    for group in [*([at] for at in members if not any(at in other for other in mixed)), *mixed]:
+    for group in [*([at] for at in members if not any(at in other for other in groups)), *groups]:
         part = _part(why, group)
-        if not cost_model.told(why.mixed, group):
+        if not cost_model.is_identifiable(why.null_space, group):
             part = Part(PartKind.CANNOT_TELL, part.names, NOTHING, part.in_realm, part.realm, part.since)
         found.append(part)
     return found

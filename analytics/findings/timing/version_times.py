@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analytics.estimates.estimate import Estimate
 from analytics.findings.runaway.keys import Key, key_of
-from analytics.findings.timing.cost_model import Read
+from analytics.findings.timing.cost_model import ProgramInputs
 from analytics.findings.timing.time_split import EXTRA_MS, TIMES, Fleet, Split, Verdict, split
 from analytics.warehouse.warehouse import records
 
@@ -97,7 +97,7 @@ def time_split(
         extra_ms, times: Slow is so many milliseconds and so many times above what nodes explain.
     """
     rows = {row.key: row for row in ranking if row.counts.ok >= ROWS}
-    read = reads(lake)
+    read = program_inputs(lake)
     versions = {key: (row.ms_p50, row.nodes_p50.value) for key, row in rows.items()}
     runs = lake.run("time_by_nodes", since=since, until=until)
     fleet = split(runs, read, versions, extra_ms=extra_ms, times=times)
@@ -107,7 +107,7 @@ def time_split(
     return Times(tuple(found), fleet)
 
 
-def reads(lake: Warehouse) -> dict[Key, Read]:
+def program_inputs(lake: Warehouse) -> dict[Key, ProgramInputs]:
     """Analytics fields and built-in of every version that has a definition; those that read none are in it too."""
     known = lake.sql(
         "select realm_id, coalesce(family_name, strategy_id), strategy_version, "
@@ -119,11 +119,11 @@ def reads(lake: Warehouse) -> dict[Key, Read]:
     for row in records(lake.run("analytics_fields")):
         strategy = row["family_name"] if row["family_name"] is not None else row["strategy_id"]
         fields.setdefault(key_of(row["realm_id"], strategy, row["strategy_version"]), set()).add(str(row["path"]))
-    return {key: Read(tuple(sorted(fields.get(key, ()))), parent) for key, parent in parents.items()}
+    return {key: ProgramInputs(tuple(sorted(fields.get(key, ()))), parent) for key, parent in parents.items()}
 
 
 def _version_time(
-    row: RankingRow, one: Split, read: Mapping[Key, Read], medians: Mapping[Key, Estimate], fleet: Fleet,
+    row: RankingRow, one: Split, read: Mapping[Key, ProgramInputs], medians: Mapping[Key, Estimate], fleet: Fleet,
     extra_ms: float, times: float,
 ) -> VersionTime:  # fmt: skip
     previous = _previous(one.key, {*read, *medians})
@@ -131,7 +131,7 @@ def _version_time(
     fields = read[one.key].fields if one.key in read else None
     old = read[previous].fields if previous and previous in read else None
     per_node, most = one.per_node, row.nodes_p99.value
-    day, is_version = _since(one, before, fleet, extra_ms, times)
+    day, is_version = _slow_since(one, before, fleet, extra_ms, times)
     return VersionTime(
         split=one,
         nodes_p50=row.nodes_p50,
@@ -172,7 +172,7 @@ def became_slow(
     return any(one.ms.low > times * old and one.ms.low - old > extra_ms for old in past)
 
 
-def _since(
+def _slow_since(
     one: Split, before: Estimate | None, fleet: Fleet, extra_ms: float, times: float
 ) -> tuple[date | None, bool]:
     """The day on which a version became slow, and whether that is the day it began."""
