@@ -4,173 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from analytics.estimates import looks
 from analytics.findings.replay.trace_variants import CONDITIONS
-from analytics.findings.rules.node_profile import Profile, profile
-from analytics.findings.rules.rule_findings import (
-    ALWAYS,
-    CANNOT,
-    NEVER,
-    PROVEN_ALWAYS,
-    PROVEN_NEVER,
-    PROVEN_UNREACHED,
-    UNREACHED,
-    readings,
-    verdict_of,
-)
+from analytics.findings.rules.node_profile import Profile, RuleCost, profile
+from analytics.findings.rules.rule_findings import Claim, Reading, ReadingKind, readings, verdict_of
+from analytics.findings.rules.rule_rollup import RuleCount, RuleEntries
 from analytics.findings.rules.trace_sample import MOST_RUNS, sample_runs
-from analytics.findings.runaway.keys import Key, key_of, text_or_none
+from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.ranking import RankingRow
-from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analytics.warehouse.warehouse import Warehouse
-
-_RULE_COLUMNS = ("realm_id", "strategy", "strategy_version", "section", "rule_id", "verdict", "reading", "match_count",
-                 "entry_count", "share_low", "share_high", "est_runs_high", "grade", "note")  # fmt: skip
-_COUNT_COLUMNS = (*_RULE_COLUMNS, "position", "is_alone", "cut_count")
-
-
-def dead_rules(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFrame:
-    """Rules that were not seen to match, cannot match, or matched in all looks, with what that proves.
-
-    Returns:
-        Grain: realm, strategy, version, place in the program. ``verdict`` as in the query dead_rules (see ``rule_verdicts``).
-        ``match_count`` of ``entry_count`` logged looks; ``share_low`` and ``share_high`` bound the share of looks that match (exact
-        binomial, one-sided 95 %, of each row for itself; Clopper & Pearson, *Biometrika* 26, 1934), ``est_runs_high`` how many
-        runs the exception may be. ``reading``: the same in the words of the page. Most looks first. Rules that share an id
-        with another are there too, without counts of their own.
-    """
-    counts = rule_counts(lake, since, until)
-    found = counts[counts["verdict"] != looks.SEEN]
-    return found[list(_RULE_COLUMNS)].reset_index(drop=True)
-
-
-def rule_counts(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFrame:
-    """Every rule at its place, with what the counts of its id prove.
-
-    Returns:
-        As ``dead_rules``, all rules; those of a definition that does not fit the traces are left out. ``reading`` is
-        empty for a rule that sometimes matches, and where ``is_alone`` is False: several rules of the program share the
-        id. ``cut_count``: logged runs of the version whose trace was cut.
-    """
-    import pandas as pd
-
-    rows = records(lake.run("dead_rules", since=since, until=until))
-    # A rule in the traces that the definition does not have: the definition is not the program that ran.
-    others = {
-        (row["strategy_id"], row["strategy_version"])
-        for row in rows
-        if row["entry_count"] and row["position"] is None and text_or_none(row["rule_id"]) is not None
-    }
-    found = [
-        _reading(row)
-        for row in rows
-        if row["type"] == "rule" and (row["entry_count"] or (row["strategy_id"], row["strategy_version"]) not in others)
-    ]
-    found.sort(key=lambda row: (_ACTIVITY_ORDER.index(row["reading"]), -row["entry_count"], row["strategy"]))
-    return pd.DataFrame(found, columns=list(_COUNT_COLUMNS))
-
-
-_ACTIVITY_ORDER = (PROVEN_NEVER, PROVEN_UNREACHED, NEVER, UNREACHED, PROVEN_ALWAYS, ALWAYS, CANNOT, "")
-
-
-def _reading(record: dict[str, Any]) -> dict[str, Any]:
-    """A row of the query in the words of the page."""
-    verdict, matches, high = record["verdict"], int(record["match_count"]), record["est_runs_high"]
-    entries = int(record["entry_count"])
-    is_alone = verdict != looks.SHARED_ID and int(record["places_count"]) == 1
-    unseen = NEVER if entries else UNREACHED
-    reading = {
-        looks.SEEN: "", looks.SHARED_ID: "", looks.CUT: CANNOT, looks.CANNOT_MATCH: PROVEN_NEVER,
-        looks.CANNOT_BUT: PROVEN_ALWAYS, looks.NOT_SEEN: unseen, looks.ALL_SEEN: ALWAYS,
-    }.get(verdict, unseen if not matches else ALWAYS)  # fmt: skip
-    return {
-        "realm_id": text_or_none(record["realm_id"]),
-        "strategy": record["strategy"],
-        "strategy_version": int(record["strategy_version"]),
-        "section": record["section"],
-        "rule_id": text_or_none(record["rule_id"]),
-        "verdict": verdict,
-        "reading": reading,
-        "match_count": matches,
-        "entry_count": int(record["look_count"] or 0) if is_alone else entries,
-        "share_low": record["share_low"],
-        "share_high": record["share_high"],
-        "est_runs_high": math.inf if high is None else high,
-        "grade": record["grade"],
-        "note": record["why"],
-        "position": None if record["position"] is None else int(record["position"]),
-        "is_alone": is_alone,
-        "cut_count": int(record["cut_logged_count"]),
-    }
-
-
-def hot_rules(nodes: pd.DataFrame) -> pd.DataFrame:
-    """The nodes of the query hot_nodes brought together by rule.
-
-    Returns:
-        Grain: realm, strategy, version, rule (None for what belongs to no single rule). ``est_entries`` and
-        ``est_entry_share`` of all entries; ``part`` is the rule's share of its strategy; ``types`` the two node types that
-        leave most. Most entries first.
-    """
-    import pandas as pd
-
-    groups: dict[tuple[Key, str | None], list[dict[str, Any]]] = {}
-    # Where the sampling rate is 0 nobody knows how many runs an entry stands for.
-    for record in records(nodes[nodes["est_entries"].notna()]):
-        key = key_of(record["realm_id"], record["strategy"], record["strategy_version"])
-        groups.setdefault((key, text_or_none(record["rule_id"])), []).append(record)
-    totals: dict[Key, float] = {}
-    for (key, _), own in groups.items():
-        totals[key] = totals.get(key, 0.0) + math.fsum(record["est_entries"] for record in own)
-    found: list[dict[str, Any]] = []
-    for (key, rule), own in groups.items():
-        entries = math.fsum(record["est_entries"] for record in own)
-        by_type: dict[str, float] = {}
-        for record in own:
-            kind = text_or_none(record["type"]) or "(no type)"
-            by_type[kind] = by_type.get(kind, 0.0) + record["est_entries"]
-        found.append(
-            {
-                "realm_id": key.realm,
-                "strategy": key.strategy,
-                "strategy_version": key.version,
-                "rule_id": rule,
-                "node_count": len(own),
-                "entry_count": int(sum(record["entry_count"] for record in own)),
-                "est_entries": entries,
-                "est_entry_share": math.fsum(record["est_entry_share"] for record in own),
-                "part": entries / totals[key] if totals[key] else math.nan,
-                "types": ", ".join(sorted(by_type, key=by_type.__getitem__, reverse=True)[:2]),
-            }
-        )
-    found.sort(key=lambda row: (-row["est_entries"], row["strategy"], str(row["rule_id"])))
-    columns = ("realm_id", "strategy", "strategy_version", "rule_id", "node_count", "entry_count", "est_entries",
-               "est_entry_share", "part", "types")  # fmt: skip
-    return pd.DataFrame(found, columns=list(columns))
 
 
 MOST_PROGRAMS = 6
 
-_ORDER = (
-    PROVEN_NEVER, PROVEN_UNREACHED, "cannot be true (proven)", NEVER, UNREACHED, "not seen true", "cannot be false (proven)",
-    "not seen false", PROVEN_ALWAYS, ALWAYS,
-)  # fmt: skip
-_READING_COLUMNS = (
-    "realm_id", "strategy", "strategy_version", "section", "rule_id", "place", "kind", "verdict", "reading", "match_count",
-    "entry_count", "share_low", "share_high", "est_runs_high", "grade", "note",
-)  # fmt: skip
-_HOT_COLUMNS = (
-    "realm_id", "strategy", "strategy_version", "rule_id", "place", "est_entries", "est_entry_share", "part", "per_run", "match",
-    "repeats", "unseen", "types", "is_profiled",
-)  # fmt: skip
+_ORDER = [claim for claim in Claim if claim not in (Claim.ONE_VALUE, Claim.CANNOT_TELL)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,60 +83,127 @@ def profiles(
     return Profiles(tuple(found), tuple(doubts))
 
 
-def hot(ranking: Sequence[RankingRow], rules: pd.DataFrame, known: Profiles) -> pd.DataFrame:
-    """Rules by the entries they leave; of profiled programs with those behind the cut.
+@dataclass(frozen=True, slots=True)
+class HotRule:
+    """A rule by the entries it leaves: by place where its program is profiled, else by id.
+
+    Attributes:
+        key: Of which version.
+        rule_id: As its author wrote it.
+        place: In words; the id where its program is not profiled.
+        est_entries: In the window.
+        est_entry_share: Of all entries of all programs, with those behind the cut of a trace.
+        part: Of its program's.
+        unseen: The part behind the cut; where it is not profiled, that of its program.
+        types: The two node types that leave most.
+        cost: What a run leaves at it; None where it is not profiled.
+    """
+
+    key: Key
+    rule_id: str | None
+    place: str
+    est_entries: float
+    est_entry_share: float
+    part: float
+    unseen: float
+    types: str
+    cost: RuleCost | None
+
+    def as_facts(self) -> dict[str, object]:
+        """For ``summary.json``: the one place that spells its keys."""
+        cost = self.cost
+        return {
+            **named_facts(self.key, self.rule_id, self.place),
+            "est_entries": self.est_entries,
+            "est_entry_share": self.est_entry_share,
+            "part": self.part,
+            "match": cost.match if cost else None,
+            "repeats": cost.repeats if cost else None,
+            "unseen": self.unseen,
+            "is_profiled": cost is not None,
+            "per_run": cost.entries.to_dict() if cost else None,
+        }
+
+
+def named_facts(key: Key, rule_id: str | None, place: str) -> dict[str, object]:
+    """Which rule, for ``summary.json``."""
+    return {"realm": key.realm, "family": key.strategy, "version": key.version, "rule_id": rule_id, "place": place}
+
+
+def hot(ranking: Sequence[RankingRow], rules: Sequence[RuleEntries], known: Profiles) -> list[HotRule]:
+    """Rules by the entries they leave, most first; of profiled programs with those behind the cut.
 
     Args:
         ranking: Of the window.
         rules: ``hot_rules`` of the window.
         known: The profiled programs.
-
-    Returns:
-        Grain: realm, strategy, version, rule (by place where it is profiled, else by id). ``est_entries`` of the window,
-        ``est_entry_share`` of all entries of all programs (``nodes_executed``, so with what is cut), ``part`` of its program's;
-        ``per_run`` an `Estimate` of entries per run, ``match`` the share of looks that match, ``repeats`` entries of one id
-        in a run, ``unseen`` the part behind the cut; None where not profiled, and ``unseen`` is then the program's. Most first.
     """
-    import pandas as pd
-
     ran = {row.key: row for row in ranking}
     total = sum(row.est_nodes for row in ranking)
-    found: list[dict[str, Any]] = []
-    for row in records(rules):
-        key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-        if key not in ran or known.of(key) is not None:
+
+    def share(entries: float) -> float:
+        return entries / total if total else 0.0
+
+    found = []
+    for rule in rules:
+        row = ran.get(rule.key)
+        if row is None or known.of(rule.key) is not None:
             continue
-        nodes, stored = ran[key].est_nodes, ran[key].est_stored_entries
-        rule = text_or_none(row["rule_id"])
-        hidden = max(0.0, 1 - stored / nodes) if nodes > 0 else 0.0
-        place = rule if rule is not None else "no single rule"
-        found.append(_hot(key, rule, place, row["part"] * stored, row["part"], hidden, row["types"]))
+        entries = rule.part * row.est_stored_entries
+        hidden = max(0.0, 1 - row.est_stored_entries / row.est_nodes) if row.est_nodes > 0 else 0.0
+        place = rule.rule_id if rule.rule_id is not None else "no single rule"
+        found.append(
+            HotRule(rule.key, rule.rule_id, place, entries, share(entries), rule.part, hidden, rule.types, None)
+        )
     for one in known.found:
-        nodes = ran[one.key].est_nodes
         for cost in one.rules:
             hidden = cost.unseen / cost.entries.value if cost.entries.value else 0.0
-            row = _hot(one.key, cost.rule_id, cost.words, cost.share * nodes, cost.share, hidden, cost.types)
+            entries = cost.share * ran[one.key].est_nodes
             found.append(
-                {**row, "per_run": cost.entries, "match": cost.match, "repeats": cost.repeats, "is_profiled": True}
+                HotRule(
+                    one.key, cost.rule_id, cost.words, entries, share(entries), cost.share, hidden, cost.types, cost
+                )
             )
-    found = [row for row in found if row["est_entries"] > 0]  # a place that no run has come by leaves nothing
-    for row in found:
-        row["est_entry_share"] = row["est_entries"] / total if total else 0.0
-    found.sort(key=lambda row: (-row["est_entries"], row["strategy"], row["place"]))
-    return pd.DataFrame(found, columns=list(_HOT_COLUMNS))
+    left = [rule for rule in found if rule.est_entries > 0]  # a place that no run has come by leaves nothing
+    return sorted(left, key=lambda rule: (-rule.est_entries, rule.key.strategy, rule.place))
 
 
-def _hot(
-    key: Key, rule: str | None, place: str, entries: float, part: float, unseen: float, types: str
-) -> dict[str, Any]:
-    return {
-        "realm_id": key.realm, "strategy": key.strategy, "strategy_version": key.version, "rule_id": rule, "place": place,
-        "est_entries": entries, "part": part, "per_run": None, "match": None, "repeats": None, "unseen": unseen,
-        "types": types, "is_profiled": False,
-    }  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class IdleRule:
+    """What was not seen to do anything, or to do one thing only: a place of a profiled program, or a rule by its id.
+
+    Attributes:
+        key: Of which version.
+        section: Of the program.
+        verdict: As in the query dead_rules.
+        reading: What is said of it, and the looks that it rests on.
+    """
+
+    key: Key
+    section: str
+    verdict: str
+    reading: Reading
+
+    def as_facts(self) -> dict[str, object]:
+        """For ``summary.json``: the one place that spells its keys."""
+        reading = self.reading
+        return {
+            **named_facts(self.key, reading.rule_id, reading.words),
+            "kind": reading.kind,
+            "reading": reading.reading,
+            "match_count": reading.match_count,
+            "entry_count": reading.entry_count,
+            "share_low": reading.share_low,
+            "share_high": reading.share_high,
+            "est_runs_high": reading.runs_high,
+            "grade": reading.grade,
+            "note": reading.note,
+            "verdict": self.verdict,
+            "section": self.section,
+        }
 
 
-def idle(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> pd.DataFrame:
+def idle(rules: Sequence[RuleCount], known: Profiles, ran: Collection[Key]) -> list[IdleRule]:
     """What was not seen to do anything, or to do one thing only: by place in profiled programs, by id in all others.
 
     The daily rollup counts every logged look and a profile only those it read. So where a profiled rule has its id for itself and
@@ -294,69 +213,70 @@ def idle(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> pd.DataF
         rules: ``rule_counts``: every rule of the fleet with its counts.
         known: The profiled programs.
         ran: Versions that ran in the window.
-
-    Returns:
-        Grain: place or rule. As ``dead_rules``, with ``place`` (words) and ``kind`` (as of a ``Reading``).
     """
-    import pandas as pd
-
-    exact: dict[tuple[Key, int], dict[str, Any]] = {}
-    found: list[dict[str, Any]] = []
-    for row in records(rules):
-        key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-        rule = text_or_none(row["rule_id"])
-        if row["position"] is not None:
-            exact[key, int(row["position"])] = row
-        if key in ran and known.of(key) is None and row["reading"]:
-            place = rule if rule is not None else "(no id)"
-            found.append({**row, "realm_id": key.realm, "rule_id": rule, "place": place, "kind": "rule"})
+    exact = {(rule.key, rule.position): rule for rule in rules if rule.position is not None}
+    found = [
+        IdleRule(rule.key, rule.section, rule.verdict, _by_id(rule, rule.claim))
+        for rule in rules
+        if rule.key in ran and known.of(rule.key) is None and rule.claim is not None
+    ]
     for one in known.found:
         for reading in readings(one):
-            row = {
-                "realm_id": one.key.realm, "strategy": one.key.strategy, "strategy_version": one.key.version,
-                "section": one.places[reading.position].node.section, "rule_id": reading.rule_id, "place": reading.words,
-                "kind": reading.kind, "verdict": verdict_of(reading.reading, reading.grade), "reading": reading.reading,
-                "match_count": reading.match_count, "entry_count": reading.entry_count, "share_low": reading.share_low,
-                "share_high": reading.share_high, "est_runs_high": reading.runs_high, "grade": reading.grade,
-                "note": reading.note,
-            }  # fmt: skip
-            counted = exact.get((one.key, reading.position)) if reading.kind == "rule" else None
-            if counted is not None and counted["is_alone"]:
-                if counted["match_count"] and reading.reading in (*_UNMATCHED, CANNOT):
-                    continue
-                if counted["match_count"] < counted["entry_count"] and reading.reading in (ALWAYS, PROVEN_ALWAYS):
-                    continue
-                if counted["reading"] == reading.reading and not counted["cut_count"]:
-                    taken = (
-                        "match_count",
-                        "entry_count",
-                        "share_low",
-                        "share_high",
-                        "est_runs_high",
-                        "grade",
-                        "verdict",
-                    )
-                    row |= {name: counted[name] for name in taken}
-            found.append(row)
-    found.sort(key=lambda row: (_rank(row["reading"]), -row["entry_count"], row["strategy"]))
-    return pd.DataFrame(found, columns=list(_READING_COLUMNS))
+            is_rule = reading.kind is ReadingKind.RULE
+            counted = exact.get((one.key, reading.position)) if is_rule else None
+            if counted is not None and counted.is_alone and _is_refuted(reading, counted):
+                continue
+            section = one.places[reading.position].node.section
+            if counted is None or not _counts_for(reading, counted):
+                found.append(IdleRule(one.key, section, verdict_of(reading.claim, reading.grade), reading))
+            else:
+                found.append(IdleRule(one.key, section, counted.verdict, _with_counts(reading, counted)))
+    return sorted(found, key=lambda rule: (_rank(rule.reading.claim), -rule.reading.entry_count, rule.key.strategy))
 
 
-def asked_count(rules: pd.DataFrame, known: Profiles, ran: Collection[Key]) -> int:
+def _by_id(rule: RuleCount, claim: Claim) -> Reading:
+    place = rule.rule_id if rule.rule_id is not None else "(no id)"
+    reading = Reading(-1, ReadingKind.RULE, place, rule.rule_id, claim, 0, 0, 0.0, 1.0, rule.grade, rule.note)
+    return _with_counts(reading, rule)
+
+
+def _with_counts(reading: Reading, rule: RuleCount) -> Reading:
+    """A reading that rests on the rollup's counts."""
+    return replace(
+        reading,
+        match_count=rule.match_count,
+        entry_count=rule.entry_count,
+        share_low=math.nan if rule.share_low is None else rule.share_low,
+        share_high=math.nan if rule.share_high is None else rule.share_high,
+        runs_high=rule.runs_high,
+        grade=rule.grade,
+    )
+
+
+def _is_refuted(reading: Reading, rule: RuleCount) -> bool:
+    """Whether the rollup shows a match of what was not seen to match, or a look without one of what always did."""
+    if rule.match_count and reading.claim in (*_UNMATCHED, Claim.CANNOT_TELL):
+        return True
+    return rule.match_count < rule.entry_count and reading.claim in (Claim.ALWAYS, Claim.PROVEN_ALWAYS)
+
+
+def _counts_for(reading: Reading, rule: RuleCount) -> bool:
+    """Whether the rollup's counts are those of the place, all of them, and say the same."""
+    return rule.is_alone and rule.claim is reading.claim and not rule.cut_count
+
+
+def asked_count(rules: Sequence[RuleCount], known: Profiles, ran: Collection[Key]) -> int:
     """Places that were looked at, whatever is said of them; the arguments are those of ``idle``."""
-    by_id = sum(
-        bool(row["entry_count"]) and (key := key_of(row["realm_id"], row["strategy"], row["strategy_version"])) in ran
-        and known.of(key) is None
-        for row in records(rules)
-    )  # fmt: skip
+    by_id = sum(bool(rule.entry_count) and rule.key in ran and known.of(rule.key) is None for rule in rules)
     kinds = {*CONDITIONS, "rule", "field"}
     return by_id + sum(
         bool(place.looks.sure) and place.node.type in kinds for one in known.found for place in one.places
     )
 
 
-_UNMATCHED = (NEVER, UNREACHED, PROVEN_NEVER, PROVEN_UNREACHED)
+_UNMATCHED = (Claim.NEVER, Claim.UNREACHED, Claim.PROVEN_NEVER, Claim.PROVEN_UNREACHED)
 
 
-def _rank(reading: str) -> int:
-    return _ORDER.index(reading) if reading in _ORDER else len(_ORDER) + (reading == CANNOT)
+def _rank(claim: Claim) -> int:
+    """The order of the page; what one value was seen of comes after all else, and last what nobody can tell."""
+    return _ORDER.index(claim) if claim in _ORDER else len(_ORDER) + (claim is Claim.CANNOT_TELL)

@@ -12,7 +12,8 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from analytics.estimates import looks
 from analytics.estimates import looks as seen
@@ -70,9 +71,44 @@ def denied(proof: Proof, true: int, false: int, count: int) -> bool:
     return {"never": true, "always": false, "unreachable": count}[proof.what] > 0
 
 
-NEVER, UNREACHED, ALWAYS = "not seen to match", "not seen to be reached", "matched in all looks"
-PROVEN_NEVER, PROVEN_UNREACHED = "cannot match (proven)", "cannot be reached (proven)"
-PROVEN_ALWAYS, CANNOT = "always matches (proven)", "cannot tell"
+class Claim(StrEnum):
+    """What is said of a place, in the words of the page; those that the program proves need no look."""
+
+    PROVEN_NEVER = "cannot match (proven)"
+    PROVEN_UNREACHED = "cannot be reached (proven)"
+    PROVEN_NOT_TRUE = "cannot be true (proven)"
+    NEVER = "not seen to match"
+    UNREACHED = "not seen to be reached"
+    NOT_TRUE = "not seen true"
+    PROVEN_NOT_FALSE = "cannot be false (proven)"
+    NOT_FALSE = "not seen false"
+    PROVEN_ALWAYS = "always matches (proven)"
+    ALWAYS = "matched in all looks"
+    ONE_VALUE = "only one value seen"
+    CANNOT_TELL = "cannot tell"
+
+    @property
+    def is_proven(self) -> bool:
+        """The program says so, whatever is logged."""
+        return self in _PROVEN
+
+
+_PROVEN = (
+    Claim.PROVEN_NEVER,
+    Claim.PROVEN_UNREACHED,
+    Claim.PROVEN_NOT_TRUE,
+    Claim.PROVEN_NOT_FALSE,
+    Claim.PROVEN_ALWAYS,
+)
+
+
+class ReadingKind(StrEnum):
+    """Which sort of place a reading is of."""
+
+    RULE = "rule"
+    DEFAULT = "default"
+    CONDITION = "condition"
+    OPERAND = "operand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,50 +117,56 @@ class Reading:
 
     Attributes:
         position: Of the place; of several, the first.
-        kind: ``rule``, ``default``, ``condition`` or ``operand``.
+        kind: Which sort of place.
         words: Which place, for a reader.
         rule_id: Id of the place.
-        reading: What is said of it: one of the constants above; of conditions ``not seen true``, ``not seen false``, ``cannot be
-            true (proven)``, ``cannot be false (proven)``; of operands ``only <value> seen``.
+        claim: What is said of it.
         match_count: Looks in which it matched, was true, or had the value.
         entry_count: Looks: logged runs that came by; of rules not seen to be reached, logged runs that could have.
         share_low, share_high: Bounds of the share of looks that match (that have the value, for operands), one-sided 95 %, of
             this place for itself.
         grade: ``good``, ``rough`` or ``too few``: then it is not judged.
         note: What else is known, in a clause.
+        value: Of an operand the only value that was seen, where that may be told.
         runs_high: How many runs the exception may be, at most; infinite where nothing bounds them.
     """
 
     position: int
-    kind: str
+    kind: ReadingKind
     words: str
     rule_id: str | None
-    reading: str
+    claim: Claim
     match_count: int
     entry_count: int
     share_low: float
     share_high: float
     grade: str
-    note: str = ""
+    note: str | None = ""
     runs_high: float = math.inf
+    value: str | None = None
 
     @property
-    def is_proven(self) -> bool:
-        """The program says so, whatever is logged."""
-        return self.reading.endswith("(proven)")
+    def reading(self) -> str:
+        """The claim in words, with the value of an operand."""
+        return self.claim.value if self.value is None else f"only {self.value} seen"
+
+    @property
+    def is_judged(self) -> bool:
+        """It has looks enough to be judged."""
+        return self.grade != "too few"
 
 
-def verdict_of(reading: str, grade: str) -> str:
-    """The verdict of the query dead_rules that a reading amounts to, of conditions and operands as of rules."""
-    if reading in (PROVEN_ALWAYS, "cannot be false (proven)"):
+def verdict_of(claim: Claim, grade: str) -> str:
+    """The verdict of the query dead_rules that a claim amounts to, of conditions and operands as of rules."""
+    if claim in (Claim.PROVEN_ALWAYS, Claim.PROVEN_NOT_FALSE):
         return seen.CANNOT_BUT
-    if reading.endswith("(proven)"):
+    if claim.is_proven:
         return seen.CANNOT_MATCH
-    if reading == CANNOT:
+    if claim is Claim.CANNOT_TELL:
         return seen.CUT
     if grade == "too few":
         return seen.FEW_LOOKS
-    return seen.NOT_SEEN if reading in (NEVER, UNREACHED, "not seen true") else seen.ALL_SEEN
+    return seen.NOT_SEEN if claim in (Claim.NEVER, Claim.UNREACHED, Claim.NOT_TRUE) else seen.ALL_SEEN
 
 
 def value_words(text: str, limit: int = 40) -> str:
@@ -213,19 +255,19 @@ def _condition(found: Profile, alike: list[tuple[Place, bool]]) -> Reading:
         said = f"{rule} › {len(alike)} of the {listed} conditions of an {parent.node.type}, the first: {own}"
     proof = _proof(found, place)
     if proof is not None:
-        reading = "cannot be false (proven)" if value else "cannot be true (proven)"
+        claim = Claim.PROVEN_NOT_FALSE if value else Claim.PROVEN_NOT_TRUE
         share = float(value)
         return Reading(
-            node.position, "condition", said, node.node_id, reading, looks if value else 0, looks, share, share, "good",
+            node.position, ReadingKind.CONDITION, said, node.node_id, claim, looks if value else 0, looks, share, share, "good",
             proof.why if len(alike) == 1 else "", 0.0,
         )  # fmt: skip
     bound = bound_of(found, 0, looks, min(other.looks.weight for other, _ in alike))
-    reading = "not seen false" if value else "not seen true"
+    claim = Claim.NOT_FALSE if value else Claim.NOT_TRUE
     low, high = (1 - bound.share, 1.0) if value else (0.0, bound.share)
     note = why_constant(found, place) if len(alike) == 1 else ""
     note = joined(note, unseen_words(fewest), bound.note)
     return Reading(
-        node.position, "condition", said, node.node_id, reading, looks if value else 0, looks, low, high, bound.grade, note,
+        node.position, ReadingKind.CONDITION, said, node.node_id, claim, looks if value else 0, looks, low, high, bound.grade, note,
         bound.runs,
     )  # fmt: skip
 
@@ -251,14 +293,14 @@ def constant_operands(found: Profile, told: set[int]) -> list[Reading]:
     for key, (count, text, position) in best.items():
         if key not in varies and key not in quiet:
             place = found.places[position]
-            said = "only one value seen" if key[1] == _PRIVATE else f"only {value_words(text)} seen"
+            value = None if key[1] == _PRIVATE else value_words(text)
             looks = place.looks
             weight = min(looks.weight, count * looks.weight / looks.sure) if looks.sure else 0.0
             bound = bound_of(found, 0, count, weight)
             rows.append(
                 Reading(
-                    position, "operand", place.words, place.node.node_id, said, count, count, 1 - bound.share, 1.0,
-                    bound.grade, bound.note, bound.runs,
+                    position, ReadingKind.OPERAND, place.words, place.node.node_id, Claim.ONE_VALUE, count, count,
+                    1 - bound.share, 1.0, bound.grade, bound.note, bound.runs, value,
                 )
             )  # fmt: skip
     return rows
@@ -277,7 +319,7 @@ def why_constant(found: Profile, place: Place) -> str:
     fields: dict[str, str] = {}
     top = place.node.position
     for position in range(top + 1, len(found.places)):
-        node: Any = found.places[position].node
+        node = found.places[position].node
         if node.depth <= place.node.depth:
             break
         in_condition = place.node.type != "rule" or _in_when(found, node, top)
@@ -318,22 +360,22 @@ def _rule(found: Profile, place: Place, told: dict[int, bool]) -> list[Reading]:
         return [_proven(place, proof, matched)]
     if not looks.sure and not looks.maybe:
         bound = bound_of(found, 0, runs, sum(way.weight for way in found.sample.ways))
-        row = _row(place, UNREACHED, 0, runs, bound, _instead(found, place.node))
+        row = _row(place, Claim.UNREACHED, 0, runs, bound, _instead(found, place.node))
     elif not matched and not looks.sure:
-        row = _row(place, CANNOT, 0, 0, None, "behind the cut of every trace")
+        row = _row(place, Claim.CANNOT_TELL, 0, 0, None, "behind the cut of every trace")
     elif not matched and may_match <= MOST_HIDDEN * looks.sure:
         note = _instead(found, place.node) or ("its else branch runs instead" if looks.turns[ELSE] else "")
         bound = bound_of(found, may_match, looks.sure, looks.weight)
-        row = _row(place, NEVER, 0, looks.sure, bound, joined(note, why_constant(found, place)))
+        row = _row(place, Claim.NEVER, 0, looks.sure, bound, joined(note, why_constant(found, place)))
         if when is not None:
             told[when] = False
     elif not other and may_other <= MOST_HIDDEN * looks.sure:
         bound = bound_of(found, may_other, looks.sure, looks.weight)
-        row = _row(place, ALWAYS, matched, looks.sure, bound, why_constant(found, place))
+        row = _row(place, Claim.ALWAYS, matched, looks.sure, bound, why_constant(found, place))
         if when is not None and not looks.turns[ELSEIF]:
             told[when] = True
     elif not matched and looks.maybe + may_match:
-        row = _row(place, CANNOT, 0, looks.sure, None, "too much lies behind the cut")
+        row = _row(place, Claim.CANNOT_TELL, 0, looks.sure, None, "too much lies behind the cut")
     else:
         return []
     return [row]
@@ -345,35 +387,48 @@ def _default(found: Profile) -> list[Reading]:
         if place.node.section == "default" and place.node.slot in ("default", "default[0]"):
             proof = found.proven.get(place.node.position)
             if proof is not None and not place.looks.sure:
-                return [replace(_proven(place, proof, 0), kind="default")]
+                return [replace(_proven(place, proof, 0), kind=ReadingKind.DEFAULT)]
             if not place.looks.sure and not place.looks.maybe:
                 ways = found.sample.ways
                 runs = sum(way.logged_count for way in ways)
                 bound = bound_of(found, 0, runs, sum(way.weight for way in ways))
-                return [replace(_row(place, UNREACHED, 0, runs, bound), kind="default")]
+                return [replace(_row(place, Claim.UNREACHED, 0, runs, bound), kind=ReadingKind.DEFAULT)]
     return []
 
 
 def _proven(place: Place, proof: Proof, matched: int) -> Reading:
-    words = {"never": PROVEN_NEVER, "unreachable": PROVEN_UNREACHED, "always": PROVEN_ALWAYS}[proof.what]
+    claim = {
+        "never": Claim.PROVEN_NEVER, "unreachable": Claim.PROVEN_UNREACHED, "always": Claim.PROVEN_ALWAYS
+    }[proof.what]  # fmt: skip
     share = float(proof.what == "always")
     return Reading(
-        place.node.position, "rule", place.words, place.node.node_id, words, matched, place.looks.sure, share, share, "good",
-        proof.why, 0.0,
+        place.node.position, ReadingKind.RULE, place.words, place.node.node_id, claim, matched, place.looks.sure, share, share,
+        "good", proof.why, 0.0,
     )  # fmt: skip
 
 
-def _row(place: Place, reading: str, hits: int, looks: int, bound: Bound | None, note: str = "") -> Reading:
+def _row(place: Place, claim: Claim, hits: int, looks: int, bound: Bound | None, note: str = "") -> Reading:
     grade = "too few" if bound is None else bound.grade
-    if reading not in (CANNOT, UNREACHED):
+    if claim not in (Claim.CANNOT_TELL, Claim.UNREACHED):
         note = joined(note, unseen_words(place.looks))
     if bound is None:
         low, high, runs = 0.0, 1.0, math.inf
     else:
-        low, high = (1 - bound.share, 1.0) if reading == ALWAYS else (0.0, bound.share)
+        low, high = (1 - bound.share, 1.0) if claim is Claim.ALWAYS else (0.0, bound.share)
         runs, note = bound.runs, joined(note, bound.note)
     return Reading(
-        place.node.position, "rule", place.words, place.node.node_id, reading, hits, looks, low, high, grade, note, runs
+        place.node.position,
+        ReadingKind.RULE,
+        place.words,
+        place.node.node_id,
+        claim,
+        hits,
+        looks,
+        low,
+        high,
+        grade,
+        note,
+        runs,
     )
 
 

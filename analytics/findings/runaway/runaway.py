@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from analytics.estimates import comparisons, estimators
 from analytics.findings.failures.stops import Burst, Stop, burst_ends, bursts, is_gone, stop_count, stopped, users_of
 from analytics.findings.failures.timeout_causes import TimeoutCause, timeout_cause
-from analytics.findings.rules.program_profiles import dead_rules, hot_rules
+from analytics.findings.rules.rule_rollup import dead_rules, hot_rules
 from analytics.findings.runaway.finding import (
     CloseToCap,
     DailyGrowth,

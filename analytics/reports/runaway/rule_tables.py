@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from analytics.estimates.looks import together
 from analytics.findings.rules.node_profile import Profile
-from analytics.findings.rules.rule_findings import (
-    ALWAYS,
-    CANNOT,
-    NEVER,
-    PROVEN_ALWAYS,
-    PROVEN_NEVER,
-    PROVEN_UNREACHED,
-    UNREACHED,
-)
-from analytics.findings.runaway.keys import key_of
+from analytics.findings.rules.program_profiles import HotRule, IdleRule
+from analytics.findings.rules.rule_findings import Claim, Reading, ReadingKind
+from analytics.findings.runaway.keys import Key
 from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.page import Column
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.wording import rounded, version_name
-from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analytics.reports.page import Block
 
 RULES = 8
@@ -37,35 +28,31 @@ _REPEATS = 1.05
 """Entries of one id in a run from which it is said to repeat."""
 
 
-def _place(row: Mapping[str, Any]) -> Markup:
+def _place(key: Key, place: str) -> Markup:
     """The place in strong letters, its program and realm below."""
-    key = key_of(row["realm_id"], row["strategy"], row["strategy_version"])
     return Markup("<b>{}</b><small>{} v{} · {}</small>").format(
-        page.author(row["place"], 90),
+        page.author(place, 90),
         page.author(key.strategy, 40),
         key.version,
         page.author(realm_name(key.realm), 40),
     )
 
 
-def hot_table(rules: pd.DataFrame) -> Block:
+def hot_table(rules: Sequence[HotRule]) -> Block:
     """Rules by the entries they leave."""
-    ranked = records(rules)
-    most = max([float(row["est_entry_share"]) for row in ranked], default=1.0) or 1.0
-    rows = []
-    for row in ranked:
-        share, hidden = float(row["est_entry_share"]), float(row["unseen"])
-        rows.append(
-            {
-                "rule": _place(row),
-                "share": page.share_bar(share, write.percent(round(share, 3)), most),
-                "part": row["part"],
-                "run": _per_run(row),
-                "match": page.mute("–") if not _is_number(row["match"]) else write.percent(round(row["match"], 2)),
-                "types": _types(row),
-                "hidden": page.worse(write.percent(round(hidden, 2))) if hidden >= 0.005 else page.mute("none"),
-            }
-        )
+    most = max([rule.est_entry_share for rule in rules], default=1.0) or 1.0
+    rows = [
+        {
+            "rule": _place(rule.key, rule.place),
+            "share": page.share_bar(rule.est_entry_share, write.percent(round(rule.est_entry_share, 3)), most),
+            "part": rule.part,
+            "run": _per_run(rule),
+            "match": _match(rule),
+            "types": _types(rule),
+            "hidden": page.worse(write.percent(round(rule.unseen, 2))) if rule.unseen >= 0.005 else page.mute("none"),
+        }
+        for rule in rules
+    ]
     columns = [
         Column("rule", "Rule", role="name"),
         Column("share", "share of all entries"),
@@ -78,14 +65,16 @@ def hot_table(rules: pd.DataFrame) -> Block:
     return page.table(rows, columns, empty="No trace entry that can be counted is logged in this window.")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float) and value == value
-
-
-def _per_run(row: Mapping[str, Any]) -> Inline:
-    entries = row["per_run"]
-    if not hasattr(entries, "value"):
+def _match(rule: HotRule) -> Inline:
+    if rule.cost is None or math.isnan(rule.cost.match):
         return page.mute("–")
+    return write.percent(round(rule.cost.match, 2))
+
+
+def _per_run(rule: HotRule) -> Inline:
+    if rule.cost is None:
+        return page.mute("–")
+    entries = rule.cost.entries
     value = write.number(entries.value, entries.low, entries.high)
     if entries.low == entries.high:  # every run is logged, and every one was read
         return value
@@ -94,46 +83,52 @@ def _per_run(row: Mapping[str, Any]) -> Inline:
     )
 
 
-def _types(row: Mapping[str, Any]) -> Inline:
-    if not _is_number(row["repeats"]) or row["repeats"] < _REPEATS:
-        return str(row["types"])
+def _types(rule: HotRule) -> Inline:
+    if rule.cost is None or not rule.cost.repeats >= _REPEATS:
+        return rule.types
     return Markup("{}<small>an id comes {} times a run</small>").format(
-        row["types"], write.number(round(row["repeats"], 1))
+        rule.types, write.number(round(rule.cost.repeats, 1))
     )
 
 
-def idle_blocks(rules: pd.DataFrame, asked: int) -> tuple[list[Block], int, int]:
+def idle_blocks(rules: Sequence[IdleRule], asked: int) -> tuple[list[Block], int, int]:
     """What was not seen to do anything, or to do one thing only, as blocks; how many rules were not seen to match, and cannot.
 
     Args:
         rules: ``idle``.
         asked: Places that were looked at.
     """
-    judged = rules[rules["grade"] != "too few"]
-    proven = judged["reading"].isin([PROVEN_NEVER, PROVEN_UNREACHED])
-    unseen = judged["reading"].isin([NEVER, UNREACHED])
-    constant = ~proven & ~unseen & (judged["kind"] != "rule")
-    always = judged[judged["reading"].isin([ALWAYS, PROVEN_ALWAYS])]
-    lead = judged[proven | unseen | constant]
-    hidden = int((rules["reading"] == CANNOT).sum())
+    judged = [rule for rule in rules if rule.reading.is_judged]
+    lead = [rule for rule in judged if _leads(rule.reading)]
+    always = [rule for rule in judged if rule.reading.claim in (Claim.ALWAYS, Claim.PROVEN_ALWAYS)]
     blocks: list[Block] = []
-    if len(lead) or len(always):
+    if lead or always:
         blocks.append(page.subhead("Rules and conditions not seen to do anything, or seen to do one thing only"))
-    if len(lead):
+    if lead:
         shown, folded = _split(lead)
         blocks.append(idle_table(shown))
-        blocks += [page.fold(f"{len(folded)} more", idle_table(folded))] if len(folded) else []
-    if len(always):
+        blocks += [page.fold(f"{len(folded)} more", idle_table(folded))] if folded else []
+    if always:
         word = "rule that matched in all its looks" if len(always) == 1 else "rules that matched in all their looks"
         blocks.append(page.fold(f"{len(always)} {word}", idle_table(always)))
-    bounded = int((~judged["reading"].str.endswith("(proven)")).sum())
+    bounded = sum(not rule.reading.claim.is_proven for rule in judged)
     if bounded:
         blocks.append(page.note(_bounded(max(asked, bounded))))
-    few = int(((rules["grade"] == "too few") & (rules["reading"] != CANNOT)).sum())
+    hidden = sum(rule.reading.claim is Claim.CANNOT_TELL for rule in rules)
+    few = sum(not rule.reading.is_judged and rule.reading.claim is not Claim.CANNOT_TELL for rule in rules)
     notes = _left_out(few, hidden)
     blocks += [page.note(notes)] if notes else []
-    is_rule = judged["kind"] == "rule"
-    return blocks, int((unseen & is_rule).sum()), int((proven & is_rule).sum())
+    claims = Counter(rule.reading.claim for rule in judged if rule.reading.kind is ReadingKind.RULE)
+    return blocks, sum(claims[claim] for claim in _UNSEEN), sum(claims[claim] for claim in _IMPOSSIBLE)
+
+
+_UNSEEN = (Claim.NEVER, Claim.UNREACHED)
+_IMPOSSIBLE = (Claim.PROVEN_NEVER, Claim.PROVEN_UNREACHED)
+
+
+def _leads(reading: Reading) -> bool:
+    """Whether it stands before the rules that always match: a rule that never does, or a condition or value that does not vary."""
+    return reading.claim in (*_UNSEEN, *_IMPOSSIBLE) or reading.kind is not ReadingKind.RULE
 
 
 def _bounded(asked: int) -> str:
@@ -162,27 +157,32 @@ def _left_out(few: int, hidden: int) -> str | None:
     return f"Left out: {'; '.join(told)}." if told else None
 
 
-def _split(rules: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _split(rules: Sequence[IdleRule]) -> tuple[list[IdleRule], list[IdleRule]]:
     """The rows to read first, and the rest: one program full of such rules shall not hide those of the others."""
-    rank = rules.groupby(["realm_id", "strategy", "strategy_version"], dropna=False).cumcount()
-    ordered = rules.assign(rank=rank).sort_values("rank", kind="stable")
-    return ordered.head(RULES), ordered.iloc[RULES:]
+    counts: Counter[Key] = Counter()
+    ranked = []
+    for rule in rules:
+        ranked.append((counts[rule.key], rule))
+        counts[rule.key] += 1
+    ordered = [rule for _, rule in sorted(ranked, key=lambda pair: pair[0])]
+    return ordered[:RULES], ordered[RULES:]
 
 
-def idle_table(rules: pd.DataFrame) -> Block:
+def idle_table(rules: Sequence[IdleRule]) -> Block:
     """Places that were not seen to do anything, or seen to do one thing only: how often they were looked at comes first."""
     rows = []
-    for row in records(rules):
-        looks = "runs" if row["reading"] == UNREACHED else "looks"
-        note = Markup("<small>{}</small>").format(page.author(row["note"], 200)) if row["note"] else ""
+    for rule in rules:
+        reading = rule.reading
+        looks = "runs" if reading.claim is Claim.UNREACHED else "looks"
+        note = Markup("<small>{}</small>").format(page.author(reading.note, 200)) if reading.note else ""
         rows.append(
             {
-                "rule": _place(row),
-                "looks": f"{write.count(row['entry_count'])} {looks}",
-                "matched": write.count(row["match_count"]),
-                "reading": Markup("{}{}").format(page.author(row["reading"], 60), note),
-                "bound": _bound(row),
-                "grade": row["grade"],
+                "rule": _place(rule.key, reading.words),
+                "looks": f"{write.count(reading.entry_count)} {looks}",
+                "matched": write.count(reading.match_count),
+                "reading": Markup("{}{}").format(page.author(reading.reading, 60), note),
+                "bound": _bound(reading),
+                "grade": reading.grade,
             }
         )
     columns = [
@@ -196,16 +196,15 @@ def idle_table(rules: pd.DataFrame) -> Block:
     return page.table(rows, columns, empty="Every rule that was looked at matched in some runs and not in others.")
 
 
-def _bound(row: Mapping[str, Any]) -> Inline:
+def _bound(reading: Reading) -> Inline:
     """How often it may be otherwise: of looks, and in runs."""
-    if str(row["reading"]).endswith("(proven)"):
+    if reading.claim.is_proven:
         return page.mute("none")
-    share = row["share_high"] if row["share_high"] < 1 else 1 - row["share_low"]
-    said = write.at_most(rounded(share * 100), unit="%")
-    runs = row["est_runs_high"]
-    if runs is None or not math.isfinite(runs):
-        return said
-    return Markup("{}<small>{} runs</small>").format(said, write.at_most(runs))
+    share = reading.share_high if reading.share_high < 1 else 1 - reading.share_low
+    bound = write.at_most(rounded(share * 100), unit="%")
+    if not math.isfinite(reading.runs_high):
+        return bound
+    return Markup("{}<small>{} runs</small>").format(bound, write.at_most(reading.runs_high))
 
 
 def unseen_table(found: Sequence[Profile]) -> Block:

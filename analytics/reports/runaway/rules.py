@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.findings.rules.node_profile import ELSEIF, MATCH, Place, Profile
-from analytics.findings.rules.program_profiles import Profiles, asked_count, hot, idle, profiles, rule_counts
-from analytics.findings.rules.rule_findings import CANNOT, Reading, readings
-from analytics.findings.runaway.keys import Key, key_of, text_or_none
+from analytics.findings.rules.program_profiles import HotRule, IdleRule, Profiles, asked_count, hot, idle, profiles
+from analytics.findings.rules.rule_findings import Claim, Reading, ReadingKind, readings
+from analytics.findings.rules.rule_rollup import hot_rules, rule_counts
+from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.ranking import RankingRow
-from analytics.findings.runaway.runaway import HISTORY, Evidence, hot_rules
+from analytics.findings.runaway.runaway import HISTORY, Evidence
 from analytics.reports import charts, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
@@ -20,7 +21,6 @@ from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.finding_sentences import named
 from analytics.reports.runaway.rule_tables import hot_table, idle_blocks, unseen_table
 from analytics.reports.runaway.wording import plain_number, version_name
-from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def icicle_frame(found: Profile, told: Sequence[Reading]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    said = {row.position: row for row in told if row.kind != "operand" and row.grade != "too few"}
+    said = {row.position: row for row in told if row.kind is not ReadingKind.OPERAND and row.is_judged}
     rows = []
     for place in found.places:
         note, role = _note(place, said.get(place.node.position))
@@ -66,8 +66,8 @@ def icicle_picture(found: Profile, number: int) -> Markup:
 
 
 def _note(place: Place, reading: Reading | None) -> tuple[str, str]:
-    if reading is not None and reading.reading != CANNOT:
-        several = " of " in reading.words and reading.kind == "condition" and "the first" in reading.words
+    if reading is not None and reading.claim is not Claim.CANNOT_TELL:
+        several = " of " in reading.words and reading.kind is ReadingKind.CONDITION and "the first" in reading.words
         # What is said of many conditions stands in the table; beside the first alone it would be misread.
         return ("", "") if several else (reading.reading, "finding")
     if place.node.type == "rule" and place.turns:
@@ -106,9 +106,6 @@ def _kind(found: Profile, place: Place) -> str:
 
 _QUESTION = "Which rules cost?"
 _HOT, _PICTURES = 8, 4
-_HOT_FACTS = ("est_entries", "est_entry_share", "part", "match", "repeats", "unseen", "is_profiled")
-_RULE_FACTS = ("kind", "reading", "match_count", "entry_count", "share_low", "share_high",
-               "est_runs_high", "grade", "note", "verdict", "section")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +123,8 @@ class Nodes:
 
     ranking: tuple[RankingRow, ...]
     known: Profiles
-    hot: pd.DataFrame
-    idle: pd.DataFrame
+    hot: list[HotRule]
+    idle: list[IdleRule]
     days: int
     asked: int
 
@@ -156,12 +153,12 @@ def profile_rules(lake: Warehouse, evidence: Evidence) -> Nodes:
 
 def section(found: Nodes) -> Block:
     """The section of the page."""
-    if found.hot.empty and found.idle.empty:
+    if not found.hot and not found.idle:
         return page.section(
             "nodes", _QUESTION, _how(found), "No trace entry that can be counted is logged in this window."
         )
     blocks, unseen, proven = idle_blocks(found.idle, found.asked)
-    body: list[Any] = [hot_table(found.hot.head(_HOT)), page.note(_read(found))]
+    body: list[Inline | Block] = [hot_table(found.hot[:_HOT]), page.note(_read(found))]
     pictures = [(one, icicle_picture(one, number)) for number, one in enumerate(found.known.found[:_PICTURES], 1)]
     if pictures:
         first, picture = pictures[0]
@@ -212,21 +209,21 @@ def _answer(found: Nodes, unseen: int, proven: int) -> Inline:
     if found.unseen >= 0.005:
         cut = round(found.unseen, 2) if found.unseen < 0.995 else found.unseen  # 100 % is said of all of them only
         tail += f" {write.percent(cut)} of all entries lie after the cut of a trace."
-    told = [row for row in records(found.hot) if row["is_profiled"] or isinstance(row["rule_id"], str)]
+    told = [rule for rule in found.hot if rule.cost is not None or rule.rule_id is not None]
     if not told:
         why = "no definition fits the traces" if found.known.doubts else "no definition is readable"
-        return f"No rule can be told apart: {why}.{tail}" if len(found.hot) else tail.strip() or None
+        return f"No rule can be told apart: {why}.{tail}" if found.hot else tail.strip() or None
     first = told[0]
-    share = write.percent(float(f"{first['est_entry_share']:.2g}"))
-    alike = sum(math.isclose(row["est_entry_share"], first["est_entry_share"], rel_tol=1e-9) for row in told) - 1
+    share = write.percent(float(f"{first.est_entry_share:.2g}"))
+    alike = sum(math.isclose(rule.est_entry_share, first.est_entry_share, rel_tol=1e-9) for rule in told) - 1
     leave = f" and {write.count(alike)} more leave" if alike else " leaves"
-    place = page.strong(page.author(_capital(first["place"]), 60))
+    place = page.strong(page.author(_capital(first.place), 60))
     # What belongs to no single rule may leave more: ids that are null or repeat.
-    of_those = "" if first == records(found.hot)[0] else ", of those that can be told apart"
+    of_those = "" if first is found.hot[0] else ", of those that can be told apart"
     return [
         place,
         " of ",
-        named(_key(first)),
+        named(first.key),
         f"{leave} most entries{of_those}: {share} of all{' each' if alike else ''}.{tail}",
     ]
 
@@ -264,28 +261,13 @@ def _doubts(found: Nodes) -> list[Inline]:
     ]
 
 
-def summary(found: Nodes) -> dict[str, list[dict[str, Any]]]:
+def summary(found: Nodes) -> dict[str, list[dict[str, object]]]:
     """``rules`` and ``hot`` of the report's summary, as plain JSON values."""
     return {
-        "rules": [{**_named(row), **_plain(row, _RULE_FACTS)} for row in records(found.idle)],
-        "hot": [
-            {**_named(row), **_plain(row, _HOT_FACTS), "per_run": row["per_run"].to_dict() if row["per_run"] else None}
-            for row in records(found.hot.head(_HOT))
-        ],
+        "rules": [_plain(rule.as_facts()) for rule in found.idle],
+        "hot": [_plain(rule.as_facts()) for rule in found.hot[:_HOT]],
     }
 
 
-def _named(row: dict[str, Any]) -> dict[str, Any]:
-    key = _key(row)
-    return {
-        "realm": key.realm, "family": key.strategy, "version": key.version, "rule_id": text_or_none(row["rule_id"]),
-        "place": row["place"],
-    }  # fmt: skip
-
-
-def _key(row: Mapping[str, Any]) -> Key:
-    return key_of(row["realm_id"], row["strategy"], row["strategy_version"])
-
-
-def _plain(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: plain_number(row[name]) for name in names}
+def _plain(facts: Mapping[str, object]) -> dict[str, object]:
+    return {name: value if isinstance(value, dict) else plain_number(value) for name, value in facts.items()}
