@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from analytics.reports.page.inline import as_json, shorten, visible
 
@@ -32,16 +31,16 @@ def _plain(text: str) -> str:
 class SummaryBlock:
     """A report's facts for programs. Shown in a notebook as JSON, and collected by the renderer into ``summary.json``."""
 
-    def __init__(self, facts: Mapping[str, Any]) -> None:
+    def __init__(self, facts: Mapping[str, object]) -> None:
         self.facts = dict(facts)
 
-    def _repr_mimebundle_(self, **_asked_for: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _repr_mimebundle_(self, **_asked_for: object) -> tuple[dict[str, object], dict[str, object]]:
         return {"application/json": self.facts, "text/plain": as_json(self.facts)}, {
             "application/json": {"analytics": {"block": "summary"}, "expanded": False}
         }
 
 
-def summary_block(facts: Mapping[str, Any]) -> SummaryBlock:
+def summary_block(facts: Mapping[str, object]) -> SummaryBlock:
     """Wrap a report's facts for the last cell of its notebook."""
     return SummaryBlock(facts)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from analytics.reports.page import number as write
 
@@ -44,15 +45,15 @@ def told(sampling: Audit | None) -> str:
     return " ".join([f"Counters from {sampling.source}: {share}{rate}; ok runs are weighed by them.", *sampling.notes])
 
 
-def marked(facts: dict[str, Any], sampling: Audit | None) -> dict[str, Any]:
+def marked(facts: Mapping[str, object], sampling: Audit | None) -> dict[str, object]:
     """A report's facts with the audit, and each estimate marked where the configured rate is contradicted."""
     if sampling is None:
-        return facts
-    found: dict[str, Any] = _marked(facts) if sampling.is_contradicted else facts
-    return {**found, "sampling_audit": sampling.to_dict()}
+        return dict(facts)
+    marks = {name: _marked(value) for name, value in facts.items()} if sampling.is_contradicted else facts
+    return {**marks, "sampling_audit": sampling.to_dict()}
 
 
-def _marked(value: Any) -> Any:
+def _marked(value: object) -> object:
     if isinstance(value, dict):
         inner = {key: _marked(item) for key, item in value.items()}
         return {**inner, "is_in_doubt": True} if {"value", "low", "high", "grade"} <= inner.keys() else inner

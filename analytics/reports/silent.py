@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from analytics.lake import losses, program_history
 from analytics.reports.page import number as write
@@ -97,18 +97,17 @@ def refused_words(found: Sequence[Refused]) -> str:
     )
 
 
-def marked(facts: dict[str, Any], found: Silences) -> dict[str, Any]:
+def marked(facts: Mapping[str, object], found: Silences) -> dict[str, object]:
     """A report's facts with the silences, and each total marked that misses what was lost in one."""
-    told: dict[str, Any] = _marked(facts) if found.found else facts
     return {
-        **told,
+        **({name: _marked(value, name) for name, value in facts.items()} if found.found else facts),
         "silences": [one.to_dict() for one in found.found],
         "silences_not_told_because": found.reason or None,
         "totals_are_at_least": bool(found.found),
     }
 
 
-def _marked(value: Any, name: str = "") -> Any:
+def _marked(value: object, name: str = "") -> object:
     if isinstance(value, list):
         return [_marked(item, name) for item in value]
     if not isinstance(value, dict):

@@ -35,7 +35,7 @@ from analytics.demo.dsl import (
     note,
     rule,
 )
-from analytics.findings.rules.node_profile import Place, Profile, profile
+from analytics.findings.rules.node_profile import NodeProfile, ProgramProfile, profile_program
 from analytics.findings.rules.rule_findings import Reading, readings
 from analytics.findings.rules.trace_sample import sample_runs
 from analytics.findings.runaway.keys import Key
@@ -143,22 +143,22 @@ def log(
     return str(strategy)
 
 
-def profiled(table: Table, fresh: Lake, strategy: str, *, rate: float = 1.0, **options: Any) -> Profile:
+def profiled(table: Table, fresh: Lake, strategy: str, *, rate: float = 1.0, **options: Any) -> ProgramProfile:
     table.extract(fresh, sample_rate=rate)
     found = sample_runs(Warehouse(fresh), Key("acme", "Ladder", 1), strategy, START, START, START + DAY, **options)
     assert found is not None
-    made = profile(found)
+    made = profile_program(found)
     assert made is not None
     return made
 
 
-def told(found: Profile, words: str) -> Reading:
+def told(found: ProgramProfile, words: str) -> Reading:
     matching = [row for row in readings(found) if words in row.words]
     assert len(matching) == 1, [(row.words, row.reading) for row in readings(found)]
     return matching[0]
 
 
-def at(found: Profile, node_id: str) -> list[Place]:
+def at(found: ProgramProfile, node_id: str) -> list[NodeProfile]:
     return [place for place in found.places if place.node.node_id == node_id]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from analytics.estimates import comparisons
 from analytics.findings.post_mortem.groups import run_estimate
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
 _BEFORE = timedelta(days=7)
@@ -46,7 +47,7 @@ class Refused:
     ok_usual: float
     failed_usual: float
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As plain JSON values."""
         known = self.ok_usual == self.ok_usual
         return {
@@ -100,12 +101,13 @@ def _judged(runs: pd.DataFrame, own: pd.DataFrame, label: str, first: datetime, 
     return Refused(label, first, last, ok, failed, ok_usual, failed_usual) if is_so else None
 
 
-def _kind(times: pd.Series) -> Any:
+def _kind(times: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
     """Hour of the day, of weekends after those of weekdays."""
-    return times.dt.hour.to_numpy() + 24 * (times.dt.day_of_week.to_numpy() >= 5)
+    kinds: npt.NDArray[np.int64] = times.dt.hour.to_numpy() + 24 * (times.dt.day_of_week.to_numpy() >= 5)
+    return kinds
 
 
-def _hours(first: datetime, last: datetime) -> Any:
+def _hours(first: datetime, last: datetime) -> npt.NDArray[np.float64]:
     """How many hours of each kind lie between, parts of them counted as parts."""
     found, moment = np.zeros(48), first
     while moment < last:

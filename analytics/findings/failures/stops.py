@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,24 @@ from analytics.findings.runaway.keys import Key, key_of, text_or_none
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analytics.findings.runaway.keys import FamilyKey, Key
     from analytics.warehouse.warehouse import Warehouse
+
+
+class StopKind(StrEnum):
+    """Why a run did not finish as it should."""
+
+    LIMIT = "limit"
+    """The cap of nodes or depth."""
+    TIMEOUT = "timeout"
+    CANARY = "canary"
+    """The sandbox refused what no validated program holds."""
+    UNKNOWN = "unknown"
+    """A code of the engine that is not known here."""
+    STALL = "stall"
+    """Of a burst: what is taken for a stalled event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +42,7 @@ class Stop:
 
     Attributes:
         key: Which version.
-        kind: ``limit`` (node or depth cap), ``timeout``, ``canary`` (the sandbox refused what no validated program holds) or
-            ``unknown`` (a code of the engine that is not known here).
+        kind: Why; a run alone is no stall.
         at: End of the run, of several the first; None when the row has no usable time.
         user: Verbatim, personal data; None when not logged, or when there are several.
         error_code: As logged.
@@ -38,14 +54,14 @@ class Stop:
     """
 
     key: Key
-    kind: str
+    kind: StopKind
     at: datetime | None
     user: str | None
     error_code: str | None
     stall: int | None = None
     logged_count: int = 1
     last: datetime | None = None
-    users: frozenset[Any] | None = None
+    users: frozenset[str] | None = None
     execution_id: str | None = None
 
     @property
@@ -66,7 +82,7 @@ def stop_count(stops: Iterable[Stop]) -> int:
 
 def users_of(stops: Iterable[Stop]) -> tuple[int, str | None]:
     """How many distinct users met them, and who, when it was one; the log may not name any."""
-    users: set[Any] = set()
+    users: set[str] = set()
     known: str | None = None
     for stop in stops:
         users.update(stop.users if stop.users is not None else [] if stop.user is None else [stop.user])
@@ -79,7 +95,7 @@ class Burst:
     """Stops close to each other in time.
 
     Attributes:
-        kind: ``limit``, ``timeout``, ``canary``, ``unknown``, or ``stall``: what is taken for a stalled event loop.
+        kind: Why.
         key: Which version; None for a stall, which concerns several.
         since, until: First and last of them.
         count: Logged runs; all failures are meant to be kept, so this counts runs.
@@ -88,7 +104,7 @@ class Burst:
         user: The only user, when there is one; verbatim.
     """
 
-    kind: str
+    kind: StopKind
     key: Key | None
     since: datetime
     until: datetime
@@ -243,7 +259,7 @@ def mark_stalls(stops: list[Stop], known: tuple[datetime, datetime] | None = Non
         stops: Oldest first, those without a time last.
         known: Time in which all of them are known; else that from the first to the last.
     """
-    places = [place for place, stop in enumerate(stops) if stop.kind == "timeout" and stop.at is not None]
+    places = [place for place, stop in enumerate(stops) if stop.kind == StopKind.TIMEOUT and stop.at is not None]
     if not places:
         return stops
     found = _Timeouts.of([stops[place] for place in places], known)
@@ -390,17 +406,8 @@ def stopped(
     """
     minutes = lake.run("stops_by_minute", since=since, until=until)
     many = len(minutes) > 0 and int(minutes["logged_count"].sum()) > most_listed
-    found = [
-        Stop(
-            key_of(row["realm_id"], row["strategy"], row["strategy_version"]),
-            row["kind"],
-            _moment(row["first_at" if many else "created_at"]),
-            text_or_none(row["only_user" if many else "external_user_id"]),
-            text_or_none(row["error_code"]),
-            **(_minute(row) if many else {"execution_id": str(row["execution_id"])}),
-        )
-        for row in records(minutes if many else lake.run("limit_runs", since=since, until=until))
-    ]
+    rows = records(minutes if many else lake.run("limit_runs", since=since, until=until))
+    found = [_minute(row) if many else _run(row) for row in rows]
     found.sort(key=lambda stop: (stop.at is None, stop.at or _NEVER))
     return mark_stalls(found, (since, until) if since and until else None)
 
@@ -408,22 +415,40 @@ def stopped(
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def _minute(row: dict[str, Any]) -> dict[str, Any]:
+def _run(row: Mapping[str, Any]) -> Stop:
+    """A row of the query limit_runs."""
+    return Stop(
+        key_of(row["realm_id"], row["strategy"], row["strategy_version"]),
+        StopKind(row["kind"]),
+        _moment(row["created_at"]),
+        text_or_none(row["external_user_id"]),
+        text_or_none(row["error_code"]),
+        execution_id=str(row["execution_id"]),
+    )
+
+
+def _minute(row: Mapping[str, Any]) -> Stop:
+    """A row of the query stops_by_minute."""
     users = row["users"]
-    return {
-        "logged_count": int(row["logged_count"]),
-        "last": _moment(row["last_at"]),
-        "users": frozenset(users if users is not None else ()),
-    }
+    return Stop(
+        key_of(row["realm_id"], row["strategy"], row["strategy_version"]),
+        StopKind(row["kind"]),
+        _moment(row["first_at"]),
+        text_or_none(row["only_user"]),
+        text_or_none(row["error_code"]),
+        logged_count=int(row["logged_count"]),
+        last=_moment(row["last_at"]),
+        users=frozenset(users if users is not None else ()),
+    )
 
 
 def bursts(stops: Sequence[Stop]) -> list[Burst]:
     """Stops as bursts: one per version and kind until a pause of 30 minutes, each stall across versions; oldest first."""
-    groups: dict[tuple[Any, ...], list[list[Stop]]] = {}
+    groups: dict[tuple[StopKind, Key | None, int | None], list[list[Stop]]] = {}
     for stop in stops:
         if stop.at is None:
             continue
-        lane = ("stall", None, stop.stall) if stop.stalled else (stop.kind, stop.key, None)
+        lane = (StopKind.STALL, None, stop.stall) if stop.stalled else (stop.kind, stop.key, None)
         runs = groups.setdefault(lane, [])
         before = runs[-1][-1].until if runs else None
         if before is None or (stop.at - before > GAP and not stop.stalled):
@@ -433,7 +458,7 @@ def bursts(stops: Sequence[Stop]) -> list[Burst]:
     return sorted(found, key=lambda burst: (burst.since, burst.kind))
 
 
-def _burst(kind: str, key: Key | None, group: list[Stop]) -> Burst:
+def _burst(kind: StopKind, key: Key | None, group: list[Stop]) -> Burst:
     first = min(stop.at for stop in group if stop.at)
     last = max(stop.until for stop in group if stop.until)
     users, alone = users_of(group)
@@ -441,6 +466,6 @@ def _burst(kind: str, key: Key | None, group: list[Stop]) -> Burst:
     return Burst(kind, key, first, last, stop_count(group), users, len(families), alone)
 
 
-def _moment(value: Any) -> datetime | None:
+def _moment(value: pd.Timestamp | None) -> datetime | None:
     # NaT, which stands for NULL in a frame, differs from itself.
     return value.to_pydatetime() if value is not None and value == value else None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from analytics.estimates import estimators
@@ -21,7 +22,19 @@ from analytics.window import Window
 if TYPE_CHECKING:
     from analytics.warehouse.warehouse import Warehouse
 
-STALL, RULES, UNCLEAR = "stall", "rules", "unclear"
+
+class CauseKind(StrEnum):
+    """What timeouts come from."""
+
+    STALL = "stall"
+    """Strategies timed out together, so the event loop stood still."""
+    RULES = "rules"
+    """This one alone did though others ran, or nobody else ran and its runs are long ones."""
+    UNCLEAR = "unclear"
+    """Neither can be told from the other."""
+
+
+STALL, RULES, UNCLEAR = CauseKind.STALL, CauseKind.RULES, CauseKind.UNCLEAR
 
 _MOST = 0.5
 """Share of the timeouts that a stalled event loop must account for, to be called the cause of them."""
@@ -38,8 +51,7 @@ class TimeoutCause:
     """The judgement.
 
     Attributes:
-        kind: ``stall``: strategies timed out together, so the event loop stood still; ``rules``: this one alone did though
-            others ran, or nobody else ran and its runs are long ones; ``unclear``: neither can be told from the other.
+        kind: What they come from.
         count: Timeouts judged, logged runs.
         stalled_count: Those of them within a stall.
         strategies: How many strategies timed out in the same stalls, else in the minutes of these bursts, this one among them.
@@ -48,7 +60,7 @@ class TimeoutCause:
         is_long: Some of its ok runs come near the cap of nodes.
     """
 
-    kind: str
+    kind: CauseKind
     count: int
     stalled_count: int
     strategies: int

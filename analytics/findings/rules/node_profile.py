@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,19 +19,20 @@ from analytics.estimates import estimators
 from analytics.estimates.estimate import graded
 from analytics.estimates.estimators import NOTHING, Estimate
 from analytics.findings.replay.trace_variants import CONDITIONS
-from analytics.findings.rules.trace_sample import Sample
+from analytics.findings.rules.trace_sample import TraceSample
 from analytics.findings.runaway.keys import Key
 from analytics.program import AstNode, words
+from analytics.program.paths import Turn
 from analytics.program.proofs import Proof, proofs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analytics.findings.rules.trace_sample import Way
+    from analytics.findings.rules.trace_sample import PathGroup
 
 
 @dataclass(slots=True)
-class Looks:
+class LookCounts:
     """What the rows that were read prove about one place. Counts of logged runs.
 
     Attributes:
@@ -46,18 +47,18 @@ class Looks:
     sure: int = 0
     behind: int = 0
     maybe: int = 0
-    turns: Counter[Any] = field(default_factory=Counter)
-    maybe_turns: Counter[Any] = field(default_factory=Counter)
+    turns: Counter[Turn] = field(default_factory=Counter)
+    maybe_turns: Counter[Turn] = field(default_factory=Counter)
     weight: float = 0.0
 
-    def counts(self, wanted: Iterable[Any]) -> tuple[int, int]:
+    def counts(self, wanted: Iterable[Turn]) -> tuple[int, int]:
         """Runs that took one of these turns for certain, and those that may have."""
         turns = set(wanted)
         return sum(self.turns[turn] for turn in turns), sum(self.maybe_turns[turn] for turn in turns)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodeProfile:
     """One node of the program.
 
     Attributes:
@@ -73,12 +74,12 @@ class Place:
     words: str
     entries: Estimate
     unseen: float
-    turns: Mapping[Any, float]
-    looks: Looks
+    turns: Mapping[Turn, float]
+    looks: LookCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ProgramProfile:
     """What a version's runs do, place by place.
 
     Attributes:
@@ -92,12 +93,12 @@ class Profile:
         proven: Position → what the program proves of that place.
     """
 
-    sample: Sample
+    sample: TraceSample
     is_recent: bool
     run_count: int
     entries: float
     unseen: float
-    places: tuple[Place, ...]
+    places: tuple[NodeProfile, ...]
     rules: tuple[RuleCost, ...]
     proven: Mapping[int, Proof]
 
@@ -107,7 +108,7 @@ class Profile:
         return self.sample.key
 
 
-def profile(sample: Sample) -> Profile | None:
+def profile_program(sample: TraceSample) -> ProgramProfile | None:
     """Add up what the runs did; None when no run fits the program."""
     is_recent = any(way.is_recent for way in sample.ways)
     ways = [way for way in sample.ways if way.is_recent == is_recent]
@@ -118,19 +119,19 @@ def profile(sample: Sample) -> Profile | None:
     effective = weight**2 / sum(way.weight_square for way in ways)
     run_count = sum(way.logged_count for way in ways)
     low, value, high, unseen = (np.zeros(len(nodes)) for _ in range(4))
-    turns: list[defaultdict[Any, float]] = [defaultdict(float) for _ in nodes]
+    turns: list[defaultdict[Turn, float]] = [defaultdict(float) for _ in nodes]
     for way in ways:
         part = way.weight / weight
         for position, turn in way.turns.items():
             low[position] += part
-            turns[position][_turn(turn)] += part
+            turns[position][_turn_kind(turn)] += part
         if way.rest is not None:
             for position, share in way.rest.visits.items():
                 unseen[position] += part * share
                 high[position] += part * (1 - (share if position in way.rest.sure else 0))
                 low[position] += part * (position in way.rest.sure)
             for (position, turn), share in way.rest.turns.items():
-                turns[position][_turn(turn)] += part * share
+                turns[position][_turn_kind(turn)] += part * share
         elif way.unseen:
             seen = np.ones(len(nodes), dtype=bool)
             seen[list(way.turns)] = False
@@ -139,7 +140,7 @@ def profile(sample: Sample) -> Profile | None:
     high = np.maximum(low + high, value)
     looks = _looks(sample, len(nodes))
     places = tuple(
-        Place(
+        NodeProfile(
             node,
             words.place(sample.definition.outline, node.position),
             _share(low[at], value[at], high[at], effective, run_count),
@@ -151,13 +152,13 @@ def profile(sample: Sample) -> Profile | None:
     )
     stored = sum(way.weight * len(way.turns) for way in ways) / weight
     behind = sum(way.weight * way.unseen for way in ways) / weight
-    return Profile(
+    return ProgramProfile(
         sample, is_recent, run_count, stored + behind, behind / (stored + behind), places,
         rule_costs(ways, places, stored + behind), proofs(sample.definition.outline),
     )  # fmt: skip
 
 
-def _turn(turn: Any) -> Any:
+def _turn_kind(turn: Turn) -> Turn:
     return ELSEIF if isinstance(turn, str) and turn.startswith(ELSEIF) else turn
 
 
@@ -171,15 +172,15 @@ def _share(low: float, value: float, high: float, effective: float, rows: int) -
     return replace(found, low=bottom, high=top, grade=estimators.worse(found.grade, grade))
 
 
-def _looks(sample: Sample, size: int) -> list[Looks]:
+def _looks(sample: TraceSample, size: int) -> list[LookCounts]:
     """Counts over all rows that were read, those before the window too."""
-    found = [Looks() for _ in range(size)]
+    found = [LookCounts() for _ in range(size)]
     nodes = sample.definition.outline.nodes
     for way in sample.ways:
         for position, turn in way.turns.items():
             found[position].sure += way.logged_count
             found[position].weight += way.weight
-            found[position].turns[_turn(turn)] += way.logged_count
+            found[position].turns[_turn_kind(turn)] += way.logged_count
         if way.rest is not None:
             for position in way.rest.visits:
                 sure = position in way.rest.sure
@@ -191,17 +192,17 @@ def _looks(sample: Sample, size: int) -> list[Looks]:
                 sure = (position, turn) in way.rest.sure_turns
                 # A condition whose outcome decides nothing there is not computed: it may have been either.
                 open_ended = turn is None and nodes[position].type in CONDITIONS
-                for taken in (True, False) if open_ended else (_turn(turn),):
+                for taken in (True, False) if open_ended else (_turn_kind(turn),):
                     counter = found[position].turns if sure and not open_ended else found[position].maybe_turns
                     counter[taken] += 1
         elif way.unseen:
             for position in range(size):
                 if position not in way.turns:
-                    _anything(found[position], nodes[position].type)
+                    _count_any_turn(found[position], nodes[position].type)
     return found
 
 
-def _anything(looks: Looks, kind: str | None) -> None:
+def _count_any_turn(looks: LookCounts, kind: str | None) -> None:
     looks.maybe += 1
     for turn in (MATCH, ELSEIF, ELSE, SKIP) if kind == "rule" else (True, False):
         looks.maybe_turns[turn] += 1
@@ -237,7 +238,7 @@ class RuleCost:
     types: str
 
 
-def rule_costs(ways: Sequence[Way], places: Sequence[Place], total: float) -> tuple[RuleCost, ...]:
+def rule_costs(ways: Sequence[PathGroup], places: Sequence[NodeProfile], total: float) -> tuple[RuleCost, ...]:
     """Entries by rule: the number of them in each run is a value, weighed like its row.
 
     Args:
@@ -303,7 +304,7 @@ def _per_run(value: NDArray[np.float64], weights: NDArray[np.float64], low: floa
     return replace(found, low=max(found.low + low, 0.0), high=found.high + high, grade=grade)
 
 
-def _repeats(ways: Sequence[Way], places: Sequence[Place]) -> dict[str, float]:
+def _repeats(ways: Sequence[PathGroup], places: Sequence[NodeProfile]) -> dict[str, float]:
     """Entries per run of each id that stands at several places, over the runs that leave one. A place alone never repeats."""
     holders = Counter(place.node.node_id for place in places)
     shared = {place.node.position: name for place in places if (name := place.node.node_id) and holders[name] > 1}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from analytics.findings.replay.trace_variants import CONDITIONS
-from analytics.findings.rules.node_profile import Profile, RuleCost, profile
+from analytics.findings.rules.node_profile import ProgramProfile, RuleCost, profile_program
 from analytics.findings.rules.rule_findings import Claim, Reading, ReadingKind, readings, verdict_of
 from analytics.findings.rules.rule_rollup import RuleCount, RuleEntries
 from analytics.findings.rules.trace_sample import MOST_RUNS, sample_runs
@@ -34,15 +34,15 @@ class Profiles:
         doubts: Programs whose definition does not fit their traces, and why.
     """
 
-    found: tuple[Profile, ...]
+    found: tuple[ProgramProfile, ...]
     doubts: tuple[tuple[Key, str], ...]
 
-    def of(self, key: Key) -> Profile | None:
+    def of(self, key: Key) -> ProgramProfile | None:
         """The profile of a version."""
         return next((one for one in self.found if one.key == key), None)
 
 
-def chosen(ranking: Sequence[RankingRow], most: int = MOST_PROGRAMS) -> list[tuple[Key, str]]:
+def programs_worth_a_profile(ranking: Sequence[RankingRow], most: int = MOST_PROGRAMS) -> list[tuple[Key, str]]:
     """The programs worth a profile, with the ids of their definitions: the urgent ones, then those with the most entries."""
     rows = [row for row in ranking if row.est_nodes > 0]
     urgent = [row for row in rows if row.group.is_urgent]
@@ -50,7 +50,7 @@ def chosen(ranking: Sequence[RankingRow], most: int = MOST_PROGRAMS) -> list[tup
     return [(row.key, row.strategy_id) for row in [*urgent, *rest][:most]]
 
 
-def profiles(
+def profile_programs(
     lake: Warehouse,
     ranking: Sequence[RankingRow],
     history: datetime,
@@ -71,11 +71,11 @@ def profiles(
         runs: Logged runs of each that are read, about.
     """
     found, doubts = [], []
-    for key, strategy_id in chosen(ranking, most):
+    for key, strategy_id in programs_worth_a_profile(ranking, most):
         sample = sample_runs(lake, key, strategy_id, min(history, since), since, until, most=runs)
         if sample is None:
             continue
-        made = None if sample.doubt else profile(sample)
+        made = None if sample.doubt else profile_program(sample)
         if made is not None:
             found.append(made)
         elif sample.doubt:
@@ -84,7 +84,7 @@ def profiles(
 
 
 @dataclass(frozen=True, slots=True)
-class HotRule:
+class HotPlace:
     """A rule by the entries it leaves: by place where its program is profiled, else by id.
 
     Attributes:
@@ -130,7 +130,7 @@ def named_facts(key: Key, rule_id: str | None, place: str) -> dict[str, object]:
     return {"realm": key.realm, "family": key.strategy, "version": key.version, "rule_id": rule_id, "place": place}
 
 
-def hot(ranking: Sequence[RankingRow], rules: Sequence[RuleEntries], known: Profiles) -> list[HotRule]:
+def hot_places(ranking: Sequence[RankingRow], rules: Sequence[RuleEntries], known: Profiles) -> list[HotPlace]:
     """Rules by the entries they leave, most first; of profiled programs with those behind the cut.
 
     Args:
@@ -153,14 +153,14 @@ def hot(ranking: Sequence[RankingRow], rules: Sequence[RuleEntries], known: Prof
         hidden = max(0.0, 1 - row.est_stored_entries / row.est_nodes) if row.est_nodes > 0 else 0.0
         place = rule.rule_id if rule.rule_id is not None else "no single rule"
         found.append(
-            HotRule(rule.key, rule.rule_id, place, entries, share(entries), rule.part, hidden, rule.types, None)
+            HotPlace(rule.key, rule.rule_id, place, entries, share(entries), rule.part, hidden, rule.types, None)
         )
     for one in known.found:
         for cost in one.rules:
             hidden = cost.unseen / cost.entries.value if cost.entries.value else 0.0
             entries = cost.share * ran[one.key].est_nodes
             found.append(
-                HotRule(
+                HotPlace(
                     one.key, cost.rule_id, cost.words, entries, share(entries), cost.share, hidden, cost.types, cost
                 )
             )
@@ -169,7 +169,7 @@ def hot(ranking: Sequence[RankingRow], rules: Sequence[RuleEntries], known: Prof
 
 
 @dataclass(frozen=True, slots=True)
-class IdleRule:
+class IdlePlace:
     """What was not seen to do anything, or to do one thing only: a place of a profiled program, or a rule by its id.
 
     Attributes:
@@ -203,7 +203,7 @@ class IdleRule:
         }
 
 
-def idle(rules: Sequence[RuleCount], known: Profiles, ran: Collection[Key]) -> list[IdleRule]:
+def idle_places(rules: Sequence[RuleCount], known: Profiles, ran: Collection[Key]) -> list[IdlePlace]:
     """What was not seen to do anything, or to do one thing only: by place in profiled programs, by id in all others.
 
     The daily rollup counts every logged look and a profile only those it read. So where a profiled rule has its id for itself and
@@ -216,7 +216,7 @@ def idle(rules: Sequence[RuleCount], known: Profiles, ran: Collection[Key]) -> l
     """
     exact = {(rule.key, rule.position): rule for rule in rules if rule.position is not None}
     found = [
-        IdleRule(rule.key, rule.section, rule.verdict, _by_id(rule, rule.claim))
+        IdlePlace(rule.key, rule.section, rule.verdict, _by_id(rule, rule.claim))
         for rule in rules
         if rule.key in ran and known.of(rule.key) is None and rule.claim is not None
     ]
@@ -228,9 +228,9 @@ def idle(rules: Sequence[RuleCount], known: Profiles, ran: Collection[Key]) -> l
                 continue
             section = one.places[reading.position].node.section
             if counted is None or not _counts_for(reading, counted):
-                found.append(IdleRule(one.key, section, verdict_of(reading.claim, reading.grade), reading))
+                found.append(IdlePlace(one.key, section, verdict_of(reading.claim, reading.grade), reading))
             else:
-                found.append(IdleRule(one.key, section, counted.verdict, _with_counts(reading, counted)))
+                found.append(IdlePlace(one.key, section, counted.verdict, _with_counts(reading, counted)))
     return sorted(found, key=lambda rule: (_rank(rule.reading.claim), -rule.reading.entry_count, rule.key.strategy))
 
 

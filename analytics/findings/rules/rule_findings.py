@@ -20,14 +20,14 @@ from analytics.estimates import looks as seen
 from analytics.estimates.looks import FEW, MOST_HIDDEN
 from analytics.findings.replay.run_evidence import read_json
 from analytics.findings.replay.trace_variants import CONDITIONS
-from analytics.findings.rules.node_profile import ELSE, ELSEIF, MATCH, SKIP, Place, Profile
+from analytics.findings.rules.node_profile import ELSE, ELSEIF, MATCH, SKIP, NodeProfile, ProgramProfile
 from analytics.program import AstNode, words
 from analytics.program.bounds import truth_of
 from analytics.program.outcome import RuleFailure
 from analytics.program.proofs import Proof
 
 if TYPE_CHECKING:
-    from analytics.findings.rules.node_profile import Looks
+    from analytics.findings.rules.node_profile import LookCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Bound:
     note: str
 
 
-def bound_of(found: Profile, hidden: int, count: int, weight: float) -> Bound:
+def bound_of(found: ProgramProfile, hidden: int, count: int, weight: float) -> Bound:
     """What so many looks bound.
 
     Args:
@@ -175,7 +175,7 @@ def value_words(text: str, limit: int = 40) -> str:
     return said if len(said) <= limit else said[: limit - 1] + "…"
 
 
-def unseen_words(looks: Looks) -> str:
+def unseen_words(looks: LookCounts) -> str:
     """How much of what is said rests on no trace, in a clause."""
     clauses = []
     if looks.behind:
@@ -196,9 +196,9 @@ _SPELT = 3
 _PRIVATE = "externalUserId"
 
 
-def constant_conditions(found: Profile, told: dict[int, bool]) -> list[Reading]:
+def constant_conditions(found: ProgramProfile, told: dict[int, bool]) -> list[Reading]:
     """Conditions not seen to vary, or that cannot. What follows from the one around is left out; alike ones of a list are one."""
-    groups: dict[tuple[int, bool, bool], list[tuple[Place, bool]]] = {}
+    groups: dict[tuple[int, bool, bool], list[tuple[NodeProfile, bool]]] = {}
     for place in found.places:
         node, looks = place.node, place.looks
         if node.type not in CONDITIONS or node.type == "rule" or _is_dead(found, node):
@@ -222,14 +222,14 @@ def constant_conditions(found: Profile, told: dict[int, bool]) -> list[Reading]:
     return [_condition(found, alike) for alike in groups.values()]
 
 
-def _is_dead(found: Profile, node: AstNode) -> bool:
+def _is_dead(found: ProgramProfile, node: AstNode) -> bool:
     """Its rule cannot match: that says all there is to say of what stands in it."""
     top = next(reversed(_above(found, node)), None)
     proof = found.proven.get(top) if top is not None else None
     return proof is not None and proof.what != "always"
 
 
-def _proof(found: Profile, place: Place) -> Proof | None:
+def _proof(found: ProgramProfile, place: NodeProfile) -> Proof | None:
     """What the program proves of a condition, unless its traces show otherwise."""
     proof = found.proven.get(place.node.position)
     if proof is None or proof.what == "unreachable":  # that is said of its rule, or of the branch before
@@ -238,7 +238,7 @@ def _proof(found: Profile, place: Place) -> Proof | None:
     return None if denied(proof, true, false, place.looks.sure) else proof
 
 
-def _condition(found: Profile, alike: list[tuple[Place, bool]]) -> Reading:
+def _condition(found: ProgramProfile, alike: list[tuple[NodeProfile, bool]]) -> Reading:
     place, value = alike[0]
     fewest = min((other.looks for other, _ in alike), key=lambda one: one.sure)
     looks = fewest.sure
@@ -272,7 +272,7 @@ def _condition(found: Profile, alike: list[tuple[Place, bool]]) -> Reading:
     )  # fmt: skip
 
 
-def constant_operands(found: Profile, told: set[int]) -> list[Reading]:
+def constant_operands(found: ProgramProfile, told: set[int]) -> list[Reading]:
     """Fields that had the same value in all looks, each once, unless a condition that did not vary says it already."""
     best: dict[tuple[bool, str], tuple[int, str, int]] = {}
     varies: set[tuple[bool, str]] = set()
@@ -306,7 +306,7 @@ def constant_operands(found: Profile, told: set[int]) -> list[Reading]:
     return rows
 
 
-def _above(found: Profile, node: AstNode) -> list[int]:
+def _above(found: ProgramProfile, node: AstNode) -> list[int]:
     above = []
     while node.parent_position is not None:
         above.append(node.parent_position)
@@ -314,7 +314,7 @@ def _above(found: Profile, node: AstNode) -> list[int]:
     return above
 
 
-def why_constant(found: Profile, place: Place) -> str:
+def why_constant(found: ProgramProfile, place: NodeProfile) -> str:
     """The fields below that were not seen to vary, which is why nothing above them did."""
     fields: dict[str, str] = {}
     top = place.node.position
@@ -330,13 +330,13 @@ def why_constant(found: Profile, place: Place) -> str:
     return " and ".join(f"{path} was {value} in all looks" for path, value in list(fields.items())[:2])
 
 
-def _in_when(found: Profile, node: AstNode, rule: int) -> bool:
+def _in_when(found: ProgramProfile, node: AstNode, rule: int) -> bool:
     while node.parent_position is not None and node.parent_position != rule:
         node = found.places[node.parent_position].node
     return node.slot.endswith("when")
 
 
-def readings(found: Profile) -> list[Reading]:
+def readings(found: ProgramProfile) -> list[Reading]:
     """All that can be said of one program, in walk order."""
     told: dict[int, bool] = {}
     rules = [row for place in found.places if place.node.type == "rule" for row in _rule(found, place, told)]
@@ -348,7 +348,7 @@ def readings(found: Profile) -> list[Reading]:
 # ---- rules -----------------------------------------------------------------------------------------------------------
 
 
-def _rule(found: Profile, place: Place, told: dict[int, bool]) -> list[Reading]:
+def _rule(found: ProgramProfile, place: NodeProfile, told: dict[int, bool]) -> list[Reading]:
     looks, at = place.looks, place.node.position
     matched, may_match = looks.counts((MATCH, ELSEIF))
     other, may_other = looks.counts((ELSE, SKIP))
@@ -381,7 +381,7 @@ def _rule(found: Profile, place: Place, told: dict[int, bool]) -> list[Reading]:
     return [row]
 
 
-def _default(found: Profile) -> list[Reading]:
+def _default(found: ProgramProfile) -> list[Reading]:
     """What a program does after its last rule, where no run was seen to come so far, or none can."""
     for place in found.places:
         if place.node.section == "default" and place.node.slot in ("default", "default[0]"):
@@ -396,7 +396,7 @@ def _default(found: Profile) -> list[Reading]:
     return []
 
 
-def _proven(place: Place, proof: Proof, matched: int) -> Reading:
+def _proven(place: NodeProfile, proof: Proof, matched: int) -> Reading:
     claim = {
         "never": Claim.PROVEN_NEVER, "unreachable": Claim.PROVEN_UNREACHED, "always": Claim.PROVEN_ALWAYS
     }[proof.what]  # fmt: skip
@@ -407,7 +407,7 @@ def _proven(place: Place, proof: Proof, matched: int) -> Reading:
     )  # fmt: skip
 
 
-def _row(place: Place, claim: Claim, hits: int, looks: int, bound: Bound | None, note: str = "") -> Reading:
+def _row(place: NodeProfile, claim: Claim, hits: int, looks: int, bound: Bound | None, note: str = "") -> Reading:
     grade = "too few" if bound is None else bound.grade
     if claim not in (Claim.CANNOT_TELL, Claim.UNREACHED):
         note = joined(note, unseen_words(place.looks))
@@ -432,7 +432,7 @@ def _row(place: Place, claim: Claim, hits: int, looks: int, bound: Bound | None,
     )
 
 
-def _instead(found: Profile, node: AstNode) -> str:
+def _instead(found: ProgramProfile, node: AstNode) -> str:
     """The earlier rule that took the logged runs: those that would have matched, or else all that came as far as it.
 
     Fields that a run did not read are not guessed: what cannot be decided is no evidence.
@@ -471,9 +471,9 @@ def _is_rule(node: AstNode, section: str, index: int) -> bool:
     return node.type == "rule" and node.parent_position is None and (node.section, node.rule_index) == (section, index)
 
 
-def _rule_words(found: Profile, node: AstNode, index: int) -> str:
+def _rule_words(found: ProgramProfile, node: AstNode, index: int) -> str:
     return next(place.words for place in found.places if _is_rule(place.node, node.section, index))
 
 
-def _is_when(found: Profile, position: int) -> bool:
+def _is_when(found: ProgramProfile, position: int) -> bool:
     return position < len(found.places) and found.places[position].node.slot == "when"

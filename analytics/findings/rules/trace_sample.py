@@ -20,6 +20,9 @@ from analytics.program import Alignment, TruncatedSuffix, align, truncated_suffi
 from analytics.program.instead import set_paths
 from analytics.program.paths import Branch
 
+Json = dict[str, Any]
+"""A row of an answer, or what a run read: each value as JSON has it."""
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -37,7 +40,7 @@ _FEW_MISFITS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class PathGroup:
     """Runs that took the same way through the program, or one cut run.
 
     Attributes:
@@ -61,7 +64,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class TraceSample:
     """The runs that a profile rests on.
 
     Attributes:
@@ -89,9 +92,9 @@ class Sample:
     cut_count: int
     followed_count: int
     complete_count: int
-    ways: tuple[Way, ...]
+    ways: tuple[PathGroup, ...]
     values: Mapping[int, tuple[int, str, str]]
-    kept: tuple[tuple[int | None, Mapping[str, Any]], ...]
+    kept: tuple[tuple[int | None, Json], ...]
     most_weight: float
     weekdays: int
 
@@ -112,7 +115,7 @@ def sample_runs(
     until: datetime,
     *,
     most: int = MOST_RUNS,
-) -> Sample | None:
+) -> TraceSample | None:
     """Read some runs of one version and line them up with its program; None when the lake lacks the program or the runs.
 
     Args:
@@ -127,7 +130,7 @@ def sample_runs(
     if program is None:
         return None
     prepare(lake)
-    about: dict[str, Any] = {
+    about: Json = {
         "realm": key.realm,
         "strategy": strategy_id,
         "version": key.version,
@@ -161,7 +164,7 @@ def sample_runs(
 
 def _read(
     lake: Warehouse, key: Key, program: Definition, rows: pa.Table, since: datetime, logged: int, weekdays: int
-) -> Sample:
+) -> TraceSample:
     import pyarrow.compute as pc
 
     shapes = lake.connection.sql(sql.text("variants", "profile_variants")).to_arrow_table()
@@ -178,7 +181,7 @@ def _read(
             cut_weight[row["is_recent"]] = cut_weight.get(row["is_recent"], 0.0) + row["weight"]
         else:
             sums = (row["logged_count"], row["weight"], row["weight_square"])
-            ways.append(Way(*sums, row["is_recent"], shape.turns, ended=shape.ended))
+            ways.append(PathGroup(*sums, row["is_recent"], shape.turns, ended=shape.ended))
     followed = _followed(program, rows.filter(rows["is_cut"]), known, cut_weight)
     whole = _records(rows.filter(pc.invert(rows["is_cut"])).slice(0, MOST_KEPT))
     changed = set_paths(program.program)
@@ -188,7 +191,7 @@ def _read(
         if (shape := known[row["variant"]]).beside.fits
         for fields, post in [_fields(program, shape.beside, row["trace"])]
     ]
-    return Sample(
+    return TraceSample(
         key, program, since, logged, rows.num_rows, misfits, pc.sum(rows["is_cut"]).as_py() or 0, len(followed),
         sum(way.rest is not None and way.rest.is_complete for way in followed), (*ways, *followed),
         _values(lake, known), tuple(kept),
@@ -204,7 +207,7 @@ class _Shape:
     is_extend: bool
 
 
-def _shape(program: Definition, row: Mapping[str, Any]) -> _Shape:
+def _shape(program: Definition, row: Json) -> _Shape:
     trace = entries(row["trace"])
     beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=not row["is_cut"])
     turns: dict[int, Branch] = {}
@@ -218,12 +221,12 @@ def _shape(program: Definition, row: Mapping[str, Any]) -> _Shape:
 
 def _followed(
     program: Definition, rows: pa.Table, known: Mapping[str, _Shape], weights: Mapping[bool, float]
-) -> list[Way]:
+) -> list[PathGroup]:
     """Some of the cut runs, each to its end, weighed for all of them."""
     import pyarrow.compute as pc
 
-    found: list[Way] = []
-    done: dict[tuple[Any, ...], TruncatedSuffix | None] = {}
+    found: list[PathGroup] = []
+    done: dict[tuple[object, ...], TruncatedSuffix | None] = {}
     asked = {node.path for node in program.outline.nodes}
     for is_recent in (True, False):
         own = rows.filter(pc.equal(rows["is_recent"], is_recent)).slice(0, MOST_FOLLOWED)
@@ -245,15 +248,13 @@ def _followed(
                 )  # fmt: skip
             weight = row["sample_weight"] * factor
             unseen = row["nodes_executed"] - len(row["trace"])
-            found.append(Way(1, weight, weight**2, is_recent, shape.turns, done[same], unseen))
+            found.append(PathGroup(1, weight, weight**2, is_recent, shape.turns, done[same], unseen))
     return found
 
 
-def _fields(
-    program: Definition, beside: Alignment, trace: list[dict[str, Any]]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _fields(program: Definition, beside: Alignment, trace: list[Json]) -> tuple[Json, Json]:
     """What one run read before the built-in of DSL_EXTEND, and behind it."""
-    read: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    read: tuple[Json, Json] = ({}, {})
     for position, entry in zip(beside.positions, trace, strict=False):
         node = program.outline.nodes[position]
         if node.type == "field" and node.path is not None and entry["value"] is not None:
@@ -261,7 +262,7 @@ def _fields(
     return read
 
 
-def _left(fields: dict[str, Any], beside: Alignment, changed: frozenset[str]) -> dict[str, Any]:
+def _left(fields: Json, beside: Alignment, changed: frozenset[str]) -> Json:
     """What the phase that a run ended in sees of what was read before: in the post phase not what may have been set meanwhile."""
     return {path: value for path, value in fields.items() if not (beside.reached_post and path in changed)}
 
@@ -284,6 +285,6 @@ def _values(lake: Warehouse, known: Mapping[str, _Shape]) -> dict[int, tuple[int
     return {position: (count, least, most) for position, count, least, most in found}
 
 
-def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
+def _records(rows: pa.Table) -> Iterator[Json]:
     for batch in rows.to_batches(max_chunksize=1_000):  # all entries as Python objects at once would be large
         yield from batch.to_pylist()

@@ -11,7 +11,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analytics.estimates import comparisons, estimators
-from analytics.findings.failures.stops import Burst, Stop, burst_ends, bursts, is_gone, stop_count, stopped, users_of
+from analytics.findings.failures.stops import (
+    Burst,
+    Stop,
+    StopKind,
+    burst_ends,
+    bursts,
+    is_gone,
+    stop_count,
+    stopped,
+    users_of,
+)
 from analytics.findings.failures.timeout_causes import TimeoutCause, timeout_cause
 from analytics.findings.rules.rule_rollup import dead_rules, hot_rules
 from analytics.findings.runaway.finding import (
@@ -79,7 +89,7 @@ OFTEN = 0.01
 """A share of timeouts that is too many whoever else has them: the engine's own alert on failures."""
 _LEAST_TIMEOUTS = 5
 _ORDER = list(Status)
-_STOPS = (FindingType.LIMIT, FindingType.CANARY, FindingType.UNKNOWN)
+_STOPS = (StopKind.LIMIT, StopKind.CANARY, StopKind.UNKNOWN)
 _UNDECIDED = (TrendState.GROWING, TrendState.CANNOT_TELL, TrendState.TOO_FEW_DAYS)
 
 
@@ -259,7 +269,7 @@ def _is_soon(leads: Ahead, limits: Thresholds) -> bool:
 def _stopped_runs(
     lake: Warehouse, evidence: Evidence
 ) -> list[LimitHits | SandboxCanary | UnknownCode | StalledLoop | Timeouts]:
-    grouped: dict[tuple[FindingType, Key], list[Burst]] = {}
+    grouped: dict[tuple[StopKind, Key], list[Burst]] = {}
     found: list[LimitHits | SandboxCanary | UnknownCode | StalledLoop | Timeouts] = []
     for burst in bursts(evidence.stops):
         if burst.key is None:
@@ -269,13 +279,13 @@ def _stopped_runs(
                     ends=burst_ends([burst], evidence.since, evidence.until),
                 )
             )  # fmt: skip
-        elif burst.kind != FindingType.TIMEOUT:
-            grouped.setdefault((FindingType(burst.kind), burst.key), []).append(burst)
+        elif burst.kind != StopKind.TIMEOUT:
+            grouped.setdefault((burst.kind, burst.key), []).append(burst)
     rows = {row.key: row for row in evidence.ranking}
     for (kind, key), group in sorted(
         grouped.items(), key=lambda item: (_STOPS.index(item[0][0]), -sum(burst.count for burst in item[1]))
     ):
-        if kind is FindingType.LIMIT:
+        if kind == StopKind.LIMIT:
             found.append(_limit_hits(lake, evidence, key, group, rows.get(key)))
         else:
             found.append(_refused_runs(evidence, kind, key, group))
@@ -283,7 +293,7 @@ def _stopped_runs(
     return [*found, *too_many_timeouts(evidence.stops, evidence.ranking, lambda key, own: cause_of(rows[key], own))]
 
 
-def _recurrence(evidence: Evidence, kind: FindingType, key: Key, group: Sequence[Burst]) -> Recurrence:
+def _recurrence(evidence: Evidence, kind: StopKind, key: Key, group: Sequence[Burst]) -> Recurrence:
     """Whether stopped runs of a version came before, and when they began and ended."""
     earlier = [stop for stop in evidence.stops_before if stop.kind == kind and stop.key.family == key.family]
     before = stop_count(stop for stop in earlier if stop.key == key)
@@ -295,7 +305,7 @@ def _recurrence(evidence: Evidence, kind: FindingType, key: Key, group: Sequence
 def _limit_hits(
     lake: Warehouse, evidence: Evidence, key: Key, group: Sequence[Burst], row: RankingRow | None
 ) -> LimitHits:
-    past, limits = _recurrence(evidence, FindingType.LIMIT, key, group), evidence.thresholds
+    past, limits = _recurrence(evidence, StopKind.LIMIT, key, group), evidence.thresholds
     window = Window(evidence.since, evidence.until)
     below = runs_below_cap(
         lake, key, group, evidence.history_since, window, before=past.previous_count, node_cap=limits.node_cap
@@ -309,13 +319,11 @@ def _limit_hits(
     return made.with_status(Status.NEW) if is_new and evidence.has_history else made
 
 
-def _refused_runs(
-    evidence: Evidence, kind: FindingType, key: Key, group: Sequence[Burst]
-) -> SandboxCanary | UnknownCode:
+def _refused_runs(evidence: Evidence, kind: StopKind, key: Key, group: Sequence[Burst]) -> SandboxCanary | UnknownCode:
     past = _recurrence(evidence, kind, key, group)
     stops = [stop for stop in evidence.stops if stop.kind == kind and stop.key == key]
     users, user = users_of(stops)
-    made = SandboxCanary if kind is FindingType.CANARY else UnknownCode
+    made = SandboxCanary if kind == StopKind.CANARY else UnknownCode
     return made(
         status=Status.NEW if evidence.has_history and not past.is_known else Status.OPEN, key=key, since=group[0].since,
         until=group[-1].until, count=stop_count(stops), past=past, users=users, user=user,
@@ -355,7 +363,7 @@ def too_many_timeouts(
         ranking: Of the window.
         cause_of: What timeouts of a version come from.
     """
-    single = [stop for stop in stops if stop.kind == FindingType.TIMEOUT and not stop.stalled]
+    single = [stop for stop in stops if stop.kind == StopKind.TIMEOUT and not stop.stalled]
     shares, found = _timeout_shares(single, ranking), []
     for one, chance in zip(shares, comparisons.adjusted([one.chance for one in shares]), strict=True):
         count = stop_count(one.stops)
@@ -453,9 +461,9 @@ def _fixed(lake: Warehouse, evidence: Evidence) -> list[Fixed]:
     start = evidence.since - (evidence.until - evidence.since)
     recent: dict[FamilyKey, list[Stop]] = {}
     for stop in evidence.stops_before:
-        if stop.kind == FindingType.LIMIT and stop.at is not None and stop.at >= start:
+        if stop.kind == StopKind.LIMIT and stop.at is not None and stop.at >= start:
             recent.setdefault(stop.key.family, []).append(stop)
-    still = {stop.key.family for stop in evidence.stops if stop.kind == FindingType.LIMIT}
+    still = {stop.key.family for stop in evidence.stops if stop.kind == StopKind.LIMIT}
     if not set(recent) - still:
         return []
     runs_before: dict[FamilyKey, float] = {}

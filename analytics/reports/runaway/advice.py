@@ -255,7 +255,7 @@ class Advice:
         stops = [
             (stop.execution_id, stop.at)
             for stop in self.evidence.stops
-            if stop.kind == finding.type
+            if FindingType(stop.kind) is finding.type
             and stop.key == finding.key
             and stop.execution_id
             and stop.at

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 from analytics.estimates.estimate import REACH
 from analytics.estimates.estimators import Estimate
 from analytics.estimates.stalls import TIMES_MEDIAN
+from analytics.findings.failures.stops import StopKind
 from analytics.findings.runaway.finding import Finding, FindingType, Status
 from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.ranking import Group, RankingRow
@@ -43,16 +44,9 @@ def stacked(estimate: Estimate) -> Markup:
 
 def burst_table(found: Sequence[Burst]) -> Block:
     """Bursts, each with who and when; strategies named, users only counted."""
-    kinds = {
-        "limit": "limit",
-        "canary": "canary",
-        "unknown": "unknown code",
-        "stall": "stall, likely",
-        "timeout": "timeout",
-    }
     rows = [
         {
-            "kind": kinds[burst.kind],
+            "kind": _burst_kind(burst.kind),
             "what": _burst_name(burst),
             "when": write.span(burst.since, burst.until) if burst.until > burst.since else write.when(burst.since),
             "runs": burst.count,
@@ -68,6 +62,18 @@ def burst_table(found: Sequence[Burst]) -> Block:
         Column("users", "users in the log", kind="count"),
     ]
     return page.table(rows, columns, empty="No bursts.")
+
+
+def _burst_kind(kind: StopKind) -> str:
+    match kind:
+        case StopKind.UNKNOWN:
+            return "unknown code"
+        case StopKind.STALL:
+            return "stall, likely"
+        case StopKind.LIMIT | StopKind.CANARY | StopKind.TIMEOUT:
+            return kind.value
+        case _:
+            assert_never(kind)
 
 
 def _burst_name(burst: Burst) -> Inline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.findings.failures.silences import Silences, silences
 from analytics.findings.runaway import runaway
@@ -106,7 +106,7 @@ class RunawayRules:
         return [] if self.small else versions_without_runs(self.lake, self._ranking)
 
     @cached_property
-    def _rules(self) -> rules.Nodes:
+    def _rules(self) -> rules.RuleEvidence:
         return rules.profile_rules(self.lake, self.evidence)
 
     @cached_property
@@ -190,7 +190,7 @@ class RunawayRules:
         if not self._ranking:
             return page.section("league", "Who is near a limit?", how, "No run is logged in this window.", full=True)
         first, folded = ranking.ranking_table(self._ranking, self.found, self.thresholds)
-        body: list[Any] = [first]
+        body: list[Inline | Block] = [first]
         if folded is not None:
             rest = [row for row in self._ranking if not row.group.is_urgent][ranking.MOST :]
             share = sum(row.est_time_share for row in rest)
@@ -219,7 +219,7 @@ class RunawayRules:
             return page.section("when", "When did it happen?", how, say)
         shown = [burst for burst in self.bursts if burst.kind != "timeout" or burst.count >= 3]
         one_day = len(Window(self.since, self.until).days) == 1
-        body: list[Any] = [] if self.small else [charts.stops_picture(stops, self.since, self.until)]
+        body: list[Inline | Block] = [] if self.small else [charts.stops_picture(stops, self.since, self.until)]
         if shown:
             body.append(ranking.burst_table(shown))
         return page.section("when", "When did it happen?", how, answers.when_words(stops, self.bursts, one_day), body)
@@ -288,7 +288,7 @@ class RunawayRules:
 
     # ---- for programs ----------------------------------------------------------------------------------------------
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """The same facts as plain JSON values."""
         missing = [str(day) for day in self.held.missing]
         facts = {

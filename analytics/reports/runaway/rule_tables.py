@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analytics.estimates.looks import together
-from analytics.findings.rules.node_profile import Profile
-from analytics.findings.rules.program_profiles import HotRule, IdleRule
+from analytics.findings.rules.node_profile import ProgramProfile
+from analytics.findings.rules.program_profiles import HotPlace, IdlePlace
 from analytics.findings.rules.rule_findings import Claim, Reading, ReadingKind
 from analytics.findings.runaway.keys import Key
 from analytics.reports import page
@@ -38,7 +38,7 @@ def _place(key: Key, place: str) -> Markup:
     )
 
 
-def hot_table(rules: Sequence[HotRule]) -> Block:
+def hot_table(rules: Sequence[HotPlace]) -> Block:
     """Rules by the entries they leave."""
     most = max([rule.est_entry_share for rule in rules], default=1.0) or 1.0
     rows = [
@@ -65,13 +65,13 @@ def hot_table(rules: Sequence[HotRule]) -> Block:
     return page.table(rows, columns, empty="No trace entry that can be counted is logged in this window.")
 
 
-def _match(rule: HotRule) -> Inline:
+def _match(rule: HotPlace) -> Inline:
     if rule.cost is None or math.isnan(rule.cost.match):
         return page.mute("–")
     return write.percent(round(rule.cost.match, 2))
 
 
-def _per_run(rule: HotRule) -> Inline:
+def _per_run(rule: HotPlace) -> Inline:
     if rule.cost is None:
         return page.mute("–")
     entries = rule.cost.entries
@@ -83,7 +83,7 @@ def _per_run(rule: HotRule) -> Inline:
     )
 
 
-def _types(rule: HotRule) -> Inline:
+def _types(rule: HotPlace) -> Inline:
     if rule.cost is None or not rule.cost.repeats >= _REPEATS:
         return rule.types
     return Markup("{}<small>an id comes {} times a run</small>").format(
@@ -91,7 +91,7 @@ def _types(rule: HotRule) -> Inline:
     )
 
 
-def idle_blocks(rules: Sequence[IdleRule], asked: int) -> tuple[list[Block], int, int]:
+def idle_blocks(rules: Sequence[IdlePlace], asked: int) -> tuple[list[Block], int, int]:
     """What was not seen to do anything, or to do one thing only, as blocks; how many rules were not seen to match, and cannot.
 
     Args:
@@ -157,7 +157,7 @@ def _left_out(few: int, hidden: int) -> str | None:
     return f"Left out: {'; '.join(told)}." if told else None
 
 
-def _split(rules: Sequence[IdleRule]) -> tuple[list[IdleRule], list[IdleRule]]:
+def _split(rules: Sequence[IdlePlace]) -> tuple[list[IdlePlace], list[IdlePlace]]:
     """The rows to read first, and the rest: one program full of such rules shall not hide those of the others."""
     counts: Counter[Key] = Counter()
     ranked = []
@@ -168,7 +168,7 @@ def _split(rules: Sequence[IdleRule]) -> tuple[list[IdleRule], list[IdleRule]]:
     return ordered[:RULES], ordered[RULES:]
 
 
-def idle_table(rules: Sequence[IdleRule]) -> Block:
+def idle_table(rules: Sequence[IdlePlace]) -> Block:
     """Places that were not seen to do anything, or seen to do one thing only: how often they were looked at comes first."""
     rows = []
     for rule in rules:
@@ -207,7 +207,7 @@ def _bound(reading: Reading) -> Inline:
     return Markup("{}<small>{} runs</small>").format(bound, write.at_most(reading.runs_high))
 
 
-def unseen_table(found: Sequence[Profile]) -> Block:
+def unseen_table(found: Sequence[ProgramProfile]) -> Block:
     """How much of each program lies behind the cut, and how much of that could be worked out."""
     rows = []
     for one in found:

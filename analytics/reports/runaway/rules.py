@@ -7,8 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics.findings.rules.node_profile import ELSEIF, MATCH, Place, Profile
-from analytics.findings.rules.program_profiles import HotRule, IdleRule, Profiles, asked_count, hot, idle, profiles
+from analytics.findings.rules.node_profile import ELSEIF, MATCH, NodeProfile, ProgramProfile
+from analytics.findings.rules.program_profiles import (
+    HotPlace,
+    IdlePlace,
+    Profiles,
+    asked_count,
+    hot_places,
+    idle_places,
+    profile_programs,
+)
 from analytics.findings.rules.rule_findings import Claim, Reading, ReadingKind, readings
 from analytics.findings.rules.rule_rollup import hot_rules, rule_counts
 from analytics.findings.runaway.keys import Key
@@ -34,7 +42,7 @@ _SPELT, _LONG = 3, 40
 _COLUMNS = ("position", "parent_position", "label", "kind", "entries", "unseen", "note", "role")
 
 
-def icicle_frame(found: Profile, told: Sequence[Reading]) -> pd.DataFrame:
+def icicle_frame(found: ProgramProfile, told: Sequence[Reading]) -> pd.DataFrame:
     """What the picture draws: one row per node, in walk order.
 
     Args:
@@ -54,7 +62,7 @@ def icicle_frame(found: Profile, told: Sequence[Reading]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def icicle_picture(found: Profile, number: int) -> Markup:
+def icicle_picture(found: ProgramProfile, number: int) -> Markup:
     """The picture; the first of a page has number 1."""
     name = f"{found.key.strategy[:40]} v{found.key.version}"
     frame = icicle_frame(found, readings(found))
@@ -65,7 +73,7 @@ def icicle_picture(found: Profile, number: int) -> Markup:
     return charts.responsive(lambda width: charts.icicle(frame, name=name, width=width), f"icicle{number}", alt)
 
 
-def _note(place: Place, reading: Reading | None) -> tuple[str, str]:
+def _note(place: NodeProfile, reading: Reading | None) -> tuple[str, str]:
     if reading is not None and reading.claim is not Claim.CANNOT_TELL:
         several = " of " in reading.words and reading.kind is ReadingKind.CONDITION and "the first" in reading.words
         # What is said of many conditions stands in the table; beside the first alone it would be misread.
@@ -76,7 +84,7 @@ def _note(place: Place, reading: Reading | None) -> tuple[str, str]:
     return "", ""
 
 
-def _label(found: Profile, place: Place) -> tuple[str, str]:
+def _label(found: ProgramProfile, place: NodeProfile) -> tuple[str, str]:
     """What a block is called, and what several alike ones are."""
     node = place.node
     if node.type == "rule":
@@ -91,7 +99,7 @@ def _label(found: Profile, place: Place) -> tuple[str, str]:
     return text, _kind(found, place)
 
 
-def _kind(found: Profile, place: Place) -> str:
+def _kind(found: ProgramProfile, place: NodeProfile) -> str:
     """Type, and the first field that it is about."""
     kind = str(place.node.type)
     if kind not in ("compare", "arith", "func_call", "not"):
@@ -109,7 +117,7 @@ _HOT, _PICTURES = 8, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Nodes:
+class RuleEvidence:
     """What the section rests on, asked of the lake once.
 
     Attributes:
@@ -123,8 +131,8 @@ class Nodes:
 
     ranking: tuple[RankingRow, ...]
     known: Profiles
-    hot: list[HotRule]
-    idle: list[IdleRule]
+    hot: list[HotPlace]
+    idle: list[IdlePlace]
     days: int
     asked: int
 
@@ -136,22 +144,22 @@ class Nodes:
         return max(0.0, 1 - stored / nodes) if nodes > 0 else 0.0
 
 
-def profile_rules(lake: Warehouse, evidence: Evidence) -> Nodes:
+def profile_rules(lake: Warehouse, evidence: Evidence) -> RuleEvidence:
     """Ask the lake: whole-fleet rules of the daily rollup, and profiles of the programs that matter."""
     start, ran = evidence.history_since, {row.key for row in evidence.ranking}
-    known = profiles(lake, evidence.ranking, start, evidence.since, evidence.until)
+    known = profile_programs(lake, evidence.ranking, start, evidence.since, evidence.until)
     rules = hot_rules(lake.run("hot_nodes", since=evidence.since, until=evidence.until))
     counted = rule_counts(lake, start, evidence.until)
-    hottest = hot(evidence.ranking, rules, known)
+    hottest = hot_places(evidence.ranking, rules, known)
     found = lake.sql(
         "select count(distinct day) from executions where day >= $since::timestamptz::date and created_at < $until::timestamptz",
         since=start, until=evidence.until,
     ).fetchall()  # fmt: skip
-    idled = idle(counted, known, ran)
-    return Nodes(evidence.ranking, known, hottest, idled, int(found[0][0]), asked_count(counted, known, ran))
+    idled = idle_places(counted, known, ran)
+    return RuleEvidence(evidence.ranking, known, hottest, idled, int(found[0][0]), asked_count(counted, known, ran))
 
 
-def section(found: Nodes) -> Block:
+def section(found: RuleEvidence) -> Block:
     """The section of the page."""
     if not found.hot and not found.idle:
         return page.section(
@@ -173,7 +181,7 @@ def section(found: Nodes) -> Block:
     return page.section("nodes", _QUESTION, _how(found), _answer(found, unseen, proven), body)
 
 
-def _how(found: Nodes) -> list[Inline]:
+def _how(found: RuleEvidence) -> list[Inline]:
     programs = (
         f"{len(found.known.found)} programs that matter most"
         if len(found.known.found) > 1
@@ -197,7 +205,7 @@ def _heading(key: Key) -> Inline:
     return Markup("Where {} leaves its entries").format(named(key))
 
 
-def _answer(found: Nodes, unseen: int, proven: int) -> Inline:
+def _answer(found: RuleEvidence, unseen: int, proven: int) -> Inline:
     """Which rule leaves most, how many were not seen to match or cannot, and how much of it nobody saw."""
     days = (
         "two weeks" if found.days == HISTORY.days else f"{found.days} days" if found.days > 1 else "the one logged day"
@@ -234,7 +242,7 @@ def _capital(text: str) -> str:
     )
 
 
-def _read(found: Nodes) -> Inline:
+def _read(found: RuleEvidence) -> Inline:
     """How many logged runs the profiles were made from."""
     if not found.known.found:
         why = "fits its traces" if found.known.doubts else "has a definition in the lake"
@@ -252,7 +260,7 @@ def _read(found: Nodes) -> Inline:
     ]
 
 
-def _doubts(found: Nodes) -> list[Inline]:
+def _doubts(found: RuleEvidence) -> list[Inline]:
     return [
         Markup("{} ({}) is shown by node id: {}.").format(
             version_name(key), page.author(realm_name(key.realm), 40), why
@@ -261,7 +269,7 @@ def _doubts(found: Nodes) -> list[Inline]:
     ]
 
 
-def summary(found: Nodes) -> dict[str, list[dict[str, object]]]:
+def summary(found: RuleEvidence) -> dict[str, list[dict[str, object]]]:
     """``rules`` and ``hot`` of the report's summary, as plain JSON values."""
     return {
         "rules": [_plain(rule.as_facts()) for rule in found.idle],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from analytics.findings.timing.time_split import Part, PartKind, Split, Verdict
 from analytics.findings.timing.version_times import ROWS, Times, VersionTime
@@ -39,7 +39,7 @@ def section(times: Times, time_limit_ms: float) -> Block:
     is_timed = any(part.ms.value > 0 for version in versions for part in version.split.parts)
     drawn = _picture(versions) if is_timed else None
     shown = drawn or page.note("No picture: no part of any run's time can be told.")
-    body: list[Any] = [shown, page.fold("Milliseconds per node and per field", costs_table(times)),
+    body: list[Inline | Block] = [shown, page.fold("Milliseconds per node and per field", costs_table(times)),
             page.fold("Every strategy, and what the time limit covers", split_table(versions, time_limit_ms))]  # fmt: skip
     return page.section("fields", question, how, answer(versions), body)
 
@@ -140,7 +140,7 @@ def _note(split: Split) -> tuple[str, str]:
 
 def costs_table(times: Times) -> Block:
     """What a node and each field cost, with intervals; what cannot be told says so."""
-    rows: list[dict[str, Any]] = [
+    rows: list[dict[str, object]] = [
         {"what": _cost_name(part), "ms": stacked(part.ms), "grade": part.ms.grade, "note": _scope(part)}
         for part in times.fleet.costs
         if part.kind is not PartKind.CANNOT_TELL
@@ -220,7 +220,7 @@ def _parts(one: Split) -> Markup:
     return page.mute(Markup(" · ").join(told))
 
 
-def facts(times: Times) -> dict[str, Any]:
+def facts(times: Times) -> dict[str, object]:
     """The split for programs, as plain JSON values: ``time_split`` of summary.json."""
     return {
         "ms_per_node": times.fleet.per_node if math.isfinite(times.fleet.per_node) else None,
@@ -242,7 +242,7 @@ def facts(times: Times) -> dict[str, Any]:
     }
 
 
-def _plain(part: Part) -> dict[str, Any]:
+def _plain(part: Part) -> dict[str, object]:
     return {
         "kind": part.kind.value,
         "names": list(part.names),
