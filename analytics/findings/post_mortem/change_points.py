@@ -125,9 +125,9 @@ def change_point(
     return ChangePoint(start, stop, low, high, strength, p) if p < alpha else None
 
 
-def plausible_start(time: Ints, found: ChangePoint) -> tuple[int, int]:
+def plausible_start(time: Ints, change: ChangePoint) -> tuple[int, int]:
     """Between which times the change lies: from the run before its first plausible row to its last plausible row."""
-    return int(time[max(found.low - 1, 0)]), int(time[min(found.high, len(time) - 1)])
+    return int(time[max(change.low - 1, 0)]), int(time[min(change.high, len(time) - 1)])
 
 
 def _worth(kinds: Ints, starts: Ints, stops: Ints) -> Floats:
@@ -273,10 +273,10 @@ def change_moment(
     )  # fmt: skip
 
 
-def holds_within(measure: Measure, scope: slice, found: ChangePoint, labels: Ints) -> bool:
+def holds_within(measure: Measure, scope: slice, change: ChangePoint, labels: Ints) -> bool:
     """Whether the measure moved at that moment within single versions: if not, the versions explain it."""
     rows = scope.start + np.flatnonzero(measure.usable[scope])
-    is_after = (rows >= found.start) & (rows < found.stop)
+    is_after = (rows >= change.start) & (rows < change.stop)
     ways = [two_groups_p(s[rows], is_after, labels[rows], measure.days[rows]) for s in measure.scores]
     return min(p for _, p in ways) * len(ways) < _WITHIN
 

@@ -95,8 +95,8 @@ def _replaced(runs: RunColumns, scope: slice, label: str, tried: Sequence[Replay
         rows = found.rows[found.rows["decided"].to_numpy(bool)]
         at = places.loc[rows["execution_id"]].to_numpy()
         points[at], weight[at] = rows["would"].to_numpy(float), rows["weight"].to_numpy(float)
-        told = [name if isinstance(name, str) else None for name in rows["would_case"]]
-        cases[at] = [-1 if name is None else known.setdefault(name, len(known)) for name in told]
+        lines = [name if isinstance(name, str) else None for name in rows["would_case"]]
+        cases[at] = [-1 if name is None else known.setdefault(name, len(known)) for name in lines]
     return replace(
         runs,
         points=points,

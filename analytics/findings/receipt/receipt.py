@@ -165,43 +165,43 @@ def _shortened(lines: Sequence[Line]) -> tuple[Line, ...]:
 _PATH: Final = re.compile(r"^field (?P<path>.*) was not precomputed$", re.S)
 
 
-def versus(found: Evidence, other: Definition, label: str) -> str:
+def versus(evidence: Evidence, other: Definition, label: str) -> str:
     """One sentence: points and case of the other version on what this run read, or why that cannot be told.
 
     Args:
-        found: The run; its trace and program tell what it read.
+        evidence: The run; its trace and program tell what it read.
         other: The other version's program.
         label: What to call it, as `Version 2`.
     """
     head = f"{label} on the same inputs"
-    run = recorded(found)
-    if found.trace is None or found.definition is None or run is None:
+    run = recorded(evidence)
+    if evidence.trace is None or evidence.definition is None or run is None:
         return f"{head}: cannot be decided, for it is not known what this run read."
-    own = instead_of(found.definition, found.definition, is_extend=found.is_extend)
-    if found.is_ok:
-        run = as_it_ran(own, run, found.run.points, found.run.case_name)
-    said = instead_of(other, found.definition, is_extend=found.is_extend).pays(run)
-    return f"{head}: {_versus_sentence(found, said)}"
+    own = instead_of(evidence.definition, evidence.definition, is_extend=evidence.is_extend)
+    if evidence.is_ok:
+        run = as_it_ran(own, run, evidence.run.points, evidence.run.case_name)
+    text = instead_of(other, evidence.definition, is_extend=evidence.is_extend).pays(run)
+    return f"{head}: {_versus_sentence(evidence, text)}"
 
 
-def _versus_sentence(found: Evidence, said: PointsBounds) -> str:
+def _versus_sentence(evidence: Evidence, said: PointsBounds) -> str:
     if said.code is not None:
         return f"it fails with {said.code}."
     if not said.is_decided:
-        return f"cannot be decided, for {_why(found, said.missing or NOT_RECORDED)}{_bounds(said)}."
+        return f"cannot be decided, for {_why(evidence, said.missing or NOT_RECORDED)}{_bounds(said)}."
     if not said.knows_case:
         return f"{words.points(said.low)}; which case cannot be decided."
-    same = found.is_ok and said.case_name == found.run.case_name and said.case_name is not None
+    same = evidence.is_ok and said.case_name == evidence.run.case_name and said.case_name is not None
     return f"{words.points(said.low)}, {'same case' if same else words.case(said.case_name)}."
 
 
-def _why(found: Evidence, missing: str) -> str:
+def _why(evidence: Evidence, missing: str) -> str:
     if match := _PATH.match(missing):
         return f"it reads {words.name(match['path'].strip(chr(39) + chr(34)))}, which this run did not"
     if missing == NOT_ASKED:
         return "the built-in did not run"
     if missing == NOT_RECORDED:
-        cut = found.alignment is not None and found.alignment.end != "finished"
+        cut = evidence.alignment is not None and evidence.alignment.end != "finished"
         return f"the built-in's answer is not recorded{', as the stored trace is cut' if cut else ''}"
     return missing.replace(" was asked", " would be asked")
 
@@ -242,82 +242,82 @@ class Receipt:
     versus: str = ""
 
 
-def receipt(found: Evidence, *, other: Definition | None = None, other_label: str = "The other version") -> Receipt:
+def receipt(evidence: Evidence, *, other: Definition | None = None, other_label: str = "The other version") -> Receipt:
     """The decision path of one run. Never raises, whatever trace and program hold.
 
     Args:
-        found: What is known of the run.
+        evidence: What is known of the run.
         other: Another version, to run on the same inputs.
         other_label: What to call it, as `Version 2`.
     """
-    notes = _notes(found)
-    if found.trace is None:
-        steps = _without_trace(found)
-    elif found.definition is None or found.alignment is None or not found.fits:
-        steps = trace_only_steps(found.trace, is_extend=found.is_extend)
+    notes = _notes(evidence)
+    if evidence.trace is None:
+        steps = _without_trace(evidence)
+    elif evidence.definition is None or evidence.alignment is None or not evidence.fits:
+        steps = trace_only_steps(evidence.trace, is_extend=evidence.is_extend)
     else:
-        steps = _told(found, notes)
-    beside = found.alignment
+        steps = _told(evidence, notes)
+    beside = evidence.alignment
     return Receipt(
-        run=found.run,
-        steps=[*steps, _total(found)],
+        run=evidence.run,
+        steps=[*steps, _total(evidence)],
         notes=notes,
         fields={**beside.post_fields, **beside.fields} if beside is not None and beside.fits else {},
-        replay=replay_sentence(found),
-        verdict=found.replay.verdict if found.replay is not None and found.fits else None,
-        simulation=simulate(found),
-        versus=versus(found, other, other_label) if other is not None else "",
+        replay=replay_sentence(evidence),
+        verdict=evidence.replay.verdict if evidence.replay is not None and evidence.fits else None,
+        simulation=simulate(evidence),
+        versus=versus(evidence, other, other_label) if other is not None else "",
     )
 
 
 # ---- steps ---------------------------------------------------------------------------------------------------------
 
 
-def _told(found: Evidence, notes: list[str]) -> list[Step]:
+def _told(evidence: Evidence, notes: list[str]) -> list[Step]:
     """Steps by position, the computed ones behind a cut among them."""
-    assert found.definition is not None and found.alignment is not None and found.trace is not None  # noqa: S101
-    beside, trace, stored = found.alignment, found.trace, len(found.trace)
+    assert evidence.definition is not None and evidence.alignment is not None and evidence.trace is not None  # noqa: S101
+    beside, trace, stored = evidence.alignment, evidence.trace, len(evidence.trace)
     ending = Ending.ENDED
-    if not found.is_ok:
+    if not evidence.is_ok:
         ending = Ending.FAILED
     elif beside.end != "finished":
         ending = Ending.CUT
-    again = found.replay
+    again = evidence.replay
     if ending is Ending.CUT and again is not None and again.verdict == "reproduced" and again.trace is not None:
-        whole = align(found.definition.outline, again.trace, is_extend=found.is_extend, is_whole=True)
+        whole = align(evidence.definition.outline, again.trace, is_extend=evidence.is_extend, is_whole=True)
         if whole.fits:
             beside, ending, trace = whole, Ending.ENDED, [*trace, *again.trace[stored:]]
             notes.append(f"What follows entry {stored:,} is not in the log: the replay computed it.")
     # A trace that lines up with a program holds objects only.
     entries = [entry for entry in trace if isinstance(entry, Mapping)]
-    path = Path(found.definition.outline, beside, entries, stored, ending)
-    if not found.is_extend:
+    path = Path(evidence.definition.outline, beside, entries, stored, ending)
+    if not evidence.is_extend:
         return [*path.rules("rules"), *path.default()]
-    return _extended(found, beside, path, notes)
+    return _extended(evidence, beside, path, notes)
 
 
-def _extended(found: Evidence, beside: Alignment, path: Path, notes: list[str]) -> list[Step]:
+def _extended(evidence: Evidence, beside: Alignment, path: Path, notes: list[str]) -> list[Step]:
     steps = list(path.rules("pre_rules"))
-    name = f"The built-in {words.name(found.run.parent_strategy_id or '(unnamed)')}"
+    name = f"The built-in {words.name(evidence.run.parent_strategy_id or '(unnamed)')}"
     if beside.vetoed:
         return [*steps, Step(f"{name}: not run", State.OFF, "vetoed"), *path.rules("post_rules")]
     if path.over and path.ending is Ending.CUT:
         return [*steps, Step(name, State.UNKNOWN, "not known, behind the cut"), *path.rules("post_rules")]
     if path.over:
         return [*steps, Step(name, State.OFF, f"not reached, {path.over}"), *path.rules("post_rules")]
-    ahead = Path(path.program, path.found, path.trace, path.stored, path.ending)
+    ahead = Path(path.program, path.alignment, path.trace, path.stored, path.ending)
     list(ahead.rules("post_rules"))  # told once without an amount, to know what the statements set
-    answer = _answer(found, ahead)
-    if not found.is_ok and not any(path.program.nodes[at].section == "post_rules" for at in beside.positions):
+    answer = _answer(evidence, ahead)
+    if not evidence.is_ok and not any(path.program.nodes[at].section == "post_rules" for at in beside.positions):
         verdict = "it failed, or the first rule after it: no entry follows"
         return [*steps, Step(name, State.FAILED, verdict), *path.rules("post_rules")]
     (points, points_source), (case_name, case_source) = answer
     path.amount = None if points is _NOT_RECORDED else points
-    said = [
+    pieces = [
         "points not recorded" if points is _NOT_RECORDED else f"{words.points(points)}{points_source}",
         "case not recorded" if case_name is _NOT_RECORDED else f"{words.case(case_name)}{case_source}",
     ]
-    lines = (*_asked_with(found.definition), (f"answer {said[0]}, {said[1]}",))
+    lines = (*_asked_with(evidence.definition), (f"answer {pieces[0]}, {pieces[1]}",))
     steps.append(Step(f"{name} ran", State.BUILT_IN, "", None, lines, (), path.amount))
     notes += _refusal(points, case_name)
     return [*steps, *path.rules("post_rules")]
@@ -332,10 +332,10 @@ def _asked_with(program: Definition | None) -> list[words.Line]:
 _NOT_RECORDED: Final = object()
 
 
-def _answer(found: Evidence, told: Path) -> list[tuple[object, str]]:
+def _answer(evidence: Evidence, told: Path) -> list[tuple[object, str]]:
     """Points and case of the built-in, each with where it is known from."""
-    is_whole = found.is_ok and told.ending is Ending.ENDED
-    read = found.alignment.post_fields if found.alignment is not None else {}  # what was recorded, not computed
+    is_whole = evidence.is_ok and told.ending is Ending.ENDED
+    read = evidence.alignment.post_fields if evidence.alignment is not None else {}  # what was recorded, not computed
     answers: list[tuple[object, str]] = []
     for path, column, is_changed in (
         ("parent.points", "points", told.is_changed),
@@ -344,7 +344,7 @@ def _answer(found: Evidence, told: Path) -> list[tuple[object, str]]:
         if path in read:
             answers.append((read[path], " (as read by the rules after it)"))
         elif is_whole and not is_changed:
-            answers.append((getattr(found.run, column), " (as paid)"))
+            answers.append((getattr(evidence.run, column), " (as paid)"))
         else:
             answers.append((_NOT_RECORDED, ""))
     return answers
@@ -357,22 +357,22 @@ def _refusal(points: object, case_name: object) -> list[str]:
     return []
 
 
-def _without_trace(found: Evidence) -> list[Step]:
-    run = found.run
-    if not (found.is_ok and found.is_extend and run.points is not None):
+def _without_trace(evidence: Evidence) -> list[Step]:
+    run = evidence.run
+    if not (evidence.is_ok and evidence.is_extend and run.points is not None):
         return []
     name = f"The built-in {words.name(run.parent_strategy_id or '(unnamed)')} ran"
     line = (f"answer {words.points(run.points)}, {words.case(run.case_name)} (as paid)",)
-    return [Step(name, State.BUILT_IN, "", None, (*_asked_with(found.definition), line), (), run.points)]
+    return [Step(name, State.BUILT_IN, "", None, (*_asked_with(evidence.definition), line), (), run.points)]
 
 
-def _total(found: Evidence) -> Step:
-    run = found.run
-    if not found.is_ok:
+def _total(evidence: Evidence) -> Step:
+    run = evidence.run
+    if not evidence.is_ok:
         code = run.error_code
-        said = error_codes.meaning(code)
+        text = error_codes.meaning(code)
         named = words.name(code) if code is not None else f"status {words.name(run.status)}, no code"
-        return Step(f"Stopped: {said} ({named})" if said else f"Stopped: {named}", State.FAILED)
+        return Step(f"Stopped: {text} ({named})" if text else f"Stopped: {named}", State.FAILED)
     if run.points is None:
         return Step("No points are logged", State.TOTAL)
     case_name = run.case_name
@@ -384,10 +384,10 @@ def _total(found: Evidence) -> Step:
 # ---- sentences -----------------------------------------------------------------------------------------------------
 
 
-def replay_sentence(found: Evidence) -> str:
+def replay_sentence(evidence: Evidence) -> str:
     """What the replay came to; empty without one."""
-    again = found.replay
-    if again is None or not found.fits:
+    again = evidence.replay
+    if again is None or not evidence.fits:
         return ""
     if again.verdict == "reproduced":
         behind = len(again.trace or ()) - again.entries
@@ -398,16 +398,16 @@ def replay_sentence(found: Evidence) -> str:
     return f"Replay {says.replace('was not precomputed', 'was not read')}."
 
 
-def _notes(found: Evidence) -> list[str]:
-    return [note for note in (*_about_the_row(found), *_about_the_trace(found)) if note]
+def _notes(evidence: Evidence) -> list[str]:
+    return [note for note in (*_about_the_row(evidence), *_about_the_trace(evidence)) if note]
 
 
-def _about_the_row(found: Evidence) -> list[str]:
-    run, notes = found.run, []
+def _about_the_row(evidence: Evidence) -> list[str]:
+    run, notes = evidence.run, []
     status, points = run.status, run.points
-    if not found.is_ok and status not in _FAILURES:
+    if not evidence.is_ok and status not in _FAILURES:
         notes.append(f"The status “{words.name(status)}” is unknown; it is taken for a failure.")
-    if not found.is_ok and found.trace is None:
+    if not evidence.is_ok and evidence.trace is None:
         at_least = "at least " if status in ("timeout", "limit") else ""
         notes.append("A failed run keeps no trace, so no rule can be named.")
         took = run.duration_ms
@@ -420,25 +420,25 @@ def _about_the_row(found: Evidence) -> list[str]:
         ]
         if known:
             notes.append(f"Known are: {', '.join(known)}.")
-    if not found.is_ok and points is not None:
+    if not evidence.is_ok and points is not None:
         notes.append(f"The row holds {words.points(points)}, though the run failed.")
-    if found.is_ok and points is None and found.trace is None:
+    if evidence.is_ok and points is None and evidence.trace is None:
         notes.append("The call was cancelled: such runs are logged as ok, without points and without a trace.")
-    wraps, asked = found.definition.parent_strategy_id if found.definition else None, run.parent_strategy_id
-    if found.is_extend and wraps is not None and asked is not None and wraps != asked:
+    wraps, asked = evidence.definition.parent_strategy_id if evidence.definition else None, run.parent_strategy_id
+    if evidence.is_extend and wraps is not None and asked is not None and wraps != asked:
         notes.append(f"The definition in the lake wraps {words.name(wraps)}, this run asked {words.name(asked)}.")
     if isinstance(points, float) and not math.isfinite(points):
         notes.append(f"The points are {words.value(points)}: no number that could be added to anything.")
     return notes
 
 
-def _about_the_trace(found: Evidence) -> list[str]:
-    run, notes = found.run, []
-    if found.trace is None:
-        if found.is_ok and run.points is not None and not found.is_extend:
+def _about_the_trace(evidence: Evidence) -> list[str]:
+    run, notes = evidence.run, []
+    if evidence.trace is None:
+        if evidence.is_ok and run.points is not None and not evidence.is_extend:
             notes.append("This run has no trace that can be read, so no rule can be named.")
-        if found.is_ok and run.points is not None and found.is_extend:
-            has_rules = found.definition is not None and found.definition.program.extends
+        if evidence.is_ok and run.points is not None and evidence.is_extend:
+            has_rules = evidence.definition is not None and evidence.definition.program.extends
             notes.append(
                 "The run left no trace, though its program has rules: the points can be traced no further."
                 if has_rules
@@ -448,17 +448,17 @@ def _about_the_trace(found: Evidence) -> list[str]:
         return notes
     if run.is_truncated:
         total = run.nodes_executed
-        notes.append(f"The stored trace ends after entry {len(found.trace):,} of {total:,}.")
-    if found.definition is not None and found.definition.replaced_at is not None:
+        notes.append(f"The stored trace ends after entry {len(evidence.trace):,} of {total:,}.")
+    if evidence.definition is not None and evidence.definition.replaced_at is not None:
         notes.append(
             "The version was edited in place after this run: this is the program that it had before, which gives the run again "
-            f"(the lake noticed on {found.definition.replaced_at:%Y-%m-%d})."
+            f"(the lake noticed on {evidence.definition.replaced_at:%Y-%m-%d})."
         )
-    if found.definition is None:
+    if evidence.definition is None:
         notes.append("The definition is not in the lake: paths of fields, operators and rules not reached are unknown.")
-    elif not found.fits and found.alignment is not None:
+    elif not evidence.fits and evidence.alignment is not None:
         notes.append(
-            f"The definition in the lake is not the program that ran ({found.alignment.mismatch}): "
+            f"The definition in the lake is not the program that ran ({evidence.alignment.mismatch}): "
             "told from the trace alone, so paths of fields and operators are unknown."
         )
     return notes

@@ -75,53 +75,53 @@ class Simulation:
         return self.request.to_dict() if self.request is not None else None
 
 
-def simulate(found: Evidence) -> Simulation:
+def simulate(evidence: Evidence) -> Simulation:
     """The request for one run. Never raises."""
-    path = f"/v1/strategies/custom/{found.run.strategy_id}/simulate"
-    why = _why_not(found)
-    if why or found.definition is None or found.alignment is None:
+    path = f"/v1/strategies/custom/{evidence.run.strategy_id}/simulate"
+    why = _why_not(evidence)
+    if why or evidence.definition is None or evidence.alignment is None:
         return Simulation(path, None, why)
     tried = []
     # jsonb may have turned a float into an integer: a body that does not come out right with one is tried with the other.
     for restore in (_unchanged, as_written):
-        request, replaced = _request(found, restore)
-        outcome = found.definition.program.run(request.fields)
-        tried.append((_is_same(found, outcome), request, outcome))
+        request, replaced = _request(evidence, restore)
+        outcome = evidence.definition.program.run(request.fields)
+        tried.append((_is_same(evidence, outcome), request, outcome))
         if tried[-1][0]:
             break
     is_same, request, outcome = next((attempt for attempt in tried if attempt[0]), tried[0])
     is_open = outcome.error_code == _UNREAD and not is_same
-    unread = [path for path in analytics_paths(found.definition.ast) if path not in request.mock_state]
+    unread = [path for path in analytics_paths(evidence.definition.ast) if path not in request.mock_state]
     # Tried without them: what holds a place must not be taken for what a run has read.
     request = replace(request, mock_state={**request.mock_state, **dict.fromkeys(unread, _NO_VALUE)})
-    notes = [*_refused(found.definition), *replaced, *_missing(found, unread)]
-    return Simulation(path, request, _said(outcome, is_same, found), None if is_open else is_same, notes)
+    notes = [*_refused(evidence.definition), *replaced, *_missing(evidence, unread)]
+    return Simulation(path, request, _said(outcome, is_same, evidence), None if is_open else is_same, notes)
 
 
 def _unchanged(value: Json) -> Json:
     return value
 
 
-def _why_not(found: Evidence) -> str:
-    if found.is_extend:
+def _why_not(evidence: Evidence) -> str:
+    if evidence.is_extend:
         return "The simulate endpoint cannot run a program around a built-in (DSL_EXTEND): it answers 0 and an empty trace."
-    if found.trace is None:
+    if evidence.trace is None:
         return "Without a trace it is not known what the run read, so no request can be built."
-    if found.definition is None:
+    if evidence.definition is None:
         return "Without the definition the values of the trace have no paths, so no request can be built."
-    if found.definition.replaced_at is not None:
+    if evidence.definition.replaced_at is not None:
         return (
             "The version was edited in place since, and the endpoint runs what it is now, so no request can be built."
         )
-    if not found.fits:
+    if not evidence.fits:
         return "The definition is not the program that ran, so no request can be built."
     return ""
 
 
-def _request(found: Evidence, restore: Callable[[Json], Json]) -> tuple[Request, list[str]]:
+def _request(evidence: Evidence, restore: Callable[[Json], Json]) -> tuple[Request, list[str]]:
     """The request, and which of its ids are others than those of the log."""
-    assert found.alignment is not None and found.definition is not None  # noqa: S101  # asked before
-    read = {path: restore(value) for path, value in found.alignment.fields.items()}
+    assert evidence.alignment is not None and evidence.definition is not None  # noqa: S101  # asked before
+    read = {path: restore(value) for path, value in evidence.alignment.fields.items()}
     data: dict[str, Json] = {}
     state: dict[str, Json] = {}
     for path, value in read.items():
@@ -129,11 +129,11 @@ def _request(found: Evidence, restore: Callable[[Json], Json]) -> tuple[Request,
             data[path[5:]] = value
         elif path not in EVENT_FIELDS:
             state[path] = value
-    asked = {node.path for node in found.definition.outline.nodes}
+    asked = {node.path for node in evidence.definition.outline.nodes}
     event: dict[str, Json] = {}
     notes = []
     for path, column in EVENT_FIELDS.items():
-        logged = read.get(path, getattr(found.run, column))
+        logged = read.get(path, getattr(evidence.run, column))
         event[path] = logged
         if refused := _refused_id(logged):
             event[path] = _PLACEHOLDER
@@ -161,9 +161,9 @@ def _refused(program: Definition) -> list[str]:
     return [f"The endpoint refuses the stored program (400), whatever the body: {why}."] if why else []
 
 
-def _is_same(found: Evidence, outcome: Outcome) -> bool:
-    run, made, trace = found.run, outcome.trace or [], found.trace or []
-    if not found.is_ok:
+def _is_same(evidence: Evidence, outcome: Outcome) -> bool:
+    run, made, trace = evidence.run, outcome.trace or [], evidence.trace or []
+    if not evidence.is_ok:
         return not outcome.ok and outcome.error_code == run.error_code and _is_prefix(trace, made)
     if not outcome.ok or outcome.case_name != run.case_name or not _is_prefix(trace, made):
         return False
@@ -185,7 +185,7 @@ def _is_prefix(trace: list[Any], made: Sequence[Mapping[str, Json]]) -> bool:
     )
 
 
-def _said(outcome: Outcome, is_same: bool, found: Evidence) -> str:
+def _said(outcome: Outcome, is_same: bool, evidence: Evidence) -> str:
     if outcome.ok:
         gives = f"gives {words.points(outcome.points)}, {words.case(outcome.case_name)}"
     elif outcome.error_code == _UNREAD and not is_same:
@@ -195,17 +195,17 @@ def _said(outcome: Outcome, is_same: bool, found: Evidence) -> str:
         gives = f"fails with {outcome.error_code}"
     if is_same:
         return f"Our own replay of the simulate request {gives}, as logged."
-    logged = "the log says otherwise" if found.is_ok else f"the run was logged as {words.name(found.run.status)}"
+    logged = "the log says otherwise" if evidence.is_ok else f"the run was logged as {words.name(evidence.run.status)}"
     return f"Our own replay of the simulate request {gives}: {logged}."
 
 
-def _missing(found: Evidence, unread: Sequence[str]) -> list[str]:
+def _missing(evidence: Evidence, unread: Sequence[str]) -> list[str]:
     """What only holds a place, and what is not there at all."""
-    assert found.definition is not None and found.alignment is not None  # noqa: S101  # asked before
-    paths = dict.fromkeys(node.path for node in found.definition.outline.nodes if node.path is not None)
-    read = found.alignment.fields
+    assert evidence.definition is not None and evidence.alignment is not None  # noqa: S101  # asked before
+    paths = dict.fromkeys(node.path for node in evidence.definition.outline.nodes if node.path is not None)
+    read = evidence.alignment.fields
     left_out = [path for path in paths if path not in read and path not in EVENT_FIELDS and path not in unread]
-    is_whole, notes = found.alignment.end == "finished", []
+    is_whole, notes = evidence.alignment.end == "finished", []
     why = "this run did not read them" if is_whole else "the stored trace does not hold them"
     if unread:
         matters = "" if is_whole else "; where the run read one behind the cut, the answer is another"

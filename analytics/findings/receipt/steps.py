@@ -90,7 +90,7 @@ class Path:
 
     Args:
         program: Its nodes.
-        found: The alignment of all entries, of the computed ones too.
+        alignment: The alignment of all entries, of the computed ones too.
         trace: All entries.
         stored: How many of them the log holds; the others were computed.
         ending: What is behind the last entry: `ended` (nothing), `cut` (what was not stored), `failed` (the failure).
@@ -101,10 +101,10 @@ class Path:
     """
 
     def __init__(
-        self, program: Outline, found: Alignment, trace: Sequence[Mapping[str, object]], stored: int, ending: Ending
+        self, program: Outline, alignment: Alignment, trace: Sequence[Mapping[str, object]], stored: int, ending: Ending
     ) -> None:
-        self.program, self.found, self.trace, self.stored, self.ending = program, found, trace, stored, ending
-        self.order = {position: index for index, position in enumerate(found.positions)}
+        self.program, self.alignment, self.trace, self.stored, self.ending = program, alignment, trace, stored, ending
+        self.order = {position: index for index, position in enumerate(alignment.positions)}
         self.tell = ExpressionWriter(program, {position: trace[index] for position, index in self.order.items()})
         self.amount: object = None
         self.is_changed = self.is_renamed = False
@@ -208,26 +208,26 @@ class Path:
         found, node, kind = self.tell.value_of(spot), spot.node, str(spot.kind)
         source = spot.below.get("value")
         because: Line = ()
-        said: Line
+        text: Line
         if source is not None and source.kind != "literal" and self.tell.is_seen(source):
             because = (*self.tell.operand(source), " → ")
         key, shown = words.name(node.get("key")), words.value(found)
         section = self.program.nodes[spot.position].section
         if kind == "assign_points" and section == "pre_rules":
             self._phase_over = "this phase had ended"
-            said = (f"assigns {words.points(found)}, which the built-in's answer replaces: this phase ends here",)
-            return (*because, *said), None, self._phase_over
+            text = (f"assigns {words.points(found)}, which the built-in's answer replaces: this phase ends here",)
+            return (*because, *text), None, self._phase_over
         if kind == "assign_points":
             self._over = "the run had ended"
-            said = ("assigns ", words.SeenValue(words.points(found)), f", {words.case(node.get('case_name'))}")
-            return (*because, *said), found, self._over
+            text = ("assigns ", words.SeenValue(words.points(found)), f", {words.case(node.get('case_name'))}")
+            return (*because, *text), found, self._over
         if kind == "veto" and section != "pre_rules":
             self._over = "the run had ended"
             return (f"vetoes: 0 points, {words.case(node.get('case_name'))}",), 0, self._over
         if kind == "veto":
             self._over = "vetoed"
-            said = (f"vetoes: 0 points, {words.case(node.get('case_name'))}; the built-in does not run",)
-            return said, None, self._over
+            text = (f"vetoes: 0 points, {words.case(node.get('case_name'))}; the built-in does not run",)
+            return text, None, self._over
         if kind == "return":
             if section in ("rules", "default"):
                 self._over = "the run had ended"
@@ -261,7 +261,7 @@ class Path:
             self._over = _BEHIND
             return State.UNKNOWN, "the stored trace ends here", ()
         self._over = "the run had failed"
-        position = self.found.next_position
+        position = self.alignment.next_position
         if position is None or position in self.order:
             return State.FAILED, "stopped here", ()
         return (
@@ -272,9 +272,9 @@ class Path:
 
     def _last(self) -> int | None:
         """Where the walk stood when the entries ended."""
-        if self.found.next_position is not None:
-            return self.found.next_position
-        return self.found.positions[-1] if self.found.positions else None
+        if self.alignment.next_position is not None:
+            return self.alignment.next_position
+        return self.alignment.positions[-1] if self.alignment.positions else None
 
     def _top(self, position: int | None) -> int | None:
         while position is not None and (parent := self.program.nodes[position].parent_position) is not None:

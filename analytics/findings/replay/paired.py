@@ -144,11 +144,11 @@ def _of_few(values: ArrayLike, weights: ArrayLike) -> tuple[float, float] | None
     return -most, most
 
 
-def _spread(found: Estimate, bounds: tuple[float, float] | None) -> Estimate:
+def _spread(estimate: Estimate, bounds: tuple[float, float] | None) -> Estimate:
     """With an interval as wide as the bounds at least."""
     if bounds is None:
-        return found
-    return replace(found, low=min(found.low, bounds[0]), high=max(found.high, bounds[1]), grade="too few")
+        return estimate
+    return replace(estimate, low=min(estimate.low, bounds[0]), high=max(estimate.high, bounds[1]), grade="too few")
 
 
 def widened(total: Estimate, low: float, high: float) -> Estimate:

@@ -45,26 +45,26 @@ class Inputs:
     share: float
 
 
-def read_inputs(lake: Warehouse, found: Variants, *, most: int = MOST_RECORDED) -> Inputs:
+def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDED) -> Inputs:
     """Read the inputs of a version's runs, at most about so many."""
-    used = tuple(variant for variant in found.found if variant.beside.fits)
-    places = [first_reads(found, variant) for variant in used]
+    used = tuple(variant for variant in variants.found if variant.beside.fits)
+    places = [first_reads(variants, variant) for variant in used]
     fields = tuple(dict.fromkeys(key for reads in places for key in reads))
     wanted = {variant.key: [reads.get(key) for key in fields] for variant, reads in zip(used, places, strict=True)}
     logged = sum(variant.logged_count for variant in used)
     share = min(1.0, most / logged) if logged else 1.0
-    table = read(lake, found, wanted, share=share)
+    table = read(lake, variants, wanted, share=share)
     flat = table["field_values"].combine_chunks().flatten().to_pylist()
     width = len(fields)
     values: list[tuple[str | None, ...]] = [tuple(flat[at * width : (at + 1) * width]) for at in range(len(table))]
     rows = table.drop(["field_values"]).to_pandas()
     rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=np.nan) / share
-    return Inputs(found, used, fields, rows, values, share)
+    return Inputs(variants, used, fields, rows, values, share)
 
 
-def first_reads(found: Variants, variant: Variant) -> dict[tuple[str, str], int]:
+def first_reads(variants: Variants, variant: Variant) -> dict[tuple[str, str], int]:
     """The entry at which each field was read first."""
-    nodes = found.definition.outline.nodes
+    nodes = variants.definition.outline.nodes
     first: dict[tuple[str, str], int] = {}
     for entry, position in enumerate(variant.beside.positions):
         node = nodes[position]
@@ -117,14 +117,14 @@ class ReplayShare:
     def __str__(self) -> str:
         if not self.looked_at:
             return "none could be replayed: no trace, or no definition in the lake"
-        said = f"replay reproduced every entry of {self.reproduced:,} of {self.looked_at:,} runs looked at"
+        text = f"replay reproduced every entry of {self.reproduced:,} of {self.looked_at:,} runs looked at"
         if self.undecided:
-            said += f"; {self.undecided:,} cut ones as far as they are stored"
+            text += f"; {self.undecided:,} cut ones as far as they are stored"
         if self.edited:
-            said += f"; {self.edited:,} ran before their version was edited in place, and were replayed with the program it had"
+            text += f"; {self.edited:,} ran before their version was edited in place, and were replayed with the program it had"
         if self.unfit > self.edited:
-            said += f"; {self.unfit - self.edited:,} do not fit their definition"
-        return f"{said}; {self.example}" if self.example else said
+            text += f"; {self.unfit - self.edited:,} do not fit their definition"
+        return f"{text}; {self.example}" if self.example else text
 
 
 def replay_share(lake: Warehouse, rows: pd.DataFrame, *, most: int = MOST) -> ReplayShare:
@@ -154,9 +154,9 @@ def replay_share(lake: Warehouse, rows: pd.DataFrame, *, most: int = MOST) -> Re
     )
 
 
-def _told(found: Evidence) -> str:
-    why = found.replay.says if found.replay else found.alignment.mismatch if found.alignment else ""
-    return f"for example {found.run.execution_id} {why}"
+def _told(evidence: Evidence) -> str:
+    why = evidence.replay.says if evidence.replay else evidence.alignment.mismatch if evidence.alignment else ""
+    return f"for example {evidence.run.execution_id} {why}"
 
 
 #: The run did end, so whatever its cap was, it is not what ended it.
@@ -261,10 +261,10 @@ class Replayer:
             recorded = self._recorded(run, values, ids)
             if is_large:
                 recorded = as_it_ran(self._own, recorded, run.points, run.case_name)
-            said = self._instead.pays(recorded)
-            missing = None if said.is_decided else said.missing or "points that are no number"
+            answer = self._instead.pays(recorded)
+            missing = None if answer.is_decided else answer.missing or "points that are no number"
             found = self._done[key] = ReplayOutcome(
-                said.low, said.high, said.case_name, said.code, missing, said.knows_case
+                answer.low, answer.high, answer.case_name, answer.code, missing, answer.knows_case
             )
             if paid is None and not self._ids:
                 self._plain[read] = found
@@ -300,15 +300,15 @@ def instead_of(program: Definition, ran: Definition, *, is_extend: bool) -> Alte
     )
 
 
-def recorded(found: Evidence) -> RecordedRun | None:
+def recorded(evidence: Evidence) -> RecordedRun | None:
     """What one run left that another program can be tried on; None where it is not known what it read."""
-    beside, run = found.alignment, found.run
-    if found.definition is None or beside is None or not beside.fits:
+    beside, run = evidence.alignment, evidence.run
+    if evidence.definition is None or beside is None or not beside.fits:
         return None
     fields = {**event_ids(run), **beside.fields}
-    if not found.is_extend:
+    if not evidence.is_extend:
         return RecordedRun(fields)
-    answer = answer_of(found.definition, beside) if found.is_ok else (beside.vetoed, False, False)
+    answer = answer_of(evidence.definition, beside) if evidence.is_ok else (beside.vetoed, False, False)
     return _around_built_in(fields, beside.post_fields, answer, (run.points, run.case_name), run.parent_strategy_id)
 
 

@@ -269,9 +269,9 @@ def _lined_up(
     return next((then for other in past[version] if is_told_by(then := joined(row, other))), now)
 
 
-def is_told_by(found: Evidence) -> bool:
+def is_told_by(evidence: Evidence) -> bool:
     """The program leaves this trace, and run again on what the trace recorded gives nothing else."""
-    return found.fits and (found.replay is None or found.replay.verdict != "differs")
+    return evidence.fits and (evidence.replay is None or evidence.replay.verdict != "differs")
 
 
 def joined(row: Mapping[str, Any], program: Definition | None) -> Evidence:
@@ -376,13 +376,13 @@ def find_run(lake: Warehouse, prefix: str, window: Window | None = None) -> str:
     return wanted if wanted in ids else ids[0]
 
 
-def other_version(lake: Warehouse, found: Evidence, version: int) -> Definition:
+def other_version(lake: Warehouse, evidence: Evidence, version: int) -> Definition:
     """Another version of the strategy of a run.
 
     Raises:
         UnknownNameError: The lake holds no program of that version.
     """
-    own = {"strategy": found.run.strategy_id, "version": found.run.strategy_version}
+    own = {"strategy": evidence.run.strategy_id, "version": evidence.run.strategy_version}
     rows = lake.named("sister_versions", own).fetchall()
     for strategy_id, number, _ in rows:
         if number == version and (other := definition(lake, strategy_id, number)) is not None:

@@ -132,13 +132,13 @@ def parameters(realm: str | None, side: Group) -> dict[str, Any]:
 
 
 def read(
-    lake: Warehouse, found: Variants, wanted: Mapping[str, Sequence[int | None]], *, share: float = 1.0
+    lake: Warehouse, variants: Variants, wanted: Mapping[str, Sequence[int | None]], *, share: float = 1.0
 ) -> pa.Table:
     """Rows of ``run_fields``: what each run read, by one SQL statement.
 
     Args:
         lake: Where the runs are.
-        found: Their variants.
+        variants: Their variants.
         wanted: Variant's key → for each field the entry that read it, None where it was not read. Other variants are left out.
         share: Part of the runs to take, an even one that does not depend on chance.
 
@@ -159,7 +159,9 @@ def read(
         ),
     )
     try:
-        asked = lake.sql(sql.text("variants", "run_fields"), share=float(share), **parameters(found.realm, found.side))
+        asked = lake.sql(
+            sql.text("variants", "run_fields"), share=float(share), **parameters(variants.realm, variants.side)
+        )
         return asked.to_arrow_table()
     finally:
         lake.connection.unregister("variant_places")

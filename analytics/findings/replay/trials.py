@@ -274,24 +274,26 @@ def _untraced(after: Group) -> str:
     return "no logged run of it has a trace that fits its program"
 
 
-def _left(found: Replayed) -> str:
+def _left(forward: Replayed) -> str:
     """What stands in the way of a whole replay."""
-    if not found.is_own_right:
+    if not forward.is_own_right:
         return (
-            f"its own program does not give {found.own_wrong_count:,} of {found.tried_count:,} runs of "
-            f"{found.inputs_label} again"
+            f"its own program does not give {forward.own_wrong_count:,} of {forward.tried_count:,} runs of "
+            f"{forward.inputs_label} again"
         )
-    if found.undecided_count:
-        why = next(iter(found.missing), "")
+    if forward.undecided_count:
+        why = next(iter(forward.missing), "")
         read = _UNREAD.match(why)
         # They may have read it all the same: a cut trace holds the first entries only.
         why = f"it reads {read['path']}, which their traces do not hold" if read else why
         more = f" ({why})" if why else ""
         return (
-            f"for {found.undecided_count:,} of {found.tried_count:,} replayed runs of {found.inputs_label} the log does not "
-            f"tell what {found.program_label} would have paid{more}"
+            f"for {forward.undecided_count:,} of {forward.tried_count:,} replayed runs of {forward.inputs_label} the log does not "
+            f"tell what {forward.program_label} would have paid{more}"
         )
-    return f"{found.untried_count:,} of {found.logged_count:,} runs of {found.inputs_label} left no trace to replay"
+    return (
+        f"{forward.untried_count:,} of {forward.logged_count:,} runs of {forward.inputs_label} left no trace to replay"
+    )
 
 
 def _worst(forward: Replayed, before: Group, after: Group) -> Worst | None:

@@ -58,8 +58,8 @@ def alike_inputs(lake: Warehouse, old: Variants, new: Variants) -> AlikeInputs |
     p_values = [p for name in names if (p := _p(columns[0][name], columns[1][name])) is not None]
     p_values.append(_game_p(games[0], games[1]))
     adjusted = comparisons.adjusted(p_values)
-    told = [*names, "externalGameId"]
-    moved = tuple(name for name, q in zip(told, adjusted, strict=True) if q < _MOVED)
+    lines = [*names, "externalGameId"]
+    moved = tuple(name for name, q in zip(lines, adjusted, strict=True) if q < _MOVED)
     return AlikeInputs(tuple(names), moved)
 
 

@@ -22,7 +22,7 @@ from analytics.findings.replay.trace_variants import CONDITIONS
 from analytics.findings.rules.trace_sample import TraceSample
 from analytics.findings.runaway.keys import Key
 from analytics.program import AstNode, words
-from analytics.program.paths import Turn
+from analytics.program.paths import Branch
 from analytics.program.proofs import Proof, proofs
 
 if TYPE_CHECKING:
@@ -39,19 +39,19 @@ class LookCounts:
         sure: Runs that came by for certain.
         behind: Of the sure ones, those behind the cut: no trace shows them, no other way fits.
         maybe: Runs that may have come by behind the cut of their trace.
-        turns: Turn → runs that took it for certain.
-        maybe_turns: Turn → runs that may have taken it.
+        turns: Branch → runs that took it for certain.
+        maybe_turns: Branch → runs that may have taken it.
         weight: Sum of the weights of the sure ones.
     """
 
     sure: int = 0
     behind: int = 0
     maybe: int = 0
-    turns: Counter[Turn] = field(default_factory=Counter)
-    maybe_turns: Counter[Turn] = field(default_factory=Counter)
+    turns: Counter[Branch] = field(default_factory=Counter)
+    maybe_turns: Counter[Branch] = field(default_factory=Counter)
     weight: float = 0.0
 
-    def counts(self, wanted: Iterable[Turn]) -> tuple[int, int]:
+    def counts(self, wanted: Iterable[Branch]) -> tuple[int, int]:
         """Runs that took one of these turns for certain, and those that may have."""
         turns = set(wanted)
         return sum(self.turns[turn] for turn in turns), sum(self.maybe_turns[turn] for turn in turns)
@@ -66,7 +66,7 @@ class NodeProfile:
         words: The same for a reader.
         entries: Entries per run, estimated.
         unseen: Of these, those behind the cut of a trace.
-        turns: Turn → estimated share of the runs that come by; branches of rules without their number, conditions true or false.
+        turns: Branch → estimated share of the runs that come by; branches of rules without their number, conditions true or false.
         looks: What that rests on.
     """
 
@@ -74,7 +74,7 @@ class NodeProfile:
     words: str
     entries: Estimate
     unseen: float
-    turns: Mapping[Turn, float]
+    turns: Mapping[Branch, float]
     looks: LookCounts
 
 
@@ -119,7 +119,7 @@ def profile_program(sample: TraceSample) -> ProgramProfile | None:
     effective = weight**2 / sum(way.weight_square for way in ways)
     run_count = sum(way.logged_count for way in ways)
     low, value, high, unseen = (np.zeros(len(nodes)) for _ in range(4))
-    turns: list[defaultdict[Turn, float]] = [defaultdict(float) for _ in nodes]
+    turns: list[defaultdict[Branch, float]] = [defaultdict(float) for _ in nodes]
     for way in ways:
         part = way.weight / weight
         for position, turn in way.turns.items():
@@ -158,7 +158,7 @@ def profile_program(sample: TraceSample) -> ProgramProfile | None:
     )  # fmt: skip
 
 
-def _turn_kind(turn: Turn) -> Turn:
+def _turn_kind(turn: Branch) -> Branch:
     return ELSEIF if isinstance(turn, str) and turn.startswith(ELSEIF) else turn
 
 

@@ -22,7 +22,6 @@ from analytics.reports.post_mortem import (
 )
 from analytics.reports.post_mortem.report import PostMortem
 from analytics.reports.small_cells import SmallCells
-from analytics.storage.shapes import Json
 
 if TYPE_CHECKING:
     from analytics.findings.post_mortem.comparison import Comparison
@@ -309,10 +308,10 @@ class Against(PostMortem):
         ]
         return page.section("sure", "How sure are we?", [], None, [page.facts(box), *queries])
 
-    def summary(self) -> dict[str, Json]:
+    def summary(self) -> dict[str, object]:
         """The same facts for programs."""
         comparison = self.inquiry
-        same: list[dict[str, Json]] = [
+        same: list[dict[str, object]] = [
             {
                 "runs_of": one.whose,
                 "relative": one.relative.to_dict() if one.relative else None,

@@ -69,19 +69,19 @@ def inputs_part(comparison: Comparison) -> Estimate:
     return Estimate(value, value - low, value + high, whole.logged_count, whole.grade).as_difference()
 
 
-def unlike_words(found: Unlike, *, is_named: bool = True) -> list[Inline]:
+def unlike_words(difference: Unlike, *, is_named: bool = True) -> list[Inline]:
     """One way in which the groups are not alike, in a sentence; without the name of a game that few may play."""
-    if found.what is Trait.HOURS:
+    if difference.what is Trait.HOURS:
         return ["They ran at other kinds of hours (weekdays, weekends, quarters of the day)."]
-    where, one = ("games", "the game ") if found.what is Trait.GAMES else ("tasks", "the task ")
-    if found.is_disjoint:
+    where, one = ("games", "the game ") if difference.what is Trait.GAMES else ("tasks", "the task ")
+    if difference.is_disjoint:
         return [f"They have none of their {where} in common."]
     if not is_named:
-        return [f"Their {where} are others for {number.percent(found.distance)} of their runs."]
+        return [f"Their {where} are others for {number.percent(difference.distance)} of their runs."]
     return [
-        f"Their {where} are others: {number.percent(found.share)} of A's runs and {number.percent(found.other)} of B's ",
+        f"Their {where} are others: {number.percent(difference.share)} of A's runs and {number.percent(difference.other)} of B's ",
         f"are of {one}",
-        page.author(found.name, 40),
+        page.author(difference.name, 40),
         ".",
     ]
 

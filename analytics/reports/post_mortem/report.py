@@ -25,7 +25,6 @@ from analytics.reports.post_mortem import (
 from analytics.reports.post_mortem.facts import VisibleFacts
 from analytics.reports.post_mortem.verdict import headline_figures
 from analytics.reports.small_cells import SmallCells
-from analytics.storage.shapes import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,14 +198,14 @@ class PostMortem:
         """Of a series of versions, what each later one changed in the one before it."""
         asked, found = self.inquiry, self.shown.incident
         steps = found.steps if isinstance(found, VersionFinding) else ()
-        told: list[Block] = []
+        lines: list[Block] = []
         for step in steps[1:]:
             if step.before_it is None:
                 continue
             earlier, later = step.before_it.before, step.before_it.after
             said, body = example_runs.program_diff(asked.lake, earlier, later)
-            told.append(page.fold(f"{earlier.label} → {later.label}: {said}", body or [page.note(said)]))
-        return told
+            lines.append(page.fold(f"{earlier.label} → {later.label}: {said}", body or [page.note(said)]))
+        return lines
 
     def why(self) -> Block:
         """Effect and mix, cases, nodes."""
@@ -279,7 +278,7 @@ class PostMortem:
         body = [page.facts(box), page.fold("Queries, ready to paste", queries)]
         return page.section("sure", "How sure are we?", [], None, body)
 
-    def summary(self) -> dict[str, Json]:
+    def summary(self) -> dict[str, object]:
         """The same facts for programs."""
         refused = {"refused_possibly": [version.to_dict() for version in self.refused]}
         summary = facts.summary(self.inquiry, self.shown, title=self.title, said=self.verdict.text, nav=self.nav)

@@ -110,11 +110,11 @@ def explain(
 
 
 def of_evidence(
-    found: Evidence, *, other: Definition | None = None, label: str = "", show_users: bool = False
+    evidence: Evidence, *, other: Definition | None = None, label: str = "", show_users: bool = False
 ) -> Explained:
     """The same of a run that is loaded already; ``label`` is what to call the other version."""
-    family = found.definition.family_name if found.definition is not None else None
-    return Explained(receipt(found, other=other, other_label=label), family, show_users=show_users)
+    family = evidence.definition.family_name if evidence.definition is not None else None
+    return Explained(receipt(evidence, other=other, other_label=label), family, show_users=show_users)
 
 
 class Explained:
@@ -166,11 +166,11 @@ class Explained:
         if found.versus:
             after = [page.before(self._mask.text(found.versus)), " "]
         listed = page.receipt(map(self._page_step, found.steps), [*after, self._mask.text(found.replay)])
-        told = [page.note(told) for told in self._about_the_request()]
+        lines = [page.note(lines) for lines in self._about_the_request()]
         request = self._request()
         if request:
-            told = [page.fold("Reproduce it: the simulate request", [page.code(request), *told])]
-        return [listed, *[page.note(self._mask.text(note)) for note in found.notes], *told]
+            lines = [page.fold("Reproduce it: the simulate request", [page.code(request), *lines])]
+        return [listed, *[page.note(self._mask.text(note)) for note in found.notes], *lines]
 
     def document(self) -> str:
         """A page of its own."""
@@ -243,13 +243,13 @@ class Explained:
 
     def _about_the_request(self) -> list[str]:
         simulation = self.found.simulation
-        told = [simulation.verdict, *simulation.notes]
+        lines = [simulation.verdict, *simulation.notes]
         user = self.found.run.external_user_id
         if simulation.body is not None and isinstance(user, str) and is_pseudonym(user):
-            told.append("The lake holds a pseudonym; the engine needs the real id, which only the log table has.")
+            lines.append("The lake holds a pseudonym; the engine needs the real id, which only the log table has.")
         elif simulation.body is not None and self._mask.user is not None:
-            told.append("The user id is masked; the engine needs the real one (--show-users).")
-        return [self._mask.text(sentence) for sentence in told]
+            lines.append("The user id is masked; the engine needs the real one (--show-users).")
+        return [self._mask.text(sentence) for sentence in lines]
 
     def _request(self) -> str:
         simulation = self.found.simulation
