@@ -339,7 +339,7 @@ def _outcomes(side: Variants) -> dict[int, tuple[int, int]]:
     """Position → logged runs in which it was true, and that came by."""
     true: Counter[int] = Counter()
     seen: Counter[int] = Counter()
-    for variant in side.found:
+    for variant in side.variants:
         for position in variant.beside.positions:
             seen[position] += variant.logged_count
             true[position] += variant.logged_count * (position in variant.true)
@@ -413,7 +413,7 @@ def _amounts(lake: Warehouse, old: Variants, new: Variants, pairs: dict[int, int
 def _read_places(lake: Warehouse, side: Variants, positions: Sequence[int]) -> list[list[str | None]]:
     """Of some runs, the JSON texts that the entries at some positions hold."""
     wanted = {}
-    for variant in side.found:
+    for variant in side.variants:
         entries = {position: entry for entry, position in enumerate(variant.beside.positions)}
         if variant.beside.fits:
             wanted[variant.key] = [entries.get(position) for position in positions]

@@ -47,7 +47,7 @@ class Inputs:
 
 def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDED) -> Inputs:
     """Read the inputs of a version's runs, at most about so many."""
-    used = tuple(variant for variant in variants.found if variant.beside.fits)
+    used = tuple(variant for variant in variants.variants if variant.beside.fits)
     places = [first_reads(variants, variant) for variant in used]
     fields = tuple(dict.fromkeys(key for reads in places for key in reads))
     wanted = {variant.key: [reads.get(key) for key in fields] for variant, reads in zip(used, places, strict=True)}

@@ -225,9 +225,9 @@ def _summed(inputs: Inputs, label: str, results: list[ReplayOutcome], own_count:
     open_cases = Counter(name if isinstance(name, str) else None for name in rows["case_name"][rest])
     columns = ["execution_id", "created_at", "points", "case_name", "weight", "would", "would_case", "decided"]
     return Replayed(
-        inputs_label=variants.side.label,
+        inputs_label=variants.group.label,
         program_label=label,
-        logged_count=len(variants.side.paid),
+        logged_count=len(variants.group.paid),
         tried_count=len(rows),
         misfit_count=sum(variant.logged_count for variant in variants.misfits),
         share=inputs.share,

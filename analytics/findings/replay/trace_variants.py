@@ -54,25 +54,25 @@ class Variants:
 
     Attributes:
         realm: Tenant.
-        side: The runs' version and window.
+        group: The runs' version and window.
         definition: The program.
-        found: The variants, in the order of their first run.
+        variants: In the order of their first run.
     """
 
     realm: str | None
-    side: Group
+    group: Group
     definition: Definition
-    found: tuple[Variant, ...]
+    variants: tuple[Variant, ...]
 
     @property
     def logged_count(self) -> int:
         """Logged runs with a trace."""
-        return sum(variant.logged_count for variant in self.found)
+        return sum(variant.logged_count for variant in self.variants)
 
     @property
     def misfits(self) -> list[Variant]:
         """Those that the program cannot have left."""
-        return [variant for variant in self.found if not variant.beside.fits]
+        return [variant for variant in self.variants if not variant.beside.fits]
 
     @property
     def doubt(self) -> str:
@@ -81,7 +81,7 @@ class Variants:
         if misfit <= _FEW_MISFITS * self.logged_count:
             return ""
         return (
-            f"the definition of {self.side.label} in the lake does not fit {misfit:,} of {self.logged_count:,} traces"
+            f"the definition of {self.group.label} in the lake does not fit {misfit:,} of {self.logged_count:,} traces"
         )
 
 
@@ -160,7 +160,7 @@ def read(
     )
     try:
         asked = lake.sql(
-            sql.text("variants", "run_fields"), share=float(share), **parameters(variants.realm, variants.side)
+            sql.text("variants", "run_fields"), share=float(share), **parameters(variants.realm, variants.group)
         )
         return asked.to_arrow_table()
     finally:
