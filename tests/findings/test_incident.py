@@ -26,7 +26,7 @@ from analytics.findings.post_mortem.node_changes import activations
 from analytics.findings.post_mortem.search import IncidentSearch
 from analytics.findings.replay.replayed import Counterfactual
 from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
-from analytics.reports.post_mortem import advice, verdict
+from analytics.reports.post_mortem import advice, phrases, verdict
 
 MONDAY = datetime(2026, 6, 29, tzinfo=UTC)
 FAMILY = Family("acme", "Rides", True, (("s2", 2), ("s3", 3)), frozenset())
@@ -227,7 +227,7 @@ def test_without_an_earlier_weekend_it_cannot_be_told_from_a_change():
     t, points = weekends(12, 7)
     found = ask(log(t, 2, points), 5, 7)
     assert found.kind == "quiet"
-    assert "a weekend or a night cannot be told from a change" in found.reason
+    assert "a weekend or a night cannot be told from a change" in phrases.reason_sentence(found)
     assert "cannot be told" in verdict_of(found)
 
 

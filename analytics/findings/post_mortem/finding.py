@@ -49,6 +49,31 @@ class Cause(StrEnum):
     NONE = ""
 
 
+class Why(StrEnum):
+    """Why nothing is made of a window."""
+
+    FEW_DAYS = "a weekend or a night cannot be told from a change"
+    SINGLE_RUNS = "single runs moved, and not surely the mean of all"
+    SAME_HOURS = "at the same hours nothing moved"
+    NO_MOMENT = "at no moment does it move by more than chance"
+    HARDLY = "the change is hardly beyond chance"
+    TOO_FEW = "too few runs are logged"
+    NO_BASELINE = "the baseline has no logged run"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why nothing is made of a window, and what its sentence needs.
+
+    Attributes:
+        why: Which reason it is.
+        logged_days: Of ``FEW_DAYS``: how many days of runs are logged.
+    """
+
+    why: Why
+    logged_days: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One version of a series, beside the version that ran before the series began.
@@ -272,7 +297,7 @@ class NoFinding(_Finding):
     """Nothing significant between two groups.
 
     Attributes:
-        reason: Why nothing is made of it, in words; empty when there is no more to say.
+        reason: Why nothing is made of it; None when there is no more to say.
         innocent: Versions that began in the window and are shown to pay the same.
         open_trials: Versions of which it cannot be told whether they pay otherwise.
     """
@@ -281,7 +306,7 @@ class NoFinding(_Finding):
     before: Group
     after: Group
     points: Difference
-    reason: str = ""
+    reason: Reason | None = None
     innocent: tuple[VersionTrial, ...] = ()
     open_trials: tuple[VersionTrial, ...] = ()
 
@@ -292,7 +317,7 @@ class OneGroup(_Finding):
 
     kind: ClassVar[Kind] = Kind.SINGLE
     after: Group
-    reason: str = ""
+    reason: Reason | None = None
     innocent: tuple[VersionTrial, ...] = ()
     open_trials: tuple[VersionTrial, ...] = ()
 

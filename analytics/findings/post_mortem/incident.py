@@ -19,7 +19,9 @@ from analytics.findings.post_mortem.finding import (
     NoFinding,
     NoRuns,
     OneGroup,
+    Reason,
     VersionFinding,
+    Why,
 )
 from analytics.findings.post_mortem.groups import Group, RunColumns, group_of
 from analytics.findings.post_mortem.search import IncidentSearch
@@ -64,8 +66,7 @@ def compare_with_requested_baseline(search: IncidentSearch, asked: Baseline) -> 
     label = runs.labels[int(runs.label[inside[0]])] if asked.members else "this window"
     after = runs.group(label, inside)
     if rows is None or not len(rows):
-        reason = f"The baseline {asked.label} has no logged run to compare with."
-        return OneGroup(after=after, reason=reason, baseline=asked.label)
+        return OneGroup(after=after, reason=Reason(Why.NO_BASELINE), baseline=asked.label)
     before = group_of(asked.label, rows)
     points = comparisons.difference(before.values, after.values)
     versions = [s for s in (before, after) if s.strategy_id is not None]
@@ -81,8 +82,9 @@ def compare_with_requested_baseline(search: IncidentSearch, asked: Baseline) -> 
     slow = search.slow(before, after)
     found += [replace(slow, since=after.since)] if slow else []
     if not found:
-        hardly = "That is hardly beyond chance." if points.is_significant else ""
-        reason = hardly if np.isfinite(points.change.low) else "Too few runs are logged to compare."
+        reason = Reason(Why.HARDLY) if points.is_significant else None
+        if not np.isfinite(points.change.low):
+            reason = Reason(Why.TOO_FEW)
         return NoFinding(before=before, after=after, points=points, reason=reason, baseline=asked.label)
     return replace(found[0], baseline=asked.label, also=tuple(found[1:]))
 

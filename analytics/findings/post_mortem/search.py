@@ -28,7 +28,9 @@ from analytics.findings.post_mortem.finding import (
     Incident,
     NoFinding,
     OneGroup,
+    Reason,
     VersionFinding,
+    Why,
 )
 from analytics.findings.post_mortem.groups import (
     Group,
@@ -67,9 +69,6 @@ _COINCIDES = 10 * 60 * 1_000_000
 
 _SHORTLY = timedelta(days=5)
 """How long before the window a change may have begun that still shapes it: the days before that are what it changed from."""
-_IN_ALL = "Single runs are paid otherwise, beyond chance; whether points per run moved in all cannot be told."
-_SAME_HOURS = "At the same hours of the day and week, points per run are as before."
-_NOT_BEYOND = "At no moment do points per run change more than chance makes them change at some moment."
 
 
 class IncidentSearch:
@@ -89,7 +88,7 @@ class IncidentSearch:
         self.scope = runs.between(since - LOOK_BACK, until)
         self.region = runs.between(since - 2 * LOOK_BACK, until)
         self.points = change_points.of_points(self.level, self.region)
-        self.undecided = ""
+        self.undecided: Reason | None = None
         self.best: VersionChange | None = None
 
     @cached_property
@@ -143,9 +142,9 @@ class IncidentSearch:
             self.best = changes[0]
         for change in changes:
             if not change.is_matched and not change.is_amount and change.points.is_significant:
-                self.undecided = _weekend_words(self.runs, self.scope)
+                self.undecided = _few_days(self.runs, self.scope)
             if not change.points.is_significant and change.p < _CHANCE / 10:
-                self.undecided = _IN_ALL
+                self.undecided = Reason(Why.SINGLE_RUNS)
             if not change.is_beyond_chance:
                 continue
             held = change
@@ -197,9 +196,9 @@ class IncidentSearch:
         after = np.arange(moved.start, moved.stop)
         change, matched, is_amount = change_of_points(runs, before, after)
         if not matched:
-            self.undecided = _weekend_words(runs, self.scope)
+            self.undecided = _few_days(runs, self.scope)
         if matched and not change.is_significant:
-            self.undecided = _IN_ALL
+            self.undecided = Reason(Why.SINGLE_RUNS)
         is_large = abs(change.relative) >= _POINTS or not np.isfinite(change.relative)
         beyond = (matched or is_amount) and change.is_significant and is_large
         if not (beyond and self._unlike_other_weeks(after, start, stop)):
@@ -301,7 +300,7 @@ class IncidentSearch:
         runs, best = self.runs, self.best
         if best is not None and best.span.first >= self.since:
             before, after = runs.group(best.earlier.label, best.before), runs.group(best.label, best.after)
-            reason = self.undecided or (_NOT_BEYOND if best.points.is_significant else "")
+            reason = self.undecided or (Reason(Why.NO_MOMENT) if best.points.is_significant else None)
             return NoFinding(before=before, after=after, points=best.points, reason=reason)
         inside = np.arange(self.inside.start, self.inside.stop)
         earlier = np.arange(self.scope.start, self.inside.start)
@@ -312,9 +311,9 @@ class IncidentSearch:
         plain = comparisons.difference(left.values, right.values)
         reason = self.undecided
         if not reason and plain.is_significant and not (is_matched and points.is_significant):
-            reason = _SAME_HOURS if is_matched else _weekend_words(runs, self.scope)
+            reason = Reason(Why.SAME_HOURS) if is_matched else _few_days(runs, self.scope)
         elif not reason and points.is_significant:
-            reason = _NOT_BEYOND
+            reason = Reason(Why.NO_MOMENT)
         return NoFinding(before=left, after=right, points=points if is_matched else plain, reason=reason)
 
     # ---- places ----------------------------------------------------------------------------------------------------
@@ -332,7 +331,7 @@ class IncidentSearch:
                 measure, self.scope, earliest, self.inside.start, alpha=alpha, rhythm=False
             )
             if plain is not None:
-                self.undecided = _weekend_words(self.runs, self.scope)
+                self.undecided = _few_days(self.runs, self.scope)
         return found
 
     def coincide(self, time: datetime, moved: ChangePoint) -> bool:
@@ -350,7 +349,7 @@ class IncidentSearch:
         return max(spans, key=lambda span: span.logged_count, default=None)
 
 
-def _weekend_words(runs: RunColumns, scope: slice) -> str:
-    days = max(round((int(runs.time[scope.stop - 1]) - int(runs.time[scope.start])) / DAY), 1)
-    held = f"Only {days} day{'s' * (days != 1)} of runs {'are' if days != 1 else 'is'} logged"
-    return f"{held}, with no earlier hours of the same kind: a weekend or a night cannot be told from a change."
+def _few_days(runs: RunColumns, scope: slice) -> Reason:
+    """That no earlier hours of the same kind are logged, and how many days of runs are."""
+    days = round((int(runs.time[scope.stop - 1]) - int(runs.time[scope.start])) / DAY)
+    return Reason(Why.FEW_DAYS, max(days, 1))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Stage:
+class TimePanels:
     """Panels below each other, all from `since` to `until`.
 
     Attributes:
@@ -59,7 +59,7 @@ class Stage:
     @classmethod
     def build(
         cls, width: int, height: float, since: float, until: float, shaded: tuple[tuple[float, float], ...] = ()
-    ) -> Stage:
+    ) -> TimePanels:
         """A board with room for labels at the right, or above on a phone."""
         phone = width < 0.7 * WIDE
         left = 34.0
@@ -144,7 +144,7 @@ def common_codes(codes: list[str]) -> list[str]:
     return common if len(common) <= LANES + 1 else [*common[:LANES], "other codes"]
 
 
-def failure_lanes(stage: Stage, top: float, failures: pd.DataFrame, lanes: list[str]) -> None:
+def failure_lanes(stage: TimePanels, top: float, failures: pd.DataFrame, lanes: list[str]) -> None:
     """The panel."""
     height = max((LANE_PHONE if stage.phone else LANE) * len(lanes), LANE)
     axes = stage.axes(
@@ -176,7 +176,7 @@ def failure_lanes(stage: Stage, top: float, failures: pd.DataFrame, lanes: list[
         empty(axes, "none logged")
 
 
-def _apart(times: list[float], stage: Stage) -> list[float]:
+def _apart(times: list[float], stage: TimePanels) -> list[float]:
     """One of those that would lie on the same half pixel: more are not seen, and tens of thousands make a page that is slow."""
     width = (stage.until - stage.since) / (2 * stage.room)
     return list({round((time - stage.since) / width): time for time in times}.values()) if width > 0 else times
@@ -248,7 +248,7 @@ def timeline(
     height = 62 + 150 + 40 + extra + 60 + 40 + lanes + 80 + 34
     spans = zip(moments(versions, "since"), moments(versions, "until"), words(versions, "role"), strict=True)
     shaded = tuple((since, until) for since, until, role in spans if role == "finding" and known(since, until))
-    stage = Stage.build(width, height, *found, shaded)
+    stage = TimePanels.build(width, height, *found, shaded)
     _ribbon(stage, versions)
     top = 72.0
     _points(stage, top, versions, points)
@@ -265,7 +265,7 @@ def timeline(
     return stage.figure
 
 
-def _ribbon(stage: Stage, versions: pd.DataFrame) -> None:
+def _ribbon(stage: TimePanels, versions: pd.DataFrame) -> None:
     axes = stage.axes(10, 22, shade=False)
     axes.set_ylim(0, 1)
     taken = -1e9
@@ -298,7 +298,7 @@ def _ribbon(stage: Stage, versions: pd.DataFrame) -> None:
             taken = middle + half
 
 
-def _points(stage: Stage, top: float, versions: pd.DataFrame, points: pd.DataFrame) -> None:
+def _points(stage: TimePanels, top: float, versions: pd.DataFrame, points: pd.DataFrame) -> None:
     since, until = moments(points, "since"), moments(points, "until")
     size = max((last - first for first, last in zip(since, until, strict=True) if known(first, last)), default=0.0)
     what = f"mean per {bin_words(size)}" if stage.phone else f"mean per {bin_words(size)} with 95 % interval"
@@ -326,7 +326,7 @@ def _points(stage: Stage, top: float, versions: pd.DataFrame, points: pd.DataFra
 
 
 def _levels(
-    stage: Stage, axes: Axes, versions: pd.DataFrame, levels: list[float], points: pd.DataFrame, means: list[float]
+    stage: TimePanels, axes: Axes, versions: pd.DataFrame, levels: list[float], points: pd.DataFrame, means: list[float]
 ) -> None:
     said: dict[str, tuple[float, str, str]] = {}
     columns = (
@@ -348,7 +348,7 @@ def _levels(
     stage.beside(axes, list(said.values())[-4:])
 
 
-def _overpaid(stage: Stage, top: float, overpaid: pd.DataFrame) -> None:
+def _overpaid(stage: TimePanels, top: float, overpaid: pd.DataFrame) -> None:
     times, values = moments(overpaid, "until"), floats(overpaid, "est_overpaid")
     lows, highs = floats(overpaid, "est_overpaid_low"), floats(overpaid, "est_overpaid_high")
     is_short = values[-1] < 0
@@ -373,7 +373,7 @@ def _overpaid(stage: Stage, top: float, overpaid: pd.DataFrame) -> None:
     stage.beside(axes, [(values[-1], write.number(values[-1], lows[-1], highs[-1]), "finding")])
 
 
-def _runs(stage: Stage, top: float, runs: pd.DataFrame) -> None:
+def _runs(stage: TimePanels, top: float, runs: pd.DataFrame) -> None:
     since, values = moments(runs, "since"), floats(runs, "est_runs")
     starts = sorted(moment for moment in since if known(moment))
     gaps = [after - before for before, after in pairwise(starts) if after > before]
@@ -394,7 +394,7 @@ def _runs(stage: Stage, top: float, runs: pd.DataFrame) -> None:
         empty(axes, "no run logged")
 
 
-def _durations(stage: Stage, top: float, durations: pd.DataFrame, alert_ms: float) -> None:
+def _durations(stage: TimePanels, top: float, durations: pd.DataFrame, alert_ms: float) -> None:
     axes = stage.axes(top, 80, "p99 of ok runs, ms" + ("" if stage.phone else ", by day; an arrow has no upper bound"))
     values = floats(durations, "est_duration_p99_ms")
     lows, highs = floats(durations, "est_duration_p99_ms_low"), floats(durations, "est_duration_p99_ms_high")

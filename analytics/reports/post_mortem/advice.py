@@ -24,6 +24,7 @@ from analytics.reports import page
 from analytics.reports.commands import roll_back
 from analytics.reports.page import number
 from analytics.reports.post_mortem import failing, version_story
+from analytics.reports.post_mortem.phrases import reason_sentence
 
 
 def actions(finding: Incident, parts: Split | None) -> list[page.Todo]:
@@ -47,7 +48,7 @@ def _actions(finding: Incident, parts: Split | None) -> list[page.Todo]:
         case BaselineFinding():
             return [page.Todo("Look for the moment of the change.", "Without a baseline, the report looks for it.")]
         case NoFinding() | OneGroup():
-            return [_undecided(trial) for trial in finding.open_trials] or [_nothing(finding.reason)]
+            return [_undecided(trial) for trial in finding.open_trials] or [_nothing(reason_sentence(finding))]
         case ComparisonFinding():
             return [_nothing("")]
         case NoRuns():

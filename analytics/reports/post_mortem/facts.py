@@ -28,6 +28,7 @@ from analytics.findings.replay.replayed import Counterfactual, Replayed
 from analytics.reports import common
 from analytics.reports.common import state_of
 from analytics.reports.post_mortem import verdict, version_story
+from analytics.reports.post_mortem.phrases import reason_sentence
 from analytics.reports.small_cells import SmallCells
 from analytics.storage.shapes import Json
 from analytics.warehouse.warehouse import records
@@ -192,7 +193,7 @@ def _times(finding: Incident) -> dict[str, Json]:
         "coincides_with": finding.border.label if finding.border else None,
         "duration_median_change": slow.median.change.to_dict() if slow else None,
         "duration_p95_change": slow.tail.change.to_dict() if slow else None,
-        "reason": finding.reason or None if isinstance(finding, NoFinding | OneGroup) else None,
+        "reason": reason_sentence(finding) or None if isinstance(finding, NoFinding | OneGroup) else None,
         "baseline": finding.baseline or None,
         "also": [
             {

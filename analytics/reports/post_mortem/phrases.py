@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from analytics.estimates.comparisons import Difference, Relative
+from analytics.findings.post_mortem.finding import ComparisonFinding, NoFinding, OneGroup, Why
 from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.page.inline import plain
@@ -66,6 +67,31 @@ class Verdict:
 
 def _amount(value: float, is_share: bool) -> str:
     return number.percent(value) if is_share else f"{value:,.6g}"
+
+
+def reason_sentence(finding: NoFinding | OneGroup | ComparisonFinding) -> str:
+    """Why nothing is made of a window; empty where there is no more to say."""
+    if isinstance(finding, ComparisonFinding) or finding.reason is None:
+        return ""
+    match finding.reason.why:
+        case Why.FEW_DAYS:
+            days = finding.reason.logged_days
+            held = f"Only {days} day{'s' * (days != 1)} of runs {'are' if days != 1 else 'is'} logged"
+            return f"{held}, with no earlier hours of the same kind: a weekend or a night cannot be told from a change."
+        case Why.SINGLE_RUNS:
+            return "Single runs are paid otherwise, beyond chance; whether points per run moved in all cannot be told."
+        case Why.SAME_HOURS:
+            return "At the same hours of the day and week, points per run are as before."
+        case Why.NO_MOMENT:
+            return "At no moment do points per run change more than chance makes them change at some moment."
+        case Why.HARDLY:
+            return "That is hardly beyond chance."
+        case Why.TOO_FEW:
+            return "Too few runs are logged to compare."
+        case Why.NO_BASELINE:
+            return f"The baseline {finding.baseline} has no logged run to compare with."
+        case _:
+            assert_never(finding.reason.why)
 
 
 def percent(change: Difference) -> str:

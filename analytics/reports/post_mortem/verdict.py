@@ -31,7 +31,7 @@ from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.page.inline import Inline
 from analytics.reports.post_mortem import failing, version_story
-from analytics.reports.post_mortem.phrases import Verdict, interval, percent
+from analytics.reports.post_mortem.phrases import Verdict, interval, percent, reason_sentence
 from analytics.reports.small_cells import SmallCells
 from analytics.warehouse.coverage import Coverage
 
@@ -292,7 +292,7 @@ def _quiet(finding: NoFinding | OneGroup | ComparisonFinding, window: pd.DataFra
     here = mean_points(rows)
     now = page.strong(number.number(here.value, here.low, here.high))
     who = f" ({label})" if label else ""
-    reason = "" if isinstance(finding, ComparisonFinding) else finding.reason
+    reason = reason_sentence(finding)
     if isinstance(finding, NoFinding) and math.isfinite(finding.points.change.low):
         if reason:
             return [
@@ -367,7 +367,7 @@ def since_sentence(finding: Incident, spans: Sequence[Activation]) -> str:
         case BaselineFinding():
             return f"Not looked for: the window as a whole is compared with {finding.baseline}."
         case NoFinding() | OneGroup() | ComparisonFinding():
-            reason = "" if isinstance(finding, ComparisonFinding) else finding.reason
+            reason = reason_sentence(finding)
             if len(spans) > 1:
                 return reason or (
                     f"{len(spans)} activations in this time; points per run do not move with any beyond chance."
