@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING
 
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.comparison import Trait
-from analytics.findings.post_mortem.groups import NO_CASE
 from analytics.findings.replay.paired import Move
 from analytics.findings.replay.trials import TrialVerdict
 from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.page.inline import Inline
 from analytics.reports.post_mortem import verdict
-from analytics.reports.post_mortem.phrases import Verdict, percent_up, share, share_bounds
+from analytics.reports.post_mortem.phrases import (
+    Verdict,
+    beyond_words,
+    case_name,
+    percent_up,
+    rest_of,
+    share,
+    share_bounds,
+    signed,
+)
 from analytics.reports.post_mortem.version_story import reason_of
 
 if TYPE_CHECKING:
@@ -62,11 +70,7 @@ def group_sentences(comparison: Comparison, is_named: bool) -> list[Inline]:
 def inputs_part(comparison: Comparison) -> Estimate:
     """The difference of points per run that the programs do not make, where their part is known."""
     points = comparison.incident.points
-    whole, per_run = points.change, comparison.same_runs[0].per_run
-    value = whole.value - per_run.value
-    low = math.hypot(whole.value - whole.low, per_run.high - per_run.value)
-    high = math.hypot(whole.high - whole.value, per_run.value - per_run.low)
-    return Estimate(value, value - low, value + high, whole.logged_count, whole.grade).as_difference()
+    return rest_of(points.change, comparison.same_runs[0].per_run)
 
 
 def unlike_words(difference: Unlike, *, is_named: bool = True) -> list[Inline]:
@@ -84,16 +88,6 @@ def unlike_words(difference: Unlike, *, is_named: bool = True) -> list[Inline]:
         page.author(difference.name, 40),
         ".",
     ]
-
-
-def signed(estimate: Estimate) -> str:
-    """A difference with its sign."""
-    return number.number(estimate.value, estimate.low, estimate.high, sign=True)
-
-
-def beyond_words(estimate: Estimate) -> str:
-    """Whether chance may explain it."""
-    return "which may be chance" if estimate.low <= 0 <= estimate.high else "beyond chance"
 
 
 _ALL = 0.8
@@ -242,19 +236,18 @@ def _because(same: SameRuns, hidden: Collection[str]) -> list[Inline]:
     if first.move is Move.FAILS:
         return [f", because {'B' if same.whose == 'A' else 'A'} fails on runs that {same.whose} pays"]
     if first.move is Move.ROUTE:
-        return [", because runs that B ends in ", *_case(first.was, hidden), " end in ", *_case(first.now, hidden)]
+        return [
+            ", because runs that B ends in ",
+            *case_name(first.was, hidden),
+            " end in ",
+            *case_name(first.now, hidden),
+        ]
     is_hidden = first.now is not None and first.now in hidden
-    case = [", because one case"] if is_hidden else [", because case ", *_case(first.now, hidden)]
+    case = [", because one case"] if is_hidden else [", because case ", *case_name(first.now, hidden)]
     if math.isfinite(first.amount_was) and math.isfinite(first.amount_now):
         now, was = page.finding(number.number(first.amount_now)), page.before(number.number(first.amount_was))
         return [*case, " pays ", now, " instead of ", was]
     return [*case, " pays other amounts"]
-
-
-def _case(name: str | None, hidden: Collection[str]) -> list[Inline]:
-    if name is not None and name in hidden:
-        return ["another case"]
-    return [page.author(name)] if name is not None else [NO_CASE]
 
 
 def _of_one(comparison: Comparison, letter: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from analytics.estimates.comparisons import Difference, Relative
+from analytics.estimates.estimate import Estimate
 from analytics.findings.post_mortem.finding import ComparisonFinding, NoFinding, OneGroup, Why
+from analytics.findings.post_mortem.groups import NO_CASE
 from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.page.inline import plain
@@ -128,3 +131,28 @@ def share_bounds(change: Relative) -> Inline:
 def percent_up(part: float) -> str:
     """An upper bound of a share, rounded up."""
     return f"{math.ceil(1000 * part) / 10:g} %"
+
+
+def signed(estimate: Estimate) -> str:
+    """A difference with its sign."""
+    return number.number(estimate.value, estimate.low, estimate.high, sign=True)
+
+
+def beyond_words(estimate: Estimate) -> str:
+    """Whether chance may explain it."""
+    return "which may be chance" if estimate.low <= 0 <= estimate.high else "beyond chance"
+
+
+def case_name(name: str | None, hidden: Collection[str]) -> list[Inline]:
+    """A case in a sentence; without its name where that is not to be told."""
+    if name is not None and name in hidden:
+        return ["another case"]
+    return [page.author(name)] if name is not None else [NO_CASE]
+
+
+def rest_of(whole: Estimate, part: Estimate) -> Estimate:
+    """What is left of a difference besides a part of it that is independent of the whole: their half-widths add up in squares."""
+    value = whole.value - part.value
+    low = math.hypot(whole.value - whole.low, part.high - part.value)
+    high = math.hypot(whole.high - whole.value, part.value - part.low)
+    return Estimate(value, value - low, value + high, whole.logged_count, whole.grade).as_difference()

@@ -31,7 +31,7 @@ from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.page.inline import Inline
 from analytics.reports.post_mortem import failing, version_story
-from analytics.reports.post_mortem.phrases import Verdict, interval, percent, reason_sentence
+from analytics.reports.post_mortem.phrases import Verdict, beyond_words, interval, percent, reason_sentence, signed
 from analytics.reports.small_cells import SmallCells
 from analytics.warehouse.coverage import Coverage
 
@@ -395,7 +395,7 @@ def why_sentence(parts: Split, finding: Incident) -> str:
     change = finding.points.change if finding.points else None
     if isinstance(finding, DataFinding) and finding.is_one_program:
         return (
-            f"Counted as one program pays all runs, points per run moved by {_signed(finding.points.change)}: that came with who "
+            f"Counted as one program pays all runs, points per run moved by {signed(finding.points.change)}: that came with who "
             "plays and what clients send. What the versions pay otherwise is not in it, and stands below, case by case."
         )
     rest = version_story.inputs_part(finding)
@@ -403,10 +403,9 @@ def why_sentence(parts: Split, finding: Incident) -> str:
         finding.trial.per_run if finding.trial is not None and finding.trial.verdict is TrialVerdict.DIFFERS else None
     )
     if per_run is not None and rest is not None and change is not None:
-        beyond = "which may be chance" if rest.low <= 0 <= rest.high else "beyond chance"
         return (
-            f"The program changes points per run by {_signed(per_run)}, on the same runs. In all they moved by "
-            f"{_signed(change)}; the rest, {_signed(rest)}, came with who plays and what clients send, {beyond}."
+            f"The program changes points per run by {signed(per_run)}, on the same runs. In all they moved by "
+            f"{signed(change)}; the rest, {signed(rest)}, came with who plays and what clients send, {beyond_words(rest)}."
         )
     if finding.points is None or not finding.points.is_significant:
         return "The change of points per run may be chance, so there is nothing to explain."
@@ -416,13 +415,9 @@ def why_sentence(parts: Split, finding: Incident) -> str:
         else " Whether the program sends runs there or other people play is not told by cases alone."
     )  # fmt: skip
     return (
-        f"Other amounts in the same cases change points per run by {_signed(parts.effect)}, of "
-        f"{_signed(finding.points.change)} in all. The rest {mix}.{route}"
+        f"Other amounts in the same cases change points per run by {signed(parts.effect)}, of "
+        f"{signed(finding.points.change)} in all. The rest {mix}.{route}"
     )
-
-
-def _signed(estimate: Estimate) -> str:
-    return number.number(estimate.value, estimate.low, estimate.high, sign=True)
 
 
 def headline_figures(finding: Incident, window: pd.DataFrame, parts: Split | None, small: SmallCells) -> Block:

@@ -10,13 +10,22 @@ from analytics.estimates import estimators
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.case_split import Case, Split, split
 from analytics.findings.post_mortem.finding import Cause, Incident, Step, VersionFinding
-from analytics.findings.post_mortem.groups import NO_CASE
 from analytics.findings.replay.paired import Move, Moved
 from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
 from analytics.reports import page
 from analytics.reports.page import number
 from analytics.reports.page.inline import Inline
-from analytics.reports.post_mortem.phrases import Verdict, interval, percent, percent_up, share, share_bounds
+from analytics.reports.post_mortem.phrases import (
+    Verdict,
+    case_name,
+    interval,
+    percent,
+    percent_up,
+    rest_of,
+    share,
+    share_bounds,
+    signed,
+)
 
 _ALL, _MOST = 0.8, 0.5
 """Share of the difference that a cause must explain to follow "because", or "mostly because"."""
@@ -225,7 +234,7 @@ def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Inline]:
         return [", because its program ends runs in other cases, most of all ", *_routed(first, trial, hidden)]
     amounts = [group for group in trial.moved if group.move is Move.AMOUNT]
     if part < _ALL and len(amounts) > 1 and sum(group.difference.value for group in amounts) / scale >= _ALL:
-        return [f", because {len(amounts)} cases pay other amounts, most of all ", *_case(first.now, hidden)]
+        return [f", because {len(amounts)} cases pay other amounts, most of all ", *case_name(first.now, hidden)]
     if part < _MOST or part > 1 / _MOST:
         return [", in several cases at once"]
     because = ", because " if part >= _ALL else ", mostly because "
@@ -233,7 +242,7 @@ def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Inline]:
         return [because, *_routed(first, trial, hidden)]
     if first.move is Move.FAILS:
         return [because, f"{trial.before.label} would have failed on runs that it pays"]
-    case = ["case ", *_case(first.now, hidden)]
+    case = ["case ", *case_name(first.now, hidden)]
     if math.isfinite(first.amount_was) and math.isfinite(first.amount_now):
         was, now = page.before(number.number(first.amount_was)), page.finding(number.number(first.amount_now))
         return [because, *case, " went from ", was, " to ", now]
@@ -241,15 +250,8 @@ def _because(trial: VersionTrial, hidden: Collection[str]) -> list[Inline]:
 
 
 def _routed(group: Moved, trial: VersionTrial, hidden: Collection[str]) -> list[Inline]:
-    return [
-        f"runs that {trial.before.label} would have ended in ", *_case(group.was, hidden), " end in ", *_case(group.now, hidden),
-    ]  # fmt: skip
-
-
-def _case(name: str | None, hidden: Collection[str]) -> list[Inline]:
-    if name is not None and name in hidden:
-        return ["another case"]
-    return [page.author(name)] if name is not None else [NO_CASE]
+    would_have = f"runs that {trial.before.label} would have ended in "
+    return [would_have, *case_name(group.was, hidden), " end in ", *case_name(group.now, hidden)]
 
 
 def _steps(steps: Sequence[Step]) -> list[Inline]:
@@ -257,7 +259,7 @@ def _steps(steps: Sequence[Step]) -> list[Inline]:
     pieces: list[Inline] = []
     for number_, step in enumerate(steps):
         per_run = step.trial.per_run
-        much = "the same" if per_run is None or step.trial.verdict is TrialVerdict.SAME else _per_run(per_run)
+        much = "the same" if per_run is None or step.trial.verdict is TrialVerdict.SAME else signed(per_run)
         if (
             step.before_it is not None
             and step.before_it.verdict is TrialVerdict.SAME
@@ -266,10 +268,6 @@ def _steps(steps: Sequence[Step]) -> list[Inline]:
             much = f"as {step.before_it.before.label} ({much})"
         pieces += [", " if number_ else "", f"{step.span.label} {much}"]
     return [*pieces, f" points per run beyond {steps[0].trial.before.label}"]
-
-
-def _per_run(estimate: Estimate) -> str:
-    return number.number(estimate.value, estimate.low, estimate.high, sign=True)
 
 
 def _in_all(finding: VersionFinding, trial: VersionTrial) -> list[Inline]:
@@ -282,10 +280,10 @@ def _in_all(finding: VersionFinding, trial: VersionTrial) -> list[Inline]:
         return []
     return [
         " Points per run moved by ",
-        page.strong(_per_run(change.change)),
+        page.strong(signed(change.change)),
         " in all ",
         page.ci(change.change.low, change.change.high, value=change.change.value, sign=True),
-        f": the program is {_per_run(per_run)} of that, who plays and what clients send {_per_run(rest)}.",
+        f": the program is {signed(per_run)} of that, who plays and what clients send {signed(rest)}.",
     ]
 
 
@@ -295,11 +293,7 @@ def inputs_part(finding: Incident) -> Estimate | None:
     per_run = trial.per_run if trial is not None else None
     if per_run is None or change is None or not math.isfinite(change.change.low):
         return None
-    whole = change.change
-    value = whole.value - per_run.value
-    low = math.hypot(whole.value - whole.low, per_run.high - per_run.value)
-    high = math.hypot(whole.high - whole.value, per_run.value - per_run.low)
-    return Estimate(value, value - low, value + high, whole.logged_count, whole.grade).as_difference()
+    return rest_of(change.change, per_run)
 
 
 # ---- without a replay ------------------------------------------------------------------------------------------------
