@@ -15,7 +15,7 @@ import numpy as np
 
 from analytics.estimates.estimate import Estimate
 from analytics.findings.failures.causes import TIMEOUT
-from analytics.findings.post_mortem.change_points import DAY, LEAST_ROWS, slope, slope_or_step, trend_p
+from analytics.findings.post_mortem.change_points import DAY, LEAST_ROWS, Shape, slope, slope_or_step, trend_p
 from analytics.findings.post_mortem.finding import (
     Cause,
     DataFinding,
@@ -342,7 +342,7 @@ class Causes:
         if len(np.unique(level.label[paid])) > 1 or trend_p(level.time[paid], level.points[paid]) >= _DRIFT:
             return None
         drift = slope(level, rows)
-        if drift is None or slope_or_step(level.time[paid], level.points[paid]) == "step":
+        if drift is None or slope_or_step(level.time[paid], level.points[paid]) is Shape.STEP:
             return None
         middle = inside.start if len(paid[paid < inside.start]) >= LEAST_ROWS else int(rows[len(rows) // 2])
         before, after = rows[rows < middle], rows[rows >= middle]
@@ -370,16 +370,16 @@ class Causes:
         rows = np.arange(self.search.scope.start, self.search.scope.stop)
         paid = rows[level.paid[rows]]
         time, values = field if field is not None else (level.time[paid], level.points[paid])
-        seen = slope_or_step(time, values) if finding.until is None else "step"
+        seen = slope_or_step(time, values) if finding.until is None else Shape.STEP
         # Points alone vary so much that a step looks like a line now and then: only an input tells that it may have been one, and
         # only where no narrow range holds the moment.
         is_wide = finding.since_low is not None and finding.since_high is not None and (
             finding.since_high - finding.since_low > _WIDE
         )  # fmt: skip
-        if seen == "step" or (seen == "either" and (field is None or not is_wide)):
+        if seen is Shape.STEP or (seen is Shape.EITHER and (field is None or not is_wide)):
             return finding
         drift = slope(level, rows)
-        return replace(finding, slope=replace(drift, is_sure=seen == "drift")) if drift is not None else finding
+        return replace(finding, slope=replace(drift, is_sure=seen is Shape.DRIFT)) if drift is not None else finding
 
     def is_other_amount(self, finding: DataFinding) -> bool:
         """Whether a case pays another amount in nearly all of its runs, under one and the same program."""

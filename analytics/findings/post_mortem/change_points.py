@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -296,7 +297,13 @@ _BETTER, _STEP = 2.0, -7.0
 """By how much a line's criterion must be smaller than a step's for a drift ("positive" evidence; Kass & Raftery, *JASA* 90, 1995),
 and from where on it is surely a step; between them the log does not tell."""
 
-Shape = Literal["drift", "step", "either"]
+
+class Shape(StrEnum):
+    """How some values moved."""
+
+    DRIFT = "drift"
+    STEP = "step"
+    EITHER = "either"
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,13 +335,13 @@ def slope_or_step(time: Ints, values: Floats) -> Shape:
     """
     days = (int(time[-1]) - int(time[0])) / _DAY if len(time) else 0.0
     if len(time) < _LEAST_RUNS or days < _LEAST_DAYS:
-        return "step"
+        return Shape.STEP
     if values.min() > 0:
         gain = _gain(time, np.log(values))
     else:
         low, high = np.quantile(values, [0.01, 0.99])
         gain = min(_gain(time, way) for way in (ranks(values), np.clip(values, low, high)))
-    return "drift" if gain >= _BETTER else "step" if gain <= _STEP else "either"
+    return Shape.DRIFT if gain >= _BETTER else Shape.STEP if gain <= _STEP else Shape.EITHER
 
 
 def trend_p(time: Ints, values: Floats) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.lake import losses
@@ -49,6 +49,35 @@ class Family:
         return sorted({strategy for strategy, _ in self.members})
 
 
+class _Member(NamedTuple):
+    """A version that a query found; columns as of ``family_members``."""
+
+    realm_id: str | None
+    family_name: str | None
+    strategy_id: str
+    strategy_version: int
+    has_definition: bool
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> list[_Member]:
+        """The versions of an answer; those of ``tagged_members`` have a definition, for it carries the tag."""
+        return [
+            cls(
+                row["realm_id"],
+                row["family_name"],
+                str(row["strategy_id"]),
+                int(row["strategy_version"]),
+                bool(row.get("has_definition", True)),
+            )
+            for row in records(frame)
+        ]
+
+    @property
+    def version(self) -> tuple[str, int]:
+        """Strategy id and version."""
+        return self.strategy_id, self.strategy_version
+
+
 def find_family(
     lake: Warehouse,
     *,
@@ -76,9 +105,9 @@ def find_family(
             hint="give --family NAME or --strategy ID; this lists them: "
             'strategy-analytics query --all-realms "select distinct realm_id, family_name from strategy_days"',
         )
-    rows = records(lake.run("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
+    found = _Member.of(lake.run("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
     wanted = family or strategy
-    if not rows:
+    if not found:
         known = [row[0] for row in lake.ask(lambda: lake.connection.execute(_NAMES).fetchall())]
         listed = ", ".join(repr(name) for name in known[:_MOST_NAMES])
         nameless = "none, for names come from definitions and the lake holds none of them: give --strategy ID"
@@ -87,20 +116,19 @@ def find_family(
             hint=f"{losses.perhaps(lake.lost())}{did_you_mean(wanted, known)}known: {listed or nameless}",
             name=wanted,
         )
-    realms = {row["realm_id"] for row in rows}
+    realms = {member.realm_id for member in found}
     if len(realms) > 1:
         raise UsageError(
             f"{wanted!r} is the name of a strategy in {len(realms)} realms",
             hint="say which: --realm NAME, or --no-realm",
         )
-    names = [row["family_name"] for row in rows if row["family_name"] is not None]
-    members = [(str(row["strategy_id"]), int(row["strategy_version"])) for row in rows]
+    names = [member.family_name for member in found if member.family_name is not None]
     return Family(
         realm=next(iter(realms)),
         name=names[0] if names else str(wanted),
         is_named=bool(names),
-        members=tuple(sorted(set(members), key=lambda member: (member[1], member[0]))),
-        defined=frozenset(m for m, row in zip(members, rows, strict=True) if row["has_definition"]),
+        members=tuple(sorted({member.version for member in found}, key=lambda version: version[::-1])),
+        defined=frozenset(member.version for member in found if member.has_definition),
     )
 
 
@@ -234,29 +262,30 @@ def _named(lake: Warehouse, name: str, realm: str | None, any_realm: bool) -> Fa
 
 
 def _tagged(lake: Warehouse, tag: str, realm: str | None, any_realm: bool) -> Family | None:
-    rows = records(lake.run("tagged_members", realm=realm, any_realm=any_realm, tag=tag))
-    if not rows:
+    found = _Member.of(lake.run("tagged_members", realm=realm, any_realm=any_realm, tag=tag))
+    if not found:
         return None
-    if len({row["realm_id"] for row in rows}) > 1:
+    realms = {member.realm_id for member in found}
+    if len(realms) > 1:
         raise UsageError(
-            f"the experiment tag {tag!r} is in {len({row['realm_id'] for row in rows})} realms",
+            f"the experiment tag {tag!r} is in {len(realms)} realms",
             hint="say which: --realm NAME, or --no-realm",
         )
-    names = list(dict.fromkeys(str(row["family_name"]) for row in rows))
+    names = list(dict.fromkeys(str(member.family_name) for member in found))
     if len(names) > 1:
         raise UsageError(
             f"the experiment tag {tag!r} is on {len(names)} strategies: {', '.join(map(repr, names))}",
             hint=f"compare them with each other: --family {names[0]!r} --against {names[1]!r}",
         )
-    members = sorted({(str(row["strategy_id"]), int(row["strategy_version"])) for row in rows}, key=lambda m: m[::-1])
-    return Family(rows[0]["realm_id"], f"{TAG}{tag}", True, tuple(members), frozenset(members))
+    members = sorted({member.version for member in found}, key=lambda version: version[::-1])
+    return Family(found[0].realm_id, f"{TAG}{tag}", True, tuple(members), frozenset(members))
 
 
 def _elsewhere(lake: Warehouse, name: str) -> list[str | None]:
     """Tenants in sight of whom a strategy or tag is called so."""
-    rows = records(lake.run("family_members", any_realm=True, family=name, strategy=name))
-    rows += records(lake.run("tagged_members", any_realm=True, tag=name.removeprefix(TAG)))
-    return list(dict.fromkeys(row["realm_id"] for row in rows))
+    found = _Member.of(lake.run("family_members", any_realm=True, family=name, strategy=name))
+    found += _Member.of(lake.run("tagged_members", any_realm=True, tag=name.removeprefix(TAG)))
+    return list(dict.fromkeys(member.realm_id for member in found))
 
 
 def _realm(realm: str | None) -> str:

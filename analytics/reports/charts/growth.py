@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analytics.reports.charts.columns import floats, known, moments, need, words
 from analytics.reports.charts.theme import (  # fmt: skip
@@ -32,8 +32,28 @@ if TYPE_CHECKING:
 MOST = 24
 HEIGHT = 58.0
 
-_Row = tuple[float, float, float, float, str]
-_Fit = tuple[float, float, float, float]
+
+class _Day(NamedTuple):
+    """One day of a strategy: seconds since 1970, nodes with their interval, the role of its colour."""
+
+    day: float
+    nodes: float
+    low: float
+    high: float
+    role: str
+
+
+class _Fit(NamedTuple):
+    """A fitted line: its last day and how many it spans; the level there, and nodes a day."""
+
+    day: float
+    days: float
+    level: float
+    slope: float
+
+    def meets(self, cap: int) -> float:
+        """When a rising line meets the cap."""
+        return self.day + (cap - self.level) / self.slope * DAY
 
 
 def growth(
@@ -82,13 +102,13 @@ def growth(
     rows = -(-len(shown) // across)
     pitch = HEIGHT + 50
     figure = new_figure(width, 30 + pitch * rows + (16 if len(series) > MOST else 0))
-    values = [value for _, line in shown for row in line for value in row[1:4] if known(value)]
+    values = [value for _, line in shown for row in line for value in (row.nodes, row.low, row.high) if known(value)]
     top = max([cap * 1.08, *(min(value, cap * 1.5) * 1.05 for value in values)])
-    window = extent(row[0] for _, line in series.items() for row in line)
+    window = extent(row.day for _, line in series.items() for row in line)
     ahead = _ahead(window, [fit_ for name, _ in shown for fit_ in fits.get(name, [])], cap)
     for place, (name, line) in enumerate(shown):
         x, y = left + (place % across) * (room + gap), 24 + (place // across) * pitch
-        role = line[-1][4]
+        role = line[-1].role
         title_name = role if role in ROLES else "ink"
         down = float(figure.get_size_inches()[1]) * 72
         text = fit(name, room + gap / 2, bold=True)
@@ -109,15 +129,15 @@ def growth(
     return figure
 
 
-def _lines(frame: pd.DataFrame) -> dict[str, list[_Row]]:
-    out: dict[str, list[_Row]] = {}
+def _lines(frame: pd.DataFrame) -> dict[str, list[_Day]]:
+    out: dict[str, list[_Day]] = {}
     columns = (
         words(frame, "label", "no name"), moments(frame, "day"), floats(frame, "est_nodes_p99"),
         floats(frame, "est_nodes_p99_low"), floats(frame, "est_nodes_p99_high"), words(frame, "role"),
     )  # fmt: skip
     for name, day, value, low, high, role in zip(*columns, strict=True):
-        out.setdefault(name, []).append((day, value, low, high, role))
-    return {name: sorted(line, key=lambda row: (not known(row[0]), row[0])) for name, line in out.items()}
+        out.setdefault(name, []).append(_Day(day, value, low, high, role))
+    return {name: sorted(line, key=lambda row: (not known(row.day), row.day)) for name, line in out.items()}
 
 
 def _fits(lines: pd.DataFrame | None) -> dict[str, list[_Fit]]:
@@ -126,7 +146,7 @@ def _fits(lines: pd.DataFrame | None) -> dict[str, list[_Fit]]:
         columns = (moments(lines, "day"), *(floats(lines, name) for name in ("days", "est_level", "est_slope")))
         for name, *values in zip(words(lines, "label", "no name"), *columns, strict=True):
             if known(*values):
-                out.setdefault(name, []).append((values[0], values[1], values[2], values[3]))
+                out.setdefault(name, []).append(_Fit(*values))
     return out
 
 
@@ -144,14 +164,14 @@ def _ahead(window: tuple[float, float] | None, fits: list[_Fit], cap: int) -> fl
     """Where all panels end: at the last day, or later for a line on its way to the cap, by half of the window at most."""
     if window is None:
         return DAY
-    meets = [day + (cap - level) / slope * DAY for day, _, level, slope in fits if slope > 0]
+    meets = [fitted.meets(cap) for fitted in fits if fitted.slope > 0]
     return min(max([window[1], *meets]), window[1] + max(window[1] - window[0], 2 * DAY) / 2)
 
 
 def _line(axes: Axes, fitted: _Fit, cap: int, ahead: float) -> None:
     day, days, level, slope = fitted
     axes.plot([day - days * DAY, day], [level - slope * days, level], color=colour("ink"), lw=0.9, zorder=4)
-    end = min(day + (cap - level) / slope * DAY, ahead) if slope > 0 else day
+    end = min(fitted.meets(cap), ahead) if slope > 0 else day
     if end > day:
         over = level + slope * (end - day) / DAY
         axes.plot([day, end], [level, over], color=colour("ink"), lw=0.9, dashes=(3, 2), zorder=4)
@@ -163,40 +183,40 @@ def _marks(axes: Axes, changes: list[tuple[float, str]], *, low: bool) -> None:
         annotate(axes, (day, 0), text, offset=(2, 4 if low else 34), size=SMALL, ha="left", name="mute")
 
 
-def _middle(line: list[_Row]) -> float:
-    values = sorted(row[1] for row in line if known(row[1]))
+def _middle(line: list[_Day]) -> float:
+    values = sorted(row.nodes for row in line if known(row.nodes))
     return values[len(values) // 2] if values else 0.0
 
 
-def _draw(axes: Axes, line: list[_Row], cap: int, window: tuple[float, float] | None, ahead: float) -> None:
+def _draw(axes: Axes, line: list[_Day], cap: int, window: tuple[float, float] | None, ahead: float) -> None:
     first = window[0] if window else 0.0
     axes.set_xlim(first - DAY / 4, ahead + DAY / 4)
     axes.axhline(cap, color=colour("finding"), lw=0.9, zorder=1)
     baseline(axes)
-    role = line[-1][4]
+    role = line[-1].role
     shade = role_colour(role, "mute")
-    stretches: list[list[_Row]] = []
+    stretches: list[list[_Day]] = []
     for row in line:
-        if not known(row[0], row[1]):
+        if not known(row.day, row.nodes):
             continue
         # A day without rows is a gap, not a line drawn across what nobody saw.
-        if not stretches or row[0] - stretches[-1][-1][0] > 1.5 * DAY:
+        if not stretches or row.day - stretches[-1][-1].day > 1.5 * DAY:
             stretches.append([])
         stretches[-1].append(row)
     for stretch in stretches:
-        days = [row[0] for row in stretch]
-        band = [row for row in stretch if known(row[2], row[3])]
+        days = [row.day for row in stretch]
+        band = [row for row in stretch if known(row.low, row.high)]
         if len(band) > 1:
             axes.fill_between(
-                [row[0] for row in band], [row[2] for row in band], [row[3] for row in band], color=shade, alpha=0.18,
+                [row.day for row in band], [row.low for row in band], [row.high for row in band], color=shade, alpha=0.18,
                 linewidth=0, zorder=2,
             )  # fmt: skip
         if len(stretch) > 1:
-            axes.plot(days, [row[1] for row in stretch], color=shade, lw=1.6, zorder=3)
+            axes.plot(days, [row.nodes for row in stretch], color=shade, lw=1.6, zorder=3)
         else:
-            axes.plot(days, [stretch[0][1]], "o", ms=3, color=shade, mew=0, zorder=3)
+            axes.plot(days, [stretch[0].nodes], "o", ms=3, color=shade, mew=0, zorder=3)
             if band:
-                axes.plot(days * 2, [band[0][2], band[0][3]], color=shade, lw=1, alpha=0.6, zorder=2)
+                axes.plot(days * 2, [band[0].low, band[0].high], color=shade, lw=1, alpha=0.6, zorder=2)
     if not stretches:
         label(axes, 0.5, 0.4, "no run logged", size=SMALL, ha="center", transform=axes.transAxes)
         return
