@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from analytics.estimates import comparisons
 from analytics.findings.post_mortem.baseline import Baseline, parse
 from analytics.findings.post_mortem.change_points import change_point
 from analytics.findings.post_mortem.family import Family
-from analytics.findings.post_mortem.finding import DataFinding, Incident, VersionFinding
+from analytics.findings.post_mortem.finding import DataFinding, Incident, Kind, VersionFinding
 from analytics.findings.post_mortem.groups import RunColumns, group_of
 from analytics.findings.post_mortem.incident import find_incident
 from analytics.findings.post_mortem.node_changes import activations
@@ -513,6 +514,10 @@ if __name__ == "__main__":
     counted = alarms(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, 100_000)
     wolves = sum(counted.values()) - sum(counted[kind] for kind in ("quiet", "single", "nothing"))
     sys.stdout.write(f"{wolves} alarms on {sum(counted.values())} quiet strategies: {dict(counted)}\n")
+
+
+def test_every_kind_of_finding_is_one_class():
+    assert Counter(finding.kind for finding in get_args(Incident)) == Counter(Kind)
 
 
 def test_what_one_program_pays_is_not_said_to_be_paid_where_a_version_pays_otherwise():

@@ -184,15 +184,15 @@ def versus(evidence: Evidence, other: Definition, label: str) -> str:
     return f"{head}: {_versus_sentence(evidence, text)}"
 
 
-def _versus_sentence(evidence: Evidence, said: PointsBounds) -> str:
-    if said.code is not None:
-        return f"it fails with {said.code}."
-    if not said.is_decided:
-        return f"cannot be decided, for {_why(evidence, said.missing or NOT_RECORDED)}{_bounds(said)}."
-    if not said.knows_case:
-        return f"{words.points(said.low)}; which case cannot be decided."
-    same = evidence.is_ok and said.case_name == evidence.run.case_name and said.case_name is not None
-    return f"{words.points(said.low)}, {'same case' if same else words.case(said.case_name)}."
+def _versus_sentence(evidence: Evidence, answer: PointsBounds) -> str:
+    if answer.code is not None:
+        return f"it fails with {answer.code}."
+    if not answer.is_decided:
+        return f"cannot be decided, for {_why(evidence, answer.missing or NOT_RECORDED)}{_bounds(answer)}."
+    if not answer.knows_case:
+        return f"{words.points(answer.low)}; which case cannot be decided."
+    same = evidence.is_ok and answer.case_name == evidence.run.case_name and answer.case_name is not None
+    return f"{words.points(answer.low)}, {'same case' if same else words.case(answer.case_name)}."
 
 
 def _why(evidence: Evidence, missing: str) -> str:
@@ -206,10 +206,10 @@ def _why(evidence: Evidence, missing: str) -> str:
     return missing.replace(" was asked", " would be asked")
 
 
-def _bounds(said: PointsBounds) -> str:
+def _bounds(answer: PointsBounds) -> str:
     """Between what the points lie, as far as that is known."""
-    if math.isfinite(said.low) and math.isfinite(said.high):
-        return f": between {words.points(said.low).split()[0]} and {words.points(said.high)}"
+    if math.isfinite(answer.low) and math.isfinite(answer.high):
+        return f": between {words.points(answer.low).split()[0]} and {words.points(answer.high)}"
     return ""
 
 
@@ -332,14 +332,14 @@ def _asked_with(program: Definition | None) -> list[words.Line]:
 _NOT_RECORDED: Final = object()
 
 
-def _answer(evidence: Evidence, told: Path) -> list[tuple[object, str]]:
+def _answer(evidence: Evidence, ahead: Path) -> list[tuple[object, str]]:
     """Points and case of the built-in, each with where it is known from."""
-    is_whole = evidence.is_ok and told.ending is Ending.ENDED
+    is_whole = evidence.is_ok and ahead.ending is Ending.ENDED
     read = evidence.alignment.post_fields if evidence.alignment is not None else {}  # what was recorded, not computed
     answers: list[tuple[object, str]] = []
     for path, column, is_changed in (
-        ("parent.points", "points", told.is_changed),
-        ("parent.case_name", "case_name", told.is_renamed),
+        ("parent.points", "points", ahead.is_changed),
+        ("parent.case_name", "case_name", ahead.is_renamed),
     ):
         if path in read:
             answers.append((read[path], " (as read by the rules after it)"))

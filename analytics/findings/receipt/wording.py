@@ -170,9 +170,9 @@ class ExpressionWriter:
             return (self._named(spot),)
         if spot.kind == "literal":
             return (value(spot.node.get("value")),)
-        told = name(spot.kind) if spot.kind else "a node without a type"
+        kind = name(spot.kind) if spot.kind else "a node without a type"
         source = spot.below.get("value")
-        return (told, *((" of ", *self.operand(source)) if self.is_seen(source) else ()))
+        return (kind, *((" of ", *self.operand(source)) if self.is_seen(source) else ()))
 
     def _says_itself(self, spot: ProgramNode, found: object) -> bool:
         """`data.flag is true` says it all."""

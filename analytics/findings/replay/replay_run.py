@@ -321,8 +321,8 @@ def as_it_ran(own: AlternativeProgram, found: RecordedRun, points: float | None,
         points, case_name: What it was paid.
     """
 
-    def is_paid(said: PointsBounds) -> bool:
-        return bool(said.low == said.high == points and said.case_name == case_name)
+    def is_paid(answer: PointsBounds) -> bool:
+        return bool(answer.low == answer.high == points and answer.case_name == case_name)
 
     restored = found.as_written()
     same = is_paid(own.pays(found)) or not is_paid(own.pays(restored))

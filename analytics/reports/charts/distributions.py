@@ -341,7 +341,7 @@ def _halted(
         at = [low * inner ** (0.06 + 0.88 * ((rank * 0.618 + 0.3) % 1)) for rank in range(len(marks))]
         where = [min(max(took, limit_ms * 1.15), ceiling * 0.9) if known(took) else limit_ms * 1.4 for took in marks]
         axes.plot(at, where, "D", ms=4, mfc="none", mec=colour("ink"), mew=0.9, ls="none", zorder=6)
-        said = f"◇ {write.count(late)} {'timeout' if late == 1 else 'timeouts'}, "
+        note = f"◇ {write.count(late)} {'timeout' if late == 1 else 'timeouts'}, "
         unknown = f"≥\u00a0{write.ms(limit_ms)}; their nodes are unknown, so they are only spread out"
-        said += "nodes unknown" if phone else unknown
-        annotate(axes, (0, 1), said, coords="axes fraction", offset=(0, 9), name="ink", size=SMALL)
+        note += "nodes unknown" if phone else unknown
+        annotate(axes, (0, 1), note, coords="axes fraction", offset=(0, 9), name="ink", size=SMALL)

@@ -142,8 +142,8 @@ def _draw_blocks(axes: Axes, root: Block, columns: Sequence[float], height: floa
             lines.append((block.note, False))
         _draw(axes, block, (columns[depth], end, start), colour(_SHADES[depth]), lines, height / root.weight)
         if (block.note and not inside) or (is_last and share >= _HOT):
-            told = write.percent(round(share, 2)) if is_last else fit(block.text, 0.5 * (width - columns[-1]), SMALL)
-            text = " · ".join(filter(None, [told, "" if inside else block.note]))
+            shown = write.percent(round(share, 2)) if is_last else fit(block.text, 0.5 * (width - columns[-1]), SMALL)
+            text = " · ".join(filter(None, [shown, "" if inside else block.note]))
             notes.append((start + block.weight / 2, text, block.role))
     return notes
 
@@ -245,8 +245,8 @@ def _draw(
     middle = start + (seen / 2 if seen >= block.unseen else seen + block.unseen / 2)
     for number, (text, bold) in enumerate(lines):
         down = (number - (len(lines) - 1) / 2) * 14
-        said = fit(text, room, SMALL, bold=bold)
-        annotate(axes, (left + 5, middle), said, offset=(0, -down), name="ink", size=SMALL, bold=bold, zorder=5)
+        shown = fit(text, room, SMALL, bold=bold)
+        annotate(axes, (left + 5, middle), shown, offset=(0, -down), name="ink", size=SMALL, bold=bold, zorder=5)
 
 
 def _line(root: Block) -> float | None:
@@ -272,18 +272,18 @@ def _beside(
     notes: list[tuple[float, str, str]],
     right: float,
     line: float | None,
-    told: str,
+    cut: str,
     total: float,
     height: float,
 ) -> None:
     """What is said of the blocks, right of them; the cut among it, in words."""
-    said = sorted(notes, key=lambda note: note[2] not in ROLES)[:_MOST_NOTES]
+    beside = sorted(notes, key=lambda note: note[2] not in ROLES)[:_MOST_NOTES]
     if line is not None:
-        said.append((line, told, "ink"))
-    said.sort(key=lambda note: note[0])
-    places = avoid_overlap([start / total * height for start, _, _ in said], 14.0, 6.0, height - 4.0)
+        beside.append((line, cut, "ink"))
+    beside.sort(key=lambda note: note[0])
+    places = avoid_overlap([start / total * height for start, _, _ in beside], 14.0, 6.0, height - 4.0)
     room = axes.get_xlim()[1] - right - 14
-    for place, (_, text, role) in zip(places, said, strict=True):
+    for place, (_, text, role) in zip(places, beside, strict=True):
         shown = [fit(text, room, SMALL)]
         if role == "ink" and pixels(text, SMALL) > room:
             head, _, tail = text.partition(" lie ")

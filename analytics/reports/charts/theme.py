@@ -304,8 +304,8 @@ def _clean(element: ET.Element, prefix: str, wanted: set[str]) -> None:  # noqa:
     # The ground of a hatched area comes with its colour as an attribute, where a variable is not sure to be read.
     for name in ("fill", "stroke"):
         if _HEX.fullmatch(attributes.get(name, "")):
-            told = _style(f"{name}:{attributes.pop(name)}", prefix)
-            attributes["style"] = ";".join(filter(None, (attributes.get("style", ""), told)))
+            style = _style(f"{name}:{attributes.pop(name)}", prefix)
+            attributes["style"] = ";".join(filter(None, (attributes.get("style", ""), style)))
     element.attrib = {name: value for name, value in attributes.items() if value}
     for child in list(element):
         if child.tag.rpartition("}")[2] in ("metadata", "style"):

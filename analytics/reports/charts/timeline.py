@@ -328,7 +328,7 @@ def _points(stage: TimePanels, top: float, versions: pd.DataFrame, points: pd.Da
 def _levels(
     stage: TimePanels, axes: Axes, versions: pd.DataFrame, levels: list[float], points: pd.DataFrame, means: list[float]
 ) -> None:
-    said: dict[str, tuple[float, str, str]] = {}
+    labels: dict[str, tuple[float, str, str]] = {}
     columns = (
         moments(versions, "since"),
         moments(versions, "until"),
@@ -339,13 +339,13 @@ def _levels(
         named = role if role in ("before", "finding") else "mute"
         if known(level, since, until):
             axes.plot([since, until], [level, level], color=role_colour(role), lw=1.5, zorder=2)
-            said.setdefault(name, (level, f"{fit(name, 60)} {write.number(level)}", named))
+            labels.setdefault(name, (level, f"{fit(name, 60)} {write.number(level)}", named))
         else:
             own = [mean for mean, label in zip(means, words(points, "label"), strict=True) if label == name]
             ends = [mean for mean in own if known(mean)]
             if ends:
-                said[name] = (ends[-1], fit(name, 92), named)
-    stage.beside(axes, list(said.values())[-4:])
+                labels[name] = (ends[-1], fit(name, 92), named)
+    stage.beside(axes, list(labels.values())[-4:])
 
 
 def _overpaid(stage: TimePanels, top: float, overpaid: pd.DataFrame) -> None:

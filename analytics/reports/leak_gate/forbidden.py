@@ -73,8 +73,8 @@ def hosts(env: Mapping[str, str] | None = None) -> set[tuple[str, str]]:
             user, _, host = _parts(value)
             found.add((user, host))
         else:
-            told = dict(re.findall(r"\b(user|host)\s*=\s*'?([^\s']+)", value))
-            found.add((told.get("user", ""), told.get("host", "")))
+            parts = dict(re.findall(r"\b(user|host)\s*=\s*'?([^\s']+)", value))
+            found.add((parts.get("user", ""), parts.get("host", "")))
     return {(user, "" if host in _OWN_MACHINE or host.startswith("/") else host) for user, host in found}
 
 

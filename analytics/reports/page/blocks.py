@@ -128,22 +128,22 @@ def receipt(steps: Iterable[Step | Mapping[str, Any]], after: Inline = None, rol
         step = given if isinstance(given, Step) else Step(**given)
         state = step.state if step.state in (*_WORDS, "total") else "off"
         verdict = inline(_WORDS.get(state) if step.verdict is None else step.verdict)
-        said = inline(step.text)
+        text = inline(step.text)
         if verdict:
             colour = {"matched": f"c-{edge}", "failed": "c-finding"}.get(state, "")
             marked = Markup('<b class="{}">{}</b>').format(colour, verdict) if state != "off" else verdict
-            said = Markup("{}: {}").format(said, marked)
+            text = Markup("{}: {}").format(text, marked)
         points = _points(step.points)
         html.append(
             Markup('<li class="st-{}"><span>{}</span><span class="pt{}">{}</span>{}</li>').format(
                 state,
-                said,
+                text,
                 f" c-{edge}" if state == "matched" and step.points is not None else "",
                 points,
                 Markup('<span class="why">{}</span>').format(inline(step.why)) if step.why else "",
             )
         )
-        lines.append(f"{plain(points):>8}  {plain(said)}" + (f"  ({plain(step.why)})" if step.why else ""))
+        lines.append(f"{plain(points):>8}  {plain(text)}" + (f"  ({plain(step.why)})" if step.why else ""))
     below = Markup('<p class="after">{}</p>').format(inline(after)) if after else ""
     listed = Markup('<div class="rec e-{}"><ol>{}</ol>{}</div>').format(edge, Markup("").join(html), below)
     return Block(listed, "\n".join([*lines, plain(after)]).rstrip())

@@ -171,8 +171,8 @@ def _row(row: Row, days: Sequence[date], far: int) -> Markup:
 def _cell(cell: Day, row: Row, day: date) -> Markup:
     if not cell.kind:
         return Markup("")
-    said = f"{plain(row.label)}, {write.day(day)}: {_WORDS[cell.kind]}"
-    title = visible(f"{said}. {cell.more}" if cell.more else said)[:300]
+    label = f"{plain(row.label)}, {write.day(day)}: {_WORDS[cell.kind]}"
+    title = visible(f"{label}. {cell.more}" if cell.more else label)[:300]
     if cell.href:
         return Markup('<a class="c {}" href="{}" title="{}">{}</a>').format(
             _CLASSES[cell.kind], local(cell.href), title, _shape(cell.kind)

@@ -230,9 +230,11 @@ class Against(PostMortem):
 
     def why(self) -> Block:
         """Effect and mix, cases, nodes."""
-        question, said = "Why do points per run differ?", against_wording.why(self.inquiry)
+        question, answer = "Why do points per run differ?", against_wording.why(self.inquiry)
         found, nodes = self.shown.incident, self.shown.nodes
-        return overpaid.causes_section(found, self.inquiry.split, self.shown.cases, nodes, question=question, said=said)
+        return overpaid.causes_section(
+            found, self.inquiry.split, self.shown.cases, nodes, question=question, answer=answer
+        )
 
     def how_much(self) -> Block:
         """B's program on A's runs, and the other way round."""
@@ -293,8 +295,8 @@ class Against(PostMortem):
         gone = sorted(
             {f"{span.label}" for span in comparison.spans if (span.strategy_id, span.strategy_version) not in defined}
         )
-        told = f"missing for {', '.join(gone)}" if gone else "all versions that ran readable"
-        box = [(name, told if name == "Definitions" else value) for name, value in box]
+        definitions = f"missing for {', '.join(gone)}" if gone else "all versions that ran readable"
+        box = [(name, definitions if name == "Definitions" else value) for name, value in box]
         if self.refused:
             box.append(("Few ok rows", silent.refused_words(self.refused)))
         if self.shown.small:

@@ -104,7 +104,7 @@ _MOST_NODES = 10
 
 
 def summary(
-    investigation: Investigation, shown: VisibleFacts, *, title: str, said: str, nav: Sequence[tuple[str, str]]
+    investigation: Investigation, shown: VisibleFacts, *, title: str, sentence: str, nav: Sequence[tuple[str, str]]
 ) -> dict[str, Json]:
     """Plain JSON values: what ``summary.json`` holds.
 
@@ -112,7 +112,7 @@ def summary(
         investigation: What was looked for, and where.
         shown: What of it the readers may see.
         title: Of the page.
-        said: The verdict's sentence.
+        sentence: The verdict's sentence.
         nav: Links to the page's sections, with their words.
     """
     found = shown.incident
@@ -124,7 +124,7 @@ def summary(
         "counts": counts,
         "missing_days": missing,
         "lost_days": [str(day) for day in investigation.coverage.lost],
-        "digest": common.sentence(f"{title}: {said}"),
+        "digest": common.sentence(f"{title}: {sentence}"),
         "title": title,
         "nav": nav,
         "realm_id": investigation.family.realm,
@@ -132,7 +132,7 @@ def summary(
         "since": investigation.since.isoformat(),
         "until": investigation.until.isoformat(),
         "kind": found.kind,
-        "verdict": said,
+        "verdict": sentence,
         **_points(found, investigation.split),
         "versions": [_trial(trial) for trial in investigation.trials],
         "stories": [

@@ -187,15 +187,15 @@ def todo(finding: FailuresFinding) -> list[page.Todo]:
     return [first, page.Todo("Guard the rule in the next version.", "A program that fails pays nothing.")]
 
 
-def _of_timeouts(finding: FailuresFinding, said: str) -> page.Todo:
+def _of_timeouts(finding: FailuresFinding, note: str) -> page.Todo:
     """Where to look, as the cause has it."""
     if _kind(finding) == STALL:
-        return page.Todo(f"Find what held the event loop {episode(finding)}.", said)
+        return page.Todo(f"Find what held the event loop {episode(finding)}.", note)
     if _kind(finding) == RULES:
-        return page.Todo("Find what its longest runs walk through, and shorten it.", said)
+        return page.Todo("Find what its longest runs walk through, and shorten it.", note)
     when = "" if finding.is_of_window else f" {episode(finding)}"
     return page.Todo(
-        f"Find whether the event loop stood still{when}.", f"{said} The metrics of the engine's process tell more."
+        f"Find whether the event loop stood still{when}.", f"{note} The metrics of the engine's process tell more."
     )
 
 

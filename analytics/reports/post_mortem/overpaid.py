@@ -37,9 +37,9 @@ def causes_section(
     nodes: NodeChanges | None,
     *,
     question: str = _QUESTION,
-    said: str | None = None,
+    answer: str | None = None,
 ) -> Block:
-    """The split of the change, and the nodes that differ; ``said`` is the answer where it is not the usual one."""
+    """The split of the change, and the nodes that differ; ``answer`` is the answer where it is not the usual one."""
     how: list[Inline] = [["Effect: the case pays another amount."], ["Mix: other shares of runs reach it."]]
     if not (finding.before and finding.after and parts):
         return page.section("why", question, how, "Cannot tell: nothing to compare with.")
@@ -58,7 +58,7 @@ def causes_section(
         body.append(page.note(f"Nodes are not compared one by one: {reason}."))
     else:
         body += comparison_tables.nodes(nodes.nodes, before, after)
-    return page.section("why", question, how, said or verdict.why_sentence(parts, finding), body)
+    return page.section("why", question, how, answer or verdict.why_sentence(parts, finding), body)
 
 
 _MOST_USERS = 5

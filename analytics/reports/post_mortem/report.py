@@ -203,8 +203,8 @@ class PostMortem:
             if step.before_it is None:
                 continue
             earlier, later = step.before_it.before, step.before_it.after
-            said, body = example_runs.program_diff(asked.lake, earlier, later)
-            lines.append(page.fold(f"{earlier.label} → {later.label}: {said}", body or [page.note(said)]))
+            answer, body = example_runs.program_diff(asked.lake, earlier, later)
+            lines.append(page.fold(f"{earlier.label} → {later.label}: {answer}", body or [page.note(answer)]))
         return lines
 
     def why(self) -> Block:
@@ -281,7 +281,7 @@ class PostMortem:
     def summary(self) -> dict[str, object]:
         """The same facts for programs."""
         refused = {"refused_possibly": [version.to_dict() for version in self.refused]}
-        summary = facts.summary(self.inquiry, self.shown, title=self.title, said=self.verdict.text, nav=self.nav)
+        summary = facts.summary(self.inquiry, self.shown, title=self.title, sentence=self.verdict.text, nav=self.nav)
         return log_notes.marked(silent.marked({**summary, **refused}, self.silences), self.sampling)
 
     def summary_block(self) -> SummaryBlock:

@@ -45,14 +45,14 @@ def sentence(
     """
     trial, parts = finding.trial, parts or split(finding.before, finding.after)
     if trial is None or trial.verdict is TrialVerdict.CANNOT_TELL:
-        told = _compared(_without(finding, hidden), cases, parts, name, hidden)
+        pieces = _compared(_without(finding, hidden), cases, parts, name, hidden)
     elif trial.difference is None:
-        told = _open(finding, trial, name, hidden)
+        pieces = _open(finding, trial, name, hidden)
     else:
-        told = _tried(finding, trial, name, hidden)
+        pieces = _tried(finding, trial, name, hidden)
     in_all = _in_all(finding, trial) if trial is not None else []
     return Verdict.of(
-        [*told, *_amount(finding, parts), *in_all], _status(finding), "fixed" if finding.is_over else "finding"
+        [*pieces, *_amount(finding, parts), *in_all], _status(finding), "fixed" if finding.is_over else "finding"
     )
 
 

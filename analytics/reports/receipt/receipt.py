@@ -147,15 +147,15 @@ class Explained:
         lines = [self.title, *_wrapped(" · ".join(self._facts()), width), ""]
         for step in self.found.steps:
             head = f"{step.name}: {_verdict(step)}" if _verdict(step) else step.name
-            told = _wrapped(head, width, _COLUMN + 2)
-            lines.append(f"{_amount(step):>{_COLUMN}}  {told[0].lstrip()}")
-            lines += told[1:]
+            wrapped = _wrapped(head, width, _COLUMN + 2)
+            lines.append(f"{_amount(step):>{_COLUMN}}  {wrapped[0].lstrip()}")
+            lines += wrapped[1:]
             for arrow, found in (("", step.conditions), ("→ ", step.effects)):
                 for line in found:
                     lines += _wrapped(arrow + words.plain(self._mask.line(line)), width, _COLUMN + 6)
         for sentence in self._sentences():
             lines += ["", *_wrapped(sentence, width)]
-        lines += ["", *[line for told in self._about_the_request() for line in _wrapped(told, width)]]
+        lines += ["", *[line for wrapped in self._about_the_request() for line in _wrapped(wrapped, width)]]
         if request := self._request():
             lines += ["", page.visible(request, lines=True)]
         return "\n".join(lines)
@@ -239,7 +239,7 @@ class Explained:
 
     def _sentences(self) -> list[str]:
         found = self.found
-        return [self._mask.text(told) for told in (found.versus, found.replay, *found.notes) if told]
+        return [self._mask.text(sentence) for sentence in (found.versus, found.replay, *found.notes) if sentence]
 
     def _about_the_request(self) -> list[str]:
         simulation = self.found.simulation
