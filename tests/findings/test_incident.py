@@ -492,7 +492,7 @@ def alarms(count, seed):
         rng = np.random.default_rng(seed + number)
         rows = quiet_strategy(rng)
         first = int(rng.integers(7, 12))
-        found[ask(rows, first, int(rng.integers(first + 1, 15))).kind] += 1
+        found[ask(rows, first, int(rng.integers(first + 1, 15))).kind.value] += 1
     return found
 
 

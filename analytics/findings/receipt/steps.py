@@ -72,7 +72,7 @@ class Step:
         """For programs: lines as texts."""
         return {
             "name": self.name,
-            "state": self.state,
+            "state": self.state.value,
             "verdict": self.verdict,
             "phase": self.phase,
             "conditions": [words.plain(line) for line in self.conditions],

@@ -336,12 +336,12 @@ class Against(PostMortem):
             "against": comparison.other.name,
             "percent": share or groups,
             "same_runs": same,
-            "verdicts": dict(zip("AB", comparison.verdicts, strict=True)),
+            "verdicts": {letter: verdict.value for letter, verdict in zip("AB", comparison.verdicts, strict=True)},
             "compared": {letter: next(iter(comparison.labels[letter])) for letter in "AB"},
             "shares": comparison.labels,
             "is_at_same_hours": comparison.is_at_same_hours,
             "unlike": [
-                {"what": one.what, "distance": one.distance, "p": one.p} for one in comparison.unlike
+                {"what": trait.what.value, "distance": trait.distance, "p": trait.p} for trait in comparison.unlike
             ],
             "live_version": None,
             "users": None if self.shown.small else {"a": a, "b": b, "both": both},

@@ -115,9 +115,9 @@ def summary(
         sentence: The verdict's sentence.
         nav: Links to the page's sections, with their words.
     """
-    found = shown.incident
+    finding = shown.incident
     missing = [str(day) for day in investigation.coverage.missing]
-    counts = _counts(found)
+    counts = _counts(finding)
     return {
         "report": "post_mortem",
         "state": state_of(counts, missing),
@@ -131,13 +131,13 @@ def summary(
         "family_name": investigation.family.name,
         "since": investigation.since.isoformat(),
         "until": investigation.until.isoformat(),
-        "kind": found.kind,
+        "kind": finding.kind.value,
         "verdict": sentence,
-        **_points(found, investigation.split),
+        **_points(finding, investigation.split),
         "versions": [_trial(trial) for trial in investigation.trials],
         "stories": [
             _story(story, shown)
-            for story in (found, *found.also)
+            for story in (finding, *finding.also)
             if not isinstance(story, NoFinding | OneGroup | NoRuns)
         ],
         "live_version": _live(investigation),
@@ -149,7 +149,7 @@ def summary(
             "unfit": investigation.replays.unfit,
         },
         "nodes": _nodes(shown),
-        **_times(found),
+        **_times(finding),
         "cases": [_case(case) for case in shown.cases],
         "activations": [_activation(span) for span in investigation.spans],
         "min_users": shown.small.least,
@@ -197,7 +197,7 @@ def _times(finding: Incident) -> dict[str, Json]:
         "baseline": finding.baseline or None,
         "also": [
             {
-                "kind": other.kind,
+                "kind": other.kind.value,
                 "since": _moment(other.since),
                 "until": _moment(other.until),
                 "error_code": other.code if isinstance(other, FailuresFinding) else None,
@@ -264,9 +264,9 @@ def _trial(trial: VersionTrial) -> dict[str, Json]:
         "earlier_strategy_id": trial.before.strategy_id,
         "since": trial.after.since.isoformat(),
         "until": trial.after.until.isoformat(),
-        "verdict": trial.verdict,
+        "verdict": trial.verdict.value,
         "reason": trial.reason or None,
-        "basis": trial.basis or None,
+        "basis": trial.basis.value or None,
         "logged_count": len(trial.after.paid),
         "failed_count": trial.failed_count,
         "tried_count": forward.tried_count if forward else 0,
@@ -287,10 +287,10 @@ def _story(finding: Incident, shown: VisibleFacts) -> dict[str, Json]:
     times = [step.span.last for step in (*version.steps, *version.again)] if version else []
     end = max(times, default=finding.after.until if finding.after else None)
     return {
-        "kind": finding.kind,
+        "kind": finding.kind.value,
         "version": version.after.strategy_version if version else None,
         "versions": [step.span.strategy_version for step in version.steps] if version else [],
-        "cause": finding.cause or Cause.UNKNOWN,
+        "cause": (finding.cause or Cause.UNKNOWN).value,
         "field": moved[0] if moved and isinstance(finding, DataFinding) else None,
         "code": failures.code if failures else None,
         "since": _moment(finding.since),
