@@ -192,7 +192,7 @@ def test_runs_of_one_shape_share_a_variant_whatever_they_read(table: Table, fres
     found = find_variants(lake, "acme", new)
     assert found is not None
     # nothing is true (seven runs), the first is (seven), the second is (one)
-    assert sorted(variant.logged_count for variant in found.found) == [1, 7, 7]
+    assert sorted(variant.logged_count for variant in found.variants) == [1, 7, 7]
     undo = counterfactual(lake, "acme", old, new).forward
     assert undo is not None
     assert (undo.own_count, undo.tried_count) == (15, 15)

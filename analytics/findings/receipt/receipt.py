@@ -180,8 +180,8 @@ def versus(evidence: Evidence, other: Definition, label: str) -> str:
     own = instead_of(evidence.definition, evidence.definition, is_extend=evidence.is_extend)
     if evidence.is_ok:
         run = as_it_ran(own, run, evidence.run.points, evidence.run.case_name)
-    text = instead_of(other, evidence.definition, is_extend=evidence.is_extend).pays(run)
-    return f"{head}: {_versus_sentence(evidence, text)}"
+    answer = instead_of(other, evidence.definition, is_extend=evidence.is_extend).pays(run)
+    return f"{head}: {_versus_sentence(evidence, answer)}"
 
 
 def _versus_sentence(evidence: Evidence, answer: PointsBounds) -> str:
