@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from analytics import sql
 from analytics.errors import LakeError
 from analytics.extraction import day_files
-from analytics.extraction.privacy import prepare
 from analytics.extraction.privacy.policy import FILE as PEOPLE
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
 from analytics.lake import expiry_mark, foreign_files, program_history, schema
@@ -51,6 +50,8 @@ def problems(lake: Lake) -> Iterator[Problem]:
 
     Partitions' own files are looked at by ``losses``.
     """
+    from analytics.extraction.privacy import prepare  # it reads rows too, with compilers
+
     try:
         if said := prepare.known_ids(lake).problem:
             yield Problem(

@@ -15,8 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -53,6 +51,8 @@ class MemoryMap:
         Raises:
             OSError: No room, or no right to write.
         """
+        import numpy as np  # who opens a lake only wants this module's sizes
+
         with self._turn:
             return [self._keep(np.ascontiguousarray(array)) for array in arrays]
 
@@ -82,6 +82,8 @@ class MemoryMap:
             written = os.pwrite(file, data, place)
             data, place = data[written:], place + written
         self._used = place
+        import numpy as np
+
         return np.frombuffer(self._mappings[-1], array.dtype, array.size, start).reshape(array.shape)
 
     def _next(self, least: int) -> int:
