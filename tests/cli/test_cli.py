@@ -50,10 +50,13 @@ def test_without_words_it_shows_its_commands(run):
         ),
         (["status", "--all-realms"], {"pandas", "pyarrow", "numpy", "scipy", "rich"}),
         (["query", "--all-realms", "from strategy_days limit 3"], {"pandas", "pyarrow", "numpy", "scipy"}),
+        (["explain", "--all-realms", "A RUN"], {"pandas", "pyarrow", "numpy", "scipy", "rich"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_command_waits_for_no_library_that_it_does_not_need(lake, words, not_loaded):
+def test_a_command_waits_for_no_library_that_it_does_not_need(lake, warehouse, words, not_loaded):
+    [(run_id,)] = warehouse.sql("select max(execution_id) from executions where status = 'ok'").fetchall()
+    words = [run_id if word == "A RUN" else word for word in words]
     code = (
         "import sys; from analytics.cli import main\n"
         f"try: main({words!r})\n"

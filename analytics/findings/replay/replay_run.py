@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import numpy as np
 
 from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evidence, event_ids, pieces, read_json
 from analytics.findings.replay.trace_variants import Variant, Variants, read
@@ -58,7 +57,7 @@ def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDE
     width = len(fields)
     values: list[tuple[str | None, ...]] = [tuple(flat[at * width : (at + 1) * width]) for at in range(len(table))]
     rows = table.drop(["field_values"]).to_pandas()
-    rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=np.nan) / share
+    rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=math.nan) / share
     return Inputs(variants, used, fields, rows, values, share)
 
 

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics import sql
-from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.run_evidence import Definition, definition, read_json
 from analytics.program import Alignment, align
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from analytics.findings.post_mortem.groups import Group
 
 CONDITIONS: Final = frozenset({"rule", "compare", "not", "and", "or"})
 """Types whose value is true or false, and thereby the same in all runs of a variant."""
