@@ -133,7 +133,7 @@ def _render(options: DemoOptions, lake: Path, spent: dict[str, float]) -> list[P
         spent: Gets the seconds of each report.
     """
     from analytics import api
-    from analytics.demo.stories import SPEED_BONUS
+    from analytics.demo.scenarios import SPEED_BONUS
 
     ends = [(options.until - timedelta(days=back)).isoformat() for back in (5, 2, 1, 0)]
     subject = {"realm": SPEED_BONUS.realm, "family": SPEED_BONUS.family}

@@ -17,11 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, TypedDict, Unpack
 
+from analytics.demo.edge_cases import EdgeCase, edge_cases
 from analytics.demo.load import Loaded, load
 from analytics.demo.population import RATE, SEED, UNTIL, Population, simulate, write_counters, write_truth
-from analytics.demo.quirks import EdgeCase, edge_cases
+from analytics.demo.scenarios import SCENARIOS, Scenario
 from analytics.demo.server import EmbeddedServer
-from analytics.demo.stories import SCENARIOS, Scenario
 from analytics.storage.shapes import Json
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from analytics.demo import stories
+from analytics.demo import scenarios
 from analytics.demo.catalog import DAY_ZERO, Column, Events, Family, Fields, Parent
 from analytics.demo.copytext import line, number
 from analytics.demo.families import FAMILIES, family
@@ -49,17 +49,17 @@ def batches(chunk: Chunk, seed: int) -> list[Batch]:
         if count:
             rng = np.random.default_rng([seed, 3, chunk.index, index])
             found.append(_batch(played, rng, seed, moments(played, chunk, count, rng)))
-    for index, plant in enumerate(stories.PLANTED_FAULTS):
-        if chunk.since <= plant.story.since < chunk.until and plant.story.until is not None:
+    for index, plant in enumerate(scenarios.PLANTED_FAULTS):
+        if chunk.since <= plant.scenario.since < chunk.until and plant.scenario.until is not None:
             rng = np.random.default_rng([seed, 4, index])
-            start, end = microseconds(plant.story.since), microseconds(plant.story.until)
+            start, end = microseconds(plant.scenario.since), microseconds(plant.scenario.until)
             when = np.sort(rng.integers(start, end, len(plant.overrides)))
             found.append(_batch(family(plant.realm, plant.family), rng, seed, when, plant))
     return found
 
 
 def _batch(
-    played: Family, rng: np.random.Generator, seed: int, created: Ints, plant: stories.PlantedFault | None = None
+    played: Family, rng: np.random.Generator, seed: int, created: Ints, plant: scenarios.PlantedFault | None = None
 ) -> Batch:
     count = len(created)
     people = users(played.realm, seed)
@@ -71,7 +71,7 @@ def _batch(
     rows = _rows(played.fields(events), count)
     for row, overrides in zip(rows, plant.overrides if plant else (), strict=False):
         row.update(overrides)
-        for path in [path for path, value in overrides.items() if value is stories.MISSING]:
+        for path in [path for path, value in overrides.items() if value is scenarios.MISSING]:
             del row[path]
     schedule = played.schedule()
     live = np.searchsorted([microseconds(since) for since, _ in schedule], created, side="right") - 1
@@ -98,7 +98,7 @@ def _rows(columns: Mapping[str, Column], count: int) -> list[Fields]:
 
 
 def _send_zero_minutes(rows: list[Fields], games: list[str], created: Ints) -> None:
-    since, broken = microseconds(stories.ZERO_MINUTES.since), stories.ZERO_MINUTES.facts["external_game_id"]
+    since, broken = microseconds(scenarios.ZERO_MINUTES.since), scenarios.ZERO_MINUTES.facts["external_game_id"]
     for row, game, moment in zip(rows, games, created.tolist(), strict=True):
         if game == broken and moment >= since:
             row["data.minutes"] = 0
@@ -106,12 +106,12 @@ def _send_zero_minutes(rows: list[Fields], games: list[str], created: Ints) -> N
 
 def _send_metres(rows: list[Fields], _games: list[str], created: Ints) -> None:
     for row, moment in zip(rows, created.tolist(), strict=True):
-        if moment >= microseconds(stories.METRES.since):
-            row["data.km"] *= stories.METRES.facts["factor"]
+        if moment >= microseconds(scenarios.METRES.since):
+            row["data.km"] *= scenarios.METRES.facts["factor"]
 
 
 def _read_more_at_weekends(rows: list[Fields], _games: list[str], created: Ints) -> None:
-    facts = stories.LONG_READ.facts
+    facts = scenarios.LONG_READ.facts
     at_weekend = (created // 86_400_000_000 + 3) % 7 >= 5  # the epoch was a Thursday
     for row, often in zip(rows, at_weekend.tolist(), strict=True):
         if often and row["data.pages"] is not None:
@@ -120,9 +120,9 @@ def _read_more_at_weekends(rows: list[Fields], _games: list[str], created: Ints)
 
 #: What clients of a family make of its fields, after every random number has been drawn: the other families stay as they are.
 _CLIENTS: Final[Mapping[tuple[str | None, str | None], Callable[[list[Fields], list[str], Ints], None]]] = {
-    (stories.ZERO_MINUTES.realm, stories.ZERO_MINUTES.family): _send_zero_minutes,
-    (stories.METRES.realm, stories.METRES.family): _send_metres,
-    (stories.LONG_READ.realm, stories.LONG_READ.family): _read_more_at_weekends,
+    (scenarios.ZERO_MINUTES.realm, scenarios.ZERO_MINUTES.family): _send_zero_minutes,
+    (scenarios.METRES.realm, scenarios.METRES.family): _send_metres,
+    (scenarios.LONG_READ.realm, scenarios.LONG_READ.family): _read_more_at_weekends,
 }
 
 MS_PER_VISIT: Final = 0.045
@@ -155,13 +155,13 @@ def play(batch: Batch) -> None:
     programs = {number: compile_program(family.programs[number]) for number in set(batch.version)}
     queries = {number: len(analytics_paths(family.programs[number])) for number in programs}
     batch.queries = [queries[number] for number in batch.version]
-    stalled = _within(batch.created, stories.STALL)
-    chance = np.where(stalled, 1.0 if batch.planted else float(stories.STALL.facts["share"]), _STRAY_TIMEOUTS)
+    stalled = _within(batch.created, scenarios.STALL)
+    chance = np.where(stalled, 1.0 if batch.planted else float(scenarios.STALL.facts["share"]), _STRAY_TIMEOUTS)
     if batch.planted and not stalled.any():
         chance = np.zeros(count)  # a planted failure must be the one its story tells
     batch.timed_out = (batch.rng.random(count) < chance).tolist()
-    lowered = _within(batch.created, stories.LOWERED_CAP) & (family.realm == stories.LOWERED_CAP.realm)
-    batch.max_nodes = np.where(lowered, int(stories.LOWERED_CAP.facts["max_nodes"]), 1000).tolist()
+    lowered = _within(batch.created, scenarios.LOWERED_CAP) & (family.realm == scenarios.LOWERED_CAP.realm)
+    batch.max_nodes = np.where(lowered, int(scenarios.LOWERED_CAP.facts["max_nodes"]), 1000).tolist()
     batch.outcomes = [
         run(programs[version], family.wrapped(version), row, max_nodes=cap, keep_trace=False)
         for version, row, cap in zip(batch.version, batch.fields, batch.max_nodes, strict=True)
@@ -183,9 +183,9 @@ def durations(batch: Batch) -> Floats:
     walk = visits * MS_PER_VISIT * np.exp(0.18 * rng.standard_normal(count))
     queries = np.array(batch.queries, dtype=np.float64) * 1.3 * np.exp(0.45 * rng.standard_normal(count))
     total = 0.4 + 0.3 * rng.random(count) + walk + queries
-    if (batch.family.realm, batch.family.name) == (stories.SLOW_FIELD.realm, stories.SLOW_FIELD.family):
-        slow = np.array(batch.version) == stories.SLOW_FIELD.facts["version"]
-        median = float(stories.SLOW_FIELD.facts["query_ms_median"])
+    if (batch.family.realm, batch.family.name) == (scenarios.SLOW_FIELD.realm, scenarios.SLOW_FIELD.family):
+        slow = np.array(batch.version) == scenarios.SLOW_FIELD.facts["version"]
+        median = float(scenarios.SLOW_FIELD.facts["query_ms_median"])
         tail = np.where(rng.random(count) < 0.02, 1.0 + 8.0 * rng.random(count), 1.0)
         total += slow * median * np.exp(0.35 * rng.standard_normal(count)) * tail
     late = np.array(batch.timed_out)
@@ -193,35 +193,35 @@ def durations(batch: Batch) -> Floats:
     return np.round(total, 3)
 
 
-def _within(created: Ints, story: stories.Scenario) -> Bools:
-    until = microseconds(story.until) if story.until else np.iinfo(np.int64).max
-    return np.asarray((created >= microseconds(story.since)) & (created < until))
+def _within(created: Ints, scenario: scenarios.Scenario) -> Bools:
+    until = microseconds(scenario.until) if scenario.until else np.iinfo(np.int64).max
+    return np.asarray((created >= microseconds(scenario.since)) & (created < until))
 
 
-def story_keys(batch: Batch) -> list[str | None]:
+def scenario_keys(batch: Batch) -> list[str | None]:
     """Which story each run belongs to, if any."""
     keys: list[str | None] = [None] * len(batch)
     family = batch.family
-    for story in reversed(stories.SCENARIOS):  # the first of the tuple has the last word
-        if story.family is not None and (story.realm, story.family) != (family.realm, family.name):
+    for scenario in reversed(scenarios.SCENARIOS):  # the first of the tuple has the last word
+        if scenario.family is not None and (scenario.realm, scenario.family) != (family.realm, family.name):
             continue
-        for index in np.flatnonzero(_within(batch.created, story)).tolist():
-            if _belongs(story, batch, index):
-                keys[index] = story.key
+        for index in np.flatnonzero(_within(batch.created, scenario)).tolist():
+            if _belongs(scenario, batch, index):
+                keys[index] = scenario.key
     return keys
 
 
-def _belongs(story: stories.Scenario, batch: Batch, index: int) -> bool:
+def _belongs(scenario: scenarios.Scenario, batch: Batch, index: int) -> bool:
     outcome = batch.outcomes[index]
-    if story is stories.STALL:
+    if scenario is scenarios.STALL:
         return batch.timed_out[index]
-    if story is stories.SLOW_FIELD and batch.timed_out[index]:
+    if scenario is scenarios.SLOW_FIELD and batch.timed_out[index]:
         return False  # slow fields make slow runs; the time limit wraps the walk only
-    if story in (stories.CANARY, stories.ZERO_MINUTES):
-        return outcome.error_code == story.facts["error_code"] and not batch.timed_out[index]
-    if story in (stories.BYPASS, stories.ODD_REFERRAL):
+    if scenario in (scenarios.CANARY, scenarios.ZERO_MINUTES):
+        return outcome.error_code == scenario.facts["error_code"] and not batch.timed_out[index]
+    if scenario in (scenarios.BYPASS, scenarios.ODD_REFERRAL):
         return batch.planted
-    return "version" not in story.facts or batch.version[index] == story.facts["version"]
+    return "version" not in scenario.facts or batch.version[index] == scenario.facts["version"]
 
 
 def simulate_chunk(chunk: Chunk, seed: int, rate: float) -> ChunkResult:
@@ -272,7 +272,7 @@ def _truth(batch: Batch, rate: float) -> pa.Table:
         "external_task_id": batch.task,
         "external_user_id": batch.user,
         "logged": failed | sampled,
-        "story": story_keys(batch),
+        "story": scenario_keys(batch),
         "analytics_queries": batch.queries,
     }
     return pa.table([pa.array(columns[name.name], name.type) for name in TRUTH_SCHEMA], schema=TRUTH_SCHEMA)

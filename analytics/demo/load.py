@@ -14,9 +14,9 @@ from psycopg import sql
 
 from analytics.demo.catalog import Family, Version, utc
 from analytics.demo.copytext import COLUMNS, line
+from analytics.demo.edge_cases import edge_cases
 from analytics.demo.families import FAMILIES
 from analytics.demo.population import Population
-from analytics.demo.quirks import edge_cases
 from analytics.source.connection import Connection
 from analytics.sql import Row
 

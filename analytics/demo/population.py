@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 import pyarrow.parquet as pq
 
 from analytics.demo.engine import ChunkResult, simulate_chunk
-from analytics.demo.stories import SCENARIOS
+from analytics.demo.scenarios import SCENARIOS
 from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, plan
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def write_truth(population: Population, directory: Path) -> Path:
             os.link(population.truth_path, path)  # the same bytes, without writing them twice
         except OSError:
             shutil.copyfile(population.truth_path, path)
-    told = [asdict(story) for story in SCENARIOS]
+    told = [asdict(scenario) for scenario in SCENARIOS]
     (target / "stories.json").write_text(json.dumps(told, ensure_ascii=False, indent=1, default=_iso), encoding="utf-8")
     return target
 

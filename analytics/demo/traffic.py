@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from analytics.demo.catalog import Family
 from analytics.demo.families import FAMILIES
-from analytics.demo.stories import PLANTED_FAULTS
+from analytics.demo.scenarios import PLANTED_FAULTS
 from analytics.estimates.arrays import Floats, Ints
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -87,7 +87,7 @@ def plan(*, runs: int, days: int, until: date, seed: int) -> list[Chunk]:
     """
     last = datetime(until.year, until.month, until.day, tzinfo=UTC)
     first = last - timedelta(days=days)
-    planted = sum(len(plant.overrides) for plant in PLANTED_FAULTS if first <= plant.story.since < last)
+    planted = sum(len(plant.overrides) for plant in PLANTED_FAULTS if first <= plant.scenario.since < last)
     hours = next((length for length in (12, 6, 3) if runs / days * length / 24 <= _LARGEST_CHUNK), 1)
     starts = [first + timedelta(hours=hour) for hour in range(0, days * 24, hours)]
     noise = np.exp(0.06 * np.random.default_rng([seed, 1]).standard_normal((len(starts), len(FAMILIES))))

@@ -258,7 +258,7 @@ class _Search:
         seen = self._seen.get((realm, text))
         if seen is None:
             forms = {text, text.strip('"'), json_unescaped(text.strip('"'))}
-            seen = any(self.erased.standing(realm, form) for form in forms) if self.erased else False
+            seen = any(self.erased.find_ids(realm, form) for form in forms) if self.erased else False
             self._seen[realm, text] = seen
         return seen
 

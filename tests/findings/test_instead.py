@@ -16,7 +16,7 @@ from analytics.findings.replay.replayed import Counterfactual, counterfactual
 from analytics.findings.replay.trace_variants import find_variants
 from analytics.lake.lake import Lake
 from analytics.program import ParentResult, compile_program, evaluate, generate_ids
-from analytics.program.instead import AlternativeProgram, PointsBounds, RecordedRun
+from analytics.program.alternative import AlternativeProgram, PointsBounds, RecordedRun
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.conftest import Table

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from analytics.demo import Demo
-from analytics.demo.stories import CANARY, LOWERED_CAP, SLOW_FIELD, STALL, TIER_LADDER, Scenario
+from analytics.demo.scenarios import CANARY, LOWERED_CAP, SLOW_FIELD, STALL, TIER_LADDER, Scenario
 from analytics.estimates.estimators import Estimate
 from analytics.findings.runaway import runaway
 from analytics.findings.runaway.finding import (

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from analytics.demo import simulate
-from analytics.demo.stories import SLOW_FIELD
+from analytics.demo.scenarios import SLOW_FIELD
 from analytics.estimates.estimate import Estimate
 from analytics.findings.runaway.keys import Key
 from analytics.findings.timing import cost_model

@@ -70,11 +70,11 @@ class KnownIds:
         """The ids of a realm that are looked for."""
         return self._by_realm.get(realm, frozenset())
 
-    def stand_in(self, data: bytes) -> bool:
+    def are_in(self, data: bytes) -> bool:
         """An id stands somewhere in some bytes, of whatever realm."""
         return bool(self._found(data))
 
-    def standing(self, realm: str | None, text: str) -> Iterable[str]:
+    def find_ids(self, realm: str | None, text: str) -> Iterable[str]:
         """The realm's ids that stand anywhere in a text."""
         ids = self.of(realm)
         names = {
@@ -114,7 +114,7 @@ class Mentions:
         if self._is_id(text):
             return self._put(text)
         ids = {name for name in self._own if len(name) > _SHORT and name in text}
-        for name in sorted({*ids, *self._standing(text)}, key=len, reverse=True):
+        for name in sorted({*ids, *self._find_ids(text)}, key=len, reverse=True):
             text = self._without(text, name)
         return text
 
@@ -124,7 +124,7 @@ class Mentions:
             return spell_json(self._entries(read(text)))
         except (ValueError, RecursionError):
             # No list can hold it and no parser reads it: the ids go all the same, and the JSON stays JSON.
-            for name in {*self._own, *self._standing(text)}:
+            for name in {*self._own, *self._find_ids(text)}:
                 quoted, put = json.dumps(name, ensure_ascii=False), self._put(name)
                 text = text.replace(quoted, json.dumps(put))
                 if len(name) > _SHORT:
@@ -170,10 +170,10 @@ class Mentions:
     def _was_erased(self, text: str) -> bool:
         return self._erased is not None and is_distinctive(text) and self._erased.holds(self._realm, text)
 
-    def _standing(self, text: str) -> set[str]:
+    def _find_ids(self, text: str) -> set[str]:
         """Whoever stands in a text besides the run's own user."""
-        return {*self._known.standing(self._realm, text)} | (
-            self._erased.standing(self._realm, text) if self._erased else set()
+        return {*self._known.find_ids(self._realm, text)} | (
+            self._erased.find_ids(self._realm, text) if self._erased else set()
         )
 
     def _put(self, name: str) -> str:

@@ -78,7 +78,7 @@ class PrivacyContext:
         """Rows cannot be taken in as they are."""
         return bool(self.policy.privacy_version) or bool(self.erased)
 
-    def instead(self, realm: str | None, user: str) -> str | None:
+    def replacement(self, realm: str | None, user: str) -> str | None:
         """What stands for a user from now on; ``None`` for the id itself."""
         if self.erased and self.erased.holds(realm, user):
             return MARK
@@ -162,15 +162,15 @@ class RowFilter:
     def _mentions(self, fields: list[bytes | None], realm: str | None, own: list[str]) -> Iterator[tuple[int, bytes]]:
         """Fields that named somebody, and what they are now."""
         privacy = self._privacy
-        sought = [name for name in dict.fromkeys(own) if privacy.instead(realm, name) is not None]
+        sought = [name for name in dict.fromkeys(own) if privacy.replacement(realm, name) is not None]
         needles = [_needles(name) for name in sought]
-        mentions = Mentions(realm, sought, privacy.known, privacy.instead, privacy.erased)
+        mentions = Mentions(realm, sought, privacy.known, privacy.replacement, privacy.erased)
         for place in (*_FREE, _TRACE):
             field = fields[place]
             if field is None:
                 continue
             quote = b'"' if place == _TRACE else b""
-            if not (any(_may_hold(field, quote, needle) for needle in needles) or privacy.known.stand_in(field)):
+            if not (any(_may_hold(field, quote, needle) for needle in needles) or privacy.known.are_in(field)):
                 strings = _strings(field) if place == _TRACE else {field}
                 if not privacy.erased or all(self._is_harmless(realm, text) for text in strings):
                     continue
@@ -185,7 +185,7 @@ class RowFilter:
         if text in harmless:
             return True
         plain = _decoded(text)
-        if any(self._privacy.erased.standing(realm, form) for form in {plain, json_unescaped(plain)}):
+        if any(self._privacy.erased.find_ids(realm, form) for form in {plain, json_unescaped(plain)}):
             return False
         if len(harmless) > _MOST_REMEMBERED:
             harmless.clear()
@@ -297,12 +297,12 @@ def protect_definition(privacy: PrivacyContext, row: Row) -> Row:
         realm,
         [author] if author else [],
         privacy.known,
-        privacy.instead,
+        privacy.replacement,
         privacy.erased,
     )
     fresh = dict(row)
     if author:
-        fresh["created_by"] = privacy.instead(realm, author) or author
+        fresh["created_by"] = privacy.replacement(realm, author) or author
     for name in _PROGRAM_TEXTS:
         if fresh[name]:
             fresh[name] = mentions.text(fresh[name])

@@ -257,11 +257,11 @@ class ErasedIndex:
     def __bool__(self) -> bool:
         return bool(self._by_digest)
 
-    def standing(self, realm: str | None, text: str) -> set[str]:
+    def find_ids(self, realm: str | None, text: str) -> set[str]:
         """Erased people's ids that stand in a text by themselves and cannot stand there by chance."""
         return {name for name in {*self._candidates(text)} if is_distinctive(name) and self.holds(realm, name)}
 
-    def standing_anywhere(self, text: str, realms: Iterable[str | None] | None) -> set[str]:
+    def find_ids_anywhere(self, text: str, realms: Iterable[str | None] | None) -> set[str]:
         """The same of a text that is nobody's row: as ids and pseudonyms, of these tenants or of all."""
         chosen = None if realms is None else {*realms}
 

@@ -19,7 +19,7 @@ from analytics.findings.receipt.wording import Line
 from analytics.findings.replay.replay_run import as_it_ran, instead_of, recorded
 from analytics.findings.replay.run_evidence import Definition, Evidence, LoggedRun
 from analytics.program import Alignment, align, error_codes
-from analytics.program.instead import NOT_ASKED, NOT_RECORDED, PointsBounds
+from analytics.program.alternative import NOT_ASKED, NOT_RECORDED, PointsBounds
 from analytics.storage.shapes import Json
 
 _MOST_LINES: Final = 6

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evidence, event_ids, pieces, read_json
 from analytics.findings.replay.trace_variants import Variant, Variants, read
 from analytics.program import MAX_NODES, Alignment
-from analytics.program.instead import AlternativeProgram, PointsBounds, RecordedRun
+from analytics.program.alternative import AlternativeProgram, PointsBounds, RecordedRun
 from analytics.storage.shapes import Json
 from analytics.warehouse.warehouse import Warehouse
 

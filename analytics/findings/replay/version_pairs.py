@@ -15,7 +15,7 @@ from analytics.findings.replay.replay_run import MOST_RECORDED, Inputs, read_inp
 from analytics.findings.replay.replayed import BothVariants, Counterfactual, Replayed, both_ways, refusal, replayed
 from analytics.findings.replay.trace_variants import Variants, find_variants
 from analytics.findings.replay.trials import VersionTrial, judge, needs_both
-from analytics.program.instead import set_paths
+from analytics.program.alternative import set_paths
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:

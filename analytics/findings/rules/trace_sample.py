@@ -17,7 +17,7 @@ from analytics.findings.replay.run_evidence import Definition, definition, event
 from analytics.findings.replay.trace_variants import CONDITIONS, entries, prepare
 from analytics.findings.runaway.keys import Key
 from analytics.program import Alignment, TruncatedSuffix, align, truncated_suffix
-from analytics.program.instead import set_paths
+from analytics.program.alternative import set_paths
 from analytics.program.paths import Branch
 
 Json = dict[str, Any]

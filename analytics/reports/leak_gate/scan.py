@@ -107,7 +107,7 @@ def search(file: DecodedFile, forbidden: Forbidden) -> Iterator[Leak]:
     for what, at in _folders(file.text, forbidden):
         yield leak(what, at)
     if forbidden.erased:
-        for name in sorted(forbidden.erased.standing_anywhere(file.text, forbidden.own)):
+        for name in sorted(forbidden.erased.find_ids_anywhere(file.text, forbidden.own)):
             if not is_own_word(name):
                 yield leak(_ERASED, file.text.find(name))
     for kind, names in ((_USER, forbidden.users), (_REALM, forbidden.realms)):

@@ -168,14 +168,14 @@ class PlantedFault:
     """Runs that happen whatever the size of the population, so that each story can be seen in a small one too.
 
     Attributes:
-        story: Whose runs they are.
+        scenario: Whose runs they are.
         realm: Tenant of the family.
         family: The family that runs.
         overrides: One mapping per run: field path → value; a value of `MISSING` takes the field away.
         one_user: All of them are one user's.
     """
 
-    story: Scenario
+    scenario: Scenario
     realm: str | None
     family: str
     overrides: tuple[Fields, ...]
