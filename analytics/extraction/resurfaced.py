@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analytics.errors import ConfigurationError, LakeError
 from analytics.extraction.privacy import tombstones
@@ -29,6 +29,7 @@ from analytics.lake import definitions, foreign_files, ledger
 from analytics.lake.lake import REALM_TABLES, Lake
 from analytics.lake.paths import day_of
 from analytics.model import Partition, PartitionInfo
+from analytics.sql import Row
 from analytics.storage import LakePath, readable
 
 if TYPE_CHECKING:
@@ -323,7 +324,7 @@ def _finish_the_last(lake: Lake) -> None:
     """A killed run may have replaced one partition's files and not said so in the ledger."""
     path = lake.root / _JOURNAL
     try:
-        told: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        told: Row = json.loads(path.read_text(encoding="utf-8"))
         day = date.fromisoformat(told["day"]) if told["day"] else None
         before, after = (ledger.info_of(told[name], day) for name in ("before", "after"))
     except FileNotFoundError:

@@ -8,10 +8,23 @@ is read here, by Python's own parser: slowly, and exactly. A trace that no list 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict, TypeGuard
+
+from analytics.storage.shapes import Json
 
 _ENTRY_KEYS = {"nodeId", "type", "value", "branch"}
 _DEEPEST = 100  # arrays and objects within a value; Python's own parser gives up at about a thousand
+
+
+class LakeEntry(TypedDict):
+    """A trace entry in the lake's column ``trace``: names as text, the value as JSON, and its number where it is one."""
+
+    node_id: str | None
+    type: str | None
+    branch: str | None
+    value: str | None
+    value_number: float | None
 
 
 class JsonNumber(str):
@@ -20,7 +33,7 @@ class JsonNumber(str):
     __slots__ = ()
 
 
-def rebuild(trace: list[dict[str, Any]] | None, irregular: str | None) -> str | None:
+def rebuild(trace: Sequence[LakeEntry] | None, irregular: str | None) -> str | None:
     """The JSON text of a trace as the source held it, value for value (whitespace and key order are jsonb's own).
 
     Args:
@@ -37,7 +50,7 @@ def rebuild(trace: list[dict[str, Any]] | None, irregular: str | None) -> str | 
     return "[" + ", ".join(_spell_entry(entry) for entry in trace) + "]"
 
 
-def _spell_entry(entry: dict[str, Any]) -> str:
+def _spell_entry(entry: LakeEntry) -> str:
     def quoted(text: str | None) -> str:
         return "null" if text is None else json.dumps(text, ensure_ascii=False)
 
@@ -47,7 +60,7 @@ def _spell_entry(entry: dict[str, Any]) -> str:
     )
 
 
-def parse(text: str) -> tuple[list[dict[str, Any]] | None, bool]:
+def parse(text: str) -> tuple[list[LakeEntry] | None, bool]:
     """Read one trace exactly.
 
     Returns:
@@ -65,21 +78,22 @@ def parse(text: str) -> tuple[list[dict[str, Any]] | None, bool]:
     return [entry for entry, _ in found], all(exact for _, exact in found)
 
 
-def read(text: str) -> Any:
+def read(text: str) -> Json:
     """JSON as Python holds it, but numbers as they are spelled.
 
     Raises:
         ValueError, RecursionError: It is none, or nested too deeply.
     """
-    return json.loads(text, parse_float=JsonNumber, parse_int=JsonNumber)
+    found: Json = json.loads(text, parse_float=JsonNumber, parse_int=JsonNumber)
+    return found
 
 
-def _entry(item: object) -> tuple[dict[str, Any], bool]:
+def _entry(item: Json) -> tuple[LakeEntry, bool]:
     if not isinstance(item, dict):
         number = float(item) if isinstance(item, JsonNumber) else None
         return {"node_id": None, "type": None, "branch": None, "value": spell_json(item), "value_number": number}, False
     value = item.get("value")
-    entry = {
+    entry: LakeEntry = {
         "node_id": _text(item.get("nodeId")),
         "type": _text(item.get("type")),
         "branch": _text(item.get("branch")),
@@ -95,16 +109,16 @@ def _entry(item: object) -> tuple[dict[str, Any], bool]:
     return entry, exact
 
 
-def _is_text(value: object) -> bool:
+def _is_text(value: Json) -> TypeGuard[str]:
     return isinstance(value, str) and not isinstance(value, JsonNumber)
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Json) -> str | None:
     """What PostgreSQL's ``->>`` gives: text as it is, anything else as JSON."""
     return value if value is None or _is_text(value) else spell_json(value)
 
 
-def spell_json(value: Any, depth: int = 0) -> str:
+def spell_json(value: Json, depth: int = 0) -> str:
     """JSON text in jsonb's own spelling, numbers untouched.
 
     Raises:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from analytics.extraction.encode.trace_json import JsonNumber, read, spell_json
 from analytics.extraction.privacy.tombstones import is_distinctive
+from analytics.storage.shapes import Json
 
 if TYPE_CHECKING:
     from analytics.extraction.privacy.tombstones import ErasedIndex
@@ -140,7 +141,7 @@ class Mentions:
             return self.text(text)
         return text if after == before else spell_json(after)
 
-    def _entries(self, trace: Any) -> Any:
+    def _entries(self, trace: Json) -> Json:
         if not isinstance(trace, list):
             return self.value(trace)
         return [
@@ -150,7 +151,7 @@ class Mentions:
             for entry in trace
         ]
 
-    def value(self, found: Any) -> Any:
+    def value(self, found: Json) -> Json:
         """A JSON value, as ``flatten.read`` gives it, without ids in any of its texts."""
         if isinstance(found, JsonNumber):
             is_own = found in self._own and len(found) > _SHORT

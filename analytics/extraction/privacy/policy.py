@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from analytics.config import Settings
 from analytics.errors import DamagedFileError
 from analytics.extraction.encode.trace_json import JsonNumber
 from analytics.extraction.privacy.pseudonyms import PseudonymKey
 from analytics.program import generate_ids, walk
+from analytics.sql import Row
 from analytics.storage import LakePath, shapes
+from analytics.storage.shapes import Json, JsonObject
 
 DROPPED = "(dropped)"
 """Stands where a value was."""
@@ -31,12 +32,12 @@ class FieldAllowlist:
         definitions: Rows of ``strategydefinition``, as ``Source.definitions`` gives them.
     """
 
-    def __init__(self, allowed: Iterable[str], definitions: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, allowed: Iterable[str], definitions: Iterable[Row]) -> None:
         self._allowed = frozenset(allowed)
         self._programs = {(str(row["strategy_id"]), row["strategy_version"]): row["ast_json"] for row in definitions}
         self._read: dict[tuple[str, int | None], tuple[frozenset[str], frozenset[str]]] = {}
 
-    def trace(self, strategy: str, version: int | None, trace: Any) -> tuple[Any, set[str]]:
+    def trace(self, strategy: str, version: int | None, trace: Json) -> tuple[Json, set[str]]:
         """A trace without the values that may not be kept.
 
         Args:
@@ -64,7 +65,7 @@ class FieldAllowlist:
         return trace, names
 
     @staticmethod
-    def _keeps(entry: Mapping[str, Any], value: Any, fields: frozenset[str], clean: frozenset[str]) -> bool:
+    def _keeps(entry: JsonObject, value: Json, fields: frozenset[str], clean: frozenset[str]) -> bool:
         node, kind = entry.get("nodeId"), entry.get("type")
         if value is None or isinstance(value, bool):
             return kind != "field" or node in fields
@@ -156,10 +157,14 @@ class Policy:
         Args:
             keys_before: Other keys that the lake's pseudonyms were made with before; ``None`` where nobody knows.
         """
-        fields = None if self.data_fields is None else sorted(self.data_fields)
-        told: dict[str, Any] = {"format": _FORMAT, "key_id": self.key.key_id if self.key else "", "data_fields": fields}
+        fields: Json = None if self.data_fields is None else [*sorted(self.data_fields)]
+        told: dict[str, Json] = {
+            "format": _FORMAT,
+            "key_id": self.key.key_id if self.key else "",
+            "data_fields": fields,
+        }
         if keys_before is not None:
-            told["keys_before"] = sorted(keys_before)
+            told["keys_before"] = [*sorted(keys_before)]
         return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
 
 
