@@ -184,10 +184,12 @@ def render(report: str | Definition, *, out: str | Path | None = None, **paramet
         ReportError: The notebook failed; the half-run notebook is kept and the last good report is left alone.
     """
     from analytics.reports.render import rendering
+    from analytics.reports.render.notebooks import REPORTS
+    from analytics.reports.render.plan import plan
 
-    definition = report if isinstance(report, Definition) else find(report, rendering.REPORTS)
+    definition = report if isinstance(report, Definition) else find(report, REPORTS)
     folder = Settings.from_env(reports=out or definition.out or None, sample_rates="").reports
-    return rendering.render(rendering.plan(definition, folder, parameters))
+    return rendering.render(plan(definition, folder, parameters))
 
 
 __all__ = ["explain", "extract", "open_lake", "post_mortem", "render", "runaway_rules", "sampling_audit"]

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from analytics.extraction.encode import trace_json
-from analytics.reports.render import rendering
+from analytics.reports.render import plan as plans
 from benchmarks import child
 
 Work = Callable[[], dict[str, Any]]
@@ -121,7 +121,7 @@ def json_normalize(task: dict[str, Any]) -> Work:
 
 def cells(report: str = "post_mortem") -> list[str]:
     """Names of the methods that a notebook's cells show, in their order: sections added later are timed too."""
-    book = json.loads(rendering.notebook_path(report).read_text(encoding="utf-8"))
+    book = json.loads(plans.notebook_path(report).read_text(encoding="utf-8"))
     found = []
     for cell in book["cells"]:
         source = "".join(cell["source"]) if cell["cell_type"] == "code" else ""

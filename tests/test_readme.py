@@ -19,7 +19,8 @@ from analytics.estimates import sampling_rates
 from analytics.lake.lake import Lake
 from analytics.reports.explore.open_lake import open_lake
 from analytics.reports.render import rendering
-from analytics.reports.render.rendering import Plan, Rendered
+from analytics.reports.render.plan import Plan
+from analytics.reports.render.rendering import Rendered
 from analytics.reports.schedule.due import jobs
 from analytics.reports.schedule.run import RunResult
 from analytics.warehouse.warehouse import Warehouse

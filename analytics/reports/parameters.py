@@ -12,9 +12,12 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from analytics.errors import UsageError
+
+Value: TypeAlias = "str | bool | int | float | list[Value] | dict[str, Value] | None"
+"""What a notebook's parameter may be, a definition's and the command's: what JSON and TOML can say."""
 
 _Given = ParamSpec("_Given")
 _Made = TypeVar("_Made")

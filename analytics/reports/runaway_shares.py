@@ -17,8 +17,8 @@ from analytics.warehouse.partial_results import PartialQuery, compute_share
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
 
-_LOOK_BACK = timedelta(days=7)
-"""Of the sampling audit, see ``render.builders``."""
+AUDITED_BEFORE = timedelta(days=7)
+"""Before a window, whose sampling is audited with it: a day alone does not show that the rate has changed."""
 
 _OF_HISTORY = (
     "cost_by_strategy", "nodes_by_day", "time_by_nodes", "stops_by_minute", "limit_runs", "sampling_by_hour", "dead_rules",
@@ -35,7 +35,7 @@ def questions(lake: Warehouse, window: Window) -> list[PartialQuery]:
         window: Of the report. A day that it cuts is left to whoever renders.
     """
     first, until = (window.since + ONE_DAY - timedelta(microseconds=1)).date(), window.until.date()
-    start = min(first - _LOOK_BACK, until - HISTORY)
+    start = min(first - AUDITED_BEFORE, until - HISTORY)
     found = [PartialQuery(name, start, until, {}) for name in _OF_HISTORY]
     found += [PartialQuery(name, first, until, {}) for name in _OF_WINDOW]
     for begin, end in ((until - HISTORY, first), (first, until)):

@@ -16,6 +16,7 @@ from analytics.errors import LakeError, ReportError
 from analytics.reports import leak_gate
 from analytics.reports.leak_gate import Forbidden
 from analytics.reports.render import kernel, rendering
+from analytics.reports.render import plan as plans
 from analytics.reports.schedule.definition import Definition
 from analytics.window import Window
 
@@ -218,7 +219,7 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
     assert found('{"family_name": "10 July 2026, quiet runs"}'), "no other strategy of this name is in sight"
     assert not found('{"family_name": "Harvest"}'), "it has one of this name, too"
 
-    planned = rendering.plan(
+    planned = plans.plan(
         Definition("quartz_room", "runaway_rules"), tmp_path / "out",
         {"realm": "acme", "since": "2026-07-07", "until": "2026-07-10", "lake": str(fresh.root)},
     )  # fmt: skip
@@ -254,7 +255,7 @@ def test_what_repairs_a_failure_in_a_cell_stands_apart_where_this_package_has_sa
         raise PapermillExecutionError(3, 4, "", kind, "a.parquet is damaged\n  put it back", [])
 
     monkeypatch.setattr("analytics.reports.render.kernel.Running.wait", fails)
-    planned = rendering.plan(Definition("mine", "post_mortem"), tmp_path / "out", {"lake": str(lake.root)})
+    planned = plans.plan(Definition("mine", "post_mortem"), tmp_path / "out", {"lake": str(lake.root)})
     with pytest.raises(ReportError) as found:
         rendering._executed(
             kernel.Running(planned.notebook, tmp_path / "made" / "b.ipynb", {}),
@@ -348,11 +349,11 @@ def small(lake, monkeypatch, tmp_path):
     # As another editor saves it, without a language: the kernel is ours anyway.
     book.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     nbformat.write(book, tmp_path / "small.ipynb")
-    monkeypatch.setattr(rendering, "notebook_path", lambda report: tmp_path / "small.ipynb")
+    monkeypatch.setattr(plans, "notebook_path", lambda report: tmp_path / "small.ipynb")
     known = {"since": "2026-07-07", "until": "2026-07-10", "lake": str(lake.root)}
 
     def render(said: str) -> rendering.Rendered:
-        planned = rendering.plan(Definition("small", "small"), tmp_path / "out", {**known, "said": said})
+        planned = plans.plan(Definition("small", "small"), tmp_path / "out", {**known, "said": said})
         return rendering.render(planned)
 
     return render
@@ -373,7 +374,7 @@ def test_a_report_that_leaks_is_not_published_and_the_last_good_one_stays(lake, 
     leak_gate.clean(good.notebook, Forbidden.of(lake.root), good.html.parent)
     assert good.notebook.read_bytes() == before["report.ipynb"], "cleaning again changes nothing"
     # What it was told is part of the folder's name, so the same folder is asked for.
-    monkeypatch.setattr(rendering, "folder_name", lambda *_: good.html.parent.name)
+    monkeypatch.setattr(plans, "folder_name", lambda *_: good.html.parent.name)
     with pytest.raises(ReportError, match=r"not published.*the password in DATABASE_URL in report\.html") as caught:
         small("p@ss/w0rd<")
     failed = Path(str(caught.value.page)).parent

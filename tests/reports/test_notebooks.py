@@ -18,6 +18,7 @@ from analytics import api
 from analytics.errors import ReportError, UnknownNameError, UsageError
 from analytics.findings.runaway.thresholds import Thresholds
 from analytics.reports import charts
+from analytics.reports.render import plan as plans
 from analytics.reports.render import rendering
 from analytics.reports.render.notebooks import declared_parameters
 from analytics.reports.render.report_parameters import PARAMETERS
@@ -159,7 +160,7 @@ def test_rendering_again_gives_the_same_bytes_but_for_the_stamp_and_leaves_nothi
 def test_no_name_leaves_the_folder_of_reports():
     window = Window.parse("2026-07-07", "2026-07-11")
     values = {"realm": "../../etc/<script>", "family": "\u202e..\\x\n", "no_realm": False}
-    assert re.fullmatch(r"[a-z0-9_-]+", rendering.folder_name("../night", values, window))
+    assert re.fullmatch(r"[a-z0-9_-]+", plans.folder_name("../night", values, window))
 
 
 @pytest.mark.parametrize(
@@ -195,12 +196,12 @@ def test_an_unknown_report_is_refused():
 
 def test_a_failing_run_keeps_the_half_run_notebook_and_the_last_good_report(rendered, lake, monkeypatch):
     before = rendered.html.read_bytes()
-    source = rendering.notebook_path("post_mortem")
+    source = plans.notebook_path("post_mortem")
     book = nbformat.read(source, as_version=4)
     book.cells.insert(4, nbformat.v4.new_code_cell("raise RuntimeError('planted')"))
     broken = rendered.html.parent.parent / "broken-source.ipynb"
     nbformat.write(book, broken)
-    monkeypatch.setattr(rendering, "notebook_path", lambda report: broken)
+    monkeypatch.setattr(plans, "notebook_path", lambda report: broken)
     with pytest.raises(ReportError, match="planted") as caught:
         api.render(
             "post_mortem",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from analytics.reports.post_mortem.report import PostMortem
     from analytics.reports.runaway.report import RunawayRules
 
-_Asked = TypeVar("_Asked", bound=ReportParameters)
+_Parameters = TypeVar("_Parameters", bound=ReportParameters)
 
 
 @typed
@@ -65,17 +65,17 @@ def post_mortem(
         UsageError, UnknownNameError: The strategy, window or baseline cannot be found; or it rests on fewer users.
         ConfigurationError, SourceError: The counters cannot be read.
     """
-    asked = _settled(
+    parameters = _completed(
         PostMortemParameters(
             lake=lake, realm=realm, no_realm=no_realm, strategy_id=strategy_id, family=family, since=since, until=until,
             baseline=baseline, against=against, execution_id=execution_id, show_users=show_users, min_users=min_users,
             counters=counters, engine=engine,
         )
     )  # fmt: skip
-    return _against(asked) if against else _alone(asked)
+    return _against(parameters) if against else _alone(parameters)
 
 
-def _alone(asked: PostMortemParameters) -> PostMortem:
+def _alone(parameters: PostMortemParameters) -> PostMortem:
     """One strategy, against what it was before."""
     from analytics.findings.post_mortem.baseline import LOOK_BACK, parse
     from analytics.findings.post_mortem.family import find_family
@@ -85,16 +85,16 @@ def _alone(asked: PostMortemParameters) -> PostMortem:
     from analytics.reports.post_mortem.report import PostMortem
     from analytics.reports.small_cells import SmallCells
 
-    tenant, any_realm = asked.tenant
-    opened = warehouse_of(asked.lake, tenant, any_realm, asked.engine)
-    window = Window.parse(asked.since, asked.until).of_report()
-    strategy_id = asked.strategy_id
-    run = evidence(opened, find_run(opened, asked.execution_id)).run if asked.execution_id else None
-    if run and not (asked.family or strategy_id):
+    tenant, any_realm = parameters.tenant
+    opened = warehouse_of(parameters.lake, tenant, any_realm, parameters.engine)
+    window = Window.parse(parameters.since, parameters.until).of_report()
+    strategy_id = parameters.strategy_id
+    run = evidence(opened, find_run(opened, parameters.execution_id)).run if parameters.execution_id else None
+    if run and not (parameters.family or strategy_id):
         strategy_id, tenant, any_realm = run.strategy_id, run.realm_id, False
         opened = opened.scoped([tenant])
     family = find_family(
-        opened, realm=tenant, any_realm=any_realm, family=asked.family or None, strategy=strategy_id or None
+        opened, realm=tenant, any_realm=any_realm, family=parameters.family or None, strategy=strategy_id or None
     )
     if run and run.strategy_id not in family.strategy_ids:
         raise UsageError(
@@ -102,9 +102,9 @@ def _alone(asked: PostMortemParameters) -> PostMortem:
         )
     if any_realm:
         opened = opened.scoped([family.realm])
-    opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), asked.counters)
-    inquiry = Investigation(opened, family, window.since, window.until, parse(asked.baseline, family, window))
-    if small := SmallCells(asked.min_users):
+    opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), parameters.counters)
+    inquiry = Investigation(opened, family, window.since, window.until, parse(parameters.baseline, family, window))
+    if small := SmallCells(parameters.min_users):
         incident = inquiry.incident
         sides = [side.rows for side in (incident.before, incident.after) if side is not None]
         failed = inquiry.window
@@ -113,39 +113,39 @@ def _alone(asked: PostMortemParameters) -> PostMortem:
         small.refuse([inquiry.window, failed, *sides])
     return PostMortem(
         inquiry,
-        show_users=asked.show_users,
+        show_users=parameters.show_users,
         small=small,
         sampling=sampling,
         execution_id=run.execution_id if run else "",
     )
 
 
-def _against(asked: PostMortemParameters) -> PostMortem:
+def _against(parameters: PostMortemParameters) -> PostMortem:
     """One strategy against another."""
     from analytics.findings.post_mortem.comparison import Comparison
     from analytics.findings.post_mortem.family import find_family, find_group, find_other
     from analytics.reports.post_mortem.against import Against
     from analytics.reports.small_cells import SmallCells
 
-    window = Window.parse(asked.since, asked.until).of_report()
-    tenant, any_realm = asked.tenant
-    opened = warehouse_of(asked.lake, tenant, any_realm, asked.engine)
-    if asked.family and not asked.strategy_id:
-        first = find_group(opened, asked.family, realm=tenant, any_realm=any_realm)
+    window = Window.parse(parameters.since, parameters.until).of_report()
+    tenant, any_realm = parameters.tenant
+    opened = warehouse_of(parameters.lake, tenant, any_realm, parameters.engine)
+    if parameters.family and not parameters.strategy_id:
+        first = find_group(opened, parameters.family, realm=tenant, any_realm=any_realm)
     else:
         first = find_family(
             opened,
             realm=tenant,
             any_realm=any_realm,
-            family=asked.family or None,
-            strategy=asked.strategy_id or None,
+            family=parameters.family or None,
+            strategy=parameters.strategy_id or None,
         )
-    second = find_other(opened, first, asked.against)
-    opened, sampling = audited(opened.scoped([first.realm]) if any_realm else opened, window, asked.counters)
+    second = find_other(opened, first, parameters.against)
+    opened, sampling = audited(opened.scoped([first.realm]) if any_realm else opened, window, parameters.counters)
     inquiry = Comparison(opened, first, second, window.since, window.until)
-    if small := SmallCells(asked.min_users):
+    if small := SmallCells(parameters.min_users):
         small.refuse([side.rows for side in (inquiry.incident.before, inquiry.incident.after) if side is not None])
-    return Against(inquiry, show_users=asked.show_users, small=small, sampling=sampling)
+    return Against(inquiry, show_users=parameters.show_users, small=small, sampling=sampling)
 
 
 @typed
@@ -184,58 +184,57 @@ def runaway_rules(
         UsageError: A threshold is unknown or makes no sense, or the last report cannot be read.
         ConfigurationError, SourceError: The counters cannot be read.
     """
-    asked = _settled(
+    parameters = _completed(
         RunawayParameters(
             lake=lake, realm=realm, no_realm=no_realm, since=since, until=until, previous=previous, min_users=min_users,
             counters=counters, engine=engine, gathered=gathered, thresholds=thresholds,
         )
     )  # fmt: skip
-    return _runaway(asked)
+    return _runaway(parameters)
 
 
-def _runaway(asked: RunawayParameters) -> RunawayRules:
+def _runaway(parameters: RunawayParameters) -> RunawayRules:
     from analytics.findings.runaway.runaway import HISTORY
     from analytics.reports.runaway.report import RunawayRules
+    from analytics.reports.runaway_shares import AUDITED_BEFORE
     from analytics.reports.small_cells import SmallCells
 
-    window = Window.parse(asked.since, asked.until).of_report()
-    # A day alone does not show that the rate has changed.
-    looked_at = Window(window.since - timedelta(days=7), window.until)
-    opened = warehouse_of(asked.lake, *asked.tenant, asked.engine, asked.gathered)
-    opened, sampling = audited(opened, looked_at, asked.counters)
-    small = SmallCells(asked.min_users)
+    window = Window.parse(parameters.since, parameters.until).of_report()
+    opened = warehouse_of(parameters.lake, *parameters.tenant, parameters.engine, parameters.gathered)
+    opened, sampling = audited(opened, Window(window.since - AUDITED_BEFORE, window.until), parameters.counters)
+    small = SmallCells(parameters.min_users)
     opened = small.without_few(opened, min(window.since, window.until - HISTORY), window.since, window.until)
-    last = asked.last_report()
+    last = parameters.last_report()
     return RunawayRules(
         opened,
         since=window.since,
         until=window.until,
-        thresholds=asked.limits(),
+        thresholds=parameters.limits(),
         previous=last.of(opened.realms) if last and (opened.is_scoped or last.realm != "") else last,
         sampling=sampling,
         small=small,
     )
 
 
-def _settled(asked: _Asked) -> _Asked:
+def _completed(parameters: _Parameters) -> _Parameters:
     """The parameters with what the environment says where they are empty; refused where they cannot be.
 
     Raises:
         ConfigurationError: A setting is out of range.
         UsageError: See ``ReportParameters.check``.
     """
-    folder = None if isinstance(asked.lake, Warehouse) else asked.lake or None
+    folder = None if isinstance(parameters.lake, Warehouse) else parameters.lake or None
     settings = Settings.from_env(
-        lake=folder, min_users=asked.min_users, counters=asked.counters or None, sample_rates=""
+        lake=folder, min_users=parameters.min_users, counters=parameters.counters or None, sample_rates=""
     )
-    settled = replace(
-        asked,
-        lake=asked.lake if isinstance(asked.lake, Warehouse) else find_lake(folder, settings),
+    complete = replace(
+        parameters,
+        lake=parameters.lake if isinstance(parameters.lake, Warehouse) else find_lake(folder, settings),
         min_users=settings.min_users,
         counters=settings.counters,
     )
-    settled.check()
-    return settled
+    complete.check()
+    return complete
 
 
 @typed

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analytics.config import child_environment, home
 from analytics.errors import ReportError
+from analytics.reports.parameters import Value
 from analytics.storage import scratch
 
 _HINT = "its own words are on stderr: a package that is missing, no memory, no loopback network"
@@ -35,7 +36,9 @@ class Running:
         modules: What it will import: the kernel does so while this process gets ready to talk to it.
     """
 
-    def __init__(self, notebook: Path, executed: Path, values: Mapping[str, Any], modules: Sequence[str] = ()) -> None:
+    def __init__(
+        self, notebook: Path, executed: Path, values: Mapping[str, Value], modules: Sequence[str] = ()
+    ) -> None:
         self._notebook, self._executed, self._values, self._modules = notebook, executed, values, modules
         self._failures: list[BaseException] = []
         self._open = contextlib.ExitStack()
@@ -79,7 +82,7 @@ class Running:
             ensure_event_loop().close()  # the one that the client has made for this thread
 
 
-def _papermill(notebook: Path, executed: Path, values: Mapping[str, Any], manager: type[AsyncKernelManager]) -> None:
+def _papermill(notebook: Path, executed: Path, values: Mapping[str, Value], manager: type[AsyncKernelManager]) -> None:
     import papermill
 
     papermill.execute_notebook(

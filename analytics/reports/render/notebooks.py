@@ -9,10 +9,9 @@ import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from analytics.errors import ReportError, UnknownNameError, UsageError
-from analytics.reports.parameters import understood
+from analytics.reports.parameters import Value, understood
 
 REPORTS = ("post_mortem", "runaway_rules")
 """Notebooks of the package."""
@@ -39,7 +38,7 @@ def notebook_path(report: str) -> Path:
     )
 
 
-def declared_parameters(notebook: Path) -> dict[str, Any]:
+def declared_parameters(notebook: Path) -> dict[str, Value]:
     """Names and defaults of a notebook's parameters cell.
 
     Raises:
@@ -50,7 +49,7 @@ def declared_parameters(notebook: Path) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=64)
-def _declared(notebook: Path, _changed_ns: int, _size: int) -> dict[str, Any]:
+def _declared(notebook: Path, _changed_ns: int, _size: int) -> dict[str, Value]:
     """Read once for the many reports of one run."""
     cells = [source for tags, source in _cells(notebook) if "parameters" in tags]
     if len(cells) != 1:
@@ -58,7 +57,7 @@ def _declared(notebook: Path, _changed_ns: int, _size: int) -> dict[str, Any]:
             f"{notebook} has {len(cells)} cells with the tag parameters",
             hint="a report's notebook has one, see papermill",
         )
-    found: dict[str, Any] = {}
+    found: dict[str, Value] = {}
     for statement in ast.parse(cells[0]).body:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             found[statement.targets[0].id] = ast.literal_eval(statement.value)
@@ -81,7 +80,7 @@ def _cells(notebook: Path) -> list[tuple[list[str], str]]:
     return [(cell.metadata.get("tags", []), str(cell.source)) for cell in cells]
 
 
-def checked(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def checked(known: Mapping[str, Value], given: Mapping[str, Value]) -> dict[str, Value]:
     """The parameters with their defaults, in the types of the defaults.
 
     Raises:
@@ -95,10 +94,11 @@ def checked(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     return {**known, **{name: _of_kind(name, value, known[name]) for name, value in given.items()}}
 
 
-def _of_kind(name: str, value: Any, default: Any) -> Any:
+def _of_kind(name: str, value: Value, default: Value) -> Value:
     """A value as the type of its default; lists and the like have to be what they are."""
     if isinstance(default, str | bool | int | float):
-        return understood(name, value, frozenset({type(default).__name__}))
+        plain: Value = understood(name, value, frozenset({type(default).__name__}))
+        return plain
     if default is not None and not isinstance(value, type(default)):
         raise UsageError(
             f"parameter {name} must be {type(default).__name__}, not {type(value).__name__}",

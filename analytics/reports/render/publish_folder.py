@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from analytics.errors import UsageError
 from analytics.findings.runaway import previous_report
+from analytics.reports.parameters import Value
 from analytics.storage import scratch, shapes
 from analytics.window import Window
 
@@ -27,7 +27,7 @@ _SAME_LENGTH = 0.1
 """Months differ by a tenth; a day and a week are not the same report."""
 
 
-def scope_of_previous(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def scope_of_previous(name: str, values: Mapping[str, Value]) -> dict[str, Value]:
     """What a report is about, apart from its time: kept in ``summary.json``, so that the next one knows its predecessor.
 
     Thresholds belong to it: under another cap other things are findings, and what is not found is not fixed.
@@ -36,7 +36,7 @@ def scope_of_previous(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "lake": lake, **{key: value for key, value in values.items() if key not in ELSEWHERE}}
 
 
-def find_last(out: Path, prefix: str, about: Mapping[str, Any], window: Window) -> Path | None:
+def find_last(out: Path, prefix: str, about: Mapping[str, Value], window: Window) -> Path | None:
     """The ``summary.json`` of the report before; None when there is none.
 
     Args:
@@ -57,7 +57,7 @@ def find_last(out: Path, prefix: str, about: Mapping[str, Any], window: Window) 
     return best[1] if best else None
 
 
-def _until(path: Path, about: Mapping[str, Any], window: Window) -> datetime | None:
+def _until(path: Path, about: Mapping[str, Value], window: Window) -> datetime | None:
     """The end of a report's window; None where it cannot be the last one before another window.
 
     A file that was half-written or edited by hand is none: it must not stop every later report.
@@ -86,7 +86,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")[:40]
 
 
-def folder_name(report: str, values: Mapping[str, Any], window: Window) -> str:
+def folder_name(report: str, values: Mapping[str, Value], window: Window) -> str:
     """A name for the report's folder that people can read and no author's text can leave."""
     subject = [str(values.get(name) or "") for name in ("realm", "family", "strategy_id", "against")]
     if values.get("no_realm"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics.errors import UnknownNameError, UsageError
-from analytics.reports.parameters import understood
+from analytics.reports.parameters import Value, understood
 from analytics.window import ONE_DAY, Window, midnight
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -109,7 +109,7 @@ class Definition:
 
     name: str
     notebook: str
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Value] = field(default_factory=dict)
     fail_on: str = "never"
     realms: str | tuple[str, ...] = "all"
     no_realm: bool = False
@@ -283,13 +283,13 @@ def _check(path: Path, made: Definition) -> None:
         )
 
 
-def says_subject(parameters: Mapping[str, Any]) -> bool:
+def says_subject(parameters: Mapping[str, Value]) -> bool:
     """Whether parameters of a notebook say whose rows it shows; that it is not the NULL realm's does not."""
     no_realm = understood("no_realm", parameters.get("no_realm", False), frozenset({"bool"}))
     return bool(no_realm) or parameters.get("realm") is not None
 
 
-def setting(text: str) -> tuple[str, Any]:
+def setting(text: str) -> tuple[str, Value]:
     """A parameter as typed on a command line: ``node_cap=600``.
 
     Raises:

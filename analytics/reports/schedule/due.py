@@ -13,11 +13,12 @@ from typing import Any
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
-from analytics.reports.render import rendering
-from analytics.reports.render.rendering import Plan
+from analytics.reports.parameters import Value
+from analytics.reports.render.plan import Plan, plan, window_on
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import FAILED
 from analytics.reports.schedule.definition import Definition, due_days
+from analytics.storage import place
 from analytics.version import __version__
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -40,7 +41,7 @@ class Job:
 
     definition: Definition
     today: date
-    subject: Mapping[str, Any] = field(default_factory=dict)
+    subject: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -49,18 +50,18 @@ class Job:
         parts = [realm, self.subject.get("family", ""), self.subject.get("strategy_id", "")]
         return " · ".join(str(part) for part in parts if part)
 
-    def plan(self, out: Path, parameters: Mapping[str, Any]) -> Plan:
-        """As ``rendering.plan``.
+    def plan(self, out: Path, parameters: Mapping[str, Value]) -> Plan:
+        """As ``render.plan.plan``.
 
         Args:
             out: Folder of reports.
             parameters: Of the command, before those of the definition.
         """
         given = {**parameters, **self.subject}
-        return rendering.plan(self.definition, out, given, today=self.today, every=self.definition.every)
+        return plan(self.definition, out, given, today=self.today, every=self.definition.every)
 
 
-def jobs(definition: Definition, lake: Warehouse, parameters: Mapping[str, Any], today: date) -> list[list[Job]]:
+def jobs(definition: Definition, lake: Warehouse, parameters: Mapping[str, Value], today: date) -> list[list[Job]]:
     """What one definition asks for.
 
     Args:
@@ -78,7 +79,7 @@ def jobs(definition: Definition, lake: Warehouse, parameters: Mapping[str, Any],
     records = [record for record in lake.records() if record.day is not None]
     chains: dict[str, list[Job]] = {}
     for day in due_days(definition.every, today, definition.catch_up_days):
-        window = rendering.window_on(definition, parameters, day)
+        window = window_on(definition, parameters, day)
         if day != today and not any(record.day and record.day < window.until.date() for record in records):
             continue  # before the lake began
         for subject in _subjects(definition, lake, records, window):
@@ -88,8 +89,8 @@ def jobs(definition: Definition, lake: Warehouse, parameters: Mapping[str, Any],
 
 def _subjects(
     definition: Definition, lake: Warehouse, records: Sequence[DayRecord], window: Window
-) -> list[dict[str, Any]]:
-    realms: list[dict[str, Any]]
+) -> list[dict[str, Value]]:
+    realms: list[dict[str, Value]]
     if definition.realms == "all":
         realms = [{}]
     elif definition.realms == "each":
@@ -115,7 +116,7 @@ def _subjects(
     return found + [{"family": name} for name in names if names != "each" and name not in there]
 
 
-def _realm(realm: str | None) -> dict[str, Any]:
+def _realm(realm: str | None) -> dict[str, Value]:
     return {"no_realm": True} if realm is None else {"realm": realm}
 
 
@@ -151,7 +152,7 @@ def fingerprint(planned: Plan, ledger: Sequence[DayRecord], lost: Sequence[Loss]
     first, last = (planned.card.since - LOOK_BACK).date(), planned.card.day
     told: list[Any] = [__version__, hashlib.sha256(planned.notebook.read_bytes()).hexdigest()]
     told.append({key: value for key, value in planned.values.items() if key not in ("lake", "previous")})
-    before = cards.read(Path(planned.values["previous"]).parent) if planned.values.get("previous") else None
+    before = cards.read(Path(planned.text("previous")).parent) if planned.text("previous") else None
     told.append(before.inputs or before.made_at.isoformat() if before else "")
     for record in ledger:
         if record.day is None or not first <= record.day <= last:
@@ -165,7 +166,7 @@ def fingerprint(planned: Plan, ledger: Sequence[DayRecord], lost: Sequence[Loss]
     gone = [loss.partition for loss in lost if loss.partition.day and first <= loss.partition.day <= last]
     if gone := [one for one in gone if not planned.card.is_scoped or one.realm == planned.card.realm]:
         told.append(sorted([repr(one.realm), str(one.day)] for one in gone))
-    told.append(_definitions(Lake(planned.values["lake"])))
+    told.append(_definitions(Lake(place(planned.text("lake")))))
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from analytics.config import Settings, child_environment
 from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError, named
@@ -24,8 +24,10 @@ from analytics.lake import losses
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
 from analytics.reports.explore.open_lake import find_lake, open_lake
+from analytics.reports.parameters import Value
+from analytics.reports.render.plan import Plan
 from analytics.reports.render.publish_folder import sweep
-from analytics.reports.render.rendering import Plan, publish_failure
+from analytics.reports.render.rendering import publish_failure
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import FAILED, Card
 from analytics.reports.schedule.definition import Definition
@@ -92,7 +94,7 @@ def run(
     force: bool = False,
     fail_on: str | None = None,
     wait_seconds: float = 0,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Value] | None = None,
     progress: Callable[[Outcome], None] | None = None,
 ) -> RunResult:
     """Render all that is due.
@@ -174,7 +176,7 @@ def _hold(folder: Path, wait_seconds: float) -> Iterator[lock.Held]:
 @dataclass
 class _Runner:
     out: Path
-    parameters: dict[str, Any]
+    parameters: dict[str, Value]
     ledger: Sequence[DayRecord]
     lost: Sequence[Loss]
     force: bool

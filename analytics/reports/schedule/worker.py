@@ -15,7 +15,7 @@ import warnings
 
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.reports.render import rendering
-from analytics.reports.render.rendering import Plan
+from analytics.reports.render.plan import Plan
 from analytics.storage.signals import unwinding
 
 FAILED = 3
