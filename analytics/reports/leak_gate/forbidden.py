@@ -192,40 +192,41 @@ def is_own_word(text: str) -> bool:
     made = key(text)
     if made is None or made.text != text:
         return False
-    vocabulary, words = _vocabulary()
-    return words.issuperset(made.words) and made.at(vocabulary) >= 0
+    return any(words.issuperset(made.words) and made.at(known) >= 0 for known, words in _vocabularies())
 
 
 def are_own_words(text: str) -> bool:
     """Each of its words stands in some report, or is a number: together they may stand in one, whoever else says them."""
-    words = _vocabulary()[1]
-    return all(word.isdigit() or word in words for word in words_of(text))
+    wanted = [word for word in words_of(text) if not word.isdigit()]
+    return any(words.issuperset(wanted) for _, words in _vocabularies())
 
 
 def is_own_phrase(text: str) -> bool:
     """Several words that stand beside each other in a text of the reports."""
-    return text in _vocabulary()[0]
+    return any(text in known for known, _ in _vocabularies())
+
+
+def _vocabularies() -> Iterator[tuple[str, frozenset[str]]]:
+    """Texts of the reports and their words: first what is read at once, then all of it."""
+    yield _beside()
+    yield _vocabulary()
+
+
+@functools.cache
+def _beside() -> tuple[str, frozenset[str]]:
+    """What stands beside the modules: names of days, the frame of a page, the queries."""
+    package = Path(str(resources.files("analytics")))
+    paths = (path for pattern in _BESIDE for path in sorted(package.glob(pattern)) if path.is_file())
+    names = (*calendar.month_name, *calendar.month_abbr, *calendar.day_name, *calendar.day_abbr)
+    text = "\n".join([*names, _COUNTED, _SVG, _notebook(), *(path.read_text(encoding="utf-8") for path in paths)])
+    return text, words_of(text)
 
 
 @functools.cache
 def _vocabulary() -> tuple[str, frozenset[str]]:
-    """Texts and names in the modules that write reports, without the docstrings' examples, and what stands beside them."""
+    """The same, with texts and names in the modules that write reports, without the docstrings' examples."""
     package = Path(str(resources.files("analytics")))
-    words = [
-        *calendar.month_name,
-        *calendar.month_abbr,
-        *calendar.day_name,
-        *calendar.day_abbr,
-        _COUNTED,
-        _SVG,
-        _notebook(),
-    ]
-    words += [
-        path.read_text(encoding="utf-8")
-        for pattern in _BESIDE
-        for path in sorted(package.glob(pattern))
-        if path.is_file()
-    ]
+    words = [_beside()[0]]
     modules = (path for pattern in _MODULES for path in sorted(package.glob(pattern)))
     for path in (path for path in modules if path.parent.name not in _NOT_WRITING):
         words += _said(ast.parse(path.read_text(encoding="utf-8")))
