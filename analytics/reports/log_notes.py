@@ -26,7 +26,7 @@ def doubt(sampling: Audit | None) -> str | None:
     return " ".join(words)
 
 
-def told(sampling: Audit | None) -> str:
+def sampling_words(sampling: Audit | None) -> str:
     """What the data box says of it."""
     if sampling is None:
         return "the sampling was not looked at"

@@ -151,14 +151,14 @@ def reach_beyond(count: int, span: timedelta) -> timedelta | None:
     return span * times
 
 
-def burst_ends(own: Sequence[Burst], known_since: datetime, known_until: datetime) -> Ends:
+def burst_ends(group: Sequence[Burst], known_since: datetime, known_until: datetime) -> Ends:
     """The ends of what made some bursts: it begins with the first of them, and ends with the last.
 
     Args:
-        own: Of one kind and version, or a stall; oldest first.
+        group: Of one kind and version, or a stall; oldest first.
         known_since, known_until: Time in which every stopped run is known.
     """
-    first, last = own[0], own[-1]
+    first, last = group[0], group[-1]
     earlier = reach_beyond(first.count, first.until - first.since)
     later = reach_beyond(last.count, last.until - last.since)
     began = first.since - earlier if earlier is not None and earlier < first.since - known_since else None
@@ -461,9 +461,9 @@ def bursts(stops: Sequence[Stop]) -> list[Burst]:
 def _burst(kind: StopKind, key: Key | None, group: list[Stop]) -> Burst:
     first = min(stop.at for stop in group if stop.at)
     last = max(stop.until for stop in group if stop.until)
-    users, alone = users_of(group)
+    users, only_user = users_of(group)
     families = {stop.key.family for stop in group}
-    return Burst(kind, key, first, last, stop_count(group), users, len(families), alone)
+    return Burst(kind, key, first, last, stop_count(group), users, len(families), only_user)
 
 
 def _moment(value: pd.Timestamp | None) -> datetime | None:

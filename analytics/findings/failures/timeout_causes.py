@@ -72,7 +72,7 @@ class TimeoutCause:
 def timeout_cause(
     lake: Warehouse,
     family: FamilyKey,
-    own: Sequence[Stop],
+    of_strategy: Sequence[Stop],
     stops: Sequence[Stop],
     *,
     nodes_max: float,
@@ -87,15 +87,15 @@ def timeout_cause(
     Args:
         lake: Who else ran then, of all that is in sight.
         family: Realm and name of the strategy.
-        own: Its timeouts, marked by ``mark_stalls`` among those of all.
+        of_strategy: Its timeouts, marked by ``mark_stalls`` among those of all.
         stops: Those of all, so that every page counts the same ones.
         nodes_max: Most nodes of an ok run of it in the window; NaN when none is logged.
         limits: Of the engine.
     """
     from scipy import stats
 
-    count, stalled = stop_count(own), stop_count(stop for stop in own if stop.stalled)
-    spans = _spans(own)
+    count, stalled = stop_count(of_strategy), stop_count(stop for stop in of_strategy if stop.stalled)
+    spans = _spans(of_strategy)
     others_runs, own_runs = _beside(lake, family, spans)
     # Those of a stall say nothing of the timeouts beside it.
     beside = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled and _lies_in(stop, spans)]
@@ -111,10 +111,10 @@ def timeout_cause(
     kind = RULES if is_alone or (is_long and not others_late) else UNCLEAR
     if count and stalled >= _MOST * count:
         kind = STALL
-        met = {stop.stall for stop in own if stop.stalled}
+        stalls_met = {stop.stall for stop in of_strategy if stop.stalled}
         # All that these stalls reached, as a report on runaway rules counts them.
-        beside = [stop for stop in stops if stop.stalled and stop.stall in met]
-    strategies = len({stop.key.family for stop in (*own, *beside)})
+        beside = [stop for stop in stops if stop.stalled and stop.stall in stalls_met]
+    strategies = len({stop.key.family for stop in (*of_strategy, *beside)})
     return TimeoutCause(kind, count, stalled, strategies, others_runs, is_alone, is_long)
 
 

@@ -196,7 +196,7 @@ _SPELT = 3
 _PRIVATE = "externalUserId"
 
 
-def constant_conditions(found: ProgramProfile, told: dict[int, bool]) -> list[Reading]:
+def constant_conditions(found: ProgramProfile, outcomes: dict[int, bool]) -> list[Reading]:
     """Conditions not seen to vary, or that cannot. What follows from the one around is left out; alike ones of a list are one."""
     groups: dict[tuple[int, bool, bool], list[tuple[NodeProfile, bool]]] = {}
     for place in found.places:
@@ -208,13 +208,13 @@ def constant_conditions(found: ProgramProfile, told: dict[int, bool]) -> list[Re
         proof = _proof(found, place)
         if proof is not None:
             value = proof.what == "always"
-        around = told.get(node.parent_position) if node.parent_position is not None else None
+        around = outcomes.get(node.parent_position) if node.parent_position is not None else None
         above = found.places[node.parent_position].node.type if node.parent_position is not None else None
         if value is None:
             continue
         implied = (above == "and" and around is True) or (above == "or" and around is False) or above == "not"
-        seen = node.position in told or (implied and around is not None)
-        told[node.position] = value
+        seen = node.position in outcomes or (implied and around is not None)
+        outcomes[node.position] = value
         if not seen:
             listed = node.parent_position if above in ("and", "or") else None
             group = (node.position if listed is None else listed, value, proof is not None)
@@ -272,7 +272,7 @@ def _condition(found: ProgramProfile, alike: list[tuple[NodeProfile, bool]]) -> 
     )  # fmt: skip
 
 
-def constant_operands(found: ProgramProfile, told: set[int]) -> list[Reading]:
+def constant_operands(found: ProgramProfile, explained: set[int]) -> list[Reading]:
     """Fields that had the same value in all looks, each once, unless a condition that did not vary says it already."""
     best: dict[tuple[bool, str], tuple[int, str, int]] = {}
     varies: set[tuple[bool, str]] = set()
@@ -285,7 +285,7 @@ def constant_operands(found: ProgramProfile, told: set[int]) -> list[Reading]:
         count, least, most = found.sample.values[node.position]
         if least != most or (key in best and best[key][1] != least):
             varies.add(key)
-        if told & set(_above(found, node)):
+        if explained & set(_above(found, node)):
             quiet.add(key)
         if key not in best or count > best[key][0]:
             best[key] = (count, least, node.position)
@@ -338,17 +338,17 @@ def _in_when(found: ProgramProfile, node: AstNode, rule: int) -> bool:
 
 def readings(found: ProgramProfile) -> list[Reading]:
     """All that can be said of one program, in walk order."""
-    told: dict[int, bool] = {}
-    rules = [row for place in found.places if place.node.type == "rule" for row in _rule(found, place, told)]
-    constant = constant_conditions(found, told)
-    fields = constant_operands(found, {row.position for row in constant} | set(told))
+    outcomes: dict[int, bool] = {}
+    rules = [row for place in found.places if place.node.type == "rule" for row in _rule(found, place, outcomes)]
+    constant = constant_conditions(found, outcomes)
+    fields = constant_operands(found, {row.position for row in constant} | set(outcomes))
     return sorted([*rules, *_default(found), *constant, *fields], key=lambda row: row.position)
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------
 
 
-def _rule(found: ProgramProfile, place: NodeProfile, told: dict[int, bool]) -> list[Reading]:
+def _rule(found: ProgramProfile, place: NodeProfile, outcomes: dict[int, bool]) -> list[Reading]:
     looks, at = place.looks, place.node.position
     matched, may_match = looks.counts((MATCH, ELSEIF))
     other, may_other = looks.counts((ELSE, SKIP))
@@ -356,7 +356,7 @@ def _rule(found: ProgramProfile, place: NodeProfile, told: dict[int, bool]) -> l
     when = at + 1 if _is_when(found, at + 1) else None
     if (proof := found.proven.get(at)) is not None and not denied(proof, matched, other, looks.sure):
         if when is not None and not looks.turns[ELSEIF]:
-            told[when] = proof.what == "always"
+            outcomes[when] = proof.what == "always"
         return [_proven(place, proof, matched)]
     if not looks.sure and not looks.maybe:
         bound = bound_of(found, 0, runs, sum(way.weight for way in found.sample.ways))
@@ -368,12 +368,12 @@ def _rule(found: ProgramProfile, place: NodeProfile, told: dict[int, bool]) -> l
         bound = bound_of(found, may_match, looks.sure, looks.weight)
         row = _row(place, Claim.NEVER, 0, looks.sure, bound, joined(note, why_constant(found, place)))
         if when is not None:
-            told[when] = False
+            outcomes[when] = False
     elif not other and may_other <= MOST_HIDDEN * looks.sure:
         bound = bound_of(found, may_other, looks.sure, looks.weight)
         row = _row(place, Claim.ALWAYS, matched, looks.sure, bound, why_constant(found, place))
         if when is not None and not looks.turns[ELSEIF]:
-            told[when] = True
+            outcomes[when] = True
     elif not matched and looks.maybe + may_match:
         row = _row(place, Claim.CANNOT_TELL, 0, looks.sure, None, "too much lies behind the cut")
     else:

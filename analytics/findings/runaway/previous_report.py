@@ -93,8 +93,8 @@ class Previous:
         """
         if self.realm != "" and set(realms) != {self.realm}:
             raise UsageError("the last report is about another tenant, or about one of them only", hint=_HINT)
-        own = tuple(one for one in self.known if one.key is None or one.key.realm in realms)
-        return replace(self, known=own)
+        here = tuple(one for one in self.known if one.key is None or one.key.realm in realms)
+        return replace(self, known=here)
 
 
 def read(path: Path | str) -> Previous:
@@ -144,11 +144,11 @@ def _known(entry: Json, until: datetime, runs: Mapping[FamilyKey, Estimate]) -> 
 
 def _by_identity(entries: Iterable[PreviousFinding]) -> tuple[PreviousFinding, ...]:
     """What several versions of a family had is one thing: their runs are counted together, as those of the family are."""
-    found: dict[Identity, PreviousFinding] = {}
+    by_identity: dict[Identity, PreviousFinding] = {}
     for one in entries:
-        other = found.get(one.identity)
-        found[one.identity] = _together(other, one) if other else one
-    return tuple(found.values())
+        other = by_identity.get(one.identity)
+        by_identity[one.identity] = _together(other, one) if other else one
+    return tuple(by_identity.values())
 
 
 def _together(a: PreviousFinding, b: PreviousFinding) -> PreviousFinding:
@@ -171,12 +171,12 @@ def _size(number: Estimate | float) -> float:
 
 def _runs(league: list[Json]) -> dict[FamilyKey, Estimate]:
     """Runs of each family: its versions together, their intervals as if each erred the same way, which is wide enough."""
-    found: dict[FamilyKey, Estimate] = {}
+    by_family: dict[FamilyKey, Estimate] = {}
     for row in league:
         family = _key(row).family
-        own = _estimate(row["est_runs"])
-        found[family] = added(found[family], own) if family in found else own
-    return found
+        runs = _estimate(row["est_runs"])
+        by_family[family] = added(by_family[family], runs) if family in by_family else runs
+    return by_family
 
 
 def added(a: Estimate, b: Estimate) -> Estimate:

@@ -60,11 +60,11 @@ def stored_programs(lake: Warehouse, limits: Thresholds = STANDARD) -> dict[Key,
         "select realm_id, coalesce(family_name, strategy_id), strategy_version, strategy_type, ast_json, created_at, "
         "published_at, status = 'DRAFT' from definitions where ast_json is not null and strategy_version is not null"
     ).fetchall()
-    found: dict[Key, Stored] = {}
+    programs: dict[Key, Stored] = {}
     for realm, strategy, version, kind, text, created_at, published_at, is_draft in rows:
         key = key_of(text_or_none(realm), strategy, version)
-        own = Stored(*_sizes(text, kind, limits), created_at, published_at, bool(is_draft))
-        found[key] = own if key not in found else _larger_of(found[key], own)
+        program = Stored(*_sizes(text, kind, limits), created_at, published_at, bool(is_draft))
+        programs[key] = program if key not in programs else _larger_of(programs[key], program)
     past = lake.sql(
         "select realm_id, coalesce(name, strategy_id), strategy_version, strategy_type, ast_json from files.program_history "
         "where ast_json is not null and strategy_version is not null"
@@ -72,14 +72,14 @@ def stored_programs(lake: Warehouse, limits: Thresholds = STANDARD) -> dict[Key,
     for realm, strategy, version, kind, text in past:
         key = key_of(text_or_none(realm), strategy, version)
         bound, counted = _sizes(text, kind, limits)
-        known = found.get(key)
+        known = programs.get(key)
         # What the validator counts is the program as it is now: of what was before, only the bound on runs.
-        found[key] = (
+        programs[key] = (
             replace(known, size=_larger(known.size, bound))
             if known
             else Stored(bound, counted, None, None, is_draft=False)
         )
-    return found
+    return programs
 
 
 def _sizes(text: str, kind: str | None, limits: Thresholds) -> tuple[Size, PublishedSize | None]:
@@ -129,7 +129,9 @@ def fitting(sizes: Mapping[Key, Size], *observed: pd.DataFrame) -> dict[Key, Siz
         for values, nodes in largest.dropna().items():
             key = key_of(*values)
             most[key] = max(most.get(key, 0.0), float(nodes))
-    return {key: own for key, own in sizes.items() if own.entries_max is None or most.get(key, 0.0) <= own.entries_max}
+    return {
+        key: size for key, size in sizes.items() if size.entries_max is None or most.get(key, 0.0) <= size.entries_max
+    }
 
 
 MOST = 8
@@ -192,26 +194,26 @@ def program_growth(
         if not ran:
             continue
         live = max(ran, key=lambda key: (days[key][1], key.version))
-        own = _own(live, [key for key in keys if key.version <= live.version][-MOST:], stored, node_cap)
-        if live == keys[-1] and _leads_up([count for _, count in own.nodes]):
-            came = _came(keys[-MOST:], stored, days, begins)
-            own = _with_ahead(own, (until - came) / _DAY if came else 0.0)
-        found[live] = own
+        growth = _growth_of(live, [key for key in keys if key.version <= live.version][-MOST:], stored, node_cap)
+        if live == keys[-1] and _leads_up([count for _, count in growth.nodes]):
+            first_at = _first_came(keys[-MOST:], stored, days, begins)
+            growth = _with_ahead(growth, (until - first_at) / _DAY if first_at else 0.0)
+        found[live] = growth
     return found
 
 
-def _own(live: Key, keys: Sequence[Key], stored: Mapping[Key, Stored], node_cap: float) -> ProgramGrowth:
+def _growth_of(live: Key, keys: Sequence[Key], stored: Mapping[Key, Stored], node_cap: float) -> ProgramGrowth:
     counted = {key: one for key in keys if (one := stored[key].counted) is not None}
     nodes = tuple((key.version, one.nodes) for key, one in counted.items())
-    last = counted[live]
-    return ProgramGrowth(live, nodes, node_cap - last.nodes, last.smallest_rule, last.refusal)
+    program = counted[live]
+    return ProgramGrowth(live, nodes, node_cap - program.nodes, program.smallest_rule, program.refusal)
 
 
-def _with_ahead(own: ProgramGrowth, exposure_days: float) -> ProgramGrowth:
-    counts = [count for _, count in own.nodes]
+def _with_ahead(growth: ProgramGrowth, exposure_days: float) -> ProgramGrowth:
+    counts = [count for _, count in growth.nodes]
     steps = [float(later - before) for before, later in pairwise(counts)]
-    found = ahead(own.room, steps, exposure_days, grain=own.smallest_rule or 0.0)
-    return ProgramGrowth(own.key, own.nodes, own.room, own.smallest_rule, own.refusal, found)
+    leads = ahead(growth.room, steps, exposure_days, grain=growth.smallest_rule or 0.0)
+    return ProgramGrowth(growth.key, growth.nodes, growth.room, growth.smallest_rule, growth.refusal, leads)
 
 
 def _leads_up(counts: Sequence[int]) -> bool:
@@ -234,7 +236,7 @@ def _came_before(one: Stored, until: datetime) -> bool:
     return one.created_at is None or one.created_at < until
 
 
-def _came(
+def _first_came(
     keys: Sequence[Key],
     stored: Mapping[Key, Stored],
     days: Mapping[Key, tuple[datetime, datetime]],

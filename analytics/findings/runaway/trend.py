@@ -244,16 +244,16 @@ def daily_p99(counts: pd.DataFrame) -> dict[Key, list[DayQuantile]]:
     """The p99 of nodes of each day, for pictures; days without nodes are not in the list."""
     import numpy as np
 
-    found: dict[Key, list[DayQuantile]] = {}
+    by_version: dict[Key, list[DayQuantile]] = {}
     for key, rows in keyed(counts):
-        for day, own in rows.groupby("day", sort=True):
-            times = own["logged_count"].to_numpy()
-            nodes = np.repeat(own["nodes_executed"].to_numpy(dtype=float, na_value=math.inf), times)
-            weights = np.repeat(own["sample_weight"].to_numpy(dtype=float), times)
+        for day, same_day in rows.groupby("day", sort=True):
+            times = same_day["logged_count"].to_numpy()
+            nodes = np.repeat(same_day["nodes_executed"].to_numpy(dtype=float, na_value=math.inf), times)
+            weights = np.repeat(same_day["sample_weight"].to_numpy(dtype=float), times)
             p99 = estimators.quantile(nodes, weights, 0.99)
             if math.isfinite(p99.value):  # of a day with stopped runs alone nothing is known
-                found.setdefault(key, []).append(DayQuantile(day, p99))
-    return found
+                by_version.setdefault(key, []).append(DayQuantile(day, p99))
+    return by_version
 
 
 def trends(counts: pd.DataFrame, node_cap: float, sizes: Mapping[Key, Size] | None = None) -> dict[Key, Trend]:
@@ -270,20 +270,20 @@ def trends(counts: pd.DataFrame, node_cap: float, sizes: Mapping[Key, Size] | No
         sizes: How large each program can get; a version whose program stays below the cap cannot reach it, and one that visits
             more than it leaves entries meets it at fewer of them.
     """
-    found: dict[Key, Trend] = {}
+    known: dict[Key, Trend] = {}
     drawn: dict[Key, _Drawn] = {}
-    for key, own in daily_levels(counts).items():
+    for key, levels in daily_levels(counts).items():
         size = (sizes or {}).get(key)
-        one = _drawn(own, size.entries_at(node_cap) if size else node_cap)
+        one = _drawn(levels, size.entries_at(node_cap) if size else node_cap)
         if size is not None and size.visits_max is not None and size.visits_max <= node_cap:
             base = one.trend if isinstance(one, _Drawn) else one
-            found[key] = replace(base, state=TrendState.BOUNDED, days_to_cap=NOTHING, entries_max=size.entries_max)
+            known[key] = replace(base, state=TrendState.BOUNDED, days_to_cap=NOTHING, entries_max=size.entries_max)
         elif isinstance(one, Trend):
-            found[key] = one
+            known[key] = one
         else:
             drawn[key] = one
     chances = comparisons.adjusted([one.chance for one in drawn.values()])
-    return found | {key: _judged(one, chance) for (key, one), chance in zip(drawn.items(), chances, strict=True)}
+    return known | {key: _with_state(one, chance) for (key, one), chance in zip(drawn.items(), chances, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +306,7 @@ class _Drawn:
     is_stopped: bool
 
 
-def _judged(one: _Drawn, chance: float) -> Trend:
+def _with_state(one: _Drawn, chance: float) -> Trend:
     trend, ages, values = one.trend, one.ages, one.values
     days = trend.days_to_cap
     if one.is_stopped:
@@ -327,21 +327,21 @@ def _judged(one: _Drawn, chance: float) -> Trend:
     return replace(trend, state=TrendState.GROWING, days_to_cap=replace(days, high=math.inf) if slows else days)
 
 
-def _drawn(own: Levels, cap: float) -> _Drawn | Trend:
+def _drawn(levels: Levels, cap: float) -> _Drawn | Trend:
     """The line of one version."""
-    usable = (own.rows >= DAY_ROWS) & (own.stopped < STOPPED)
-    many = usable & (own.rows >= MANY_ROWS)
+    usable = (levels.rows >= DAY_ROWS) & (levels.stopped < STOPPED)
+    many = usable & (levels.rows >= MANY_ROWS)
     follows_p99 = many.sum() >= max(TREND_DAYS, MANY_DAYS * usable.sum())
-    took = many if follows_p99 else usable
-    days = int(took.sum())
+    takes_part = many if follows_p99 else usable
+    days = int(takes_part.sum())
     if days < TREND_DAYS:
         return replace(NO_TREND, days=days)
-    last = int(own.ages[took].max())
-    ages = (own.ages[took] - last).astype(float)
-    values = (own.p99 if follows_p99 else own.p90)[took]
+    last = int(levels.ages[takes_part].max())
+    ages = (levels.ages[takes_part] - last).astype(float)
+    values = (levels.p99 if follows_p99 else levels.p90)[takes_part]
     line = forecast.line(ages, values)
-    rows = int(own.rows[took].sum())
-    heights = [_Height(line)] if follows_p99 else _beyond(own, took, last, line, values)
+    rows = int(levels.rows[takes_part].sum())
+    heights = [_Height(line)] if follows_p99 else _beyond(levels, takes_part, last, line, values)
     ranges = [forecast.days_until(each.line, cap, below=each.below, above=each.above) for each in heights]
     soonest = min(forecast.days_until(each.line, cap, above=min(each.above, each.seen))[0] for each in heights)
     level = sum(each.line.level for each in heights) / len(heights)
@@ -367,10 +367,10 @@ def _drawn(own: Levels, cap: float) -> _Drawn | Trend:
             rows,
             "rough",
         ),
-        last_day=(own.last + last).astype(object),
+        last_day=(levels.last + last).astype(object),
         span=int(-ages[0]),
     )
-    is_stopped = bool(own.stopped[own.rows >= DAY_ROWS][-1] >= STOPPED)
+    is_stopped = bool(levels.stopped[levels.rows >= DAY_ROWS][-1] >= STOPPED)
     return _Drawn(trend, line.chance, soonest, ages, values, is_stopped)
 
 
@@ -392,21 +392,21 @@ class _Height:
         return self.line.level + math.hypot(self.line.critical * math.sqrt(self.line.level_variance), self.above)
 
 
-def _beyond(own: Levels, took: NDArray[np.bool_], last: int, line: Line, values: Floats) -> list[_Height]:
+def _beyond(levels: Levels, takes_part: NDArray[np.bool_], last: int, line: Line, values: Floats) -> list[_Height]:
     """The p99 above a line of the p90, from the rows of all days together: at a distance that stays, or at a ratio that does."""
     import numpy as np
 
     # How much of a day's deviation from the line is the day's, and not of its few rows: only that is taken from its rows.
-    off = values - (line.level + line.slope * (own.ages[took] - last))
+    off = values - (line.level + line.slope * (levels.ages[takes_part] - last))
     scatter = float(off @ off) / line.free
-    noise = float(np.mean(own.p90_error[took] ** 2))
-    own_part = max(0.0, 1 - noise / scatter) if scatter > 0 and math.isfinite(noise) else 0.0
-    heights = np.full(int(own.ages.max() - own.ages.min()) + 1, math.nan)
-    heights[own.ages[took] - own.ages.min()] = values - (1 - own_part) * off
-    of_row = heights[own.age - own.ages.min()]
+    noise = float(np.mean(levels.p90_error[takes_part] ** 2))
+    day_part = max(0.0, 1 - noise / scatter) if scatter > 0 and math.isfinite(noise) else 0.0
+    heights = np.full(int(levels.ages.max() - levels.ages.min()) + 1, math.nan)
+    heights[levels.ages[takes_part] - levels.ages.min()] = values - (1 - day_part) * off
+    of_row = heights[levels.age - levels.ages.min()]
     rows = ~np.isnan(of_row)
-    nodes, of_row = own.nodes[rows], of_row[rows]
-    weights, times = own.weights[rows], own.counts[rows]
+    nodes, of_row = levels.nodes[rows], of_row[rows]
+    weights, times = levels.weights[rows], levels.counts[rows]
     found = []
     for is_ratio in (False, True):
         if is_ratio and not (of_row > 0).all():

@@ -279,9 +279,9 @@ def version_nodes(counts: pd.DataFrame) -> dict[tuple[str | None, str], list[Ver
     for key, rows in keyed(counts):
         median, p99 = quantiles_of_parts(_parts(rows), (0.5, 0.99))
         if median.grade != "too few":
-            own = VersionNodes(key, rows["day"].min(), rows["day"].max(), median, p99)
-            found.setdefault(key.family, []).append(own)
-    return {family: sorted(own, key=lambda one: (one.first, one.key.version)) for family, own in found.items()}
+            nodes = VersionNodes(key, rows["day"].min(), rows["day"].max(), median, p99)
+            found.setdefault(key.family, []).append(nodes)
+    return {family: sorted(nodes, key=lambda one: (one.first, one.key.version)) for family, nodes in found.items()}
 
 
 def _parts(rows: pd.DataFrame) -> list[Part]:
@@ -289,9 +289,9 @@ def _parts(rows: pd.DataFrame) -> list[Part]:
     import numpy as np
 
     parts = []
-    for weight, own in rows.groupby("sample_weight"):
-        nodes = own["nodes_executed"].to_numpy(dtype=float, na_value=math.inf)
-        times = own["logged_count"].to_numpy()
+    for weight, same_weight in rows.groupby("sample_weight"):
+        nodes = same_weight["nodes_executed"].to_numpy(dtype=float, na_value=math.inf)
+        times = same_weight["logged_count"].to_numpy()
         order, stopped = np.argsort(nodes, kind="stable"), int(times[np.isinf(nodes)].sum())
         order = order[np.isfinite(nodes[order])]
         parts.append(Part(np.repeat(nodes[order], times[order]), float(weight)))
@@ -309,16 +309,16 @@ def chains(versions: Mapping[FamilyKey, list[VersionNodes]]) -> dict[Key, list[V
         versions: ``version_nodes(counts)``.
     """
     found = {}
-    for own in versions.values():
-        if own[-1].last < max(one.last for one in own):
+    for versions_of_family in versions.values():
+        if versions_of_family[-1].last < max(one.last for one in versions_of_family):
             continue
-        chain = own[-1:]
-        for earlier in reversed(own[:-1]):
+        chain = versions_of_family[-1:]
+        for earlier in reversed(versions_of_family[:-1]):
             if not earlier.median.high < chain[0].median.low:
                 break
             chain.insert(0, earlier)
         if len(chain) > 1:
-            found[own[-1].key] = chain
+            found[versions_of_family[-1].key] = chain
     return found
 
 

@@ -207,23 +207,23 @@ def pool(found: Slopes) -> Nodes:
     import numpy as np
 
     value, error = found.value, found.error
-    told = np.isfinite(value) & np.isfinite(error)
-    if not told.any():
+    is_known = np.isfinite(value) & np.isfinite(error)
+    if not is_known.any():
         nothing = np.full(len(value), np.nan)
-        return Nodes(nothing, nothing.copy(), told, float("nan"))
-    one = np.zeros(int(told.sum()), np.int64)
+        return Nodes(nothing, nothing.copy(), is_known, float("nan"))
+    one = np.zeros(int(is_known.sum()), np.int64)
     between, middle = 0.0, 0.0
     for _ in range(4):
-        weight = 1 / (error[told] ** 2 + between**2 + 1e-12)
-        middle = max(float(medians(one, value[told], weight, 1).value[0]), 0.0)
-        apart = float(medians(one, np.abs(value[told] - middle), weight, 1).value[0]) * 1.4826
-        noise = float(np.average(error[told] ** 2, weights=weight))
+        weight = 1 / (error[is_known] ** 2 + between**2 + 1e-12)
+        middle = max(float(medians(one, value[is_known], weight, 1).value[0]), 0.0)
+        apart = float(medians(one, np.abs(value[is_known] - middle), weight, 1).value[0]) * 1.4826
+        noise = float(np.average(error[is_known] ** 2, weights=weight))
         between = max(apart**2 - noise, 0.0) ** 0.5
-        between = max(between, (0.1 if told.sum() >= 4 else 0.3) * middle)
-    pooled_error = (between**2 + 1 / np.sum(1 / (error[told] ** 2 + between**2 + 1e-12))) ** 0.5
-    precision = np.where(told, 1 / np.where(told, error**2, 1.0), 0.0)
+        between = max(between, (0.1 if is_known.sum() >= 4 else 0.3) * middle)
+    pooled_error = (between**2 + 1 / np.sum(1 / (error[is_known] ** 2 + between**2 + 1e-12))) ** 0.5
+    precision = np.where(is_known, 1 / np.where(is_known, error**2, 1.0), 0.0)
     prior = 1 / max(pooled_error, 1e-9) ** 2
-    mixed = (np.where(told, value, 0.0) * precision + middle * prior) / (precision + prior)
+    mixed = (np.where(is_known, value, 0.0) * precision + middle * prior) / (precision + prior)
     return Nodes(np.maximum(mixed, 0.0), 1 / np.sqrt(precision + prior), precision > prior, middle)
 
 

@@ -289,7 +289,7 @@ class Against(PostMortem):
         """Data box and queries."""
         comparison = self.inquiry
         box = comparison_tables.facts(
-            comparison, log_notes.told(self.sampling), self.silences, "only the runs in it are compared"
+            comparison, log_notes.sampling_words(self.sampling), self.silences, "only the runs in it are compared"
         )
         defined = comparison.family.defined | comparison.other.defined
         gone = sorted(

@@ -269,7 +269,7 @@ class PostMortem:
 
     def sure(self) -> Block:
         """Data box and queries."""
-        box = comparison_tables.facts(self.inquiry, log_notes.told(self.sampling), self.silences)
+        box = comparison_tables.facts(self.inquiry, log_notes.sampling_words(self.sampling), self.silences)
         queries = page.code(comparison_tables.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
         if self.refused:
             box.append(("Few ok rows", silent.refused_words(self.refused)))

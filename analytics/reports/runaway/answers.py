@@ -65,10 +65,10 @@ def digest(
     """
     parts = []
     for kind, word in _DIGEST_KINDS:
-        own = [finding for finding in found if kind_word(finding, is_compared=is_compared) == kind]
-        if own:
-            more = f"; {len(own) - MOST} more" if len(own) > MOST else ""
-            parts.append(f"{len(own)} {word} ({'; '.join(_short(one) for one in own[:MOST])}{more})")
+        alike = [finding for finding in found if kind_word(finding, is_compared=is_compared) == kind]
+        if alike:
+            more = f"; {len(alike) - MOST} more" if len(alike) > MOST else ""
+            parts.append(f"{len(alike)} {word} ({'; '.join(_short(one) for one in alike[:MOST])}{more})")
     if not parts:
         held = " in what is held" if missing_days or lost_days else ""
         parts.append(f"nothing new{held}, {write.counted(versions, 'version')} ran" if versions else "nothing logged")
@@ -205,32 +205,32 @@ def when_how(*, is_thinned: bool, is_shared: bool) -> list[str]:
 
 def when_words(stops: Sequence[Stop], bursts: Sequence[Burst], one_day: bool) -> Inline:
     """Bursts by kind; scattered timeouts for what they are."""
-    told = []
+    clauses = []
     for kind, words in _KINDS.items():
-        own = [burst for burst in bursts if burst.kind == kind]
-        if own:
-            count = sum(burst.count for burst in own)
+        of_kind = [burst for burst in bursts if burst.kind == kind]
+        if of_kind:
+            count = sum(burst.count for burst in of_kind)
             one = words.rstrip("s") if kind == "canary" and count == 1 else words
             noun = f"{count} {one}" if kind == "canary" else f"{runs(count)} {one}"
-            several = f" in {len(own)} bursts" if len(own) > 1 else ""
+            several = f" in {len(of_kind)} bursts" if len(of_kind) > 1 else ""
             last = max(
-                burst.until for burst in own
+                burst.until for burst in of_kind
             )  # of several versions the last to begin need not be the last to end
-            told.append(f"{noun}{several}, {_span(own[0].since, last, one_day)}")
+            clauses.append(f"{noun}{several}, {_span(of_kind[0].since, last, one_day)}")
     stalls = [burst for burst in bursts if burst.kind == "stall"]
     if stalls:
         count = sum(burst.count for burst in stalls)
         loops = "a stalled event loop" if len(stalls) == 1 else f"an event loop that stalled {len(stalls)} times"
         times = _span(stalls[0].since, max(burst.until for burst in stalls), one_day)
         of = f" of {stalls[0].strategies} strategies together" if len(stalls) == 1 else ""
-        told.append(f"{count} timeouts{of}, likely of {loops}, {times}")
+        clauses.append(f"{count} timeouts{of}, likely of {loops}, {times}")
     single = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled]
     if single:
         count = stop_count(single)
         families = len({stop.key.family for stop in single})
         where = f"spread over {families} strategies" if families > 1 else "of one strategy"
-        told.append(f"{count} {'timeout' if count == 1 else 'timeouts'} {where}")
-    text = "; ".join(told)
+        clauses.append(f"{count} {'timeout' if count == 1 else 'timeouts'} {where}")
+    text = "; ".join(clauses)
     return f"{text[:1].upper()}{text[1:]}."
 
 

@@ -66,8 +66,8 @@ def realm_words(lake: Warehouse) -> Inline:
     named = sum(realm is not None for realm in realms)
     if not realms:
         return "no realm"
-    told = write.counted(named, "realm")
-    return f"{told} and runs without one" if named < len(realms) else told
+    words = write.counted(named, "realm")
+    return f"{words} and runs without one" if named < len(realms) else words
 
 
 def complete_words(lake: Warehouse, since: datetime, until: datetime) -> str:
@@ -89,15 +89,15 @@ def warning(lake: Warehouse, since: datetime, until: datetime) -> str | None:
     """What belongs above everything else: counts of an incomplete log are too low."""
     found = coverage(lake, Window(since, until))
     missing, partial, complete_until = found.never, found.partial, found.complete_until
-    told = [f"lost in the lake for {', '.join(map(write.day, found.lost[:3]))}{' …' * (len(found.lost) > 3)}"] * bool(
+    gaps = [f"lost in the lake for {', '.join(map(write.day, found.lost[:3]))}{' …' * (len(found.lost) > 3)}"] * bool(
         found.lost
     )
     if missing:
         days = ", ".join(write.day(day) for day in missing[:3]) + (" …" if len(missing) > 3 else "")
-        told.append(f"not extracted: {days}{found.of_them_expired}")
+        gaps.append(f"not extracted: {days}{found.of_them_expired}")
     if partial:
-        told.append(f"complete only up to {write.when(complete_until)}" if complete_until else "not complete yet")
-    return f"The log is {' and '.join(told)}. Counts may be too low." if told else None
+        gaps.append(f"complete only up to {write.when(complete_until)}" if complete_until else "not complete yet")
+    return f"The log is {' and '.join(gaps)}. Counts may be too low." if gaps else None
 
 
 def bound_of_none(lake: Warehouse, since: datetime, until: datetime) -> float:
@@ -231,9 +231,9 @@ def held(lake: Warehouse, since: datetime, until: datetime) -> Coverage:
 
 def not_seen(held: Coverage) -> str:
     """What a sentence that says "nothing" has not looked at; empty where it has looked at all of the window."""
-    said = [f"{write.counted(len(held.never), 'day')} not extracted"] * bool(held.never)
-    said += [f"{write.counted(len(held.lost), 'day')} with lost files"] * bool(held.lost)
-    return " and ".join(said)
+    gaps = [f"{write.counted(len(held.never), 'day')} not extracted"] * bool(held.never)
+    gaps += [f"{write.counted(len(held.lost), 'day')} with lost files"] * bool(held.lost)
+    return " and ".join(gaps)
 
 
 def summary(evidence: Evidence, found: Sequence[Finding], previous: Previous | None) -> dict[str, object]:

@@ -40,10 +40,10 @@ from analytics.reports.runaway.wording import program_words, versions_ahead, wor
 
 def names_of(names: Sequence[str], word: str = "and") -> Markup:
     """Field paths as code: "a, b and c"."""
-    told = [page.mono(page.author(name)) for name in names]
-    if len(told) < 2:
-        return told[0] if told else Markup("")
-    return Markup("{} {} {}").format(Markup(", ").join(told[:-1]), word, told[-1])
+    shown = [page.mono(page.author(name)) for name in names]
+    if len(shown) < 2:
+        return shown[0] if shown else Markup("")
+    return Markup("{} {} {}").format(Markup(", ").join(shown[:-1]), word, shown[-1])
 
 
 def part_name(part: Part, *, with_realm: bool = False) -> Markup:

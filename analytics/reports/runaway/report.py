@@ -129,8 +129,8 @@ class RunawayRules:
         """For the window of a browser and the list of reports."""
         quiet = "nothing new" if self._ranking else "nothing logged"
         quiet = f"{quiet} in what is held" if data_box.not_seen(self.held) else quiet
-        told = ", ".join(text for text, _ in self._headline) or quiet
-        return f"{told}: runaway rules, {window_words(self.since, self.until, long=False)}"
+        headline_words = ", ".join(text for text, _ in self._headline) or quiet
+        return f"{headline_words}: runaway rules, {window_words(self.since, self.until, long=False)}"
 
     def head(self) -> Block:
         """The verdict."""
@@ -266,7 +266,9 @@ class RunawayRules:
 
     def sure(self) -> Block:
         """What the numbers rest on."""
-        pairs = data_box.facts(self.lake, self.evidence, self.previous, log_notes.told(self.sampling), self.silences)
+        pairs = data_box.facts(
+            self.lake, self.evidence, self.previous, log_notes.sampling_words(self.sampling), self.silences
+        )
         shown = data_box.queries(self.since, self.until, is_scoped=self.lake.is_scoped)
         pairs = [*pairs, ("Left out", self.small.note)] if self.small else pairs
         queries = page.fold("Queries behind this page, ready to run", page.code(shown), id="queries")

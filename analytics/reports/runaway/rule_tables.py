@@ -133,28 +133,28 @@ def _leads(reading: Reading) -> bool:
 
 def _bounded(asked: int) -> str:
     """What the bounds are of, and that of many some do not hold."""
-    said = "Not seen is not never: the log is a sample. Bounds are shares of a place's looks, the runs that come by it"
+    text = "Not seen is not never: the log is a sample. Bounds are shares of a place's looks, the runs that come by it"
     if asked == 1:
-        return f"{said} (exact binomial, 95 %). Only what is proven needs none."
+        return f"{text} (exact binomial, 95 %). Only what is proven needs none."
     factor = write.number(math.ceil(together(asked) * 10) / 10)
     return (
-        f"{said} (exact binomial, 95 %, each for itself). Of the {write.count(asked)} places that were looked at some may stand "
+        f"{text} (exact binomial, 95 %, each for itself). Of the {write.count(asked)} places that were looked at some may stand "
         f"here with a bound that is too low; taken {factor} times, all of them hold together. Only what is proven needs none."
     )
 
 
 def _left_out(few: int, hidden: int) -> str | None:
-    told = []
+    clauses = []
     if few:
-        told.append(
+        clauses.append(
             f"{few} more {'place' if few == 1 else 'places'} with fewer than 30 looks, or with looks that leave out a day of the "
             "week, too few to judge"
         )
     if hidden:
-        told.append(
+        clauses.append(
             f"{hidden} {'rule' if hidden == 1 else 'rules'} of which too much lies behind the cut, so nobody can tell"
         )
-    return f"Left out: {'; '.join(told)}." if told else None
+    return f"Left out: {'; '.join(clauses)}." if clauses else None
 
 
 def _split(rules: Sequence[IdlePlace]) -> tuple[list[IdlePlace], list[IdlePlace]]:

@@ -42,19 +42,19 @@ _SPELT, _LONG = 3, 40
 _COLUMNS = ("position", "parent_position", "label", "kind", "entries", "unseen", "note", "role")
 
 
-def icicle_frame(found: ProgramProfile, told: Sequence[Reading]) -> pd.DataFrame:
+def icicle_frame(found: ProgramProfile, known_readings: Sequence[Reading]) -> pd.DataFrame:
     """What the picture draws: one row per node, in walk order.
 
     Args:
         found: The program.
-        told: ``readings`` of it; places of which something is said carry it.
+        known_readings: ``readings`` of it; places of which something is said carry it.
     """
     import pandas as pd
 
-    said = {row.position: row for row in told if row.kind is not ReadingKind.OPERAND and row.is_judged}
+    by_position = {row.position: row for row in known_readings if row.kind is not ReadingKind.OPERAND and row.is_judged}
     rows = []
     for place in found.places:
-        note, role = _note(place, said.get(place.node.position))
+        note, role = _note(place, by_position.get(place.node.position))
         label, kind = _label(found, place)
         parent = place.node.parent_position
         entries = place.entries.value
@@ -217,13 +217,13 @@ def _answer(found: RuleEvidence, unseen: int, proven: int) -> Inline:
     if found.unseen >= 0.005:
         cut = round(found.unseen, 2) if found.unseen < 0.995 else found.unseen  # 100 % is said of all of them only
         tail += f" {write.percent(cut)} of all entries lie after the cut of a trace."
-    told = [rule for rule in found.hot if rule.cost is not None or rule.rule_id is not None]
-    if not told:
+    distinct = [rule for rule in found.hot if rule.cost is not None or rule.rule_id is not None]
+    if not distinct:
         why = "no definition fits the traces" if found.known.doubts else "no definition is readable"
         return f"No rule can be told apart: {why}.{tail}" if found.hot else tail.strip() or None
-    first = told[0]
+    first = distinct[0]
     share = write.percent(float(f"{first.est_entry_share:.2g}"))
-    alike = sum(math.isclose(rule.est_entry_share, first.est_entry_share, rel_tol=1e-9) for rule in told) - 1
+    alike = sum(math.isclose(rule.est_entry_share, first.est_entry_share, rel_tol=1e-9) for rule in distinct) - 1
     leave = f" and {write.count(alike)} more leave" if alike else " leaves"
     place = page.strong(page.author(_capital(first.place), 60))
     # What belongs to no single rule may leave more: ids that are null or repeat.
@@ -247,15 +247,15 @@ def _read(found: RuleEvidence) -> Inline:
     if not found.known.found:
         why = "fits its traces" if found.known.doubts else "has a definition in the lake"
         return f"By node id: no program that matters {why}, so places cannot be told apart."
-    told = []
+    programs = []
     for one in found.known.found:
         sample = one.sample
         of = f"{write.count(sample.read_count)} of {write.count(sample.logged_count)} logged runs since {write.day(sample.since)}"
         window = "" if one.is_recent else ", none of the window"
-        told.append(Markup("{} ({}{})").format(version_name(one.key), of, window))
+        programs.append(Markup("{} ({}{})").format(version_name(one.key), of, window))
     return [
         "Read place by place, the window for shares and earlier days for what was not seen: ",
-        Markup(", ").join(told),
+        Markup(", ").join(programs),
         ". Shares are of the entries of all programs, also of those after the cut.",
     ]
 

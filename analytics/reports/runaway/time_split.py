@@ -175,14 +175,14 @@ def _cost_name(part: Part) -> Markup:
 
 
 def _scope(part: Part) -> Inline:
-    told: list[Inline] = []
+    words: list[Inline] = []
     if part.in_realm:
-        told.append(Markup("in {}, unlike elsewhere").format(page.author(realm_name(part.realm), 40)))
+        words.append(Markup("in {}, unlike elsewhere").format(page.author(realm_name(part.realm), 40)))
     if part.since is not None:
-        told.append(f"{', ' if told else ''}since {write.day(part.since)}")
+        words.append(f"{', ' if words else ''}since {write.day(part.since)}")
     if len(part.names) > 1:
-        told.append(f"{', ' if told else ''}the sum: nothing tells them apart")
-    return told
+        words.append(f"{', ' if words else ''}the sum: nothing tells them apart")
+    return words
 
 
 def split_table(versions: Sequence[VersionTime], time_limit_ms: float) -> Block:
@@ -210,14 +210,14 @@ def split_table(versions: Sequence[VersionTime], time_limit_ms: float) -> Block:
 
 
 def _parts(one: Split) -> Markup:
-    told = []
+    shown = []
     for part in one.parts:
         value = write.number(part.ms.value, part.ms.low, part.ms.high)
         words: Inline = (
             [part.kind, " ", names_of(part.names, "or")] if part.kind is PartKind.CANNOT_TELL else names_of(part.names)
         )
-        told.append(Markup("{} {}").format(page.inline(words) if part.names else part.kind, value))
-    return page.mute(Markup(" · ").join(told))
+        shown.append(Markup("{} {}").format(page.inline(words) if part.names else part.kind, value))
+    return page.mute(Markup(" · ").join(shown))
 
 
 def facts(times: Times) -> dict[str, object]:

@@ -133,13 +133,13 @@ def _runs(finding: LargeProgram) -> str:
     return f" It stops no run: the largest of its {logged} logged ok runs took {most}."
 
 
-def _grew(own: ProgramGrowth) -> list[Inline]:
-    if not own.ahead.steps:
+def _grew(program: ProgramGrowth) -> list[Inline]:
+    if not program.ahead.steps:
         return []
-    shown = own.nodes[-_SHOWN:]
-    told = " → ".join(write.count(count) for _, count in shown)
-    text = f" It grew from version to version: {told}, v{shown[0][0]} to v{shown[-1][0]}. "
-    return [text, versions_ahead(own.ahead, "is refused")]
+    shown = program.nodes[-_SHOWN:]
+    counts = " → ".join(write.count(count) for _, count in shown)
+    text = f" It grew from version to version: {counts}, v{shown[0][0]} to v{shown[-1][0]}. "
+    return [text, versions_ahead(program.ahead, "is refused")]
 
 
 def versions_ahead(leads: Ahead, meets: str) -> str:
@@ -154,9 +154,9 @@ def versions_ahead(leads: Ahead, meets: str) -> str:
     versions, days = leads.versions, leads.days
     if not leads.has_interval:
         after = f"the {_nth(versions.value)} version from now would be the first that {meets}"
-        told = f"Were every step like this one, {after}"
-        told = f"Another step like this one {meets}" if versions.value == 1 else told
-        return f"{told}; two versions give no interval, and cannot tell when."
+        text = f"Were every step like this one, {after}"
+        text = f"Another step like this one {meets}" if versions.value == 1 else text
+        return f"{text}; two versions give no interval, and cannot tell when."
     first = f"At steps like these the first version that {meets} is"
     if math.isinf(versions.high):
         which = f"the {_nth(versions.low)} from now at the earliest" if versions.low > 1 else "perhaps the next"
