@@ -39,10 +39,10 @@ from analytics.findings.timing.version_times import VersionTime
 from analytics.reports.page.inline import plain
 from analytics.reports.render.publish_folder import find_last, scope_of_previous
 from analytics.reports.render.rendering import Rendered, folder_name
-from analytics.reports.runaway.answers import digest, growing_words
+from analytics.reports.runaway.charts import growing_words
 from analytics.reports.runaway.data_box import finding_facts
 from analytics.reports.runaway.finding_sentences import sentence
-from analytics.reports.runaway.wording import headline
+from analytics.reports.runaway.wording import digest, headline
 from analytics.reports.schedule.cards import Card, alarm
 from analytics.reports.schedule.definition import Definition, find, says_subject, setting
 from analytics.window import Window

@@ -15,8 +15,7 @@ from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.ranking import RankingRow
 from analytics.findings.runaway.run_costs import LoggedRuns, cost_shares, fleet_costs
 from analytics.reports.page.inline import plain
-from analytics.reports.runaway.answers import time_words
-from analytics.reports.runaway.ranking import stall_words
+from analytics.reports.runaway.ranking import stall_words, time_words
 from tests.intervals import cells
 from tests.intervals.fleets import FleetCell
 from tests.intervals.rare import UNKNOWN, RareCell

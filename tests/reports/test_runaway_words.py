@@ -16,7 +16,7 @@ from analytics.findings.runaway.thresholds import STANDARD
 from analytics.lake.lake import Lake
 from analytics.reports import charts
 from analytics.reports.page.inline import plain
-from analytics.reports.runaway.answers import growing_words
+from analytics.reports.runaway.charts import growing_words
 from tests.findings.test_runaway import failed, one, plant, planted_report
 
 if TYPE_CHECKING:

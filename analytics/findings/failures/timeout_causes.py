@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analytics.estimates import estimators
 from analytics.estimates.estimators import Estimate
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
-from analytics.findings.failures.stops import GAP, Stop, bursts, stop_count
+from analytics.findings.failures.stops import GAP, Stop, StopKind, bursts, stop_count
 from analytics.findings.runaway.keys import FamilyKey, key_of
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
 from analytics.warehouse.coverage import coverage
@@ -98,7 +98,7 @@ def timeout_cause(
     spans = _spans(of_strategy)
     others_runs, own_runs = _beside(lake, family, spans)
     # Those of a stall say nothing of the timeouts beside it.
-    beside = [stop for stop in stops if stop.kind == "timeout" and not stop.stalled and _lies_in(stop, spans)]
+    beside = [stop for stop in stops if stop.kind == StopKind.TIMEOUT and not stop.stalled and _lies_in(stop, spans)]
     others_late = stop_count(stop for stop in beside if stop.key.family != family)
     # Durations hold the queries of fields, so they say nothing of the walk.
     is_long = nodes_max >= _NEAR * limits.node_cap

@@ -1,8 +1,9 @@
-"""The table of the ranking: who hit a limit, who is heading there, and what each costs."""
+"""The ranking on the page: who hit a limit, who is heading there, and what each costs."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
@@ -20,7 +21,7 @@ from analytics.reports.common import realm_name
 from analytics.reports.page import Column
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
-from analytics.reports.runaway.finding_sentences import runs
+from analytics.reports.runaway.finding_sentences import named, runs
 from analytics.reports.runaway.wording import TAG_ROLES, beyond, program_cell, share_words, version_name
 
 if TYPE_CHECKING:
@@ -287,3 +288,62 @@ def _days(row: RankingRow, heading: bool) -> Markup:
         return page.worse(state) if heading else page.mute(state)
     shown = page.worse(value) if heading else page.inline(value) if is_growing else page.mute(value)
     return Markup('{}<br><span class="ci">{}</span>').format(shown, below) if below else shown
+
+
+def ranking_words(ranking: Sequence[RankingRow]) -> Inline:
+    """Who is near a limit, and who costs most."""
+    groups = Counter(row.group for row in ranking)
+    hit, heading = groups[Group.HIT], groups[Group.HEADING]
+    families = len({row.key.family for row in ranking})
+    noun = "strategy" if len(ranking) == 1 else "strategies" if families == len(ranking) else "versions"
+    all_of_them = f"of {len(ranking)} {noun}"
+    verb = f"{'is' if heading == 1 else 'are'} heading for"
+    if hit:
+        first = f"{hit} {all_of_them} hit the cap" + (f"; {heading} {verb} it" if heading else "")
+    else:
+        first = (
+            f"{heading} {all_of_them} {verb} the cap"
+            if heading
+            else f"None {all_of_them} hit the cap or is seen heading for it"
+        )
+    close = groups[Group.CLOSE]
+    first += f"; {close} {'is' if close == 1 else 'are'} close to it" if close else ""
+    full = groups[Group.PROGRAM_CLOSE]
+    first += (
+        f"; {full} {'has a program' if full == 1 else 'have programs'} close to what the validator takes"
+        if full
+        else ""
+    )
+    return [first, ". ", *time_words(ranking)]
+
+
+def time_words(ranking: Sequence[RankingRow]) -> list[Inline]:
+    """Who takes most time, as far as the sample tells: whoever's interval reaches into that of the largest share may."""
+    most, *others = sorted(ranking, key=lambda row: -row.est_time_share)
+    if not most.est_time_share > 0:
+        return ["No run has a duration that tells who takes the time."]
+    rivals = [row for row in others if not row.costs.time_share.high < most.costs.time_share.low]
+    name, share = named(most.key), _share_words(most.costs.time_share)
+    if not rivals:
+        return ["The largest share of time goes to ", name, f": {share} of it."]
+    if len(rivals) == 1:
+        other = rivals[0]
+        return [
+            "The largest share of time goes to ",
+            name,
+            " or ",
+            named(other.key),
+            f": {share} and {_share_words(other.costs.time_share)} of it.",
+        ]
+    return [
+        "Who takes most time cannot be told: it may be ", name, f", with {share} of it, or any of {len(rivals)} others."
+    ]  # fmt: skip
+
+
+def _share_words(share: Estimate) -> str:
+    bounds = write.bounds(share.value * 100, share.low * 100, share.high * 100)
+    return (
+        f"{write.percent(share.value, share.low, share.high)} {bounds}"
+        if share.low < share.high
+        else write.percent(share.value)
+    )

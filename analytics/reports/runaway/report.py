@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from analytics.findings.failures.silences import Silences, silences
+from analytics.findings.failures.stops import StopKind
 from analytics.findings.runaway import runaway
+from analytics.findings.runaway.finding import LimitHits
 from analytics.findings.runaway.ranking import RankingRow, ranking_frame, versions_without_runs
 from analytics.findings.runaway.runaway import Burst, Evidence, Finding, Key
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
@@ -15,10 +18,17 @@ from analytics.reports import log_notes, page, silent
 from analytics.reports.common import SummaryBlock, state_of, summary_block
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup, plain
-from analytics.reports.runaway import advice, answers, charts, data_box, ranking, rules, time_split
-from analytics.reports.runaway.answers import digest
+from analytics.reports.runaway import advice, charts, data_box, ranking, rules, time_split
 from analytics.reports.runaway.finding_sentences import sentence
-from analytics.reports.runaway.wording import ROLE_WORDS, headline, kind_word, number, programs_words, window_words
+from analytics.reports.runaway.wording import (
+    ROLE_WORDS,
+    digest,
+    headline,
+    kind_word,
+    number,
+    programs_words,
+    window_words,
+)
 from analytics.reports.small_cells import SmallCells
 from analytics.window import Window
 
@@ -30,6 +40,20 @@ if TYPE_CHECKING:
     from analytics.reports.page import Block
     from analytics.warehouse.coverage import Coverage
     from analytics.warehouse.warehouse import Warehouse
+
+
+def status_words(found: Sequence[Finding], ranking: Sequence[RankingRow]) -> str | None:
+    """How things stand at the end of the window: whether those that were stopped ran on unharmed."""
+    hits = [(finding, finding.until) for finding in found if isinstance(finding, LimitHits) and finding.until]
+    seen = {row.key: row.last_logged_at for row in ranking}
+    if not hits or any((last := seen.get(finding.key)) is None or last <= until for finding, until in hits):
+        return None
+    words = f"No run was stopped by a cap after {write.when(max(until for _, until in hits))}, though runs were logged since"
+    ends = [finding.past.ends.ended_before if finding.past.ends else None for finding, _ in hits]
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return f"{words}: too few to say that it is over."
+    return f"{words}: at the rate before, it was over by {write.when(max(known))}."
 
 
 class RunawayRules:
@@ -138,7 +162,7 @@ class RunawayRules:
             data_box.realm_words(self.lake), window_words(self.since, self.until),
             silent.complete_words(data_box.complete_words(self.lake, self.since, self.until), self.silences),
         )  # fmt: skip
-        status = answers.status_words(self.found, self._ranking) if self._headline else None
+        status = status_words(self.found, self._ranking) if self._headline else None
         looked_at = Window(min(self.since, self.until - runaway.HISTORY), self.until)
         doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, self.lake.lost(looked_at.days))
         return page.head(kick, self.verdict, status, doubt=doubt)
@@ -203,13 +227,13 @@ class RunawayRules:
             bound = data_box.bound_of_none(self.lake, self.since, self.until)
             body.append(page.note(ranking.without_runs_words(self._without_runs, bound)))
         return page.section(
-            "league", "Who is near a limit?", how, answers.ranking_words(self._ranking), body, full=True
+            "league", "Who is near a limit?", how, ranking.ranking_words(self._ranking), body, full=True
         )
 
     def when(self) -> Block:
         """When runs were stopped."""
         stops = self.evidence.stops
-        how = answers.when_how(is_thinned=charts.are_thinned(stops), is_shared=bool(self.small))
+        how = charts.when_how(is_thinned=charts.are_thinned(stops), is_shared=bool(self.small))
         if not stops:
             say = (
                 "No run was stopped by a limit, and no sandbox canary went off."
@@ -217,12 +241,12 @@ class RunawayRules:
                 else "No run is logged."
             )
             return page.section("when", "When did it happen?", how, say)
-        shown = [burst for burst in self.bursts if burst.kind != "timeout" or burst.count >= 3]
+        shown = [burst for burst in self.bursts if burst.kind != StopKind.TIMEOUT or burst.count >= 3]
         one_day = len(Window(self.since, self.until).days) == 1
         body: list[Inline | Block] = [] if self.small else [charts.stops_picture(stops, self.since, self.until)]
         if shown:
             body.append(ranking.burst_table(shown))
-        return page.section("when", "When did it happen?", how, answers.when_words(stops, self.bursts, one_day), body)
+        return page.section("when", "When did it happen?", how, charts.when_words(stops, self.bursts, one_day), body)
 
     def close(self) -> Block:
         """How close runs come to the limits."""
@@ -239,7 +263,7 @@ class RunawayRules:
         if above is None and cloud is None:
             say = f"Fewer than {charts.ROWS} ok runs of any strategy are logged, too few for a curve."
             return page.section("close", question, how, say)
-        return page.section("close", question, how, answers.close_words(self._ranking, limits.node_cap), [above, cloud])
+        return page.section("close", question, how, charts.close_words(self._ranking, limits.node_cap), [above, cloud])
 
     def growing(self) -> Block:
         """Who is growing, over the two weeks before the end of the window."""
@@ -249,7 +273,7 @@ class RunawayRules:
         picture = charts.growth_picture(self.evidence.counts, self._ranking, self.thresholds.node_cap)
         if picture is None:
             return page.section("growing", "Who is growing?", how, "No day has logged ok runs of these strategies.")
-        say = answers.growing_words(self._ranking, self.found, self.thresholds.horizon_days)
+        say = charts.growing_words(self._ranking, self.found, self.thresholds.horizon_days)
         return page.section("growing", "Who is growing?", how, say, picture)
 
     def nodes(self) -> Block:

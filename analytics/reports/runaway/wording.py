@@ -32,7 +32,7 @@ from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.program_sizes import ProgramGrowth
 from analytics.findings.runaway.ranking import RankingRow
 from analytics.findings.runaway.version_growth import Ahead
-from analytics.reports import page
+from analytics.reports import common, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
@@ -342,3 +342,99 @@ def plain_number(value: Any) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat() if value == value else None  # NaT differs from itself
     return (int(value) if float(value).is_integer() else float(value)) if math.isfinite(float(value)) else None
+
+
+_LETTERS = 30
+"""Of a name: the line is read on a phone."""
+
+
+_MOST_NAMED = 3
+"""Findings of a kind that are named."""
+
+
+_DIGEST_KINDS = (("new", "new"), ("worse", "worse"), ("known", "known"), ("finding", "to know"), ("fixed", "fixed"))
+
+
+def digest(
+    found: Sequence[Finding],
+    since: datetime,
+    until: datetime,
+    *,
+    versions: int,
+    missing_days: int = 0,
+    lost_days: int = 0,
+    is_compared: bool = False,
+) -> str:
+    """One line of plain text: what is new, worse, known and fixed, named.
+
+    Args:
+        found: The findings.
+        since, until: The window, UTC.
+        versions: How many versions ran; 0 where nothing is logged.
+        missing_days: Days of the window that were not extracted.
+        lost_days: Days of the window with partitions whose files are lost.
+        is_compared: There is a last report, so what is not new is known.
+    """
+    parts = []
+    for kind, word in _DIGEST_KINDS:
+        alike = [finding for finding in found if kind_word(finding, is_compared=is_compared) == kind]
+        if alike:
+            more = f"; {len(alike) - _MOST_NAMED} more" if len(alike) > _MOST_NAMED else ""
+            parts.append(f"{len(alike)} {word} ({'; '.join(_short(one) for one in alike[:_MOST_NAMED])}{more})")
+    if not parts:
+        held = " in what is held" if missing_days or lost_days else ""
+        parts.append(f"nothing new{held}, {write.counted(versions, 'version')} ran" if versions else "nothing logged")
+    if lost_days:
+        parts.insert(0, f"{lost_days} {'day' if lost_days == 1 else 'days'} with lost files")
+    if missing_days:
+        parts.insert(0, f"{missing_days} {'day' if missing_days == 1 else 'days'} not extracted")
+    return f"runaway {_window(since, until)}: {', '.join(parts)}"
+
+
+def _window(since: datetime, until: datetime) -> str:
+    last = until - timedelta(microseconds=1)
+    if since.time() == until.time() == datetime.min.time():
+        return f"{since:%Y-%m-%d}" if last.date() == since.date() else f"{since:%Y-%m-%d} – {last:%Y-%m-%d}"
+    return f"{since:%Y-%m-%d %H:%M} – {until:%Y-%m-%d %H:%M}"
+
+
+def _short(finding: Finding) -> str:
+    times = f" ×{write.count(finding.count)}" if finding.count else ""
+    match finding:
+        case StalledLoop():
+            return f"likely a stalled event loop ×{finding.count}"
+        case Fixed() | Waiting():
+            return _version(finding.key)
+        case LimitHits():
+            return f"{_version(finding.key)} hit cap{times}"
+        case SandboxCanary():
+            return f"canary{times} {_name(realm_name(finding.key.realm))}"
+        case UnknownCode():
+            return f"unknown code{times} {_name(realm_name(finding.key.realm))}"
+        case DailyGrowth():
+            days = finding.days_to_cap
+            if not math.isfinite(days.value):
+                return f"{_version(finding.key)} growing"
+            ends = write.bounds(days.value, days.low, days.high)
+            return f"{_version(finding.key)}, cap in {write.number(days.value, days.low, days.high)} d{' ' + ends if ends else ''}"
+        case LargeProgram():
+            return f"{_version(finding.key)} {'program near its limit' if finding.is_close else 'program grows'}"
+        case VersionGrowth():
+            return f"{_version(finding.key)} grows by versions"
+        case CloseToCap():
+            return f"{_version(finding.key)} close to cap"
+        case SlowVersion():
+            return f"{_version(finding.key)} slow"
+        case Timeouts():
+            return f"{_version(finding.key)} timeouts{times}"
+        case _:
+            assert_never(finding)
+
+
+def _version(key: Key) -> str:
+    return f"{_name(key.strategy)} v{key.version}"
+
+
+def _name(text: str) -> str:
+    """An author's text that a chat shows as it is."""
+    return common.name(text, _LETTERS)
