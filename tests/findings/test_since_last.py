@@ -37,8 +37,8 @@ from analytics.findings.runaway.version_growth import NOWHERE, RunsBelowCap
 from analytics.findings.timing.time_split import Split, Verdict
 from analytics.findings.timing.version_times import VersionTime
 from analytics.reports.page.inline import plain
-from analytics.reports.render.publish_folder import find_last, scope_of_previous
-from analytics.reports.render.rendering import Rendered, folder_name
+from analytics.reports.render.publish_folder import find_last, folder_name, scope_of_previous
+from analytics.reports.render.rendering import Rendered
 from analytics.reports.runaway.charts import growing_words
 from analytics.reports.runaway.data_box import finding_facts
 from analytics.reports.runaway.finding_sentences import sentence
