@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -138,13 +138,24 @@ def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(
         running.wait()
 
 
-def test_a_kernel_whose_report_is_stopped_before_it_runs_does_not_outlive_it(tmp_path: Path) -> None:
+def test_a_kernel_whose_report_is_stopped_before_it_runs_does_not_outlive_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[subprocess.Popen[str]] = []
+
+    class Seen(subprocess.Popen[str]):
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Seen)
     (tmp_path / "made").mkdir()
     running = kernel.Running(tmp_path / "missing.ipynb", tmp_path / "made" / "report.ipynb", {})
     with pytest.raises(LakeError, match="the lake is gone"), running:
-        [child] = children()
+        [process] = started
+        assert process.poll() is None, "it waits to be told where to listen"
         raise LakeError("the lake is gone")
-    assert child not in children() and list(tmp_path.iterdir()) == [tmp_path / "made"]
+    assert process.returncode is not None and list(tmp_path.iterdir()) == [tmp_path / "made"]
 
 
 def test_a_kernels_process_whom_nobody_tells_where_to_listen_ends() -> None:
@@ -152,10 +163,3 @@ def test_a_kernels_process_whom_nobody_tells_where_to_listen_ends() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(words, input="", text=True, capture_output=True, env=environment, check=False, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-
-
-def children() -> list[str]:
-    """Processes of kernels that this one has started."""
-    own = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    found = {child for path in own for child in path.read_text(encoding="ascii").split()}
-    return [child for child in found if b"kernel_process" in Path(f"/proc/{child}/cmdline").read_bytes()]
