@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from analytics.cli import options as opt
 from analytics.cli.output import put, say
 from analytics.reports.explore.open_lake import ENGINES
-from analytics.reports.render.notebooks import REPORTS
+from analytics.reports.render.notebooks import REPORTS, skip_iri_grammar
 from analytics.reports.render.report_parameters import PARAMETERS
 from analytics.reports.schedule.cards import alarm
 from analytics.reports.schedule.definition import FAIL_ON, find, says_subject, setting
@@ -68,6 +68,7 @@ def run_report(options: ReportOptions) -> int:
     from analytics.storage import place
     from analytics.warehouse.partial_results import PartialResults
 
+    skip_iri_grammar()
     is_chosen = bool(options.realms()) or options.all_realms
     definition = find(options.report, REPORTS)
     # For once only; an option of its own comes before it, and one that was not given leaves what --set says.

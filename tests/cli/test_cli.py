@@ -74,6 +74,16 @@ def test_a_command_waits_for_no_library_that_it_does_not_need(lake, warehouse, w
     assert not_loaded & set(done.stderr.split()) == set()
 
 
+def test_a_process_that_renders_compiles_no_grammar_of_addresses():
+    code = (
+        "import sys; from analytics.reports.render.notebooks import skip_iri_grammar\n"
+        "skip_iri_grammar()\n"
+        "import nbformat\n"
+        "assert not {'lark', 'rfc3987_syntax.syntax_helpers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_demo_is_not_made_where_a_lake_is(run, lake, tmp_path, monkeypatch):
     words = ["demo", "--lake-only", "--if-missing", "--out", tmp_path / "demo"]
     monkeypatch.setenv("ANALYTICS_LAKE", str(lake.root))

@@ -6,6 +6,7 @@ import ast
 import contextlib
 import functools
 import json
+import sys
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,15 @@ REPORTS = ("post_mortem", "runaway_rules")
 """Notebooks of the package."""
 EVERY_REPORT = ("lake", "since", "until")
 """Parameters without which a notebook is no report."""
+
+
+def skip_iri_grammar() -> None:
+    """Keep ``nbformat`` from compiling a grammar of internationalised addresses, which takes a second and which no notebook needs.
+
+    Where JupyterLab is installed, ``jsonschema`` finds the package of that grammar and loads it. For processes of our own only:
+    whoever checks such addresses in the same process could not.
+    """
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # what makes an import fail, and is handled there
 
 
 def notebook_path(report: str) -> Path:

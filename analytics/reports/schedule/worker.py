@@ -14,7 +14,7 @@ import time
 import warnings
 
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
-from analytics.reports.render import rendering
+from analytics.reports.render import notebooks, rendering
 from analytics.reports.render.plan import Plan
 from analytics.storage.signals import unwinding
 
@@ -62,6 +62,7 @@ if __name__ == "__main__":
     if not line:
         raise UsageError("a report's process is started by `strategy-analytics report run`")
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    notebooks.skip_iri_grammar()
     try:
         with unwinding():
             code = work(Plan.from_json(json.loads(line)))
