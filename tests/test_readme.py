@@ -21,8 +21,7 @@ from analytics.reports.explore.open_lake import open_lake
 from analytics.reports.render import rendering
 from analytics.reports.render.plan import Plan
 from analytics.reports.render.rendering import Rendered
-from analytics.reports.schedule.due import jobs
-from analytics.reports.schedule.run import RunResult
+from analytics.reports.schedule.run import RunResult, jobs
 from analytics.warehouse.warehouse import Warehouse
 
 ROOT = Path(__file__).parent.parent
@@ -87,7 +86,7 @@ def test_a_command_of_the_readme_runs(
         return RunResult([checkout / "out"])
 
     monkeypatch.setattr(rendering, "render", render)
-    monkeypatch.setattr("analytics.cli.report_run.run", run)
+    monkeypatch.setattr("analytics.cli.report.run", run)
     # What only the reader's own log has is asked of the demo's.
     [(run_id,)] = warehouse.sql(
         "select max(execution_id) from executions join definitions using (strategy_id, strategy_version) "

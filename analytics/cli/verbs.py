@@ -138,13 +138,13 @@ CHAPTERS = (
             Verb(
                 "report run",
                 "render all reports of a definition that are due; ends with a table",
-                ("report_run", "ReportRunOptions", "run_reports"),
+                ("report", "ReportRunOptions", "run_reports"),
                 ("report run reports/nightly.toml --jobs 2",),
             ),
             Verb(
                 "gather",
                 "one share of what report runaway_rules asks; as many processes or machines as you like",
-                ("gather", "GatherOptions", "run_gather"),
+                ("report", "GatherOptions", "run_gather"),
                 ("gather --all-realms --share 1/4 --into gathered",),
             ),
             Verb(

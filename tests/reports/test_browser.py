@@ -24,7 +24,7 @@ import websocket
 from analytics import api
 from analytics.errors import ReportError
 from analytics.reports import page
-from analytics.reports.render.failure_page import publish
+from analytics.reports.render.publish_folder import publish
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import Card
 from analytics.warehouse.warehouse import Warehouse

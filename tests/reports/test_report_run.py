@@ -26,8 +26,7 @@ from analytics.reports.schedule import cards as report_cards
 from analytics.reports.schedule import run as schedule_run
 from analytics.reports.schedule.cards import Card
 from analytics.reports.schedule.definition import Definition, due_days, read, window_of
-from analytics.reports.schedule.due import jobs
-from analytics.reports.schedule.run import RunResult, run
+from analytics.reports.schedule.run import RunResult, jobs, run
 from analytics.storage import lock
 
 if TYPE_CHECKING:

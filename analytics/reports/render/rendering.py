@@ -21,9 +21,8 @@ from analytics.errors import AnalyticsError, ReportError, named
 from analytics.reports import leak_gate
 from analytics.reports.parameters import Value
 from analytics.reports.render import kernel
-from analytics.reports.render.failure_page import publish
 from analytics.reports.render.plan import Plan
-from analytics.reports.render.publish_folder import put_in_place, staging
+from analytics.reports.render.publish_folder import publish, put_in_place, staging
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import Card
 from analytics.window import Window
