@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from analytics.findings.timing.time_split import EXTRA_MS, TIMES, Split
+from analytics.findings.timing.time_split import EXTRA_MS, TIMES, TimeSplit
 from tests.fields.fleet import Program, World, contribution, random_world, taken_apart
 
 SEED = 20260711
@@ -83,7 +83,7 @@ def experiment(rng: np.random.Generator, cell: Cell, drawn: int = 6_000) -> Coun
     return tally
 
 
-def _is_slow(world: World, program: Program, one: Split) -> bool:
+def _is_slow(world: World, program: Program, one: TimeSplit) -> bool:
     """Whether its median is as much above what its nodes and the rest truly take as slow means."""
     due = one.nodes * world.node_ms * program.weight + world.rest_ms + program.own_ms
     return one.ms.value > TIMES * due and one.ms.value - due > EXTRA_MS

@@ -34,7 +34,7 @@ from analytics.findings.runaway.runaway import is_over
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds, named
 from analytics.findings.runaway.trend import TrendState
 from analytics.findings.runaway.version_growth import NOWHERE, RunsBelowCap
-from analytics.findings.timing.time_split import Split, Verdict
+from analytics.findings.timing.time_split import TimeSplit, Verdict
 from analytics.findings.timing.version_times import VersionTime
 from analytics.reports.page.inline import plain
 from analytics.reports.render.publish_folder import find_last, folder_name, scope_of_previous
@@ -557,7 +557,7 @@ def test_a_digest_is_printed_whatever_letters_the_terminal_has(monkeypatch: pyte
 def test_slowness_is_over_only_where_the_time_fell(verdict: Verdict, ms: float, over: bool) -> None:
     """A heavy version is no longer called slow once the lighter one before it is out of sight: that mends nothing."""
     took, due = Estimate(ms, ms, ms, 400, "good"), Estimate(3.0, 2.0, 4.0, 400, "good")
-    split = Split(LADDER, took, 20.0, (), due, own_slope=True, explained=due, verdict=verdict, blamed=())
+    split = TimeSplit(LADDER, took, 20.0, (), due, own_slope=True, explained=due, verdict=verdict, blamed=())
     version = VersionTime(
         split, took, took, took, is_slow=False, fields=(), new_fields=None, earlier_version=None, earlier_ms_p50=None,
         slow_since=None, since_is_version=False, time_share=0.1,

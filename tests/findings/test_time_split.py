@@ -23,7 +23,7 @@ from analytics.findings.timing import cost_model
 from analytics.findings.timing import time_split as split_verdict
 from analytics.findings.timing.cost_model import ProgramInputs
 from analytics.findings.timing.levels import levels, medians, pool, slopes
-from analytics.findings.timing.time_split import Fleet, Part, PartKind, Split, split
+from analytics.findings.timing.time_split import Fleet, TimePart, TimePartKind, TimeSplit, split
 from analytics.findings.timing.version_times import Times, VersionTime, became_slow
 from analytics.reports import charts
 from analytics.reports.runaway import time_split
@@ -50,17 +50,17 @@ READERS = (
 )  # fmt: skip
 
 
-def of(fleet: Fleet, name: str, version: int = 1) -> Split:
+def of(fleet: Fleet, name: str, version: int = 1) -> TimeSplit:
     return next(one for one in fleet.splits if one.key.strategy == name and one.key.version == version)
 
 
-def part(one: Split, kind: str, name: str | None = None) -> Part:
+def part(one: TimeSplit, kind: str, name: str | None = None) -> TimePart:
     found = [part for part in one.parts if part.kind == kind and (name is None or name in part.names)]
     assert len(found) == 1, one.parts
     return found[0]
 
 
-def holds(found: Part, truth: float) -> bool:
+def holds(found: TimePart, truth: float) -> bool:
     return found.ms.low <= truth <= found.ms.high
 
 
@@ -293,7 +293,9 @@ def test_a_verdict_holds_over_the_whole_interval(took: float, walk: tuple[float,
     due = split_verdict.explained_by(nodes, rest)
 
     assert (
-        split_verdict.decide_verdict(estimate(took), due, nodes, [Part(PartKind.WALK, (), nodes)], 5.0, 10.0, 3.0)[0]
+        split_verdict.decide_verdict(
+            estimate(took), due, nodes, [TimePart(TimePartKind.WALK, (), nodes)], 5.0, 10.0, 3.0
+        )[0]
         == said
     )
 
@@ -306,9 +308,9 @@ def test_a_field_is_blamed_where_it_takes_most_of_it_over_its_whole_interval(
 ) -> None:
     nodes, rest = Estimate(2.0, 1.8, 2.2, 200, "good"), Estimate(1.0, 0.8, 1.2, 900, "good")
     parts = [
-        Part(PartKind.WALK, (), nodes),
-        Part(PartKind.FIELD, (AVG,), Estimate(*ms, 300, "rough")),
-        Part(PartKind.REST, (), rest),
+        TimePart(TimePartKind.WALK, (), nodes),
+        TimePart(TimePartKind.FIELD, (AVG,), Estimate(*ms, 300, "rough")),
+        TimePart(TimePartKind.REST, (), rest),
     ]
     due = split_verdict.explained_by(nodes, rest)
 
@@ -415,7 +417,7 @@ def test_intervals_hold_on_random_fleets(what: str) -> None:
 # ---- the page ----------------------------------------------------------------------------------------------------------
 
 
-def version(one: Split) -> VersionTime:
+def version(one: TimeSplit) -> VersionTime:
     names = tuple(name for part in one.parts for name in part.names)
     return VersionTime(
         one, one.ms, one.ms, one.per_node, is_slow=one.is_slow, fields=names, new_fields=None, earlier_version=None,

@@ -17,7 +17,7 @@ from analytics.demo import dsl
 from analytics.estimates.estimate import NOTHING
 from analytics.findings.runaway.finding import LargeProgram, Status, VersionGrowth, VersionMedian
 from analytics.findings.runaway.keys import Key
-from analytics.findings.runaway.program_sizes import ProgramGrowth, Stored, program_growth
+from analytics.findings.runaway.program_sizes import ProgramGrowth, StoredProgram, program_growth
 from analytics.findings.runaway.thresholds import STANDARD
 from analytics.findings.runaway.version_growth import NOWHERE, Ahead, ahead, chains, version_nodes, versions_to_cap
 from analytics.lake.lake import Lake
@@ -94,12 +94,14 @@ def test_versions_and_days_that_are_told_hold_what_comes(name: str) -> None:
 # ---- programs of a family --------------------------------------------------------------------------------------------
 
 
-def stored(nodes: int, *, day: int, rule: int | None = 6, is_draft: bool = False, back: int | None = None) -> Stored:
+def stored(
+    nodes: int, *, day: int, rule: int | None = 6, is_draft: bool = False, back: int | None = None
+) -> StoredProgram:
     """A version made two days before ``day`` of July, and published then, unless a rollback did so again."""
     made = datetime(2026, 7, 1, tzinfo=UTC) + (day - 1) * DAY
     counted = PublishedSize(nodes, 4, rule, "")
     published = None if is_draft else made if back is None else made + (back - day) * DAY
-    return Stored(Size(500, 500, 4), counted, made - 2 * DAY, published, is_draft)
+    return StoredProgram(Size(500, 500, 4), counted, made - 2 * DAY, published, is_draft)
 
 
 def ran(**days: tuple[int, int]) -> pd.DataFrame:
@@ -113,7 +115,7 @@ def ran(**days: tuple[int, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def of_ladder(programs: list[Stored], counts: pd.DataFrame) -> ProgramGrowth:
+def of_ladder(programs: list[StoredProgram], counts: pd.DataFrame) -> ProgramGrowth:
     known = {Key("acme", "Ladder", number): one for number, one in enumerate(programs, 1)}
     [found] = program_growth(known, counts, UNTIL, 1000).values()
     return found
@@ -141,7 +143,7 @@ def test_a_program_that_grows_is_told_with_its_versions_and_the_time_since_the_f
     ],
 )  # fmt: skip
 def test_a_program_that_does_not_grow_has_no_versions_to_go(
-    why: str, programs: list[Stored], counts: pd.DataFrame
+    why: str, programs: list[StoredProgram], counts: pd.DataFrame
 ) -> None:
     assert of_ladder(programs, counts).ahead == NOWHERE, why
 

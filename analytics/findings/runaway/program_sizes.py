@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredProgram:
     """A version's program as the lake holds it.
 
     Attributes:
@@ -45,7 +45,7 @@ def program_sizes(lake: Warehouse) -> dict[Key, Size]:
     return {key: one.size for key, one in stored_programs(lake).items()}
 
 
-def stored_programs(lake: Warehouse, limits: Thresholds = STANDARD) -> dict[Key, Stored]:
+def stored_programs(lake: Warehouse, limits: Thresholds = STANDARD) -> dict[Key, StoredProgram]:
     """Every program that the lake's definitions hold, deleted ones too; a version without one is not in it.
 
     Grain: realm, family, version. A version also stands under its strategy_id where it has no family name, as in the log.
@@ -60,10 +60,10 @@ def stored_programs(lake: Warehouse, limits: Thresholds = STANDARD) -> dict[Key,
         "select realm_id, coalesce(family_name, strategy_id), strategy_version, strategy_type, ast_json, created_at, "
         "published_at, status = 'DRAFT' from definitions where ast_json is not null and strategy_version is not null"
     ).fetchall()
-    programs: dict[Key, Stored] = {}
+    programs: dict[Key, StoredProgram] = {}
     for realm, strategy, version, kind, text, created_at, published_at, is_draft in rows:
         key = key_of(text_or_none(realm), strategy, version)
-        program = Stored(*_sizes(text, kind, limits), created_at, published_at, bool(is_draft))
+        program = StoredProgram(*_sizes(text, kind, limits), created_at, published_at, bool(is_draft))
         programs[key] = program if key not in programs else _larger_of(programs[key], program)
     past = lake.sql(
         "select realm_id, coalesce(name, strategy_id), strategy_version, strategy_type, ast_json from files.program_history "
@@ -77,7 +77,7 @@ def stored_programs(lake: Warehouse, limits: Thresholds = STANDARD) -> dict[Key,
         programs[key] = (
             replace(known, size=_larger(known.size, bound))
             if known
-            else Stored(bound, counted, None, None, is_draft=False)
+            else StoredProgram(bound, counted, None, None, is_draft=False)
         )
     return programs
 
@@ -93,7 +93,7 @@ def _sizes(text: str, kind: str | None, limits: Thresholds) -> tuple[Size, Publi
     return size(ast, extends=extends), published_size(ast, max_nodes=limits.node_cap, max_depth=limits.depth_cap)
 
 
-def _larger_of(first: Stored, second: Stored) -> Stored:
+def _larger_of(first: StoredProgram, second: StoredProgram) -> StoredProgram:
     ordered = sorted((first, second), key=lambda one: one.counted.nodes if one.counted else -1)
     return replace(ordered[1], size=_larger(first.size, second.size))
 
@@ -166,7 +166,7 @@ class ProgramGrowth:
 
 
 def program_growth(
-    stored: Mapping[Key, Stored], counts: pd.DataFrame, until: datetime, node_cap: float
+    stored: Mapping[Key, StoredProgram], counts: pd.DataFrame, until: datetime, node_cap: float
 ) -> dict[Key, ProgramGrowth]:
     """The program of each family's live version, and the versions before it.
 
@@ -202,7 +202,7 @@ def program_growth(
     return found
 
 
-def _growth_of(live: Key, keys: Sequence[Key], stored: Mapping[Key, Stored], node_cap: float) -> ProgramGrowth:
+def _growth_of(live: Key, keys: Sequence[Key], stored: Mapping[Key, StoredProgram], node_cap: float) -> ProgramGrowth:
     counted = {key: one for key in keys if (one := stored[key].counted) is not None}
     nodes = tuple((key.version, one.nodes) for key, one in counted.items())
     program = counted[live]
@@ -231,14 +231,14 @@ def _days_of(counts: pd.DataFrame) -> dict[Key, tuple[datetime, datetime]]:
     return {key: (midnight(rows["day"].min()), midnight(rows["day"].max())) for key, rows in keyed(counts)}
 
 
-def _came_before(one: Stored, until: datetime) -> bool:
+def _came_before(one: StoredProgram, until: datetime) -> bool:
     """Whether a version was there before the end of the window, as far as its row says."""
     return one.created_at is None or one.created_at < until
 
 
 def _first_came(
     keys: Sequence[Key],
-    stored: Mapping[Key, Stored],
+    stored: Mapping[Key, StoredProgram],
     days: Mapping[Key, tuple[datetime, datetime]],
     begins: datetime,
 ) -> datetime | None:

@@ -13,7 +13,13 @@ from analytics.estimates import estimators
 from analytics.estimates.estimators import NOTHING, Estimate, upper_bound_of_none
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 from analytics.findings.runaway.keys import FamilyKey, Key, key_of, keyed, text_or_none
-from analytics.findings.runaway.program_sizes import ProgramGrowth, Stored, fitting, program_growth, stored_programs
+from analytics.findings.runaway.program_sizes import (
+    ProgramGrowth,
+    StoredProgram,
+    fitting,
+    program_growth,
+    stored_programs,
+)
 from analytics.findings.runaway.run_costs import LoggedRuns, RunCosts, VersionCosts, fleet_costs, run_costs
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
 from analytics.findings.runaway.trend import NO_TREND, Trend, TrendState, by_day, trends
@@ -204,7 +210,7 @@ def rank_versions(
     counts: pd.DataFrame | None = None,
     costs: RunCosts | None = None,
     past: RunCosts | None = None,
-    ahead: Growth | None = None,
+    ahead: FleetGrowth | None = None,
 ) -> tuple[RankingRow, ...]:
     """What each version needs, in the order a reader should see it.
 
@@ -220,7 +226,7 @@ def rank_versions(
     totals = lake.run("cost_by_strategy", since=since, until=until)
     costs = run_costs(lake, since, until) if costs is None else costs
     counts = by_day(lake, until) if counts is None else counts
-    ahead = growth(lake, until, thresholds, counts) if ahead is None else ahead
+    ahead = fleet_growth(lake, until, thresholds, counts) if ahead is None else ahead
     sizes = fitting({key: one.size for key, one in ahead.stored.items()}, counts, totals)
     moving = trends(counts, thresholds.node_cap, sizes)
     together, times = (dict(keyed(frame)) for frame in (costs.together, costs.times))
@@ -245,7 +251,7 @@ def rank_versions(
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class FleetGrowth:
     """What programs and versions are, and where they lead.
 
     Attributes:
@@ -255,7 +261,7 @@ class Growth:
         runs: Families whose runs grow by versions: the newest version, and where that leads.
     """
 
-    stored: Mapping[Key, Stored]
+    stored: Mapping[Key, StoredProgram]
     programs: Mapping[Key, ProgramGrowth]
     versions: Mapping[FamilyKey, list[VersionNodes]]
     runs: Mapping[Key, Ahead]
@@ -265,7 +271,7 @@ class Growth:
         return self.stored[key].size.entries_at(cap) if key in self.stored else cap
 
 
-def growth(lake: Warehouse, until: datetime, thresholds: Thresholds, counts: pd.DataFrame) -> Growth:
+def fleet_growth(lake: Warehouse, until: datetime, thresholds: Thresholds, counts: pd.DataFrame) -> FleetGrowth:
     """How programs and their runs grow from version to version, up to the end of a window.
 
     Args:
@@ -277,7 +283,7 @@ def growth(lake: Warehouse, until: datetime, thresholds: Thresholds, counts: pd.
     stored = stored_programs(lake, thresholds)
     versions = version_nodes(counts)
     cap = thresholds.node_cap
-    found = Growth(stored, program_growth(stored, counts, until, cap), versions, {})
+    found = FleetGrowth(stored, program_growth(stored, counts, until, cap), versions, {})
     runs = {key: versions_to_cap(chain, found.entries_at(key, cap), until) for key, chain in chains(versions).items()}
     return replace(found, runs=runs)
 
@@ -300,7 +306,7 @@ def _logged_runs(
 
 
 def _row(
-    key: Key, record: Mapping[str, Any], known: _Known, ahead: Growth, limits: Thresholds, rate: float
+    key: Key, record: Mapping[str, Any], known: _Known, ahead: FleetGrowth, limits: Thresholds, rate: float
 ) -> RankingRow:
     """A row of the query cost_by_strategy with all else that is known of the version; its share of time is not yet."""
     est_runs, size, trend = _runs(record, rate), known.size, known.trend

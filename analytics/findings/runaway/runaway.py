@@ -46,10 +46,10 @@ from analytics.findings.runaway.finding import (
 from analytics.findings.runaway.keys import FamilyKey, Key, key_of
 from analytics.findings.runaway.previous_report import CurrentWindow, compare_with_previous, runs_without
 from analytics.findings.runaway.ranking import (
+    FleetGrowth,
     Group,
-    Growth,
     RankingRow,
-    growth,
+    fleet_growth,
     rank_versions,
     ranking_frame,
     versions_without_runs,
@@ -118,7 +118,7 @@ class Evidence:
     earlier: tuple[RankingRow, ...]
     costs: RunCosts
     counts: pd.DataFrame
-    growth: Growth
+    growth: FleetGrowth
     stops: list[Stop]
     stops_before: list[Stop]
     times: Times
@@ -138,7 +138,7 @@ def gather_evidence(lake: Warehouse, since: datetime, until: datetime, threshold
     """Ask the lake for everything a report on runaway rules needs."""
     counts = by_day(lake, until)
     costs = run_costs(lake, since, until)
-    leads = growth(lake, until, thresholds, counts)
+    leads = fleet_growth(lake, until, thresholds, counts)
     start = until - HISTORY
     # A window as long as the history leaves nothing to compare with.
     past = run_costs(lake, min(start, since), since)

@@ -31,7 +31,7 @@ SPREAD = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class DayLevels:
     """Days of one version. Grain of every array but the last three: day; of those: nodes, weight and day.
 
     Attributes:
@@ -57,7 +57,7 @@ class Levels:
     counts: Ints
 
 
-def daily_levels(frame: pd.DataFrame) -> dict[Key, Levels]:
+def daily_levels(frame: pd.DataFrame) -> dict[Key, DayLevels]:
     """Daily quantiles of every version in a frame of the query nodes_by_day.
 
     Median-unbiased ("type 8" of Hyndman & Fan, *The American Statistician* 50, 1996), each row weighing its share of the
@@ -95,10 +95,10 @@ def daily_levels(frame: pd.DataFrame) -> dict[Key, Levels]:
     day_versions, day_days = versions[starts], days[starts]
     edges = np.flatnonzero(np.diff(day_versions, prepend=-1, append=-1))
     row_starts = np.append(starts, len(group))
-    out: dict[Key, Levels] = {}
+    out: dict[Key, DayLevels] = {}
     for begin, end in pairwise(edges):
         own, rows, last = slice(begin, end), slice(row_starts[begin], row_starts[end]), day_days[end - 1]
-        out[key_of(*names[int(day_versions[begin])])] = Levels(
+        out[key_of(*names[int(day_versions[begin])])] = DayLevels(
             day_days[own] - last, last.astype("datetime64[D]"), sizes[own], stopped[own], p99[own], p90[own], error[own],
             days[rows] - last, nodes[rows], weights[rows], counts[rows],
         )  # fmt: skip
@@ -327,7 +327,7 @@ def _with_state(one: _Drawn, chance: float) -> Trend:
     return replace(trend, state=TrendState.GROWING, days_to_cap=replace(days, high=math.inf) if slows else days)
 
 
-def _drawn(levels: Levels, cap: float) -> _Drawn | Trend:
+def _drawn(levels: DayLevels, cap: float) -> _Drawn | Trend:
     """The line of one version."""
     usable = (levels.rows >= DAY_ROWS) & (levels.stopped < STOPPED)
     many = usable & (levels.rows >= MANY_ROWS)
@@ -392,7 +392,7 @@ class _Height:
         return self.line.level + math.hypot(self.line.critical * math.sqrt(self.line.level_variance), self.above)
 
 
-def _beyond(levels: Levels, takes_part: NDArray[np.bool_], last: int, line: Line, values: Floats) -> list[_Height]:
+def _beyond(levels: DayLevels, takes_part: NDArray[np.bool_], last: int, line: Line, values: Floats) -> list[_Height]:
     """The p99 above a line of the p90, from the rows of all days together: at a distance that stays, or at a ratio that does."""
     import numpy as np
 

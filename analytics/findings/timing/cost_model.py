@@ -299,7 +299,7 @@ class ProgramInputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Causes:
+class FleetCauses:
     """What the fleet's levels are made of.
 
     Attributes:
@@ -343,7 +343,7 @@ def causes(
     *,
     with_nodes: bool,
     least_ms: float,
-) -> Causes | None:
+) -> FleetCauses | None:
     """Explain the levels, first by the same cost of every field everywhere, then by what stands out.
 
     Args:
@@ -379,7 +379,7 @@ def causes(
             break
         columns, matrix = _with_best(candidates, columns, matrix)
         found = fit(matrix, ms, error, families)
-    return Causes(columns, matrix, found, null_space_projection(matrix, families), rows)
+    return FleetCauses(columns, matrix, found, null_space_projection(matrix, families), rows)
 
 
 def _candidates(

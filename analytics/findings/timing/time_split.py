@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from analytics.estimates.estimate import NOTHING, Z_95, Estimate, graded
 from analytics.findings.runaway.keys import Key
 from analytics.findings.timing import cost_model
-from analytics.findings.timing.cost_model import Causes, CostKind, CostTerm, ProgramInputs, causes
+from analytics.findings.timing.cost_model import CostKind, CostTerm, FleetCauses, ProgramInputs, causes
 from analytics.findings.timing.levels import Level, Levels, levels
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Verdict(StrEnum):
         return self in (Verdict.FIELD, Verdict.BUILT_IN, Verdict.CANNOT_TELL)
 
 
-class PartKind(StrEnum):
+class TimePartKind(StrEnum):
     """What a part of a run's time is spent on."""
 
     WALK = "walk"
@@ -54,7 +54,7 @@ class PartKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TimePart:
     """A part of a run's time.
 
     Attributes:
@@ -65,7 +65,7 @@ class Part:
         since: First day of this cost; None when it was never seen to change.
     """
 
-    kind: PartKind
+    kind: TimePartKind
     names: tuple[str, ...]
     ms: Estimate
     in_realm: bool = False
@@ -92,11 +92,11 @@ def decide_verdict(
     ms: Estimate,
     due: Estimate,
     walk: Estimate,
-    parts: Sequence[Part],
+    parts: Sequence[TimePart],
     middle: float,
     extra_ms: float,
     times: float,
-) -> tuple[Verdict, tuple[Part, ...]]:
+) -> tuple[Verdict, tuple[TimePart, ...]]:
     """What to say of a version, and the parts that it rests on.
 
     What is said holds over the whole interval of what it rests on; what holds at the best value alone is `Verdict.UNCLEAR`.
@@ -121,13 +121,13 @@ def decide_verdict(
         sure = sorted(
             (part for part in parts if part.kind in _CAUSES and part.ms.low > 0), key=lambda part: -part.ms.value
         )
-        blamed: list[Part] = []
+        blamed: list[TimePart] = []
         for part in sure:
             blamed.append(part)
             if sum(one.ms.low for one in blamed) >= extra / 2:
                 return _CAUSES[blamed[0].kind], tuple(blamed)
-        return Verdict.CANNOT_TELL, tuple(part for part in parts if part.kind == PartKind.CANNOT_TELL)
-    nodes = tuple(part for part in parts if part.kind == PartKind.WALK)
+        return Verdict.CANNOT_TELL, tuple(part for part in parts if part.kind == TimePartKind.CANNOT_TELL)
+    nodes = tuple(part for part in parts if part.kind == TimePartKind.WALK)
     half = (ms.value - middle) / 2
     is_long = slow(ms.value, middle)
     if is_long and walk.low >= half:
@@ -138,13 +138,13 @@ def decide_verdict(
     return Verdict.FINE, ()
 
 
-_CAUSES = {PartKind.FIELD: Verdict.FIELD, PartKind.BUILT_IN: Verdict.BUILT_IN}
+_CAUSES = {TimePartKind.FIELD: Verdict.FIELD, TimePartKind.BUILT_IN: Verdict.BUILT_IN}
 """Parts that can be blamed, and what is then said."""
 _SMALL_MS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class TimeSplit:
     """The time of one version.
 
     Attributes:
@@ -163,12 +163,12 @@ class Split:
     key: Key
     ms: Estimate
     nodes: float
-    parts: tuple[Part, ...]
+    parts: tuple[TimePart, ...]
     per_node: Estimate
     own_slope: bool
     explained: Estimate
     verdict: Verdict
-    blamed: tuple[Part, ...]
+    blamed: tuple[TimePart, ...]
 
     @property
     def is_slow(self) -> bool:
@@ -187,8 +187,8 @@ class Fleet:
         levels: What it all rests on.
     """
 
-    splits: tuple[Split, ...]
-    costs: tuple[Part, ...]
+    splits: tuple[TimeSplit, ...]
+    costs: tuple[TimePart, ...]
     per_node: float
     levels: Levels
 
@@ -241,42 +241,46 @@ class _Known:
     """
 
     levels: Levels
-    causes: Causes | None
+    causes: FleetCauses | None
     read: Mapping[Key, ProgramInputs]
     middle: float
     extra_ms: float
     times: float
 
 
-def _split(key: Key, ms: Estimate, nodes: float, known: _Known) -> Split:
+def _split(key: Key, ms: Estimate, nodes: float, known: _Known) -> TimeSplit:
     why, extra_ms, times = known.causes, known.extra_ms, known.times
     per_node = _per_node(key, known.levels, why)
     walk, rest = _scaled(per_node, nodes), _rest(why)
-    parts = [Part(PartKind.WALK, (), walk)] if math.isfinite(walk.value) else []
+    parts = [TimePart(TimePartKind.WALK, (), walk)] if math.isfinite(walk.value) else []
     row = _last(why, key)
     told, suspects, unsure = _identifiable_parts(why, row) if why is not None and row is not None else ([], (), True)
     parts += told
     left = ms.value - sum(part.ms.value for part in parts)
     half = math.hypot(
-        *((part.ms.high - part.ms.low) / 2 for part in [*parts, Part(PartKind.REST, (), ms)] if _bounded(part.ms))
+        *(
+            (part.ms.high - part.ms.low) / 2
+            for part in [*parts, TimePart(TimePartKind.REST, (), ms)]
+            if _bounded(part.ms)
+        )
     )
     base = rest.value if rest is not None else 0.0
     if not unsure and rest is not None and left > times * max(base, LEAST_REST) and left - base > extra_ms:
         unsure = True  # nothing it reads explains it
     if not unsure:
-        parts.append(Part(PartKind.REST, (), _around(max(left, 0.0), half, ms.logged_count)))
+        parts.append(TimePart(TimePartKind.REST, (), _around(max(left, 0.0), half, ms.logged_count)))
     else:
         if rest is not None:
             of_rest = rest if left >= base else _around(max(left, 0.0), half, ms.logged_count)
-            parts.append(Part(PartKind.REST, (), of_rest))
+            parts.append(TimePart(TimePartKind.REST, (), of_rest))
         if left - base > _SMALL_MS:
             names = suspects or known.read.get(key, ProgramInputs()).fields
-            parts.append(Part(PartKind.CANNOT_TELL, names, _around(left - base, half, ms.logged_count)))
+            parts.append(TimePart(TimePartKind.CANNOT_TELL, names, _around(left - base, half, ms.logged_count)))
     explained = explained_by(walk, rest)
     verdict, blamed = decide_verdict(ms, explained, walk, parts, known.middle, extra_ms, times)
     if verdict.is_slow and rest is None and not blamed:
         verdict = Verdict.FINE  # nothing to compare with: what a run takes beside its nodes is not known at all
-    return Split(key, ms, nodes, tuple(parts), per_node, key in known.levels.own_slope, explained, verdict, blamed)
+    return TimeSplit(key, ms, nodes, tuple(parts), per_node, key in known.levels.own_slope, explained, verdict, blamed)
 
 
 def _bounded(estimate: Estimate) -> bool:
@@ -287,7 +291,7 @@ def _around(value: float, half: float, rows: int) -> Estimate:
     return Estimate(value, max(value - half, 0.0), value + half, rows, graded(half, value))
 
 
-def _per_node(key: Key, found: Levels, why: Causes | None) -> Estimate:
+def _per_node(key: Key, found: Levels, why: FleetCauses | None) -> Estimate:
     slope, error = found.slopes.get(key, (found.per_node, math.nan))
     rows = int(sum(level.rows for level in found.levels if level.key == key))
     if math.isfinite(slope) and math.isfinite(error):
@@ -305,26 +309,26 @@ def _scaled(estimate: Estimate, by: float) -> Estimate:
     return Estimate(estimate.value * by, estimate.low * by, estimate.high * by, estimate.logged_count, estimate.grade)
 
 
-def _last(why: Causes | None, key: Key) -> int | None:
+def _last(why: FleetCauses | None, key: Key) -> int | None:
     """The newest stretch of a version."""
     rows = [at for at, level in enumerate(why.rows) if level.key == key] if why else []
     return rows[-1] if rows else None
 
 
-def _rest(why: Causes | None) -> Estimate | None:
+def _rest(why: FleetCauses | None) -> Estimate | None:
     """What every run takes beside nodes and queries; None when it cannot be told."""
     if why is None or not cost_model.is_identifiable(why.null_space, [0]):
         return None
     return _estimate(why, [0])
 
 
-def _estimate(why: Causes, members: list[int], users: Sequence[Level] | None = None) -> Estimate:
+def _estimate(why: FleetCauses, members: list[int], users: Sequence[Level] | None = None) -> Estimate:
     value, low, high = cost_model.interval(why.fit, members)
     rows = why.rows if users is None else users
     return Estimate(value, low, high, int(sum(level.rows for level in rows)), graded((high - low) / 2, value))
 
 
-def _identifiable_parts(why: Causes, row: int) -> tuple[list[Part], tuple[str, ...], bool]:
+def _identifiable_parts(why: FleetCauses, row: int) -> tuple[list[TimePart], tuple[str, ...], bool]:
     """The parts of a level that can be told, who else may be the reason, and whether something cannot be told."""
     members = [
         at for at, one in enumerate(why.design[row]) if one and why.costs[at].kind not in (CostKind.REST, CostKind.WALK)
@@ -348,18 +352,18 @@ def _identifiable_parts(why: Causes, row: int) -> tuple[list[Part], tuple[str, .
     return sorted(parts, key=lambda part: -part.ms.value), tuple(dict.fromkeys(suspects)), unsure
 
 
-def _part(why: Causes, group: list[int]) -> Part:
+def _part(why: FleetCauses, group: list[int]) -> TimePart:
     first: CostTerm = why.costs[group[0]]
     names = tuple(dict.fromkeys(name for at in group for name in why.costs[at].names))
     users = [level for level, row in zip(why.rows, why.design, strict=True) if any(row[at] for at in group)]
     scoped = len(group) == 1
-    return Part(
-        PartKind(first.kind.value), names, _estimate(why, group, users),
+    return TimePart(
+        TimePartKind(first.kind.value), names, _estimate(why, group, users),
         scoped and first.in_realm, first.realm if scoped else None, first.since if scoped else None,
     )  # fmt: skip
 
 
-def _costs(why: Causes) -> list[Part]:
+def _costs(why: FleetCauses) -> list[TimePart]:
     """Every cost of the fleet once: what can be told alone, what only as a sum, and what cannot be told."""
     members = [
         at
@@ -368,10 +372,10 @@ def _costs(why: Causes) -> list[Part]:
     ]
     groups = cost_model.groups(why.null_space, members)
     rest = _rest(why)
-    found = [Part(PartKind.REST, (), rest)] if rest is not None else []
+    found = [TimePart(TimePartKind.REST, (), rest)] if rest is not None else []
     for group in [*([at] for at in members if not any(at in other for other in groups)), *groups]:
         part = _part(why, group)
         if not cost_model.is_identifiable(why.null_space, group):
-            part = Part(PartKind.CANNOT_TELL, part.names, NOTHING, part.in_realm, part.realm, part.since)
+            part = TimePart(TimePartKind.CANNOT_TELL, part.names, NOTHING, part.in_realm, part.realm, part.since)
         found.append(part)
     return found

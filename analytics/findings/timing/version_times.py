@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analytics.estimates.estimate import Estimate
 from analytics.findings.runaway.keys import Key, key_of
 from analytics.findings.timing.cost_model import ProgramInputs
-from analytics.findings.timing.time_split import EXTRA_MS, TIMES, Fleet, Split, Verdict, split
+from analytics.findings.timing.time_split import EXTRA_MS, TIMES, Fleet, TimeSplit, Verdict, split
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class VersionTime:
         time_share: Part of the time of the whole fleet.
     """
 
-    split: Split
+    split: TimeSplit
     nodes_p50: Estimate
     ms_p99: Estimate
     walk_ms_p99: Estimate
@@ -123,7 +123,7 @@ def program_inputs(lake: Warehouse) -> dict[Key, ProgramInputs]:
 
 
 def _version_time(
-    row: RankingRow, one: Split, read: Mapping[Key, ProgramInputs], medians: Mapping[Key, Estimate], fleet: Fleet,
+    row: RankingRow, one: TimeSplit, read: Mapping[Key, ProgramInputs], medians: Mapping[Key, Estimate], fleet: Fleet,
     extra_ms: float, times: float,
 ) -> VersionTime:  # fmt: skip
     previous = _previous(one.key, {*read, *medians})
@@ -151,7 +151,7 @@ def _version_time(
 
 
 def became_slow(
-    one: Split, before: Estimate | None, fleet: Fleet, extra_ms: float = EXTRA_MS, times: float = TIMES
+    one: TimeSplit, before: Estimate | None, fleet: Fleet, extra_ms: float = EXTRA_MS, times: float = TIMES
 ) -> bool:
     """Whether a version whose nodes explain its time, or may, is slow beside its own past.
 
@@ -173,7 +173,7 @@ def became_slow(
 
 
 def _slow_since(
-    one: Split, before: Estimate | None, fleet: Fleet, extra_ms: float, times: float
+    one: TimeSplit, before: Estimate | None, fleet: Fleet, extra_ms: float, times: float
 ) -> tuple[date | None, bool]:
     """The day on which a version became slow, and whether that is the day it began."""
     if not one.is_slow and not became_slow(one, before, fleet, extra_ms, times):

@@ -27,7 +27,7 @@ from analytics.findings.runaway.finding import (
 )
 from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.trend import TrendState
-from analytics.findings.timing.time_split import Part, PartKind, Verdict
+from analytics.findings.timing.time_split import TimePart, TimePartKind, Verdict
 from analytics.findings.timing.version_times import VersionTime
 from analytics.program import error_codes
 from analytics.reports import page
@@ -46,18 +46,18 @@ def names_of(names: Sequence[str], word: str = "and") -> Markup:
     return Markup("{} {} {}").format(Markup(", ").join(shown[:-1]), word, shown[-1])
 
 
-def part_name(part: Part, *, with_realm: bool = False) -> Markup:
+def part_name(part: TimePart, *, with_realm: bool = False) -> Markup:
     """A part of the time by its name: "the field all.avg_time"."""
     match part.kind:
-        case PartKind.WALK:
+        case TimePartKind.WALK:
             return Markup("its nodes")
-        case PartKind.CANNOT_TELL:
+        case TimePartKind.CANNOT_TELL:
             return Markup("what none can tell apart")
-        case PartKind.REST:
+        case TimePartKind.REST:
             return Markup("the rest of every run")
-        case PartKind.FIELD:
+        case TimePartKind.FIELD:
             word = "the field" if len(part.names) == 1 else "the fields"
-        case PartKind.BUILT_IN:
+        case TimePartKind.BUILT_IN:
             word = "the built-in" if len(part.names) == 1 else "the built-ins"
         case _:
             assert_never(part.kind)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
-from analytics.findings.timing.time_split import Part, PartKind, Split, Verdict
+from analytics.findings.timing.time_split import TimePart, TimePartKind, TimeSplit, Verdict
 from analytics.findings.timing.version_times import ROWS, Times, VersionTime
 from analytics.reports import charts, page
 from analytics.reports.common import realm_name
@@ -71,9 +71,9 @@ def answer(versions: Sequence[VersionTime]) -> Inline:
     return words
 
 
-def _by_reason(versions: Sequence[VersionTime]) -> list[list[Split]]:
+def _by_reason(versions: Sequence[VersionTime]) -> list[list[TimeSplit]]:
     """Versions that are slow for the same reason, in the order of the first of each."""
-    found: dict[tuple[str, ...], list[Split]] = {}
+    found: dict[tuple[str, ...], list[TimeSplit]] = {}
     for version in versions:
         split = version.split
         if split.verdict is Verdict.FINE:
@@ -108,7 +108,7 @@ def _picture(versions: Sequence[VersionTime]) -> Markup:
             "note": note, "role": role,
         }  # fmt: skip
         for part in split.parts:
-            kind = "blamed" if part in split.blamed and part.kind is PartKind.FIELD else part.kind.value
+            kind = "blamed" if part in split.blamed and part.kind is TimePartKind.FIELD else part.kind.value
             parts.append({**common, "kind": kind, "name": " + ".join(part.names), "ms": part.ms.value})
     frame = pd.DataFrame(parts)
     notes = "; ".join(f"{names[split.key]}: {_note(split)[0]}" for split in shown)
@@ -116,7 +116,7 @@ def _picture(versions: Sequence[VersionTime]) -> Markup:
     return charts.responsive(lambda width: charts.time_split(frame, width=width), "fields", alt)
 
 
-def _note(split: Split) -> tuple[str, str]:
+def _note(split: TimeSplit) -> tuple[str, str]:
     """What to know about one strategy's bar: the part that matters most."""
     if split.verdict is Verdict.CANNOT_TELL:
         return "cannot tell why it is slow", "finding"
@@ -130,9 +130,9 @@ def _note(split: Split) -> tuple[str, str]:
         return "no part of it can be told", ""
     part = max(split.parts, key=lambda part: part.ms.value)
     value, bounds = page_ms(part.ms)
-    if part.kind is PartKind.WALK:
+    if part.kind is TimePartKind.WALK:
         return f"its {write.number(split.nodes)} nodes {value} {bounds}", ""
-    if part.kind is PartKind.CANNOT_TELL:
+    if part.kind is TimePartKind.CANNOT_TELL:
         fields = f"{len(part.names)} {'field' if len(part.names) == 1 else 'fields'}"
         return f"cannot tell {fields} from the program" if part.names else "cannot tell: no field is known", ""
     return f"{' + '.join(part.names) or part.kind} {value} {bounds}", ""
@@ -143,9 +143,9 @@ def costs_table(times: Times) -> Block:
     rows: list[dict[str, object]] = [
         {"what": _cost_name(part), "ms": stacked(part.ms), "grade": part.ms.grade, "note": _scope(part)}
         for part in times.fleet.costs
-        if part.kind is not PartKind.CANNOT_TELL
+        if part.kind is not TimePartKind.CANNOT_TELL
     ]
-    untold = [name for part in times.fleet.costs if part.kind is PartKind.CANNOT_TELL for name in part.names]
+    untold = [name for part in times.fleet.costs if part.kind is TimePartKind.CANNOT_TELL for name in part.names]
     if untold:
         reason = (
             "what reads them reads the same in every version, or would tell nothing if one program had time of its own"
@@ -167,14 +167,14 @@ def costs_table(times: Times) -> Block:
     return page.table([node, *rows], columns)
 
 
-def _cost_name(part: Part) -> Markup:
-    if part.kind is PartKind.REST:
+def _cost_name(part: TimePart) -> Markup:
+    if part.kind is TimePartKind.REST:
         return Markup("rest of every run")
     name = names_of(part.names)
-    return Markup("{} {}").format("built-in", name) if part.kind is PartKind.BUILT_IN else name
+    return Markup("{} {}").format("built-in", name) if part.kind is TimePartKind.BUILT_IN else name
 
 
-def _scope(part: Part) -> Inline:
+def _scope(part: TimePart) -> Inline:
     words: list[Inline] = []
     if part.in_realm:
         words.append(Markup("in {}, unlike elsewhere").format(page.author(realm_name(part.realm), 40)))
@@ -209,12 +209,14 @@ def split_table(versions: Sequence[VersionTime], time_limit_ms: float) -> Block:
     return page.table(shown, columns)
 
 
-def _parts(one: Split) -> Markup:
+def _parts(one: TimeSplit) -> Markup:
     shown = []
     for part in one.parts:
         value = write.number(part.ms.value, part.ms.low, part.ms.high)
         words: Inline = (
-            [part.kind, " ", names_of(part.names, "or")] if part.kind is PartKind.CANNOT_TELL else names_of(part.names)
+            [part.kind, " ", names_of(part.names, "or")]
+            if part.kind is TimePartKind.CANNOT_TELL
+            else names_of(part.names)
         )
         shown.append(Markup("{} {}").format(page.inline(words) if part.names else part.kind, value))
     return page.mute(Markup(" · ").join(shown))
@@ -242,7 +244,7 @@ def facts(times: Times) -> dict[str, object]:
     }
 
 
-def _plain(part: Part) -> dict[str, object]:
+def _plain(part: TimePart) -> dict[str, object]:
     return {
         "kind": part.kind.value,
         "names": list(part.names),
