@@ -52,8 +52,8 @@ def _wrong_tail(patch: pytest.MonkeyPatch) -> None:
 def _no_factor(patch: pytest.MonkeyPatch) -> None:
     real = moments._moments
 
-    def broken(*arguments: Any) -> moments.Moments:
-        found = real(*arguments)
+    def broken(*arguments: Any, **options: Any) -> moments.Moments:
+        found = real(*arguments, **options)
         return replace(found, variance=found.variance / 19)  # Σwy² instead of Σw(w − 1)y²
 
     patch.setattr(moments, "_moments", broken)
