@@ -4,7 +4,7 @@
 >>> lake = analytics.open_lake()
 >>> lake.sql("from strategy_days")
 
-Everything the command does is one call here. Names are loaded when they are first used, so the import itself is instant.
+What extracts, reports and explains is one call here. Names are loaded when they are first used, so the import itself is instant.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The library's calls: what the command does, in one call each."""
+"""The library's calls: extraction, reports and explanations, in one call each; the command makes the same ones."""
 
 from __future__ import annotations
 

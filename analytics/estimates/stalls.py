@@ -4,7 +4,7 @@ Runs up to twenty times their version's median have a mean that behaves; what ta
 How many stalls were not drawn is predicted from those that were, the version's own and the fleet's: a stalled event loop
 does not choose whom it hits. Counts are gamma-Poisson (negative binomial), with an exponential prior around what the
 other versions show, one stall more than was seen; so a fleet without any has the rule of three, and versions may differ
-much (empirical Bayes; Morris, *JASA* 78, 1983). Sizes are those that were seen, and one of `unseen.REACH` times the mean
+much (empirical Bayes; Morris, *JASA* 78, 1983). Sizes are those that were seen, and one of `estimate.REACH` times the mean
 that was not.
 """
 
@@ -47,7 +47,7 @@ class Durations:
         drawn: Rows left to chance.
         undrawn: Runs that were not drawn, estimated.
         typical: Mean of the drawn rows without stalls.
-        most: What a single run may have taken at most beyond that; `unseen.REACH` times the typical one where nothing tells.
+        most: What a single run may have taken at most beyond that; `estimate.REACH` times the typical one where nothing tells.
     """
 
     ordinary: Floats
@@ -172,7 +172,7 @@ def excesses(fleet: Sequence[Durations], before: Sequence[Durations] = ()) -> li
 def _seen_by(typical: Floats, stalls: Floats, owners: Floats) -> tuple[Floats, Floats]:
     """Sums and sums of squares of the stalls of a fleet, as each version sees them.
 
-    A stall lasts as long as it did, or as many times what is typical where that is more; no multiple is above `unseen.REACH`.
+    A stall lasts as long as it did, or as many times what is typical where that is more; no multiple is above `estimate.REACH`.
 
     Args:
         typical: Of each version.

@@ -25,7 +25,7 @@ from analytics.extraction.privacy.pseudonyms import PseudonymKey
 from analytics.extraction.privacy.row_filter import PrivacyContext, protect_definition
 from analytics.extraction.privacy.tombstones import ErasedIndex, Tombstone
 from analytics.extraction.rewrite_partition import hash_of, put, rewrite
-from analytics.lake import definitions, foreign_files, ledger
+from analytics.lake import definitions, foreign_files, ledger, schema
 from analytics.lake.lake import REALM_TABLES, Lake
 from analytics.lake.paths import day_of
 from analytics.model import Partition, PartitionInfo
@@ -35,8 +35,7 @@ from analytics.storage import LakePath, readable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PEOPLE = ("external_user_id", "oauth_user_id")
-_TEXTS = ("external_game_id", "external_task_id", "error_code", "case_name", "notes", "trace_irregular")
+_TEXTS = (*schema.FREE_TEXT_COLUMNS, "trace_irregular")
 _OF_PROGRAMS = (
     "name",
     "family_name",
@@ -232,7 +231,9 @@ class _Search:
 
         try:
             with pq.ParquetFile(readable(self._lake.place(name))) as file:
-                wanted = [c for c in (*_PEOPLE, *_TEXTS, *_OF_PROGRAMS, "trace") if c in file.schema_arrow.names]
+                wanted = [
+                    c for c in (*schema.PEOPLE_COLUMNS, *_TEXTS, *_OF_PROGRAMS, "trace") if c in file.schema_arrow.names
+                ]
                 realm = None
                 for number in range(file.num_row_groups):
                     table = file.read_row_group(number, columns=["realm_id", *wanted])
@@ -251,7 +252,7 @@ class _Search:
         if column == "trace":
             values = pc.struct_field(pc.list_flatten(values), "value")
         texts = filter(None, pc.unique(values).to_pylist())
-        if column in _PEOPLE:
+        if column in schema.PEOPLE_COLUMNS:
             return any(self.erased.holds(realm, text) for text in texts)
         return any(self._names(realm, text) for text in texts)
 

@@ -100,7 +100,7 @@ def _batches(path: LakePath) -> Iterator[pa.RecordBatch]:
 
 
 def _tuple(row: Row) -> bytes:
-    """One row as ``native.tuples`` reads it."""
+    """One row as ``native.copy_tuples`` reads it."""
     trace = rebuild(row["trace"], row["trace_irregular"])
     fields = [
         uuid.UUID(row["execution_id"]).bytes,

@@ -100,6 +100,10 @@ TEXT_COLUMNS = (
     "notes",
 )
 """Columns of ``lake/executions`` that hold text, in the order of ``sql/source/executions.sql``."""
+PEOPLE_COLUMNS = ("external_user_id", "oauth_user_id")
+"""Those whose whole text is somebody's id."""
+FREE_TEXT_COLUMNS = ("external_game_id", "external_task_id", "error_code", "case_name", "notes")
+"""Those that may name somebody: an erasure looks into them, and so does what keeps other tenants' words from a page."""
 
 
 @functools.cache

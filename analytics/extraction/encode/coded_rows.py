@@ -27,7 +27,7 @@ class CodedRows:
         ids: Execution ids as two signed halves.
         times: ``created_at`` and ``updated_at``, microseconds since 1970.
         numbers: Points and milliseconds.
-        codes: See ``native.tuples``: partition's number, flags, count of entries, version, nodes, codes of texts.
+        codes: See ``native.copy_tuples``: partition's number, flags, count of entries, version, nodes, codes of texts.
         froms: Place of the first trace entry in the run.
     """
 

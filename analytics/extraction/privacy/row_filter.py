@@ -34,7 +34,7 @@ _ID, _CREATED_AT, _VERSION, _TRACE = 0, 1, 5, 21
 _STRATEGY, _REALM, _OAUTH, _USER, _CASE = (
     _TEXTS[name] for name in ("strategy_id", "realm_id", "oauth_user_id", "external_user_id", "case_name")
 )
-_FREE = tuple(_TEXTS[name] for name in ("external_game_id", "external_task_id", "error_code", "case_name", "notes"))
+_FREE = tuple(_TEXTS[name] for name in schema.FREE_TEXT_COLUMNS)
 """Texts that may name somebody besides the columns for it."""
 
 _LENGTH, _INT, _TIME = struct.Struct(">i"), struct.Struct(">i"), struct.Struct(">q")

@@ -1,7 +1,7 @@
 """What every place of a program does: how many entries it leaves, how often it matches or holds, and what of that is not seen.
 
 A node is a place in the program and not an id: ids repeat, may be null, and are shared by both phases of DSL_EXTEND. A run comes
-by a place at most once. Entries behind the cut of a trace are those of the ways that fit the run's row (``program.ways``): on
+by a place at most once. Entries behind the cut of a trace are those of the ways that fit the run's row (``program.paths``): on
 ok runs their number is known exactly, and so is where they were left when one way fits. Where several fit, a place has left
 something between nothing and one entry, and the estimate is its share of these ways.
 """

@@ -1,5 +1,5 @@
 -- The rows of a span of days in PostgreSQL's binary format: nothing is escaped, nothing is spelled and read again, and NULL, an
--- empty string and any byte of an author's text stay what they are. native/tuples.py reads the fields in this order.
+-- empty string and any byte of an author's text stay what they are. native/copy_tuples.py reads the fields in this order.
 --
 -- Numbers are cast here, because clients disagree: numeric holds NaN, infinities, and values beyond a double, for which the
 -- cast itself would fail and take the whole stream with it. Timestamps are guarded for the same reason. What does not fit is
