@@ -18,8 +18,7 @@ from types import TracebackType
 from typing import Final, TypedDict, Unpack
 
 from analytics.demo.edge_cases import EdgeCase, edge_cases
-from analytics.demo.load import Loaded, load
-from analytics.demo.population import RATE, SEED, UNTIL, Population, simulate, write_counters, write_truth
+from analytics.demo.population import RATE, SEED, UNTIL, Loaded, Population, load, simulate, write_counters, write_truth
 from analytics.demo.scenarios import SCENARIOS, Scenario
 from analytics.demo.server import EmbeddedServer
 from analytics.storage.shapes import Json

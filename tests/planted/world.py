@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from analytics.demo.copytext import COLUMNS
-from analytics.demo.load import copy_definitions, definition_rows
+from analytics.demo.population import copy_definitions, definition_rows
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.warehouse.warehouse import Warehouse

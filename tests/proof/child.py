@@ -177,11 +177,11 @@ def _main(job: Job, pipe: Connection, progress: Path) -> None:
     from analytics.errors import AnalyticsError
     from analytics.estimates.sampling_rates import Rates
     from analytics.lake.lake import Lake
-    from analytics.source import copy_stream, retry
+    from analytics.source import connection, copy_stream
     from analytics.window import Window
     from tests.extracting import extract
 
-    retry.FIRST_PAUSE = 0.1  # the pauses are real, only shorter
+    connection.FIRST_PAUSE = 0.1  # the pauses are real, only shorter
     if job.block_bytes is not None:
         copy_stream.BLOCK_BYTES = job.block_bytes
     if job.file_limit is not None:

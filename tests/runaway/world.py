@@ -13,7 +13,7 @@ from psycopg import sql
 
 from analytics import api
 from analytics.demo.copytext import COLUMNS
-from analytics.demo.load import copy_definitions, definition_rows
+from analytics.demo.population import copy_definitions, definition_rows
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.window import Window
