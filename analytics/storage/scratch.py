@@ -83,11 +83,11 @@ def folder(parent: Path | None = None, *, otherwise: Path | None = None) -> Iter
     """A private folder, gone afterwards, whatever happens.
 
     Args:
-        parent: Where; the system's folder for temporary files when not given.
+        parent: Where, under a name that begins with a dot; the system's folder for temporary files when not given.
         otherwise: Where, if not there: a container may have no folder for temporary files.
     """
     try:
-        claimed = claim(parent)
+        claimed = claim(parent, f".{PREFIX}") if parent else claim()
     except OSError:
         if otherwise is None:
             raise

@@ -20,7 +20,7 @@ from analytics.errors import LakeError, UsageError
 from analytics.lake.lake import Lake, Version, versions
 from analytics.lake.paths import day_of
 from analytics.sql import Parameters
-from analytics.storage import LakePath, readable, scratch, shapes
+from analytics.storage import LakePath, disk, local_path, readable, scratch, shapes
 from analytics.version import __version__
 from analytics.warehouse import lake_files
 from analytics.warehouse.warehouse import Warehouse
@@ -145,7 +145,12 @@ def compute_share(
     rows, about = answer
     days = f"{question.since}-{question.until}"
     target = into / f"{question.name}{_whose(about)}-{days}-{share:05}-of-{shares:05}{_SUFFIX}"
-    with scratch.folder() as folder:
+    home = local_path(into)
+    if home is not None:
+        disk.make_folder(home)
+    with scratch.folder(
+        home
+    ) as folder:  # the folder for temporary files may be another file system: no rename leads out of it
         staged = folder / "part"
         pq.write_table(rows.replace_schema_metadata({_ABOUT: json.dumps(asdict(about))}), staged, compression="zstd")
         Lake(into).replace(staged, target)

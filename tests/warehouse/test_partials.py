@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
@@ -22,6 +24,7 @@ from analytics.errors import LakeError, UsageError
 from analytics.findings.runaway import run_costs
 from analytics.lake.lake import Lake, Version
 from analytics.reports.runaway_shares import gather_share, questions
+from analytics.storage import disk
 from analytics.warehouse import partial_results
 from analytics.warehouse.partial_results import PartialQuery, PartialResults, compute_share
 from analytics.warehouse.warehouse import Warehouse
@@ -53,6 +56,24 @@ def three_shares(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory)
     for share in (1, 2, 3):
         gather_share(warehouse, WINDOW, into, share, 3)
     return into
+
+
+def test_a_share_is_written_where_the_folder_for_temporary_files_is_another_file_system(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    rename = disk.replace
+
+    def on_two_disks(staged: Path, target: Path) -> None:
+        if staged.is_relative_to(tmp_path / "elsewhere"):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(staged, target)
+
+    monkeypatch.setattr(disk, "replace", on_two_disks)
+    made = gather_share(warehouse, WINDOW, tmp_path / "gathered", 1, 1)
+    assert made
+    assert sorted(path.name for path in (tmp_path / "gathered").iterdir()) == sorted(path.name for path in made)
 
 
 @pytest.fixture
