@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -110,6 +112,7 @@ def _answer(environ: dict[str, Any], start: Callable[..., Any], status: str, cod
 @contextmanager
 def serving() -> Iterator[Store]:
     """A store for as long as the block lasts."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     store = Store()
     server = make_server("127.0.0.1", 0, _Layer(store), threaded=True)
     store.port = server.server_port
@@ -121,3 +124,15 @@ def serving() -> Iterator[Store]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def serving_bucket(name: str) -> Iterator[Store]:
+    """A store with one bucket, which this process's environment tells of for as long as the block lasts."""
+    import s3fs
+
+    with serving() as store, pytest.MonkeyPatch.context() as patch:
+        for variable, value in store.env.items():
+            patch.setenv(variable, value)
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir(name)
+        yield store

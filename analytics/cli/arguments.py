@@ -63,9 +63,7 @@ class Parser(argparse.ArgumentParser):
             declare(self, verb)
         else:
             self.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-        self.add_argument(
-            "-v", "--verbose", action="count", default=0, help="say the steps on stderr; -vv: each question"
-        )
+        self.add_argument("-v", "--verbose", action="count", default=0, help=VERBOSE)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words, and end with code 2."""

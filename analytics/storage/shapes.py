@@ -14,6 +14,21 @@ from typing import Any, NoReturn, TypeAlias
 
 from analytics.errors import LakeFormatError
 
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+"""A value of JSON, as the standard library reads it: whoever wants to know what it is has to look."""
+JsonObject: TypeAlias = Mapping[str, Json]
+
+WRONG = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What reading a file may raise that is none of its kind: one of these, and no other."""
+
+Unchecked: TypeAlias = Any
+"""What a file says and nobody has looked at yet: to be handed to one of the functions here."""
+
+_MOST = (1 << 63) - 1
+"""Counts beyond are no counts: neither DuckDB's nor Arrow's integers hold them."""
+_DIGITS = re.compile(r"-?[0-9]{1,60}")
+_LONGEST = 40
+
 
 def refuse_newer(data: object, known: int, what: object) -> None:
     """Stop where a file says that it is of a newer format than this version reads; whatever else is wrong with it is not asked.
@@ -34,22 +49,6 @@ def refuse_newer(data: object, known: int, what: object) -> None:
             hint="upgrade this installation to the version that writes the lake: pip install --upgrade strategy-analytics",
             format=said,
         )
-
-
-Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-"""A value of JSON, as the standard library reads it: whoever wants to know what it is has to look."""
-JsonObject: TypeAlias = Mapping[str, Json]
-
-WRONG = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
-"""What reading a file may raise that is none of its kind: one of these, and no other."""
-
-Unchecked: TypeAlias = Any
-"""What a file says and nobody has looked at yet: to be handed to one of the functions here."""
-
-_MOST = (1 << 63) - 1
-"""Counts beyond are no counts: neither DuckDB's nor Arrow's integers hold them."""
-_DIGITS = re.compile(r"-?[0-9]{1,60}")
-_LONGEST = 40
 
 
 def document(text: str) -> dict[str, Unchecked]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
 import sys
 import time
@@ -11,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from analytics import Window, open_lake
 from analytics.estimates.sampling_rates import Rates
@@ -21,7 +18,7 @@ from benchmarks.data import Shape, Table
 from benchmarks.report import progress
 from tests.extracting import extract
 from tests.scale.curve import side_by_side, size_mb
-from tests.store import Request, serving
+from tests.store import Request
 
 ROWS = (50_000, 200_000, 800_000)
 TENANTS = (4, 16, 64)
@@ -40,11 +37,7 @@ def measure(
         small = [
             data.prepare(url, Shape(n * _DAYS * _RUNS, realms=n, days=_DAYS, strategies=2, even=True)) for n in tenants
         ]
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        with serving() as store, mock.patch.dict(os.environ, store.env):
-            import s3fs
-
-            s3fs.S3FileSystem(skip_instance_cache=True).mkdir("scale")
+        with serving_bucket("scale") as store:
             buckets = [_bucket(table, n, store) for n, table in zip(tenants, small, strict=True)]
     return {"extractions": extractions, "buckets": buckets}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import shutil
@@ -42,20 +41,14 @@ from tests.faults import FAULTS, Fault, address, play, rows
 from tests.fewer import one_in
 from tests.odd import lakes
 from tests.odd.lakes import Shape, Strategy
-from tests.store import Request, Store, serving
+from tests.store import Request, Store, serving_bucket
 from tests.warehouse.test_damaged import pages, short
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with serving() as found, pytest.MonkeyPatch.context() as patch:
-        for name, value in found.env.items():
-            patch.setenv(name, value)
-        import s3fs
-
-        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("lakes")
-        yield found
+    with serving_bucket("lakes") as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +11,12 @@ import pytest
 
 from analytics.errors import LakeLockedError
 from analytics.storage import LakePath, Storage, local_path, place, storage_of
-from tests.store import Store, serving
+from tests.store import Store, serving_bucket
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with serving() as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.env.items():
-            patch.setenv(name, value)
-        import s3fs
-
-        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("storages")
+    with serving_bucket("storages") as running:
         yield running
 
 
