@@ -45,16 +45,16 @@ def test_what_was_left_half_made_is_made_again(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "copy").iterdir()] == ["whole"]
 
 
-@pytest.mark.parametrize("name", ["makes.py", "room/deep/makes.sql"])
+@pytest.mark.parametrize("name", ["analytics/makes.py", "analytics/room/deep/makes.sql", "tests/conftest.py"])
 def test_the_key_is_another_when_a_source_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(fixture_cache, "ROOT", tmp_path)
     for room in ("room/deep", "reports"):
         (tmp_path / "analytics" / room).mkdir(parents=True)
-    file, page = tmp_path / "analytics" / name, tmp_path / "analytics" / "reports" / "page.py"
-    file.write_text("1", encoding="utf-8")
-    (tmp_path / "tests").mkdir()
     for maker in fixture_cache.TEST_MAKERS:
+        (tmp_path / "tests" / maker).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "tests" / maker).touch()
+    file, page = tmp_path / name, tmp_path / "analytics" / "reports" / "page.py"
+    file.write_text("1", encoding="utf-8")
     before = fixture_cache.key()
     page.write_text("a page makes no lake", encoding="utf-8")
     assert fixture_cache.key() == before

@@ -124,6 +124,28 @@ def test_what_the_lakes_of_the_tests_are_made_by_is_in_the_key_of_their_cache(ho
             used.extend(house.imports[name])
     assert len(seen) > 100
     assert [name for name in sorted(seen) if house.files[name] not in in_key] == []
+    helpers = {
+        path: _imports_of_tests(path) for path in in_key if path.is_relative_to(ROOT / "tests") and path.suffix == ".py"
+    }
+    assert sum(map(len, helpers.values())) > 10
+    assert [
+        (path.name, other.name) for path, others in helpers.items() for other in others if other not in in_key
+    ] == []
+
+
+def _imports_of_tests(path: Path) -> list[Path]:
+    """Files of the tests that one of them imports."""
+    modules = [node.module for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) and node.module]
+    names = [
+        f"{one.module}.{alias.name}"
+        for one in ast.walk(tree(path))
+        if isinstance(one, ast.ImportFrom)
+        for alias in one.names
+    ]
+    places = {
+        ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in [*modules, *names] if name.startswith("tests.")
+    }
+    return sorted(place for place in places if place.is_file())
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def relative_change(a: Estimate, b: Estimate, *, is_negative_possible: bool = Tr
 
     The limits are those ``R`` of which ``b − R·a`` may just be zero, its interval put together from the two (MOVER-R; Donner & Zou,
     *Statistical Methods in Medical Research* 21, 2012; of symmetric intervals it is Fieller's theorem, *JRSS B* 16, 1954). It
-    leaves out zero exactly where ``differences.between`` does.
+    leaves out zero exactly where ``between`` does.
 
     Args:
         a, b: Before and after.

@@ -32,7 +32,7 @@ from analytics.findings.runaway.keys import Key
 from analytics.findings.runaway.previous_report import CurrentWindow, compare_with_previous, read
 from analytics.findings.runaway.runaway import is_over
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds, named
-from analytics.findings.runaway.trend import TrendState
+from analytics.findings.runaway.trend import NO_TREND, TrendState
 from analytics.findings.runaway.version_growth import NOWHERE, RunsBelowCap
 from analytics.findings.timing.time_split import TimeSplit, Verdict
 from analytics.findings.timing.version_times import VersionTime
@@ -46,6 +46,7 @@ from analytics.reports.runaway.wording import digest, headline
 from analytics.reports.schedule.cards import Card, alarm
 from analytics.reports.schedule.definition import Definition, find, says_subject, setting
 from analytics.window import Window
+from tests.runaway.rows import ranking_row
 
 DAY = timedelta(days=1)
 SINCE = datetime(2026, 7, 10, tzinfo=UTC)
@@ -519,7 +520,8 @@ def test_growth_that_is_over_is_not_asked_for_its_slope(tmp_path: Path, is_told:
     last = read(report(tmp_path, [entry("growing", None, number=5.0, unit="days")], {LADDER: 20_000}))
     gone = compare_with_previous([], last, now(over=is_told))
     assert kinds(gone) == [("fixed" if is_told else "waiting", "growing")]
-    assert plain(growing_words((), gone, 30)) == "Day by day no strategy is seen heading for the cap."
+    row = ranking_row(LADDER, trend=replace(NO_TREND, state=TrendState.NOT_GROWING))
+    assert plain(growing_words((row,), gone, 30)) == "Day by day no strategy is seen heading for the cap."
 
 
 def test_a_page_about_one_tenant_does_not_name_what_the_last_report_had_of_others(tmp_path: Path) -> None:

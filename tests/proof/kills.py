@@ -52,7 +52,7 @@ def _stops(world: World, origin: Origin, lake: Path | None) -> list[Stop]:
         return [Stop(step, number, after) for step, number in chosen for after in (False, True)]
     chosen = [(step, 1) for step in dict.fromkeys(step for step, _ in found) if step.startswith("!")]
     chosen += [(step, 1) for step in TELLING if (step, 1) in found]
-    return [Stop(step, number) for step, number in chosen][: 2 if lake is None else 3]
+    return [Stop(step, number) for step, number in chosen][: 3 if lake is None else 5]
 
 
 def _steps(world: World, origin: Origin, lake: Path | None) -> dict[tuple[str, int], None]:

@@ -18,7 +18,7 @@ from benchmarks.data import Shape, Table
 from benchmarks.report import progress
 from tests.extracting import extract
 from tests.scale.curve import side_by_side, size_mb
-from tests.store import Request
+from tests.store import Request, serving_bucket
 
 ROWS = (50_000, 200_000, 800_000)
 TENANTS = (4, 16, 64)

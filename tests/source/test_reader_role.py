@@ -74,6 +74,8 @@ def test_with_the_role_an_extraction_a_report_and_the_doctor_work(made: Table, f
     } == {"ok"}
     report = api.runaway_rules(str(fresh.root), since="2026-07-08", until="2026-07-09")
     assert len(report.summary()["league"]) == 1
+    assert "Strategy" in report.league().text
+    assert report.head().text
 
 
 FORBIDDEN = {

@@ -21,7 +21,7 @@ from analytics.findings.post_mortem.node_changes import Activation
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.findings.post_mortem.groups import Bools, Ints, RunColumns
+    from analytics.estimates.arrays import Bools, Ints
 
 WORTH_A_WORD = 0.005
 """Share of runs a code must fail to be the verdict; people are paged at one in a hundred."""

@@ -17,7 +17,8 @@ import numpy as np
 from analytics.findings.post_mortem.groups import strata
 
 if TYPE_CHECKING:
-    from analytics.findings.post_mortem.groups import Bools, Floats, Ints, RunColumns
+    from analytics.estimates.arrays import Bools, Floats, Ints
+    from analytics.findings.post_mortem.groups import RunColumns
 
 _LEAST_DAYS, _LEAST_FAILURES = 4, 5
 """Days that must have so many usual failures each: of fewer the counts show no habit beside their own chance."""

@@ -14,13 +14,9 @@ from analytics.warehouse.coverage import coverage
 from analytics.window import ONE_DAY, Window, midnight
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
     import pandas as pd
 
+    from analytics.estimates.arrays import Bools, Floats, Ints
     from analytics.warehouse.warehouse import Warehouse
 
 DAY = 1440

@@ -18,7 +18,7 @@ from analytics.warehouse.warehouse import records
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.findings.runaway.keys import FamilyKey, Key
+    from analytics.findings.runaway.keys import FamilyKey
     from analytics.warehouse.warehouse import Warehouse
 
 

@@ -34,8 +34,6 @@ class CauseKind(StrEnum):
     """Neither can be told from the other."""
 
 
-STALL, RULES, UNCLEAR = CauseKind.STALL, CauseKind.RULES, CauseKind.UNCLEAR
-
 _MOST = 0.5
 """Share of the timeouts that a stalled event loop must account for, to be called the cause of them."""
 _CHANCE = 0.01
@@ -108,9 +106,9 @@ def timeout_cause(
     spared = stats.binomtest(single, single + others_late, part, alternative="greater").pvalue if single else 1.0
     is_alone = bool(spared < _CHANCE)
     # A second strategy that timed out then speaks against both.
-    kind = RULES if is_alone or (is_long and not others_late) else UNCLEAR
+    kind = CauseKind.RULES if is_alone or (is_long and not others_late) else CauseKind.UNCLEAR
     if count and stalled >= _MOST * count:
-        kind = STALL
+        kind = CauseKind.STALL
         stalls_met = {stop.stall for stop in of_strategy if stop.stalled}
         # All that these stalls reached, as a report on runaway rules counts them.
         beside = [stop for stop in stops if stop.stalled and stop.stall in stalls_met]

@@ -22,7 +22,7 @@ from analytics.window import Window
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.findings.post_mortem.groups import Ints
+    from analytics.estimates.arrays import Ints
 
 LOOK_BACK = timedelta(days=7)
 """How much of the time before a change is its baseline: a week holds every weekday once."""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from analytics.findings.post_mortem.groups import Floats, Ints
+    from analytics.estimates.arrays import Floats, Ints
 
 _TOLD = 3e-5
 """Largest chance of a moment at which points moved, for it to be told: a page has many stories beside which it may stand."""

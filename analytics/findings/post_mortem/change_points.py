@@ -28,7 +28,8 @@ from analytics.findings.post_mortem.groups import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.findings.post_mortem.groups import Bools, Floats, Ints, RunColumns
+    from analytics.estimates.arrays import Bools, Floats, Ints
+    from analytics.findings.post_mortem.groups import RunColumns
 
 LEAST_ROWS = 10
 """Rows on either side of a change."""

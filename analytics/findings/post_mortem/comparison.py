@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
-    from analytics.findings.post_mortem.groups import Floats
+    from analytics.estimates.arrays import Floats
 
 _CHANCE = 0.001
 """Largest chance of shares that are called other ones."""

@@ -52,13 +52,20 @@ class Cause(StrEnum):
 class Why(StrEnum):
     """Why nothing is made of a window."""
 
-    FEW_DAYS = "a weekend or a night cannot be told from a change"
-    SINGLE_RUNS = "single runs moved, and not surely the mean of all"
-    SAME_HOURS = "at the same hours nothing moved"
-    NO_MOMENT = "at no moment does it move by more than chance"
-    HARDLY = "the change is hardly beyond chance"
-    TOO_FEW = "too few runs are logged"
-    NO_BASELINE = "the baseline has no logged run"
+    FEW_DAYS = "few days"
+    """A weekend or a night cannot be told from a change."""
+    SINGLE_RUNS = "single runs"
+    """Some moved, and not surely the mean of all."""
+    SAME_HOURS = "same hours"
+    """Beside those of before nothing moved."""
+    NO_MOMENT = "no moment"
+    """At none does it move by more than chance."""
+    HARDLY = "hardly"
+    """The change is hardly beyond chance."""
+    TOO_FEW = "too few"
+    """Runs are logged."""
+    NO_BASELINE = "no baseline"
+    """It has no logged run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,9 @@ from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
+    from analytics.estimates.arrays import Bools, Floats, Ints
+
 
 NO_CASE = "no case"
 """Stands for ok runs in which no rule matched."""

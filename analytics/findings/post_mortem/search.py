@@ -52,7 +52,7 @@ from analytics.findings.post_mortem.version_changes import (
 )
 
 if TYPE_CHECKING:
-    from analytics.findings.post_mortem.groups import Ints
+    from analytics.estimates.arrays import Ints
 
 _CHANCE = 0.002
 """Largest chance of a change at a moment nobody named, per measure; versions are known moments."""

@@ -20,7 +20,7 @@ from analytics.findings.replay.version_pairs import Pairs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.findings.post_mortem.groups import Ints
+    from analytics.estimates.arrays import Ints
 
 _FEW = 0.02
 """Share of the runs that may belong to versions which are not tried: stragglers."""

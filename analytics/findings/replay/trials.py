@@ -24,7 +24,7 @@ from analytics.findings.replay.replayed import Counterfactual, Replayed
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.findings.post_mortem.groups import Floats, Ints
+    from analytics.estimates.arrays import Floats, Ints
 
 _LEAST = 5
 """Earlier runs of a kind of hour, for them to stand for it."""

@@ -266,7 +266,7 @@ def _counts_for(reading: Reading, rule: RuleCount) -> bool:
 
 
 def asked_count(rules: Sequence[RuleCount], known: Profiles, ran: Collection[Key]) -> int:
-    """Places that were looked at, whatever is said of them; the arguments are those of ``idle``."""
+    """Places that were looked at, whatever is said of them; the arguments are those of ``idle_places``."""
     by_id = sum(bool(rule.entry_count) and rule.key in ran and known.of(rule.key) is None for rule in rules)
     kinds = {*CONDITIONS, "rule", "field"}
     return by_id + sum(

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 from analytics.estimates.estimate import TAIL
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from analytics.estimates.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 ROUNDING = 1 / 12
 """Variance that a whole number hides: nodes are counted, so a day's quantile is known to half a node."""

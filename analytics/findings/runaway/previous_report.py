@@ -33,7 +33,7 @@ from analytics.storage import shapes
 
 REPORT = "runaway_rules"
 _GRADES = ("good", "rough", "too few")
-Json = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 """An object of JSON, which may say anything; `shapes` gives its values their types."""
 Identity = tuple[FindingType, FamilyKey | None]
 """What makes two findings the same one."""
@@ -126,7 +126,7 @@ def _tenant(scope: object) -> str | None:
     return None if about.get("no_realm") is True else shapes.text_or_none(about.get("realm")) or ""
 
 
-def _known(entry: Json, until: datetime, runs: Mapping[FamilyKey, Estimate]) -> PreviousFinding:
+def _known(entry: JsonObject, until: datetime, runs: Mapping[FamilyKey, Estimate]) -> PreviousFinding:
     key = None if entry["family"] is None else _key(entry)
     number = entry["number"]
     waiting = entry.get("waiting") or {}
@@ -169,7 +169,7 @@ def _size(number: Estimate | float) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
-def _runs(league: list[Json]) -> dict[FamilyKey, Estimate]:
+def _runs(league: list[JsonObject]) -> dict[FamilyKey, Estimate]:
     """Runs of each family: its versions together, their intervals as if each erred the same way, which is wide enough."""
     by_family: dict[FamilyKey, Estimate] = {}
     for row in league:
@@ -185,14 +185,14 @@ def added(a: Estimate, b: Estimate) -> Estimate:
     return Estimate(a.value + b.value, a.low + b.low, a.high + b.high, a.logged_count + b.logged_count, grade)
 
 
-def _estimate(entry: Json) -> Estimate:
+def _estimate(entry: JsonObject) -> Estimate:
     value, low, high = (math.nan if entry[name] is None else _finite(entry[name]) for name in ("value", "low", "high"))
     # JSON knows no infinity: an upper end that is missing where there is a lower one is open.
     high = math.inf if math.isnan(high) and not math.isnan(low) else high
     return Estimate(value, low, high, shapes.whole(entry["logged_count"]), _GRADES[_GRADES.index(entry["grade"])])
 
 
-def _key(entry: Json) -> Key:
+def _key(entry: JsonObject) -> Key:
     return key_of(shapes.text_or_none(entry["realm"]), shapes.text(entry["family"]), shapes.whole(entry["version"]))
 
 
@@ -238,7 +238,7 @@ def compare_with_previous(found: Sequence[Finding], previous: Previous, now: Cur
 
     New: the last report did not have it, nor anything nearer to the cap; a cap that may have been lowered is new to each
     version. Worse: its rate rose
-    (`differences.rate_change_p`, all versions of the family together), its figure lies beyond the interval of the last one, it
+    (`comparisons.rate_change_p`, all versions of the family together), its figure lies beyond the interval of the last one, it
     has grown by another version, or it is growth by the day, which comes nearer every day. Open: known. Fixed:
     the last report had it, and the window shows that it holds no more: of what counts runs, none came where at the earlier rate
     that has a chance of less than one in twenty (`is_gone`). Waiting: not seen, but too few runs went by to call it fixed;

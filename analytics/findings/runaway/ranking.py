@@ -40,10 +40,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analytics.estimates.arrays import Floats
     from analytics.program import PublishedSize, Size
     from analytics.warehouse.warehouse import Warehouse
-
-    Floats = npt.NDArray[np.float64]
 
 
 class Group(StrEnum):
@@ -221,7 +220,7 @@ def rank_versions(
         counts: ``by_day(lake, until)``, when the caller has it.
         costs: ``run_costs`` of the window, when the caller has them.
         past: Those of the time before it, whose stalls tell of the window's.
-        ahead: ``growth`` up to the end of the window, when the caller has it.
+        ahead: ``fleet_growth`` up to the end of the window, when the caller has it.
     """
     totals = lake.run("cost_by_strategy", since=since, until=until)
     costs = run_costs(lake, since, until) if costs is None else costs

@@ -13,15 +13,12 @@ from analytics.estimates.estimate import graded, worse
 from analytics.estimates.estimators import NOTHING, Estimate, upper_bound_of_none
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
 
+    from analytics.estimates.arrays import Floats
     from analytics.estimates.stalls import Durations, Excess
     from analytics.findings.runaway.keys import Key
     from analytics.warehouse.warehouse import Warehouse
-
-    Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    from analytics.estimates.arrays import Floats, Ints
     from analytics.program import Size
     from analytics.warehouse.warehouse import Warehouse
 

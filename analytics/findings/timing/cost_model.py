@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    from analytics.estimates.arrays import Floats, Ints
+
 
 _HUBER = 1.345
 _TINY = 1e-8

@@ -11,11 +11,10 @@ from analytics.findings.runaway.keys import Key, key_of
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    import pandas as pd
+    from analytics.estimates.arrays import Floats, Ints
 
 BINS = 12
 """Bins of nodes per program: medians of many runs stand up to stalls, and twelve are enough for a line."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from analytics.config import DEPTH_CAP
 from analytics.estimates import estimators
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.causes import LIMIT, TIMEOUT
 from analytics.findings.failures.stops import reach_beyond
-from analytics.findings.failures.timeout_causes import RULES, STALL, UNCLEAR, TimeoutCause
+from analytics.findings.failures.timeout_causes import CauseKind, TimeoutCause
 from analytics.findings.post_mortem.finding import FailuresFinding
 from analytics.findings.post_mortem.groups import run_estimate
 from analytics.program import error_codes
@@ -147,31 +147,37 @@ def _only_of(span: Activation) -> str:
 def timeouts_from(cause: TimeoutCause | None) -> str:
     """Where timeouts come from, no surer than the log; on every page that tells of them."""
     walk = "The time limit covers the walk alone"
-    if cause is None or cause.kind == UNCLEAR:
-        others = ""
-        if cause is not None:
+    if cause is None:
+        return f"{walk}, so this is a stalled event loop or its rules."
+    match cause.kind:
+        case CauseKind.UNCLEAR:
             others = (
-                f": {cause.strategies} strategies timed out in these minutes, too few to tell"
+                f"{cause.strategies} strategies timed out in these minutes, too few to tell"
                 if cause.strategies > 1
-                else ": too few runs of others are logged in these minutes to tell by"
+                else "too few runs of others are logged in these minutes to tell by"
             )
-        return f"{walk}, so this is a stalled event loop or its rules{others}."
-    if cause.kind == STALL:
-        part = "" if cause.stalled_count == cause.count else f" in {cause.stalled_count} of {cause.count} of them"
-        return f"{cause.strategies} strategies timed out together{part}: likely a stalled event loop, not its rules."
-    if cause.is_alone:
-        return f"{walk}, and others ran meanwhile without timing out, so its rules may be the cause."
-    return (
-        f"{walk} and its runs are long, so its rules may be the cause; a stalled event loop is not excluded, for hardly a run "
-        "of others is logged in these minutes."
-    )
+            return f"{walk}, so this is a stalled event loop or its rules: {others}."
+        case CauseKind.STALL:
+            part = "" if cause.stalled_count == cause.count else f" in {cause.stalled_count} of {cause.count} of them"
+            return (
+                f"{cause.strategies} strategies timed out together{part}: likely a stalled event loop, not its rules."
+            )
+        case CauseKind.RULES if cause.is_alone:
+            return f"{walk}, and others ran meanwhile without timing out, so its rules may be the cause."
+        case CauseKind.RULES:
+            return (
+                f"{walk} and its runs are long, so its rules may be the cause; a stalled event loop is not excluded, for hardly a "
+                "run of others is logged in these minutes."
+            )
+        case _:
+            assert_never(cause.kind)
 
 
 def todo(finding: FailuresFinding) -> list[page.Todo]:
     """What to do next: where the failures begin with a version, at that version; otherwise outside the rules."""
     compare = "A failed run keeps no trace, so compare game and task of the failing runs."
     text = f"{cause(finding)} {compare}".lstrip()
-    if finding.code == TIMEOUT and not (finding.border is not None and _kind(finding) != STALL):
+    if finding.code == TIMEOUT and not (finding.border is not None and _kind(finding) is not CauseKind.STALL):
         return [_of_timeouts(finding, text)]
     if finding.is_of_window:
         first = page.Todo(f"Find which inputs end in {finding.code}.", text)
@@ -189,18 +195,24 @@ def todo(finding: FailuresFinding) -> list[page.Todo]:
 
 def _of_timeouts(finding: FailuresFinding, note: str) -> page.Todo:
     """Where to look, as the cause has it."""
-    if _kind(finding) == STALL:
-        return page.Todo(f"Find what held the event loop {episode(finding)}.", note)
-    if _kind(finding) == RULES:
-        return page.Todo("Find what its longest runs walk through, and shorten it.", note)
-    when = "" if finding.is_of_window else f" {episode(finding)}"
-    return page.Todo(
-        f"Find whether the event loop stood still{when}.", f"{note} The metrics of the engine's process tell more."
-    )
+    kind = _kind(finding)
+    match kind:
+        case CauseKind.STALL:
+            return page.Todo(f"Find what held the event loop {episode(finding)}.", note)
+        case CauseKind.RULES:
+            return page.Todo("Find what its longest runs walk through, and shorten it.", note)
+        case CauseKind.UNCLEAR:
+            when = "" if finding.is_of_window else f" {episode(finding)}"
+            return page.Todo(
+                f"Find whether the event loop stood still{when}.",
+                f"{note} The metrics of the engine's process tell more.",
+            )
+        case _:
+            assert_never(kind)
 
 
-def _kind(finding: FailuresFinding) -> str:
-    return finding.timeouts.kind if finding.timeouts is not None else UNCLEAR
+def _kind(finding: FailuresFinding) -> CauseKind:
+    return finding.timeouts.kind if finding.timeouts is not None else CauseKind.UNCLEAR
 
 
 def share(rows: pd.DataFrame, code: str | None, *, role: Callable[[Inline], Inline] = page.finding) -> list[Inline]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from analytics.findings.failures.stops import is_gone
-from analytics.findings.failures.timeout_causes import RULES, STALL
+from analytics.findings.failures.timeout_causes import CauseKind
 from analytics.findings.runaway.finding import (
     CloseToCap,
     DailyGrowth,
@@ -175,21 +175,23 @@ class Advice:
         return [first, *self._published(finding), self._listed(finding)]
 
     def _timeouts(self, finding: Timeouts) -> list[page.Todo]:
-        cause = finding.cause
-        if cause.kind == STALL:
-            first = page.Todo(
-                "Look at the event loop first.", "Most of its timeouts are those of several strategies together."
-            )
-        elif cause.kind == RULES:
-            first = page.Todo(
-                "Find what its longest runs walk through, and shorten it.",
-                "Its rules may be the cause; runs that timed out keep no trace, so look at long ones that passed.",
-            )
-        else:
-            first = page.Todo(
-                "Find whether the event loop stood still.",
-                "The metrics of the engine's process tell more than the log, which cannot decide between rules and loop.",
-            )
+        match finding.cause.kind:
+            case CauseKind.STALL:
+                first = page.Todo(
+                    "Look at the event loop first.", "Most of its timeouts are those of several strategies together."
+                )
+            case CauseKind.RULES:
+                first = page.Todo(
+                    "Find what its longest runs walk through, and shorten it.",
+                    "Its rules may be the cause; runs that timed out keep no trace, so look at long ones that passed.",
+                )
+            case CauseKind.UNCLEAR:
+                first = page.Todo(
+                    "Find whether the event loop stood still.",
+                    "The metrics of the engine's process tell more than the log, which cannot decide between rules and loop.",
+                )
+            case _:
+                assert_never(finding.cause.kind)
         return [first, *self._passed(finding), *self._stopped(finding), self._story(finding), self._listed(finding)]
 
     def _stalled_loop(self, finding: StalledLoop) -> list[page.Todo]:
@@ -427,8 +429,13 @@ def _title(finding: Finding) -> Inline:
             return [f"Timeouts of {finding.strategies} strategies together"]
         case LargeProgram():
             return [named(finding.key), f": {_program_title(finding)}"]
-        case _:
+        case (
+            LimitHits() | SandboxCanary() | UnknownCode() | Timeouts() | DailyGrowth() | VersionGrowth() | CloseToCap()
+            | SlowVersion() | Fixed() | Waiting()
+        ):  # fmt: skip
             return [named(finding.key), f": {words_of(finding.type).title}"]
+        case _:
+            assert_never(finding)
 
 
 def _program_title(finding: LargeProgram) -> str:

@@ -95,7 +95,7 @@ def idle_blocks(rules: Sequence[IdlePlace], asked: int) -> tuple[list[Block], in
     """What was not seen to do anything, or to do one thing only, as blocks; how many rules were not seen to match, and cannot.
 
     Args:
-        rules: ``idle``.
+        rules: ``idle_places``.
         asked: Places that were looked at.
     """
     judged = [rule for rule in rules if rule.reading.is_judged]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from analytics.source.counters.series import Floats, Series
+    from analytics.estimates.arrays import Floats
+    from analytics.source.counters.series import Series
 
     Flags = NDArray[np.bool_]
 

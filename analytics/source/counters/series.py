@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 from analytics.errors import ConfigurationError, SourceError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from analytics.estimates.arrays import Floats
 
-    Floats = NDArray[np.float64]
     Points = tuple[array[float], array[float]]
 
 RUNS = "dsl_execution_duration_seconds_count"
