@@ -115,6 +115,8 @@ class Settings:
                 patience is no duration, the retries no count, the retention no number of days; a pseudonym key was said twice,
                 or a variable's value stands in quotation marks.
         """
+        if unknown := given.keys() - Given.__annotations__.keys():
+            raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
         source = _unquoted(os.environ if env is None else env)
 
         def first(value: T | None, name: str, default: T) -> str | T:

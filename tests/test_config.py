@@ -123,3 +123,8 @@ def test_a_password_is_not_in_the_repr() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Settings().retries = 1  # type: ignore[misc]
+
+
+def test_a_setting_that_there_is_not_is_a_fault_of_the_caller() -> None:
+    with pytest.raises(TypeError, match="no setting min_usres"):
+        Settings.from_env({}, min_usres=5)  # type: ignore[call-arg]

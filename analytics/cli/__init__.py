@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 
 from analytics.cli.arguments import PROGRAM, Invocation, parse
-from analytics.cli.output import Priority, discard, logged, own_streams, say
+from analytics.cli.output import Priority, discard, is_unread, logged, own_streams, say
 from analytics.errors import AnalyticsError, LakeLockedError, named
 
 __all__ = ["main"]
@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say(f"{PROGRAM}: interrupted; finished partitions stay", priority=Priority.WARNING)
         return 130
-    except BrokenPipeError:
+    except BrokenPipeError as error:
+        if not is_unread():  # another pipe, that of a process of ours: something is wrong
+            return _tell(error)
         # The reader of a pipe left (| head): nothing is wrong.
         discard(sys.stdout)
         return 0

@@ -25,6 +25,7 @@ from analytics.version import __version__
 PROGRAM = "strategy-analytics"
 VERBOSE = "say the steps on stderr; -vv: each question"
 _ADDRESS = re.compile(r"file:|[A-Za-z][A-Za-z0-9+.-]*://", re.IGNORECASE)
+_VERBOSE = re.compile(r"-v+|--verbose")
 _COLUMN = 16  # of the list of commands, where their summaries begin
 _WIDEST = 110
 
@@ -126,7 +127,8 @@ def parse(words: Sequence[str]) -> Invocation | None:
         SystemExit: Code 2, and what is wrong has been said; or code 0, and what was asked for has been printed.
     """
     place = next((number for number, word in enumerate(words) if not word.startswith("-")), len(words))
-    typed = words[place : place + 2]
+    places = [number for number in range(place, len(words)) if not _VERBOSE.fullmatch(words[number])][:2]
+    typed = [words[number] for number in places]
     verb = next((VERBS[name] for name in (" ".join(typed), *typed[:1]) if name in VERBS), None)
     declared = dict(options_of(verb.options())) if verb else {}
     check_words(words, {name for option in declared.values() if option.may_be_empty for name in option.names})
@@ -137,7 +139,8 @@ def parse(words: Sequence[str]) -> Invocation | None:
             return None
         message = f"argument COMMAND: invalid choice: {typed[0]!r} (choose from {', '.join(map(repr, VERBS))})"
         _refuse(message, PROGRAM, did_you_mean(typed[0], VERBS))
-    given = vars(Parser(verb).parse_args(words[place + len(verb.name.split()) :]))
+    named = places[: len(verb.name.split())]
+    given = vars(Parser(verb).parse_args([words[number] for number in range(place, len(words)) if number not in named]))
     verbosity += given.pop("verbose")
     options = verb.options()(**{name: _located(declared[name], value) for name, value in given.items()})
     return Invocation(verb.name, functools.partial(verb.run(), options), verbosity)

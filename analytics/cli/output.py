@@ -14,6 +14,7 @@ import logging
 import math
 import os
 import re
+import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -174,6 +175,22 @@ def discard(stream: TextIO) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
+
+
+def is_unread() -> bool:
+    """Whether whoever read stdout or stderr has left."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()  # what could not be written waits there, and fails again
+            poll = select.poll()
+            poll.register(stream.fileno(), 0)
+        except BrokenPipeError:
+            return True
+        except (OSError, ValueError, AttributeError):
+            continue  # no stream of the system's
+        if any(event & select.POLLERR for _, event in poll.poll(0)):
+            return True
+    return False
 
 
 def own_streams() -> None:

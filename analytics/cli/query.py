@@ -187,7 +187,7 @@ def _weighed(lake: Warehouse, window: Window, counters: str | None) -> tuple[War
     from analytics.config import Settings
     from analytics.reports.render import builders
 
-    lake, audit = builders.audited(lake, window, counters or Settings.from_env(sample_rates="").counters)
+    lake, audit = builders.audited(lake, window, Settings.from_env(sample_rates="", counters=counters).counters)
     for sentence in [*audit.contradictions, *audit.losses]:
         say(f"the sampling is in doubt: {sentence}")
     if audit.source:

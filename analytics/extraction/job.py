@@ -47,7 +47,7 @@ class Bookkeeper:
         window: Of the run.
         chosen: Its realms: a run over some says nothing about the others.
         plan: With the ledger as it was.
-        horizon: Up to when the source was complete.
+        watermark: Up to when the source was complete.
         identity: Of the source.
 
     Attributes:
@@ -60,11 +60,11 @@ class Bookkeeper:
         window: Window,
         chosen: RealmFilter,
         plan: ExtractPlan,
-        horizon: Watermark,
+        watermark: Watermark,
         identity: dict[str, str],
     ) -> None:
         self._lake, self._window, self._chosen, self._plan = lake, window, chosen, plan
-        self._watermark, self._identity = horizon, identity
+        self._watermark, self._identity = watermark, identity
         self._done: set[date | None] = set()
         self.incomplete_days: list[date] = []
 

@@ -198,6 +198,10 @@ def _span(item: JsonObject) -> IgnoredTransaction:
     )
 
 
+_COLUMNS = 14
+"""Of ``sql/files/ledger_rows.sql``."""
+
+
 def columns(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -> list[list[Any]]:
     """The ledger as rows, one per partition, column by column as ``sql/files/ledger_rows.sql`` has them.
 
@@ -205,7 +209,7 @@ def columns(records: Sequence[DayRecord], realms: Sequence[str | None] | None) -
         records: Its days.
         realms: Only these; all when ``None``.
     """
-    found: list[list[Any]] = [[] for _ in range(14)]
+    found: list[list[Any]] = [[] for _ in range(_COLUMNS)]
     for record in records:
         infos = [info for info in record.partitions.values() if realms is None or info.partition.realm in realms]
         # Column by column: a dictionary per row takes ten times as long.

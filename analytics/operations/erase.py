@@ -87,7 +87,7 @@ class Person:
         if not user.strip():
             raise UsageError("no user was named", hint="give the id as the log has it, or the pseudonym")
         lake.ensure_there()
-        keys = prepare.known_ids(lake)
+        keys = prepare.known_keys(lake)
         known = keys.used[0] if keys.problem else keys.key_id
         found = policy.key.key_id if policy.key else ""
         if known and known != found and not is_pseudonym(user):

@@ -53,7 +53,7 @@ def problems(lake: Lake) -> Iterator[Problem]:
     from analytics.extraction.privacy import prepare  # it reads rows too, with compilers
 
     try:
-        if said := prepare.known_ids(lake).problem:
+        if said := prepare.known_keys(lake).problem:
             yield Problem(
                 PEOPLE,
                 f"the lake does not know its key: {said}",

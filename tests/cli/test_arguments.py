@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics import cli
+from analytics.cli.arguments import parse
 from analytics.cli.options import options_of
 from analytics.cli.output import ensure_ours, write_parquet
 from analytics.cli.verbs import VERBS
@@ -153,3 +154,9 @@ def test_the_command_leaves_a_file_of_others_alone(lake, tmp_path, capsys):
     assert "--overwrite" in capsys.readouterr().err
     assert [cli.main([*words, "--overwrite"]), cli.main(words)] == [0, 0]
     assert target.read_text(encoding="utf-8").splitlines() == ["x", "1"]
+
+
+@pytest.mark.parametrize("words", [["report", "-v", "run"], ["-v", "report", "run"], ["report", "run", "-v"]])
+def test_a_verb_of_two_words_is_one_wherever_it_is_asked_to_say_more(words):
+    invocation = parse([*words, "x.toml"])
+    assert (invocation.verb, invocation.verbosity) == ("report run", 1)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analytics.cli import main
 from analytics.config import Settings
 from analytics.errors import ConfigurationError, LakeError, ReportError
+from analytics.lake.lake import Lake
 from analytics.reports.leak_gate import Forbidden
-from analytics.reports.render import kernel, publish_folder
+from analytics.reports.render import kernel, publish_folder, rendering
 from analytics.storage import scratch, signals
 
 if TYPE_CHECKING:
@@ -136,6 +138,19 @@ def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(
     running = kernel.Running(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})
     with pytest.raises(ReportError, match="no kernel started: Kernel died"), running:
         running.wait()
+
+
+def test_a_kernel_that_dies_while_it_imports_is_a_failure_in_a_sentence_and_no_reader_that_left(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rendering, "_MODULES", {"analytics.runaway_rules": ("a_module_that_is_not_there",)})
+    words = ["report", "runaway_rules", "--all-realms", "--since", "2026-07-08", "--until", "2026-07-09"]
+    assert main([*words, "--lake", str(lake.root), "--out", str(tmp_path / "out")]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "no kernel started: Kernel died" in err
+    [page] = (tmp_path / "out").glob("runaway_rules_*/*.html")
+    assert "no kernel started" in page.read_text(encoding="utf-8")
 
 
 def test_a_kernel_whose_report_is_stopped_before_it_runs_does_not_outlive_it(

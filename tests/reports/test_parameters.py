@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
+
+import nbformat
 import pytest
 
 import analytics
 from analytics.errors import UsageError
 from analytics.reports.parameters import typed, understood
 from analytics.reports.render.notebooks import checked
+from analytics.reports.render.plan import Plan, plan
+from analytics.reports.schedule.definition import Definition
 
 
 @pytest.mark.parametrize(
@@ -73,3 +79,23 @@ def test_the_reports_own_runner_understands_the_same(tmp_path):
 def test_a_tenants_name_is_not_taken_for_a_list_of_tenants():
     with pytest.raises(UsageError, match="parameter realms must be a list"):
         analytics.extract(realms="acme")
+
+
+def test_a_plan_reaches_the_process_that_renders_it_with_every_value(lake, tmp_path):
+    cell = nbformat.v4.new_code_cell(
+        'lake = ""\nsince = "7d"\nuntil = "now"\nmin_users = 5.0\nmany = [1.0]\nnumber = 1\nleft = None',
+        metadata={"tags": ["parameters"]},
+    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "own.ipynb")
+    given = {
+        "lake": str(lake.root),
+        "since": "2026-07-08",
+        "until": "2026-07-09",
+        "many": [math.nan, math.inf],
+    }
+    planned = plan(Definition(name="own", notebook=str(tmp_path / "own.ipynb")), tmp_path, {**given, "number": 2})
+    arrived = Plan.from_json(json.loads(json.dumps(planned.to_json())))
+    assert {name: repr(value) for name, value in arrived.values.items()} == {
+        name: repr(value) for name, value in planned.values.items()
+    }
+    assert planned.values["min_users"] == 5

@@ -152,7 +152,7 @@ class Mentions:
         ]
 
     def value(self, found: Json) -> Json:
-        """A JSON value, as ``flatten.read`` gives it, without ids in any of its texts."""
+        """A JSON value, as ``trace_json.read`` gives it, without ids in any of its texts."""
         if isinstance(found, JsonNumber):
             is_own = found in self._own and len(found) > _SHORT
             is_other = found in self._known.of(self._realm) or self._was_erased(found)

@@ -42,7 +42,7 @@ class FieldAllowlist:
 
         Args:
             strategy, version: The program that ran.
-            trace: As ``flatten.read`` gives it; its entries are changed.
+            trace: As ``trace_json.read`` gives it; its entries are changed.
 
         Returns:
             The trace, and names that a dropped ``set_case_name`` gave: the row's case name is one of them.

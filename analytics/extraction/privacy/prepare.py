@@ -54,7 +54,7 @@ class Keys:
         return f"its {FILE} says {said}, while its partitions were made with the key {other[0]}" if other else ""
 
 
-def known_ids(lake: Lake) -> Keys:
+def known_keys(lake: Lake) -> Keys:
     """What is known of a lake's keys.
 
     Raises:
@@ -118,7 +118,7 @@ def check_keys(lake: Lake, policy: Policy, *, accept: bool) -> tuple[Keys, list[
         ConfigurationError: Pseudonyms would end, or be others, unasked; or nobody can say which they are.
     """
     try:
-        keys = known_ids(lake)
+        keys = known_keys(lake)
     except LakeError as error:
         if not accept or isinstance(error, LakeFormatError):
             raise

@@ -44,16 +44,20 @@ class Running:
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        private = self._open.enter_context(scratch.folder(otherwise=self._executed.parents[1]))
-        process = self._open.enter_context(_process(private, self._modules))
-        # Not in the main thread: there the client takes the signals that ask the process to end for itself.
-        self._thread = threading.Thread(target=self._run, args=(process, private), name="notebook", daemon=True)
-        self._thread.start()
+        with contextlib.ExitStack() as opened:
+            private = opened.enter_context(scratch.folder(otherwise=self._executed.parents[1]))
+            # The process goes first, then the thread that writes into the folder, then the folder.
+            leave = opened.enter_context(contextlib.ExitStack())
+            process = opened.enter_context(_process(private, self._modules))
+            # Not in the main thread: there the client takes the signals that ask the process to end for itself.
+            self._thread = threading.Thread(target=self._run, args=(process, private), name="notebook", daemon=True)
+            self._thread.start()
+            leave.callback(self._thread.join, timeout=5)
+            self._open = opened.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._open.close()
-        self._thread.join(timeout=5)
 
     def wait(self) -> None:
         """Until the notebook is done.
@@ -156,8 +160,11 @@ def _manager(process: subprocess.Popen[str], private: Path) -> type[AsyncKernelM
             provisioner = self.provisioner
             if process.stdin is None or not isinstance(provisioner, LocalProvisioner):
                 raise RuntimeError("Kernel processes are started here, and by nobody else")
-            with process.stdin as pipe:
-                pipe.write(json.dumps(kernel_cmd) + "\n")
+            try:
+                with process.stdin as pipe:
+                    pipe.write(json.dumps(kernel_cmd) + "\n")
+            except BrokenPipeError:
+                raise RuntimeError("Kernel died before it was told where to listen") from None
             provisioner.process, provisioner.pid, provisioner.pgid = process, process.pid, process.pid
             self._reconcile_connection_info(provisioner.connection_info)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -68,9 +67,12 @@ class Plan:
         return _text(self.values, name)
 
     def to_json(self) -> dict[str, Any]:
-        """For the process that renders it. What JSON cannot carry is a default of the notebook, and is read there again."""
+        """For the process that renders it. What is a default of the notebook is read there again: JSON may not carry it."""
+        defaults = declared_parameters(self.notebook)
         plain = {
-            name: value for name, value in self.values.items() if json.loads(json.dumps(value, default=str)) == value
+            name: value
+            for name, value in self.values.items()
+            if name not in defaults or repr(value) != repr(defaults[name])  # 1 is not True, and NaN is itself
         }
         return {
             "notebook": str(self.notebook),
@@ -128,7 +130,10 @@ def _resolve(definition: Definition, parameters: Mapping[str, Value], today: dat
     window = window.of_report()  # also of a notebook of one's own: the leak gate looks at names of before it
     values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
     folder, counters = _text(values, "lake") or None, _text(values, "counters")
-    settings = Settings.from_env(lake=folder, min_users=int(_text(values, "min_users") or 0), sample_rates="")
+    users = values.get("min_users") or ""
+    settings = Settings.from_env(
+        lake=folder, min_users=int(users) if isinstance(users, int | float) else str(users), sample_rates=""
+    )
     # The kernel may stand in another folder.
     values["lake"] = str(find_lake(folder, settings).resolve())
     if gathered := _text(values, "gathered"):

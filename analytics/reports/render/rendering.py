@@ -6,6 +6,7 @@ the last good report.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
@@ -72,10 +73,22 @@ def render(planned: Plan) -> Rendered:
         planned: As `plan` gives it.
 
     Raises:
-        UsageError: What is asked for does not exist; nothing was run.
+        UsageError: What is asked for does not exist, and nothing was published. What only rows of the lake tell is refused by the
+            kernel: such an error has its sentence and repair, and no facts.
         ReportError: The notebook failed. Its half-run copy is named; the last good report is as it was.
     """
     planned.check()
+    is_new = not planned.target.parent.exists()
+    try:
+        return _render(planned)
+    except _Refused as refused:
+        if is_new:
+            with contextlib.suppress(OSError):
+                planned.target.parent.rmdir()  # made for a report that there is not
+        raise refused.error from None
+
+
+def _render(planned: Plan) -> Rendered:
     target, values = planned.target, planned.values
     began = time.monotonic()
     with (
@@ -98,8 +111,6 @@ def render(planned: Plan) -> Rendered:
             card = cards.of_facts(replace(planned.card, folder=target.name), facts)
             cards.write(card, made)
             leak_gate.check(made, forbidden.about(leak_gate.tenants(values, facts)))
-        except _Refused as refused:
-            raise refused.error from None
         except ReportError as error:
             kept = publish(target, planned.card, error, made / "report.ipynb", forbidden)
             archive.refresh(target.parent, {target.name})

@@ -293,7 +293,9 @@ def run(
             opened = open_lake(root)
             chains = [chain for definition in own for chain in jobs(definition, opened, given, day)]
             ledger = opened.records()
-            lost = losses.of_days(opened.lake, ledger, None)
+            whole = opened.lake
+            del opened  # its memory is wanted by those who render
+            lost = losses.of_days(whole, ledger, None)
             runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held)
             with ThreadPoolExecutor(workers) as pool:
                 try:
@@ -303,7 +305,7 @@ def run(
                     runner.stop()
                     raise
             # Nor are renderings old because this machine's clock has jumped.
-            seen = clocks.last_time(opened.lake)
+            seen = clocks.last_time(whole)
             aged_by = min(day, seen + clocks.JUMP) if seen else day
             for definition in own:
                 result.removed += archive.expire(folder, definition.name, definition.keep_days, aged_by)
