@@ -248,7 +248,13 @@ def _span(value: Span | float) -> Span:
         number = float(value)
     except OverflowError:
         number = math.inf if value > 0 else -math.inf
-    return ANY if math.isnan(number) else Span(number, number)
+    if math.isnan(number):
+        return ANY
+    # A whole number may lie between two floats, or beyond the largest.
+    return Span(
+        number if number <= value else math.nextafter(number, -math.inf),
+        number if number >= value else math.nextafter(number, math.inf),
+    )
 
 
 def _hull(left: Span | None, right: Span | None) -> Span | None:
