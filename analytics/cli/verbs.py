@@ -184,7 +184,7 @@ CHAPTERS = (
             Verb(
                 "completion",
                 "print what makes a shell complete commands and options",
-                ("completion", "CompletionOptions", "run_completion"),
+                ("arguments", "CompletionOptions", "run_completion"),
                 (
                     "completion bash > ~/.local/share/bash-completion/completions/strategy-analytics",
                     "completion zsh > ~/.zfunc/_strategy-analytics",

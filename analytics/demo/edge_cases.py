@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from analytics.demo.copytext import COLUMNS
+from analytics.demo.engine import COLUMNS
 from analytics.storage.shapes import Json
 
 ENTRY: Final = '{"nodeId":"n1","type":"literal","value":1}'

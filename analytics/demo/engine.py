@@ -1,11 +1,12 @@
-"""The simulated engine: it runs the programs, measures itself, and logs a sample of what it did."""
+"""The simulated engine: it runs the programs, measures itself, and logs a sample of what it did, as PostgreSQL's COPY text."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +14,51 @@ import pyarrow as pa
 
 from analytics.demo import scenarios
 from analytics.demo.catalog import DAY_ZERO, Column, Events, Family, Fields, Parent
-from analytics.demo.copytext import line, number
 from analytics.demo.families import FAMILIES, family
 from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, microseconds, moments, users
 from analytics.estimates.arrays import Array, Bools, Floats, Ints
 from analytics.program import Outcome, Program, analytics_paths, compile_program
+
+#: The columns that rows are written in, as the source spells them.
+COLUMNS: Final = (
+    "id",
+    "created_at",
+    "updated_at",
+    "apiKey_used",
+    "oauth_user_id",
+    "strategyId",
+    "strategyVersion",
+    "strategyType",
+    "realmId",
+    "externalGameId",
+    "externalTaskId",
+    "externalUserId",
+    "status",
+    "errorCode",
+    "points",
+    "caseName",
+    "durationMs",
+    "nodesExecuted",
+    "trace",
+    "sampled",
+    "parentStrategyId",
+    "notes",
+)
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def line(values: Iterable[str | None]) -> str:
+    """One row; None is SQL NULL."""
+    return "\t".join("\\N" if value is None else value.translate(_ESCAPES) for value in values) + "\n"
+
+
+def number(value: int | float | None) -> str | None:
+    """A number as PostgreSQL's `numeric` gets it from the engine: a float by its exact binary expansion."""
+    if value is None:
+        return None
+    if isinstance(value, float):
+        return format(Decimal(value), "f") if value - value == 0.0 else repr(value)
+    return str(value)
 
 
 @dataclass(slots=True)

@@ -22,9 +22,8 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from analytics.demo.catalog import Family, Version, utc
-from analytics.demo.copytext import COLUMNS, line
 from analytics.demo.edge_cases import edge_cases
-from analytics.demo.engine import ChunkResult, simulate_chunk
+from analytics.demo.engine import COLUMNS, ChunkResult, line, simulate_chunk
 from analytics.demo.families import FAMILIES
 from analytics.demo.scenarios import SCENARIOS
 from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, plan

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from analytics.cli import main
-from analytics.cli.arguments import parse
-from analytics.cli.completion import SHELLS, script
+from analytics.cli.arguments import SHELLS, completion_script, parse
 from analytics.cli.options import options_of
 from analytics.cli.verbs import CHAPTERS, VERBS
 from tests.commands import page
@@ -75,7 +74,10 @@ def complete(words: list[str]) -> set[str]:
         "_shtab_strategy_analytics 2>/dev/null; printf '%s\\n' \"${COMPREPLY[@]}\""
     )
     done = subprocess.run(
-        ["bash", "-c", asks], env={"SCRIPT": script("bash"), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+        ["bash", "-c", asks],
+        env={"SCRIPT": completion_script("bash"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
     )
     return set(done.stdout.split())
 

@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from analytics.demo.catalog import DAY_ZERO, Events
-from analytics.demo.copytext import line, number
-from analytics.demo.engine import MS_PER_VISIT, TRACE_LIMIT
+from analytics.demo.engine import MS_PER_VISIT, TRACE_LIMIT, line, number
 from analytics.demo.traffic import RHYTHMS, Ints, microseconds, users
 from analytics.program import Outcome, analytics_paths
 from tests.planted.story import UNTIL, Fields, Story

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from analytics.demo.copytext import COLUMNS
+from analytics.demo.engine import COLUMNS
 from analytics.demo.population import copy_definitions, definition_rows
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake

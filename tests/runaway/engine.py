@@ -13,8 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from analytics.demo.catalog import Events, Family
-from analytics.demo.copytext import COLUMNS, line, number
-from analytics.demo.engine import MS_PER_VISIT, TRACE_LIMIT, run
+from analytics.demo.engine import COLUMNS, MS_PER_VISIT, TRACE_LIMIT, line, number, run
 from analytics.demo.traffic import RHYTHMS, Ints, microseconds, users
 from analytics.program import Outcome, Program, analytics_paths, compile_program
 from tests.runaway.fleet import UNTIL, Incident, Player, Run, Story

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from analytics import api
-from analytics.demo.copytext import COLUMNS
+from analytics.demo.engine import COLUMNS
 from analytics.demo.population import copy_definitions, definition_rows
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from analytics.estimates import looks
 from analytics.warehouse import rule_verdicts
 from analytics.warehouse.warehouse import Warehouse
 
@@ -135,7 +134,7 @@ def population(rng: np.random.Generator) -> tuple[dict[str, Any], float, int]:
         "type": "rule", "entry_count": logged, "match_count": int(hits.sum()), "else_count": 0, "ok_logged_count": logged,
         "cut_logged_count": 0, "places_count": 1, "est_count": weight, "est_whole": weight,
         "most_weight": float((1 / rates).max()), "weightless_count": 0, "first_hour": 0, "last_hour": 23,
-        "weekday_mask": looks.ALL_WEEK,
+        "weekday_mask": rule_verdicts.ALL_WEEK,
     }  # fmt: skip
     return row, float(matching.sum() / runs.sum()), int(matching.sum())
 
@@ -146,8 +145,8 @@ def test_bounds_of_what_was_not_seen_hold_against_the_full_population_at_changin
     for _ in range(4_000):
         row, share, count = population(rng)
         told = rule_verdicts._sentence(row, False, None)
-        judged += told["verdict"] in (looks.NOT_SEEN, looks.SEEN)
-        if told["verdict"] == looks.NOT_SEEN:
+        judged += told["verdict"] in (rule_verdicts.NOT_SEEN, rule_verdicts.SEEN)
+        if told["verdict"] == rule_verdicts.NOT_SEEN:
             unseen += 1
             failed += share > told["share_high"]
             failed_runs += count > told["est_runs_high"]
@@ -160,11 +159,11 @@ def test_bounds_of_what_was_not_seen_hold_against_the_full_population_at_changin
 def test_all_bounds_hold_together_when_they_are_widened_for_their_number(places: int) -> None:
     for count in (30, 300, 30_000):
         wide = 1 - (0.05 / places) ** (1 / count)  # each at a confidence that leaves 5 % to all
-        assert looks.share_at_most(0, count) * looks.together(places) >= wide - 1e-12
+        assert rule_verdicts.share_at_most(0, count) * rule_verdicts.together(places) >= wide - 1e-12
 
 
 def test_looks_at_a_higher_rate_do_not_stand_for_those_at_a_lower() -> None:
-    assert looks.effective(300, 300 * 20.0, 20.0) == 300
-    assert looks.effective(1_100, 100 * 100 + 1_000 * 2.0, 100.0) == pytest.approx(120)
-    assert looks.effective(10, None, 20.0) == 0
-    assert looks.runs_at_most(0.0, 100.0, 20.0) == math.floor(math.log(0.05) / math.log(0.95))
+    assert rule_verdicts.effective(300, 300 * 20.0, 20.0) == 300
+    assert rule_verdicts.effective(1_100, 100 * 100 + 1_000 * 2.0, 100.0) == pytest.approx(120)
+    assert rule_verdicts.effective(10, None, 20.0) == 0
+    assert rule_verdicts.runs_at_most(0.0, 100.0, 20.0) == math.floor(math.log(0.05) / math.log(0.95))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from analytics.demo.catalog import Family
-from analytics.demo.families import acme_cycling, elsewhere, harbor_schools, north_library, sunny_gym, tram_riders
+from analytics.demo.families import elsewhere, learning, sports, tram_riders
 
 FAMILIES: tuple[Family, ...] = (
-    *acme_cycling.FAMILIES,
-    *harbor_schools.FAMILIES,
-    *north_library.FAMILIES,
-    *sunny_gym.FAMILIES,
+    *sports.CYCLING_FAMILIES,
+    *learning.SCHOOL_FAMILIES,
+    *learning.LIBRARY_FAMILIES,
+    *sports.GYM_FAMILIES,
     *tram_riders.FAMILIES,
     *elsewhere.FAMILIES,
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.estimates import estimators
-from analytics.estimates.estimators import Estimate
+from analytics.estimates.estimate import Estimate
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 
 if TYPE_CHECKING:

@@ -15,9 +15,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from analytics.estimates import looks
-from analytics.estimates import looks as seen
-from analytics.estimates.looks import FEW, MOST_HIDDEN
 from analytics.findings.replay.run_evidence import read_json
 from analytics.findings.replay.trace_variants import CONDITIONS
 from analytics.findings.rules.node_profile import ELSE, ELSEIF, MATCH, SKIP, NodeProfile, ProgramProfile
@@ -25,6 +22,9 @@ from analytics.program import AstNode, words
 from analytics.program.bounds import truth_of
 from analytics.program.outcome import RuleFailure
 from analytics.program.proofs import Proof
+from analytics.warehouse import rule_verdicts
+from analytics.warehouse import rule_verdicts as seen
+from analytics.warehouse.rule_verdicts import FEW, MOST_HIDDEN
 
 if TYPE_CHECKING:
     from analytics.findings.rules.node_profile import LookCounts
@@ -57,13 +57,13 @@ def bound_of(found: ProgramProfile, hidden: int, count: int, weight: float) -> B
         weight: Sum of their weights.
     """
     most = found.sample.most_weight
-    known = looks.effective(count, weight, most)
-    share = looks.share_at_most(hidden, known + hidden)
-    runs = looks.runs_at_most(share, weight + hidden * most, most)
+    known = rule_verdicts.effective(count, weight, most)
+    share = rule_verdicts.share_at_most(hidden, known + hidden)
+    runs = rule_verdicts.runs_at_most(share, weight + hidden * most, most)
     days = found.sample.weekdays
-    if days != looks.ALL_WEEK and count >= looks.FEW:
-        return Bound(share, runs, "too few", f"looked at on {looks.weekdays(days) or 'no known day'} only")
-    return Bound(share, runs, looks.grade_of(min(known, count)), "")
+    if days != rule_verdicts.ALL_WEEK and count >= rule_verdicts.FEW:
+        return Bound(share, runs, "too few", f"looked at on {rule_verdicts.weekdays(days) or 'no known day'} only")
+    return Bound(share, runs, rule_verdicts.grade_of(min(known, count)), "")
 
 
 def denied(proof: Proof, true: int, false: int, count: int) -> bool:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analytics.estimates import looks
 from analytics.findings.rules.rule_findings import Claim
 from analytics.findings.runaway.keys import Key, key_of, text_or_none
+from analytics.warehouse import rule_verdicts
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def dead_rules(lake: Warehouse, since: datetime, until: datetime) -> pd.DataFram
     """
     import pandas as pd
 
-    found = [one.as_columns() for one in rule_counts(lake, since, until) if one.verdict != looks.SEEN]
+    found = [one.as_columns() for one in rule_counts(lake, since, until) if one.verdict != rule_verdicts.SEEN]
     return pd.DataFrame(found, columns=list(_RULE_COLUMNS))
 
 
@@ -116,12 +116,12 @@ _ACTIVITY_ORDER = (
     None,
 )
 _CLAIMS = {
-    looks.SEEN: None,
-    looks.SHARED_ID: None,
-    looks.CUT: Claim.CANNOT_TELL,
-    looks.CANNOT_MATCH: Claim.PROVEN_NEVER,
-    looks.CANNOT_BUT: Claim.PROVEN_ALWAYS,
-    looks.ALL_SEEN: Claim.ALWAYS,
+    rule_verdicts.SEEN: None,
+    rule_verdicts.SHARED_ID: None,
+    rule_verdicts.CUT: Claim.CANNOT_TELL,
+    rule_verdicts.CANNOT_MATCH: Claim.PROVEN_NEVER,
+    rule_verdicts.CANNOT_BUT: Claim.PROVEN_ALWAYS,
+    rule_verdicts.ALL_SEEN: Claim.ALWAYS,
 }
 """What a verdict says; of those that are not in it, that depends on the counts."""
 
@@ -130,9 +130,9 @@ def _rule_count(record: Mapping[str, Any]) -> RuleCount:
     """A row of the query in the words of the page."""
     verdict, matches, high = record["verdict"], int(record["match_count"]), record["est_runs_high"]
     entries = int(record["entry_count"])
-    is_alone = verdict != looks.SHARED_ID and int(record["places_count"]) == 1
+    is_alone = verdict != rule_verdicts.SHARED_ID and int(record["places_count"]) == 1
     unmatched = Claim.NEVER if entries else Claim.UNREACHED
-    otherwise = unmatched if verdict == looks.NOT_SEEN or not matches else Claim.ALWAYS
+    otherwise = unmatched if verdict == rule_verdicts.NOT_SEEN or not matches else Claim.ALWAYS
     return RuleCount(
         key=key_of(record["realm_id"], record["strategy"], record["strategy_version"]),
         section=record["section"],

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from analytics.estimates.looks import together
 from analytics.findings.rules.node_profile import ProgramProfile
 from analytics.findings.rules.program_profiles import HotPlace, IdlePlace
 from analytics.findings.rules.rule_findings import Claim, Reading, ReadingKind
@@ -18,6 +17,7 @@ from analytics.reports.page import Column
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
 from analytics.reports.runaway.wording import rounded, version_name
+from analytics.warehouse.rule_verdicts import together
 
 if TYPE_CHECKING:
     from analytics.reports.page import Block
