@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.config import Settings
 from analytics.errors import UsageError
-from analytics.extraction.options import ExtractOptions, Progress
+from analytics.extraction.plan import ExtractOptions, Progress
 from analytics.extraction.privacy.policy import Policy
 from analytics.lake.lake import Lake
 from analytics.reports.explore.open_lake import open_lake, tenant_of, warehouse_of

@@ -97,7 +97,7 @@ def ours(task: dict[str, Any], jobs: int = 1) -> Work:
     from analytics.cli.output import limit_malloc_arenas
     from analytics.estimates.sampling_rates import Rates
     from analytics.extraction import job
-    from analytics.extraction.options import ExtractOptions
+    from analytics.extraction.plan import ExtractOptions
     from analytics.lake.lake import Lake
     from analytics.window import Window
 

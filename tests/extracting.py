@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analytics.extraction import job
-from analytics.extraction.options import ExtractOptions
+from analytics.extraction.plan import ExtractOptions
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
 from analytics.window import Window

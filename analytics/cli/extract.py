@@ -14,7 +14,7 @@ from analytics.cli.output import Priority, limit_malloc_arenas, put, put_json, s
 from analytics.errors import LakeError, SourceError
 
 if TYPE_CHECKING:
-    from analytics.extraction.options import Progress
+    from analytics.extraction.plan import Progress
     from analytics.model import ExtractResult
 
 
@@ -88,7 +88,7 @@ def run_extract(options: ExtractCommand) -> int:
     """Extract, with progress on stderr."""
     from analytics import api
     from analytics.config import Settings
-    from analytics.extraction.privacy.pseudonyms import PseudonymKey
+    from analytics.extraction.privacy.policy import PseudonymKey
     from analytics.lake.lake import Lake
     from analytics.operations.doctor import volume
 

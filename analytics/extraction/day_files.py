@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING
 from analytics.extraction.encode import parquet_writer
 from analytics.extraction.encode.parquet_writer import ROW_GROUP_ROWS, SMALL_ROWS
 from analytics.extraction.plan import ExtractPlan
-from analytics.lake.lake import Lake
-from analytics.lake.paths import day_directory, is_day_directory, subfolders
+from analytics.lake.lake import Lake, day_directory, is_day_directory, subfolders
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.storage import LakePath, readable
 

@@ -13,11 +13,10 @@ from typing import Any
 
 from analytics.errors import UnknownNameError, did_you_mean
 from analytics.estimates.sampling_rates import described
-from analytics.extraction import clocks, day_files, expired_days, resurfaced
+from analytics.extraction import clocks, day_files, resurfaced
 from analytics.extraction.day_files import DayCompactor
 from analytics.extraction.duplicates import Duplicates, finish_the_last
-from analytics.extraction.options import ExtractOptions
-from analytics.extraction.plan import ExtractPlan, Observed, compare
+from analytics.extraction.plan import ExtractOptions, ExtractPlan, Observed, compare, exclude_expired
 from analytics.extraction.plan import notes as file_notes
 from analytics.extraction.privacy.prepare import PrivacySetup, prepare_privacy
 from analytics.extraction.privacy.row_filter import protect_definition
@@ -27,7 +26,7 @@ from analytics.lake.lake import Lake
 from analytics.lake.source_identity import is_same, may_repeat, says_more
 from analytics.model import DayRecord, ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter, Watermark
 from analytics.source import watermark
-from analytics.source.retry import Retries
+from analytics.source.connection import Retries
 from analytics.source.source import Source
 from analytics.source.watermark import spans_of
 from analytics.window import ONE_DAY, Window
@@ -167,7 +166,7 @@ def extract(url: str, lake: Lake, window: Window, options: ExtractOptions) -> Ex
         lock.__enter__()
     with contextlib.ExitStack() as stack:
         stack.push(lock)
-        window, notes = expired_days.exclude_expired(lake, window, also_expired=options.also_expired)
+        window, notes = exclude_expired(lake, window, also_expired=options.also_expired)
         run = _Run(lake, window, options)
         run.seconds |= waited
         result = retries.run(

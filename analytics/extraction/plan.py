@@ -1,21 +1,178 @@
-"""What differs between source and lake, and in which portions to read it."""
+"""What an extraction is to do: how it goes about it, what differs between source and lake, and in which portions to read it.
+
+Expired days are not brought back, unless somebody wants them back and says so.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from analytics.estimates.sampling_rates import RateStep
-from analytics.extraction.options import ExtractOptions
-from analytics.lake import source_identity
-from analytics.lake.lake import Lake
-from analytics.lake.paths import day_of
+from analytics.config import PATIENCE, RETRIES
+from analytics.errors import LakeError, UsageError
+from analytics.estimates.sampling_rates import Rates, RateStep
+from analytics.extraction.privacy.policy import Policy
+from analytics.lake import expiry_mark, source_identity
+from analytics.lake.expiry_mark import Expired
+from analytics.lake.lake import Lake, day_of
 from analytics.lake.source_identity import may_repeat
 from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo, RealmFilter, Span, TransactionIds
+from analytics.source.watermark import COMMIT_LAG
 from analytics.storage import readable
-from analytics.window import Window
+from analytics.version import __version__
+from analytics.window import ONE_DAY, Window
+
+MOST_JOBS = 16
+"""Each is a connection and a share of memory; the server's own cores are the limit long before."""
+
+_LONGEST_WAIT = 86_400.0
+"""Seconds: a run from cron is followed by the next by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        partitions_done, partitions_total: Of those that differ.
+        rows_total: Rows to read in all.
+        written: The partition that was just replaced; ``None`` once at the start.
+    """
+
+    partitions_done: int
+    partitions_total: int
+    rows_total: int
+    written: PartitionInfo | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractOptions:
+    """What is to be extracted, and how; what it is extracted from and to is the job's own.
+
+    Attributes:
+        rates: Fractions of ok runs the engine logs; they fix each row's ``sample_weight``. Where nobody has said one the
+            result says so: a default is never silent.
+        realms: Only these tenants (``None`` is the NULL realm); all when empty.
+        policy: What is done with people's ids and with event fields; nothing when not given.
+        force: Replace every partition of the window, whether it differs or not.
+        allow_shrink: Follow the source when it has lost rows; without it such rows are kept, and a note says so.
+        wait_seconds: How long to wait for another run to release the lake, a day at most.
+        break_lock: Break the lock of a run that is gone, or has shown no sign of life for ten minutes.
+        jobs: Connections to read with, side by side, all of one snapshot; at most ``MOST_JOBS``.
+        lag: How long after its ``created_at`` a row's transaction may begin.
+        patience: Open transactions of the source older than this are not waited for; their spans are noted and recorded.
+        retries: How often in a row to try again when the source failed for a moment.
+        accept_source: Another server or database than the one the lake was made from is meant.
+        also_expired: Days of the window that were expired are wanted back; without it they are left alone, with a note.
+        accept_key: Another pseudonym key than the lake's, or none, is meant.
+        notice: Called with what cannot wait for the result's notes: that the source failed and is tried again.
+        progress: Called once with the plan and after each partition, in each attempt.
+
+    Raises:
+        UsageError: Too few or too many jobs, or a time to wait that is none.
+    """
+
+    rates: Rates
+    realms: Sequence[str | None] = ()
+    policy: Policy = field(default_factory=Policy)
+    force: bool = False
+    allow_shrink: bool = False
+    wait_seconds: float = 0
+    break_lock: bool = False
+    jobs: int = 1
+    lag: timedelta = COMMIT_LAG
+    patience: timedelta = PATIENCE
+    retries: int = RETRIES
+    accept_source: bool = False
+    also_expired: bool = False
+    accept_key: bool = False
+    notice: Callable[[str], None] | None = None
+    progress: Callable[[Progress], None] | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= MOST_JOBS:
+            raise UsageError(
+                f"{self.jobs} connections are {'none to read with' if self.jobs < 1 else 'more than a server likes'}",
+                hint=f"--jobs 1 reads with one, --jobs 2 with two; at most {MOST_JOBS}",
+            )
+        if not 0 <= self.wait_seconds <= _LONGEST_WAIT:
+            raise UsageError(
+                f"{self.wait_seconds:g} seconds is no time to wait for another run",
+                hint="--wait takes 0 to a day of seconds (86400)",
+            )
+
+    @property
+    def chosen(self) -> RealmFilter:
+        """The tenants, as the source and the ledger are asked for them."""
+        return RealmFilter.of(self.realms)
+
+
+def exclude_expired(lake: Lake, window: Window, *, also_expired: bool) -> tuple[Window, list[str]]:
+    """What of a window an extraction may write; only under the lock.
+
+    Args:
+        lake: Where.
+        window: Whole UTC days.
+        also_expired: Expired days of the window are wanted back: days from its first one on are expired no more.
+
+    Returns:
+        The window without its expired days, and what a person should know, in sentences.
+
+    Raises:
+        UsageError: All of its days are expired.
+        LakeError: They are wanted back while a killed run has left some of them half dropped.
+    """
+    mark, said = read_expiry_mark(lake)
+    if mark is None or window.since.date() >= mark.before:
+        return window, said
+    if also_expired:
+        left = [day for day in lake.recorded_days(also_expired=True) if expiry_mark.is_expired(mark, day)]
+        if left:
+            raise LakeError(
+                f"{len(left)} expired days, {left[0]} the first, were not removed to their end; nothing was written",
+                hint=f"finish that first: strategy-analytics expire --before {mark.before} --yes",
+            )
+        first = mark.first if mark.first and mark.first < window.since.date() else None
+        write_expiry_mark(lake, Expired(window.since.date(), first, now_in_seconds(), __version__))
+        return window, [
+            *said,
+            f"expired are the days before {window.since:%Y-%m-%d} from now on, no longer those before {mark.before}",
+        ]
+    cut = min(window.until.date(), mark.before)
+    told = f"the days from {window.since:%Y-%m-%d} to {cut - ONE_DAY} are expired (strategy-analytics expire) and were left alone"
+    if window.until.date() <= mark.before:
+        raise UsageError(f"{told}: nothing remains of the window", hint="--also-expired brings them back")
+    rest = Window(datetime(mark.before.year, mark.before.month, mark.before.day, tzinfo=UTC), window.until)
+    return rest, [*said, f"{told}; --also-expired brings them back"]
+
+
+def read_expiry_mark(lake: Lake) -> tuple[Expired | None, list[str]]:
+    """What was let go; written again where one of its two files was lost or is an older one."""
+    mark, (first, copy) = expiry_mark.read(lake.root), expiry_mark.both(lake.root)
+    if mark is None or first == copy:
+        return mark, []
+    write_expiry_mark(lake, mark)
+    if first == mark:
+        return mark, []  # of an older version, which wrote one file
+    was = "was lost" if first is None else "was an older one"
+    return mark, [
+        f"{expiry_mark.NAME} {was}; by its copy the days before {mark.before} are expired, so it was written again"
+    ]
+
+
+def write_expiry_mark(lake: Lake, mark: Expired) -> None:
+    """Write which days are expired, the file first: whoever is killed before the copy is written leaves the later one."""
+    for path in (lake.root / expiry_mark.NAME, lake.root / "ledger" / expiry_mark.NAME):
+        lake.write_text(path, json.dumps(mark.to_dict(), indent=1) + "\n")
+
+
+def now_in_seconds() -> datetime:
+    """In whole seconds, UTC."""
+    return datetime.now(UTC).replace(microsecond=0)
+
 
 MOST_ROWS_AT_ONCE = 2_000_000
 """Days are read together up to this many rows: without an index on created_at every statement scans the whole table, and

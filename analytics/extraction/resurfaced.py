@@ -19,15 +19,12 @@ from typing import TYPE_CHECKING
 
 from analytics.errors import ConfigurationError, LakeError
 from analytics.extraction.privacy import tombstones
-from analytics.extraction.privacy.id_mentions import KnownIds, json_unescaped
-from analytics.extraction.privacy.policy import Policy
-from analytics.extraction.privacy.pseudonyms import PseudonymKey
-from analytics.extraction.privacy.row_filter import PrivacyContext, protect_definition
+from analytics.extraction.privacy.policy import Policy, PseudonymKey
+from analytics.extraction.privacy.row_filter import KnownIds, PrivacyContext, json_unescaped, protect_definition
 from analytics.extraction.privacy.tombstones import ErasedIndex, Tombstone
 from analytics.extraction.rewrite_partition import hash_of, put, rewrite
 from analytics.lake import definitions, foreign_files, ledger, schema
-from analytics.lake.lake import REALM_TABLES, Lake
-from analytics.lake.paths import day_of
+from analytics.lake.lake import REALM_TABLES, Lake, day_of
 from analytics.model import Partition, PartitionInfo
 from analytics.sql import Row
 from analytics.storage import LakePath, readable

@@ -21,13 +21,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from analytics.errors import DamagedFileError, LakeError
 from analytics.extraction.encode import partition_files
-from analytics.extraction.encode.coded_rows import SortedRows
-from analytics.extraction.encode.copy_decoder import padded
+from analytics.extraction.encode.coded_rows import SortedRows, padded
 from analytics.extraction.encode.native import copy_tuples
 from analytics.extraction.encode.row_buffer import HELD_BYTES, RowBuffer
 from analytics.extraction.encode.trace_json import rebuild
-from analytics.extraction.options import ExtractOptions, Progress
-from analytics.extraction.plan import ExtractPlan, chunks, shares, span
+from analytics.extraction.plan import ExtractOptions, ExtractPlan, Progress, chunks, shares, span
 from analytics.extraction.privacy.row_filter import PrivacyContext, RowFilter
 from analytics.lake import schema
 from analytics.lake.lake import Lake

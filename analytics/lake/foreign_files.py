@@ -16,8 +16,15 @@ from datetime import UTC, date, datetime
 from pathlib import PurePath
 
 from analytics.errors import LakeError
-from analytics.lake.lake import REALM_TABLES, Lake
-from analytics.lake.paths import PART, day_directory, is_day_directory, is_realm_directory, realm_directory
+from analytics.lake.lake import (
+    PART,
+    REALM_TABLES,
+    Lake,
+    day_directory,
+    is_day_directory,
+    is_realm_directory,
+    realm_directory,
+)
 from analytics.model import DayRecord
 from analytics.storage import LakePath, disk, readable
 

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from analytics.errors import LakeFormatError
 from analytics.lake import schema
-from analytics.lake.lake import REALM_TABLES, Lake
-from analytics.lake.paths import realm_directory
+from analytics.lake.lake import REALM_TABLES, Lake, realm_directory
 from analytics.sql import Row
 from analytics.storage import LakePath, readable, shapes
 

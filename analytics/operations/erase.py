@@ -21,10 +21,8 @@ from analytics.errors import ConfigurationError, DamagedFileError, LakeError, Un
 from analytics.extraction import day_files, resurfaced
 from analytics.extraction.day_files import DayCompactor
 from analytics.extraction.privacy import prepare, tombstones
-from analytics.extraction.privacy.id_mentions import KnownIds, json_escaped
-from analytics.extraction.privacy.policy import Policy
-from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
-from analytics.extraction.privacy.row_filter import PrivacyContext, protect_definition
+from analytics.extraction.privacy.policy import Policy, PseudonymKey, is_pseudonym
+from analytics.extraction.privacy.row_filter import KnownIds, PrivacyContext, json_escaped, protect_definition
 from analytics.extraction.privacy.tombstones import ErasedIndex, Tombstone, digest_of, is_distinctive
 from analytics.extraction.rewrite_partition import RewriteResult, put, rewrite
 from analytics.lake import definitions, ledger

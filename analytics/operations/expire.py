@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from analytics.errors import LakeError
-from analytics.extraction import day_files, expired_days
+from analytics.extraction import day_files, plan
 from analytics.lake import expiry_mark, foreign_files
 from analytics.lake.expiry_mark import Expired
-from analytics.lake.lake import Lake
-from analytics.lake.paths import day_of
+from analytics.lake.lake import Lake, day_of
 from analytics.model import DayRecord
 from analytics.storage import LakePath
 from analytics.storage.shapes import Json
@@ -192,11 +191,11 @@ def expire(lake: Lake, before: date, *, unverified: bool = False, wait_seconds: 
         found = plan_expiry(lake, before)
         if found.doubtful and not unverified:
             raise reason_to_refuse(found)
-        mark, said = expired_days.read_mark(lake)
+        mark, said = plan.read_expiry_mark(lake)
         firsts = [going.day for going in found.days[:1]] + ([mark.first] if mark and mark.first else [])
         if mark is None or found.before > mark.before:
-            expired_days.write_mark(
-                lake, Expired(found.before, min(firsts, default=None), expired_days.now(), __version__)
+            plan.write_expiry_mark(
+                lake, Expired(found.before, min(firsts, default=None), plan.now_in_seconds(), __version__)
             )
         here = foreign_files.list_files(lake, [going.day for going in found.days])
         notes = foreign_files.quarantine(lake, {going.day: lake.recorded(going.day) for going in found.days}, here)

@@ -17,10 +17,9 @@ from analytics import sql
 from analytics.errors import LakeError
 from analytics.extraction import day_files
 from analytics.extraction.privacy.policy import FILE as PEOPLE
-from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.extraction.privacy.policy import PseudonymKey
 from analytics.lake import expiry_mark, foreign_files, program_history, schema
-from analytics.lake.lake import Lake
-from analytics.lake.paths import realm_directory
+from analytics.lake.lake import Lake, realm_directory
 from analytics.model import DayRecord
 from analytics.sql import Row
 from analytics.warehouse import lake_files

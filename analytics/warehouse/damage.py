@@ -15,8 +15,7 @@ from analytics import sql
 from analytics.errors import DamagedFileError
 from analytics.extraction import day_files
 from analytics.lake import schema
-from analytics.lake.lake import Lake
-from analytics.lake.paths import day_of, is_day_directory
+from analytics.lake.lake import Lake, day_of, is_day_directory
 from analytics.model import DayRecord
 from analytics.storage import disk, readable
 from analytics.warehouse import restricted_connection

@@ -16,9 +16,10 @@ from analytics.errors import LakeError, UnknownNameError
 from analytics.extraction import day_files
 from analytics.extraction.day_files import DayFile
 from analytics.lake import expiry_mark, foreign_files, schema
-from analytics.lake.lake import REALM_TABLES, Lake
-from analytics.lake.paths import (
+from analytics.lake.lake import (
     PART,
+    REALM_TABLES,
+    Lake,
     day_directory,
     day_of,
     is_day_directory,

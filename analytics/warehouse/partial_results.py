@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 from analytics import sql
 from analytics.errors import LakeError, UsageError
-from analytics.lake.lake import Lake, Version, versions
-from analytics.lake.paths import day_of
+from analytics.lake.lake import Lake, Version, day_of, versions
 from analytics.sql import Parameters
 from analytics.storage import LakePath, disk, local_path, readable, scratch, shapes
 from analytics.version import __version__

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from analytics import sql
 from analytics.errors import QueryError
 from analytics.extraction import day_files
-from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.extraction.privacy.policy import PseudonymKey
 from analytics.lake import ledger, losses, program_history
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss

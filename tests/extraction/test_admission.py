@@ -13,8 +13,7 @@ import pytest
 
 from analytics.cli import main
 from analytics.errors import ConfigurationError
-from analytics.extraction.privacy.policy import DROPPED, FILE, Policy
-from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
+from analytics.extraction.privacy.policy import DROPPED, FILE, Policy, PseudonymKey, is_pseudonym
 from analytics.lake.lake import Lake
 from analytics.operations.erase import Person
 from analytics.warehouse.warehouse import Warehouse

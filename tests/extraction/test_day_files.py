@@ -16,8 +16,7 @@ import pytest
 from analytics.extraction import day_files
 from analytics.extraction.day_files import DayFile
 from analytics.lake import ledger
-from analytics.lake.lake import Lake
-from analytics.lake.paths import day_directory, realm_directory
+from analytics.lake.lake import Lake, day_directory, realm_directory
 from analytics.model import Partition
 from analytics.reports.explore.open_lake import open_lake
 from analytics.warehouse.catalog import VIEWS

@@ -26,8 +26,7 @@ from analytics.demo import Demo
 from analytics.errors import LakeLockedError, UnknownNameError, UsageError, VerificationError
 from analytics.estimates.sampling_rates import Rates, RateStep
 from analytics.extraction.encode import partition_files
-from analytics.extraction.encode.coded_rows import CodedChunk
-from analytics.extraction.encode.copy_decoder import CopyDecoder
+from analytics.extraction.encode.coded_rows import CodedChunk, CopyDecoder
 from analytics.extraction.encode.dictionaries import Dictionary
 from analytics.lake.lake import Lake
 from analytics.model import Partition, RealmFilter, Span
@@ -658,7 +657,7 @@ def test_many_runs_on_disk_of_many_dictionaries_give_the_same_lake_as_one_in_mem
     monkeypatch.setattr(CodedChunk, "move_to", spill)
     monkeypatch.setattr(Dictionary, "__init__", start)
     monkeypatch.setattr("analytics.extraction.transfer.HELD_BYTES", 0)
-    monkeypatch.setattr("analytics.extraction.encode.copy_decoder.ROWS", rows)
+    monkeypatch.setattr("analytics.extraction.encode.coded_rows.ROWS", rows)
     for name in ("TEXTS", "VALUES", "TEMPLATES"):
         monkeypatch.setattr(f"analytics.extraction.encode.dictionaries.{name}", 100_000)
     monkeypatch.setattr("analytics.extraction.encode.dictionaries.TEMPLATE_BYTES", 60_000)

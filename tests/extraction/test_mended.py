@@ -17,7 +17,7 @@ from analytics.estimates import comparisons, estimators
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.encode import partition_files
 from analytics.extraction.job import Bookkeeper
-from analytics.lake.paths import realm_directory
+from analytics.lake.lake import realm_directory
 from analytics.model import RealmFilter
 from analytics.reports.post_mortem import comparison_tables
 from analytics.warehouse.warehouse import Warehouse

@@ -21,11 +21,10 @@ from analytics.errors import SourceError
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction import transfer
 from analytics.extraction.encode import dictionaries as dictionary_module
-from analytics.extraction.encode.coded_rows import CodedChunk, SortedRows
-from analytics.extraction.encode.copy_decoder import CopyDecoder, padded
+from analytics.extraction.encode.coded_rows import CodedChunk, CopyDecoder, SortedRows, padded
 from analytics.extraction.encode.dictionaries import Dictionary
 from analytics.extraction.encode.native import copy_tuples
-from analytics.extraction.encode.native.tables import Names
+from analytics.extraction.encode.native.memory import Names
 from analytics.extraction.encode.native.trace_parser import LITERALS, scan
 from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.extraction.encode.partition_files import Rollup
@@ -70,8 +69,8 @@ def _small_dictionaries() -> Iterator[None]:
             patch.setattr(dictionary_module, name, 5_000)
         for name in ("TEXT_BYTES", "VALUE_BYTES", "TEMPLATE_BYTES"):
             patch.setattr(dictionary_module, name, 1 << 20)
-        patch.setattr("analytics.extraction.encode.copy_decoder.ROWS", 1_000)
-        patch.setattr("analytics.extraction.encode.copy_decoder.ENTRIES", 100_000)
+        patch.setattr("analytics.extraction.encode.coded_rows.ROWS", 1_000)
+        patch.setattr("analytics.extraction.encode.coded_rows.ENTRIES", 100_000)
         yield
 
 

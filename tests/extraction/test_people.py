@@ -11,10 +11,9 @@ import pytest
 
 from analytics.errors import ConfigurationError
 from analytics.extraction.encode.trace_json import read, spell_json
-from analytics.extraction.privacy.id_mentions import KnownIds, Mentions
-from analytics.extraction.privacy.policy import DROPPED, FILE, FieldAllowlist, Policy
+from analytics.extraction.privacy.policy import DROPPED, FILE, FieldAllowlist, Policy, PseudonymKey, is_pseudonym
 from analytics.extraction.privacy.prepare import check_keys
-from analytics.extraction.privacy.pseudonyms import PseudonymKey, is_pseudonym
+from analytics.extraction.privacy.row_filter import KnownIds, Mentions
 from analytics.extraction.privacy.tombstones import ErasedIndex, Tombstone, digest_of
 from analytics.lake.lake import Lake
 

@@ -33,8 +33,7 @@ from hypothesis import strategies as st
 from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UnknownNameError
 from analytics.lake import foreign_files
-from analytics.lake.lake import Lake
-from analytics.lake.paths import day_directory, realm_directory
+from analytics.lake.lake import Lake, day_directory, realm_directory
 from analytics.model import Partition
 from analytics.reports.explore.open_lake import open_lake
 from analytics.warehouse.catalog import VIEWS

@@ -12,8 +12,7 @@ import pytest
 
 import analytics
 from analytics.cli import main
-from analytics.extraction.privacy.policy import Policy
-from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.extraction.privacy.policy import Policy, PseudonymKey
 from analytics.lake.lake import Lake
 from analytics.model import Partition
 from analytics.operations.doctor.doctor import check_lake

@@ -9,8 +9,7 @@ import pandas as pd
 
 from analytics import open_lake
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.privacy.policy import Policy
-from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.extraction.privacy.policy import Policy, PseudonymKey
 from analytics.findings.replay.replay_run import replay_share
 from analytics.findings.runaway.program_sizes import program_sizes
 from analytics.lake.lake import Lake

@@ -28,7 +28,8 @@ from analytics.extraction import job
 from analytics.lake import definitions
 from analytics.lake.lake import Lake
 from analytics.source import connection as connect
-from analytics.source import copy_stream, retry, source
+from analytics.source import connection as server_connection
+from analytics.source import copy_stream, source
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -151,7 +152,10 @@ class Cell:
         self._as_owner(f"create role {self.role} login in role midrun_reader", away=True)
         self.lake = Lake(self.folder / f"lake-{number}")
         try:
-            with mock.patch.object(retry, "FIRST_PAUSE", 0.05), mock.patch.object(copy_stream, "BLOCK_BYTES", 2_000):
+            with (
+                mock.patch.object(server_connection, "FIRST_PAUSE", 0.05),
+                mock.patch.object(copy_stream, "BLOCK_BYTES", 2_000),
+            ):
                 self._play()
         except psycopg.Error as error:
             self._fail(f"a statement of this test: {error}")

@@ -13,7 +13,7 @@ from unittest import mock
 from analytics.errors import SourceError
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction import job, transfer
-from analytics.extraction.encode.copy_decoder import padded
+from analytics.extraction.encode.coded_rows import padded
 from analytics.lake import schema
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult, Fingerprint, Partition, RealmFilter, Span, Watermark

@@ -12,7 +12,7 @@ import pytest
 from analytics.cli import main
 from analytics.errors import LakeError, LakeLockedError, UsageError
 from analytics.extraction import clocks
-from analytics.extraction.expired_days import exclude_expired
+from analytics.extraction.plan import exclude_expired
 from analytics.lake import expiry_mark
 from analytics.lake.expiry_mark import first_day_to_keep
 from analytics.lake.lake import Lake

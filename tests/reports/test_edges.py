@@ -16,7 +16,7 @@ import pytest
 from analytics import cli
 from analytics.config import Settings
 from analytics.errors import ConfigurationError, named
-from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.extraction.privacy.policy import PseudonymKey
 from analytics.reports import leak_gate
 from analytics.reports.leak_gate import Forbidden
 from analytics.reports.render import rendering

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.errors import AnalyticsError, ConfigurationError, SourceError, SourceUnavailableError, UsageError
-from analytics.source.counters import counters, prometheus_api
+from analytics.source.counters import counters, readers
 from analytics.source.counters.counters import Counters, read, realm_label
 from analytics.source.counters.series import DROPPED, NATIVE, RUNS, STARTED
 
@@ -765,7 +765,7 @@ def test_a_password_does_not_follow_a_redirect(server: Fake) -> None:
 
 
 def test_a_server_that_is_silent_or_not_there(server: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prometheus_api, "TIMEOUT", 0.2)
+    monkeypatch.setattr(readers, "TIMEOUT", 0.2)
     server.pause = 0.6
     refused(server.url, SourceUnavailableError, "did not answer within 0.2 seconds")
     with socket.socket() as taken:
@@ -818,7 +818,7 @@ def test_a_url_that_is_not_understood_is_not_repeated(url: str) -> None:
 
 
 def test_an_address_of_version_six_keeps_its_brackets() -> None:
-    found = prometheus_api.address("https://u:p@[::1]:9090/x/")
+    found = readers.address("https://u:p@[::1]:9090/x/")
     assert found.base == "https://[::1]:9090/x"
     assert "Basic" not in repr(found)
-    assert prometheus_api.address("http://host").authorization is None
+    assert readers.address("http://host").authorization is None

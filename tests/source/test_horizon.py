@@ -338,7 +338,7 @@ def test_a_standby_can_share_its_snapshot(pair: Pair) -> None:
 def test_a_snapshot_that_the_standby_cancels_is_taken_again(
     pair: Pair, fresh: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analytics.source.retry.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("analytics.source.connection.FIRST_PAUSE", 0.05)
     insert(pair.primary)
     replayed(pair)
     with psycopg.connect(pair.standby, autocommit=True) as standby:

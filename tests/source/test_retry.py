@@ -14,9 +14,8 @@ from analytics.demo.server import EmbeddedServer
 from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
-from analytics.source import retry
-from analytics.source.connection import explain_server_error
-from analytics.source.retry import Retries, pause
+from analytics.source import connection as server_connection
+from analytics.source.connection import Retries, explain_server_error, pause
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -30,7 +29,7 @@ TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where applic
 
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(server_connection, "FIRST_PAUSE", 0.02)
 
 
 # ---- which errors pass ----------------------------------------------------------------------------------------------
@@ -192,7 +191,7 @@ def test_a_timeout_is_not_tried_again(table: Table) -> None:
 def test_a_server_that_restarts_meanwhile_is_waited_for(
     server_folders: Callable[[], Path], fresh: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.2)
+    monkeypatch.setattr(server_connection, "FIRST_PAUSE", 0.2)
     from importlib import resources
 
     with EmbeddedServer(server_folders() / "server") as server:

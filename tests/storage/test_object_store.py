@@ -25,8 +25,7 @@ from analytics.demo import UNTIL
 from analytics.errors import ConfigurationError, LakeError, LakeLockedError, UnknownNameError
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.privacy.policy import Policy
-from analytics.lake.lake import Lake
-from analytics.lake.paths import realm_directory
+from analytics.lake.lake import Lake, realm_directory
 from analytics.model import Partition
 from analytics.operations.erase import erase
 from analytics.storage import Bucket, ObjectPath, break_lease, bucket, holder, lease, place

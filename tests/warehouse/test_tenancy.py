@@ -26,8 +26,7 @@ from analytics import sql
 from analytics.cli import main
 from analytics.errors import AnalyticsError, QueryError, UnknownNameError
 from analytics.extraction.privacy.policy import Policy
-from analytics.lake.lake import Lake
-from analytics.lake.paths import realm_directory
+from analytics.lake.lake import Lake, realm_directory
 from analytics.model import Partition
 from analytics.operations.erase import erase
 from analytics.reports.explore.open_lake import open_lake

@@ -19,7 +19,7 @@ from analytics.demo import Demo
 from analytics.errors import DamagedFileError, QueryError, UnknownNameError, UsageError
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.privacy import tombstones
-from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.extraction.privacy.policy import PseudonymKey
 from analytics.lake import schema
 from analytics.lake.lake import Lake
 from analytics.model import Partition

@@ -14,7 +14,7 @@ import numpy as np
 
 from analytics.errors import SourceError
 from analytics.extraction.encode.native import aggregate
-from analytics.extraction.encode.native.tables import EntryTemplates, Names
+from analytics.extraction.encode.native.memory import EntryTemplates, Names
 from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.extraction.encode.trace_json import parse
 

@@ -19,7 +19,7 @@ from analytics.extraction.encode import parquet_writer
 from analytics.extraction.encode.coded_rows import SortedRows
 from analytics.extraction.encode.dictionaries import DictionaryEncoder, MergedDictionary, array, texts, to_numpy
 from analytics.extraction.encode.native import aggregate, copy_tuples
-from analytics.extraction.encode.native.tables import BRANCH_PART, NODE_PART, TYPE_PART
+from analytics.extraction.encode.native.memory import BRANCH_PART, NODE_PART, TYPE_PART
 from analytics.extraction.encode.parquet_writer import ROW_GROUP_BYTES, ROW_GROUP_ENTRIES, SMALL_ROWS
 from analytics.extraction.encode.row_buffer import STATUS, Columns, weights
 from analytics.extraction.privacy.row_filter import ExcludedRows

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.estimates.sampling_rates import Rates
-from analytics.extraction.encode.coded_rows import CodedChunk, SortedRows
-from analytics.extraction.encode.copy_decoder import CopyDecoder
+from analytics.extraction.encode.coded_rows import CodedChunk, CopyDecoder, SortedRows
 from analytics.extraction.encode.dictionaries import DictionaryEncoder, array, texts
 from analytics.extraction.encode.native import aggregate, copy_tuples
-from analytics.extraction.encode.native.tables import BRANCH_PART, NODE_PART, TYPE_PART
+from analytics.extraction.encode.native.memory import BRANCH_PART, NODE_PART, TYPE_PART
 from analytics.extraction.encode.parquet_writer import MemoryMap
 from analytics.lake import schema
 from analytics.model import Fingerprint, Partition

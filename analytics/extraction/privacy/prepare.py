@@ -9,12 +9,10 @@ from pathlib import Path
 
 from analytics.errors import ConfigurationError, LakeError, LakeFormatError
 from analytics.extraction.privacy import tombstones
-from analytics.extraction.privacy.id_mentions import KnownIds
 from analytics.extraction.privacy.policy import FILE, FieldAllowlist, Policy, RecordedPolicy, key_of, recorded_policy
-from analytics.extraction.privacy.row_filter import PrivacyContext
+from analytics.extraction.privacy.row_filter import KnownIds, PrivacyContext
 from analytics.extraction.privacy.tombstones import ErasedIndex
-from analytics.lake.lake import Lake
-from analytics.lake.paths import PART, is_day_directory, is_realm_directory, subfolders
+from analytics.lake.lake import PART, Lake, is_day_directory, is_realm_directory, subfolders
 from analytics.model import RealmFilter
 from analytics.source.source import Source
 from analytics.sql import Row

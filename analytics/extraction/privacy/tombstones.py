@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analytics.errors import ConfigurationError, DamagedFileError, LakeError
-from analytics.extraction.privacy.pseudonyms import FORM, PseudonymKey, is_pseudonym
+from analytics.extraction.privacy.policy import FORM, PseudonymKey, is_pseudonym
 from analytics.storage import LakePath, shapes
 
 _DATE_OR_NUMBER = re.compile(r"v?[\d.,:+-]+|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")

@@ -21,8 +21,7 @@ from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
 from analytics import sql
 from analytics.config import Settings, home, secret_variables
 from analytics.errors import ConfigurationError
-from analytics.extraction.privacy.policy import Policy
-from analytics.extraction.privacy.pseudonyms import PseudonymKey
+from analytics.extraction.privacy.policy import Policy, PseudonymKey
 from analytics.extraction.privacy.tombstones import ErasedIndex, is_distinctive, recognisable
 from analytics.lake.lake import Lake
 from analytics.reports.leak_gate.decode_text import key, words_of

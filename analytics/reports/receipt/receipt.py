@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Final, cast
 
-from analytics.extraction.privacy.pseudonyms import is_pseudonym
+from analytics.extraction.privacy.policy import is_pseudonym
 from analytics.findings.receipt import wording as words
 from analytics.findings.receipt.receipt import Receipt, receipt
 from analytics.findings.receipt.steps import State, Step

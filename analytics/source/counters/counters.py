@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.errors import ConfigurationError, SourceError
-from analytics.source.counters.exposition_files import read_file
 from analytics.source.counters.increase import (
     ENGINE_LABELS,
     Births,
@@ -29,7 +28,7 @@ from analytics.source.counters.increase import (
     spans_of_hours,
     without_setbacks,
 )
-from analytics.source.counters.prometheus_api import address, read_server
+from analytics.source.counters.readers import address, read_file, read_server
 from analytics.source.counters.series import DROPPED, EXPORT_HINT, RUNS, STARTED
 from analytics.window import Window
 

@@ -13,6 +13,8 @@ import numpy as np
 from analytics.extraction.encode.native.memory import (
     compiled,
     equal,
+    has_room,
+    intern,
     load8,
     load16,
     load32,
@@ -22,7 +24,6 @@ from analytics.extraction.encode.native.memory import (
     swap32,
     swap64,
 )
-from analytics.extraction.encode.native.tables import has_room, intern
 from analytics.extraction.encode.native.trace_parser import Tables, scan
 
 if TYPE_CHECKING:

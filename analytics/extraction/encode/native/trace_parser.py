@@ -16,8 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from analytics.extraction.encode.native.memory import compiled, equal, load8, load32, load64, store32
-from analytics.extraction.encode.native.tables import (
+from analytics.extraction.encode.native.memory import (
     BEFORE,
     BLOB,
     ENDS,
@@ -26,8 +25,14 @@ from analytics.extraction.encode.native.tables import (
     NEXT_HINT,
     VALUE,
     add_template,
+    compiled,
+    equal,
     find_template,
     intern,
+    load8,
+    load32,
+    load64,
+    store32,
 )
 
 _QUOTE, _BACKSLASH, _COMMA, _SPACE = 34, 92, 44, 32
