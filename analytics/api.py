@@ -13,7 +13,7 @@ from analytics.extraction.plan import ExtractOptions, Progress
 from analytics.extraction.privacy.policy import Policy
 from analytics.lake.lake import Lake
 from analytics.reports.explore.open_lake import open_lake, tenant_of, warehouse_of
-from analytics.reports.parameters import typed
+from analytics.reports.parameter_values import typed
 from analytics.reports.render.builders import post_mortem, runaway_rules, sampling_audit
 from analytics.reports.schedule.definition import Definition, find
 from analytics.storage import LakePath, place

@@ -12,8 +12,7 @@ from analytics.cli.output import put, put_json, put_table, say
 from analytics.errors import UsageError
 from analytics.reports.explore.open_lake import ENGINES
 from analytics.reports.page.inline import visible
-from analytics.reports.render.notebooks import REPORTS, skip_iri_grammar
-from analytics.reports.render.report_parameters import PARAMETERS
+from analytics.reports.render.notebooks import PARAMETERS, REPORTS, skip_iri_grammar
 from analytics.reports.schedule.cards import alarm
 from analytics.reports.schedule.definition import FAIL_ON, find, read, says_subject, setting
 from analytics.reports.schedule.run import Outcome, run

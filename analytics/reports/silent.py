@@ -9,8 +9,7 @@ from analytics.lake import losses, program_history
 from analytics.reports.page import number as write
 
 if TYPE_CHECKING:
-    from analytics.findings.failures.refused import Refused
-    from analytics.findings.failures.silences import Silences
+    from analytics.findings.failures.silences import Refused, Silences
     from analytics.lake.losses import Loss
     from analytics.warehouse.coverage import Coverage
     from analytics.warehouse.warehouse import Warehouse

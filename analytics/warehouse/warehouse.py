@@ -27,7 +27,6 @@ from analytics.warehouse import (
     catalog,
     checks,
     damage,
-    errors,
     lake_files,
     restricted_connection,
     rule_verdicts,
@@ -134,7 +133,9 @@ class Warehouse:
                 )
             return answer(self.ask(lambda: self.connection.sql(query, params=parameters or None)), self.ask)
         except (duckdb.Error, ValueError) as error:
-            raise errors.of_statement(error, query, VIEWS, lambda view: list(self.describe(view)["column"])) from error
+            raise catalog.refusal_of_statement(
+                error, query, VIEWS, lambda view: list(self.describe(view)["column"])
+            ) from error
 
     def run(self, name: str, **parameters: Any) -> pd.DataFrame:
         """Run a named query of ``sql/queries``.
@@ -159,14 +160,14 @@ class Warehouse:
     def _fetched(self, name: str, parameters: Parameters, fetch: Callable[[Any], T]) -> T:
         import duckdb
 
-        values = {key: parameters.get(key) for key in errors.check_parameters(name, parameters)}
+        values = {key: parameters.get(key) for key in catalog.check_parameters(name, parameters)}
         began = time.perf_counter()
         try:
             answer = self.ask(lambda: fetch(self._named(name, values)))
             _log.debug("the query %s took %.3f s", name, time.perf_counter() - began)
             return answer
         except duckdb.Error as error:
-            raise errors.of_query(error, name) from error
+            raise catalog.refusal_of_query(error, name) from error
 
     def named(self, name: str, values: Parameters) -> duckdb.DuckDBPyRelation:
         """A named query as a relation; ``run`` is the comfortable call.
@@ -184,7 +185,7 @@ class Warehouse:
         try:
             return answer(self.ask(lambda: self._named(name, values)), self.ask)
         except duckdb.Error as error:
-            raise errors.of_query(error, name) from error
+            raise catalog.refusal_of_query(error, name) from error
 
     def _named(self, name: str, values: Parameters) -> duckdb.DuckDBPyRelation:
         text = sql.text("queries", name)

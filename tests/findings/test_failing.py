@@ -14,9 +14,9 @@ from analytics.findings.failures.scan import Habit, densest
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import FailuresFinding, Incident
 from analytics.findings.post_mortem.groups import group_of
-from analytics.findings.post_mortem.incident import find_incident
+from analytics.findings.post_mortem.post_mortem import find_incident
 from analytics.reports.page.inline import plain
-from analytics.reports.post_mortem import advice, failing, verdict
+from analytics.reports.post_mortem import failing, report, verdict
 from analytics.warehouse.coverage import Coverage
 from tests.failing import experiment, logs
 from tests.failing.logs import SINCE, Cell
@@ -36,7 +36,7 @@ def said(incident: Incident) -> str:
     """Everything the page says of it in sentences."""
     window = incident.after.rows if incident.after else pd.DataFrame()
     told = verdict.decide(incident, [], None, FAMILY, window, Coverage([], [], [], [], None, [0.05]))
-    todo = [f"{plain(todo.text)} {plain(todo.note or '')}" for todo in advice.actions(incident, None)]
+    todo = [f"{plain(todo.text)} {plain(todo.note or '')}" for todo in report.actions(incident, None)]
     return spaced("\n".join([told.text, plain(told.status or ""), verdict.since_sentence(incident, []), *todo]))
 
 

@@ -22,12 +22,12 @@ from analytics.findings.post_mortem.change_points import change_point
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import DataFinding, Incident, Kind, VersionFinding
 from analytics.findings.post_mortem.groups import RunColumns, group_of
-from analytics.findings.post_mortem.incident import find_incident
 from analytics.findings.post_mortem.node_changes import activations
+from analytics.findings.post_mortem.post_mortem import find_incident
 from analytics.findings.post_mortem.search import IncidentSearch
 from analytics.findings.replay.replayed import Counterfactual
 from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
-from analytics.reports.post_mortem import advice, phrases, verdict
+from analytics.reports.post_mortem import phrases, report, verdict
 
 MONDAY = datetime(2026, 6, 29, tzinfo=UTC)
 FAMILY = Family("acme", "Rides", True, (("s2", 2), ("s3", 3)), frozenset())
@@ -402,7 +402,7 @@ def test_a_version_that_a_newer_one_has_replaced_is_not_called_live():
     found = ask(rows, 7, 14)
     assert (found.kind, found.after.label, found.rollback, found.successor.label) == ("version", "v3", None, "v4")
     assert "until v4 came" in verdict.since_sentence(found, [])
-    assert str(advice.actions(found, None)[0].text).startswith("Check what v4 pays")
+    assert str(report.actions(found, None)[0].text).startswith("Check what v4 pays")
 
 
 def test_two_versions_that_run_side_by_side_are_both_live():
@@ -459,7 +459,7 @@ def verdict_of(found: Incident) -> str:
     from analytics.warehouse.coverage import Coverage
 
     window = found.after.rows if found.after else log([], 2, 1.0)
-    assert advice.actions(found, None)
+    assert report.actions(found, None)
     assert verdict.since_sentence(found, activations(window))
     return verdict.decide(found, [], None, FAMILY, window, Coverage([], [], [], [], None, [0.05])).text
 

@@ -17,16 +17,16 @@ import pytest
 from analytics import api
 from analytics.errors import UnknownNameError, UsageError
 from analytics.estimates import comparisons, estimators
-from analytics.findings.post_mortem import case_split
+from analytics.findings.post_mortem import groups
 from analytics.findings.post_mortem.family import Family, family_runs, find_family, labels_of
 from analytics.findings.post_mortem.finding import VersionFinding
 from analytics.findings.post_mortem.groups import group_of
-from analytics.findings.post_mortem.incident import find_incident
 from analytics.findings.post_mortem.node_changes import activations
+from analytics.findings.post_mortem.post_mortem import find_incident
 from analytics.findings.replay.replayed import Counterfactual
 from analytics.findings.replay.run_evidence import days_around, pieces
 from analytics.program import words
-from analytics.reports.post_mortem import advice, comparison_tables, overpaid
+from analytics.reports.post_mortem import comparison_tables, overpaid, report
 from analytics.reports.post_mortem import overpaid as affected
 from analytics.warehouse.warehouse import Warehouse, records
 from tests.fewer import one_in
@@ -379,12 +379,12 @@ def test_what_was_underpaid_case_by_case_has_its_own_words():
         estimators.Estimate(-40.0, -50.0, -30.0, 20, "good"),
         estimators.Estimate(0.0, -2.0, 2.0, 20, "rough"),
     )
-    parts = case_split.Split(less, nothing, less, less)
+    parts = groups.Split(less, nothing, less, less)
     blocks = [
         overpaid.section(version(), Counterfactual(reason="no definition"), parts),
         affected.affected_users(
             frame([(i, 3, 4.0, "ok", None) for i in range(20)]),
-            [case_split.Case("Case", less, less, estimators.mean([10.0] * 20, [20.0] * 20), less, less, less)],
+            [groups.Case("Case", less, less, estimators.mean([10.0] * 20, [20.0] * 20), less, less, less)],
             None,
             show_users=False,
         ),
@@ -397,8 +397,8 @@ def test_points_that_may_be_none_are_nothing_to_decide_on(speed_bonus):
     found = speed_bonus.inquiry
     nothing = estimators.Estimate(0.0, -5.0, 5.0, 20, "good")
     told = [
-        advice.actions(found.incident, found.split),
-        advice.actions(replace(found.incident, total=nothing), found.split),
+        report.actions(found.incident, found.split),
+        report.actions(replace(found.incident, total=nothing), found.split),
     ]
     assert [any("Decide on the" in str(todo.text) for todo in todos) for todos in told] == [True, False]
 
@@ -456,8 +456,8 @@ def test_a_report_asked_for_by_a_run_looks_at_the_days_around_it(warehouse, spee
 def test_where_runs_reach_other_cases_an_amount_case_by_case_is_not_given():
     less = estimators.Estimate(-40.0, -50.0, -30.0, 20, "good")
     for parts in (
-        case_split.Split(less, less, less, less),
-        case_split.Split(less, less, less, less, is_same_cases=False),
+        groups.Split(less, less, less, less),
+        groups.Split(less, less, less, less, is_same_cases=False),
     ):
         block = overpaid.section(version(), Counterfactual(reason="no definition"), parts)
         assert "amounts by cases do not tell it either" in block.text

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analytics.findings.failures.refused import refused
+from analytics.findings.failures.silences import refused
 from analytics.reports import silent
 from tests.fewer import one_in
 

@@ -14,7 +14,7 @@ import pytest
 
 from analytics.errors import UsageError
 from analytics.reports import charts
-from analytics.reports.page.palette import LIGHT
+from analytics.reports.page.inline import LIGHT
 from analytics.warehouse.warehouse import Warehouse
 from tests.fewer import one_in
 

@@ -18,7 +18,7 @@ from analytics.config import Settings
 from analytics.errors import ConfigurationError, LakeError, ReportError
 from analytics.lake.lake import Lake
 from analytics.reports.leak_gate import Forbidden
-from analytics.reports.render import kernel, publish_folder, rendering
+from analytics.reports.render import publish_folder, rendering
 from analytics.storage import scratch, signals
 
 if TYPE_CHECKING:
@@ -133,9 +133,9 @@ def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(
     def dies(*_: object) -> None:
         raise RuntimeError("Kernel died before replying to kernel_info")
 
-    monkeypatch.setattr(kernel, "_papermill", dies)
+    monkeypatch.setattr(rendering, "_papermill", dies)
     (tmp_path / "made").mkdir()
-    running = kernel.Running(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})
+    running = rendering.Running(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})
     with pytest.raises(ReportError, match="no kernel started: Kernel died"), running:
         running.wait()
 
@@ -165,7 +165,7 @@ def test_a_kernel_whose_report_is_stopped_before_it_runs_does_not_outlive_it(
 
     monkeypatch.setattr(subprocess, "Popen", Seen)
     (tmp_path / "made").mkdir()
-    running = kernel.Running(tmp_path / "missing.ipynb", tmp_path / "made" / "report.ipynb", {})
+    running = rendering.Running(tmp_path / "missing.ipynb", tmp_path / "made" / "report.ipynb", {})
     with pytest.raises(LakeError, match="the lake is gone"), running:
         [process] = started
         assert process.poll() is None, "it waits to be told where to listen"

@@ -31,7 +31,7 @@ from analytics.reports.charts import theme
 from analytics.reports.common import summary_block
 from analytics.reports.page import Block, visible
 from analytics.reports.receipt.receipt import of_evidence
-from analytics.reports.render import kernel
+from analytics.reports.render import rendering
 from analytics.warehouse.warehouse import Warehouse
 from tests.conftest import EMPTY, Table
 
@@ -485,7 +485,7 @@ def test_an_authors_text_is_text_in_the_published_page_and_in_its_notebook(
                 cell.outputs = [nbformat.v4.new_output("execute_result", data, metadata=metadata, execution_count=1)]
         nbformat.write(book, executed)
 
-    monkeypatch.setattr(kernel, "_papermill", execute)
+    monkeypatch.setattr(rendering, "_papermill", execute)
     made = api.render("runaway_rules", out=tmp_path, lake=str(hostile.lake.root), **WINDOW)
     html = made.html.read_text(encoding="utf-8")
     assert set(MARK.findall(sure(html))) == set(NAMES)

@@ -15,8 +15,8 @@ from papermill.exceptions import PapermillExecutionError
 from analytics.errors import LakeError, ReportError
 from analytics.reports import leak_gate
 from analytics.reports.leak_gate import Forbidden
-from analytics.reports.render import kernel, rendering
 from analytics.reports.render import plan as plans
+from analytics.reports.render import rendering
 from analytics.reports.schedule.definition import Definition
 from analytics.window import Window
 
@@ -254,11 +254,11 @@ def test_what_repairs_a_failure_in_a_cell_stands_apart_where_this_package_has_sa
     def fails(*_: object) -> None:
         raise PapermillExecutionError(3, 4, "", kind, "a.parquet is damaged\n  put it back", [])
 
-    monkeypatch.setattr("analytics.reports.render.kernel.Running.wait", fails)
+    monkeypatch.setattr("analytics.reports.render.rendering.Running.wait", fails)
     planned = plans.plan(Definition("mine", "post_mortem"), tmp_path / "out", {"lake": str(lake.root)})
     with pytest.raises(ReportError) as found:
         rendering._executed(
-            kernel.Running(planned.notebook, tmp_path / "made" / "b.ipynb", {}),
+            rendering.Running(planned.notebook, tmp_path / "made" / "b.ipynb", {}),
             tmp_path / "made" / "b.ipynb",
             planned,
             Forbidden.of(None, tmp_path, env={}),

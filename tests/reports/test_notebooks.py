@@ -20,8 +20,7 @@ from analytics.findings.runaway.thresholds import Thresholds
 from analytics.reports import charts
 from analytics.reports.render import plan as plans
 from analytics.reports.render import rendering
-from analytics.reports.render.notebooks import declared_parameters
-from analytics.reports.render.report_parameters import PARAMETERS
+from analytics.reports.render.notebooks import PARAMETERS, declared_parameters
 from analytics.window import Window
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))

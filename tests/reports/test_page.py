@@ -12,8 +12,7 @@ import pytest
 
 from analytics.reports import charts, page
 from analytics.reports.page import number
-from analytics.reports.page.inline import shorten
-from analytics.reports.page.palette import DARK, LIGHT, PRINT
+from analytics.reports.page.inline import DARK, LIGHT, PRINT, shorten
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -308,7 +307,7 @@ def test_blocks_tell_a_report_what_they_are() -> None:
 
 
 def test_the_style_sheet_stays_inside_its_blocks() -> None:
-    from analytics.reports.page.block import stylesheet
+    from analytics.reports.page.blocks import stylesheet
 
     sheet = re.sub(r"@media[^{]*\{|@page\{[^}]*\}", "", stylesheet())
     for selectors in re.findall(r"(?:^|\})\s*([^{}@]+)\{", sheet):

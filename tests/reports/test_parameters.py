@@ -10,7 +10,7 @@ import pytest
 
 import analytics
 from analytics.errors import UsageError
-from analytics.reports.parameters import typed, understood
+from analytics.reports.parameter_values import typed, understood
 from analytics.reports.render.notebooks import checked
 from analytics.reports.render.plan import Plan, plan
 from analytics.reports.schedule.definition import Definition

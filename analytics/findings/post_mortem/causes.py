@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.estimates.estimate import Estimate
-from analytics.findings.failures.causes import TIMEOUT
 from analytics.findings.post_mortem.change_points import DAY, LEAST_ROWS, Shape, slope, slope_or_step, trend_p
 from analytics.findings.post_mortem.finding import (
+    TIMEOUT,
     Cause,
     DataFinding,
     FailuresFinding,
@@ -34,6 +34,7 @@ from analytics.findings.post_mortem.node_changes import Activation
 from analytics.findings.post_mortem.search import IncidentSearch
 from analytics.findings.post_mortem.version_changes import (
     OneProgram,
+    Pairs,
     VersionChange,
     amounts_moved,
     change_of_points,
@@ -41,7 +42,6 @@ from analytics.findings.post_mortem.version_changes import (
     rollback,
 )
 from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
-from analytics.findings.replay.version_pairs import Pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ from analytics.findings.failures.stops import (
     users_of,
 )
 from analytics.findings.failures.timeout_causes import TimeoutCause, timeout_cause
-from analytics.findings.rules.rule_rollup import dead_rules, hot_rules
+from analytics.findings.rules.program_profiles import dead_rules, hot_rules
 from analytics.findings.runaway.finding import (
     CloseToCap,
     DailyGrowth,

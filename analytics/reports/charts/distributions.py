@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.reports.charts.columns import floats, known, need, numbers, words
 from analytics.reports.charts.theme import (
+    BEYOND,
     HALO,
     SMALL,
     WIDE,
@@ -17,13 +18,14 @@ from analytics.reports.charts.theme import (
     fit,
     label,
     new_figure,
+    nodes_axis,
+    places,
     role_colour,
     ticks,
     title,
 )
-from analytics.reports.charts.time_axis import BEYOND, nodes_axis, places
 from analytics.reports.page import number as write
-from analytics.reports.page.palette import ROLES
+from analytics.reports.page.inline import ROLES
 
 if TYPE_CHECKING:
     import pandas as pd

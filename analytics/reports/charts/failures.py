@@ -24,14 +24,16 @@ from analytics.reports.charts.theme import (
     annotate,
     colour,
     empty_figure,
+    extent,
     fit,
     new_figure,
     pixels,
     role_colour,
     ticks,
+    time_axis,
     title,
+    utc,
 )
-from analytics.reports.charts.time_axis import extent, time_axis, utc
 from analytics.reports.page import number as write
 
 if TYPE_CHECKING:

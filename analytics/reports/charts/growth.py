@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analytics.reports.charts.columns import floats, known, moments, need, words
 from analytics.reports.charts.theme import (  # fmt: skip
+    DAY,
     SMALL,
     WIDE,
     add_axes,
@@ -13,16 +14,17 @@ from analytics.reports.charts.theme import (  # fmt: skip
     baseline,
     colour,
     empty_figure,
+    extent,
     fit,
     label,
     new_figure,
     role_colour,
     ticks,
     title,
+    utc,
 )
-from analytics.reports.charts.time_axis import DAY, extent, utc
 from analytics.reports.page import number as write
-from analytics.reports.page.palette import ROLES
+from analytics.reports.page.inline import ROLES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,7 @@ from analytics.reports.charts.theme import (
     pixels,
 )
 from analytics.reports.page import number as write
-from analytics.reports.page.palette import ROLES
+from analytics.reports.page.inline import ROLES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING
 
 from analytics.reports.charts.columns import floats, known, moments, need, words
 from analytics.reports.charts.theme import (
+    DAY,
     SMALL,
     WIDE,
     add_axes,
     annotate,
     avoid_overlap,
     baseline,
+    bin_words,
     colour,
     empty_figure,
+    extent,
     fit,
     label,
     new_figure,
     pixels,
     role_colour,
     ticks,
+    time_axis,
     title,
+    utc,
 )
-from analytics.reports.charts.time_axis import DAY, bin_words, extent, time_axis, utc
 from analytics.reports.page import number as write
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from analytics.config import Settings
 from analytics.errors import UsageError
 from analytics.lake.lake import Lake
 from analytics.reports.explore import results
-from analytics.reports.parameters import typed
+from analytics.reports.parameter_values import typed
 from analytics.storage import LakePath, local_path, place
 from analytics.warehouse.warehouse import QueryEngine, Warehouse
 

@@ -1,7 +1,7 @@
 """Safe building blocks of a report page: text in, escaped markup out, the same look in a notebook and in a file."""
 
-from analytics.reports.page.block import Block, style
 from analytics.reports.page.blocks import (
+    Block,
     Cell,
     Finding,
     Step,
@@ -21,6 +21,7 @@ from analytics.reports.page.blocks import (
     receipt,
     section,
     strip,
+    style,
     subhead,
     todo,
     with_neighbours,

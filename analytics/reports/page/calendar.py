@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Literal, TypeAlias
 
 from analytics.reports.page import number as write
-from analytics.reports.page.block import Block
+from analytics.reports.page.blocks import Block
 from analytics.reports.page.inline import Inline, Markup, inline, local, plain, visible
 
 Kind: TypeAlias = Literal[

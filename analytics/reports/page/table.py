@@ -9,9 +9,20 @@ from types import SimpleNamespace
 from typing import Any, Literal, TypeAlias
 
 from analytics.reports.page import number as write
-from analytics.reports.page.block import Block
-from analytics.reports.page.inline import Inline, Markup, author, coloured, est, grade, inline, mono, plain, written
-from analytics.reports.page.palette import ROLES
+from analytics.reports.page.blocks import Block
+from analytics.reports.page.inline import (
+    ROLES,
+    Inline,
+    Markup,
+    author,
+    coloured,
+    est,
+    grade,
+    inline,
+    mono,
+    plain,
+    written,
+)
 
 Kind: TypeAlias = Literal[
     "text",

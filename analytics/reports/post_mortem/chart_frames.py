@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.estimates import estimators
-from analytics.findings.post_mortem.case_split import Case
 from analytics.findings.post_mortem.finding import Incident, VersionFinding
-from analytics.findings.post_mortem.groups import paid, run_estimate
+from analytics.findings.post_mortem.groups import Case, paid, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
 
 if TYPE_CHECKING:

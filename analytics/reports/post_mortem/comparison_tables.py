@@ -15,10 +15,9 @@ from analytics.estimates import comparisons, estimators
 from analytics.estimates.comparisons import Difference
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.silences import Silences
-from analytics.findings.post_mortem.case_split import Case
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import DataFinding, Incident, VersionFinding
-from analytics.findings.post_mortem.groups import NO_CASE, Group, run_estimate
+from analytics.findings.post_mortem.groups import NO_CASE, Case, Group, run_estimate
 from analytics.findings.post_mortem.node_changes import Measured, NodeChange
 from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.trials import Basis

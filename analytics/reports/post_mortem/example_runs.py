@@ -12,7 +12,7 @@ from analytics.program.compare import compare
 from analytics.reports import page
 from analytics.reports.common import masked
 from analytics.reports.page import number
-from analytics.reports.page.block import Body
+from analytics.reports.page.blocks import Body
 from analytics.reports.page.inline import Inline
 from analytics.reports.receipt.receipt import of_evidence
 from analytics.warehouse.warehouse import Warehouse

@@ -34,7 +34,7 @@ from analytics.storage.shapes import Json
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:
-    from analytics.findings.post_mortem.case_split import Case, Split
+    from analytics.findings.post_mortem.groups import Case, Split
     from analytics.findings.post_mortem.node_changes import Activation, NodeChanges
     from analytics.findings.replay.trials import VersionTrial
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, assert_never
 from analytics.config import DEPTH_CAP
 from analytics.estimates import estimators
 from analytics.estimates.estimators import Estimate
-from analytics.findings.failures.causes import LIMIT, TIMEOUT
 from analytics.findings.failures.stops import reach_beyond
 from analytics.findings.failures.timeout_causes import CauseKind, TimeoutCause
-from analytics.findings.post_mortem.finding import FailuresFinding
+from analytics.findings.post_mortem.finding import LIMIT, TIMEOUT, FailuresFinding
 from analytics.findings.post_mortem.groups import run_estimate
 from analytics.program import error_codes
 from analytics.reports import page

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from analytics.estimates import estimators
-from analytics.findings.post_mortem.case_split import Case, Split
 from analytics.findings.post_mortem.finding import Incident, VersionFinding
-from analytics.findings.post_mortem.groups import NO_CASE, run_estimate
+from analytics.findings.post_mortem.groups import NO_CASE, Case, Split, run_estimate
 from analytics.findings.post_mortem.node_changes import NodeChanges
 from analytics.findings.replay.replayed import Counterfactual, Replayed, ReplayTotals
 from analytics.findings.replay.trials import TrialVerdict, VersionTrial
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.reports.page import Block
-    from analytics.reports.page.block import Body
+    from analytics.reports.page.blocks import Body
     from analytics.reports.page.inline import Inline
 
 _QUESTION = "Why did points per run change?"

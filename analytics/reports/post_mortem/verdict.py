@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, assert_never
 from analytics.estimates import estimators
 from analytics.estimates.comparisons import Difference
 from analytics.estimates.estimators import Estimate
-from analytics.findings.post_mortem.case_split import Case, Split
 from analytics.findings.post_mortem.family import Family
 from analytics.findings.post_mortem.finding import (
     BaselineFinding,
@@ -24,7 +23,7 @@ from analytics.findings.post_mortem.finding import (
     OneGroup,
     VersionFinding,
 )
-from analytics.findings.post_mortem.groups import paid, run_estimate
+from analytics.findings.post_mortem.groups import Case, Split, paid, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation, NodeChange
 from analytics.findings.replay.trials import TrialVerdict
 from analytics.reports import page

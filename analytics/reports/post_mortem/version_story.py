@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from analytics.estimates import estimators
 from analytics.estimates.estimators import Estimate
-from analytics.findings.post_mortem.case_split import Case, Split, split
 from analytics.findings.post_mortem.finding import Cause, Incident, Step, VersionFinding
+from analytics.findings.post_mortem.groups import Case, Split, split_by_case
 from analytics.findings.replay.paired import Move, Moved
 from analytics.findings.replay.trials import Basis, TrialVerdict, VersionTrial
 from analytics.reports import page
@@ -43,7 +43,7 @@ def sentence(
         name: The strategy's, for the page.
         hidden: Cases that are not to be named.
     """
-    trial, parts = finding.trial, parts or split(finding.before, finding.after)
+    trial, parts = finding.trial, parts or split_by_case(finding.before, finding.after)
     if trial is None or trial.verdict is TrialVerdict.CANNOT_TELL:
         pieces = _compared(_without(finding, hidden), cases, parts, name, hidden)
     elif trial.difference is None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from analytics.config import Settings
 from analytics.errors import UsageError
 from analytics.reports.explore.open_lake import find_lake, warehouse_of
-from analytics.reports.parameters import typed
-from analytics.reports.render.report_parameters import PostMortemParameters, ReportParameters, RunawayParameters
+from analytics.reports.parameter_values import typed
+from analytics.reports.render.notebooks import PostMortemParameters, ReportParameters, RunawayParameters
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 

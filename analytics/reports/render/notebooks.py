@@ -1,4 +1,8 @@
-"""The notebooks that make reports: where they are, and what parameters they take."""
+"""The notebooks that make reports: where they are, and the one declaration of what each can be asked.
+
+The first cell of a notebook says the names and defaults of the parameters that are declared here, the library's call has the same
+keywords, and the command's options have the same names.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,182 @@ import functools
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import date
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from analytics.errors import ReportError, UnknownNameError, UsageError
-from analytics.reports.parameters import Value, understood
+from analytics.findings.runaway import previous_report
+from analytics.findings.runaway.thresholds import Thresholds, named
+from analytics.reports.explore.open_lake import check_engine, tenant_of
+from analytics.reports.parameter_values import Value, understood
+from analytics.storage import LakePath
+
+if TYPE_CHECKING:
+    from analytics.findings.runaway.previous_report import Previous
+    from analytics.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportParameters:
+    """Parameters that all reports have.
+
+    Attributes:
+        lake: An open lake, or its folder; empty for ``ANALYTICS_LAKE``, else ``lake``, else the demo's.
+        realm: Tenant; empty for all (a strategy must then be in one only), ``None`` for the NULL realm.
+        no_realm: The NULL realm, where a parameter cannot be ``None``.
+        since, until: The window in question, ``2026-07-08``, ``yesterday``, ``7d`` …; until is exclusive.
+        min_users: For a report to be passed on: users that whatever it shows must rest on; 0 for ``ANALYTICS_MIN_USERS``, else 1,
+            which leaves nothing out.
+        counters: Prometheus server or exported file with the engine's counters; empty for ``ANALYTICS_COUNTERS``, else none.
+        engine: Who asks the runs: ``spark``, or DuckDB when empty.
+    """
+
+    NAME: ClassVar[str] = ""
+
+    lake: Warehouse | str | LakePath | None = ""
+    realm: str | None = ""
+    no_realm: bool | None = False
+    since: str | date = ""
+    until: str | date = ""
+    min_users: int = 0
+    counters: str = ""
+    engine: str = ""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Of values by name, as a notebook has them."""
+        return cls(**{one.name: values[one.name] for one in fields(cls) if one.name in values})
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Names and defaults, as the first cell of the notebook says them."""
+        return {one.name: one.default for one in fields(cls) if one.default is not MISSING}
+
+    @property
+    def tenant(self) -> tuple[str | None, bool]:
+        """The realm, and whether any will do.
+
+        Raises:
+            UsageError: A realm and none were asked for.
+        """
+        return tenant_of(self.realm, self.no_realm)
+
+    def check(self) -> None:
+        """Refuse what needs no row of the lake to be seen as wrong.
+
+        Raises:
+            UsageError: It cannot be done as asked.
+        """
+        _ = self.tenant
+        check_engine(self.engine, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostMortemParameters(ReportParameters):
+    """Parameters of the post-mortem of one strategy.
+
+    Attributes:
+        strategy_id: Id of any of its versions.
+        family: Its name; one of the two is needed, or ``execution_id``.
+        baseline: What to compare with: a version (``v2``, ``v2@<start of its id>``) or a window
+            (``2026-07-01..2026-07-05``); empty to let the report choose.
+        against: Another strategy of the same tenant to compare with in the same window: its name, ``tag:NAME`` for the versions
+            of a strategy that carry an experiment's tag, or an id; ``family`` may be a tag, too. Empty for none.
+        execution_id: A run to explain before the three that the report chooses; its first letters do.
+        show_users: Show user ids; not together with ``min_users``.
+    """
+
+    NAME: ClassVar[str] = "post_mortem"
+
+    since: str | date = "7d"
+    until: str | date = "now"
+    strategy_id: str = ""
+    family: str = ""
+    baseline: str = ""
+    against: str = ""
+    execution_id: str = ""
+    show_users: bool = False
+
+    def check(self) -> None:
+        """See ``ReportParameters``."""
+        clash = {"--baseline": self.baseline, "--execution": self.execution_id}
+        if self.against and (clashing := [name for name, value in clash.items() if value]):
+            raise UsageError(
+                f"--against with {' and '.join(clashing)}: two strategies are compared in one window, without a before",
+                hint=f"leave out --against, or {' and '.join(clashing)}",
+            )
+        if self.min_users > 1 and self.show_users:
+            raise UsageError(
+                "user ids cannot be shown in a report that leaves out what few users did",
+                hint="leave out --show-users, or set --min-users 1",
+            )
+        ReportParameters.check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunawayParameters(ReportParameters):
+    """Parameters of the report on runaway rules.
+
+    Attributes:
+        previous: ``summary.json`` of the last report, which says what is new, worse and fixed; empty or ``none`` to compare with
+            the days before the window.
+        gathered: Folder of what ``gather`` has asked already; empty for none.
+        thresholds: Those that were named, of `analytics.findings.runaway.thresholds.Thresholds`; in the notebook each is a
+            parameter.
+    """
+
+    NAME: ClassVar[str] = "runaway_rules"
+
+    since: str | date = "yesterday"
+    until: str | date = "today"
+    previous: str | Path = ""
+    gathered: str = ""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """See ``ReportParameters``."""
+        limits = {one.name: values[one.name] for one in fields(Thresholds) if one.name in values}
+        plain = {one.name: values[one.name] for one in fields(cls) if one.name in values}
+        return cls(**{**plain, "thresholds": limits})
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """See ``ReportParameters``."""
+        plain = {one.name: one.default for one in fields(cls) if one.default is not MISSING}
+        return plain | {one.name: one.default for one in fields(Thresholds)}
+
+    def limits(self) -> Thresholds:
+        """All thresholds.
+
+        Raises:
+            UsageError: One is unknown or makes no sense.
+        """
+        return named(self.thresholds)
+
+    def last_report(self) -> Previous | None:
+        """The report before; ``None`` where the days before the window say what is new.
+
+        Raises:
+            UsageError: It cannot be read.
+        """
+        return previous_report.read(self.previous) if str(self.previous) not in ("", "none") else None
+
+    def check(self) -> None:
+        """See ``ReportParameters``."""
+        self.limits()
+        self.last_report()
+        _ = self.tenant
+        check_engine(self.engine, self.gathered)
+
+
+PARAMETERS: Mapping[str, type[ReportParameters]] = {
+    kind.NAME: kind for kind in (PostMortemParameters, RunawayParameters)
+}
+"""By the name of the report's notebook."""
 
 REPORTS = ("post_mortem", "runaway_rules")
 """Notebooks of the package."""

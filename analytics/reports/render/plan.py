@@ -13,10 +13,16 @@ from analytics.errors import UsageError
 from analytics.findings.replay.run_evidence import days_around
 from analytics.lake.lake import Lake
 from analytics.reports.explore.open_lake import find_lake, warehouse_of
-from analytics.reports.parameters import Value
-from analytics.reports.render.notebooks import REPORTS, checked, declared_parameters, notebook_path
+from analytics.reports.parameter_values import Value
+from analytics.reports.render.notebooks import (
+    PARAMETERS,
+    REPORTS,
+    ReportParameters,
+    checked,
+    declared_parameters,
+    notebook_path,
+)
 from analytics.reports.render.publish_folder import find_last, folder_name, scope_of_previous, slug
-from analytics.reports.render.report_parameters import PARAMETERS, ReportParameters
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import Card
 from analytics.reports.schedule.definition import Definition, window_of

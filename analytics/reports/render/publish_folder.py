@@ -20,7 +20,7 @@ from analytics.findings.runaway import previous_report
 from analytics.reports import page
 from analytics.reports.leak_gate import Forbidden, clean_text, is_clean
 from analytics.reports.page import number as write
-from analytics.reports.parameters import Value
+from analytics.reports.parameter_values import Value
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import FAILED, Card
 from analytics.storage import scratch, shapes

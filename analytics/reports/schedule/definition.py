@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics.errors import UnknownNameError, UsageError
-from analytics.reports.parameters import Value, understood
+from analytics.reports.parameter_values import Value, understood
 from analytics.window import ONE_DAY, Window, midnight
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

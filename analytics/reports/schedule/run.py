@@ -26,7 +26,7 @@ from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
 from analytics.reports.explore.open_lake import find_lake, open_lake
-from analytics.reports.parameters import Value
+from analytics.reports.parameter_values import Value
 from analytics.reports.render.plan import Plan, plan, window_on
 from analytics.reports.render.publish_folder import sweep
 from analytics.reports.render.rendering import publish_failure

@@ -21,7 +21,7 @@ from analytics.errors import ConfigurationError, LakeError
 from analytics.lake.lake import Lake
 from analytics.sql import Parameters
 from analytics.storage import LakePath
-from analytics.warehouse import errors, lake_files
+from analytics.warehouse import catalog, lake_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -107,7 +107,7 @@ def query(spark: SparkSession, name: str, **parameters: Any) -> DataFrame:
     Raises:
         UnknownNameError: No such query or parameter.
     """
-    known = errors.check_parameters(name, parameters)
+    known = catalog.check_parameters(name, parameters)
     return answered(spark, sql.text("queries", name), {key: parameters.get(key) for key in known})
 
 
