@@ -128,7 +128,7 @@ def gather(
         UsageError: There is no such share or window, or no folder is named.
         LakeError: There is no lake, or the folder cannot be written.
     """
-    from analytics.reports.runaway_shares import gather_share
+    from analytics.reports.render.builders import gather_share
 
     if str(into) in ("", "."):  # what Path makes of nothing
         raise UsageError("there is no folder to gather into", hint="name one, or s3://bucket/prefix")

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from analytics.estimates.sampling_rates import RateStep
 from analytics.sql import Row
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.window import ONE_DAY, Window
 
 _TRANSACTION_IDS = re.compile(r"(\d*)/(\d*)/(\d+)/(\d*)/([0-9a-f]*)", re.ASCII)

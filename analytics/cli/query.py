@@ -1,4 +1,4 @@
-"""``query``."""
+"""``query`` and ``explain``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -16,7 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from analytics.cli import options as opt
-from analytics.cli.output import ensure_ours, iso, plain_value, put_json, put_table, say, utf8, write_parquet
+from analytics.cli.output import (
+    ensure_ours,
+    iso,
+    plain_value,
+    put,
+    put_json,
+    put_table,
+    say,
+    utf8,
+    warn_of_losses,
+    write_parquet,
+)
 from analytics.errors import QueryError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -24,6 +36,53 @@ if TYPE_CHECKING:
 
     from analytics.warehouse.warehouse import Warehouse
     from analytics.window import Window
+
+_WIDEST = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions(opt.RealmOptions):
+    """Options of ``explain``."""
+
+    execution: str = opt.argument("id of the run, or its first letters (four or more)", "EXECUTION_ID")
+    versus: int | None = opt.value("what this version pays on the same inputs", "--versus", "VERSION", None, int)
+    since: str | None = opt.since("default: all of the lake; a window is faster in a large one")
+    until: str | None = opt.until()
+    show_users: bool = opt.flag("show user ids; masked otherwise", "--show-users")
+    json: bool = opt.as_json("everything, values in full")
+    html: Path | None = opt.path("write a page instead; prints its path", "--html", "FILE", None)
+    overwrite: bool = opt.overwrite()
+
+
+def run_explain(options: ExplainOptions) -> int:
+    """Explain one run."""
+    from analytics import api
+
+    if options.json and options.html:
+        raise UsageError(
+            "argument --html: not allowed with argument --json", hint="see strategy-analytics explain --help"
+        )
+    options.realms()  # refuses --realm together with --no-realm
+    lake = api.open_lake(options.lake, realm=options.realms())
+    warn_of_losses(lake.lost())
+    found = api.explain(
+        options.execution,
+        lake,
+        since=options.since,
+        until=options.until,
+        show_users=options.show_users,
+        versus=options.versus,
+    )
+    if options.json:
+        put_json(found.to_dict())
+    elif options.html:
+        ensure_ours(options.html, (), overwrite=options.overwrite)
+        options.html.write_text(found.document(), encoding="utf-8")
+        put(str(options.html))
+    else:
+        put(found.text(min(shutil.get_terminal_size((100, 24)).columns, _WIDEST)))
+    return 0
+
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _INSIDE = re.compile(r"(?<=[;\t\r\n])(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")

@@ -111,7 +111,7 @@ CHAPTERS = (
             Verb(
                 "explain",
                 "why one run paid what it paid, rule after rule",
-                ("explain", "ExplainOptions", "run_explain"),
+                ("query", "ExplainOptions", "run_explain"),
                 ("explain 3f885dde", "explain 3f885dde --versus 2 --html run.html"),
             ),
             Verb(

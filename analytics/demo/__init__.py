@@ -21,7 +21,7 @@ from analytics.demo.edge_cases import EdgeCase, edge_cases
 from analytics.demo.population import RATE, SEED, UNTIL, Loaded, Population, load, simulate, write_counters, write_truth
 from analytics.demo.scenarios import SCENARIOS, Scenario
 from analytics.demo.server import EmbeddedServer
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 __all__ = [
     "RATE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 Node: TypeAlias = dict[str, Any]
 """A node of a program while it is written."""

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from analytics.demo.engine import COLUMNS
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 ENTRY: Final = '{"nodeId":"n1","type":"literal","value":1}'
 DIGITS_300: Final = "9" * 300

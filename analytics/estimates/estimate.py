@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2

@@ -22,7 +22,7 @@ from analytics.extraction.rewrite_partition import hash_of, put, without_ids
 from analytics.lake import ledger
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
-from analytics.storage import LakePath, readable, shapes
+from analytics.storage import LakePath, readable, typed_json
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def finish_the_last(lake: Lake, workspace: Path) -> None:
         journal = _Journal.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
-    except shapes.WRONG:
+    except typed_json.WRONG:
         lake.remove(path)  # not ours; a partition that is not as the ledger says is named by check
         return
     partition = journal.info.partition
@@ -302,9 +302,11 @@ class _Journal:
 
     @classmethod
     def from_json(cls, text: str) -> _Journal:
-        told = shapes.document(text)
-        day = shapes.day_or_none(told["day"])
-        return cls(ledger.info_of(told["before"], day), shapes.texts(told["ids"]), shapes.flag(told["were_kept"]))
+        told = typed_json.document(text)
+        day = typed_json.day_or_none(told["day"])
+        return cls(
+            ledger.info_of(told["before"], day), typed_json.texts(told["ids"]), typed_json.flag(told["were_kept"])
+        )
 
     def carry_out(self, lake: Lake, there: PartitionInfo, ids: list[str], workspace: Path) -> PartitionInfo | None:
         """Take out the ids that are still there, record it, and forget the journal.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from analytics.errors import DamagedFileError, LakeError, LakeFormatError, UsageError
-from analytics.storage import LakePath, shapes
-from analytics.storage.shapes import Json
+from analytics.storage import LakePath, typed_json
+from analytics.storage.typed_json import Json
 from analytics.window import ONE_DAY
 
 NAME = "expired.json"
@@ -81,21 +81,21 @@ def both(root: LakePath) -> tuple[Expired | None, Expired | None]:
 
 def _read(path: LakePath) -> Expired | None:
     try:
-        data = shapes.document(path.read_text(encoding="utf-8"))
-        shapes.refuse_newer(data, FORMAT, path)
+        data = typed_json.document(path.read_text(encoding="utf-8"))
+        typed_json.refuse_newer(data, FORMAT, path)
         if data["format"] != FORMAT:
             raise ValueError("no known format")
         return Expired(
-            shapes.day(data["before"]),
-            shapes.day_or_none(data["first"]),
-            shapes.moment(data["expired_at"]),
-            shapes.text(data["version"]),
+            typed_json.day(data["before"]),
+            typed_json.day_or_none(data["first"]),
+            typed_json.moment(data["expired_at"]),
+            typed_json.text(data["version"]),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, *shapes.WRONG) as error:
+    except (OSError, *typed_json.WRONG) as error:
         raise DamagedFileError(
-            f"{path} is damaged ({shapes.said(error)}), so nobody can say which days are expired",
+            f"{path} is damaged ({typed_json.said(error)}), so nobody can say which days are expired",
             hint="restore it from a backup, or remove it: then no day counts as expired, and extraction may bring days back",
             path=str(path),
         ) from error

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from analytics.errors import LakeError
 from analytics.lake import expiry_mark, ledger
 from analytics.model import DayRecord, Partition, PartitionInfo
-from analytics.storage import LakePath, place, shapes, storage_of
+from analytics.storage import LakePath, place, storage_of, typed_json
 from analytics.storage.lock import STALE_AFTER, Owner
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -309,7 +309,7 @@ class Lake:
             try:
                 ledger.read(path, day)
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                problems[path.name] = shapes.said(error)
+                problems[path.name] = typed_json.said(error)
         return problems
 
     def recorded_days(self, *, also_expired: bool = False) -> list[date | None]:

@@ -18,8 +18,8 @@ from analytics.model import (
     PartitionInfo,
     TransactionIds,
 )
-from analytics.storage import LakePath, shapes
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage import LakePath, typed_json
+from analytics.storage.typed_json import Json, JsonObject
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,9 +88,9 @@ def from_json(text: str) -> DayRecord:
     collects = gc.isenabled()
     gc.disable()
     try:
-        return _record(shapes.document(text))
+        return _record(typed_json.document(text))
     except (ArithmeticError, LookupError, RecursionError) as error:
-        raise ValueError(shapes.said(error)) from None
+        raise ValueError(typed_json.said(error)) from None
     finally:
         if collects:
             gc.enable()
@@ -111,24 +111,24 @@ def read(path: LakePath, day: date | None) -> DayRecord:
 
 
 def _record(data: JsonObject) -> DayRecord:
-    shapes.refuse_newer(data, FORMAT, "the lake's ledger")
+    typed_json.refuse_newer(data, FORMAT, "the lake's ledger")
     if data["format"] != FORMAT:
         raise ValueError("no known format of a ledger")
-    day = shapes.day_or_none(data["day"])
-    partitions = [info_of(item, day) for item in map(shapes.fields, shapes.listed(data["partitions"]))]
+    day = typed_json.day_or_none(data["day"])
+    partitions = [info_of(item, day) for item in map(typed_json.fields, typed_json.listed(data["partitions"]))]
     by_realm = {info.partition.realm: info for info in partitions}
     if len(by_realm) != len(partitions):
         raise ValueError("it tells of a realm twice")
     return DayRecord(
         day=day,
         partitions=by_realm,
-        covers_all_realms=shapes.flag(data["covers_all_realms"]),
-        complete_until=shapes.moment_or_none(data["complete_until"]),
-        horizon_reason=shapes.text(data["horizon_reason"]),
-        source={k: shapes.text(v) for k, v in shapes.fields(data["source"]).items()},
-        recorded_at=shapes.moment(data["recorded_at"]),
+        covers_all_realms=typed_json.flag(data["covers_all_realms"]),
+        complete_until=typed_json.moment_or_none(data["complete_until"]),
+        horizon_reason=typed_json.text(data["horizon_reason"]),
+        source={k: typed_json.text(v) for k, v in typed_json.fields(data["source"]).items()},
+        recorded_at=typed_json.moment(data["recorded_at"]),
         ignored_transactions=tuple(
-            _span(shapes.fields(item)) for item in shapes.listed(data.get("not_waited_for", []))
+            _span(typed_json.fields(item)) for item in typed_json.listed(data.get("not_waited_for", []))
         ),  # older ledgers lack it
     )
 
@@ -139,62 +139,62 @@ def info_of(item: JsonObject, day: date | None) -> PartitionInfo:
     Raises:
         ValueError, KeyError, TypeError, AttributeError: It is damaged.
     """
-    source = shapes.fields(item["source"])
+    source = typed_json.fields(item["source"])
     return PartitionInfo(
-        partition=Partition(shapes.text_or_none(item["realm_id"]), day),
+        partition=Partition(typed_json.text_or_none(item["realm_id"]), day),
         fingerprint=Fingerprint(
-            row_count=shapes.whole(source["row_count"]),
-            id_hash=shapes.digits(source["id_hash"]),
-            change_hash=shapes.digits(source["change_hash"]),
-            max_created_at=shapes.moment_or_none(source["max_created_at"]),
+            row_count=typed_json.whole(source["row_count"]),
+            id_hash=typed_json.digits(source["id_hash"]),
+            change_hash=typed_json.digits(source["change_hash"]),
+            max_created_at=typed_json.moment_or_none(source["max_created_at"]),
             ids=_ids(source),
         ),
-        row_count=shapes.whole(item["row_count"]),
-        kept_count=shapes.whole(item["kept_count"]),
-        id_hash=shapes.digits(item["id_hash"]),
-        trace_entries=shapes.whole(item["trace_entries"]),
-        irregular_count=shapes.whole(item["irregular_count"]),
-        status_counts={k: shapes.whole(v) for k, v in shapes.fields(item["status_counts"]).items()},
+        row_count=typed_json.whole(item["row_count"]),
+        kept_count=typed_json.whole(item["kept_count"]),
+        id_hash=typed_json.digits(item["id_hash"]),
+        trace_entries=typed_json.whole(item["trace_entries"]),
+        irregular_count=typed_json.whole(item["irregular_count"]),
+        status_counts={k: typed_json.whole(v) for k, v in typed_json.fields(item["status_counts"]).items()},
         sample_rates=_rates(item),
-        file_bytes=shapes.whole(item["file_bytes"]),
-        node_days_bytes=shapes.whole(item["node_days_bytes"]),
-        extracted_at=shapes.moment(item["extracted_at"]),
-        erased_count=shapes.whole(item.get("erased_count", 0)),  # older ledgers lack both
-        privacy_version=shapes.text(item.get("treatment", "")),
+        file_bytes=typed_json.whole(item["file_bytes"]),
+        node_days_bytes=typed_json.whole(item["node_days_bytes"]),
+        extracted_at=typed_json.moment(item["extracted_at"]),
+        erased_count=typed_json.whole(item.get("erased_count", 0)),  # older ledgers lack both
+        privacy_version=typed_json.text(item.get("treatment", "")),
     )
 
 
 def _rates(item: JsonObject) -> tuple[RateStep, ...]:
     if "sample_rates" not in item:  # older ledgers knew one rate for all rows
         return (RateStep(None, _rate(item["sample_rate"])),)
-    steps = map(shapes.fields, shapes.listed(item["sample_rates"]))
-    return tuple(RateStep(shapes.moment_or_none(step["since"]), _rate(step["rate"])) for step in steps)
+    steps = map(typed_json.fields, typed_json.listed(item["sample_rates"]))
+    return tuple(RateStep(typed_json.moment_or_none(step["since"]), _rate(step["rate"])) for step in steps)
 
 
 def _rate(value: Json) -> float:
-    rate = shapes.number(value)
+    rate = typed_json.number(value)
     if not 0 <= rate <= 1:
         raise ValueError(f"{rate} is no share of runs")
     return rate
 
 
 def _ids(source: JsonObject) -> TransactionIds | None:
-    said = shapes.text_or_none(source.get("transaction_ids"))  # older ledgers lack it
+    said = typed_json.text_or_none(source.get("transaction_ids"))  # older ledgers lack it
     return None if said is None else TransactionIds.parse(said)
 
 
 def _span(item: JsonObject) -> IgnoredTransaction:
     return IgnoredTransaction(
-        since=shapes.moment(item["since"]),
-        until=shapes.moment(item["until"]),
+        since=typed_json.moment(item["since"]),
+        until=typed_json.moment(item["until"]),
         transaction=OpenTransaction(
             str(item["role"]),
-            shapes.moment(item["began"]),
-            pid=None if item["pid"] is None else shapes.whole(item["pid"]),
-            gid=shapes.text_or_none(item["gid"]),
+            typed_json.moment(item["began"]),
+            pid=None if item["pid"] is None else typed_json.whole(item["pid"]),
+            gid=typed_json.text_or_none(item["gid"]),
         ),
-        recorded_at=shapes.moment(item["recorded_at"]),
-        settled_at=shapes.moment_or_none(item["settled_at"]),
+        recorded_at=typed_json.moment(item["recorded_at"]),
+        settled_at=typed_json.moment_or_none(item["settled_at"]),
     )
 
 

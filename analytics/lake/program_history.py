@@ -20,7 +20,7 @@ from analytics.errors import LakeFormatError
 from analytics.lake import schema
 from analytics.lake.lake import REALM_TABLES, Lake, realm_directory
 from analytics.sql import Row
-from analytics.storage import LakePath, readable, shapes
+from analytics.storage import LakePath, readable, typed_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,8 +75,8 @@ def _remembered(lake: Lake) -> set[str]:
     """What was written down last; nothing where nothing was, or where it cannot be read."""
     try:
         data = json.loads(_path(lake).read_text(encoding="utf-8"))
-        shapes.refuse_newer(data, FORMAT, _path(lake))
-        names = {shapes.text(name) for name in data["files"]}
+        typed_json.refuse_newer(data, FORMAT, _path(lake))
+        names = {typed_json.text(name) for name in data["files"]}
         return {
             name for name in names if name.split("/")[0] in REALM_TABLES and name.count("/") == 2 and ".." not in name
         }

@@ -15,7 +15,7 @@ from analytics.errors import SourceIdentityError
 from analytics.lake import ledger
 from analytics.lake.lake import Lake
 from analytics.model import DayRecord, TransactionIds
-from analytics.storage import LakePath, shapes
+from analytics.storage import LakePath, typed_json
 
 FAR = 2**31
 """Transactions after which a partition is read again. A row's own id is at most 2^31 older than the transaction that reads it, or
@@ -125,8 +125,8 @@ def _remembered(lake: Lake) -> dict[str, str] | None:
     path = lake.root / NAME
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        shapes.refuse_newer(data, FORMAT, path)
-        return {shapes.text(key): shapes.text(value) for key, value in data["source"].items()}
+        typed_json.refuse_newer(data, FORMAT, path)
+        return {typed_json.text(key): typed_json.text(value) for key, value in data["source"].items()}
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # damaged: the ledger knows, and the next extraction writes it again
 

@@ -31,7 +31,7 @@ from analytics.lake.lake import Lake
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.sql import Row
 from analytics.storage import LakePath, readable, storage_of
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.version import __version__
 from analytics.warehouse import damage
 from analytics.warehouse.damage import DamagedFile

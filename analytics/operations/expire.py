@@ -18,7 +18,7 @@ from analytics.lake.expiry_mark import Expired
 from analytics.lake.lake import Lake, day_of
 from analytics.model import DayRecord
 from analytics.storage import LakePath
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.version import __version__
 from analytics.window import ONE_DAY
 

@@ -13,7 +13,7 @@ from analytics.estimates import estimators
 from analytics.operations.rate_judgement import judge_rates
 from analytics.source.counters import counters
 from analytics.source.counters.counters import Counters, realm_label
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.warehouse.coverage import coverage
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window

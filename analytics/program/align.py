@@ -15,7 +15,7 @@ from typing import Final, Literal
 from analytics.program.exact import CONDITIONS, MAX_COMPILED_DEPTH, items, listed, section_of
 from analytics.program.outcome import Phase, Value, same_json
 from analytics.program.walk import Outline, ProgramNode
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 End = Literal["finished", "cut", "stopped"]
 

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from analytics.program import outcome
 from analytics.program.exact import EFFECTS, MAX_COMPILED_DEPTH, items, listed, section_of
 from analytics.program.outcome import Phase, RuleFailure, Value
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)

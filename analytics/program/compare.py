@@ -19,7 +19,7 @@ from typing import Final, Literal, TypeAlias
 from analytics.program.outcome import same_json
 from analytics.program.validator import BuiltIn, built_in
 from analytics.program.walk import Outline, ProgramNode
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 EditKind = Literal["changed", "replaced", "added", "removed", "moved"]
 

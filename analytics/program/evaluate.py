@@ -28,7 +28,7 @@ from analytics.program.outcome import (
     same_json,
 )
 from analytics.program.walk import outline
-from analytics.storage.shapes import JsonObject
+from analytics.storage.typed_json import JsonObject
 
 MAX_NODES: Final = 1000
 MAX_DEPTH: Final = 32

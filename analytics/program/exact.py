@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from analytics.program import outcome
 from analytics.program.outcome import Operand, Phase, RuleFailure, State, TraceEntry, Value
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 Expression = Callable[[State], Value]
 Statement = Callable[[State], bool]  # True: the program ends here

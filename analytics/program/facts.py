@@ -17,7 +17,7 @@ from typing import Final, TypeGuard
 
 from analytics.program import exact, outcome
 from analytics.program.outcome import RuleFailure, Value
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 _MOST_APART: Final = 16
 """Tests of one expression that are kept, besides the tightest of each order; more are not remembered."""

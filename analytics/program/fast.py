@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 from analytics.program import exact, outcome
 from analytics.program.exact import section_of
 from analytics.program.outcome import Phase, State, Value
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 Expression = tuple[Callable[[State], Value], int]  # the closure, and its counts, which are always the same
 Condition = tuple[Callable[[State], Value], int | None]  # None: it adds them itself

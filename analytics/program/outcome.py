@@ -10,7 +10,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, TypeGuard, TypeVar
 
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 T = TypeVar("T")
 Value: TypeAlias = Json

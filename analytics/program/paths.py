@@ -11,7 +11,7 @@ from analytics.program.bounds import truth_of
 from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH, SETTING, items, listed, section_of
 from analytics.program.outcome import Phase, RuleFailure, is_number
 from analytics.program.walk import Outline, ProgramNode
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 Branch: TypeAlias = "bool | str | None"
 """What came of a place: true or false for conditions, the branch for rules; None where it decides nothing."""

@@ -18,7 +18,7 @@ from analytics.program import words
 from analytics.program.exact import CONDITIONS, ENDINGS, MAX_COMPILED_DEPTH, items
 from analytics.program.facts import Fact, Facts, Test, common, constant, is_possible, key_of, question
 from analytics.program.walk import Outline, ProgramNode
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 What: TypeAlias = Literal["unreachable", "never", "always"]
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from analytics.program.exact import EFFECTS, ENDINGS, SETTING, section_of
 from analytics.program.outcome import Phase
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 _BARE: Final = frozenset({"veto", "return"})
 #: Type → where its operands stand, and whether they are conditions.

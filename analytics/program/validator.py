@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeGuard
 from analytics.program.evaluate import MAX_DEPTH, MAX_NODES
 from analytics.program.outcome import ARITH, COMPARE, FUNCTIONS, same_json
 from analytics.program.walk import ANALYTICS_PATHS
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True)

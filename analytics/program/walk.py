@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 Section = Literal["rules", "default", "pre_rules", "post_rules"]
 SECTIONS: Final[tuple[Section, ...]] = ("rules", "default", "pre_rules", "post_rules")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from analytics.program.compare import Comparison, Edit
 from analytics.program.validator import BuiltIn, built_in
 from analytics.program.walk import Outline
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject
 
 _ARITH = {"+", "-", "*", "/"}
 _DEEPEST = 40  # far beyond the engine's depth cap of 32

@@ -7,9 +7,8 @@ from pathlib import Path
 from analytics.storage.bucket import Bucket
 from analytics.storage.bucket_storage import BucketStorage
 from analytics.storage.lease import Lease, break_lease, hold_lease, holder
-from analytics.storage.local_storage import LocalStorage
 from analytics.storage.path import SCHEME, LakePath, ObjectPath, place, readable
-from analytics.storage.storage import Layout, Storage
+from analytics.storage.storage import Layout, LocalStorage, Storage
 
 __all__ = [
     "SCHEME",

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TextIO
 
 from analytics.errors import LakeError, LakeLockedError
-from analytics.storage import disk, shapes
+from analytics.storage import disk, typed_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ class Owner:
     def read(cls, text: str) -> Owner | None:
         """The owner a lock file names; ``None`` when it names none."""
         try:
-            record = shapes.document(text)
+            record = typed_json.document(text)
             owner = cls(
-                pid=shapes.whole(record["pid"]),
-                host=shapes.text(record["host"]),
-                command=shapes.text(record["command"]),
-                since=shapes.text(record["since"]),
-                machine=shapes.text(record["machine"]),
-                started=shapes.whole(record["started"]),
+                pid=typed_json.whole(record["pid"]),
+                host=typed_json.text(record["host"]),
+                command=typed_json.text(record["command"]),
+                since=typed_json.text(record["since"]),
+                machine=typed_json.text(record["machine"]),
+                started=typed_json.whole(record["started"]),
             )
-            shapes.moment(owner.since)
-        except shapes.WRONG:
+            typed_json.moment(owner.since)
+        except typed_json.WRONG:
             return None
         return owner if 0 < owner.pid <= _MOST_PID else None
 

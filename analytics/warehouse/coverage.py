@@ -10,7 +10,7 @@ from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 from analytics.lake import expiry_mark, losses
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord, IgnoredTransaction
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
 

@@ -19,7 +19,7 @@ from analytics import sql
 from analytics.errors import LakeError, UsageError
 from analytics.lake.lake import Lake, Version, day_of, versions
 from analytics.sql import Parameters
-from analytics.storage import LakePath, disk, local_path, readable, scratch, shapes
+from analytics.storage import LakePath, disk, local_path, readable, scratch, typed_json
 from analytics.version import __version__
 from analytics.warehouse import lake_files
 from analytics.warehouse.warehouse import Warehouse
@@ -276,13 +276,13 @@ def _fitting(path: LakePath, question: PartialQuery, now: _About, shape: pa.Sche
 
     try:
         with pq.ParquetFile(readable(path)) as part:
-            about = _About(**shapes.document(part.schema_arrow.metadata[_ABOUT].decode()))
+            about = _About(**typed_json.document(part.schema_arrow.metadata[_ABOUT].decode()))
             own = {one for one in about.files if question.holds(one)}
             if not own or not about.fits(question, now):
                 return set(), None
             rows = part.read().replace_schema_metadata()
             return (own, _of_days(rows, question)) if rows.schema.equals(shape) else (set(), None)
-    except (pa.ArrowException, OSError, *shapes.WRONG):
+    except (pa.ArrowException, OSError, *typed_json.WRONG):
         return set(), None
 
 

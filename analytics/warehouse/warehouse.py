@@ -32,8 +32,7 @@ from analytics.warehouse import (
     rule_verdicts,
     strategy_summary,
 )
-from analytics.warehouse.answer import answer
-from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.catalog import VIEWS, answer
 from analytics.warehouse.checks import CheckResult
 from analytics.warehouse.damage import DamagedFile
 

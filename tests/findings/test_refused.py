@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analytics.findings.failures.silences import refused
-from analytics.reports import silent
+from analytics.reports import log_notes
 from tests.fewer import one_in
 
 MONDAY = pd.Timestamp("2026-07-06", tz="UTC")
@@ -35,7 +35,7 @@ def test_a_version_whose_ok_rows_vanish_while_its_failures_go_on_is_named() -> N
     assert (found.label, found.ok_count <= 12) == ("v3", True)
     assert found.ok_usual == pytest.approx(80, rel=0.25)
     assert found.failed_usual == pytest.approx(30, rel=0.4)
-    words = silent.refused_words([found])
+    words = log_notes.refused_words([found])
     assert "Possible: the database refused ok rows" in words
     assert "as possible" in words
 
@@ -60,5 +60,5 @@ def test_without_earlier_days_nearly_nothing_but_failures_is_named() -> None:
     alone = rows[rows["created_at"] >= SINCE]
     [found] = refused(alone, SINCE, UNTIL)
     assert found.ok_usual != found.ok_usual
-    assert "are usual" not in silent.refused_words([found])
+    assert "are usual" not in log_notes.refused_words([found])
     assert refused(rows[rows["created_at"] < MONDAY + pd.Timedelta(days=1)], MONDAY, SINCE) == []

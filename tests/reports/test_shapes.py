@@ -16,7 +16,7 @@ from analytics.lake import ledger
 from analytics.lake.lake import Lake
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import Card
-from analytics.storage import shapes
+from analytics.storage import typed_json
 from tests.conftest import Table
 
 WRONG = (
@@ -129,4 +129,4 @@ def test_a_card_is_shown_as_it_is_or_is_none(tmp_path: Any) -> None:
 @pytest.mark.parametrize("wrong", [10**30, -1, True, 1.5, "5", None, float("nan")])
 def test_what_is_no_count_is_named(wrong: Any) -> None:
     with pytest.raises(ValueError, match="is not a count"):
-        shapes.whole(wrong)
+        typed_json.whole(wrong)

@@ -10,8 +10,8 @@ import sys
 import time
 
 from analytics import Window, open_lake
-from analytics.reports.runaway_shares import questions
-from analytics.warehouse.spark.engine import SparkEngine
+from analytics.reports.render.builders import questions
+from analytics.warehouse.spark import SparkEngine
 from analytics.window import midnight
 
 

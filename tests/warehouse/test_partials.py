@@ -23,7 +23,7 @@ from analytics.cli import main
 from analytics.errors import LakeError, UsageError
 from analytics.findings.runaway import run_costs
 from analytics.lake.lake import Lake, Version
-from analytics.reports.runaway_shares import gather_share, questions
+from analytics.reports.render.builders import gather_share, questions
 from analytics.storage import disk
 from analytics.warehouse import partial_results
 from analytics.warehouse.partial_results import PartialQuery, PartialResults, compute_share
@@ -153,7 +153,7 @@ def test_a_whole_report_is_the_same_to_the_letter(lake: Lake, shares: Path, monk
 def test_a_rounded_question_is_one_of_its_own(
     warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analytics.reports.runaway_shares.MOST_EXACT", 0)
+    monkeypatch.setattr("analytics.reports.render.builders.MOST_EXACT", 0)
     for share in (1, 2):
         gather_share(warehouse, WINDOW, tmp_path / "g", share, 2)
     merged = warehouse.with_engine(PartialResults(tmp_path / "g"))

@@ -21,7 +21,7 @@ from analytics.reports.explore.open_lake import OpenLake
 from analytics.warehouse import spark as lake_spark
 from analytics.warehouse import strategy_summary
 from analytics.warehouse.catalog import VIEWS
-from analytics.warehouse.spark.engine import SparkEngine
+from analytics.warehouse.spark import SparkEngine
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import midnight
 from tests.conftest import UNTIL
@@ -338,7 +338,7 @@ def test_a_package_that_is_missing_is_named(package: str, lake: Lake, monkeypatc
         name for name in sys.modules if name.split(".")[0] == package or name.startswith("analytics.warehouse.spark.")
     ]:
         monkeypatch.delitem(sys.modules, name)
-    for name in ("tables", "dialect", "engine"):
+    for name in ("tables", "dialect"):
         monkeypatch.delattr(lake_spark, name, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigurationError, match=f"Spark needs the package {package}") as caught:

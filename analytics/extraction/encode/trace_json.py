@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import TypedDict, TypeGuard
 
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 _ENTRY_KEYS = {"nodeId", "type", "value", "branch"}
 _DEEPEST = 100  # arrays and objects within a value; Python's own parser gives up at about a thousand

@@ -21,8 +21,8 @@ from analytics.errors import ConfigurationError, DamagedFileError
 from analytics.extraction.encode.trace_json import JsonNumber
 from analytics.program import generate_ids, walk
 from analytics.sql import Row
-from analytics.storage import LakePath, shapes
-from analytics.storage.shapes import Json, JsonObject
+from analytics.storage import LakePath, typed_json
+from analytics.storage.typed_json import Json, JsonObject
 
 PREFIX = "psn_"
 LEAST_KEY = 32
@@ -282,22 +282,22 @@ def recorded_policy(root: LakePath) -> RecordedPolicy:
     """
     path = root / FILE
     try:
-        data = shapes.document(path.read_text(encoding="utf-8"))
-        shapes.refuse_newer(data, _FORMAT, path)
+        data = typed_json.document(path.read_text(encoding="utf-8"))
+        typed_json.refuse_newer(data, _FORMAT, path)
         if data["format"] != _FORMAT:
             raise ValueError("no known format")
         fields = data["data_fields"]
         if fields is not None:
-            shapes.texts(fields)
+            typed_json.texts(fields)
         before = data.get("keys_before")
         return RecordedPolicy(
-            True, shapes.text(data["key_id"]), None if before is None else frozenset(shapes.texts(before))
+            True, typed_json.text(data["key_id"]), None if before is None else frozenset(typed_json.texts(before))
         )
     except FileNotFoundError:
         return RecordedPolicy()
-    except (OSError, *shapes.WRONG) as error:
+    except (OSError, *typed_json.WRONG) as error:
         raise DamagedFileError(
-            f"{path} is damaged: {shapes.said(error)}",
+            f"{path} is damaged: {typed_json.said(error)}",
             hint="it says which key the lake's pseudonyms were made with; restore it, or write it again with one "
             "`strategy-analytics extract --accept-key` under the right key",
             path=str(path),

@@ -29,7 +29,7 @@ from analytics.extraction.privacy.tombstones import MARK, ErasedIndex, is_distin
 from analytics.lake import schema
 from analytics.model import Partition
 from analytics.sql import Row
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 if TYPE_CHECKING:
     from analytics.estimates.arrays import Bytes

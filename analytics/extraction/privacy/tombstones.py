@@ -23,7 +23,7 @@ from typing import Any
 
 from analytics.errors import ConfigurationError, DamagedFileError, LakeError
 from analytics.extraction.privacy.policy import FORM, PseudonymKey, is_pseudonym
-from analytics.storage import LakePath, shapes
+from analytics.storage import LakePath, typed_json
 
 _DATE_OR_NUMBER = re.compile(r"v?[\d.,:+-]+|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")
 
@@ -117,18 +117,20 @@ def read(root: LakePath, *, may_lack: bool = False) -> list[Tombstone]:
     paths: list[LakePath] = [*(root / FOLDER).glob("*.json")]
     for path in sorted(paths, key=str):
         try:
-            data = shapes.document(path.read_text(encoding="utf-8"))
-            shapes.refuse_newer(data, _FORMAT, path)
+            data = typed_json.document(path.read_text(encoding="utf-8"))
+            typed_json.refuse_newer(data, _FORMAT, path)
             if data.pop("format") != _FORMAT:
                 raise ValueError("no known format of a tombstone")
             realms = data.pop("realms")
-            digest, key_id = shapes.text(data.pop("digest")), shapes.text(data.pop("key_id"))
-            tenants = None if realms is None else tuple(shapes.text_or_none(realm) for realm in shapes.listed(realms))
+            digest, key_id = typed_json.text(data.pop("digest")), typed_json.text(data.pop("key_id"))
+            tenants = (
+                None if realms is None else tuple(typed_json.text_or_none(realm) for realm in typed_json.listed(realms))
+            )
             _check(data)
             found.append(Tombstone(digest, key_id, tenants, data))
-        except (OSError, *shapes.WRONG) as error:
+        except (OSError, *typed_json.WRONG) as error:
             raise DamagedFileError(
-                f"the tombstone {path} of an erased person is damaged: {shapes.said(error)}",
+                f"the tombstone {path} of an erased person is damaged: {typed_json.said(error)}",
                 hint="restore it from a backup, or erase the person again and delete this file; until then nothing is extracted, "
                 "because the person's rows would come back",
                 path=str(path),
@@ -153,15 +155,15 @@ def read_searched(root: LakePath) -> tuple[list[str], dict[str, str]]:
     """
     path = root / LEDGER
     try:
-        data = shapes.document(path.read_text(encoding="utf-8"))
-        shapes.refuse_newer(data, _FORMAT, path)
-        names = [shapes.text(name) for name in data["tombstones"]]
-        return names, {shapes.text(name): shapes.text(mark) for name, mark in data["files"].items()}
+        data = typed_json.document(path.read_text(encoding="utf-8"))
+        typed_json.refuse_newer(data, _FORMAT, path)
+        names = [typed_json.text(name) for name in data["tombstones"]]
+        return names, {typed_json.text(name): typed_json.text(mark) for name, mark in data["files"].items()}
     except FileNotFoundError:
         return [], {}
-    except (OSError, *shapes.WRONG) as error:
+    except (OSError, *typed_json.WRONG) as error:
         raise DamagedFileError(
-            f"{path} is damaged: {shapes.said(error)}",
+            f"{path} is damaged: {typed_json.said(error)}",
             hint="it says which people were erased; restore it from a backup. Where all files of "
             f"{root / FOLDER} are there, delete it: every file is searched once more, and it is written again",
             path=str(path),
@@ -177,21 +179,21 @@ def searched_json(tombstones: Iterable[Tombstone], files: dict[str, str]) -> str
 def _check(data: Mapping[str, Any]) -> None:
     """What a tombstone tells of the erasure has its shape, as far as it is told."""
     for name in ("version", "asked_at"):
-        shapes.text(data.get(name, ""))
-    shapes.moment_or_none(data.get("finished_at"))
-    shapes.whole(data.get("definitions", 0))
+        typed_json.text(data.get(name, ""))
+    typed_json.moment_or_none(data.get("finished_at"))
+    typed_json.whole(data.get("definitions", 0))
     if data.get("length") is not None:
-        shapes.whole(data["length"])
-    shapes.texts(data.get("names", []))
-    for entry in shapes.listed(data["partitions"]):
-        shapes.text_or_none(entry["realm_id"])
-        shapes.day_or_none(entry["day"])
-        shapes.whole(entry["rows_erased"])
-        shapes.whole(entry["rows_changed"])
+        typed_json.whole(data["length"])
+    typed_json.texts(data.get("names", []))
+    for entry in typed_json.listed(data["partitions"]):
+        typed_json.text_or_none(entry["realm_id"])
+        typed_json.day_or_none(entry["day"])
+        typed_json.whole(entry["rows_erased"])
+        typed_json.whole(entry["rows_changed"])
         for files in (entry["before"], entry["after"]):
             for name in ("executions", "node_days"):
-                shapes.text_or_none(files[name])
-        shapes.flag(entry["is_done"])
+                typed_json.text_or_none(files[name])
+        typed_json.flag(entry["is_done"])
 
 
 def lake_secret(root: LakePath) -> PseudonymKey | None:

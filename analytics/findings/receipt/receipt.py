@@ -20,7 +20,7 @@ from analytics.findings.replay.replay_run import as_it_ran, instead_of, recorded
 from analytics.findings.replay.run_evidence import Definition, Evidence, LoggedRun
 from analytics.program import Alignment, align, error_codes
 from analytics.program.alternative import NOT_ASKED, NOT_RECORDED, PointsBounds
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 _MOST_LINES: Final = 6
 _STATEMENTS: Final = {

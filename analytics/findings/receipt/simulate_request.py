@@ -16,7 +16,7 @@ from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evi
 from analytics.program import Outcome, analytics_paths
 from analytics.program.outcome import as_written, same_json
 from analytics.program.validator import refusal
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 
 _UNREAD: Final = "DSL_FIELD_NOT_PRECOMPUTED"
 _LONGEST_ID: Final = 200

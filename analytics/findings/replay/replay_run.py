@@ -12,7 +12,7 @@ from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evi
 from analytics.findings.replay.trace_variants import Variant, Variants, read
 from analytics.program import MAX_NODES, Alignment
 from analytics.program.alternative import AlternativeProgram, PointsBounds, RecordedRun
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from analytics.program import (
     outline,
     replay,
 )
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 

@@ -29,12 +29,12 @@ from analytics.findings.runaway.finding import (
     Waiting,
 )
 from analytics.findings.runaway.keys import FamilyKey, Key, key_of
-from analytics.storage import shapes
+from analytics.storage import typed_json
 
 REPORT = "runaway_rules"
 _GRADES = ("good", "rough", "too few")
 JsonObject = Mapping[str, Any]
-"""An object of JSON, which may say anything; `shapes` gives its values their types."""
+"""An object of JSON, which may say anything; `typed_json` gives its values their types."""
 Identity = tuple[FindingType, FamilyKey | None]
 """What makes two findings the same one."""
 _HINT = "name the summary.json of an earlier report on runaway rules, or none to compare with the lake's own history"
@@ -104,26 +104,26 @@ def read(path: Path | str) -> Previous:
         UsageError: The file cannot be read, or is not that of a report on runaway rules.
     """
     try:
-        summary = shapes.document(Path(path).read_text(encoding="utf-8"))
-    except (OSError, *shapes.WRONG) as error:
-        raise UsageError(f"the last report {path} cannot be read: {shapes.said(error)}", hint=_HINT) from None
+        summary = typed_json.document(Path(path).read_text(encoding="utf-8"))
+    except (OSError, *typed_json.WRONG) as error:
+        raise UsageError(f"the last report {path} cannot be read: {typed_json.said(error)}", hint=_HINT) from None
     if summary.get("report") != REPORT:
         raise UsageError(f"{path} is not the summary of a report on runaway rules", hint=_HINT)
     try:
-        since, until = shapes.moment(summary["since"]), shapes.moment(summary["until"])
-        runs = _runs(shapes.listed(summary["league"]))
-        findings = [one for one in shapes.listed(summary["findings"]) if shapes.text(one["kind"]) != "fixed"]
+        since, until = typed_json.moment(summary["since"]), typed_json.moment(summary["until"])
+        runs = _runs(typed_json.listed(summary["league"]))
+        findings = [one for one in typed_json.listed(summary["findings"]) if typed_json.text(one["kind"]) != "fixed"]
         known = _by_identity(_known(one, until, runs) for one in findings)
         tenant = _tenant(summary.get("scope"))
-    except shapes.WRONG as error:
-        raise UsageError(f"{path} is damaged, or no such summary: {shapes.said(error)}", hint=_HINT) from None
+    except typed_json.WRONG as error:
+        raise UsageError(f"{path} is damaged, or no such summary: {typed_json.said(error)}", hint=_HINT) from None
     return Previous(since, until, known, tenant)
 
 
 def _tenant(scope: object) -> str | None:
     """Which tenant a report was about; summaries of old do not say, and are taken for all."""
     about = scope if isinstance(scope, dict) else {}
-    return None if about.get("no_realm") is True else shapes.text_or_none(about.get("realm")) or ""
+    return None if about.get("no_realm") is True else typed_json.text_or_none(about.get("realm")) or ""
 
 
 def _known(entry: JsonObject, until: datetime, runs: Mapping[FamilyKey, Estimate]) -> PreviousFinding:
@@ -131,12 +131,12 @@ def _known(entry: JsonObject, until: datetime, runs: Mapping[FamilyKey, Estimate
     number = entry["number"]
     waiting = entry.get("waiting") or {}
     return PreviousFinding(
-        FindingType(shapes.text(entry["what"])),
+        FindingType(typed_json.text(entry["what"])),
         key,
-        None if entry["count"] is None else shapes.whole(entry["count"]),
+        None if entry["count"] is None else typed_json.whole(entry["count"]),
         _estimate(number) if isinstance(number, dict) else None if number is None else _finite(number),
-        shapes.text(entry["unit"]),
-        shapes.moment(waiting.get("last_seen") or entry["until"] or until.isoformat()),
+        typed_json.text(entry["unit"]),
+        typed_json.moment(waiting.get("last_seen") or entry["until"] or until.isoformat()),
         _estimate(waiting["runs"]) if waiting.get("runs") else runs.get(key.family) if key else None,
         _finite(waiting.get("runs_since") or 0.0),
     )
@@ -189,17 +189,19 @@ def _estimate(entry: JsonObject) -> Estimate:
     value, low, high = (math.nan if entry[name] is None else _finite(entry[name]) for name in ("value", "low", "high"))
     # JSON knows no infinity: an upper end that is missing where there is a lower one is open.
     high = math.inf if math.isnan(high) and not math.isnan(low) else high
-    return Estimate(value, low, high, shapes.whole(entry["logged_count"]), _GRADES[_GRADES.index(entry["grade"])])
+    return Estimate(value, low, high, typed_json.whole(entry["logged_count"]), _GRADES[_GRADES.index(entry["grade"])])
 
 
 def _key(entry: JsonObject) -> Key:
-    return key_of(shapes.text_or_none(entry["realm"]), shapes.text(entry["family"]), shapes.whole(entry["version"]))
+    return key_of(
+        typed_json.text_or_none(entry["realm"]), typed_json.text(entry["family"]), typed_json.whole(entry["version"])
+    )
 
 
 def _finite(value: Any) -> float:
     """A number, also one that is larger than any count."""
     found = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    return found if math.isfinite(found) else shapes.number(value)
+    return found if math.isfinite(found) else typed_json.number(value)
 
 
 _NEARNESS = (FindingType.CLOSE, FindingType.VERSIONS, FindingType.GROWING, FindingType.LIMIT)

@@ -15,7 +15,7 @@ from analytics.operations.doctor import Check, advice, ok
 from analytics.source.source import Source
 from analytics.source.table_check import plan_nodes, scans_whole_table
 from analytics.sql import Parameters, Row
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.window import ONE_DAY
 
 _MOST_NAMED = 5

@@ -18,8 +18,7 @@ from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number
 from analytics.reports.page.inline import shorten, visible
-from analytics.warehouse.answer import Answer
-from analytics.warehouse.catalog import VIEWS
+from analytics.warehouse.catalog import VIEWS, Answer
 from analytics.warehouse.coverage import Cell
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.family import NO_CODE
 from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.trials import TrialVerdict
-from analytics.reports import charts, log_notes, page, silent
+from analytics.reports import charts, log_notes, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import Column, number
 from analytics.reports.post_mortem import (
@@ -143,11 +143,11 @@ class Against(PostMortem):
             " · B is ",
             page.strong(page.author(comparison.other.name)),
             " · times in UTC · ",
-            silent.complete_words(
+            log_notes.complete_words(
                 comparison_tables.in_words(comparison.lake, comparison.since, comparison.until), self.silences
             ),
         ]
-        doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, comparison.lost)
+        doubt = log_notes.doubt(log_notes.audit_doubt(self.sampling), self.silences, comparison.lost)
         return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, doubt)
 
     def strip(self) -> Block:
@@ -279,7 +279,7 @@ class Against(PostMortem):
 
     def failures(self) -> Block:
         """Codes of both."""
-        return failures_table(*self.sides, self.shown.small, silent.refused_words(self.refused))
+        return failures_table(*self.sides, self.shown.small, log_notes.refused_words(self.refused))
 
     def actions(self) -> Block:
         """What to do."""
@@ -298,7 +298,7 @@ class Against(PostMortem):
         definitions = f"missing for {', '.join(gone)}" if gone else "all versions that ran readable"
         box = [(name, definitions if name == "Definitions" else value) for name, value in box]
         if self.refused:
-            box.append(("Few ok rows", silent.refused_words(self.refused)))
+            box.append(("Few ok rows", log_notes.refused_words(self.refused)))
         if self.shown.small:
             box.append(("Left out", self.shown.small.note))
         queries = [

@@ -22,7 +22,7 @@ from analytics.findings.post_mortem.node_changes import Measured, NodeChange
 from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.trials import Basis
 from analytics.program.error_codes import is_canary, is_unknown, meaning
-from analytics.reports import commands, page, silent
+from analytics.reports import commands, log_notes, page
 from analytics.reports.page import Column, number
 from analytics.reports.small_cells import SmallCells
 from analytics.warehouse.coverage import coverage
@@ -70,12 +70,12 @@ def facts(
     set_aside = int((~np.isfinite(ok.astype(float))).sum())
     weights = sorted({round(1 / w, 6) for w in rows["sample_weight"].unique() if w > 1})
     cut = int(rows["is_truncated"].sum())
-    gaps = silent.extent(found)
+    gaps = log_notes.extent(found)
     rate = " and ".join(number.percent(w) for w in weights) or "not known, for no drawn row tells it,"
     return [
         (
             "Window",
-            f"{number.span(investigation.since, investigation.until)}, {silent.gaps(gaps, silences)}; {compared}",
+            f"{number.span(investigation.since, investigation.until)}, {log_notes.gaps(gaps, silences)}; {compared}",
         ),
         (
             "Rows used",
@@ -88,11 +88,11 @@ def facts(
         ),
         ("Intervals", "95 %, for the sampling of ok runs; comparisons also count chance between runs"),
         ("Traces", f"{cut:,} cut at the storage limit; {investigation.replays}"),
-        ("Definitions", silent.programs(investigation.lake) + _definitions(investigation.family)),
+        ("Definitions", log_notes.programs(investigation.lake) + _definitions(investigation.family)),
         (
             "Not known",
             "Rows the database refused (NaN or U+0000 in a trace), the queue dropped or a kill lost. "
-            f"{silent.not_looked_for()}",
+            f"{log_notes.not_looked_for()}",
         ),
     ]
 

@@ -30,7 +30,7 @@ from analytics.reports.common import state_of
 from analytics.reports.post_mortem import verdict, version_story
 from analytics.reports.post_mortem.phrases import reason_sentence
 from analytics.reports.small_cells import SmallCells
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.warehouse.warehouse import records
 
 if TYPE_CHECKING:

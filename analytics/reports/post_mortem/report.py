@@ -26,7 +26,7 @@ from analytics.findings.post_mortem.finding import (
 from analytics.findings.post_mortem.groups import Split
 from analytics.findings.post_mortem.post_mortem import Investigation
 from analytics.findings.replay.trials import Basis, VersionTrial
-from analytics.reports import charts, log_notes, page, silent
+from analytics.reports import charts, log_notes, page
 from analytics.reports.commands import roll_back
 from analytics.reports.common import realm_name, summary_block
 from analytics.reports.page import number
@@ -270,11 +270,11 @@ class PostMortem:
             " · strategy ",
             page.strong(page.author(self.inquiry.family.name)),
             " · times in UTC · ",
-            silent.complete_words(
+            log_notes.complete_words(
                 comparison_tables.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until), self.silences
             ),
         ]
-        doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, self.inquiry.lost)
+        doubt = log_notes.doubt(log_notes.audit_doubt(self.sampling), self.silences, self.inquiry.lost)
         return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, doubt)
 
     def strip(self) -> Block:
@@ -417,7 +417,7 @@ class PostMortem:
         after = self.shown.incident.after
         rows = after.rows if after is not None else self.inquiry.window
         earlier = before.rows if before is not None else None
-        return comparison_tables.failures(rows, earlier, self.shown.small, silent.refused_words(self.refused))
+        return comparison_tables.failures(rows, earlier, self.shown.small, log_notes.refused_words(self.refused))
 
     def actions(self) -> Block:
         """What to do."""
@@ -434,7 +434,7 @@ class PostMortem:
         box = comparison_tables.facts(self.inquiry, log_notes.sampling_words(self.sampling), self.silences)
         queries = page.code(comparison_tables.queries(self.inquiry.family, self.inquiry.since, self.inquiry.until))
         if self.refused:
-            box.append(("Few ok rows", silent.refused_words(self.refused)))
+            box.append(("Few ok rows", log_notes.refused_words(self.refused)))
         if self.shown.small:
             box = [*box, ("Left out", self.shown.small.note)]
         body = [page.facts(box), page.fold("Queries, ready to paste", queries)]
@@ -444,7 +444,7 @@ class PostMortem:
         """The same facts for programs."""
         refused = {"refused_possibly": [version.to_dict() for version in self.refused]}
         summary = facts.summary(self.inquiry, self.shown, title=self.title, sentence=self.verdict.text, nav=self.nav)
-        return log_notes.marked(silent.marked({**summary, **refused}, self.silences), self.sampling)
+        return log_notes.with_audit(log_notes.with_silences({**summary, **refused}, self.silences), self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The summary, for the last cell of the notebook."""

@@ -19,7 +19,7 @@ from analytics.reports import page
 from analytics.reports.common import masked, realm_name
 from analytics.reports.page import number
 from analytics.reports.page.inline import Inline
-from analytics.storage.shapes import Json
+from analytics.storage.typed_json import Json
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 

@@ -23,7 +23,7 @@ from analytics.reports.page import number as write
 from analytics.reports.parameter_values import Value
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import FAILED, Card
-from analytics.storage import scratch, shapes
+from analytics.storage import scratch, typed_json
 from analytics.window import Window
 
 _DAYS = re.compile(r"(?:^|_)\d{4}-\d{2}-\d{2}_(\d{4}-\d{2}-\d{2})_[0-9a-f]{8}$")
@@ -69,11 +69,11 @@ def _until(path: Path, about: Mapping[str, Value], window: Window) -> datetime |
     A file that was half-written or edited by hand is none: it must not stop every later report.
     """
     try:
-        told = shapes.document(path.read_text(encoding="utf-8"))
+        told = typed_json.document(path.read_text(encoding="utf-8"))
         if told["scope"] != dict(about):
             return None
         last = previous_report.read(path)
-    except (OSError, UsageError, *shapes.WRONG):
+    except (OSError, UsageError, *typed_json.WRONG):
         return None
     if last.since >= window.since or last.until > window.until:
         return None

@@ -22,7 +22,7 @@ from analytics.findings.runaway.finding import (
 )
 from analytics.findings.runaway.run_costs import DIGITS, logged
 from analytics.findings.runaway.runaway import HISTORY, Evidence
-from analytics.reports import page, silent
+from analytics.reports import log_notes, page
 from analytics.reports.common import realm_name
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup
@@ -125,7 +125,7 @@ def facts(
     """The data box."""
     held = coverage(lake, Window(evidence.since, evidence.until))
     look_back = f"trends and comparisons look {HISTORY.days} days back from its end"
-    extent = silent.gaps(silent.extent(held), silences)
+    extent = log_notes.gaps(log_notes.extent(held), silences)
     rates = " and ".join(write.percent(rate) for rate in held.sample_rates) or "An unknown share"
     return [
         ("Window", f"{write.span(evidence.since, evidence.until)}, {extent}; {look_back}"),
@@ -137,13 +137,13 @@ def facts(
         ("Set aside", _set_aside(evidence)),
         ("Timeouts", _timeouts(evidence)),
         ("Traces", _traces(evidence)),
-        ("Definitions", f"{silent.programs(lake)}{_definitions(evidence)}"),
+        ("Definitions", f"{log_notes.programs(lake)}{_definitions(evidence)}"),
         *_limits(evidence.thresholds),
         ("Compared with", compared_words(previous)),
         (
             "Not known",
             "Rows the database refused, the queue dropped or a kill lost; query times of analytics fields; nodes of runs that "
-            f"timed out. {silent.not_looked_for()}",
+            f"timed out. {log_notes.not_looked_for()}",
         ),
     ]
 

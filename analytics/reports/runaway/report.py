@@ -14,7 +14,7 @@ from analytics.findings.runaway.finding import LimitHits
 from analytics.findings.runaway.ranking import RankingRow, ranking_frame, versions_without_runs
 from analytics.findings.runaway.runaway import Burst, Evidence, Finding, Key
 from analytics.findings.runaway.thresholds import STANDARD, Thresholds
-from analytics.reports import log_notes, page, silent
+from analytics.reports import log_notes, page
 from analytics.reports.common import SummaryBlock, state_of, summary_block
 from analytics.reports.page import number as write
 from analytics.reports.page.inline import Inline, Markup, plain
@@ -160,11 +160,11 @@ class RunawayRules:
         """The verdict."""
         kick = Markup("Runaway rules · {} · <b>{}</b>, UTC · {}").format(
             data_box.realm_words(self.lake), window_words(self.since, self.until),
-            silent.complete_words(data_box.complete_words(self.lake, self.since, self.until), self.silences),
+            log_notes.complete_words(data_box.complete_words(self.lake, self.since, self.until), self.silences),
         )  # fmt: skip
         status = status_words(self.found, self._ranking) if self._headline else None
         looked_at = Window(min(self.since, self.until - runaway.HISTORY), self.until)
-        doubt = silent.doubt(log_notes.doubt(self.sampling), self.silences, self.lake.lost(looked_at.days))
+        doubt = log_notes.doubt(log_notes.audit_doubt(self.sampling), self.silences, self.lake.lost(looked_at.days))
         return page.head(kick, self.verdict, status, doubt=doubt)
 
     @property
@@ -330,7 +330,7 @@ class RunawayRules:
             "nav": self.nav,
             "verdict": plain(self.verdict),
         }
-        return log_notes.marked(silent.marked(facts, self.silences), self.sampling)
+        return log_notes.with_audit(log_notes.with_silences(facts, self.silences), self.sampling)
 
     def summary_block(self) -> SummaryBlock:
         """The facts for the last cell of the notebook."""

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from analytics.storage import shapes
+from analytics.storage import typed_json
 
 CARD = "card.json"
 FAILED = ".failed"
@@ -110,7 +110,7 @@ def from_json(values: Mapping[str, Any], folder: str = "") -> Card:
     Raises:
         TypeError, ValueError: It is none, see ``shapes``.
     """
-    moments = {key: shapes.moment(values[key]) for key in ("since", "until", "made_at")}
+    moments = {key: typed_json.moment(values[key]) for key in ("since", "until", "made_at")}
     return Card(**{**values, **moments, "folder": folder})
 
 
@@ -123,7 +123,7 @@ def write(card: Card, folder: Path) -> None:
 def read(folder: Path) -> Card | None:
     """The card of a rendering; None where there is none that can be read: somebody's own folder, or one half removed."""
     try:
-        card = from_json(shapes.document((folder / CARD).read_text(encoding="utf-8")), folder.name)
+        card = from_json(typed_json.document((folder / CARD).read_text(encoding="utf-8")), folder.name)
         for said in (
             card.name,
             card.notebook,
@@ -134,16 +134,16 @@ def read(folder: Path) -> Card | None:
             card.inputs,
             card.state,
         ):
-            shapes.text(said)
-        shapes.text_or_none(card.realm)
-        shapes.flag(card.is_scoped)
+            typed_json.text(said)
+        typed_json.text_or_none(card.realm)
+        typed_json.flag(card.is_scoped)
         for count in card.counts.values():
-            shapes.whole(count)
+            typed_json.whole(count)
         for day in (*card.missing_days, *card.lost_days):
-            shapes.text(day)
+            typed_json.text(day)
         _check_size(card.size)
         is_sound = card.since < card.until and isinstance(card.missing_days, list | tuple)
-    except (OSError, *shapes.WRONG):
+    except (OSError, *typed_json.WRONG):
         return None
     return card if is_sound and card.state in STATES else None
 
@@ -152,11 +152,11 @@ def _check_size(size: Mapping[str, Any] | None) -> None:
     """An estimate's plain values: a number that is none is written as nothing."""
     for name, value in (size or {}).items():
         if name == "logged_count":
-            shapes.whole(value)
+            typed_json.whole(value)
         elif name == "grade":
-            shapes.text(value)
+            typed_json.text(value)
         elif name in ("value", "low", "high") and value is not None:
-            shapes.number(value)
+            typed_json.number(value)
 
 
 def shelf(out: Path) -> list[Card]:

@@ -1,4 +1,4 @@
-"""What a file says has the shape it should have: a file that a person or another program wrote may say anything.
+"""Values of JSON in the types they should have: a file that a person or another program wrote may say anything.
 
 Each of these gives the value back, or a ValueError that says what it is instead; who reads a file tells which file it was.
 """
