@@ -263,9 +263,9 @@ def warn_of_deletion(alarm: RetentionWarning | None) -> None:
 def warn_of_losses(lost: Sequence[Loss], programs: Sequence[str] = ()) -> None:
     """Say which partitions and programs the lake has lost: what is asked of it next does not count them."""
     if programs:
-        from analytics.lake import program_history
+        from analytics.lake import definitions
 
-        sentence = f"warning: {program_history.words(programs)}\n  {program_history.REPAIR}"
+        sentence = f"warning: {definitions.lost_words(programs)}\n  {definitions.REPAIR}"
         say(sentence, priority=Priority.WARNING)
     if lost:
         from analytics.lake import losses

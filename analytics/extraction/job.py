@@ -21,7 +21,7 @@ from analytics.extraction.plan import notes as file_notes
 from analytics.extraction.privacy.prepare import PrivacySetup, prepare_privacy
 from analytics.extraction.privacy.row_filter import protect_definition
 from analytics.extraction.transfer import Transfer, timed
-from analytics.lake import definitions, foreign_files, program_history, source_identity
+from analytics.lake import definitions, foreign_files, source_identity
 from analytics.lake.lake import Lake
 from analytics.lake.source_identity import is_same, may_repeat, says_more
 from analytics.model import DayRecord, ExtractResult, Fingerprint, Partition, PartitionInfo, RealmFilter, Watermark
@@ -234,8 +234,8 @@ class _Run:
         """Whether it is the lake's source, and what a person should know before anything is read."""
         self._say(source_identity.check(self._lake, identity, accept=self._options.accept_source))
         self._say(clocks.sentences(source))
-        if gone := program_history.lost(self._lake):
-            self._say([f"{program_history.words(gone)}: {program_history.REPAIR}"])
+        if gone := definitions.lost_files(self._lake):
+            self._say([f"{definitions.lost_words(gone)}: {definitions.REPAIR}"])
 
     def _admit(self, source: Source, workspace: Path) -> PrivacySetup:
         """What may come in; what a killed run left is finished, and who was erased is taken out of files put back."""
@@ -314,7 +314,7 @@ class _Run:
             used=self._strategies,
         )
         self._say(written.notes())
-        program_history.remember(self._lake)
+        definitions.remember_files(self._lake)
 
     def _result(
         self, source: Source, plan: ExtractPlan, book: Bookkeeper, read: list[dict[str, Any]] | str

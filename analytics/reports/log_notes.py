@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from analytics.lake import losses, program_history
+from analytics.lake import definitions, losses
 from analytics.reports.page import number as write
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def extent(held: Coverage) -> str:
 def programs(lake: Warehouse) -> str:
     """What stands before the data box's word on definitions where files of them are lost."""
     gone = lake.lost_programs()
-    return f"{program_history.words(gone)}; of what is there: " if gone else ""
+    return f"{definitions.lost_words(gone)}; of what is there: " if gone else ""
 
 
 def complete_words(words: str, found: Silences) -> str:

@@ -18,7 +18,7 @@ from analytics.errors import LakeError
 from analytics.extraction import day_files
 from analytics.extraction.privacy.policy import FILE as PEOPLE
 from analytics.extraction.privacy.policy import PseudonymKey
-from analytics.lake import expiry_mark, foreign_files, program_history, schema
+from analytics.lake import definitions, expiry_mark, foreign_files, schema
 from analytics.lake.lake import Lake, realm_directory
 from analytics.model import DayRecord
 from analytics.sql import Row
@@ -77,8 +77,8 @@ def problems(lake: Lake) -> Iterator[Problem]:
             f"the ledger is lost: {len(files)} partition files lie there that no day of it knows",
             "put it back from a backup, or extract their days again, which writes it anew",
         )
-    if gone := program_history.lost(lake):
-        yield Problem(program_history.NAME, program_history.words(gone), program_history.REPAIR)
+    if gone := definitions.lost_files(lake):
+        yield Problem(definitions.NAME, definitions.lost_words(gone), definitions.REPAIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +231,8 @@ def _problems(lake: Lake, realms: Sequence[str | None] | None) -> list[tuple[str
     """Whoever looks at some tenants is not told of the others' files."""
     if realms is None:
         return [(one.file, one.says, one.repair) for one in problems(lake)]
-    gone = program_history.lost(lake, realms)
-    return [(program_history.NAME, program_history.words(gone), program_history.REPAIR)] if gone else []
+    gone = definitions.lost_files(lake, realms)
+    return [(definitions.NAME, definitions.lost_words(gone), definitions.REPAIR)] if gone else []
 
 
 def _is_current(file: day_files.DayFile, record: DayRecord | None) -> bool:

@@ -17,7 +17,7 @@ from analytics import sql
 from analytics.errors import QueryError
 from analytics.extraction import day_files
 from analytics.extraction.privacy.policy import PseudonymKey
-from analytics.lake import ledger, losses, program_history
+from analytics.lake import definitions, ledger, losses
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
@@ -275,7 +275,7 @@ class Warehouse:
 
     def lost_programs(self) -> list[str]:
         """Files of programs, of the tenants in sight, that should be there and are not."""
-        return program_history.lost(self.lake, self.visible_realms)
+        return definitions.lost_files(self.lake, self.visible_realms)
 
     def refresh(self) -> None:
         """Look at the lake's files again, after an extraction."""
