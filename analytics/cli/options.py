@@ -1,6 +1,6 @@
 """Options of the command: each declared once, as the field of its verb's dataclass, with the words of its help.
 
-``arguments`` makes argparse's parsers of them, ``completion`` the shells' completions, and a test compares them with the docs.
+``arguments`` makes argparse's parsers and the shells' completions of them, and a test compares them with the docs.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def test_the_gallery_shows_every_chart(lake, tmp_path):
     # A new file of pictures wants a place in the gallery.
     files = {path.stem for path in Path(charts.__file__).parent.glob("*.py")} - {"__init__"}
     of_pictures = {getattr(charts, name).__module__.rpartition(".")[2] for name in names}
-    assert files - of_pictures == {"columns", "theme", "time_axis"}, "parts of pictures"
+    assert files - of_pictures == {"columns", "theme"}, "parts of pictures"
 
 
 def test_the_notebooks_have_parameters_of_the_same_names():

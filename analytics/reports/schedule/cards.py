@@ -108,7 +108,7 @@ def from_json(values: Mapping[str, Any], folder: str = "") -> Card:
     """A card as ``to_json`` has written it.
 
     Raises:
-        TypeError, ValueError: It is none, see ``shapes``.
+        TypeError, ValueError: It is none, see ``typed_json``.
     """
     moments = {key: typed_json.moment(values[key]) for key in ("since", "until", "made_at")}
     return Card(**{**values, **moments, "folder": folder})
