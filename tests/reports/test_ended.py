@@ -9,16 +9,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import nbformat
+import psutil
 import pytest
 
 from analytics.cli import main
 from analytics.config import Settings
-from analytics.errors import ConfigurationError, LakeError, ReportError
+from analytics.errors import ConfigurationError, ReportError
 from analytics.lake.lake import Lake
 from analytics.reports.leak_gate import Forbidden
-from analytics.reports.render import publish_folder, rendering
+from analytics.reports.render import kernel, plan, publish_folder, rendering
+from analytics.reports.schedule.definition import Definition
 from analytics.storage import scratch, signals
 
 if TYPE_CHECKING:
@@ -133,48 +136,98 @@ def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(
     def dies(*_: object) -> None:
         raise RuntimeError("Kernel died before replying to kernel_info")
 
-    monkeypatch.setattr(rendering, "_papermill", dies)
-    (tmp_path / "made").mkdir()
-    running = rendering.Running(tmp_path / "a.ipynb", tmp_path / "made" / "report.ipynb", {})
-    with pytest.raises(ReportError, match="no kernel started: Kernel died"), running:
-        running.wait()
+    monkeypatch.setattr(kernel, "_papermill", dies)
+    with pytest.raises(ReportError, match="no kernel started: Kernel died"):
+        kernel.execute(tmp_path / "a.ipynb", tmp_path / "report.ipynb", {})
 
 
-def test_a_kernel_that_dies_while_it_imports_is_a_failure_in_a_sentence_and_no_reader_that_left(
-    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_process_that_dies_while_it_imports_is_a_failure_in_a_sentence_and_no_reader_that_left(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(rendering, "_MODULES", {"analytics.runaway_rules": ("a_module_that_is_not_there",)})
+    (tmp_path / "papermill.py").write_text("import os; os._exit(7)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     words = ["report", "runaway_rules", "--all-realms", "--since", "2026-07-08", "--until", "2026-07-09"]
     assert main([*words, "--lake", str(lake.root), "--out", str(tmp_path / "out")]) == 3
-    out, err = capsys.readouterr()
+    out, err = capfd.readouterr()
     assert out == ""
-    assert "no kernel started: Kernel died" in err
+    assert "the report's process ended with exit code 7" in err
     [page] = (tmp_path / "out").glob("runaway_rules_*/*.html")
-    assert "no kernel started" in page.read_text(encoding="utf-8")
+    assert "ended with exit code 7" in page.read_text(encoding="utf-8")
 
 
-def test_a_kernel_whose_report_is_stopped_before_it_runs_does_not_outlive_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def own_notebook(folder: Path, *sources: str) -> Path:
+    """A notebook of one's own, with the parameters that every report has."""
+    parameters = nbformat.v4.new_code_cell(
+        'lake = ""\nrealm = ""\nsince = "7d"\nuntil = "now"', metadata={"tags": ["parameters"]}
+    )
+    cells = [parameters, *map(nbformat.v4.new_code_cell, sources)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "mine.ipynb")
+    return folder / "mine.ipynb"
+
+
+def test_a_process_that_is_killed_leaves_its_page_and_its_notebook_as_far_as_it_came(
+    lake: Lake, tmp_path: Path
 ) -> None:
-    started: list[subprocess.Popen[str]] = []
+    kills = "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"
+    mine = own_notebook(tmp_path, "'as far as this'", "import time; time.sleep(1)", kills)
+    planned = plan.plan(
+        Definition("mine", str(mine)),
+        tmp_path / "out",
+        {"lake": str(lake.root), "since": "2026-07-08", "until": "2026-07-09"},
+    )
+    with pytest.raises(ReportError, match="killed by signal 9") as failed:
+        rendering.render(planned)
+    page = failed.value.page
+    assert isinstance(page, Path) and "killed by signal 9" in page.read_text(encoding="utf-8")
+    assert "as far as this" in page.with_name("report.ipynb").read_text(encoding="utf-8")
+    assert list(tmp_path.glob("out/.*")) == [], "what it was making is gone"
 
-    class Seen(subprocess.Popen[str]):
-        def __init__(self, *words: Any, **options: Any) -> None:
-            super().__init__(*words, **options)
-            started.append(self)
 
-    monkeypatch.setattr(subprocess, "Popen", Seen)
-    (tmp_path / "made").mkdir()
-    running = rendering.Running(tmp_path / "missing.ipynb", tmp_path / "made" / "report.ipynb", {})
-    with pytest.raises(LakeError, match="the lake is gone"), running:
-        [process] = started
-        assert process.poll() is None, "it waits to be told where to listen"
-        raise LakeError("the lake is gone")
-    assert process.returncode is not None and list(tmp_path.iterdir()) == [tmp_path / "made"]
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_report_that_is_asked_to_end_takes_its_process_with_it_and_leaves_nothing(
+    lake: Lake, tmp_path: Path, is_ours: bool
+) -> None:
+    runs = str(tmp_path / "runs")
+    waits = f"import pathlib, time; pathlib.Path({runs!r}).touch(); time.sleep(120)"
+    if is_ours:
+        (tmp_path / "sitecustomize.py").write_text(
+            "import sys\nif 'analytics.reports.render.worker' in sys.orig_argv:\n"
+            "    import pathlib, time\n"
+            "    class Waits:\n"
+            "        def find_spec(self, name, *_):\n"
+            "            if name == 'analytics.reports.runaway.report':\n"
+            f"                pathlib.Path({runs!r}).touch(); time.sleep(120)\n"
+            "    sys.meta_path.insert(0, Waits())\n"
+        )
+    (tmp_path / "tmp").mkdir()
+    own_notebook(tmp_path, waits)
+    definition = tmp_path / "mine.toml"
+    report = "runaway_rules" if is_ours else "mine.ipynb"
+    definition.write_text(f'notebook = "{report}"\nrealms = "all"\nwindow = "yesterday"\n')
+    words = ["report", str(definition), "--lake", str(lake.root), "--out", str(tmp_path / "out")]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path))),
+        "TMPDIR": str(tmp_path / "tmp"),
+    }
+    command = [sys.executable, "-m", "analytics", *words]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        while child.poll() is None and not (tmp_path / "runs").exists():
+            time.sleep(0.05)
+        mine = psutil.Process(child.pid).children(recursive=True)
+        assert len(mine) == (1 if is_ours else 2)
+        child.terminate()
+        _, said = child.communicate(timeout=30)
+        assert child.returncode == -signal.SIGTERM and "Traceback" not in said
+        assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in mine)
+    finally:
+        child.kill()
+    assert list((tmp_path / "tmp").iterdir()) == [] and list((tmp_path / "out").glob("*")) == []
 
 
 def test_a_kernels_process_whom_nobody_tells_where_to_listen_ends() -> None:
-    words = [sys.executable, "-P", "-m", "analytics.reports.render.kernel_process", "analytics.errors"]
+    words = [sys.executable, "-P", "-m", "analytics.reports.render.kernel_process"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(words, input="", text=True, capture_output=True, env=environment, check=False, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -31,7 +31,10 @@ from analytics.reports.charts import theme
 from analytics.reports.common import summary_block
 from analytics.reports.page import Block, visible
 from analytics.reports.receipt.receipt import of_evidence
-from analytics.reports.render import rendering
+from analytics.reports.render import cells, rendering
+from analytics.reports.render.notebooks import REPORTS
+from analytics.reports.render.plan import plan
+from analytics.reports.schedule.definition import find
 from analytics.warehouse.warehouse import Warehouse
 from tests.conftest import EMPTY, Table
 
@@ -475,7 +478,7 @@ def test_an_authors_text_is_text_in_the_published_page_and_in_its_notebook(
     hostile: Hostile, drawn: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def execute(source: Path, executed: Path, *_: object) -> None:
-        """What a kernel does, without starting one; tests/reports/test_notebooks.py starts one for hostile names."""
+        """What running it does, from what is drawn already; tests/reports/test_notebooks.py runs one for hostile names."""
         book = nbformat.read(source, as_version=4)
         shown = {f"report.{name.partition('.')[2]}()": block for name, block in drawn[0].items() if "runaway" in name}
         shown["report.summary_block()"] = summary_block(drawn[2])
@@ -485,8 +488,10 @@ def test_an_authors_text_is_text_in_the_published_page_and_in_its_notebook(
                 cell.outputs = [nbformat.v4.new_output("execute_result", data, metadata=metadata, execution_count=1)]
         nbformat.write(book, executed)
 
-    monkeypatch.setattr(rendering, "_papermill", execute)
-    made = api.render("runaway_rules", out=tmp_path, lake=str(hostile.lake.root), **WINDOW)
+    monkeypatch.setattr(cells, "execute", execute)
+    planned = plan(find("runaway_rules", REPORTS), tmp_path, {"lake": str(hostile.lake.root), **WINDOW})
+    rendering.render_here(planned, tmp_path)
+    made = rendering.rendered(planned)
     html = made.html.read_text(encoding="utf-8")
     assert set(MARK.findall(sure(html))) == set(NAMES)
     assert html.index("Content-Security-Policy") < html.index("<title") < html.index("zq")

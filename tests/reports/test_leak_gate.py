@@ -249,21 +249,11 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
     ],
 )
 def test_what_repairs_a_failure_in_a_cell_stands_apart_where_this_package_has_said_it(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, what: str, repair: str
+    tmp_path: Path, kind: str, what: str, repair: str
 ) -> None:
-    def fails(*_: object) -> None:
-        raise PapermillExecutionError(3, 4, "", kind, "a.parquet is damaged\n  put it back", [])
-
-    monkeypatch.setattr("analytics.reports.render.rendering.Running.wait", fails)
-    planned = plans.plan(Definition("mine", "post_mortem"), tmp_path / "out", {"lake": str(lake.root)})
-    with pytest.raises(ReportError) as found:
-        rendering._executed(
-            rendering.Running(planned.notebook, tmp_path / "made" / "b.ipynb", {}),
-            tmp_path / "made" / "b.ipynb",
-            planned,
-            Forbidden.of(None, tmp_path, env={}),
-        )
-    assert (found.value.message, found.value.hint) == (f"the notebook failed in cell 4: {what}", repair)
+    failure = PapermillExecutionError(3, 4, "", kind, "a.parquet is damaged\n  put it back", [])
+    found = rendering._in_words(failure, Forbidden.of(None, tmp_path, env={}))
+    assert (found.message, found.hint) == (f"the notebook failed in cell 4: {what}", repair)
 
 
 class Exploding:

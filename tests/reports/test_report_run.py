@@ -19,11 +19,10 @@ from analytics.lake.lake import Lake
 from analytics.reports import page
 from analytics.reports.common import state_of
 from analytics.reports.explore.open_lake import open_lake
-from analytics.reports.render import rendering
+from analytics.reports.render import rendering, report_process, worker
 from analytics.reports.render.rendering import Plan
-from analytics.reports.schedule import archive, worker
+from analytics.reports.schedule import archive
 from analytics.reports.schedule import cards as report_cards
-from analytics.reports.schedule import run as schedule_run
 from analytics.reports.schedule.cards import Card
 from analytics.reports.schedule.definition import Definition, due_days, read, window_of
 from analytics.reports.schedule.run import RunResult, jobs, run
@@ -209,7 +208,7 @@ def states(result: RunResult) -> list[tuple[str, int, str, str]]:
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report's process is this one, and what the notebook would count is counted here; all else is as it is."""
 
-    def render(planned: Plan) -> None:
+    def render(planned: Plan, _folder: Path) -> None:
         opened = open_lake(planned.values["lake"], realm=planned.values["realm"])
         [(count,)] = opened.sql(
             "select count(*) from executions where day = $day::date", day=planned.values["since"][:10]
@@ -223,11 +222,12 @@ def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
         )
         archive.refresh(planned.target.parent, {planned.target.name})
 
-    def process(_runner: schedule_run._Runner, planned: Plan, _minutes: float) -> tuple[int, str]:
-        return worker.work(Plan.from_json(json.loads(json.dumps(planned.to_json())))), ""
+    def process(planned: Plan, folder: Path, **_: object) -> report_process.Ended:
+        code = worker.work(Plan.from_json(json.loads(json.dumps(planned.to_json()))), folder)
+        return report_process.Ended(code, "", None)
 
-    monkeypatch.setattr(rendering, "render", render)
-    monkeypatch.setattr(schedule_run._Runner, "_process", process)
+    monkeypatch.setattr(rendering, "render_here", render)
+    monkeypatch.setattr(report_process, "run", process)
 
 
 @pytest.mark.usefixtures("without_kernels")
@@ -296,7 +296,7 @@ def test_a_process_that_dies_or_hangs_is_a_failure_and_not_the_end(small: Lake, 
     # Only its own process, and not whoever adopts it when that is gone.
     dies = """import os, signal, time
 from pathlib import Path
-while realm != "acme" or b"schedule.worker" not in Path(f"/proc/{os.getppid()}/cmdline").read_bytes():
+while realm != "acme" or b"render.worker" not in Path(f"/proc/{os.getppid()}/cmdline").read_bytes():
     time.sleep(0.1)
 os.kill(os.getppid(), signal.SIGKILL)"""
     definition = nightly(notebook(tmp_path, dies), catch_up_days=1, timeout_minutes=0.2)
@@ -520,7 +520,7 @@ def test_a_disk_that_is_full_for_one_report_ends_not_the_run(
         told.append((words, env))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("analytics.reports.schedule.run.subprocess.Popen", full)
+    monkeypatch.setattr("analytics.reports.render.report_process.subprocess.Popen", full)
     both = [Definition(name, "runaway_rules", window="yesterday", catch_up_days=1) for name in ("a", "b")]
     result = run(both, lake=str(lake.root), out=tmp_path / "out", today=SATURDAY)
     assert [(outcome.state, outcome.card.verdict.partition(",")[0]) for outcome in result.outcomes] == [

@@ -1,7 +1,7 @@
 """Notebook + parameters → executed notebook, self-contained HTML, ``summary.json``.
 
 Everything is made in a staging folder and renamed at the end: a failing run keeps its half-run notebook and never replaces
-the last good report. The kernel is this interpreter, with a place of its own for all that it writes, and gone with the report.
+the last good report.
 """
 
 from __future__ import annotations
@@ -9,183 +9,26 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import shutil
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from analytics import errors
-from analytics.config import child_environment, home
 from analytics.errors import AnalyticsError, ReportError, named
 from analytics.reports import leak_gate
 from analytics.reports.parameter_values import Value
+from analytics.reports.render import kernel, report_process
 from analytics.reports.render.plan import Plan
 from analytics.reports.render.publish_folder import publish, put_in_place, staging
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import Card
-from analytics.storage import scratch
 from analytics.window import Window
-
-_HINT = "its own words are on stderr: a package that is missing, no memory, no loopback network"
-
-if TYPE_CHECKING:
-    from jupyter_client.manager import AsyncKernelManager
-
-
-class Running:
-    """A notebook that runs, in a kernel of its own, while something else is done.
-
-    Leaving the block before the end ends the kernel.
-
-    Args:
-        notebook: What is run.
-        executed: The copy with its outputs, as far as it came.
-        values: Its parameters.
-        modules: What it will import: the kernel does so while this process gets ready to talk to it.
-    """
-
-    def __init__(
-        self, notebook: Path, executed: Path, values: Mapping[str, Value], modules: Sequence[str] = ()
-    ) -> None:
-        self._notebook, self._executed, self._values, self._modules = notebook, executed, values, modules
-        self._failures: list[BaseException] = []
-        self._open = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as opened:
-            private = opened.enter_context(scratch.folder(otherwise=self._executed.parents[1]))
-            # The process goes first, then the thread that writes into the folder, then the folder.
-            leave = opened.enter_context(contextlib.ExitStack())
-            process = opened.enter_context(_process(private, self._modules))
-            # Not in the main thread: there the client takes the signals that ask the process to end for itself.
-            self._thread = threading.Thread(target=self._run, args=(process, private), name="notebook", daemon=True)
-            self._thread.start()
-            leave.callback(self._thread.join, timeout=5)
-            self._open = opened.pop_all()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
-
-    def wait(self) -> None:
-        """Until the notebook is done.
-
-        Raises:
-            papermill.exceptions.PapermillExecutionError: A cell failed.
-            nbclient.exceptions.DeadKernelError: The kernel did.
-            ReportError: It did not start.
-        """
-        self._thread.join()
-        for failure in self._failures:
-            raise failure
-
-    def _run(self, process: subprocess.Popen[str], private: Path) -> None:
-        from jupyter_core.utils import ensure_event_loop
-
-        try:
-            _papermill(self._notebook, self._executed, self._values, _manager(process, private))
-        except RuntimeError as error:
-            # The client's word for a kernel that ended, or was silent, before the first cell; later ones have a class.
-            is_start = type(error) is RuntimeError and str(error).startswith("Kernel ")
-            self._failures.append(ReportError(f"no kernel started: {error}", hint=_HINT) if is_start else error)
-        except BaseException as error:  # raised again by whoever waits
-            self._failures.append(error)
-        finally:
-            ensure_event_loop().close()  # the one that the client has made for this thread
-
-
-def _papermill(notebook: Path, executed: Path, values: Mapping[str, Value], manager: type[AsyncKernelManager]) -> None:
-    import papermill
-
-    papermill.execute_notebook(
-        str(notebook),
-        str(executed),
-        parameters=dict(values),
-        kernel_name="python3",
-        language="python",  # another editor may have left it out; the kernel is ours, whatever the notebook says
-        progress_bar=False,
-        log_output=False,
-        kernel_manager_class=manager,
-        # The kernel warns about its loopback port on every start; errors still come through.
-        extra_arguments=["--IPKernelApp.log_level=40", "--HistoryManager.enabled=False"],
-    )
-
-
-@contextlib.contextmanager
-def _process(private: Path, modules: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that waits to be a kernel; ended afterwards, if it has not ended itself.
-
-    Args:
-        private: Folder for all that it writes.
-        modules: What it imports.
-    """
-    package, own = Path(str(resources.files("analytics"))).parent, home()
-    process = subprocess.Popen(  # noqa: S603  # of names of modules that are ours
-        # Without the working folder among the places of modules: whoever may write there would be run.
-        [sys.executable, "-P", "-m", "analytics.reports.render.kernel_process", *modules],
-        stdin=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # as the client starts kernels: Ctrl-C is for this process
-        env=child_environment(
-            package,
-            # Files of settings and of starts in somebody's home folder are for their own sessions.
-            # That folder may not be there at all, nor be writable: a container's user has none.
-            **{name: str(private / "jupyter") for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")},
-            **({} if own is not None and own.is_dir() else {"HOME": str(private)}),
-            TMPDIR=str(private),
-            JPY_PARENT_PID=str(os.getpid()),  # it ends with this one
-        ),
-    )
-    try:
-        yield process
-    finally:
-        if process.stdin is not None and not process.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
-        process.kill()
-        process.wait()
-
-
-def _manager(process: subprocess.Popen[str], private: Path) -> type[AsyncKernelManager]:
-    """Who starts the kernel: what "python3" stands for in somebody's home folder may be another Python."""
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager as Manager
-    from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-
-    spec = KernelSpec(argv=["-f", "{connection_file}"], display_name="Python 3", language="python")
-
-    class Own(Manager):
-        def __init__(self, **given: Any) -> None:
-            super().__init__(**given)
-            self.connection_file = str(private / "kernel.json")
-
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return spec
-
-        async def _async_launch_kernel(self, kernel_cmd: list[str], **_: Any) -> None:
-            # The client's own place for another way to start one: here it runs already, and is told where to listen.
-            provisioner = self.provisioner
-            if process.stdin is None or not isinstance(provisioner, LocalProvisioner):
-                raise RuntimeError("Kernel processes are started here, and by nobody else")
-            try:
-                with process.stdin as pipe:
-                    pipe.write(json.dumps(kernel_cmd) + "\n")
-            except BrokenPipeError:
-                raise RuntimeError("Kernel died before it was told where to listen") from None
-            provisioner.process, provisioner.pid, provisioner.pgid = process, process.pid, process.pid
-            self._reconcile_connection_info(provisioner.connection_info)
-
-    return Own
-
 
 _log = logging.getLogger(__name__)
 
@@ -193,17 +36,6 @@ _ENDED = (
     "mostly because memory ran out: the system's log tells (journalctl -k); take a shorter window or one tenant, or give the job "
     "more memory"
 )
-_MODULES: Mapping[str, Sequence[str]] = {
-    "analytics.post_mortem": (
-        "analytics.api",
-        "pandas",
-        "duckdb",
-        "analytics.reports.post_mortem.report",
-        "scipy.stats",
-    ),
-    "analytics.runaway_rules": ("analytics.api", "pandas", "duckdb", "analytics.reports.runaway.report", "scipy.stats"),
-}
-"""What a report's kernel will import, by its builder. Not matplotlib: the kernel says first how it is to show pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,74 +58,132 @@ class Rendered:
 
 
 def render(planned: Plan) -> Rendered:
-    """Render one report.
+    """Render one report, in a process of its own.
 
     Args:
         planned: As `plan` gives it.
 
     Raises:
-        UsageError: What is asked for does not exist, and nothing was published. What only rows of the lake tell is refused by the
-            kernel: such an error has its sentence and repair, and no facts.
-        ReportError: The notebook failed. Its half-run copy is named; the last good report is as it was.
+        UsageError: What is asked for does not exist, and nothing was published.
+        ReportError: The notebook failed, or its process did. Its half-run copy is named; the last good report is as it was.
     """
     planned.check()
-    is_new = not planned.target.parent.exists()
-    try:
-        return _render(planned)
-    except _Refused as refused:
-        if is_new:
-            with contextlib.suppress(OSError):
-                planned.target.parent.rmdir()  # made for a report that there is not
-        raise refused.error from None
+    out = planned.target.parent
+    with report_process.folder(out) as folder:
+        ended = report_process.run(planned, folder, tell=_tell)
+        if ended.error is not None:
+            raise ended.error
+        if ended.code == report_process.STOPPED:
+            raise KeyboardInterrupt
+        if ended.code != 0:
+            error = ended.failure(None)
+            raise _kept(error, publish_failure(planned, error, folder / report_process.HALF_RUN))
+    return rendered(planned)
 
 
-def _render(planned: Plan) -> Rendered:
-    target, values = planned.target, planned.values
-    began = time.monotonic()
-    with (
-        staging(target.parent) as made,
-        Running(planned.notebook, made / "report.ipynb", values, _MODULES.get(planned.builder, ())) as running,
-    ):
-        forbidden = _forbidden(planned)  # while the kernel starts
-        try:
-            executed = _executed(running, made / "report.ipynb", planned, forbidden)
-            _log.info("%s: the notebook ran for %.1f s", target.name, time.monotonic() - began)
-            title, page, facts = assemble(executed, made_at=planned.card.made_at)
-            (made / "report.html").write_text(page, encoding="utf-8")
-            (made / "summary.json").write_text(
-                json.dumps(
-                    {"title": title, "scope": planned.scope, **facts}, indent=1, ensure_ascii=False, allow_nan=False
-                )
-                + "\n",
-                encoding="utf-8",
-            )
-            card = cards.of_facts(replace(planned.card, folder=target.name), facts)
-            cards.write(card, made)
-            leak_gate.check(made, forbidden.about(leak_gate.tenants(values, facts)))
-        except ReportError as error:
-            kept = publish(target, planned.card, error, made / "report.ipynb", forbidden)
-            archive.refresh(target.parent, {target.name})
-            repair = f"{error.hint}. " if error.hint else ""
-            raise ReportError(
-                error.message, hint=f"{repair}What happened: {kept}; the last good report was left alone", page=kept
-            ) from None
-        put_in_place(made, target)
-    shutil.rmtree(target.with_name(target.name + cards.FAILED), ignore_errors=True)
-    archive.refresh(target.parent, {target.name})
+def rendered(planned: Plan) -> Rendered:
+    """A report that was rendered, read from its folder."""
+    target = planned.target
+    facts = json.loads((target / "summary.json").read_text(encoding="utf-8"))
+    card = cards.read(target)
+    if card is None:  # somebody has taken it away in this moment
+        raise ReportError(f"the report is not in {target} any more", hint="render it again")
     return Rendered(target / "report.html", target / "report.ipynb", target / "summary.json", facts, card)
 
 
-def publish_failure(planned: Plan, error: AnalyticsError) -> Path:
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def render_here(planned: Plan, folder: Path) -> None:
+    """Render one report in this process, which is made for it.
+
+    Args:
+        planned: What is rendered.
+        folder: For the notebook as far as it came.
+
+    Raises:
+        AnalyticsError: It was refused, for what only rows of the lake tell, and nothing was published.
+        ReportError: The notebook failed, and that is published.
+    """
+    target = planned.target
+    is_new = not target.parent.exists()
+    try:
+        with staging(target.parent) as made:
+            _make(planned, made, folder / report_process.HALF_RUN)
+            put_in_place(made, target)
+    except _Refused as refused:
+        if is_new:
+            with contextlib.suppress(OSError):
+                target.parent.rmdir()  # made for a report that there is not
+        raise refused.error from None
+    shutil.rmtree(target.with_name(target.name + cards.FAILED), ignore_errors=True)
+    archive.refresh(target.parent, {target.name})
+
+
+def _make(planned: Plan, made: Path, executed: Path) -> None:
+    """All files of a report.
+
+    Args:
+        planned: What is rendered.
+        made: Where they are made.
+        executed: The notebook as it runs.
+    """
+    target = planned.target
+    began = time.monotonic()
+    with ThreadPoolExecutor(1, "forbidden") as beside:
+        asked = beside.submit(_forbidden, planned)  # another core may do that while the notebook runs
+        failure = _run_notebook(planned, executed)
+        forbidden = asked.result()
+    _log.info("%s: the notebook ran for %.1f s", target.name, time.monotonic() - began)
+    try:
+        if executed.is_file():
+            leak_gate.clean(executed, forbidden, target)
+        if failure is not None:
+            raise _in_words(failure, forbidden)
+        title, page, facts = assemble(executed, made_at=planned.card.made_at)
+        (made / "report.html").write_text(page, encoding="utf-8")
+        (made / "summary.json").write_text(
+            json.dumps({"title": title, "scope": planned.scope, **facts}, indent=1, ensure_ascii=False, allow_nan=False)
+            + "\n",
+            encoding="utf-8",
+        )
+        shutil.copyfile(executed, made / "report.ipynb")
+        card = cards.of_facts(replace(planned.card, folder=target.name), facts)
+        cards.write(card, made)
+        leak_gate.check(made, forbidden.about(leak_gate.tenants(planned.values, facts)))
+    except ReportError as error:
+        kept = publish(target, planned.card, error, executed, forbidden)
+        archive.refresh(target.parent, {target.name})
+        raise _kept(error, kept) from None
+
+
+def _kept(error: ReportError, page: Path) -> ReportError:
+    """The error, with where its page is."""
+    repair = f"{error.hint}. " if error.hint else ""
+    hint = f"{repair}What happened: {page}; the last good report was left alone"
+    return ReportError(error.message, hint=hint, page=page)
+
+
+def publish_failure(planned: Plan, error: AnalyticsError, half_run: Path | None = None) -> Path:
     """Publish why a report was not made, where it has not come so far as to do that itself.
+
+    Args:
+        planned: The report.
+        error: What happened.
+        half_run: Its notebook as far as it came, when it was ended.
 
     Returns:
         The page.
     """
     try:
         forbidden = _forbidden(planned)
-    except (AnalyticsError, OSError, MemoryError):
+        if half_run is not None and half_run.is_file():
+            leak_gate.clean(half_run, forbidden, planned.target)
+    except (AnalyticsError, OSError, MemoryError, ValueError):
         forbidden = None  # a lake that cannot be read is often what happened
-    kept = publish(planned.target, planned.card, error, None, forbidden)
+    kept = publish(planned.target, planned.card, error, half_run, forbidden)
     archive.refresh(planned.target.parent, {planned.target.name})
     return kept
 
@@ -302,7 +192,7 @@ def _forbidden(planned: Plan) -> leak_gate.Forbidden:
     """What may not be read in a report, as far as it is known before that is made."""
     values = planned.values
     return leak_gate.Forbidden.of(
-        planned.lake or planned.text("lake"),
+        planned.text("lake"),
         planned.target.parent,
         window=Window(planned.card.since, planned.card.until),
         realms=leak_gate.tenants(values, {}),
@@ -379,36 +269,49 @@ class _Refused(Exception):  # noqa: N818  # it never leaves this module
         self.error = error
 
 
-def _executed(running: Running, executed: Path, planned: Plan, forbidden: leak_gate.Forbidden) -> Path:
-    """The notebook when it is done, cleaned.
+def _run_notebook(planned: Plan, executed: Path) -> Exception | None:
+    """Run it, in this process where it is the package's, else in a kernel.
+
+    Returns:
+        Why it failed.
 
     Raises:
         _Refused: The report's object could not be built, for a reason of ours: nothing of the report was made.
-        ReportError: Another cell failed.
     """
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    def clean() -> None:
-        if executed.is_file():
-            leak_gate.clean(executed, forbidden, planned.target)
-
+    failure: Exception | None = None
     try:
-        running.wait()
-    except DeadKernelError as error:
-        clean()
-        raise ReportError(f"the notebook's kernel was ended from outside ({named(error)})", hint=_ENDED) from None
+        if planned.builder:
+            from analytics.reports.render import cells
+
+            cells.execute(planned.notebook, executed, planned.values)
+        else:
+            kernel.execute(planned.notebook, executed, planned.values)
     except PapermillExecutionError as error:
-        # Our own errors are sentences that say their repair; of others ("3", "'points'") the class says more than the words.
-        kind = errors.class_of(error.ename) if error.evalue else None
-        if kind and planned.builder and f"{planned.builder}(" in error.source:
-            message, _, hint = error.evalue.partition(errors.REPAIR)
-            raise _Refused(kind(message, hint=hint)) from None
-        clean()
-        said = error.evalue if kind else ": ".join(filter(None, (error.ename, error.evalue)))
-        said, repair = leak_gate.clean_text(said, forbidden), ""
-        if kind:
-            said, _, repair = said.partition(errors.REPAIR)
-        raise ReportError(f"the notebook failed in cell {error.exec_count}: {said}", hint=repair) from None
-    clean()
-    return executed
+        if isinstance(error.__cause__, AnalyticsError) and f"{planned.builder}(" in error.source:
+            raise _Refused(error.__cause__) from None
+        failure = error
+    except (DeadKernelError, ReportError) as error:
+        failure = error
+    return failure
+
+
+def _in_words(failure: Exception, forbidden: leak_gate.Forbidden) -> ReportError:
+    """Why a notebook failed, for its page."""
+    from papermill.exceptions import PapermillExecutionError
+
+    match failure:
+        case ReportError():
+            return failure
+        case PapermillExecutionError():
+            # Our own errors are sentences that say their repair; of others ("3", "'points'") the class says more than the words.
+            is_ours = bool(failure.evalue) and errors.class_of(failure.ename) is not None
+            said = failure.evalue if is_ours else ": ".join(filter(None, (failure.ename, failure.evalue)))
+            said, repair = leak_gate.clean_text(said, forbidden), ""
+            if is_ours:
+                said, _, repair = said.partition(errors.REPAIR)
+            return ReportError(f"the notebook failed in cell {failure.exec_count}: {said}", hint=repair)
+        case _:
+            return ReportError(f"the notebook's kernel was ended from outside ({named(failure)})", hint=_ENDED)

@@ -6,19 +6,16 @@ import contextlib
 import hashlib
 import json
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from importlib import resources
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from analytics.config import Settings, child_environment
+from analytics.config import Settings
 from analytics.errors import LakeError, LakeLockedError, ReportError, ReportsLockedError, UsageError, named
 from analytics.extraction import clocks
 from analytics.lake import losses
@@ -27,14 +24,14 @@ from analytics.lake.losses import Loss
 from analytics.model import DayRecord
 from analytics.reports.explore.open_lake import find_lake, open_lake
 from analytics.reports.parameter_values import Value
+from analytics.reports.render import report_process
 from analytics.reports.render.plan import Plan, plan, window_on
 from analytics.reports.render.publish_folder import sweep
 from analytics.reports.render.rendering import publish_failure
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import FAILED, Card
 from analytics.reports.schedule.definition import Definition, due_days
-from analytics.reports.schedule.worker import LET_GO_SECONDS, STOPPED
-from analytics.storage import LakePath, lock, place, scratch
+from analytics.storage import LakePath, lock, place
 from analytics.version import __version__
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
@@ -194,9 +191,6 @@ def _definitions(lake: Lake) -> list[list[Any]]:
 
 _log = logging.getLogger(__name__)
 
-_LAST_WORDS = 400
-_POLL_SECONDS = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -296,8 +290,8 @@ def run(
             whole = opened.lake
             del opened  # its memory is wanted by those who render
             lost = losses.of_days(whole, ledger, None)
-            runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held)
-            with ThreadPoolExecutor(workers) as pool:
+            with report_process.Warm() as warm, ThreadPoolExecutor(workers) as pool:
+                runner = _Runner(folder, given, ledger, lost, force, fail_on, progress, held, warm)
                 try:
                     for outcomes in pool.map(runner.chain, chains):
                         result.outcomes += outcomes
@@ -342,6 +336,7 @@ class _Runner:
     fail_on: str | None
     progress: Callable[[Outcome], None] | None
     held: lock.Held
+    warm: report_process.Warm
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
@@ -369,14 +364,9 @@ class _Runner:
         if not self.force and is_current(planned, {inputs, fingerprint(planned, self.ledger) if self.lost else inputs}):
             card = cards.read(planned.target) or planned.card
             return Outcome(job, "up to date", card, time.monotonic() - began)
-        failure = planned.target.with_name(planned.target.name + FAILED)
-        earlier, words = cards.read(failure), ""
+        words = ""
         try:
-            code, words = self._process(planned, job.definition.timeout_minutes)
-            told = cards.read(planned.target if code == 0 else failure)
-            if told is None or (code != 0 and earlier is not None and told.made_at <= earlier.made_at):
-                told = self._publish(planned, code, words, job.definition.timeout_minutes)
-            card = told
+            card, words = self._render(planned, 60 * job.definition.timeout_minutes)
         except OSError as error:
             # A disk that is full for one report may have room for the others, and a failure's page may not fit either.
             said = f"{error.strerror or named(error)}, while the report or its failure was written"
@@ -388,70 +378,17 @@ class _Runner:
         alarm = cards.alarm(card, self.fail_on or job.definition.fail_on)
         return Outcome(job, "rendered", card, seconds, alarm)
 
-    def _process(self, planned: Plan, minutes: float) -> tuple[int | None, str]:
-        """Exit code (None when its time was over) and last words of the report's process."""
-        limit = time.monotonic() + 60 * minutes
-        # What a report's process and its kernel leave in the folder of temporary files goes with them, however they end.
-        with scratch.folder(otherwise=self.out) as temporary, (temporary / "said").open("w+b") as said:
-            child = subprocess.Popen(
-                # Without the working folder among the places of modules: whoever may write there would be run.
-                [sys.executable, "-P", "-m", "analytics.reports.schedule.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                text=True,
-                env=child_environment(Path(str(resources.files("analytics"))).parent, TMPDIR=str(temporary)),
+    def _render(self, planned: Plan, limit_seconds: float) -> tuple[Card, str]:
+        """What the report says, and of a failure the words for the log: on its page some may be left out."""
+        with report_process.folder(self.out) as folder:
+            ended = report_process.run(
+                planned, folder, limit_seconds=limit_seconds, is_stopped=self.stopped.is_set, warm=self.warm
             )
-            code: int | None = None
-            try:
-                assert child.stdin is not None  # noqa: S101  # a pipe was asked for
-                child.stdin.write(json.dumps(planned.to_json()) + "\n")
-                child.stdin.flush()
-                while (code := child.poll()) is None and time.monotonic() < limit and not self.stopped.is_set():
-                    self._wait(child, limit)
-            except BrokenPipeError:
-                code = child.wait()
-            finally:
-                # It ends when its input does, and takes its kernel and its unfinished pages with it.
-                if child.stdin is not None:
-                    _close(child.stdin)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(LET_GO_SECONDS)
-                child.kill()
-                child.wait()
-            said.seek(0)
-            lines = said.read().decode("utf-8", "replace").split("\n")
-        return code, next((line.strip()[:_LAST_WORDS] for line in reversed(lines) if line.strip()), "")
-
-    def _wait(self, child: subprocess.Popen[str], limit: float) -> None:
-        try:
-            child.wait(min(_POLL_SECONDS, max(0.01, limit - time.monotonic())))
-        except subprocess.TimeoutExpired:
-            return
-
-    def _publish(self, planned: Plan, code: int | None, words: str, minutes: float) -> Card:
-        """A failure that the process could not tell itself."""
-        if code == STOPPED or (code is None and self.stopped.is_set()):  # systemd asks every process of a unit to end
-            error = ReportError("the run was interrupted", hint="run it again")
-        elif code is None:
-            error = ReportError(
-                f"the report was stopped after {minutes:g} minutes",
-                hint="give it more (timeout_minutes), a shorter window, or one tenant at a time",
-            )
-        elif code < 0:
-            killed = f"the report's process was killed by signal {-code}"
-            is_memory = code == -9
-            hint = "9 is how a system out of memory ends a process: give it more, or --jobs 1" if is_memory else ""
-            error = ReportError(killed, hint=hint)
-        else:
-            error = ReportError(f"the report's process ended with exit code {code}: {words}")
-        publish_failure(planned, error)
-        made = cards.read(planned.target.with_name(planned.target.name + FAILED))
-        return made or planned.card
-
-
-def _close(pipe: IO[str]) -> None:
-    try:
-        pipe.close()
-    except BrokenPipeError:
-        return
+            if ended.code == 0:
+                return cards.read(planned.target) or planned.card, ""
+            failure = planned.target.with_name(planned.target.name + FAILED)
+            if ended.code != report_process.FAILED or ended.error is None:
+                error = ended.error or ended.failure(None if self.stopped.is_set() else limit_seconds)
+                publish_failure(planned, error, folder / report_process.HALF_RUN)
+        words = " ".join(ended.error.message.split()) if ended.error else ended.words
+        return cards.read(failure) or planned.card, words

@@ -1,0 +1,99 @@
+"""A process that has imported all that a report needs, and forks one for each report that is wanted.
+
+Importing takes longer than a small report. It is asked over the socket that is its stdin: a byte with three descriptors, which
+become stdin and stderr of the report's process, and where its number and then its exit code are written. Each report's process is
+its own, as if it had been started: only what was imported is shared, and nothing else had begun.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import warnings
+from typing import NoReturn
+
+from analytics.reports.render import notebooks, worker
+from analytics.reports.render.report_process import NUMBER
+
+DESCRIPTORS = 3
+_MODULES = (
+    "analytics.api",
+    "analytics.reports.render.cells",
+    "analytics.reports.charts",
+    "analytics.reports.runaway.report",
+    "analytics.reports.post_mortem.report",
+    "analytics.reports.post_mortem.against",
+    "duckdb",
+    "pandas",
+    "pyarrow.parquet",
+    "scipy.special",
+    "scipy.stats",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_svg",
+)
+"""What reports import while they work; what is not here is imported by each that needs it."""
+
+
+def main() -> NoReturn:
+    """Import, and fork until nobody asks any more."""
+    channel = socket.socket(fileno=os.dup(0))
+    at_interrupt = signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a terminal's Ctrl-C reaches the reports too, which tell it
+    notebooks.skip_iri_grammar()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in _MODULES:
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # what is shared is not touched by whoever counts references in it
+    watching: set[int] = set()
+    while True:
+        asked, descriptors, _, _ = socket.recv_fds(channel, 1, DESCRIPTORS)
+        watching = {number for number in watching if os.waitpid(number, os.WNOHANG) == (0, 0)}
+        if not asked:
+            break
+        number = os.fork()
+        if number:
+            watching.add(number)
+        else:
+            channel.close()
+            signal.signal(signal.SIGINT, at_interrupt)
+            _watch(*descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+    for number in watching:
+        os.waitpid(number, 0)
+    os._exit(0)  # what was only imported need not be taken apart
+
+
+def _watch(stdin: int, stderr: int, status: int) -> NoReturn:
+    """Fork the report's process, and tell how it ends."""
+    number = os.fork()
+    if number == 0:
+        os.close(status)
+        _work(stdin, stderr)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    null = os.open(os.devnull, os.O_RDWR)
+    for held in (stdin, stderr, 0, 2):
+        os.dup2(null, held)  # whoever reads from the report must see it end
+    os.write(status, NUMBER.pack(number))
+    _, ended = os.waitpid(number, 0)
+    os.write(status, NUMBER.pack(os.waitstatus_to_exitcode(ended)))
+    os._exit(0)
+
+
+def _work(stdin: int, stderr: int) -> NoReturn:
+    for descriptor, wanted in ((stdin, 0), (stderr, 2)):
+        os.dup2(descriptor, wanted)
+        os.close(descriptor)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # it lasts as long as the process
+    worker.end(worker.main())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What runs in a report's process: its plan comes on stdin, the answer is given by the exit code and by what is published."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import NoReturn
+
+from analytics.errors import AnalyticsError, ReportError, UsageError, named
+from analytics.reports.page.inline import visible
+from analytics.reports.render import notebooks, rendering
+from analytics.reports.render.plan import Plan
+from analytics.reports.render.report_process import FAILED, LET_GO_SECONDS, REFUSED, STOPPED, answer
+from analytics.storage.signals import unwinding
+
+
+def work(planned: Plan, folder: Path) -> int:
+    """Render one report, or say why it could not be.
+
+    Args:
+        planned: The report.
+        folder: Where the answer is left for whoever waits.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        rendering.render_here(planned, folder)
+    except AnalyticsError as error:
+        answer(folder, error)
+        return FAILED if isinstance(error, ReportError) else REFUSED
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        repair = "check that the folder exists, its rights, and the free space (df -h)"
+        answer(folder, ReportError(f"{error.strerror or named(error)}{where}", hint=repair))
+        return REFUSED
+    except MemoryError as error:
+        answer(folder, ReportError(named(error), hint="give it more memory, a shorter window, or one tenant"))
+        return REFUSED
+    return 0
+
+
+class _Line(logging.Formatter):
+    """A line of the log; authors' text cannot move the cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(f"{record.name.removeprefix('analytics.')}: {record.getMessage()}")
+
+
+def _end_with_parent() -> None:
+    """The parent holds the other end of stdin; when it is closed, or gone with it, nobody waits for this report."""
+    sys.stdin.read()
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(LET_GO_SECONDS)
+    os._exit(STOPPED)
+
+
+def main() -> int:
+    """Read the task, and do it."""
+    warnings.filterwarnings("ignore", category=UserWarning)
+    warnings.filterwarnings("ignore", category=RuntimeWarning)
+    line = sys.stdin.readline()
+    if not line:
+        raise UsageError("a report's process is started by `strategy-analytics report`")
+    task = json.loads(line)
+    os.environ.update(task["environment"])
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    notebooks.skip_iri_grammar()
+    if task["log_level"]:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Line())
+        logging.getLogger("analytics").addHandler(handler)
+        logging.getLogger("analytics").setLevel(task["log_level"])
+    try:
+        with unwinding():
+            return work(Plan.from_json(task["plan"]), Path(task["folder"]))
+    except KeyboardInterrupt:
+        return STOPPED
+
+
+def end(code: int) -> NoReturn:
+    """End at once, without waiting for the thread that waits for stdin."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    end(main())
