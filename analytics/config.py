@@ -163,6 +163,11 @@ def child_environment(package: Path, **more: str) -> dict[str, str]:
     return {**os.environ, **more, "PYTHONPATH": os.pathsep.join(dict.fromkeys(found))}
 
 
+def adopt_environment(variables: Mapping[str, str]) -> None:
+    """Set variables of this process, which was made for one task and knows only with that where it may write."""
+    os.environ.update(variables)
+
+
 def _unquoted(source: Mapping[str, str]) -> Mapping[str, str]:
     """The variables, none of them in quotation marks, which `docker --env-file` and systemd's cousins hand on as they are."""
     for name, value in source.items():

@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import NoReturn
 
+from analytics.config import adopt_environment
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
 from analytics.reports.page.inline import visible
 from analytics.reports.render import notebooks, rendering
@@ -70,7 +71,7 @@ def main() -> int:
     if not line:
         raise UsageError("a report's process is started by `strategy-analytics report`")
     task = json.loads(line)
-    os.environ.update(task["environment"])
+    adopt_environment(task["environment"])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     notebooks.skip_iri_grammar()
     if task["log_level"]:
