@@ -20,7 +20,7 @@ from analytics.config import Settings
 from analytics.errors import ConfigurationError, ReportError
 from analytics.lake.lake import Lake
 from analytics.reports.leak_gate import Forbidden
-from analytics.reports.render import kernel, plan, publish_folder, rendering
+from analytics.reports.render import kernel, plan, publish_folder, rendering, report_process
 from analytics.reports.schedule.definition import Definition
 from analytics.storage import scratch, signals
 
@@ -183,47 +183,80 @@ def test_a_process_that_is_killed_leaves_its_page_and_its_notebook_as_far_as_it_
     assert list(tmp_path.glob("out/.*")) == [], "what it was making is gone"
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
-def test_a_report_that_is_asked_to_end_takes_its_process_with_it_and_leaves_nothing(
-    lake: Lake, tmp_path: Path, is_ours: bool
+HANGS = """import sys
+if "analytics.reports.render.worker" in sys.orig_argv:
+    import pathlib, time
+    class Waits:
+        def find_spec(self, name, *_):
+            if name == "analytics.reports.runaway.report":
+                pathlib.Path({runs!r}).touch()
+                time.sleep(120)
+    sys.meta_path.insert(0, Waits())
+"""
+"""Begins with every Python of the test: the report's process stands still where it would build the report."""
+
+
+@pytest.mark.parametrize(
+    ("report", "words", "processes"),
+    [
+        ("runaway_rules", ["report"], 1),
+        ("mine.ipynb", ["report"], 2),  # the notebook's kernel
+        ("mine.ipynb", ["report", "run"], 4),  # what it was forked from, and who waits for it
+    ],
+)
+@pytest.mark.parametrize("everybody", [False, True])
+def test_a_report_that_is_asked_to_end_takes_its_processes_with_it_and_leaves_nothing(
+    lake: Lake, tmp_path: Path, report: str, words: list[str], processes: int, everybody: bool
 ) -> None:
     runs = str(tmp_path / "runs")
-    waits = f"import pathlib, time; pathlib.Path({runs!r}).touch(); time.sleep(120)"
-    if is_ours:
-        (tmp_path / "sitecustomize.py").write_text(
-            "import sys\nif 'analytics.reports.render.worker' in sys.orig_argv:\n"
-            "    import pathlib, time\n"
-            "    class Waits:\n"
-            "        def find_spec(self, name, *_):\n"
-            "            if name == 'analytics.reports.runaway.report':\n"
-            f"                pathlib.Path({runs!r}).touch(); time.sleep(120)\n"
-            "    sys.meta_path.insert(0, Waits())\n"
-        )
+    (tmp_path / "modules").mkdir()
+    if report == "runaway_rules":
+        (tmp_path / "modules" / "sitecustomize.py").write_text(HANGS.format(runs=runs))
+    own_notebook(tmp_path, f"import pathlib, time; pathlib.Path({runs!r}).touch(); time.sleep(120)")
+    (tmp_path / "mine.toml").write_text(f'notebook = "{report}"\nrealms = "all"\nwindow = "yesterday"\n')
     (tmp_path / "tmp").mkdir()
-    own_notebook(tmp_path, waits)
-    definition = tmp_path / "mine.toml"
-    report = "runaway_rules" if is_ours else "mine.ipynb"
-    definition.write_text(f'notebook = "{report}"\nrealms = "all"\nwindow = "yesterday"\n')
-    words = ["report", str(definition), "--lake", str(lake.root), "--out", str(tmp_path / "out")]
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path))),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path / "modules"))),
         "TMPDIR": str(tmp_path / "tmp"),
     }
-    command = [sys.executable, "-m", "analytics", *words]
+    places = ["--lake", str(lake.root), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "analytics", *words, str(tmp_path / "mine.toml"), *places]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         while child.poll() is None and not (tmp_path / "runs").exists():
             time.sleep(0.05)
-        mine = psutil.Process(child.pid).children(recursive=True)
-        assert len(mine) == (1 if is_ours else 2)
-        child.terminate()
+        others = psutil.Process(child.pid).children(recursive=True)
+        assert len(others) == processes
+        # systemd asks every process of a unit; its own asks a terminal's Ctrl-C, and whoever knows its number.
+        for process in [psutil.Process(child.pid), *(others if everybody else [])]:
+            process.terminate()
         _, said = child.communicate(timeout=30)
         assert child.returncode == -signal.SIGTERM and "Traceback" not in said
-        assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in mine)
+        assert psutil.wait_procs(others, timeout=5)[1] == []
     finally:
         child.kill()
-    assert list((tmp_path / "tmp").iterdir()) == [] and list((tmp_path / "out").glob("*")) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
+    # Who looks at the reports in the morning sees that this night's was not made.
+    pages = [page.read_text(encoding="utf-8") for page in (tmp_path / "out").glob("*.failed/error.html")]
+    assert ["the run was interrupted" in page for page in pages] == ([True] if "run" in words else [])
+
+
+def test_a_report_is_started_where_none_can_be_forked(lake: Lake, tmp_path: Path) -> None:
+    planned = plan.plan(
+        Definition("mine", str(own_notebook(tmp_path, "'done'"))), tmp_path / "out", {"lake": str(lake.root)}
+    )
+    with report_process.Warm() as warm:
+        first = warm.fork()
+        assert first is not None
+        first.stdin.close()  # nobody gives it a task
+        assert first.wait(60) == 1 and "started by `strategy-analytics report`" in first.stderr.read()
+        first.stderr.close()
+        assert warm._process is not None
+        warm._process.kill()
+        warm._process.wait()
+        assert warm.fork() is None
+        assert report_process.run(planned, tmp_path, warm=warm).code == 0
 
 
 def test_a_kernels_process_whom_nobody_tells_where_to_listen_ends() -> None:

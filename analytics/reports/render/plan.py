@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from analytics.reports.schedule.cards import Card
 from analytics.reports.schedule.definition import Definition, window_of
 from analytics.storage import place
 from analytics.warehouse import lake_files
-from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window, midnight
 
 
@@ -44,7 +43,6 @@ class Plan:
         card: What is known of it so far.
         builder: What the notebook of the package calls with the values, ``analytics.post_mortem``: an error of ours in that cell
             is about what was asked for. Empty for a notebook of somebody else.
-        lake: The lake with all tenants in sight, where planning had to ask it; it is not handed to another process.
     """
 
     notebook: Path
@@ -53,7 +51,6 @@ class Plan:
     target: Path
     card: Card
     builder: str = ""
-    lake: Warehouse | None = field(default=None, repr=False, compare=False)
 
     def check(self) -> None:
         """Refuse at once what the kernel would refuse when it has started, as far as no row of the lake is asked.
@@ -111,13 +108,11 @@ class _Resolved:
         notebook: To execute.
         values: By name, with their defaults.
         window: Its window.
-        lake: The lake with all tenants in sight, where it had to be asked.
     """
 
     notebook: Path
     values: dict[str, Value]
     window: Window
-    lake: Warehouse | None
 
 
 def _resolve(definition: Definition, parameters: Mapping[str, Value], today: date | None) -> _Resolved:
@@ -132,8 +127,8 @@ def _resolve(definition: Definition, parameters: Mapping[str, Value], today: dat
             hint="name it; --no-realm for the runs without one, --all-realms (in a definition no realm at all) for all "
             "side by side, where those of a tenant with an empty name stand, too",
         )
-    window, lake = _window(definition, parameters, values, today)
-    window = window.of_report()  # also of a notebook of one's own: the leak gate looks at names of before it
+    # Also of a notebook of one's own: the leak gate looks at names of before it.
+    window = _window(definition, parameters, values, today).of_report()
     values |= {"since": window.since.isoformat(), "until": window.until.isoformat()}
     folder, counters = _text(values, "lake") or None, _text(values, "counters")
     users = values.get("min_users") or ""
@@ -148,27 +143,23 @@ def _resolve(definition: Definition, parameters: Mapping[str, Value], today: dat
         values["counters"] = _counters(counters or settings.counters, is_named=bool(counters))
     if "min_users" in known:
         values["min_users"] = settings.min_users
-    return _Resolved(source, values, window, lake)
+    return _Resolved(source, values, window)
 
 
 def _window(
     definition: Definition, parameters: Mapping[str, Value], values: Mapping[str, Value], today: date | None
-) -> tuple[Window, Warehouse | None]:
-    """The window, and the lake of all tenants where it was asked for it.
-
-    It is fixed here: "yesterday" must mean the same day in every cell and in the name of the folder.
-    """
+) -> Window:
+    """The window. It is fixed here: "yesterday" must mean the same day in every cell and in the name of the folder."""
     if definition.window and not {"since", "until"} & set(parameters):
-        return window_of(definition.window, today or datetime.now(UTC).date()), None
+        return window_of(definition.window, today or datetime.now(UTC).date())
     if values.get("execution_id") and not {"since", "until"} & {*parameters, *definition.parameters}:
         # The run tells when; a week back from now would not hold an older one.
         report = ReportParameters.of(values)
         opened = warehouse_of(report.lake, *report.tenant)
         around = days_around(opened, _text(values, "execution_id"))
-        window = Window.parse(around.get("since", report.since), around.get("until", report.until))
-        return window, None if opened.is_scoped else opened
+        return Window.parse(around.get("since", report.since), around.get("until", report.until))
     report = ReportParameters.of(values)
-    return Window.parse(report.since, report.until, now=midnight(today) if today else None), None
+    return Window.parse(report.since, report.until, now=midnight(today) if today else None)
 
 
 def window_on(definition: Definition, parameters: Mapping[str, Value], day: date) -> Window:
@@ -220,7 +211,7 @@ def plan(
     )
     target = out / folder_name(definition.name, values, window)
     builder = f"analytics.{definition.notebook}" if definition.notebook in REPORTS else ""
-    return Plan(resolved.notebook, values, about, target, card, builder, resolved.lake)
+    return Plan(resolved.notebook, values, about, target, card, builder)
 
 
 def _counters(where: str, *, is_named: bool) -> str:

@@ -71,9 +71,8 @@ class Ended:
         Args:
             limit_seconds: How long it was given; None where somebody else has stopped it.
         """
-        if self.code == STOPPED or (
-            self.code is None and limit_seconds is None
-        ):  # systemd asks every process of a unit
+        # systemd asks every process of a unit to end.
+        if self.code == STOPPED or (self.code is None and limit_seconds is None):
             return ReportError("the run was interrupted", hint="run it again")
         if self.code is None:
             return ReportError(
@@ -215,6 +214,8 @@ class _Forked:
         self.stdin: IO[str] = open(stdin, "w", encoding="utf-8")  # noqa: SIM115  # closed by whoever waits
         self.stderr: IO[str] = open(stderr, encoding="utf-8", errors="replace")  # noqa: SIM115
         self._status: IO[bytes] = open(status, "rb", buffering=0)  # noqa: SIM115
+        self._told = select.poll()
+        self._told.register(status, select.POLLIN)
         self._number: int | None = None
         self._code: int | None = None
 
@@ -235,7 +236,7 @@ class _Forked:
             os.kill(self._number, signal.SIGKILL)
 
     def _read(self, timeout: float | None) -> int | None:
-        while self._code is None and select.select([self._status], [], [], timeout)[0]:
+        while self._code is None and self._told.poll(None if timeout is None else 1000 * timeout):
             told = self._status.read(NUMBER.size) or b""
             if len(told) < NUMBER.size:  # whoever would tell was killed
                 self._code = -signal.SIGKILL
@@ -250,7 +251,7 @@ class _Forked:
 
 def _private(folder: Path) -> Mapping[str, str]:
     """Variables for a process that is to write into this folder alone, whatever it takes for its own."""
-    return {"TMPDIR": str(folder), "IPYTHONDIR": str(folder / "ipython"), "MPLBACKEND": "agg"}
+    return {"TMPDIR": str(folder), "IPYTHONDIR": str(folder / "ipython")}
 
 
 class _Words:

@@ -14,12 +14,14 @@ import signal
 import socket
 import sys
 import warnings
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from analytics.reports.render import notebooks, worker
 from analytics.reports.render.report_process import NUMBER
 
 DESCRIPTORS = 3
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MODULES = (
     "analytics.api",
     "analytics.reports.render.cells",
@@ -41,9 +43,8 @@ _MODULES = (
 def main() -> NoReturn:
     """Import, and fork until nobody asks any more."""
     channel = socket.socket(fileno=os.dup(0))
-    at_interrupt = signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a terminal's Ctrl-C reaches the reports too, which tell it
+    # A terminal's Ctrl-C and systemd's end of a unit reach the reports too, and are for them: this process ends with its asker.
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
     notebooks.skip_iri_grammar()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -62,8 +63,7 @@ def main() -> NoReturn:
             watching.add(number)
         else:
             channel.close()
-            signal.signal(signal.SIGINT, at_interrupt)
-            _watch(*descriptors)
+            _watch(before, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
     for number in watching:
@@ -71,13 +71,19 @@ def main() -> NoReturn:
     os._exit(0)  # what was only imported need not be taken apart
 
 
-def _watch(stdin: int, stderr: int, status: int) -> NoReturn:
-    """Fork the report's process, and tell how it ends."""
+def _watch(before: Mapping[signal.Signals, Any], stdin: int, stderr: int, status: int) -> NoReturn:
+    """Fork the report's process, and tell how it ends.
+
+    Args:
+        before: What it does at signals.
+        stdin, stderr, status: The descriptors that came.
+    """
     number = os.fork()
     if number == 0:
         os.close(status)
+        for asked, handler in before.items():
+            signal.signal(asked, handler)
         _work(stdin, stderr)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_RDWR)
     for held in (stdin, stderr, 0, 2):
         os.dup2(null, held)  # whoever reads from the report must see it end
