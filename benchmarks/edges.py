@@ -6,12 +6,12 @@ import uuid
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from importlib import resources
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from analytics.demo.population import create_tables
 from benchmarks.server import in_database
 
 DATABASE = "bench_edges"
@@ -88,7 +88,7 @@ def prepare(server_url: str) -> str:
         admin.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
     url = in_database(server_url, DATABASE)
     with psycopg.connect(url) as connection:
-        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+        create_tables(connection)
         for edge in EDGES:
             row: dict[str, Any] = {
                 "id": edge.row_id,

@@ -15,8 +15,9 @@ from typing import Any
 
 from benchmarks import morning_events, morning_lake, morning_ways, report, server
 from benchmarks.extract import parse
+from benchmarks.lakes import FIRST_DAY
 from benchmarks.measure import Run, Session, median, ratio, spread
-from benchmarks.morning_lake import FIRST_DAY, Shape
+from benchmarks.morning_lake import Shape
 from benchmarks.report import Section, number
 
 WAYS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,9 @@ import numpy as np
 
 from analytics.demo.dsl import Node, assign, compare, field, ladder, note, rule
 from analytics.program import Program, generate_ids
-from benchmarks.post_mortem_events import Pool, pool_of
+from benchmarks import lakes
+from benchmarks.events import Pool, pool_of
+from benchmarks.lakes import SEED
 
 STORED = 200
 """Entries of a trace that the engine keeps."""
@@ -25,15 +26,13 @@ _HIGHEST = 320
 _RUNGS = 60
 _LADDER_IN = 9
 """One of so many of the other strategies has a ladder too, which a few of its events climb beyond what is stored."""
-_SEED = 20260601
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class Version(lakes.Version):
     """One version of one strategy.
 
     Attributes:
-        realm, family, number: Which.
         since, until: Days of the month on which it is live, fractional.
         share: Of all runs, while it is live.
         fields: Analytics fields that its program reads; each is a query.
@@ -42,9 +41,6 @@ class Version:
         slow_ms: What a slow query adds to every run.
     """
 
-    realm: str
-    family: str
-    number: int
     since: float
     until: float
     share: float
@@ -52,11 +48,6 @@ class Version:
     rungs: int
     rules: int
     slow_ms: float = 0.0
-
-    @property
-    def strategy_id(self) -> str:
-        """The id of its definition."""
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.realm}/{self.family}/{self.number}"))
 
     def program(self) -> dict[str, Any]:
         """Its AST: rules over the event's data, one of them a note, one perhaps a ladder; the last pays for everybody."""
@@ -77,7 +68,7 @@ class Version:
 
 def fleet(families: int, realms: int, days: int) -> list[Version]:
     """Every version of every strategy, two of each."""
-    chance = np.random.default_rng(_SEED)
+    chance = np.random.default_rng(SEED)
     shares = 1 / np.arange(4, families + 4) ** 0.7
     found = []
     for place, share in enumerate(shares / shares.sum()):
@@ -109,7 +100,7 @@ def fleet(families: int, realms: int, days: int) -> list[Version]:
 
 def play(version: Version, count: int) -> Pool:
     """Play events; those that end well are kept in the order of their nodes, so that growth is a matter of where to draw."""
-    chance = np.random.default_rng(_SEED)
+    chance = np.random.default_rng(SEED)
     ran = Program(version.program())
     # The ladders of the stories are climbed to any height, those of others seldom beyond their first rungs.
     reach = 10.0 * min(version.rungs, _HIGHEST)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,7 @@ from typing import Any
 import duckdb
 
 from benchmarks import child
-from benchmarks.post_mortem_ways import Clock, cells
-
-Work = Callable[[], dict[str, Any]]
+from benchmarks.post_mortem_ways import Clock, Work, cells, rendered
 
 AGGREGATE = """
     select realm_id, strategy_id, strategy_version, count(*) as n, avg(duration_ms) as mean,
@@ -82,25 +78,11 @@ def _told(summary: dict[str, Any]) -> dict[str, Any]:
 def command(task: dict[str, Any]) -> Work:
     """``strategy-analytics report runaway_rules``, from the shell to the page: Python, kernel, notebook, HTML."""
     options = [word for name in ("lake", "since", "until") for word in (f"--{name}", task[name])]
-    words = [
-        sys.executable,
-        "-m",
-        "analytics",
-        "report",
-        "runaway_rules",
-        "--all-realms",
-        *options,
-        "--out",
-        task["folder"],
-    ]
+    report = ["report", "runaway_rules", "--all-realms", *options, "--out", task["folder"]]
 
     def work() -> dict[str, Any]:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
-        if done.returncode:
-            raise RuntimeError(done.stderr.strip() or f"exit {done.returncode}")
-        html = Path(done.stdout.strip().splitlines()[-1])
-        told = json.loads(html.with_name("summary.json").read_text(encoding="utf-8"))
-        return {"page_kb": html.stat().st_size / 1e3, **_told(told)}
+        summary, page_kb = rendered([sys.executable, "-m", "analytics", *report])
+        return {"page_kb": page_kb, **_told(summary)}
 
     return work
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from analytics.demo.engine import note_of_cut
+
 STRUCTURES = 40
 VARIANTS = 250
 VERSIONS = (1, 2)
@@ -60,7 +62,7 @@ def _run(structure: int, version: int, variant: int, program: list[int], chance:
             _statement(entries, name, points, chance)
             break
     count = len(entries)
-    notes = f"trace truncated: {count} -> {LIMIT} entries" if count > LIMIT else None
+    notes = note_of_cut(count, LIMIT)
     kept = entries[:LIMIT]
     trace = json.dumps(kept, ensure_ascii=False)
     return Drawn(structure, version, variant, trace, len(kept), repr(points), case_name, notes)

@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import post_mortem_events, post_mortem_lake, post_mortem_ways, report, server
+from benchmarks import events, post_mortem_events, post_mortem_lake, post_mortem_ways, report, server
 from benchmarks.extract import parse
 from benchmarks.measure import Run, Session, median, ratio, spread
 from benchmarks.post_mortem_lake import FAMILY, REALM, Shape
@@ -73,7 +73,7 @@ def wrong(found: dict[str, list[Run]], entries: int) -> list[str]:
     said = []
     for one in found[SECTIONS]:
         told = (one.facts["kind"], one.facts["after"], one.facts["changed"])
-        if told != ("version", post_mortem_lake.strategy_id(3), ["Performance"]):
+        if told != ("version", post_mortem_lake.VERSIONS[3].strategy_id, ["Performance"]):
             said.append(f"the report blames {told}")
     said += [
         "the command's verdict is another one"
@@ -112,7 +112,7 @@ def _costs(found: dict[str, list[Run]]) -> Section:
         ["way", "n", "s", "CPU s", "time / group by", "peak MB", "max / min"],
         cells,
         [
-            f"{post_mortem_lake.USERS:,} users, {failed:.0f} % failures among the logged rows; version 3 pays {paid[3]} instead of "
+            f"{events.USERS:,} users, {failed:.0f} % failures among the logged rows; version 3 pays {paid[3]} instead of "
             f"{paid[2]} for one case. Verdict: “{found[SECTIONS][0].facts['verdict']}”",
             f"All runs would take pandas about {pandas / share:,.0f} s by proportion, with its texts in memory already, and "
             f"{memory / share / 1000:,.0f} GB more than it began with. Neither peer answers more than “entries and mean per node”.",

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from analytics.demo.dsl import Node, all_of, any_of, arith, assign, call, compare, field, note, rule
 from analytics.program import Program, generate_ids
-from analytics.program.outcome import Outcome
+from benchmarks.events import Pool, pool_of
+from benchmarks.lakes import SEED
 
 AMOUNT = {2: 10, 3: 15}
 """What each version pays for the case ``Performance``; nothing else differs."""
-_SEED = 20260601
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Events that one version played: what a logged row shows of each.
-
-    Attributes:
-        traces, nodes, points, cases: Of the events that ended well, place by place; traces as the lake has them.
-        codes: Of those that failed.
-    """
-
-    traces: Any
-    nodes: Any
-    points: Any
-    cases: Any
-    codes: Any
 
 
 def program(version: int) -> dict[str, Any]:
@@ -80,7 +61,7 @@ def play(version: int, count: int) -> Pool:
     Those whose client sent a text for a number fail and leave their code only.
     """
     ran = Program(generate_ids(program(version)))
-    fields = _fields(count, np.random.default_rng(_SEED))
+    fields = _fields(count, np.random.default_rng(SEED))
     events = [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
     outcomes = [ran.run(event) for event in events]
     broken = [
@@ -90,41 +71,3 @@ def play(version: int, count: int) -> Pool:
     if not codes or not all(outcome.ok for outcome in outcomes):
         raise AssertionError("the events that were to fail did not, or others did")
     return pool_of(outcomes, codes)
-
-
-def pool_of(outcomes: Sequence[Outcome], codes: Sequence[str | None], keep: int | None = None) -> Pool:
-    """What the log has of runs.
-
-    Args:
-        outcomes: Of the events that ended well, with their traces.
-        codes: Of those that failed.
-        keep: Entries of a trace that are stored; all when not given.
-    """
-    import pyarrow as pa
-
-    stored = [(outcome.trace or [])[:keep] for outcome in outcomes]
-    entries = [entry for trace in stored for entry in trace]
-    values = [json.dumps(entry["value"], ensure_ascii=False) for entry in entries]
-    is_number = np.array([isinstance(e["value"], int | float) and not isinstance(e["value"], bool) for e in entries])
-    numbers = np.array([float(e["value"]) if ok else 0.0 for e, ok in zip(entries, is_number.tolist(), strict=True)])
-    parts = {
-        "node_id": _coded([entry["nodeId"] for entry in entries]),
-        "type": _coded([entry["type"] for entry in entries]),
-        "branch": _coded([entry.get("branch") for entry in entries]),
-        "value": _coded(values),
-        "value_number": pa.array(numbers, mask=~is_number),
-    }
-    ends = pa.array(np.concatenate([[0], np.cumsum([len(trace) for trace in stored])]).astype(np.int32))
-    return Pool(
-        pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(list(parts.values()), names=list(parts))),
-        np.array([outcome.nodes for outcome in outcomes], np.int32),
-        np.array([float(outcome.points) for outcome in outcomes]),
-        _coded([outcome.case_name for outcome in outcomes]),
-        np.array(codes),
-    )
-
-
-def _coded(texts: list[str | None]) -> Any:
-    import pyarrow as pa
-
-    return pa.array(texts, pa.string()).dictionary_encode()

@@ -67,14 +67,23 @@ def command(task: dict[str, Any]) -> Work:
     words = [sys.executable, "-m", "analytics", "report", "post_mortem", *options, "--out", task["folder"]]
 
     def work() -> dict[str, Any]:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
-        if done.returncode:
-            raise RuntimeError(done.stderr.strip() or f"exit {done.returncode}")
-        html = Path(done.stdout.strip().splitlines()[-1])
-        told = json.loads(html.with_name("summary.json").read_text(encoding="utf-8"))
-        return {"verdict": told["verdict"], "page_kb": html.stat().st_size / 1e3}
+        summary, page_kb = rendered(words)
+        return {"verdict": summary["verdict"], "page_kb": page_kb}
 
     return work
+
+
+def rendered(words: list[str]) -> tuple[dict[str, Any], float]:
+    """The summary and the kB of the page that a command makes.
+
+    Raises:
+        RuntimeError: It made none; what it said.
+    """
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip() or f"exit {done.returncode}")
+    html = Path(done.stdout.strip().splitlines()[-1])
+    return json.loads(html.with_name("summary.json").read_text(encoding="utf-8")), html.stat().st_size / 1e3
 
 
 def per_node(task: dict[str, Any]) -> Work:

@@ -17,9 +17,10 @@ import duckdb
 
 from benchmarks import report, server, summary_lake
 from benchmarks.extract import parse
+from benchmarks.lakes import FIRST_DAY
 from benchmarks.measure import Run, Session, median, ratio, spread
 from benchmarks.report import Section, number
-from benchmarks.summary_lake import FIRST_DAY, Shape
+from benchmarks.summary_lake import Shape
 
 WAYS = {"summary:ours": "**strategy_summary**", "summary:plain": "plain group by over executions"}
 OURS, PLAIN = WAYS

@@ -7,28 +7,21 @@ hundred are failures where of the runs fewer than one in a hundred failed.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import shutil
-import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from analytics.estimates.sampling_rates import RateStep
-from analytics.extraction.encode import parquet_writer
-from analytics.lake import schema
 from analytics.lake.lake import Lake
-from analytics.model import DayRecord, Fingerprint, Partition, PartitionInfo
-from analytics.window import ONE_DAY
+from analytics.model import Partition, PartitionInfo
+from benchmarks import lakes
+from benchmarks.lakes import FIRST_DAY, RATE, US_A_DAY
 
-FIRST_DAY = date(2026, 6, 1)
-RATE, OTHER_RATE = 0.05, 0.1
+OTHER_RATE = 0.1
 CHANGED = "9"
 """Last digit of the tenants whose rate changed in the middle of the month."""
 FAILED_OF_LOGGED = 0.11
@@ -37,28 +30,14 @@ _CODES = (None, "DSL_EVALUATION", "DSL_TIMEOUT", "DSL_NODE_LIMIT")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(lakes.Shape):
     """What a lake is to hold.
 
     Attributes:
-        rows: Logged, about.
-        realms, days: They spread over.
+        realms: Its rows spread over.
     """
 
-    rows: int
     realms: int = 40
-    days: int = 30
-
-    @property
-    def name(self) -> str:
-        """Of its folder; changes with everything that decides what is in it."""
-        made_by = (repr(astuple(self)), inspect.getsource(sys.modules[__name__]), repr(schema.execution_schema()))
-        return f"summary_{self.rows}_{hashlib.sha256(''.join(made_by).encode()).hexdigest()[:8]}"
-
-    @property
-    def until(self) -> date:
-        """The day after the last."""
-        return FIRST_DAY + timedelta(days=self.days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +66,15 @@ class _Tenant:
 
 def prepare(cache: Path, shape: Shape) -> Path:
     """The lake of this shape; made when the cache does not have it yet, or has half of it."""
-    folder = cache / "lakes" / shape.name
-    done = folder.with_suffix(".done")
-    if not done.exists():
-        for other in (cache / "lakes").glob(f"summary_{shape.rows}_*"):  # of older code, or killed
-            shutil.rmtree(other) if other.is_dir() else other.unlink()
-        lake, chance = Lake(folder), np.random.default_rng(7)
+
+    def make(lake: Lake) -> None:
+        chance = np.random.default_rng(7)
         tenants = list(_tenants(shape, chance))
         for day in range(shape.days):
             infos = [_write(lake, tenant, day, shape, chance) for tenant in tenants]
-            lake.record(record_of(FIRST_DAY + timedelta(days=day), [info for info in infos if info]))
-        done.touch()
-    return folder
+            lakes.record(lake, day, filter(None, infos))
+
+    return lakes.prepare(cache, shape, make)
 
 
 def _tenants(shape: Shape, chance: np.random.Generator) -> Iterator[_Tenant]:
@@ -126,37 +102,14 @@ def _tenants(shape: Shape, chance: np.random.Generator) -> Iterator[_Tenant]:
 
 
 def _write(lake: Lake, tenant: _Tenant, day: int, shape: Shape, chance: np.random.Generator) -> PartitionInfo | None:
-    import pyarrow as pa
-
     columns = _rows(tenant, day, shape, chance)
     count = len(columns["status"])
     if not count:
         return None
     partition = Partition(tenant.realm, FIRST_DAY + timedelta(days=day))
-    path = lake.path("executions", partition)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    raw = np.frombuffer(chance.bytes(16 * count), np.uint8).reshape(count, 16)
-    columns |= {"execution_id": uuids(raw), "realm_id": _repeated(tenant.realm, count)}
-    fields = schema.execution_schema()
-    table = pa.table({f.name: columns.get(f.name, pa.nulls(count, f.type)) for f in fields}, schema=fields)
-    with parquet_writer.create(path, fields, {}, small=count < parquet_writer.SMALL_ROWS) as writer:
-        writer.write_table(table, row_group_size=parquet_writer.ROW_GROUP_ROWS)
-    id_hash = hash_of(raw)
-    counted = columns["status"].to_pandas().value_counts()
-    return PartitionInfo(
-        partition=partition,
-        fingerprint=Fingerprint(count, id_hash, id_hash),
-        row_count=count,
-        kept_count=0,
-        id_hash=id_hash,
-        trace_entries=0,
-        irregular_count=0,
-        status_counts={str(status): int(some) for status, some in counted.items() if some},
-        sample_rates=(RateStep(None, tenant.rate(day)),),
-        file_bytes=path.stat().st_size,
-        node_days_bytes=0,
-        extracted_at=datetime(2026, 9, 1, tzinfo=UTC),
-    )
+    columns["realm_id"] = _repeated(tenant.realm, count)
+    ids = lakes.random_ids(chance, count)
+    return lakes.write(lake, partition, lakes.log_table(columns, count), ids, tenant.rate(day))
 
 
 def _rows(tenant: _Tenant, day: int, shape: Shape, chance: np.random.Generator) -> dict[str, Any]:
@@ -179,10 +132,7 @@ def _rows(tenant: _Tenant, day: int, shape: Shape, chance: np.random.Generator) 
     is_cancelled = is_ok & (chance.random(count) < 0.01)
     points = np.where(chance.random(count) < 0.3, 0.0, np.round(chance.lognormal(paid, skew), 2))
     points[chance.random(count) < 0.001] = np.nan
-    start = int(datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC).timestamp()) + day * 86_400
-    times = pa.array(np.sort(chance.integers(0, 86_400_000_000, count)) + start * 1_000_000).cast(
-        pa.timestamp("us", tz="UTC")
-    )
+    times = lakes.moments(np.sort(chance.integers(0, US_A_DAY, count)) + day * US_A_DAY)
     return {
         "created_at": times,
         "updated_at": times,
@@ -213,35 +163,3 @@ def _repeated(text: str, count: int) -> Any:
     import pyarrow as pa
 
     return pa.repeat(pa.scalar(text), count)
-
-
-def uuids(raw: Any) -> Any:
-    """Sixteen random bytes a row as an id's text."""
-    import pyarrow as pa
-
-    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-    text = np.full((len(raw), 36), ord("-"), np.uint8)
-    places = [n for n in range(36) if n not in (8, 13, 18, 23)]
-    text[:, places[0::2]], text[:, places[1::2]] = digits[raw >> 4], digits[raw & 15]
-    offsets = np.arange(0, 36 * (len(raw) + 1), 36, dtype=np.int32)
-    return pa.StringArray.from_buffers(len(raw), pa.py_buffer(offsets), pa.py_buffer(text.tobytes()))
-
-
-def hash_of(raw: Any) -> int:
-    """Of ids, as the ledger has it: the sum of their first sixty bits."""
-    first60 = raw[:, :8].copy().view(">u8").ravel() >> np.uint64(4)
-    return int((first60 >> 30).sum()) * 2**30 + int((first60 & (2**30 - 1)).sum())
-
-
-def record_of(day: date, infos: list[PartitionInfo]) -> DayRecord:
-    """The ledger's entry of a complete day."""
-    end = datetime(day.year, day.month, day.day, tzinfo=UTC) + ONE_DAY
-    return DayRecord(
-        day=day,
-        partitions={info.partition.realm: info for info in infos},
-        covers_all_realms=True,
-        complete_until=end,
-        horizon_reason="generated",
-        source={"database": "generated"},
-        recorded_at=end,
-    )

@@ -8,20 +8,18 @@ import os
 import shutil
 import sys
 import tempfile
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from analytics.demo import UNTIL, Demo, build
+from analytics.demo.population import create_tables
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.model import ExtractResult
@@ -33,6 +31,7 @@ from tests.planted import world
 from tests.planted.causes import CAUSES, LATER
 from tests.planted.stories import Story
 from tests.planted.world import Planted
+from tests.simulated import DEFINITIONS, LOG, Row, insert, program_row, run_row
 
 RATE = 0.05
 DEMO_SIZE = {"demo_runs": 20_000, "demo_days": 4}
@@ -128,7 +127,7 @@ def _demo_folder(
             with psycopg.connect(demo.url, autocommit=True) as connection:
                 connection.execute(f"create database {EMPTY}")
             with psycopg.connect(_in_database(demo.url, EMPTY)) as connection:
-                connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+                create_tables(connection)
             lake = Lake(folder / "lake")
             first = UNTIL - timedelta(days=days + 1)
             # the odd rows at the epoch; the demo's days with one before and one after
@@ -199,35 +198,22 @@ class Table:
             return cursor.fetchall() if cursor.description else []
 
     def insert(self, **columns: Any) -> str:
-        """Commit one row, by the source's column names; an ordinary ok run at noon of 2026-07-08 where nothing is said.
+        """Commit one row of the log, see ``simulated.run_row``; its id."""
+        return self.insert_all([run_row(**columns)])[0]
 
-        ``trace`` is JSON text. Returns the row's id.
-        """
-        row = {
-            "id": str(uuid.uuid4()),
-            "created_at": "2026-07-08 12:00:00+00",
-            "strategyId": "s1",
-            "strategyVersion": 1,
-            "strategyType": "DSL_FULL",
-            "realmId": "acme",
-            "externalUserId": "u1",
-            "status": "ok",
-            "points": 1,
-            "caseName": "Case",
-            "durationMs": 1.5,
-            "nodesExecuted": 1,
-            "trace": '[{"nodeId": "n1", "type": "literal", "value": 1}]',
-            "sampled": True,
-            **columns,
-        }
-        row.setdefault("updated_at", row["created_at"])
-        names = sql.SQL(", ").join(map(sql.Identifier, row))
-        places = sql.SQL(", ").join(sql.Placeholder() * len(row))
+    def insert_all(self, rows: Iterable[Row]) -> list[str]:
+        """Commit rows of the log that have the same columns, all at once; their ids."""
+        return self._insert(LOG, rows)
+
+    def define(self, ast: Any, **columns: Any) -> str:
+        """Commit one program, see ``simulated.program_row``; its id."""
+        return self._insert(DEFINITIONS, [program_row(ast, **columns)])[0]
+
+    def _insert(self, table: str, rows: Iterable[Row]) -> list[str]:
+        written = list(rows)
         with self._connected() as connection:
-            connection.execute(
-                sql.SQL("insert into strategyexecutionlog ({}) values ({})").format(names, places), list(row.values())
-            )
-        return str(row["id"])
+            insert(connection, table, written)
+        return [str(row["id"]) for row in written]
 
     def as_role(self, role: str) -> str:
         """The database's URL for another role."""

@@ -368,7 +368,7 @@ def test_a_post_mortem_that_finds_something_else_is_told(way: str, fact: str, pl
     right: dict[str, dict[str, Any]] = {
         post_mortem.SECTIONS: {
             "kind": "version",
-            "after": post_mortem_lake.strategy_id(3),
+            "after": post_mortem_lake.VERSIONS[3].strategy_id,
             "changed": ["Performance"],
             "verdict": "It was v3.",
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,17 @@ import pyarrow as pa
 from analytics.demo import scenarios
 from analytics.demo.catalog import DAY_ZERO, Column, Events, Family, Fields, Parent
 from analytics.demo.families import FAMILIES, family
-from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, microseconds, moments, users
+from analytics.demo.traffic import (
+    TRUTH_SCHEMA,
+    Chunk,
+    execution_ids,
+    live_versions,
+    logged_runs,
+    microseconds,
+    moments,
+    pick_games,
+    users,
+)
 from analytics.estimates.arrays import Array, Bools, Floats, Ints
 from analytics.program import Outcome, Program, analytics_paths, compile_program
 
@@ -44,6 +54,8 @@ COLUMNS: Final = (
     "parentStrategyId",
     "notes",
 )
+#: Entries of a trace that the engine stores.
+TRACE_LIMIT: Final = 200
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -59,6 +71,55 @@ def number(value: int | float | None) -> str | None:
     if isinstance(value, float):
         return format(Decimal(value), "f") if value - value == 0.0 else repr(value)
     return str(value)
+
+
+def note_of_cut(nodes: int, stored: int = TRACE_LIMIT) -> str | None:
+    """What the engine notes of a trace of which it stores so many entries at most."""
+    return f"trace truncated: {nodes} -> {stored} entries" if nodes > stored else None
+
+
+def log_row(
+    family: Family, version: int, outcome: Outcome | None, columns: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """A run as the engine logs it, by the columns of the source.
+
+    Args:
+        family: Whose program ran.
+        version: Which of its versions.
+        outcome: What came of it, with its trace. None for a run that failed: of it no trace, no nodes, no points, no case and
+            no notes are kept, whatever it did before it failed.
+        columns: What the engine knows of the run besides: `id`, `created_at`, `externalGameId`, `externalTaskId`,
+            `externalUserId`, `status`, `durationMs` and those that are not always there; what is not said is NULL.
+    """
+    row = {
+        **dict.fromkeys(COLUMNS),
+        "updated_at": columns["created_at"],
+        "strategyId": family.strategy_id(version),
+        "strategyVersion": str(version),
+        "strategyType": family.strategy_type,
+        "realmId": family.realm,
+        "nodesExecuted": "0",
+        "trace": "null",
+        "sampled": "f",
+        "parentStrategyId": family.parent_strategy_id(version),
+        **columns,
+    }
+    if outcome is not None:
+        stored = None if outcome.trace is None else outcome.trace[:TRACE_LIMIT]
+        row |= {
+            "points": number(outcome.points),
+            "caseName": outcome.case_name,
+            "nodesExecuted": str(outcome.nodes),
+            "trace": json.dumps(stored, ensure_ascii=False, separators=(",", ":")),
+            "sampled": "t",
+            "notes": note_of_cut(outcome.nodes),
+        }
+    return row
+
+
+def log_line(row: Mapping[str, str | None]) -> str:
+    """The line of COPY of a row."""
+    return line(row[name] for name in COLUMNS)
 
 
 @dataclass(slots=True)
@@ -106,16 +167,13 @@ def _batch(
     people = users(played.realm, seed)
     who = people.pick(rng, 1 if plant and plant.one_user else count)
     who = np.resize(who, count)
-    shares = 1.0 / np.arange(1, len(played.games) + 1)
-    game = rng.choice(len(played.games), count, p=shares / shares.sum())
+    game = pick_games(rng, played, count)
     events = Events(rng, (created - microseconds(DAY_ZERO)) / 86_400e6, game, people.time[who], people.age[who])
-    rows = _rows(played.fields(events), count)
+    rows = field_rows(played.fields(events), count)
     for row, overrides in zip(rows, plant.overrides if plant else (), strict=False):
         row.update(overrides)
         for path in [path for path, value in overrides.items() if value is scenarios.MISSING]:
             del row[path]
-    schedule = played.schedule()
-    live = np.searchsorted([microseconds(since) for since, _ in schedule], created, side="right") - 1
     games = [played.games[number] for number in game.tolist()]
     if client := _CLIENTS.get((played.realm, played.name)):
         client(rows, games, created)
@@ -126,13 +184,14 @@ def _batch(
         user=[people.ids[number] for number in who.tolist()],
         game=games,
         task=[played.tasks[number] for number in rng.integers(0, len(played.tasks), count).tolist()],
-        version=[schedule[max(0, number)][1] for number in live.tolist()],
+        version=live_versions(played, created),
         fields=rows,
         planted=plant is not None,
     )
 
 
-def _rows(columns: Mapping[str, Column], count: int) -> list[Fields]:
+def field_rows(columns: Mapping[str, Column], count: int) -> list[Fields]:
+    """The fields of each event, from what a family makes of them all."""
     values = [column if isinstance(column, list) else column.tolist() for column in columns.values()]
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)] if names else [{}] * count
@@ -167,7 +226,6 @@ _CLIENTS: Final[Mapping[tuple[str | None, str | None], Callable[[list[Fields], l
 }
 
 MS_PER_VISIT: Final = 0.045
-TRACE_LIMIT: Final = 200
 #: Runs that time out for no reason of theirs.
 _STRAY_TIMEOUTS: Final = 0.0016
 #: Commits take 3 ms, but for those that stand in the queue behind a lock.
@@ -217,13 +275,19 @@ def run(program: Program, parent: Parent | None, row: Fields, *, max_nodes: int,
     return program.run_extend(row, parent, data=data, max_nodes=max_nodes, keep_trace=keep_trace)
 
 
+def usual_ms(rng: np.random.Generator, outcomes: Sequence[Outcome], queries: Sequence[int]) -> Floats:
+    """Milliseconds of runs that nothing stops: their walks, their queries and noise."""
+    count = len(outcomes)
+    visits = np.array([outcome.visits for outcome in outcomes], dtype=np.float64)
+    walk = visits * MS_PER_VISIT * np.exp(0.18 * rng.standard_normal(count))
+    asking = np.array(queries, dtype=np.float64) * 1.3 * np.exp(0.45 * rng.standard_normal(count))
+    return 0.4 + 0.3 * rng.random(count) + walk + asking
+
+
 def durations(batch: Batch) -> Floats:
     """Milliseconds: walk, queries and noise; a run that timed out takes at least 500."""
     rng, count = batch.rng, len(batch)
-    visits = np.array([outcome.visits for outcome in batch.outcomes], dtype=np.float64)
-    walk = visits * MS_PER_VISIT * np.exp(0.18 * rng.standard_normal(count))
-    queries = np.array(batch.queries, dtype=np.float64) * 1.3 * np.exp(0.45 * rng.standard_normal(count))
-    total = 0.4 + 0.3 * rng.random(count) + walk + queries
+    total = usual_ms(rng, batch.outcomes, batch.queries)
     if (batch.family.realm, batch.family.name) == (scenarios.SLOW_FIELD.realm, scenarios.SLOW_FIELD.family):
         slow = np.array(batch.version) == scenarios.SLOW_FIELD.facts["version"]
         median = float(scenarios.SLOW_FIELD.facts["query_ms_median"])
@@ -289,11 +353,11 @@ def _truth(batch: Batch, rate: float) -> pa.Table:
     lag_ms = np.where(rng.random(count) < _COMMIT_TAIL, rng.uniform(50, 4400, count), rng.lognormal(1.1, 0.5, count))
     late = batch.timed_out
     failed = np.array([not outcome.ok for outcome in outcomes]) | np.array(late)
-    sampled = rng.random(count) < rate
+    logged = logged_runs(failed, rng.random(count), rate)
     ids = {version: family.strategy_id(version) for version in set(batch.version)}
     shown = [None if gone else outcome for outcome, gone in zip(outcomes, failed.tolist(), strict=True)]
     columns: dict[str, list[Any] | Array] = {
-        "execution_id": _uuids(rng, count),
+        "execution_id": execution_ids(rng, count),
         "created_at": batch.created,
         "committed_at": batch.created + (lag_ms * 1000).astype(np.int64),
         "realm_id": [family.realm] * count,
@@ -312,69 +376,40 @@ def _truth(batch: Batch, rate: float) -> pa.Table:
         "external_game_id": batch.game,
         "external_task_id": batch.task,
         "external_user_id": batch.user,
-        "logged": failed | sampled,
+        "logged": logged,
         "story": scenario_keys(batch),
         "analytics_queries": batch.queries,
     }
     return pa.table([pa.array(columns[name.name], name.type) for name in TRUTH_SCHEMA], schema=TRUTH_SCHEMA)
 
 
-def _uuids(rng: np.random.Generator, count: int) -> list[str]:
-    raw = rng.bytes(16 * count).hex()
-    found = (raw[start : start + 32] for start in range(0, 32 * count, 32))
-    return [f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}" for text in found]
-
-
-_LOGGED: Final = ("execution_id", "committed_at", "strategy_id", "status", "error_code", "case_name", "duration_ms")
+_LOGGED: Final = ("execution_id", "committed_at", "status", "error_code", "duration_ms")
 
 
 def _log_row(batch: Batch, index: int, truth: Mapping[str, pa.Scalar]) -> tuple[int, str, int]:
-    """A run as the engine logs it: (committed_at, COPY line, trace entries stored).
-
-    A failed run keeps no trace, no nodes, no points, no case and no notes, whatever it did before it failed.
-    """
-    family, user = batch.family, batch.user[index]
-    version = batch.version[index]
-    failed = truth["status"].as_py() != "ok"
-    points, nodes, trace, notes = None, 0, None, None
-    if not failed:
-        again = run(
+    """A run as the engine logs it: (committed_at, COPY line, trace entries stored)."""
+    family, user, version = batch.family, batch.user[index], batch.version[index]
+    outcome = None
+    if truth["status"].as_py() == "ok":
+        outcome = run(
             compile_program(family.programs[version]),
             family.wrapped(version),
             batch.fields[index],
             max_nodes=batch.max_nodes[index],
             keep_trace=True,
         )
-        points, nodes, trace = again.points, again.nodes, again.trace
-        if nodes > TRACE_LIMIT:
-            notes = f"trace truncated: {nodes} -> {TRACE_LIMIT} entries"
-            trace = (trace or [])[:TRACE_LIMIT]
-    moment = (_EPOCH + timedelta(microseconds=int(batch.created[index]))).isoformat()
     person = f"auth0|{user[2:]}" if user < "u-33" else None  # a fifth signs in as a person, the rest by api key
-    text = line(
-        (
-            truth["execution_id"].as_py(),
-            moment,
-            moment,
-            None if person else "key-" + (family.realm or "none")[:4],
-            person,
-            truth["strategy_id"].as_py(),
-            str(version),
-            family.strategy_type,
-            family.realm,
-            batch.game[index],
-            batch.task[index],
-            user,
-            truth["status"].as_py(),
-            truth["error_code"].as_py(),
-            number(points),
-            truth["case_name"].as_py(),
-            str(truth["duration_ms"].as_py()),
-            str(nodes),
-            json.dumps(trace, ensure_ascii=False, separators=(",", ":")),
-            "f" if failed else "t",
-            family.parent_strategy_id(version),
-            notes,
-        )
-    )
-    return truth["committed_at"].value, text, len(trace or ())
+    columns = {
+        "id": truth["execution_id"].as_py(),
+        "created_at": (_EPOCH + timedelta(microseconds=int(batch.created[index]))).isoformat(),
+        "apiKey_used": None if person else "key-" + (family.realm or "none")[:4],
+        "oauth_user_id": person,
+        "externalGameId": batch.game[index],
+        "externalTaskId": batch.task[index],
+        "externalUserId": user,
+        "status": truth["status"].as_py(),
+        "errorCode": truth["error_code"].as_py(),
+        "durationMs": str(truth["duration_ms"].as_py()),
+    }
+    text = log_line(log_row(family, version, outcome, columns))
+    return truth["committed_at"].value, text, min(outcome.nodes, TRACE_LIMIT) if outcome else 0

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -23,7 +24,7 @@ from psycopg import sql
 
 from analytics.demo.catalog import Family, Version, utc
 from analytics.demo.edge_cases import edge_cases
-from analytics.demo.engine import COLUMNS, ChunkResult, line, simulate_chunk
+from analytics.demo.engine import COLUMNS, ChunkResult, log_line, simulate_chunk
 from analytics.demo.families import FAMILIES
 from analytics.demo.scenarios import SCENARIOS
 from analytics.demo.traffic import TRUTH_SCHEMA, Chunk, plan
@@ -267,22 +268,36 @@ def load(population: Population, url: str, *, recreate: bool = False, with_quirk
         if recreate:
             for name in TABLES:
                 connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(name)))
-        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
-        connection.execute("truncate strategyexecutionlog, strategydefinition")
-        copy_definitions(connection, definitions)
-        names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-        statement = sql.SQL("copy strategyexecutionlog ({}) from stdin").format(names)
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for block in population.copy_blocks():
-                copy.write(block)
-            for quirk in odd:
-                copy.write(line(quirk.values[name] for name in COLUMNS).encode())
-        connection.execute("analyze strategyexecutionlog, strategydefinition")
+        quirks = (log_line(quirk.values).encode() for quirk in odd)
+        fill_tables(connection, definitions, chain(population.copy_blocks(), quirks))
     return Loaded(population.logged, len(odd), len(definitions))
 
 
-def copy_definitions(connection: Connection, rows: list[Row]) -> None:
-    """Write the rows of `definition_rows` into the table; needs at least one."""
+def create_tables(connection: Connection) -> None:
+    """The engine's two tables, empty, where they are not there yet."""
+    connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+
+
+def fill_tables(connection: Connection, definitions: list[Row], log: Iterable[bytes]) -> None:
+    """Have these rows in the engine's two tables, and no others.
+
+    Args:
+        connection: To the server; the tables are created where they are not there.
+        definitions: Rows of `definition_rows`, at least one.
+        log: Lines of COPY for the log table, cut into blocks anywhere.
+    """
+    create_tables(connection)
+    connection.execute("truncate strategyexecutionlog, strategydefinition")
+    _copy_definitions(connection, definitions)
+    names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    statement = sql.SQL("copy strategyexecutionlog ({}) from stdin").format(names)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for block in log:
+            copy.write(block)
+    connection.execute("analyze strategyexecutionlog, strategydefinition")
+
+
+def _copy_definitions(connection: Connection, rows: list[Row]) -> None:
     columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
     statement = sql.SQL("copy strategydefinition ({}) from stdin").format(columns)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:

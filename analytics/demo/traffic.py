@@ -1,9 +1,9 @@
-"""Who plays when: how many runs each family gets in each stretch of time, at which moments, by which users."""
+"""Who plays when: runs of each family in each stretch of time, their moments, versions, games and users, and which are logged."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -15,7 +15,7 @@ import pyarrow as pa
 from analytics.demo.catalog import Family
 from analytics.demo.families import FAMILIES
 from analytics.demo.scenarios import PLANTED_FAULTS
-from analytics.estimates.arrays import Floats, Ints
+from analytics.estimates.arrays import Bools, Floats, Ints
 
 _TIME = pa.timestamp("us", tz="UTC")
 #: Durations in milliseconds. `visits` and `nodes_true` are what the walk did (up to the failure; for a timeout, what it
@@ -108,10 +108,42 @@ def _weight(family: Family, start: datetime, hours: int) -> float:
 
 def moments(family: Family, chunk: Chunk, count: int, rng: np.random.Generator) -> Ints:
     """Ends of runs, as sorted microseconds since the epoch, denser in busy hours."""
-    rhythm = np.array([RHYTHMS[family.rhythm][(chunk.since.hour + hour) % 24] for hour in range(chunk.hours)])
-    hour = rng.choice(chunk.hours, count, p=rhythm / rhythm.sum())
-    offset = ((hour + rng.random(count)) * 3_600_000_000).astype(np.int64)
-    return np.sort(microseconds(chunk.since) + offset)
+    rhythm = RHYTHMS[family.rhythm]
+    return moments_by_hour(
+        rng, microseconds(chunk.since), [rhythm[(chunk.since.hour + hour) % 24] for hour in range(chunk.hours)], count
+    )
+
+
+def moments_by_hour(rng: np.random.Generator, since: int, weights: Sequence[float], count: int) -> Ints:
+    """Sorted microseconds since the epoch, in the hours from `since` on: each hour's share follows from its weight."""
+    weight = np.array(weights)
+    hour = rng.choice(len(weight), count, p=weight / weight.sum())
+    return np.sort(since + ((hour + rng.random(count)) * 3_600_000_000).astype(np.int64))
+
+
+def live_versions(family: Family, created: Ints) -> list[int]:
+    """The version of each run: the one that was published last before it; before them all the first."""
+    schedule = family.schedule()
+    live = np.searchsorted([microseconds(since) for since, _ in schedule], created, side="right") - 1
+    return [schedule[max(0, number)][1] for number in live.tolist()]
+
+
+def pick_games(rng: np.random.Generator, family: Family, count: int) -> Ints:
+    """Draw the game of each event, by its place among the family's: the second is played half as often as the first."""
+    shares = 1.0 / np.arange(1, len(family.games) + 1)
+    return rng.choice(len(family.games), count, p=shares / shares.sum())
+
+
+def execution_ids(rng: np.random.Generator, count: int) -> list[str]:
+    """Random ids of runs, as the engine spells them."""
+    raw = rng.bytes(16 * count).hex()
+    digits = (raw[start : start + 32] for start in range(0, 32 * count, 32))
+    return [f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}" for text in digits]
+
+
+def logged_runs(failed: Bools | bool, draws: Floats, rate: float) -> Bools:
+    """The sampler's decision: every failure is logged, and an ok run whose random number is below the rate."""
+    return failed | (draws < rate)
 
 
 def microseconds(moment: datetime) -> int:

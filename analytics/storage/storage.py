@@ -350,7 +350,7 @@ class LocalStorage(Storage):
         shutil.rmtree(base, ignore_errors=True)
         folder = base / f"run-{os.getpid()}"
         try:
-            for leftover in (root / small_files).glob("*.tmp"):
+            for leftover in (*root.glob("*.json.*.tmp"), *(root / small_files).glob("*.tmp")):  # of earlier versions
                 leftover.unlink(missing_ok=True)
             folder.mkdir(parents=True)
             yield folder
@@ -366,16 +366,18 @@ class LocalStorage(Storage):
         disk.replace(staged, _local(target))
 
     def write_text(self, target: LakePath, text: str) -> None:
-        """Beside its place first, then as ``replace`` does."""
-        place = _local(target)
-        staged = place.with_name(f"{place.name}.{os.getpid()}.tmp")
+        """Where the next run clears what a killed one has left, then as ``replace`` does."""
+        place, base = _local(target), self.local_root / ".tmp"
+        staged = base / f"{place.name}.{os.getpid()}.tmp"
         try:
             disk.make_folder(place.parent)
+            base.mkdir(exist_ok=True)
             staged.write_text(text, encoding="utf-8")
             self.replace(staged, place)
         finally:
             with contextlib.suppress(OSError):
                 staged.unlink(missing_ok=True)
+                base.rmdir()  # where no workspace is open
 
     def remove(self, target: LakePath) -> None:
         """The file, then each folder that is empty, up to the root."""

@@ -67,11 +67,7 @@ def people_table(table: Table) -> Table:
         table.insert(created_at=at, externalUserId=number, trace=trace(int(number), "plain"))
         table.insert(created_at=at, externalUserId=short, trace=trace(short, "word"))
         table.insert(created_at=at, realmId="other", externalUserId=anna, trace=trace(anna))
-    table.execute(
-        'insert into strategydefinition (id, "realmId", name, description, type, "astJson", version, status, "createdBy") '
-        "values (gen_random_uuid(), 'acme', 'Bonus', %s, 'DSL_FULL', %s, 1, 'PUBLISHED', %s)",
-        [f"asked for by {author}", json.dumps({"rules": [], "note": f"not for {bob}"}), author],
-    )
+    table.define({"rules": [], "note": f"not for {bob}"}, description=f"asked for by {author}", createdBy=author)
     return table
 
 
@@ -232,13 +228,9 @@ def test_only_allowed_event_fields_reach_the_lake(table: Table, fresh: Lake) -> 
         }
         for i, (path, name) in enumerate(fields)
     ]
-    table.execute(
-        'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
-        "values (%s, 'acme', 'Bonus', 'DSL_FULL', %s, 1, 'PUBLISHED')",
-        ["11111111-2222-3333-4444-555555555555", json.dumps({"rules": rules})],
-    )
+    strategy = table.define({"rules": rules})
     entries = [{"nodeId": name, "type": "field", "value": f"secret-{name}"} for _, name in fields]
-    table.insert(strategyId="11111111-2222-3333-4444-555555555555", trace=json.dumps(entries))
+    table.insert(strategyId=strategy, trace=json.dumps(entries))
     policy = Policy(data_fields=frozenset({"level"}))
     table.extract(fresh, policy=policy)
     assert rows(fresh, "select node_id, value_text from nodes order by 1") == [("f1", "secret-f1"), ("f2", DROPPED)]

@@ -36,6 +36,7 @@ from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.extracting import extract
 from tests.fewer import one_in
+from tests.simulated import run_row
 
 if TYPE_CHECKING:
     from tests.conftest import Table
@@ -505,7 +506,7 @@ def test_a_file_copied_from_another_realm_is_replaced_and_its_rows_are_not_kept(
 
 @pytest.mark.parametrize("folder", ["definitions", "definition_nodes"])
 def test_a_damaged_file_of_definitions_is_replaced_by_the_next_run(table: Table, fresh: Lake, folder: str) -> None:
-    table.execute(DEFINITION, ["v1", 1])
+    table.define(PROGRAM, name="v1")
     table.extract(fresh)
     question = "select d.family_name, n.position, n.type from definitions d join definition_nodes n using (strategy_id) order by 2"
     whole = Warehouse(fresh).sql(question).fetchall()
@@ -517,11 +518,10 @@ def test_a_damaged_file_of_definitions_is_replaced_by_the_next_run(table: Table,
         assert Warehouse(fresh).sql(question).fetchall() == whole, how
 
 
-DEFINITION = """
-insert into strategydefinition (id, "realmId", name, type, "astJson", version, status)
-values (gen_random_uuid(), 'acme', %s, 'DSL_FULL',
-        '{"type": "program", "rules": [{"id": "r1", "type": "rule", "when": {"type": "literal", "value": true}, "then": []}]}',
-        %s, 'PUBLISHED')"""
+PROGRAM = {
+    "type": "program",
+    "rules": [{"id": "r1", "type": "rule", "when": {"type": "literal", "value": True}, "then": []}],
+}
 
 
 def test_leftovers_of_a_killed_run_are_removed_and_never_seen(table: Table, fresh: Lake) -> None:
@@ -579,14 +579,9 @@ def test_rows_lost_between_the_stream_and_the_file_are_noticed(
 
 
 def test_a_row_larger_than_a_block_of_the_stream_is_read(table: Table, fresh: Lake) -> None:
-    table.execute(
-        """insert into strategyexecutionlog (id, created_at, "realmId", "strategyId", "strategyVersion", "strategyType",
-                                             status, "durationMs", "nodesExecuted", sampled, trace)
-           select gen_random_uuid(), '2026-07-08', 'acme', 's', n, 'DSL_FULL', 'ok', 1, 1, true,
-                  jsonb_build_array(jsonb_build_object('nodeId', 'n1', 'type', 'literal',
-                                                       'value', repeat('0123456789ab', size / 12)))
-             from (values (1, 12000000), (2, 9000000), (3, 9000000), (4, 12)) as v(n, size)"""
-    )
+    for version, size in enumerate((12_000_000, 9_000_000, 9_000_000, 12), 1):
+        entry = {"nodeId": "n1", "type": "literal", "value": "0123456789ab" * (size // 12)}
+        table.insert(strategyVersion=version, trace=json.dumps([entry]))
     table.extract(fresh)
     found = Warehouse(fresh).sql("select strategy_version, length(value_text) from nodes order by 1").fetchall()
     assert found == [(1, 12_000_000), (2, 9_000_000), (3, 9_000_000), (4, 12)]
@@ -952,11 +947,7 @@ def test_the_row_group_is_small_enough_for_all_cores(
     table: Table, fresh: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partition_files, "ROW_GROUP_ROWS", 10)
-    table.execute(
-        """insert into strategyexecutionlog (id, created_at, "realmId", "strategyId", "strategyVersion", "strategyType",
-                                             status, "durationMs", "nodesExecuted", sampled)
-           select gen_random_uuid(), '2026-07-08', 'acme', 's', 1, 'DSL_FULL', 'ok', 1, 0, true from generate_series(1, 35)"""
-    )
+    table.insert_all(run_row() for _ in range(35))
     table.extract(fresh)
     metadata = pq.read_metadata(fresh.path("executions", Partition("acme", DAY)))
     sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from analytics.extraction.encode import trace_json
 from analytics.lake.lake import Lake
 from analytics.warehouse.warehouse import Warehouse
+from tests.simulated import run_row
 
 if TYPE_CHECKING:
     from tests.conftest import Table
@@ -368,13 +369,7 @@ _folders = itertools.count()
 @example(traces=['[{"nodeId":"n","type":"t","value":' + "9" * 5_000 + ".10}]", '[{"nodeId":"","type":"","value":""}]'])
 def test_any_trace_that_jsonb_accepts_comes_back_as_it_was(table: Table, tmp_path: Path, traces: list[str]) -> None:
     table.execute("truncate strategyexecutionlog")
-    table.execute(
-        """insert into strategyexecutionlog (id, created_at, "strategyId", "strategyVersion", "strategyType", status,
-                                             "durationMs", "nodesExecuted", trace, sampled)
-           select gen_random_uuid(), '2026-07-08', 's', 1, 'DSL_FULL', 'ok', 1, 1, t::jsonb, true
-             from unnest(%s::text[]) t""",
-        [traces],
-    )
+    table.insert_all(run_row(trace=trace) for trace in traces)
     lake = Lake(tmp_path / f"lake-{next(_folders)}")
     table.extract(lake)
     warehouse = Warehouse(lake)
@@ -409,13 +404,7 @@ DOUBLES = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([sy
 def test_points_that_were_a_double_are_the_same_double_again(table: Table, tmp_path: Path, points: list[float]) -> None:
     table.execute("truncate strategyexecutionlog")
     written = {exactly(number): number for number in points}
-    table.execute(
-        """insert into strategyexecutionlog (id, created_at, "strategyId", "strategyVersion", "strategyType", status,
-                                             "durationMs", "nodesExecuted", points, sampled, notes)
-           select gen_random_uuid(), '2026-07-08', 's', 1, 'DSL_FULL', 'ok', p::numeric, 1, p::numeric, true, p
-             from unnest(%s::text[]) p""",
-        [list(written)],
-    )
+    table.insert_all(run_row(points=number, durationMs=number, notes=number) for number in written)
     lake = Lake(tmp_path / f"lake-{next(_folders)}")
     table.extract(lake)
     found = Warehouse(lake).sql("select notes, points, duration_ms from executions").fetchall()

@@ -37,12 +37,8 @@ class Log:
         for number, (name, program) in enumerate(zip(self.ids, self.programs, strict=True), 1):
             self.define(name, program, number)
 
-    def define(self, name: str, program: Json, number: int) -> None:
-        self.table.execute(
-            'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
-            "values (%s, 'acme', 'Family', %s, %s, %s, 'PUBLISHED')",
-            [name, self.kind, json.dumps(program), number],
-        )
+    def define(self, name: str, program: Json, number: int, **columns: Any) -> None:
+        self.table.define(program, id=name, name="Family", type=self.kind, version=number, **columns)
 
     def run(
         self, version: int, fields: Json, *, user: str = "u1", parent: ParentResult | None = None, **rest: Any

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
 from analytics.demo.dsl import (
@@ -35,6 +34,7 @@ from analytics.demo.dsl import (
     note,
     rule,
 )
+from analytics.demo.engine import note_of_cut
 from analytics.findings.rules.node_profile import NodeProfile, ProgramProfile, profile_program
 from analytics.findings.rules.rule_findings import Reading, readings
 from analytics.findings.rules.trace_sample import sample_runs
@@ -45,6 +45,7 @@ from analytics.reports import charts
 from analytics.reports.runaway.report import RunawayRules
 from analytics.reports.runaway.rules import icicle_frame
 from analytics.warehouse.warehouse import Warehouse
+from tests.simulated import run_row
 
 if TYPE_CHECKING:
     from analytics.lake.lake import Lake
@@ -120,27 +121,23 @@ def log(
 ) -> str:
     """Log these runs of a program, all of them, their traces cut at some entries; the id of its definition."""
     kind = "DSL_EXTEND" if "post_rules" in program or "pre_rules" in program else "DSL_FULL"
-    [(strategy,)] = table.execute(
-        'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
-        "values (gen_random_uuid(), %s, 'Ladder', %s, %s, 1, 'PUBLISHED') returning id::text",
-        (realm, kind, json.dumps(program)),
-    )
-    rows = [
-        (
-            uuid.UUID(int=number + 1), at + timedelta(seconds=7 * number), strategy, kind, realm, *run.row, len(run.steps),
-            json.dumps([entry for _, entry in run.steps[:limit]]),
-            f"trace truncated: {len(run.steps)} -> {limit} entries" if len(run.steps) > limit else None,
+    strategy = table.define(program, realmId=realm, name="Ladder", type=kind)
+    table.insert_all(
+        run_row(
+            id=uuid.UUID(int=number + 1),
+            created_at=at + timedelta(seconds=7 * number),
+            strategyId=strategy,
+            strategyType=kind,
+            realmId=realm,
+            points=run.outcome.points,
+            caseName=run.outcome.case_name,
+            nodesExecuted=len(run.steps),
+            trace=json.dumps([entry for _, entry in run.steps[:limit]]),
+            notes=note_of_cut(len(run.steps), limit),
         )
         for number, run in enumerate(runs)
-    ]  # fmt: skip
-    with psycopg.connect(table.url) as connection, connection.cursor() as cursor:
-        cursor.executemany(
-            'insert into strategyexecutionlog (id, created_at, "strategyId", "strategyVersion", "strategyType", "realmId", '
-            '"externalUserId", status, points, "caseName", "durationMs", "nodesExecuted", trace, sampled, notes) '
-            "values (%s, %s, %s, 1, %s, %s, 'u1', 'ok', %s, %s, 1.5, %s, %s, true, %s)",
-            rows,
-        )
-    return str(strategy)
+    )
+    return strategy
 
 
 def profiled(table: Table, fresh: Lake, strategy: str, *, rate: float = 1.0, **options: Any) -> ProgramProfile:

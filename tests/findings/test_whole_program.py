@@ -44,12 +44,8 @@ class Wrapping(Log):
         self.wraps = wraps
         super().__init__(table, lake, *programs, kind="DSL_EXTEND")
 
-    def define(self, name: str, program: Json, number: int) -> None:
-        self.table.execute(
-            'insert into strategydefinition (id, "realmId", name, type, "parentStrategyId", "astJson", version, status) '
-            "values (%s, 'acme', 'Family', %s, %s, %s, %s, 'PUBLISHED')",
-            [name, self.kind, self.wraps[number - 1], json.dumps(program), number],
-        )
+    def define(self, name: str, program: Json, number: int, **columns: Any) -> None:
+        super().define(name, program, number, parentStrategyId=self.wraps[number - 1], **columns)
 
     def pay(self, version: int, fields: Json, points: float, case: str) -> None:
         self.run(version, fields, parent=ParentResult(points, case), parentStrategyId=self.wraps[version - 1])

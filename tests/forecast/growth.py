@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analytics.demo.traffic import logged_runs
+
 CAP = 1000.0
 FIRST = pd.Timestamp("2026-06-01")
 RATE = 0.05
@@ -156,9 +158,9 @@ def _day(of: Growth, rows: int, level: float, day: int, chance: np.random.Genera
     weights = chance.choice([1.0, 5.0, 20.0], runs, p=[0.2, 0.3, 0.5]) if of.mixed else np.full(runs, 1 / RATE)
     if of.is_cut:
         stopped = nodes > CAP
-        kept = ~stopped & (chance.random(runs) < RATE)
-        nodes = np.concatenate([nodes[kept], np.full(int(stopped.sum()), np.nan)])
-        weights = np.concatenate([weights[kept], np.ones(int(stopped.sum()))])
+        logged = logged_runs(stopped, chance.random(runs), RATE)
+        nodes = np.where(stopped, np.nan, nodes)[logged]
+        weights = np.where(stopped, 1.0, weights)[logged]
     # Weights are few and nodes whole: both in one number are counted faster than pairs are.
     both, counts = np.unique(np.where(np.isnan(nodes), -1.0, nodes) * 32 + weights, return_counts=True)
     seen = np.floor_divide(both, 32)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analytics.demo.traffic import logged_runs
 from analytics.estimates import estimators
 from analytics.estimates.stalls import LONGEST_MS
 from analytics.findings.runaway.keys import Key
@@ -125,7 +126,7 @@ def check(cell: FleetCell, chance: np.random.Generator) -> Iterator[Checked]:
     weight = 1 / cell.rate
     ran, drawn = {}, []
     for number, one in enumerate(versions):
-        seen = chance.random(len(one.took)) < cell.rate
+        seen = logged_runs(False, chance.random(len(one.took)), cell.rate)
         drawn.append(seen)
         ran[Key("r", "s", number)] = _ran(one.took[seen], one.nodes[seen], one.timed_out, weight)
     found = fleet_costs(ran, cell.rate)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from analytics.demo.traffic import logged_runs
 from analytics.estimates import comparisons, estimators
 from analytics.estimates.estimate import Estimate
 
@@ -100,7 +101,7 @@ class Log:
         quick = np.exp(chance.normal(1.5, 1, failed)) * lift
         self.failed_took = np.where(self.statuses == "timeout", 500 + chance.exponential(20, failed), quick)
         self.has = {share: chance.random(ok) < min(share * lift, 1.0) for share in (0.02, 0.1, 0.5)}
-        self.drawn = chance.random(ok) < cell.rate
+        self.drawn = logged_runs(False, chance.random(ok), cell.rate)
         self.weights = np.full(int(self.drawn.sum()), 1 / cell.rate)
 
     @property

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analytics.demo.traffic import logged_runs
+from analytics.estimates.arrays import Bools
 from analytics.warehouse import strategy_summary
 
 _STOPPED = ("limit", "timeout")
@@ -77,16 +79,17 @@ class Runs:
 
     def naive(self, seed: int) -> list[dict[str, float]]:
         """What somebody finds who takes the rows of one log for the runs."""
-        logged = (self._status != "ok") | (np.random.default_rng(seed).random(len(self._status)) < self.rate)
+        logged = self._logged(np.random.default_rng(seed))
         return [self._true_of(logged & (self._strategy == number), as_logged=True) for number in range(len(self.keys))]
 
     def summaries(self, times: int, seed: int) -> Iterator[list[dict[str, Any]]]:
         """The summary of each of some samples, in the order of ``keys``; strategies that were not logged at all are missing."""
         chance = np.random.default_rng(seed)
-        ok = self._status == "ok"
         for _ in range(times):
-            logged = ~ok | (chance.random(len(ok)) < self.rate)
-            yield strategy_summary.finish(self._gathered(logged)).to_pylist()
+            yield strategy_summary.finish(self._gathered(self._logged(chance))).to_pylist()
+
+    def _logged(self, chance: np.random.Generator) -> Bools:
+        return logged_runs(self._status != "ok", chance.random(len(self._status)), self.rate)
 
     def _gathered(self, logged: Any) -> pa.Table:
         """What the statement of strategy_summary gives for these rows."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analytics.demo.traffic import logged_runs
 from analytics.estimates import comparisons, estimators
 from tests.intervals.logs import LIFT, Cell, Checked, at, order, student, wald, welch
 
@@ -59,7 +60,7 @@ def cells() -> list[RareCell]:
 
 def check(cell: Cell, chance: np.random.Generator) -> Iterator[Checked]:
     """Every estimator on what is rare."""
-    drawn, other = (chance.random(cell.runs) < cell.rate for _ in range(2))
+    drawn, other = (logged_runs(False, chance.random(cell.runs), cell.rate) for _ in range(2))
     weights, others = (np.full(int(of.sum()), 1 / cell.rate) for of in (drawn, other))
     for (one_in, times), name in JACKPOTS.items():
         draw = _jackpots(one_in, times)

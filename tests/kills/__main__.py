@@ -6,11 +6,11 @@ import argparse
 import shutil
 import sys
 import tempfile
-from importlib import resources
 from pathlib import Path
 
 import psycopg
 
+from analytics.demo.population import create_tables
 from analytics.demo.server import EmbeddedServer
 
 from . import erase, expire
@@ -31,7 +31,7 @@ def main() -> int:
         try:
             with EmbeddedServer(folder / "server") as server:
                 with psycopg.connect(server.url) as connection:
-                    connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+                    create_tables(connection)
                 job = BUILDERS[name](server.url, folder)
                 sys.stdout.write(f"{name}: {prove(job, folder / 'lake', options.random, options.seed)}")
         finally:

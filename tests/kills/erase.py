@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +25,35 @@ from analytics.operations.erase import erase
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.extracting import extract
+from tests.proof.truth import BrokenPromiseError, sound
+from tests.simulated import DEFINITIONS, LOG, insert, program_row, run_row
 
-from .harness import BrokenPromiseError, Job
+from .harness import Job
 
 PERSON = "anna-4711"
-#: Three realms on four days; of each realm and day one row is the person's and one of three others names them. 66 realms more on
-#: one day, so that it has day files, in one of which there is nobody but the person. And a row of theirs without a day.
-FILL = """
-    insert into strategyexecutionlog (id, created_at, updated_at, "strategyId", "strategyVersion", "strategyType", "realmId",
-                                      "externalUserId", status, points, "durationMs", "nodesExecuted", trace, sampled)
-    select gen_random_uuid(), moment, moment, 's1', 1, 'DSL_FULL', realm, person, 'ok', 1, 1.5, 1,
-           jsonb_build_array(jsonb_build_object('nodeId', 'n1', 'type', 'literal', 'value', value)), true
-      from (select '2026-07-01 12:00+00'::timestamptz + number % 4 * interval '1 day',
-                   (array['acme', 'Böhm/..', null])[1 + number / 4 % 3],
-                   case number / 12 when 0 then 'anna-4711' else 'user-' || number end,
-                   case number / 12 when 1 then 'for anna-4711' else 'v' || number end
-              from generate_series(0, 47) as number
-            union all
-            select '2026-07-02 13:00+00', 'tenant ' || number,
-                   case number when 7 then 'anna-4711' else 'user-' || number end, 'v'
-              from generate_series(1, 66) as number
-            union all
-            select null, 'acme', 'anna-4711', 'v') as rows (moment, realm, person, value)
-"""
+FIRST = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+def runs() -> Iterator[tuple[datetime | None, str | None, str, str]]:
+    """Moment, realm, user and trace of each run.
+
+    Three realms on four days; of each realm and day one row is the person's and one of three others names them. 66 realms more
+    on one day, so that it has day files, in one of which there is nobody but the person. And a row of theirs without a day.
+    """
+
+    def trace(value: str) -> str:
+        return json.dumps([{"nodeId": "n1", "type": "literal", "value": value}])
+
+    for number in range(48):
+        moment, realm = FIRST + timedelta(days=number % 4), ("acme", "Böhm/..", None)[number // 4 % 3]
+        person = PERSON if number < 12 else f"user-{number}"
+        yield moment, realm, person, trace(f"for {PERSON}" if 12 <= number < 24 else f"v{number}")
+    for number in range(1, 67):
+        person = PERSON if number == 7 else f"user-{number}"
+        yield FIRST + timedelta(days=1, hours=1), f"tenant {number}", person, trace("v")
+    yield None, "acme", PERSON, trace("v")
+
+
 ROWS, THEIRS, NAMING = 48 + 66 + 1, 12 + 1 + 1, 12
 OTHERS = "select * exclude (trace) from executions where external_user_id <> 'anna-4711' order by execution_id"
 
@@ -53,12 +61,12 @@ OTHERS = "select * exclude (trace) from executions where external_user_id <> 'an
 def build(url: str, folder: Path) -> Job:
     """A lake of four days, in a database with empty source tables, which has to stay up."""
     with psycopg.connect(url) as connection:
-        connection.execute(FILL)
-        connection.execute(
-            'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status, "createdBy") '
-            "values (gen_random_uuid(), 'acme', 'a', 'DSL_FULL', '{\"type\": \"program\", \"rules\": []}', 1, 'PUBLISHED', %s)",
-            [PERSON],
+        rows = (
+            run_row(created_at=moment, realmId=realm, externalUserId=person, caseName=None, trace=trace)
+            for moment, realm, person, trace in runs()
         )
+        insert(connection, LOG, rows)
+        insert(connection, DEFINITIONS, [program_row({"type": "program", "rules": []}, name="a", createdBy=PERSON)])
     template = folder / "template"
     _extract(url, template)
     assert list(day_files.everywhere(Lake(template)))
@@ -108,10 +116,8 @@ def judge(others: list[tuple[Any, ...]], url: str, lake: Path, checks: bool) -> 
         raise BrokenPromiseError(f"the ledger is not true of {told[:3]}")
     if not _extract(url, lake):
         raise BrokenPromiseError("an extraction finds something to do")
-    if checks and (
-        wrong := [result.name for result in opened.check() if not result.passed and result.severity == "error"]
-    ):
-        raise BrokenPromiseError(f"checks fail: {wrong}")
+    if checks:
+        sound(opened)
 
 
 def _names(path: Path) -> bool:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import multiprocessing
 import os
 import random
 import shutil
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,15 +13,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tests.proof import steps
+from tests.proof.child import Process
 from tests.proof.steps import Stop
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__])
-PATIENCE_SECONDS = 60
-
-
-class BrokenPromiseError(AssertionError):
-    """Something is gone that should be there, or the other way round."""
+from tests.proof.truth import BrokenPromiseError
 
 
 @dataclass(frozen=True)
@@ -57,39 +48,23 @@ def digests(lake: Path) -> dict[str, str]:
     return {str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-class Child:
+class Child(Process):
     """The work, once, in a process of its own."""
 
     def __init__(self, job: Job, lake: Path, stop: Stop | None = None, log: Path | None = None) -> None:
-        self._pipe, theirs = CONTEXT.Pipe()
-        self._process = CONTEXT.Process(target=_main, args=(job.work, lake, stop, log, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
-        assert self._pipe.poll(PATIENCE_SECONDS)
-        assert self._pipe.recv() == "started"
-
-    def kill(self) -> None:
-        """SIGKILL, now."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid or 0, signal.SIGKILL)
+        super().__init__(_main, job.work, lake, stop, log)
+        assert self.receive() == "started"
 
     def end(self) -> bool:
         """Wait for it; it was killed."""
         try:
-            if not self._pipe.poll(PATIENCE_SECONDS):
-                self.kill()
-                raise TimeoutError(f"nothing happened for {PATIENCE_SECONDS} s")
-            try:
-                said = self._pipe.recv()
-            except (EOFError, ConnectionError):
-                return True
-            if said != "done":
-                raise BrokenPromiseError(said)
-            return False
+            said = self.receive()
         finally:
-            self._process.join(PATIENCE_SECONDS)
-            self._process.close()
-            self._pipe.close()
+            self.join()
+            self.pipe.close()
+        if said not in (None, "done"):
+            raise BrokenPromiseError(said)
+        return said is None
 
 
 def _main(work: Callable[[Path], object], lake: Path, stop: Stop | None, log: Path | None, pipe: Connection) -> None:

@@ -80,10 +80,7 @@ def test_every_command_refuses_a_newer_format_and_leaves_it_alone(
 def test_programs_in_a_newer_shape_are_not_written_over(
     module_table: Table, written: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module_table.execute(
-        'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
-        "values (gen_random_uuid(), 'acme', 'a', 'DSL_FULL', '{}', 1, 'PUBLISHED')"
-    )
+    module_table.define({})
     module_table.extract(written, "2026-07-08", "2026-07-09")
     path = written.root / "definitions/realm=acme/part.parquet"
     told = pq.ParquetFile(path).read()

@@ -153,11 +153,7 @@ def test_programs_that_are_lost_are_said_and_merged_when_they_are_put_back(
 ) -> None:
     table.insert()
     for name in ("Stays", "Deleted at the source"):
-        table.execute(
-            'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
-            "values (gen_random_uuid(), 'acme', %s, 'DSL_FULL', '{\"rules\": []}', 1, 'PUBLISHED')",
-            [name],
-        )
+        table.define({"rules": []}, name=name)
     table.extract(fresh)
     assert list(checks.problems(fresh)) == []
     table.execute("delete from strategydefinition where name like 'Deleted%%'")

@@ -23,7 +23,7 @@ ID, OTHER = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000
 WINDOW = Window.parse("2026-07-08", "2026-07-10")
 
 
-def program(points: Any) -> str:
+def program(points: Any) -> dict[str, Any]:
     """Pays this much, whatever happens."""
     value = {"id": "v", "type": "literal", "value": points}
     rule = {
@@ -31,7 +31,7 @@ def program(points: Any) -> str:
         "when": {"id": "w", "type": "literal", "value": True},
         "then": [{"id": "a", "type": "assign_points", "value": value, "case_name": "C"}],
     }
-    return json.dumps({"rules": [rule]})
+    return {"rules": [rule]}
 
 
 def trace(points: Any) -> str:
@@ -47,11 +47,7 @@ def trace(points: Any) -> str:
 
 
 def define(table: Table, points: Any, realm: str | None = "acme", strategy: str = ID) -> None:
-    table.execute(
-        'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status, "createdBy") '
-        "values (%s, %s, 'Fam', 'DSL_FULL', %s, 1, 'PUBLISHED', 'author-of-it')",
-        [strategy, realm, program(points)],
-    )
+    table.define(program(points), id=strategy, realmId=realm, name="Fam", createdBy="author-of-it")
 
 
 def ran(table: Table, points: Any, **columns: Any) -> str:
@@ -66,7 +62,7 @@ def ran(table: Table, points: Any, **columns: Any) -> str:
 
 
 def edit(table: Table, points: Any) -> None:
-    table.execute('update strategydefinition set "astJson" = %s', [program(points)])
+    table.execute('update strategydefinition set "astJson" = %s', [json.dumps(program(points))])
 
 
 def test_runs_are_explained_by_the_program_that_gives_them_again(table: Table, fresh: Lake) -> None:
@@ -113,7 +109,7 @@ def test_a_program_whose_json_is_only_spelled_otherwise_or_whose_status_changes_
     table.extract(fresh)
     table.execute(
         "update strategydefinition set \"astJson\" = %s, status = 'ARCHIVED'",
-        [json.dumps(json.loads(program(15)), indent=2)],
+        [json.dumps(program(15), indent=2)],
     )
     assert table.extract(fresh).notes == []
     assert fresh.files("program_history") == []

@@ -15,13 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import psycopg
 
+from analytics.demo.population import create_tables
 from analytics.errors import AnalyticsError
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction import job
@@ -355,7 +355,7 @@ def make_template(server: str) -> str:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"create database {name}")  # type: ignore[call-overload]
     with psycopg.connect(server.replace("/postgres?", f"/{name}?", 1)) as connection:
-        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+        create_tables(connection)
         connection.execute("create role midrun_reader")
         connection.execute("grant pg_read_all_stats to midrun_reader")
         connection.execute(f"grant select on {LOG}, {DEFINITIONS} to midrun_reader")

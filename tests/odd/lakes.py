@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from analytics.demo import engine
+from analytics.demo.engine import TRACE_LIMIT
 from analytics.estimates.sampling_rates import RateEntry, Rates
 from analytics.lake.lake import Lake
 from analytics.program import ParentResult, compile_program
@@ -20,7 +21,6 @@ from tests.odd import log, programs
 from tests.odd.programs import BUILT_IN, EXTENDING, HOSTILE, KINDS
 
 FIRST = datetime(2026, 7, 6, tzinfo=UTC)
-TRACE_LIMIT = 200
 REALMS: tuple[str | None, ...] = (None, "", "acme", f"../{HOSTILE}=/")
 WINDOWS = {
     "days": (0.0, None),

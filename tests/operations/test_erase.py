@@ -251,11 +251,7 @@ def test_whoever_is_gone_at_the_source_is_still_known_in_others_texts(
     said = f"see {CARL}, and not x{CARL}"
     table.insert(notes=said, caseName=f"({CARL})", errorCode=CARL, trace=trace(said, [{CARL: "0049301234567"}], CARL))
     table.insert(trace=json.dumps({"odd": f'"{CARL}"'}))
-    table.execute(
-        'insert into strategydefinition (id, "realmId", name, description, type, "astJson", version, status) '
-        "values (gen_random_uuid(), 'acme', 'Bonus', %s, 'DSL_FULL', %s, 1, 'PUBLISHED')",
-        [f"for {CARL}", json.dumps({"rules": [], "note": f"for {CARL}"})],
-    )
+    table.define({"rules": [], "note": f"for {CARL}"}, description=f"for {CARL}")
     table.extract(fresh, policy=policy, allow_shrink=True)
     found = everything_in(fresh).replace(f"x{CARL}", "")
     assert CARL not in found

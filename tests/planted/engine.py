@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from analytics.demo import traffic
 from analytics.demo.catalog import DAY_ZERO, Events
-from analytics.demo.engine import MS_PER_VISIT, TRACE_LIMIT, line, number
-from analytics.demo.traffic import RHYTHMS, Ints, microseconds, users
+from analytics.demo.engine import field_rows, log_line, log_row, usual_ms
+from analytics.demo.traffic import RHYTHMS, microseconds, moments_by_hour
+from analytics.estimates.arrays import Floats, Ints
 from analytics.program import Outcome, analytics_paths
 from tests.planted.story import UNTIL, Fields, Story
 from tests.planted.tried import Engine, points_of
@@ -82,7 +83,7 @@ class Simulated:
         """The log of a sampling rate."""
         kept = self.truth["logged"].to_numpy()
         if self.story.logged is None:
-            kept = kept | (self.truth["draw"].to_numpy() < rate)
+            kept = traffic.logged_runs(kept, self.truth["draw"].to_numpy(), rate)
         indices = np.flatnonzero(kept)
         missing = np.array([index for index in indices.tolist() if index not in self._lines], dtype=np.int64)
         for index, row in zip(missing.tolist(), self.truth.take(pa.array(missing)).to_pylist(), strict=True):
@@ -102,13 +103,11 @@ def simulate(story: Story, seed: int) -> Simulated:
     rng = np.random.default_rng([seed, zlib.crc32(story.key.encode())])
     family, count = story.family, story.runs
     created = _moments(story, rng)
-    people = users(family.realm, seed)
+    people = traffic.users(family.realm, seed)
     who = people.pick(rng, count)
-    shares = 1.0 / np.arange(1, len(family.games) + 1)
-    game = rng.choice(len(family.games), count, p=shares / shares.sum())
+    game = traffic.pick_games(rng, family, count)
     events = Events(rng, (created - microseconds(DAY_ZERO)) / 86_400e6, game, people.time[who], people.age[who])
-    columns = {path: np.asarray(values).tolist() for path, values in family.fields(events).items()}
-    honest = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    honest = field_rows(family.fields(events), count)
     games = [family.games[index] for index in game.tolist()]
     sent = _sent(story, honest, games, created)
     versions = _versions(story, created, rng)
@@ -140,7 +139,7 @@ def simulate(story: Story, seed: int) -> Simulated:
     status = np.where(late, "timeout", [outcome.status for outcome in outcomes]).tolist()
     truth = pa.table(
         {
-            "execution_id": _ids(rng, count),
+            "execution_id": traffic.execution_ids(rng, count),
             "created_at": created,
             "story": [story.key] * count,
             "realm": [family.realm] * count,
@@ -171,23 +170,17 @@ def _moments(story: Story, rng: np.random.Generator) -> Ints:
     hours = (UNTIL - story.begins) // timedelta(hours=1)
     starts = [story.begins + timedelta(hours=hour) for hour in range(hours)]
     rhythm = RHYTHMS[story.family.rhythm]
-    weight = np.array(
-        [rhythm[start.hour] * (story.family.weekend if start.weekday() >= 5 else 1.0) for start in starts]
-    )
-    hour = rng.choice(hours, story.runs, p=weight / weight.sum())
-    offset = ((hour + rng.random(story.runs)) * 3_600_000_000).astype(np.int64)
-    return np.sort(microseconds(story.begins) + offset)
+    weights = [rhythm[start.hour] * (story.family.weekend if start.weekday() >= 5 else 1.0) for start in starts]
+    return moments_by_hour(rng, microseconds(story.begins), weights, story.runs)
 
 
 def _versions(story: Story, created: Ints, rng: np.random.Generator) -> list[int]:
-    schedule = story.family.schedule()
-    live = np.searchsorted([microseconds(since) for since, _ in schedule], created, side="right") - 1
-    versions = np.array([of for _, of in schedule])[live]
+    live = traffic.live_versions(story.family, created)
     if story.rollout and story.moment is not None:
         rolling = (created >= microseconds(story.moment)) & (created < microseconds(story.moment + story.rollout))
-        versions = np.where(rolling & (rng.random(len(created)) < 0.5), story.family.versions[0].number, versions)
-    found: list[int] = versions.tolist()
-    return found
+        back = rolling & (rng.random(len(created)) < 0.5)
+        return [story.family.versions[0].number if old else version for old, version in zip(back, live, strict=True)]
+    return live
 
 
 def _sent(story: Story, honest: list[Fields], games: list[str], created: Ints) -> list[Fields]:
@@ -203,60 +196,30 @@ def _sent(story: Story, honest: list[Fields], games: list[str], created: Ints) -
 
 def _durations(
     story: Story, versions: list[int], created: Ints, outcomes: list[Outcome], rng: np.random.Generator
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+) -> Floats:
     """Milliseconds: walk, queries and noise, as in the demo's engine."""
-    count = len(versions)
-    asked = {of: len(analytics_paths(ast)) for of, ast in story.family.programs.items()}
-    walk = np.array([of.visits for of in outcomes]) * MS_PER_VISIT * np.exp(0.18 * rng.standard_normal(count))
-    queries = np.array([asked[of] for of in versions]) * 1.3 * np.exp(0.45 * rng.standard_normal(count))
-    total = 0.4 + 0.3 * rng.random(count) + walk + queries
+    queries = {version: len(analytics_paths(ast)) for version, ast in story.family.programs.items()}
+    total = usual_ms(rng, outcomes, [queries[version] for version in versions])
     if story.slow_ms and story.moment is not None:
         slow = created >= microseconds(story.moment) if story.version is None else np.array(versions) == story.version
-        total = total + slow * story.slow_ms * np.exp(0.35 * rng.standard_normal(count))
-    return np.asarray(total)
-
-
-def _ids(rng: np.random.Generator, count: int) -> list[str]:
-    raw = rng.bytes(16 * count).hex()
-    found = (raw[start : start + 32] for start in range(0, 32 * count, 32))
-    return [f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}" for text in found]
+        total = total + slow * story.slow_ms * np.exp(0.35 * rng.standard_normal(len(versions)))
+    return total
 
 
 def _log_line(engine: Engine, row: dict[str, Any], fields: Fields) -> str:
-    """A run as the engine logs it: of a failed one hardly anything is left."""
-    family, version, failed = engine.family, row["strategy_version"], row["status"] != "ok"
-    points, nodes, trace, notes = None, 0, None, None
-    moment: datetime = row["created_at"]
-    if not failed:
-        again = engine.run(version, fields, microseconds(moment), keep_trace=True)
-        points, nodes, trace = again.points, again.nodes, again.trace
-        if nodes > TRACE_LIMIT:
-            notes = f"trace truncated: {nodes} -> {TRACE_LIMIT} entries"
-            trace = (trace or [])[:TRACE_LIMIT]
-    written = moment.astimezone(UTC).isoformat()
-    return line(
-        (
-            row["execution_id"],
-            written,
-            written,
-            "key-planted",
-            None,
-            family.strategy_id(version),
-            str(version),
-            family.strategy_type,
-            family.realm,
-            row["external_game_id"],
-            family.tasks[0],
-            row["external_user_id"],
-            row["status"],
-            row["error_code"],
-            number(points),
-            row["case_name"],
-            str(row["duration_ms"]),
-            str(nodes),
-            json.dumps(trace, ensure_ascii=False, separators=(",", ":")),
-            "f" if failed else "t",
-            family.parent_strategy_id(version),
-            notes,
-        )
-    )
+    """A run as the engine logs it."""
+    family, version, moment = engine.family, row["strategy_version"], row["created_at"]
+    is_ok = row["status"] == "ok"
+    columns = {
+        "id": row["execution_id"],
+        "created_at": moment.astimezone(UTC).isoformat(),
+        "apiKey_used": "key-planted",
+        "externalGameId": row["external_game_id"],
+        "externalTaskId": family.tasks[0],
+        "externalUserId": row["external_user_id"],
+        "status": row["status"],
+        "errorCode": row["error_code"],
+        "durationMs": str(row["duration_ms"]),
+    }
+    outcome = engine.run(version, fields, microseconds(moment), keep_trace=True) if is_ok else None
+    return log_line(log_row(family, version, outcome, columns))

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from psycopg import sql
 
-from analytics.demo.engine import COLUMNS
-from analytics.demo.population import copy_definitions, definition_rows
+from analytics.demo.population import definition_rows, fill_tables
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.warehouse.warehouse import Warehouse
@@ -83,14 +80,8 @@ def log(simulated: Sequence[Simulated], url: str, directory: Path, rate: float) 
     played = [found.logged(rate) for found in simulated]
     stories = tuple(found.story for found in simulated)
     with psycopg.connect(url) as connection:
-        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
-        connection.execute("truncate strategyexecutionlog, strategydefinition")
-        copy_definitions(connection, definition_rows(UNTIL.date(), [story.family for story in stories]))
-        names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-        statement = sql.SQL("copy strategyexecutionlog ({}) from stdin").format(names)
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write("".join(text for found in played for text in found.log).encode())
-        connection.execute("analyze strategyexecutionlog, strategydefinition")
+        definitions = definition_rows(UNTIL.date(), [story.family for story in stories])
+        fill_tables(connection, definitions, (text.encode() for found in played for text in found.log))
     extract(url, Lake(directory / "lake"), Window(FIRST, UNTIL), rates=Rates((), rate))
     pq.write_table(pa.concat_tables(found.truth for found in played), directory / "truth.parquet")
     return read(directory, stories)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -75,23 +75,58 @@ class Ended:
     last_step: str = ""
 
 
-class Run:
+class Process:
+    """Work in a process of its own, which can be killed and says through a pipe how far it is.
+
+    Args:
+        work: A function of a module, so that the other process can find it; its last argument is the pipe.
+        arguments: Its others.
+    """
+
+    def __init__(self, work: Callable[..., None], *arguments: object) -> None:
+        self.pipe, theirs = CONTEXT.Pipe()
+        self._process = CONTEXT.Process(target=work, args=(*arguments, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid or 0
+
+    def kill(self) -> None:
+        """SIGKILL, now."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def receive(self) -> Any:
+        """What it says next; None when it has ended without a word.
+
+        Raises:
+            TimeoutError: It says nothing and does not end; it is killed.
+        """
+        if not self.pipe.poll(PATIENCE_SECONDS):
+            self.kill()
+            raise TimeoutError(f"a run did nothing for {PATIENCE_SECONDS} s")
+        try:
+            return self.pipe.recv()
+        except (EOFError, ConnectionError):
+            return None
+
+    def join(self) -> None:
+        """Wait until it is gone."""
+        self._process.join(PATIENCE_SECONDS)
+
+
+class Run(Process):
     """A child that is running."""
 
     def __init__(self, job: Job) -> None:
         descriptor, name = tempfile.mkstemp(prefix="strategy-analytics-proof-")
         os.ftruncate(descriptor, steps.PROGRESS_BYTES)
         os.close(descriptor)
-        self._progress = Path(name)
-        self._pipe, theirs = CONTEXT.Pipe()
-        self._process = CONTEXT.Process(target=_main, args=(job, theirs, self._progress), daemon=True)
-        self._process.start()
-        theirs.close()
-
-    @property
-    def pid(self) -> int:
-        """Of the child."""
-        return self._process.pid or 0
+        self.progress = Path(name)
+        super().__init__(_main, job, self.progress)
 
     def started(self) -> None:
         """Wait until it begins to extract."""
@@ -110,12 +145,7 @@ class Run:
     def go_on(self) -> None:
         """Let it leave its stop."""
         with contextlib.suppress(OSError):
-            self._pipe.send("go on")
-
-    def kill(self) -> None:
-        """SIGKILL, now."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            self.pipe.send("go on")
 
     def end(self) -> Ended:
         """Wait until it has ended."""
@@ -123,28 +153,19 @@ class Run:
             while True:
                 message = self._receive()
                 if message is None:
-                    last = self._progress.read_bytes().split(b"\0", 1)[0].decode()
+                    last = self.progress.read_bytes().split(b"\0", 1)[0].decode()
                     return Ended("killed", last_step=last or "before the first step")
                 if message[0] in ("done", "failed", "crashed"):
                     return Ended(message[0], **message[1])
         finally:
-            self._process.join(PATIENCE_SECONDS)
-            self._pipe.close()
-            self._progress.unlink(missing_ok=True)
+            self.join()
+            self.pipe.close()
+            self.progress.unlink(missing_ok=True)
 
     _kept: Any = None
 
     def _receive(self, *, keep: bool = False) -> Any:
-        if self._kept is not None:
-            message = self._kept
-        else:
-            if not self._pipe.poll(PATIENCE_SECONDS):
-                self.kill()
-                raise TimeoutError(f"a run did nothing for {PATIENCE_SECONDS} s")
-            try:
-                message = self._pipe.recv()
-            except (EOFError, ConnectionError):
-                message = None
+        message = self.receive() if self._kept is None else self._kept
         self._kept = message if keep else None
         return message
 
@@ -162,11 +183,11 @@ def running(job: Job) -> Iterator[Run]:
         yield child
     finally:
         child.kill()
-        child._process.join(PATIENCE_SECONDS)
-        child._progress.unlink(missing_ok=True)
+        child.join()
+        child.progress.unlink(missing_ok=True)
 
 
-def _main(job: Job, pipe: Connection, progress: Path) -> None:
+def _main(job: Job, progress: Path, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # for as long as it lives
 

@@ -9,10 +9,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from importlib import resources
 from typing import Any, NamedTuple
 
 import psycopg
+
+from analytics.demo.population import create_tables
 
 Place = tuple[str | None, str | None]
 """Realm and day of a partition."""
@@ -240,5 +241,5 @@ def _template(server: str) -> str:
             return name
         connection.execute(f"create database {name}")
     with psycopg.connect(server.replace("/postgres?", f"/{name}?", 1)) as connection:
-        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+        create_tables(connection)
     return name

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from .origin import DAYS, FIRST, Origin, Place, State
+
+if TYPE_CHECKING:
+    from analytics.warehouse.warehouse import Warehouse
 
 HIVE = "hive_partitioning = true, hive_types = {'realm': varchar, 'day': date}"
 
@@ -229,6 +232,17 @@ def leftovers(lake: Path) -> list[str]:
     ) + ([".tmp"] if (lake / ".tmp").exists() else [])
 
 
+def sound(warehouse: Warehouse) -> None:
+    """The package's own checks find nothing.
+
+    Raises:
+        BrokenPromiseError: They do.
+    """
+    failed = [one for one in warehouse.check() if not one.passed and one.severity == "error"]
+    if failed:
+        raise BrokenPromiseError(f"check {failed[0].name} fails: {failed[0].example}")
+
+
 def at_rest(origin: Origin, lake: Path, *, also: dict[str, Any] | None = None, checks: bool = True) -> Compared:
     """After a normal run: equal, sound by the package's own checks, and nothing left over.
 
@@ -242,9 +256,7 @@ def at_rest(origin: Origin, lake: Path, *, also: dict[str, Any] | None = None, c
         from analytics.lake.lake import Lake
         from analytics.warehouse.warehouse import Warehouse
 
-        failed = [one for one in Warehouse(Lake(lake)).check() if not one.passed and one.severity == "error"]
-        if failed:
-            raise BrokenPromiseError(f"check {failed[0].name} fails: {failed[0].example}")
+        sound(Warehouse(Lake(lake)))
     if also is None:
         told = {place: entry for place, entry in ledger_of(lake).items() if entry[0]}
         days = {(FIRST.replace(day=FIRST.day + number)).isoformat() for number in range(DAYS)}

@@ -156,11 +156,7 @@ def test_a_report_of_one_tenant_names_no_other_and_none_of_its_runs_and_strategi
             realmId=realm, strategyId=f"0d1f-for-{realm}", externalUserId=f"{realm}-user-1", caseName="meets zoo & co"
         )
     program = {"rules": [{"id": "like-acme-north-user-1", "when": {"type": "literal", "value": "by acme-north"}}]}
-    table.execute(
-        'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
-        "values (gen_random_uuid(), 'zoo & co', 'For acme-user-1', 'DSL_FULL', %s, 1, 'PUBLISHED')",
-        (json.dumps(program),),
-    )
+    table.define(program, realmId="zoo & co", name="For acme-user-1")
     table.extract(fresh)
     every = Forbidden.of(fresh.root, window=Window.parse("2026-07-07", "2026-07-10"), env={})
 
@@ -203,11 +199,7 @@ def test_a_failures_page_is_searched_as_a_report_is_and_names_of_others_strategi
         "acme": False,
     }
     for realm, name in [("acme", "Harvest"), *(("beta-park", name) for name in names)]:
-        table.execute(
-            'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
-            "values (gen_random_uuid(), %s, %s, 'DSL_FULL', '{}', 1, 'PUBLISHED')",
-            (realm, name),
-        )
+        table.define({}, realmId=realm, name=name)
     table.extract(fresh)
     known = Forbidden.of(fresh.root, window=Window.parse("2026-07-07", "2026-07-10"), realms=["acme"], env={})
 

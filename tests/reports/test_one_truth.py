@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +11,7 @@ from analytics import api
 from analytics.findings.runaway.finding import LimitHits
 from analytics.lake.lake import Lake
 from analytics.reports.post_mortem.failing import timeouts_from
+from tests.simulated import run_row
 
 if TYPE_CHECKING:
     from tests.conftest import Table
@@ -32,14 +33,19 @@ def ok_runs(table: Table, strategy: str, *, nodes: int, every: str = "5 minutes"
 
 def timeouts(table: Table, strategy: str) -> None:
     """Eighteen bursts of five timeouts within twenty seconds, one burst every six minutes."""
-    table.execute(
-        """insert into strategyexecutionlog (id, created_at, updated_at, "strategyId", "strategyVersion", "strategyType", "realmId",
-             "externalUserId", status, "errorCode", "durationMs", "nodesExecuted", trace, sampled)
-           select gen_random_uuid(), at, at, %s, 1, 'DSL_FULL', 'acme', 'u1', 'timeout', 'DSL_TIMEOUT', 900, 0, 'null'::jsonb, false
-             from generate_series(0, 17) as burst, generate_series(0, 4) as run,
-                  lateral (select '2026-07-09 10:00+00'::timestamptz + burst * interval '6 minutes' + run * interval '4 seconds'
-                          ) as moment(at)""",
-        (strategy,),
+    late = {
+        **LIMIT,
+        "status": "timeout",
+        "errorCode": "DSL_TIMEOUT",
+        "durationMs": 900,
+        "nodesExecuted": 0,
+        "sampled": False,
+    }
+    table.insert_all(
+        run_row(**late, strategyId=strategy, created_at=at + timedelta(minutes=6 * burst, seconds=4 * run))
+        for at in [datetime(2026, 7, 9, 10, tzinfo=UTC)]
+        for burst in range(18)
+        for run in range(5)
     )
 
 
@@ -107,11 +113,7 @@ def nested(deep: int) -> dict[str, Any]:
 
 
 def define(table: Table, strategy: str, version: int, ast: dict[str, Any]) -> None:
-    table.execute(
-        """insert into strategydefinition (id, created_at, updated_at, "realmId", name, type, "astJson", version, status)
-           values (%s, now(), now(), 'acme', 'Ladder', 'DSL_FULL', %s, %s, 'PUBLISHED')""",
-        (strategy, json.dumps(ast), version),
-    )
+    table.define(ast, id=strategy, created_at="now", updated_at="now", name="Ladder", version=version)
 
 
 def limits(table: Table, strategy: str, version: int, day: int, count: int) -> None:

@@ -90,10 +90,6 @@ PROGRAM = {
 }
 
 
-DEFINITION = """
-  insert into strategydefinition (id, "realmId", name, type, "astJson", version, status, "createdBy", "publishedAt")
-  values (%s, %s, %s, 'DSL_FULL', %s, 1, 'PUBLISHED', 'author@example.org', '2026-07-01 08:00+00')
-"""
 RUNS = """
   insert into strategyexecutionlog (id, created_at, updated_at, "strategyId", "strategyVersion", "strategyType", "realmId",
     "externalUserId", status, "errorCode", points, "durationMs", "nodesExecuted", trace, sampled)
@@ -118,7 +114,8 @@ def every_kind(table: Table, tenants: dict[str | None, str]) -> None:
     for number, (realm, name) in enumerate(tenants.items()):
         strategy = f"{number:08}-0000-4000-8000-000000000000"
         if name:
-            table.execute(DEFINITION, (strategy, realm, name, json.dumps(PROGRAM)))
+            author = {"createdBy": "author@example.org", "publishedAt": "2026-07-01 08:00+00"}
+            table.define(PROGRAM, id=strategy, realmId=realm, name=name, **author)
         runs(table, strategy, realm, "06:00", "10 minutes", 60)
         runs(table, strategy, realm, f"08:00:0{number}", "9 seconds", 4, status="timeout", code="DSL_TIMEOUT")
         if number < len(tenants) - 1:

@@ -151,11 +151,7 @@ SMALL = {
 
 
 def define(table: Table, ast: object, name: str = "Edited") -> None:
-    table.execute(
-        'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
-        "values (%s, 'acme', %s, 'DSL_FULL', %s, 1, 'PUBLISHED')",
-        (ONE, name, json.dumps(ast)),
-    )
+    table.define(ast, id=ONE, name=name)
 
 
 def entry(rule: str, branch: str) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Sequence
@@ -12,9 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from analytics.demo import traffic
 from analytics.demo.catalog import Events, Family
-from analytics.demo.engine import COLUMNS, MS_PER_VISIT, TRACE_LIMIT, line, number, run
-from analytics.demo.traffic import RHYTHMS, Ints, microseconds, users
+from analytics.demo.engine import MS_PER_VISIT, field_rows, log_line, log_row, run
+from analytics.demo.traffic import RHYTHMS, microseconds, moments_by_hour
+from analytics.estimates.arrays import Bools, Ints
 from analytics.program import Outcome, Program, analytics_paths, compile_program
 from tests.runaway.fleet import UNTIL, Incident, Player, Run, Story
 
@@ -74,21 +75,19 @@ class _Turn:
         extras = [_within(found, rng) for found in incidents if found.extra]
         created = np.concatenate([usual, *extras])
         count = len(created)
-        people = users(family.realm, self.seed)
+        people = traffic.users(family.realm, self.seed)
         who = people.pick(rng, count)
         only = _only_one(len(usual), [found for found in incidents if found.extra])
         who = np.where(only, who[0], who)
         game = rng.integers(0, len(family.games), count)
         age_days = (created - microseconds(self.story.begins)) / 86_400e6
-        columns = family.fields(Events(rng, age_days, game, people.time[who], people.age[who]))
-        paths = tuple(columns)
-        rows = list(zip(*(np.asarray(values).tolist() for values in columns.values()), strict=True))
-        versions = _versions(family, created)
+        rows = field_rows(family.fields(Events(rng, age_days, game, people.time[who], people.age[who])), count)
+        versions = traffic.live_versions(family, created)
         programs = {of: compile_program(ast) for of, ast in family.programs.items()}
         queries = {of: analytics_paths(ast) for of, ast in family.programs.items()}
         chance = rng.random((5, count))
         noise = np.exp(np.array([[0.18], [0.45]]) * rng.standard_normal((2, count)))
-        ids = _ids(rng, count)
+        ids = traffic.execution_ids(rng, count)
         known: dict[Any, Outcome] = {}
         runs, lines = [], []
         for place in range(count):
@@ -96,7 +95,7 @@ class _Turn:
             on = [found for found in incidents if found.since <= when < found.until]
             version = versions[place]
             cap = min((found.cap for found in on if found.cap), default=MOST_NODES)
-            fields = dict(zip(paths, rows[place], strict=True))
+            fields = dict(rows[place])
             for found in on:
                 if found.missing and (only[place] or not found.one_user):
                     fields.pop(found.missing, None)
@@ -117,14 +116,14 @@ class _Turn:
                 ids[place], when, family.realm, family.name, version,
                 "timeout" if late else outcome.status, "DSL_TIMEOUT" if late else outcome.error_code,
                 outcome.nodes, outcome.visits, wanted.nodes, round(took, 3), people.ids[int(who[place])],
-                failed or chance[4, place] < self.story.rate, stalled, own,
+                bool(traffic.logged_runs(failed, chance[4, place], self.story.rate)), stalled, own,
             )  # fmt: skip
             runs.append(found_run)
             if found_run.logged:
                 row = _row(family, found_run, programs[version], fields, cap)
                 for found in on:
                     row = found.row(row) if found.row else row
-                lines.append(line(row[name] for name in COLUMNS))
+                lines.append(log_line(row))
         return runs, lines
 
     def _far_from_a_stall(self, when: datetime) -> bool:
@@ -135,14 +134,10 @@ class _Turn:
 
 def _moments(story: Story, family: Family, per_day: int, until: datetime, rng: np.random.Generator) -> Ints:
     """Ends of the usual runs, day by day, denser in busy hours; none before the first version is out."""
-    weight = np.array(RHYTHMS[family.rhythm])
-    found = []
-    first = microseconds(family.schedule()[0][0])
-    for day in range((until - story.begins) // timedelta(days=1)):
-        hour = rng.choice(24, per_day, p=weight / weight.sum())
-        start = microseconds(story.begins) + day * 86_400_000_000
-        found.append(start + ((hour + rng.random(per_day)) * 3_600_000_000).astype(np.int64))
-    created = np.sort(np.concatenate(found))
+    first, begins = microseconds(family.schedule()[0][0]), microseconds(story.begins)
+    days = range((until - story.begins) // timedelta(days=1))
+    weights = RHYTHMS[family.rhythm]
+    created = np.concatenate([moments_by_hour(rng, begins + day * 86_400_000_000, weights, per_day) for day in days])
     return created[created >= first]
 
 
@@ -150,16 +145,10 @@ def _within(incident: Incident, rng: np.random.Generator) -> Ints:
     return np.sort(rng.integers(microseconds(incident.since), microseconds(incident.until), incident.extra))
 
 
-def _only_one(usual: int, extras: Sequence[Incident]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _only_one(usual: int, extras: Sequence[Incident]) -> Bools:
     """Which runs are those of an incident's one user."""
     parts = [np.zeros(usual, bool), *(np.full(found.extra, found.one_user) for found in extras)]
     return np.concatenate(parts)
-
-
-def _versions(family: Family, created: Ints) -> list[int]:
-    schedule = family.schedule()
-    live = np.searchsorted([microseconds(since) for since, _ in schedule], created, side="right") - 1
-    return [schedule[max(0, index)][1] for index in live.tolist()]
 
 
 def _outcome(
@@ -177,43 +166,19 @@ def _query_ms(paths: Sequence[str], on: Sequence[Incident]) -> float:
     return sum(slow.get(path, 1.3) for path in paths)
 
 
-def _ids(rng: np.random.Generator, count: int) -> list[str]:
-    raw = rng.bytes(16 * count).hex()
-    found = (raw[start : start + 32] for start in range(0, 32 * count, 32))
-    return [f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}" for text in found]
-
-
 def _row(family: Family, found: Run, program: Program, fields: dict[str, Any], cap: int) -> dict[str, str | None]:
-    """A run as the engine logs it: of a failed one hardly anything is left."""
-    points, case_name, nodes, trace, notes = None, None, 0, None, None
-    if found.status == "ok":
-        again = run(program, family.wrapped(found.version), fields, max_nodes=cap, keep_trace=True)
-        points, case_name, nodes, trace = again.points, again.case_name, again.nodes, again.trace
-        if nodes > TRACE_LIMIT:
-            notes = f"trace truncated: {nodes} -> {TRACE_LIMIT} entries"
-            trace = (trace or [])[:TRACE_LIMIT]
-    written = found.created_at.isoformat()
-    return {
+    """A run as the engine logs it."""
+    wrapped, is_ok = family.wrapped(found.version), found.status == "ok"
+    columns = {
         "id": found.execution_id,
-        "created_at": written,
-        "updated_at": written,
+        "created_at": found.created_at.isoformat(),
         "apiKey_used": "key-runaway",
-        "oauth_user_id": None,
-        "strategyId": family.strategy_id(found.version),
-        "strategyVersion": str(found.version),
-        "strategyType": family.strategy_type,
-        "realmId": family.realm,
         "externalGameId": family.games[0],
         "externalTaskId": family.tasks[0],
         "externalUserId": found.user,
         "status": found.status,
         "errorCode": found.error_code,
-        "points": number(points),
-        "caseName": case_name,
         "durationMs": str(found.duration_ms),
-        "nodesExecuted": str(nodes),
-        "trace": json.dumps(trace, ensure_ascii=False, separators=(",", ":")),
-        "sampled": "t" if found.status == "ok" else "f",
-        "parentStrategyId": family.parent_strategy_id(found.version),
-        "notes": notes,
     }
+    outcome = run(program, wrapped, fields, max_nodes=cap, keep_trace=True) if is_ok else None
+    return log_row(family, found.version, outcome, columns)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
 
 from analytics import api
-from analytics.demo.engine import COLUMNS
-from analytics.demo.population import copy_definitions, definition_rows
+from analytics.demo.population import create_tables, definition_rows, fill_tables
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.window import Window
@@ -56,7 +53,7 @@ class Told:
 def create(url: str) -> None:
     """Empty source tables in an empty database."""
     with psycopg.connect(url) as connection:
-        connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+        create_tables(connection)
 
 
 def tell(url: str, directory: Path, story: Story, seed: int = SEED) -> Told:
@@ -70,13 +67,8 @@ def tell(url: str, directory: Path, story: Story, seed: int = SEED) -> Told:
     """
     played = play(story, seed)
     with psycopg.connect(url) as connection:
-        connection.execute("truncate strategyexecutionlog, strategydefinition")
-        copy_definitions(connection, definition_rows(UNTIL.date(), [player.family for player in story.fleet]))
-        names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-        statement = sql.SQL("copy strategyexecutionlog ({}) from stdin").format(names)
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write("".join(played.log).encode())
-        connection.execute("analyze strategyexecutionlog, strategydefinition")
+        definitions = definition_rows(UNTIL.date(), [player.family for player in story.fleet])
+        fill_tables(connection, definitions, (text.encode() for text in played.log))
     lake = Lake(directory)
     extract(url, lake, Window(story.begins, UNTIL), rates=Rates((), story.rate))
     day: date = SINCE.date()

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from analytics import open_lake
+from benchmarks.lakes import FIRST_DAY
 from benchmarks.measure import resident_mb, stop
-from benchmarks.morning_lake import FIRST_DAY, Shape, prepare
+from benchmarks.morning_lake import Shape, prepare
 from benchmarks.report import progress
 
 ROWS = (1_000_000, 4_000_000, 16_000_000)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import psycopg
 import pytest
 
 from analytics.cli import main
+from analytics.demo.population import create_tables
 from analytics.demo.server import EmbeddedServer
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
@@ -27,6 +27,7 @@ from analytics.source.watermark import read_watermark, spans_of
 from analytics.warehouse.coverage import calendar
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+from tests import simulated
 from tests.extracting import extract
 
 if TYPE_CHECKING:
@@ -152,11 +153,7 @@ def open_transaction(table: Table) -> Iterator[psycopg.Connection[Any]]:
 
 
 def written_today(table: Table, writer: psycopg.Connection[Any]) -> None:
-    writer.execute(
-        """insert into strategyexecutionlog (id, created_at, "realmId", "strategyId", "strategyVersion", "strategyType",
-                                             status, "durationMs", "nodesExecuted", sampled)
-           values (gen_random_uuid(), now(), 'late', 's', 1, 'DSL_FULL', 'ok', 1, 0, true)"""
-    )
+    simulated.insert(writer, simulated.LOG, [simulated.run_row(created_at="now", realmId="late")])
 
 
 def test_what_was_not_waited_for_is_recorded_and_heals_by_itself(
@@ -230,7 +227,7 @@ def pair(server_folders: Callable[[], Path]) -> Iterator[Pair]:
     with EmbeddedServer(folder / "primary") as primary:
         with psycopg.connect(primary.url, autocommit=True) as connection:
             connection.execute("alter system set max_prepared_transactions = 5")
-            connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+            create_tables(connection)
         primary.stop()
         primary.start()
         _copy_server(primary.url, folder / "standby")
@@ -253,11 +250,7 @@ def _copy_server(url: str, target: Path) -> None:
 
 def insert(url: str, statement: str = "") -> None:
     with psycopg.connect(url) as connection:
-        connection.execute(
-            """insert into strategyexecutionlog (id, created_at, "realmId", "strategyId", "strategyVersion",
-                                                 "strategyType", status, "durationMs", "nodesExecuted", sampled)
-               values (gen_random_uuid(), now(), 'acme', 's', 1, 'DSL_FULL', 'ok', 1, 0, true)"""
-        )
+        simulated.insert(connection, simulated.LOG, [simulated.run_row(created_at="now")])
         if statement:
             connection.execute(statement)  # type: ignore[call-overload]
 

@@ -35,10 +35,7 @@ def made(module_table: Table) -> Iterator[Table]:
     module_table.execute(f"revoke all on database {database} from public")
     module_table.execute("revoke all on schema public from public")
     module_table.insert(apiKey_used="sk-secret")
-    module_table.execute(
-        'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status) '
-        "values (gen_random_uuid(), 'acme', 'a', 'DSL_FULL', '{\"type\": \"program\", \"rules\": []}', 1, 'PUBLISHED')"
-    )
+    module_table.define({"type": "program", "rules": []}, name="a")
     module_table.execute("create table other (secret text)")
     yield module_table
     module_table.execute(f"drop owned by {ROLE}")

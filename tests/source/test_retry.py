@@ -10,11 +10,12 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from analytics.demo.population import create_tables
 from analytics.demo.server import EmbeddedServer
 from analytics.errors import SourceAccessError, SourceError, SourceUnavailableError
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
-from analytics.source import connection as server_connection
+from analytics.source import connection as retry
 from analytics.source.connection import Retries, explain_server_error, pause
 from analytics.source.source import Source
 from analytics.warehouse.warehouse import Warehouse
@@ -29,7 +30,7 @@ TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where applic
 
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_connection, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.02)
 
 
 # ---- which errors pass ----------------------------------------------------------------------------------------------
@@ -191,13 +192,12 @@ def test_a_timeout_is_not_tried_again(table: Table) -> None:
 def test_a_server_that_restarts_meanwhile_is_waited_for(
     server_folders: Callable[[], Path], fresh: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_connection, "FIRST_PAUSE", 0.2)
-    from importlib import resources
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.2)
 
     with EmbeddedServer(server_folders() / "server") as server:
         url = server.url
         with psycopg.connect(url) as connection:
-            connection.execute(resources.files("analytics.demo").joinpath("sql/source_tables.sql").read_bytes())
+            create_tables(connection)
         server.stop()
         heard: list[str] = []
 

@@ -465,10 +465,7 @@ def test_definitions_that_cannot_be_read_are_a_note_and_the_work_goes_on(
     table: Table, fresh: Lake, change: str, says: str
 ) -> None:
     table.insert()
-    table.execute(
-        """insert into strategydefinition (id, name, type, "astJson", version, status)
-           values (gen_random_uuid(), 'Bonus', 'DSL_FULL', '{}', 1, 'DRAFT')"""
-    )
+    table.define({}, realmId=None, status="DRAFT")
     table.execute(change)
     result = table.extract(fresh)
     assert result.definitions is None
@@ -501,10 +498,7 @@ def test_a_column_that_is_missing_costs_no_program_and_what_was_known_of_it_stay
     table: Table, fresh: Lake, change: str, says: str
 ) -> None:
     table.insert()
-    table.execute(
-        """insert into strategydefinition (id, name, type, "astJson", version, status, "experimentTag", "realmId")
-           values (gen_random_uuid(), 'Bonus', 'DSL_FULL', '{}', 1, 'DRAFT', 'spring', 'acme')"""
-    )
+    table.define({}, status="DRAFT", experimentTag="spring")
     table.extract(fresh)
     table.execute("update strategydefinition set name = 'Malus'")
     table.execute(change)
@@ -538,10 +532,8 @@ def test_definitions_without_a_right_to_read_them_are_a_note(table: Table, role:
 
 
 def test_definitions_once_seen_stay_when_the_table_goes(table: Table, fresh: Lake) -> None:
-    insert = """insert into strategydefinition (id, "realmId", name, type, "astJson", version, status)
-                values (gen_random_uuid(), %s, %s, 'DSL_FULL', '{}', 1, 'DRAFT')"""
-    table.execute(insert, ["acme", "Bonus"])
-    table.execute(insert, ["acme", "Malus"])
+    table.define({}, name="Bonus", status="DRAFT")
+    table.define({}, name="Malus", status="DRAFT")
     assert table.extract(fresh).definitions == 2
     table.execute("delete from strategydefinition where name = 'Malus'")
     table.extract(fresh)
@@ -553,10 +545,7 @@ def test_definitions_once_seen_stay_when_the_table_goes(table: Table, fresh: Lak
 
 
 def test_a_definition_that_moved_to_another_realm_is_there_once(table: Table, fresh: Lake) -> None:
-    table.execute(
-        """insert into strategydefinition (id, "realmId", name, type, "astJson", version, status)
-           values (gen_random_uuid(), 'acme', 'Bonus', 'DSL_FULL', '{}', 1, 'DRAFT')"""
-    )
+    table.define({}, status="DRAFT")
     table.extract(fresh)
     table.execute("update strategydefinition set \"realmId\" = 'birch'")
     table.extract(fresh)
@@ -569,11 +558,7 @@ def test_a_definition_that_moved_to_another_realm_is_there_once(table: Table, fr
 def test_the_api_key_is_nowhere_in_the_lake(table: Table, fresh: Lake) -> None:
     key = "k3y-that-opens-the-door"
     table.insert(apiKey_used=key, oauth_user_id="auth0|author")
-    table.execute(
-        """insert into strategydefinition (id, name, type, "astJson", version, status, "apiKey_used")
-           values (gen_random_uuid(), 'Bonus', 'DSL_FULL', '{}', 1, 'DRAFT', %s)""",
-        [key],
-    )
+    table.define({}, realmId=None, status="DRAFT", apiKey_used=key)
     table.extract(fresh)
     parquet = list(fresh.root.rglob("*.parquet"))
     assert {path.relative_to(fresh.root).parts[0] for path in parquet} == {

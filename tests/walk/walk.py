@@ -14,30 +14,28 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from analytics.demo.population import create_tables
 from analytics.estimates.sampling_rates import Rates
 from analytics.lake.lake import Lake
 from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 from tests.extracting import extract
+from tests.simulated import LOG, insert, run_row
 
 DAYS = tuple(f"2026-07-{day:02}" for day in range(1, 7))
 REALMS = ("acme", "birch", None)
-TABLE = """
-create table if not exists strategyexecutionlog (
-  id uuid primary key, created_at timestamptz, updated_at timestamptz, "apiKey_used" varchar, oauth_user_id varchar,
-  "strategyId" varchar not null, "strategyVersion" integer not null, "strategyType" varchar not null, "realmId" varchar,
-  "externalGameId" varchar, "externalTaskId" varchar, "externalUserId" varchar, status varchar not null, "errorCode" varchar,
-  points numeric, "caseName" varchar, "durationMs" numeric not null, "nodesExecuted" integer not null, trace jsonb,
-  sampled boolean not null, "parentStrategyId" varchar, notes text);
-truncate strategyexecutionlog"""
-_ROW = """insert into strategyexecutionlog (id, created_at, updated_at, "strategyId", "strategyVersion", "strategyType",
-  "realmId", status, points, "durationMs", "nodesExecuted", trace, sampled)
-  values (%s, %s, now(), 's1', 1, 'DSL_FULL', %s, 'ok', %s, 1, 1, '[{"nodeId": "n", "type": "literal", "value": 1}]', true)"""
+_ELSE = {
+    "externalUserId": None,
+    "caseName": None,
+    "durationMs": 1,
+    "trace": '[{"nodeId": "n", "type": "literal", "value": 1}]',
+}
 
 Place = tuple[str | None, str | None]
 """Realm and day; a row without a time has no day."""
@@ -91,7 +89,10 @@ class Walk:
 
     def _put(self, execution_id: str) -> None:
         (realm, day), points = self._place(), self.random.randrange(1000)
-        self._execute(_ROW, execution_id, _time(day), realm, points)
+        moment = {"created_at": _time(day), "updated_at": datetime.now(UTC)}
+        row = run_row(id=execution_id, **moment, realmId=realm, points=points, **_ELSE)
+        with psycopg.connect(self.url) as connection:
+            insert(connection, LOG, [row])
         self.source[execution_id] = ((realm, day), points)
         self.steps.append(f"insert {execution_id[:8]} at {realm} {day}")
 
@@ -225,5 +226,6 @@ def walk(url: str, root: Path, seed: int, steps: int) -> None:
         WalkError: What has to hold did not.
     """
     with psycopg.connect(url) as connection:
-        connection.execute(TABLE)  # type: ignore[arg-type]
+        create_tables(connection)
+        connection.execute("truncate strategyexecutionlog")
     Walk(url, Lake(root), random.Random(seed)).run(steps)

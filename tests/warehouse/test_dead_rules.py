@@ -54,11 +54,7 @@ EXTEND = {
 
 
 def define(table: Table, program: dict[str, Any], kind: str) -> None:
-    table.execute(
-        'insert into strategydefinition (id, "realmId", name, type, "astJson", version, status, "publishedAt") '
-        "values (%s, 'r', 'Rides', %s, %s, 1, 'PUBLISHED', '2026-07-01 00:00+00')",
-        (ONE, kind, json.dumps(program)),
-    )
+    table.define(program, id=ONE, realmId="r", name="Rides", type=kind, publishedAt="2026-07-01 00:00+00")
 
 
 def answers(table: Table, lake: Lake, trace: list[dict[str, Any]], days: list[str] = WEEK) -> list[dict[str, Any]]:

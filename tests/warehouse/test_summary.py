@@ -21,6 +21,7 @@ from analytics.estimates.sampling_rates import RateEntry, Rates
 from analytics.lake.lake import Lake
 from analytics.warehouse import strategy_summary
 from analytics.warehouse.warehouse import Warehouse, records
+from tests.simulated import run_row
 
 if TYPE_CHECKING:
     from tests.conftest import Table
@@ -148,15 +149,10 @@ def one_row(warehouse: Warehouse, **window: Any) -> Row:
 
 def put(table: Table, count: int, **columns: Any) -> None:
     """Ok runs with points 0, 1, 2 … that took as many milliseconds, at noon of 2026-07-08 where nothing is said."""
-    table.execute(
-        'insert into strategyexecutionlog (id, created_at, updated_at, "strategyId", "strategyVersion", "strategyType",'
-        ' "realmId", "externalUserId", status, points, "durationMs", "nodesExecuted", trace, sampled) '
-        "select gen_random_uuid(), %s::timestamptz, now(), %s, 1, 'DSL_FULL', %s, 'u', %s, %s, i + 1, %s, '[]', %s "
-        "from generate_series(0, %s) i",
-        [columns.get("at", NOON), columns.get("strategy", "s1"), columns.get("realm", "acme"),
-         columns.get("status", "ok"), columns.get("points", 1.0), columns.get("nodes", 1),
-         columns.get("status", "ok") == "ok", count - 1],
-    )  # fmt: skip
+    names = {"at": "created_at", "strategy": "strategyId", "realm": "realmId", "nodes": "nodesExecuted"}
+    given = {names.get(name, name): value for name, value in columns.items()}
+    row = {"created_at": NOON, "trace": "[]", "sampled": columns.get("status", "ok") == "ok", **given}
+    table.insert_all(run_row(**row, durationMs=number + 1) for number in range(count))
 
 
 def test_a_rate_that_changes_at_noon_weighs_each_row_by_its_own_time(table: Table, fresh: Lake) -> None:
