@@ -571,6 +571,24 @@ def test_an_error_in_the_workspace_is_a_lake_error_with_its_repair_and_leaves_no
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["expired.json", "people.json", "erased/erased.json", "ledger/day=2026-07-08.json"])
+def test_a_small_file_that_a_killed_run_was_writing_is_cleared_by_the_next_wherever_it_was_to_lie(
+    tmp_path: Path, name: str
+) -> None:
+    killed = os.fork()
+    if killed == 0:
+        os.replace = lambda *_, **__: os._exit(9)
+        Lake(tmp_path).write_text(tmp_path / name, "{}")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(killed, 0)[1]) == 9
+    assert [path.name for path in tmp_path.rglob("*.tmp") if path.is_file()] == [f"{Path(name).name}.{killed}.tmp"]
+    # Versions before this one wrote them beside their place.
+    (tmp_path / f"expired.json.{killed}.tmp").write_text("{")
+    with Lake(tmp_path).workspace():
+        pass
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_files_are_synced_before_they_get_their_name_and_folders_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
