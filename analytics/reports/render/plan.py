@@ -53,7 +53,7 @@ class Plan:
     builder: str = ""
 
     def check(self) -> None:
-        """Refuse at once what the kernel would refuse when it has started, as far as no row of the lake is asked.
+        """Refuse at once what the report's process would refuse when it has started, as far as no row of the lake is asked.
 
         Raises:
             UsageError: It cannot be done as asked, or the lake holds nothing of the tenant.
@@ -135,7 +135,7 @@ def _resolve(definition: Definition, parameters: Mapping[str, Value], today: dat
     settings = Settings.from_env(
         lake=folder, min_users=int(users) if isinstance(users, int | float) else str(users), sample_rates=""
     )
-    # The kernel may stand in another folder.
+    # A notebook's kernel may stand in another folder.
     values["lake"] = str(find_lake(folder, settings).resolve())
     if gathered := _text(values, "gathered"):
         values["gathered"] = str(place(gathered).resolve())
@@ -215,11 +215,11 @@ def plan(
 
 
 def _counters(where: str, *, is_named: bool) -> str:
-    """Where the kernel finds the engine's counters; never with a password, which the notebook would keep.
+    """Where the report finds the engine's counters; never with a password, which the notebook would keep.
 
     Args:
         where: Server or file; empty for none.
-        is_named: Whoever asked for the report named it. An address in the environment is read there by the kernel itself.
+        is_named: Whoever asked for the report named it. An address in the environment is read there by the report itself.
 
     Raises:
         UsageError: The address has one.

@@ -262,7 +262,7 @@ def _left_out(count: int, *, is_blank: bool) -> str:
 
 
 class _Refused(Exception):  # noqa: N818  # it never leaves this module
-    """What was asked for does not exist, or cannot be: the kernel's own error, which is raised in its place."""
+    """What was asked for does not exist, or cannot be: the builder's own error, which is raised in its place."""
 
     def __init__(self, error: AnalyticsError) -> None:
         super().__init__(str(error))
