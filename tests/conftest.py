@@ -35,16 +35,20 @@ from tests.simulated import DEFINITIONS, LOG, Row, insert, program_row, run_row
 
 RATE = 0.05
 DEMO_SIZE = {"demo_runs": 20_000, "demo_days": 4}
+MEMORY = Path("/dev/shm")  # noqa: S108
+"""A folder in memory: a server makes thousands of small files, and a lake syncs each of its own twice."""
 ROOM = 4 << 30
-"""Free bytes that a folder in memory must have: all servers of a run need less."""
+"""Free bytes that it must have: all servers and lakes of a run need less."""
 EMPTY = "empty_source"
 """A database with empty source tables on the demo's server: copying it is faster than creating them."""
 LONGEST = (
-    "test_extract", "test_runaway", "test_erase", "test_runaway_stories", "test_hostile_report", "test_day_files", "test_against",
-    "test_tenancy", "test_lake", "test_warehouse", "test_object_store", "test_runaway_words", "test_planted", "test_audit",
-    "test_notebooks", "test_proof", "test_report_run", "test_browser", "test_node_profile", "test_small_cells",
-    "test_contradictions", "test_verdicts", "test_lossless", "test_post_mortem", "test_source", "test_leak_gate", "test_one_truth",
-    "test_mended",
+    "test_object_store", "test_partials", "test_extract", "test_against", "test_erase", "test_runaway_stories", "test_proof",
+    "test_warehouse", "test_runaway", "test_notebooks", "test_day_files", "test_planted", "test_hostile_report",
+    "test_tenancy", "test_contradictions", "test_damaged", "test_lake", "test_browser", "test_charts", "test_cli",
+    "test_time_split", "test_summary", "test_benchmarks", "test_storage", "test_verdicts", "test_post_mortem",
+    "test_report_run", "test_small_cells", "test_counterfactual", "test_demo", "test_house", "test_leak_gate",
+    "test_forecast", "test_runaway_advice", "test_incident", "test_node_profile", "test_silences", "test_runaway_words",
+    "test_walk", "test_expire",
 )  # fmt: skip
 """Files that begin first, so that none of them is left for the end, when other processes have nothing more to do."""
 
@@ -62,6 +66,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also what takes long: make prove has it")
 
 
+def _has_room() -> bool:
+    return MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+
+
+def pytest_configure() -> None:
+    """Folders of tests are in memory: on a disk a run waits for it some twenty thousand times. Whoever names another has that."""
+    if _has_room():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes long is left out of make test, which is for every commit; of the rest the longest files come first."""
     if not config.getoption("--long"):
@@ -73,9 +87,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What was imported by now stays for good: the collector of garbage need not look through it again and again."""
+    """What was imported by now stays for good: the collector of garbage need not look through it again and again.
+
+    Nor so often through what comes later: compiled code and the models of a bucket's client are a million objects, too.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_unconfigure() -> None:
@@ -90,11 +108,10 @@ def server_folders() -> Iterator[Callable[[], Path]]:
     Run as root, the server works as another user; the next pytest on the machine takes that user's way into pytest's folder.
     """
     made: list[Path] = []
-    memory = Path("/dev/shm")  # noqa: S108  # a folder in memory: a server makes thousands of small files
-    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
+    place = MEMORY if _has_room() else None
 
     def make() -> Path:
-        made.append(Path(tempfile.mkdtemp(prefix="strategy-analytics-", dir=memory if has_room else None)))
+        made.append(Path(tempfile.mkdtemp(prefix="strategy-analytics-", dir=place)))
         return made[-1]
 
     yield make

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.server import create_backend_app
 from werkzeug.serving import make_server
 
 Spoil = Callable[["Request"], "str | None"]
@@ -68,7 +68,8 @@ class Store:
 class _Layer:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        # Without moto's own dispatcher, which lists all its services on the disk at each request.
+        self._moto = create_backend_app("s3")
         self._old: dict[str, tuple[str, list[tuple[str, str]], bytes]] = {}
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from tests.proof.world import a_server
 
 
 @pytest.fixture(scope="module")
-def prover(server_folders: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prover]:
+def prover(server_folders: Callable[[], Path]) -> Iterator[Prover]:
     # a server of its own: some scenarios kill it; and lakes on a disk
-    with a_server(server_folders() / "server") as server:
-        yield Prover(server, tmp_path_factory.mktemp("proof"), seed=7, full=False, kills=4)
+    disk = tempfile.TemporaryDirectory(prefix="strategy-analytics-", ignore_cleanup_errors=True)
+    with disk as folder, a_server(server_folders() / "server") as server:
+        yield Prover(server, Path(folder), seed=7, full=False, kills=4)
 
 
 @pytest.mark.parametrize("name", one_in(3, SCENARIOS))

@@ -12,6 +12,7 @@ import psycopg
 
 from analytics.demo.population import create_tables
 from analytics.demo.server import EmbeddedServer
+from tests.proof import forking
 
 from . import erase, expire
 from .harness import prove
@@ -30,6 +31,7 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix="strategy-analytics-"))
         try:
             with EmbeddedServer(folder / "server") as server:
+                forking.begin(server.url)
                 with psycopg.connect(server.url) as connection:
                     create_tables(connection)
                 job = BUILDERS[name](server.url, folder)

@@ -29,6 +29,7 @@ from tests.conftest import Table
 from tests.extraction.test_admission import IDS, KEY, SECRET, everything_in, passes, people_table, rows, trace
 from tests.kills import erase as erase_job
 from tests.kills import harness
+from tests.proof import forking
 
 __all__ = ["people_table"]  # the fixture
 
@@ -225,7 +226,8 @@ def test_pseudonym_answers_who_asks_what_is_known_of_them(
     assert "holds nothing of them" in capsys.readouterr().err
 
 
-def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Path) -> None:
+def test_a_run_that_is_killed_is_finished_by_the_next(database_url: str, table: Table, tmp_path: Path) -> None:
+    forking.begin(database_url)
     job = erase_job.build(table.url, tmp_path)
     stops = harness.named_steps(job, tmp_path / "lake", tmp_path / "steps")
     chosen = [

@@ -28,6 +28,7 @@ from analytics.window import Window
 from tests.conftest import Table
 from tests.kills import expire as expire_job
 from tests.kills import harness
+from tests.proof import forking
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
 
@@ -109,7 +110,8 @@ def test_an_age_that_is_none_or_is_seldom_meant_is_refused(age: str) -> None:
     assert refused.value.hint
 
 
-def test_a_run_that_is_killed_is_finished_by_the_next(table: Table, tmp_path: Path) -> None:
+def test_a_run_that_is_killed_is_finished_by_the_next(database_url: str, table: Table, tmp_path: Path) -> None:
+    forking.begin(database_url)
     job = expire_job.build(table.url, tmp_path)
     stops = harness.named_steps(job, tmp_path / "lake", tmp_path / "steps")
     harness.at(job, tmp_path / "lake", stops[len(stops) // 2], checks=False)  # make prove has every step

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import resource
 import signal
@@ -18,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from . import faults, steps
+from .forking import CONTEXT
 from .steps import Stop
 
-#: A fork of a process that has imported everything takes 20 ms where a new interpreter takes a second.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([f"{__package__}.scenarios", f"{__package__}.warm"])
 PATIENCE_SECONDS = 120
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from . import truth
-from .child import CONTEXT, PATIENCE_SECONDS
+from .child import PATIENCE_SECONDS
+from .forking import CONTEXT
 from .origin import Origin, Place
 
 ATTEMPTS = 20

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import random
 import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ import psycopg
 
 from analytics.demo.server import EmbeddedServer
 
-from . import child, truth, warm
+from . import child, forking, truth
 from .child import Ended, Job
 from .origin import SINCE, UNTIL, Origin
 from .steps import Stop
@@ -192,16 +189,5 @@ class World:
 def a_server(folder: Path) -> Iterator[EmbeddedServer]:
     """The server of the whole proof; and the process that all runs are forked from."""
     with EmbeddedServer(folder) as server:
-        small = Origin(server.url, random.Random(1), 40)
-        top = Path(__file__).parents[len(__name__.split(".")) - 1]
-        told = {warm.VARIABLE: small.url, "PYTHONPATH": os.pathsep.join([str(top), *sys.path])}
-        before = {key: os.environ.get(key) for key in told}
-        os.environ.update(told)
-        forkserver.ensure_running()
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
-        small.disconnect()
+        forking.begin(server.url)
         yield server

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -93,6 +94,18 @@ def asked(warehouse: Warehouse) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+_ALONE: WeakKeyDictionary[Warehouse, dict[str, pa.Table]] = WeakKeyDictionary()
+
+
+def alone(warehouse: Warehouse, name: str, values: dict[str, Any]) -> pa.Table:
+    """What one process answers: nobody writes to the lake, so it is asked once."""
+    answers = _ALONE.setdefault(warehouse, {})
+    question = repr((name, values))
+    if question not in answers:
+        answers[question] = warehouse.table(name, **values)
+    return answers[question]
+
+
 def differing(warehouse: Warehouse, into: Path) -> tuple[list[str], list[str]]:
     """Queries whose answers differ from those of one process, and those that no share could help with."""
     spy = Spy(PartialResults(into))
@@ -100,7 +113,7 @@ def differing(warehouse: Warehouse, into: Path) -> tuple[list[str], list[str]]:
     other = [
         name
         for name, values in asked(warehouse)
-        if not merged.table(name, **values).equals(warehouse.table(name, **values))
+        if not merged.table(name, **values).equals(alone(warehouse, name, values))
     ]
     return other, spy.whole
 
