@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("extract", "flatten", "tenants", "summary", "post_mortem", "morning", "explore")
+NAMES = ("extract", "flatten", "tenants", "summary", "post_mortem", "morning", "explore", "commands")
 
 
 def main(words: list[str]) -> int:

@@ -29,6 +29,7 @@ GROUPS = {
     "post_mortem": "benchmarks.post_mortem_ways",
     "morning": "benchmarks.morning_ways",
     "explore": "benchmarks.explore_ways",
+    "commands": "benchmarks.command_ways",
 }
 AGAIN_BELOW_SECONDS, MOST_AGAIN = 1.0, 5
 """Short work is repeated within the process, where the task allows it, and its median taken."""

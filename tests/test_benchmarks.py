@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics import open_lake
+from analytics.lake.lake import Lake
 from benchmarks import (
     child,
+    commands,
     data,
     edges,
     explore,
@@ -30,6 +32,7 @@ from benchmarks import (
     post_mortem_lake,
     post_mortem_ways,
     report,
+    server,
     summary,
     summary_lake,
     tenants,
@@ -457,3 +460,22 @@ def test_a_slow_peer_is_not_repeated_and_no_folder_reaches_a_page(
     assert {name: len(runs) for name, runs in found.items()} == {"peer": 2, "ours": 3}
     told = report.failures({"peer": [Run(error="failed: no file /some/where/deep/x.parquet")]}, {})
     assert told == ["peer: failed: no file …/x.parquet"]
+
+
+def test_commands_are_measured_beside_an_older_build_and_another_answer_is_told(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_lake", lambda *_: lake.root)
+    monkeypatch.setattr(commands, "_checkout", lambda *_: server.HERE.parent)
+    cases = {name: commands.CASES[name] for name in ("`--version`", "`report`, a date that is none")}
+    assert commands.run(options(tmp_path, "--repeat", "1"), {"this one": "0" * 40}, cases) == 0
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert [row[1] for name in cases for row in cells(text, name)] == ["1", "1"]
+    old = tmp_path / "old"
+    (old / "analytics").mkdir(parents=True)
+    (old / "analytics" / "__init__.py").touch()
+    (old / "analytics" / "__main__.py").write_text("print('strategy-analytics 0.0')")
+    monkeypatch.setattr(commands, "_checkout", lambda *_: old)
+    assert (
+        commands.run(options(tmp_path, "--repeat", "1", "--fresh"), {"old": "0" * 40}, {"v": cases["`--version`"]}) == 1
+    )
