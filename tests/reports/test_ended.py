@@ -17,7 +17,7 @@ import pytest
 
 from analytics.cli import main
 from analytics.config import Settings
-from analytics.errors import ConfigurationError, ReportError
+from analytics.errors import ConfigurationError, ReportError, UnknownNameError
 from analytics.lake.lake import Lake
 from analytics.reports.leak_gate import Forbidden
 from analytics.reports.render import kernel, plan, publish_folder, rendering, report_process
@@ -264,3 +264,11 @@ def test_a_kernels_process_whom_nobody_tells_where_to_listen_ends() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(words, input="", text=True, capture_output=True, env=environment, check=False, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_facts_of_an_error_come_back_as_far_as_json_has_them(tmp_path: Path) -> None:
+    facts = {"names": ["a", 1], "page": tmp_path / "error.html", "places": [object()], "row": {"a": 1}}
+    report_process.answer(tmp_path, UnknownNameError("no such name", hint="look again", **facts))
+    error = report_process._answer(tmp_path)
+    assert type(error) is UnknownNameError and (error.message, error.hint) == ("no such name", "look again")
+    assert error.facts == {"names": ["a", 1], "page": tmp_path / "error.html"}

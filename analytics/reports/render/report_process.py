@@ -287,7 +287,10 @@ def answer(folder: Path, error: AnalyticsError) -> None:
 
 
 def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float | list)
+    """Whether JSON has the value; a list of our own objects stays with the process that made it."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float)
 
 
 def _answer(folder: Path) -> AnalyticsError | None:
