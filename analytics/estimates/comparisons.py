@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from analytics.estimates import significance
 from analytics.estimates.estimate import Z_95, Estimate, worse
 from analytics.estimates.moments import Moments, of_mean
 
@@ -199,8 +200,6 @@ def rate_change_p(failed: tuple[int, int], all_runs: tuple[Estimate, Estimate]) 
         failed: Failures of both sides, counted.
         all_runs: Estimated runs of both sides.
     """
-    from scipy import stats
-
     if sum(failed) == 0 or not all(runs.value > 0 for runs in all_runs):
         return 1.0  # also where nobody knows how many ran
     if min(failed) < 5:
@@ -209,17 +208,15 @@ def rate_change_p(failed: tuple[int, int], all_runs: tuple[Estimate, Estimate]) 
         shares = (least, most)
         if least <= failed[1] / sum(failed) <= most:
             return 1.0
-        return max(float(stats.binomtest(failed[1], sum(failed), share).pvalue) for share in shares)
+        return max(significance.binomial_test(failed[1], sum(failed), share) for share in shares)
     rates = [min(f / runs.value, 1.0) for f, runs in zip(failed, all_runs, strict=True)]
     variance = sum((1 - rate) / f for rate, f in zip(rates, failed, strict=True)) + sum(
         ((runs.high - runs.low) / (2 * Z_95) / runs.value) ** 2 for runs in all_runs
     )
     z = abs(math.log(rates[1] / rates[0])) / math.sqrt(variance) if variance > 0 else math.inf
-    return float(2 * stats.norm.sf(z)) if rates[0] != rates[1] else 1.0
+    return 2 * significance.normal_tail(z) if rates[0] != rates[1] else 1.0
 
 
 def adjusted(p_values: Sequence[float]) -> list[float]:
     """Chance alone, corrected for looking at many: Benjamini & Hochberg (*JRSS B* 57, 1995)."""
-    from scipy import stats
-
-    return [float(q) for q in stats.false_discovery_control(list(p_values))] if p_values else []
+    return significance.false_discovery(p_values)

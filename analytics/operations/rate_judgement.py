@@ -7,6 +7,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from analytics.estimates import significance
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -179,10 +181,8 @@ def _rest_of_errors(errors: Array, ends: Ints) -> Array:
 
 def _may_have_moved(earlier: float, later: float, step: float) -> bool:
     """Whether chance may hide that the errors changed by the same factor: given their sum they are binomial."""
-    from scipy import stats
-
     share = math.exp(step) / (1 + math.exp(step))
-    return bool(stats.binomtest(round(later), round(earlier + later), share).pvalue > _CHANCE)
+    return significance.binomial_test(round(later), round(earlier + later), share) > _CHANCE
 
 
 def _median(values: Array) -> Floats:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analytics.estimates import estimators
+from analytics.estimates import estimators, significance
 from analytics.operations.rate_judgement import judge_rates
 from analytics.source.counters import counters
 from analytics.source.counters.counters import Counters, realm_label
@@ -257,8 +257,6 @@ def _drawn_at_rate_zero(rows: pd.DataFrame) -> list[str]:
 
 
 def _against_counters(realms: pd.DataFrame) -> list[str]:
-    from scipy import stats
-
     found = []
     for row in realms.itertuples():
         n, of, rate = int(row.drawn_count), round(row.counted_ok), min(float(row.implied_rate), 1.0)
@@ -270,7 +268,7 @@ def _against_counters(realms: pd.DataFrame) -> list[str]:
                 "they are not of this engine."
             )
         elif rate > 0 and abs(n / of / rate - 1) > _WORTH_A_WORD:
-            p = stats.binomtest(min(n, of), of, rate).pvalue
+            p = significance.binomial_test(min(n, of), of, rate)
             if p < _SURE / max(len(realms), 1):
                 found.append(
                     f"Of {of:,} ok runs that the engine counted in realm {row.realm_label!r}, "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.estimates import comparisons, estimators
+from analytics.estimates import comparisons, estimators, significance
 from analytics.estimates.estimators import Estimate
 from analytics.findings.failures.scan import LEAST, Habit, Kinds, Stretch, are_alike, by_group, densest, habit, numbered
 from analytics.findings.post_mortem.change_points import DAY
@@ -256,8 +256,6 @@ def _days(day: Ints) -> int:
 
 def _more_than_before(asked: _Comparison, of_code: _CodeRows) -> float:
     """Chance that the window's rate is that of the time before, also at the same kinds of hours."""
-    from scipy import stats
-
     sides, counts, needed, own = asked.sides, (of_code.before, of_code.count), of_code.needed, of_code.habit
     is_failure, kinds, days = of_code.is_failure, of_code.kinds, asked.kinds.day[of_code.rows - asked.scope.start]
     if sides[0].value < 1 or sides[1].value < 1:
@@ -276,7 +274,7 @@ def _more_than_before(asked: _Comparison, of_code: _CodeRows) -> float:
     beyond = float(is_failure[needed:][shared[kinds[needed:]]].sum() - (failed * part).sum())
     if spread <= 0:
         return 1.0
-    return max(p, own.of_change(2 * float(stats.norm.sf((beyond - 0.5) / math.sqrt(spread))), ratio, apart))
+    return max(p, own.of_change(2 * significance.normal_tail((beyond - 0.5) / math.sqrt(spread)), ratio, apart))
 
 
 def _is_over(times: Ints, until: datetime, ends: bool) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analytics.estimates import significance
 from analytics.findings.post_mortem.groups import strata
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ class Habit:
         """
         if self.variance <= 0:
             return gains
-        from scipy import stats
-
         found = gains.copy()
         large = gains > 0
         more = self.variance * np.broadcast_to(np.minimum(usual, self.a_day), gains.shape)[large]
-        chance = stats.t.logsf(np.sqrt(2 * gains[large] / (1 + more)), self.known * ((1 + more) / more) ** 2)
+        chance = significance.student_log_tail(
+            np.sqrt(2 * gains[large] / (1 + more)), self.known * ((1 + more) / more) ** 2
+        )
         found[large] = np.maximum(_normal(chance), 0.0) ** 2 / 2
         return found
 
@@ -70,12 +71,10 @@ class Habit:
         """
         if self.variance <= 0 or not 0 < ratio < math.inf or p >= 1 or min(days) <= 0:
             return p
-        from scipy import stats
-
         log = abs(math.log(ratio))
-        own = (log / max(float(stats.norm.isf(max(p, 1e-300) / 2)), 1e-9)) ** 2
+        own = (log / max(significance.normal_exceeded(max(p, 1e-300) / 2), 1e-9)) ** 2
         more = self.variance * sum(1 / max(count, 1.0) for count in days)
-        return float(2 * stats.t.sf(log / math.sqrt(own + more), self.known * ((own + more) / more) ** 2))
+        return 2 * significance.student_tail(log / math.sqrt(own + more), self.known * ((own + more) / more) ** 2)
 
 
 def _normal(log_chance: Floats) -> Floats:
@@ -87,12 +86,10 @@ def _normal(log_chance: Floats) -> Floats:
 
 def are_alike(seen: Floats, usual: Floats, rows: Floats) -> bool:
     """Whether groups of rows have as many failures as evenly shared ones would (Pearson's chi-square; 10 %)."""
-    from scipy import stats
-
     spread = usual * (1 - usual / rows)
     if len(seen) < 2 or not (spread > 0).all():
         return True
-    return float(stats.chi2.sf(((seen - usual) ** 2 / spread).sum(), len(seen) - 1)) > _ALIKE
+    return significance.chi_square_tail(float(((seen - usual) ** 2 / spread).sum()), len(seen) - 1) > _ALIKE
 
 
 def habit(seen: Floats, usual: Floats, rows: Floats) -> Habit:

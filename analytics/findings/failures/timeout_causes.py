@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from analytics.estimates import estimators
+from analytics.estimates import estimators, significance
 from analytics.estimates.estimators import Estimate
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 from analytics.findings.failures.stops import GAP, Stop, StopKind, bursts, stop_count
@@ -90,8 +90,6 @@ def timeout_cause(
         nodes_max: Most nodes of an ok run of it in the window; NaN when none is logged.
         limits: Of the engine.
     """
-    from scipy import stats
-
     count, stalled = stop_count(of_strategy), stop_count(stop for stop in of_strategy if stop.stalled)
     spans = _spans(of_strategy)
     others_runs, own_runs = _beside(lake, family, spans)
@@ -103,7 +101,7 @@ def timeout_cause(
     everybody = own_runs.high + others_runs.low
     part = min(own_runs.high / everybody, 1.0) if 0 < everybody < math.inf else 1.0
     single = count - stalled
-    spared = stats.binomtest(single, single + others_late, part, alternative="greater").pvalue if single else 1.0
+    spared = significance.binomial_more(single, single + others_late, part) if single else 1.0
     is_alone = bool(spared < _CHANCE)
     # A second strategy that timed out then speaks against both.
     kind = CauseKind.RULES if is_alone or (is_long and not others_late) else CauseKind.UNCLEAR

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.estimates import estimators
+from analytics.estimates import estimators, significance
 from analytics.estimates.comparisons import Relative
 from analytics.findings.post_mortem.groups import (
     deseasonalise,
@@ -350,8 +350,6 @@ def trend_p(time: Ints, values: Floats) -> float:
 
     Days have a character of their own, so that they and not the runs are what varies (t-test of the slope, weighted by runs).
     """
-    from scipy import stats
-
     day = time // _DAY
     if len(time) < _LEAST_RUNS or len(np.unique(day)) < _LEAST_DAYS + 1:
         return 1.0
@@ -363,7 +361,7 @@ def trend_p(time: Ints, values: Floats) -> float:
     rate = float((counts * x * means).sum()) / spread
     rest = means - np.average(means, weights=counts) - rate * x
     error = math.sqrt(float((counts * rest**2).sum()) / (len(names) - 2) / spread)
-    return float(2 * stats.t.sf(abs(rate) / error, len(names) - 2)) if error > 0 else 1.0
+    return 2 * significance.student_tail(abs(rate) / error, len(names) - 2) if error > 0 else 1.0
 
 
 def _gain(time: Ints, values: Floats) -> float:

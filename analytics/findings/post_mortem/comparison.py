@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.errors import UsageError
+from analytics.estimates import significance
 from analytics.estimates.comparisons import Difference, Relative
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.baseline import comparable
@@ -87,7 +88,6 @@ def unlike_groups(before: Group, after: Group) -> tuple[Unlike, ...]:
 
 def _compared(what: Trait, old: ArrayLike, new: ArrayLike, rows: list[pd.DataFrame]) -> Unlike:
     import pandas as pd
-    from scipy import stats
 
     shares, counts = [], []
     for names, group in zip((old, new), rows, strict=True):
@@ -101,7 +101,7 @@ def _compared(what: Trait, old: ArrayLike, new: ArrayLike, rows: list[pd.DataFra
     apart = table.iloc[:, 1] - table.iloc[:, 0]
     most = apart.abs().idxmax()
     cells = _pooled(pd.concat(counts, axis=1).fillna(0.0).to_numpy(float))
-    p = float(stats.chi2_contingency(cells, correction=False).pvalue) if len(cells) > 1 else 1.0
+    p = significance.contingency_test(cells, corrected=False) if len(cells) > 1 else 1.0
     name = None if what is Trait.HOURS else str(most)
     share, other = float(table.loc[most].iloc[1]), float(table.loc[most].iloc[0])
     return Unlike(what, float(apart.abs().sum() / 2), name, share, other, p)

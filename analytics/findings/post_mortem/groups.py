@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.estimates import comparisons, estimators
+from analytics.estimates import comparisons, estimators, significance
 from analytics.estimates.estimate import Estimate, graded, worse
 from analytics.estimates.sampling_rates import DEFAULT_SAMPLE_RATE
 
@@ -200,9 +200,7 @@ def is_weekend(time: Ints) -> Bools:
 
 def ranks(values: Floats) -> Floats:
     """Ranks from −½ to ½, ties in the middle of theirs."""
-    from scipy import stats
-
-    ranked: Floats = (stats.rankdata(values) - 0.5) / max(len(values), 1) - 0.5
+    ranked: Floats = (significance.mean_ranks(values) - 0.5) / max(len(values), 1) - 0.5
     return ranked
 
 
@@ -259,8 +257,6 @@ def two_groups_p(scores: Floats, is_after: Bools, kinds: Ints, days: Ints) -> tu
     Returns:
         The signed standard errors, and the two-sided chance; (0, 1) where no kind of hour has rows of both.
     """
-    from scipy import stats
-
     if len(scores) == 0:
         return 0.0, 1.0
     size = int(kinds.max()) + 1
@@ -278,7 +274,7 @@ def two_groups_p(scores: Floats, is_after: Bools, kinds: Ints, days: Ints) -> tu
         return 0.0, 1.0
     own, _ = without_group(left, after, kinds)
     z = float((left * after).sum()) / math.sqrt(variance * overdispersion(own, days * 2 + after.astype(np.int64)))
-    return z, float(2 * stats.norm.sf(abs(z)))
+    return z, 2 * significance.normal_tail(abs(z))
 
 
 def without_group(left: Floats, after: Floats, kinds: Ints) -> tuple[Floats, float]:

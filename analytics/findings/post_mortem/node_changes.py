@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.estimates import comparisons
+from analytics.estimates import comparisons, significance
 from analytics.findings.post_mortem.groups import Group, group_of
 from analytics.findings.replay.replay_run import Inputs, answer_of, read_inputs, wraps
 from analytics.findings.replay.trace_variants import CONDITIONS, Variants, read
@@ -321,15 +321,13 @@ def node_changes(
 
 
 def _conditions(old: Variants, new: Variants, pairs: dict[int, int]) -> list[NodeChange]:
-    from scipy import stats
-
     counts = [_outcomes(side) for side in (old, new)]
     found = []
     for here, there in pairs.items():
         (k0, n0), (k1, n1) = counts[0].get(here, (0, 0)), counts[1].get(there, (0, 0))
         node = new.definition.outline.nodes[there]
         if node.type in CONDITIONS and n0 and n1:
-            p = float(stats.fisher_exact([[k0, n0 - k0], [k1, n1 - k1]]).pvalue)
+            p = significance.fisher_test([[k0, n0 - k0], [k1, n1 - k1]])
             values = ValueChange(Measured.TRUE, k0 / n0, k1 / n1, n0, n1, p, abs(k1 / n1 - k0 / n0))
             found.append(NodeChange(words.place(new.definition.outline, there), node.type, None, values))
     return found
@@ -438,7 +436,7 @@ def compared_values(old: Sequence[str | None], new: Sequence[str | None]) -> Val
         return ValueChange(Measured.MEDIAN, middle[0], middle[1], counts[0], counts[1], p, distance)
     [(usual, _)] = Counter(known[0]).most_common(1)
     hits = [side.count(usual) for side in known]
-    p = float(stats.fisher_exact([[hit, count - hit] for hit, count in zip(hits, counts, strict=True)]).pvalue)
+    p = significance.fisher_test([[hit, count - hit] for hit, count in zip(hits, counts, strict=True)])
     shares = [hit / count for hit, count in zip(hits, counts, strict=True)]
     answer = usual if len(usual) <= _LONGEST else usual[: _LONGEST - 1] + "…"
     return ValueChange(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from analytics.estimates import comparisons
+from analytics.estimates import comparisons, significance
 from analytics.estimates.comparisons import Difference
 from analytics.findings.post_mortem.baseline import LOOK_BACK, comparable, other_amounts
 from analytics.findings.post_mortem.change_points import LEAST_ROWS, ChangePoint, Measure, moved_p
@@ -94,13 +94,11 @@ def _p(old: Sequence[str | None], new: Sequence[str | None]) -> float | None:
 
 def _game_p(old: Sequence[str], new: Sequence[str]) -> float:
     """Chance alone (chi-square of the games' shares; Pearson, 1900)."""
-    from scipy import stats
-
     counts = [Counter(side) for side in (old, new)]
     names = sorted({*counts[0], *counts[1]})
     if len(names) < 2:
         return 1.0
-    return float(stats.chi2_contingency([[count[name] for name in names] for count in counts]).pvalue)
+    return significance.contingency_test([[count[name] for name in names] for count in counts])
 
 
 _Key: TypeAlias = tuple[str | None, int | None, datetime, datetime]
@@ -389,13 +387,11 @@ def change_of_points(runs: RunColumns, before: Ints, after: Ints) -> tuple[Diffe
 
 def _same_mix(runs: RunColumns, before: Ints, after: Ints) -> bool:
     """Whether the same shares of runs reach the cases, as far as chi-square tells (Pearson, 1900)."""
-    from scipy import stats
-
     sides = [np.bincount(runs.case[rows[runs.paid[rows]]] + 1, minlength=2) for rows in (before, after)]
     size = max(len(side) for side in sides)
     table = np.array([np.pad(side, (0, size - len(side))) for side in sides])
     table = table[:, table.sum(axis=0) > 0]
-    return table.shape[1] < 2 or float(stats.chi2_contingency(table).pvalue) > _OTHER_MIX
+    return table.shape[1] < 2 or significance.contingency_test(table) > _OTHER_MIX
 
 
 def amounts_moved(runs: RunColumns, before: Ints, after: Ints) -> bool:

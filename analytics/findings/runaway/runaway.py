@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analytics.estimates import comparisons, estimators
+from analytics.estimates import comparisons, estimators, significance
 from analytics.findings.failures.stops import (
     Burst,
     Stop,
@@ -380,8 +380,6 @@ def too_many_timeouts(
 
 
 def _timeout_shares(single: Sequence[Stop], ranking: Sequence[RankingRow]) -> list[_TimeoutShare]:
-    from scipy import stats
-
     by_key: dict[Key, list[Stop]] = {}
     for stop in single:
         by_key.setdefault(stop.key, []).append(stop)
@@ -391,7 +389,7 @@ def _timeout_shares(single: Sequence[Stop], ranking: Sequence[RankingRow]) -> li
         if stops := by_key.get(row.key, []):
             # The upper end of its runs: what is left is not explained by runs the sampler happened to miss.
             part = min(row.est_runs.high / all_runs, 1.0) if all_runs else 1.0
-            chance = float(stats.binomtest(stop_count(stops), all_count, part, alternative="greater").pvalue)
+            chance = significance.binomial_more(stop_count(stops), all_count, part)
             share = estimators.failure_rate(stop_count(stops), row.est_runs, process=True)
             found.append(_TimeoutShare(row.key, stops, part, share, chance))
     return found

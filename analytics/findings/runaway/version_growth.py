@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from analytics.estimates import significance
 from analytics.estimates.estimate import NOTHING, TAIL, Estimate, graded
 from analytics.estimates.quantiles import Part, quantiles_of_parts
 from analytics.findings.failures.stops import Burst
@@ -106,11 +107,9 @@ def runs_below_cap(
 
 def _more_than_before(stopped: int, before: int, part: float) -> bool:
     """Whether more are stopped now than the part of the runs that is now explains (binomial test); sure where none was before."""
-    from scipy import stats
-
     if not before:
         return True
-    return float(stats.binomtest(stopped, stopped + before, part, alternative="greater").pvalue) < _CHANCE
+    return significance.binomial_more(stopped, stopped + before, part) < _CHANCE
 
 
 def _tail(counts: Mapping[int, int]) -> float:
