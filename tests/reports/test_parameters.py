@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import nbformat
 import pytest
 
 import analytics
-from analytics.errors import UsageError
+from analytics.errors import AnalyticsError, UsageError
 from analytics.reports.parameter_values import typed, understood
 from analytics.reports.render.notebooks import checked
 from analytics.reports.render.plan import Plan, plan
@@ -99,3 +101,29 @@ def test_a_plan_reaches_the_process_that_renders_it_with_every_value(lake, tmp_p
         name: repr(value) for name, value in planned.values.items()
     }
     assert planned.values["min_users"] == 5
+
+
+@pytest.mark.parametrize("given", [{"family": "Nobody's"}, {"family": "Speed bonus", "against": "Nobody's"}, {}])
+def test_a_strategy_that_is_not_there_is_refused_before_anything_of_a_report_is_imported(lake, tmp_path, given):
+    code = (
+        "import json, sys\nfrom pathlib import Path\n"
+        "from analytics.errors import AnalyticsError\n"
+        "from analytics.reports.render import rendering\n"
+        "from analytics.reports.render.plan import Plan\n"
+        "try: rendering.render_here(Plan.from_json(json.loads(sys.argv[1])), Path(sys.argv[2]))\n"
+        "except AnalyticsError as error: print(repr([type(error).__name__, error.message, error.hint, error.facts]))\n"
+        "assert not {'pandas', 'numpy', 'pyarrow', 'IPython', 'papermill', 'nbformat'} & set(sys.modules)"
+    )
+    window = {"since": "2026-07-08", "until": "2026-07-09"}
+    planned = plan(
+        Definition(name="post_mortem", notebook="post_mortem"),
+        tmp_path / "out",
+        {"lake": str(lake.root), **window, **given},
+    )
+    words = [sys.executable, "-c", code, json.dumps(planned.to_json()), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    with pytest.raises(AnalyticsError) as refused:
+        analytics.post_mortem(str(lake.root), **window, **given)
+    error = refused.value
+    assert done.stdout.strip() == repr([type(error).__name__, error.message, error.hint, error.facts])
+    assert not (tmp_path / "out").exists(), "nothing is published"

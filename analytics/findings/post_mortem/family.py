@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.lake import losses
+from analytics.sql import Row
 from analytics.warehouse.coverage import coverage
-from analytics.warehouse.warehouse import Warehouse, records
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class _Member(NamedTuple):
     has_definition: bool
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> list[_Member]:
+    def of(cls, rows: Iterable[Row]) -> list[_Member]:
         """The versions of an answer; those of ``tagged_members`` have a definition, for it carries the tag."""
         return [
             cls(
@@ -69,7 +70,7 @@ class _Member(NamedTuple):
                 int(row["strategy_version"]),
                 bool(row.get("has_definition", True)),
             )
-            for row in records(frame)
+            for row in rows
         ]
 
     @property
@@ -105,7 +106,7 @@ def find_family(
             hint="give --family NAME or --strategy ID; this lists them: "
             'strategy-analytics query --all-realms "select distinct realm_id, family_name from strategy_days"',
         )
-    found = _Member.of(lake.run("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
+    found = _Member.of(lake.rows("family_members", realm=realm, any_realm=any_realm, family=family, strategy=strategy))
     wanted = family or strategy
     if not found:
         known = [row[0] for row in lake.ask(lambda: lake.connection.execute(_NAMES).fetchall())]
@@ -262,7 +263,7 @@ def _named(lake: Warehouse, name: str, realm: str | None, any_realm: bool) -> Fa
 
 
 def _tagged(lake: Warehouse, tag: str, realm: str | None, any_realm: bool) -> Family | None:
-    found = _Member.of(lake.run("tagged_members", realm=realm, any_realm=any_realm, tag=tag))
+    found = _Member.of(lake.rows("tagged_members", realm=realm, any_realm=any_realm, tag=tag))
     if not found:
         return None
     realms = {member.realm_id for member in found}
@@ -283,8 +284,8 @@ def _tagged(lake: Warehouse, tag: str, realm: str | None, any_realm: bool) -> Fa
 
 def _elsewhere(lake: Warehouse, name: str) -> list[str | None]:
     """Tenants in sight of whom a strategy or tag is called so."""
-    found = _Member.of(lake.run("family_members", any_realm=True, family=name, strategy=name))
-    found += _Member.of(lake.run("tagged_members", any_realm=True, tag=name.removeprefix(TAG)))
+    found = _Member.of(lake.rows("family_members", any_realm=True, family=name, strategy=name))
+    found += _Member.of(lake.rows("tagged_members", any_realm=True, tag=name.removeprefix(TAG)))
     return list(dict.fromkeys(member.realm_id for member in found))
 
 

@@ -6,11 +6,11 @@ report when they are done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from analytics.config import Settings
 from analytics.errors import UsageError
@@ -25,6 +25,8 @@ from analytics.warehouse.warehouse import Warehouse
 from analytics.window import ONE_DAY, Window
 
 if TYPE_CHECKING:
+    from analytics.findings.post_mortem.family import Family
+    from analytics.findings.replay.run_evidence import LoggedRun
     from analytics.operations.sampling_audit import Audit
     from analytics.reports.post_mortem.report import PostMortem
     from analytics.reports.runaway.report import RunawayRules
@@ -163,19 +165,64 @@ def post_mortem(
     return _against(parameters) if against else _alone(parameters)
 
 
-def _alone(parameters: PostMortemParameters) -> PostMortem:
-    """One strategy, against what it was before."""
-    from analytics.findings.post_mortem.baseline import LOOK_BACK, parse
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a post-mortem is of.
+
+    Attributes:
+        lake: With its tenant in sight.
+        family: The strategy.
+        other: What it is compared with, where that is another strategy.
+        run: A run that was asked for.
+    """
+
+    lake: Warehouse
+    family: Family
+    other: Family | None = None
+    run: LoggedRun | None = None
+
+
+_foreseen: list[tuple[PostMortemParameters, _Subject]] = []
+"""The subject of this process's report, between `foresee` and the call of its notebook."""
+
+
+def foresee(builder: str, values: Mapping[str, Any]) -> Warehouse | None:
+    """Refuse what the call of a notebook would refuse, before all that makes a report is imported; the call goes on from there.
+
+    Args:
+        builder: What the notebook calls, as in ``Plan``.
+        values: Its parameters.
+
+    Returns:
+        The lake with all tenants in sight, where it was opened and is not needed any more.
+
+    Raises:
+        UsageError, UnknownNameError: As ``post_mortem``.
+    """
+    if builder != f"analytics.{PostMortemParameters.NAME}":
+        return None
+    parameters = _completed(PostMortemParameters.of(values))
+    opened = warehouse_of(parameters.lake, *parameters.tenant, parameters.engine)
+    subject = _subject(parameters, opened)
+    _foreseen[:] = [(parameters, subject)]
+    return None if opened is subject.lake or opened.is_scoped else opened
+
+
+def _subject_of(parameters: PostMortemParameters) -> _Subject:
+    if _foreseen and _foreseen[0][0] == parameters:
+        return _foreseen.pop()[1]
+    return _subject(parameters, warehouse_of(parameters.lake, *parameters.tenant, parameters.engine))
+
+
+def _subject(parameters: PostMortemParameters, opened: Warehouse) -> _Subject:
+    return _two(parameters, opened) if parameters.against else _one(parameters, opened)
+
+
+def _one(parameters: PostMortemParameters, opened: Warehouse) -> _Subject:
     from analytics.findings.post_mortem.family import find_family
-    from analytics.findings.post_mortem.finding import FailuresFinding
-    from analytics.findings.post_mortem.post_mortem import Investigation
     from analytics.findings.replay.run_evidence import evidence, find_run
-    from analytics.reports.post_mortem.report import PostMortem
-    from analytics.reports.small_cells import SmallCells
 
     tenant, any_realm = parameters.tenant
-    opened = warehouse_of(parameters.lake, tenant, any_realm, parameters.engine)
-    window = Window.parse(parameters.since, parameters.until).of_report()
     strategy_id = parameters.strategy_id
     run = evidence(opened, find_run(opened, parameters.execution_id)).run if parameters.execution_id else None
     if run and not (parameters.family or strategy_id):
@@ -188,10 +235,41 @@ def _alone(parameters: PostMortemParameters) -> PostMortem:
         raise UsageError(
             f"run {run.execution_id} is not one of {family.name}", hint="leave out the strategy: the run tells"
         )
-    if any_realm:
-        opened = opened.scoped([family.realm])
-    opened, sampling = audited(opened, Window(window.since - LOOK_BACK, window.until), parameters.counters)
-    inquiry = Investigation(opened, family, window.since, window.until, parse(parameters.baseline, family, window))
+    return _Subject(opened.scoped([family.realm]) if any_realm else opened, family, run=run)
+
+
+def _two(parameters: PostMortemParameters, opened: Warehouse) -> _Subject:
+    from analytics.findings.post_mortem.family import find_family, find_group, find_other
+
+    tenant, any_realm = parameters.tenant
+    if parameters.family and not parameters.strategy_id:
+        first = find_group(opened, parameters.family, realm=tenant, any_realm=any_realm)
+    else:
+        first = find_family(
+            opened,
+            realm=tenant,
+            any_realm=any_realm,
+            family=parameters.family or None,
+            strategy=parameters.strategy_id or None,
+        )
+    second = find_other(opened, first, parameters.against)
+    return _Subject(opened.scoped([first.realm]) if any_realm else opened, first, second)
+
+
+def _alone(parameters: PostMortemParameters) -> PostMortem:
+    """One strategy, against what it was before."""
+    subject = _subject_of(parameters)
+
+    from analytics.findings.post_mortem.baseline import LOOK_BACK, parse
+    from analytics.findings.post_mortem.finding import FailuresFinding
+    from analytics.findings.post_mortem.post_mortem import Investigation
+    from analytics.reports.post_mortem.report import PostMortem
+    from analytics.reports.small_cells import SmallCells
+
+    window = Window.parse(parameters.since, parameters.until).of_report()
+    opened, sampling = audited(subject.lake, Window(window.since - LOOK_BACK, window.until), parameters.counters)
+    baseline = parse(parameters.baseline, subject.family, window)
+    inquiry = Investigation(opened, subject.family, window.since, window.until, baseline)
     if small := SmallCells(parameters.min_users):
         incident = inquiry.incident
         sides = [side.rows for side in (incident.before, incident.after) if side is not None]
@@ -204,33 +282,22 @@ def _alone(parameters: PostMortemParameters) -> PostMortem:
         show_users=parameters.show_users,
         small=small,
         sampling=sampling,
-        execution_id=run.execution_id if run else "",
+        execution_id=subject.run.execution_id if subject.run else "",
     )
 
 
 def _against(parameters: PostMortemParameters) -> PostMortem:
     """One strategy against another."""
+    subject = _subject_of(parameters)
+
     from analytics.findings.post_mortem.comparison import Comparison
-    from analytics.findings.post_mortem.family import find_family, find_group, find_other
     from analytics.reports.post_mortem.against import Against
     from analytics.reports.small_cells import SmallCells
 
     window = Window.parse(parameters.since, parameters.until).of_report()
-    tenant, any_realm = parameters.tenant
-    opened = warehouse_of(parameters.lake, tenant, any_realm, parameters.engine)
-    if parameters.family and not parameters.strategy_id:
-        first = find_group(opened, parameters.family, realm=tenant, any_realm=any_realm)
-    else:
-        first = find_family(
-            opened,
-            realm=tenant,
-            any_realm=any_realm,
-            family=parameters.family or None,
-            strategy=parameters.strategy_id or None,
-        )
-    second = find_other(opened, first, parameters.against)
-    opened, sampling = audited(opened.scoped([first.realm]) if any_realm else opened, window, parameters.counters)
-    inquiry = Comparison(opened, first, second, window.since, window.until)
+    opened, sampling = audited(subject.lake, window, parameters.counters)
+    assert subject.other is not None  # noqa: S101  # see _two
+    inquiry = Comparison(opened, subject.family, subject.other, window.since, window.until)
     if small := SmallCells(parameters.min_users):
         small.refuse([side.rows for side in (inquiry.incident.before, inquiry.incident.after) if side is not None])
     return Against(inquiry, show_users=parameters.show_users, small=small, sampling=sampling)

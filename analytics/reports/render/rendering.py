@@ -23,11 +23,12 @@ from analytics import errors
 from analytics.errors import AnalyticsError, ReportError, named
 from analytics.reports import leak_gate
 from analytics.reports.parameter_values import Value
-from analytics.reports.render import kernel, report_process
+from analytics.reports.render import builders, kernel, report_process
 from analytics.reports.render.plan import Plan
 from analytics.reports.render.publish_folder import publish, put_in_place, staging
 from analytics.reports.schedule import archive, cards
 from analytics.reports.schedule.cards import Card
+from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 _log = logging.getLogger(__name__)
@@ -132,8 +133,9 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
     """
     target = planned.target
     began = time.monotonic()
+    opened = _foresee(planned)
     with ThreadPoolExecutor(1, "forbidden") as beside:
-        asked = beside.submit(_forbidden, planned)  # another core may do that while the notebook runs
+        asked = beside.submit(_forbidden, planned, opened)  # another core may do that while the notebook runs
         failure = _run_notebook(planned, executed)
         forbidden = asked.result()
     _log.info("%s: the notebook ran for %.1f s", target.name, time.monotonic() - began)
@@ -157,6 +159,24 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
         kept = publish(target, planned.card, error, executed, forbidden)
         archive.refresh(target.parent, {target.name})
         raise _kept(error, kept) from None
+
+
+def _foresee(planned: Plan) -> Warehouse | None:
+    """Refuse a report before IPython, papermill and pandas are imported for it, where that can be seen so early.
+
+    Returns:
+        The lake with all tenants in sight, where it has been opened.
+
+    Raises:
+        _Refused: The report's object cannot be built.
+    """
+    try:
+        return builders.foresee(planned.builder, planned.values)
+    except AnalyticsError as error:
+        raise _Refused(error) from None
+    except Exception as error:  # the cell of the notebook meets it again, and its page says so
+        _log.debug("%s: %s", planned.target.name, named(error))
+        return None
 
 
 def _kept(error: ReportError, page: Path) -> ReportError:
@@ -188,11 +208,16 @@ def publish_failure(planned: Plan, error: AnalyticsError, half_run: Path | None 
     return kept
 
 
-def _forbidden(planned: Plan) -> leak_gate.Forbidden:
-    """What may not be read in a report, as far as it is known before that is made."""
+def _forbidden(planned: Plan, lake: Warehouse | None = None) -> leak_gate.Forbidden:
+    """What may not be read in a report, as far as it is known before that is made.
+
+    Args:
+        planned: The report.
+        lake: Its lake with all tenants in sight, where it is open and nobody else asks it.
+    """
     values = planned.values
     return leak_gate.Forbidden.of(
-        planned.text("lake"),
+        lake or planned.text("lake"),
         planned.target.parent,
         window=Window(planned.card.since, planned.card.until),
         realms=leak_gate.tenants(values, {}),
