@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,21 +10,35 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.config import Settings
 from analytics.errors import UsageError
-from analytics.extraction.plan import ExtractOptions, Progress
-from analytics.extraction.privacy.policy import Policy
 from analytics.lake.lake import Lake
-from analytics.reports.explore.open_lake import open_lake, tenant_of, warehouse_of
+from analytics.reports.explore.lake_folder import tenant_of
 from analytics.reports.parameter_values import typed
-from analytics.reports.render.builders import post_mortem, runaway_rules, sampling_audit
 from analytics.reports.schedule.definition import Definition, find
 from analytics.storage import LakePath, place
-from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
+    from analytics.extraction.plan import Progress
     from analytics.model import ExtractResult
+    from analytics.reports.explore.open_lake import open_lake
     from analytics.reports.receipt.receipt import Explained
+    from analytics.reports.render.builders import post_mortem, runaway_rules, sampling_audit
     from analytics.reports.render.rendering import Rendered
+    from analytics.warehouse.warehouse import Warehouse
+
+_HOMES = {
+    "open_lake": "analytics.reports.explore.open_lake",
+    "post_mortem": "analytics.reports.render.builders",
+    "runaway_rules": "analytics.reports.render.builders",
+    "sampling_audit": "analytics.reports.render.builders",
+}
+"""Calls that stand elsewhere: who waits for a report that another process makes need not import what makes it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'analytics.api' has no attribute {name!r}")
 
 
 @typed
@@ -74,6 +89,8 @@ def extract(
         AnalyticsError: See ``analytics.errors``.
     """
     from analytics.extraction import job  # compilers and a database's client: readers need neither
+    from analytics.extraction.plan import ExtractOptions
+    from analytics.extraction.privacy.policy import Policy
 
     settings = Settings.from_env(
         database_url=database_url,
@@ -128,6 +145,7 @@ def gather(
         UsageError: There is no such share or window, or no folder is named.
         LakeError: There is no lake, or the folder cannot be written.
     """
+    from analytics.reports.explore.open_lake import warehouse_of
     from analytics.reports.render.builders import gather_share
 
     if str(into) in ("", "."):  # what Path makes of nothing
@@ -163,6 +181,7 @@ def explain(
         UsageError: Several runs have such an id.
         UnknownNameError: No run has it, or the lake holds no program of that version.
     """
+    from analytics.reports.explore.open_lake import warehouse_of
     from analytics.reports.receipt.receipt import explain as _explain
 
     opened = warehouse_of(lake, *tenant_of(realm, no_realm))

@@ -74,7 +74,7 @@ def _lake_in_reach() -> LakePath | None:
         UsageError: One was named, and is not there.
     """
     from analytics.config import Settings
-    from analytics.reports.explore.open_lake import find_lake
+    from analytics.reports.explore.lake_folder import find_lake
 
     lake = find_lake()
     if lake.is_dir():

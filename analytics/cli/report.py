@@ -6,16 +6,18 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analytics.cli import options as opt
 from analytics.cli.output import put, put_json, put_table, say
 from analytics.errors import UsageError
-from analytics.reports.explore.open_lake import ENGINES
-from analytics.reports.page.inline import visible
+from analytics.reports.explore.lake_folder import ENGINES
 from analytics.reports.render.notebooks import PARAMETERS, REPORTS, skip_iri_grammar
 from analytics.reports.schedule.cards import alarm
 from analytics.reports.schedule.definition import FAIL_ON, find, read, says_subject, setting
-from analytics.reports.schedule.run import Outcome, run
+
+if TYPE_CHECKING:
+    from analytics.reports.schedule.run import Outcome
 
 _LONGEST = 100
 
@@ -44,6 +46,8 @@ class ReportRunOptions(opt.LakeOptions):
 
 def run_reports(options: ReportRunOptions) -> int:
     """Render what is due; say of each report what became of it."""
+    from analytics.reports.schedule.run import run
+
     definitions = [definition for name in options.files for definition in read(name, REPORTS)]
     parameters = dict(setting(text) for text in options.settings)
     for definition in definitions:
@@ -84,6 +88,8 @@ def run_reports(options: ReportRunOptions) -> int:
 
 
 def _name(outcome: Outcome) -> str:
+    from analytics.reports.page.inline import visible
+
     label = outcome.job.label
     return visible(f"{outcome.card.name}{f' · {label}' if label else ''}, {outcome.card.day}")
 
@@ -93,10 +99,14 @@ def _progress(outcome: Outcome) -> None:
 
 
 def _why(outcome: Outcome) -> str:
+    from analytics.reports.page.inline import visible
+
     return f": {visible(outcome.said or outcome.card.verdict)}" if outcome.state == "failed" else ""
 
 
 def _row(outcome: Outcome) -> tuple[str, str, str, str, float, str]:
+    from analytics.reports.page.inline import visible
+
     card = outcome.card
     says = visible(card.verdict)
     short = says if len(says) <= _LONGEST else says[: _LONGEST - 1] + "…"
@@ -215,9 +225,7 @@ def run_report(options: ReportOptions) -> int:
     """Render."""
     from analytics import api
     from analytics.lake.lake import Lake
-    from analytics.reports.explore.open_lake import find_lake
-    from analytics.storage import place
-    from analytics.warehouse.partial_results import PartialResults
+    from analytics.reports.explore.lake_folder import find_lake
 
     skip_iri_grammar()
     is_chosen = bool(options.realms()) or options.all_realms
@@ -235,8 +243,8 @@ def run_report(options: ReportOptions) -> int:
         if name in names and value is not None and value is not False  # a flag that was not given says nothing
     }
     fail_on = options.fail_on or definition.fail_on
-    if options.gathered and PartialResults(place(options.gathered)).is_empty:
-        say(f"nothing was gathered in {options.gathered}: the report asks everything itself")
+    if options.gathered:
+        _say_if_nothing_is_in(options.gathered)
     rendered = api.render(definition, out=options.out, **given)
     if verdict := rendered.facts.get("verdict"):
         say(verdict)
@@ -247,3 +255,11 @@ def run_report(options: ReportOptions) -> int:
     if reason:
         say(f"exit code 1: {reason} (--fail-on {fail_on})")
     return 1 if reason else 0
+
+
+def _say_if_nothing_is_in(gathered: str) -> None:
+    from analytics.storage import place
+    from analytics.warehouse.partial_results import PartialResults
+
+    if PartialResults(place(gathered)).is_empty:
+        say(f"nothing was gathered in {gathered}: the report asks everything itself")

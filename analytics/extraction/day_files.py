@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from analytics.extraction.encode import parquet_writer
 from analytics.extraction.encode.parquet_writer import ROW_GROUP_ROWS, SMALL_ROWS
-from analytics.extraction.plan import ExtractPlan
 from analytics.lake.lake import Lake, day_directory, is_day_directory, subfolders
 from analytics.model import DayRecord, Partition, PartitionInfo
 from analytics.storage import LakePath, readable
@@ -28,6 +27,8 @@ from analytics.storage import LakePath, readable
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+    from analytics.extraction.plan import ExtractPlan
 
 TABLES = ("executions", "node_days")
 

@@ -21,7 +21,8 @@ from analytics.errors import QueryError, UnknownNameError, UsageError, did_you_m
 from analytics.lake.lake import Lake
 from analytics.reports.explore import open_lake as open_lake_module
 from analytics.reports.explore import results
-from analytics.reports.explore.open_lake import OpenLake, card, find_lake
+from analytics.reports.explore.lake_folder import find_lake
+from analytics.reports.explore.open_lake import OpenLake, card
 from analytics.warehouse import warehouse as warehouse_module
 from analytics.warehouse.catalog import VIEWS
 from analytics.warehouse.warehouse import Warehouse

@@ -6,22 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics import sql
-from analytics.config import Settings
-from analytics.errors import UsageError
 from analytics.lake import losses
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.reports import page
 from analytics.reports.common import realm_name
 from analytics.reports.explore import results
+from analytics.reports.explore.lake_folder import check_engine, find_lake
 from analytics.reports.page import number
 from analytics.reports.page.calendar import Kind
 from analytics.reports.parameter_values import typed
-from analytics.storage import LakePath, local_path, place
+from analytics.storage import LakePath, place
 from analytics.warehouse.coverage import Cell, cells, days_of
 from analytics.warehouse.warehouse import QueryEngine, Warehouse
 from analytics.window import ONE_DAY
@@ -339,11 +337,6 @@ def _frame(**columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-ENGINES = ("duckdb", "spark")
-
-_LAKES = tuple(Path(place) for place in ("lake", "demo/lake", "../lake", "../demo/lake"))
-
-
 @typed
 def open_lake(
     path: str | LakePath | Warehouse | None = None, *, realm: str | Sequence[str | None] | None = ()
@@ -373,24 +366,6 @@ def _opened(root: LakePath, realms: tuple[str | None, ...]) -> OpenLake:
     return OpenLake(Lake(root), realms=realms or None)
 
 
-def find_lake(path: str | LakePath | None = None, settings: Settings | None = None) -> LakePath:
-    """The folder of the lake to read, as ``open_lake`` looks for it.
-
-    Args:
-        path: What somebody named, if anything.
-        settings: Made with it, where they have been read already.
-    """
-    settings = settings or Settings.from_env(lake=path, sample_rates="")  # the rates of a lake are in its ledger
-    if not settings.lake_is_default:
-        folder = local_path(settings.lake)
-        if folder is None:
-            return settings.lake
-        above = Path("..", folder)
-        # What the environment names is meant from where the command runs, a notebook's kernel stands one folder below.
-        return above if path is None and not folder.is_dir() and above.is_dir() else folder
-    return next((place for place in _LAKES if place.is_dir()), settings.lake)
-
-
 def warehouse_of(
     lake: Warehouse | str | LakePath | None, realm: str | None, any_realm: bool, engine: str = "", gathered: str = ""
 ) -> Warehouse:
@@ -415,18 +390,6 @@ def warehouse_of(
     return opened.with_engine(gatherer) if gatherer else opened
 
 
-def check_engine(engine: str, gathered: str) -> None:
-    """Refuse an engine that there is not, or one that does not go with what was gathered.
-
-    Raises:
-        UsageError: It is so.
-    """
-    if engine not in ("", *ENGINES):
-        raise UsageError(f"there is no engine {engine!r}", hint=f"{' or '.join(ENGINES)}")
-    if gathered and engine == "spark":
-        raise UsageError("Spark asks by itself", hint="leave out --gathered, or --engine")
-
-
 def _gatherer(engine: str, gathered: str) -> QueryEngine | None:
     check_engine(engine, gathered)
     if gathered:
@@ -438,22 +401,3 @@ def _gatherer(engine: str, gathered: str) -> QueryEngine | None:
 
         return SparkEngine()
     return None
-
-
-def tenant_of(realm: str | None, no_realm: bool | None) -> tuple[str | None, bool]:
-    """The realm, and whether any will do.
-
-    Raises:
-        UsageError: A realm and none were asked for, or it is ``None`` though the NULL realm was said not to be meant.
-    """
-    if realm is None and no_realm is False:
-        # A tenant called None, which papermill's -p made into Python's None.
-        raise UsageError(
-            "the realm is None, and no_realm is False",
-            hint="the rows without a realm are no_realm = True; a tenant of that name is a text: -r realm None",
-        )
-    if realm is None or no_realm:
-        if realm:
-            raise UsageError("either a realm or none", hint="leave out --no-realm, or --realm")
-        return None, False
-    return (realm, False) if realm else (None, True)

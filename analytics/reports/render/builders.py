@@ -16,7 +16,8 @@ from analytics.config import Settings
 from analytics.errors import UsageError
 from analytics.findings.runaway.run_costs import DIGITS, MOST_EXACT, PICTURE_DIGITS
 from analytics.findings.runaway.trend import HISTORY
-from analytics.reports.explore.open_lake import find_lake, warehouse_of
+from analytics.reports.explore.lake_folder import find_lake
+from analytics.reports.explore.open_lake import warehouse_of
 from analytics.reports.parameter_values import typed
 from analytics.reports.render.notebooks import PostMortemParameters, ReportParameters, RunawayParameters
 from analytics.storage import LakePath

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from analytics.errors import ReportError, UnknownNameError, UsageError
-from analytics.findings.runaway import previous_report
 from analytics.findings.runaway.thresholds import Thresholds, named
-from analytics.reports.explore.open_lake import check_engine, tenant_of
+from analytics.reports.explore.lake_folder import check_engine, tenant_of
 from analytics.reports.parameter_values import Value, understood
 from analytics.storage import LakePath
 
@@ -174,7 +173,11 @@ class RunawayParameters(ReportParameters):
         Raises:
             UsageError: It cannot be read.
         """
-        return previous_report.read(self.previous) if str(self.previous) not in ("", "none") else None
+        if str(self.previous) in ("", "none"):
+            return None
+        from analytics.findings.runaway import previous_report
+
+        return previous_report.read(self.previous)
 
     def check(self) -> None:
         """See ``ReportParameters``."""

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analytics.config import Settings
 from analytics.errors import UsageError
-from analytics.findings.replay.run_evidence import days_around
 from analytics.lake.lake import Lake
-from analytics.reports.explore.open_lake import find_lake, warehouse_of
+from analytics.reports.explore.lake_folder import find_lake
 from analytics.reports.parameter_values import Value
 from analytics.reports.render.notebooks import (
     PARAMETERS,
@@ -29,6 +28,9 @@ from analytics.reports.schedule.definition import Definition, window_of
 from analytics.storage import place
 from analytics.warehouse import lake_files
 from analytics.window import Window, midnight
+
+if TYPE_CHECKING:
+    from analytics.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,9 @@ def _window(
     if definition.window and not {"since", "until"} & set(parameters):
         return window_of(definition.window, today or datetime.now(UTC).date())
     if values.get("execution_id") and not {"since", "until"} & {*parameters, *definition.parameters}:
+        from analytics.findings.replay.run_evidence import days_around
+        from analytics.reports.explore.open_lake import warehouse_of
+
         # The run tells when; a week back from now would not hold an older one.
         report = ReportParameters.of(values)
         opened = warehouse_of(report.lake, *report.tenant)

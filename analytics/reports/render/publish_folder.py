@@ -14,17 +14,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analytics.errors import AnalyticsError, UsageError
-from analytics.findings.runaway import previous_report
-from analytics.reports import page
-from analytics.reports.leak_gate import Forbidden, clean_text, is_clean
-from analytics.reports.page import number as write
 from analytics.reports.parameter_values import Value
 from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import FAILED, Card
 from analytics.storage import scratch, typed_json
 from analytics.window import Window
+
+if TYPE_CHECKING:
+    from analytics.reports import page
+    from analytics.reports.leak_gate import Forbidden
 
 _DAYS = re.compile(r"(?:^|_)\d{4}-\d{2}-\d{2}_(\d{4}-\d{2}-\d{2})_[0-9a-f]{8}$")
 ELSEWHERE = ("lake", "since", "until", "counters", "previous", "engine", "gathered")
@@ -72,6 +73,8 @@ def _until(path: Path, about: Mapping[str, Value], window: Window) -> datetime |
         told = typed_json.document(path.read_text(encoding="utf-8"))
         if told["scope"] != dict(about):
             return None
+        from analytics.findings.runaway import previous_report
+
         last = previous_report.read(path)
     except (OSError, UsageError, *typed_json.WRONG):
         return None
@@ -209,6 +212,8 @@ def _is_told(
     made: Path, target: Path, card: Card, error: AnalyticsError, half_run: Path | None, forbidden: Forbidden
 ) -> bool:
     """Write what happened in the error's own words, as far as they may be read; False where they may not."""
+    from analytics.reports.leak_gate import clean_text, is_clean
+
     notebook = made / "report.ipynb"
     try:
         verdict, hint = clean_text(error.message, forbidden), clean_text(error.hint, forbidden)
@@ -231,6 +236,9 @@ def _write(made: Path, target: Path, card: Card, *, is_withheld: bool = False) -
 
 
 def _page(card: Card, target: Path, *, has_notebook: bool, is_withheld: bool) -> str:
+    from analytics.reports import page
+    from analytics.reports.page import number as write
+
     last = cards.read(target)
     lines: list[tuple[str, page.Markup | str]] = [
         ("What happened", page.mono(card.verdict)),

@@ -17,19 +17,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analytics import errors
 from analytics.errors import AnalyticsError, ReportError, named
-from analytics.reports import leak_gate
 from analytics.reports.parameter_values import Value
-from analytics.reports.render import builders, kernel, report_process
+from analytics.reports.render import report_process
 from analytics.reports.render.plan import Plan
 from analytics.reports.render.publish_folder import publish, put_in_place, staging
-from analytics.reports.schedule import archive, cards
+from analytics.reports.schedule import cards
 from analytics.reports.schedule.cards import Card
-from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
+
+if TYPE_CHECKING:
+    from analytics.reports import leak_gate
+    from analytics.warehouse.warehouse import Warehouse
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +110,8 @@ def render_here(planned: Plan, folder: Path) -> None:
         AnalyticsError: It was refused, for what only rows of the lake tell, and nothing was published.
         ReportError: The notebook failed, and that is published.
     """
+    from analytics.reports.schedule import archive
+
     target = planned.target
     is_new = not target.parent.exists()
     try:
@@ -131,6 +135,9 @@ def _make(planned: Plan, made: Path, executed: Path) -> None:
         made: Where they are made.
         executed: The notebook as it runs.
     """
+    from analytics.reports import leak_gate
+    from analytics.reports.schedule import archive
+
     target = planned.target
     began = time.monotonic()
     opened = _foresee(planned)
@@ -170,6 +177,8 @@ def _foresee(planned: Plan) -> Warehouse | None:
     Raises:
         _Refused: The report's object cannot be built.
     """
+    from analytics.reports.render import builders
+
     try:
         return builders.foresee(planned.builder, planned.values)
     except AnalyticsError as error:
@@ -197,6 +206,9 @@ def publish_failure(planned: Plan, error: AnalyticsError, half_run: Path | None 
     Returns:
         The page.
     """
+    from analytics.reports import leak_gate
+    from analytics.reports.schedule import archive
+
     try:
         forbidden = _forbidden(planned)
         if half_run is not None and half_run.is_file():
@@ -215,6 +227,8 @@ def _forbidden(planned: Plan, lake: Warehouse | None = None) -> leak_gate.Forbid
         planned: The report.
         lake: Its lake with all tenants in sight, where it is open and nobody else asks it.
     """
+    from analytics.reports import leak_gate
+
     values = planned.values
     return leak_gate.Forbidden.of(
         lake or planned.text("lake"),
@@ -248,6 +262,7 @@ def assemble(notebook: Path, *, made_at: datetime | None = None) -> tuple[str, s
     import nbformat
 
     from analytics.reports import page
+    from analytics.reports.schedule import archive
 
     book = nbformat.read(notebook, as_version=4)
     blocks: list[str] = []
@@ -313,6 +328,8 @@ def _run_notebook(planned: Plan, executed: Path) -> Exception | None:
 
             cells.execute(planned.notebook, executed, planned.values)
         else:
+            from analytics.reports.render import kernel
+
             kernel.execute(planned.notebook, executed, planned.values)
     except PapermillExecutionError as error:
         if isinstance(error.__cause__, AnalyticsError) and f"{planned.builder}(" in error.source:
@@ -326,6 +343,8 @@ def _run_notebook(planned: Plan, executed: Path) -> Exception | None:
 def _in_words(failure: Exception, forbidden: leak_gate.Forbidden) -> ReportError:
     """Why a notebook failed, for its page."""
     from papermill.exceptions import PapermillExecutionError
+
+    from analytics.reports import leak_gate
 
     match failure:
         case ReportError():

@@ -24,7 +24,10 @@ DESCRIPTORS = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MODULES = (
     "analytics.api",
+    "analytics.reports.leak_gate",
+    "analytics.reports.render.builders",
     "analytics.reports.render.cells",
+    "analytics.reports.schedule.archive",
     "analytics.reports.charts",
     "analytics.reports.runaway.report",
     "analytics.reports.post_mortem.report",

@@ -22,7 +22,8 @@ from analytics.lake import losses
 from analytics.lake.lake import Lake
 from analytics.lake.losses import Loss
 from analytics.model import DayRecord
-from analytics.reports.explore.open_lake import find_lake, open_lake
+from analytics.reports.explore.lake_folder import find_lake
+from analytics.reports.explore.open_lake import open_lake
 from analytics.reports.parameter_values import Value
 from analytics.reports.render import report_process
 from analytics.reports.render.plan import Plan, plan, window_on
