@@ -84,6 +84,17 @@ def test_a_process_that_renders_compiles_no_grammar_of_addresses():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_report_imports_no_client_of_a_store_for_its_notebook_and_no_formats_of_texts():
+    code = (
+        "import sys; from analytics.reports.render.notebooks import skip_unused\n"
+        "skip_unused()\n"
+        "import papermill, nbformat\n"
+        "names = {'boto3', 'botocore', 'isoduration', 'arrow', 'webcolors'}\n"
+        "assert not {name for name in names if sys.modules.get(name)}"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_demo_is_not_made_where_a_lake_is(run, lake, tmp_path, monkeypatch):
     words = ["demo", "--lake-only", "--if-missing", "--out", tmp_path / "demo"]
     monkeypatch.setenv("ANALYTICS_LAKE", str(lake.root))

@@ -48,7 +48,7 @@ def main() -> NoReturn:
     channel = socket.socket(fileno=os.dup(0))
     # A terminal's Ctrl-C and systemd's end of a unit reach the reports too, and are for them: this process ends with its asker.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
-    notebooks.skip_iri_grammar()
+    notebooks.skip_unused()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module in _MODULES:
