@@ -17,6 +17,7 @@ Parameters: TypeAlias = Mapping[str, Any]
 
 _ROOT = resources.files("analytics.sql")
 _HALVES = re.compile(r"^with gathered as \(\n(?P<gathered>.*?)^\)", re.MULTILINE | re.DOTALL)
+_DAY_COLUMN = re.compile(r"^ +e\.day,\n", re.MULTILINE)
 
 
 @functools.cache
@@ -61,6 +62,18 @@ def gathered(statement: str) -> str | None:
 def merging(statement: str) -> str:
     """The second half: as the whole, over rows named ``gathered_rows`` that the first half has given."""
     return _HALVES.sub("with gathered as (from gathered_rows\n)", statement, count=1)
+
+
+def whole(statement: str) -> str:
+    """The statement for who asks all its files at once: the first half need not tell days apart that the second half never reads.
+
+    Parts are kept by day, so the first half groups by it; whoever needs no parts saves most of the groups.
+    """
+    match = _HALVES.search(statement)
+    if match is None or re.search(r"\bday\b", body(statement[match.end() :])):
+        return statement
+    start, end = match.span("gathered")
+    return statement[:start] + _DAY_COLUMN.sub("", statement[start:end]) + statement[end:]
 
 
 def parameters(statement: str) -> tuple[str, ...]:

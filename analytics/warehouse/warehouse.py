@@ -202,7 +202,7 @@ class Warehouse:
                 return self.connection.from_arrow(estimated(self.connection, text, values))
             if self.engine and sql.gathered(text) and (rows := self.engine.partial(self, name, values)) is not None:
                 return self._merged(sql.merging(text), rows, values)
-            return self.connection.sql(text, params=dict(values) or None)
+            return self.connection.sql(sql.whole(text), params=dict(values) or None)
 
         if finish := _FINISHED.get(name):
             return self.connection.from_arrow(finish(self.connection, plain().to_arrow_table()))

@@ -6,8 +6,8 @@ with gathered as (
   select e.realm_id,
          e.strategy_id,
          e.strategy_version,
-         -- Both in one text that sorts by the nodes: there is one answer, whoever computes it.
-         max(lpad(e.nodes_executed::varchar, 12, '0') || e.execution_id) as largest
+         -- Both in one value that sorts by the nodes: there is one answer, whoever computes it.
+         max({'nodes_executed': e.nodes_executed, 'execution_id': e.execution_id}) as largest
     from executions e
    where e.status = 'ok' and e.nodes_executed > 0
      and ($since::timestamptz is null or (e.day >= $since::timestamptz::date and e.created_at >= $since::timestamptz))
@@ -17,8 +17,8 @@ with gathered as (
 select g.realm_id,
        coalesce(d.family_name, g.strategy_id)       as strategy,
        g.strategy_version,
-       substr(max(g.largest), 1, 12)::bigint        as nodes_executed,
-       substr(max(g.largest), 13)                   as execution_id
+       max(g.largest).nodes_executed::bigint        as nodes_executed,
+       max(g.largest).execution_id                  as execution_id
   from gathered g
   left join definitions d
     on d.strategy_id = g.strategy_id and d.strategy_version = g.strategy_version

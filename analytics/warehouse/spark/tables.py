@@ -69,6 +69,8 @@ def _function(node: exp.Expression) -> exp.Expression:
         return _is_finite(node.expressions[0])
     if node.name.lower() == "getvariable":  # of the portions in which DuckDB gathers; Spark makes its own
         return exp.null()
+    if node.name.lower() == "epoch_us":
+        return exp.Anonymous(this="unix_micros", expressions=node.expressions)
     return node
 
 
