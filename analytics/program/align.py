@@ -238,7 +238,7 @@ class _Walk:
         if self.at >= len(self.trace):
             raise _OutOfEntries
         entry = self.trace[self.at]
-        if not isinstance(entry, Mapping):
+        if not isinstance(entry, (dict, Mapping)):  # an abstract class is slow to ask
             raise _Mismatch("it is no object")
         if entry.get("type") != kind or entry.get("nodeId") != spot.node_id or entry.get("branch") != branch:
             raise _Mismatch(

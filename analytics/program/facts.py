@@ -133,22 +133,34 @@ def _is_number(value: Value) -> TypeGuard[float]:
 def is_possible(tests: Iterable[Test]) -> bool:
     """Whether some JSON value gives all these answers."""
     wanted = list(tests)
-    return any(all(test.passes(value) for test in wanted) for value in _values(wanted))
+    for value in _values(wanted):
+        for test in wanted:
+            if not test.passes(value):
+                break
+        else:
+            return True
+    return False
 
 
 def _values(tests: list[Test]) -> Iterator[Value | Fraction]:
     """A value of every part into which the constants divide all there are."""
     yield from _ANY
     constants = [test.constant for test in tests if test.operator]
-    numbers = sorted({Fraction(value) for value in [0, *constants] if _is_number(value)})
+    # Whole numbers stay as they are: they compare as fractions do, in a fraction of the time.
+    numbers = sorted(
+        {value if isinstance(value, int) else Fraction(value) for value in [0, *constants] if _is_number(value)}
+    )
     yield numbers[0] - 1
     for index, number in enumerate(numbers):
         yield number
-        yield (number + numbers[index + 1]) / 2 if index + 1 < len(numbers) else number + 1
+        yield (number + numbers[index + 1]) * _HALF if index + 1 < len(numbers) else number + 1
     for value in constants:
         if isinstance(value, str):
             yield value
             yield value + "\x00"  # the next text there is
+
+
+_HALF: Final = Fraction(1, 2)
 
 
 def key_of(node: Json, depth: int = 0) -> str | None:

@@ -19,6 +19,7 @@ Branch: TypeAlias = "bool | str | None"
 _OPERANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "literal": (), "field": (), "func_call": (), "compare": ("left", "right"), "arith": ("left", "right"),
 }  # fmt: skip
+_LEAVES: Final = frozenset({"literal", "field"})
 _STATEMENTS: Final = SETTING | {"assign_points", "set_data", "set_callback_data"}
 END, DEAD = 0, 1
 
@@ -51,7 +52,8 @@ class Graph:
 
     def vertex(self, spot: ProgramNode, *targets: tuple[int, Branch]) -> int:
         """A new vertex; nowhere when no turn leads on."""
-        targets = tuple(target for target in targets if target[0] != DEAD)
+        if any(target == DEAD for target, _ in targets):
+            targets = tuple(target for target in targets if target[0] != DEAD)
         if not targets:
             return DEAD
         self.vertices.append((spot.position, targets))
@@ -185,6 +187,11 @@ class Graph:
 
     def operand(self, spot: ProgramNode | None, after: int) -> int:
         """Where an operand begins; nowhere when it is a condition, on which the run would have failed."""
+        if spot is not None and spot.kind in _LEAVES:  # most of a program: as ``value`` has them
+            if after == DEAD or spot.depth > MAX_COMPILED_DEPTH:
+                return DEAD
+            self.vertices.append((spot.position, ((after, None),)))
+            return len(self.vertices) - 1
         return DEAD if spot is not None and spot.kind in CONDITIONS else self.value(spot, after, after)
 
     def holds(self, spot: ProgramNode) -> tuple[bool, ...]:

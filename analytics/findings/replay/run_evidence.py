@@ -319,12 +319,16 @@ def event_fields(row: Mapping[str, Any]) -> dict[str, Any]:
 def read_json(text: str) -> Json:
     """The value of a JSON text of the log; None when it cannot be read (nested beyond Python's stack)."""
     try:
-        value: Json = json.loads(
-            text, parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_INTEGER else float(digits)
-        )
+        # Any other parser of whole numbers has to be built for each text: most are too short to need one.
+        value: Json = json.loads(text) if len(text) < _LONGEST_INTEGER else _LONG_INTEGERS.decode(text)
     except (ValueError, RecursionError):
         return None
     return value
+
+
+_LONG_INTEGERS: Final = json.JSONDecoder(
+    parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_INTEGER else float(digits)
+)
 
 
 LEAST: Final = 4

@@ -124,7 +124,7 @@ def profile_program(sample: TraceSample) -> ProgramProfile | None:
         part = way.weight / weight
         for position, turn in way.turns.items():
             low[position] += part
-            turns[position][_turn_kind(turn)] += part
+            turns[position][_turn_kind(turn) if isinstance(turn, str) else turn] += part
         if way.rest is not None:
             for position, share in way.rest.visits.items():
                 unseen[position] += part * share
@@ -177,10 +177,12 @@ def _looks(sample: TraceSample, size: int) -> list[LookCounts]:
     found = [LookCounts() for _ in range(size)]
     nodes = sample.definition.outline.nodes
     for way in sample.ways:
+        count, weight = way.logged_count, way.weight
         for position, turn in way.turns.items():
-            found[position].sure += way.logged_count
-            found[position].weight += way.weight
-            found[position].turns[_turn_kind(turn)] += way.logged_count
+            one = found[position]
+            one.sure += count
+            one.weight += weight
+            one.turns[_turn_kind(turn) if isinstance(turn, str) else turn] += count
         if way.rest is not None:
             for position in way.rest.visits:
                 sure = position in way.rest.sure

@@ -7,6 +7,7 @@ they stand for the others.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -182,14 +183,13 @@ def _read(
         else:
             sums = (row["logged_count"], row["weight"], row["weight_square"])
             ways.append(PathGroup(*sums, row["is_recent"], shape.turns, ended=shape.ended))
-    followed = _followed(program, rows.filter(rows["is_cut"]), known, cut_weight)
-    whole = _records(rows.filter(pc.invert(rows["is_cut"])).slice(0, MOST_KEPT))
+    followed = _followed(program, rows, known, cut_weight)
     changed = set_paths(program.program)
     kept = [
         (shape.ended, {**event_fields(row), **_left(fields, shape.beside, changed), **post})
-        for row in whole
+        for row in _with_texts(rows, pc.invert(rows["is_cut"]), MOST_KEPT)
         if (shape := known[row["variant"]]).beside.fits
-        for fields, post in [_fields(program, shape.beside, row["trace"])]
+        for fields, post in [_fields(shape, row["texts"])]
     ]
     return TraceSample(
         key, program, since, logged, rows.num_rows, misfits, pc.sum(rows["is_cut"]).as_py() or 0, len(followed),
@@ -201,10 +201,13 @@ def _read(
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
+    """Runs of one shape beside the program; ``reads``: the entries of fields, their paths, whether the post phase read them."""
+
     beside: Alignment
     turns: Mapping[int, Branch]
     ended: int | None
     is_extend: bool
+    reads: tuple[tuple[int, str, bool], ...]
 
 
 def _shape(program: Definition, row: Json) -> _Shape:
@@ -216,7 +219,13 @@ def _shape(program: Definition, row: Json) -> _Shape:
         turns[position] = entry["branch"] if kind == "rule" else bool(entry["value"]) if kind in CONDITIONS else None
     last = trace[-1]["type"] if beside.fits and not row["is_cut"] else None
     ended = beside.positions[-1] if last in ("assign_points", "return", "veto") else None
-    return _Shape(beside, turns, ended, row["is_extend"])
+    nodes = [program.outline.nodes[position] for position in beside.positions]
+    reads = tuple(
+        (at, node.path, node.section == "post_rules")
+        for at, node in enumerate(nodes)
+        if node.type == "field" and node.path is not None
+    )
+    return _Shape(beside, turns, ended, row["is_extend"], reads)
 
 
 def _followed(
@@ -229,13 +238,13 @@ def _followed(
     done: dict[tuple[object, ...], TruncatedSuffix | None] = {}
     asked = {node.path for node in program.outline.nodes}
     for is_recent in (True, False):
-        own = rows.filter(pc.equal(rows["is_recent"], is_recent)).slice(0, MOST_FOLLOWED)
-        fitting = [row for row in _records(own) if known[row["variant"]].beside.fits]
+        own = pc.and_(rows["is_cut"], pc.equal(rows["is_recent"], is_recent))
+        fitting = [row for row in _with_texts(rows, own, MOST_FOLLOWED) if known[row["variant"]].beside.fits]
         total = sum(row["sample_weight"] for row in fitting)
         factor = weights.get(is_recent, 0.0) / total if total else 0.0
         for row in fitting:
             shape = known[row["variant"]]
-            fields, post = _fields(program, shape.beside, row["trace"])
+            fields, post = _fields(shape, row["texts"])
             paid = (row["nodes_executed"], row["points"], row["case_name"])
             ids = {path: value for path, value in event_fields(row).items() if path in asked}
             same = (row["variant"], repr((fields, post)), *paid, *ids.values())
@@ -243,23 +252,27 @@ def _followed(
                 beside = replace(shape.beside, fields=fields, post_fields=post)
                 count, points, case = paid
                 done[same] = truncated_suffix(
-                    program.outline, beside, entries(row["trace"]), is_extend=shape.is_extend, count=count,
-                    points=points, case_name=case, known=ids,
+                    program.outline, beside, [{"value": _value(text)} for text in row["texts"]],
+                    is_extend=shape.is_extend, count=count, points=points, case_name=case, known=ids,
                 )  # fmt: skip
             weight = row["sample_weight"] * factor
-            unseen = row["nodes_executed"] - len(row["trace"])
+            unseen = row["nodes_executed"] - len(row["texts"])
             found.append(PathGroup(1, weight, weight**2, is_recent, shape.turns, done[same], unseen))
     return found
 
 
-def _fields(program: Definition, beside: Alignment, trace: list[Json]) -> tuple[Json, Json]:
+def _fields(shape: _Shape, texts: list[str | None]) -> tuple[Json, Json]:
     """What one run read before the built-in of DSL_EXTEND, and behind it."""
     read: tuple[Json, Json] = ({}, {})
-    for position, entry in zip(beside.positions, trace, strict=False):
-        node = program.outline.nodes[position]
-        if node.type == "field" and node.path is not None and entry["value"] is not None:
-            read[node.section == "post_rules"].setdefault(node.path, read_json(entry["value"]))
+    for at, path, is_post in shape.reads:
+        text = texts[at]
+        if text is not None and path not in read[is_post]:
+            read[is_post][path] = read_json(text)
     return read
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else read_json(text)
 
 
 def _left(fields: Json, beside: Alignment, changed: frozenset[str]) -> Json:
@@ -283,6 +296,19 @@ def _values(lake: Warehouse, known: Mapping[str, _Shape]) -> dict[int, tuple[int
     finally:
         lake.connection.unregister("profile_places")
     return {position: (count, least, most) for position, count, least, most in found}
+
+
+def _with_texts(rows: pa.Table, wanted: pa.ChunkedArray, most: int) -> Iterator[Json]:
+    """The first of the wanted rows; of their traces the JSON texts of the values, the rest is their shape's."""
+    import pyarrow.compute as pc
+
+    some = rows.take(pc.indices_nonzero(wanted).slice(0, most))
+    traces = some["trace"]
+    texts = iter(pc.struct_field(pc.list_flatten(traces), "value").to_pylist())
+    for row, length in zip(
+        some.drop_columns("trace").to_pylist(), pc.list_value_length(traces).to_pylist(), strict=True
+    ):
+        yield {**row, "texts": list(itertools.islice(texts, length))}
 
 
 def _records(rows: pa.Table) -> Iterator[Json]:
