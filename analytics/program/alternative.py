@@ -15,7 +15,7 @@ from analytics.program.bounds import points_bounds
 from analytics.program.evaluate import MAX_NODES, Program
 from analytics.program.outcome import Outcome, Value, as_written, same_json
 from analytics.program.validator import BuiltIn, built_in
-from analytics.program.walk import outline
+from analytics.program.walk import Outline, outline
 
 MISSING: Final = "DSL_FIELD_NOT_PRECOMPUTED"
 NOT_ASKED: Final = "the built-in was not asked"
@@ -229,7 +229,11 @@ class AlternativeProgram:
 
 def set_paths(program: Program) -> frozenset[str]:
     """The fields that a pre phase may set: behind it they are what it left, whatever it read before."""
-    found = outline(program.ast)
+    return paths_set_in(outline(program.ast))
+
+
+def paths_set_in(found: Outline) -> frozenset[str]:
+    """``set_paths`` of a program whose nodes are known already."""
     return frozenset(
         _DATA + str(spot.node.get("key"))
         for spot, node in zip(found.spots, found.nodes, strict=True)

@@ -97,7 +97,9 @@ def children(node: JsonObject, *, is_rule: bool) -> list[Child]:
             return []  # a literal's value is data, even when it looks like a node
         singles = [(slot, node.get(slot)) for slot in _SINGLE]
         found = [
-            Child(slot, 1 if slot == "right" else 0, child) for slot, child in singles if isinstance(child, Mapping)
+            Child(slot, 1 if slot == "right" else 0, child)
+            for slot, child in singles
+            if child is not None and isinstance(child, (dict, Mapping))  # an abstract class is slow to ask
         ]
         return found + [Child(f"args[{index}]", index, child) for index, child in _items(node.get("args"))]
     when = node.get("when")
@@ -117,9 +119,12 @@ def walk(program: Json) -> list[AstNode]:
 
     Grain: one row per node of the AST; `program` itself and `else_if` branches are no nodes.
     """
-    nodes: list[AstNode] = []
-    if not isinstance(program, Mapping):
-        return nodes
+    return [node for node, _ in _walked(program)] if isinstance(program, Mapping) else []
+
+
+def _walked(program: JsonObject) -> Iterator[tuple[AstNode, JsonObject]]:
+    """The nodes of a program with the author's objects, parents before children."""
+    position = 0
     for section in SECTIONS:
         for top in top_level(program, section):
             rule_index = None if section == "default" else top.index
@@ -127,11 +132,10 @@ def walk(program: Json) -> list[AstNode]:
             while stack:
                 child, parent, depth = stack.pop()
                 is_rule = parent is None and section != "default"
-                position = len(nodes)
-                nodes.append(_node(child, position, parent, depth, section, rule_index, is_rule))
+                yield _node(child, position, parent, depth, section, rule_index, is_rule), child.node
                 below = children(child.node, is_rule=is_rule)
-                stack.extend((found, position, depth + 1) for found in reversed(below))
-    return nodes
+                stack.extend([(found, position, depth + 1) for found in reversed(below)])
+                position += 1
 
 
 def _node(
@@ -259,20 +263,13 @@ class Outline:
 def outline(program: Json) -> Outline:
     """Link the nodes of a program. Never raises on an odd shape: what is no object has no place, as in `walk`."""
     source: JsonObject = program if isinstance(program, Mapping) else {}
+    nodes: list[AstNode] = []
     spots: list[ProgramNode] = []
     tops: dict[str, ProgramNode] = {}
-    nodes = walk(source)
-    for section in SECTIONS:
-        for top in top_level(source, section):
-            # The same order as in `walk`: parents first, children from the left.
-            stack: list[tuple[JsonObject, str, dict[str, ProgramNode] | None]] = [(top.node, top.slot, None)]
-            while stack:
-                node, slot, siblings = stack.pop()
-                spot = ProgramNode(len(spots), node, nodes[len(spots)].type, nodes[len(spots)].depth)
-                spots.append(spot)
-                (tops if siblings is None else siblings)[slot] = spot
-                is_rule = siblings is None and section != "default"
-                stack.extend(
-                    (child.node, child.slot, spot.below) for child in reversed(children(node, is_rule=is_rule))
-                )
+    for node, written in _walked(source):
+        nodes.append(node)
+        spot = ProgramNode(node.position, written, node.type, node.depth)
+        spots.append(spot)
+        siblings = tops if node.parent_position is None else spots[node.parent_position].below
+        siblings[node.slot] = spot
     return Outline(source, nodes, spots, tops)

@@ -318,6 +318,8 @@ def event_fields(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_json(text: str) -> Json:
     """The value of a JSON text of the log; None when it cannot be read (nested beyond Python's stack)."""
+    if text in _WORDS:  # what most entries of a trace have recorded
+        return _WORDS[text]
     try:
         # Any other parser of whole numbers has to be built for each text: most are too short to need one.
         value: Json = json.loads(text) if len(text) < _LONGEST_INTEGER else _LONG_INTEGERS.decode(text)
@@ -326,6 +328,7 @@ def read_json(text: str) -> Json:
     return value
 
 
+_WORDS: Final[Mapping[str, Json]] = {"true": True, "false": False, "null": None}
 _LONG_INTEGERS: Final = json.JSONDecoder(
     parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_INTEGER else float(digits)
 )

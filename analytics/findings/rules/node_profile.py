@@ -131,7 +131,7 @@ def profile_program(sample: TraceSample) -> ProgramProfile | None:
                 high[position] += part * (1 - (share if position in way.rest.sure else 0))
                 low[position] += part * (position in way.rest.sure)
             for (position, turn), share in way.rest.turns.items():
-                turns[position][_turn_kind(turn)] += part * share
+                turns[position][_turn_kind(turn) if isinstance(turn, str) else turn] += part * share
         elif way.unseen:
             seen = np.ones(len(nodes), dtype=bool)
             seen[list(way.turns)] = False
@@ -194,7 +194,8 @@ def _looks(sample: TraceSample, size: int) -> list[LookCounts]:
                 sure = (position, turn) in way.rest.sure_turns
                 # A condition whose outcome decides nothing there is not computed: it may have been either.
                 open_ended = turn is None and nodes[position].type in CONDITIONS
-                for taken in (True, False) if open_ended else (_turn_kind(turn),):
+                kind = _turn_kind(turn) if isinstance(turn, str) else turn
+                for taken in (True, False) if open_ended else (kind,):
                     counter = found[position].turns if sure and not open_ended else found[position].maybe_turns
                     counter[taken] += 1
         elif way.unseen:

@@ -18,7 +18,7 @@ from analytics.findings.replay.run_evidence import Definition, definition, event
 from analytics.findings.replay.trace_variants import CONDITIONS, entries, prepare
 from analytics.findings.runaway.keys import Key
 from analytics.program import Alignment, TruncatedSuffix, align, truncated_suffix
-from analytics.program.alternative import set_paths
+from analytics.program.alternative import paths_set_in
 from analytics.program.paths import Branch
 
 Json = dict[str, Any]
@@ -184,7 +184,7 @@ def _read(
             sums = (row["logged_count"], row["weight"], row["weight_square"])
             ways.append(PathGroup(*sums, row["is_recent"], shape.turns, ended=shape.ended))
     followed = _followed(program, rows, known, cut_weight)
-    changed = set_paths(program.program)
+    changed = paths_set_in(program.outline)
     kept = [
         (shape.ended, {**event_fields(row), **_left(fields, shape.beside, changed), **post})
         for row in _with_texts(rows, pc.invert(rows["is_cut"]), MOST_KEPT)
