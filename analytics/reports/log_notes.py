@@ -32,6 +32,16 @@ def extent(held: Coverage) -> str:
     return f"{write.counted(len(held.never), 'day')} not extracted{held.of_them_expired}, {len(held.partial)} not complete{lost}"
 
 
+def part_read(part: float) -> str:
+    """The data box's clause where a report rests on a part of the log; empty where on all of it."""
+    if part == 1:
+        return ""
+    return (
+        f"; of the drawn rows an even part of {100 * part:.2g} % was read, by a hash of their ids, and every failure: what counts "
+        "logged rows counts these, estimates are of all runs, and their intervals are for rows of this part"
+    )
+
+
 def programs(lake: Warehouse) -> str:
     """What stands before the data box's word on definitions where files of them are lost."""
     gone = lake.lost_programs()

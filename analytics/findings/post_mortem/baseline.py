@@ -95,7 +95,9 @@ def parse(text: str, family: Family, asked: Window | None = None) -> Baseline | 
     return Baseline(_label(members[0], family), members=members)
 
 
-def with_rows(asked: Baseline, lake: Warehouse, family: Family, history: pd.DataFrame) -> Baseline:
+def with_rows(
+    asked: Baseline, lake: Warehouse, family: Family, history: pd.DataFrame, *, part: float = 1.0
+) -> Baseline:
     """Read the baseline's runs.
 
     Args:
@@ -103,14 +105,15 @@ def with_rows(asked: Baseline, lake: Warehouse, family: Family, history: pd.Data
         lake: Where to look.
         family: Whose runs.
         history: Runs already read; a version that is among them is not looked for further back.
+        part: The part of the drawn runs that is read.
     """
     if asked.window is not None:
-        return replace(asked, rows=family_runs(lake, family, asked.window.since, asked.window.until))
+        return replace(asked, rows=family_runs(lake, family, asked.window.since, asked.window.until, part=part))
     rows = history[history["label"] == asked.label]
     days = sorted(record.day for record in lake.records() if record.day is not None)
     if rows.empty and days:
         whole = Window.parse(days[0], days[-1] + timedelta(days=1))
-        everything = family_runs(lake, family, whole.since, whole.until)
+        everything = family_runs(lake, family, whole.since, whole.until, part=part)
         rows = everything[everything["label"] == asked.label]
     return replace(asked, rows=rows)
 

@@ -15,7 +15,7 @@ from analytics.estimates import significance
 from analytics.estimates.comparisons import Difference, Relative
 from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.baseline import comparable
-from analytics.findings.post_mortem.family import Family, family_runs, labels_of
+from analytics.findings.post_mortem.family import Family, family_runs, labels_of, part_to_read
 from analytics.findings.post_mortem.finding import Cause, ComparisonFinding
 from analytics.findings.post_mortem.groups import Group, RunColumns, strata
 from analytics.findings.post_mortem.node_changes import Activation, activations
@@ -180,12 +180,16 @@ class Comparison(Investigation):
                 )
 
     @cached_property
+    def part(self) -> float:
+        """The part of the drawn runs of both that is read."""
+        return part_to_read(self.lake, self._both, self.since, self.until)
+
+    @cached_property
     def history(self) -> pd.DataFrame:
         """Logged runs of both in the window, oldest first."""
         import pandas as pd
 
-        both = replace(self.family, members=(*self.family.members, *self.other.members))
-        rows = family_runs(self.lake, both, self.since, self.until)
+        rows = family_runs(self.lake, self._both, self.since, self.until, part=self.part)
         # An id may have versions that the group does not: those without an experiment's tag.
         codes, pairs = pd.factorize(pd.MultiIndex.from_frame(rows[["strategy_id", "strategy_version"]]))
         labels = np.full(len(rows), None, dtype=object)
@@ -289,6 +293,10 @@ class Comparison(Investigation):
         """Logged users of A, of B, and of both."""
         before, after = (set(side.rows["external_user_id"].dropna().astype(str)) for side in self._sides)
         return len(after), len(before), len(after & before)
+
+    @property
+    def _both(self) -> Family:
+        return replace(self.family, members=(*self.family.members, *self.other.members))
 
     @cached_property
     def _sides(self) -> tuple[Group, Group]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analytics import sql
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.lake import losses
 from analytics.sql import Row
@@ -15,7 +16,10 @@ from analytics.warehouse.warehouse import Warehouse
 from analytics.window import Window
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
+    import pyarrow as pa
 
 NO_CODE = "(no code)"
 """Stands for a failure whose ``errorCode`` is NULL."""
@@ -133,27 +137,108 @@ def find_family(
     )
 
 
-def family_runs(lake: Warehouse, family: Family, since: datetime, until: datetime) -> pd.DataFrame:
+MOST_ROWS = 1_000_000
+"""Drawn runs that are read; of more, an even part is taken, and each stands for more runs."""
+_BATCH = 50_000
+
+
+def part_to_read(lake: Warehouse, family: Family, since: datetime, until: datetime, *, most: int = MOST_ROWS) -> float:
+    """The part of a family's drawn runs that a report reads: all of them, but where they are very many.
+
+    Drawing from a sample by lot is drawing from the runs by lot, at a smaller rate: with weights to match, every estimate and its
+    interval hold as before (Särndal, Swensson & Wretman, *Model Assisted Survey Sampling*, 1992, section 3.2 and exercise 3.2).
+
+    Args:
+        lake: Where to look.
+        family: Whose runs.
+        since, until: When they ran.
+        most: How many may be read.
+    """
+    if lake.engine is not None:  # Spark hashes otherwise than DuckDB, which reads the traces
+        return 1.0
+    [(count,)] = lake.sql(sql.text("variants", "family_count"), **_asked(family, since, until)).fetchall()
+    # Which runs are taken is told by a hash in millionths.
+    return 1.0 if count <= most else max(1, int(1_000_000 * most / count)) / 1_000_000
+
+
+def family_runs(
+    lake: Warehouse, family: Family, since: datetime, until: datetime, *, part: float = 1.0
+) -> pd.DataFrame:
     """Logged runs of a family in a window, oldest first, with ``label`` (``v3``) and ``window_rate``. Grain: logged run.
 
     Texts that repeat are categoricals: a selection then copies a small number for each row and not its text.
+
+    Args:
+        lake: Where they are.
+        family: Whose they are.
+        since, until: When they ran.
+        part: The part of the drawn runs to take; ``sample_weight`` and ``window_rate`` make up for it. Failures are all there.
     """
-    asked = {"realm": family.realm, "strategy_ids": family.strategy_ids, "since": since, "until": until}
-    table = lake.table("strategy_runs", **asked)
-    for name in _REPEATED:
-        table = table.set_column(table.schema.get_field_index(name), name, table[name].dictionary_encode())
-    rows: pd.DataFrame = table.to_pandas()
-    # Categories in the order of text, so that a group by names groups in the order it would have for texts.
-    for name in _REPEATED:
-        rows[name] = rows[name].cat.set_categories(sorted(rows[name].cat.categories))
+    asked = _asked(family, since, until)
+    rows = _frame(_coded(lake.table("strategy_runs", **asked)) if lake.engine is not None else _read(lake, asked, part))
     rows["label"] = labels_of(rows, family)
     codes = rows["error_code"].cat
     if NO_CODE not in codes.categories:
         rows["error_code"] = codes.set_categories(sorted([*codes.categories, NO_CODE]))
     rows["error_code"] = rows["error_code"].where(rows["error_code"].notna() | (rows["status"] == "ok"), NO_CODE)
     window = Window(since, until)
-    rows["window_rate"] = coverage(lake, window).smallest_rate
+    rows["window_rate"] = coverage(lake, window).smallest_rate * part
     return rows
+
+
+def _asked(family: Family, since: datetime, until: datetime) -> dict[str, Any]:
+    return {"realm": family.realm, "strategy_ids": family.strategy_ids, "since": since, "until": until}
+
+
+def _read(lake: Warehouse, asked: dict[str, Any], part: float) -> pa.Table:
+    """The rows, batch by batch: the texts of all rows are never there at once."""
+    import pyarrow as pa
+
+    def read() -> pa.Table:
+        found = lake.connection.sql(sql.text("variants", "family_rows"), params={**asked, "part": part})
+        reader = found.to_arrow_reader(_BATCH)
+        batches = [_coded(pa.Table.from_batches([batch])) for batch in reader]
+        return pa.concat_tables(batches or [_coded(reader.schema.empty_table())]).unify_dictionaries()
+
+    return lake.ask(read)
+
+
+def _coded(table: pa.Table) -> pa.Table:
+    """With texts that repeat as dictionaries."""
+    for name in _REPEATED:
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].dictionary_encode())
+    return table
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """The rows as a frame, oldest first: one column after the other, for two copies of a million rows are many bytes."""
+    import pandas as pd
+
+    order, columns = _order(table), {}
+    for name in table.column_names:
+        column = table.select([name]) if order is None else table.select([name]).take(order)
+        columns[name] = column.to_pandas()[name]
+        table = table.drop([name])
+        if name in _REPEATED:
+            # Categories in the order of text, so that a group by names groups in the order it would have for texts.
+            columns[name] = columns[name].cat.set_categories(sorted(columns[name].cat.categories))
+    return pd.DataFrame(columns, copy=False)
+
+
+def _order(table: pa.Table) -> npt.NDArray[np.int64] | None:
+    """Places of the rows by time, then by id; None where they are in that order."""
+    import numpy as np
+
+    time = table["created_at"].cast("int64").to_numpy()
+    if (time[1:] > time[:-1]).all():
+        return None
+    order = np.argsort(time, kind="stable")
+    is_tied = time[order][1:] == time[order][:-1]
+    tied = np.flatnonzero(np.r_[is_tied, False] | np.r_[False, is_tied])
+    if len(tied):
+        ids = table["execution_id"].take(order[tied]).to_pylist()
+        order[tied] = order[tied][np.lexsort((np.array(ids, dtype=object), time[order[tied]]))]
+    return order
 
 
 def labels_of(rows: pd.DataFrame, family: Family) -> pd.Categorical:

@@ -16,7 +16,7 @@ from analytics.estimates import comparisons
 from analytics.findings.failures.growth import growing_codes
 from analytics.findings.post_mortem.baseline import LOOK_BACK, SEASON_LOOK_BACK, Baseline, with_rows
 from analytics.findings.post_mortem.causes import Causes
-from analytics.findings.post_mortem.family import Family, family_runs
+from analytics.findings.post_mortem.family import Family, family_runs, part_to_read
 from analytics.findings.post_mortem.finding import (
     BaselineFinding,
     Cause,
@@ -214,9 +214,14 @@ class Investigation:
         self._nodes: dict[tuple[int, int], NodeChanges] = {}  # sides are kept by the incidents that this object holds
 
     @cached_property
+    def part(self) -> float:
+        """The part of the drawn runs that is read: 1, but where they are very many."""
+        return part_to_read(self.lake, self.family, self.since - SEASON_LOOK_BACK, self.until)
+
+    @cached_property
     def history(self) -> pd.DataFrame:
         """Logged runs of the family, from four weeks before the window to its end: earlier weekends tell a weekend."""
-        return family_runs(self.lake, self.family, self.since - SEASON_LOOK_BACK, self.until)
+        return family_runs(self.lake, self.family, self.since - SEASON_LOOK_BACK, self.until, part=self.part)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -246,12 +251,13 @@ class Investigation:
     @cached_property
     def pairs(self) -> Pairs:
         """Versions tried on each other's runs."""
-        return Pairs(self.lake, self.family.realm)
+        return Pairs(self.lake, self.family.realm, part=self.part)
 
     @cached_property
     def compared(self) -> Incident:
         """What comparing groups of runs says, whatever their programs say."""
-        asked = with_rows(self._baseline, self.lake, self.family, self.history) if self._baseline else None
+        given, lake, family = self._baseline, self.lake, self.family
+        asked = with_rows(given, lake, family, self.history, part=self.part) if given else None
         return find_incident(self.history, self.since, self.until, baseline=asked)
 
     @cached_property

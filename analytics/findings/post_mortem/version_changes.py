@@ -20,9 +20,9 @@ from analytics.findings.post_mortem.baseline import LOOK_BACK, comparable, other
 from analytics.findings.post_mortem.change_points import LEAST_ROWS, ChangePoint, Measure, moved_p
 from analytics.findings.post_mortem.groups import Group, RunColumns, as_number
 from analytics.findings.post_mortem.node_changes import STRAGGLERS, Activation, compared_values
-from analytics.findings.replay.replay_run import MOST_RECORDED, Inputs, read_inputs
+from analytics.findings.replay.replay_run import Inputs, read_inputs
 from analytics.findings.replay.replayed import BothVariants, Counterfactual, Replayed, both_ways, refusal, replayed
-from analytics.findings.replay.trace_variants import Variants, find_variants
+from analytics.findings.replay.trace_variants import MOST_RECORDED, Variants, find_variants
 from analytics.findings.replay.trials import VersionTrial, judge, needs_both
 from analytics.program.alternative import set_paths
 from analytics.warehouse.warehouse import Warehouse
@@ -112,10 +112,11 @@ class Pairs:
         lake: Where the runs are.
         realm: Their tenant.
         most: Runs of a version that are replayed at a time; of more, an even part is taken.
+        part: The part of the logged runs that the groups' rows are of.
     """
 
-    def __init__(self, lake: Warehouse, realm: str | None, most: int = MOST_RECORDED) -> None:
-        self.most = most
+    def __init__(self, lake: Warehouse, realm: str | None, most: int = MOST_RECORDED, *, part: float = 1.0) -> None:
+        self.most, self.part = most, part
         self._lake, self._realm = lake, realm
         self._variants: dict[_Key, Variants | None] = {}
         self._tried: dict[tuple[_Key, str | None, int | None], Replayed | None] = {}
@@ -124,7 +125,7 @@ class Pairs:
         """The ways of a group's runs through their program; None where it holds several, or the lake lacks the program."""
         key = _key(side)
         if key not in self._variants:
-            self._variants[key] = find_variants(self._lake, self._realm, side)
+            self._variants[key] = find_variants(self._lake, self._realm, side, part=self.part, most=self.most)
         return self._variants[key]
 
     def both_variants(self, before: Group | None, after: Group | None) -> BothVariants:

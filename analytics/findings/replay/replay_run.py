@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+
 from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evidence, event_ids, pieces, read_json
-from analytics.findings.replay.trace_variants import Variant, Variants, read
+from analytics.findings.replay.trace_variants import MOST_RECORDED, Variant, Variants, read
 from analytics.program import MAX_NODES, Alignment
 from analytics.program.alternative import AlternativeProgram, PointsBounds, RecordedRun
 from analytics.storage.typed_json import Json
@@ -17,9 +19,6 @@ from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MOST_RECORDED = 100_000
-"""Runs that are replayed; of more, an even part is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Inputs:
         rows: Grain: logged run. ``execution_id``, ``created_at``, ``weight`` (runs it stands for, with the part that was taken),
             ``points``, ``case_name``, the event's ids, ``parent_strategy_id``, ``variant``.
         values: Of each run, JSON texts in the order of ``fields``; None where it did not read one.
-        share: The part of the runs that was taken.
+        share: The part of the variants' runs that was taken.
     """
 
     variants: Variants
@@ -57,7 +56,7 @@ def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDE
     width = len(fields)
     values: list[tuple[str | None, ...]] = [tuple(flat[at * width : (at + 1) * width]) for at in range(len(table))]
     rows = table.drop(["field_values"]).to_pandas()
-    rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=math.nan) / share
+    rows["weight"] = rows["sample_weight"].to_numpy(float, na_value=math.nan) / (share * variants.part)
     return Inputs(variants, used, fields, rows, values, share)
 
 
@@ -91,6 +90,8 @@ class Decoder:
 
 MOST = 200
 """Runs that are replayed with every entry."""
+_STRETCHES = 20
+"""Moments in which they ran, where there are many: traces lie so far apart that each of 200 moments is a file's part to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +133,17 @@ def replay_share(lake: Warehouse, rows: pd.DataFrame, *, most: int = MOST) -> Re
     Args:
         lake: Where their traces and definitions are.
         rows: As ``family_runs`` gives them.
-        most: How many; of more, every so-manieth is taken.
+        most: How many; of more, every so-manieth is taken; of more than are replayed at all, some after each of a few moments.
     """
-    ids = rows["execution_id"][(rows["status"] == "ok").to_numpy()]
-    chosen = ids.iloc[:: max(1, -(-len(ids) // most))].tolist()
-    tried = [found for found in pieces(lake, chosen) if found.alignment is not None]
+    ok = np.flatnonzero((rows["status"] == "ok").to_numpy())
+    if len(ok) > MOST_RECORDED:
+        starts = np.linspace(0, len(ok) - 1, _STRETCHES + 1).astype(np.int64)[:-1]
+        places = ok[(starts[:, None] + np.arange(most // _STRETCHES)).ravel()]
+    else:
+        places = ok[:: max(1, -(-len(ok) // most))]
+    chosen = rows[["execution_id", "created_at"]].iloc[places]
+    when = chosen["created_at"].dt.to_pydatetime().tolist()
+    tried = [found for found in pieces(lake, chosen["execution_id"].tolist(), when) if found.alignment is not None]
     verdicts = [found.replay.verdict if found.replay else "unfit" for found in tried]
     edited = sum(found.definition is not None and found.definition.replaced_at is not None for found in tried)
     unfit = edited + sum(not found.fits for found in tried)

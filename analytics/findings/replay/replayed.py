@@ -14,7 +14,6 @@ from analytics.estimates.estimators import Estimate
 from analytics.findings.post_mortem.groups import Group
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of, widened
 from analytics.findings.replay.replay_run import (
-    MOST_RECORDED,
     Inputs,
     PaidRun,
     Replayer,
@@ -23,7 +22,7 @@ from analytics.findings.replay.replay_run import (
     wraps,
 )
 from analytics.findings.replay.run_evidence import Definition
-from analytics.findings.replay.trace_variants import Variants, find_variants
+from analytics.findings.replay.trace_variants import MOST_RECORDED, Variants, find_variants
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def running_total(times: pd.Series, values: pd.Series, weights: pd.Series, total
     columns = ["until", "est_overpaid", "est_overpaid_low", "est_overpaid_high"]
     if not len(times):
         return pd.DataFrame(columns=columns)
-    order = np.argsort(times.to_numpy(), kind="stable")
+    order = np.argsort(times.dt.as_unit("us").astype("int64").to_numpy(), kind="stable")
     x, w = values.to_numpy(float)[order], weights.to_numpy(float)[order]
     size = (
         float(np.max(np.abs(x))) or 1.0

@@ -235,9 +235,16 @@ def evidence(lake: Warehouse, execution_id: str) -> Evidence:
     return found[0]
 
 
-def pieces(lake: Warehouse, execution_ids: Sequence[str]) -> list[Evidence]:
-    """The same for several runs, in the order of their ids' first mention; ids that are not there are left out."""
-    relation = lake.named("run_trace", {"executions": list(execution_ids)})
+def pieces(lake: Warehouse, execution_ids: Sequence[str], moments: Sequence[datetime] | None = None) -> list[Evidence]:
+    """The same for several runs, in the order of their ids' first mention; ids that are not there are left out.
+
+    Args:
+        lake: Where they are.
+        execution_ids: Their ids.
+        moments: Their ``created_at``, where all are known: few files are looked into then.
+    """
+    asked = {"executions": list(execution_ids), "moments": None if moments is None else list(moments)}
+    relation = lake.named("run_trace", asked)
     names = relation.columns
     runs = {row["execution_id"]: row for row in (dict(zip(names, row, strict=True)) for row in relation.fetchall())}
     known: dict[tuple[str, int], Definition | None] = {}

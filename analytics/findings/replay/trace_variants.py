@@ -7,7 +7,7 @@ take the same turns, so the node behind their n-th entry is the same: aligning a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,27 @@ CONDITIONS: Final = frozenset({"rule", "compare", "not", "and", "or"})
 
 _FEW_MISFITS: Final = 0.05
 """Share of traces that a program may not fit and still be the one that ran: what is left out is as much as an undecided run."""
+
+MOST_RECORDED: Final = 100_000
+"""Runs that are replayed; of more, an even part is taken."""
+_MORE: Final = 1.05
+"""Times the runs to be replayed that are kept: of some the trace is missing or does not fit, and then a larger part is taken."""
+_MOST_VALUES: Final = 5_000_000
+"""Values of entries that are kept of one version's runs; where the runs to be replayed have more, the log is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRuns:
+    """What the entries of some runs hold, from the one time that their traces were read.
+
+    Attributes:
+        table: Grain: logged ok run with finite points. The columns of ``run_fields`` but for its last two; ``variant``, the
+            variant's key; ``entry_values``, JSON texts.
+        share: The part of the runs that was kept.
+    """
+
+    table: pa.Table
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +79,16 @@ class Variants:
         group: The runs' version and window.
         definition: The program.
         variants: In the order of their first run.
+        part: The part of the logged runs that they are of, 1 for all; the group's rows are of the same part.
+        kept: What some of the runs hold; None where it is to be read from the log.
     """
 
     realm: str | None
     group: Group
     definition: Definition
     variants: tuple[Variant, ...]
+    part: float = 1.0
+    kept: KeptRuns | None = field(default=None, compare=False, repr=False)
 
     @property
     def logged_count(self) -> int:
@@ -86,10 +111,19 @@ class Variants:
         )
 
 
-def find_variants(lake: Warehouse, realm: str | None, side: Group) -> Variants | None:
+def find_variants(
+    lake: Warehouse, realm: str | None, side: Group, *, part: float = 1.0, most: int = MOST_RECORDED
+) -> Variants | None:
     """Line up every variant of one version; None when the group holds several versions or the lake lacks the program.
 
     Traces that no typed list can give back (``trace_irregular``) are left out.
+
+    Args:
+        lake: Where the runs are.
+        realm: Their tenant.
+        side: The group.
+        part: The part of the logged runs that its rows are of.
+        most: Runs whose values will be asked for.
     """
     if side.strategy_id is None or side.strategy_version is None:
         return None
@@ -98,8 +132,13 @@ def find_variants(lake: Warehouse, realm: str | None, side: Group) -> Variants |
         return None
     prepare(lake)
     found = []
-    asked = lake.sql(sql.text("variants", "trace_variants"), **parameters(realm, side)).to_arrow_table()
-    for batch in asked.to_batches(max_chunksize=2_000):  # all entries of many variants as Python objects would be large
+    share = _share_to_keep(side, most)
+    asked = lake.sql(
+        sql.text("variants", "trace_variants"), part=part, share=part * share, **parameters(realm, side)
+    ).to_arrow_table()
+    for batch in asked.drop(["runs"]).to_batches(
+        max_chunksize=2_000
+    ):  # all of many variants as Python objects are large
         for row in batch.to_pylist():
             trace = entries(row["trace"])
             beside = align(program.outline, trace, is_extend=row["is_extend"], is_whole=row["is_whole"])
@@ -111,7 +150,24 @@ def find_variants(lake: Warehouse, realm: str | None, side: Group) -> Variants |
             found.append(
                 Variant(row["variant"], row["logged_count"], row["weight"] or 0.0, row["is_whole"], beside, true)
             )
-    return Variants(realm, side, program, tuple(found))
+    return Variants(realm, side, program, tuple(found), part, KeptRuns(_kept(asked), share))
+
+
+def _share_to_keep(side: Group, most: int) -> float:
+    """The part of a group's runs whose values are kept, as far as its rows tell how many there are and how long."""
+    ok = side.rows[(side.rows["status"] == "ok").to_numpy(bool)]
+    values = float(ok["nodes_executed"].sum())
+    return min(1.0, _MORE * most / max(1, len(ok)), _MOST_VALUES / max(1.0, values))
+
+
+def _kept(asked: pa.Table) -> pa.Table:
+    """The runs of each variant as rows of one table."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    runs = asked["runs"].combine_chunks()
+    of = asked["variant"].combine_chunks().take(pc.list_parent_indices(runs))
+    return pa.Table.from_struct_array(runs.flatten()).append_column("variant", of)
 
 
 def prepare(lake: Warehouse) -> None:
@@ -141,14 +197,15 @@ def read(
         lake: Where the runs are.
         variants: Their variants.
         wanted: Variant's key → for each field the entry that read it, None where it was not read. Other variants are left out.
-        share: Part of the runs to take, an even one that does not depend on chance.
+        share: Part of the variants' runs to take, an even one that does not depend on chance.
 
     Returns:
         Grain: logged ok run with finite points. ``variant`` is the variant's place in ``wanted``, ``field_values`` JSON texts.
     """
     import pyarrow as pa
 
-    prepare(lake)
+    kept = variants.kept if variants.kept is not None and share <= variants.kept.share else None
+    taken = {"share": float(share * variants.part)}
     lake.connection.register(
         "variant_places",
         pa.table(
@@ -160,12 +217,16 @@ def read(
         ),
     )
     try:
-        asked = lake.sql(
-            sql.text("variants", "run_fields"), share=float(share), **parameters(variants.realm, variants.group)
-        )
-        return asked.to_arrow_table()
+        if kept is None:
+            prepare(lake)
+            asked = sql.text("variants", "run_fields")
+            return lake.sql(asked, **taken, **parameters(variants.realm, variants.group)).to_arrow_table()
+        lake.connection.register("kept_runs", kept.table)
+        return lake.sql(sql.text("variants", "kept_fields"), **taken).to_arrow_table()
     finally:
         lake.connection.unregister("variant_places")
+        if kept is not None:
+            lake.connection.unregister("kept_runs")
 
 
 def entries(trace: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def facts(
     rows, found = investigation.runs, coverage(investigation.lake, Window(investigation.since, investigation.until))
     ok = rows["points"][rows["status"] == "ok"]
     set_aside = int((~np.isfinite(ok.astype(float))).sum())
-    weights = sorted({round(1 / w, 6) for w in rows["sample_weight"].unique() if w > 1})
+    weights = sorted({round(1 / w / investigation.part, 6) for w in rows["sample_weight"].unique() if w > 1})
     cut = int(rows["is_truncated"].sum())
     gaps = log_notes.extent(found)
     rate = " and ".join(number.percent(w) for w in weights) or "not known, for no drawn row tells it,"
@@ -80,7 +80,8 @@ def facts(
         (
             "Rows used",
             f"{number.counted(len(ok), 'ok row')} and {number.counted(len(rows) - len(ok), 'failure')}, logged counts; "
-            f"{number.counted(set_aside, 'ok row')} set aside (points NULL, NaN or infinite)",
+            f"{number.counted(set_aside, 'ok row')} set aside (points NULL, NaN or infinite)"
+            f"{log_notes.part_read(investigation.part)}",
         ),
         (
             "Sampling rate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from analytics.findings.post_mortem.groups import NO_CASE, Group, paid
@@ -76,7 +77,9 @@ def three_runs(
     chosen = _choose(rows)
     if asked:
         chosen = [_Example("The run asked for", asked), *(run for run in chosen if run.execution_id != asked)]
-    known = {found.run.execution_id: found for found in pieces(lake, [run.execution_id for run in chosen])}
+    moments = [run.created_at for run in chosen if run.created_at is not None]
+    found_runs = pieces(lake, [run.execution_id for run in chosen], moments if len(moments) == len(chosen) else None)
+    known = {found.run.execution_id: found for found in found_runs}
     sister = None
     if other is not None and other.strategy_id is not None and other.strategy_version is not None:
         sister = definition(lake, other.strategy_id, other.strategy_version)
@@ -100,17 +103,19 @@ class _Example:
         title: Why this one.
         execution_id: Its id.
         label: Of its version, as the page calls it; empty for the number.
+        created_at: When it ran; None where that is not known yet.
     """
 
     title: str
     execution_id: str
     label: str = ""
+    created_at: datetime | None = None
 
     @classmethod
     def of(cls, title: str, rows: pd.DataFrame) -> _Example:
         """The last of some rows."""
         row = rows.iloc[-1]
-        return cls(title, str(row["execution_id"]), str(row["label"]))
+        return cls(title, str(row["execution_id"]), str(row["label"]), row["created_at"].to_pydatetime())
 
 
 def _line(example: _Example, run: LoggedRun, show_users: bool) -> list[Inline]:

@@ -154,6 +154,7 @@ def summary(
         "activations": [_activation(span) for span in investigation.spans],
         "min_users": shown.small.least,
         "logged_count": len(investigation.window),
+        **({"part_read": investigation.part} if investigation.part < 1 else {}),
         "est_runs": run_estimate(investigation.window).to_dict(),
     }
 

@@ -273,9 +273,18 @@ class PostMortem:
             log_notes.complete_words(
                 comparison_tables.in_words(self.inquiry.lake, self.inquiry.since, self.inquiry.until), self.silences
             ),
+            *self._sampled(),
         ]
         doubt = log_notes.doubt(log_notes.audit_doubt(self.sampling), self.silences, self.inquiry.lost)
         return page.head(kick, self.verdict.sentence, self.verdict.status, self.verdict.status_role, doubt)
+
+    def _sampled(self) -> list[str]:
+        """That the page rests on a sample of the logged runs, where it does."""
+        asked = self.inquiry
+        if asked.part == 1:
+            return []
+        drawn = int((asked.history["status"] == "ok").sum())
+        return [f" · of a sample of {drawn:,} of the logged runs ({100 * asked.part:.2g} %) and all failures"]
 
     def strip(self) -> Block:
         """Four numbers."""
