@@ -29,7 +29,7 @@ from analytics.findings.post_mortem.finding import (
     sum_of,
     with_total,
 )
-from analytics.findings.post_mortem.groups import Group, RunColumns, as_number, as_time, run_estimate
+from analytics.findings.post_mortem.groups import Group, RunColumns, as_number, as_time, paid, run_estimate
 from analytics.findings.post_mortem.node_changes import Activation
 from analytics.findings.post_mortem.search import IncidentSearch
 from analytics.findings.post_mortem.version_changes import (
@@ -424,8 +424,8 @@ def _again(first: VersionFinding, finding: VersionFinding) -> VersionFinding:
 
 def _reached(side: Group) -> list[str]:
     """Cases in which a share of the runs worth a word ended, the most first."""
-    counts = side.paid["case_name"].value_counts()
-    return [str(name) for name, count in counts.items() if count >= _MANY * len(side.paid)]
+    names = paid(side.rows[["status", "points", "case_name"]])["case_name"]
+    return [str(name) for name, count in names.value_counts().items() if count >= _MANY * len(names)]
 
 
 def _share(failing: FailuresFinding) -> float:

@@ -380,7 +380,7 @@ def rank_findings(finding: Incident) -> float:
 def _moved_in_all(points: Difference, after: Group) -> Estimate | None:
     """Change per run times the runs: what the finding is worth, roughly, where only groups are compared."""
     change, runs = points.change, run_estimate(after.paid)
-    if not math.isfinite(change.low) or not len(after.paid):
+    if not math.isfinite(change.low) or not after.paid_count:
         return None
     value = change.value * runs.value
     low, high = (

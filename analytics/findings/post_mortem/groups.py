@@ -51,6 +51,11 @@ class Group:
         return paid(self.rows)
 
     @property
+    def paid_count(self) -> int:
+        """Logged rows of ``paid``."""
+        return int(_is_paid(self.rows).sum())
+
+    @property
     def failed(self) -> pd.DataFrame:
         """Failed runs: all that there were."""
         return self.rows[self.rows["status"] != "ok"]
@@ -58,8 +63,8 @@ class Group:
     @property
     def values(self) -> tuple[np.ndarray, np.ndarray]:
         """Points and weights of ``paid``."""
-        rows = self.paid
-        return rows["points"].to_numpy(float), rows["sample_weight"].to_numpy(float)
+        here = _is_paid(self.rows)
+        return self.rows["points"].to_numpy(float)[here], self.rows["sample_weight"].to_numpy(float)[here]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +163,21 @@ def group_of(label: str, rows: pd.DataFrame) -> Group:
     return Group(label, strategy, version, first.to_pydatetime(), last.to_pydatetime(), rows)
 
 
+def rows_since(rows: pd.DataFrame, since: datetime) -> pd.DataFrame:
+    """Those of rows in time order that ran at a time or later: a slice, which copies nothing."""
+    return rows.iloc[int(rows["created_at"].searchsorted(since)) :]
+
+
 def paid(rows: pd.DataFrame) -> pd.DataFrame:
     """Ok rows with finite points."""
-    return rows[(rows["status"] == "ok") & np.isfinite(rows["points"].astype(float))]
+    return rows[_is_paid(rows)]
+
+
+def _is_paid(rows: pd.DataFrame) -> Bools:
+    found: Bools = (rows["status"] == "ok").to_numpy(bool) & np.isfinite(
+        rows["points"].to_numpy(float, na_value=np.nan)
+    )
+    return found
 
 
 def run_estimate(rows: pd.DataFrame) -> Estimate:

@@ -30,7 +30,16 @@ from analytics.findings.post_mortem.finding import (
     Why,
     with_causes,
 )
-from analytics.findings.post_mortem.groups import Case, Group, RunColumns, Split, compare_cases, group_of, split_by_case
+from analytics.findings.post_mortem.groups import (
+    Case,
+    Group,
+    RunColumns,
+    Split,
+    compare_cases,
+    group_of,
+    rows_since,
+    split_by_case,
+)
 from analytics.findings.post_mortem.node_changes import (
     Activation,
     NodeChanges,
@@ -226,12 +235,12 @@ class Investigation:
     @cached_property
     def runs(self) -> pd.DataFrame:
         """Logged runs of the family, from a week before the window to its end."""
-        return self.history[self.history["created_at"] >= self.since - LOOK_BACK]
+        return rows_since(self.history, self.since - LOOK_BACK)
 
     @cached_property
     def window(self) -> pd.DataFrame:
         """Logged runs within the window."""
-        return self.runs[self.runs["created_at"] >= self.since]
+        return rows_since(self.runs, self.since)
 
     @cached_property
     def coverage(self) -> Coverage:

@@ -235,10 +235,11 @@ def _replaced(runs: RunColumns, scope: slice, label: str, tried: Sequence[Replay
     # Cases by number, those of the other programs behind the known ones: a million names as objects would take much memory.
     numbers, names = pd.factorize(runs.frame["case_name"])
     cases, known = numbers.astype(np.int64), {name: number for number, name in enumerate(names)}
-    places = _places(runs.frame["execution_id"].to_numpy(), inside & ~is_own)
+    others = np.flatnonzero(inside & ~is_own)
+    ids = runs.frame["execution_id"].iloc[others]
     for found in tried:
         rows = found.rows[found.rows["decided"].to_numpy(bool)]
-        at = places.loc[rows["execution_id"]].to_numpy()
+        at = others[_places(ids, rows["execution_id"])]
         points[at], weight[at] = rows["would"].to_numpy(float), rows["weight"].to_numpy(float)
         lines = [name if isinstance(name, str) else None for name in rows["would_case"]]
         cases[at] = [-1 if name is None else known.setdefault(name, len(known)) for name in lines]
@@ -253,11 +254,19 @@ def _replaced(runs: RunColumns, scope: slice, label: str, tried: Sequence[Replay
     )
 
 
-def _places(ids: np.ndarray, wanted: np.ndarray) -> pd.Series:
-    import pandas as pd
+def _places(ids: pd.Series, wanted: pd.Series) -> Ints:
+    """Where some ids stand among others; all of them do. A million ids as Python's texts would take much memory."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    at = np.flatnonzero(wanted)
-    return pd.Series(at, index=ids[at])
+    number = pc.index_in(pa.array(ids, pa.large_string()), value_set=pa.array(wanted, pa.large_string()))
+    number = number.fill_null(-1).to_numpy()
+    here = np.flatnonzero(number >= 0)
+    places = np.full(len(wanted), -1, dtype=np.int64)
+    places[number[here]] = here
+    if (places < 0).any():
+        raise KeyError(f"{int((places < 0).sum())} replayed runs are not among those of the strategy")
+    return places
 
 
 _CHANCE = 0.005

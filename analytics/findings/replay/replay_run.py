@@ -52,7 +52,10 @@ def read_inputs(lake: Warehouse, variants: Variants, *, most: int = MOST_RECORDE
     logged = sum(variant.logged_count for variant in used)
     share = min(1.0, most / logged) if logged else 1.0
     table = read(lake, variants, wanted, share=share)
-    flat = table["field_values"].combine_chunks().flatten().to_pylist()
+    # A text that many runs read is one object.
+    coded = table["field_values"].combine_chunks().flatten().dictionary_encode()
+    texts = [*coded.dictionary.to_pylist(), None]
+    flat = [texts[number] for number in coded.indices.fill_null(-1).to_numpy().tolist()]
     width = len(fields)
     values: list[tuple[str | None, ...]] = [tuple(flat[at * width : (at + 1) * width]) for at in range(len(table))]
     rows = table.drop(["field_values"]).to_pandas()

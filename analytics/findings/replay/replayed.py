@@ -226,7 +226,7 @@ def _summed(inputs: Inputs, label: str, results: list[ReplayOutcome], own_count:
     return Replayed(
         inputs_label=variants.group.label,
         program_label=label,
-        logged_count=len(variants.group.paid),
+        logged_count=variants.group.paid_count,
         tried_count=len(rows),
         misfit_count=sum(variant.logged_count for variant in variants.misfits),
         share=inputs.share,

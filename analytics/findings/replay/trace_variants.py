@@ -155,9 +155,9 @@ def find_variants(
 
 def _share_to_keep(side: Group, most: int) -> float:
     """The part of a group's runs whose values are kept, as far as its rows tell how many there are and how long."""
-    ok = side.rows[(side.rows["status"] == "ok").to_numpy(bool)]
-    values = float(ok["nodes_executed"].sum())
-    return min(1.0, _MORE * most / max(1, len(ok)), _MOST_VALUES / max(1.0, values))
+    is_ok = (side.rows["status"] == "ok").to_numpy(bool)
+    values = float(side.rows["nodes_executed"].to_numpy(float)[is_ok].sum())
+    return min(1.0, _MORE * most / max(1, int(is_ok.sum())), _MOST_VALUES / max(1.0, values))
 
 
 def _kept(asked: pa.Table) -> pa.Table:

@@ -269,7 +269,7 @@ def _reason_against(forward: Replayed, worst: Worst | None, most: float) -> str:
 
 def _untraced(after: Group) -> str:
     """Why no run of a version could be replayed."""
-    if after.paid.empty:
+    if not after.paid_count:
         return "none of its logged runs was paid, and failed runs leave no trace"
     return "no logged run of it has a trace that fits its program"
 
@@ -336,7 +336,7 @@ def _beside(backward: Replayed | None, after: Group) -> pd.DataFrame | None:
 
     They stand for its own as far as people send the same at the same hours. A weekend stands for weekends only.
     """
-    if backward is None or not backward.is_own_right or after.paid.empty:
+    if backward is None or not backward.is_own_right or not after.paid_count:
         return None
     later, rows = after.paid["created_at"], backward.rows
     is_same_kind = (rows["created_at"].dt.day_of_week >= 5).isin((later.dt.day_of_week >= 5).unique())

@@ -221,8 +221,8 @@ class Against(PostMortem):
             if side is not None and side.doubt:
                 text = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {text}"
         how = [
-            f"From B to A: {number.counted(len(before.paid), 'ok row')} of {before.label} and "
-            f"{len(after.paid):,} of {after.label}.",
+            f"From B to A: {number.counted(before.paid_count, 'ok row')} of {before.label} and "
+            f"{after.paid_count:,} of {after.label}.",
             "A line with − is B's, one with + is A's.",
         ]
         body = [*body, comparison_tables.table(before, after, self.shown.cases, self.shown.incident)]

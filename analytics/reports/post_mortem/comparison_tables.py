@@ -135,7 +135,7 @@ def table(before: Group, after: Group, cases: Sequence[Case], finding: Incident)
         rows.append(_points(before, after, None, "Points per run, as each version paid"))
     else:
         rows.append(_points(before, after, finding.points))
-    is_negative = any((side.paid["points"] < 0).any() for side in (before, after))
+    is_negative = any((side.values[0] < 0).any() for side in (before, after))
     for case in [case for case in cases if case.amount_changed][:3]:
         pays = page.Markup("Points when {} pays").format(page.author(case.name))
         amounts = comparisons.between(case.points_before, case.points_after, is_negative_possible=is_negative)
@@ -371,7 +371,7 @@ def _quantile(side: Group, column: str, q: float) -> Estimate:
 
 
 def _failure_rate(before: Group, after: Group) -> _Measure:
-    counts = [len(side.failed) for side in (before, after)]
+    counts = [int((side.rows["status"] != "ok").sum()) for side in (before, after)]
     totals = [run_estimate(side.rows) for side in (before, after)]
     rates = [estimators.failure_rate(count, total) for count, total in zip(counts, totals, strict=True)]
     p = comparisons.rate_change_p((counts[0], counts[1]), (totals[0], totals[1]))

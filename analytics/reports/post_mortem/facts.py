@@ -268,7 +268,7 @@ def _trial(trial: VersionTrial) -> dict[str, Json]:
         "verdict": trial.verdict.value,
         "reason": trial.reason or None,
         "basis": trial.basis.value or None,
-        "logged_count": len(trial.after.paid),
+        "logged_count": trial.after.paid_count,
         "failed_count": trial.failed_count,
         "tried_count": forward.tried_count if forward else 0,
         "decided_count": forward.decided_count if forward else 0,

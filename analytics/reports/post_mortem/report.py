@@ -353,7 +353,7 @@ class PostMortem:
             if side is not None and side.doubt:
                 text = f"Not sure: {side.doubt}. It was edited since, so what is shown is not what ran. {text}"
         how = [
-            f"Compared: {number.counted(len(before.paid), 'ok row')} of {before.label} and {len(after.paid):,} of {after.label}.",
+            f"Compared: {number.counted(before.paid_count, 'ok row')} of {before.label} and {after.paid_count:,} of {after.label}.",
             f"{before.label}: {number.span(before.since, before.until)}.",
             f"{after.label}: {number.span(after.since, after.until)}.",
         ]
