@@ -149,8 +149,7 @@ class SortedRows:
 
     def entries(self, start: int, end: int) -> tuple[Codes, Codes]:
         """Codes of templates and values of the entries of some rows, one row after the other."""
-        # copies: loops are compiled once more for what lies on disk, which cannot be written
-        froms, counts = np.array(self.rows.froms[start:end]), np.array(self.rows.codes[start:end, copy_tuples.ENTRIES])
+        froms, counts = self.rows.froms[start:end], self.rows.codes[start:end, copy_tuples.ENTRIES].copy()
         origins = self._origins[start:end]
         total = int(counts.sum(dtype=np.int64))
         found = []
@@ -225,6 +224,7 @@ class CopyDecoder:
         self._known: dict[int, int] = {}  # realm's code and day → partition's number
         self._rows = CodedRows.room(ROWS)
         self._templates, self._values = np.empty(ENTRIES, np.int32), np.empty(ENTRIES, np.int32)
+        self._scratch = np.empty((2, copy_tuples.FIELDS), np.int64)
         self._row = self._entry = 0
 
     @property
@@ -278,7 +278,7 @@ class CopyDecoder:
         order = np.argsort(codes[:, copy_tuples.NUMBER], kind="stable")
         order = order[np.searchsorted(codes[order, copy_tuples.NUMBER], 0) :]  # rows of no planned partition have -1
         ordered = rows.take(order)
-        counts = ordered.codes[:, copy_tuples.ENTRIES]
+        counts = ordered.codes[:, copy_tuples.ENTRIES].copy()
         total = int(counts.sum(dtype=np.int64))
         templates, values = np.empty(total, np.int32), np.empty(total, np.int32)
         nowhere = np.zeros(len(order), np.int64)
@@ -291,7 +291,7 @@ class CopyDecoder:
     def _tuples(self, address: int, size: int, is_kept: bool) -> tuple[int, ...]:
         dictionary, rows = self._dictionary, self._rows
         ids, times, numbers, codes, froms = rows.arrays
-        return copy_tuples.read_tuples(
+        found: tuple[int, ...] = copy_tuples.read_tuples(
             (dictionary.names.address, dictionary.values.address, dictionary.templates.address),
             _literals.ctypes.data,
             (address, size),
@@ -300,7 +300,9 @@ class CopyDecoder:
             (self._templates.ctypes.data, self._values.ctypes.data),
             (self._entry, self._templates.size),
             copy_tuples.RETAINED if is_kept else 0,
+            self._scratch.ctypes.data,
         )
+        return found
 
     def _exactly(self, text: bytes) -> None:
         """The last row's trace, by the exact reader."""
