@@ -355,7 +355,7 @@ def _texts(arrays: Iterable[pa.Array]) -> pa.Array:
     import pyarrow as pa
 
     found = [array.cast(pa.string()) for array in arrays]
-    return pa.concat_arrays(found) if found else pa.array([], pa.string())
+    return pa.concat_arrays(found) if found else pa.nulls(0, pa.string())  # of a list Arrow would load pandas
 
 
 def _read(file: _File) -> pa.Table | None:

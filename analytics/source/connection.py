@@ -19,7 +19,6 @@ from analytics.errors import SourceAccessError, SourceError, SourceUnavailableEr
 
 if TYPE_CHECKING:
     import psycopg
-    import sqlalchemy
 
 FIRST_PAUSE = 2.0
 LONGEST_PAUSE = 60.0
@@ -320,7 +319,7 @@ class Session:
 
 @contextlib.contextmanager
 def connect(url: str) -> Iterator[Session]:
-    """A read-only snapshot. SQLAlchemy manages the transaction, psycopg does the reading.
+    """A read-only snapshot.
 
     Raises:
         SourceUnavailableError: No connection.
@@ -339,18 +338,14 @@ def connect(url: str) -> Iterator[Session]:
                 hint="leave it out of the URL's options: of those only -c name=value can be set behind a pooler",
             ) from None
         connection = _connected({**keywords, "options": ""})
-    with connection:
-        try:
-            yield Session(connection.connection.driver_connection, settings)  # type: ignore[arg-type]  # psycopg's
-        finally:
-            # Closing ends the transaction. The pool's rollback before it would log a traceback when the server has gone.
-            connection.invalidate()
+    try:
+        yield Session(connection, settings)
+    finally:
+        connection.close()  # which ends the transaction
 
 
-def _connected(keywords: dict[str, Any]) -> sqlalchemy.Connection:
+def _connected(keywords: dict[str, Any]) -> Connection:
     import psycopg
-    import sqlalchemy
-    from sqlalchemy.exc import DBAPIError
 
     options: dict[str, Any] = {
         "application_name": "strategy-analytics",
@@ -362,41 +357,46 @@ def _connected(keywords: dict[str, Any]) -> sqlalchemy.Connection:
         "keepalives_interval": 10,
         "keepalives_count": 6,
     }
-    engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(**{**keywords, **options}),
-        poolclass=sqlalchemy.pool.NullPool,
-    )
     try:
-        return engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    except DBAPIError as error:
-        # The original error names host, port and reason; SQLAlchemy's adds a link to its own website.
-        raise explain_server_error(error.orig or error, connecting=True) from None
+        connection = psycopg.connect(**{**keywords, **options})
+    except psycopg.Error as error:
+        raise explain_server_error(error, connecting=True) from None
+    connection.isolation_level, connection.read_only = psycopg.IsolationLevel.REPEATABLE_READ, True
+    return connection
 
 
 def _keywords(url: str) -> dict[str, Any]:
     """What libpq needs to know, from any form of URL."""
     import psycopg
-    import sqlalchemy
-    from sqlalchemy.exc import ArgumentError
 
     try:
-        if url and "://" not in url:  # a libpq string: host=… dbname=…
+        if not url:
+            return {}
+        if "://" not in url:  # a libpq string: host=… dbname=…
             return dict(psycopg.conninfo.conninfo_to_dict(url))
         if plain := _only_libpqs(url):
             found = dict(psycopg.conninfo.conninfo_to_dict(plain))
             if "@" in str(found.get("host") or ""):
                 raise ValueError("a password that is not percent-encoded")
             return found
-        parsed = sqlalchemy.make_url(url or "postgresql://")
+        if plain := _plain(url):
+            return dict(psycopg.conninfo.conninfo_to_dict(plain))
+    except (ValueError, psycopg.ProgrammingError):
+        raise _unreadable() from None
+    return _sqlalchemys(url)
+
+
+def _sqlalchemys(url: str) -> dict[str, Any]:
+    """What libpq needs to know, from whatever else SQLAlchemy takes; loading it takes a sixth of a second."""
+    import sqlalchemy
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = sqlalchemy.make_url(url)
         if "@" in (parsed.host or ""):
             raise ValueError("a password that is not percent-encoded")
-    except (ArgumentError, ValueError, psycopg.ProgrammingError):
-        # Their own messages repeat what they cannot read, and that may be half a password.
-        raise SourceUnavailableError(
-            "the database URL cannot be read",
-            hint="write postgresql://user@host:5432/database, several hosts as host1:5432,host2:5432; percent-encode the password",
-        ) from None
+    except (ArgumentError, ValueError):
+        raise _unreadable() from None
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise SourceUnavailableError(
             f"the database URL is for {parsed.get_backend_name()}, and the engine logs to PostgreSQL",
@@ -406,6 +406,27 @@ def _keywords(url: str) -> dict[str, Any]:
     keywords = dict(sqlalchemy.create_engine(parsed).dialect.create_connect_args(parsed)[1])
     keywords.pop("context", None)  # SQLAlchemy's own types
     return keywords
+
+
+def _unreadable() -> SourceUnavailableError:
+    """Without the parsers' own messages: they repeat what they cannot read, and that may be half a password."""
+    return SourceUnavailableError(
+        "the database URL cannot be read",
+        hint="write postgresql://user@host:5432/database, several hosts as host1:5432,host2:5432; percent-encode the password",
+    )
+
+
+_WORD = r"[\w.~-]"
+_PLAIN = re.compile(
+    rf"(?:postgresql|postgres)(?:\+psycopg)?(://(?:{_WORD}+(?::{_WORD}+)?@)?{_WORD}*(?::[0-9]+)?/{_WORD}+(?:\?host=[/\w.~-]+)?)",
+    re.ASCII,
+)
+
+
+def _plain(url: str) -> str | None:
+    """A URL that libpq and SQLAlchemy read in the same way, as most are: nothing in it is encoded."""
+    match = _PLAIN.fullmatch(url)
+    return f"postgresql{match[1]}" if match else None
 
 
 def _only_libpqs(url: str) -> str | None:
