@@ -319,6 +319,11 @@ class DictionaryEncoder:
             indices = np.where(indices >= 0, places[indices], -1) if len(places) else indices
         return pa.DictionaryArray.from_arrays(array(indices, indices < 0), some)
 
+    def plain(self, compacted: CompactedCodes, texts: ChunkedStrings) -> pa.StringArray:
+        """Picked codes as texts, each as often as it comes: quicker where few come twice."""
+        indices = compacted.indices
+        return texts.take(compacted.used).take(array(indices, indices < 0))
+
 
 def _renumbered(indices: Codes, order: Array) -> Codes:
     """Indices after what they point to was put in another order."""

@@ -110,10 +110,13 @@ ROW_GROUP_BYTES = 64 << 20
 SMALL_ROWS = 500
 
 _SKIPPED_BY = ["execution_id", "created_at", "realm_id", "strategy_id", "strategy_version", "status", "type", "node_id"]
+_VALUES = ["trace.list.element.value", "trace.list.element.value_number"]
 _REPEATED_NUMBERS = ["trace.list.element.value_number", "strategy_version", "sample_weight", "nodes_executed"]
 
 
-def create(path: Path, schema: pa.Schema, footer: Mapping[str, str], *, small: bool) -> pq.ParquetWriter:
+def create(
+    path: Path, schema: pa.Schema, footer: Mapping[str, str], *, small: bool, repeats_values: bool = True
+) -> pq.ParquetWriter:
     """A writer for one file.
 
     Args:
@@ -121,6 +124,8 @@ def create(path: Path, schema: pa.Schema, footer: Mapping[str, str], *, small: b
         schema: Of the tables to come.
         footer: Key-value metadata.
         small: A file of a few rows.
+        repeats_values: A dictionary of the values of traces pays: Parquet makes one, looks each value up, and forgets it again when
+            it grows too large.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -131,12 +136,13 @@ def create(path: Path, schema: pa.Schema, footer: Mapping[str, str], *, small: b
         )
     else:
         texts = [name for name, kind in _leaves(schema) if not pa.types.is_floating(kind)]
+        plain = {"execution_id"} if repeats_values else {"execution_id", *_VALUES}
         writer = pq.ParquetWriter(
             path,
             schema,
             compression="zstd",
             compression_level=1,
-            use_dictionary=[name for name in texts if name != "execution_id"] + _REPEATED_NUMBERS,
+            use_dictionary=[name for name in [*texts, *_REPEATED_NUMBERS] if name not in plain],
             write_statistics=[name for name in _SKIPPED_BY if name in schema.names],
             store_schema=False,
         )

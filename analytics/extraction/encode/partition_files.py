@@ -21,7 +21,7 @@ from analytics.extraction.encode.dictionaries import DictionaryEncoder, MergedDi
 from analytics.extraction.encode.native import aggregate, copy_tuples
 from analytics.extraction.encode.native.memory import BRANCH_PART, NODE_PART, TYPE_PART
 from analytics.extraction.encode.parquet_writer import ROW_GROUP_BYTES, ROW_GROUP_ENTRIES, SMALL_ROWS
-from analytics.extraction.encode.row_buffer import STATUS, Columns, weights
+from analytics.extraction.encode.row_buffer import STATUS, Columns, has_plain_values, weights
 from analytics.extraction.privacy.row_filter import ExcludedRows
 from analytics.lake import schema
 from analytics.model import Fingerprint, Partition, PartitionInfo
@@ -335,10 +335,14 @@ def _executions(
             if gather:
                 gather("executions", partitions[place], table, end - start)
             continue
-        writer = None
+        writer = plain_values = None
         for first, last in _row_groups(sorted_rows, came_in, start, end):
-            table = columns.table(first, last, coded=True)
-            writer = writer or parquet_writer.create(paths[place], table.schema, footer, small=False)
+            table = columns.table(first, last, coded=True, plain_values=plain_values)
+            if writer is None:
+                plain_values = has_plain_values(table)  # of a file as of its first row group
+                writer = parquet_writer.create(
+                    paths[place], table.schema, footer, small=False, repeats_values=not plain_values
+                )
             writer.write_table(table, row_group_size=last - first)
             sorted_rows.forget_pages()
         writer.close()

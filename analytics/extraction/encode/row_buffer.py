@@ -57,6 +57,17 @@ def weights(sorted_rows: SortedRows, partitions: Sequence[Partition], rates: Rat
     return found
 
 
+_REPEATED = 3
+"""Values of traces that are met less often than this, on average, are as small without a dictionary, and sooner written."""
+
+
+def has_plain_values(table: pa.Table) -> bool:
+    """Values of the traces are no dictionary."""
+    import pyarrow as pa
+
+    return not pa.types.is_dictionary(table.schema.field("trace").type.value_type.field("value").type)
+
+
 class Columns:
     """Makes tables of a portion's rows.
 
@@ -69,12 +80,13 @@ class Columns:
         self._sorted_rows, self._weights = sorted_rows, row_weights
         self._coder = DictionaryEncoder(sorted_rows.merged)
 
-    def table(self, start: int, end: int, *, coded: bool) -> pa.Table:
+    def table(self, start: int, end: int, *, coded: bool, plain_values: bool | None = None) -> pa.Table:
         """Some rows with the columns of ``schema.execution_schema()``.
 
         Args:
             start, end: Which.
             coded: Texts as dictionaries, which a Parquet file stores without looking at each; else as plain texts.
+            plain_values: Values of traces as plain texts all the same; when not given, where they hardly repeat.
         """
         import pyarrow as pa
 
@@ -92,7 +104,8 @@ class Columns:
             "nodes_executed": array(rows.codes[:, copy_tuples.NODES], flags & copy_tuples.NO_NODES != 0),
             "sampled": array(flags & copy_tuples.SAMPLED != 0, flags & copy_tuples.NO_SAMPLED != 0),
             "trace": self._trace(
-                start, end, rows.codes[:, copy_tuples.ENTRIES], flags & copy_tuples.NO_LIST != 0, coded
+                *(start, end, rows.codes[:, copy_tuples.ENTRIES], flags & copy_tuples.NO_LIST != 0, coded),
+                plain_values=plain_values,
             ),
         }
         some = self._weights[start:end]
@@ -103,7 +116,9 @@ class Columns:
         names = schema.execution_schema().names
         return pa.table([made[name] for name in names], names=names)
 
-    def _trace(self, start: int, end: int, counts: Codes, absent: Bools, coded: bool) -> pa.ListArray:
+    def _trace(
+        self, start: int, end: int, counts: Codes, absent: Bools, coded: bool, *, plain_values: bool | None
+    ) -> pa.ListArray:
         import pyarrow as pa
 
         coder, merged = self._coder, self._sorted_rows.merged
@@ -119,7 +134,13 @@ class Columns:
         for place in (NODE_PART, TYPE_PART, BRANCH_PART):
             aggregate.part_of(templates, merged.parts, place, part)
             fields.append(_spelled(coder.texts(part), coded))
-        fields += [_spelled(coder.spelled(compacted, merged.values), coded), array(number, no_number)]
+        if plain_values is None:
+            plain_values = coded and _REPEATED * len(compacted.used) > len(values)
+        if plain_values:
+            fields.append(coder.plain(compacted, merged.values))
+        else:
+            fields.append(_spelled(coder.spelled(compacted, merged.values), coded))
+        fields.append(array(number, no_number))
         entries = pa.StructArray.from_arrays(fields, names=["node_id", "type", "branch", "value", "value_number"])
         return pa.ListArray.from_arrays(array(offsets), entries, mask=array(absent))
 
