@@ -141,17 +141,21 @@ def test_a_kernel_that_does_not_start_is_a_failure_in_a_sentence(
         kernel.execute(tmp_path / "a.ipynb", tmp_path / "report.ipynb", {})
 
 
+@pytest.mark.parametrize("words", [["report"], ["report", "run"]])
 def test_a_process_that_dies_while_it_imports_is_a_failure_in_a_sentence_and_no_reader_that_left(
-    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     (tmp_path / "papermill.py").write_text("import os; os._exit(7)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    words = ["report", "runaway_rules", "--all-realms", "--since", "2026-07-08", "--until", "2026-07-09"]
-    assert main([*words, "--lake", str(lake.root), "--out", str(tmp_path / "out")]) == 3
+    is_run = len(words) > 1
+    (tmp_path / "nightly.toml").write_text('notebook = "runaway_rules"\nrealms = "all"\ncatch_up_days = 1\n')
+    window = ["runaway_rules", "--all-realms", "--since", "2026-07-08", "--until", "2026-07-09"]
+    about = [str(tmp_path / "nightly.toml"), "--as-of", "2026-07-09"] if is_run else window
+    assert main([*words, *about, "--lake", str(lake.root), "--out", str(tmp_path / "out")]) == 3
     out, err = capfd.readouterr()
-    assert out == ""
+    assert is_run or out == ""
     assert "the report's process ended with exit code 7" in err
-    [page] = (tmp_path / "out").glob("runaway_rules_*/*.html")
+    [page] = (tmp_path / "out").glob("*.failed/*.html")
     assert "ended with exit code 7" in page.read_text(encoding="utf-8")
 
 
@@ -257,6 +261,78 @@ def test_a_report_is_started_where_none_can_be_forked(lake: Lake, tmp_path: Path
         warm._process.wait()
         assert warm.fork() is None
         assert report_process.run(planned, tmp_path, warm=warm).code == 0
+
+
+def test_a_report_whose_watcher_is_killed_is_ended_and_publishes_nothing(lake: Lake, tmp_path: Path) -> None:
+    """Else it would be told as failed, and lie there finished a moment later."""
+    waits = own_notebook(tmp_path, "import time; time.sleep(60)")
+    planned = plan.plan(Definition("mine", str(waits)), tmp_path / "out", {"lake": str(lake.root)})
+    found: list[psutil.Process] = []
+
+    def kills() -> bool:
+        others = psutil.Process(warm._process.pid).children(recursive=True) if warm._process else []
+        if not found and len(others) == 3:  # who watches, the report, its kernel
+            found[:] = others
+            others[0].kill()
+        return False
+
+    with report_process.Warm() as warm:
+        ended = report_process.run(planned, tmp_path, warm=warm, is_stopped=kills)
+        assert (ended.code, ended.error) == (-signal.SIGKILL, None)
+        left = psutil.wait_procs(found, timeout=5)[1]
+        # The first process of a container may not clear away what others have left.
+        assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+IMPORTS = """import sys
+if "analytics.reports.render.{module}" in sys.orig_argv:
+    import pathlib, time
+    pathlib.Path({runs!r}).touch()
+    time.sleep(120)
+"""
+"""Begins with every Python of the test: this process stands still while it imports."""
+
+
+@pytest.mark.parametrize(("words", "module"), [(["report"], "worker"), (["report", "run"], "warm")])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_report_that_is_asked_to_end_while_it_imports_ends_and_says_no_more_than_that(
+    lake: Lake, tmp_path: Path, words: list[str], module: str, number: signal.Signals
+) -> None:
+    runs = tmp_path / "runs"
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "sitecustomize.py").write_text(IMPORTS.format(module=module, runs=str(runs)))
+    (tmp_path / "nightly.toml").write_text('notebook = "runaway_rules"\nrealms = "all"\nwindow = "yesterday"\n')
+    places = os.pathsep.join((str(ROOT), str(tmp_path / "modules")))
+    about = str(tmp_path / "nightly.toml") if len(words) > 1 else "runaway_rules"
+    command = [
+        sys.executable,
+        "-m",
+        "analytics",
+        *words,
+        about,
+        "--lake",
+        str(lake.root),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    child = subprocess.Popen(
+        [*command, *([] if len(words) > 1 else ["--all-realms"])], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": places}, process_group=0,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a shell's background job ignores Ctrl-C
+    )  # fmt: skip
+    try:
+        while child.poll() is None and not runs.exists():
+            time.sleep(0.05)
+        others = psutil.Process(child.pid).children(recursive=True)
+        os.killpg(child.pid, number)
+        _, said = child.communicate(timeout=report_process.LET_GO_SECONDS + 10)
+    finally:
+        child.kill()
+    assert child.returncode == (130 if number == signal.SIGINT else -number)
+    assert "Traceback" not in said
+    assert psutil.wait_procs(others, timeout=5)[1] == []
+    pages = [page.read_text(encoding="utf-8") for page in (tmp_path / "out").glob("*.failed/error.html")]
+    assert ["the run was interrupted" in page for page in pages] == ([True] if len(words) > 1 else [])
 
 
 def test_a_kernels_process_whom_nobody_tells_where_to_listen_ends() -> None:

@@ -76,7 +76,7 @@ def render(planned: Plan) -> Rendered:
         ended = report_process.run(planned, folder, tell=_tell)
         if ended.error is not None:
             raise ended.error
-        if ended.code == report_process.STOPPED:
+        if ended.is_asked:
             raise KeyboardInterrupt
         if ended.code != 0:
             error = ended.failure(None)

@@ -45,6 +45,8 @@ NUMBER = struct.Struct("!q")
 
 _LAST_WORDS = 400
 _POLL_SECONDS = 0.5
+_BEGIN_SECONDS = 60.0
+"""For importing and forking, which takes one or two."""
 _MEMORY = (
     "9 is how a system out of memory ends a process (journalctl -k tells): give it more, a shorter window or one tenant, "
     "or --jobs 1"
@@ -65,6 +67,11 @@ class Ended:
     words: str
     error: AnalyticsError | None
 
+    @property
+    def is_asked(self) -> bool:
+        """It was asked to end, and did; before it could have let go of anything, as any process does."""
+        return self.code in (STOPPED, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
+
     def failure(self, limit_seconds: float | None) -> ReportError:
         """What happened, where the process could not tell itself.
 
@@ -72,7 +79,7 @@ class Ended:
             limit_seconds: How long it was given; None where somebody else has stopped it.
         """
         # systemd asks every process of a unit to end.
-        if self.code == STOPPED or (self.code is None and limit_seconds is None):
+        if self.is_asked or (self.code is None and limit_seconds is None):
             return ReportError("the run was interrupted", hint="run it again")
         if self.code is None:
             return ReportError(
@@ -113,7 +120,10 @@ def run(
         "log_level": logging.getLogger("analytics").level,
         "environment": _private(folder),
     }
-    child = (warm.fork() if warm else None) or _start(folder)
+    child: _Forked | subprocess.Popen[str] | None = warm.fork(is_stopped) if warm else None
+    if child is None and is_stopped():
+        return Ended(None, "", None)
+    child = child or _start(folder)
     words = _Words(child.stderr, tell)
     code: int | None = None
     try:
@@ -144,6 +154,7 @@ def _start(folder: Path) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for whoever waits: while this one imports, it would answer with a traceback
         encoding="utf-8",
         errors="replace",
         env=child_environment(_package(), **_private(folder)),
@@ -177,10 +188,15 @@ class Warm:
         if self._channel is not None:
             self._channel.close()  # it ends when nobody can ask any more
         if self._process is not None:
+            self._process.kill()  # it may be importing still; no report is left
             self._process.wait()
 
-    def fork(self) -> _Forked | None:
-        """A process as `analytics.reports.render.worker` begins; None where there is no way to fork one."""
+    def fork(self, is_stopped: Callable[[], bool] = lambda: False) -> _Forked | None:
+        """A process as `analytics.reports.render.worker` begins; None where there is no way to fork one.
+
+        Args:
+            is_stopped: Asked now and then: nobody wants it any more.
+        """
         if sys.platform != "linux":
             return None
         with self._turn:
@@ -191,6 +207,7 @@ class Warm:
                         _words_of("analytics.reports.render.warm"),
                         stdin=theirs.fileno(),
                         stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,  # what keeps it from its work is told by a report that is started instead
                         env=child_environment(_package()),
                     )
             stdin, stderr, status = os.pipe(), os.pipe(), os.pipe()
@@ -204,7 +221,8 @@ class Warm:
             finally:
                 for descriptor in given:
                     os.close(descriptor)
-        return _Forked(stdin[1], stderr[0], status[0])
+        forked = _Forked(stdin[1], stderr[0], status[0])
+        return forked if forked.has_begun(is_stopped) else None
 
 
 class _Forked:
@@ -219,6 +237,18 @@ class _Forked:
         self._number: int | None = None
         self._code: int | None = None
 
+    def has_begun(self, is_stopped: Callable[[], bool]) -> bool:
+        """Wait until it is there; where whoever was to fork it has ended, or does not answer, it never will be."""
+        limit = time.monotonic() + _BEGIN_SECONDS
+        while not (told := self._told.poll(1000 * _POLL_SECONDS)) and time.monotonic() < limit and not is_stopped():
+            pass
+        if told:
+            self._hear()
+        if self._number is None:
+            for held in (self.stdin, self.stderr, self._status):
+                held.close()
+        return self._number is not None
+
     def poll(self) -> int | None:
         """The exit code, once it has ended."""
         return self._read(0)
@@ -232,21 +262,30 @@ class _Forked:
 
     def kill(self) -> None:
         """End it, if it has not."""
-        if self._read(0) is None and self._number is not None:
-            os.kill(self._number, signal.SIGKILL)
+        if self._read(0) is None:
+            self._kill()
+
+    def _kill(self) -> None:
+        if self._number is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._number, signal.SIGKILL)
 
     def _read(self, timeout: float | None) -> int | None:
         while self._code is None and self._told.poll(None if timeout is None else 1000 * timeout):
-            told = self._status.read(NUMBER.size) or b""
-            if len(told) < NUMBER.size:  # whoever would tell was killed
-                self._code = -signal.SIGKILL
-            elif self._number is None:
-                (self._number,) = NUMBER.unpack(told)
-            else:
-                (self._code,) = NUMBER.unpack(told)
+            self._hear()
         if self._code is not None:
             self._status.close()
         return self._code
+
+    def _hear(self) -> None:
+        told = self._status.read(NUMBER.size) or b""
+        if len(told) < NUMBER.size:  # whoever would tell was killed: the report may not be published behind our back
+            self._code = -signal.SIGKILL
+            self._kill()
+        elif self._number is None:
+            (self._number,) = NUMBER.unpack(told)
+        else:
+            (self._code,) = NUMBER.unpack(told)
 
 
 def _private(folder: Path) -> Mapping[str, str]:
