@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -166,6 +167,7 @@ def child_environment(package: Path, **more: str) -> dict[str, str]:
 def adopt_environment(variables: Mapping[str, str]) -> None:
     """Set variables of this process, which was made for one task and knows only with that where it may write."""
     os.environ.update(variables)
+    tempfile.tempdir = None  # found again: where it was forked, something may have asked before
 
 
 def _unquoted(source: Mapping[str, str]) -> Mapping[str, str]:

@@ -284,6 +284,33 @@ def test_a_report_whose_watcher_is_killed_is_ended_and_publishes_nothing(lake: L
         assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
+def test_what_is_imported_for_many_reports_leaves_nothing_and_each_writes_into_its_own_folder(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Matplotlib makes itself a folder for temporary files where there is no home, when it is imported."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("MPLCONFIGDIR", "/proc/none")
+    (tmp_path / "own").mkdir()
+    planned = plan.plan(
+        Definition("runaway_rules", "runaway_rules"),
+        tmp_path / "out",
+        {"lake": str(lake.root), "since": "2026-07-08", "until": "2026-07-09"},
+    )
+    left: list[list[str]] = []
+
+    def looks() -> bool:
+        left.append(sorted(path.name for path in (tmp_path / "tmp").iterdir()))
+        return False
+
+    with report_process.Warm() as warm:
+        assert report_process.run(planned, tmp_path / "own", warm=warm, is_stopped=looks).code == 0
+    assert {name for names in left for name in names} == {name for name in left[-1] if name.startswith(scratch.PREFIX)}
+    assert len(left[-1]) == 1, "that of what was imported"
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 IMPORTS = """import sys
 if "analytics.reports.render.{module}" in sys.orig_argv:
     import pathlib, time

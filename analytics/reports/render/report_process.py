@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -179,6 +179,7 @@ class Warm:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+        self._folder: scratch.Claimed | None = None
         self._turn = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -190,6 +191,8 @@ class Warm:
         if self._process is not None:
             self._process.kill()  # it may be importing still; no report is left
             self._process.wait()
+        if self._folder is not None:
+            self._folder.release()
 
     def fork(self, is_stopped: Callable[[], bool] = lambda: False) -> _Forked | None:
         """A process as `analytics.reports.render.worker` begins; None where there is no way to fork one.
@@ -201,15 +204,7 @@ class Warm:
             return None
         with self._turn:
             if self._channel is None:
-                self._channel, theirs = socket.socketpair()
-                with theirs:
-                    self._process = subprocess.Popen(  # noqa: S603  # our own words
-                        _words_of("analytics.reports.render.warm"),
-                        stdin=theirs.fileno(),
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,  # what keeps it from its work is told by a report that is started instead
-                        env=child_environment(_package()),
-                    )
+                self._channel = self._begin()
             stdin, stderr, status = os.pipe(), os.pipe(), os.pipe()
             given = (stdin[0], stderr[1], status[1])
             try:
@@ -223,6 +218,22 @@ class Warm:
                     os.close(descriptor)
         forked = _Forked(stdin[1], stderr[0], status[0])
         return forked if forked.has_begun(is_stopped) else None
+
+    def _begin(self) -> socket.socket:
+        private = {}
+        with contextlib.suppress(OSError):  # a container may have no folder for temporary files
+            self._folder = scratch.claim()
+            private = _private(self._folder.path)  # what is imported may leave something there
+        channel, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  # our own words
+                _words_of("analytics.reports.render.warm"),
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # what keeps it from its work is told by a report that is started instead
+                env=child_environment(_package(), **private),
+            )
+        return channel
 
 
 class _Forked:
@@ -288,7 +299,7 @@ class _Forked:
             (self._code,) = NUMBER.unpack(told)
 
 
-def _private(folder: Path) -> Mapping[str, str]:
+def _private(folder: Path) -> dict[str, str]:
     """Variables for a process that is to write into this folder alone, whatever it takes for its own."""
     return {"TMPDIR": str(folder), "IPYTHONDIR": str(folder / "ipython")}
 
