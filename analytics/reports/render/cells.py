@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -118,6 +119,10 @@ class _Shell(InteractiveShell):
         self.failure: BaseException | None = None
         super().__init__(**given)  # type: ignore[no-untyped-call]
 
+    def ask_exit(self) -> None:
+        """What ``exit()`` and ``quit()`` call: a report that ends in its midst is none."""
+        raise RuntimeError("a cell has called exit(), and a report runs to its end")
+
     def _showtraceback(self, etype: type[BaseException], evalue: BaseException | None, stb: list[str]) -> None:
         self.outputs.append(new_output("error", ename=etype.__name__, evalue=str(evalue), traceback=stb))
 
@@ -162,8 +167,12 @@ def _run(shell: _Shell, cell: Any) -> bool:
 @contextlib.contextmanager
 def _streams(outputs: _Outputs) -> Iterator[None]:
     out, err = _Stream("stdout", outputs), _Stream("stderr", outputs)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        yield
+    before, sys.stdin = sys.stdin, io.StringIO()  # nobody is there to answer a question
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            yield
+    finally:
+        sys.stdin = before
 
 
 def _save_seldom(notebook: NotebookExecutionManager) -> None:

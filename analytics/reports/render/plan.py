@@ -30,7 +30,7 @@ from analytics.warehouse import lake_files
 from analytics.window import Window, midnight
 
 if TYPE_CHECKING:
-    from analytics.warehouse.warehouse import Warehouse
+    pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,9 @@ def rendered(planned: Plan) -> Rendered:
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it any more; the work goes on
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def render_here(planned: Plan, folder: Path) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from analytics.config import adopt_environment
 from analytics.errors import AnalyticsError, ReportError, UsageError, named
@@ -60,9 +60,9 @@ class _Line(logging.Formatter):
         return visible(f"{record.name.removeprefix('analytics.')}: {record.getMessage()}")
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(stdin: IO[str]) -> None:
     """The parent holds the other end of stdin; when it is closed, or gone with it, nobody waits for this report."""
-    sys.stdin.read()
+    stdin.read()
     signal.raise_signal(signal.SIGTERM)
     time.sleep(LET_GO_SECONDS)
     os._exit(STOPPED)
@@ -78,7 +78,7 @@ def main() -> int:
         raise UsageError("a report's process is started by `strategy-analytics report`")
     task = json.loads(line)
     adopt_environment(task["environment"])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(sys.stdin,), daemon=True).start()  # a cell gets another
     notebooks.skip_unused()
     if task["log_level"]:
         handler = logging.StreamHandler()
