@@ -145,8 +145,8 @@ _BATCH = 50_000
 def part_to_read(lake: Warehouse, family: Family, since: datetime, until: datetime, *, most: int = MOST_ROWS) -> float:
     """The part of a family's drawn runs that a report reads: all of them, but where they are very many.
 
-    Drawing from a sample by lot is drawing from the runs by lot, at a smaller rate: with weights to match, every estimate and its
-    interval hold as before (Särndal, Swensson & Wretman, *Model Assisted Survey Sampling*, 1992, section 3.2 and exercise 3.2).
+    A run that is drawn at one rate, and of those at another, is drawn at their product: the part is again a Bernoulli sample, and
+    with weights to match every estimate and its interval hold as they are.
 
     Args:
         lake: Where to look.
