@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from analytics.estimates.sampling_rates import RateStep
@@ -19,7 +21,7 @@ from analytics.model import (
     TransactionIds,
 )
 from analytics.storage import LakePath, typed_json
-from analytics.storage.typed_json import Json, JsonObject
+from analytics.storage.typed_json import Json, JsonObject, Unchecked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -140,35 +142,60 @@ def info_of(item: JsonObject, day: date | None) -> PartitionInfo:
         ValueError, KeyError, TypeError, AttributeError: It is damaged.
     """
     source = typed_json.fields(item["source"])
+    row_count, kept_count, trace_entries, irregular_count, file_bytes, node_days_bytes = counts = _COUNTS(item)
+    erased_count: Unchecked = item.get("erased_count", 0)  # older ledgers lack it
+    source_count: Unchecked = source["row_count"]
+    statuses: Unchecked = typed_json.fields(item["status_counts"])
+    typed_json.wholes((*counts, erased_count, source_count, *statuses.values()))
     return PartitionInfo(
         partition=Partition(typed_json.text_or_none(item["realm_id"]), day),
         fingerprint=Fingerprint(
-            row_count=typed_json.whole(source["row_count"]),
+            row_count=source_count,
             id_hash=typed_json.digits(source["id_hash"]),
             change_hash=typed_json.digits(source["change_hash"]),
             max_created_at=typed_json.moment_or_none(source["max_created_at"]),
             ids=_ids(source),
         ),
-        row_count=typed_json.whole(item["row_count"]),
-        kept_count=typed_json.whole(item["kept_count"]),
+        row_count=row_count,
+        kept_count=kept_count,
         id_hash=typed_json.digits(item["id_hash"]),
-        trace_entries=typed_json.whole(item["trace_entries"]),
-        irregular_count=typed_json.whole(item["irregular_count"]),
-        status_counts={k: typed_json.whole(v) for k, v in typed_json.fields(item["status_counts"]).items()},
+        trace_entries=trace_entries,
+        irregular_count=irregular_count,
+        status_counts=dict(statuses),
         sample_rates=_rates(item),
-        file_bytes=typed_json.whole(item["file_bytes"]),
-        node_days_bytes=typed_json.whole(item["node_days_bytes"]),
-        extracted_at=typed_json.moment(item["extracted_at"]),
-        erased_count=typed_json.whole(item.get("erased_count", 0)),  # older ledgers lack both
-        privacy_version=typed_json.text(item.get("treatment", "")),
+        file_bytes=file_bytes,
+        node_days_bytes=node_days_bytes,
+        extracted_at=_second(item["extracted_at"]),
+        erased_count=erased_count,
+        privacy_version=typed_json.text(item.get("treatment", "")),  # older ledgers lack it
     )
+
+
+_COUNTS = itemgetter("row_count", "kept_count", "trace_entries", "irregular_count", "file_bytes", "node_days_bytes")
+
+
+def _second(value: Json) -> datetime:
+    """When a partition was written: hundreds are within a second."""
+    return _seconds(value) if isinstance(value, str) else typed_json.moment(value)
+
+
+_seconds = functools.lru_cache(maxsize=64)(typed_json.moment)
 
 
 def _rates(item: JsonObject) -> tuple[RateStep, ...]:
     if "sample_rates" not in item:  # older ledgers knew one rate for all rows
         return (RateStep(None, _rate(item["sample_rate"])),)
-    steps = map(typed_json.fields, typed_json.listed(item["sample_rates"]))
+    listed = typed_json.listed(item["sample_rates"])
+    if len(listed) == 1 and type(only := listed[0]) is dict and only["since"] is None and type(only["rate"]) is float:
+        return _one_rate(only["rate"])
+    steps = map(typed_json.fields, listed)
     return tuple(RateStep(typed_json.moment_or_none(step["since"]), _rate(step["rate"])) for step in steps)
+
+
+@functools.lru_cache(maxsize=64)
+def _one_rate(rate: float) -> tuple[RateStep, ...]:
+    """Of a day in which it did not change; nearly all partitions of a lake have the same."""
+    return (RateStep(None, _rate(rate)),)
 
 
 def _rate(value: Json) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NoReturn, TypeAlias
 
@@ -26,7 +26,8 @@ Unchecked: TypeAlias = Any
 
 _MOST = (1 << 63) - 1
 """Counts beyond are no counts: neither DuckDB's nor Arrow's integers hold them."""
-_DIGITS = re.compile(r"-?[0-9]{1,60}")
+_MOST_DIGITS = 60
+_DIGITS = re.compile(rf"-?[0-9]{{1,{_MOST_DIGITS}}}")
 _LONGEST = 40
 
 
@@ -79,8 +80,21 @@ def whole(value: Json) -> int:
     return value
 
 
+def wholes(values: Iterable[Json]) -> None:
+    """Each is a count; for those who read tens of thousands.
+
+    Raises:
+        ValueError: One is none.
+    """
+    for value in values:
+        if type(value) is not int or not 0 <= value <= _MOST:
+            whole(value)
+
+
 def digits(value: Json) -> int:
     """A whole number that is written as text, because JSON's end at 2^53 in many readers."""
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
+        return int(value)  # nearly all of them: tens of thousands in a ledger
     if not isinstance(value, str) or not _DIGITS.fullmatch(value):
         raise _wrong(value, "a whole number in quotation marks")
     return int(value)
@@ -97,7 +111,8 @@ def text(value: Json) -> str:
     """A text that can be written as UTF-8."""
     if not isinstance(value, str):
         raise _wrong(value, "a text")
-    value.encode()
+    if not value.isascii():
+        value.encode()
     return value
 
 
@@ -150,7 +165,7 @@ def moment(value: Json) -> datetime:
     try:
         time = datetime.fromisoformat(text(value))
         if time.tzinfo is not None:
-            return time.astimezone(UTC)
+            return time if time.tzinfo is UTC else time.astimezone(UTC)
     except (ValueError, OverflowError):
         pass  # said below, as for one without an offset
     raise _wrong(value, "a time with an offset")
