@@ -223,8 +223,8 @@ class Duplicates:
     def _ids(self, path: LakePath) -> pa.Array:
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(readable(path)) as file:
-            return file.read(columns=["execution_id"])["execution_id"].combine_chunks()
+        with pq.ParquetFile(readable(path), pre_buffer=False) as file:  # mostly small ones, of which there are many
+            return file.read(columns=["execution_id"], use_threads=False)["execution_id"].combine_chunks()
 
     # ---- taking out ------------------------------------------------------------------------------------------------
 

@@ -51,7 +51,8 @@ def missing_ids(path: LakePath, loaded: pa.StringArray) -> list[str]:
     import pyarrow.parquet as pq
 
     try:
-        present = pq.ParquetFile(readable(path)).read(columns=["execution_id"])["execution_id"]
+        file = pq.ParquetFile(readable(path), pre_buffer=False)
+        present = file.read(columns=["execution_id"], use_threads=False)["execution_id"]
         gone = present.filter(pc.invert(pc.is_in(present, value_set=loaded)))
     except (OSError, KeyError, pa.ArrowException):
         return []  # a damaged or foreign file: the source's rows replace it

@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -386,6 +386,47 @@ def test_a_kept_row_is_sent_as_it_was(tmp_path: Path) -> None:
         Columns(sorted_rows, weights(sorted_rows, [PARTITION], Rates((), 0.05))).table(0, 1, coded=False).to_pylist()
         == rows
     )
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_values_that_hardly_repeat_are_plain_in_a_file_and_the_same_when_read(tmp_path: Path, runs: int) -> None:
+    import pyarrow.parquet as pq
+
+    from analytics.extraction.encode import partition_files
+
+    def rows(value: Callable[[int], Any]) -> list[dict[str, Any]]:
+        first = entry("field", True, "n")
+        return [
+            {
+                **ROW,
+                "execution_id": str(uuid.UUID(int=number << 64)),
+                "trace_irregular": f"[{first}, {entry('literal', value(number), 'm')}]",
+            }
+            for number in range(600)
+        ]
+
+    for name, value, is_plain in (("plain", lambda n: n + 0.5, True), ("repeated", lambda n: n % 3, False)):
+        chunks = []
+        for part in range(runs):  # each with a dictionary of its own
+            decoder = CopyDecoder({PARTITION: 0}.get)
+            for row in rows(value)[part::runs]:
+                list(decoder.read(padded(transfer._tuple(row))))
+            chunks.append(decoder.finish())
+        found = SortedRows(0, 0, chunks)
+        fingerprint = Fingerprint(600, sum((n << 64) >> 68 for n in range(600)), 0)
+        staged = partition_files.write(found, [PARTITION], {PARTITION: fingerprint}, tmp_path, Rates((), 0.05))
+        file = pq.ParquetFile(staged[PARTITION].executions)
+        [encodings] = [
+            column.encodings
+            for place in range(file.metadata.num_columns)
+            if (column := file.metadata.row_group(0).column(place)).path_in_schema == "trace.list.element.value"
+        ]
+        assert ("RLE_DICTIONARY" not in encodings) is is_plain, name
+        by_id = {row["execution_id"]: row["trace"] for row in file.read().to_pylist()}
+        for number in range(600):
+            told = [(item["value"], item["value_number"]) for item in by_id[str(uuid.UUID(int=number << 64))]]
+            assert told == [("true", None), (str(value(number)), float(value(number)))]
+        file.close()
 
 
 # ---- several connections -----------------------------------------------------------------------------------------------

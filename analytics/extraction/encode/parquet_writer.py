@@ -109,6 +109,8 @@ ROW_GROUP_BYTES = 64 << 20
 
 SMALL_ROWS = 500
 
+_BUFFER_BYTES = 256 << 10
+
 _SKIPPED_BY = ["execution_id", "created_at", "realm_id", "strategy_id", "strategy_version", "status", "type", "node_id"]
 _VALUES = ["trace.list.element.value", "trace.list.element.value_number"]
 _REPEATED_NUMBERS = ["trace.list.element.value_number", "strategy_version", "sample_weight", "nodes_executed"]
@@ -130,15 +132,17 @@ def create(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    # Parquet hands over a few dozen bytes at a time: a call of the system for each takes longer than making a small file.
+    sink = pa.BufferedOutputStream(pa.OSFile(str(path), "wb"), _BUFFER_BYTES)
     if small:
         writer = pq.ParquetWriter(
-            path, schema, compression="lz4", use_dictionary=False, write_statistics=False, store_schema=False
+            sink, schema, compression="lz4", use_dictionary=False, write_statistics=False, store_schema=False
         )
     else:
         texts = [name for name, kind in _leaves(schema) if not pa.types.is_floating(kind)]
         plain = {"execution_id"} if repeats_values else {"execution_id", *_VALUES}
         writer = pq.ParquetWriter(
-            path,
+            sink,
             schema,
             compression="zstd",
             compression_level=1,
@@ -146,6 +150,7 @@ def create(
             write_statistics=[name for name in _SKIPPED_BY if name in schema.names],
             store_schema=False,
         )
+    writer.file_handle = sink  # closed with it, as one of its own would be
     writer.add_key_value_metadata(dict(footer))
     return writer
 

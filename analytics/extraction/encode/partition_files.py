@@ -439,7 +439,8 @@ def _read_back(path: Path) -> tuple[int, int]:
     import pyarrow.parquet as pq
 
     count = hashed = 0
-    for chunk in pq.ParquetFile(path).read(columns=["execution_id"])["execution_id"].chunks:
+    file = pq.ParquetFile(path, pre_buffer=False)
+    for chunk in file.read(columns=["execution_id"], use_threads=False)["execution_id"].chunks:
         ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
         upper, lower, well_formed = copy_tuples.hash_of_texts(np.frombuffer(chunk.buffers()[2], np.uint8), ends)
         if not well_formed:
