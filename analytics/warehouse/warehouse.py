@@ -29,8 +29,6 @@ from analytics.warehouse import (
     damage,
     lake_files,
     restricted_connection,
-    rule_verdicts,
-    strategy_summary,
 )
 from analytics.warehouse.catalog import VIEWS, answer
 from analytics.warehouse.checks import CheckResult
@@ -56,10 +54,23 @@ class QueryEngine(Protocol):
 # DuckDB's own use of pandas, which its users can do nothing about.
 warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop")
 
-_ESTIMATED = {"strategy_summary": strategy_summary.answer, "points_by_hour": strategy_summary.answer_hours}
-"""Named queries whose statement only gathers what an estimate needs."""
-_FINISHED = {"dead_rules": rule_verdicts.finish}
-"""Named queries to whose rows something is added that no statement can know."""
+
+def _estimate(name: str) -> Callable[[duckdb.DuckDBPyConnection, str, Parameters], pa.Table] | None:
+    """Of a named query whose statement only gathers what an estimate needs. Imported for who asks one."""
+    if name not in ("strategy_summary", "points_by_hour"):
+        return None
+    from analytics.warehouse import strategy_summary
+
+    return strategy_summary.answer if name == "strategy_summary" else strategy_summary.answer_hours
+
+
+def _finish(name: str) -> Callable[[duckdb.DuckDBPyConnection, pa.Table], pa.Table] | None:
+    """Of a named query to whose rows something is added that no statement can know."""
+    if name != "dead_rules":
+        return None
+    from analytics.warehouse import rule_verdicts
+
+    return rule_verdicts.finish
 
 
 class Warehouse:
@@ -198,13 +209,13 @@ class Warehouse:
         text = sql.text("queries", name)
 
         def plain() -> duckdb.DuckDBPyRelation:
-            if estimated := _ESTIMATED.get(name):
+            if estimated := _estimate(name):
                 return self.connection.from_arrow(estimated(self.connection, text, values))
             if self.engine and sql.gathered(text) and (rows := self.engine.partial(self, name, values)) is not None:
                 return self._merged(sql.merging(text), rows, values)
             return self.connection.sql(sql.whole(text), params=dict(values) or None)
 
-        if finish := _FINISHED.get(name):
+        if finish := _finish(name):
             return self.connection.from_arrow(finish(self.connection, plain().to_arrow_table()))
         return plain()
 
