@@ -4,6 +4,7 @@ from analytics.program.align import Alignment, align
 from analytics.program.evaluate import MAX_DEPTH, MAX_NODES, Program, Replay, compile_program, evaluate, replay
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.paths import TruncatedSuffix, truncated_suffix
+from analytics.program.refusals import Refusal, refusals
 from analytics.program.size import Size, size
 from analytics.program.validator import BuiltIn, PublishedSize, built_in, published_size
 from analytics.program.walk import ANALYTICS_PATHS, AstNode, Outline, analytics_paths, generate_ids, outline, walk
@@ -21,6 +22,7 @@ __all__ = [
     "Phase",
     "Program",
     "PublishedSize",
+    "Refusal",
     "Replay",
     "Size",
     "TraceEntry",
@@ -33,6 +35,7 @@ __all__ = [
     "generate_ids",
     "outline",
     "published_size",
+    "refusals",
     "replay",
     "size",
     "truncated_suffix",

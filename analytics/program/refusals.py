@@ -1,0 +1,258 @@
+"""Where the engine's validator would refuse a program, why, and what to write instead: every place, not only the first.
+
+Whatever is given is looked at and never run: nesting, sharing and size of hostile input are bounded, and nothing here raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from analytics.errors import did_you_mean
+from analytics.program.evaluate import MAX_DEPTH, MAX_NODES
+from analytics.program.faults import BARE, FAULTS, KEYS, LONGEST, STATEMENTS, Fault, is_in, object_for, of_program
+from analytics.storage.typed_json import Json, JsonObject
+
+MOST_LISTED: Final = 50
+"""Places that are listed; of the others only the number is told."""
+MOST_WALKED: Final = 100_000
+"""Nodes that are looked at. Objects that are shared in Python may unfold into more than any machine holds."""
+_MOST_STEPS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One place at which a program would be refused.
+
+    Attributes:
+        path: JSON path from the root: ``$.rules[2].then[0].value``; of a missing key, the path of the object that lacks it.
+        reason: Why, in a clause without its full stop.
+        repair: What to write instead, in a clause.
+    """
+
+    path: str
+    reason: str
+    repair: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A program as the validator counts it, and every place it stumbles over.
+
+    Attributes:
+        nodes: As in `PublishedSize`; "at least" where the program is larger than what is looked at.
+        depth: Of the deepest node, as there.
+        smallest_rule: As there.
+        refusals: Places in the order of a reader, limits last; at most as many as were asked for.
+        count: Places in all; 0 where the validator takes the program.
+    """
+
+    nodes: int
+    depth: int
+    smallest_rule: int | None
+    refusals: list[Refusal]
+    count: int
+
+
+def refusals(
+    ast: Json, *, wraps_builtin: bool | None = None, max_nodes: float = MAX_NODES, max_depth: float = MAX_DEPTH
+) -> list[Refusal]:
+    """Every place at which the engine's validator would refuse a program; empty where it takes it. Never raises.
+
+    The validator stops at the first, so the places behind it are what it would say next, once those before are repaired. Below a
+    node that nests too deep nothing more is listed. At most 50 places are; one more entry, of the root, then says how many follow.
+
+    Args:
+        ast: The program as its author's JSON holds it, or any Python object.
+        wraps_builtin: Whether it is DSL_EXTEND. The validator does not know, so nothing is refused for it; it decides what is
+            proposed for what stands in the wrong section. None says both.
+        max_nodes: The engine's cap of nodes.
+        max_depth: The engine's cap of depth.
+    """
+    found = inspection(ast, wraps_builtin=wraps_builtin, max_nodes=max_nodes, max_depth=max_depth)
+    rest = found.count - len(found.refusals)
+    if not rest:
+        return found.refusals
+    told = f"{rest:,} more {'place is' if rest == 1 else 'places are'} refused"
+    return [*found.refusals, Refusal("$", told, "repair those above, and look again")]
+
+
+class Place(NamedTuple):
+    """A node of a program where it stands.
+
+    Attributes:
+        node: What stands there: an object, if the author did well.
+        depth: Nesting; a rule is at 1.
+        role: What it stands for: ``program``, ``rule``, ``branch``, ``statement``, ``condition`` or ``expression``.
+        section: Of the program.
+        rule: Number of its rule over all sections; -1 under ``default``.
+        above: What it hangs under.
+        step: The last step of its path.
+    """
+
+    node: Json
+    depth: int
+    role: str
+    section: str
+    rule: int
+    above: Place | None
+    step: str
+
+    @property
+    def path(self) -> str:
+        """Its JSON path, cut where nobody would follow it."""
+        steps: list[str] = []
+        place: Place | None = self
+        while place is not None:
+            steps.append(place.step)
+            place = place.above
+        hidden = len(steps) - _MOST_STEPS
+        return "".join(reversed(steps)) if hidden <= 0 else "".join(steps[: -_MOST_STEPS - 1 : -1]) + f" … +{hidden:,}"
+
+
+@dataclass(slots=True)
+class _Found:
+    """What has been found so far."""
+
+    most: int
+    listed: list[Refusal] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, place: Place, fault: Fault) -> None:
+        self.count += 1
+        if len(self.listed) < self.most:
+            given = fault.given[:LONGEST] if isinstance(fault.given, str) else ""
+            near = did_you_mean(given, fault.known) if fault.known else ""
+            self.listed.append(Refusal(place.path + fault.step, fault.reason, near + fault.repair))
+
+
+def inspection(
+    ast: Json,
+    *,
+    wraps_builtin: bool | None = None,
+    max_nodes: float = MAX_NODES,
+    max_depth: float = MAX_DEPTH,
+    most: int = MOST_LISTED,
+) -> Inspection:
+    """Count a program and find what the validator refuses. Never raises.
+
+    Args:
+        ast: The program, or anything else.
+        wraps_builtin: As in `refusals`.
+        max_nodes: The engine's cap of nodes.
+        max_depth: The engine's cap of depth.
+        most: Places that are listed.
+    """
+    found, root = _Found(most), _root(ast)
+    if not isinstance(ast, Mapping):
+        found.add(root, Fault("", "it is no object", 'write {"type": "program", "rules": […]}'))
+        return Inspection(0, 0, None, found.listed, found.count)
+    for fault in of_program(ast):
+        found.add(root, fault)
+    count, deepest = 1, root
+    rules: dict[int, int] = {}
+    for place, is_inside_itself in walked(ast):
+        node, kind = place.node, place.node.get("type") if isinstance(place.node, Mapping) else None
+        own = 2 if place.role == "condition" and is_in(kind, BARE) else 1
+        count += own
+        # The first of the deepest: of two branches that nest too deep, the one a reader meets first.
+        if place.depth > deepest.depth:
+            deepest = place
+        if place.rule >= 0:
+            rules[place.rule] = rules.get(place.rule, 0) + own
+        if place.depth > max_depth:
+            pass  # the validator goes no further down, and one sentence says it of all of them
+        elif is_inside_itself:
+            found.add(place, Fault("", f"a {place.role} holds itself", "write it out, as JSON would"))
+        elif isinstance(node, Mapping):
+            for fault in FAULTS[place.role](node, kind, place.section, wraps_builtin):
+                found.add(place, fault)
+        else:
+            found.add(place, Fault("", f"a {place.role} is no object", object_for(place.role)))
+        if count > MOST_WALKED:
+            break
+    _of_limits(found, root, deepest, count, (max_nodes, max_depth))
+    return Inspection(count, deepest.depth, min(rules.values(), default=None), found.listed, found.count)
+
+
+def walked(ast: JsonObject) -> Iterator[tuple[Place, bool]]:
+    """Every node of a program as the validator meets it, and whether it stands inside itself, which ends the way down.
+
+    Shared objects come as often as they are met: whoever goes through all has to stop somewhere.
+    """
+    stack, inside = [(_tops(_root(ast), ast), id(ast))], {id(ast)}
+    while stack:
+        below, holder = stack[-1]
+        place = next(below, None)
+        if place is None:
+            stack.pop()
+            inside.discard(holder)
+            continue
+        node, is_inside_itself = place.node, id(place.node) in inside
+        yield place, is_inside_itself
+        if isinstance(node, Mapping) and not is_inside_itself:
+            inside.add(id(node))
+            stack.append((_below(place, node), id(node)))
+
+
+def _of_limits(found: _Found, root: Place, deepest: Place, count: int, limits: tuple[float, float]) -> None:
+    max_nodes, max_depth = limits
+    if deepest.depth > max_depth:
+        place = deepest
+        while place.above is not None and place.above.depth > max_depth:
+            place = place.above
+        reason = f"it nests {deepest.depth:,} deep, and {max_depth:,} is the most"
+        found.add(place, Fault("", reason, "split the rule, or name the same in fewer brackets"))
+    repair = "pay the same with fewer rules and conditions, or make two strategies of it"
+    if count > MOST_WALKED:
+        most = f"{min(max_nodes, MOST_WALKED):,}"
+        found.add(root, Fault("", f"it has more than {MOST_WALKED:,} nodes, and {most} is the most", repair))
+    elif count > max_nodes:
+        found.add(root, Fault("", f"it has {count:,} nodes, and {max_nodes:,} is the most", repair))
+
+
+# ---- what stands where -----------------------------------------------------------------------------------------------
+
+
+def _root(ast: Json) -> Place:
+    return Place(ast, 0, "program", "", -1, None, "$")
+
+
+def _tops(root: Place, ast: JsonObject) -> Iterator[Place]:
+    number = 0
+    for section in ("rules", "pre_rules", "post_rules"):
+        for index, rule in enumerate(_list(ast.get(section))):
+            yield Place(rule, 1, "rule", section, number, root, f".{section}[{index}]")
+            number += 1
+    if ast.get("default") is not None:
+        yield Place(ast["default"], 1, "statement", "default", -1, root, ".default")
+
+
+def _below(place: Place, node: JsonObject) -> Iterator[Place]:
+    """What hangs under a node."""
+    depth, section, rule = place.depth + 1, place.section, place.rule
+    if place.role in ("rule", "branch"):
+        if "when" in node:
+            yield Place(node["when"], depth, "condition", section, rule, place, ".when")
+        for index, step in enumerate(_list(node.get("then"))):
+            yield Place(step, depth, "statement", section, rule, place, f".then[{index}]")
+        if place.role == "rule":
+            for index, branch in enumerate(_list(node.get("else_if"))):
+                yield Place(branch, place.depth, "branch", section, rule, place, f".else_if[{index}]")
+            for index, step in enumerate(_list(node.get("else"))):
+                yield Place(step, depth, "statement", section, rule, place, f".else[{index}]")
+        return
+    kind = node.get("type")
+    role = "condition" if is_in(kind, ("and", "or", "not")) else "expression"
+    keys = STATEMENTS[kind][1] if is_in(kind, STATEMENTS) else KEYS[kind] if is_in(kind, KEYS) else ()
+    for key in keys:
+        if key == "args":
+            for index, operand in enumerate(_list(node.get(key))):
+                yield Place(operand, depth, role, section, rule, place, f".args[{index}]")
+        elif key in node and (key in ("left", "right", "arg") or (key == "value" and kind != "literal")):
+            yield Place(node[key], depth, role, section, rule, place, f".{key}")
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
