@@ -112,10 +112,26 @@ class Place(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Found:
-    """What has been found so far."""
+class _Inspector:
+    """What has been counted and found so far.
+
+    Attributes:
+        most: Places that are listed.
+        max_depth: The engine's cap.
+        wraps: Whether a built-in is wrapped, as far as it is known.
+        nodes: Counted so far, the program itself included.
+        depth: Of the deepest node.
+        rules: Number of a rule → its nodes.
+        too_deep: The topmost places beyond the cap, and how deep it goes on below each.
+    """
 
     most: int
+    max_depth: float
+    wraps: bool | None
+    nodes: int = 1
+    depth: int = 0
+    rules: dict[int, int] = field(default_factory=dict)
+    too_deep: list[tuple[Place, int]] = field(default_factory=list)
     listed: list[Refusal] = field(default_factory=list)
     count: int = 0
 
@@ -125,6 +141,41 @@ class _Found:
             given = fault.given[:LONGEST] if isinstance(fault.given, str) else ""
             near = did_you_mean(given, fault.known) if fault.known else ""
             self.listed.append(Refusal(place.path + fault.step, fault.reason, near + fault.repair))
+
+    def meet(self, place: Place, is_inside_itself: bool) -> None:
+        """Count one node, and say what is wrong with it."""
+        node = place.node
+        kind = node.get("type") if isinstance(node, Mapping) else None
+        own = 2 if place.role == "condition" and is_in(kind, BARE) else 1
+        self.nodes, self.depth = self.nodes + own, max(self.depth, place.depth)
+        if place.rule >= 0:
+            self.rules[place.rule] = self.rules.get(place.rule, 0) + own
+        if place.depth > self.max_depth:
+            # The validator goes no further down: of what stands there, only how deep it goes on is told.
+            if place.above is None or place.above.depth <= self.max_depth:
+                self.too_deep.append((place, place.depth))
+            elif place.depth > self.too_deep[-1][1]:
+                self.too_deep[-1] = (self.too_deep[-1][0], place.depth)
+        elif is_inside_itself:
+            self.add(place, Fault("", f"a {place.role} holds itself", "write it out, as JSON would"))
+        elif isinstance(node, Mapping):
+            for fault in FAULTS[place.role](node, kind, place.section, self.wraps):
+                self.add(place, fault)
+        else:
+            self.add(place, Fault("", f"a {place.role} is no object", object_for(place.role)))
+
+    def judge(self, root: Place, max_nodes: float) -> None:
+        """Hold what was counted against the limits; the deepest place comes first."""
+        is_cut = self.nodes > MOST_WALKED
+        repair = "say the same with fewer operators within each other, or split the rule"
+        for place, depth in sorted(self.too_deep, key=lambda found: -found[1]):
+            least = "at least " * is_cut
+            self.add(place, Fault("", f"it nests {least}{depth:,} deep, and {self.max_depth:,} is the most", repair))
+        repair = "pay the same with fewer rules and conditions, or make two strategies of it"
+        if is_cut or self.nodes > max_nodes:
+            nodes = f"more than {MOST_WALKED:,}" if is_cut else f"{self.nodes:,}"
+            most = min(max_nodes, MOST_WALKED) if is_cut else max_nodes
+            self.add(root, Fault("", f"it has {nodes} nodes, and {most:,} is the most", repair))
 
 
 def inspection(
@@ -144,36 +195,18 @@ def inspection(
         max_depth: The engine's cap of depth.
         most: Places that are listed.
     """
-    found, root = _Found(most), _root(ast)
+    found, root = _Inspector(most, max_depth, wraps_builtin), _root(ast)
     if not isinstance(ast, Mapping):
         found.add(root, Fault("", "it is no object", 'write {"type": "program", "rules": […]}'))
         return Inspection(0, 0, None, found.listed, found.count)
     for fault in of_program(ast):
         found.add(root, fault)
-    count, deepest = 1, root
-    rules: dict[int, int] = {}
     for place, is_inside_itself in walked(ast):
-        node, kind = place.node, place.node.get("type") if isinstance(place.node, Mapping) else None
-        own = 2 if place.role == "condition" and is_in(kind, BARE) else 1
-        count += own
-        # The first of the deepest: of two branches that nest too deep, the one a reader meets first.
-        if place.depth > deepest.depth:
-            deepest = place
-        if place.rule >= 0:
-            rules[place.rule] = rules.get(place.rule, 0) + own
-        if place.depth > max_depth:
-            pass  # the validator goes no further down, and one sentence says it of all of them
-        elif is_inside_itself:
-            found.add(place, Fault("", f"a {place.role} holds itself", "write it out, as JSON would"))
-        elif isinstance(node, Mapping):
-            for fault in FAULTS[place.role](node, kind, place.section, wraps_builtin):
-                found.add(place, fault)
-        else:
-            found.add(place, Fault("", f"a {place.role} is no object", object_for(place.role)))
-        if count > MOST_WALKED:
+        found.meet(place, is_inside_itself)
+        if found.nodes > MOST_WALKED:
             break
-    _of_limits(found, root, deepest, count, (max_nodes, max_depth))
-    return Inspection(count, deepest.depth, min(rules.values(), default=None), found.listed, found.count)
+    found.judge(root, max_nodes)
+    return Inspection(found.nodes, found.depth, min(found.rules.values(), default=None), found.listed, found.count)
 
 
 def walked(ast: JsonObject) -> Iterator[tuple[Place, bool]]:
@@ -194,22 +227,6 @@ def walked(ast: JsonObject) -> Iterator[tuple[Place, bool]]:
         if isinstance(node, Mapping) and not is_inside_itself:
             inside.add(id(node))
             stack.append((_below(place, node), id(node)))
-
-
-def _of_limits(found: _Found, root: Place, deepest: Place, count: int, limits: tuple[float, float]) -> None:
-    max_nodes, max_depth = limits
-    if deepest.depth > max_depth:
-        place = deepest
-        while place.above is not None and place.above.depth > max_depth:
-            place = place.above
-        reason = f"it nests {deepest.depth:,} deep, and {max_depth:,} is the most"
-        found.add(place, Fault("", reason, "split the rule, or name the same in fewer brackets"))
-    repair = "pay the same with fewer rules and conditions, or make two strategies of it"
-    if count > MOST_WALKED:
-        most = f"{min(max_nodes, MOST_WALKED):,}"
-        found.add(root, Fault("", f"it has more than {MOST_WALKED:,} nodes, and {most} is the most", repair))
-    elif count > max_nodes:
-        found.add(root, Fault("", f"it has {count:,} nodes, and {max_nodes:,} is the most", repair))
 
 
 # ---- what stands where -----------------------------------------------------------------------------------------------
