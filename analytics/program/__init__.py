@@ -1,6 +1,7 @@
 """The rule language: evaluate a program, flatten its AST, give its nodes ids, line a trace up with it, replay a run."""
 
 from analytics.program.align import Alignment, align
+from analytics.program.draft import Draft, read_draft
 from analytics.program.evaluate import MAX_DEPTH, MAX_NODES, Program, Replay, compile_program, evaluate, replay
 from analytics.program.outcome import Outcome, ParentResult, Phase, TraceEntry
 from analytics.program.paths import TruncatedSuffix, truncated_suffix
@@ -16,6 +17,7 @@ __all__ = [
     "Alignment",
     "AstNode",
     "BuiltIn",
+    "Draft",
     "Outcome",
     "Outline",
     "ParentResult",
@@ -35,6 +37,7 @@ __all__ = [
     "generate_ids",
     "outline",
     "published_size",
+    "read_draft",
     "refusals",
     "replay",
     "size",

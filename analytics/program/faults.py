@@ -265,9 +265,16 @@ def _of_scalar(step: str, what: str, value: Json) -> Iterator[Fault]:
 
 def _of_text(step: str, what: str, text: str) -> Iterator[Fault]:
     """The validator takes any text; the column that the program is saved in does not."""
-    if "\0" in text or _is_torn(text):
-        which = "U+0000" if "\0" in text else "half a character (a lone surrogate)"
-        yield Fault(step, f"{what} holds {which}, which the engine's database does not take", "write it without")
+    if reason := text_fault(what, text):
+        yield Fault(step, reason, "write it without")
+
+
+def text_fault(what: str, text: str) -> str:
+    """Why the engine's database does not take a text, in a clause; empty where it does."""
+    if "\0" not in text and not _is_torn(text):
+        return ""
+    which = "U+0000" if "\0" in text else "half a character (a lone surrogate)"
+    return f"{what} holds {which}, which the engine's database does not take"
 
 
 FAULTS: Final[Mapping[str, Callable[[JsonObject, Json, str, bool | None], Iterator[Fault]]]] = {
