@@ -114,7 +114,7 @@ def read_draft(
     found = inspection(ast, wraps_builtin=is_extend, max_nodes=max_nodes, max_depth=max_depth)
     if found.count or not isinstance(ast, Mapping):
         raise _refused(found, origin, "" if ast is content else f".{_AST}")
-    return Draft(_copied(ast), name, wanted, origin, parent)
+    return Draft(plain_copy(ast), name, wanted, origin, parent)
 
 
 def _refused(found: Inspection, origin: str, below: str) -> UsageError:
@@ -134,15 +134,18 @@ def _refused(found: Inspection, origin: str, below: str) -> UsageError:
     )
 
 
-def _copied(ast: JsonObject) -> dict[str, Json]:
-    """A program that the validator takes, which bounds its depth, without what is shared with anybody's objects."""
+def plain_copy(ast: JsonObject) -> dict[str, Json]:
+    """A copy of a program that the validator takes, which bounds its depth: dicts and lists that are nobody else's.
 
-    def copy(value: Json) -> Json:
-        if isinstance(value, Mapping):
-            return {key: copy(item) for key, item in value.items() if key != "id" or (isinstance(item, str) and item)}
-        return [copy(item) for item in value] if isinstance(value, list) else value
+    Ids that are no text, or an empty one, are left out: the engine gives such nodes ids of its own.
+    """
+    return {key: _copied(value) for key, value in ast.items() if key != "id" or (isinstance(value, str) and value)}
 
-    return {key: copy(value) for key, value in ast.items() if key != "id" or (isinstance(value, str) and value)}
+
+def _copied(value: Json) -> Json:
+    if isinstance(value, Mapping):
+        return plain_copy(value)
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 # ---- what stands around a program ------------------------------------------------------------------------------------

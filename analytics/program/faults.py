@@ -62,7 +62,7 @@ _SCALAR: Final = "a number, a text, true, false or null"
 _EXPRESSION: Final = 'an expression such as {"type": "literal", "value": 1}'
 _CONDITION: Final = 'a condition such as {"type": "literal", "value": true}'
 _STEPS: Final = 'a list of one or more statements, [{"type": "assign_points", …}]'
-_CASE: Final = "1 to 200 printable ASCII characters"
+CASE: Final = "1 to 200 printable ASCII characters"
 _WRITE: Final[Mapping[str, str]] = {
     "rules": "a list of rules, [] for none",
     "when": _CONDITION,
@@ -72,7 +72,7 @@ _WRITE: Final[Mapping[str, str]] = {
     "right": _EXPRESSION,
     "arg": _CONDITION,
     "args": "a list of operands",
-    "case_name": _CASE,
+    "case_name": CASE,
     "key": "a text",
     "path": "the path of a field, data.<key> for one of the event",
     "op": "an operator",
@@ -158,8 +158,8 @@ def _of_statement(node: JsonObject, kind: Json, section: str, wraps: bool | None
     if section not in sections:
         yield Fault("", f"{kind} stands in {section}, where it may not", _moved(kind, section, wraps))
     yield from _of_keys(kind, node, keys)
-    if "case_name" in keys and "case_name" in node and not _fits(_CASE_NAME, node["case_name"]):
-        yield Fault(".case_name", f"the case name of {kind} is not {_CASE}", f"write {_CASE}")
+    if "case_name" in keys and "case_name" in node and not fits_case_name(node["case_name"]):
+        yield Fault(".case_name", f"the case name of {kind} is not {CASE}", f"write {CASE}")
     if "key" not in keys or "key" not in node:
         return
     key = node["key"]
@@ -339,9 +339,9 @@ def printable(text: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def step_to(key: Json) -> str:
-    """A key as a step of a JSON path."""
-    if isinstance(key, str) and len(key) <= LONGEST:
+def step_to(key: Json, longest: int = LONGEST) -> str:
+    """A key as a step of a JSON path; one that is longer than is shown leads nowhere."""
+    if isinstance(key, str) and len(key) <= longest:
         return f".{key}" if _PLAIN_KEY.fullmatch(key) else f"[{json.dumps(key, ensure_ascii=not key.isprintable())}]"
     return f"[{named(key)}]"
 
@@ -366,6 +366,11 @@ def _text_of(value: Json) -> str:
 
 def _typed(kind: Json, what: str = "") -> str:
     return "without a type" if kind is None else f"of {what}type {named(kind)}"
+
+
+def fits_case_name(value: Json) -> bool:
+    """Whether a value can be a case name."""
+    return _fits(_CASE_NAME, value)
 
 
 def _fits(pattern: re.Pattern[str], text: Json) -> bool:

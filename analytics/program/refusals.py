@@ -78,7 +78,7 @@ def refusals(
     return [*found.refusals, Refusal("$", told, "repair those above, and look again")]
 
 
-class Place(NamedTuple):
+class NodePlace(NamedTuple):
     """A node of a program where it stands.
 
     Attributes:
@@ -96,14 +96,14 @@ class Place(NamedTuple):
     role: str
     section: str
     rule: int
-    above: Place | None
+    above: NodePlace | None
     step: str
 
     @property
     def path(self) -> str:
         """Its JSON path, cut where nobody would follow it."""
         steps: list[str] = []
-        place: Place | None = self
+        place: NodePlace | None = self
         while place is not None:
             steps.append(place.step)
             place = place.above
@@ -131,18 +131,18 @@ class _Inspector:
     nodes: int = 1
     depth: int = 0
     rules: dict[int, int] = field(default_factory=dict)
-    too_deep: list[tuple[Place, int]] = field(default_factory=list)
+    too_deep: list[tuple[NodePlace, int]] = field(default_factory=list)
     listed: list[Refusal] = field(default_factory=list)
     count: int = 0
 
-    def add(self, place: Place, fault: Fault) -> None:
+    def add(self, place: NodePlace, fault: Fault) -> None:
         self.count += 1
         if len(self.listed) < self.most:
             given = fault.given[:LONGEST] if isinstance(fault.given, str) else ""
             near = did_you_mean(given, fault.known) if fault.known else ""
             self.listed.append(Refusal(place.path + fault.step, fault.reason, near + fault.repair))
 
-    def meet(self, place: Place, is_inside_itself: bool) -> None:
+    def meet(self, place: NodePlace, is_inside_itself: bool) -> None:
         """Count one node, and say what is wrong with it."""
         node = place.node
         kind = node.get("type") if isinstance(node, Mapping) else None
@@ -164,7 +164,7 @@ class _Inspector:
         else:
             self.add(place, Fault("", f"a {place.role} is no object", object_for(place.role)))
 
-    def judge(self, root: Place, max_nodes: float) -> None:
+    def judge(self, root: NodePlace, max_nodes: float) -> None:
         """Hold what was counted against the limits; the deepest place comes first."""
         is_cut = self.nodes > MOST_WALKED
         repair = "say the same with fewer operators within each other, or split the rule"
@@ -209,7 +209,7 @@ def inspection(
     return Inspection(found.nodes, found.depth, min(found.rules.values(), default=None), found.listed, found.count)
 
 
-def walked(ast: JsonObject) -> Iterator[tuple[Place, bool]]:
+def walked(ast: JsonObject) -> Iterator[tuple[NodePlace, bool]]:
     """Every node of a program as the validator meets it, and whether it stands inside itself, which ends the way down.
 
     Shared objects come as often as they are met: whoever goes through all has to stop somewhere.
@@ -232,33 +232,33 @@ def walked(ast: JsonObject) -> Iterator[tuple[Place, bool]]:
 # ---- what stands where -----------------------------------------------------------------------------------------------
 
 
-def _root(ast: Json) -> Place:
-    return Place(ast, 0, "program", "", -1, None, "$")
+def _root(ast: Json) -> NodePlace:
+    return NodePlace(ast, 0, "program", "", -1, None, "$")
 
 
-def _tops(root: Place, ast: JsonObject) -> Iterator[Place]:
+def _tops(root: NodePlace, ast: JsonObject) -> Iterator[NodePlace]:
     number = 0
     for section in ("rules", "pre_rules", "post_rules"):
         for index, rule in enumerate(_list(ast.get(section))):
-            yield Place(rule, 1, "rule", section, number, root, f".{section}[{index}]")
+            yield NodePlace(rule, 1, "rule", section, number, root, f".{section}[{index}]")
             number += 1
     if ast.get("default") is not None:
-        yield Place(ast["default"], 1, "statement", "default", -1, root, ".default")
+        yield NodePlace(ast["default"], 1, "statement", "default", -1, root, ".default")
 
 
-def _below(place: Place, node: JsonObject) -> Iterator[Place]:
+def _below(place: NodePlace, node: JsonObject) -> Iterator[NodePlace]:
     """What hangs under a node."""
     depth, section, rule = place.depth + 1, place.section, place.rule
     if place.role in ("rule", "branch"):
         if "when" in node:
-            yield Place(node["when"], depth, "condition", section, rule, place, ".when")
+            yield NodePlace(node["when"], depth, "condition", section, rule, place, ".when")
         for index, step in enumerate(_list(node.get("then"))):
-            yield Place(step, depth, "statement", section, rule, place, f".then[{index}]")
+            yield NodePlace(step, depth, "statement", section, rule, place, f".then[{index}]")
         if place.role == "rule":
             for index, branch in enumerate(_list(node.get("else_if"))):
-                yield Place(branch, place.depth, "branch", section, rule, place, f".else_if[{index}]")
+                yield NodePlace(branch, place.depth, "branch", section, rule, place, f".else_if[{index}]")
             for index, step in enumerate(_list(node.get("else"))):
-                yield Place(step, depth, "statement", section, rule, place, f".else[{index}]")
+                yield NodePlace(step, depth, "statement", section, rule, place, f".else[{index}]")
         return
     kind = node.get("type")
     role = "condition" if is_in(kind, ("and", "or", "not")) else "expression"
@@ -266,9 +266,9 @@ def _below(place: Place, node: JsonObject) -> Iterator[Place]:
     for key in keys:
         if key == "args":
             for index, operand in enumerate(_list(node.get(key))):
-                yield Place(operand, depth, role, section, rule, place, f".args[{index}]")
+                yield NodePlace(operand, depth, role, section, rule, place, f".args[{index}]")
         elif key in node and (key in ("left", "right", "arg") or (key == "value" and kind != "literal")):
-            yield Place(node[key], depth, role, section, rule, place, f".{key}")
+            yield NodePlace(node[key], depth, role, section, rule, place, f".{key}")
 
 
 def _list(value: Json) -> list[Json]:

@@ -84,11 +84,11 @@ def place(program: Outline, position: int) -> str:
     node = program.nodes[position]
     where = {"pre_rules": "before the built-in, ", "post_rules": "after the built-in, "}.get(node.section, "")
     if node.rule_index is None:
-        return f"otherwise › {_said(program.spots[position].node)}"
+        return f"otherwise › {of_node(program.spots[position].node)}"
     top = program.tops.get(f"{node.section}[{node.rule_index}]")
     name = f" {top.node_id}" if top and isinstance(top.node_id, str) and not top.node_id.startswith("root.") else ""
     rule = f"{where}rule {node.rule_index + 1}{name}"
-    return rule if node.type == "rule" else f"{rule} › {_said(program.spots[position].node)}"
+    return rule if node.type == "rule" else f"{rule} › {of_node(program.spots[position].node)}"
 
 
 def edit(change: Edit, old: Outline, new: Outline) -> str:
@@ -105,7 +105,7 @@ def edit(change: Edit, old: Outline, new: Outline) -> str:
         return f"moved: {place(old, change.old_position or 0)} is now {here}"
     if change.kind == "replaced":
         was, is_now = (
-            _said(program.spots[at or 0].node)
+            of_node(program.spots[at or 0].node)
             for program, at in ((old, change.old_position), (new, change.new_position))
         )
         return f"{_holder(new, change.new_position)}: {was} → {is_now}"
@@ -185,7 +185,8 @@ def _shown(value: str | None) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _said(node: JsonObject) -> str:
+def of_node(node: JsonObject) -> str:
+    """A statement, condition or expression on one line, without its surroundings."""
     kind = node.get("type")
     known = kind in ("literal", "field", "compare", "arith", "func_call", "and", "or", "not")
     return expression(node) if known else _statement(node, "")[0]
