@@ -111,10 +111,10 @@ def edit(ast: JsonObject, where: str, value: Json) -> dict[str, Json]:
         if one.path == path and (why := _misfit(one, value)):
             raise UsageError(f"{named(where)} cannot be {_shown(value)}: {why}", hint=f"it is {_shown(one.value)} now")
     new = plain_copy(old)
-    *above, last = _steps(path)
-    holder = _followed(new, above)
+    steps = _steps(path)
+    holder = _followed(new, steps)[-2]
     if isinstance(holder, dict | list):
-        holder[last] = value  # type: ignore[index]  # it was followed to there: a key of it, or an index
+        holder[steps[-1]] = value  # type: ignore[index]  # a key of it, or an index: it was followed
     limits = inspection(old, max_nodes=_MOST_NODES)
     found = inspection(new, max_nodes=max(MAX_NODES, limits.nodes), max_depth=max(MAX_DEPTH, limits.depth), most=1)
     if found.refusals:
@@ -299,7 +299,7 @@ def _path_of(where: str, values: Sequence[_Value], ast: JsonObject) -> str:
         raise UsageError(f"{named(where)} names {len(met)} values", hint="\n  ".join(["say which:", *lines]))
     if where.startswith(("$.", "$[")):
         steps = _steps(where)
-        if steps and _leads(ast, steps):
+        if steps and len(_followed(ast, steps)) > len(steps):
             return where
     known = [_address(value, named_by) for value in values]
     wanted = _joined(where[: 2 * _LONGEST])
@@ -334,27 +334,19 @@ def _unquoted(text: str) -> str:
     return str(found)
 
 
-def _followed(ast: Json, steps: Sequence[str | int]) -> Json:
-    """What a path leads to.
-
-    Raises:
-        LookupError: Nothing is there.
-    """
-    found = ast
+def _followed(ast: Json, steps: Sequence[str | int]) -> list[Json]:
+    """What a path leads through, the whole first; shorter than the path where it leads nowhere."""
+    found = [ast]
     for step in steps:
-        if isinstance(found, list if isinstance(step, int) else dict):
-            found = found[step]  # type: ignore[index, call-overload]  # as has just been asked
-        else:
-            raise LookupError(step)
+        holder = found[-1]
+        match holder, step:
+            case dict(), str() if step in holder:
+                found.append(holder[step])
+            case list(), int() if step < len(holder):
+                found.append(holder[step])
+            case _:
+                break
     return found
-
-
-def _leads(ast: Json, steps: Sequence[str | int]) -> bool:
-    try:
-        _followed(ast, steps)
-    except LookupError:
-        return False
-    return True
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
@@ -371,16 +363,17 @@ def _misfit(place: _Value, value: Json) -> str:
     was, now = _kind(place.value), _kind(value)
     if now is None:
         return "it is no number, text, true, false or null"
-    return "" if was in (now, "null") else f"it is a {was} now, and that is {now}"
+    return "" if was in (now, "null") else f"it is {was} now, and that is {now}"
 
 
 def _kind(value: Json) -> str | None:
     if value is None:
         return "null"
     if isinstance(value, bool):
-        return "truth value"
-    return "number" if is_number(value) else "text" if isinstance(value, str) else None
+        return "a truth value"
+    return "a number" if is_number(value) else "a text" if isinstance(value, str) else None
 
 
 def _shown(value: Json) -> str:
-    return named(value)
+    """A value in a sentence; texts alone stand within quotation marks."""
+    return named(value) if isinstance(value, str) else named(value)[1:-1]
