@@ -17,7 +17,7 @@ from analytics.errors import UnknownNameError, UsageError
 from analytics.program import compile_program, outline, refusals, words
 from analytics.program.edits import Place, edit, places
 from analytics.program.outcome import ARITH, COMPARE
-from tests.program.test_refusals import HOSTILE, PATIENCE, Bomb, cyclic, taken
+from tests.program.test_refusals import PATIENCE, SMALL_HOSTILE, Bomb, cyclic, taken
 from tests.program.test_validator import TRUE, Json, on, program
 
 FAR = dsl.rule(
@@ -283,7 +283,7 @@ def test_a_program_that_the_engine_would_refuse_is_none_to_edit() -> None:
             call()
 
 
-@pytest.mark.parametrize("make", [row[1] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
+@pytest.mark.parametrize("make", [row[1] for row in SMALL_HOSTILE], ids=[row[0] for row in SMALL_HOSTILE])
 def test_hostile_programs_are_refused_in_bounded_time(make: Callable[[], Any]) -> None:
     ast = make()
     begun = time.monotonic()

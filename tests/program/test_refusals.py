@@ -380,6 +380,10 @@ HOSTILE: list[tuple[str, Callable[[], Any], str]] = [
 ]  # fmt: skip
 
 
+SMALL_HOSTILE = [(name, make) for name, make, _ in HOSTILE if "million" not in name and name != "very deep"]
+"""Those that are made at once, for what asks `refusals` first."""
+
+
 @pytest.mark.parametrize(("make", "why"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
 def test_hostile_programs_are_refused_in_bounded_time_and_memory(make: Callable[[], Any], why: str) -> None:
     ast = make()
@@ -395,10 +399,10 @@ def test_hostile_programs_are_refused_in_bounded_time_and_memory(make: Callable[
 
 
 def test_a_large_program_takes_no_memory_of_its_own() -> None:
-    ast = program(*[on(TRUE)] * 1_000_000)
+    ast = program(*[on(TRUE)] * 100_000)
     tracemalloc.start()
     try:
         refusals(ast)
-        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()
