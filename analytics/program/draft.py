@@ -213,13 +213,16 @@ def _storable(what: str, text: str | None, origin: str) -> str | None:
 
 def _document(source: str | Path) -> JsonObject:
     shown = printable(str(source)[:LONGEST_NAME])
-    if str(source).lstrip()[:1] in ("{", "["):
+    try:
+        content = _bytes(Path(source), shown)
+    except UsageError:
+        if str(source).lstrip()[:1] not in ("{", "["):
+            raise
         raise UsageError(
             "a draft is given by the name of its file, and this is JSON itself", hint="read_draft(json.loads(text))"
-        )
-    text = _decoded(_bytes(Path(source), shown), shown)
+        ) from None
     try:
-        return typed_json.document(text)
+        return typed_json.document(_decoded(content, shown))
     except (ValueError, RecursionError) as error:
         if "integer string conversion" in str(error):
             said, repair = "it holds a whole number of more than 4,300 digits", "write a smaller number"

@@ -66,6 +66,12 @@ def test_an_answer_of_the_api_is_read_like_an_export(file: Callable[[Any], Path]
     assert read_draft(file(export() | row)).name == "Speed bonus"
 
 
+def test_a_file_may_be_called_like_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("[new] speed.json").write_text(json.dumps(FULL), encoding="utf-8")
+    assert read_draft("[new] speed.json").name == "[new] speed"
+
+
 def test_a_bare_program_is_named_for_its_file(file: Callable[[Any], Path]) -> None:
     path = file(FULL)
     assert read_draft(path) == Draft(FULL, "speed", "DSL_FULL", str(path))
@@ -186,6 +192,7 @@ FILES: list[tuple[str, bytes, str, str]] = [
     ("UTF-32", TEXT.encode("utf-32"), "is UTF-16, not UTF-8", "UTF-8"),
     ("Latin-1", TEXT.replace("Far", "Fär").encode("latin-1").replace(b"\\u00e4", b"\xe4"), "is no UTF-8 from byte", "UTF-8"),
     ("deep brackets", b'{"rules": ' + b"[" * 200_000, "nested too deep to read", "once more"),
+    ("deep nodes", json.dumps(nested(400)).encode(), "it nests 400 deep, and 32 is the most", "fewer operators"),
     ("too large", TEXT.encode() + b" " * MOST_BYTES, "is larger than 4 MiB", "one strategy"),
     ("something else", b'{"version": 3, "status": "DRAFT"}', "holds neither a program nor an export of one", "astJson"),
     ("an export without a program", json.dumps(export(None)).encode(), "its astJson is null", "rules"),
