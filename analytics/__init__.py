@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 from analytics.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from analytics.api import explain, extract, gather, open_lake, post_mortem, render, runaway_rules, sampling_audit
+    from analytics.api import (
+        explain,
+        extract,
+        gather,
+        open_lake,
+        post_mortem,
+        rehearsal,
+        render,
+        runaway_rules,
+        sampling_audit,
+    )
     from analytics.errors import AnalyticsError
     from analytics.warehouse.warehouse import Warehouse
     from analytics.window import Window
@@ -29,6 +39,7 @@ _HOMES = {
     "gather": "analytics.api",
     "open_lake": "analytics.api",
     "post_mortem": "analytics.api",
+    "rehearsal": "analytics.api",
     "render": "analytics.api",
     "runaway_rules": "analytics.api",
     "sampling_audit": "analytics.api",
@@ -49,6 +60,7 @@ __all__ = [
     "gather",
     "open_lake",
     "post_mortem",
+    "rehearsal",
     "render",
     "runaway_rules",
     "sampling_audit",

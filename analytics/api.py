@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from analytics.model import ExtractResult
     from analytics.reports.explore.open_lake import open_lake
     from analytics.reports.receipt.receipt import Explained
-    from analytics.reports.render.builders import post_mortem, runaway_rules, sampling_audit
+    from analytics.reports.render.builders import post_mortem, rehearsal, runaway_rules, sampling_audit
     from analytics.reports.render.rendering import Rendered
     from analytics.warehouse.warehouse import Warehouse
 
 _HOMES = {
     "open_lake": "analytics.reports.explore.open_lake",
     "post_mortem": "analytics.reports.render.builders",
+    "rehearsal": "analytics.reports.render.builders",
     "runaway_rules": "analytics.reports.render.builders",
     "sampling_audit": "analytics.reports.render.builders",
 }
@@ -193,7 +194,8 @@ def render(report: str | Definition, *, out: str | Path | None = None, **paramet
     """Render a report: executed notebook, self-contained HTML, ``summary.json``.
 
     Args:
-        report: ``post_mortem``, ``runaway_rules``, or a definition of one: a file, the name of one in ``reports/``, or itself.
+        report: ``post_mortem``, ``runaway_rules``, ``rehearsal``, or a definition of one: a file, the name of one in ``reports/``,
+            or itself.
         out: Folder; ``ANALYTICS_REPORTS`` or ``reports/out`` when not given.
         **parameters: Those of the notebook's parameters cell, before those of the definition.
 
@@ -211,4 +213,4 @@ def render(report: str | Definition, *, out: str | Path | None = None, **paramet
     return rendering.render(plan(definition, folder, parameters))
 
 
-__all__ = ["explain", "extract", "open_lake", "post_mortem", "render", "runaway_rules", "sampling_audit"]
+__all__ = ["explain", "extract", "open_lake", "post_mortem", "rehearsal", "render", "runaway_rules", "sampling_audit"]

@@ -12,9 +12,9 @@ from analytics.cli import options as opt
 from analytics.cli.output import put, put_json, put_table, say
 from analytics.errors import UsageError
 from analytics.reports.explore.lake_folder import ENGINES
-from analytics.reports.render.notebooks import PARAMETERS, REPORTS, skip_iri_grammar
+from analytics.reports.render.notebooks import OF_ONE_STRATEGY, PARAMETERS, REPORTS, skip_iri_grammar
 from analytics.reports.schedule.cards import alarm
-from analytics.reports.schedule.definition import FAIL_ON, find, read, says_subject, setting
+from analytics.reports.schedule.definition import FAIL_ON, Definition, find, read, says_subject, setting
 
 if TYPE_CHECKING:
     from analytics.reports.schedule.run import Outcome
@@ -51,7 +51,7 @@ def run_reports(options: ReportRunOptions) -> int:
     definitions = [definition for name in options.files for definition in read(name, REPORTS)]
     parameters = dict(setting(text) for text in options.settings)
     for definition in definitions:
-        if not definition.says_realms and definition.notebook != "post_mortem":
+        if not definition.says_realms and definition.notebook not in OF_ONE_STRATEGY:
             raise UsageError(
                 f"the definition of {definition.name} does not say whose rows it shows",
                 hint='write realms = "all" (in one report), "each" (in one of its own), or names: realms = ["acme-cycling"]',
@@ -193,12 +193,21 @@ class ReportOptions(opt.RealmOptions):
         "--against",
         "NAME",
     )
+    draft: str | None = opt.word(
+        "rehearsal: a JSON file with the program to try (default: the strategy's newest draft)",
+        "--draft",
+        "FILE",
+        is_path=True,
+    )
+    version: int | None = opt.value("rehearsal: a version of the strategy to try", "--version", "N", None, int)
     execution_id: str | None = opt.word("a run to explain first; alone, it tells the strategy", "--execution", "ID")
     previous: str | None = opt.word(
         "summary.json of the last report (default: found in --out), or none", "--previous", "FILE", is_path=True
     )
-    fail_on: str | None = opt.choice(
-        "exit code 1 on new findings, on any, or never (default: the definition's)", "--fail-on", FAIL_ON, None
+    fail_on: list[str] = opt.words(
+        "exit code 1 on new findings, on any, or never (default: the definition's); of a rehearsal on visits>800 and the like",
+        "--fail-on",
+        "WHAT",
     )
     engine: str | None = opt.choice("who asks the runs (default: duckdb)", "--engine", ENGINES, None)
     gathered: str | None = opt.word(
@@ -233,16 +242,21 @@ def run_report(options: ReportOptions) -> int:
     # For once only; an option of its own comes before it, and one that was not given leaves what --set says.
     settings = dict(setting(text) for text in options.settings)
     definition = replace(definition, parameters={**definition.parameters, **settings})
-    # A post-mortem is of one strategy, which is of one tenant.
-    if not (is_chosen or definition.says_realms or says_subject(settings) or definition.notebook == "post_mortem"):
+    # A strategy is of one tenant.
+    is_of_one = definition.notebook in OF_ONE_STRATEGY
+    if not (is_chosen or definition.says_realms or says_subject(settings) or is_of_one):
         opt.require_realm_choice(Lake(find_lake(options.lake)))
     names = {name for kind in PARAMETERS.values() for name in kind.defaults()}
     given = {
         name: value
         for name, value in vars(options).items()
-        if name in names and value is not None and value is not False  # a flag that was not given says nothing
+        if name in names - {"fail_on"}
+        and value is not None
+        and value is not False  # a flag that was not given says nothing
     }
-    fail_on = options.fail_on or definition.fail_on
+    fail_on = _alarm_of(definition, options.fail_on)
+    if definition.notebook == "rehearsal" and options.fail_on:
+        given["fail_on"] = ", ".join(options.fail_on)
     if options.gathered:
         _say_if_nothing_is_in(options.gathered)
     rendered = api.render(definition, out=options.out, **given)
@@ -251,9 +265,9 @@ def run_report(options: ReportOptions) -> int:
     (say if options.digest else put)(str(rendered.html))
     if options.digest:
         put(str(rendered.facts.get("digest") or rendered.card.verdict))
-    reason = alarm(rendered.card, fail_on)
+    reason = "; ".join(rendered.facts.get("refused") or ()) or alarm(rendered.card, fail_on)
     if reason:
-        say(f"exit code 1: {reason} (--fail-on {fail_on})")
+        say(f"exit code 1: {reason} (--fail-on {', '.join(options.fail_on) or fail_on})")
     return 1 if reason else 0
 
 
@@ -263,3 +277,19 @@ def _say_if_nothing_is_in(gathered: str) -> None:
 
     if PartialResults(place(gathered)).is_empty:
         say(f"nothing was gathered in {gathered}: the report asks everything itself")
+
+
+def _alarm_of(definition: Definition, words: list[str]) -> str:
+    """When findings make the exit code 1; a rehearsal's conditions are its own.
+
+    Raises:
+        UsageError: It is none of what there is.
+    """
+    if definition.notebook == "rehearsal" and words:
+        return "new"
+    if len(words) > 1 or any(word not in FAIL_ON for word in words):
+        raise UsageError(
+            f"--fail-on {' '.join(words)} is none of {', '.join(FAIL_ON)}",
+            hint="conditions such as points>5% are for a rehearsal",
+        )
+    return words[0] if words else definition.fail_on

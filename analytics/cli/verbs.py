@@ -132,6 +132,7 @@ CHAPTERS = (
                 (
                     "report runaway_rules --all-realms",
                     'report post_mortem --realm acme-cycling --family "Speed bonus" --since 2026-07-07 --until 2026-07-11',
+                    'report rehearsal --realm acme-cycling --family "Speed bonus" --draft next.json --since 7d',
                     "report reports/nightly.toml --fail-on new",
                 ),
             ),

@@ -41,6 +41,10 @@ class Estimate:
         """The same with the other sign: what was overpaid as what was underpaid."""
         return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
+    def times(self, factor: float) -> Estimate:
+        """The same in another unit: points a day instead of points in a week. The factor is above zero."""
+        return replace(self, value=factor * self.value, low=factor * self.low, high=factor * self.high)
+
     def as_difference(self) -> Estimate:
         """The same, graded as an amount that says which of two is more.
 

@@ -68,6 +68,7 @@ class PointsBounds(NamedTuple):
         missing: What the log does not tell, in words. The points may be decided all the same, when every way through the
             program pays the same.
         knows_case: Whether the log tells the case.
+        visits: Nodes that one phase visits at most, as the cap counts them; None where the run is not known to its end.
     """
 
     low: float
@@ -76,6 +77,7 @@ class PointsBounds(NamedTuple):
     code: str | None = None
     missing: str | None = None
     knows_case: bool = True
+    visits: int | None = None
 
     @property
     def is_decided(self) -> bool:
@@ -125,7 +127,7 @@ class AlternativeProgram:
         fields = self._event(run, self._had_set(run)) if self._ran_is_extend else run.fields
         outcome = self.program.run(fields, keep_trace=False, max_nodes=self.max_nodes)
         if outcome.error_code != MISSING:
-            return _decided(outcome, None, outcome.case_name, knows_case=True)
+            return _decided(outcome, None, outcome.case_name, knows_case=True)._replace(visits=outcome.visits)
         low, high = points_bounds(self.program.ast, fields)
         return PointsBounds(low, high, missing=outcome.error_detail, knows_case=False)
 
@@ -137,11 +139,13 @@ class AlternativeProgram:
             before = self.program.run(event, phase="pre", keep_trace=False, max_nodes=self.max_nodes)
         if before.error_code != MISSING:
             if not before.ok:
-                return PointsBounds(0.0, 0.0, code=before.error_code)
+                return PointsBounds(0.0, 0.0, code=before.error_code, visits=before.visits)
             if before.vetoed:
-                return PointsBounds(0.0, 0.0, before.case_name)
+                return PointsBounds(0.0, 0.0, before.case_name, visits=before.visits)
             changed = before.data_fields()
-            return self._post(run, {**event, **changed}, self._why_unanswered(run, event, was, changed))
+            after = self._post(run, {**event, **changed}, self._why_unanswered(run, event, was, changed))
+            # Each phase is stopped by itself.
+            return after if after.visits is None else after._replace(visits=max(before.visits, after.visits))
         # What its pre phase sets is not known, nor whether it lets the run go on.
         kept = {path: value for path, value in event.items() if path not in self._sets}
         after = self._post(run, kept, self._why_unanswered(run, event, was, None))
@@ -223,8 +227,9 @@ class AlternativeProgram:
         is_named = outcome.case_name is not None
         case = outcome.case_name if is_named else run.case_name if knows_case else None
         if outcome.ok and outcome.points is None and not knows_points:
-            return PointsBounds(*_ANYTHING, case, missing=why, knows_case=is_named or knows_case)
-        return _decided(outcome, run.points, case, knows_case=is_named or knows_case)
+            return PointsBounds(*_ANYTHING, case, None, why, is_named or knows_case, outcome.visits)
+        answer = _decided(outcome, run.points, case, knows_case=is_named or knows_case)
+        return answer._replace(visits=outcome.visits)
 
 
 def set_paths(program: Program) -> frozenset[str]:

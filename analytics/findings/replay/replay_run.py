@@ -184,6 +184,7 @@ class ReplayOutcome:
         code: Error code when the program fails there: it then pays nothing.
         missing: What it needs and the trace does not hold, in words; None when decided.
         knows_case: Whether the case is decided, too: points may be where the case is not.
+        visits: Nodes that one phase visits at most; None where the run is not known to its end.
     """
 
     low: float
@@ -192,6 +193,7 @@ class ReplayOutcome:
     code: str | None = None
     missing: str | None = None
     knows_case: bool = True
+    visits: int | None = None
 
 
 def wraps(program: Definition) -> bool | None:
@@ -273,7 +275,7 @@ class Replayer:
             answer = self._instead.pays(recorded)
             missing = None if answer.is_decided else answer.missing or "points that are no number"
             found = self._done[key] = ReplayOutcome(
-                answer.low, answer.high, answer.case_name, answer.code, missing, answer.knows_case
+                answer.low, answer.high, answer.case_name, answer.code, missing, answer.knows_case, answer.visits
             )
             if paid is None and not self._ids:
                 self._plain[read] = found

@@ -250,6 +250,7 @@ _PLACES = {
     "lake": "the folder of the lake it was made from; empty for $ANALYTICS_LAKE, else lake, else the demo's",
     "previous": 'summary.json of the last report; empty or "none": the days before say what is new',
     "counters": "exported file with the engine's counters; empty for $ANALYTICS_COUNTERS, else none",
+    "draft": "file of the program that was tried; empty for a version",
     "gathered": "folder of what `strategy-analytics gather` had asked already; empty for none",
 }
 _FRAMES = 12

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from analytics.errors import ReportError, UnknownNameError, UsageError
+from analytics.findings.rehearsal.gate import Condition, conditions
 from analytics.findings.runaway.thresholds import Thresholds, named
 from analytics.reports.explore.lake_folder import check_engine, tenant_of
 from analytics.reports.parameter_values import Value, understood
@@ -187,13 +188,66 @@ class RunawayParameters(ReportParameters):
         check_engine(self.engine, self.gathered)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsalParameters(ReportParameters):
+    """Parameters of the rehearsal of a draft.
+
+    Attributes:
+        strategy_id: Id of any version of the strategy whose runs the draft is tried on, or
+        family: Its name.
+        draft: A JSON file with the program, as the engine's editor exports it; in a call also the program itself. Empty for a
+            version.
+        version: A version of the strategy to try; 0 for its newest draft in the lake, where no file is given.
+        most: Logged runs that are tried at most; of more, an even part, and intervals are wider.
+        show_users: Show user ids; not together with ``min_users``.
+        fail_on: Conditions that refuse the draft, with commas between them: ``points>5%, failures``.
+    """
+
+    NAME: ClassVar[str] = "rehearsal"
+
+    since: str | date = "7d"
+    until: str | date = "now"
+    strategy_id: str = ""
+    family: str = ""
+    draft: str | Path | Mapping[str, Any] = ""
+    version: int = 0
+    most: int = 1_000_000
+    show_users: bool = False
+    fail_on: str = ""
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """The conditions, read.
+
+        Raises:
+            UsageError: One is none.
+        """
+        return conditions(self.fail_on.split(","))
+
+    def check(self) -> None:
+        """See ``ReportParameters``."""
+        if self.draft and self.version:
+            raise UsageError("a draft and a version: which one is to be tried?", hint="leave out --draft, or --version")
+        _ = self.conditions
+        if self.most < 1:
+            raise UsageError("at least one run has to be tried", hint="leave out --set most, or name more")
+        if self.min_users > 1 and self.show_users:
+            raise UsageError(
+                "user ids cannot be shown in a report that leaves out what few users did",
+                hint="leave out --show-users, or set --min-users 1",
+            )
+        ReportParameters.check(self)
+
+
 PARAMETERS: Mapping[str, type[ReportParameters]] = {
-    kind.NAME: kind for kind in (PostMortemParameters, RunawayParameters)
+    kind.NAME: kind for kind in (PostMortemParameters, RunawayParameters, RehearsalParameters)
 }
 """By the name of the report's notebook."""
 
-REPORTS = ("post_mortem", "runaway_rules")
+REPORTS = ("post_mortem", "runaway_rules", "rehearsal")
 """Notebooks of the package."""
+OF_ONE_STRATEGY = ("post_mortem", "rehearsal")
+"""Those that are about one strategy, and thereby about one tenant."""
 EVERY_REPORT = ("lake", "since", "until")
 """Parameters without which a notebook is no report."""
 

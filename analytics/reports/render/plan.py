@@ -141,6 +141,8 @@ def _resolve(definition: Definition, parameters: Mapping[str, Value], today: dat
     values["lake"] = str(find_lake(folder, settings).resolve())
     if gathered := _text(values, "gathered"):
         values["gathered"] = str(place(gathered).resolve())
+    if draft := _text(values, "draft"):
+        values["draft"] = str(Path(draft).resolve())
     if "counters" in known:
         values["counters"] = _counters(counters or settings.counters, is_named=bool(counters))
     if "min_users" in known:

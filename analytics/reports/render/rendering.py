@@ -244,7 +244,7 @@ def _forbidden(planned: Plan, lake: Warehouse | None = None) -> leak_gate.Forbid
 
 def _said(values: Mapping[str, Value]) -> list[str]:
     """What whoever asked for the report wrote about its subject."""
-    places = ("lake", "previous", "counters", "gathered")
+    places = ("lake", "previous", "counters", "gathered", "draft")
     return [value for name, value in values.items() if isinstance(value, str) and name not in places]
 
 

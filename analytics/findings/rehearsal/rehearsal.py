@@ -1,0 +1,304 @@
+"""A program on trial before it is published: what it would have paid for the runs of a window, and what cannot be known.
+
+Both programs see the same events, so who played that week cancels out: the difference is what the programs do, and the interval
+says only how well the sampled log tells it. That users would have behaved otherwise under another program is not in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics.estimates import estimators
+from analytics.estimates.comparisons import Relative
+from analytics.estimates.estimate import Estimate
+from analytics.findings.post_mortem.family import Family, family_runs
+from analytics.findings.post_mortem.groups import Group, group_of, run_estimate
+from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, rehearse_runs
+from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of
+from analytics.findings.replay.run_evidence import Definition
+from analytics.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_USERS = 5
+_MOST_MISSING = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Points of some of the runs, as they were paid and as the program pays them; decided runs only.
+
+    Attributes:
+        name: Of the case or user, None for none; the day.
+        logged_count: Tried logged runs.
+        paid, would, difference: Estimated totals over the runs they stand for; the difference is what the program pays beyond.
+    """
+
+    name: str | date | None
+    logged_count: int
+    paid: Estimate
+    would: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedFailure:
+    """Runs that the program fails on.
+
+    Attributes:
+        code: Error code.
+        logged_count: Tried logged runs.
+        share: Of the tried runs.
+        execution_id: One of them, the earliest.
+    """
+
+    code: str
+    logged_count: int
+    share: Estimate
+    execution_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """What stands in the way of a decision.
+
+    Attributes:
+        reason: In words: a field that was not recorded, a built-in that would have been asked otherwise.
+        logged_count: Tried logged runs that lack it.
+        share: Of the tried runs.
+    """
+
+    reason: str
+    logged_count: int
+    share: Estimate
+
+
+class Rehearsal:
+    """The facts of one rehearsal, each worked out when it is first asked for.
+
+    Args:
+        lake: The warehouse, one tenant in sight.
+        family: The strategy whose runs are the inputs.
+        program: What is tried on them.
+        since, until: The window, half-open, UTC.
+        most: Runs to try; of more, an even part is taken.
+    """
+
+    def __init__(
+        self,
+        lake: Warehouse,
+        family: Family,
+        program: Definition,
+        since: datetime,
+        until: datetime,
+        *,
+        most: int = MOST_RUNS,
+    ) -> None:
+        self.lake, self.family, self.program = lake, family, program
+        self.since, self.until, self._most = since, until, most
+
+    @cached_property
+    def logged(self) -> pd.DataFrame:
+        """All logged runs of the window. Grain: logged run."""
+        return family_runs(self.lake, self.family, self.since, self.until)
+
+    @cached_property
+    def groups(self) -> dict[str, Group]:
+        """Label → the logged runs of a version, in the order in which they ran."""
+        rows = self.logged
+        return {
+            str(label): group_of(str(label), part)
+            for label, part in rows.groupby("label", sort=False, observed=True)
+            if len(part)
+        }
+
+    @cached_property
+    def tried(self) -> RehearsedRuns:
+        """The program on each run."""
+        return rehearse_runs(self.lake, self.family.realm, self.groups, self.program, most=self._most)
+
+    @cached_property
+    def runs(self) -> Estimate:
+        """Runs of the window, logged or not."""
+        return run_estimate(self.logged)
+
+    @cached_property
+    def _decided(self) -> pd.DataFrame:
+        return self.tried.rows[self.tried.rows["is_decided"].to_numpy(bool)]
+
+    @cached_property
+    def paid(self) -> Estimate:
+        """Points that the decided runs were paid."""
+        return total_of(self._decided["points"], self._decided["weight"])
+
+    @cached_property
+    def would(self) -> Estimate:
+        """Points that the program pays for them."""
+        return total_of(self._decided["low"], self._decided["weight"])
+
+    @cached_property
+    def difference(self) -> Estimate:
+        """What it pays beyond, for the decided runs."""
+        rows = self._decided
+        return total_of(rows["low"] - rows["points"], rows["weight"]).as_difference()
+
+    @cached_property
+    def per_run(self) -> Estimate:
+        """The same per run."""
+        rows = self._decided
+        return mean_of(rows["low"] - rows["points"], rows["weight"]).as_difference()
+
+    @cached_property
+    def relative(self) -> Relative | None:
+        """The same as a share of what was paid for the same runs; None where that may be nothing."""
+        rows = self._decided
+        return relative(rows["low"], rows["points"], rows["weight"]) if len(rows) else None
+
+    @cached_property
+    def undecided(self) -> Estimate:
+        """Share of the tried runs for which the log does not tell what the program pays."""
+        rows = self.tried.rows
+        return estimators.share_of_runs(~rows["is_decided"].to_numpy(bool), rows["weight"])
+
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
+        """What undecided runs add to the difference: the least and the most, in points; may be infinite."""
+        rows = self.tried.rows[~self.tried.rows["is_decided"].to_numpy(bool)]
+        if rows.empty:
+            return 0.0, 0.0
+        points, weight, low, high = (rows[name].to_numpy(float) for name in ("points", "weight", "low", "high"))
+        with np.errstate(invalid="ignore"):
+            return float(np.sum(weight * (low - points))), float(np.sum(weight * (high - points)))
+
+    @cached_property
+    def worst(self) -> Estimate:
+        """The difference for all tried runs: from what undecided ones are paid at least to what they are paid at most.
+
+        The true total lies between those of the two bounds, so from the lower limit of the one to the upper limit of the other;
+        infinite where nothing bounds a run.
+        """
+        rows = self.tried.rows
+        ends = [self._total_of(rows[name] - rows["points"]) for name in ("low", "high")]
+        value = min(max(self.difference.value, ends[0].low), ends[1].high)
+        return Estimate(value, ends[0].low, ends[1].high, len(rows), "rough").as_difference()
+
+    def _total_of(self, values: pd.Series) -> Estimate:
+        """A total that may be infinite."""
+        infinite = values[~np.isfinite(values)]
+        if len(infinite):
+            end = float(infinite.iloc[0])
+            return Estimate(end, end, end, len(values), "too few")
+        return total_of(values, self.tried.rows["weight"])
+
+    @cached_property
+    def worst_relative(self) -> Relative | None:
+        """The same as a share of what the tried runs were paid, which has a limit only where that surely is something."""
+        rows = self.tried.rows
+        if not len(rows):
+            return None
+        ends = []
+        for name in ("low", "high"):
+            if not np.isfinite(rows[name]).all():
+                ends.append(Relative(*(3 * (float(rows[name][~np.isfinite(rows[name])].iloc[0]),))))
+            elif (share := relative(rows[name], rows["points"], rows["weight"])) is not None:
+                ends.append(share)
+            else:
+                return None
+        middle = self.relative.value if self.relative is not None else math.nan
+        return Relative(middle, ends[0].low, ends[1].high)
+
+    @cached_property
+    def changed(self) -> Estimate:
+        """Share of the decided runs that the program pays otherwise."""
+        rows = self._decided
+        return estimators.share_of_runs(rows["is_changed"].to_numpy(bool), rows["weight"])
+
+    @cached_property
+    def moved(self) -> list[Moved]:
+        """The runs that are paid otherwise, by the case they were paid in (``was``) and the one the program pays (``now``)."""
+        rows = self._decided
+        named = rows.rename(columns={"low": "would"})
+        return [move.reversed for move in moved_cases(named[rows["is_changed"].to_numpy(bool)])]
+
+    @cached_property
+    def days(self) -> list[Totals]:
+        """By UTC day."""
+        days = self._decided["created_at"].dt.date.to_numpy()
+        return list(self._parts(days, sorted(set(days))))
+
+    @cached_property
+    def cases(self) -> list[Totals]:
+        """By the case the runs were paid in, the largest difference first."""
+        names = _texts(self._decided["case_name"])
+        found = list(self._parts(names, dict.fromkeys(names)))
+        return sorted(found, key=lambda part: -abs(part.difference.value))
+
+    @cached_property
+    def users(self) -> list[Totals]:
+        """The users who win most, then those who lose most, among the tried runs."""
+        rows = self._decided
+        gains = ((rows["low"] - rows["points"]) * rows["weight"]).groupby(rows["external_user_id"]).sum()
+        ordered = gains[~np.isclose(gains, 0.0)].sort_values(ascending=False, kind="stable")
+        winners, losers = ordered[ordered > 0].index[:_MOST_USERS], ordered[ordered < 0].index[::-1][:_MOST_USERS]
+        return list(self._parts(_texts(rows["external_user_id"]), [*winners, *losers]))
+
+    def _parts(self, of: np.ndarray, names: object) -> Iterator[Totals]:
+        rows = self._decided
+        points, would, weight = (rows[name].to_numpy(float) for name in ("points", "low", "weight"))
+        for name in names:  # type: ignore[attr-defined]
+            # A part's total is that of all rows with nothing for the others: how many of them are of the part is chance, too.
+            inside = of == name if name is not None else np.array([one is None for one in of])
+            paid, then, beyond = (
+                total_of(np.where(inside, values, 0.0), weight) for values in (points, would, would - points)
+            )
+            yield Totals(name, int(inside.sum()), paid, then, beyond.as_difference())
+
+    @cached_property
+    def failures(self) -> list[PredictedFailure]:
+        """Runs that the program fails on, by code, the most first. The log tells no timeouts of a program that never ran."""
+        rows = self.tried.rows
+        found = []
+        for code, part in rows[rows["code"].notna()].groupby("code"):
+            share = estimators.share_of_runs((rows["code"] == code).to_numpy(bool), rows["weight"])
+            first = part.sort_values("created_at", kind="stable").iloc[0]
+            found.append(PredictedFailure(str(code), len(part), share, str(first["execution_id"])))
+        return sorted(found, key=lambda failure: -failure.logged_count)
+
+    @cached_property
+    def unknown(self) -> list[Unknown]:
+        """What undecided runs lack, the most first."""
+        rows = self.tried.rows
+        open_ = rows[~rows["is_decided"].to_numpy(bool)]
+        found = []
+        for reason, count in Counter(open_["missing"].tolist()).most_common(_MOST_MISSING):
+            share = estimators.share_of_runs((rows["missing"] == reason).to_numpy(bool), rows["weight"])
+            found.append(Unknown(str(reason), count, share))
+        return found
+
+    @cached_property
+    def most_visits(self) -> int | None:
+        """The most nodes that the program visits for a tried run, as the cap counts them; None where no run tells."""
+        visits = self.tried.rows["visits"].to_numpy(float)
+        known = visits[np.isfinite(visits)]
+        return int(known.max()) if len(known) else None
+
+    @property
+    def own_share(self) -> float:
+        """Part of the tried runs whose own program gives them again; NaN without any."""
+        count = len(self.tried.rows)
+        return float(self.tried.rows["is_own"].sum()) / count if count else math.nan
+
+
+def _texts(values: pd.Series) -> np.ndarray:
+    found = np.empty(len(values), dtype=object)
+    found[:] = [value if isinstance(value, str) else None for value in values.tolist()]
+    return found

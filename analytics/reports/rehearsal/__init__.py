@@ -1,0 +1,1 @@
+"""The page of a rehearsal: what a draft would have paid, in sentences, tables and receipts."""

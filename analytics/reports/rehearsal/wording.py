@@ -1,0 +1,155 @@
+"""Sentences of a rehearsal: none says more than what was tried."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from analytics.estimates.comparisons import Relative
+from analytics.estimates.estimate import Estimate
+from analytics.program import MAX_NODES
+from analytics.reports import page
+from analytics.reports.page import number
+
+if TYPE_CHECKING:
+    from analytics.findings.rehearsal.rehearsal import Rehearsal
+    from analytics.reports.page.inline import Inline
+
+CALLED = "The draft"
+BEHAVIOUR = (
+    "The events are those that came: what users would have done under another program is in none of these numbers."
+)
+_CLOSE_TO_CAP = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the head of the page says.
+
+    Attributes:
+        sentence: The verdict.
+        status: What else there is to know before publishing.
+        role: Its colour.
+    """
+
+    sentence: list[Inline]
+    status: list[Inline]
+    role: Literal["fixed", "finding", "worse"]
+
+
+def decide(found: Rehearsal) -> Verdict:
+    """The verdict of a rehearsal."""
+    if not len(found.tried.rows):
+        return Verdict([page.strong("Cannot tell"), f": {nothing_tried(found)}."], [BEHAVIOUR], "finding")
+    sentence = _verdict(found)
+    failing = sum(failure.logged_count for failure in found.failures)
+    role: Literal["fixed", "finding", "worse"] = "worse" if failing else "finding" if found.changed.value else "fixed"
+    return Verdict(sentence, [*_undecided(found), _failing(found), _visits(found)], role)
+
+
+def nothing_tried(found: Rehearsal) -> str:
+    """Why no run was tried, in a clause."""
+    if found.logged.empty:
+        return "no run of this strategy is logged in this window, so there is nothing to try the draft on"
+    reasons = [f"{version.label}: {version.reason}" for version in found.tried.versions if version.reason]
+    if reasons:
+        return f"no logged run could be tried ({'; '.join(reasons)})"
+    return "none of the logged runs was paid, and failed runs leave no input"
+
+
+def _verdict(found: Rehearsal) -> list[Inline]:
+    runs = f"For the same events, {number.counted(len(found.tried.rows), 'logged run')} tried, "
+    if found.undecided.value >= 1:
+        return [page.strong("Cannot tell"), ": for none of the tried runs does the log hold what the draft reads."]
+    if not found.changed.value:
+        return [runs, page.fixed("no run is paid otherwise"), f"; of all runs up to {_most(found.changed)} may be."]
+    share = found.relative
+    if share is None or not math.isfinite(share.low):
+        more = number.number(found.difference.value, found.difference.low, found.difference.high, sign=True)
+        return [runs, "this draft pays ", page.finding(f"{more} points"), " ", bracket(found.difference), "."]
+    if share.low <= 0 <= share.high:
+        return [
+            runs, "this draft pays ", page.strong("about as much in all"), " ", _percent_bounds(share), ", and ",
+            page.finding(f"{percent(found.changed)} of the runs otherwise"), ".",
+        ]  # fmt: skip
+    word = "more" if share.value > 0 else "less"
+    size = number.percent(abs(share.value), *sorted((abs(share.low), abs(share.high))))
+    return [runs, "this draft pays ", page.finding(f"{size} {word}"), " ", _percent_bounds(share), "."]
+
+
+def _percent_bounds(share: Relative) -> page.Markup:
+    return page.ci(100 * share.low, 100 * share.high, value=100 * share.value, unit="%", sign=True)
+
+
+def bracket(estimate: Estimate) -> page.Markup:
+    """The interval of an estimate, as it stands behind a number."""
+    return page.ci(estimate.low, estimate.high, value=estimate.value, sign=True)
+
+
+def percent(share: Estimate) -> str:
+    """A share of the runs."""
+    return number.percent(share.value, share.low, share.high)
+
+
+def _most(share: Estimate) -> str:
+    return number.percent(math.ceil(10_000 * share.high) / 10_000)
+
+
+def _undecided(found: Rehearsal) -> list[Inline]:
+    if not found.undecided.value:
+        return ["The log decides every tried run. "]
+    share = found.worst_relative
+    least, most = (math.nan, math.nan) if share is None else (share.low, share.high)
+    low, high = (number.percent(end, sign=True) if math.isfinite(end) else "" for end in (least, most))
+    if low and high:
+        worst = f"at worst {low} to {high} in all"
+    elif high:
+        worst = f"at most {high} in all; nothing bounds how little they are paid"
+    elif low:
+        worst = f"at least {low} in all; nothing bounds how much they are paid"
+    else:
+        worst = "nothing bounds what they add"
+    return [page.finding(f"{percent(found.undecided)} of the runs cannot be decided"), f" ({worst}). "]
+
+
+def _failing(found: Rehearsal) -> Inline:
+    if not found.failures:
+        return "No tried run fails. "
+    count = sum(failure.logged_count for failure in found.failures)
+    codes = ", ".join(failure.code for failure in found.failures[:3])
+    return page.inline([page.worse(f"{number.counted(count, 'tried run')} would fail"), f" ({codes}). "])
+
+
+def _visits(found: Rehearsal) -> Inline:
+    if found.most_visits is None:
+        return ""
+    text = f"It visits at most {found.most_visits:,} of {MAX_NODES:,} nodes for a tried run."
+    return page.finding(text) if found.most_visits > _CLOSE_TO_CAP * MAX_NODES else text
+
+
+def todo(found: Rehearsal) -> list[page.Todo]:
+    """What to do with the draft, the most urgent first."""
+    steps = []
+    if found.failures:
+        codes = ", ".join(failure.code for failure in found.failures[:3])
+        steps.append(
+            page.Todo(f"Change the draft: it fails on recorded inputs ({codes}).", "The runs are named above.")
+        )
+    if found.most_visits is not None and found.most_visits > _CLOSE_TO_CAP * MAX_NODES:
+        steps.append(page.Todo("Make it visit fewer nodes.", f"A run is stopped at {MAX_NODES:,}."))
+    if found.undecided.value:
+        steps.append(
+            page.Todo(
+                "Publish a version that reads the missing fields without paying for them, and rehearse again in a few days.",
+                "What a run reads is recorded; what it does not read is not.",
+            )
+        )
+    if not steps:
+        steps.append(
+            page.Todo(
+                "Publish it, or give it an experiment's tag first.",
+                "A post-mortem of the days after tells what really came of it.",
+            )
+        )
+    return steps

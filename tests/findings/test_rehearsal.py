@@ -1,0 +1,140 @@
+"""A rehearsal against the simulation, which knows what each version pays for every run, logged or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analytics.demo.dsl import arith, assign, compare, lit, rule
+from analytics.findings.post_mortem.family import find_family
+from analytics.findings.rehearsal.rehearsal import Rehearsal
+from analytics.findings.replay.run_evidence import Definition, definition
+from analytics.program import compile_program, outline
+from tests.planted.stories import FIRST, UNTIL, story
+from tests.planted.world import Planted
+
+#: Story, the version that is rehearsed on all of its runs.
+TRIED = (("half_more_rolled_back", 2), ("half_more", 2), ("pays_less", 1), ("pays_less", 2), ("mix", 1), ("rollout", 2))
+
+Make = Callable[[str, int], Rehearsal]
+
+
+@pytest.fixture(scope="module")
+def rehearse(planted: Planted) -> Make:
+    """A version of a story's family on trial over all of its runs; made once."""
+
+    def make(key: str, version: int) -> Rehearsal:
+        told = story(key)
+        family = find_family(planted.warehouse, realm=told.family.realm, family=told.family.name)
+        lake = planted.warehouse.scoped([told.family.realm])
+        [strategy] = {strategy for strategy, number in family.members if number == version}
+        program = definition(lake, strategy, version)
+        assert program is not None
+        return Rehearsal(lake, family, program, FIRST, UNTIL)
+
+    return cache(make)
+
+
+def truth(planted: Planted, key: str, version: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of every ok run: what it was paid, and what the version pays, nothing where it fails."""
+    ok = [row for row in planted.runs(story(key)).to_pylist() if row["status"] == "ok"]
+    would = [dict(row["paid_by"])[version] for row in ok]
+    paid = np.array([row["points"] for row in ok], dtype=float)
+    return paid, np.array([0.0 if one is None else one for one in would], dtype=float)
+
+
+@pytest.mark.parametrize(("key", "version"), TRIED)
+def test_the_difference_lies_around_what_every_run_would_have_been_paid(
+    planted: Planted, rehearse: Make, key: str, version: int
+) -> None:
+    found = rehearse(key, version)
+    paid, would = truth(planted, key, version)
+    assert found.undecided.value == 0
+    true, half = float((would - paid).sum()), (found.difference.high - found.difference.low) / 2
+    # Twice the 95 % interval: one seed must not decide whether the test passes.
+    assert abs(found.difference.value - true) <= 2 * half
+    assert abs(true) > half, "the story must be one that an estimate of nothing would fail"
+    assert found.relative is not None
+    share = true / paid.sum()
+    assert abs(found.relative.value - share) <= found.relative.high - found.relative.low
+    changed = float((~np.isclose(paid, would)).mean())
+    assert abs(found.changed.value - changed) <= found.changed.high - found.changed.low
+
+
+@pytest.mark.parametrize(("key", "version"), TRIED)
+def test_every_tried_run_is_paid_what_the_simulation_pays(
+    planted: Planted, rehearse: Make, key: str, version: int
+) -> None:
+    rows = rehearse(key, version).tried.rows
+    runs = [row for row in planted.runs(story(key)).to_pylist() if row["status"] == "ok"]
+    wanted = {row["execution_id"]: dict(row["paid_by"])[version] for row in runs}
+    assert len(rows) > 100
+    for run in rows.itertuples():
+        if run.is_decided and wanted[run.execution_id] is not None:
+            assert run.low == run.high == pytest.approx(wanted[run.execution_id])
+        assert (run.code is not None) == (wanted[run.execution_id] is None)
+
+
+def test_days_and_cases_add_up_to_the_whole_and_winners_come_before_losers(rehearse: Make) -> None:
+    found = rehearse("half_more_rolled_back", 2)
+    for parts in (found.days, found.cases):
+        assert sum(part.difference.value for part in parts) == pytest.approx(found.difference.value)
+        assert sum(part.logged_count for part in parts) == len(found.tried.rows)
+    assert [day.name for day in found.days] == sorted(day.name for day in found.days)  # type: ignore[type-var]
+    gains = [user.difference.value for user in found.users]
+    winners, losers = [gain for gain in gains if gain > 0], [gain for gain in gains if gain < 0]
+    assert gains == sorted(winners, reverse=True) + sorted(losers)
+    assert sum(move.difference.value for move in found.moved) == pytest.approx(found.difference.value)
+
+
+def test_the_running_program_rehearsed_changes_nothing_for_its_own_runs(rehearse: Make) -> None:
+    found = rehearse("half_more", 1)
+    first, *_ = found.tried.versions
+    assert first.label == "v1" and first.own_count == first.tried_count > 100
+    own = found.tried.rows[found.tried.rows["label"] == "v1"]
+    assert not own["is_changed"].any()
+    assert found.most_visits is not None and 1 < found.most_visits < 1000
+
+
+def drafted(program: Definition, change: Callable[[Any], Any]) -> Definition:
+    ast = change(dict(program.ast))
+    return replace(program, ast=ast, program=compile_program(ast), outline=outline(ast))
+
+
+def test_a_field_that_nobody_recorded_leaves_runs_undecided_within_bounds(planted: Planted, rehearse: Make) -> None:
+    base = rehearse("half_more", 2)
+    bonus = rule(compare("data.nobody_sent_this", ">=", 3), assign(1000, "Bonus"))
+    draft = drafted(base.program, lambda ast: {**ast, "rules": [bonus, *ast["rules"]]})
+    found = Rehearsal(base.lake, base.family, draft, base.since, base.until)
+    assert found.undecided.value == 1 and found.relative is None
+    low, high = found.bounds
+    assert low <= base.difference.value <= high, "a run that the rule does not match is paid as before"
+    assert high - low == pytest.approx(1000 * found.tried.rows["weight"].sum(), rel=0.5)
+    [unknown] = found.unknown
+    assert "data.nobody_sent_this" in unknown.reason and unknown.share.value == 1
+
+
+def test_a_division_by_nothing_is_a_predicted_failure_with_a_run_that_shows_it(rehearse: Make) -> None:
+    base = rehearse("half_more", 2)
+
+    def divide(ast: Any) -> Any:
+        return {**ast, "rules": [], "default": assign(arith(lit(1), "/", 0), "Never")}
+
+    found = Rehearsal(base.lake, base.family, drafted(base.program, divide), base.since, base.until)
+    [failure] = found.failures
+    assert failure.code == "DSL_ARITH_DIV_BY_ZERO" and failure.share.value == 1
+    assert failure.execution_id in set(found.tried.rows["execution_id"])
+    assert found.would.value == 0
+
+
+def test_of_many_runs_an_even_part_is_taken_and_the_interval_is_wider(rehearse: Make) -> None:
+    whole = rehearse("half_more", 2)
+    part = Rehearsal(whole.lake, whole.family, whole.program, whole.since, whole.until, most=len(whole.tried.rows) // 4)
+    assert len(part.tried.rows) < 0.4 * len(whole.tried.rows) and part.tried.share < 0.3
+    assert part.difference.high - part.difference.low > 1.3 * (whole.difference.high - whole.difference.low)
+    assert part.difference.low < whole.difference.value < part.difference.high

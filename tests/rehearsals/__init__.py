@@ -1,0 +1,1 @@
+"""Drafts of ten kinds, rehearsed on a sampled log and judged by what they pay for every run of the population."""

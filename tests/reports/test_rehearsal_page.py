@@ -1,0 +1,163 @@
+"""What the page of a rehearsal says, against what was planted: no sentence claims more than was tried."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from analytics import api
+from analytics.demo.dsl import all_of, arith, assign, compare, lit, rule
+from analytics.errors import UnknownNameError, UsageError
+from analytics.findings.rehearsal.gate import conditions
+from analytics.findings.rehearsal.rehearsal import Rehearsal
+from analytics.program import compile_program, outline
+from analytics.reports.rehearsal.report import RehearsalReport
+from analytics.reports.small_cells import SmallCells
+from tests.planted.stories import FIRST, UNTIL, story
+from tests.planted.world import Planted
+
+SECTIONS = (
+    "head", "strip", "key", "much", "changed", "program", "runs_explained", "who", "failures", "unknown", "actions", "sure",
+)  # fmt: skip
+Make = Callable[[str, int], RehearsalReport]
+
+
+@pytest.fixture(scope="module")
+def rehearse(planted: Planted) -> Make:
+    """A version of a story's family on trial over all of its runs; made once."""
+
+    def make(key: str, version: int) -> RehearsalReport:
+        family = story(key).family
+        return api.rehearsal(
+            planted.warehouse, realm=family.realm, family=family.name, version=version, since=FIRST.isoformat(),
+            until=UNTIL.isoformat(),
+        )  # fmt: skip
+
+    return cache(make)
+
+
+def text(report: RehearsalReport) -> str:
+    return "\n".join(getattr(report, name)().text for name in SECTIONS)
+
+
+def drafted(
+    report: RehearsalReport, change: Callable[[dict[str, Any]], dict[str, Any]], **options: Any
+) -> RehearsalReport:
+    """The same runs with another program."""
+    found = report.inquiry
+    ast = change(dict(found.program.ast))
+    program = replace(found.program, ast=ast, program=compile_program(ast), outline=outline(ast))
+    inquiry = Rehearsal(found.lake, found.family, program, found.since, found.until)
+    return RehearsalReport(inquiry, "next.json", **options)
+
+
+def test_a_version_that_pays_more_is_said_with_its_interval_and_what_it_rests_on(
+    planted: Planted, rehearse: Make
+) -> None:
+    report = rehearse("half_more", 2)
+    said = report.head().text
+    tried = len(report.inquiry.tried.rows)
+    match = re.search(
+        rf"For the same events, {tried:,} logged runs tried, this draft pays ([\d.]+)\s% more \[\+([\d.]+) – ", said
+    )
+    assert match, said
+    runs = [row for row in planted.runs(story("half_more")).to_pylist() if row["status"] == "ok"]
+    true = 100 * (sum(dict(row["paid_by"])[2] for row in runs) / sum(row["points"] for row in runs) - 1)
+    relative = report.inquiry.relative
+    assert relative is not None
+    assert 100 * relative.low - 5 < true < 100 * relative.high + 5
+    assert "The log decides every tried run. No tried run fails. It visits at most" in said
+    assert "Publish it, or give it an experiment's tag first." in report.actions().text
+
+
+def test_a_program_that_pays_no_run_otherwise_is_not_said_to_change_nothing(rehearse: Make) -> None:
+    base = rehearse("weekend", 1)
+    said = base.head().text
+    assert re.search(r"no run is paid otherwise; of all runs up to 0\.\d+\s% may be", said)
+    assert "None of the tried runs is paid otherwise." in base.changed().text
+
+
+def test_runs_that_cannot_be_decided_are_said_with_the_worst_that_they_may_add(rehearse: Make) -> None:
+    bonus = rule(compare("data.nobody_sent_this", ">=", 3), assign(1000, "Bonus"))
+    far = all_of(compare("data.distance", ">=", 5), compare("data.nobody_sent_this", ">=", 3))
+    sometimes = rule(far, assign(1000, "Bonus"))
+    always = drafted(rehearse("half_more", 2), lambda ast: {**ast, "rules": [bonus, *ast["rules"]]})
+    assert always.head().text.splitlines()[1].startswith("Cannot tell: for none of the tried runs does the log hold")
+    assert "data.nobody_sent_this" in always.unknown().text
+    assert "No run is decided, so there is nothing to add up." in always.much().text
+    rarely = drafted(
+        rehearse("half_more", 2), lambda ast: {**ast, "rules": [*ast["rules"][:1], sometimes, *ast["rules"][1:]]}
+    )
+    assert 0 < rarely.inquiry.undecided.value < 1
+    assert re.search(r"of the runs cannot be decided \(at worst .* to .* in all\)", rarely.head().text)
+    assert "rehearse again in a few days" in rarely.actions().text
+
+
+def test_a_failing_draft_is_said_first_in_what_to_do_and_shown_with_a_run(rehearse: Make) -> None:
+    report = drafted(
+        rehearse("half_more", 2), lambda ast: {**ast, "rules": [], "default": assign(arith(lit(1), "/", 0), "Never")}
+    )
+    tried = len(report.inquiry.tried.rows)
+    assert f"{tried:,} tried runs would fail (DSL_ARITH_DIV_BY_ZERO)" in report.head().text
+    assert report.actions().text.startswith("## What to do?\n- Change the draft: it fails on recorded inputs")
+    assert re.search(r"Typical change: [\d.]+ → fails", report.runs_explained().text)
+    assert report.summary()["state"] == "new"
+
+
+def test_no_user_is_named_and_a_report_to_be_passed_on_shows_no_single_one(rehearse: Make) -> None:
+    report = rehearse("half_more_rolled_back", 2)
+    users = set(report.inquiry.tried.rows["external_user_id"].dropna())
+    assert not [user for user in users if user in text(report)]
+    assert "••••" in report.who().text
+    small = RehearsalReport(report.inquiry, report.called, small=SmallCells(5))
+    assert "Single runs are left out" in small.runs_explained().text and "Single users are left out" in small.who().text
+    assert not [name for name in report.inquiry.tried.rows["execution_id"] if name in text(small)]
+
+
+def test_an_authors_text_is_text_and_every_section_has_its_link(rehearse: Make) -> None:
+    report = rehearse("half_more", 2)
+    report = RehearsalReport(report.inquiry, "<script>alert(1)</script>.json")
+    html = "".join(getattr(report, name)().in_page for name in SECTIONS)
+    assert "<script>" not in html and "&lt;script&gt;" in html
+    assert [href for href, _ in report.nav if f'id="{href[1:]}"' not in html] == []
+
+
+def test_conditions_refuse_a_draft_on_top_of_the_page_and_for_programs(rehearse: Make) -> None:
+    found = rehearse("half_more", 2).inquiry
+    report = RehearsalReport(found, "v2", conditions=conditions(["points>1%", "failures"]))
+    assert "Refused (points>1%: points beyond what was paid" in report.head().text
+    facts = report.summary()
+    assert (facts["state"], facts["counts"]) == ("new", {"new": 1})
+    assert RehearsalReport(found, "v2", conditions=conditions(["failures"])).summary()["refused"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"version": 9}, UnknownNameError, "holds no program of version 9"),
+        ({}, UnknownNameError, "holds no draft of"),
+        ({"version": 2, "draft": "x.json"}, UsageError, "which one is to be tried"),
+        ({"version": 2, "fail_on": "point>5%"}, UsageError, "is no condition"),
+        ({"version": 2, "most": 0}, UsageError, "at least one run"),
+        ({"version": 2, "family": "Far ride"}, UnknownNameError, "no strategy 'Far ride'"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_refused(planted: Planted, given: Any, error: type[Exception], said: str) -> None:
+    family = story("half_more").family
+    with pytest.raises(error, match=said):
+        api.rehearsal(planted.warehouse, **{"realm": family.realm, "family": family.name, "since": FIRST.isoformat(),
+                                            "until": UNTIL.isoformat(), **given})  # fmt: skip
+
+
+def test_a_window_without_runs_says_so(planted: Planted) -> None:
+    family = story("half_more").family
+    report = api.rehearsal(
+        planted.warehouse, realm=family.realm, family=family.name, version=2, since="2020-01-01", until="2020-01-02"
+    )
+    assert "Cannot tell: no run of this strategy is logged in this window" in report.head().text
+    assert "nothing to add up" in report.much().text and text(report)

@@ -1,0 +1,87 @@
+"""The rehearsal from the shell: rendered, refused, and the gate of a job that publishes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytics.cli import main
+from analytics.findings.post_mortem.family import find_family
+from analytics.findings.replay.run_evidence import definition
+from analytics.lake.lake import Lake
+from analytics.program.edits import edit
+from analytics.warehouse.warehouse import Warehouse
+
+WINDOW = ["--since", "2026-07-07", "--until", "2026-07-11"]
+
+
+@pytest.fixture(scope="module")
+def program(lake: Lake) -> dict[str, Any]:
+    opened = Warehouse(lake)
+    family = find_family(opened, realm="acme-cycling", family="Speed bonus")
+    [strategy] = {strategy for strategy, number in family.members if number == 2}
+    found = definition(opened, strategy, 2)
+    assert found is not None
+    return dict(found.ast)
+
+
+def test_a_draft_is_rendered_refused_by_its_gate_and_its_file_is_not_named_where_it_lies(
+    lake: Lake, program: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draft = tmp_path / "next.json"
+    draft.write_text(
+        json.dumps({"name": "Speed bonus, twenty", "astJson": edit(program, "rule performance-bonus › assign", 20)})
+    )
+    words = [
+        "report",
+        "rehearsal",
+        "--lake",
+        str(lake.root),
+        "--family",
+        "Speed bonus",
+        *WINDOW,
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    gate = ["--fail-on", "points>5%", "--fail-on", "failures"]
+    assert main([*words, "--draft", str(draft), *gate]) == 1
+    out, err = capsys.readouterr()
+    assert "exit code 1: points>5%: points beyond what was paid" in err and "failures: " not in err
+    page = Path(out.strip())
+    html, facts = (
+        page.read_text(encoding="utf-8"),
+        json.loads(page.with_name("summary.json").read_text(encoding="utf-8")),
+    )
+    assert "Speed bonus, twenty" in html and re.search(r"literal \d+ → 20", re.sub(r"<[^>]+>", "", html))
+    assert facts["relative"]["low"] > 0.2 and [why.partition(":")[0] for why in facts["refused"]] == ["points>5%"]
+    assert str(tmp_path) not in page.with_name("report.ipynb").read_text(encoding="utf-8")
+    assert main([*words, "--draft", str(draft), "--fail-on", "failures"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--draft", "nowhere.json"], 2, r"nowhere.json"),
+        (["--draft", "bad.json"], 2, "holds a program that the engine would refuse at 1 place $.rules[0].when.type"),
+        (["--version", "77"], 2, "holds no program of version 77"),
+        (["--version", "2", "--fail-on", "new", "--fail-on", "any"], 2, "'new' is no condition"),
+        (["--version", "2", "--set", "most=0"], 2, "at least one run"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_a_sentence(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    words: list[str], code: int, said: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    pay = {"type": "assign_points", "case_name": "A", "value": {"type": "literal", "value": 1}}
+    bad = {"type": "program", "rules": [{"type": "rule", "when": {"type": "comparee"}, "then": [pay]}]}
+    Path("bad.json").write_text(json.dumps(bad))
+    family = ["report", "rehearsal", "--lake", str(lake.root), "--family", "Speed bonus", *WINDOW]
+    assert main([*family, *words]) == code
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err
+    assert not list(tmp_path.rglob("*.html")), "nothing is published"
