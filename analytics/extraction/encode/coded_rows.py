@@ -149,7 +149,8 @@ class SortedRows:
 
     def entries(self, start: int, end: int) -> tuple[Codes, Codes]:
         """Codes of templates and values of the entries of some rows, one row after the other."""
-        froms, counts = self.rows.froms[start:end], self.rows.codes[start:end, copy_tuples.ENTRIES].copy()
+        # copies: loops are compiled once more for what lies on disk, which cannot be written
+        froms, counts = np.array(self.rows.froms[start:end]), np.array(self.rows.codes[start:end, copy_tuples.ENTRIES])
         origins = self._origins[start:end]
         total = int(counts.sum(dtype=np.int64))
         found = []
@@ -224,7 +225,6 @@ class CopyDecoder:
         self._known: dict[int, int] = {}  # realm's code and day → partition's number
         self._rows = CodedRows.room(ROWS)
         self._templates, self._values = np.empty(ENTRIES, np.int32), np.empty(ENTRIES, np.int32)
-        self._scratch = np.empty((2, copy_tuples.FIELDS), np.int64)
         self._row = self._entry = 0
 
     @property
@@ -278,7 +278,7 @@ class CopyDecoder:
         order = np.argsort(codes[:, copy_tuples.NUMBER], kind="stable")
         order = order[np.searchsorted(codes[order, copy_tuples.NUMBER], 0) :]  # rows of no planned partition have -1
         ordered = rows.take(order)
-        counts = ordered.codes[:, copy_tuples.ENTRIES].copy()
+        counts = ordered.codes[:, copy_tuples.ENTRIES]
         total = int(counts.sum(dtype=np.int64))
         templates, values = np.empty(total, np.int32), np.empty(total, np.int32)
         nowhere = np.zeros(len(order), np.int64)
@@ -291,7 +291,7 @@ class CopyDecoder:
     def _tuples(self, address: int, size: int, is_kept: bool) -> tuple[int, ...]:
         dictionary, rows = self._dictionary, self._rows
         ids, times, numbers, codes, froms = rows.arrays
-        found: tuple[int, ...] = copy_tuples.read_tuples(
+        return copy_tuples.read_tuples(
             (dictionary.names.address, dictionary.values.address, dictionary.templates.address),
             _literals.ctypes.data,
             (address, size),
@@ -300,9 +300,7 @@ class CopyDecoder:
             (self._templates.ctypes.data, self._values.ctypes.data),
             (self._entry, self._templates.size),
             copy_tuples.RETAINED if is_kept else 0,
-            self._scratch.ctypes.data,
         )
-        return found
 
     def _exactly(self, text: bytes) -> None:
         """The last row's trace, by the exact reader."""

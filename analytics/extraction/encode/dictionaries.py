@@ -196,7 +196,7 @@ class ChunkedStrings:
         if len(self.parts) == 1:
             return self.parts[0].take(array(codes))
         if not self.parts:
-            return pa.nulls(0, pa.string())
+            return pa.array([], pa.string())
         found = [part.take(array(some)) for part, some in zip(self.parts, self.cut(codes), strict=True) if len(some)]
         return pa.concat_arrays(found or [self.parts[0].slice(0, 0)])
 

@@ -152,7 +152,7 @@ def _spelled(found: pa.DictionaryArray, coded: bool) -> pa.Array:
 def texts_of_ids(halves: Ints) -> pa.StringArray:
     """Execution ids, of two halves each, as text."""
     data = np.empty(len(halves) * copy_tuples.UUID_SIZE, np.uint8)
-    copy_tuples.write_uuids(np.ascontiguousarray(halves), data)
+    copy_tuples.write_uuids(np.array(halves), data)
     return texts(data, np.arange(len(halves) + 1, dtype=np.int32) * copy_tuples.UUID_SIZE)
 
 
