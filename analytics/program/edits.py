@@ -18,9 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.program import words
-from analytics.program.draft import plain_copy
-from analytics.program.evaluate import MAX_DEPTH, MAX_NODES
-from analytics.program.faults import CASE, fits_case_name, is_in, named, printable, step_to
+from analytics.program.faults import CASE, FIRST_TOO_LONG, fits_case_name, is_in, named, printable, step_to
 from analytics.program.outcome import ARITH, COMPARE, is_number
 from analytics.program.refusals import NodePlace, inspection, walked
 from analytics.storage.typed_json import Json, JsonObject
@@ -28,7 +26,11 @@ from analytics.storage.typed_json import Json, JsonObject
 Kind: TypeAlias = Literal["points", "case", "literal", "operator", "variable"]
 
 SEPARATOR: Final = " › "
-_MOST_NODES: Final = 10 * MAX_NODES
+_MOST_VALUES: Final = 50_000
+"""Of objects, lists and values in them: a program at the engine's cap of nodes has some 5,000."""
+_DEEPEST: Final = 150
+"""Of objects and lists within each other: a program at the engine's cap of depth has some 70."""
+_MOST_COMPARED: Final = 1000
 _MOST_SHOWN: Final = 20
 _LONGEST: Final = 160
 """Letters of an address; what would be longer is addressed by its JSON path."""
@@ -84,9 +86,9 @@ def places(ast: JsonObject) -> list[Place]:
     Grain: one per value, in the order of a reader; the order of the sections is rules, pre_rules, post_rules, default.
 
     Raises:
-        UsageError: The engine's validator would refuse the program.
+        UsageError: It is no program of JSON, or larger than any.
     """
-    values = _values(_checked(ast))
+    values = _values(_plain(ast))
     named_by = _named_by(values)
     return [Place(_address(value, named_by), value.value, value.path, value.kind) for value in values]
 
@@ -95,47 +97,67 @@ def edit(ast: JsonObject, where: str, value: Json) -> dict[str, Json]:
     """A copy of a program with one value changed; what was given stays as it is.
 
     Args:
-        ast: A program that the engine's validator takes.
+        ast: A program, as a draft or the lake has it. What the engine would refuse of it already stays as it is.
         where: An address as `places` lists them, also with the number of the rule in place of its id or beside it, or as a page
             names the place (``rule 2 far › assign 3 points, case Far``); or a JSON path, which may also lead to a whole node.
         value: What is to stand there, of the kind that belongs there: a number for points, a text for a case …
 
     Raises:
         UnknownNameError: Nothing has that address.
-        UsageError: The address names several values, the value does not fit, or the engine would refuse the program then or now.
+        UsageError: The address names several values, the value does not fit, or the engine would refuse it there; or the program
+            is none of JSON, or larger than any.
     """
-    old = _checked(ast)
+    old = _plain(ast)
     values = _values(old)
     path = _path_of(where, values, old)
     for one in values:
         if one.path == path and (why := _misfit(one, value)):
             raise UsageError(f"{named(where)} cannot be {_shown(value)}: {why}", hint=f"it is {_shown(one.value)} now")
-    new = plain_copy(old)
+    new = _plain(old)
     steps = _steps(path)
     holder = _followed(new, steps)[-2]
     if isinstance(holder, dict | list):
         holder[steps[-1]] = value  # type: ignore[index]  # a key of it, or an index: it was followed
-    limits = inspection(old, max_nodes=_MOST_NODES)
-    found = inspection(new, max_nodes=max(MAX_NODES, limits.nodes), max_depth=max(MAX_DEPTH, limits.depth), most=1)
-    if found.refusals:
-        first = found.refusals[0]
-        raise UsageError(
-            f"{named(where)} cannot be {_shown(value)}: the engine would refuse the program at {first.path}: {first.reason}",
-            hint=first.repair,
-        )
-    return plain_copy(new)
+    known = {(one.path, one.reason) for one in inspection(old, most=_MOST_COMPARED).refusals}
+    for refusal in inspection(new, most=_MOST_COMPARED).refusals:
+        if (refusal.path, refusal.reason) not in known:
+            raise UsageError(
+                f"{named(where)} cannot be {_shown(value)}: the engine would refuse the program at {refusal.path}: "
+                f"{refusal.reason}",
+                hint=refusal.repair,
+            )
+    return _plain(new)
 
 
-def _checked(ast: JsonObject) -> dict[str, Json]:
-    """A copy of a program that can be read: a tree, with nothing in it that the validator does not know."""
-    found = inspection(ast, max_nodes=_MOST_NODES, most=1)
-    if found.refusals:
-        first = found.refusals[0]
-        raise UsageError(
-            f"the engine would refuse the program, at {first.path}: {first.reason}",
-            hint=f"{first.repair}; refusals(program) lists every place",
-        )
-    return plain_copy(ast)
+def _plain(ast: Json) -> dict[str, Json]:
+    """A copy in dicts and lists of its own: a tree of JSON that can be gone through.
+
+    Raises:
+        UsageError: It is no object, or holds what no JSON does; or it is larger, or nests deeper, than any program.
+    """
+    left = _MOST_VALUES
+
+    def copy(value: Json, depth: int) -> Json:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > _DEEPEST:
+            raise UsageError(
+                "the program is larger, or nests deeper, than any that the engine takes",
+                hint="refusals(program) says where",
+            )
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return {key: copy(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list):
+            return [copy(item, depth + 1) for item in value]
+        is_long = isinstance(value, int) and not -FIRST_TOO_LONG < value < FIRST_TOO_LONG
+        if value is None or (isinstance(value, bool | int | float | str) and not is_long):
+            return value
+        raise UsageError(f"the program holds {named(value)}, which is no JSON", hint="refusals(program) says where")
+
+    found = copy(ast, 0)
+    if not isinstance(found, dict):
+        raise UsageError("the program is no object", hint='write {"type": "program", "rules": […]}')
+    return found
 
 
 # ---- what may be changed ---------------------------------------------------------------------------------------------
@@ -160,16 +182,16 @@ def _values(ast: JsonObject) -> list[_Value]:
 
 def _of_node(place: NodePlace, node: JsonObject) -> Iterator[_Value]:
     kind, labels = node.get("type"), _labels(place)
-    if kind == "literal":
+    if kind == "literal" and "value" in node:
         statement = _statement_of(place)
         pays = place.above is statement and statement is not None and is_in(_type(statement), _PAYING)
         spellings = _spelled(labels, _tails_of_literal(place, statement))
-        yield _Value(node.get("value"), f"{place.path}.value", "points" if pays else "literal", spellings)
-    elif is_in(kind, ("compare", "arith")):
+        yield _Value(node["value"], f"{place.path}.value", "points" if pays else "literal", spellings)
+    elif is_in(kind, ("compare", "arith")) and "op" in node:
         tails = [f"{tail}{SEPARATOR}operator" for tail in _tails_of_expression(place)]
         table = COMPARE if kind == "compare" else ARITH
-        yield _Value(node.get("op"), f"{place.path}.op", "operator", _spelled(labels, tails), table)
-    elif "case_name" in node:
+        yield _Value(node["op"], f"{place.path}.op", "operator", _spelled(labels, tails), table)
+    elif is_in(kind, ("assign_points", "veto")) and "case_name" in node:
         tails = [*_branched(place, "case"), *(["veto"] if kind == "veto" else [])]
         yield _Value(node["case_name"], f"{place.path}.case_name", "case", _spelled(labels, tails))
 
@@ -363,7 +385,7 @@ def _misfit(place: _Value, value: Json) -> str:
     was, now = _kind(place.value), _kind(value)
     if now is None:
         return "it is no number, text, true, false or null"
-    return "" if was in (now, "null") else f"it is {was} now, and that is {now}"
+    return "" if was in (now, "null", None) else f"it is {was} now, and that is {now}"
 
 
 def _kind(value: Json) -> str | None:

@@ -56,7 +56,8 @@ LONGEST: Final = 60
 _MOST_SHOWN: Final = 3
 #: Python, in which the engine is written, reads whole numbers up to here from a text.
 _MOST_DIGITS: Final = 4300
-_FIRST_TOO_LONG: Final = 10**_MOST_DIGITS
+FIRST_TOO_LONG: Final = 10**_MOST_DIGITS
+"""The first whole number that it does not read."""
 
 _SCALAR: Final = "a number, a text, true, false or null"
 _EXPRESSION: Final = 'an expression such as {"type": "literal", "value": 1}'
@@ -256,7 +257,7 @@ def _of_scalar(step: str, what: str, value: Json) -> Iterator[Fault]:
         yield Fault(step, f"{what} is no number, text, true, false or null", f"write {_SCALAR}")
     elif isinstance(value, float) and not math.isfinite(value):
         yield Fault(step, f"{what} is {value!r}, which JSON does not know", "write a number that has an end")
-    elif isinstance(value, int) and not -_FIRST_TOO_LONG < value < _FIRST_TOO_LONG:
+    elif isinstance(value, int) and not -FIRST_TOO_LONG < value < FIRST_TOO_LONG:
         reason = f"{what} has more than {_MOST_DIGITS:,} digits, which the engine does not read"
         yield Fault(step, reason, "write a smaller number")
     elif isinstance(value, str):
