@@ -114,7 +114,7 @@ def read_draft(
     found = inspection(ast, wraps_builtin=is_extend, max_nodes=max_nodes, max_depth=max_depth)
     if found.count or not isinstance(ast, Mapping):
         raise _refused(found, origin, "" if ast is content else f".{_AST}")
-    return Draft(plain_copy(ast), name, wanted, origin, parent)
+    return Draft(_copied_program(ast), name, wanted, origin, parent)
 
 
 def _refused(found: Inspection, origin: str, below: str) -> UsageError:
@@ -134,7 +134,7 @@ def _refused(found: Inspection, origin: str, below: str) -> UsageError:
     )
 
 
-def plain_copy(ast: JsonObject) -> dict[str, Json]:
+def _copied_program(ast: JsonObject) -> dict[str, Json]:
     """A copy of a program that the validator takes, which bounds its depth: dicts and lists that are nobody else's.
 
     Ids that are no text, or an empty one, are left out: the engine gives such nodes ids of its own.
@@ -144,7 +144,7 @@ def plain_copy(ast: JsonObject) -> dict[str, Json]:
 
 def _copied(value: Json) -> Json:
     if isinstance(value, Mapping):
-        return plain_copy(value)
+        return _copied_program(value)
     return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
