@@ -86,7 +86,7 @@ def test_a_command_of_the_readme_runs(
         return RunResult([checkout / "out"])
 
     monkeypatch.setattr(rendering, "render", render)
-    monkeypatch.setattr("analytics.cli.report.run", run)
+    monkeypatch.setattr("analytics.reports.schedule.run.run", run)
     # What only the reader's own log has is asked of the demo's.
     [(run_id,)] = warehouse.sql(
         "select max(execution_id) from executions join definitions using (strategy_id, strategy_version) "

@@ -315,7 +315,7 @@ def test_the_node_cap_holds_for_the_other_program() -> None:
     many = {"rules": [dsl.rule(dsl.lit(True), dsl.note("n", 1)) for _ in range(400)]}
     answer = AlternativeProgram(compile_program(many), compile_program(pays(1)), is_extend=False).pays(RecordedRun({}))
     assert evaluate(many, {}).error_code == answer.code == "DSL_LIMIT_EXCEEDED"
-    assert answer == PointsBounds(0, 0, code="DSL_LIMIT_EXCEEDED")
+    assert answer == PointsBounds(0, 0, code="DSL_LIMIT_EXCEEDED", visits=1001)
 
 
 # ---- why there is no answer ------------------------------------------------------------------------------------------

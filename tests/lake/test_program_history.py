@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pandas as pd
-
 from analytics import open_lake
 from analytics.estimates.sampling_rates import Rates
 from analytics.extraction.privacy.policy import Policy, PseudonymKey
@@ -92,7 +90,7 @@ def test_runs_are_explained_by_the_program_that_gives_them_again(table: Table, f
         json.loads(text)["rules"][0]["then"][0]["value"]["value"]
         for text in lake.run("past_programs", strategy=ID, version=1)["ast_json"]
     ] == [12, 15]
-    rows = pd.DataFrame({"execution_id": [early, middle, late], "status": "ok"})
+    rows = lake.sql("select execution_id, created_at, status from executions order by created_at").df()
     share = replay_share(lake, rows)
     assert (share.looked_at, share.reproduced, share.unfit, share.edited) == (3, 3, 2, 2)
     assert "2 ran before their version was edited in place" in str(share)

@@ -521,7 +521,7 @@ def test_a_disk_that_is_full_for_one_report_ends_not_the_run(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("analytics.reports.render.report_process.subprocess.Popen", full)
-    monkeypatch.setattr(report_process.Warm, "fork", lambda _: None)
+    monkeypatch.setattr(report_process.Warm, "fork", lambda *_: None)
     both = [Definition(name, "runaway_rules", window="yesterday", catch_up_days=1) for name in ("a", "b")]
     result = run(both, lake=str(lake.root), out=tmp_path / "out", today=SATURDAY)
     assert [(outcome.state, outcome.card.verdict.partition(",")[0]) for outcome in result.outcomes] == [

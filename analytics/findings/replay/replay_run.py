@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from analytics.findings.replay.run_evidence import EVENT_FIELDS, Definition, Evidence, event_ids, pieces, read_json
 from analytics.findings.replay.trace_variants import MOST_RECORDED, Variant, Variants, read
 from analytics.program import MAX_NODES, Alignment
@@ -138,6 +136,8 @@ def replay_share(lake: Warehouse, rows: pd.DataFrame, *, most: int = MOST) -> Re
         rows: As ``family_runs`` gives them.
         most: How many; of more, every so-manieth is taken; of more than are replayed at all, some after each of a few moments.
     """
+    import numpy as np  # who explains one run needs no arrays
+
     ok = np.flatnonzero((rows["status"] == "ok").to_numpy())
     if len(ok) > MOST_RECORDED:
         starts = np.linspace(0, len(ok) - 1, _STRETCHES + 1).astype(np.int64)[:-1]

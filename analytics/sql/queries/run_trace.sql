@@ -1,7 +1,7 @@
 -- Logged runs by their ids, with their traces.
 -- Grain: the run.
--- $executions varchar[]: ids of the runs. $moments timestamptz[]: when they ran, where that is known: few files are looked into
--- then; NULL for every day.
+-- $executions varchar[]: ids of the runs.
+-- $moments timestamptz[]: when they ran, where that is known: few files are looked into then; NULL for every day.
 select *, coalesce(notes, '') like 'trace truncated: %' as is_truncated
   from executions
  where execution_id in (select unnest($executions::varchar[]))
