@@ -189,7 +189,9 @@ class Warm:
         if self._channel is not None:
             self._channel.close()  # it ends when nobody can ask any more
         if self._process is not None:
-            self._process.kill()  # it may be importing still; no report is left
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_POLL_SECONDS)
+            self._process.kill()  # it was importing still; no report is left
             self._process.wait()
         if self._folder is not None:
             self._folder.release()
