@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from analytics.errors import UnknownNameError, UsageError
 from analytics.findings.rehearsal.gate import conditions
 from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.program import compile_program, outline
+from analytics.reports.rehearsal import wording
 from analytics.reports.rehearsal.report import RehearsalReport
 from analytics.reports.small_cells import SmallCells
 from tests.planted.stories import FIRST, UNTIL, story
@@ -96,6 +98,62 @@ def test_runs_that_cannot_be_decided_are_said_with_the_worst_that_they_may_add(r
     assert 0 < rarely.inquiry.undecided.value < 1
     assert re.search(r"of the runs cannot be decided \(at worst .* to .* in all\)", rarely.head().text)
     assert "rehearse again in a few days" in rarely.actions().text
+    decided, tried = int(rarely.inquiry.tried.rows["is_decided"].sum()), len(rarely.inquiry.tried.rows)
+    assert (
+        f"on the {decided:,} of {tried:,} logged runs tried that the log decides, this draft pays" in rarely.head().text
+    )
+    assert "No run that the log decides fails." in rarely.head().text
+    for one in (always, rarely):
+        assert "No tried run fails." not in text(one) and "None of the tried runs" not in text(one)
+
+
+def test_what_no_undecided_run_shows_is_said_of_decided_ones_only(rehearse: Make) -> None:
+    """The draft is the program that ran, behind a rule that only some runs reach and that reads what was not recorded."""
+    base = rehearse("weekend", 1)
+    rows = base.inquiry.tried.rows
+    tried = replace(base.inquiry.tried, rows=rows.assign(is_decided=[number % 3 > 0 for number in range(len(rows))]))
+    found = Rehearsal(base.inquiry.lake, base.inquiry.family, base.inquiry.program, FIRST, UNTIL)
+    vars(found)["tried"] = tried
+    report = RehearsalReport(found, "next.json")
+    assert "none that the log decides is paid otherwise; of all such runs up to" in report.head().text
+    assert report.verdict.role == "finding", "not the colour of what is settled"
+    assert "None of the runs that the log decides is paid otherwise." in report.changed().text
+    assert "None of the runs that the log decides is paid otherwise." in report.who().text
+
+
+def test_runs_of_a_version_that_could_not_be_tried_are_said_on_top(rehearse: Make) -> None:
+    base = rehearse("half_more", 2)
+    [*others, last] = base.inquiry.tried.versions
+    left = replace(last, tried_count=0, own_count=0, reason="its definition is not in the lake")
+    found = Rehearsal(base.inquiry.lake, base.inquiry.family, base.inquiry.program, FIRST, UNTIL)
+    vars(found)["tried"] = replace(base.inquiry.tried, versions=(*others, left))
+    said = RehearsalReport(found, "next.json").head().text
+    assert f"{last.logged_count:,} logged ok runs could not be tried and add to no number." in said
+    assert "could not be tried" not in base.head().text
+
+
+def test_what_was_paid_names_the_versions_that_paid_it(rehearse: Make) -> None:
+    labels = [version.label for version in rehearse("half_more", 2).inquiry.tried.versions]
+    assert len(labels) > 1
+    assert f"What was paid is by {', '.join(labels[:-1])} and {labels[-1]}." in rehearse("half_more", 2).head().text
+
+
+def test_amounts_near_the_largest_number_have_a_typical_run(rehearse: Make) -> None:
+    huge = drafted(rehearse("half_more", 2), lambda ast: {**ast, "rules": [], "default": assign(1e300, "Huge")})
+    assert "Typical change: " in huge.runs_explained().text and text(huge)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-120.0, 1320.0, "add between −120 and +1,320 points, by estimate"),
+        (-math.inf, math.inf, "Nothing bounds what"),
+        (-120.0, math.inf, "add at least −120 points, by estimate; nothing bounds how much more"),
+        (-math.inf, 40.0, "add at most +40 points, by estimate; nothing bounds how much less"),
+    ],
+)
+def test_bounds_are_said_as_far_as_there_are_any(low: float, high: float, said: str) -> None:
+    assert said in wording.bounds(low, high) and "∞" not in wording.bounds(low, high)
 
 
 def test_a_failing_draft_is_said_first_in_what_to_do_and_shown_with_a_run(rehearse: Make) -> None:
@@ -133,6 +191,7 @@ def test_conditions_refuse_a_draft_on_top_of_the_page_and_for_programs(rehearse:
     assert "Refused (points>1%: points beyond what was paid" in report.head().text
     facts = report.summary()
     assert (facts["state"], facts["counts"]) == ("new", {"new": 1})
+    assert "Do not publish it as it is." in report.actions().text and "Publish it, or" not in report.actions().text
     assert RehearsalReport(found, "v2", conditions=conditions(["failures"])).summary()["refused"] == []
 
 
@@ -161,3 +220,5 @@ def test_a_window_without_runs_says_so(planted: Planted) -> None:
     )
     assert "Cannot tell: no run of this strategy is logged in this window" in report.head().text
     assert "nothing to add up" in report.much().text and text(report)
+    assert "Publish" not in report.actions().text and "Rehearse it on another window." in report.actions().text
+    assert "No tried run fails." not in text(report) and "The log decides" not in text(report)

@@ -20,6 +20,7 @@ from analytics.reports.small_cells import SmallCells
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analytics.estimates.estimate import Estimate
     from analytics.findings.rehearsal.gate import Condition
     from analytics.findings.rehearsal.rehearsal import Rehearsal, Totals
     from analytics.findings.replay.run_evidence import Definition
@@ -98,7 +99,7 @@ class RehearsalReport:
             page.strong(page.author(realm_name(found.family.realm))),
             " · strategy ",
             page.strong(page.author(found.family.name)),
-            " · draft ",
+            " · tried ",
             page.strong(page.author(self.called)),
             f" · runs of {number.span(found.since, found.until)}, UTC",
         ]
@@ -117,8 +118,8 @@ class RehearsalReport:
         return page.strip(
             [
                 page.Cell("Points a day beyond", found.difference.times(1 / days), "estimated, decided runs"),
-                page.Cell("Runs paid otherwise", f"{wording.percent(found.changed)}", counted, found.changed.grade),
-                page.Cell("Cannot be decided", f"{wording.percent(found.undecided)}", counted, found.undecided.grade),
+                _share("Runs paid otherwise", found.changed, "of decided runs" if found.undecided.value else counted),
+                _share("Cannot be decided", found.undecided, counted),
                 page.Cell(
                     "Most nodes visited",
                     number.NOTHING if found.most_visits is None else f"{found.most_visits:,}",
@@ -180,8 +181,11 @@ class RehearsalReport:
         found = self.inquiry
         how = ["By the case a run was paid in, and the one in which the draft pays it."]
         if not found.moved:
-            return page.section("changed", "Which runs change?", how, "None of the tried runs is paid otherwise.")
-        text = f"{wording.percent(found.changed)} of the runs are paid otherwise."
+            return page.section("changed", "Which runs change?", how, wording.none_changed(found))
+        of = "the runs that the log decides" if found.undecided.value else "the runs"
+        text: list[Inline] = [
+            f"{wording.percent(found.changed)} ", wording.share_bracket(found.changed), f" of {of} are paid otherwise.",
+        ]  # fmt: skip
         rows = [
             {
                 "was": move.was or _NO_CASE,
@@ -230,11 +234,12 @@ class RehearsalReport:
         rows = self.inquiry.tried.rows
         moved = rows[rows["is_changed"].to_numpy(bool)]
         if moved.empty:
-            return page.section("one", question, how, "None of the tried runs is paid otherwise.")
+            return page.section("one", question, how, wording.none_changed(self.inquiry))
         gain = moved["low"] - moved["points"]
-        usual = gain.round(9).mode().iloc[0]
+        # To nine digits of whatever size: a fixed number of decimals overflows for the largest amounts.
+        alike = gain.map(lambda one: float(f"{one:.9g}"))
         chosen = {
-            "Typical change": moved[np.isclose(gain, usual)].iloc[-1],
+            "Typical change": moved[alike == alike.mode().iloc[0]].iloc[-1],
             "Largest change": moved.loc[gain.abs().idxmax()],
         }
         if (failing := moved[moved["code"].notna()]).size:
@@ -268,7 +273,7 @@ class RehearsalReport:
             return page.section("who", question, [*how, self._small.note], "Single users are left out.")
         users = self.inquiry.users
         if not users:
-            return page.section("who", question, how, "No logged user would be paid otherwise.")
+            return page.section("who", question, how, wording.none_changed(self.inquiry))
         rows = [
             {
                 "user": user.name if self._show_users else masked(user.name),
@@ -289,15 +294,14 @@ class RehearsalReport:
         how = ["On inputs that were recorded; a timeout is a matter of clocks and cannot be rehearsed."]
         found = self.inquiry.failures
         if not found:
-            return page.section("fail", "What would fail?", how, "No tried run fails.")
+            return page.section("fail", "What would fail?", how, wording.none_fails(self.inquiry))
         rows = [
-            {"code": one.code, "rows": one.logged_count, "share": wording.percent(one.share), "run": one.execution_id}
-            for one in found
+            {"code": one.code, "rows": one.logged_count, "share": one.share, "run": one.execution_id} for one in found
         ]
         columns = [
             Column("code", "Code", kind="mono", role="name"),
             Column("rows", "Tried rows", kind="count"),
-            Column("share", "Share of runs", align="right"),
+            Column("share", "Share of runs", kind="estimate", unit="%"),
             *([] if self._small else [Column("run", "For example", kind="mono")]),
         ]
         return page.section("fail", "What would fail?", how, None, [page.table(rows, columns)])
@@ -307,22 +311,22 @@ class RehearsalReport:
         found = self.inquiry
         how = ["A field that no logged run read was not recorded.", wording.BEHAVIOUR]
         if not found.unknown:
-            return page.section("unknown", "What cannot be known?", how, "The log decides every tried run.")
-        rows = [
-            {"why": one.reason, "rows": one.logged_count, "share": wording.percent(one.share)} for one in found.unknown
-        ]
+            all_known = "The log decides every tried run." if len(found.tried.rows) else "No run was tried."
+            return page.section("unknown", "What cannot be known?", how, all_known)
+        rows = [{"why": one.reason, "rows": one.logged_count, "share": one.share} for one in found.unknown]
         columns = [
             Column("why", "Missing", kind="author", role="name"),
             Column("rows", "Tried rows", kind="count"),
-            Column("share", "Share of runs", align="right"),
+            Column("share", "Share of runs", kind="estimate", unit="%"),
         ]
-        low, high = found.bounds
-        text = f"The undecided runs add between {number.number(low, sign=True)} and {number.number(high, sign=True)} points."
+        text = wording.bounds(*found.bounds)
         return page.section("unknown", "What cannot be known?", how, text, [page.table(rows, columns)])
 
     def actions(self) -> Block:
         """What to do."""
-        return page.section("do", "What to do?", [], None, [page.todo(wording.todo(self.inquiry))])
+        return page.section(
+            "do", "What to do?", [], None, [page.todo(wording.todo(self.inquiry, is_refused=bool(self.refused)))]
+        )
 
     def sure(self) -> Block:
         """How far each version's runs could be tried."""
@@ -388,3 +392,9 @@ class RehearsalReport:
     def summary_block(self) -> SummaryBlock:
         """For the last cell of the notebook."""
         return summary_block(self.summary())
+
+
+def _share(title: str, share: Estimate, of: str) -> page.Cell:
+    """A share of the runs as a big number, its interval below."""
+    below = page.inline([wording.share_bracket(share), " ", of])
+    return page.Cell(title, wording.percent(share), below, share.grade)

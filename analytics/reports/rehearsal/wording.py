@@ -44,8 +44,10 @@ def decide(found: Rehearsal) -> Verdict:
         return Verdict([page.strong("Cannot tell"), f": {nothing_tried(found)}."], [BEHAVIOUR], "finding")
     sentence = _verdict(found)
     failing = sum(failure.logged_count for failure in found.failures)
-    role: Literal["fixed", "finding", "worse"] = "worse" if failing else "finding" if found.changed.value else "fixed"
-    return Verdict(sentence, [*_undecided(found), _failing(found), _visits(found)], role)
+    is_open = bool(found.changed.value or found.undecided.value)
+    role: Literal["fixed", "finding", "worse"] = "worse" if failing else "finding" if is_open else "fixed"
+    status = [*_undecided(found), _left_out(found), _failing(found), _visits(found), _paid_by(found)]
+    return Verdict(sentence, status, role)
 
 
 def nothing_tried(found: Rehearsal) -> str:
@@ -59,9 +61,16 @@ def nothing_tried(found: Rehearsal) -> str:
 
 
 def _verdict(found: Rehearsal) -> list[Inline]:
-    runs = f"For the same events, {number.counted(len(found.tried.rows), 'logged run')} tried, "
+    tried = f"{number.counted(len(found.tried.rows), 'logged run')} tried"
+    runs = f"For the same events, {tried}, "
     if found.undecided.value >= 1:
         return [page.strong("Cannot tell"), ": for none of the tried runs does the log hold what the draft reads."]
+    if not found.changed.value and found.undecided.value:
+        none = page.strong("none that the log decides is paid otherwise")
+        return [runs, none, f"; of all such runs up to {_most(found.changed)} may be."]
+    if found.undecided.value:
+        decided = int(found.tried.rows["is_decided"].sum())
+        runs = f"For the same events, on the {decided:,} of {tried} that the log decides, "
     if not found.changed.value:
         return [runs, page.fixed("no run is paid otherwise"), f"; of all runs up to {_most(found.changed)} may be."]
     share = found.relative
@@ -85,6 +94,23 @@ def _percent_bounds(share: Relative) -> page.Markup:
 def bracket(estimate: Estimate) -> page.Markup:
     """The interval of an estimate, as it stands behind a number."""
     return page.ci(estimate.low, estimate.high, value=estimate.value, sign=True)
+
+
+def share_bracket(share: Estimate) -> page.Markup:
+    """The interval of a share of the runs, in percent."""
+    return page.ci(100 * share.low, 100 * share.high, value=100 * share.value, unit="%")
+
+
+def bounds(low: float, high: float) -> str:
+    """What undecided runs add to the difference, as far as anything bounds it."""
+    least, most = (number.number(end, sign=True) for end in (low, high))
+    if math.isfinite(low) and math.isfinite(high):
+        return f"The undecided runs add between {least} and {most} points, by estimate."
+    if math.isfinite(low):
+        return f"The undecided runs add at least {least} points, by estimate; nothing bounds how much more."
+    if math.isfinite(high):
+        return f"The undecided runs add at most {most} points, by estimate; nothing bounds how much less."
+    return "Nothing bounds what the undecided runs add."
 
 
 def percent(share: Estimate) -> str:
@@ -113,24 +139,64 @@ def _undecided(found: Rehearsal) -> list[Inline]:
     return [page.finding(f"{percent(found.undecided)} of the runs cannot be decided"), f" ({worst}). "]
 
 
+def _left_out(found: Rehearsal) -> Inline:
+    """Versions whose runs could not be tried: they are in no number."""
+    count = sum(version.logged_count for version in found.tried.versions if version.reason)
+    if not count:
+        return ""
+    runs = number.counted(count, "logged ok run")
+    return page.inline([page.finding(f"{runs} could not be tried"), " and add to no number. "])
+
+
 def _failing(found: Rehearsal) -> Inline:
     if not found.failures:
-        return "No tried run fails. "
+        return none_fails(found) + " "
     count = sum(failure.logged_count for failure in found.failures)
     codes = ", ".join(failure.code for failure in found.failures[:3])
-    return page.inline([page.worse(f"{number.counted(count, 'tried run')} would fail"), f" ({codes}). "])
+    least = "at least " if found.undecided.value else ""
+    return page.inline([page.worse(f"{least}{number.counted(count, 'tried run')} would fail"), f" ({codes}). "])
+
+
+def none_fails(found: Rehearsal) -> str:
+    """That no run fails, of as many as the log tells it."""
+    if not len(found.tried.rows) or found.undecided.value >= 1:
+        return "The log does not tell whether a run fails."
+    return "No run that the log decides fails." if found.undecided.value else "No tried run fails."
+
+
+def none_changed(found: Rehearsal) -> str:
+    """That no run is paid otherwise, of as many as the log tells it."""
+    if not len(found.tried.rows) or found.undecided.value >= 1:
+        return "The log does not tell which runs are paid otherwise."
+    which = "runs that the log decides" if found.undecided.value else "tried runs"
+    return f"None of the {which} is paid otherwise."
 
 
 def _visits(found: Rehearsal) -> Inline:
     if found.most_visits is None:
         return ""
-    text = f"It visits at most {found.most_visits:,} of {MAX_NODES:,} nodes for a tried run."
+    is_known = found.tried.rows["visits"].notna().all()
+    text = f"It visits at most {found.most_visits:,} of {MAX_NODES:,} nodes for a tried run"
+    text += ". " if is_known else " that the log tells to its end. "
     return page.finding(text) if found.most_visits > _CLOSE_TO_CAP * MAX_NODES else text
 
 
-def todo(found: Rehearsal) -> list[page.Todo]:
+def _paid_by(found: Rehearsal) -> str:
+    """The verdict is beside what was paid, and not beside the version that runs now."""
+    labels = [version.label for version in found.tried.versions if version.tried_count]
+    return f"What was paid is by {', '.join(labels[:-1])} and {labels[-1]}." if len(labels) > 1 else ""
+
+
+def todo(found: Rehearsal, *, is_refused: bool = False) -> list[page.Todo]:
     """What to do with the draft, the most urgent first."""
     steps = []
+    if is_refused:
+        steps.append(page.Todo("Do not publish it as it is.", "The conditions that refuse it are on top of the page."))
+    if not len(found.tried.rows):
+        return [
+            *steps,
+            page.Todo("Rehearse it on another window.", "It was tried on no run, so nothing is known of it."),
+        ]
     if found.failures:
         codes = ", ".join(failure.code for failure in found.failures[:3])
         steps.append(
@@ -138,11 +204,18 @@ def todo(found: Rehearsal) -> list[page.Todo]:
         )
     if found.most_visits is not None and found.most_visits > _CLOSE_TO_CAP * MAX_NODES:
         steps.append(page.Todo("Make it visit fewer nodes.", f"A run is stopped at {MAX_NODES:,}."))
-    if found.undecided.value:
+    if any(unknown.reason.startswith("field ") for unknown in found.unknown):
         steps.append(
             page.Todo(
                 "Publish a version that reads the missing fields without paying for them, and rehearse again in a few days.",
                 "What a run reads is recorded; what it does not read is not.",
+            )
+        )
+    elif found.undecided.value:
+        steps.append(
+            page.Todo(
+                "Give it an experiment's tag, and compare after a few days.",
+                "The log does not hold what the undecided runs would have read or been answered.",
             )
         )
     if not steps:
