@@ -69,6 +69,11 @@ class _Handlers:
             signal.signal(handled, signal.SIG_IGN)
         raise Stopped(number)
 
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-C, as Python handles it; known also where DuckDB, which asks for signals itself, raises an error of its own."""
+        self.received.append(number)
+        signal.default_int_handler(number, frame)
+
     def raise_again(self, unraisable: sys.UnraisableHookArgs) -> None:
         """It fell into a destructor, or what a weak reference calls: what is raised there goes nowhere. Once more, behind it."""
         error = unraisable.exc_value
@@ -118,6 +123,9 @@ def unwinding() -> Iterator[None]:
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     for number in handled:
         signal.signal(number, handlers.stop)
+    is_terminal = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_terminal:
+        signal.signal(signal.SIGINT, handlers.interrupt)
     sys.unraisablehook = handlers.raise_again
     watcher = threading.Thread(target=handlers.watch, args=(reader,), name="signals", daemon=True)
     watcher.start()
@@ -135,6 +143,8 @@ def unwinding() -> Iterator[None]:
         signal.set_wakeup_fd(before)
         for number in handled:
             signal.signal(number, signal.SIG_DFL)
+        if is_terminal:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         writer.close()
         watcher.join(1)  # it may not be within DuckDB when the interpreter ends
 

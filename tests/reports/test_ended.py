@@ -109,6 +109,20 @@ def test_being_asked_to_end_within_a_destructor_is_not_lost(number: signal.Signa
         signal.signal(signal.SIGINT, before)
 
 
+def test_ctrl_c_is_known_also_where_what_runs_raises_an_error_of_its_own() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
+    try:
+        with pytest.raises(KeyboardInterrupt) as ended, signals.unwinding():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise RuntimeError("Query interrupted") from None  # DuckDB's word, before any other thread has run
+        assert isinstance(ended.value.__cause__, RuntimeError)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_user_without_a_home_and_a_system_without_temporary_files_are_no_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
