@@ -13,6 +13,8 @@ import pytest
 from analytics.demo.dsl import arith, assign, compare, lit, rule
 from analytics.findings.post_mortem.family import find_family
 from analytics.findings.rehearsal.rehearsal import Rehearsal
+from analytics.findings.rehearsal.rehearsed_runs import _contradicts
+from analytics.findings.replay.replay_run import PaidRun, ReplayOutcome
 from analytics.findings.replay.run_evidence import Definition, definition
 from analytics.program import compile_program, outline
 from tests.planted.stories import FIRST, UNTIL, story
@@ -138,3 +140,23 @@ def test_of_many_runs_an_even_part_is_taken_and_the_interval_is_wider(rehearse: 
     assert len(part.tried.rows) < 0.4 * len(whole.tried.rows) and part.tried.share < 0.3
     assert part.difference.high - part.difference.low > 1.3 * (whole.difference.high - whole.difference.low)
     assert part.difference.low < whole.difference.value < part.difference.high
+
+
+@pytest.mark.parametrize(
+    ("again", "points", "case", "is_contradicted"),
+    [
+        (ReplayOutcome(10, 10, "A"), 10, "A", False),
+        (ReplayOutcome(10, 10, "A"), 10 + 1e-12, "A", False),
+        (ReplayOutcome(10, 10, "A"), 12, "A", True),
+        (ReplayOutcome(10, 10, "A"), 10, "B", True),
+        (ReplayOutcome(10, 10, None, knows_case=False), 10, "B", False),
+        (ReplayOutcome(0, 20, None, missing="field 'data.a' was not precomputed", knows_case=False), 10, "B", False),
+        (ReplayOutcome(0, 5, None, missing="field 'data.a' was not precomputed", knows_case=False), 10, "B", True),
+        (ReplayOutcome(-np.inf, np.inf, None, missing="anything", knows_case=False), 1e308, "B", False),
+        (ReplayOutcome(0, 0, None, code="DSL_ARITH_DIV_BY_ZERO"), 0, None, True),
+    ],
+)
+def test_a_run_contradicts_its_program_only_where_that_surely_pays_something_else(
+    again: ReplayOutcome, points: float, case: str | None, is_contradicted: bool
+) -> None:
+    assert _contradicts(again, PaidRun(points, case, 0)) is is_contradicted

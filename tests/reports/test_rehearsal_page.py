@@ -132,6 +132,19 @@ def test_runs_of_a_version_that_could_not_be_tried_are_said_on_top(rehearse: Mak
     assert "could not be tried" not in base.head().text
 
 
+def test_a_program_that_did_not_pay_its_runs_is_said_on_top(planted: Planted, rehearse: Make) -> None:
+    base = rehearse("half_more", 2)
+    assert base.inquiry.contradicted_count == 0 and "may be another" not in base.head().text
+    tried = replace(base.inquiry.tried, rows=base.inquiry.tried.rows.assign(is_contradicted=True))
+    found = Rehearsal(base.inquiry.lake, base.inquiry.family, base.inquiry.program, FIRST, UNTIL)
+    vars(found)["tried"] = tried
+    said = RehearsalReport(found, "next.json").head().text
+    assert (
+        f"{len(tried.rows):,} tried runs were paid otherwise than their version's program pays: it may be another."
+        in said
+    )
+
+
 def test_what_was_paid_names_the_versions_that_paid_it(rehearse: Make) -> None:
     labels = [version.label for version in rehearse("half_more", 2).inquiry.tried.versions]
     assert len(labels) > 1

@@ -292,6 +292,11 @@ class Rehearsal:
         return int(known.max()) if len(known) else None
 
     @property
+    def contradicted_count(self) -> int:
+        """Tried logged runs that were surely paid by another program than the one that their version has in the lake."""
+        return int(self.tried.rows["is_contradicted"].sum())
+
+    @property
     def own_share(self) -> float:
         """Part of the tried runs whose own program gives them again; NaN without any."""
         count = len(self.tried.rows)

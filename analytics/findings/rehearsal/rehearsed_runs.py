@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.findings.post_mortem.groups import Group
-from analytics.findings.replay.replay_run import Inputs, PaidRun, Replayer, read_inputs, wraps
+from analytics.findings.replay.replay_run import Inputs, PaidRun, Replayer, ReplayOutcome, read_inputs, wraps
 from analytics.findings.replay.run_evidence import Definition
 from analytics.findings.replay.trace_variants import find_variants
 from analytics.warehouse.warehouse import Warehouse
@@ -26,6 +26,7 @@ NEAR = 1e-9
 _COLUMNS = ("execution_id", "created_at", "external_user_id", "points", "case_name", "weight")
 _TRIED = (
     "label", "low", "high", "would_case", "knows_case", "code", "visits", "missing", "is_decided", "is_changed", "is_own",
+    "is_contradicted",
 )  # fmt: skip
 
 
@@ -62,7 +63,8 @@ class RehearsedRuns:
             were paid, ``weight`` (runs it stands for), ``label`` of its version; ``low`` and ``high``, the least and the most
             that the program pays, the same where that is decided; ``would_case``, ``knows_case``, ``code`` of a failure, ``visits``
             (nodes, as the cap counts them; NaN where not known), ``missing`` (what the log does not tell), ``is_decided``,
-            ``is_changed`` (decided, and paid otherwise than it was), ``is_own`` (its own program gives the run again).
+            ``is_changed`` (decided, and paid otherwise than it was), ``is_own`` (its own program gives the run again),
+            ``is_contradicted`` (its own program gives something else: what ran was another one).
         versions: Of the strategy, in the order in which they ran.
         share: The part of the runs that was taken, 1 for all.
     """
@@ -128,6 +130,8 @@ def rehearse_runs(
 
 def _inputs(lake: Warehouse, realm: str | None, group: Group, program: Definition, share: float) -> Inputs | str:
     """What a version's runs read, or why that is not known."""
+    if not len(group.paid):
+        return "none of its logged runs was paid"
     if group.strategy_id is None:
         return "its rows are of several versions"
     variants = find_variants(lake, realm, group)
@@ -144,10 +148,11 @@ def _inputs(lake: Warehouse, realm: str | None, group: Group, program: Definitio
 
 def _tried(label: str, inputs: Inputs, program: Definition) -> pd.DataFrame:
     own, other = Replayer(inputs.variants.definition, inputs), Replayer(program, inputs)
-    results, is_own = [], []
+    results, is_own, is_contradicted = [], [], []
     for values, run in zip(inputs.values, PaidRun.of(inputs.rows), strict=True):
         again = own.run(run, values)
         is_own.append(again.low == again.high == run.points and again.case_name == run.case_name)
+        is_contradicted.append(_contradicts(again, run))
         results.append(other.run(run, values))
     rows = inputs.rows
     low, high = (np.array([getattr(one, name) for one in results], dtype=float) for name in ("low", "high"))
@@ -167,4 +172,13 @@ def _tried(label: str, inputs: Inputs, program: Definition) -> pd.DataFrame:
         is_decided=is_decided,
         is_changed=is_decided & ~np.isclose(points, np.where(is_decided, low, points), rtol=NEAR, atol=NEAR),
         is_own=is_own,
+        is_contradicted=is_contradicted,
     )
+
+
+def _contradicts(again: ReplayOutcome, run: PaidRun) -> bool:
+    """Whether a run was surely not paid by the program that is tried again; what a cut trace leaves open is no contradiction."""
+    near = NEAR * max(1.0, abs(run.points))
+    if again.code is not None or not again.low - near <= run.points <= again.high + near:
+        return True
+    return again.knows_case and again.missing is None and again.case_name != run.case_name

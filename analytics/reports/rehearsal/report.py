@@ -353,7 +353,8 @@ class RehearsalReport:
             Column("why", "Why not", kind="author"),
         ]
         text = (
-            f"{len(found.tried.rows):,} of {number.counted(found.tried.logged_count, 'logged ok run')} were tried; "
+            f"{len(found.tried.rows):,} of {number.counted(found.tried.logged_count, 'logged ok run')} "
+            f"{'was' if found.tried.logged_count == 1 else 'were'} tried; "
             f"{number.counted(found.tried.failed_count, 'logged failure')} left no input to try."
         )
         return page.section("sure", "How sure are we?", [], text, [page.table(rows, columns)])

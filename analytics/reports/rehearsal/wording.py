@@ -46,7 +46,14 @@ def decide(found: Rehearsal) -> Verdict:
     failing = sum(failure.logged_count for failure in found.failures)
     is_open = bool(found.changed.value or found.undecided.value)
     role: Literal["fixed", "finding", "worse"] = "worse" if failing else "finding" if is_open else "fixed"
-    status = [*_undecided(found), _left_out(found), _failing(found), _visits(found), _paid_by(found)]
+    status = [
+        *_undecided(found),
+        _contradicted(found),
+        _left_out(found),
+        _failing(found),
+        _visits(found),
+        _paid_by(found),
+    ]
     return Verdict(sentence, status, role)
 
 
@@ -76,7 +83,9 @@ def _verdict(found: Rehearsal) -> list[Inline]:
     share = found.relative
     if share is None or not math.isfinite(share.low):
         more = number.number(found.difference.value, found.difference.low, found.difference.high, sign=True)
-        return [runs, "this draft pays ", page.finding(f"{more} points"), " ", bracket(found.difference), "."]
+        ends = bracket(found.difference)
+        bounds_of = [" ", ends] if ends else [", and nothing tells how far that is off"]
+        return [runs, "this draft pays ", page.finding(f"{more} points"), *bounds_of, "."]
     if share.low <= 0 <= share.high:
         return [
             runs, "this draft pays ", page.strong("about as much in all"), " ", _percent_bounds(share), ", and ",
@@ -146,6 +155,17 @@ def _left_out(found: Rehearsal) -> Inline:
         return ""
     runs = number.counted(count, "logged ok run")
     return page.inline([page.finding(f"{runs} could not be tried"), " and add to no number. "])
+
+
+def _contradicted(found: Rehearsal) -> Inline:
+    """Runs whose own program pays them otherwise: what they read was taken to be what that program reads."""
+    count = found.contradicted_count
+    if not count:
+        return ""
+    runs = "1 tried run was" if count == 1 else f"{count:,} tried runs were"
+    return page.inline(
+        [page.finding(f"{runs} paid otherwise than their version's program pays"), ": it may be another. "]
+    )
 
 
 def _failing(found: Rehearsal) -> Inline:
