@@ -14,6 +14,7 @@ import pytest
 from analytics import api
 from analytics.demo.dsl import all_of, arith, assign, compare, lit, rule
 from analytics.errors import UnknownNameError, UsageError
+from analytics.findings.rehearsal.drafts import find_draft
 from analytics.findings.rehearsal.gate import conditions
 from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.program import compile_program, outline
@@ -130,6 +131,25 @@ def test_runs_of_a_version_that_could_not_be_tried_are_said_on_top(rehearse: Mak
     said = RehearsalReport(found, "next.json").head().text
     assert f"{last.logged_count:,} logged ok runs could not be tried and add to no number." in said
     assert "could not be tried" not in base.head().text
+
+
+def test_no_change_in_some_versions_is_not_said_of_all_runs(rehearse: Make) -> None:
+    base = rehearse("weekend", 1)
+    [*others, last] = base.inquiry.tried.versions
+    left = replace(last, tried_count=0, own_count=0, reason="its definition is not in the lake")
+    found = Rehearsal(base.inquiry.lake, base.inquiry.family, base.inquiry.program, FIRST, UNTIL)
+    vars(found)["tried"] = replace(base.inquiry.tried, versions=(*others, left))
+    report = RehearsalReport(found, "next.json")
+    assert "no run is paid otherwise; of all runs of the versions that were tried up to" in report.head().text
+    assert report.verdict.role == "finding"
+
+
+def test_of_two_strategies_with_one_version_number_the_tried_one_is_named(planted: Planted, rehearse: Make) -> None:
+    found = rehearse("half_more", 2).inquiry
+    [(strategy, _)] = [one for one in found.family.members if one[1] == 2]
+    twice = replace(found.family, members=(*found.family.members, ("another", 2)))
+    assert find_draft(found.lake, twice, version=2)[0] == f"version 2 ({strategy[:8]})"
+    assert find_draft(found.lake, found.family, version=2)[0] == "version 2"
 
 
 def test_a_program_that_did_not_pay_its_runs_is_said_on_top(planted: Planted, rehearse: Make) -> None:

@@ -44,7 +44,9 @@ def find_draft(
             )
     for strategy, number in found:
         if (program := definition(lake, strategy, number)) is not None:
-            return (f"version {number}" if version else f"draft {number}"), program
+            # Two strategies of one name may count their versions alike: which one it was is said as a report's labels say it.
+            which = f" ({strategy[:8]})" if sum(one == number for _, one in family.members) > 1 else ""
+            return f"{'version' if version else 'draft'} {number}{which}", program
     known = ", ".join(f"v{number}" for _, number in sorted(family.defined, key=lambda one: one[1]))
     raise UnknownNameError(
         f"the lake holds no program of version {version} of {family.name!r}",

@@ -44,7 +44,7 @@ def decide(found: Rehearsal) -> Verdict:
         return Verdict([page.strong("Cannot tell"), f": {nothing_tried(found)}."], [BEHAVIOUR], "finding")
     sentence = _verdict(found)
     failing = sum(failure.logged_count for failure in found.failures)
-    is_open = bool(found.changed.value or found.undecided.value)
+    is_open = bool(found.changed.value or found.undecided.value or _left_out_count(found))
     role: Literal["fixed", "finding", "worse"] = "worse" if failing else "finding" if is_open else "fixed"
     status = [
         *_undecided(found),
@@ -79,7 +79,8 @@ def _verdict(found: Rehearsal) -> list[Inline]:
         decided = int(found.tried.rows["is_decided"].sum())
         runs = f"For the same events, on the {decided:,} of {tried} that the log decides, "
     if not found.changed.value:
-        return [runs, page.fixed("no run is paid otherwise"), f"; of all runs up to {_most(found.changed)} may be."]
+        which = "runs of the versions that were tried" if _left_out_count(found) else "runs"
+        return [runs, page.fixed("no run is paid otherwise"), f"; of all {which} up to {_most(found.changed)} may be."]
     share = found.relative
     if share is None or not math.isfinite(share.low):
         more = number.number(found.difference.value, found.difference.low, found.difference.high, sign=True)
@@ -148,9 +149,13 @@ def _undecided(found: Rehearsal) -> list[Inline]:
     return [page.finding(f"{percent(found.undecided)} of the runs cannot be decided"), f" ({worst}). "]
 
 
+def _left_out_count(found: Rehearsal) -> int:
+    return sum(version.logged_count for version in found.tried.versions if version.reason)
+
+
 def _left_out(found: Rehearsal) -> Inline:
     """Versions whose runs could not be tried: they are in no number."""
-    count = sum(version.logged_count for version in found.tried.versions if version.reason)
+    count = _left_out_count(found)
     if not count:
         return ""
     runs = number.counted(count, "logged ok run")
