@@ -34,7 +34,8 @@ def _command(task: dict[str, Any], build: Path) -> Work:
     """Run it.
 
     Args:
-        task: Has ``words`` after the command's name (``{out}`` is the folder of reports), and the exit code it should have.
+        task: Has ``words`` after the command's name (``{out}`` is the folder of reports), the exit code it should have, and whether it
+            prints how long it took, which is no answer.
         build: The checkout that is run.
     """
     out = Path(task["folder"]) / "out"
@@ -51,7 +52,8 @@ def _command(task: dict[str, Any], build: Path) -> Work:
         )
         if done.returncode != task["code"]:
             raise RuntimeError(done.stderr.decode("utf-8", "replace").strip() or f"exit {done.returncode}")
-        return {"answered": _mark(done.stderr if task["code"] else done.stdout, out)}
+        said = done.stderr if task["code"] else b"" if task["tells_seconds"] else done.stdout
+        return {"answered": _mark(said, out)}
 
     return work
 

@@ -37,10 +37,12 @@ class Case:
     Attributes:
         words: After the command's name.
         code: Its exit code.
+        tells_seconds: It prints how long it took.
     """
 
     words: Sequence[str]
     code: int = 0
+    tells_seconds: bool = False
 
 
 CASES: Mapping[str, Case] = {
@@ -54,7 +56,9 @@ CASES: Mapping[str, Case] = {
     "`report`, a lake that is not there": Case(["report", "runaway_rules", "--all-realms", "--lake", "nowhere"], 3),
     "`report runaway_rules`": Case(["report", "runaway_rules", "--all-realms", *_WINDOW]),
     "`report post_mortem`": Case(["report", "post_mortem", "--family", "Speed bonus", *_WEEK]),
-    "`report run`, six reports": Case(["report", "run", "{six}", "--as-of", "2026-07-11", "--out", "{out}"]),
+    "`report run`, six reports": Case(
+        ["report", "run", "{six}", "--as-of", "2026-07-11", "--out", "{out}"], tells_seconds=True
+    ),
 }
 SIX = """every = "day"
 catch_up_days = 1
@@ -97,11 +101,17 @@ def run(options: argparse.Namespace, builds: Mapping[str, str], cases: Mapping[s
         found: dict[str, dict[str, list[Run]]] = {}
         for name, case in cases.items():
             words = [word.replace("{six}", str(six.resolve())) for word in case.words]
-            task = {"words": words, "code": case.code, "lake": str(lake.resolve()), "build": str(build.resolve())}
+            task = {
+                "words": words,
+                "code": case.code,
+                "tells_seconds": case.tells_seconds,
+                "lake": str(lake.resolve()),
+                "build": str(build.resolve()),
+            }
             methods = ["commands:before", "commands:now"]
             tag = f"{commit[:8]} {name}"
             found[name] = session.interleave(methods, task, tag=tag, repeat=options.repeat, budget=options.budget)
-            errors += report.failures(found[name], {"commands:now": name, "commands:before": f"{name}, {commit[:8]}"})
+            errors += report.failures({"commands:now": found[name]["commands:now"]}, {"commands:now": name})
         errors += differing(found) if number_ == len(builds) else []
         sections.append(_table(what, commit, found))
     for error in errors:
@@ -170,6 +180,7 @@ def _table(what: str, commit: str, found: Mapping[str, Mapping[str, list[Run]]])
         "the peak is the sum of their resident memory, in which what forked processes share counts several times.",
         ["command", "n", "s", "CPU s", "peak MB", "s / before", "CPU / before", "MB / before"],
         rows,
+        report.failures({name: runs["commands:before"] for name, runs in found.items()}, {}),
     )
 
 
