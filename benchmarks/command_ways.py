@@ -34,8 +34,8 @@ def _command(task: dict[str, Any], build: Path) -> Work:
     """Run it.
 
     Args:
-        task: Has ``words`` after the command's name (``{out}`` is the folder of reports), the exit code it should have, and whether it
-            prints how long it took, which is no answer.
+        task: Has ``words`` after the command's name (``{out}`` is the folder of reports), the exit code it should have, and whether
+            it prints how long it took, which is no answer.
         build: The checkout that is run.
     """
     out = Path(task["folder"]) / "out"
