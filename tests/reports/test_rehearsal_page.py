@@ -74,7 +74,7 @@ def test_a_version_that_pays_more_is_said_with_its_interval_and_what_it_rests_on
     relative = report.inquiry.relative
     assert relative is not None
     assert 100 * relative.low - 5 < true < 100 * relative.high + 5
-    assert "The log decides every tried run. No tried run fails. It visits at most" in said
+    assert "The log decides every tried run." in said and "No tried run fails. It visits at most" in said
     assert "Publish it, or give it an experiment's tag first." in report.actions().text
 
 
@@ -169,6 +169,22 @@ def test_what_was_paid_names_the_versions_that_paid_it(rehearse: Make) -> None:
     labels = [version.label for version in rehearse("half_more", 2).inquiry.tried.versions]
     assert len(labels) > 1
     assert f"What was paid is by {', '.join(labels[:-1])} and {labels[-1]}." in rehearse("half_more", 2).head().text
+
+
+def test_runs_paid_the_same_in_another_case_and_failures_are_said_on_top(rehearse: Make) -> None:
+    base = rehearse("weekend", 1)
+    rows = base.inquiry.tried.rows
+    assert base.inquiry.recased_count == 0 and "another case" not in base.head().text
+    found = Rehearsal(base.inquiry.lake, base.inquiry.family, base.inquiry.program, FIRST, UNTIL)
+    [first, *others] = base.inquiry.tried.versions
+    versions = (replace(first, failed_count=7), *(replace(one, failed_count=0) for one in others))
+    renamed = rows.assign(would_case=[f"X{name}" if isinstance(name, str) else "X" for name in rows["case_name"]])
+    vars(found)["tried"] = replace(base.inquiry.tried, rows=renamed, versions=versions)
+    report = RehearsalReport(found, "next.json")
+    said = report.head().text
+    assert report.verdict.role == "finding"
+    assert f"{len(rows):,} tried runs are paid the same in another case." in said
+    assert "7 logged failures left no input to try and add to no number." in said
 
 
 def test_amounts_near_the_largest_number_have_a_typical_run(rehearse: Make) -> None:

@@ -291,6 +291,14 @@ class Rehearsal:
         known = visits[np.isfinite(visits)]
         return int(known.max()) if len(known) else None
 
+    @cached_property
+    def recased_count(self) -> int:
+        """Tried logged runs that are paid the same, in another case."""
+        rows = self._decided
+        is_same = rows["code"].isna() & ~rows["is_changed"].astype(bool) & rows["knows_case"].astype(bool)
+        same = rows[is_same.to_numpy(bool)]
+        return int((_texts(same["case_name"]) != _texts(same["would_case"])).sum())
+
     @property
     def contradicted_count(self) -> int:
         """Tried logged runs that were surely paid by another program than the one that their version has in the lake."""

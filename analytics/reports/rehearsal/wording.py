@@ -44,16 +44,13 @@ def decide(found: Rehearsal) -> Verdict:
         return Verdict([page.strong("Cannot tell"), f": {nothing_tried(found)}."], [BEHAVIOUR], "finding")
     sentence = _verdict(found)
     failing = sum(failure.logged_count for failure in found.failures)
-    is_open = bool(found.changed.value or found.undecided.value or _left_out_count(found))
+    doubts = (found.undecided.value, found.recased_count, found.contradicted_count, _left_out_count(found))
+    is_open = bool(found.changed.value or any(doubts))
     role: Literal["fixed", "finding", "worse"] = "worse" if failing else "finding" if is_open else "fixed"
     status = [
-        *_undecided(found),
-        _contradicted(found),
-        _left_out(found),
-        _failing(found),
-        _visits(found),
-        _paid_by(found),
-    ]
+        *_undecided(found), _contradicted(found), _left_out(found), _failed(found), _failing(found), _recased(found),
+        _visits(found), _paid_by(found),
+    ]  # fmt: skip
     return Verdict(sentence, status, role)
 
 
@@ -171,6 +168,18 @@ def _contradicted(found: Rehearsal) -> Inline:
     return page.inline(
         [page.finding(f"{runs} paid otherwise than their version's program pays"), ": it may be another. "]
     )
+
+
+def _failed(found: Rehearsal) -> str:
+    count = found.tried.failed_count
+    runs = number.counted(count, "logged failure")
+    return f"{runs} left no input to try and {'adds' if count == 1 else 'add'} to no number. " if count else ""
+
+
+def _recased(found: Rehearsal) -> Inline:
+    count = found.recased_count
+    runs = "1 tried run is" if count == 1 else f"{count:,} tried runs are"
+    return page.inline([page.finding(f"{runs} paid the same in another case"), ". "]) if count else ""
 
 
 def _failing(found: Rehearsal) -> Inline:
