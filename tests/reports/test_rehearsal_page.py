@@ -224,6 +224,8 @@ def test_no_user_is_named_and_a_report_to_be_passed_on_shows_no_single_one(rehea
     small = RehearsalReport(report.inquiry, report.called, small=SmallCells(5))
     assert "Single runs are left out" in small.runs_explained().text and "Single users are left out" in small.who().text
     assert not [name for name in report.inquiry.tried.rows["execution_id"] if name in text(small)]
+    assert "Then each" in report.changed().text and "Then each" not in small.changed().text
+    assert "are paid otherwise" in small.changed().text
 
 
 def test_an_authors_text_is_text_and_every_section_has_its_link(rehearse: Make) -> None:

@@ -186,6 +186,8 @@ class RehearsalReport:
         text: list[Inline] = [
             f"{wording.percent(found.changed)} ", wording.share_bracket(found.changed), f" of {of} are paid otherwise.",
         ]  # fmt: skip
+        if self._small:  # a move may be one user's
+            return page.section("changed", "Which runs change?", [*how, self._small.note], text)
         rows = [
             {
                 "was": move.was or _NO_CASE,
