@@ -30,9 +30,14 @@ def program(lake: Lake) -> dict[str, Any]:
 
 
 def test_a_draft_is_rendered_refused_by_its_gate_and_its_file_is_not_named_where_it_lies(
-    lake: Lake, program: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lake: Lake,
+    program: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    draft = tmp_path / "next.json"
+    monkeypatch.chdir(tmp_path)  # where an author stands: the folder of the draft
+    draft = Path("next.json")
     draft.write_text(
         json.dumps({"name": "Speed bonus, twenty", "astJson": edit(program, "rule performance-bonus › assign", 20)})
     )
@@ -58,7 +63,8 @@ def test_a_draft_is_rendered_refused_by_its_gate_and_its_file_is_not_named_where
     )
     assert "Speed bonus, twenty" in html and re.search(r"literal \d+ → 20", re.sub(r"<[^>]+>", "", html))
     assert facts["relative"]["low"] > 0.2 and [why.partition(":")[0] for why in facts["refused"]] == ["points>5%"]
-    assert str(tmp_path) not in page.with_name("report.ipynb").read_text(encoding="utf-8")
+    for file in page.parent.iterdir():
+        assert str(tmp_path) not in file.read_text(encoding="utf-8"), file.name
     assert main([*words, "--draft", str(draft), "--fail-on", "failures"]) == 0
 
 
@@ -66,6 +72,7 @@ def test_a_draft_is_rendered_refused_by_its_gate_and_its_file_is_not_named_where
     ("words", "code", "said"),
     [
         (["--draft", "nowhere.json"], 2, r"nowhere.json"),
+        (["--draft", "loop.json"], 2, "loop.json"),
         (["--draft", "bad.json"], 2, "holds a program that the engine would refuse at 1 place $.rules[0].when.type"),
         (["--version", "77"], 2, "holds no program of version 77"),
         (["--version", "2", "--fail-on", "new", "--fail-on", "any"], 2, "'new' is no condition"),
@@ -80,8 +87,26 @@ def test_what_cannot_be_rehearsed_is_a_sentence(
     pay = {"type": "assign_points", "case_name": "A", "value": {"type": "literal", "value": 1}}
     bad = {"type": "program", "rules": [{"type": "rule", "when": {"type": "comparee"}, "then": [pay]}]}
     Path("bad.json").write_text(json.dumps(bad))
+    Path("loop.json").symlink_to("loop.json")
     family = ["report", "rehearsal", "--lake", str(lake.root), "--family", "Speed bonus", *WINDOW]
     assert main([*family, *words]) == code
     err = capsys.readouterr().err
     assert said in err and "Traceback" not in err
     assert not list(tmp_path.rglob("*.html")), "nothing is published"
+
+
+def test_a_scheduled_rehearsal_is_due_again_when_its_draft_has_changed(
+    lake: Lake, program: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draft, definition = tmp_path / "next.json", tmp_path / "draft.toml"
+    definition.write_text(
+        'notebook = "rehearsal"\nrealms = ["acme-cycling"]\nwindow = "last 7 days"\n[parameters]\n'
+        f'family = "Speed bonus"\ndraft = {json.dumps(str(draft))}\n'
+    )
+    words = ["report", "run", str(definition), "--lake", str(lake.root), "--out", str(tmp_path / "out"), "--json"]
+    states = []
+    for value in (20, 20, 21):
+        draft.write_text(json.dumps(edit(program, "rule performance-bonus › assign", value)))
+        assert main([*words, "--as-of", "2026-07-11"]) == 0
+        states.append([one["state"] for one in json.loads(capsys.readouterr().out)][-1])
+    assert states == ["rendered", "up to date", "rendered"]

@@ -142,7 +142,9 @@ def _resolve(definition: Definition, parameters: Mapping[str, Value], today: dat
     if gathered := _text(values, "gathered"):
         values["gathered"] = str(place(gathered).resolve())
     if draft := _text(values, "draft"):
-        values["draft"] = str(Path(draft).resolve())
+        values["draft"] = str(
+            Path(draft).absolute()
+        )  # a link is the draft's name, and a loop of them a file that cannot be read
     if "counters" in known:
         values["counters"] = _counters(counters or settings.counters, is_named=bool(counters))
     if "min_users" in known:

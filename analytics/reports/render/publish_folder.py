@@ -40,7 +40,10 @@ def scope_of_previous(name: str, values: Mapping[str, Value]) -> dict[str, Value
     Thresholds belong to it: under another cap other things are findings, and what is not found is not fixed.
     """
     lake = hashlib.sha256(str(values["lake"]).encode()).hexdigest()[:8]
-    return {"name": name, "lake": lake, **{key: value for key, value in values.items() if key not in ELSEWHERE}}
+    about = {key: value for key, value in values.items() if key not in ELSEWHERE}
+    if draft := about.get("draft"):
+        about["draft"] = hashlib.sha256(str(draft).encode()).hexdigest()[:8]  # never where it lies on this machine
+    return {"name": name, "lake": lake, **about}
 
 
 def find_last(out: Path, prefix: str, about: Mapping[str, Value], window: Window) -> Path | None:

@@ -166,6 +166,9 @@ def fingerprint(planned: Plan, ledger: Sequence[DayRecord], lost: Sequence[Loss]
     first, last = (planned.card.since - LOOK_BACK).date(), planned.card.day
     told: list[Any] = [__version__, hashlib.sha256(planned.notebook.read_bytes()).hexdigest()]
     told.append({key: value for key, value in planned.values.items() if key not in ("lake", "previous")})
+    if draft := planned.text("draft"):
+        with contextlib.suppress(OSError):  # the report says so itself
+            told.append(hashlib.sha256(Path(draft).read_bytes()).hexdigest())
     before = cards.read(Path(planned.text("previous")).parent) if planned.text("previous") else None
     told.append(before.inputs or before.made_at.isoformat() if before else "")
     for record in ledger:
