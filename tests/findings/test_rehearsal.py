@@ -12,6 +12,7 @@ import pytest
 
 from analytics.demo.dsl import arith, assign, compare, lit, rule
 from analytics.findings.post_mortem.family import find_family
+from analytics.findings.rehearsal.gate import conditions
 from analytics.findings.rehearsal.rehearsal import Rehearsal
 from analytics.findings.rehearsal.rehearsed_runs import _contradicts
 from analytics.findings.replay.replay_run import PaidRun, ReplayOutcome
@@ -160,3 +161,25 @@ def test_a_run_contradicts_its_program_only_where_that_surely_pays_something_els
     again: ReplayOutcome, points: float, case: str | None, is_contradicted: bool
 ) -> None:
     assert _contradicts(again, PaidRun(points, case, 0)) is is_contradicted
+
+
+def test_that_no_logged_run_is_paid_otherwise_bounds_how_seldom_and_not_how_much(rehearse: Make) -> None:
+    base = rehearse("weekend", 1)  # the version that ran
+    weight = base.tried.rows["weight"]
+    assert base.changed.value == 0 and weight.max() > 1
+
+    def tried(*rules: Any) -> Rehearsal:
+        draft = drafted(base.program, lambda ast: {**ast, "rules": [*rules, *ast["rules"]]})
+        return Rehearsal(base.lake, base.family, draft, base.since, base.until)
+
+    jackpot = tried(rule(compare("data.steps", ">=", 10**9), assign(1_000_000, "Jackpot")))
+    harmless = tried(rule(compare("data.steps", ">=", 10**9), assign(5, "Small")))
+    for found, refused in ((jackpot, True), (harmless, False)):
+        assert found.changed.value == found.difference.value == 0 < found.changed.high
+        assert found.difference.low < 0 < found.difference.high and found.difference.grade == "too few"
+        assert bool(conditions(["points>5%"])[0].refuses(found)) is refused
+        quiet = [part.difference for part in (*found.days, *found.cases)]
+        assert quiet and not [one for one in quiet if one.low == one.high]
+    decided = jackpot.tried.rows[jackpot.tried.rows["is_decided"].to_numpy(bool)]
+    unseen = jackpot.changed.high * decided["weight"].sum()
+    assert jackpot.difference.high == pytest.approx(unseen * (1_000_000 - decided["points"].min()))

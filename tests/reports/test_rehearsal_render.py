@@ -110,3 +110,6 @@ def test_a_scheduled_rehearsal_is_due_again_when_its_draft_has_changed(
         assert main([*words, "--as-of", "2026-07-11"]) == 0
         states.append([one["state"] for one in json.loads(capsys.readouterr().out)][-1])
     assert states == ["rendered", "up to date", "rendered"]
+    definition.write_text(definition.read_text(encoding="utf-8") + 'fail_on = "points>5%"\n')
+    assert main([*words, "--as-of", "2026-07-11"]) == 1, "what refuses a draft fails the job"
+    assert [one["alarm"] for one in json.loads(capsys.readouterr().out)][-1] == "1 finding"

@@ -23,10 +23,13 @@ from analytics.findings.post_mortem.family import Family, family_runs
 from analytics.findings.post_mortem.groups import Group, group_of, run_estimate
 from analytics.findings.rehearsal.rehearsed_runs import MOST_RUNS, RehearsedRuns, rehearse_runs
 from analytics.findings.replay.paired import Moved, mean_of, moved_cases, relative, total_of
+from analytics.findings.replay.replay_run import wraps
 from analytics.findings.replay.run_evidence import Definition
+from analytics.program.bounds import points_bounds
 from analytics.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
 _MOST_USERS = 5
@@ -148,13 +151,42 @@ class Rehearsal:
     @cached_property
     def difference(self) -> Estimate:
         """What it pays beyond, for the decided runs."""
+        return self._beyond(np.ones(len(self._decided), dtype=bool))
+
+    def _beyond(self, inside: npt.NDArray[np.bool_]) -> Estimate:
+        """What it pays beyond for a part of the decided runs.
+
+        Where no logged run of the part is paid otherwise, that says how seldom one is (`estimators.share_of_runs`), and nothing of
+        how much it is then: that is bounded by what the program may pay at all.
+
+        Args:
+            inside: The rows of the part.
+        """
         rows = self._decided
-        return total_of(rows["low"] - rows["points"], rows["weight"]).as_difference()
+        weight = rows["weight"].to_numpy(float)
+        # A part's total is that of all rows with nothing for the others: how many of them are of the part is chance, too.
+        beyond = np.where(inside, rows["low"] - rows["points"], 0.0)
+        if not inside.any() or rows["is_changed"].to_numpy(bool)[inside].any() or weight[inside].max() <= 1:
+            return total_of(beyond, weight).as_difference()
+        seldom = estimators.share_of_runs(np.zeros(int(inside.sum()), dtype=bool), weight[inside]).high
+        unseen = seldom * float(weight[inside].sum())
+        least, most = self._reach
+        return Estimate(0.0, unseen * least, unseen * most, int(inside.sum()), "too few")
+
+    @cached_property
+    def _reach(self) -> tuple[float, float]:
+        """The least and the most that the program may pay beyond what a logged run was paid; infinite where nothing bounds it."""
+        points = self._decided["points"].to_numpy(float)
+        low, high = (-math.inf, math.inf) if wraps(self.program) else points_bounds(self.program.ast, {})
+        return min(0.0, low - float(points.max())), max(0.0, high - float(points.min()))
 
     @cached_property
     def per_run(self) -> Estimate:
         """The same per run."""
         rows = self._decided
+        if not rows["is_changed"].any():
+            runs = float(rows["weight"].sum())
+            return self.difference.times(1 / runs) if runs > 0 else self.difference
         return mean_of(rows["low"] - rows["points"], rows["weight"]).as_difference()
 
     @cached_property
@@ -205,6 +237,13 @@ class Rehearsal:
         rows = self.tried.rows
         if not len(rows):
             return None
+        if len(self._decided) == len(rows) and not rows["is_changed"].any():
+            paid = self.paid
+            return (
+                Relative(0.0, self.difference.low / paid.value, self.difference.high / paid.value)
+                if paid.low > 0
+                else None
+            )
         ends = []
         for name in ("low", "high"):
             if not np.isfinite(rows[name]).all():
@@ -255,12 +294,9 @@ class Rehearsal:
         rows = self._decided
         points, would, weight = (rows[name].to_numpy(float) for name in ("points", "low", "weight"))
         for name in names:  # type: ignore[attr-defined]
-            # A part's total is that of all rows with nothing for the others: how many of them are of the part is chance, too.
-            inside = of == name if name is not None else np.array([one is None for one in of])
-            paid, then, beyond = (
-                total_of(np.where(inside, values, 0.0), weight) for values in (points, would, would - points)
-            )
-            yield Totals(name, int(inside.sum()), paid, then, beyond.as_difference())
+            inside = np.asarray(of == name) if name is not None else np.array([one is None for one in of])
+            paid, then = (total_of(np.where(inside, values, 0.0), weight) for values in (points, would))
+            yield Totals(name, int(inside.sum()), paid, then, self._beyond(inside))
 
     @cached_property
     def failures(self) -> list[PredictedFailure]:
@@ -303,12 +339,6 @@ class Rehearsal:
     def contradicted_count(self) -> int:
         """Tried logged runs that were surely paid by another program than the one that their version has in the lake."""
         return int(self.tried.rows["is_contradicted"].sum())
-
-    @property
-    def own_share(self) -> float:
-        """Part of the tried runs whose own program gives them again; NaN without any."""
-        count = len(self.tried.rows)
-        return float(self.tried.rows["is_own"].sum()) / count if count else math.nan
 
 
 def _texts(values: pd.Series) -> np.ndarray:

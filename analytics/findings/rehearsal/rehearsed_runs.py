@@ -83,11 +83,6 @@ class RehearsedRuns:
         """Logged failed runs, none of which was tried."""
         return sum(version.failed_count for version in self.versions)
 
-    @property
-    def untried_count(self) -> int:
-        """Logged ok runs that were to be tried and were not: no trace, one that does not fit, or no program of their version."""
-        return max(0, round(self.share * self.logged_count) - len(self.rows))
-
 
 def rehearse_runs(
     lake: Warehouse, realm: str | None, groups: Mapping[str, Group], program: Definition, *, most: int = MOST_RUNS

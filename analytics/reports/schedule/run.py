@@ -379,7 +379,9 @@ class _Runner:
         _log.info("%s: %s after %.1f s", planned.target.name, card.state, seconds)
         if card.is_failed:
             return Outcome(job, "failed", card, seconds, said=words)
-        alarm = cards.alarm(card, self.fail_on or job.definition.fail_on)
+        # Conditions of a rehearsal are a wish of their own: who writes them wants the job to fail.
+        wanted = "new" if planned.text("fail_on") else job.definition.fail_on
+        alarm = cards.alarm(card, self.fail_on or wanted)
         return Outcome(job, "rendered", card, seconds, alarm)
 
     def _render(self, planned: Plan, limit_seconds: float) -> tuple[Card, str]:
