@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -248,7 +249,8 @@ def test_a_report_that_is_asked_to_end_takes_its_processes_with_it_and_leaves_no
         assert len(others) == processes
         # systemd asks every process of a unit; its own asks a terminal's Ctrl-C, and whoever knows its number.
         for process in [psutil.Process(child.pid), *(others if everybody else [])]:
-            process.terminate()
+            with contextlib.suppress(psutil.NoSuchProcess):  # its own has ended it in the meantime
+                process.terminate()
         _, said = child.communicate(timeout=30)
         assert child.returncode == -signal.SIGTERM and "Traceback" not in said
         assert psutil.wait_procs(others, timeout=5)[1] == []
