@@ -37,11 +37,21 @@ _HEAD = 1 << 20
 
 
 def write_parquet(table: pa.Table, target: Path | IO[bytes]) -> None:
-    """A table as a Parquet file that says who wrote it."""
+    """A table as a Parquet file that says who wrote it.
+
+    Floating columns, and nested ones, have no statistics: NaN is not in those, and DuckDB, for whom it is the largest number, would
+    not look for one where they say that nothing is as large.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     marked = table.replace_schema_metadata({**(table.schema.metadata or {}), MARK: __version__.encode()})
-    pq.write_table(marked, str(target) if isinstance(target, Path) else target)
+    exact = [
+        field.name
+        for field in table.schema
+        if not pa.types.is_floating(field.type) and not pa.types.is_nested(field.type)
+    ]
+    pq.write_table(marked, str(target) if isinstance(target, Path) else target, write_statistics=exact)
 
 
 def ensure_ours(path: Path, columns: Sequence[str], *, overwrite: bool) -> None:

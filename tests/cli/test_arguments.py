@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -160,3 +161,11 @@ def test_the_command_leaves_a_file_of_others_alone(lake, tmp_path, capsys):
 def test_a_verb_of_two_words_is_one_wherever_it_is_asked_to_say_more(words):
     invocation = parse([*words, "x.toml"])
     assert (invocation.verb, invocation.verbosity) == ("report run", 1)
+
+
+def test_a_file_of_an_answer_hides_no_number_that_is_none(tmp_path):
+    # To DuckDB NaN is larger than any number, also where statistics of a Parquet file say that no number is as large.
+    target = tmp_path / "answer.parquet"
+    write_parquet(pa.table({"points": [1.0, float("nan")], "runs": [1, 2]}), target)
+    assert duckdb.sql(f"select runs from '{target}' where points > 1e6").fetchall() == [(2,)]
+    assert pq.read_metadata(target).row_group(0).column(1).statistics.max == 2
