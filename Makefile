@@ -1,6 +1,6 @@
 # Every recipe is one line over the command; logic lives in the package.
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-scale soak bench clean
+.PHONY: help install install-server demo lab extract status check report schedule query test lint types prove prove-estimates prove-forecast prove-verdicts prove-failures prove-silences prove-pairs prove-time-split prove-scale soak bench clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -22,6 +22,11 @@ $(READY): pyproject.toml requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.[dev]' && touch $@
 
 install: $(READY)  ## create .venv with everything pinned
+
+# EXTRAS=s3 for a lake in a bucket, EXTRAS=s3,spark …
+install-server:  ## what a scheduled job needs and no more: no JupyterLab, no test tools, no server
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e '.[$(EXTRAS)]'
 
 demo: $(READY)  ## embedded PostgreSQL, simulated engine, extract, both reports
 	$(RUN) demo $(ARGS)
@@ -103,4 +108,4 @@ bench: $(BENCH)/.ready  ## side by side with what people use today; make bench A
 	$(BENCH)/bin/python -m benchmarks $(ARGS)
 
 clean:  ## remove the environments, caches, demo data and rendered reports (never your lake)
-	rm -rf $(VENV) $(BENCH) benchmarks/.cache demo reports/out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) benchmarks/.cache demo reports/out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

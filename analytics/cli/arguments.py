@@ -140,7 +140,7 @@ def parse(words: Sequence[str]) -> Invocation | None:
             print(_list_of_commands(), end="")
             return None
         message = f"argument COMMAND: invalid choice: {typed[0]!r} (choose from {', '.join(map(repr, VERBS))})"
-        _refuse(message, PROGRAM, did_you_mean(typed[0], VERBS))
+        _refuse(message, PROGRAM, did_you_mean(typed[0], VERBS) or _meant_report(typed[0]))
     named = places[: len(verb.name.split())]
     given = vars(Parser(verb).parse_args([words[number] for number in range(place, len(words)) if number not in named]))
     verbosity += given.pop("verbose")
@@ -210,6 +210,14 @@ def check_words(words: Sequence[str], may_be_empty: Collection[str] = ()) -> Non
         if equals and value == "--":
             raise UsageError(f"-- is no value of {option}", hint=f"see the command's --help for {option}")
         before = word if word.startswith("--") and not equals else ""
+
+
+def _meant_report(word: str) -> str:
+    """A hint for who names a report where a command belongs; empty where no report is near."""
+    from analytics.reports.render.notebooks import REPORTS
+
+    near = did_you_mean(word, REPORTS)
+    return near.replace("did you mean '", f"did you mean '{PROGRAM} report ", 1)
 
 
 def _located(option: Option, value: object) -> object:

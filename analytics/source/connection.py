@@ -344,6 +344,9 @@ def connect(url: str) -> Iterator[Session]:
         connection.close()  # which ends the transaction
 
 
+_NAMES_OF_A_SERVER = ("host", "hostaddr", "port", "service", "dbname")
+
+
 def _connected(keywords: dict[str, Any]) -> Connection:
     import psycopg
 
@@ -360,9 +363,29 @@ def _connected(keywords: dict[str, Any]) -> Connection:
     try:
         connection = psycopg.connect(**{**keywords, **options})
     except psycopg.Error as error:
-        raise explain_server_error(error, connecting=True) from None
+        meant = explain_server_error(error, connecting=True)
+        if meant.is_transient and not _is_named(keywords):
+            # Waiting helps against a server that is down, not against none.
+            raise SourceUnavailableError(
+                f"no source is named, and this machine has none where libpq looks by itself ({meant.message})",
+                hint="give --database-url postgresql://reader@host/db, or set DATABASE_URL",
+            ) from None
+        raise meant from None
     connection.isolation_level, connection.read_only = psycopg.IsolationLevel.REPEATABLE_READ, True
     return connection
+
+
+def _is_named(keywords: Mapping[str, Any]) -> bool:
+    """A server was named: in a URL, or by a variable or service file of libpq."""
+    import psycopg
+
+    if any(keywords.get(name) for name in _NAMES_OF_A_SERVER):
+        return True
+    return any(
+        one.val != one.compiled
+        for one in psycopg.pq.Conninfo.get_defaults()
+        if one.keyword.decode() in _NAMES_OF_A_SERVER
+    )
 
 
 def _keywords(url: str) -> dict[str, Any]:

@@ -289,7 +289,7 @@ class Bucket:
                 except ImportError as error:
                     raise ConfigurationError(
                         f"a lake in {self.url} needs the package {error.name}",
-                        hint="pip install 'strategy-analytics[s3]'",
+                        hint="pip install 's3fs>=2026.9'",
                     ) from error
             return self._client
 

@@ -48,7 +48,7 @@ def refuse_newer(data: object, known: int, what: object) -> None:
         raise LakeFormatError(
             f"{what} is of format {said}, and this version of strategy-analytics knows formats up to {known}: a newer version "
             "has written this lake; nothing was changed",
-            hint="upgrade this installation to the version that writes the lake: pip install --upgrade strategy-analytics",
+            hint="upgrade this installation to the version that writes the lake",
             format=said,
         )
 

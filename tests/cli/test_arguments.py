@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -169,3 +171,20 @@ def test_a_file_of_an_answer_hides_no_number_that_is_none(tmp_path):
     write_parquet(pa.table({"points": [1.0, float("nan")], "runs": [1, 2]}), target)
     assert duckdb.sql(f"select runs from '{target}' where points > 1e6").fetchall() == [(2,)]
     assert pq.read_metadata(target).row_group(0).column(1).statistics.max == 2
+
+
+def test_without_a_source_nothing_is_waited_for(monkeypatch, tmp_path, capsys):
+    for name in ("ANALYTICS_DATABASE_URL", "DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits for a server that nobody named"))
+    monkeypatch.setattr(psycopg, "connect", lambda **_: (_ for _ in ()).throw(psycopg.OperationalError("no such file")))
+    assert cli.main(["extract", "--lake", str(tmp_path / "lake"), "--since", "2026-07-01"]) == 3
+    said = capsys.readouterr().err
+    assert "no source is named" in said and "--database-url" in said
+
+
+@pytest.mark.parametrize("words", [["postmortem"], ["report", "postmortem"]])
+def test_a_report_that_is_misspelled_is_meant(words, capsys):
+    with contextlib.suppress(SystemExit):
+        assert cli.main(words) == 2
+    assert "did you mean" in (said := capsys.readouterr().err) and "post_mortem'" in said

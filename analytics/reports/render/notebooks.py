@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from analytics.errors import ReportError, UnknownNameError, UsageError
+from analytics.errors import ReportError, UnknownNameError, UsageError, did_you_mean
 from analytics.findings.rehearsal.gate import Condition, conditions
 from analytics.findings.runaway.thresholds import Thresholds, named
 from analytics.reports.explore.lake_folder import check_engine, tenant_of
@@ -286,7 +286,11 @@ def notebook_path(report: str) -> Path:
     if report.endswith(".ipynb") and Path(report).is_file():
         return Path(report)
     if report not in REPORTS:
-        raise UnknownNameError(f"there is no report {report!r}", hint=f"known: {', '.join(REPORTS)}", name=report)
+        raise UnknownNameError(
+            f"there is no report {report!r}",
+            hint=f"{did_you_mean(report, REPORTS)}known: {', '.join(REPORTS)}",
+            name=report,
+        )
     package = Path(str(resources.files("analytics")))
     for folder in (package.parent / "notebooks", package / "notebooks"):
         if (folder / f"{report}.ipynb").is_file():

@@ -7,10 +7,11 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from analytics.errors import UnknownNameError, UsageError
+from analytics.errors import UnknownNameError, UsageError, did_you_mean
 from analytics.reports.parameter_values import Value, understood
 from analytics.window import ONE_DAY, Window, midnight
 
@@ -135,13 +136,15 @@ def find(name: str, notebooks: Sequence[str], folder: Path = Path("reports")) ->
         name: A file (``reports/morning.toml``), the name of one in ``folder`` (``morning``), or a notebook's name or file,
             which needs no definition.
         notebooks: Those of the package.
-        folder: Where definitions lie.
+        folder: Where definitions lie, before those of the package.
 
     Raises:
         UnknownNameError: There is no such report.
         UsageError: The file cannot be read, says something that is not known, or defines several reports.
     """
     path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    if not path.is_file():
+        path = shipped().get(f"{name}.toml", path)
     if path.is_file():
         found = read(path, notebooks)
         if len(found) == 1 and found[0].is_one:
@@ -155,8 +158,16 @@ def find(name: str, notebooks: Sequence[str], folder: Path = Path("reports")) ->
         return Definition(Path(name).stem, name)
     known = sorted({*notebooks, *(found.stem for found in folder.glob("*.toml"))})
     raise UnknownNameError(
-        f"there is no report {name!r}", hint=f"known: {', '.join(known)}, or a .toml file", name=name
+        f"there is no report {name!r}",
+        hint=f"{did_you_mean(name, known)}known: {', '.join(known)}, or a .toml file",
+        name=name,
     )
+
+
+def shipped() -> dict[str, Path]:
+    """File name → path of the definitions that lie in an installed package; a checkout has its own in ``reports/``."""
+    folder = Path(str(resources.files("analytics"))) / "definitions"
+    return {path.name: path for path in sorted(folder.glob("*.toml"))}
 
 
 def read(path: Path, notebooks: Sequence[str]) -> list[Definition]:

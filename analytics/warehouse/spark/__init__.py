@@ -160,7 +160,7 @@ def _tables() -> Any:
 
 
 def _missing(error: ImportError) -> ConfigurationError:
-    return ConfigurationError(f"Spark needs the package {error.name}", hint="pip install 'strategy-analytics[spark]'")
+    return ConfigurationError(f"Spark needs the package {error.name}", hint="pip install 'pyspark>=4.3' 'sqlglot>=30'")
 
 
 _TRIES = 3

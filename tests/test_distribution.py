@@ -1,0 +1,90 @@
+"""What is installed: the wheel holds all that the commands need, and every line that says how to install something is true."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.house import PACKAGE, ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's content, somewhere else than the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    [wheel] = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "installed")
+    return folder / "installed"
+
+
+def run(installed: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(installed),
+        "PYTHONSAFEPATH": "1",
+        "ANALYTICS_REPORTS": "reports/out",
+    }
+    command = [sys.executable, "-m", "analytics", *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_wheel_has_every_file_of_the_package_its_notebooks_and_definitions(installed: Path) -> None:
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    ours = {path.relative_to(PACKAGE) for path in files}
+    ours |= {Path("notebooks") / path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    ours |= {Path("definitions") / name for name in ("env.example", "nightly.toml", "runaway_rules.toml")}
+    package = installed / "analytics"
+    assert {path.relative_to(package) for path in package.rglob("*") if path.is_file()} == ours
+
+
+def test_outside_of_a_checkout_a_report_and_a_schedule_are_made(installed: Path, lake, tmp_path: Path) -> None:
+    done = run(installed, tmp_path, "report", "nightly", "--lake", str(lake.root), "--all-realms", "--fail-on", "never")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "reports" / "out").rglob("report.html")] == ["report.html"]
+    done = run(installed, tmp_path, "schedule", "--lake", str(lake.root))
+    assert done.returncode == 0, done.stderr
+    assert f"report run {installed / 'analytics' / 'definitions' / 'nightly.toml'}" in done.stdout
+    [copied] = re.findall(r"cp (\S*env\.example) ", done.stderr)
+    assert Path(copied).is_file()
+
+
+def test_a_line_that_says_how_to_install_names_this_checkout_or_what_the_project_asks_for() -> None:
+    asked = [*PROJECT["dependencies"], *(each for extra in PROJECT["optional-dependencies"].values() for each in extra)]
+    known = {requirement.name: str(requirement.specifier) for requirement in map(Requirement, asked)}
+    files = [
+        *PACKAGE.rglob("*.py"),
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("*.md"),
+        *ROOT.glob("*.txt"),
+        ROOT / "Makefile",
+    ]
+    lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines() if "pip install " in line]
+    assert len(lines) > 5
+    for line in lines:
+        for word in re.findall(
+            r"'([^']+)'|(?<=install )([a-z][\w.-]*)", line.split("pip install", 1)[1].join(["install", ""])
+        ):
+            name = next(filter(None, word))
+            if name == ".[$(EXTRAS)]":
+                continue
+            if name.startswith(".["):
+                assert set(name[2:-1].split(",")) <= set(PROJECT["optional-dependencies"]), line
+            else:
+                requirement = Requirement(name)
+                assert requirement.name in known, line
+                assert str(requirement.specifier) in ("", known[requirement.name]), line
