@@ -205,7 +205,7 @@ def _list_names(options: QueryOptions) -> None:
 
     lake = open_lake(options.lake, realm=options.realms())
     put_table(["view", "what it holds"], lake.describe().values.tolist())
-    put_table(["query", "answers", "parameters"], lake.queries().values.tolist())
+    put_table(["query", "parameters", "answers"], lake.queries().values.tolist())
 
 
 def _answered(options: QueryOptions) -> duckdb.DuckDBPyRelation | None:

@@ -1,4 +1,7 @@
-"""Clocks that are wrong: this machine's, which says what today is, and those that rows and lakes were written by."""
+"""Clocks that are wrong: this machine's, which says what today is, and those that rows and lakes were written by.
+
+A window that was meant for other days is of the kind: then a person is told when the newest row was written.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from analytics.errors import LakeError, SourceError
 from analytics.lake.lake import Lake
 from analytics.source.source import Source
-from analytics.window import ONE_DAY
+from analytics.window import ONE_DAY, Window
 
 JUMP = timedelta(days=14)
 """A lake is extracted every night or every week: a clock that is further ahead of all it has seen has rather jumped."""
@@ -74,6 +77,15 @@ def sentences(source: Source, now: Callable[[], datetime] = lambda: datetime.now
                 f"with --until {newest.date() + ONE_DAY} only"
             )
     return found
+
+
+def newest_elsewhere(source: Source, window: Window) -> list[str]:
+    """Where the rows are, for a window that has none; nothing where the server does not tell."""
+    with contextlib.suppress(SourceError):
+        newest = _newest(source, datetime.min.replace(tzinfo=UTC))
+        if newest is not None:
+            return [f"the source has no row in {window}; the newest that is known of is of {newest:%Y-%m-%d %H:%M} UTC"]
+    return []
 
 
 def _newest(source: Source, after: datetime) -> datetime | None:

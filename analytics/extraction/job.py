@@ -217,6 +217,8 @@ class _Run:
             gathering = stack.enter_context(contextlib.closing(DayCompactor(workspace, wanted)))
             book = Bookkeeper(lake, self._window, self._options.chosen, plan, source.watermark, identity)
             settled, taken_out = self._transferred(source, admitted, plan, book, gathering, workspace)
+            if not (plan.same or settled):
+                self._say(clocks.newest_elsewhere(source, self._window))
             with timed(seconds, "definitions"):
                 self._write_definitions(source, admitted, workspace)
             book.record([*self._window.days, None], settled)

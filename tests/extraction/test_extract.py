@@ -82,6 +82,14 @@ def test_a_second_run_in_a_row_has_nothing_to_do_and_touches_no_partition(table:
     assert after == before
 
 
+def test_a_window_without_a_row_is_told_where_the_rows_are(table: Table, fresh: Lake) -> None:
+    table.insert(created_at="2026-07-08 13:45:10+00")
+    result = table.extract(fresh, "2026-07-20", "2026-07-22")
+    [said] = [note for note in result.notes if "no row in" in note]
+    assert "2026-07-20 to 2026-07-22" in said and "2026-07-08 13:45 UTC" in said
+    assert [note for note in table.extract(fresh).notes if "no row in" in note] == []
+
+
 def test_a_late_row_is_picked_up_by_the_next_run_which_rewrites_only_its_partition(table: Table, fresh: Lake) -> None:
     table.insert(created_at="2026-07-08 23:00:00+00")
     table.insert(realmId="birch")

@@ -1,6 +1,7 @@
--- One realm and day of the view nodes as a flat Parquet file.
+-- One realm and day of the view nodes as a flat Parquet file. The day is a key of its folder: a column of that name beside it is
+-- of another type to readers of hive folders, who then read nothing at all.
 copy (
-  select *
+  select * exclude (day)
     from nodes
    where realm_id is not distinct from $realm
      and day is not distinct from $day::date
